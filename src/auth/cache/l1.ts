@@ -1,0 +1,31 @@
+import { LRUCache } from 'lru-cache'
+import type { ManagedState } from '../managed-user.ts'
+
+/** One user's credential, ready to hand out. */
+export type CachedCredential = {
+  readonly state: ManagedState
+  /** The whole value of the `Authorization` header. */
+  readonly authorization: string
+  /** From when on Elasticsearch is asked in the background whether it still accepts it, in milliseconds since 1970. */
+  recheckAt: number
+}
+
+/** Credentials by username, in this process. */
+export type CredentialCache = Readonly<{
+  get: (username: string) => CachedCredential | undefined
+  set: (username: string, credential: CachedCredential) => void
+  delete: (username: string) => void
+  size: () => number
+}>
+
+/** The least recently used user leaves when `maxEntries` are held. 0 turns the cache off. */
+export function createL1(maxEntries: number): CredentialCache {
+  if (maxEntries === 0) return Object.freeze({ get: () => undefined, set: () => {}, delete: () => {}, size: () => 0 })
+  const entries = new LRUCache<string, CachedCredential>({ max: maxEntries })
+  return Object.freeze({
+    get: (username: string) => entries.get(username),
+    set: (username: string, credential: CachedCredential) => void entries.set(username, credential),
+    delete: (username: string) => void entries.delete(username),
+    size: () => entries.size,
+  })
+}

@@ -1,0 +1,65 @@
+import { GatewayError } from '../errors.ts'
+
+/** Who the provider says the user is. Frozen; a provider returns the same object for the same assertion. */
+export type Identity = Readonly<{
+  username: string
+  groups: readonly string[]
+  email?: string
+  name?: string
+  provider: string
+}>
+
+export const limits = Object.freeze({ username: 255, email: 320, name: 500, group: 255, groups: 1000 })
+
+const usernamePattern = /^[A-Za-z0-9._@+-]+$/
+const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+const emailPattern = /^[^\s@,;:<>()"]+@[^\s@,;:<>()"]+$/
+
+/** Names that Elasticsearch ships with. Their users are `_reserved`; here they are refused before any call. */
+const builtIn = new Set([
+  'elastic',
+  'kibana',
+  'kibana_system',
+  'logstash_system',
+  'beats_system',
+  'apm_system',
+  'remote_monitoring_user',
+  'enterprise_search_admin',
+  'anonymous',
+])
+
+/**
+ * Holds an identity to the rules of both sides: what Basic authentication can carry and what Elasticsearch accepts.
+ * @throws GatewayError identity_invalid, user_reserved. The detail names the rule, never the offending value.
+ */
+export function checkIdentity(identity: Identity): void {
+  checkUsername(identity.username)
+  if (identity.groups.length > limits.groups) throw invalid(`more than ${limits.groups} groups`)
+  for (const group of identity.groups) {
+    if (group.length > limits.group) throw invalid(`a group is longer than ${limits.group} characters`)
+    if (controlCharacter.test(group)) throw invalid('a group holds a control character')
+  }
+  if (identity.email !== undefined) {
+    if (identity.email.length > limits.email) throw invalid(`the e-mail is longer than ${limits.email} characters`)
+    if (controlCharacter.test(identity.email) || !emailPattern.test(identity.email))
+      throw invalid('the e-mail is malformed')
+  }
+  if (identity.name !== undefined) {
+    if (identity.name.length > limits.name) throw invalid(`the name is longer than ${limits.name} characters`)
+    if (controlCharacter.test(identity.name)) throw invalid('the name holds a control character')
+  }
+}
+
+function checkUsername(username: string): void {
+  if (username.length > limits.username) throw invalid(`the username is longer than ${limits.username} characters`)
+  if (!usernamePattern.test(username)) throw invalid('the username may hold only letters, digits and . _ @ + -')
+  // A URL's path would lose these two as dot segments (RFC 3986, 5.2.4) on the way to /_security/user/{name}.
+  if (username === '.' || username === '..') throw invalid('the username is a dot segment')
+  if (username.startsWith('_') || builtIn.has(username.toLowerCase())) {
+    throw new GatewayError('user_reserved', 'the username is one of Elasticsearch’s own')
+  }
+}
+
+function invalid(detail: string): GatewayError {
+  return new GatewayError('identity_invalid', detail)
+}

@@ -1,0 +1,110 @@
+import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
+import type { Subject } from './subject.ts'
+
+/** How long credentials live. All times in milliseconds. */
+export type LifecycleRules = Readonly<{
+  /** How long a password is handed out after it was made. */
+  expiration: number
+  /** After a password's end, how long nobody writes the next one: requests in flight still carry the old one. */
+  rotationPause: number
+  /** Prolong the password of an active user instead of making a new one. */
+  extend: boolean
+  /** Take over users that somebody else made. */
+  adoptExisting: boolean
+}>
+
+export type WriteReason = 'created' | 'taken_over' | 'changed' | 'rotated' | 'healed' | 'rekeyed' | 'extended'
+
+export type Decision =
+  | Readonly<{ kind: 'refuse'; code: 'user_reserved' | 'user_disabled' | 'user_foreign' }>
+  /** Nothing may be written before `until` (milliseconds since 1970); then read again and decide anew. */
+  | Readonly<{ kind: 'wait'; until: number }>
+  /** What is stored is right: hand out its password. */
+  | Readonly<{ kind: 'adopt'; state: ManagedState }>
+  /** Write the user with the password that `state` names. */
+  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState }>
+
+export type Situation = Readonly<{
+  stored: StoredUser | undefined
+  subject: Pick<Subject, 'roles' | 'fingerprint'>
+  now: number
+  keys: Readonly<{ currentId: string; knows: (keyId: string) => boolean }>
+  rules: LifecycleRules
+  /** A state whose password Elasticsearch was seen to refuse. */
+  refused?: ManagedState | undefined
+}>
+
+const day = 24 * 60 * 60 * 1000
+
+/**
+ * The life-cycle of a credential as one pure function. Replicas that see the same stored user make the same decision,
+ * and their writes hold the same password, so they need no lock. See docs/credentials.md.
+ */
+export function decide({ stored, subject, now, keys, rules, refused }: Situation): Decision {
+  if (stored === undefined) return begin('created')
+  if (stored.reserved) return { kind: 'refuse', code: 'user_reserved' }
+  // A write would have to name `enabled`, and so undo what an administrator did on purpose.
+  if (!stored.enabled) return { kind: 'refuse', code: 'user_disabled' }
+  const state = readManagedState(stored.metadata)
+  if (state === undefined) return rules.adoptExisting ? begin('taken_over') : { kind: 'refuse', code: 'user_foreign' }
+
+  if (!keys.knows(state.key_id)) return next('rekeyed', state)
+  if (refused && isSamePassword(state, refused)) return next('healed', state)
+
+  const end = endOf(state, rules)
+  // Nobody's clock is that far ahead: the time is made up, and would let a password live for ever.
+  const madeUp = state.issued_at > now + rules.expiration + day
+  if (madeUp || now >= end + rules.rotationPause) return next('rotated', state)
+  const rotation: Decision = { kind: 'wait', until: end + rules.rotationPause }
+  if (now >= end) return rotation
+
+  // So late a write might land after another replica's rotation and bring the old password back.
+  const tooLate = now >= end - rules.rotationPause
+  if (state.fingerprint !== subject.fingerprint || !isSameSet(stored.roles, subject.roles)) {
+    if (tooLate) return rotation
+    return { kind: 'write', reason: 'changed', state: { ...state, fingerprint: subject.fingerprint } }
+  }
+  const extended = extend(state, now, rules)
+  if (extended && !tooLate) return { kind: 'write', reason: 'extended', state: extended }
+  return { kind: 'adopt', state }
+
+  function begin(reason: 'created' | 'taken_over'): Decision {
+    // Two replicas on two sides of midnight would make two different passwords.
+    const midnight = Math.ceil((now + 1) / day) * day
+    if (midnight - now <= rules.rotationPause) return { kind: 'wait', until: midnight }
+    const created = new Date(now).toISOString().slice(0, 10)
+    const { fingerprint } = subject
+    return {
+      kind: 'write',
+      reason,
+      state: { created, version: 1, key_id: keys.currentId, issued_at: now, fingerprint },
+    }
+  }
+
+  function next(reason: WriteReason, { created, version }: ManagedState): Decision {
+    const { fingerprint } = subject
+    return {
+      kind: 'write',
+      reason,
+      state: { created, version: version + 1, key_id: keys.currentId, issued_at: now, fingerprint },
+    }
+  }
+}
+
+/** When the password of `state` is handed out for the last time, in milliseconds since 1970. */
+export function endOf(state: ManagedState, { expiration }: LifecycleRules): number {
+  const end = (state.extended_at ?? state.issued_at) + expiration
+  return state.extended_at === undefined ? end : Math.min(end, state.issued_at + Math.max(day, expiration))
+}
+
+/** The state with its end pushed on, when that is wanted, due (less than half of its time is left) and still possible. */
+export function extend(state: ManagedState, now: number, rules: LifecycleRules): ManagedState | undefined {
+  const end = endOf(state, rules)
+  if (!rules.extend || end - now >= rules.expiration / 2) return undefined
+  const extended = { ...state, extended_at: now }
+  return endOf(extended, rules) > end ? extended : undefined
+}
+
+function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return new Set(a).symmetricDifference(new Set(b)).size === 0
+}

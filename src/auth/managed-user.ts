@@ -1,0 +1,47 @@
+/**
+ * What elastauth keeps about a user, in the Elasticsearch user's own `metadata.elastauth`. Nothing in it is secret.
+ * Invariant: it names the password that is stored beside it, unless somebody else changed that password.
+ */
+export type ManagedState = Readonly<{
+  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and made anew gets other passwords. */
+  created: string
+  version: number
+  /** Names the secret key that the password is derived from. */
+  key_id: string
+  /** When this version's password was made, in milliseconds since 1970. */
+  issued_at: number
+  /** When its life was last prolonged (`extend_cache`), in milliseconds since 1970. */
+  extended_at?: number
+  fingerprint: string
+}>
+
+/** A user as Elasticsearch stores it, as far as we look. */
+export type StoredUser = Readonly<{
+  reserved: boolean
+  enabled: boolean
+  roles: readonly string[]
+  metadata: Readonly<Record<string, unknown>>
+}>
+
+/** The managed state in a user's metadata, or undefined when there is none that we understand. */
+export function readManagedState(metadata: Readonly<Record<string, unknown>>): ManagedState | undefined {
+  const state = metadata.elastauth
+  if (typeof state !== 'object' || state === null) return undefined
+  const { created, version, key_id, issued_at, extended_at, fingerprint } = state as Record<string, unknown>
+  if (typeof created !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(created)) return undefined
+  if (!isCount(version) || version < 1 || !isCount(issued_at)) return undefined
+  if (typeof key_id !== 'string' || typeof fingerprint !== 'string') return undefined
+  if (extended_at === undefined) return Object.freeze({ created, version, key_id, issued_at, fingerprint })
+  return isCount(extended_at)
+    ? Object.freeze({ created, version, key_id, issued_at, extended_at, fingerprint })
+    : undefined
+}
+
+/** True when both name the same password. */
+export function isSamePassword(a: ManagedState, b: ManagedState): boolean {
+  return a.created === b.created && a.version === b.version && a.key_id === b.key_id
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

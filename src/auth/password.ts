@@ -1,0 +1,37 @@
+import { createHash, hkdfSync } from 'node:crypto'
+
+/** The secret keys we know: `current` makes new passwords, `find` also knows the previous ones. */
+export type Keyring = Readonly<{
+  currentId: string
+  knows: (keyId: string) => boolean
+  /** The password of one version of a user. Throws when `keyId` names a key that we do not know: ask first. */
+  password: (keyId: string, username: string, created: string, version: number) => string
+}>
+
+/** @param secrets hex keys, the current one first */
+export function createKeyring(secrets: readonly [string, ...string[]]): Keyring {
+  const keys = new Map(secrets.map((hex) => [keyIdOf(hex), Buffer.from(hex, 'hex')]))
+  return Object.freeze({
+    currentId: keyIdOf(secrets[0]),
+    knows: (keyId: string) => keys.has(keyId),
+    password(keyId: string, username: string, created: string, version: number) {
+      const key = keys.get(keyId)
+      if (key === undefined) throw new Error(`no secret key has the id ${keyId}`)
+      return derivePassword(key, username, created, version)
+    },
+  })
+}
+
+/** The first 8 hex digits of the key's SHA-256: names a key without giving it away. */
+export function keyIdOf(hex: string): string {
+  return createHash('sha256').update(Buffer.from(hex, 'hex')).digest('hex').slice(0, 8)
+}
+
+/**
+ * HKDF-SHA256 (RFC 5869) of the secret key, 32 bytes as base64url.
+ * NUL separates the parts of `info`, and none of them can hold one, so that no two users share an `info`.
+ */
+function derivePassword(key: Buffer, username: string, created: string, version: number): string {
+  const info = ['password', username, created, version].join('\0')
+  return Buffer.from(hkdfSync('sha256', key, 'elastauth', info, 32)).toString('base64url')
+}

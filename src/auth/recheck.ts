@@ -1,0 +1,52 @@
+import { LRUCache } from 'lru-cache'
+import type { CachedCredential } from './cache/l1.ts'
+import type { CredentialsOptions } from './credentials.ts'
+import { extend } from './lifecycle.ts'
+import { isSamePassword, type ManagedState, readManagedState } from './managed-user.ts'
+import type { Subject } from './subject.ts'
+
+/** A user is healed at most once in this time, in milliseconds: what healing does not mend must not become a storm. */
+const healInterval = 10_000
+
+type RecheckOptions = Pick<CredentialsOptions, 'directory' | 'keys' | 'cache' | 'rules' | 'now' | 'report'> &
+  Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<unknown> }>
+
+/**
+ * Asks Elasticsearch, in the background, whether a cached credential is still good, and mends what somebody changed
+ * there: a new password, a deleted or disabled user, other roles. The returned promise never rejects.
+ */
+export function createRecheck({ directory, keys, cache, rules, now, report, resettle }: RecheckOptions) {
+  const healedAt = new LRUCache<string, number>({ max: 10_000 })
+
+  return async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
+    const { username } = subject.identity
+    try {
+      const metadata = await authenticate(username, cached.state)
+      if (metadata === undefined) return await heal(subject, cached)
+      const stored = readManagedState(metadata)
+      if (!stored || !isSamePassword(stored, cached.state) || stored.fingerprint !== cached.state.fingerprint) {
+        forget(username, cached) // another replica was here: the next request reads what is new
+      } else if (extend(cached.state, now(), rules)) await resettle(subject)
+    } catch (error) {
+      report({ kind: 'recheck_failed', username, error })
+    }
+  }
+
+  async function heal(subject: Subject, cached: CachedCredential): Promise<void> {
+    const { username } = subject.identity
+    if (now() < (healedAt.get(username) ?? Number.NEGATIVE_INFINITY) + healInterval) return
+    // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
+    await directory.get(username)
+    if ((await authenticate(username, cached.state)) !== undefined) return
+    healedAt.set(username, now())
+    await resettle(subject, cached.state)
+  }
+
+  function authenticate(username: string, state: ManagedState) {
+    return directory.authenticate(username, keys.password(state.key_id, username, state.created, state.version))
+  }
+
+  function forget(username: string, cached: CachedCredential): void {
+    if (cache.get(username) === cached) cache.delete(username)
+  }
+}

@@ -1,0 +1,62 @@
+import { GatewayError } from '../errors.ts'
+import type { Identity } from './identity.ts'
+
+export type RoleRules = Readonly<{
+  /** group pattern → role templates. `*` in a pattern stands for any run of characters. */
+  mappings: Readonly<Record<string, readonly string[]>>
+  defaultRoles: readonly string[]
+  /** When given, one of the user's groups must be in it. */
+  whitelist?: readonly string[]
+}>
+
+export type MapRoles = (identity: Identity) => readonly string[]
+
+/** What Elasticsearch takes as a role's name: printable ASCII, no blank at either end, 507 characters at most. */
+const roleName = /^[!-~](?:[ -~]{0,505}[!-~])?$/
+
+/**
+ * Groups → Elasticsearch roles, sorted and without doubles. Group names have no case.
+ * The returned function throws GatewayError group_denied, no_roles.
+ */
+export function createMapRoles(rules: RoleRules): MapRoles {
+  const allowed = rules.whitelist && new Set(rules.whitelist.map(fold))
+  const mappings = Object.entries(rules.mappings).map(([pattern, roles]) => ({ matches: matcher(pattern), roles }))
+
+  return function mapRoles(identity) {
+    if (allowed && !identity.groups.some((group) => allowed.has(fold(group)))) {
+      throw new GatewayError('group_denied', 'no group of the user is in group_whitelist', {
+        username: identity.username,
+      })
+    }
+    const roles = new Set<string>()
+    for (const group of identity.groups) {
+      for (const mapping of mappings) {
+        if (mapping.matches(fold(group))) for (const role of mapping.roles) addRole(roles, role, group)
+      }
+    }
+    if (roles.size === 0) for (const role of rules.defaultRoles) roles.add(role)
+    if (roles.size === 0)
+      throw new GatewayError('no_roles', 'no group is in group_mappings, and default_roles is empty', {
+        username: identity.username,
+      })
+    return Object.freeze([...roles].sort())
+  }
+}
+
+/** A group that cannot be part of a role's name gives no role by a template: Elasticsearch would refuse the whole user. */
+function addRole(roles: Set<string>, template: string, group: string): void {
+  const role = template.replaceAll('{group}', () => group)
+  if (roleName.test(role)) roles.add(role)
+}
+
+function matcher(pattern: string): (group: string) => boolean {
+  const folded = fold(pattern)
+  if (!folded.includes('*')) return (group) => group === folded
+  const source = folded.split('*').map(RegExp.escape).join('.*')
+  const expression = new RegExp(`^${source}$`, 's')
+  return (group) => expression.test(group)
+}
+
+function fold(group: string): string {
+  return group.toLowerCase()
+}

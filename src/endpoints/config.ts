@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http'
+import type { Authenticate } from '../auth/authenticate.ts'
+import { GatewayError } from '../errors.ts'
+import type { Handler } from '../server.ts'
+import { sendJson } from './json.ts'
+
+export type ConfigPageOptions = Readonly<{
+  /** The configuration with every secret masked. */
+  redacted: () => unknown
+  authenticate: Authenticate
+  adminRoles: readonly string[]
+  isLoopback: (request: IncomingMessage) => boolean
+}>
+
+/** `config`: for somebody on this machine, or a user with one of `admin_roles`. Throws GatewayError not_permitted. */
+export function createConfigPage({ redacted, authenticate, adminRoles, isLoopback }: ConfigPageOptions): Handler {
+  return async function sendConfig(request, response) {
+    const username = await admit(request)
+    sendJson(response, 200, redacted())
+    return username === undefined ? undefined : { username }
+  }
+
+  async function admit(request: IncomingMessage): Promise<string | undefined> {
+    if (isLoopback(request) && !isForwarded(request)) return undefined
+    if (adminRoles.length === 0) throw new GatewayError('not_permitted', 'not from loopback, and admin_roles is empty')
+    const { identity, roles } = await authenticate(request)
+    if (roles.some((role) => adminRoles.includes(role))) return identity.username
+    throw new GatewayError('not_permitted', 'none of the user’s roles is in admin_roles', {
+      username: identity.username,
+    })
+  }
+}
+
+/** A reverse proxy on this machine comes from loopback too, with requests from anywhere. */
+function isForwarded({ headers }: IncomingMessage): boolean {
+  return (
+    ['forwarded', 'via', 'x-real-ip'].some((name) => name in headers) ||
+    Object.keys(headers).some((name) => name.startsWith('x-forwarded-'))
+  )
+}

@@ -1,0 +1,38 @@
+import type { Handler } from '../server.ts'
+import { sendJson } from './json.ts'
+
+/** What must work before users can be let in, by name. A check rejects when its part is down. */
+export type ReadinessChecks = Readonly<Record<string, () => Promise<void>>>
+
+/** Probes may come often and from many places; what they ask is asked at most this often, in milliseconds. */
+const maxAge = 1000
+
+/** `ready`: 200 when every check passes, else 503 that names what is down. The reasons are for the log. */
+export function createReadyPage(
+  checks: ReadinessChecks,
+  now: () => number,
+  onFailure: (name: string, error: unknown) => void,
+): Handler {
+  let last = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, string>>>({}) }
+
+  return async function sendReady(_request, response) {
+    if (now() - last.at > maxAge) last = { at: now(), result: runAll() }
+    const components = await last.result
+    const isReady = Object.values(components).every((state) => state === 'up')
+    sendJson(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
+    return undefined
+  }
+
+  async function runAll() {
+    const results = Object.entries(checks).map(async ([name, check]) => {
+      try {
+        await check()
+        return [name, 'up']
+      } catch (error) {
+        onFailure(name, error)
+        return [name, 'down']
+      }
+    })
+    return Object.fromEntries(await Promise.all(results))
+  }
+}

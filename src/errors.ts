@@ -1,0 +1,52 @@
+/**
+ * Every way a request can fail, in one table: what the client is told, and how loudly we log it.
+ * The public message never says more than this table; the `detail` of a {@link GatewayError} goes to the log only.
+ */
+const table = {
+  identity_missing: { status: 401, level: 'info', message: 'Authentication required' },
+  peer_untrusted: { status: 401, level: 'warn', message: 'Authentication required' },
+  token_invalid: { status: 401, level: 'info', message: 'The token is not valid' },
+  token_expired: { status: 401, level: 'info', message: 'The token has expired' },
+  identity_invalid: { status: 400, level: 'warn', message: 'The identity sent with this request is not valid' },
+  group_denied: { status: 403, level: 'info', message: 'None of your groups may use this service' },
+  no_roles: { status: 403, level: 'info', message: 'None of your groups gives you a role' },
+  user_reserved: { status: 403, level: 'warn', message: 'This username is reserved' },
+  user_foreign: { status: 403, level: 'warn', message: 'This username belongs to a user that is managed elsewhere' },
+  user_disabled: { status: 403, level: 'warn', message: 'This user is disabled' },
+  not_permitted: { status: 403, level: 'info', message: 'You may not read this page' },
+  not_found: { status: 404, level: 'info', message: 'There is no such page' },
+  method_not_allowed: { status: 405, level: 'info', message: 'Only GET and HEAD are possible here' },
+  headers_too_large: { status: 431, level: 'warn', message: 'The request has too many headers, or too large ones' },
+  payload_invalid: { status: 400, level: 'warn', message: 'The request is malformed' },
+  request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
+  elasticsearch_unavailable: { status: 503, level: 'error', message: 'Elasticsearch is not available right now' },
+  elasticsearch_rejected: { status: 502, level: 'error', message: 'Elasticsearch refused to prepare your user' },
+  internal: { status: 500, level: 'error', message: 'Something went wrong on our side' },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof table
+export type ErrorRow = Readonly<{ status: number; level: 'info' | 'warn' | 'error'; message: string }>
+
+export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze(table)
+
+/** A failure with a public code and a private explanation. `detail` must not hold a secret: it is logged. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError'
+  readonly code: ErrorCode
+  readonly detail: string
+  /** Whose request it was, where that is known. */
+  readonly username: string | undefined
+
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown; username?: string }) {
+    super(`${code}: ${detail}`, options)
+    this.code = code
+    this.detail = detail
+    this.username = options?.username
+  }
+}
+
+/** Anything thrown, as a GatewayError; what we did not foresee becomes `internal`. */
+export function asGatewayError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown
+  return new GatewayError('internal', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+}

@@ -1,0 +1,49 @@
+import { Client, type ClientOptions, SniffingTransport } from '@elastic/elasticsearch'
+
+export type ElasticsearchOptions = Readonly<{
+  hosts: readonly string[]
+  username?: string | undefined
+  password?: string | undefined
+  apiKey?: string | undefined
+  /** PEM texts. */
+  ca?: string | undefined
+  cert?: string | undefined
+  key?: string | undefined
+  insecureSkipVerify: boolean
+  /** For one call to one host, in milliseconds. */
+  timeout: number
+}>
+
+/**
+ * The official client, one keep-alive pool over all hosts. Version 8 of it on purpose: it asks for `compatible-with=8`,
+ * which servers of 8.x and 9.x grant (REST API compatibility), while version 9's `compatible-with=9` is a 400 on 8.x.
+ */
+export function createElasticsearchClient(options: ElasticsearchOptions): Client {
+  return new Client({
+    nodes: [...options.hosts],
+    auth: authOf(options),
+    tls: tlsOf(options),
+    requestTimeout: options.timeout,
+    // Every call of ours may be repeated: reads, and writes that say the same each time. One try for each other host.
+    maxRetries: Math.max(1, options.hosts.length - 1),
+    resurrectStrategy: 'optimistic',
+    enableMetaHeader: false,
+    Transport: PromptTransport,
+    name: 'elastauth',
+  })
+}
+
+/** Tries the next host at once: a request of a user's waits for the answer. */
+class PromptTransport extends SniffingTransport {
+  constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
+    super({ ...options, retryBackoff: () => 0 })
+  }
+}
+
+function authOf({ username, password, apiKey }: ElasticsearchOptions): NonNullable<ClientOptions['auth']> {
+  return apiKey ? { apiKey } : { username: username ?? '', password: password ?? '' }
+}
+
+function tlsOf({ ca, cert, key, insecureSkipVerify }: ElasticsearchOptions): NonNullable<ClientOptions['tls']> {
+  return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }), rejectUnauthorized: !insecureSkipVerify }
+}

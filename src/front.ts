@@ -1,0 +1,114 @@
+import type { IncomingMessage } from 'node:http'
+import { redactConfig } from '../config/redact.ts'
+import type { Config } from '../config/schema.ts'
+import { type Authenticate, type AuthenticateOptions, createAuthenticate } from './auth/authenticate.ts'
+import { createSendAuthorized } from './auth/forward-auth.ts'
+import { createOriginalRequest } from './auth/original-request.ts'
+import { createHasSecret } from './auth/proxy-secret.ts'
+import { createMapRoles } from './auth/roles.ts'
+import { createIsTrusted } from './auth/trust.ts'
+import { createConfigPage } from './endpoints/config.ts'
+import { createHealthPage } from './endpoints/health.ts'
+import { createMetricsPage } from './endpoints/metrics.ts'
+import { createReadyPage, type ReadinessChecks } from './endpoints/ready.ts'
+import { createWhoamiPage } from './endpoints/whoami.ts'
+import { asGatewayError, GatewayError } from './errors.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { createProvider, type ProviderOptions } from './providers/index.ts'
+import { createSendError } from './send-error.ts'
+import type { Front, Handler } from './server.ts'
+import { version } from './version.ts'
+
+/** What outlives a reload of the configuration. */
+export type Core = Readonly<{
+  obtain: AuthenticateOptions['obtain']
+  metrics: Metrics
+  log: Logger
+  checks: ReadinessChecks
+}>
+
+type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof createOriginalRequest> }>
+
+/** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
+export function createFront(config: Config, { obtain, metrics, log, checks }: Core): FrontWithOriginal {
+  const isTrusted = createIsTrustedRequest(config)
+  const authenticate = createAuthenticate({
+    isTrusted,
+    identify: createProvider(providerOptions(config)),
+    mapRoles: createMapRoles({
+      mappings: config.group_mappings,
+      defaultRoles: config.default_roles,
+      ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
+    }),
+    obtain,
+  })
+
+  const isLoopback = createIsTrusted(['loopback'])
+  const health = createHealthPage(version)
+  const pages: [string, Handler][] = [
+    ['health', health],
+    ['live', health],
+    [
+      'ready',
+      createReadyPage(checks, Date.now, (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`)),
+    ],
+    ['whoami', createWhoamiPage(authenticate)],
+    [
+      'config',
+      createConfigPage({
+        redacted: () => redactConfig(config),
+        authenticate,
+        adminRoles: config.admin_roles,
+        isLoopback: ({ socket }) => isLoopback({ address: socket.remoteAddress }),
+      }),
+    ],
+  ]
+  if (config.enable_metrics) pages.push(['metrics', createMetricsPage(metrics.registry)])
+
+  return Object.freeze({
+    handle: createForwardAuth(authenticate, metrics),
+    pages: new Map(pages.map(([name, page]) => [`/elastauth/${name}`, page])),
+    sendError: createSendError(config.forward_auth.profile),
+    originalRequest: createOriginalRequest(isTrusted),
+  })
+}
+
+/** Auth-only mode: every request outside `/elastauth/` is a question, and this is the answer. */
+function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handler {
+  const sendAuthorized = createSendAuthorized()
+
+  return async function forwardAuth(request, response) {
+    try {
+      const authenticated = await authenticate(request)
+      sendAuthorized(response, authenticated)
+      metrics.authentications.inc({ result: 'success' })
+      return authenticated.identity
+    } catch (error) {
+      metrics.authentications.inc({ result: 'failure' })
+      throw error
+    }
+  }
+}
+
+function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_header }: Config) {
+  const isTrusted = createIsTrusted(trusted_proxies)
+  const hasSecret = proxy_secret === null ? () => true : createHasSecret(proxy_secret_header, proxy_secret)
+  return (request: IncomingMessage) => isTrusted({ address: request.socket.remoteAddress }) && hasSecret(request)
+}
+
+function providerOptions({ auth_provider, headers, authelia, static: fixed }: Config): ProviderOptions {
+  // Until they are built, config/rules.ts refuses them.
+  if (auth_provider === 'oidc') throw new GatewayError('internal', 'auth_provider oidc is not part of this release')
+  return {
+    name: auth_provider,
+    headers: {
+      username: headers.username ?? authelia.header_username,
+      groups: headers.groups ?? authelia.header_groups,
+      email: headers.email ?? authelia.header_email,
+      name: headers.name ?? authelia.header_name,
+      groupsSeparator: headers.groups_separator,
+    },
+    static: { ...fixed, username: fixed.username ?? '' },
+  }
+}

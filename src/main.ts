@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+import { randomBytes } from 'node:crypto'
+import { ConfigError } from '../config/faults.ts'
+import { loadConfig } from '../config/load.ts'
+import { parseCommand } from './cli.ts'
+import { askHealth } from './health-command.ts'
+import { serve } from './serve.ts'
+import { version } from './version.ts'
+
+const command = parseCommand(process.argv.slice(2))
+
+try {
+  switch (command.name) {
+    case 'help':
+      process.stdout.write(command.text)
+      break
+    case 'version':
+      console.log(version)
+      break
+    case 'generate-key':
+      console.log(randomBytes(32).toString('hex'))
+      break
+    case 'usage-error':
+      console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
+      process.exitCode = 2
+      break
+    case 'check': {
+      const { warnings, file } = loadConfig({ ...command, env: process.env })
+      for (const warning of warnings) console.error(`warning: ${warning}`)
+      console.log(`The configuration is good (${file ?? 'environment only'}).`)
+      break
+    }
+    case 'health':
+      process.exitCode = await askHealth(loadConfig({ ...command, env: process.env }).config)
+      break
+    case 'serve':
+      await serve(() => loadConfig({ ...command, env: process.env }))
+  }
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error
+  console.error(error.message)
+  process.exitCode = 1
+}

@@ -1,0 +1,58 @@
+import { GatewayError } from '../errors.ts'
+import type { HeaderNames } from './presets.ts'
+
+/** The raw values of the identity headers, `''` where one is absent. */
+export type Assertion = { username: string; groups: string; email: string; name: string }
+
+type Slot = keyof Assertion
+
+const slots: readonly Slot[] = ['username', 'groups', 'email', 'name']
+
+/**
+ * Picks the identity headers out of a request's raw headers. Raw, because Node joins doubled lines into one value.
+ * The returned function throws GatewayError identity_invalid for a doubled header, for another spelling of one (`Remote_User`,
+ * which some servers and gateways take for the same), and for one that `Connection` names (RFC 9110, 7.6.1: a proxy
+ * that obeys would remove it, so somebody wants it removed).
+ */
+export function createReadAssertion(names: HeaderNames): (rawHeaders: readonly string[]) => Assertion {
+  const slotOf = new Map<string, Slot>(slots.map((slot) => [names[slot].toLowerCase(), slot]))
+  const canonical = new Set([...slotOf.keys()].map(canonicalise))
+  // Most headers of a request have another length than any of ours: those cost one look-up.
+  const lengths = new Set([...canonical].map((name) => name.length))
+
+  return function readAssertion(rawHeaders) {
+    const assertion: Assertion = { username: '', groups: '', email: '', name: '' }
+    const seen = new Set<Slot>()
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const length = rawHeaders[i]!.length
+      if (length === 'connection'.length) checkConnection(rawHeaders[i]!, rawHeaders[i + 1]!)
+      if (!lengths.has(length)) continue
+      const name = rawHeaders[i]!.toLowerCase()
+      const slot = slotOf.get(name)
+      if (slot === undefined) {
+        if (canonical.has(canonicalise(name))) throw invalid('an identity header comes in another spelling')
+        continue
+      }
+      if (seen.has(slot)) throw invalid(`the ${slot} header comes twice`)
+      seen.add(slot)
+      assertion[slot] = rawHeaders[i + 1]!.trim()
+    }
+    return assertion
+  }
+
+  function checkConnection(name: string, value: string): void {
+    if (name.toLowerCase() !== 'connection') return
+    for (const option of value.split(',')) {
+      if (canonical.has(canonicalise(option.trim().toLowerCase()))) throw invalid('Connection names an identity header')
+    }
+  }
+}
+
+/** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
+function canonicalise(name: string): string {
+  return name.replace(/[_.]/g, '-')
+}
+
+function invalid(detail: string): GatewayError {
+  return new GatewayError('identity_invalid', detail)
+}

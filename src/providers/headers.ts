@@ -1,0 +1,63 @@
+import { LRUCache } from 'lru-cache'
+import type { Identity } from '../auth/identity.ts'
+import { GatewayError } from '../errors.ts'
+import { type Assertion, createReadAssertion } from './assertion.ts'
+import type { Provider } from './index.ts'
+import type { HeaderNames } from './presets.ts'
+
+/** Parsing is pure, so its last results are kept. Bounded in number and, by the longest assertion kept, in memory. */
+const remembered = 4096
+const longestRemembered = 4096
+
+/** An identity that a trusted proxy asserts by request headers, such as Authelia's. */
+export function createHeaderProvider(name: string, names: HeaderNames): Provider {
+  const readAssertion = createReadAssertion(names)
+  const identities = new LRUCache<string, Identity>({ max: remembered })
+
+  return function identify(request, isTrusted) {
+    const assertion = readAssertion(request.rawHeaders)
+    const { username, groups, email, name: fullName } = assertion
+    const key = `${username}\n${groups}\n${email}\n${fullName}`
+    if (key === nobody) throw new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
+    if (!isTrusted) {
+      throw new GatewayError(
+        'peer_untrusted',
+        'identity headers from a peer that is not in trusted_proxies, or without the proxy_secret',
+      )
+    }
+    if (username === '')
+      throw new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
+    const known = identities.get(key)
+    if (known !== undefined) return known
+    const identity = toIdentity(name, assertion, names.groupsSeparator)
+    if (key.length <= longestRemembered) identities.set(key, identity)
+    return identity
+  }
+}
+
+const nobody = '\n\n\n'
+
+function toIdentity(provider: string, assertion: Assertion, separator: string): Identity {
+  const groups = decode(assertion.groups).split(separator)
+  const email = decode(assertion.email)
+  const name = decode(assertion.name)
+  return Object.freeze({
+    username: decode(assertion.username),
+    groups: Object.freeze([...new Set(groups.map((group) => group.trim()).filter((group) => group !== ''))]),
+    ...(email && { email }),
+    ...(name && { name }),
+    provider,
+  })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Node hands header values over as latin-1; what our neighbours send is UTF-8. */
+function decode(value: string): string {
+  if (/^[\0-\x7f]*$/.test(value)) return value
+  try {
+    return utf8.decode(Buffer.from(value, 'latin1'))
+  } catch (cause) {
+    throw new GatewayError('identity_invalid', 'an identity header is not UTF-8', { cause })
+  }
+}

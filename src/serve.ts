@@ -1,0 +1,61 @@
+import type { AddressInfo } from 'node:net'
+import { ConfigError } from '../config/faults.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { type App, createApp } from './app.ts'
+import { createLog, type Logger } from './log.ts'
+import { version } from './version.ts'
+
+/** Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration again. Throws ConfigError. */
+export async function serve(load: () => LoadedConfig): Promise<void> {
+  const { config, warnings, file } = load()
+  const log = createLog({ level: config.log_level, format: config.log_format })
+  for (const warning of warnings) log.warn(warning)
+  const app = createApp(config, log)
+  try {
+    announce(log, config, await app.listen(), file)
+  } catch (error) {
+    throw new ConfigError([listenFault(config, error as NodeJS.ErrnoException)])
+  }
+  process.on('SIGHUP', () => reload(app, log, load))
+  await Promise.race([once('SIGTERM'), once('SIGINT')])
+  log.info('stopping: requests under way are finished first')
+  await app.close()
+  log.info('stopped')
+  log.flush()
+}
+
+function announce(log: Logger, config: Config, { address, port }: AddressInfo, file: string | undefined): void {
+  const trusted = config.auth_provider === 'static' ? 'everybody (static identity)' : config.trusted_proxies.join(', ')
+  const host = address.includes(':') ? `[${address}]` : address
+  log.info(
+    `elastauth ${version} listens on http://${host}:${port} as forward-auth responder; identities from ${config.auth_provider}, ` +
+      `trusted peers: ${trusted}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
+  )
+}
+
+/** A configuration that is broken leaves the old one in force. */
+function reload(app: App, log: Logger, load: () => LoadedConfig): void {
+  try {
+    const { config, warnings } = load()
+    for (const warning of warnings) log.warn(warning)
+    app.reload(config)
+    log.info(
+      'configuration reloaded: provider, trust, roles and forward-auth profile are the new ones; other keys need a restart',
+    )
+  } catch (error) {
+    log.error(
+      `configuration not reloaded, the old one stays: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}
+
+function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
+  return new Promise((resolve) => process.once(signal, () => resolve()))
+}
+
+function listenFault({ listen }: Config, { code, message }: NodeJS.ErrnoException) {
+  const problem =
+    code === 'EADDRINUSE' ? `"${listen}" is in use by another program` : `"${listen}" cannot be had: ${message}`
+  return { key: 'listen', problem, mend: 'stop the other program, or choose another address with --listen' }
+}
