@@ -1,0 +1,102 @@
+import { isIP } from 'node:net'
+import { type Format, listOf, textFormat } from './format.ts'
+
+/** `host:port` to listen on; no host means all interfaces, port 0 any free one. */
+export const listenAddress = textFormat(
+  'an address to listen on',
+  'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000',
+  { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]*):[0-9]{1,5}$' },
+  (text) => parseAddress(text) !== undefined,
+)
+
+/** `host:port` to connect to. */
+export const hostPort = textFormat(
+  'a host and a port',
+  'write host:port, e.g. redis:6379',
+  { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]+):[0-9]{1,5}$' },
+  (text) => {
+    const address = parseAddress(text)
+    return address !== undefined && address.host !== '' && address.port !== 0
+  },
+)
+
+export const hostPortList = listOf(hostPort, 'addresses', 'write e.g. ["redis-1:6379", "redis-2:6379"]')
+
+/** Host (brackets removed, `''` for all interfaces) and port of `host:port`, or `undefined` where it is neither. */
+export function parseAddress(text: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*)):(\d{1,5})$/.exec(text)
+  if (!match) return undefined
+  const [, ipv6, name = '', digits] = match
+  const port = Number(digits)
+  if (port > 65_535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) return undefined
+  // `999.1.1.1` is a typing error, not a host name
+  if (/^[\d.]+$/.test(name) && isIP(name) !== 4) return undefined
+  return { host: ipv6 ?? name, port }
+}
+
+/** True for a host that only this machine can reach. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+/** An http or https URL. Credentials in it would end up in logs, so they are refused. */
+export const httpUrl: Format<string> = {
+  ...textFormat('an http or https URL', 'write e.g. https://elasticsearch:9200', { pattern: '^https?://' }, (text) =>
+    hasScheme(text, ['http:', 'https:']),
+  ),
+  check: (text) => {
+    const url = new URL(text)
+    if (url.username !== '' || url.password !== '') {
+      return [
+        { value: text, problem: 'has credentials inside the URL', mend: 'move them to the username and password keys' },
+      ]
+    }
+    if (url.search !== '' || url.hash !== '') {
+      return [{ value: text, problem: 'has a query or a fragment', mend: 'end the URL with its path' }]
+    }
+    return []
+  },
+}
+
+export const httpUrlList = listOf(httpUrl, 'URLs', 'write e.g. ["https://elasticsearch:9200"]')
+
+export const redisUrl = textFormat(
+  'a redis:// or rediss:// URL',
+  'write e.g. rediss://user:password@redis:6380/0',
+  { pattern: '^rediss?://' },
+  (text) => hasScheme(text, ['redis:', 'rediss:']),
+)
+
+function hasScheme(text: string, schemes: readonly string[]): boolean {
+  const url = URL.parse(text)
+  return url !== null && url.hostname !== '' && schemes.includes(url.protocol) && !/\s/.test(text)
+}
+
+const peerWords = ['loopback', 'private', 'unix', 'all', 'none']
+
+const peer = textFormat(
+  'an address, a network or a known word',
+  `write e.g. 10.0.0.0/8, 192.168.1.7, fd00::/8 or one of ${peerWords.join(', ')}`,
+  {},
+  (text) => peerWords.includes(text) || isNetwork(text),
+)
+
+/** Networks, addresses and words; `all` and `none` would contradict anything beside them. */
+export const peerList: Format<readonly string[]> = {
+  ...listOf(peer, 'networks', 'write e.g. ["loopback", "10.0.0.0/8"]'),
+  check: (peers) => {
+    const lone = peers.find((entry) => entry === 'all' || entry === 'none')
+    if (lone !== undefined && peers.length > 1) {
+      return [{ problem: `has ${lone} beside other entries`, mend: `write ["${lone}"], or leave it out` }]
+    }
+    return listOf(peer, '', '').check?.(peers, {}) ?? []
+  },
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || address.includes('%') || rest.length > 0) return false
+  if (prefix === undefined) return true
+  return /^(0|[1-9]\d{0,2})$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)
+}

@@ -1,0 +1,30 @@
+import type { Config } from './schema.ts'
+
+/** What starts, but should be known. */
+export function findAdvice(config: Config): string[] {
+  const { cache, elasticsearch, proxy } = config
+  const advice: [applies: boolean, text: string][] = [
+    [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],
+    [
+      cache.type === 'file',
+      'cache.type "file" is taken as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',
+    ],
+    [
+      elasticsearch.insecure_skip_verify,
+      'elasticsearch.insecure_skip_verify is true: whoever stands between can read the service account’s password.',
+    ],
+    [
+      proxy.enabled && proxy.tls.insecure_skip_verify,
+      'proxy.tls.insecure_skip_verify is true: whoever stands between can read users’ credentials.',
+    ],
+    [
+      config.trusted_proxies.includes('all') && config.proxy_secret === null,
+      'trusted_proxies is "all" and there is no proxy_secret: whoever reaches the listener can be any user.',
+    ],
+    [
+      config.auth_provider === 'static' && config.static.allow_remote,
+      'static.allow_remote is true: whoever reaches the listener is the static user.',
+    ],
+  ]
+  return advice.filter(([applies]) => applies).map(([, text]) => text)
+}

@@ -1,0 +1,95 @@
+import { isLoopbackHost, parseAddress } from './addresses.ts'
+import type { Config } from './schema.ts'
+
+/** A rule between keys that does not hold; `other` is the second key it is about. */
+export type Broken = { readonly key: string; readonly problem: string; readonly mend: string; readonly other?: string }
+
+export function broken(key: string, problem: string, mend: string, other = key): Broken {
+  return { key, problem, mend, other }
+}
+
+export function checkServiceAccount({
+  elasticsearch: { username, password, api_key, dry_run },
+}: Config): (Broken | false)[] {
+  const hasLogin = username !== null || password !== null
+  if (api_key !== null) {
+    return [
+      hasLogin && broken('elasticsearch.api_key', 'is set beside username or password', 'keep one of the two ways'),
+    ]
+  }
+  if (dry_run) return []
+  if (!hasLogin) {
+    const mend = 'set ELASTAUTH_ELASTICSEARCH_USERNAME and _PASSWORD, or ELASTAUTH_ELASTICSEARCH_API_KEY'
+    return [
+      broken('elasticsearch.username', 'is required, with elasticsearch.password', mend, 'elasticsearch.password'),
+    ]
+  }
+  return checkPair('elasticsearch.username', username, 'elasticsearch.password', password)
+}
+
+export function checkPair(keyA: string, a: string | null, keyB: string, b: string | null): (Broken | false)[] {
+  return [
+    a === null && b !== null && broken(keyA, `is not set, but ${keyB} is`, 'set both or neither', keyB),
+    b === null && a !== null && broken(keyB, `is not set, but ${keyA} is`, 'set both or neither', keyA),
+  ]
+}
+
+export function checkStaticProvider({ auth_provider, static: user, listen }: Config): (Broken | false)[] {
+  if (auth_provider !== 'static') return []
+  const isLocal = isLoopbackHost(parseAddress(listen)?.host ?? '')
+  return [
+    user.username === null &&
+      broken('static.username', 'is required when auth_provider is static', 'write the user’s name'),
+    !isLocal &&
+      !user.allow_remote &&
+      broken(
+        'listen',
+        'can be reached by others, who would all be the static user',
+        'use 127.0.0.1, or set static.allow_remote: true',
+      ),
+  ]
+}
+
+export function checkIdentityHeaders({ headers, authelia, proxy_secret_header }: Config): (Broken | false)[] {
+  const names = (['username', 'groups', 'email', 'name'] as const).map((part) => {
+    const old = authelia[`header_${part}`]
+    return {
+      part,
+      name: (headers[part] ?? old)?.toLowerCase(),
+      now: headers[part]?.toLowerCase(),
+      old: old?.toLowerCase(),
+    }
+  })
+  return names.flatMap(({ part, name, now, old }, index) => {
+    const key = headers[part] === null ? `authelia.header_${part}` : `headers.${part}`
+    const twin = names.slice(0, index).find((other) => name !== undefined && other.name === name)
+    return [
+      now !== undefined &&
+        old !== undefined &&
+        now !== old &&
+        broken(`authelia.header_${part}`, `contradicts headers.${part}`, 'remove it'),
+      twin !== undefined && broken(key, `names the same header as ${twin.part}`, 'give each its own header'),
+      name === proxy_secret_header.toLowerCase() &&
+        broken(key, 'names the header of proxy_secret', 'give it its own header'),
+    ]
+  })
+}
+
+export function checkRedis({ cache }: Config): (Broken | false)[] {
+  const ways = [
+    cache.redis_url !== null && 'redis_url',
+    cache.redis_sentinels.length > 0 && 'redis_sentinels',
+    cache.redis_cluster.length > 0 && 'redis_cluster',
+  ]
+  const [first, second] = ways.filter((way) => way !== false)
+  return [
+    second !== undefined && broken(`cache.${second}`, `is set beside cache.${first}`, 'keep one of them'),
+    cache.redis_sentinels.length > 0 &&
+      cache.redis_sentinel_master === null &&
+      broken(
+        'cache.redis_sentinel_master',
+        'is required with cache.redis_sentinels',
+        'write the name of the master they watch',
+      ),
+  ]
+}

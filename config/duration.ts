@@ -1,0 +1,47 @@
+import type { Format } from './format.ts'
+
+const unitMs: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** A duration in Go's spelling (`500ms`, `1h30m`); read as milliseconds. */
+export const duration: Format<number> = {
+  yaml: 'string',
+  noun: 'a duration',
+  hint: 'write e.g. 30m or 1h',
+  hintFor: (value) => {
+    if (/^\d+(\.\d+)?$/.test(String(value))) return `add a unit, e.g. ${value}s`
+    const [, days] = /^(\d+)d$/.exec(String(value)) ?? []
+    return days === undefined ? undefined : `write ${Number(days) * 24}h`
+  },
+  json: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
+  read: (value) => (typeof value === 'number' ? value : parseDuration(value)),
+  check: (ms, { min = 0, max = Number.MAX_SAFE_INTEGER }) => {
+    if (ms < min) return [{ problem: `is shorter than ${formatDuration(min)}`, mend: range(min, max) }]
+    if (ms > max) return [{ problem: `is longer than ${formatDuration(max)}`, mend: range(min, max) }]
+    return []
+  },
+}
+
+/** Milliseconds, or `undefined` where the text is no duration. A bare number is none: its unit would be a guess. */
+export function parseDuration(text: unknown): number | undefined {
+  if (typeof text !== 'string' || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
+  const ms = Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit!] ?? 0), 0))
+  return Number.isSafeInteger(ms) ? ms : undefined
+}
+
+/** The shortest spelling that reads back as the same number of milliseconds. */
+export function formatDuration(ms: number): string {
+  let rest = ms
+  let text = ''
+  for (const unit of ['h', 'm', 's', 'ms']) {
+    const count = Math.floor(rest / unitMs[unit]!)
+    if (count > 0) text += `${count}${unit}`
+    rest -= count * unitMs[unit]!
+  }
+  return text || '0s'
+}
+
+function range(min: number, max: number): string {
+  if (max === Number.MAX_SAFE_INTEGER) return `write ${formatDuration(min)} or more`
+  return `write ${formatDuration(min)} to ${formatDuration(max)}`
+}

@@ -1,0 +1,46 @@
+/** Where something was written: a file and line, or the name of an environment variable or flag. */
+export type Place = { readonly file?: string; readonly line?: number; readonly source?: string }
+
+/** One thing wrong, where, and what to do about it. */
+export type Fault = Place & { readonly key: string; readonly problem: string; readonly mend: string }
+
+/** Thrown once, with every fault found. Its message shows them all and no secret. */
+export class ConfigError extends Error {
+  readonly faults: readonly Fault[]
+
+  constructor(faults: readonly Fault[]) {
+    super(describe(faults))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+export function describePlace({ file, line, source }: Place): string {
+  if (file === undefined) return source ?? ''
+  return line === undefined ? file : `${file}:${line}`
+}
+
+/** A value as it may be shown: short, escaped, and without the credentials of a URL. */
+export function show(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+  const masked = maskUrl(text)
+  return JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
+}
+
+/** Masks what stands before the last `@`, whether or not the text is a well-formed URL. */
+export function maskUrl(text: string): string {
+  return text.replace(/^(.*?:\/\/)?.*@/s, (_, scheme = '') => `${scheme}********@`)
+}
+
+function describe(faults: readonly Fault[]): string {
+  const rows = faults.map((fault) => ({
+    where: describePlace(fault) || '(not set)',
+    key: fault.key,
+    text: `${fault.problem}: ${fault.mend}`,
+  }))
+  const width = (column: 'where' | 'key') => Math.min(48, Math.max(...rows.map((row) => row[column].length)))
+  const lines = rows.map(({ where, key, text }) =>
+    ['', where.padEnd(width('where')), key.padEnd(width('key')), text].join('  '),
+  )
+  return [`the configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`, ...lines].join('\n')
+}

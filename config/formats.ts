@@ -1,0 +1,97 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { hostPort, hostPortList, httpUrl, httpUrlList, listenAddress, peerList, redisUrl } from './addresses.ts'
+import { duration } from './duration.ts'
+import { type Format, listOf, oneOf, textFormat } from './format.ts'
+import { groupMappings, headerMap, headerName, roleName } from './mappings.ts'
+import { routeList } from './routes.ts'
+import { hexKey, secretKey, sharedSecret } from './secrets.ts'
+
+const boolean: Format<boolean> = {
+  yaml: 'boolean',
+  noun: 'true or false',
+  hint: 'write true or false',
+  json: { type: 'boolean' },
+  read: (value) => (typeof value === 'boolean' ? value : { true: true, false: false }[String(value).toLowerCase()]),
+}
+
+const integer: Format<number> = {
+  yaml: 'integer',
+  noun: 'a whole number',
+  hint: 'write digits only',
+  json: { type: 'integer' },
+  read: (value) => {
+    const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
+    return Number.isSafeInteger(number) ? (number as number) : undefined
+  },
+  check: (number, { min = 0, max = Number.MAX_SAFE_INTEGER }) =>
+    number < min || number > max ? [{ value: number, problem: 'is out of range', mend: `write ${min} to ${max}` }] : [],
+}
+
+const text = textFormat(
+  'a line of text',
+  'write 1 character or more, none of them a control character',
+  { minLength: 1 },
+  (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
+)
+
+const readableFile: Format<string> = {
+  ...textFormat(
+    'a file path',
+    'write the path of a file',
+    { minLength: 1 },
+    (path) => path !== '' && !path.includes('\0'),
+  ),
+  check: (path) => {
+    try {
+      accessSync(path, constants.R_OK)
+      if (!statSync(path).isDirectory()) return []
+      return [{ value: path, problem: 'is a directory', mend: 'name the file itself' }]
+    } catch (error) {
+      const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+      const problem = isMissing ? 'does not exist' : 'cannot be read'
+      return [
+        { value: path, problem, mend: isMissing ? 'check the path, or mount the file there' : 'check its permissions' },
+      ]
+    }
+  },
+}
+
+/** Every format of the schema, by the name the schema and convict know it by. */
+export const formats = {
+  boolean,
+  integer,
+  text,
+  duration,
+  file: readableFile,
+  secret_key: secretKey,
+  secret_key_list: listOf(hexKey, 'keys', 'write e.g. ["64 hex digits"]'),
+  shared_secret: sharedSecret,
+  listen: listenAddress,
+  host_port: hostPort,
+  host_port_list: hostPortList,
+  url: httpUrl,
+  url_list: httpUrlList,
+  redis_url: redisUrl,
+  peer_list: peerList,
+  role_list: listOf(roleName, 'roles', 'write e.g. ["kibana_user"]'),
+  text_list: listOf(text, 'texts', 'write e.g. ["one", "two"]'),
+  header_name: headerName,
+  header_map: headerMap,
+  group_mappings: groupMappings,
+  route_list: routeList,
+  auth_provider: oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc']),
+  log_level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { warning: 'warn' }),
+  log_format: oneOf(['auto', 'text', 'json']),
+  forward_auth_profile: oneOf(['generic', 'nginx']),
+  cache_type: oneOf(['memory', 'redis', 'none', 'file']),
+  token_validation: oneOf(['jwks', 'userinfo', 'both']),
+  client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'none']),
+} as const
+
+export type FormatName = keyof typeof formats
+export type FormatValue<F extends FormatName> = (typeof formats)[F] extends Format<infer T> ? T : never
+
+/** The format of that name, its value's type forgotten: for code that treats all keys alike. */
+export function formatNamed(name: FormatName): Format<unknown> {
+  return formats[name] as Format<unknown>
+}

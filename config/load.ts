@@ -1,0 +1,137 @@
+import { existsSync } from 'node:fs'
+import { findAdvice } from './advice.ts'
+import { readEnvironment } from './environment.ts'
+import { ConfigError, type Fault, show } from './faults.ts'
+import { readFlags } from './flags.ts'
+import { type Format, hintOf, nameOfType, problemsOf } from './format.ts'
+import { formatNamed } from './formats.ts'
+import { modernise } from './legacy.ts'
+import { findBrokenRules } from './rules.ts'
+import { type Config, envNameOf, type Key, keys } from './schema.ts'
+import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './secrets.ts'
+import type { Setting } from './setting.ts'
+import { createStore, type Store } from './store.ts'
+import { readYaml } from './yaml.ts'
+
+export type ConfigSource = {
+  /** A YAML file, or a directory of them. Without it, `config.yml` of the working directory if there is one. */
+  readonly file?: string | undefined
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly flags: { readonly [key: string]: string }
+}
+
+export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[]; readonly file?: string }
+
+/**
+ * Reads YAML < environment < flags into one frozen configuration.
+ * @throws {ConfigError} with every fault at once
+ */
+export function loadConfig({ file = findDefaultFile(), env, flags }: ConfigSource): LoadedConfig {
+  const layers = [...(file === undefined ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(
+    modernise,
+  )
+  const settings = new Map(layers.flatMap((layer) => layer.settings).map((setting) => [setting.key, setting]))
+
+  const store = createStore()
+  const faults = layers.flatMap((layer) => layer.faults)
+  for (const setting of settings.values()) faults.push(...apply(setting, store))
+
+  const values = store.getProperties() as Config
+  const broken = findBrokenRules(values, new Set(faults.map(({ key }) => key)), (key) => settings.get(key)?.place)
+  faults.push(...broken.map((fault) => nameEmptyVariable(fault, env)))
+  if (faults.length > 0) throw new ConfigError(faults.sort(byPlace))
+
+  const warnings = [...layers.flatMap((layer) => layer.warnings), ...findAdvice(values)]
+  if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
+  const config = deepFreeze(settle(values))
+  return { config, warnings, ...(file !== undefined && { file }) }
+}
+
+/** What is accepted but means something else: the documentation's key, the predecessor's file cache. */
+function settle(values: Config): Config {
+  const { cache } = values
+  const secret_key = resolveSecretKey(values.secret_key!)
+  return { ...values, secret_key, cache: { ...cache, type: cache.type === 'file' ? 'memory' : cache.type } }
+}
+
+function findDefaultFile(): string | undefined {
+  return existsSync('config.yml') ? 'config.yml' : undefined
+}
+
+/** Nothing says "not set" less clearly than a variable that is there, and empty. */
+function nameEmptyVariable(fault: Fault, env: ConfigSource['env']): Fault {
+  const source = envNameOf(fault.key)
+  return env[source] === '' ? { ...fault, source, problem: `is empty here, and ${fault.problem}` } : fault
+}
+
+/** Puts a setting into the store, or says what is wrong with it. */
+function apply(setting: Setting, store: Store): Fault[] {
+  const { key, value, place, typed } = setting
+  const spec = keys.get(key)!
+  const format = formatNamed(spec.format)
+  if (typed && !hasYamlType(value, format)) {
+    return [
+      {
+        ...place,
+        key,
+        problem: `expected ${expectedType(format)}, found ${nameOfType(value)}`,
+        mend: mendType(value, format),
+      },
+    ]
+  }
+  const problems = problemsOf(format, value, spec)
+  // convict coerces text only; lists and maps have spellings to tidy too
+  if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.read(value))
+  return problems.map(({ problem, mend, path = [], ...found }) => {
+    const line = setting.lineOf?.(path)
+    return {
+      ...place,
+      ...(line !== undefined && { line }),
+      key: path.reduce<string>(
+        (name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`),
+        key,
+      ),
+      problem: describeProblem(problem, 'value' in found, found.value, spec),
+      mend,
+    }
+  })
+}
+
+function describeProblem(problem: string, hasValue: boolean, value: unknown, { sensitive }: Key): string {
+  if (sensitive) return hasValue ? `the value ${problem}` : problem
+  return hasValue ? `${show(value)} ${problem}` : problem
+}
+
+function hasYamlType(value: unknown, { yaml }: Format<unknown>): boolean {
+  if (yaml === 'array') return Array.isArray(value)
+  if (yaml === 'integer') return typeof value === 'number'
+  return yaml === 'object' ? typeof value === 'object' && !Array.isArray(value) : typeof value === yaml
+}
+
+function expectedType({ yaml, noun }: Format<unknown>): string {
+  return yaml === 'string' && noun === 'one of the choices' ? 'a word' : noun
+}
+
+function mendType(value: unknown, format: Format<unknown>): string {
+  const isQuoted = typeof value === 'string' && format.read(value) !== undefined
+  if (isQuoted && (format.yaml === 'boolean' || format.yaml === 'integer')) return 'remove the quotes'
+  const isScalar = typeof value === 'number' || typeof value === 'boolean'
+  if (isScalar && format.yaml === 'string' && format.hintFor === undefined) return 'put it in quotes'
+  return hintOf(format, value)
+}
+
+/** Files first, in reading order; then variables and flags; last what is missing everywhere. */
+function byPlace(a: Fault, b: Fault): number {
+  const rank = ({ file, source }: Fault) => (file !== undefined ? 0 : source !== undefined ? 1 : 2)
+  const byFile = (a.file ?? '').localeCompare(b.file ?? '')
+  return rank(a) - rank(b) || byFile || (a.line ?? 0) - (b.line ?? 0)
+}
+
+/** Freezes all the way down. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const child of Object.values(value)) deepFreeze(child)
+    Object.freeze(value)
+  }
+  return value
+}

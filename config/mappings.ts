@@ -1,0 +1,103 @@
+import { type Format, isPlainMap, nameOfType, type Problem, problemsOf, textFormat } from './format.ts'
+
+/** A role's name as Elasticsearch allows it: 1–507 printable ASCII characters, no blanks around. */
+export const roleName = textFormat(
+  'a role name',
+  'write 1 to 507 printable ASCII characters, without blanks around',
+  { minLength: 1, maxLength: 507, pattern: '^[!-~]([ -~]*[!-~])?$' },
+  (text) => text.length <= 507 && /^[!-~]([ -~]*[!-~])?$/.test(text),
+)
+
+export const headerName = textFormat(
+  'a header name',
+  'write letters, digits and dashes, e.g. Remote-User',
+  { pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" },
+  (text) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text),
+)
+
+/** Group → roles. One role may stand without a list; the environment holds the map as JSON. */
+export const groupMappings: Format<{ readonly [group: string]: readonly string[] }> = {
+  yaml: 'object',
+  noun: 'a map of groups to roles',
+  hint: 'write e.g. admins: [superuser]; in the environment JSON, {"admins": ["superuser"]}',
+  json: {
+    type: 'object',
+    additionalProperties: { anyOf: [roleName.json, { type: 'array', minItems: 1, items: roleName.json }] },
+  },
+  read: (value) => {
+    const map = readMap(value)
+    if (map === undefined) return undefined
+    return Object.fromEntries(
+      Object.entries(map).map(([group, roles]) => [group, typeof roles === 'string' ? [roles] : (roles as string[])]),
+    )
+  },
+  check: (map) => Object.entries(map).flatMap(([group, roles]) => checkGroup(group, roles)),
+}
+
+function checkGroup(group: string, roles: unknown): readonly Problem[] {
+  if (group === '__proto__') return [{ problem: 'has the group __proto__', mend: 'remove it' }]
+  if (group.trim() !== group || group === '' || group.length > 255) {
+    return [
+      {
+        problem: 'has a group name that is empty, longer than 255 or has blanks around',
+        mend: 'correct it',
+        path: [group],
+      },
+    ]
+  }
+  if (!Array.isArray(roles) || roles.length === 0) {
+    return [
+      {
+        problem: `gives the group ${JSON.stringify(group)} ${Array.isArray(roles) ? 'no role' : nameOfType(roles)}`,
+        mend: 'write a list of roles',
+        path: [group],
+      },
+    ]
+  }
+  return roles.flatMap((role, index) =>
+    problemsOf(roleName, role).map((problem) => ({ ...problem, path: [group, index] })),
+  )
+}
+
+/** Header name → value, to be sent along. Values may be credentials: they are never shown. */
+export const headerMap: Format<{ readonly [name: string]: string }> = {
+  yaml: 'object',
+  noun: 'a map of header names to values',
+  hint: 'write e.g. X-Api-Version: "2"; in the environment JSON, {"X-Api-Version": "2"}',
+  json: { type: 'object', additionalProperties: { type: 'string' } },
+  read: (value) => readMap(value) as { [name: string]: string } | undefined,
+  check: (map) => Object.entries(map).flatMap(([name, value]) => checkHeader(name, value)),
+}
+
+function checkHeader(name: string, value: unknown): readonly Problem[] {
+  if (name === '__proto__') return [{ problem: 'has the header __proto__', mend: 'remove it' }]
+  const faults = problemsOf(headerName, name).map(({ mend }) => ({
+    problem: 'has a name that no header can have',
+    mend,
+    path: [name],
+  }))
+  if (typeof value !== 'string') {
+    faults.push({
+      problem: `has ${nameOfType(value)} as the value of a header`,
+      mend: 'put it in quotes',
+      path: [name],
+    })
+  } else if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+    faults.push({
+      problem: 'has a header value that cannot be sent',
+      mend: 'remove control and non-latin characters',
+      path: [name],
+    })
+  }
+  return faults
+}
+
+function readMap(value: unknown): Record<string, unknown> | undefined {
+  if (typeof value !== 'string') return isPlainMap(value) ? value : undefined
+  try {
+    const parsed: unknown = JSON.parse(value)
+    return isPlainMap(parsed) ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}

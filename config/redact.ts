@@ -1,0 +1,32 @@
+import { maskUrl } from './faults.ts'
+import { isPlainMap } from './format.ts'
+import { type Config, keys } from './schema.ts'
+
+const mask = '********'
+
+/** The configuration as it may be shown: secrets masked where they are set, and the credentials inside URLs. */
+export function redactConfig(config: Config): unknown {
+  return redact(config, '')
+}
+
+function redact(value: unknown, key: string): unknown {
+  if (keys.get(key)?.sensitive) return isUnset(value) ? value : mask
+  if (typeof value === 'string') return value.includes('://') ? maskUrl(value) : value
+  if (Array.isArray(value)) return value.map((item) => redact(item, `${key}[]`))
+  if (!isPlainMap(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, child]) => {
+      // a route's headers often carry a credential for its upstream
+      if (key === 'proxy.routes[]' && name === 'headers' && isPlainMap(child)) return [name, maskValues(child)]
+      return [name, redact(child, key === '' ? name : `${key}.${name}`)]
+    }),
+  )
+}
+
+function isUnset(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value).length === 0)
+}
+
+function maskValues(map: Record<string, unknown>): unknown {
+  return Object.fromEntries(Object.keys(map).map((name) => [name, mask]))
+}

@@ -1,0 +1,94 @@
+import {
+  type Broken,
+  broken,
+  checkIdentityHeaders,
+  checkPair,
+  checkRedis,
+  checkServiceAccount,
+  checkStaticProvider,
+} from './checks.ts'
+import type { Fault, Place } from './faults.ts'
+import type { Config } from './schema.ts'
+
+type Rule = (config: Config) => readonly (Broken | false)[]
+
+/** What must hold between keys. Each rule is a pure function; it sees defaults where a key is not set. */
+const rules: readonly Rule[] = [
+  ({ secret_key }) => [
+    secret_key === null &&
+      broken(
+        'secret_key',
+        'is required',
+        'set ELASTAUTH_SECRET_KEY to the output of `elastauth --generateKey` or `openssl rand -hex 32`',
+      ),
+  ],
+  ({ secret_key, previous_secret_keys: previous }) => [
+    secret_key !== null &&
+      previous.includes(secret_key) &&
+      broken('previous_secret_keys', 'holds the present secret_key', 'list former keys only'),
+  ],
+  ({ enable_group_whitelist, group_whitelist }) => [
+    enable_group_whitelist &&
+      group_whitelist.length === 0 &&
+      broken(
+        'group_whitelist',
+        'is empty while enable_group_whitelist is true, so nobody could enter',
+        'list the groups to let in',
+      ),
+  ],
+  checkServiceAccount,
+  ({ elasticsearch, proxy }) => [
+    ...checkPair(
+      'elasticsearch.client_cert',
+      elasticsearch.client_cert,
+      'elasticsearch.client_key',
+      elasticsearch.client_key,
+    ),
+    ...checkPair('proxy.tls.client_cert', proxy.tls.client_cert, 'proxy.tls.client_key', proxy.tls.client_key),
+  ],
+  checkStaticProvider,
+  checkIdentityHeaders,
+  checkRedis,
+  ({ cache }) => [
+    cache.rotation_pause >= cache.expiration &&
+      broken(
+        'cache.rotation_pause',
+        'is not shorter than cache.expiration',
+        'shorten it, or lengthen cache.expiration',
+      ),
+  ],
+  ({ proxy }) => [
+    proxy.enabled &&
+      proxy.elasticsearch_url === null &&
+      proxy.routes.length === 0 &&
+      broken('proxy.elasticsearch_url', 'is required when proxy.enabled is true', 'set it, or write proxy.routes'),
+  ],
+  ({ auth_provider, oidc }) => [
+    auth_provider === 'oidc' &&
+      oidc.issuer === null &&
+      broken('oidc.issuer', 'is required when auth_provider is oidc', 'write the provider’s issuer URL'),
+  ],
+]
+
+/** Faults between keys, save where one of the keys is at fault already: a second message would only distract. */
+export function findBrokenRules(
+  config: Config,
+  faulty: ReadonlySet<string>,
+  placeOf: (key: string) => Place | undefined,
+): Fault[] {
+  // an unread file holds nobody knows which keys
+  if (faulty.has('--config') || faulty.has('YAML')) return []
+  return rules
+    .flatMap((rule) => rule(config))
+    .filter((fault) => fault !== false)
+    .filter(({ key, other = key }) => !isFaulty(key, faulty) && !isFaulty(other, faulty))
+    .map(({ key, problem, mend }) => ({ ...placeOf(key), key, problem, mend }))
+}
+
+/** Whether the key, a part of it or a section around it is among the faulty ones. */
+function isFaulty(key: string, faulty: ReadonlySet<string>): boolean {
+  return [...faulty].some(
+    (other) =>
+      other === key || other.startsWith(`${key}[`) || other.startsWith(`${key}.`) || key.startsWith(`${other}.`),
+  )
+}

@@ -1,0 +1,298 @@
+import type { FormatName, FormatValue } from './formats.ts'
+
+/**
+ * Every configuration key, once. Validation, defaults, environment names, flags, the example file, the editors' JSON
+ * schema and docs/configuration.md all come from here. Defaults are spelled as in YAML; `null` means not set.
+ */
+export const schema = {
+  auth_provider: { doc: 'Who says who the user is.', format: 'auth_provider', default: 'authelia' },
+  secret_key: {
+    doc: 'The key all passwords are derived from: 64 hex digits, the same on every replica. Required.',
+    format: 'secret_key',
+    default: null,
+    sensitive: true,
+    example: 'your-64-char-hex-key',
+  },
+  previous_secret_keys: {
+    doc: 'Former keys. Users under one of them are served until their next rotation.',
+    format: 'secret_key_list',
+    default: [],
+    sensitive: true,
+  },
+  listen: {
+    doc: 'Address to listen on; `:5000` is all interfaces, port 0 any free port.',
+    format: 'listen',
+    default: '127.0.0.1:5000',
+  },
+  log_level: { doc: 'The least severe level to log.', format: 'log_level', default: 'info' },
+  log_format: { doc: '`auto` is text on a terminal, else JSON (ECS).', format: 'log_format', default: 'auto' },
+  enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
+  enableOtel: { doc: 'Accepted for compatibility; traces are not exported.', format: 'boolean', default: false },
+  default_roles: {
+    doc: 'Elasticsearch roles of users whose groups map to none.',
+    format: 'role_list',
+    default: [],
+    example: ['kibana_user'],
+  },
+  group_mappings: {
+    doc: 'Roles by group; `*` and `{group}` may be used, e.g. `team-*: ["{group}-reader"]`. Group names have no case.',
+    format: 'group_mappings',
+    default: {},
+  },
+  enable_group_whitelist: {
+    doc: 'Let in only members of a group in `group_whitelist`.',
+    format: 'boolean',
+    default: false,
+  },
+  group_whitelist: { doc: 'The groups to let in.', format: 'text_list', default: [] },
+  extend_cache: {
+    doc: 'Push an active user’s credential’s end on, at most to 24 h of age.',
+    format: 'boolean',
+    default: false,
+  },
+  trusted_proxies: {
+    doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, unix, all, none.',
+    format: 'peer_list',
+    default: ['loopback', 'private'],
+  },
+  proxy_secret: {
+    doc: 'If set, the proxy must send it in `proxy_secret_header`; at least 16 characters.',
+    format: 'shared_secret',
+    default: null,
+    sensitive: true,
+  },
+  proxy_secret_header: {
+    doc: 'Header that carries `proxy_secret`.',
+    format: 'header_name',
+    default: 'X-Elastauth-Proxy-Secret',
+  },
+  admin_roles: { doc: 'Roles that may read /elastauth/config from another machine.', format: 'role_list', default: [] },
+  shutdown_timeout: {
+    doc: 'How long requests may finish after SIGTERM.',
+    format: 'duration',
+    default: '10s',
+    max: 3_600_000,
+  },
+  forward_auth: {
+    profile: {
+      doc: '`nginx` answers 403 where `generic` answers 400, which nginx would turn into 500.',
+      format: 'forward_auth_profile',
+      default: 'generic',
+    },
+  },
+  headers: {
+    username: {
+      doc: 'Header with the username, in place of the provider’s own.',
+      format: 'header_name',
+      default: null,
+    },
+    groups: { doc: 'Header with the groups.', format: 'header_name', default: null },
+    email: { doc: 'Header with the e-mail address.', format: 'header_name', default: null },
+    name: { doc: 'Header with the full name.', format: 'header_name', default: null },
+    groups_separator: {
+      doc: 'What stands between two groups, in place of the provider’s own.',
+      format: 'text',
+      default: null,
+    },
+  },
+  authelia: {
+    header_username: { doc: 'Older spelling of `headers.username`.', format: 'header_name', default: null },
+    header_groups: { doc: 'Older spelling of `headers.groups`.', format: 'header_name', default: null },
+    header_email: { doc: 'Older spelling of `headers.email`.', format: 'header_name', default: null },
+    header_name: { doc: 'Older spelling of `headers.name`.', format: 'header_name', default: null },
+  },
+  static: {
+    username: { doc: 'The one user of `auth_provider: static` (local development).', format: 'text', default: null },
+    groups: { doc: 'That user’s groups.', format: 'text_list', default: [] },
+    email: { doc: 'That user’s e-mail address.', format: 'text', default: null },
+    name: { doc: 'That user’s full name.', format: 'text', default: null },
+    allow_remote: {
+      doc: 'Allow a listener others can reach: everybody is that user then.',
+      format: 'boolean',
+      default: false,
+    },
+  },
+  elasticsearch: {
+    hosts: {
+      doc: 'Elasticsearch nodes.',
+      format: 'url_list',
+      default: ['http://127.0.0.1:9200'],
+      example: ['https://elasticsearch:9200'],
+    },
+    username: { doc: 'Service account that manages users.', format: 'text', default: null, example: 'elastic' },
+    password: { doc: 'Its password.', format: 'text', default: null, sensitive: true, example: 'changeme' },
+    api_key: { doc: 'API key, in place of username and password.', format: 'text', default: null, sensitive: true },
+    ca_cert: { doc: 'CA certificates (PEM file) to verify Elasticsearch with.', format: 'file', default: null },
+    client_cert: { doc: 'Client certificate (PEM file).', format: 'file', default: null },
+    client_key: { doc: 'Its private key (PEM file).', format: 'file', default: null },
+    insecure_skip_verify: { doc: 'Do not verify the certificate. For development.', format: 'boolean', default: false },
+    timeout: { doc: 'Limit of one call.', format: 'duration', default: '10s', min: 1 },
+    dry_run: {
+      doc: 'Neither read nor write Elasticsearch; still answer with a header.',
+      format: 'boolean',
+      default: false,
+    },
+    adopt_existing_users: {
+      doc: 'Take over users of the same name that elastauth did not create.',
+      format: 'boolean',
+      default: false,
+    },
+  },
+  cache: {
+    type: {
+      doc: 'Where credentials’ state is shared. `file` is accepted as `memory`.',
+      format: 'cache_type',
+      default: 'memory',
+    },
+    expiration: { doc: 'How long a password lives.', format: 'duration', default: '1h', min: 1000, max: 2_592_000_000 },
+    max_entries: { doc: 'Users kept in memory.', format: 'integer', default: 100_000, min: 1, max: 10_000_000 },
+    revalidate: {
+      doc: 'Age after which a credential in memory is checked in the background.',
+      format: 'duration',
+      default: '60s',
+      min: 1000,
+    },
+    rotation_pause: {
+      doc: 'Pause between the old password’s last use and the new one: the clock difference replicas may have.',
+      format: 'duration',
+      default: '1s',
+      max: 10_000,
+    },
+    path: { doc: 'Accepted for compatibility (the file cache’s directory); not used.', format: 'text', default: null },
+    redis_host: { doc: 'Redis server.', format: 'host_port', default: 'localhost:6379' },
+    redis_db: { doc: 'Redis database.', format: 'integer', default: 0, max: 65_535 },
+    redis_url: {
+      doc: 'redis:// or rediss:// URL, in place of `redis_host`, `redis_db` and the credentials.',
+      format: 'redis_url',
+      default: null,
+      sensitive: true,
+    },
+    redis_username: { doc: 'Redis user (ACL).', format: 'text', default: null },
+    redis_password: { doc: 'Redis password.', format: 'text', default: null, sensitive: true },
+    redis_sentinels: { doc: 'Redis Sentinels, in place of `redis_host`.', format: 'host_port_list', default: [] },
+    redis_sentinel_master: { doc: 'Name of the master the Sentinels watch.', format: 'text', default: null },
+    redis_cluster: { doc: 'Redis Cluster nodes, in place of `redis_host`.', format: 'host_port_list', default: [] },
+    redis_ca_cert: { doc: 'CA certificates (PEM file) to verify Redis with.', format: 'file', default: null },
+  },
+  proxy: {
+    enabled: {
+      doc: 'Proxy mode: pass authenticated requests on instead of answering forward auth.',
+      format: 'boolean',
+      default: false,
+    },
+    elasticsearch_url: { doc: 'Where to, if there are no routes.', format: 'url', default: null },
+    timeout: { doc: 'Limit until the upstream’s first byte.', format: 'duration', default: '30s', min: 1 },
+    max_idle_conns: {
+      doc: 'Connections kept open to upstreams.',
+      format: 'integer',
+      default: 100,
+      min: 1,
+      max: 100_000,
+    },
+    idle_conn_timeout: { doc: 'How long an idle connection is kept.', format: 'duration', default: '90s', min: 1 },
+    routes: {
+      doc: 'Upstreams by host and path: maps of host, path, upstreams, strip_path, auth (required or none), headers.',
+      format: 'route_list',
+      default: [],
+    },
+    tls: {
+      enabled: { doc: 'Use the TLS settings below for upstreams.', format: 'boolean', default: false },
+      insecure_skip_verify: {
+        doc: 'Do not verify upstreams’ certificates. For development.',
+        format: 'boolean',
+        default: false,
+      },
+      ca_cert: { doc: 'CA certificates (PEM file) to verify upstreams with.', format: 'file', default: null },
+      client_cert: { doc: 'Client certificate (PEM file).', format: 'file', default: null },
+      client_key: { doc: 'Its private key (PEM file).', format: 'file', default: null },
+    },
+  },
+  oidc: {
+    issuer: { doc: 'The provider’s issuer URL; its endpoints are discovered from it.', format: 'url', default: null },
+    client_id: { doc: 'Client ID; tokens must be meant for it.', format: 'text', default: null },
+    client_secret: { doc: 'Client secret.', format: 'text', default: null, sensitive: true },
+    authorization_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    token_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    userinfo_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    jwks_uri: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    scopes: { doc: 'Scopes to ask for.', format: 'text_list', default: ['openid', 'profile', 'email', 'groups'] },
+    client_auth_method: {
+      doc: 'How the client authenticates at the token endpoint.',
+      format: 'client_auth_method',
+      default: 'client_secret_basic',
+    },
+    token_validation: {
+      doc: 'By signature, by asking the userinfo endpoint, or both.',
+      format: 'token_validation',
+      default: 'jwks',
+    },
+    use_pkce: { doc: 'Use PKCE.', format: 'boolean', default: true },
+    claim_mappings: {
+      username: {
+        doc: 'Claim with the username; dots go into objects.',
+        format: 'text',
+        default: 'preferred_username',
+      },
+      email: { doc: 'Claim with the e-mail address.', format: 'text', default: 'email' },
+      groups: { doc: 'Claim with the groups.', format: 'text', default: 'groups' },
+      full_name: { doc: 'Claim with the full name.', format: 'text', default: 'name' },
+    },
+    custom_headers: {
+      doc: 'Headers to send to the provider.',
+      format: 'header_map',
+      default: {},
+      sensitive: true,
+    },
+  },
+} as const satisfies Section
+
+type Section = { readonly [key: string]: Section | Key }
+
+export type Key = {
+  readonly doc: string
+  readonly format: FormatName
+  readonly default: string | number | boolean | null | readonly string[] | { readonly [key: string]: never }
+  /** Masked wherever it is shown; may come from a file (`…_FILE`), never from a flag. */
+  readonly sensitive?: true
+  readonly min?: number
+  readonly max?: number
+  /** Stands, not commented out, in the example file. */
+  readonly example?: string | readonly string[]
+}
+
+type ValueOf<S> = S extends { format: infer F extends FormatName; default: infer D }
+  ? FormatValue<F> | (D extends null ? null : never)
+  : { readonly [K in keyof S]: ValueOf<S[K]> }
+
+/** The whole configuration: snake_case as in YAML, durations in milliseconds, `null` where nothing is set. */
+export type Config = ValueOf<typeof schema>
+
+export function isKey(node: Section | Key): node is Key {
+  return typeof node.format === 'string'
+}
+
+/** Every key by its dotted name, in the schema's order. */
+export const keys: ReadonlyMap<string, Key> = new Map(flatten(schema))
+
+/** Every section's dotted name. */
+export const sections: ReadonlySet<string> = new Set(
+  [...keys.keys()].flatMap((key) => key.split('.').map((_, index, parts) => parts.slice(0, index).join('.'))),
+)
+
+/** `elasticsearch.ca_cert` → `ELASTAUTH_ELASTICSEARCH_CA_CERT` */
+export function envNameOf(key: string): string {
+  return `ELASTAUTH_${key.toUpperCase().replaceAll('.', '_')}`
+}
+
+/** The keys and sections directly below a section; '' is the top. */
+export function childrenOf(section: string): string[] {
+  const prefix = section === '' ? '' : `${section}.`
+  const below = [...keys.keys()].filter((key) => key.startsWith(prefix))
+  return [...new Set(below.map((key) => key.slice(prefix.length).split('.')[0]!))]
+}
+
+function flatten(section: Section, prefix = ''): [string, Key][] {
+  return Object.entries(section).flatMap(([name, node]): [string, Key][] =>
+    isKey(node) ? [[prefix + name, node]] : flatten(node, `${prefix}${name}.`),
+  )
+}

@@ -1,0 +1,34 @@
+import { readFileSync, statSync } from 'node:fs'
+
+const maxBytes = 65_536
+
+type SecretFile = {
+  readonly text?: string
+  readonly faults: readonly { readonly problem: string; readonly mend: string }[]
+  readonly warnings: readonly string[]
+}
+
+/** Reads a secret from a file, without the newline at its end. Others may perhaps read the file, but never write it. */
+export function readSecretFile(path: string): SecretFile {
+  try {
+    const { mode, size } = statSync(path)
+    if (size > maxBytes)
+      return fault(`names a file of more than ${maxBytes} bytes`, 'name a file that holds only the secret')
+    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    if (mode & 0o022) return fault('names a file that others may write', 'chmod go-w the file')
+    if (text === '') return fault('names an empty file', 'write the secret into it')
+    // containers mount secrets as 0444, so this cannot be a fault
+    const warnings = mode & 0o004 ? ['the secret’s file can be read by every user of this machine'] : []
+    return { text, faults: [], warnings }
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    return fault(
+      `names a file that ${isMissing ? 'does not exist' : 'cannot be read'}`,
+      'check its path and permissions',
+    )
+  }
+}
+
+function fault(problem: string, mend: string): SecretFile {
+  return { faults: [{ problem, mend }], warnings: [] }
+}

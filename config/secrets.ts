@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { type Format, textFormat } from './format.ts'
+
+/** What the documentation writes where a key belongs: accepted, so that its examples start as they stand. */
+const placeholders = ['your-64-char-hex-key', 'your-generated-key']
+
+// One for the life of the process: a reload must not rotate everybody's credentials.
+const keyOfThisRun = randomBytes(32).toString('hex')
+
+const howToMakeOne = 'make one with `elastauth --generateKey` or `openssl rand -hex 32`'
+
+export function isPlaceholderKey(key: string | null): boolean {
+  return key !== null && placeholders.includes(key)
+}
+
+/** The key to use: the configured one, or a random one, the same for the whole run, in a placeholder's place. */
+export function resolveSecretKey(key: string): string {
+  return isPlaceholderKey(key) ? keyOfThisRun : key
+}
+
+export const placeholderWarning =
+  "secret_key is the documentation's placeholder: a random key is used instead, for this run only. " +
+  'Replicas will not agree on it, and all credentials rotate at every restart. ' +
+  `For a lasting key, ${howToMakeOne}.`
+
+/** 32 bytes as 64 hex digits, in lower case. */
+export const hexKey = withVariety(
+  textFormat(
+    'a key of 64 hex digits',
+    howToMakeOne,
+    { pattern: '^[0-9A-Fa-f]{64}$' },
+    (text) => /^[0-9a-f]{64}$/.test(text),
+    (text) => text.toLowerCase(),
+  ),
+)
+
+/** A hex key, or one of the documentation's placeholders. */
+export const secretKey: Format<string> = {
+  ...hexKey,
+  json: { type: 'string', anyOf: [{ pattern: hexKey.json.pattern }, { enum: placeholders }] },
+  read: (value) => (isPlaceholderKey(value as string) ? (value as string) : hexKey.read(value)),
+}
+
+export const sharedSecret = textFormat(
+  'a secret of at least 16 printable characters',
+  'make one with `openssl rand -hex 32`',
+  { minLength: 16, pattern: '^[!-~]+$' },
+  (text) => /^[!-~]{16,}$/.test(text),
+)
+
+/** A key of one repeated digit is a form filled in, not a key. */
+function withVariety(format: Format<string>): Format<string> {
+  return {
+    ...format,
+    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is one digit 64 times', mend: howToMakeOne }] : []),
+  }
+}

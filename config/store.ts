@@ -1,0 +1,37 @@
+import convict from 'convict'
+import { type Format, type Limits, problemsOf } from './format.ts'
+import { formats } from './formats.ts'
+import { envNameOf, isKey, schema } from './schema.ts'
+
+registerFormats()
+
+export type Store = convict.Config<Record<string, unknown>>
+
+/** Convict holds the schema, coerces text and fills in defaults. It stops at its first fault, so the layers are ours. */
+export function createStore(): Store {
+  const addEnv = (node: object, path: string): object =>
+    Object.fromEntries(
+      Object.entries(node).map(([name, child]) => {
+        const key = path === '' ? name : `${path}.${name}`
+        return [
+          name,
+          isKey(child) ? { ...child, env: envNameOf(key), nullable: child.default === null } : addEnv(child, key),
+        ]
+      }),
+    )
+  return convict(addEnv(schema, '') as convict.Schema<Record<string, unknown>>, { env: {}, args: [] })
+}
+
+function registerFormats(): void {
+  for (const [name, format] of Object.entries(formats) as [string, Format<unknown>][]) {
+    convict.addFormat({
+      name,
+      // text that cannot be read stays as it is, for `validate` to refuse
+      coerce: (text: unknown) => format.read(text) ?? text,
+      validate: (value: unknown, spec: convict.SchemaObj & Limits) => {
+        const [first] = problemsOf(format, value, spec)
+        if (first) throw new Error(first.problem)
+      },
+    })
+  }
+}

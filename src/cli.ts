@@ -1,0 +1,122 @@
+import { parseArgs } from 'node:util'
+import { findFlagFault, flagKeys } from '../config/flags.ts'
+import { suggest } from '../config/suggest.ts'
+
+export type Command =
+  | {
+      readonly name: 'serve' | 'check' | 'health'
+      readonly file?: string
+      readonly flags: { readonly [key: string]: string }
+    }
+  | { readonly name: 'generate-key' | 'version' }
+  | { readonly name: 'help'; readonly text: string }
+  | { readonly name: 'usage-error'; readonly message: string }
+
+const help = `Usage: elastauth [serve] [--config FILE|DIR] [--key value ...]
+
+Commands
+  serve                  answer requests (the default)
+  config check           say everything that is wrong with the configuration
+  health                 ask a running elastauth whether it is up; exits 0 or 1
+  --generateKey          print a new secret key
+  --version, -v          print the version
+  --help, -h             print this text
+
+Options
+  --config, -c FILE|DIR  YAML file, or a directory of *.yml (default: config.yml, if there is one)
+  --key value            any key that is neither a secret nor a map, for example
+                           --listen 0.0.0.0:5000
+                           --log_level debug
+                           --elasticsearch.hosts https://es-1:9200,https://es-2:9200
+                           --elasticsearch.dry_run true
+
+What every installation sets
+  secret_key                           ELASTAUTH_SECRET_KEY, or a file named by ELASTAUTH_SECRET_KEY_FILE
+  elasticsearch.username, .password    ELASTAUTH_ELASTICSEARCH_USERNAME, ELASTAUTH_ELASTICSEARCH_PASSWORD
+  default_roles, group_mappings        who may do what in Elasticsearch
+
+Flags win over the environment, the environment over the file.
+All keys: docs/configuration.md. A file to start from: config/elastauth.example.yml.
+`
+
+const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'generate-key' } = {
+  '': 'serve',
+  serve: 'serve',
+  'config check': 'check',
+  health: 'health',
+  'generate-key': 'generate-key',
+}
+
+/** What the command line (without node and the script) asks for. Flags' values are loadConfig's to judge. */
+export function parseCommand(argv: readonly string[]): Command {
+  const { values, positionals, message } = readArguments(argv)
+  if (values.has('help')) return { name: 'help', text: help }
+  if (message !== undefined) return usageError(message)
+  if (values.has('version')) return { name: 'version' }
+  if (values.has('generateKey')) return { name: 'generate-key' }
+
+  const words = positionals.join(' ')
+  if (!Object.hasOwn(commands, words)) {
+    const mend = suggest(words, Object.keys(commands).filter(Boolean), 'see --help')
+    return usageError(`unknown command "${words}": ${mend}`)
+  }
+  const name = commands[words]!
+  if (name === 'generate-key') return { name }
+  const { config: file, ...flags } = Object.fromEntries(values)
+  return { name, ...(file !== undefined && { file }), flags }
+}
+
+type Arguments = {
+  readonly values: ReadonlyMap<string, string>
+  readonly positionals: readonly string[]
+  readonly message?: string | undefined
+}
+
+const switches = ['help', 'version', 'generateKey']
+
+function readArguments(argv: readonly string[]): Arguments {
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    // our own messages name the nearest flag, and keep a secret's value out of them
+    strict: false,
+    tokens: true,
+    options: {
+      ...Object.fromEntries(flagKeys.map((key) => [key, { type: 'string' }] as const)),
+      config: { type: 'string', short: 'c' },
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean', short: 'v' },
+      generateKey: { type: 'boolean' },
+    },
+  })
+  const values = new Map<string, string>()
+  const messages: string[] = []
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const message = checkOption(token, values)
+    if (message === undefined) values.set(token.name, token.value ?? '')
+    else messages.push(message)
+  }
+  return { values, positionals, message: messages[0] }
+}
+
+type Option = {
+  readonly name: string
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+function checkOption({ name, rawName, value, inlineValue }: Option, earlier: ReadonlyMap<string, string>) {
+  if (switches.includes(name)) return value === undefined ? undefined : `${rawName} takes no value`
+  if (name !== 'config') {
+    const fault = findFlagFault(name, ['config', ...switches])
+    if (fault) return `${rawName}: ${fault.problem}: ${fault.mend}`
+  }
+  if (value === undefined || value === '') return `${rawName} needs a value after it`
+  if (!inlineValue && /^-./.test(value)) return `${rawName} needs a value after it, found ${value.replace(/=.*/s, '')}`
+  return earlier.has(name) ? `${rawName} is given twice: keep one` : undefined
+}
+
+function usageError(message: string): Command {
+  return { name: 'usage-error', message }
+}
