@@ -1,0 +1,400 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, test } from 'node:test'
+import { Client } from '@elastic/elasticsearch'
+import { ask, type Question, type Target } from '../support/elasticsearch/ask.ts'
+import { findElasticsearch, startElasticsearch } from '../support/elasticsearch/elasticsearch.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { createStandIn } from '../support/stand-in/stand-in.ts'
+
+// The stand-in is only worth something while it answers as a real node does: one suite, run against both.
+const elasticsearch = await useElasticsearch()
+const standIn = createStandIn()
+const kit = { username: 'kit', password: 'secret-1' }
+const standInTarget: Target = { url: '', username: 'elastic', password: 'changeme' }
+
+describe('the stand-in', () => {
+  before(async () => {
+    standInTarget.url = await standIn.listen()
+  })
+  contract(() => standInTarget)
+  after(() => standIn.close())
+})
+
+describe('a real node', { skip: elasticsearch.skip }, () => contract(() => elasticsearch.node))
+
+describe('a node of our own', async () => {
+  const found = await findElasticsearch({ own: true })
+  const skip = found.kind === 'none' && found.reasons.join('; ')
+
+  test('it speaks TLS under its own CA, keeps port and data over a restart, can be frozen, and leaves nothing', {
+    skip,
+  }, async () => {
+    const node = await startElasticsearch({ own: true, tls: true, password: 'another-one' })
+    try {
+      assert.match(node.url, /^https:/)
+      await assert.rejects(ask({ url: node.url, username: node.username, password: node.password }, '/'), /certificate/)
+      const put = { method: 'PUT', body: { password: 'secret-1', roles: [] } }
+      assert.equal((await ask(node, '/_security/user/kit', put)).status, 200)
+
+      await node.pause()
+      await assert.rejects(ask(node, '/', { timeoutMs: 500 }), { name: 'AbortError' })
+      await node.resume()
+      assert.equal((await ask(node, '/')).body.version.number, node.version)
+
+      await node.stop({ keepData: true })
+      await assert.rejects(ask(node, '/'), { code: 'ECONNREFUSED' })
+      await node.start()
+      assert.equal((await ask(node, '/_security/_authenticate', { as: kit })).status, 200)
+    } finally {
+      await node.stop()
+    }
+    await assert.rejects(ask(node, '/'), { code: 'ECONNREFUSED' })
+  })
+
+  test('it ends with a parent that was killed', { skip: found.kind === 'java' ? false : 'not on a JDK' }, async () => {
+    const kit = JSON.stringify(new URL('../support/elasticsearch/elasticsearch.ts', import.meta.url).href)
+    const program = `const { startElasticsearch } = await import(${kit})
+      const node = await startElasticsearch({ own: true, kind: 'java' })
+      console.log(node.url)`
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [line] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string]
+    const node = { url: line.trim(), username: 'elastic', password: 'changeme' }
+    assert.equal((await ask(node, '/')).status, 200)
+    parent.kill('SIGKILL')
+    for (let isUp = true; isUp; ) {
+      isUp = await ask(node, '/').then(
+        () => true,
+        (error) => error.code !== 'ECONNREFUSED',
+      )
+    }
+  })
+})
+
+describe('where none can be had', () => {
+  const nowhere = { PATH: import.meta.dirname, HOME: import.meta.dirname }
+  const runner = join(import.meta.dirname, '../support/elasticsearch/with-elasticsearch.ts')
+  const run = async (environment: NodeJS.ProcessEnv, code: string) => {
+    const env = { ...nowhere, ...environment }
+    const child = spawn(process.execPath, [runner, '--', process.execPath, '-e', code], { env })
+    const output = Promise.all([text(child.stdout), text(child.stderr)])
+    const [status] = await once(child, 'close')
+    const [stdout, stderr] = await output
+    return { status, stdout, stderr }
+  }
+
+  test('the runner says why, runs the command without, and exits as it does', async () => {
+    const result = await run({}, 'console.log(process.env.ELASTICSEARCH_URL); process.exit(7)')
+    assert.deepEqual([result.status, result.stdout], [7, 'undefined\n'])
+    assert.match(result.stderr, /external: ELASTICSEARCH_URL is not set\n.*docker: no docker command\n.*java: no java/)
+  })
+
+  test('REQUIRE_ELASTICSEARCH=1 makes the runner fail, without running the command', async () => {
+    const result = await run({ REQUIRE_ELASTICSEARCH: '1' }, 'console.log("ran")')
+    assert.deepEqual([result.status, result.stdout], [1, ''])
+  })
+
+  test('the runner hands an external node on as it is, and a signal too', async () => {
+    const external = createStandIn()
+    const url = await external.listen()
+    const code =
+      'console.log(process.env.ELASTICSEARCH_URL); process.kill(process.ppid, "SIGTERM"); setInterval(() => {}, 1000)'
+    const result = await run({ ELASTICSEARCH_URL: url }, code)
+    assert.deepEqual([result.status, result.stdout], [128 + 15, `${url}\n`])
+    await external.close()
+  })
+})
+
+function contract(target: () => Target): void {
+  const unique = `${process.pid}-${Date.now().toString(36)}`
+  const used = new Set<string>()
+  const name = (word: string) => {
+    used.add(`kit-${word}-${unique}`)
+    return `kit-${word}-${unique}`
+  }
+  const to = (path: string, question?: Question) => ask(target(), path, question)
+  const user = (username: string) => `/_security/user/${username}`
+  const put = (username: string, body: unknown, more: Question = {}) =>
+    to(user(username), { method: 'PUT', body, ...more })
+  const logIn = (username: string, password: string) => to('/_security/_authenticate', { as: { username, password } })
+  const reasonOf = (reply: { body: { error: { type: string; reason: string; root_cause: unknown[] } } }) => {
+    const { type, reason, root_cause } = reply.body.error
+    assert.equal(root_cause.length, 1)
+    return `${type}: ${reason}`
+  }
+  after(async () => {
+    for (const username of used) await to(user(username), { method: 'DELETE' })
+  })
+
+  test('a user is created, and read back as written', async () => {
+    const bob = name('bob')
+    const profile = {
+      roles: ['viewer', 'nosuch'],
+      full_name: 'Bob B',
+      email: 'bob@example.org',
+      metadata: { a: { b: [1] } },
+    }
+    const created = await put(bob, { password: 'secret-1', ...profile })
+    assert.deepEqual([created.status, created.body], [200, { created: true }])
+    assert.equal(created.headers['x-elastic-product'], 'Elasticsearch')
+    assert.equal(created.headers['content-type'], 'application/json')
+    const read = await to(user(bob))
+    assert.deepEqual([read.status, read.body], [200, { [bob]: { username: bob, ...profile, enabled: true } }])
+  })
+
+  test('an update without a password keeps it, and replaces the rest', async () => {
+    const carol = name('carol')
+    await put(carol, { password: 'secret-1', roles: ['viewer'], full_name: 'Carol', metadata: { a: 1 } })
+    const updated = await put(carol, { roles: ['editor'] })
+    assert.deepEqual([updated.status, updated.body], [200, { created: false }])
+    const login = await logIn(carol, 'secret-1')
+    const realm = { name: 'default_native', type: 'native' }
+    assert.deepEqual(login.body, {
+      ...{ username: carol, roles: ['editor'], full_name: null, email: null, metadata: {}, enabled: true },
+      ...{ authentication_realm: realm, lookup_realm: realm, authentication_type: 'realm' },
+    })
+  })
+
+  test('a new password ends the old one', async () => {
+    const dave = name('dave')
+    await put(dave, { password: 'secret-1', roles: [] })
+    await put(dave, { password: 'secret-2', roles: [] })
+    assert.deepEqual([(await logIn(dave, 'secret-1')).status, (await logIn(dave, 'secret-2')).status], [401, 200])
+    const changed = await to(`${user(dave)}/_password`, { method: 'POST', body: { password: 'secret-3' } })
+    assert.deepEqual([changed.status, changed.body], [200, {}])
+    assert.deepEqual([(await logIn(dave, 'secret-2')).status, (await logIn(dave, 'secret-3')).status], [401, 200])
+  })
+
+  test('an unknown user is 404 with an empty object', async () => {
+    const reply = await to(user(name('nobody')))
+    assert.deepEqual([reply.status, reply.body], [404, {}])
+  })
+
+  test('a deleted user is gone', async () => {
+    const erin = name('erin')
+    await put(erin, { password: 'secret-1', roles: [] })
+    const first = await to(user(erin), { method: 'DELETE' })
+    const second = await to(user(erin), { method: 'DELETE' })
+    assert.deepEqual(
+      [first.status, first.body, second.status, second.body],
+      [200, { found: true }, 404, { found: false }],
+    )
+    assert.equal((await logIn(erin, 'secret-1')).status, 401)
+  })
+
+  test('a wrong password, an unknown user and no credential are 401 with both challenges', async () => {
+    const password = 'not-it-at-all'
+    for (const as of [{ ...target(), password }, { username: name('ghost'), password }, null]) {
+      const reply = await to('/_security/_authenticate', { as })
+      const path = '/_security/_authenticate'
+      assert.equal(reply.status, 401)
+      assert.equal(
+        reasonOf(reply),
+        as
+          ? `security_exception: unable to authenticate user [${as.username}] for REST request [${path}]`
+          : `security_exception: missing authentication credentials for REST request [${path}]`,
+      )
+      const challenges = ['Basic realm="security", charset="UTF-8"', 'ApiKey']
+      assert.equal(reply.headers['www-authenticate'], challenges.join(', '))
+      assert.deepEqual(reply.body.error.header, { 'WWW-Authenticate': challenges })
+      assert.equal(reply.headers['x-elastic-product'], undefined)
+    }
+  })
+
+  test('a credential that is not base64 is 401', async () => {
+    const reply = await to('/', { as: null, headers: { authorization: 'Basic !!!' } })
+    assert.equal(reply.status, 401)
+    assert.equal(reasonOf(reply), 'security_exception: invalid basic authentication header encoding')
+  })
+
+  test('a disabled user cannot log in until enabled; a PUT enables', async () => {
+    const frank = name('frank')
+    await put(frank, { password: 'secret-1', roles: [] })
+    for (const enable of [() => to(`${user(frank)}/_enable`, { method: 'PUT' }), () => put(frank, { roles: [] })]) {
+      const disabled = await to(`${user(frank)}/_disable`, { method: 'PUT' })
+      assert.deepEqual([disabled.status, disabled.body], [200, {}])
+      assert.equal((await logIn(frank, 'secret-1')).status, 401)
+      assert.equal((await enable()).status, 200)
+      assert.equal((await logIn(frank, 'secret-1')).status, 200)
+    }
+  })
+
+  test('reserved users are marked as such, and cannot be written or deleted', async () => {
+    for (const username of ['elastic', 'kibana', 'kibana_system']) {
+      assert.equal((await to(user(username))).body[username].metadata._reserved, true)
+      const refused = await put(username, { password: 'secret-1', roles: [] })
+      assert.equal(refused.status, 400)
+      const rule = `user [${username}] is reserved and only the password can be changed`
+      assert.equal(reasonOf(refused), `action_request_validation_exception: Validation Failed: 1: ${rule};`)
+      const kept = await to(user(username), { method: 'DELETE' })
+      assert.equal(kept.status, 400)
+      assert.equal(reasonOf(kept), `illegal_argument_exception: user [${username}] is reserved and cannot be deleted`)
+    }
+  })
+
+  test('an account without privileges is told which action it lacks', async () => {
+    const lowly = name('lowly')
+    const unknown = name('unknown')
+    await put(lowly, { password: 'secret-1', roles: [] })
+    await put(unknown, { password: 'secret-1', roles: ['viewer', 'nosuch'] })
+    const actions = 'cluster:admin/xpack/security/user'
+    const body = { password: 'secret-2', roles: [] }
+    const cases: [string, Question, string, string][] = [
+      [user(lowly), { method: 'PUT', body }, `${actions}/put`, 'manage_security,all'],
+      [user(lowly), {}, `${actions}/get`, 'read_security,manage_security,all'],
+      [user(lowly), { method: 'DELETE' }, `${actions}/delete`, 'manage_security,all'],
+      ['/', {}, 'cluster:monitor/main', 'monitor,manage,all'],
+      ['/_cluster/health', {}, 'cluster:monitor/health', 'monitor,manage,all'],
+    ]
+    for (const [path, question, action, grantedBy] of cases) {
+      for (const [username, roles] of [
+        [lowly, '[]'],
+        [unknown, '[viewer] (assigned roles [nosuch] were not found)'],
+      ] as const) {
+        const reply = await to(path, { ...question, as: { username, password: 'secret-1' } })
+        assert.equal(reply.status, 403)
+        const who = `action [${action}] is unauthorized for user [${username}] with effective roles ${roles}`
+        const reason = `${who}, this action is granted by the cluster privileges [${grantedBy}]`
+        assert.equal(reasonOf(reply), `security_exception: ${reason}`)
+        assert.equal(reply.headers['x-elastic-product'], undefined)
+      }
+    }
+  })
+
+  test('_has_privileges answers for the caller', async () => {
+    const body = { cluster: ['manage_security', 'monitor'] }
+    const lowly = name('lowly')
+    await put(lowly, { password: 'secret-1', roles: [] })
+    const path = '/_security/user/_has_privileges'
+    const granted = await to(path, { method: 'POST', body })
+    assert.equal(granted.body.has_all_requested, true)
+    const refused = await to(path, { method: 'POST', body, as: { username: lowly, password: 'secret-1' } })
+    assert.deepEqual(refused.body, {
+      ...{ username: lowly, has_all_requested: false, index: {}, application: {} },
+      cluster: { manage_security: false, monitor: false },
+    })
+  })
+
+  const invalid: [string, unknown, string][] = [
+    [
+      'no roles',
+      { password: 'secret-1' },
+      'action_request_validation_exception: Validation Failed: 1: roles are missing;',
+    ],
+    [
+      'an unknown field',
+      { roles: [], bogus: 1 },
+      'parse_exception: failed to parse add user request. unexpected field [bogus]',
+    ],
+    [
+      'a number for an e-mail',
+      { roles: [], email: 5 },
+      'parse_exception: expected field [email] to be of type string, but found [VALUE_NUMBER] instead',
+    ],
+    [
+      'a string for metadata',
+      { roles: [], metadata: 's' },
+      'parse_exception: expected field [metadata] to be of type object, but found [VALUE_STRING] instead',
+    ],
+    [
+      'a string for enabled',
+      { roles: [], enabled: 'no' },
+      'parse_exception: expected field [enabled] to be of type boolean, but found [VALUE_STRING] instead',
+    ],
+    [
+      'null for roles',
+      { roles: null },
+      'parse_exception: could not parse [roles] field. expected a string array but found null value instead',
+    ],
+    [
+      'a number among the roles',
+      { roles: [5] },
+      'parse_exception: could not parse [null] field. expected a string array but one of the value in the array is [VALUE_NUMBER]',
+    ],
+    [
+      'reserved metadata',
+      { password: 'secret-1', roles: [], metadata: { _x: 1 } },
+      'action_request_validation_exception: Validation Failed: 1: metadata keys may not start with [_];',
+    ],
+    [
+      'a short password',
+      { password: 'abc', roles: [] },
+      'validation_exception: Validation Failed: 1: passwords must be at least [6] characters long;',
+    ],
+    [
+      'a new user without a password',
+      { roles: [] },
+      'validation_exception: Validation Failed: 1: password must be specified unless you are updating an existing user;',
+    ],
+    ['an array', [], 'parse_exception: expected an object, but found token [START_ARRAY]'],
+    ['no body', undefined, 'parse_exception: request body is required'],
+  ]
+  for (const [what, body, reason] of invalid) {
+    test(`a user is refused for ${what}`, async () => {
+      const reply = await put(name('invalid'), body)
+      assert.equal(reply.status, 400)
+      assert.equal(reasonOf(reply), reason)
+    })
+  }
+
+  test('a name outside printable ASCII, or with a blank at its edge, is refused', async () => {
+    for (const odd of ['b%C3%A9', '%20bob', 'bob%20']) {
+      const reply = await put(odd, { password: 'secret-1', roles: [] })
+      assert.equal(reply.status, 400)
+      assert.match(
+        reasonOf(reply),
+        /^action_request_validation_exception: .*User names must be at least 1 and no more than 507/,
+      )
+    }
+  })
+
+  test('a body that is invalid is 400 even to an account without privileges; a wrong password comes before both', async () => {
+    const lowly = name('lowly')
+    await put(lowly, { password: 'secret-1', roles: [] })
+    const statusFor = async (password: string) => (await put(lowly, {}, { as: { username: lowly, password } })).status
+    assert.deepEqual([await statusFor('secret-1'), await statusFor('wrong-one')], [400, 401])
+  })
+
+  test('a method that an endpoint does not have is 405 and names those it has', async () => {
+    const cases = [
+      ['HEAD', '/_cluster/health', 'GET'],
+      ['PATCH', user(name('bob')), 'GET,POST,PUT,DELETE'],
+    ] as const
+    for (const [method, path, allowed] of cases) {
+      const reply = await to(path, { method })
+      assert.deepEqual([reply.status, reply.headers.allow], [405, allowed])
+    }
+  })
+
+  test('Elasticsearch’s own media type is answered in kind; another version, half a pair, and text are not', async () => {
+    const vendor = (version: number) => `application/vnd.elasticsearch+json; compatible-with=${version}`
+    const both = { 'content-type': vendor(8), accept: vendor(8) }
+    const gina = name('gina')
+    const created = await put(gina, { password: 'secret-1', roles: [] }, { headers: both })
+    assert.equal(created.status, 200)
+    assert.equal(created.headers['content-type'], 'application/vnd.elasticsearch+json;compatible-with=8')
+    const statusFor = async (headers: Record<string, string>) => (await put(gina, { roles: [] }, { headers })).status
+    assert.equal(await statusFor({ 'content-type': vendor(9), accept: vendor(9) }), 400)
+    assert.equal(await statusFor({ 'content-type': vendor(8) }), 400)
+    assert.equal(await statusFor({ 'content-type': 'text/plain' }), 406)
+    assert.equal(await statusFor({ 'content-type': 'application/json; charset=utf-8', accept: '*/*' }), 200)
+  })
+
+  test('the official client takes it for an Elasticsearch', async () => {
+    const { url: node, username, password, caCert } = target()
+    const tls = caCert ? { tls: { ca: caCert } } : {}
+    const client = new Client({ node, auth: { username, password }, maxRetries: 0, ...tls })
+    const henry = name('henry')
+    assert.deepEqual(await client.security.putUser({ username: henry, password: 'secret-1', roles: [] }), {
+      created: true,
+    })
+    assert.equal((await client.security.getUser({ username: henry }))[henry]?.username, henry)
+    assert.equal((await client.security.authenticate()).username, username)
+    await client.close()
+  })
+}

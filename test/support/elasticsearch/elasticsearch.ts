@@ -1,0 +1,112 @@
+import { startOnDocker, whyNoDocker } from './docker.ts'
+import { readExternal } from './external.ts'
+import { startOnJava } from './java.ts'
+import { findJdk } from './jdk.ts'
+import { createHandle, startOwnNode } from './own-node.ts'
+import { awaitLogin } from './ready.ts'
+
+export type Kind = 'external' | 'docker' | 'java'
+export type Found = { kind: Kind; describe: string } | { kind: 'none'; reasons: string[] }
+
+export type Options = {
+  /** Only this way, instead of the first that works. */
+  kind?: Kind
+  /** Never the one that `ELASTICSEARCH_URL` names: for tests that restart it, pause it, or fill it. */
+  own?: boolean
+  port?: number
+  tls?: boolean
+  /** Kept at the end; by default a temporary directory, which is not. */
+  dataDir?: string
+  /** Of the user `elastic`; `changeme` by default. */
+  password?: string
+  /** Elasticsearch settings by their full names. */
+  settings?: Record<string, string>
+}
+
+export type Elasticsearch = {
+  readonly url: string
+  readonly username: string
+  readonly password: string
+  /** PEM, with `tls`. */
+  readonly caCert?: string
+  readonly version: string
+  readonly kind: Kind
+  /** The node's process, for `java`. */
+  readonly pid: number | undefined
+  /** Ends the node; temporary data goes too, unless it is to be kept for `start`. Does nothing to an external one. */
+  stop(options?: { keepData?: boolean }): Promise<void>
+  /** After `stop`: the same port again, and the same data if that was kept. */
+  start(): Promise<void>
+  /** Freezes the node: connections stay open, nothing is answered. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+}
+
+/** No way to have a node; `reasons` has one line for each way that was tried. */
+export class ElasticsearchUnavailable extends Error {
+  readonly reasons: readonly string[]
+  constructor(reasons: readonly string[]) {
+    super(`no Elasticsearch can be had:\n${reasons.map((reason) => `  - ${reason}`).join('\n')}`)
+    this.name = 'ElasticsearchUnavailable'
+    this.reasons = reasons
+  }
+}
+
+const ways = {
+  docker: { find: whyNoDocker, start: startOnDocker, describe: 'a container on Docker' },
+  java: { find: whyNoJdk, start: startOnJava, describe: 'a node on this machine’s JDK' },
+} as const
+
+/** The first way that should work: `ELASTICSEARCH_URL`, then Docker, then a JDK. Nothing is started. */
+export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> = {}): Promise<Found> {
+  const reasons: string[] = []
+  if (isWanted('external', options)) {
+    const external = readExternal()
+    if (external) return { kind: 'external', describe: `the one at ${new URL(external.url).origin}` }
+    reasons.push('external: ELASTICSEARCH_URL is not set')
+  }
+  for (const kind of ['docker', 'java'] as const) {
+    if (!isWanted(kind, options)) continue
+    const reason = await ways[kind].find()
+    if (!reason) return { kind, describe: ways[kind].describe }
+    reasons.push(`${kind}: ${reason}`)
+  }
+  return { kind: 'none', reasons }
+}
+
+/**
+ * A real, secured node that answers, with its `.security` index active. Ways are tried in the order of
+ * findElasticsearch; one that fails to start is passed over, except `ELASTICSEARCH_URL`, whose failure is thrown.
+ * Throws ElasticsearchUnavailable with everyone's reasons.
+ */
+export async function startElasticsearch(options: Options = {}): Promise<Elasticsearch> {
+  const reasons: string[] = []
+  const external = isWanted('external', options) ? readExternal() : undefined
+  if (external) return createHandle('external', async () => external, external, await awaitLogin(external, 30_000))
+  if (isWanted('external', options)) reasons.push('external: ELASTICSEARCH_URL is not set')
+
+  for (const kind of ['docker', 'java'] as const) {
+    if (!isWanted(kind, options)) continue
+    const reason = await ways[kind].find()
+    if (reason) {
+      reasons.push(`${kind}: ${reason}`)
+      continue
+    }
+    try {
+      return await startOwnNode(kind, ways[kind].start, options)
+    } catch (error) {
+      reasons.push(`${kind}: ${error instanceof Error ? error.message : String(error)}`)
+      console.error(`elasticsearch by way of ${reasons.at(-1)}`)
+    }
+  }
+  throw new ElasticsearchUnavailable(reasons)
+}
+
+async function whyNoJdk(): Promise<string | undefined> {
+  const jdk = await findJdk()
+  return typeof jdk === 'string' ? jdk : undefined
+}
+
+function isWanted(kind: Kind, { kind: only, own = false }: Pick<Options, 'kind' | 'own'>): boolean {
+  return (only === undefined || only === kind) && !(own && kind === 'external')
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { showProgress } from './progress.ts'
+
+/** `lib` is the server's class path; the others are modules, each with a class loader of its own. */
+export const moduleNames = ['lib', 'transport-netty4', 'x-pack-core', 'x-pack-security'] as const
+export type ModuleName = (typeof moduleNames)[number]
+/** One line of jars.json; `size` in bytes. */
+export type Jar = {
+  module: ModuleName
+  group: string
+  artifact: string
+  version: string
+  size: number
+  sha256: string
+}
+
+const parallel = 6
+const attempts = 3
+const attemptTimeoutMs = 300_000
+
+/**
+ * Makes sure that each jar is on this machine with the locked hash, and says where: in the local Maven repository, or
+ * else in `store`, downloaded from Maven Central (`MAVEN_REPOSITORY_URL` overrides). Throws when one cannot be had.
+ */
+export async function fetchJars(jars: readonly Jar[], store: string): Promise<Map<string, string>> {
+  await mkdir(store, { recursive: true })
+  const found = new Map<string, string>()
+  const missing = new Map<string, Jar>()
+  for (const jar of jars) {
+    const file = await findLocally(jar, store)
+    if (file) found.set(jar.sha256, file)
+    else missing.set(jar.sha256, jar)
+  }
+
+  const queue = [...missing.values()].sort((a, b) => b.size - a.size)
+  const progress = showProgress('fetching Elasticsearch jars', sumOf(queue))
+  const worker = async () => {
+    for (let jar = queue.shift(); jar; jar = queue.shift()) {
+      found.set(jar.sha256, await download(jar, store, progress.add))
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: parallel }, worker))
+  } finally {
+    queue.length = 0 // one worker's failure ends the others after their current jar
+    progress.end()
+  }
+  return found
+}
+
+export function fileNameOf(jar: Jar): string {
+  return `${jar.artifact}-${jar.version}.jar`
+}
+
+function pathOf(jar: Jar): string {
+  return `${jar.group.replaceAll('.', '/')}/${jar.artifact}/${jar.version}/${fileNameOf(jar)}`
+}
+
+function sumOf(jars: readonly Jar[]): number {
+  return jars.reduce((sum, jar) => sum + jar.size, 0)
+}
+
+async function findLocally(jar: Jar, store: string): Promise<string | undefined> {
+  const places = [join(store, fileNameOf(jar)), join(homedir(), '.m2', 'repository', ...pathOf(jar).split('/'))]
+  for (const place of places) {
+    const size = await stat(place).then(
+      (found) => found.size,
+      () => undefined,
+    )
+    if (size === jar.size && (await hashOf(place)) === jar.sha256) return place
+  }
+  return undefined
+}
+
+async function download(jar: Jar, store: string, onBytes: (count: number) => void): Promise<string> {
+  const base = (process.env.MAVEN_REPOSITORY_URL || 'https://repo.maven.apache.org/maven2').replace(/\/+$/, '')
+  for (let attempt = 1; ; attempt++) {
+    let received = 0
+    const count = (bytes: number) => {
+      received += bytes
+      onBytes(bytes)
+    }
+    try {
+      return await downloadOnce(jar, `${base}/${pathOf(jar)}`, join(store, fileNameOf(jar)), count)
+    } catch (error) {
+      onBytes(-received)
+      if (attempt === attempts) throw new Error(`cannot download ${pathOf(jar)}: ${reasonOf(error)}`, { cause: error })
+      await new Promise((resolve) => setTimeout(resolve, 500 * attempt))
+    }
+  }
+}
+
+/** Written under a name of this process's own and renamed once whole and verified, so that a reader never sees half a jar. */
+async function downloadOnce(jar: Jar, url: string, target: string, onBytes: (count: number) => void): Promise<string> {
+  const partial = `${target}.${process.pid}.partial`
+  const hash = createHash('sha256')
+  const tap = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      onBytes(chunk.length)
+      done(null, chunk)
+    },
+  })
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(attemptTimeoutMs) })
+    if (!response.ok || !response.body) throw new Error(`status ${response.status}`)
+    await pipeline(Readable.fromWeb(response.body), tap, createWriteStream(partial))
+    if (hash.digest('hex') !== jar.sha256) throw new Error('its SHA-256 is not the one in jars.json')
+    await rename(partial, target)
+    return target
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file), hash)
+  return hash.digest('hex')
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+}

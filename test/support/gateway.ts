@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+/** A key for tests only. */
+export const testKey = '5eed0f7e57'.padEnd(64, '0123456789abcdef')
+
+export type GatewayOptions = Readonly<{
+  /** Configuration keys as flags; secrets go through `env`. */
+  flags?: Readonly<Record<string, string>>
+  env?: Readonly<Record<string, string>>
+  nodeArguments?: readonly string[]
+}>
+
+export type Gateway = Readonly<{
+  url: string
+  process: ChildProcess
+  /** Every line it has logged, as parsed JSON where it is JSON. */
+  log: readonly LogLine[]
+  /** All its output, for tests that look for secrets in it. */
+  output: () => string
+  /** Waits until a line has been logged that the test accepts. */
+  logged: (accepts: (line: LogLine) => boolean) => Promise<LogLine>
+  /** SIGTERM, then the exit code. */
+  stop: () => Promise<number | null>
+}>
+
+export type LogLine = Readonly<Record<string, unknown> & { message?: string }>
+
+/** Runs elastauth as users do, as a process of its own, on a free port; resolves when it listens. Rejects with its output when it does not. */
+export async function startGateway({ flags = {}, env = {}, nodeArguments = [] }: GatewayOptions): Promise<Gateway> {
+  const withDefaults = { listen: '127.0.0.1:0', log_format: 'json', ...flags }
+  const args = Object.entries(withDefaults).flatMap(([key, value]) => [`--${key}`, value])
+  const child = spawn(process.execPath, [...nodeArguments, main, ...args], {
+    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const log: LogLine[] = []
+  const chunks: string[] = []
+  const waiting = new Set<{ accepts: (line: LogLine) => boolean; resolve: (line: LogLine) => void }>()
+  const exited = once(child, 'exit').then(([code]) => code as number | null)
+  child.stderr.on('data', (chunk) => chunks.push(String(chunk)))
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    chunks.push(`${text}\n`)
+    const line = parse(text)
+    log.push(line)
+    for (const waiter of waiting) {
+      if (!waiter.accepts(line)) continue
+      waiting.delete(waiter)
+      waiter.resolve(line)
+    }
+  })
+  const output = () => chunks.join('')
+
+  async function logged(accepts: (line: LogLine) => boolean): Promise<LogLine> {
+    const known = log.find(accepts)
+    if (known) return known
+    const found = new Promise<LogLine>((resolve) => waiting.add({ accepts, resolve }))
+    const gone = exited.then((code) => {
+      throw new Error(`elastauth ended with ${code} before it logged that:\n${output()}`)
+    })
+    return Promise.race([found, gone])
+  }
+
+  const url = flags.listen === undefined ? await announced() : await answering(`http://${flags.listen}`)
+  async function announced(): Promise<string> {
+    const { message } = await logged(({ message = '' }) => message.includes(' listens on '))
+    return /listens on (\S+)/.exec(message!)![1]!
+  }
+
+  /** For a gateway whose log level keeps its first line back. */
+  async function answering(address: string): Promise<string> {
+    while (child.exitCode === null) {
+      if (
+        await fetch(`${address}/elastauth/health`).then(
+          ({ ok }) => ok,
+          () => false,
+        )
+      )
+        return address
+      await sleep(20)
+    }
+    throw new Error(`elastauth ended with ${child.exitCode}:\n${output()}`)
+  }
+
+  return Object.freeze({
+    url,
+    process: child,
+    log,
+    output,
+    logged,
+    async stop() {
+      child.kill('SIGTERM')
+      return exited
+    },
+  })
+}
+
+function parse(text: string): LogLine {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { message: text }
+  }
+}

@@ -1,0 +1,91 @@
+import type { UserDirectory, UserToWrite } from '../../src/auth/credentials.ts'
+import { GatewayError } from '../../src/errors.ts'
+
+export type MemoryUser = {
+  password: string
+  roles: readonly string[]
+  full_name: string | null
+  email: string | null
+  metadata: Readonly<Record<string, unknown>>
+  enabled: boolean
+  reserved: boolean
+}
+
+type Operation = 'get' | 'put' | 'authenticate'
+
+export type MemoryDirectory = UserDirectory &
+  Readonly<{
+    users: Map<string, MemoryUser>
+    calls: Record<Operation, number>
+    /** Every user written, in order. */
+    written: (UserToWrite & { username: string })[]
+    /** Awaited before and after the work of each call; throws to make the call fail there. */
+    hooks: { before?: Hook | undefined; after?: Hook | undefined }
+    /** Whether this `Authorization` value would open Elasticsearch now. */
+    accepts: (authorization: string) => boolean
+  }>
+
+type Hook = (operation: Operation, username: string) => void | Promise<void>
+
+/** A user directory in memory that checks passwords, counts calls and fails on demand. */
+export function createMemoryDirectory(): MemoryDirectory {
+  const users = new Map<string, MemoryUser>()
+  const calls = { get: 0, put: 0, authenticate: 0 }
+  const written: MemoryDirectory['written'] = []
+  const hooks: MemoryDirectory['hooks'] = {}
+
+  async function run<T>(operation: Operation, username: string, work: () => T): Promise<T> {
+    calls[operation]++
+    await hooks.before?.(operation, username)
+    const result = work()
+    await hooks.after?.(operation, username)
+    return result
+  }
+
+  return Object.freeze({
+    users,
+    calls,
+    written,
+    hooks,
+    get: (username: string) => run('get', username, () => copyOf(users.get(username))),
+    put: (username: string, user: UserToWrite) =>
+      run('put', username, () => {
+        written.push({ username, ...structuredClone(user) })
+        users.set(username, { ...structuredClone(user), enabled: true, reserved: false })
+      }),
+    authenticate: (username: string, password: string) =>
+      run('authenticate', username, () => {
+        const user = users.get(username)
+        return user?.enabled && user.password === password ? structuredClone(user.metadata) : undefined
+      }),
+    accepts(authorization: string) {
+      const [, encoded = ''] = /^Basic (.+)$/.exec(authorization) ?? []
+      const [username = '', password] = Buffer.from(encoded, 'base64').toString().split(':')
+      const user = users.get(username)
+      return user?.enabled === true && user.password === password
+    },
+  })
+}
+
+export function createMemoryUser(given: Partial<MemoryUser> = {}): MemoryUser {
+  return {
+    password: 'somebody-else’s',
+    roles: [],
+    full_name: null,
+    email: null,
+    metadata: {},
+    enabled: true,
+    reserved: false,
+    ...given,
+  }
+}
+
+export function unavailable(): GatewayError {
+  return new GatewayError('elasticsearch_unavailable', 'the directory is down')
+}
+
+function copyOf(user: MemoryUser | undefined) {
+  if (user === undefined) return undefined
+  const { reserved, enabled, roles, metadata } = structuredClone(user)
+  return { reserved, enabled, roles, metadata }
+}

@@ -1,0 +1,52 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after } from 'node:test'
+import { ConfigError, type Fault } from '../../../config/faults.ts'
+import { type ConfigSource, type LoadedConfig, loadConfig } from '../../../config/load.ts'
+
+export const key = '0123456789abcdef'.repeat(4)
+
+/** The least that starts. */
+export const minimal = `secret_key: ${key}\nelasticsearch: { username: elastic, password: changeme }\n`
+
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
+after(() => rmSync(directory, { recursive: true }))
+
+let count = 0
+
+/** Writes the files into a new directory, and returns their paths. */
+export function writeFiles<N extends string>(files: Record<N, string>, mode = 0o600): Record<N | 'directory', string> {
+  const root = join(directory, String(count++))
+  mkdirSync(root)
+  const paths = Object.entries<string>(files).map(([name, text]) => {
+    const path = join(root, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+    chmodSync(path, mode)
+    return [name, path]
+  })
+  return { ...Object.fromEntries(paths), directory: root }
+}
+
+/** Loads YAML text, with variables and flags over it. */
+export function load(yaml: string, source: Partial<ConfigSource> = {}): LoadedConfig {
+  return loadConfig({ file: writeFiles({ 'config.yml': yaml })['config.yml'], env: {}, flags: {}, ...source })
+}
+
+export function faultsOf(run: () => unknown): readonly Fault[] {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+/** The faults as short lines: `3 elasticsearch.hots unknown key: did you mean …` */
+export function linesOf(run: () => unknown): string[] {
+  return faultsOf(run).map(
+    ({ line, source, key, problem, mend }) => `${line ?? source ?? '-'} ${key} ${problem}: ${mend}`,
+  )
+}

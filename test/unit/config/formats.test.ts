@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isLoopbackHost, parseAddress } from '../../../config/addresses.ts'
+import { formatDuration, parseDuration } from '../../../config/duration.ts'
+import { problemsOf } from '../../../config/format.ts'
+import { type FormatName, formatNamed, formats } from '../../../config/formats.ts'
+import { key } from './fixture.ts'
+
+const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
+  { format: 'boolean', good: [true, false, 'true', 'FALSE'], bad: ['yes', '1', '', 1, null, 'toString'] },
+  { format: 'integer', good: [0, 7, '12'], bad: [-1, 1.5, '1e3', '0x1', ' 1', '', '-3', Number.NaN] },
+  {
+    format: 'duration',
+    good: ['500ms', '30s', '5m', '1h', '24h', '1h30m', '1.5h'],
+    bad: ['1', '1 hour', '', 's', '-1s', '1d', 'h1', '1s ', '1S'],
+  },
+  {
+    format: 'secret_key',
+    good: [key, key.toUpperCase(), 'your-64-char-hex-key', 'your-generated-key'],
+    bad: ['changeme', key.slice(1), `${key}0`, '0'.repeat(64), 'F'.repeat(64), `${key}\n`, 'your-key', 5],
+  },
+  {
+    format: 'secret_key_list',
+    good: [[], [key], `${key},${key}`, `${key}\n`],
+    bad: [['your-64-char-hex-key'], [5], {}],
+  },
+  {
+    format: 'shared_secret',
+    good: ['0123456789abcdef'],
+    bad: ['short', 'with a blank inside', 'ümlaute-are-not-headers'],
+  },
+  {
+    format: 'listen',
+    good: ['127.0.0.1:5000', '[::1]:5000', ':5000', 'localhost:0', '0.0.0.0:65535'],
+    bad: ['5000', '127.0.0.1', '::1:5000', '1.2.3.4:65536', '1.2.3.256:80', '[g]:1', 'a b:1', 'http://a:1', 'h:-1'],
+  },
+  {
+    format: 'host_port',
+    good: ['redis:6379', '[fd00::1]:6379'],
+    bad: [':6379', 'redis', 'redis:0', 'user:pass@redis:6379'],
+  },
+  {
+    format: 'url',
+    good: ['http://es', 'https://[::1]:9200/path'],
+    bad: [
+      'es:9200',
+      'ftp://es',
+      'http://',
+      'http://u:p@es',
+      'http://u@es',
+      'http://es/?a',
+      'http://es/#a',
+      'http://e s',
+      '//es',
+    ],
+  },
+  { format: 'url_list', good: [['http://a', 'https://b'], 'http://a, https://b'], bad: [['http://a', 5], ['a'], 'a'] },
+  { format: 'redis_url', good: ['redis://r', 'rediss://u:p@r:1/2'], bad: ['http://r', 'redis', 'redis://'] },
+  {
+    format: 'peer_list',
+    good: [
+      ['loopback', 'private'],
+      ['10.0.0.0/8', 'fd00::/8', '1.2.3.4', '::1'],
+      ['none'],
+      ['all'],
+      'unix, private',
+      ['0.0.0.0/0'],
+    ],
+    bad: [
+      ['none', 'private'],
+      ['all', '::1'],
+      ['10.0.0.0/33'],
+      ['10.0.0/8'],
+      ['::/129'],
+      ['10.0.0.0/08'],
+      ['10.0.0.0/'],
+      ['1.2.3.4/8/8'],
+      ['localhost'],
+      ['fe80::1%eth0'],
+    ],
+  },
+  { format: 'role_list', good: [['kibana_user', 'a b'], 'a,b'], bad: [[''], [' a'], ['ä'], ['a'.repeat(508)], [null]] },
+  { format: 'header_name', good: ['Remote-User', 'X_y'], bad: ['', 'Remote User', 'a:b', 'ä', 'a\r\nb'] },
+  {
+    format: 'header_map',
+    good: [{ 'X-A': '1' }, '{"X-A":"1"}'],
+    bad: [{ 'X A': '1' }, { a: 1 }, { a: 'x\r\ny' }, '[]', JSON.parse('{"__proto__":"x"}')],
+  },
+  {
+    format: 'group_mappings',
+    good: [{}, { a: ['b'] }, { a: 'b' }, '{"a":["b"]}', { 'team-*': ['{group}-reader'] }],
+    bad: [
+      { a: [] },
+      { a: null },
+      { a: [5] },
+      { a: [' b'] },
+      { ' a': ['b'] },
+      [],
+      'a',
+      'null',
+      JSON.parse('{"__proto__":["b"]}'),
+      '{"__proto__":["b"]}',
+    ],
+  },
+  {
+    format: 'route_list',
+    good: [
+      [],
+      [{ upstreams: ['http://a'] }],
+      [{ host: 'k.example', path: '/', upstreams: ['http://a'], strip_path: true, auth: 'none', headers: { a: 'b' } }],
+      '[{"upstreams":["http://a"]}]',
+    ],
+    bad: [
+      [{}],
+      [5],
+      [{ upstreams: [] }],
+      [{ upstreams: ['a'] }],
+      [{ upstreams: ['http://a'], path: 'x' }],
+      [{ upstreams: ['http://a'], auth: 'maybe' }],
+      [{ upstreams: ['http://a'], strip_paht: true }],
+      [{ upstreams: ['http://a'], headers: { a: 1 } }],
+      {},
+      'x',
+    ],
+  },
+  { format: 'log_level', good: ['info', 'warning'], bad: ['loud', 'INFO', '', null] },
+  { format: 'file', good: [import.meta.filename], bad: ['', '/does/not/exist', import.meta.dirname, 'a\0b'] },
+]
+
+for (const { format, good, bad } of cases) {
+  test(`format ${format} accepts and refuses`, () => {
+    for (const value of good) assert.deepEqual(problemsOf(formatNamed(format), value), [], JSON.stringify(value))
+    for (const value of bad) assert.notDeepEqual(problemsOf(formatNamed(format), value), [], JSON.stringify(value))
+  })
+
+  test(`format ${format} reads its own results as they are, as convict reads twice`, () => {
+    for (const value of good) {
+      const once = formatNamed(format).read(value)
+      assert.deepEqual(formatNamed(format).read(once), once)
+    }
+  })
+}
+
+test('formats tidy: keys to lower case, warning to warn, one role to a list, lists without blanks and doubles', () => {
+  assert.equal(formats.secret_key.read(key.toUpperCase()), key)
+  assert.equal(formats.log_level.read('warning'), 'warn')
+  assert.deepEqual(formats.group_mappings.read({ a: 'b' }), { a: ['b'] })
+  assert.deepEqual(formats.text_list.read(' a ,, b,a'), ['a', 'b'])
+})
+
+test('a duration is the sum of its parts, in milliseconds', () => {
+  assert.deepEqual(['500ms', '1h30m', '1.5s', '0s'].map(parseDuration), [500, 5_400_000, 1500, 0])
+})
+
+test('any number of milliseconds survives being written and read', () => {
+  fc.assert(fc.property(fc.nat(), (ms) => parseDuration(formatDuration(ms)) === ms))
+})
+
+test('addresses are split into host and port', () => {
+  assert.deepEqual(parseAddress('[::1]:0'), { host: '::1', port: 0 })
+  assert.deepEqual(parseAddress(':5000'), { host: '', port: 5000 })
+})
+
+test('all interfaces are not loopback', () => {
+  assert.deepEqual(['127.0.0.1', '127.9.9.9', '::1', 'localhost'].map(isLoopbackHost), [true, true, true, true])
+  assert.deepEqual(['', '0.0.0.0', '::', '10.0.0.1', '127.evil.example'].map(isLoopbackHost), [
+    false,
+    false,
+    false,
+    false,
+    false,
+  ])
+})
+
+test('no format throws, whatever it is given', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...(Object.keys(formats) as FormatName[])), fc.anything(), (name, value) => {
+      problemsOf(formatNamed(name), value)
+    }),
+    { numRuns: 2000 },
+  )
+})

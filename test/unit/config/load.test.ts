@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict'
+import { chmodSync } from 'node:fs'
+import { test } from 'node:test'
+import { ConfigError } from '../../../config/faults.ts'
+import { legacyKeys } from '../../../config/legacy.ts'
+import { loadConfig } from '../../../config/load.ts'
+import { redactConfig } from '../../../config/redact.ts'
+import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
+import { pageEnv, pageYaml } from './page.ts'
+
+const otherKey = 'fedcba9876543210'.repeat(4)
+const dryEnv = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
+
+test('the page’s config.yml loads as it stands', () => {
+  const { config, warnings } = load(pageYaml)
+  assert.deepEqual(config.elasticsearch.hosts, ['https://elasticsearch:9200'])
+  assert.equal(config.cache.type, 'redis')
+  assert.equal(config.cache.redis_host, 'redis:6379')
+  assert.equal(config.cache.expiration, 3_600_000)
+  assert.deepEqual(config.default_roles, ['kibana_user'])
+  assert.equal(config.proxy.enabled, false)
+  assert.equal(warnings.length, 1)
+})
+
+test('the page’s environment variables load as they stand, with and without its file', () => {
+  const { pem } = writeFiles({ pem: 'certificate' })
+  const env = { ...pageEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
+  for (const { config } of [loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }), load(pageYaml, { env })]) {
+    assert.equal(config.listen, '0.0.0.0:5000')
+    assert.equal(config.elasticsearch.ca_cert, pem)
+    assert.equal(config.cache.expiration, 3_600_000)
+  }
+})
+
+test('a placeholder key becomes a random one, the same for the whole run, with a warning', () => {
+  for (const placeholder of ['your-64-char-hex-key', 'your-generated-key']) {
+    const { config, warnings } = load('', { env: { ...dryEnv, ELASTAUTH_SECRET_KEY: placeholder } })
+    assert.match(config.secret_key!, /^[0-9a-f]{64}$/)
+    assert.equal(
+      load('', { env: { ...dryEnv, ELASTAUTH_SECRET_KEY: placeholder } }).config.secret_key,
+      config.secret_key,
+    )
+    assert.match(warnings.join(), /placeholder.*random.*Replicas.*--generateKey/s)
+    assert.ok(!warnings.join().includes(config.secret_key!))
+  }
+})
+
+test('without a key nothing starts, dry run or not, and an empty variable is named', () => {
+  assert.match(
+    linesOf(() => load('elasticsearch: { dry_run: true }')).join(),
+    /^- secret_key is required: .*--generateKey/,
+  )
+  const lines = linesOf(() => load('', { env: { ...dryEnv, ELASTAUTH_SECRET_KEY: '' } }))
+  assert.match(lines.join(), /^ELASTAUTH_SECRET_KEY secret_key is empty/)
+})
+
+test('all faults come at once, files first, in the order of their lines, and readable', () => {
+  const run = () =>
+    load('cache:\n  redis_db: x\nelasticsearch:\n  hots: [a]\n', {
+      env: { ELASTAUTH_CACHE_EXPIRATION: '1 hour', ELASTAUTH_LISTN: 'x' },
+      flags: { log_levl: 'debug' },
+    })
+  const [first, ...rest] = linesOf(run)
+  assert.match(first!, /^2 cache.redis_db expected a whole number/)
+  const places = rest.map((line) => line.split(' ')[0]!)
+  assert.equal(places[0], '4')
+  assert.deepEqual(places.slice(1, 4).sort(), ['--log_levl', 'ELASTAUTH_CACHE_EXPIRATION', 'ELASTAUTH_LISTN'])
+  assert.deepEqual(places.slice(4), ['-', '-'])
+  assert.throws(run, (error) => {
+    assert.ok(error instanceof ConfigError)
+    const lines = error.message.split('\n')
+    assert.equal(lines[0], 'the configuration has 7 faults')
+    assert.equal(lines.length, 8)
+    assert.match(error.message, /config\.yml:4 +elasticsearch\.hots +unknown key: did you mean `hosts`\?/)
+    assert.match(
+      error.message,
+      /ELASTAUTH_CACHE_EXPIRATION +cache\.expiration +"1 hour" is not a duration: write e\.g\. 30m or 1h/,
+    )
+    return true
+  })
+})
+
+test('the environment wins over the file, a flag over both', () => {
+  const yaml = `${minimal}listen: ":1"\nlog_level: debug\ncache: { type: none }\n`
+  const env = { ELASTAUTH_LISTEN: ':2', ELASTAUTH_LOG_LEVEL: 'warning' }
+  const { config } = load(yaml, { env, flags: { listen: ':3', 'elasticsearch.dry_run': 'true' } })
+  assert.deepEqual([config.listen, config.log_level, config.cache.type], [':3', 'warn', 'none'])
+  assert.equal(config.elasticsearch.dry_run, true)
+})
+
+test('lists are comma separated and maps are JSON in the environment', () => {
+  const env = { ...dryEnv, ELASTAUTH_DEFAULT_ROLES: 'a, b', ELASTAUTH_GROUP_MAPPINGS: '{"x":["y"],"team.a":"z"}' }
+  const { config } = load('', { env })
+  assert.deepEqual(config.default_roles, ['a', 'b'])
+  assert.deepEqual(config.group_mappings, { x: ['y'], 'team.a': ['z'] })
+})
+
+test('what Kubernetes puts beside a Service named elastauth is no fault', () => {
+  const links = {
+    ELASTAUTH_SERVICE_HOST: '10.0.0.1',
+    ELASTAUTH_SERVICE_PORT_HTTP: '5000',
+    ELASTAUTH_PORT: 'tcp://10.0.0.1:5000',
+    ELASTAUTH_PORT_5000_TCP_ADDR: '10.0.0.1',
+  }
+  assert.deepEqual(
+    faultsOf(() => load('', { env: { ...dryEnv, ...links } })),
+    [],
+  )
+  assert.equal(faultsOf(() => load('', { env: { ...dryEnv, ELASTAUTH_PORT: '5000' } })).length, 1)
+})
+
+test('an empty secret variable is not set, with a warning', () => {
+  const { config, warnings } = load('', { env: { ...dryEnv, ELASTAUTH_PROXY_SECRET: '', ELASTAUTH_LISTEN: '' } })
+  assert.equal(config.proxy_secret, null)
+  assert.deepEqual(warnings, ['ELASTAUTH_PROXY_SECRET is empty: taken as not set'])
+})
+
+test('any secret may come from a file, its last newline dropped', () => {
+  const { k, p } = writeFiles({ k: `${key}\n`, p: ' two blanks \r\n' })
+  const env = {
+    ELASTAUTH_SECRET_KEY_FILE: k,
+    ELASTAUTH_ELASTICSEARCH_USERNAME: 'u',
+    ELASTAUTH_ELASTICSEARCH_PASSWORD_FILE: p,
+    ELASTAUTH_PREVIOUS_SECRET_KEYS_FILE: writeFiles({ o: `${otherKey}\n` }).o,
+  }
+  const { config, warnings } = load('', { env })
+  assert.equal(config.secret_key, key)
+  assert.equal(config.elasticsearch.password, ' two blanks ')
+  assert.deepEqual(config.previous_secret_keys, [otherKey])
+  assert.deepEqual(warnings, [])
+})
+
+test('a secret file others may write is a fault, one others may read a warning', () => {
+  const { k } = writeFiles({ k: key })
+  const run = () => load('elasticsearch: { dry_run: true }', { env: { ELASTAUTH_SECRET_KEY_FILE: k } })
+  chmodSync(k, 0o444)
+  assert.match(run().warnings.join(), /read by every user/)
+  for (const mode of [0o620, 0o602]) {
+    chmodSync(k, mode)
+    assert.match(linesOf(run).join(), /^ELASTAUTH_SECRET_KEY_FILE secret_key names a file that others may write/)
+  }
+})
+
+test('secret files that are missing, empty, given beside the value, or for no secret are faults', () => {
+  const { empty, k } = writeFiles({ empty: '\n', k: key })
+  for (const env of [
+    { ELASTAUTH_PROXY_SECRET_FILE: '/does/not/exist' },
+    { ELASTAUTH_PROXY_SECRET_FILE: empty },
+    { ELASTAUTH_SECRET_KEY_FILE: k },
+    { ELASTAUTH_LISTEN_FILE: k },
+  ]) {
+    assert.equal(faultsOf(() => load('', { env: { ...dryEnv, ...env } })).length, 1, JSON.stringify(env))
+  }
+})
+
+test('a secret cannot be a flag, and its value is not repeated', () => {
+  const lines = linesOf(() =>
+    load(minimal, { flags: { 'elasticsearch.password': 'hunter2', 'cache.exipration': '1h' } }),
+  )
+  assert.match(lines[0]!, /^--elasticsearch.password .*ELASTAUTH_ELASTICSEARCH_PASSWORD_FILE/)
+  assert.match(lines[1]!, /did you mean `--cache.expiration`/)
+  assert.doesNotMatch(lines.join(), /hunter2/)
+})
+
+test('no fault shows the value of a secret, nor the credentials of a URL', () => {
+  const yaml =
+    'secret_key: hunter2\nprevious_secret_keys: [hunter2]\nproxy_secret: hunter2\nelasticsearch:\n  hosts: ["http://u:hunter2@es", "http//u:hunter2@es"]\ncache:\n  redis_url: http://hunter2\noidc:\n  custom_headers: { a: "hunter2\\n" }\n'
+  const faults = faultsOf(() => load(yaml))
+  assert.equal(faults.length, 8)
+  assert.doesNotMatch(JSON.stringify(faults), /hunter2/)
+})
+
+test('every legacy key loads, with a warning that names the new one', () => {
+  const values: Record<string, string> = {
+    elasticsearch_host: 'http://es:9200',
+    elasticsearch_dry_run: 'true',
+    redis_host: 'r:1',
+    redis_db: '3',
+    cache_type: 'redis',
+    cache_expire: '2h',
+  }
+  for (const [old, now] of legacyKeys) {
+    const { warnings } = load(`secret_key: ${key}\n${old}: ${values[old] ?? 'x'}\n`, {
+      flags: { 'elasticsearch.dry_run': 'true' },
+      env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'p' },
+    })
+    assert.match(
+      warnings.join(),
+      new RegExp(`config.yml:2: ${old} is an old name: use ${now.replace('.', '\\.')} instead`),
+    )
+  }
+})
+
+test('legacy keys reach their new places, in YAML and in the environment', () => {
+  const { config } = load(`${minimal}cache_expire: 2h\nelasticsearch_host: http://old:9200\n`, {
+    env: { ELASTAUTH_REDIS_HOST: 'r:1' },
+  })
+  assert.equal(config.cache.expiration, 7_200_000)
+  assert.deepEqual(config.elasticsearch.hosts, ['http://old:9200'])
+  assert.equal(config.cache.redis_host, 'r:1')
+  const { warnings } = load('', { env: { ...dryEnv, ELASTAUTH_CACHE_EXPIRE: '1h' } })
+  assert.deepEqual(warnings, ['ELASTAUTH_CACHE_EXPIRE: is an old name: use cache.expiration instead'])
+})
+
+test('a legacy key beside its new key must say the same', () => {
+  assert.match(
+    linesOf(() => load(`${minimal}cache_expire: 2h\ncache: { expiration: 1h }\n`)).join(),
+    /^3 cache_expire contradicts cache.expiration/,
+  )
+  assert.equal(load(`${minimal}cache_expire: 60m\ncache: { expiration: 1h }\n`).config.cache.expiration, 3_600_000)
+})
+
+const rules: { name: string; yaml: string; expected: RegExp }[] = [
+  { name: 'no service account', yaml: `secret_key: ${key}`, expected: /^- elasticsearch.username is required/ },
+  {
+    name: 'a password without a username',
+    yaml: `secret_key: ${key}\nelasticsearch: { password: x }`,
+    expected: /elasticsearch.username is not set/,
+  },
+  {
+    name: 'a username without a password',
+    yaml: `secret_key: ${key}\nelasticsearch: { username: x }`,
+    expected: /elasticsearch.password is not set/,
+  },
+  {
+    name: 'two ways to authenticate',
+    yaml: `secret_key: ${key}\nelasticsearch: { username: x, password: y, api_key: z }`,
+    expected: /^2 elasticsearch.api_key/,
+  },
+  {
+    name: 'the present key among the former ones',
+    yaml: `${minimal}previous_secret_keys: [${key}]`,
+    expected: /^3 previous_secret_keys/,
+  },
+  {
+    name: 'a whitelist of nobody',
+    yaml: `${minimal}enable_group_whitelist: true`,
+    expected: /group_whitelist is empty/,
+  },
+  {
+    name: 'a certificate without its key',
+    yaml: `${minimal}proxy: { tls: { client_cert: ${import.meta.filename} } }`,
+    expected: /proxy.tls.client_key is not set/,
+  },
+  {
+    name: 'the static provider without a user',
+    yaml: `${minimal}auth_provider: static`,
+    expected: /static.username is required/,
+  },
+  {
+    name: 'the static provider on all interfaces',
+    yaml: `${minimal}auth_provider: static\nstatic: { username: a }\nlisten: ":5000"`,
+    expected: /^5 listen can be reached/,
+  },
+  {
+    name: 'two headers of one name',
+    yaml: `${minimal}headers: { username: X-A, groups: x-a }`,
+    expected: /headers.groups names the same header as username/,
+  },
+  {
+    name: 'a header named twice, differently',
+    yaml: `${minimal}headers: { username: X-A }\nauthelia: { header_username: X-B }`,
+    expected: /^4 authelia.header_username contradicts/,
+  },
+  {
+    name: 'an identity header that is the proxy secret’s',
+    yaml: `${minimal}headers: { name: X-Elastauth-Proxy-Secret }`,
+    expected: /names the header of proxy_secret/,
+  },
+  {
+    name: 'a pause longer than the life',
+    yaml: `${minimal}cache: { expiration: 5s, rotation_pause: 5s }`,
+    expected: /cache.rotation_pause is not shorter/,
+  },
+  {
+    name: 'proxy mode without an upstream',
+    yaml: `${minimal}proxy: { enabled: true }`,
+    expected: /proxy.elasticsearch_url is required/,
+  },
+  {
+    name: 'Sentinels without a master',
+    yaml: `${minimal}cache: { redis_sentinels: ["a:1"] }`,
+    expected: /redis_sentinel_master is required/,
+  },
+  {
+    name: 'two kinds of Redis',
+    yaml: `${minimal}cache: { redis_url: redis://a, redis_cluster: ["a:1"] }`,
+    expected: /cache.redis_cluster is set beside cache.redis_url/,
+  },
+  { name: 'OIDC without an issuer', yaml: `${minimal}auth_provider: oidc`, expected: /oidc.issuer is required/ },
+  {
+    name: 'an expiration under a second',
+    yaml: `${minimal}cache: { expiration: 999ms }`,
+    expected: /cache.expiration is shorter than 1s/,
+  },
+  {
+    name: 'an expiration over 30 days',
+    yaml: `${minimal}cache: { expiration: 721h }`,
+    expected: /cache.expiration is longer than 720h/,
+  },
+]
+
+for (const { name, yaml, expected } of rules) {
+  test(`rule: ${name} is a fault`, () => {
+    const lines = linesOf(() => load(yaml))
+    assert.equal(lines.length, 1, lines.join('\n'))
+    assert.match(lines[0]!, expected)
+  })
+}
+
+test('an API key alone is enough; static with allow_remote starts with a warning', () => {
+  assert.equal(load(`secret_key: ${key}\nelasticsearch: { api_key: x }`).config.elasticsearch.api_key, 'x')
+  const yaml = `${minimal}auth_provider: static\nstatic: { username: a, allow_remote: true }\nlisten: ":5000"`
+  assert.match(load(yaml).warnings.join(), /static.allow_remote/)
+})
+
+test('what starts but should be known is warned of', () => {
+  for (const [yaml, expected] of [
+    ['enableOtel: true', /traces are not exported/],
+    ['cache: { type: file, path: /var/cache/elastauth }', /taken as "memory"/],
+    ['trusted_proxies: [all]', /can be any user/],
+  ] as const) {
+    assert.match(load(`${minimal}${yaml}`).warnings.join(), expected)
+  }
+})
+
+test('cache.type file is memory to the rest of the program', () => {
+  assert.equal(load(`${minimal}cache: { type: file }`).config.cache.type, 'memory')
+})
+
+test('the configuration is frozen all the way down', () => {
+  const { config } = load(`${minimal}group_mappings: { a: [b] }`)
+  for (const part of [
+    config,
+    config.elasticsearch,
+    config.elasticsearch.hosts,
+    config.group_mappings,
+    config.group_mappings.a,
+  ]) {
+    assert.ok(Object.isFrozen(part))
+  }
+})
+
+test('loading twice shares nothing: no setting stays behind', () => {
+  assert.equal(load(`${minimal}cache: { type: none }`).config.cache.type, 'none')
+  assert.equal(load(minimal).config.cache.type, 'memory')
+})
+
+test('the redacted configuration holds no secret, and says which are set', () => {
+  const { config } = load(
+    `secret_key: ${key}\nelasticsearch: { username: e, password: hunter2 }\nprevious_secret_keys: [${otherKey}]\nproxy_secret: hunter2hunter2hunter2\ncache: { redis_url: "redis://u:hunter2@r" }\noidc: { custom_headers: { A: hunter2 } }\nproxy: { routes: [{ upstreams: [http://a], headers: { Authorization: hunter2 } }] }\n`,
+  )
+  const shown = redactConfig(config) as typeof config
+  assert.doesNotMatch(JSON.stringify(shown), new RegExp(`hunter2|${key}|${otherKey}`))
+  assert.equal(shown.secret_key, '********')
+  assert.equal(shown.elasticsearch.password, '********')
+  assert.equal(shown.elasticsearch.api_key, null)
+  assert.equal(shown.elasticsearch.username, 'e')
+  assert.deepEqual(shown.elasticsearch.hosts, config.elasticsearch.hosts)
+})
+
+test('the redacted configuration masks a password inside any URL', () => {
+  const { config } = load(minimal)
+  const leaky = { ...config, elasticsearch: { ...config.elasticsearch, hosts: ['http://u:hunter2@es:9200'] } }
+  assert.deepEqual((redactConfig(leaky) as typeof config).elasticsearch.hosts, ['http://********@es:9200'])
+})
+
+test('a key of the prototype in group_mappings of the environment is a fault, and changes nothing', () => {
+  const env = { ...dryEnv, ELASTAUTH_GROUP_MAPPINGS: '{"__proto__":["superuser"]}' }
+  assert.equal(faultsOf(() => load('', { env })).length, 1)
+  assert.equal(
+    faultsOf(() => load(minimal, { flags: JSON.parse('{"__proto__":"x","constructor.prototype.y":"z"}') })).length,
+    2,
+  )
+  assert.equal(({} as Record<string, unknown>).y, undefined)
+})

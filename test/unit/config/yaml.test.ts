@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from '../../../config/load.ts'
+import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
+
+const faulty: { name: string; yaml: string; expected: RegExp[] }[] = [
+  {
+    name: 'a misspelt key',
+    yaml: 'elasticsearch:\n  hots: []',
+    expected: [/^2 elasticsearch.hots unknown key: did you mean `hosts`\?$/],
+  },
+  {
+    name: 'a misspelt section',
+    yaml: 'chace:\n  type: redis',
+    expected: [/^1 chace unknown key: did you mean `cache`\?$/],
+  },
+  { name: 'a key out of its section', yaml: 'ca_cert: x', expected: [/^1 ca_cert .*`elasticsearch.ca_cert`/] },
+  {
+    name: 'a doubled key',
+    yaml: 'cache:\n  type: redis\n  type: redis',
+    expected: [/^3 cache.type is given twice, first in line 2/],
+  },
+  {
+    name: 'a doubled group',
+    yaml: 'group_mappings:\n  a: [b]\n  a: [c]',
+    expected: [/^3 group_mappings.a is given twice/],
+  },
+  {
+    name: 'text where a map is expected',
+    yaml: 'elasticsearch: http://es',
+    expected: [/^1 elasticsearch expected a map, found text/],
+  },
+  {
+    name: 'a list where a map is expected',
+    yaml: 'cache: [redis]',
+    expected: [/^1 cache expected a map, found a list/],
+  },
+  {
+    name: 'a map where text is expected',
+    yaml: 'listen: { port: 5000 }',
+    expected: [/^1 listen expected .*, found a map/],
+  },
+  {
+    name: 'text where a list is expected',
+    yaml: 'default_roles: kibana_user',
+    expected: [/^1 default_roles expected a list of roles, found text/],
+  },
+  { name: 'a quoted boolean', yaml: 'enable_metrics: "true"', expected: [/^1 enable_metrics .*remove the quotes/] },
+  {
+    name: 'a bare number as a duration',
+    yaml: 'cache:\n  expiration: 60',
+    expected: [/^2 cache.expiration expected a duration.*add a unit/],
+  },
+  {
+    name: 'a secret of digits',
+    yaml: 'proxy_secret: 1234567890123456',
+    expected: [/^1 proxy_secret .*put it in quotes/],
+  },
+  {
+    name: 'the bad item of a list, by its own line',
+    yaml: 'default_roles:\n  - good\n  - " bad"',
+    expected: [/^3 default_roles\[1\]/],
+  },
+  {
+    name: 'the bad part of a route, by its own line',
+    yaml: 'proxy:\n  routes:\n    - upstreams: [http://a]\n      paht: /',
+    expected: [/^4 proxy.routes\[0\].paht .*did you mean `path`/],
+  },
+  {
+    name: 'a prototype key at the top',
+    yaml: '__proto__: { secret_key: x }',
+    expected: [/^1 __proto__ cannot be a key/],
+  },
+  {
+    name: 'a prototype key in a section',
+    yaml: 'cache:\n  __proto__: { type: redis }',
+    expected: [/^2 cache.__proto__ cannot be a key/],
+  },
+  { name: 'a constructor key', yaml: 'constructor: { prototype: { x: 1 } }', expected: [/^1 constructor unknown key/] },
+  { name: 'syntax', yaml: 'cache: [a', expected: [/^\d YAML /] },
+  { name: 'a tab', yaml: 'cache:\n\ttype: redis', expected: [/^2 YAML a tab/] },
+  { name: 'two documents', yaml: 'listen: ":1"\n---\nlisten: ":2"', expected: [/YAML there is a second document/] },
+  { name: 'a list as the file', yaml: '- a', expected: [/the file expected a map, found a list/] },
+  { name: 'a list as a key', yaml: '? [a]\n: b', expected: [/YAML has a key that is not text/] },
+]
+
+for (const { name, yaml, expected } of faulty) {
+  test(`YAML: ${name} is a fault`, () => {
+    const env = {
+      ELASTAUTH_SECRET_KEY: key,
+      ELASTAUTH_ELASTICSEARCH_USERNAME: 'u',
+      ELASTAUTH_ELASTICSEARCH_PASSWORD: 'p',
+    }
+    const lines = linesOf(() => load(yaml, { env }))
+    assert.equal(lines.length, expected.length, lines.join('\n'))
+    for (const [index, pattern] of expected.entries()) assert.match(lines[index]!, pattern)
+  })
+}
+
+test('YAML: an alias bomb is a fault, not a fire', () => {
+  const levels = 'abcdefghi'
+    .split('')
+    .map((name, i, all) => `  ${name}: &${name} [${i === 0 ? 'x' : Array(9).fill(`*${all[i - 1]}`)}]`)
+  assert.match(linesOf(() => load(`group_mappings:\n${levels.join('\n')}\n`))[0]!, /YAML has too many aliases/)
+})
+
+test('YAML: a map that contains itself ends', () => {
+  assert.notDeepEqual(
+    faultsOf(() => load(`${minimal}group_mappings: &a\n  b: *a\n`)),
+    [],
+  )
+  assert.notDeepEqual(
+    faultsOf(() => load('elasticsearch: &a\n  b: *a\n')),
+    [],
+  )
+})
+
+test('YAML: syntax errors do not quote the secret they stand beside', () => {
+  for (const value of [
+    '*hunter2',
+    '!hunter2 x',
+    '"hunter2\\q"',
+    '@hunter2',
+    '[hunter2',
+    '%hunter2',
+    'a: hunter2: b',
+    '"hunter2" x',
+  ]) {
+    const lines = linesOf(() => load(`elasticsearch:\n  password: ${value}\n`))
+    assert.notEqual(lines.length, 0, value)
+    assert.doesNotMatch(lines.join('\n'), /hunter2/, value)
+  }
+})
+
+test('YAML: empty values and sections leave the defaults', () => {
+  const { config } = load(`${minimal}cache:\n  type: ""\n  path:\nproxy:\nlisten:\n`)
+  assert.equal(config.cache.type, 'memory')
+  assert.equal(config.listen, '127.0.0.1:5000')
+})
+
+test('a directory is merged in the order of its names; hidden and other files are not read', () => {
+  const { directory } = writeFiles({
+    '1.yml': minimal,
+    '2.yaml': 'cache:\n  type: redis\n',
+    '.3.yml': '[',
+    'notes.txt': '[',
+  })
+  const { config, file } = loadConfig({ file: directory, env: {}, flags: {} })
+  assert.equal(config.cache.type, 'redis')
+  assert.equal(file, directory)
+})
+
+test('a key in two files of a directory is a fault that names both places', () => {
+  const { directory } = writeFiles({ 'a.yml': `${minimal}listen: ":1"\n`, 'b.yml': 'listen: ":1"\n' })
+  assert.match(linesOf(() => loadConfig({ file: directory, env: {}, flags: {} }))[0]!, /^1 listen is in .*a\.yml:3 too/)
+})
+
+test('a missing file, an empty directory and a binary file are faults', () => {
+  const { directory } = writeFiles({})
+  const { bin } = writeFiles({ bin: 'a: \0\u0001' })
+  for (const file of [directory, `${directory}/none.yml`, bin]) {
+    assert.equal(faultsOf(() => loadConfig({ file, env: {}, flags: {} }))[0]?.file, file)
+  }
+})
+
+test('config.yml of the working directory is read without being asked for', (t) => {
+  const before = process.cwd()
+  t.after(() => process.chdir(before))
+  process.chdir(writeFiles({ 'config.yml': minimal }).directory)
+  assert.equal(loadConfig({ env: {}, flags: {} }).file, 'config.yml')
+  process.chdir(writeFiles({}).directory)
+  assert.equal(
+    loadConfig({ env: { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }, flags: {} }).file,
+    undefined,
+  )
+})
