@@ -13,7 +13,7 @@ import { createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront } from './front.ts'
 import type { Logger } from './log.ts'
-import { createMetrics } from './metrics.ts'
+import { createMetrics, noMetrics } from './metrics.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { createReportCredential } from './report.ts'
 import { createLogRequest } from './request-log.ts'
@@ -30,11 +30,11 @@ export type App = Readonly<{
 
 /** The composition root: everything is made here, once, and handed to what needs it. */
 export function createApp(config: Config, log: Logger): App {
-  const metrics = createMetrics()
+  const metrics = config.enable_metrics ? createMetrics() : noMetrics
   const client = createElasticsearchClient(elasticsearchOptions(config.elasticsearch))
   const call = createCall({
     now: Date.now,
-    report: (operation, result) => metrics.elasticsearch.inc({ operation, result }),
+    report: metrics.elasticsearchCalled,
   })
   const isDryRun = config.elasticsearch.dry_run
   const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)

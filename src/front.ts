@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticateOptions, createAuthenticate } from './auth/authenticate.ts'
@@ -64,7 +65,7 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
       }),
     ],
   ]
-  if (config.enable_metrics) pages.push(['metrics', createMetricsPage(metrics.registry)])
+  if (metrics.registry) pages.push(['metrics', createMetricsPage(metrics.registry)])
 
   return Object.freeze({
     handle: createForwardAuth(authenticate, metrics),
@@ -82,10 +83,10 @@ function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handle
     try {
       const authenticated = await authenticate(request)
       sendAuthorized(response, authenticated)
-      metrics.authentications.inc({ result: 'success' })
+      metrics.authenticated('success')
       return authenticated.identity
     } catch (error) {
-      metrics.authentications.inc({ result: 'failure' })
+      metrics.authenticated('failure')
       throw error
     }
   }
@@ -94,7 +95,18 @@ function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handle
 function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_header }: Config) {
   const isTrusted = createIsTrusted(trusted_proxies)
   const hasSecret = proxy_secret === null ? () => true : createHasSecret(proxy_secret_header, proxy_secret)
-  return (request: IncomingMessage) => isTrusted({ address: request.socket.remoteAddress }) && hasSecret(request)
+  // A connection keeps its other end, and brings many requests.
+  const verdicts = new WeakMap<Socket, boolean>()
+
+  return function isTrustedRequest(request: IncomingMessage): boolean {
+    const { socket } = request
+    let isTrustedPeer = verdicts.get(socket)
+    if (isTrustedPeer === undefined) {
+      isTrustedPeer = isTrusted({ address: socket.remoteAddress })
+      verdicts.set(socket, isTrustedPeer)
+    }
+    return isTrustedPeer && hasSecret(request)
+  }
 }
 
 function providerOptions({ auth_provider, headers, authelia, static: fixed }: Config): ProviderOptions {

@@ -1,36 +1,69 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
-/** Request durations in seconds: from a cached hit to an Elasticsearch that hangs. */
+/** What the parts of elastauth tell of themselves. */
+export type Metrics = Readonly<{
+  requestStarted: () => void
+  /** @param seconds from the request's arrival to our answer */
+  requestEnded: (method: string, status: number, seconds: number) => void
+  authenticated: (result: 'success' | 'failure') => void
+  cacheLookedUp: (result: 'hit' | 'miss') => void
+  failed: (errorCode: string) => void
+  elasticsearchCalled: (operation: string, result: string) => void
+  userWritten: (reason: string) => void
+  /** For the page; absent when nothing is counted. */
+  registry?: Registry
+}>
+
+const nothing = () => {}
+
+/** Nothing is counted when nobody can read it. */
+export const noMetrics: Metrics = Object.freeze({
+  requestStarted: nothing,
+  requestEnded: nothing,
+  authenticated: nothing,
+  cacheLookedUp: nothing,
+  failed: nothing,
+  elasticsearchCalled: nothing,
+  userWritten: nothing,
+})
+
+/** In seconds: from a cached hit to an Elasticsearch that hangs. */
 const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-export type Metrics = ReturnType<typeof createMetrics>
-
-/** Everything that is counted, under the predecessor's names where it had one. `docs/metrics.md` describes each. */
-export function createMetrics() {
+/** Prometheus metrics, under the predecessor's names where it had one. */
+export function createMetrics(): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
   const registers = [registry]
-  const counter = <const Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
-    new Counter({ name, help, labelNames: [...labelNames], registers })
+  collectDefaultMetrics({ register: registry })
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name: `elastauth_${name}_total`, help, labelNames, registers })
+
+  const requests = counter('requests', 'Requests answered, by method and status.', 'method', 'status')
+  const authentications = counter('authentication', 'Authentications, by result.', 'result')
+  const lookUps = counter('cache_hits', 'Look-ups of a credential in the cache, by result.', 'result')
+  const errors = counter('errors', 'Requests refused or failed, by error code.', 'error_type')
+  const calls = counter('elasticsearch_requests', 'Calls to Elasticsearch.', 'operation', 'result')
+  const writes = counter('user_writes', 'Users written to Elasticsearch, by reason.', 'reason')
+  const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers })
+  const duration = new Histogram({
+    name: 'elastauth_request_duration_seconds',
+    help: 'Time from a request’s arrival to our answer.',
+    buckets,
+    registers,
+  })
 
   return Object.freeze({
+    requestStarted: () => active.inc(),
+    requestEnded(method: string, status: number, seconds: number) {
+      active.dec()
+      requests.inc({ method, status })
+      duration.observe(seconds)
+    },
+    authenticated: (result: string) => authentications.inc({ result }),
+    cacheLookedUp: (result: string) => lookUps.inc({ result }),
+    failed: (errorCode: string) => errors.inc({ error_type: errorCode }),
+    elasticsearchCalled: (operation: string, result: string) => calls.inc({ operation, result }),
+    userWritten: (reason: string) => writes.inc({ reason }),
     registry,
-    requests: counter('elastauth_requests_total', 'Requests answered, by method and status.', ['method', 'status']),
-    duration: new Histogram({
-      name: 'elastauth_request_duration_seconds',
-      help: 'Time from a request’s arrival to our answer.',
-      buckets,
-      registers,
-    }),
-    active: new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers }),
-    authentications: counter('elastauth_authentication_total', 'Authentications, by result.', ['result']),
-    cacheHits: counter('elastauth_cache_hits_total', 'Look-ups of a credential in the cache, by result.', ['result']),
-    errors: counter('elastauth_errors_total', 'Requests refused or failed, by error code.', ['error_type']),
-    elasticsearch: counter(
-      'elastauth_elasticsearch_requests_total',
-      'Calls to Elasticsearch, by operation and result.',
-      ['operation', 'result'],
-    ),
-    userWrites: counter('elastauth_user_writes_total', 'Users written to Elasticsearch, by reason.', ['reason']),
   })
 }

@@ -8,11 +8,11 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
   return function reportCredential(event) {
     switch (event.kind) {
       case 'cache':
-        metrics.cacheHits.inc({ result: event.result })
+        metrics.cacheLookedUp(event.result)
         return
       case 'written': {
         const { reason, username, version } = event
-        metrics.userWrites.inc({ reason })
+        metrics.userWritten(reason)
         log.info(
           { 'event.action': `user_${reason}`, 'user.name': username },
           `user ${username}: ${reason} (version ${version})`,

@@ -15,6 +15,8 @@ export type Outcome = Readonly<{
 /** What was asked for, as the client asked it. `path` is without the query, which may hold a secret. */
 export type Asked = Readonly<{ method: string; path: string; domain?: string | undefined }>
 
+type Ending = Outcome & Readonly<{ asked: Asked }>
+
 export type LogRequest = (request: IncomingMessage, response: ServerResponse, outcome: Outcome) => void
 
 /**
@@ -22,19 +24,18 @@ export type LogRequest = (request: IncomingMessage, response: ServerResponse, ou
  * write by itself (every header, `Authorization` too) is replaced by a list of fields of our own.
  */
 export function createLogRequest(log: Logger, askedBy: (request: IncomingMessage) => Asked): LogRequest {
-  const outcomes = new WeakMap<ServerResponse, Outcome>()
+  const endings = new WeakMap<ServerResponse, Ending>()
   const nothing = () => undefined
   const fields = (request: IncomingMessage, response: ServerResponse) =>
-    fieldsOf(request, response, outcomes.get(response)!, askedBy(request))
-  const message = (request: IncomingMessage, response: ServerResponse) =>
-    messageOf(response, outcomes.get(response)!, askedBy(request))
+    fieldsOf(request, response, endings.get(response)!)
+  const message = (_request: IncomingMessage, response: ServerResponse) => messageOf(response, endings.get(response)!)
 
   const writeLine = pinoHttp({
     logger: log,
     wrapSerializers: false,
     serializers: { req: nothing, res: nothing, err: nothing },
-    genReqId: (_request, response) => outcomes.get(response)!.requestId,
-    customLogLevel: (_request, response) => levelOf(outcomes.get(response)!),
+    genReqId: (_request, response) => endings.get(response)!.requestId,
+    customLogLevel: (_request, response) => levelOf(endings.get(response)!),
     customSuccessObject: fields,
     customErrorObject: fields,
     customSuccessMessage: message,
@@ -43,7 +44,7 @@ export function createLogRequest(log: Logger, askedBy: (request: IncomingMessage
 
   return function logRequest(request, response, outcome) {
     if (!log.isLevelEnabled(levelOf(outcome))) return
-    outcomes.set(response, outcome)
+    endings.set(response, { ...outcome, asked: askedBy(request) })
     writeLine(request, response)
   }
 }
@@ -52,15 +53,15 @@ function levelOf({ error }: Outcome): 'info' | 'warn' | 'error' {
   return error ? errorTable[error.code].level : 'info'
 }
 
-function fieldsOf(request: IncomingMessage, response: ServerResponse, outcome: Outcome, asked: Asked) {
-  const { error, username } = outcome
+function fieldsOf(request: IncomingMessage, response: ServerResponse, ending: Ending) {
+  const { asked, error, username } = ending
   return {
-    'http.request.id': outcome.requestId,
+    'http.request.id': ending.requestId,
     'http.request.method': asked.method,
     'url.domain': asked.domain,
     'url.path': asked.path,
     'http.response.status_code': statusOf(response),
-    'event.duration': Math.round((performance.now() - outcome.startedAt) * 1e6), // ECS wants nanoseconds
+    'event.duration': Math.round((performance.now() - ending.startedAt) * 1e6), // ECS wants nanoseconds
     'client.ip': request.socket.remoteAddress,
     'user.name': username ?? error?.username,
     'error.code': error?.code,
@@ -68,7 +69,7 @@ function fieldsOf(request: IncomingMessage, response: ServerResponse, outcome: O
   }
 }
 
-function messageOf(response: ServerResponse, { error }: Outcome, { method, path }: Asked): string {
+function messageOf(response: ServerResponse, { error, asked: { method, path } }: Ending): string {
   const line = `${method} ${path} ${statusOf(response)}`
   return error ? `${line} ${error.detail}` : line
 }

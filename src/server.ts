@@ -54,7 +54,7 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
   async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
-    metrics.active.inc()
+    metrics.requestStarted()
     if (!server.listening) response.shouldKeepAlive = false
     const { handle, pages, sendError } = front()
     let username: string | undefined
@@ -65,12 +65,10 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     } catch (thrown) {
       error = asGatewayError(thrown)
       sendError(request, response, error, requestId)
-      metrics.errors.inc({ error_type: error.code })
+      metrics.failed(error.code)
     }
     logRequest(request, response, { requestId, startedAt, username, error })
-    metrics.active.dec()
-    metrics.requests.inc({ method: request.method ?? '', status: response.statusCode })
-    metrics.duration.observe((performance.now() - startedAt) / 1000)
+    metrics.requestEnded(request.method ?? '', response.statusCode, (performance.now() - startedAt) / 1000)
   }
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -79,7 +77,7 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
       socket.destroy()
       return
     }
-    metrics.errors.inc({ error_type: code })
+    metrics.failed(code)
     logFault(code, socket.remoteAddress)
     socket.end(rawErrorResponse(code, nextId()))
   }

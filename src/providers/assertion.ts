@@ -22,7 +22,7 @@ export function createReadAssertion(names: HeaderNames): (rawHeaders: readonly s
 
   return function readAssertion(rawHeaders) {
     const assertion: Assertion = { username: '', groups: '', email: '', name: '' }
-    const seen = new Set<Slot>()
+    let seen: Slot[] | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const length = rawHeaders[i]!.length
       if (length === 'connection'.length) checkConnection(rawHeaders[i]!, rawHeaders[i + 1]!)
@@ -33,8 +33,9 @@ export function createReadAssertion(names: HeaderNames): (rawHeaders: readonly s
         if (canonical.has(canonicalise(name))) throw invalid('an identity header comes in another spelling')
         continue
       }
-      if (seen.has(slot)) throw invalid(`the ${slot} header comes twice`)
-      seen.add(slot)
+      if (seen?.includes(slot)) throw invalid(`the ${slot} header comes twice`)
+      if (seen) seen.push(slot)
+      else seen = [slot]
       assertion[slot] = rawHeaders[i + 1]!.trim()
     }
     return assertion
