@@ -72,7 +72,7 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
   return url !== null && url.hostname !== '' && schemes.includes(url.protocol) && !/\s/.test(text)
 }
 
-const peerWords = ['loopback', 'private', 'unix', 'all', 'none']
+const peerWords = ['loopback', 'private', 'all', 'none']
 
 const peer = textFormat(
   'an address, a network or a known word',

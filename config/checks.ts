@@ -62,7 +62,11 @@ export function checkIdentityHeaders({ headers, authelia, proxy_secret_header }:
   })
   return names.flatMap(({ part, name, now, old }, index) => {
     const key = headers[part] === null ? `authelia.header_${part}` : `headers.${part}`
-    const twin = names.slice(0, index).find((other) => name !== undefined && other.name === name)
+    // The e-mail address may well be the username, but groups are nothing else.
+    const isGroups = (one: string) => one === 'groups'
+    const twin = names
+      .slice(0, index)
+      .find((other) => name !== undefined && other.name === name && (isGroups(part) || isGroups(other.part)))
     return [
       now !== undefined &&
         old !== undefined &&

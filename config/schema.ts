@@ -51,7 +51,7 @@ export const schema = {
     default: false,
   },
   trusted_proxies: {
-    doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, unix, all, none.',
+    doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, all, none.',
     format: 'peer_list',
     default: ['loopback', 'private'],
   },

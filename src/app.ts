@@ -48,10 +48,10 @@ export function createApp(config: Config, log: Logger): App {
       extend: config.extend_cache,
       adoptExisting: config.elasticsearch.adopt_existing_users,
     },
-    revalidate: config.cache.revalidate,
+    revalidate: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
     now: Date.now,
     sleep: (milliseconds) => sleep(milliseconds),
-    report: createReportCredential(log, metrics),
+    report: isDryRun ? () => {} : createReportCredential(log, metrics),
   })
   const core: Core = {
     obtain: credentials.obtain,

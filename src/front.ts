@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticateOptions, createAuthenticate } from './auth/authenticate.ts'
-import { createSendAuthorized } from './auth/forward-auth.ts'
+import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
 import { createHasSecret } from './auth/proxy-secret.ts'
 import { createMapRoles } from './auth/roles.ts'
@@ -13,12 +13,13 @@ import { createHealthPage } from './endpoints/health.ts'
 import { createMetricsPage } from './endpoints/metrics.ts'
 import { createReadyPage, type ReadinessChecks } from './endpoints/ready.ts'
 import { createWhoamiPage } from './endpoints/whoami.ts'
+import { createAnswerError } from './error-answer.ts'
 import { asGatewayError, GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
-import { createSendError } from './send-error.ts'
-import type { Front, Handler } from './server.ts'
+import type { Handler } from './route.ts'
+import type { Front } from './server.ts'
 import { version } from './version.ts'
 
 /** What outlives a reload of the configuration. */
@@ -70,21 +71,20 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
   return Object.freeze({
     handle: createForwardAuth(authenticate, metrics),
     pages: new Map(pages.map(([name, page]) => [`/elastauth/${name}`, page])),
-    sendError: createSendError(config.forward_auth.profile),
+    answerError: createAnswerError(config.forward_auth.profile),
     originalRequest: createOriginalRequest(isTrusted),
   })
 }
 
 /** Auth-only mode: every request outside `/elastauth/` is a question, and this is the answer. */
 function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handler {
-  const sendAuthorized = createSendAuthorized()
+  const answerAuthorized = createAnswerAuthorized()
 
-  return async function forwardAuth(request, response) {
+  return async function forwardAuth(request) {
     try {
-      const authenticated = await authenticate(request)
-      sendAuthorized(response, authenticated)
+      const answer = answerAuthorized(await authenticate(request))
       metrics.authenticated('success')
-      return authenticated.identity
+      return answer
     } catch (error) {
       metrics.authenticated('failure')
       throw error

@@ -34,10 +34,10 @@ export function createLog({ level, format, destination }: LogOptions): Logger {
 
 const textOptions = {
   messageKey: 'message',
-  levelKey: 'log.level',
+  levelKey: 'log\\.level', // pino-pretty takes a plain dot for a path,
   timestampKey: '@timestamp',
   translateTime: 'SYS:HH:MM:ss.l',
-  ignore: 'ecs.version,service.name',
+  ignore: 'ecs\\.version,service\\.name',
   singleLine: true,
 } as const
 

@@ -38,6 +38,6 @@ try {
   }
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error
-  console.error(error.message)
+  console.error(`elastauth: ${error.message}`)
   process.exitCode = 1
 }

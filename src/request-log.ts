@@ -43,9 +43,11 @@ export function createLogRequest(log: Logger, askedBy: (request: IncomingMessage
   })
 
   return function logRequest(request, response, outcome) {
-    if (!log.isLevelEnabled(levelOf(outcome))) return
+    const level = levelOf(outcome)
+    if (!log.isLevelEnabled(level)) return
     endings.set(response, { ...outcome, asked: askedBy(request) })
-    writeLine(request, response)
+    if (!response.destroyed) writeLine(request, response)
+    else log[level](fields(request, response), message(request, response)) // the client has left: no event will come
   }
 }
 

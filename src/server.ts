@@ -1,21 +1,19 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Answer } from './answer.ts'
+import { type AnswerError, rawErrorResponse } from './error-answer.ts'
 import { asGatewayError, type ErrorCode, GatewayError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { createRequestId } from './request-id.ts'
 import type { LogRequest } from './request-log.ts'
-import { rawErrorResponse, type SendError } from './send-error.ts'
-
-/** Answers a request, and says whose it was. Throws GatewayError; nothing may have been sent then. */
-export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<{ username?: string } | undefined>
+import { type Handler, type Pages, route } from './route.ts'
 
 /** What answers requests. A reload of the configuration replaces it as one, so no request sees half of each. */
 export type Front = Readonly<{
   /** The mode: everything outside `/elastauth/`. */
   handle: Handler
-  /** Our own pages, by the exact path under which each is found. */
-  pages: ReadonlyMap<string, Handler>
-  sendError: SendError
+  pages: Pages
+  answerError: AnswerError
 }>
 
 export type ServerOptions = Readonly<{
@@ -50,25 +48,27 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
   server.on('checkContinue', onRequest)
   server.on('clientError', onClientError)
 
-  /** The only catch: every error of a request ends here. */
   async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
+    const { handle, pages, answerError } = front()
     metrics.requestStarted()
-    if (!server.listening) response.shouldKeepAlive = false
-    const { handle, pages, sendError } = front()
-    let username: string | undefined
+    let answer: Answer
     let error: GatewayError | undefined
     try {
       checkHeaderCount(request)
-      username = (await route(request, handle, pages)(request, response))?.username
+      answer = await route(request, handle, pages)(request)
     } catch (thrown) {
+      // The only catch: every error of a request ends here.
       error = asGatewayError(thrown)
-      sendError(request, response, error, requestId)
+      answer = answerError(request, error, requestId)
       metrics.failed(error.code)
     }
-    logRequest(request, response, { requestId, startedAt, username, error })
-    metrics.requestEnded(request.method ?? '', response.statusCode, (performance.now() - startedAt) / 1000)
+    logRequest(request, response, { requestId, startedAt, username: answer.username, error })
+    if (!server.listening) response.shouldKeepAlive = false // we are closing
+    response.writeHead(answer.status, answer.headers)
+    response.end(answer.body) // Node leaves the body out of an answer to HEAD
+    metrics.requestEnded(request.method ?? '', answer.status, (performance.now() - startedAt) / 1000)
   }
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -79,12 +79,22 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     }
     metrics.failed(code)
     logFault(code, socket.remoteAddress)
-    socket.end(rawErrorResponse(code, nextId()))
+    socket.write(rawErrorResponse(code, nextId()))
+    socket.destroySoon() // without waiting for the other side, which may never close
+  }
+
+  async function close(patience: number): Promise<void> {
+    const { promise: closed, resolve } = Promise.withResolvers<void>()
+    server.close(() => resolve())
+    server.closeIdleConnections()
+    const timer = setTimeout(() => server.closeAllConnections(), patience)
+    await closed
+    clearTimeout(timer)
   }
 
   return Object.freeze({
     listen: (host, port) => listen(server, host, port),
-    close: (patience) => close(server, patience),
+    close,
   })
 }
 
@@ -98,31 +108,6 @@ function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
     throw new GatewayError('headers_too_large', `more than ${maxHeaderCount} headers`)
 }
 
-/** Throws GatewayError not_found, method_not_allowed. */
-function route({ url = '/', method }: IncomingMessage, handle: Handler, pages: Front['pages']): Handler {
-  const path = ownPath(url)
-  if (path === undefined) return handle
-  const page = pages.get(path)
-  if (page === undefined) throw new GatewayError('not_found', 'no such page of elastauth’s own')
-  if (method !== 'GET' && method !== 'HEAD') throw new GatewayError('method_not_allowed', 'only GET and HEAD')
-  return page
-}
-
-const ownPrefix = '/elastauth/'
-
-/** The path under `/elastauth/`, decoded once, or undefined when it is the mode's. Nothing is normalised: `/x/../elastauth/` is not ours. */
-function ownPath(url: string): string | undefined {
-  // Every request comes by here; few hold a `%`, and decoding costs.
-  if (!url.startsWith(ownPrefix) && !url.includes('%')) return undefined
-  const end = url.search(/[?#]/)
-  try {
-    const path = decodeURIComponent(end === -1 ? url : url.slice(0, end))
-    return path.startsWith(ownPrefix) ? path : undefined
-  } catch {
-    return undefined
-  }
-}
-
 function listen(server: Server, host: string | undefined, port: number): Promise<AddressInfo> {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
   server.once('error', reject)
@@ -131,13 +116,4 @@ function listen(server: Server, host: string | undefined, port: number): Promise
     resolve(server.address() as AddressInfo)
   })
   return promise
-}
-
-async function close(server: Server, patience: number): Promise<void> {
-  const { promise: closed, resolve } = Promise.withResolvers<void>()
-  server.close(() => resolve())
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), patience)
-  await closed
-  clearTimeout(timer)
 }

@@ -11,8 +11,8 @@ import type { Subject } from './subject.ts'
 export type UserDirectory = Readonly<{
   get: (username: string) => Promise<StoredUser | undefined>
   put: (username: string, user: UserToWrite) => Promise<void>
-  /** Logs in as the user: the metadata that Elasticsearch has, or undefined when it refuses the password. */
-  authenticate: (username: string, password: string) => Promise<StoredUser['metadata'] | undefined>
+  /** Logs in as the user: what Elasticsearch has of it, or undefined when it refuses the password. */
+  authenticate: (username: string, password: string) => Promise<Pick<StoredUser, 'roles' | 'metadata'> | undefined>
 }>
 
 export type UserToWrite = Readonly<{
@@ -80,12 +80,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   function fly(subject: Subject, refused?: ManagedState): Promise<CachedCredential> {
-    return flights.join(
-      subject.identity.username,
-      subject.fingerprint,
-      () => settle(subject, refused),
-      () => recall(subject),
-    )
+    const { identity, fingerprint } = subject
+    const task = () => settle(subject, refused)
+    // To heal is not what other flights do, nor is it done because the cache holds what is to be healed.
+    if (refused) return flights.join(identity.username, `heal ${fingerprint}`, task, () => undefined)
+    return flights.join(identity.username, fingerprint, task, () => recall(subject))
   }
 
   /** Reads, decides and acts until the user in Elasticsearch is as this subject needs it. */
@@ -124,8 +123,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   function remember(username: string, state: ManagedState): CachedCredential {
-    const basic = Buffer.from(`${username}:${passwordOf(username, state)}`).toString('base64')
-    const credential = { state, authorization: `Basic ${basic}`, recheckAt: now() + recheckEvery }
+    const authorization = basicAuthorization(username, passwordOf(username, state))
+    const credential = { state, authorization, recheckAt: now() + recheckEvery }
     cache.set(username, credential)
     return credential
   }
@@ -135,6 +134,12 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   return Object.freeze({ obtain })
+}
+
+/** RFC 7617. Through a buffer, so that the cache holds one flat string and not the parts it was joined from. */
+function basicAuthorization(username: string, password: string): string {
+  const encoded = Buffer.from(`${username}:${password}`).toString('base64')
+  return Buffer.from(`Basic ${encoded}`, 'latin1').toString('latin1')
 }
 
 /** What the log says of a user that we must not touch. */

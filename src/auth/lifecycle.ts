@@ -105,6 +105,7 @@ export function extend(state: ManagedState, now: number, rules: LifecycleRules):
   return endOf(extended, rules) > end ? extended : undefined
 }
 
-function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+/** True when both hold the same, whatever the order. */
+export function isSameSet(a: readonly string[], b: readonly string[]): boolean {
   return new Set(a).symmetricDifference(new Set(b)).size === 0
 }

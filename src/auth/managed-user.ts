@@ -3,7 +3,7 @@
  * Invariant: it names the password that is stored beside it, unless somebody else changed that password.
  */
 export type ManagedState = Readonly<{
-  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and made anew gets other passwords. */
+  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and made anew on another day gets other passwords. */
   created: string
   version: number
   /** Names the secret key that the password is derived from. */

@@ -25,7 +25,7 @@ export function createOriginalRequest(isTrusted: (request: IncomingMessage) => b
 
 /** X-Original-URL may be absolute. The query goes: it may hold a token. */
 function withoutQuery(url: string): string {
-  const path = url.replace(/^https?:\/\/[^/?#]*/i, '')
+  const path = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   const end = path.search(/[?#]/)
   return (end === -1 ? path : path.slice(0, end)).slice(0, longestPath) || '/'
 }

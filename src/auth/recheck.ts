@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { CachedCredential } from './cache/l1.ts'
 import type { CredentialsOptions } from './credentials.ts'
-import { extend } from './lifecycle.ts'
-import { isSamePassword, type ManagedState, readManagedState } from './managed-user.ts'
+import { extend, isSameSet } from './lifecycle.ts'
+import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
 
 /** A user is healed at most once in this time, in milliseconds: what healing does not mend must not become a storm. */
@@ -21,11 +21,10 @@ export function createRecheck({ directory, keys, cache, rules, now, report, rese
   return async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
     try {
-      const metadata = await authenticate(username, cached.state)
-      if (metadata === undefined) return await heal(subject, cached)
-      const stored = readManagedState(metadata)
-      if (!stored || !isSamePassword(stored, cached.state) || stored.fingerprint !== cached.state.fingerprint) {
-        forget(username, cached) // another replica was here: the next request reads what is new
+      const login = await authenticate(username, cached.state)
+      if (login === undefined) return await heal(subject, cached)
+      if (!isAsCached(login, subject, cached.state)) {
+        forget(username, cached) // another replica or an administrator was here: the next request reads what is new
       } else if (extend(cached.state, now(), rules)) await resettle(subject)
     } catch (error) {
       report({ kind: 'recheck_failed', username, error })
@@ -34,7 +33,7 @@ export function createRecheck({ directory, keys, cache, rules, now, report, rese
 
   async function heal(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
-    if (now() < (healedAt.get(username) ?? Number.NEGATIVE_INFINITY) + healInterval) return
+    if (now() < (healedAt.get(username) ?? Number.NEGATIVE_INFINITY) + healInterval) return forget(username, cached)
     // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
     await directory.get(username)
     if ((await authenticate(username, cached.state)) !== undefined) return
@@ -44,6 +43,12 @@ export function createRecheck({ directory, keys, cache, rules, now, report, rese
 
   function authenticate(username: string, state: ManagedState) {
     return directory.authenticate(username, keys.password(state.key_id, username, state.created, state.version))
+  }
+
+  function isAsCached(login: Pick<StoredUser, 'roles' | 'metadata'>, { roles }: Subject, state: ManagedState): boolean {
+    const stored = readManagedState(login.metadata)
+    if (!stored || !isSamePassword(stored, state)) return false
+    return stored.fingerprint === state.fingerprint && isSameSet(login.roles, roles)
   }
 
   function forget(username: string, cached: CachedCredential): void {

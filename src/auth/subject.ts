@@ -16,5 +16,5 @@ export function createSubject(identity: Identity, roles: readonly string[]): Sub
 /** 144 bits of SHA-256 as 24 base64url characters. JSON keeps the parts apart; the order of groups is of no account. */
 function fingerprintOf(identity: Identity, roles: readonly string[]): string {
   const parts = [roles.toSorted(), identity.name ?? null, identity.email ?? null, identity.groups.toSorted()]
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 24)
+  return createHash('sha256').update(JSON.stringify(parts)).digest().subarray(0, 18).toString('base64url')
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
+import { jsonAnswer } from '../answer.ts'
 import type { Authenticate } from '../auth/authenticate.ts'
 import { GatewayError } from '../errors.ts'
-import type { Handler } from '../server.ts'
-import { sendJson } from './json.ts'
+import type { Handler } from '../route.ts'
 
 export type ConfigPageOptions = Readonly<{
   /** The configuration with every secret masked. */
@@ -14,10 +14,9 @@ export type ConfigPageOptions = Readonly<{
 
 /** `config`: for somebody on this machine, or a user with one of `admin_roles`. Throws GatewayError not_permitted. */
 export function createConfigPage({ redacted, authenticate, adminRoles, isLoopback }: ConfigPageOptions): Handler {
-  return async function sendConfig(request, response) {
+  return async function answerConfig(request) {
     const username = await admit(request)
-    sendJson(response, 200, redacted())
-    return username === undefined ? undefined : { username }
+    return jsonAnswer(200, redacted(), username)
   }
 
   async function admit(request: IncomingMessage): Promise<string | undefined> {

@@ -1,10 +1,8 @@
-import type { Handler } from '../server.ts'
-import { sendJson } from './json.ts'
+import { jsonAnswer } from '../answer.ts'
+import type { Handler } from '../route.ts'
 
 /** `health` and `live`: the process runs and answers. Asks nobody else, so that a fault elsewhere restarts nothing. */
 export function createHealthPage(version: string): Handler {
-  return async function sendHealth(_request, response) {
-    sendJson(response, 200, { status: 'ok', version })
-    return undefined
-  }
+  const answer = jsonAnswer(200, { status: 'ok', version })
+  return async () => answer
 }

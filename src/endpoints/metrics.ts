@@ -1,12 +1,8 @@
 import type { Registry } from 'prom-client'
-import type { Handler } from '../server.ts'
+import { answerWith } from '../answer.ts'
+import type { Handler } from '../route.ts'
 
 /** `metrics`, in Prometheus' text format. */
 export function createMetricsPage(registry: Registry): Handler {
-  return async function sendMetrics(_request, response) {
-    const body = await registry.metrics()
-    response.writeHead(200, { 'Content-Type': registry.contentType, 'Content-Length': Buffer.byteLength(body) })
-    response.end(body)
-    return undefined
-  }
+  return async () => answerWith(200, registry.contentType, await registry.metrics())
 }

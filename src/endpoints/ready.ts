@@ -1,5 +1,5 @@
-import type { Handler } from '../server.ts'
-import { sendJson } from './json.ts'
+import { jsonAnswer } from '../answer.ts'
+import type { Handler } from '../route.ts'
 
 /** What must work before users can be let in, by name. A check rejects when its part is down. */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<void>>>
@@ -15,12 +15,11 @@ export function createReadyPage(
 ): Handler {
   let last = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, string>>>({}) }
 
-  return async function sendReady(_request, response) {
+  return async function answerReady() {
     if (now() - last.at > maxAge) last = { at: now(), result: runAll() }
     const components = await last.result
     const isReady = Object.values(components).every((state) => state === 'up')
-    sendJson(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
-    return undefined
+    return jsonAnswer(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
   }
 
   async function runAll() {

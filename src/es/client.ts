@@ -27,6 +27,9 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
     // Every call of ours may be repeated: reads, and writes that say the same each time. One try for each other host.
     maxRetries: Math.max(1, options.hosts.length - 1),
     resurrectStrategy: 'optimistic',
+    // Writing a user costs Elasticsearch some 80 ms of bcrypt. In a crowd the requests wait here, where their time-out
+    // does not run yet, and not there.
+    agent: { connections: 16 },
     enableMetaHeader: false,
     Transport: PromptTransport,
     name: 'elastauth',
@@ -36,7 +39,7 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
 /** Tries the next host at once: a request of a user's waits for the answer. */
 class PromptTransport extends SniffingTransport {
   constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
-    super({ ...options, retryBackoff: () => 0 })
+    super({ ...options, retryBackoff: () => 0, retryOnTimeout: options.connectionPool.size > 1 })
   }
 }
 

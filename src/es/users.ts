@@ -5,6 +5,8 @@ type Metadata = Readonly<Record<string, unknown>>
 
 export type NativeUser = Readonly<{ reserved: boolean; enabled: boolean; roles: readonly string[]; metadata: Metadata }>
 
+export type Login = Pick<NativeUser, 'roles' | 'metadata'>
+
 export type NativeUserToWrite = Readonly<{
   password: string
   roles: readonly string[]
@@ -22,7 +24,7 @@ export function createUsers(client: Client, call: Call) {
     /** https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-user */
     async get(username: string): Promise<NativeUser | undefined> {
       const users = await call('user_read', () => client.security.getUser({ username }, { ignore: [404] }))
-      const user = users[username]
+      const user = Object.hasOwn(users, username) ? users[username] : undefined
       if (user === undefined) return undefined
       const { enabled, roles, metadata } = user
       return { reserved: metadata?._reserved === true, enabled, roles, metadata: metadata ?? {} }
@@ -38,14 +40,15 @@ export function createUsers(client: Client, call: Call) {
     },
 
     /**
-     * Logs in as the user itself: its metadata, or undefined when the password is refused.
+     * Logs in as the user itself: what Elasticsearch has of it, or undefined when the password is refused.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-authenticate
      */
-    async authenticate(username: string, password: string): Promise<Metadata | undefined> {
+    async authenticate(username: string, password: string): Promise<Login | undefined> {
       const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
       return call('user_authenticate', async () => {
         try {
-          return (await client.security.authenticate({}, { headers: { authorization } })).metadata
+          const { roles, metadata } = await client.security.authenticate({}, { headers: { authorization } })
+          return { roles, metadata }
         } catch (error) {
           if (error instanceof errors.ResponseError && error.statusCode === 401) return undefined
           throw error
@@ -57,5 +60,5 @@ export function createUsers(client: Client, call: Call) {
 
 /** Stands where the users would be when `elasticsearch.dry_run` is on: nothing is read or written. */
 export function createDryRunUsers(): ReturnType<typeof createUsers> {
-  return Object.freeze({ get: async () => undefined, put: async () => {}, authenticate: async () => ({}) })
+  return Object.freeze({ get: async () => undefined, put: async () => {}, authenticate: async () => undefined })
 }

@@ -15,28 +15,29 @@ const slots: readonly Slot[] = ['username', 'groups', 'email', 'name']
  * that obeys would remove it, so somebody wants it removed).
  */
 export function createReadAssertion(names: HeaderNames): (rawHeaders: readonly string[]) => Assertion {
-  const slotOf = new Map<string, Slot>(slots.map((slot) => [names[slot].toLowerCase(), slot]))
-  const canonical = new Set([...slotOf.keys()].map(canonicalise))
+  // One header may serve for two: the e-mail address as the username, say.
+  const slotsOf = Map.groupBy(slots, (slot) => names[slot].toLowerCase())
+  const canonical = new Set([...slotsOf.keys()].map(canonicalise))
   // Most headers of a request have another length than any of ours: those cost one look-up.
   const lengths = new Set([...canonical].map((name) => name.length))
 
   return function readAssertion(rawHeaders) {
     const assertion: Assertion = { username: '', groups: '', email: '', name: '' }
-    let seen: Slot[] | undefined
+    let seen: string[] | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const length = rawHeaders[i]!.length
       if (length === 'connection'.length) checkConnection(rawHeaders[i]!, rawHeaders[i + 1]!)
       if (!lengths.has(length)) continue
       const name = rawHeaders[i]!.toLowerCase()
-      const slot = slotOf.get(name)
-      if (slot === undefined) {
+      const named = slotsOf.get(name)
+      if (named === undefined) {
         if (canonical.has(canonicalise(name))) throw invalid('an identity header comes in another spelling')
         continue
       }
-      if (seen?.includes(slot)) throw invalid(`the ${slot} header comes twice`)
-      if (seen) seen.push(slot)
-      else seen = [slot]
-      assertion[slot] = rawHeaders[i + 1]!.trim()
+      if (seen?.includes(name)) throw invalid(`the ${named[0]} header comes twice`)
+      if (seen) seen.push(name)
+      else seen = [name]
+      for (const slot of named) assertion[slot] = rawHeaders[i + 1]!
     }
     return assertion
   }

@@ -43,14 +43,27 @@ function toIdentity(provider: string, assertion: Assertion, separator: string): 
   const name = decode(assertion.name)
   return Object.freeze({
     username: decode(assertion.username),
-    groups: Object.freeze([...new Set(groups.map((group) => group.trim()).filter((group) => group !== ''))]),
+    groups: Object.freeze([...new Set(groups.map(trim).filter((group) => group !== ''))]),
     ...(email && { email }),
     ...(name && { name }),
     provider,
   })
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+/** Blanks and tabs only: what `trim` takes for white space beyond them is part of the name that the provider sent. */
+function trim(text: string): string {
+  let start = 0
+  let end = text.length
+  while (isBlank(text[start])) start++
+  while (end > start && isBlank(text[end - 1])) end--
+  return text.slice(start, end)
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Node hands header values over as latin-1; what our neighbours send is UTF-8. */
 function decode(value: string): string {

@@ -1,41 +1,30 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { type Answer, answerWith } from './answer.ts'
 import { type ErrorCode, errorTable, type GatewayError } from './errors.ts'
 
 /** How a caller wants to hear a denial. nginx's auth_request knows 401 and 403 and makes a 500 of anything else. */
 export type ForwardAuthProfile = 'generic' | 'nginx'
 
-export type SendError = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  error: GatewayError,
-  requestId: string,
-) => void
+export type AnswerError = (request: IncomingMessage, error: GatewayError, requestId: string) => Answer
 
 /** Seconds after which a client may try again what was not available. */
 const retryAfter = '5'
 
-/** Ends a response with the public half of an error: as a page where the client asks for HTML first, else as JSON. */
-export function createSendError(profile: ForwardAuthProfile): SendError {
-  return function sendError(request, response, { code }, requestId) {
-    if (response.headersSent) {
-      response.destroy()
-      return
-    }
+const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+/** The public half of an error: as a page where the client asks for HTML first, else as JSON. */
+export function createAnswerError(profile: ForwardAuthProfile): AnswerError {
+  return function answerError({ headers: { accept } }, { code, username }, requestId) {
     const { message } = errorTable[code]
     const status = statusFor(code, profile)
-    const html = wantsHtml(request.headers.accept)
-    const body = html ? pageOf(status, message, requestId) : jsonOf(code, message, requestId)
-    response.writeHead(status, {
-      'Content-Type': html ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
-      'Cache-Control': 'no-store',
-      ...(html && {
-        'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      }),
-      ...(status === 503 && { 'Retry-After': retryAfter }),
-      ...(status === 405 && { Allow: 'GET, HEAD' }),
-    })
-    response.end(body)
+    const isPage = wantsHtml(accept)
+    const answer = isPage
+      ? answerWith(status, 'text/html; charset=utf-8', pageOf(status, message, requestId), username)
+      : answerWith(status, 'application/json; charset=utf-8', jsonOf(code, message, requestId), username)
+    if (isPage) answer.headers.push('Content-Security-Policy', pagePolicy)
+    if (status === 503) answer.headers.push('Retry-After', retryAfter)
+    if (status === 405) answer.headers.push('Allow', 'GET, HEAD')
+    return answer
   }
 }
 

@@ -1,0 +1,20 @@
+/** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
+export type Answer = Readonly<{
+  status: number
+  /** Names and values in turn, as `response.rawHeaders`. */
+  headers: string[]
+  body: string
+  /** Whose request it was, where that is known. */
+  username?: string | undefined
+}>
+
+/** A JSON document that nobody may keep. */
+export function jsonAnswer(status: number, document: unknown, username?: string): Answer {
+  return answerWith(status, 'application/json; charset=utf-8', `${JSON.stringify(document, null, 2)}\n`, username)
+}
+
+export function answerWith(status: number, contentType: string, body: string, username?: string): Answer {
+  const length = String(Buffer.byteLength(body))
+  const headers = ['Content-Type', contentType, 'Content-Length', length, 'Cache-Control', 'no-store']
+  return { status, headers, body, username }
+}

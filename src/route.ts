@@ -1,0 +1,34 @@
+import type { IncomingMessage } from 'node:http'
+import type { Answer } from './answer.ts'
+import { GatewayError } from './errors.ts'
+
+/** Request → answer. Throws GatewayError. */
+export type Handler = (request: IncomingMessage) => Promise<Answer>
+
+/** Our own pages, by the exact path under which each is found. */
+export type Pages = ReadonlyMap<string, Handler>
+
+/** Who answers: the mode, or one of our own pages. Throws GatewayError not_found, method_not_allowed. */
+export function route({ url = '/', method }: IncomingMessage, handle: Handler, pages: Pages): Handler {
+  const path = ownPath(url)
+  if (path === undefined) return handle
+  const page = pages.get(path)
+  if (page === undefined) throw new GatewayError('not_found', 'no such page of elastauth’s own')
+  if (method !== 'GET' && method !== 'HEAD') throw new GatewayError('method_not_allowed', 'only GET and HEAD')
+  return page
+}
+
+const ownPrefix = '/elastauth/'
+
+/** The path under `/elastauth/`, decoded once, or undefined when it is the mode's. Nothing is normalised: `/x/../elastauth/` is not ours. */
+function ownPath(url: string): string | undefined {
+  // Every request comes by here; few hold a `%`, and decoding costs.
+  if (!url.startsWith(ownPrefix) && !url.includes('%')) return undefined
+  const end = url.search(/[?#]/)
+  try {
+    const path = decodeURIComponent(end === -1 ? url : url.slice(0, end))
+    return path.startsWith(ownPrefix) ? path : undefined
+  } catch {
+    return undefined
+  }
+}
