@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const source = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** A key for tests only. */
 export const testKey = '5eed0f7e57'.padEnd(64, '0123456789abcdef')
@@ -14,6 +14,8 @@ export type GatewayOptions = Readonly<{
   flags?: Readonly<Record<string, string>>
   env?: Readonly<Record<string, string>>
   nodeArguments?: readonly string[]
+  /** The script to run, `src/main.ts` unless given. */
+  main?: string
 }>
 
 export type Gateway = Readonly<{
@@ -32,7 +34,12 @@ export type Gateway = Readonly<{
 export type LogLine = Readonly<Record<string, unknown> & { message?: string }>
 
 /** Runs elastauth as users do, as a process of its own, on a free port; resolves when it listens. Rejects with its output when it does not. */
-export async function startGateway({ flags = {}, env = {}, nodeArguments = [] }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({
+  flags = {},
+  env = {},
+  nodeArguments = [],
+  main = source,
+}: GatewayOptions): Promise<Gateway> {
   const withDefaults = { listen: '127.0.0.1:0', log_format: 'json', ...flags }
   const args = Object.entries(withDefaults).flatMap(([key, value]) => [`--${key}`, value])
   const child = spawn(process.execPath, [...nodeArguments, main, ...args], {

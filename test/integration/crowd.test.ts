@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+
+const elasticsearch = await useElasticsearch()
+
+describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+  let gateway: Gateway
+  const stamp = Date.now().toString(36)
+
+  before(async () => {
+    gateway = await startBefore(elasticsearch.node)
+  })
+  after(() => gateway.stop())
+
+  const writesOf = (username: string) =>
+    gateway.log.filter((line) => String(line['event.action']).startsWith('user_') && line['user.name'] === username)
+
+  test('1,000 concurrent first requests of one user: one write, one credential, and it logs in', async () => {
+    const username = `first-${stamp}`
+    const answers = await Promise.all(Array.from({ length: 1000 }, () => authorize(gateway, username)))
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
+    const credentials = [...new Set(answers.map(({ authorization }) => authorization))]
+    assert.equal(credentials.length, 1)
+    assert.equal((await logIn(elasticsearch.node, credentials[0]!)).username, username)
+    assert.equal(writesOf(username).length, 1)
+  })
+
+  test('500 users in random order, each in several requests at once: nobody gets another’s credential', async () => {
+    const users = Array.from({ length: 500 }, (_, i) => `crowd-${i}-${stamp}`)
+    const wrong: string[] = []
+    const visit = async (username: string) => {
+      await sleep(Math.random() * 2000)
+      const answers = await Promise.all([authorize(gateway, username), authorize(gateway, username)])
+      for (const { status, authorization } of answers) {
+        assert.equal(status, 200)
+        const login = await logIn(elasticsearch.node, authorization)
+        if (login.username !== username) wrong.push(`${username} got ${login.status} ${login.username}`)
+      }
+    }
+    await Promise.all(users.map(visit))
+    assert.deepEqual(wrong, [])
+    for (const username of users) assert.equal(writesOf(username).length, 1, username)
+  })
+})

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ask } from '../support/elasticsearch/ask.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+
+const elasticsearch = await useElasticsearch()
+const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000
+
+/**
+ * Two processes that share nothing but a key and Elasticsearch, credentials that live two seconds, and every credential
+ * that either hands out shown to Elasticsearch at once.
+ */
+describe('two replicas without Redis, credentials of two seconds', { skip: elasticsearch.skip }, () => {
+  let replicas: Gateway[]
+  const stamp = Date.now().toString(36)
+
+  before(async () => {
+    const flags = { 'cache.expiration': '2s', 'cache.revalidate': '1s' }
+    const env = { ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}' }
+    replicas = await Promise.all([
+      startBefore(elasticsearch.node, flags, env),
+      startBefore(elasticsearch.node, flags, env),
+    ])
+  })
+  after(() => Promise.all(replicas.map((replica) => replica.stop())))
+
+  test('not one 401 in steady use, and what somebody changes underneath heals', async () => {
+    const { node } = elasticsearch
+    const end = Date.now() + span
+    const steady = Array.from({ length: 8 }, (_, i) => `steady-${i}-${stamp}`)
+    const seen = { logins: 0, refused: [] as string[], wrong: [] as string[] }
+
+    /** One user on both replicas, as a browser behind a load balancer comes. */
+    const use = async (username: string) => {
+      for (let turn = 0; Date.now() < end; turn++) {
+        const groups = turn % 40 < 20 ? 'admins' : 'readers'
+        const { status, authorization } = await authorize(replicas[turn % 2]!, username, groups)
+        const login = await logIn(node, authorization)
+        seen.logins++
+        if (status !== 200 || login.status !== 200) seen.refused.push(`${username}: ${status}, ${login.status}`)
+        else if (login.username !== username) seen.wrong.push(`${username} got ${login.username}`)
+        else if (login.roles![0] !== (groups === 'admins' ? 'kibana_admin' : 'viewer'))
+          seen.wrong.push(`${username}: ${login.roles}`)
+        await sleep(20)
+      }
+    }
+    const heals = async (username: string, sabotage: () => Promise<unknown>) => {
+      for (const replica of replicas) await authorize(replica, username)
+      await sabotage()
+      const deadline = Date.now() + 10_000
+      for (;;) {
+        const logins = await Promise.all(
+          replicas.map(async (r) => logIn(node, (await authorize(r, username)).authorization)),
+        )
+        if (logins.every(({ status }) => status === 200)) return
+        assert.ok(Date.now() < deadline, `${username} is still refused`)
+        await sleep(100)
+      }
+    }
+    const path = (username: string) => `/_security/user/${username}`
+    const [deleted, changed] = [`deleted-${stamp}`, `changed-${stamp}`]
+    await Promise.all([
+      ...steady.map(use),
+      heals(deleted, () => ask(node, path(deleted), { method: 'DELETE' })),
+      heals(changed, () =>
+        ask(node, `${path(changed)}/_password`, { method: 'POST', body: { password: 'somebody-else' } }),
+      ),
+    ])
+
+    assert.deepEqual(seen.refused, [])
+    assert.deepEqual(seen.wrong, [])
+    assert.ok(seen.logins > span / 100, `only ${seen.logins} logins`)
+    const { body } = await ask(node, path(steady[0]!))
+    assert.ok(body[steady[0]!].metadata.elastauth.version > span / 1000 / 4, 'passwords did rotate')
+  })
+})
