@@ -1,0 +1,29 @@
+import { parseArgs } from 'node:util'
+
+const choices = ['external', 'docker', 'java', 'stand-in'] as const
+export type Choice = (typeof choices)[number]
+
+/** `fault` is one sentence; without `elasticsearch`, the best there is. */
+export type Arguments = Readonly<{ help: boolean; fault?: string; elasticsearch?: Choice }>
+
+export const usage = `Usage: npm run demo [-- --elasticsearch ${choices.join('|')}]
+
+Starts an Elasticsearch and two elastauths in front of it, and shows what to type. ^C ends it.
+Without --elasticsearch: the one that ELASTICSEARCH_URL names, else Docker, else a JDK (17 or later), else a stand-in.`
+
+export function parseArguments(argv: readonly string[]): Arguments {
+  const options = { elasticsearch: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
+  try {
+    const { help = false, elasticsearch } = parseArgs({ args: [...argv], options }).values
+    if (elasticsearch === undefined) return { help }
+    if (isChoice(elasticsearch)) return { help, elasticsearch }
+    return { help, fault: `--elasticsearch takes ${choices.join(', ')}; not "${elasticsearch}".` }
+  } catch (error) {
+    // Node's first sentence names the argument; those after it advise on `--`
+    return { help: false, fault: `${(error as Error).message.split('. ')[0]!.replace(/\.$/, '')}.` }
+  }
+}
+
+function isChoice(word: string): word is Choice {
+  return (choices as readonly string[]).includes(word)
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Lays out what the image holds: the compiled program, its production dependencies and its command.
+#   scripts/build-image-tree.sh TARGET
+# The Dockerfile runs this, and so does CI where there is no Docker. The checkout is read and not changed.
+set -euo pipefail
+
+target=${1:?usage: build-image-tree.sh TARGET}
+source=$(cd "$(dirname "$0")/.." && pwd)
+if [ -e "$target" ] && [ -n "$(ls -A "$target")" ]; then
+  echo "build-image-tree.sh: $target is not empty" >&2
+  exit 1
+fi
+mkdir -p "$target"
+target=$(cd "$target" && pwd)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$source"
+cp -R package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json src config "$work"
+cd "$work"
+
+npm ci
+npm run build
+npm prune --omit=dev
+
+cp -R dist node_modules package.json "$target"
+mkdir "$target/bin"
+ln -s ../dist/src/main.js "$target/bin/elastauth"
+for file in LICENSE CHANGELOG.md; do
+  if [ -e "$source/$file" ]; then cp "$source/$file" "$target"; fi
+done
+chmod -R a+rX,go-w "$target"
