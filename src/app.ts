@@ -24,7 +24,7 @@ export type App = Readonly<{
   listen: () => Promise<AddressInfo>
   /** Takes over what may change while running: providers, trust, roles, the forward-auth profile. Throws and changes nothing when it cannot. */
   reload: (config: Config) => void
-  /** Finishes what is under way, then frees everything. */
+  /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
   close: () => Promise<void>
 }>
 
@@ -83,7 +83,7 @@ export function createApp(config: Config, log: Logger): App {
     async close() {
       stopped.abort()
       await server.close(config.shutdown_timeout)
-      await client.close()
+      void client.close() // waits for calls that nobody waits for any more
     },
   })
 }

@@ -68,7 +68,8 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     if (!server.listening) response.shouldKeepAlive = false // we are closing
     response.writeHead(answer.status, answer.headers)
     response.end(answer.body) // Node leaves the body out of an answer to HEAD
-    metrics.requestEnded(request.method ?? '', answer.status, (performance.now() - startedAt) / 1000)
+    const status = response.destroyed ? 499 : answer.status // as nginx counts a client that has left
+    metrics.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
   }
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
