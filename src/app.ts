@@ -7,11 +7,12 @@ import type { Config } from '../config/schema.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
+import { fixedRoles } from './auth/roles.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearchClient } from './es/client.ts'
-import { createPing, createPrivilegeCheck } from './es/service-account.ts'
+import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
-import { type Core, createFront } from './front.ts'
+import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
 import { watchElasticsearch } from './readiness.ts'
@@ -69,12 +70,17 @@ export function createApp(config: Config, log: Logger): App {
     metrics,
   })
   const stopped = new AbortController()
+  const findMissingRoles = createFindMissingRoles(client, call)
+  const startChecks = {
+    checkPrivilege: createPrivilegeCheck(client, call),
+    findMissingRoles: () => findMissingRoles(fixedRoles(roleRules(config))),
+  }
 
   return Object.freeze({
     async listen() {
       const { host, port } = parseAddress(config.listen)!
       const address = await server.listen(host === '' ? undefined : host, port)
-      if (!isDryRun) void watchElasticsearch(createPrivilegeCheck(client, call), log, stopped.signal)
+      if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return address
     },
     reload(next: Config) {

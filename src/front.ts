@@ -6,7 +6,7 @@ import { type Authentication, type AuthenticationOptions, createAuthentication }
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
 import { createHasSecret } from './auth/proxy-secret.ts'
-import { createMapRoles } from './auth/roles.ts'
+import { createMapRoles, type RoleRules } from './auth/roles.ts'
 import { createIsTrusted } from './auth/trust.ts'
 import { createConfigPage } from './endpoints/config.ts'
 import { createHealthPage } from './endpoints/health.ts'
@@ -38,11 +38,7 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
   const authentication = createAuthentication({
     isTrusted,
     identify: createProvider(providerOptions(config)),
-    mapRoles: createMapRoles({
-      mappings: config.group_mappings,
-      defaultRoles: config.default_roles,
-      ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
-    }),
+    mapRoles: createMapRoles(roleRules(config)),
     obtain,
   })
 
@@ -89,6 +85,14 @@ function createForwardAuth(authenticate: Authentication['authenticate'], metrics
       metrics.authenticated('failure')
       throw error
     }
+  }
+}
+
+export function roleRules(config: Config): RoleRules {
+  return {
+    mappings: config.group_mappings,
+    defaultRoles: config.default_roles,
+    ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
   }
 }
 
