@@ -19,10 +19,8 @@ test('the page’s config.yml loads as it stands', () => {
   assert.equal(config.cache.expiration, 3_600_000)
   assert.deepEqual(config.default_roles, ['kibana_user'])
   assert.equal(config.proxy.enabled, false)
-  assert.match(
-    warnings.join('\n'),
-    /placeholder[^]*"redis" is not part of this release|"redis" is not part of this release[^]*placeholder/,
-  )
+  assert.match(warnings.join(), /placeholder/)
+  assert.match(warnings.join(), /"redis" is not part of this release/)
   assert.equal(warnings.length, 2)
 })
 
