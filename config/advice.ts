@@ -10,6 +10,10 @@ export function findAdvice(config: Config): string[] {
       'cache.type "file" is taken as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',
     ],
     [
+      cache.type === 'redis',
+      'cache.type "redis" is not part of this release and works as "memory": replicas agree through Elasticsearch.',
+    ],
+    [
       elasticsearch.insecure_skip_verify,
       'elasticsearch.insecure_skip_verify is true: whoever stands between can read the service account’s password.',
     ],

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildExample } from './example.ts'
 import { buildJsonSchema } from './json-schema.ts'
-import { buildReference } from './reference.ts'
+import { buildReference, refreshReadme } from './reference.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -12,6 +12,7 @@ export function buildFiles(): ReadonlyMap<string, string> {
     ['config/elastauth.example.yml', buildExample()],
     ['config/schema.json', writeJson(buildJsonSchema())],
     ['docs/configuration.md', buildReference()],
+    ['README.md', refreshReadme(readFileSync(join(root, 'README.md'), 'utf8'))],
   ])
 }
 

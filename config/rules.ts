@@ -14,6 +14,10 @@ type Rule = (config: Config) => readonly (Broken | false)[]
 
 /** What must hold between keys. Each rule is a pure function; it sees defaults where a key is not set. */
 const rules: readonly Rule[] = [
+  ({ proxy, auth_provider }) => [
+    proxy.enabled && broken('proxy.enabled', 'true is not part of this release', 'put a forward-auth proxy before it'),
+    auth_provider === 'oidc' && broken('auth_provider', '"oidc" is not part of this release', 'use one of the others'),
+  ],
   ({ secret_key }) => [
     secret_key === null &&
       broken(

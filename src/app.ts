@@ -7,11 +7,12 @@ import type { Config } from '../config/schema.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
+import { fixedRoles } from './auth/roles.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearchClient } from './es/client.ts'
-import { createPing, createPrivilegeCheck } from './es/service-account.ts'
+import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
-import { type Core, createFront } from './front.ts'
+import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
 import { watchElasticsearch } from './readiness.ts'
@@ -24,7 +25,7 @@ export type App = Readonly<{
   listen: () => Promise<AddressInfo>
   /** Takes over what may change while running: providers, trust, roles, the forward-auth profile. Throws and changes nothing when it cannot. */
   reload: (config: Config) => void
-  /** Finishes what is under way, then frees everything. */
+  /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
   close: () => Promise<void>
 }>
 
@@ -69,12 +70,17 @@ export function createApp(config: Config, log: Logger): App {
     metrics,
   })
   const stopped = new AbortController()
+  const findMissingRoles = createFindMissingRoles(client, call)
+  const startChecks = {
+    checkPrivilege: createPrivilegeCheck(client, call),
+    findMissingRoles: () => findMissingRoles(fixedRoles(roleRules(config))),
+  }
 
   return Object.freeze({
     async listen() {
       const { host, port } = parseAddress(config.listen)!
       const address = await server.listen(host === '' ? undefined : host, port)
-      if (!isDryRun) void watchElasticsearch(createPrivilegeCheck(client, call), log, stopped.signal)
+      if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return address
     },
     reload(next: Config) {
@@ -83,7 +89,7 @@ export function createApp(config: Config, log: Logger): App {
     async close() {
       stopped.abort()
       await server.close(config.shutdown_timeout)
-      await client.close()
+      void client.close() // waits for calls that nobody waits for any more
     },
   })
 }

@@ -45,7 +45,7 @@ export function rawErrorResponse(code: ErrorCode, requestId: string): string {
 
 function statusFor(code: ErrorCode, profile: ForwardAuthProfile): number {
   const { status } = errorTable[code]
-  return profile === 'nginx' && status === 400 ? 403 : status
+  return profile === 'nginx' && (status === 400 || status === 431) ? 403 : status
 }
 
 function wantsHtml(accept: string | undefined): boolean {

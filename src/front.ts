@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
-import { type Authenticate, type AuthenticateOptions, createAuthenticate } from './auth/authenticate.ts'
+import { type Authentication, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
 import { createHasSecret } from './auth/proxy-secret.ts'
-import { createMapRoles } from './auth/roles.ts'
+import { createMapRoles, type RoleRules } from './auth/roles.ts'
 import { createIsTrusted } from './auth/trust.ts'
 import { createConfigPage } from './endpoints/config.ts'
 import { createHealthPage } from './endpoints/health.ts'
@@ -24,7 +24,7 @@ import { version } from './version.ts'
 
 /** What outlives a reload of the configuration. */
 export type Core = Readonly<{
-  obtain: AuthenticateOptions['obtain']
+  obtain: AuthenticationOptions['obtain']
   metrics: Metrics
   log: Logger
   checks: ReadinessChecks
@@ -35,14 +35,10 @@ type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof c
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
 export function createFront(config: Config, { obtain, metrics, log, checks }: Core): FrontWithOriginal {
   const isTrusted = createIsTrustedRequest(config)
-  const authenticate = createAuthenticate({
+  const authentication = createAuthentication({
     isTrusted,
     identify: createProvider(providerOptions(config)),
-    mapRoles: createMapRoles({
-      mappings: config.group_mappings,
-      defaultRoles: config.default_roles,
-      ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
-    }),
+    mapRoles: createMapRoles(roleRules(config)),
     obtain,
   })
 
@@ -55,12 +51,12 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
       'ready',
       createReadyPage(checks, Date.now, (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`)),
     ],
-    ['whoami', createWhoamiPage(authenticate)],
+    ['whoami', createWhoamiPage(authentication)],
     [
       'config',
       createConfigPage({
         redacted: () => redactConfig(config),
-        authenticate,
+        recognise: authentication.recognise,
         adminRoles: config.admin_roles,
         isLoopback: ({ socket }) => isLoopback({ address: socket.remoteAddress }),
       }),
@@ -69,7 +65,7 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
   if (metrics.registry) pages.push(['metrics', createMetricsPage(metrics.registry)])
 
   return Object.freeze({
-    handle: createForwardAuth(authenticate, metrics),
+    handle: createForwardAuth(authentication.authenticate, metrics),
     pages: new Map(pages.map(([name, page]) => [`/elastauth/${name}`, page])),
     answerError: createAnswerError(config.forward_auth.profile),
     originalRequest: createOriginalRequest(isTrusted),
@@ -77,7 +73,7 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
 }
 
 /** Auth-only mode: every request outside `/elastauth/` is a question, and this is the answer. */
-function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handler {
+function createForwardAuth(authenticate: Authentication['authenticate'], metrics: Metrics): Handler {
   const answerAuthorized = createAnswerAuthorized()
 
   return async function forwardAuth(request) {
@@ -89,6 +85,14 @@ function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handle
       metrics.authenticated('failure')
       throw error
     }
+  }
+}
+
+export function roleRules(config: Config): RoleRules {
+  return {
+    mappings: config.group_mappings,
+    defaultRoles: config.default_roles,
+    ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
   }
 }
 

@@ -5,15 +5,23 @@ import type { Logger } from './log.ts'
 const firstWait = 500
 const longestWait = 30_000
 
+export type StartChecks = Readonly<{
+  checkPrivilege: () => Promise<void>
+  /** Which of the roles that the configuration names Elasticsearch does not have. */
+  findMissingRoles: () => Promise<string[]>
+}>
+
 /**
  * Says once, after the start, whether Elasticsearch is there and lets us work; asks again, ever more slowly, until it
  * does. Only the log hears of it: requests find out for themselves.
  */
-export async function watchElasticsearch(check: () => Promise<void>, log: Logger, stopped: AbortSignal): Promise<void> {
+export async function watchElasticsearch(checks: StartChecks, log: Logger, stopped: AbortSignal): Promise<void> {
   for (let wait = firstWait; !stopped.aborted; wait = Math.min(wait * 2, longestWait)) {
     try {
-      await check()
+      await checks.checkPrivilege()
       log.info('Elasticsearch is there, and our service account may manage users')
+      const missing = await checks.findMissingRoles()
+      if (missing.length > 0) log.warn(`Elasticsearch has no role ${missing.join(', ')}: nobody gets a right by it`)
       return
     } catch (error) {
       const { code, detail } = asGatewayError(error)

@@ -14,6 +14,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   const { config, warnings, file } = load()
   const log = createLog({ level: config.log_level, format: config.log_format })
   for (const warning of warnings) log.warn(warning)
+  const stopped = Promise.race([once('SIGTERM'), once('SIGINT')]) // from now on: as a container's first process we have no other
   const app = createApp(config, log)
   try {
     announce(log, config, await app.listen(), file)
@@ -21,11 +22,12 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
     throw new ConfigError([listenFault(config, error as NodeJS.ErrnoException)])
   }
   process.on('SIGHUP', () => reload(app, log, load))
-  await Promise.race([once('SIGTERM'), once('SIGINT')])
+  await stopped
   log.info('stopping: requests under way are finished first')
   await app.close()
   log.info('stopped')
-  log.flush()
+  await new Promise((written) => log.flush(written))
+  process.exit(0) // a call to Elasticsearch that hangs would keep us
 }
 
 function announce(log: Logger, config: Config, { address, port }: AddressInfo, file: string | undefined): void {

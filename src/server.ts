@@ -39,6 +39,8 @@ const limits = {
   headersTimeout: 20_000,
 } as const
 const maxHeaderCount = 500
+/** How long a client may take to read why it was refused, in milliseconds. */
+const lingering = 1000
 
 export function createServer({ front, logRequest, logFault, metrics }: ServerOptions): GatewayServer {
   const nextId = createRequestId()
@@ -68,19 +70,20 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     if (!server.listening) response.shouldKeepAlive = false // we are closing
     response.writeHead(answer.status, answer.headers)
     response.end(answer.body) // Node leaves the body out of an answer to HEAD
-    metrics.requestEnded(request.method ?? '', answer.status, (performance.now() - startedAt) / 1000)
+    const status = response.destroyed ? 499 : answer.status // as nginx counts a client that has left
+    metrics.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
   }
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     const code = clientErrorCodes[error.code ?? ''] ?? 'payload_invalid'
-    if (error.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy()
-      return
-    }
+    if (error.code === 'ECONNRESET') socket.destroy()
+    if (!socket.writable) return // gone, or answered already: every further chunk is an error too
     metrics.failed(code)
     logFault(code, socket.remoteAddress)
-    socket.write(rawErrorResponse(code, nextId()))
-    socket.destroySoon() // without waiting for the other side, which may never close
+    // Closed at once, with bytes of the client's still unread, TCP would reset the connection and the answer be lost.
+    socket.end(rawErrorResponse(code, nextId())).resume()
+    const cut = setTimeout(() => socket.destroy(), lingering)
+    socket.once('close', () => clearTimeout(cut))
   }
 
   async function close(patience: number): Promise<void> {

@@ -43,6 +43,12 @@ export function createMapRoles(rules: RoleRules): MapRoles {
   }
 }
 
+/** Every role that the rules name, save those that a group's name completes. */
+export function fixedRoles({ mappings, defaultRoles }: RoleRules): string[] {
+  const roles = [...Object.values(mappings).flat(), ...defaultRoles]
+  return [...new Set(roles)].filter((role) => !role.includes('{group}'))
+}
+
 /** A group that cannot be part of a role's name gives no role by a template: Elasticsearch would refuse the whole user. */
 function addRole(roles: Set<string>, template: string, group: string): void {
   const role = template.replaceAll('{group}', () => group)

@@ -1,19 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import { jsonAnswer } from '../answer.ts'
-import type { Authenticate } from '../auth/authenticate.ts'
+import type { Authentication } from '../auth/authentication.ts'
 import { GatewayError } from '../errors.ts'
 import type { Handler } from '../route.ts'
 
 export type ConfigPageOptions = Readonly<{
   /** The configuration with every secret masked. */
   redacted: () => unknown
-  authenticate: Authenticate
+  recognise: Authentication['recognise']
   adminRoles: readonly string[]
   isLoopback: (request: IncomingMessage) => boolean
 }>
 
 /** `config`: for somebody on this machine, or a user with one of `admin_roles`. Throws GatewayError not_permitted. */
-export function createConfigPage({ redacted, authenticate, adminRoles, isLoopback }: ConfigPageOptions): Handler {
+export function createConfigPage({ redacted, recognise, adminRoles, isLoopback }: ConfigPageOptions): Handler {
   return async function answerConfig(request) {
     const username = await admit(request)
     return jsonAnswer(200, redacted(), username)
@@ -22,7 +22,7 @@ export function createConfigPage({ redacted, authenticate, adminRoles, isLoopbac
   async function admit(request: IncomingMessage): Promise<string | undefined> {
     if (isLoopback(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0) throw new GatewayError('not_permitted', 'not from loopback, and admin_roles is empty')
-    const { identity, roles } = await authenticate(request)
+    const { identity, roles } = await recognise(request)
     if (roles.some((role) => adminRoles.includes(role))) return identity.username
     throw new GatewayError('not_permitted', 'none of the user’s roles is in admin_roles', {
       username: identity.username,

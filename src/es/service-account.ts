@@ -26,3 +26,14 @@ export function createPrivilegeCheck(client: Client, call: Call): () => Promise<
     )
   }
 }
+
+/**
+ * Which of these roles Elasticsearch does not have: a user gets nothing by them. Throws GatewayError.
+ * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-role
+ */
+export function createFindMissingRoles(client: Client, call: Call): (roles: readonly string[]) => Promise<string[]> {
+  return async function findMissingRoles(roles) {
+    const known = await call('ping', () => client.security.getRole())
+    return roles.filter((role) => !Object.hasOwn(known, role))
+  }
+}

@@ -20,7 +20,7 @@ const monitors = ['monitor', 'manage', 'all']
 const actions = 'cluster:admin/xpack/security/user'
 
 export function isEndpoint(path: string): boolean {
-  return /^\/(_cluster\/health|_security\/_authenticate|_security\/user(\/.+)?)?$/.test(path)
+  return /^\/(_cluster\/health|_security\/_authenticate|_security\/role|_security\/user(\/.+)?)?$/.test(path)
 }
 
 /** Answers the few Elasticsearch endpoints that elastauth uses. Throws Refusal. */
@@ -30,6 +30,7 @@ export function answerEndpoint(state: State, request: Request): Answer {
   if (path === '/_cluster/health') return only(['GET'], request, () => health(state, request))
   if (path === '/_security/_authenticate') return only(['GET'], request, () => describeCaller(request.caller))
   if (path === '/_security/user') return only(['GET'], request, () => getUsers(state, request, [...state.users.keys()]))
+  if (path === '/_security/role') return only(['GET'], request, () => getRoles(state, request))
   if (path === '/_security/user/_has_privileges') {
     return only(['GET', 'POST'], request, () => checkPrivileges(state, request))
   }
@@ -60,6 +61,11 @@ function banner({ roles }: State, { caller }: Request): Answer {
 function health({ roles }: State, { caller }: Request): Answer {
   authorize(roles, caller, 'cluster:monitor/health', monitors)
   return accept({ cluster_name: 'elastauth stand-in', status: 'green', timed_out: false, number_of_nodes: 1 })
+}
+
+function getRoles({ roles }: State, { caller }: Request): Answer {
+  authorize(roles, caller, 'cluster:admin/xpack/security/role/get', readers)
+  return accept(Object.fromEntries([...roles].map(([name, cluster]) => [name, { cluster, indices: [], metadata: {} }])))
 }
 
 function describeCaller({ username, user }: Caller): Answer {

@@ -6,10 +6,14 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type Authenticated = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-/** Throws GatewayError: see the table in errors.ts. */
-export type Authenticate = (request: IncomingMessage) => Promise<Authenticated>
+/** Both throw GatewayError: see the table in errors.ts. */
+export type Authentication = Readonly<{
+  /** Who it is and what it may; Elasticsearch is not asked. */
+  recognise: (request: IncomingMessage) => Promise<Subject>
+  authenticate: (request: IncomingMessage) => Promise<Authenticated>
+}>
 
-export type AuthenticateOptions = Readonly<{
+export type AuthenticationOptions = Readonly<{
   isTrusted: (request: IncomingMessage) => boolean
   identify: (request: IncomingMessage, isTrusted: boolean) => Identity | Promise<Identity>
   mapRoles: MapRoles
@@ -17,17 +21,21 @@ export type AuthenticateOptions = Readonly<{
 }>
 
 /** Request → identity → roles → credential: what both modes begin with. */
-export function createAuthenticate({ isTrusted, identify, mapRoles, obtain }: AuthenticateOptions): Authenticate {
+export function createAuthentication({ isTrusted, identify, mapRoles, obtain }: AuthenticationOptions): Authentication {
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
-  return async function authenticate(request) {
+  async function recognise(request: IncomingMessage): Promise<Subject> {
     const identified = identify(request, isTrusted(request))
     const identity = identified instanceof Promise ? await identified : identified
-    const subject = subjects.get(identity) ?? admit(identity)
+    return subjects.get(identity) ?? admit(identity)
+  }
+
+  async function authenticate(request: IncomingMessage): Promise<Authenticated> {
+    const subject = await recognise(request)
     const obtained = obtain(subject)
     const credential = obtained instanceof Promise ? await obtained : obtained
-    return { identity, roles: subject.roles, credential }
+    return { identity: subject.identity, roles: subject.roles, credential }
   }
 
   function admit(identity: Identity): Subject {
@@ -36,4 +44,6 @@ export function createAuthenticate({ isTrusted, identify, mapRoles, obtain }: Au
     subjects.set(identity, subject)
     return subject
   }
+
+  return Object.freeze({ recognise, authenticate })
 }

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { parseBasic } from '../behaviour/credential.ts'
+import { ask } from '../support/elasticsearch/ask.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
+import { hasCurl, runCurl, runScript } from './curl.ts'
+import { pickBlock, readCodeBlocks } from './documentation-page.ts'
+
+const elasticsearch = await useElasticsearch()
+const blocks = readCodeBlocks('auth-only-mode.md')
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+after(() => rmSync(directory, { recursive: true }))
+
+describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+  const started: Gateway[] = []
+  let gateway: Gateway
+  before(async () => {
+    for (const name of ['testuser', 'test', 'dryrunner', 'unlucky']) await forget(name)
+    gateway = await start()
+  })
+  after(() => Promise.all(started.map(({ stop }) => stop())))
+
+  /** The page's config.yml, with our own Elasticsearch and a group that maps to a role which may read the cluster's health. */
+  async function start(flags: Record<string, string> = {}, password = elasticsearch.node.password): Promise<Gateway> {
+    const { url, username, caCert } = elasticsearch.node
+    const config = join(directory, 'config.yml')
+    writeFileSync(config, pickBlock(blocks, 'elastauth Configuration'))
+    if (caCert) writeFileSync(join(directory, 'ca.crt'), caCert)
+    const another = await startGateway({
+      flags: {
+        config,
+        'elasticsearch.hosts': url,
+        ...(caCert && { 'elasticsearch.ca_cert': join(directory, 'ca.crt') }),
+        ...flags,
+      },
+      env: {
+        ELASTAUTH_ELASTICSEARCH_USERNAME: username,
+        ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
+        ELASTAUTH_GROUP_MAPPINGS: '{"admins":["remote_monitoring_collector"]}',
+      },
+    })
+    started.push(another)
+    return another
+  }
+
+  const forget = (username: string) => ask(elasticsearch.node, `/_security/user/${username}`, { method: 'DELETE' })
+  const readUser = async (username: string) =>
+    (await ask(elasticsearch.node, `/_security/user/${username}`)).body[username]
+  const logIn = (authorization: string | null) =>
+    ask(elasticsearch.node, '/_security/_authenticate', { as: parseBasic(authorization) })
+  const here = (script: string, { url }: { url: string } = gateway) =>
+    script.replaceAll(/http:\/\/(localhost|elastauth):5000/g, url)
+
+  const [commands, expected] = [/^curl(?:\\\n|.)*$/gm, /# Expected response\n(\{.*?^\})/ms]
+
+  test('the first curl call gets exactly the JSON that the page shows', async () => {
+    const block = pickBlock(blocks, 'Test Authentication Endpoint')
+    const output = await runCurl(here(block.match(commands)![0]!))
+    assert.deepEqual(JSON.parse(output), JSON.parse(expected.exec(block)![1]!))
+    const { roles, email, metadata } = await readUser('testuser')
+    assert.deepEqual([roles, email], [['remote_monitoring_collector'], 'test@example.com'])
+    assert.deepEqual(metadata.groups, ['admins', 'users'])
+  })
+
+  test('curl -I gets 200 and the Authorization header of that user, and no body', async () => {
+    const output = await runCurl(here(pickBlock(blocks, 'Test Authentication Endpoint').match(commands)![1]!))
+    assert.match(output, /^HTTP\/1\.1 200 OK\r\n/)
+    const authorization = /^authorization: (.*)\r$/im.exec(output)![1]!
+    assert.match(authorization, /^Basic dGVzdHVzZXI6/)
+    assert.equal((await logIn(authorization)).body.username, 'testuser')
+    assert.ok(output.endsWith('\r\n\r\n') && output.indexOf('\r\n\r\n') === output.length - 4)
+  })
+
+  test('the header that the AUTH_HEADER example takes reads the cluster’s health', { skip: !hasCurl }, async () => {
+    const script = here(pickBlock(blocks, 'Test Elasticsearch Access')).replace(
+      'https://elasticsearch:9200',
+      elasticsearch.node.url,
+    )
+    const env = elasticsearch.node.caCert ? { CURL_CA_BUNDLE: join(directory, 'ca.crt') } : {}
+    const health = JSON.parse(await runScript(script, env))
+    assert.match(health.status, /^(green|yellow|red)$/)
+  })
+
+  test('401 from elastauth: the log shows "missing authentication headers"', async () => {
+    const response = await fetch(gateway.url, { headers: { 'X-Forwarded-Uri': '/app/home' } })
+    assert.equal(response.status, 401)
+    assert.equal(response.headers.get('authorization'), null)
+    await gateway.logged(({ message = '' }) => /^GET \/app\/home 401 missing authentication headers/.test(message))
+  })
+
+  test('Authorization header not forwarded: the page’s call shows it, with the default roles', async () => {
+    const command = blocks.find(({ text }) => text.includes('"Remote-User: test"'))!.text
+    const authorization = /^authorization: (.*)\r$/im.exec(await runCurl(here(command)))![1]!
+    assert.deepEqual((await logIn(authorization)).body.roles, ['kibana_user'])
+  })
+
+  test('user not created, wrong credentials of our own: 503, and the log names them as the reason', async () => {
+    const wrong = await start({}, 'not-the-password')
+    const response = await fetch(wrong.url, { headers: { 'Remote-User': 'unlucky' } })
+    assert.deepEqual([response.status, response.headers.get('authorization')], [503, null])
+    await wrong.logged(({ message = '' }) => /503 .*elasticsearch\.username and password.* are wrong/.test(message))
+    assert.equal(await readUser('unlucky'), undefined)
+    assert.ok(!wrong.output().includes('not-the-password'))
+  })
+
+  test('user not created, dry run: 200 with a header that Elasticsearch does not know', async () => {
+    const dry = await start({ 'elasticsearch.dry_run': 'true' })
+    const response = await fetch(dry.url, { headers: { 'Remote-User': 'dryrunner' } })
+    assert.equal(response.status, 200)
+    assert.equal((await logIn(response.headers.get('authorization'))).status, 401)
+    assert.equal(await readUser('dryrunner'), undefined)
+  })
+
+  test('cache: a restart without Redis hands out the same credential, and writes nothing', async () => {
+    const ask = async ({ url }: Gateway) => (await fetch(url, { headers: { 'Remote-User': 'test' } })).headers
+    const before = (await ask(gateway)).get('authorization')
+    const again = await start({ 'cache.type': 'memory' })
+    assert.equal((await ask(again)).get('authorization'), before)
+    assert.ok(!again.log.some((line) => String(line['event.action']).startsWith('user_')))
+  })
+})

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { ask } from '../support/elasticsearch/ask.ts'
+
+export type Login = Readonly<{ username: string; password: string }>
+
+/** The username and password in the value of an `Authorization` header. */
+export function parseBasic(authorization: string | null | undefined): Login {
+  const encoded = /^Basic ([A-Za-z0-9+/]+=*)$/.exec(authorization ?? '')?.[1]
+  assert.ok(encoded, `not a Basic credential: ${authorization?.slice(0, 10)}`)
+  const text = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  return { username: text.slice(0, colon), password: text.slice(colon + 1) }
+}
+
+/** What Elasticsearch, real or stand-in, answers to somebody who comes with this header: 401, or who it is. */
+export function logIn(elasticsearchUrl: string, authorization: string | null | undefined) {
+  return ask({ url: elasticsearchUrl, username: '', password: '' }, '/_security/_authenticate', {
+    as: null,
+    headers: { authorization: authorization ?? '' },
+  })
+}

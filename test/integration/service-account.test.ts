@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ask } from '../support/elasticsearch/ask.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { startGateway } from '../support/gateway.ts'
+import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+
+const elasticsearch = await useElasticsearch()
+
+describe('the service account at a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+  const stamp = Date.now().toString(36)
+
+  test('an API key does', async () => {
+    const { node } = elasticsearch
+    const { body } = await ask(node, '/_security/api_key', {
+      method: 'POST',
+      body: { name: `elastauth-${stamp}`, role_descriptors: { elastauth: { cluster: ['manage_security'] } } },
+    })
+    const gateway = await startGateway({
+      flags: { default_roles: 'viewer', 'elasticsearch.hosts': node.url },
+      env: { ELASTAUTH_ELASTICSEARCH_API_KEY: body.encoded },
+    })
+    const { authorization } = await authorize(gateway, `by-key-${stamp}`)
+    assert.equal((await logIn(node, authorization)).username, `by-key-${stamp}`)
+    assert.equal(await gateway.stop(), 0)
+  })
+
+  test('a privilege that is missing is named in the log, at the start and with the request', async () => {
+    const { node } = elasticsearch
+    const username = `powerless-${stamp}`
+    const password = 'powerless-password'
+    await ask(node, `/_security/user/${username}`, { method: 'PUT', body: { password, roles: ['viewer'] } })
+    const gateway = await startBefore({ url: node.url, username, password })
+    await gateway.logged(({ message }) => /lacks the cluster privilege manage_security/.test(message!))
+    assert.equal((await authorize(gateway, `nobody-${stamp}`)).status, 502)
+    await gateway.logged(({ message }) =>
+      /GET \/ 502 .*granted by the cluster privileges \[.*manage_security/.test(message!),
+    )
+    assert.equal(await gateway.stop(), 0)
+  })
+
+  test('a role that Elasticsearch does not have is named in the log', async () => {
+    const gateway = await startBefore(elasticsearch.node, { default_roles: 'viewer,veiwer' })
+    await gateway.logged(({ message }) => /has no role veiwer:/.test(message!))
+    assert.equal(await gateway.stop(), 0)
+  })
+})

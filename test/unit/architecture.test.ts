@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { test } from 'node:test'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Who may import whom, as ARCHITECTURE.md says. `type:` before a target allows types only. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  config: ['config'],
+  'src/auth': ['src/auth', 'src/errors.ts', 'type:src/answer.ts'],
+  'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts'],
+  'src/es': ['src/es', 'src/errors.ts'],
+  'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],
+}
+
+for (const [folder, targets] of Object.entries(allowed)) {
+  test(`${folder} imports only what ARCHITECTURE.md allows`, () => {
+    const forbidden = globSync(`${folder}/**/*.ts`, { cwd: root }).flatMap((file) =>
+      importsOf(file)
+        .filter(({ target, isType }) => !targets.some((rule) => permits(rule, target, isType)))
+        .map(({ target }) => `${file} imports ${target}`),
+    )
+    assert.deepEqual(forbidden, [])
+  })
+}
+
+test('every folder of src has its rule', () => {
+  const folders = new Set(globSync('src/*/**/*.ts', { cwd: root }).map((file) => file.split('/').slice(0, 2).join('/')))
+  assert.deepEqual(
+    [...folders].filter((folder) => !(folder in allowed)),
+    [],
+  )
+})
+
+function permits(rule: string, target: string, isType: boolean): boolean {
+  const typesOnly = rule.startsWith('type:')
+  const place = typesOnly ? rule.slice('type:'.length) : rule
+  return (target === place || target.startsWith(`${place}/`)) && (isType || !typesOnly)
+}
+
+function importsOf(file: string): { target: string; isType: boolean }[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  return [...text.matchAll(/^(?:import|export) (type )?(?:[^'"]*? from )?'(\.[^']+)'/gm)].map(([, type, path]) => ({
+    target: relative(root, join(root, dirname(file), path!)),
+    isType: type !== undefined,
+  }))
+}
