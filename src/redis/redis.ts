@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createRedisCall, type RedisCallOptions } from './call.ts'
+import { type ChangesOptions, listenToChanges } from './changes.ts'
+import { connectForCommands, connectForMessages, type RedisConnection } from './connect.ts'
+import { createStore } from './store.ts'
+
+export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'report'>
+
+/** How long the start waits for a first connection, in milliseconds. */
+const startPatience = 1000
+
+/** Redis, as far as we use it: a store of short values, and news of their changes. */
+export function createRedis({ connection, count, report }: RedisOptions) {
+  const commands = connectForCommands(connection)
+  const { call, isFaulty } = createRedisCall({ timeout: connection.timeout, count, report })
+  const stopped = new AbortController()
+
+  /** Rejects with a reason that may be logged. */
+  async function ping(): Promise<void> {
+    await call('ping', () => commands.ping())
+  }
+
+  return Object.freeze({
+    store: createStore(commands, call),
+    ping,
+    /** `degraded` while Redis is down, full or read-only: everything works without it. */
+    check: () =>
+      ping().then(
+        () => (isFaulty() ? 'degraded' : undefined),
+        () => 'degraded' as const,
+      ),
+    /** Waits a moment for the first connection, so that the first requests find it; says so when there is none. */
+    async start(): Promise<void> {
+      if (commands.status !== 'ready') {
+        const late = sleep(startPatience, undefined, { ref: false })
+        await Promise.race([once(commands, 'ready').catch(() => {}), late])
+      }
+      await ping().catch(() => {})
+      commands.on('ready', () => ping().catch(() => {})) // so that its return is known before a request needs it
+    },
+    /** Does not come to an end until `close`. */
+    listen(listeners: Pick<ChangesOptions, 'onChange' | 'onListening'>): void {
+      const connect = (attempt: number) => connectForMessages(connection, attempt)
+      void listenToChanges({ ...listeners, connect }, stopped.signal)
+    },
+    close(): void {
+      stopped.abort()
+      commands.disconnect()
+    },
+  })
+}
