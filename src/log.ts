@@ -19,7 +19,8 @@ const maxWaiting = 16 * 1024 * 1024
  */
 export function createLog({ level, format, destination }: LogOptions): Logger {
   const text = format === 'text' || (format === 'auto' && process.stdout.isTTY === true)
-  const output = destination ?? pino.destination({ dest: 1, sync: false, maxLength: maxWaiting })
+  // A terminal is in no hurry, and wants its lines in order up to the last.
+  const output = destination ?? pino.destination({ dest: 1, sync: text, maxLength: maxWaiting })
   return pino(
     {
       level,

@@ -56,7 +56,9 @@ export function createMemoryDirectory(): MemoryDirectory {
     authenticate: (username: string, password: string) =>
       run('authenticate', username, () => {
         const user = users.get(username)
-        return user?.enabled && user.password === password ? structuredClone(user.metadata) : undefined
+        if (!user?.enabled || user.password !== password) return undefined
+        const { roles, metadata } = structuredClone(user)
+        return { roles, metadata }
       }),
     accepts(authorization: string) {
       const [, encoded = ''] = /^Basic (.+)$/.exec(authorization) ?? []

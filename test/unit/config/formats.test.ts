@@ -64,7 +64,7 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
       ['10.0.0.0/8', 'fd00::/8', '1.2.3.4', '::1'],
       ['none'],
       ['all'],
-      'unix, private',
+      'loopback, private',
       ['0.0.0.0/0'],
     ],
     bad: [

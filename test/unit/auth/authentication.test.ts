@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import { test } from 'node:test'
+import { type AuthenticationOptions, createAuthentication } from '../../../src/auth/authentication.ts'
+import { GatewayError } from '../../../src/errors.ts'
+import { identity } from './fixture.ts'
+
+const request = {} as IncomingMessage
+const credential = { authorization: 'Basic Ym9iOng=' }
+
+function create(more: Partial<AuthenticationOptions> = {}) {
+  const calls: string[] = []
+  const note =
+    <Args extends unknown[], R>(name: string, run: (...args: Args) => R) =>
+    (...args: Args) => {
+      calls.push(name)
+      return run(...args)
+    }
+  const who = identity()
+  const options: AuthenticationOptions = {
+    isTrusted: () => true,
+    identify: () => who,
+    mapRoles: () => ['reader'],
+    obtain: () => credential,
+    ...more,
+  }
+  const authentication = createAuthentication({
+    isTrusted: note('isTrusted', options.isTrusted),
+    identify: note('identify', options.identify),
+    mapRoles: note('mapRoles', options.mapRoles),
+    obtain: note('obtain', options.obtain),
+  })
+  return { ...authentication, calls, who }
+}
+
+test('trust, then identity, then roles, then credential', async () => {
+  const { authenticate, calls, who } = create()
+  assert.deepEqual(await authenticate(request), { identity: who, roles: ['reader'], credential })
+  assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'obtain'])
+})
+
+test('to recognise somebody is all of that but the credential', async () => {
+  const { recognise, calls, who } = create()
+  const { identity, roles } = await recognise(request)
+  assert.deepEqual([identity, roles], [who, ['reader']])
+  assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles'])
+})
+
+test('the provider is told whether the peer is trusted', async () => {
+  for (const isTrusted of [true, false]) {
+    let told: boolean | undefined
+    const { authenticate } = create({
+      isTrusted: () => isTrusted,
+      identify: (_, trusted) => {
+        told = trusted
+        return identity()
+      },
+    })
+    await authenticate(request)
+    assert.equal(told, isTrusted)
+  }
+})
+
+test('the same identity is checked and mapped once, its credential asked for each time', async () => {
+  const { authenticate, calls } = create()
+  await authenticate(request)
+  await authenticate(request)
+  assert.deepEqual(calls.filter((name) => name === 'mapRoles').length, 1)
+  assert.deepEqual(calls.filter((name) => name === 'obtain').length, 2)
+})
+
+test('an invalid identity is refused every time, and never reaches roles or credential', async () => {
+  const bad = identity({ username: 'bob:x' })
+  const { authenticate, recognise, calls } = create({ identify: () => bad })
+  for (let i = 0; i < 2; i++) await assert.rejects(authenticate(request), { code: 'identity_invalid' })
+  await assert.rejects(recognise(request), { code: 'identity_invalid' })
+  assert.ok(!calls.includes('mapRoles') && !calls.includes('obtain'))
+})
+
+test('no role: no credential is asked for', async () => {
+  const { authenticate, calls } = create({
+    mapRoles: () => {
+      throw new GatewayError('no_roles', '')
+    },
+  })
+  await assert.rejects(authenticate(request), { code: 'no_roles' })
+  assert.ok(!calls.includes('obtain'))
+})
+
+test('what answers later works as well, and its failure is ours', async () => {
+  const { authenticate } = create({ identify: async () => identity(), obtain: async () => credential })
+  assert.equal((await authenticate(request)).credential, credential)
+  const failing = create({ obtain: () => Promise.reject(new GatewayError('elasticsearch_unavailable', '')) })
+  await assert.rejects(failing.authenticate(request), { code: 'elasticsearch_unavailable' })
+})

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { checkIdentity, type Identity } from '../../../src/auth/identity.ts'
+import { identity } from './fixture.ts'
+
+const check = (more: Partial<Identity>) => checkIdentity(identity(more))
+const show = (value: string) => JSON.stringify(value.length > 40 ? `${value.slice(0, 10)}… (${value.length})` : value)
+
+function refuses(code: string, more: Partial<Identity>, value: string) {
+  assert.throws(
+    () => check(more),
+    (error: Error & { code?: string; detail?: string }) => {
+      assert.equal(error.code, code)
+      if (code === 'identity_invalid' && value.length > 3)
+        assert.ok(!error.detail?.includes(value), 'the value is not repeated')
+      return true
+    },
+  )
+}
+
+describe('usernames', () => {
+  const good = [
+    'bob',
+    'B',
+    '7',
+    'bob@example.com',
+    'bob+es@example.com',
+    'bob_smith',
+    'bob-smith',
+    'b.o.b',
+    '...',
+    '.bob',
+    'bob.',
+    '-',
+    '+',
+    '@',
+    'elastic2',
+    'elasticsearch',
+    'my_elastic',
+    'kibana-user',
+    'a'.repeat(255),
+    'constructor',
+    'toString',
+  ]
+  for (const username of good) test(`${show(username)} may enter`, () => check({ username }))
+
+  const malformed = [
+    '',
+    ' ',
+    ' bob',
+    'bob ',
+    'bob smith',
+    'bob:secret',
+    'bob\0',
+    'bob\n',
+    '\nbob',
+    'bob\r\nX: y',
+    'bob,admin',
+    'bob/..',
+    '../bob',
+    '/',
+    '\\',
+    '.',
+    '..',
+    'bob%00',
+    'bob?x',
+    'bob#x',
+    'bob*',
+    'bob"',
+    "bob'",
+    'bob;',
+    'bob=1',
+    '(bob)',
+    'bób',
+    'ｅlastic',
+    'еlastic',
+    'bob\u200b',
+    'bob\u202e',
+    '\u2028',
+    '💥',
+    '\ud800',
+    'a'.repeat(256),
+    'a'.repeat(100_000),
+  ]
+  for (const username of malformed)
+    test(`${show(username)} is refused as malformed`, () => refuses('identity_invalid', { username }, username))
+
+  const reserved = [
+    'elastic',
+    'ELASTIC',
+    'Elastic',
+    'eLaStIc',
+    'kibana',
+    'kibana_system',
+    'KIBANA_SYSTEM',
+    'logstash_system',
+    'beats_system',
+    'apm_system',
+    'remote_monitoring_user',
+    '_xpack',
+    '_xpack_security',
+    '_system',
+    '_x',
+    '_',
+    '__proto__',
+    '_es_api_user',
+  ]
+  for (const username of reserved)
+    test(`${show(username)} is refused as reserved`, () => refuses('user_reserved', { username }, username))
+})
+
+describe('e-mails', () => {
+  for (const email of [
+    'bob@example.com',
+    'bob+x@example.com',
+    'bob@localhost',
+    'bøb@exämple.com',
+    "o'bob@example.com",
+    `${'a'.repeat(308)}@example.com`,
+  ]) {
+    test(`${show(email)} passes`, () => check({ email }))
+  }
+  const bad = [
+    '',
+    'bob',
+    '@',
+    'bob@',
+    '@example.com',
+    'a@evil.com@corp.com',
+    'bob@example.com,eve@example.com',
+    'bob@example.com;eve@example.com',
+    'bob @example.com',
+    'bob@exam ple.com',
+    'bob@example.com\n',
+    'bob\0@example.com',
+    'bob\x7f@example.com',
+    '<bob@example.com>',
+    '"Bob" bob@example.com',
+    'bob@example.com ',
+    `${'a'.repeat(309)}@example.com`,
+    `${'a'.repeat(100_000)}`,
+  ]
+  for (const email of bad) test(`${show(email)} is refused`, () => refuses('identity_invalid', { email }, email))
+})
+
+describe('names', () => {
+  for (const name of ['Bob Smith', 'Žofie', '李', 'O’Brien', '<b>Bob</b>', 'a'.repeat(500)])
+    test(`${show(name)} passes`, () => check({ name }))
+  for (const name of [
+    'Bob\0',
+    'Bob\nSmith',
+    'Bob\x7f',
+    'Bob\u0085',
+    'Bob\u009b31m',
+    'Bob\u2028',
+    'Bob\t',
+    'a'.repeat(501),
+  ]) {
+    test(`${show(name)} is refused`, () => refuses('identity_invalid', { name }, name))
+  }
+})
+
+describe('groups', () => {
+  test('none is allowed here: roles decide', () => check({ groups: [] }))
+  test('1,000 pass', () => check({ groups: Array.from({ length: 1000 }, (_, i) => `g${i}`) }))
+  test('1,001 are refused, not cut', () =>
+    refuses('identity_invalid', { groups: Array.from({ length: 1001 }, (_, i) => `g${i}`) }, ''))
+  for (const group of ['staff', 'CN=Staff', 'equipe é', '$&', 'a'.repeat(255)])
+    test(`${show(group)} passes`, () => check({ groups: ['x', group] }))
+  for (const group of ['a\0b', 'a\nb', 'a\x7fb', 'a\u2029b', 'a'.repeat(256)]) {
+    test(`${show(group)} is refused`, () => refuses('identity_invalid', { groups: ['x', group] }, group))
+  }
+})

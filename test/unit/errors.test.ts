@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { asGatewayError, type ErrorCode, errorTable, GatewayError } from '../../src/errors.ts'
+
+/** The contract with those who call us. A change here is a change for them. */
+const statuses: Record<ErrorCode, number> = {
+  identity_missing: 401,
+  peer_untrusted: 401,
+  token_invalid: 401,
+  token_expired: 401,
+  identity_invalid: 400,
+  group_denied: 403,
+  no_roles: 403,
+  user_reserved: 403,
+  user_foreign: 403,
+  user_disabled: 403,
+  not_permitted: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  headers_too_large: 431,
+  payload_invalid: 400,
+  request_timeout: 408,
+  elasticsearch_unavailable: 503,
+  elasticsearch_rejected: 502,
+  internal: 500,
+}
+
+describe('the table of errors', () => {
+  for (const [code, status] of Object.entries(statuses)) {
+    test(`${code} is ${status}`, () => assert.equal(errorTable[code as ErrorCode].status, status))
+  }
+
+  test('has no code besides', () => assert.deepEqual(Object.keys(errorTable).sort(), Object.keys(statuses).sort()))
+
+  test('an untrusted peer hears the same as one who sends nothing', () => {
+    assert.equal(errorTable.peer_untrusted.message, errorTable.identity_missing.message)
+  })
+
+  test('what is our fault is logged as an error, what is the client’s is not', () => {
+    for (const { status, level } of Object.values(errorTable)) assert.equal(level === 'error', status >= 500)
+  })
+
+  test('messages need no escaping in JSON or HTML', () => {
+    for (const { message } of Object.values(errorTable)) assert.match(message, /^[A-Z][A-Za-z ,]+$/)
+  })
+})
+
+describe('GatewayError', () => {
+  test('keeps code, detail, user and cause apart', () => {
+    const cause = new Error('cause')
+    const error = new GatewayError('user_foreign', 'the detail', { cause, username: 'bob' })
+    assert.deepEqual(
+      [error.name, error.code, error.detail, error.username, error.cause],
+      ['GatewayError', 'user_foreign', 'the detail', 'bob', cause],
+    )
+    assert.ok(error instanceof Error)
+  })
+
+  test('comes out of asGatewayError as itself', () => {
+    const error = new GatewayError('no_roles', '')
+    assert.equal(asGatewayError(error), error)
+  })
+
+  for (const thrown of [new TypeError('broken'), 'text', undefined, null, 7, { code: 'no_roles' }]) {
+    test(`${String(thrown)}, thrown by whatever, is internal`, () => {
+      const error = asGatewayError(thrown)
+      assert.equal(error.code, 'internal')
+      assert.equal(error.cause, thrown)
+      assert.equal(error.detail, thrown instanceof Error ? thrown.message : String(thrown))
+    })
+  }
+})

@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { createCall } from '../../../src/es/call.ts'
+import { createElasticsearchClient, type ElasticsearchOptions } from '../../../src/es/client.ts'
+import { createPing, createPrivilegeCheck } from '../../../src/es/service-account.ts'
+import { createDryRunUsers, createUsers } from '../../../src/es/users.ts'
+import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
+import { createStandIn, type StandIn } from '../../support/stand-in/stand-in.ts'
+
+const account = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout: 2000 }
+const bob = {
+  password: 'a password of bob’s',
+  roles: ['viewer'],
+  full_name: 'Bob',
+  email: 'bob@example.com',
+  metadata: { elastauth: { version: 1 } },
+}
+
+/** Everything we do in Elasticsearch, and what has to be closed afterwards. */
+function connect(options: Partial<ElasticsearchOptions> & Pick<ElasticsearchOptions, 'hosts'>) {
+  const client = createElasticsearchClient({ ...account, ...options })
+  const call = createCall({ now: Date.now, report: () => {} })
+  toClose.push(() => client.close())
+  return {
+    ...createUsers(client, call),
+    ping: createPing(client, call),
+    checkPrivilege: createPrivilegeCheck(client, call),
+  }
+}
+
+const toClose: (() => unknown)[] = []
+let standIn: StandIn
+let url: string
+
+beforeEach(async () => {
+  standIn = createStandIn({ accounts: { lowly: { password: 'changeme' } } })
+  url = await standIn.listen()
+  toClose.push(standIn.close)
+})
+afterEach(async () => {
+  for (const close of toClose.splice(0).reverse()) await close()
+})
+
+describe('users', () => {
+  test('nobody there is undefined', async () => {
+    assert.equal(await connect({ hosts: [url] }).get('bob'), undefined)
+  })
+
+  for (const username of ['constructor', 'toString', 'valueOf', 'hasOwnProperty']) {
+    test(`nobody there is undefined for ${username} too`, async () => {
+      assert.equal(await connect({ hosts: [url] }).get(username), undefined)
+    })
+  }
+
+  test('what is written can be read, and the password is in force', async () => {
+    const users = connect({ hosts: [url] })
+    await users.put('bob', bob)
+    assert.deepEqual(await users.get('bob'), {
+      reserved: false,
+      enabled: true,
+      roles: ['viewer'],
+      metadata: bob.metadata,
+    })
+    assert.equal(standIn.users.get('bob')?.password, bob.password)
+    assert.equal(standIn.users.get('bob')?.full_name, 'Bob')
+  })
+
+  test('a reserved user is known as one, a disabled one too', async () => {
+    const users = connect({ hosts: [url] })
+    assert.equal((await users.get('elastic'))?.reserved, true)
+    standIn.users.set('bob', { ...bob, enabled: false })
+    assert.equal((await users.get('bob'))?.enabled, false)
+  })
+
+  for (const username of ['bob@example.com', 'bob+x', 'b.o.b', '...', '-', '@', 'a%2e', 'a/b', 'a?b', 'a#b', 'a b']) {
+    test(`${username} is one segment of the path`, async () => {
+      await connect({ hosts: [url] }).get(username)
+      assert.equal(standIn.calls[0]?.path, `/_security/user/${encodeURIComponent(username)}`)
+    })
+  }
+
+  test('authenticate logs in as the user, not as us', async () => {
+    const users = connect({ hosts: [url] })
+    await users.put('bob', bob)
+    assert.deepEqual(await users.authenticate('bob', bob.password), { roles: ['viewer'], metadata: bob.metadata })
+    assert.deepEqual(standIn.calls.at(-1), {
+      ...standIn.calls.at(-1)!,
+      path: '/_security/_authenticate',
+      username: 'bob',
+    })
+    assert.equal(await users.authenticate('bob', 'wrong!'), undefined)
+    assert.equal(await users.authenticate('nobody', bob.password), undefined)
+    standIn.users.set('bob', { ...standIn.users.get('bob')!, enabled: false })
+    assert.equal(await users.authenticate('bob', bob.password), undefined)
+  })
+
+  test('authenticate: a node that is down is an error, not a refused password', async () => {
+    standIn.faults.answer = 'unavailable'
+    await assert.rejects(connect({ hosts: [url] }).authenticate('bob', 'x'), { code: 'elasticsearch_unavailable' })
+  })
+
+  test('without the privilege: rejected, with Elasticsearch’s own words', async () => {
+    standIn.faults.forbidPut = true
+    const put = connect({ hosts: [url] }).put('bob', bob)
+    await assert.rejects(put, {
+      code: 'elasticsearch_rejected',
+      detail: /user\/put\] is unauthorized for user \[elastic\]/,
+    })
+  })
+
+  test('a wrong password of ours names no password', async () => {
+    const get = connect({ hosts: [url], password: 'hunter2-wrong' }).get('bob')
+    await assert.rejects(get, (error: Error) => !`${error.stack} ${JSON.stringify(error)}`.includes('hunter2'))
+  })
+
+  test('dry run: nobody there, everything works, nothing is called', async () => {
+    const users = createDryRunUsers()
+    assert.equal(await users.get('bob'), undefined)
+    await users.put('bob', bob)
+    assert.equal(await users.authenticate('bob', 'x'), undefined)
+  })
+})
+
+describe('our service account', () => {
+  test('ping passes, and fails with a wrong password', async () => {
+    await connect({ hosts: [url] }).ping()
+    await assert.rejects(connect({ hosts: [url], password: 'wrong' }).ping(), { code: 'elasticsearch_unavailable' })
+  })
+
+  test('without manage_security the check says so, with the account’s name', async () => {
+    await connect({ hosts: [url] }).checkPrivilege()
+    const lowly = connect({ hosts: [url], username: 'lowly' })
+    await assert.rejects(lowly.checkPrivilege(), {
+      code: 'elasticsearch_rejected',
+      detail: /lowly lacks .*manage_security/,
+    })
+  })
+})
+
+describe('hosts', () => {
+  test('one is gone: the other answers, each time', async () => {
+    const gone = createStandIn()
+    const goneUrl = await gone.listen()
+    await gone.close()
+    const users = connect({ hosts: [goneUrl, url] })
+    for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
+  })
+
+  test('one answers 503: the other answers, each time', async () => {
+    const ill = createStandIn()
+    toClose.push(ill.close)
+    ill.faults.answer = 'unavailable'
+    const users = connect({ hosts: [await ill.listen(), url] })
+    for (let i = 0; i < 4; i++) await users.put('bob', bob)
+    assert.ok(standIn.users.has('bob'))
+  })
+
+  test('one hangs: the other answers', async () => {
+    const hung = createStandIn()
+    toClose.push(hung.close)
+    hung.faults.answer = 'hang'
+    const users = connect({ hosts: [await hung.listen(), url], timeout: 50 })
+    for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
+  })
+
+  test('two of three are gone: the third answers', async () => {
+    const gone = await Promise.all(
+      [1, 2].map(async () => {
+        const node = createStandIn()
+        const address = await node.listen()
+        await node.close()
+        return address
+      }),
+    )
+    const users = connect({ hosts: [...gone, url] })
+    for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
+  })
+
+  test('a crowd waits on our side: 16 connections a host, and every write arrives', async () => {
+    const release = standIn.holdWrites()
+    const { put } = connect({ hosts: [url] })
+    const all = Promise.all(Array.from({ length: 40 }, (_, i) => put(`user-${i}`, bob)))
+    await standIn.whenHeld(16)
+    const other = connect({ hosts: [url] })
+    for (let i = 0; i < 3; i++) await other.get('bob') // time in which a 17th would have come
+    assert.equal(standIn.calls.filter(({ method }) => method === 'PUT').length, 16)
+    release()
+    await all
+    assert.equal(standIn.counters.writes, 40)
+  })
+
+  test('the only one cuts the connection after its work: the write is repeated, and the user is there', async () => {
+    standIn.faults.answer = 'lose_answer'
+    let seen = 0
+    standIn.faults.concerns = () => seen++ === 0
+    await connect({ hosts: [url] }).put('bob', bob)
+    assert.equal(standIn.counters.writes, 2)
+  })
+
+  test('the only one is down: unavailable, after two tries', async () => {
+    standIn.faults.answer = 'unavailable'
+    await assert.rejects(connect({ hosts: [url] }).get('bob'), { code: 'elasticsearch_unavailable', detail: /503/ })
+    assert.equal(standIn.calls.length, 2)
+  })
+
+  test('the only one hangs: unavailable, when the time is up', async () => {
+    standIn.faults.answer = 'hang'
+    const get = connect({ hosts: [url], timeout: 50 }).get('bob')
+    await assert.rejects(get, { code: 'elasticsearch_unavailable', detail: /TimeoutError/ })
+    assert.equal(standIn.calls.length, 1, 'asking the same one again would only take longer')
+  })
+
+  test('it comes back: the next call works', async () => {
+    const users = connect({ hosts: [url] })
+    standIn.faults.answer = 'drop'
+    await assert.rejects(users.get('bob'), { code: 'elasticsearch_unavailable' })
+    standIn.faults.answer = 'normal'
+    assert.equal(await users.get('bob'), undefined)
+  })
+})
+
+describe('what goes over the wire', () => {
+  const serve = async (server: http.Server) => {
+    server.listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    toClose.push(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return (server.address() as AddressInfo).port
+  }
+  const seen: http.IncomingHttpHeaders[] = []
+  const answer: http.RequestListener = (request, response) => {
+    seen.push(request.headers)
+    response.writeHead(404, { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' }).end('{}')
+  }
+  beforeEach(() => void seen.splice(0))
+
+  test('an API key instead of a password', async () => {
+    const port = await serve(http.createServer(answer))
+    await connect({ hosts: [`http://127.0.0.1:${port}`], apiKey: 'id:key' }).get('bob')
+    assert.match(seen[0]!.authorization!, /^ApiKey /)
+  })
+
+  test('compatible-with=8, which servers of 8.x and 9.x take', async () => {
+    const port = await serve(http.createServer(answer))
+    await connect({ hosts: [`http://127.0.0.1:${port}`] }).get('bob')
+    assert.match(seen[0]!.accept!, /compatible-with=8/)
+    assert.equal(seen[0]!.authorization, `Basic ${btoa('elastic:changeme')}`)
+    assert.equal(seen[0]!['x-elastic-client-meta'], undefined)
+  })
+
+  test('a server that is no Elasticsearch gets no password of a user’s', async () => {
+    const port = await serve(http.createServer((_, response) => void response.writeHead(200).end('{}')))
+    await assert.rejects(connect({ hosts: [`http://127.0.0.1:${port}`] }).get('bob'), {
+      code: 'elasticsearch_unavailable',
+    })
+  })
+
+  const authority = createCertificateAuthority()
+  const tls = (more: https.ServerOptions = {}) =>
+    serve(https.createServer({ ...authority.issue('es'), ...more }, answer))
+
+  test('TLS with our CA works, without it does not, unless told to look away', async () => {
+    const hosts = [`https://localhost:${await tls()}`]
+    assert.equal(await connect({ hosts, ca: authority.cert }).get('bob'), undefined)
+    await assert.rejects(connect({ hosts }).get('bob'), { code: 'elasticsearch_unavailable' })
+    await assert.rejects(connect({ hosts, ca: createCertificateAuthority().cert }).get('bob'), {
+      code: 'elasticsearch_unavailable',
+    })
+    assert.equal(await connect({ hosts, insecureSkipVerify: true }).get('bob'), undefined)
+    assert.equal(seen.length, 2, 'no credential goes to a server that is not known')
+  })
+
+  test('a client certificate is shown where one is wanted', async () => {
+    const hosts = [
+      `https://localhost:${await tls({ requestCert: true, rejectUnauthorized: true, ca: authority.cert })}`,
+    ]
+    assert.equal(await connect({ hosts, ca: authority.cert, ...authority.issue('elastauth') }).get('bob'), undefined)
+    await assert.rejects(connect({ hosts, ca: authority.cert }).get('bob'), { code: 'elasticsearch_unavailable' })
+  })
+})

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Identity } from '../../../src/auth/identity.ts'
+import { createProvider, type ProviderOptions } from '../../../src/providers/index.ts'
+import { headerPresets } from '../../../src/providers/presets.ts'
+
+const none = { username: null, groups: null, email: null, name: null, groupsSeparator: null }
+const create = (more: Partial<ProviderOptions> = {}) => {
+  const identify = createProvider({
+    name: 'authelia',
+    headers: none,
+    static: { username: 'dev', groups: [], email: null, name: null },
+    ...more,
+  })
+  return (rawHeaders: string[], isTrusted = true) => identify({ rawHeaders }, isTrusted) as Identity
+}
+const identify = create()
+/** A header value as Node hands it over. */
+const wire = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
+const withGroups = (groups: string) => identify(['Remote-User', 'bob', 'Remote-Groups', wire(groups)]).groups
+
+describe('presets', () => {
+  for (const name of ['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers'] as const) {
+    test(name, () => {
+      const { username, groups, email, name: fullName, groupsSeparator } = headerPresets[name]
+      const raw = [username, 'bob', groups, `a${groupsSeparator}b`, email, 'bob@example.com', fullName, 'Bob']
+      const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: name }
+      assert.deepEqual(create({ name })(raw), expected)
+    })
+  }
+
+  test('authentik separates groups by |, and a comma is part of a name', () => {
+    const raw = ['X-authentik-username', 'bob', 'X-authentik-groups', 'authentik Admins|Staff, all| |staff']
+    assert.deepEqual(create({ name: 'authentik' })(raw).groups, ['authentik Admins', 'Staff, all', 'staff'])
+  })
+
+  test('each name and the separator can be another, the rest stays the preset’s', () => {
+    const headers = { ...none, username: 'X-User', groupsSeparator: ';' }
+    const found = create({ headers })(['x-user', 'bob', 'Remote-Groups', 'a;b,c', 'Remote-User', 'eve'])
+    assert.deepEqual([found.username, found.groups], ['bob', ['a', 'b,c']])
+  })
+
+  test('static: the configured identity, whoever asks', () => {
+    const fixed = { username: 'dev', groups: ['a'], email: null, name: 'Dev' }
+    const asStatic = create({ name: 'static', static: fixed })
+    const expected = { username: 'dev', groups: ['a'], name: 'Dev', provider: 'static' }
+    assert.deepEqual(asStatic(['Remote-User', 'eve'], false), expected)
+    assert.equal(asStatic([]), asStatic([]))
+  })
+})
+
+describe('who may assert', () => {
+  test('nobody is asserted: 401, from a trusted peer and from any other', () => {
+    for (const isTrusted of [true, false]) {
+      assert.throws(() => identify(['Host', 'es'], isTrusted), {
+        code: 'identity_missing',
+        detail: /missing authentication headers/,
+      })
+      assert.throws(() => identify(['Remote-User', ''], isTrusted), { code: 'identity_missing' })
+    }
+  })
+
+  test('an untrusted peer is refused, whichever of the headers it sends, known assertions too', () => {
+    identify(['Remote-User', 'bob'])
+    for (const name of ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'])
+      assert.throws(() => identify([name, 'bob'], false), { code: 'peer_untrusted' })
+  })
+
+  test('groups without a user are nobody', () => {
+    assert.throws(() => identify(['Remote-Groups', 'admins']), { code: 'identity_missing' })
+  })
+
+  test('what is said to the log does not repeat the assertion', () => {
+    assert.throws(
+      () => identify(['Remote-User', 'hunter2'], false),
+      ({ message }: Error) => !message.includes('hunter2'),
+    )
+  })
+})
+
+describe('values', () => {
+  test('UTF-8 comes out as it was meant', () => {
+    const raw = ['Remote-User', 'bob', 'Remote-Name', wire('Žofie 李 💥'), 'Remote-Groups', wire('équipe,グループ')]
+    const { name, groups } = identify(raw)
+    assert.deepEqual([name, groups], ['Žofie 李 💥', ['équipe', 'グループ']])
+  })
+
+  const malformed: [string, string][] = [
+    ['latin-1', 'J\xf6rg'],
+    ['half a character', '\xc3'],
+    ['an overlong /', '\xc0\xaf'],
+    ['a surrogate', '\xed\xa0\x80'],
+    ['beyond Unicode', '\xf4\x90\x80\x80'],
+    ['a lone continuation', 'a\x80'],
+  ]
+  for (const [what, value] of malformed) {
+    test(`${what} is refused, never guessed`, () => {
+      for (const name of ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name']) {
+        const raw = name === 'Remote-User' ? [name, value] : ['Remote-User', 'bob', name, value]
+        assert.throws(() => identify(raw), { code: 'identity_invalid' })
+      }
+    })
+  }
+
+  test('a character that ends in the byte A0, as the last one of a value', () => {
+    const raw = ['Remote-User', 'bob', 'Remote-Name', wire('Nicolà'), 'Remote-Groups', wire('Università')]
+    const { name, groups } = identify(raw)
+    assert.deepEqual([name, groups], ['Nicolà', ['Università']])
+  })
+
+  test('percent-encoding and HTML are left as they are', () => {
+    const { name } = identify(['Remote-User', 'bob', 'Remote-Name', '%00%0d%0a<script>&amp;'])
+    assert.equal(name, '%00%0d%0a<script>&amp;')
+  })
+
+  test('a comma in a username is part of it, for the check to refuse', () => {
+    assert.equal(identify(['Remote-User', 'bob, admin']).username, 'bob, admin')
+  })
+
+  test('an invisible mark at the start is not swallowed into another user', () => {
+    assert.notEqual(identify(['Remote-User', wire('\ufeffbob')]).username, 'bob')
+  })
+})
+
+describe('groups', () => {
+  const lists: [string, string[]][] = [
+    ['', []],
+    [',', []],
+    [' , ,\t,', []],
+    ['a', ['a']],
+    ['a,b', ['a', 'b']],
+    [' a ,\tb ,', ['a', 'b']],
+    ['b,a,b, a', ['b', 'a']],
+    ['a,A', ['a', 'A']],
+    ['domain users,x', ['domain users', 'x']],
+    ['a|b;c', ['a|b;c']],
+  ]
+  for (const [value, groups] of lists) test(JSON.stringify(value), () => assert.deepEqual(withGroups(value), groups))
+
+  for (const blank of ['\u00a0', '\ufeff', '\u3000', '\u2003']) {
+    test(`U+${blank.charCodeAt(0).toString(16)} is part of a name, or one could be in admins without being in admins`, () =>
+      assert.deepEqual(withGroups(`x,${blank}admins`), ['x', `${blank}admins`]))
+  }
+
+  test('5,000 come through whole, for the check to refuse', () => {
+    assert.equal(withGroups(Array.from({ length: 5000 }, (_, i) => `g${i}`).join()).length, 5000)
+  })
+})
+
+describe('the same assertion', () => {
+  const raw = ['Remote-User', 'bob', 'Remote-Groups', 'a,b', 'Remote-Email', 'bob@example.com', 'Remote-Name', 'Bob']
+
+  test('is the same frozen object', () => {
+    const first = identify(raw)
+    assert.equal(identify(['Host', 'x', ...raw, 'Cookie', 'y']), first)
+    assert.ok(Object.isFrozen(first) && Object.isFrozen(first.groups))
+  })
+
+  test('with any part changed is another', () => {
+    const first = identify(raw)
+    for (const i of [1, 3, 5, 7]) {
+      const other = identify(raw.with(i, 'c'))
+      assert.notEqual(other, first)
+      assert.notDeepEqual(other, first)
+    }
+  })
+
+  test('values that change places are not confused', () => {
+    const one = identify(['Remote-User', 'bob', 'Remote-Email', 'x'])
+    const two = identify(['Remote-User', 'bob', 'Remote-Name', 'x'])
+    const three = identify(['Remote-User', 'bob', 'Remote-Groups', 'x'])
+    assert.deepEqual([one.email, two.name, three.groups], ['x', 'x', ['x']])
+  })
+
+  test('is not kept when it is huge', () => {
+    const huge = ['Remote-User', 'bob', 'Remote-Groups', 'g'.repeat(4096)]
+    assert.notEqual(identify(huge), identify(huge))
+    assert.deepEqual(identify(huge), identify(huge))
+  })
+
+  test('is not kept for ever: 4,096 others push it out', () => {
+    const own = create()
+    const first = own(raw)
+    for (let i = 0; i < 4096; i++) own(['Remote-User', `user-${i}`])
+    assert.notEqual(own(raw), first)
+    assert.deepEqual(own(raw), first)
+  })
+
+  test('a refused one is refused again', () => {
+    for (let i = 0; i < 2; i++) assert.throws(() => identify(['Remote-User', '\xff']), { code: 'identity_invalid' })
+  })
+})
