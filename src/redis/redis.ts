@@ -13,7 +13,11 @@ const startPatience = 1000
 /** Redis, as far as we use it: a store of short values, and news of their changes. */
 export function createRedis({ connection, count, report }: RedisOptions) {
   const commands = connectForCommands(connection)
-  const { call, isFaulty } = createRedisCall({ timeout: connection.timeout, count, report })
+  let whyApart: string | undefined
+  commands.on('error', ({ message, lastNodeError }: Error & { lastNodeError?: Error }) => {
+    whyApart = lastNodeError?.message ?? message
+  })
+  const { call, isFaulty } = createRedisCall({ timeout: connection.timeout, whyApart: () => whyApart, count, report })
   const stopped = new AbortController()
 
   /** Rejects with a reason that may be logged. */
