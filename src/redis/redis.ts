@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createRedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, listenToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection } from './connect.ts'
-import { createStore } from './store.ts'
+import { channel, createStore } from './store.ts'
 
 export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'report'>
 
@@ -18,6 +18,7 @@ export function createRedis({ connection, count, report }: RedisOptions) {
     whyApart = lastNodeError?.message ?? message
   })
   const { call, isFaulty } = createRedisCall({ timeout: connection.timeout, whyApart: () => whyApart, count, report })
+  const store = createStore(commands, call)
   const stopped = new AbortController()
 
   /** Rejects with a reason that may be logged. */
@@ -26,8 +27,20 @@ export function createRedis({ connection, count, report }: RedisOptions) {
   }
 
   return Object.freeze({
-    store: createStore(commands, call),
+    store,
     ping,
+    /** Tries all that we need, rights and memory included: leaves a mark of a user that cannot be, for a second. */
+    async probe(): Promise<void> {
+      await ping()
+      await store.claim('~', undefined, 'probe', 1000, true)
+      await store.finish('~', 'probe', 'probe', 1000, '', 1000)
+      const messages = connectForMessages(connection, 0)
+      try {
+        await call('ping', () => messages.connect().then(() => messages.subscribe(channel)))
+      } finally {
+        messages.disconnect()
+      }
+    },
     /** `degraded` while Redis is down, full or read-only: everything works without it. */
     check: () =>
       ping().then(
