@@ -10,8 +10,9 @@ export function findAdvice(config: Config): string[] {
       'cache.type "file" is taken as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',
     ],
     [
-      cache.type === 'redis',
-      'cache.type "redis" is not part of this release and works as "memory": replicas agree through Elasticsearch.',
+      cache.type !== 'redis' &&
+        (cache.redis_url !== null || cache.redis_sentinels.length > 0 || cache.redis_cluster.length > 0),
+      'Redis is configured but not used: that takes cache.type "redis".',
     ],
     [
       elasticsearch.insecure_skip_verify,

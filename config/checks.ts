@@ -80,6 +80,8 @@ export function checkIdentityHeaders({ headers, authelia, proxy_secret_header }:
 }
 
 export function checkRedis({ cache }: Config): (Broken | false)[] {
+  const url = cache.redis_url === null ? null : URL.parse(cache.redis_url)
+  const db = url?.pathname.replace(/^\//, '') ?? ''
   const ways = [
     cache.redis_url !== null && 'redis_url',
     cache.redis_sentinels.length > 0 && 'redis_sentinels',
@@ -95,5 +97,16 @@ export function checkRedis({ cache }: Config): (Broken | false)[] {
         'is required with cache.redis_sentinels',
         'write the name of the master they watch',
       ),
+    url !== null &&
+      (!/^\d{0,5}$/.test(db) || url.search !== '' || url.hash !== '') &&
+      broken(
+        'cache.redis_url',
+        'has more behind its address than the number of a database',
+        'write e.g. rediss://redis:6380/0',
+      ),
+    cache.redis_cluster.length > 0 &&
+      cache.redis_db !== 0 &&
+      broken('cache.redis_db', 'is set, but a Cluster has database 0 only', 'remove it', 'cache.redis_cluster'),
+    ...checkPair('cache.redis_client_cert', cache.redis_client_cert, 'cache.redis_client_key', cache.redis_client_key),
   ]
 }

@@ -170,9 +170,29 @@ export const schema = {
     redis_username: { doc: 'Redis user (ACL).', format: 'text', default: null },
     redis_password: { doc: 'Redis password.', format: 'text', default: null, sensitive: true },
     redis_sentinels: { doc: 'Redis Sentinels, in place of `redis_host`.', format: 'host_port_list', default: [] },
+    redis_sentinel_password: {
+      doc: 'Password of the Sentinels, where they have their own.',
+      format: 'text',
+      default: null,
+      sensitive: true,
+    },
     redis_sentinel_master: { doc: 'Name of the master the Sentinels watch.', format: 'text', default: null },
     redis_cluster: { doc: 'Redis Cluster nodes, in place of `redis_host`.', format: 'host_port_list', default: [] },
+    redis_tls: {
+      doc: 'Use TLS; rediss://, `redis_ca_cert` and `redis_client_cert` imply it.',
+      format: 'boolean',
+      default: false,
+    },
     redis_ca_cert: { doc: 'CA certificates (PEM file) to verify Redis with.', format: 'file', default: null },
+    redis_client_cert: { doc: 'Client certificate (PEM file).', format: 'file', default: null },
+    redis_client_key: { doc: 'Its private key (PEM file).', format: 'file', default: null },
+    redis_timeout: {
+      doc: 'Limit of one call to Redis; what takes longer is done without it.',
+      format: 'duration',
+      default: '250ms',
+      min: 10,
+      max: 10_000,
+    },
   },
   proxy: {
     enabled: {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,6 +7,7 @@ import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
+import { elasticsearchOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearchClient } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
@@ -16,6 +16,7 @@ import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
 import { watchElasticsearch } from './readiness.ts'
+import { createReplicas } from './replicas.ts'
 import { createReportCredential } from './report.ts'
 import { createLogRequest } from './request-log.ts'
 import { createServer } from './server.ts'
@@ -38,17 +39,21 @@ export function createApp(config: Config, log: Logger): App {
     report: metrics.elasticsearchCalled,
   })
   const isDryRun = config.elasticsearch.dry_run
+  const keys = createKeyring([config.secret_key!, ...config.previous_secret_keys])
+  const rules = {
+    expiration: config.cache.expiration,
+    rotationPause: config.cache.rotation_pause,
+    extend: config.extend_cache,
+    adoptExisting: config.elasticsearch.adopt_existing_users,
+  }
+  const replicas = createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
   const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
   const credentials = createCredentials({
     directory: isDryRun ? createDryRunUsers() : createUsers(client, call),
-    keys: createKeyring([config.secret_key!, ...config.previous_secret_keys]),
+    keys,
     cache,
-    rules: {
-      expiration: config.cache.expiration,
-      rotationPause: config.cache.rotation_pause,
-      extend: config.extend_cache,
-      adoptExisting: config.elasticsearch.adopt_existing_users,
-    },
+    states: replicas.states,
+    rules,
     revalidate: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
     now: Date.now,
     sleep: (milliseconds) => sleep(milliseconds),
@@ -58,7 +63,7 @@ export function createApp(config: Config, log: Logger): App {
     obtain: credentials.obtain,
     metrics,
     log,
-    checks: isDryRun ? {} : { elasticsearch: createPing(client, call) },
+    checks: { ...(!isDryRun && { elasticsearch: createPing(client, call) }), ...replicas.checks },
   }
 
   let front = createFront(config, core)
@@ -79,6 +84,7 @@ export function createApp(config: Config, log: Logger): App {
   return Object.freeze({
     async listen() {
       const { host, port } = parseAddress(config.listen)!
+      await replicas.join(credentials)
       const address = await server.listen(host === '' ? undefined : host, port)
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return address
@@ -89,27 +95,8 @@ export function createApp(config: Config, log: Logger): App {
     async close() {
       stopped.abort()
       await server.close(config.shutdown_timeout)
+      replicas.leave()
       void client.close() // waits for calls that nobody waits for any more
     },
   })
-}
-
-function elasticsearchOptions(elasticsearch: Config['elasticsearch']) {
-  const { hosts, username, password, api_key, ca_cert, client_cert, client_key, insecure_skip_verify, timeout } =
-    elasticsearch
-  return {
-    hosts,
-    username: username ?? undefined,
-    password: password ?? undefined,
-    apiKey: api_key ?? undefined,
-    ca: readPem(ca_cert),
-    cert: readPem(client_cert),
-    key: readPem(client_key),
-    insecureSkipVerify: insecure_skip_verify,
-    timeout,
-  }
-}
-
-function readPem(path: string | null): string | undefined {
-  return path === null ? undefined : readFileSync(path, 'utf8')
 }

@@ -7,6 +7,8 @@ export type Command =
       readonly name: 'serve' | 'check' | 'health'
       readonly file?: string
       readonly flags: { readonly [key: string]: string }
+      /** `config check` only: try what the configuration connects to, too. */
+      readonly connect?: true
     }
   | { readonly name: 'generate-key' | 'version' }
   | { readonly name: 'help'; readonly text: string }
@@ -16,7 +18,8 @@ const help = `Usage: elastauth [serve] [--config FILE|DIR] [--key value ...]
 
 Commands
   serve                  answer requests (the default)
-  config check           say everything that is wrong with the configuration
+  config check           say everything that is wrong with the configuration;
+                         with --connect, try Elasticsearch and Redis, too
   health                 ask a running elastauth whether it is up; exits 0 or 1
   --generateKey          print a new secret key
   --version, -v          print the version
@@ -62,8 +65,9 @@ export function parseCommand(argv: readonly string[]): Command {
   }
   const name = commands[words]!
   if (name === 'generate-key') return { name }
-  const { config: file, ...flags } = Object.fromEntries(values)
-  return { name, ...(file !== undefined && { file }), flags }
+  const { config: file, connect, ...flags } = Object.fromEntries(values)
+  if (connect !== undefined && name !== 'check') return usageError('--connect goes with `config check`')
+  return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
 }
 
 type Arguments = {
@@ -72,7 +76,7 @@ type Arguments = {
   readonly message?: string | undefined
 }
 
-const switches = ['help', 'version', 'generateKey']
+const switches = ['help', 'version', 'generateKey', 'connect']
 
 function readArguments(argv: readonly string[]): Arguments {
   const { tokens, positionals } = parseArgs({
@@ -86,6 +90,7 @@ function readArguments(argv: readonly string[]): Arguments {
       help: { type: 'boolean', short: 'h' },
       version: { type: 'boolean', short: 'v' },
       generateKey: { type: 'boolean' },
+      connect: { type: 'boolean' },
     },
   })
   const values = new Map<string, string>()

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../config/faults.ts'
 import { loadConfig } from '../config/load.ts'
 import { parseCommand } from './cli.ts'
+import { tryConnections } from './connect-command.ts'
 import { askHealth } from './health-command.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
@@ -25,9 +26,10 @@ try {
       process.exitCode = 2
       break
     case 'check': {
-      const { warnings, file } = loadConfig({ ...command, env: process.env })
+      const { config, warnings, file } = loadConfig({ ...command, env: process.env })
       for (const warning of warnings) console.error(`warning: ${warning}`)
       console.log(`The configuration is good (${file ?? 'environment only'}).`)
+      if (command.connect) process.exitCode = await tryConnections(config)
       break
     }
     case 'health':

@@ -9,6 +9,7 @@ export type Metrics = Readonly<{
   cacheLookedUp: (result: 'hit' | 'miss') => void
   failed: (errorCode: string) => void
   elasticsearchCalled: (operation: string, result: string) => void
+  redisCalled: (operation: string, result: string) => void
   userWritten: (reason: string) => void
   /** For the page; absent when nothing is counted. */
   registry?: Registry
@@ -24,6 +25,7 @@ export const noMetrics: Metrics = Object.freeze({
   cacheLookedUp: nothing,
   failed: nothing,
   elasticsearchCalled: nothing,
+  redisCalled: nothing,
   userWritten: nothing,
 })
 
@@ -43,6 +45,7 @@ export function createMetrics(): Metrics {
   const lookUps = counter('cache_hits', 'Look-ups of a credential in the cache, by result.', 'result')
   const errors = counter('errors', 'Requests refused or failed, by error code.', 'error_type')
   const calls = counter('elasticsearch_requests', 'Calls to Elasticsearch.', 'operation', 'result')
+  const redisCalls = counter('redis_requests', 'Calls to Redis.', 'operation', 'result')
   const writes = counter('user_writes', 'Users written to Elasticsearch, by reason.', 'reason')
   const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers })
   const duration = new Histogram({
@@ -63,6 +66,7 @@ export function createMetrics(): Metrics {
     cacheLookedUp: (result: string) => lookUps.inc({ result }),
     failed: (errorCode: string) => errors.inc({ error_type: errorCode }),
     elasticsearchCalled: (operation: string, result: string) => calls.inc({ operation, result }),
+    redisCalled: (operation: string, result: string) => redisCalls.inc({ operation, result }),
     userWritten: (reason: string) => writes.inc({ reason }),
     registry,
   })

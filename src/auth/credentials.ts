@@ -1,7 +1,9 @@
 import { GatewayError } from '../errors.ts'
 import type { CachedCredential, CredentialCache } from './cache/l1.ts'
+import { encodeState } from './cache/shared-entry.ts'
+import type { SharedStates } from './cache/shared-states.ts'
 import { createFlights } from './flights.ts'
-import { decide, endOf, type LifecycleRules, type WriteReason } from './lifecycle.ts'
+import { decide, endOf, extend, type LifecycleRules, type WriteReason } from './lifecycle.ts'
 import type { ManagedState, StoredUser } from './managed-user.ts'
 import type { Keyring } from './password.ts'
 import { createRecheck } from './recheck.ts'
@@ -35,6 +37,8 @@ export type CredentialsOptions = Readonly<{
   directory: UserDirectory
   keys: Keyring
   cache: CredentialCache
+  /** What other replicas know; `noSharedStates` when there is nothing between them. */
+  states: SharedStates
   rules: LifecycleRules
   /** How old a cached credential's last check may be before Elasticsearch is asked again, in milliseconds. */
   revalidate: number
@@ -46,17 +50,27 @@ export type CredentialsOptions = Readonly<{
 export type Credentials = Readonly<{
   /** The credential of a user: at once from the cache, else as a promise. Throws and rejects with GatewayError. */
   obtain: (subject: Subject) => Credential | Promise<Credential>
+  /** Another replica has shared a state of this user: one that is known here and is not that one is forgotten. */
+  noteChange: (username: string, stateId: string) => void
+  /** Changes may have gone unheard: whoever is cached is checked at the next request, spread over a while. */
+  recheckAll: () => void
 }>
 
 /** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
 const maxSteps = 8
+/** From this step on we do not wait for other replicas any more. */
+const insistFrom = 3
+/** `recheckAll` spreads its checks over this time, in milliseconds, so that they are no storm. */
+const recheckSpread = 5000
 
 const cacheHit: CredentialEvent = { kind: 'cache', result: 'hit' }
 const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
-  const { directory, keys, cache, rules, now, sleep, report } = options
+  const { directory, keys, cache, states, rules, now, sleep, report } = options
   const flights = createFlights<CachedCredential>()
+  /** What was heard of a user while its flight is under way. */
+  const news = new Map<string, { stateId?: string }>()
   const recheck = createRecheck({ ...options, resettle: fly })
   // An active user's end can only be pushed on in time when somebody looks often enough.
   const recheckEvery = rules.extend ? Math.min(options.revalidate, rules.expiration / 4) : options.revalidate
@@ -87,29 +101,59 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return flights.join(identity.username, fingerprint, task, () => recall(subject))
   }
 
-  /** Reads, decides and acts until the user in Elasticsearch is as this subject needs it. */
   async function settle(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
     const { username } = subject.identity
+    try {
+      return await comeToRest(subject, refused)
+    } finally {
+      news.delete(username)
+    }
+  }
+
+  /** Reads, decides and acts until the user in Elasticsearch is as this subject needs it. */
+  async function comeToRest(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
+    const { username } = subject.identity
+    let insist = false
     for (let step = 0; step < maxSteps; step++) {
+      news.set(username, {})
+      const shared = await states.read(username)
+      if (!refused && shared.state && isAsNeeded(shared.state, subject)) return remember(username, shared.state)
       const stored = await directory.get(username)
       const decision = decide({ stored, subject, now: now(), keys, rules, refused })
       if (decision.kind === 'refuse') {
         cache.delete(username)
+        if (shared.state) states.doubt(username, shared.state)
         throw new GatewayError(decision.code, refusals[decision.code], { username })
       }
-      if (decision.kind === 'adopt') return remember(username, decision.state)
+      if (decision.kind === 'adopt') {
+        states.offer(username, decision.state, shared)
+        return remember(username, decision.state)
+      }
       if (decision.kind === 'wait') {
         await sleep(decision.until - now())
+        continue
+      }
+      const endTurn = await states.begin(username, shared, insist || step >= insistFrom)
+      if (typeof endTurn === 'string') {
+        insist = endTurn === 'stuck'
         continue
       }
       await directory.put(username, userToWrite(subject, decision.state, stored))
       report({ kind: 'written', reason: decision.reason, username, version: decision.state.version })
       // A write that took longer than its password lives may have undone another replica's: then decide once more.
-      if (now() < endOf(decision.state, rules)) return remember(username, decision.state)
+      if (now() >= endOf(decision.state, rules)) continue
+      const credential = remember(username, decision.state)
+      await endTurn(decision.state)
+      return credential
     }
     throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`, {
       username,
     })
+  }
+
+  /** The same test as for what we cache, and it is not due to be prolonged. */
+  function isAsNeeded(state: ManagedState, { fingerprint }: Subject): boolean {
+    return state.fingerprint === fingerprint && now() < endOf(state, rules) && !extend(state, now(), rules)
   }
 
   function userToWrite({ identity, roles }: Subject, state: ManagedState, stored: StoredUser | undefined): UserToWrite {
@@ -125,15 +169,28 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   function remember(username: string, state: ManagedState): CachedCredential {
     const authorization = basicAuthorization(username, passwordOf(username, state))
     const credential = { state, authorization, recheckAt: now() + recheckEvery }
-    cache.set(username, credential)
+    // What was heard in the meantime may be newer than what we read. Then this request is answered, and the next reads.
+    const heard = news.get(username)?.stateId
+    if (heard === undefined || heard === encodeState(state)) cache.set(username, credential)
     return credential
+  }
+
+  function noteChange(username: string, stateId: string): void {
+    const pending = news.get(username)
+    if (pending) pending.stateId = stateId
+    const cached = cache.get(username)
+    if (cached && encodeState(cached.state) !== stateId) cache.delete(username)
+  }
+
+  function recheckAll(): void {
+    cache.recheckAll(now(), recheckSpread)
   }
 
   function passwordOf(username: string, state: ManagedState): string {
     return keys.password(state.key_id, username, state.created, state.version)
   }
 
-  return Object.freeze({ obtain })
+  return Object.freeze({ obtain, noteChange, recheckAll })
 }
 
 /** RFC 7617. Through a buffer, so that the cache holds one flat string and not the parts it was joined from. */

@@ -1,4 +1,4 @@
-import { createHash, hkdfSync } from 'node:crypto'
+import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
 /** The secret keys we know: `current` makes new passwords, `find` also knows the previous ones. */
 export type Keyring = Readonly<{
@@ -6,20 +6,30 @@ export type Keyring = Readonly<{
   knows: (keyId: string) => boolean
   /** The password of one version of a user. Throws when `keyId` names a key that we do not know: ask first. */
   password: (keyId: string, username: string, created: string, version: number) => string
+  /** Proves that one of us wrote `text`: 22 characters. Throws as `password` does. */
+  seal: (keyId: string, text: string) => string
 }>
 
 /** @param secrets hex keys, the current one first */
 export function createKeyring(secrets: readonly [string, ...string[]]): Keyring {
   const keys = new Map(secrets.map((hex) => [keyIdOf(hex), Buffer.from(hex, 'hex')]))
+  const sealKeys = new Map([...keys].map(([id, key]) => [id, deriveSealKey(key)]))
   return Object.freeze({
     currentId: keyIdOf(secrets[0]),
     knows: (keyId: string) => keys.has(keyId),
     password(keyId: string, username: string, created: string, version: number) {
-      const key = keys.get(keyId)
-      if (key === undefined) throw new Error(`no secret key has the id ${keyId}`)
-      return derivePassword(key, username, created, version)
+      return derivePassword(find(keys, keyId), username, created, version)
+    },
+    seal(keyId: string, text: string) {
+      return createHmac('sha256', find(sealKeys, keyId)).update(text).digest().subarray(0, 16).toString('base64url')
     },
   })
+}
+
+function find(keys: ReadonlyMap<string, Buffer>, keyId: string): Buffer {
+  const key = keys.get(keyId)
+  if (key === undefined) throw new Error(`no secret key has the id ${keyId}`)
+  return key
 }
 
 /** The first 8 hex digits of the key's SHA-256: names a key without giving it away. */
@@ -34,4 +44,9 @@ export function keyIdOf(hex: string): string {
 function derivePassword(key: Buffer, username: string, created: string, version: number): string {
   const info = ['password', username, created, version].join('\0')
   return Buffer.from(hkdfSync('sha256', key, 'elastauth', info, 32)).toString('base64url')
+}
+
+/** A key of its own, so that no seal tells anything of a password. */
+function deriveSealKey(key: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, 'elastauth', 'seal', 32))
 }

@@ -1,21 +1,21 @@
 import { LRUCache } from 'lru-cache'
 import type { CachedCredential } from './cache/l1.ts'
 import type { CredentialsOptions } from './credentials.ts'
-import { extend, isSameSet } from './lifecycle.ts'
+import { endOf, extend, isSameSet } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
 
 /** A user is healed at most once in this time, in milliseconds: what healing does not mend must not become a storm. */
 const healInterval = 10_000
 
-type RecheckOptions = Pick<CredentialsOptions, 'directory' | 'keys' | 'cache' | 'rules' | 'now' | 'report'> &
+type RecheckOptions = Pick<CredentialsOptions, 'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'report'> &
   Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<unknown> }>
 
 /**
  * Asks Elasticsearch, in the background, whether a cached credential is still good, and mends what somebody changed
  * there: a new password, a deleted or disabled user, other roles. The returned promise never rejects.
  */
-export function createRecheck({ directory, keys, cache, rules, now, report, resettle }: RecheckOptions) {
+export function createRecheck({ directory, keys, cache, states, rules, now, report, resettle }: RecheckOptions) {
   const healedAt = new LRUCache<string, number>({ max: 10_000 })
 
   return async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
@@ -48,10 +48,13 @@ export function createRecheck({ directory, keys, cache, rules, now, report, rese
   function isAsCached(login: Pick<StoredUser, 'roles' | 'metadata'>, { roles }: Subject, state: ManagedState): boolean {
     const stored = readManagedState(login.metadata)
     if (!stored || !isSamePassword(stored, state)) return false
+    // Two replicas made this password at the same time: the others go by the end that is stored.
+    if (endOf(stored, rules) < endOf(state, rules)) return false
     return stored.fingerprint === state.fingerprint && isSameSet(login.roles, roles)
   }
 
   function forget(username: string, cached: CachedCredential): void {
     if (cache.get(username) === cached) cache.delete(username)
+    states.doubt(username, cached.state)
   }
 }

@@ -1,13 +1,16 @@
 import { jsonAnswer } from '../answer.ts'
 import type { Handler } from '../route.ts'
 
-/** What must work before users can be let in, by name. A check rejects when its part is down. */
-export type ReadinessChecks = Readonly<Record<string, () => Promise<void>>>
+/**
+ * What must work before users can be let in, by name. A check rejects when its part is down, and resolves to
+ * `degraded` when it is down but we work without it.
+ */
+export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>
 
 /** Probes may come often and from many places; what they ask is asked at most this often, in milliseconds. */
 const maxAge = 1000
 
-/** `ready`: 200 when every check passes, else 503 that names what is down. The reasons are for the log. */
+/** `ready`: 200 when nothing is down, else 503 that names what is down. The reasons are for the log. */
 export function createReadyPage(
   checks: ReadinessChecks,
   now: () => number,
@@ -18,15 +21,14 @@ export function createReadyPage(
   return async function answerReady() {
     if (now() - last.at > maxAge) last = { at: now(), result: runAll() }
     const components = await last.result
-    const isReady = Object.values(components).every((state) => state === 'up')
+    const isReady = Object.values(components).every((state) => state !== 'down')
     return jsonAnswer(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
   }
 
   async function runAll() {
     const results = Object.entries(checks).map(async ([name, check]) => {
       try {
-        await check()
-        return [name, 'up']
+        return [name, (await check()) === 'degraded' ? 'degraded' : 'up']
       } catch (error) {
         onFailure(name, error)
         return [name, 'down']

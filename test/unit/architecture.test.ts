@@ -11,6 +11,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/auth': ['src/auth', 'src/errors.ts', 'type:src/answer.ts'],
   'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts'],
   'src/es': ['src/es', 'src/errors.ts'],
+  'src/redis': ['src/redis'],
   'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],
 }
 

@@ -16,16 +16,32 @@ export type CredentialCache = Readonly<{
   set: (username: string, credential: CachedCredential) => void
   delete: (username: string) => void
   size: () => number
+  /** Makes every entry's next check due, spread evenly over `spread` milliseconds from `now` on. */
+  recheckAll: (now: number, spread: number) => void
 }>
 
 /** The least recently used user leaves when `maxEntries` are held. 0 turns the cache off. */
 export function createL1(maxEntries: number): CredentialCache {
-  if (maxEntries === 0) return Object.freeze({ get: () => undefined, set: () => {}, delete: () => {}, size: () => 0 })
+  if (maxEntries === 0) return noCache
   const entries = new LRUCache<string, CachedCredential>({ max: maxEntries })
   return Object.freeze({
     get: (username: string) => entries.get(username),
     set: (username: string, credential: CachedCredential) => void entries.set(username, credential),
     delete: (username: string) => void entries.delete(username),
     size: () => entries.size,
+    recheckAll(now: number, spread: number) {
+      let index = 0
+      for (const entry of entries.values()) {
+        entry.recheckAt = Math.min(entry.recheckAt, now + Math.floor((spread * index++) / entries.size))
+      }
+    },
   })
 }
+
+const noCache: CredentialCache = Object.freeze({
+  get: () => undefined,
+  set: () => {},
+  delete: () => {},
+  size: () => 0,
+  recheckAll: () => {},
+})

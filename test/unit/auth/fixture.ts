@@ -1,4 +1,5 @@
 import { createL1 } from '../../../src/auth/cache/l1.ts'
+import { noSharedStates, type SharedStates } from '../../../src/auth/cache/shared-states.ts'
 import {
   type CredentialEvent,
   type Credentials,
@@ -31,6 +32,7 @@ export type ReplicaOptions = Readonly<{
   keys?: readonly [string, ...string[]]
   rules?: Partial<LifecycleRules>
   maxEntries?: number
+  states?: SharedStates
   revalidate?: number
   /** How far this replica's clock is ahead of the others', in milliseconds. */
   ahead?: number
@@ -44,6 +46,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     directory,
     keys: createKeyring(options.keys ?? [key]),
     cache,
+    states: options.states ?? noSharedStates,
     rules: { expiration: hour, rotationPause: pause, extend: false, adoptExisting: false, ...options.rules },
     revalidate: options.revalidate ?? minute,
     now: () => clock.now() + (options.ahead ?? 0),
@@ -52,6 +55,8 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
   })
   return Object.freeze({
     cache,
+    noteChange: credentials.noteChange,
+    recheckAll: credentials.recheckAll,
     events,
     obtain: async (who: Subject) => (await credentials.obtain(who)).authorization,
     obtainNow: (who: Subject) => credentials.obtain(who),

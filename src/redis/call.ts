@@ -1,0 +1,64 @@
+import { ReplyError } from 'ioredis'
+
+export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt'
+/** A full or read-only Redis carries out the others all the same. */
+const writes: readonly RedisOperation[] = ['offer', 'claim', 'finish']
+
+export type RedisResult = 'ok' | 'unreachable' | 'refused'
+
+/** Runs one call. Rejects with an Error whose message may be logged. */
+export type RedisCall = <T>(operation: RedisOperation, call: () => Promise<T>) => Promise<T>
+
+export type RedisCallOptions = Readonly<{
+  /** For one call, in milliseconds. */
+  timeout: number
+  /** Why there is no connection, where that is known. */
+  whyApart: () => string | undefined
+  count: (operation: RedisOperation, result: RedisResult) => void
+  /** Called once when things begin to fail, and once when they work again. */
+  report: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
+}>
+
+/** Gives every call its deadline, and tells when Redis goes and comes back. */
+export function createRedisCall({ timeout, whyApart, count, report }: RedisCallOptions) {
+  let fault: 'unreachable' | 'refused' | undefined
+
+  async function call<T>(operation: RedisOperation, run: () => Promise<T>): Promise<T> {
+    try {
+      const result = await withDeadline(run(), timeout)
+      count(operation, 'ok')
+      const isProof = fault === 'unreachable' || writes.includes(operation)
+      if (fault && isProof) {
+        fault = undefined
+        report({ state: 'up' })
+      }
+      return result
+    } catch (error) {
+      const result = error instanceof ReplyError ? 'refused' : 'unreachable'
+      const reason = reasonOf(error, whyApart())
+      count(operation, result)
+      if (fault === undefined) report({ state: 'down', reason })
+      fault = result
+      throw new Error(reason)
+    }
+  }
+
+  return Object.freeze({ call: call satisfies RedisCall, isFaulty: () => fault !== undefined })
+}
+
+async function withDeadline<T>(work: Promise<T>, timeout: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`no answer within ${timeout} ms`)), timeout)
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Redis' own words. Its error objects hold what we sent, so they go no further. */
+function reasonOf(error: unknown, whyApart: string | undefined): string {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!/enableOfflineQueue|Connection is closed|max retries per request/.test(message)) return message
+  return whyApart === undefined ? 'there is no connection' : `there is no connection: ${whyApart}`
+}

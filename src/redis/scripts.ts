@@ -1,0 +1,61 @@
+/**
+ * The atomic steps, each on the one key of a user, so that they run on a Cluster. What a key holds: see
+ * auth/cache/l2.ts. A Redis that is full refuses SET; DEL it never refuses, and no entry is as good as a mark.
+ */
+const setOrDelete = `
+local function set(...)
+  local reply = redis.pcall('SET', KEYS[1], ...)
+  if reply.err then redis.call('DEL', KEYS[1]) end
+  return reply
+end
+local held = redis.call('GET', KEYS[1]) or ''
+`
+
+/** expected, value, life, channel, message */
+export const replace = `${setOrDelete}
+if held ~= ARGV[1] then return 'changed' end
+local reply = set(ARGV[2], 'PX', ARGV[3])
+if held ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
+return reply`
+
+/** expected (or '*'), token, life, insist */
+export const claim = `${setOrDelete}
+local first = string.sub(held, 1, 1)
+local isMark = first == '!' or first == '?'
+local isTaken = isMark and string.sub(held, -1) ~= '.'
+local insist = ARGV[4] == '1'
+if isTaken and not insist then return 'taken' end
+if not insist and ARGV[1] ~= '*' and held ~= ARGV[1] then return 'changed' end
+local reply
+if isTaken or (insist and held ~= ARGV[1]) then
+  reply = set('?' .. ARGV[2], 'PX', ARGV[3])
+elseif first == '?' then
+  reply = set('?' .. ARGV[2], 'KEEPTTL')
+else
+  reply = set('!' .. ARGV[2], 'PX', ARGV[3])
+end
+if reply.err then return reply end
+return 'granted'`
+
+/** token, value, life, life of doubt, channel, message, message of doubt */
+export const finish = `${setOrDelete}
+local reply
+if held == '!' .. ARGV[1] then
+  reply = set(ARGV[2], 'PX', ARGV[3])
+  redis.call('PUBLISH', ARGV[5], ARGV[6])
+else
+  if held == '?' .. ARGV[1] then
+    reply = set('?' .. ARGV[1] .. '.', 'KEEPTTL')
+  else
+    reply = set('?' .. ARGV[1] .. '.', 'PX', ARGV[4])
+  end
+  redis.call('PUBLISH', ARGV[5], ARGV[7])
+end
+return reply`
+
+/** prefix, token, life, channel, message */
+export const doubt = `${setOrDelete}
+if held == '' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 'changed' end
+local reply = set('?' .. ARGV[2] .. '.', 'PX', ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return reply`

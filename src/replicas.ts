@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config/schema.ts'
+import { createL2, type L2Options } from './auth/cache/l2.ts'
+import { noSharedStates, type SharedStates } from './auth/cache/shared-states.ts'
+import type { Credentials } from './auth/credentials.ts'
+import { redisConnection } from './connections.ts'
+import type { ReadinessChecks } from './endpoints/ready.ts'
+import type { Logger } from './log.ts'
+import type { RedisCallOptions } from './redis/call.ts'
+import { createRedis } from './redis/redis.ts'
+
+/** What this process has to do with others of its kind. */
+export type Replicas = Readonly<{
+  states: SharedStates
+  checks: ReadinessChecks
+  /** Waits a moment for Redis; from then on what others change is known here. */
+  join: (credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>) => Promise<void>
+  leave: () => void
+}>
+
+type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<L2Options, 'keys' | 'rules'>
+
+/** Replicas agree through Redis where it is configured, else through Elasticsearch alone. */
+export function createReplicas({ cache, elasticsearch }: Config, { keys, rules, log, count }: Deps): Replicas {
+  if (cache.type !== 'redis' || elasticsearch.dry_run) return alone
+  const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
+  return Object.freeze({
+    states: createL2({
+      store: redis.store,
+      keys,
+      rules,
+      // A call to each host, and as much again for what a dying network still delivers.
+      markLife: 2 * elasticsearch.timeout * Math.max(2, elasticsearch.hosts.length),
+      now: Date.now,
+      sleep: (milliseconds) => sleep(milliseconds),
+    }),
+    checks: { redis: redis.check },
+    async join({ noteChange, recheckAll }) {
+      await redis.start()
+      redis.listen({ onChange: noteChange, onListening: recheckAll })
+    },
+    leave: redis.close,
+  })
+}
+
+const alone: Replicas = Object.freeze({ states: noSharedStates, checks: {}, join: async () => {}, leave: () => {} })
+
+function createReport(log: Logger): RedisCallOptions['report'] {
+  return (change) => {
+    if (change.state === 'up') log.info({ 'event.action': 'redis_up' }, 'Redis works again')
+    else log.warn({ 'event.action': 'redis_down' }, `Redis: ${change.reason}. Going on without it`)
+  }
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { startRedisCluster } from '../support/redis/cluster.ts'
+import { startSentinelSet } from '../support/redis/sentinel.ts'
+import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { ask, createRedisWorld, eventually, metric } from '../support/redis/world.ts'
+
+const skip = skipWithoutRedis()
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-tls-'))
+after(() => rmSync(directory, { recursive: true }))
+
+type World = Awaited<ReturnType<typeof createRedisWorld>>
+type Flags = Readonly<Record<string, string>>
+
+/** What every way to connect must do: two gateways, and what one has learnt the other knows. */
+async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Promise<readonly [Gateway, Gateway]> {
+  const [a, b] = await Promise.all([world.start(flags, env), world.start(flags, env)])
+  const first = await ask(a.url, 'alice')
+  assert.equal(first.status, 200)
+
+  const calls = world.standIn.calls.length
+  const second = await ask(b.url, 'alice')
+  assert.deepEqual(second, first)
+  assert.deepEqual(world.standIn.calls.slice(calls), [], 'the second asked Elasticsearch nothing')
+  assert.equal(await metric(b.url, 'elastauth_redis_requests_total', { operation: 'read' }), 1)
+  for (const operation of ['claim', 'finish', 'offer', 'doubt']) {
+    assert.equal(await metric(b.url, 'elastauth_redis_requests_total', { operation }), 0)
+  }
+
+  // A group changes at one. What the other still holds of the former state, it forgets.
+  const changed = await ask(a.url, 'alice', 'staff,admins')
+  assert.equal(changed.authorization, first.authorization, 'the password stays')
+  const before = world.standIn.counters.writes
+  await eventually(
+    () => ask(b.url, 'alice'),
+    () => world.standIn.counters.writes > before,
+  )
+  return [a, b]
+}
+
+describe('ways to connect to Redis', { skip, timeout: 60_000 }, () => {
+  test('cache.redis_host and redis_db', async (t) => {
+    const [redis, world] = [await startRedis(), await createRedisWorld()]
+    t.after(() => Promise.all([world.stop(), redis.stop()]))
+    await checkTwoGateways(world, { 'cache.redis_host': redis.address, 'cache.redis_db': '3' })
+    await redis.client.select(3)
+    assert.deepEqual(await redis.client.keys('*'), ['elastauth:1:alice'])
+  })
+
+  test('redis_url with rediss://, a user and its password (ACL), a CA, a client certificate', async (t) => {
+    const authority = createCertificateAuthority()
+    const [server, client] = [authority.issue('redis'), authority.issue('elastauth')]
+    const write = (name: string, text: string) => {
+      writeFileSync(join(directory, name), text)
+      return join(directory, name)
+    }
+    const ca = write('ca.pem', authority.cert)
+    const [cert, key] = [write('client.pem', client.cert), write('client.key', client.key)]
+    const password = 'p@ss/w:rd #1'
+    const redis = await startRedis({
+      tls: true,
+      config: [
+        `tls-cert-file ${write('server.pem', server.cert)}`,
+        `tls-key-file ${write('server.key', server.key)}`,
+        `tls-ca-cert-file ${ca}`,
+        'tls-auth-clients yes',
+        // the rights that docs/redis.md names, and no more
+        `user gate on "#${await sha256(password)}" ~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info`,
+        'user default off',
+      ],
+      client: { tls: { ca: authority.cert, cert: client.cert, key: client.key }, username: 'gate', password },
+    })
+    const world = await createRedisWorld()
+    t.after(() => Promise.all([world.stop(), redis.stop()]))
+    const flags = { 'cache.redis_ca_cert': ca, 'cache.redis_client_cert': cert, 'cache.redis_client_key': key }
+    const url = `rediss://gate:${encodeURIComponent(password)}@${redis.address}/0`
+    const gateways = await checkTwoGateways(world, flags, { ELASTAUTH_CACHE_REDIS_URL: url })
+    for (const gateway of gateways) {
+      assert.ok(!gateway.output().includes(password) && !gateway.output().includes(encodeURIComponent(password)))
+    }
+  })
+
+  test('Sentinel, and a failover', async (t) => {
+    const [set, world] = [await startSentinelSet(), await createRedisWorld()]
+    t.after(() => Promise.all([world.stop(), set.stop()]))
+    const flags = { 'cache.redis_sentinels': set.sentinels.join(','), 'cache.redis_sentinel_master': set.name }
+    const [a, b] = await checkTwoGateways(world, flags)
+    await set.master.kill()
+    assert.equal((await ask(a.url, 'bob')).status, 200)
+    assert.equal((await ask(b.url, 'alice')).status, 200)
+    await set.failedOver()
+    let user = 0
+    await eventually(
+      async () => {
+        const username = `after-${user++}`
+        await ask(a.url, username)
+        return set.replica.client.get(`elastauth:1:${username}`)
+      },
+      (entry) => entry !== null,
+    )
+    await a.logged(({ message }) => message === 'Redis works again')
+  })
+
+  test('a Cluster of three nodes, and the death of one', async (t) => {
+    const [cluster, world] = [await startRedisCluster(), await createRedisWorld()]
+    t.after(() => Promise.all([world.stop(), cluster.stop()]))
+    const [a, b] = await checkTwoGateways(world, {
+      'cache.redis_cluster': cluster.nodes.map((n) => n.address).join(','),
+    })
+    const names = Array.from({ length: 30 }, (_, i) => `user-${i}`)
+    for (const name of names) assert.equal((await ask(a.url, name)).status, 200)
+    for (const { client } of cluster.nodes) assert.ok((await client.dbsize()) > 0, 'users are spread over the nodes')
+    const calls = world.standIn.calls.length
+    for (const name of names) assert.equal((await ask(b.url, name)).status, 200)
+    assert.equal(world.standIn.calls.length, calls)
+
+    await cluster.nodes[2]!.kill()
+    for (const name of names) assert.equal((await ask(b.url, `late-${name}`)).status, 200)
+  })
+})
+
+async function sha256(text: string): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(text))).toString('hex')
+}

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type RedisServer, startRedis } from './server.ts'
+
+export type SentinelSet = Readonly<{
+  master: RedisServer
+  replica: RedisServer
+  /** `host:port` of each Sentinel. */
+  sentinels: readonly string[]
+  name: string
+  /** Resolves when the Sentinels name the replica as master. */
+  failedOver: () => Promise<void>
+  stop: () => Promise<void>
+}>
+
+/** A master, a replica, and three Sentinels that fail over when the master is silent for a second. */
+export async function startSentinelSet(): Promise<SentinelSet> {
+  const name = 'elastauth-test'
+  const master = await startRedis()
+  const replica = await startRedis({ config: [`replicaof 127.0.0.1 ${master.port}`] })
+  while (!/master_link_status:up/.test(await replica.client.info('replication'))) await sleep(20)
+  const config = [
+    `sentinel monitor ${name} 127.0.0.1 ${master.port} 2`,
+    `sentinel down-after-milliseconds ${name} 1000`,
+    `sentinel failover-timeout ${name} 3000`,
+  ]
+  const sentinels = await Promise.all([0, 1, 2].map(() => startRedis({ config, sentinel: true })))
+  for (const { client } of sentinels) {
+    const knowsAll = async () => {
+      const info = await client.info('sentinel')
+      return /slaves=1,sentinels=3/.test(info)
+    }
+    while (!(await knowsAll())) await sleep(50)
+  }
+  return Object.freeze({
+    master,
+    replica,
+    sentinels: sentinels.map(({ address }) => address),
+    name,
+    async failedOver() {
+      for (;;) {
+        const [, port] = (await sentinels[0]!.client.call('sentinel', 'get-master-addr-by-name', name)) as string[]
+        if (Number(port) === replica.port && /role:master/.test(await replica.client.info('replication'))) return
+        await sleep(50)
+      }
+    },
+    async stop() {
+      await Promise.all([...sentinels, replica, master].map((server) => server.stop()))
+    },
+  })
+}

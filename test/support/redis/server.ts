@@ -1,0 +1,122 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis, type RedisOptions } from 'ioredis'
+
+export type RedisServer = Readonly<{
+  port: number
+  /** `host:port` */
+  address: string
+  /** A connection of the test's own. */
+  client: Redis
+  /** SIGSTOP: it keeps its connections and answers nobody. */
+  pause: () => void
+  resume: () => void
+  /** SIGKILL, and its end awaited. */
+  kill: () => Promise<void>
+  /** Again, after `kill`: same port, same directory, and no data unless it was saved. */
+  start: () => Promise<void>
+  /** Ends it and removes its directory. */
+  stop: () => Promise<void>
+}>
+
+export type ServerOptions = Readonly<{
+  /** Lines of its configuration. */
+  config?: readonly string[]
+  /** Of the test's own connection. */
+  client?: Omit<RedisOptions, 'replyMapping'>
+  /** `port 0` and `tls-port` in place of `port`. */
+  tls?: boolean
+  sentinel?: boolean
+}>
+
+/** Why tests that need redis-server are skipped, or false. Throws where it is missing and REQUIRE_REDIS=1. */
+export function skipWithoutRedis(): string | false {
+  try {
+    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
+    return false
+  } catch (error) {
+    if (process.env.REQUIRE_REDIS === '1') throw new Error('REQUIRE_REDIS=1, but there is no redis-server on the PATH')
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    console.error('\nSKIPPED: there is no redis-server on the PATH. REQUIRE_REDIS=1 makes this a failure.\n')
+    return 'no redis-server on the PATH'
+  }
+}
+
+/** A redis-server of its own, on a free port of 127.0.0.1, with a directory that goes with it. */
+export async function startRedis(options: ServerOptions = {}): Promise<RedisServer> {
+  const port = await findFreePort()
+  const directory = await mkdtemp(join(tmpdir(), 'elastauth-redis-'))
+  const file = join(directory, 'redis.conf')
+  const lines = [
+    options.tls ? `port 0\ntls-port ${port}` : `port ${port}`,
+    `dir ${directory}`,
+    'bind 127.0.0.1',
+    'daemonize no',
+    'loglevel warning',
+    ...(options.sentinel ? [] : ['save ""', 'appendonly no', 'repl-diskless-sync-delay 0', 'shutdown-timeout 0']),
+    ...(options.config ?? []),
+  ]
+  await writeFile(file, `${lines.join('\n')}\n`)
+  const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, maxRetriesPerRequest: 1, ...options.client })
+  client.on('error', () => {})
+  let child = await run()
+
+  async function run(): Promise<ChildProcess> {
+    const started = spawn('redis-server', [file, ...(options.sentinel ? ['--sentinel'] : [])], { stdio: 'ignore' })
+    const deadline = Date.now() + 10_000
+    while (!(await isListening(port))) {
+      if (started.exitCode !== null || Date.now() > deadline) throw new Error(`redis-server did not start: ${lines}`)
+      await sleep(20)
+    }
+    return started
+  }
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  return Object.freeze({
+    port,
+    address: `127.0.0.1:${port}`,
+    client,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    kill,
+    async start() {
+      child = await run()
+    },
+    async stop() {
+      client.disconnect()
+      await kill()
+      await rm(directory, { recursive: true, force: true })
+    },
+  })
+}
+
+async function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
+
+/** Below 55536, so that a Cluster's bus, 10,000 further up, is a port too. */
+async function findFreePort(): Promise<number> {
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    if (port < 55_536) return port
+  }
+}
