@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { GatewayError, withUsername } from '../errors.ts'
 import type { CachedCredential, CredentialCache } from './cache/l1.ts'
 import { encodeState } from './cache/shared-entry.ts'
 import type { SharedStates } from './cache/shared-states.ts'
@@ -105,6 +105,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     const { username } = subject.identity
     try {
       return await comeToRest(subject, refused)
+    } catch (error) {
+      throw withUsername(error, username)
     } finally {
       news.delete(username)
     }
@@ -123,7 +125,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       if (decision.kind === 'refuse') {
         cache.delete(username)
         if (shared.state) states.doubt(username, shared.state)
-        throw new GatewayError(decision.code, refusals[decision.code], { username })
+        throw new GatewayError(decision.code, refusals[decision.code])
       }
       if (decision.kind === 'adopt') {
         states.offer(username, decision.state, shared)
@@ -146,9 +148,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       await endTurn(decision.state)
       return credential
     }
-    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`, {
-      username,
-    })
+    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
   }
 
   /** The same test as for what we cache, and it is not due to be prolonged. */
