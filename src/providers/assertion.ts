@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import type { HeaderNames } from './presets.ts'
+import type { HeaderNames } from '../../config/header-presets.ts'
 
 /** The raw values of the identity headers, `''` where one is absent. */
 export type Assertion = { username: string; groups: string; email: string; name: string }
