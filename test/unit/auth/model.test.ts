@@ -148,6 +148,7 @@ function createProcess(
   let alive = true
   let cutUntil = 0
   let deafUntil = 0
+  let strangers = 0
   const wrong: string[] = []
   const pending = new Set<object>()
   const never = new Promise<never>(() => {})
@@ -218,7 +219,7 @@ function createProcess(
     isCut: () => alive && clock.now() < cutUntil,
     /** What brings a replica that lost Redis to make good what it could not mark. */
     askForAnother() {
-      if (alive) replica.obtain(subject({ username: 'somebody-else' })).catch(() => {})
+      if (alive) replica.obtain(subject({ username: `other-${strangers++}` })).catch(() => {})
     },
   })
 }
