@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +11,8 @@ import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 const elasticsearch = await useElasticsearch()
 const skip = elasticsearch.skip || skipWithoutRedis()
 const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000
-const userCount = 50
+/** Two hashes of bcrypt for each user every three seconds keep a processor busy: so many as this machine's node can carry. */
+const userCount = Number(process.env.REPLICA_TEST_USERS ?? Math.min(50, 6 * availableParallelism()))
 const expiration = 2000
 const pause = 1000
 const aheadScript = fileURLToPath(new URL('../support/ahead.ts', import.meta.url))
@@ -61,8 +63,8 @@ describe('three replicas and one Redis, credentials of two seconds', { skip, tim
       assert.deepEqual(seen.failed, [], 'who was not served')
       assert.ok(seen.logins > 3 * userCount, `only ${seen.logins} logins`)
       assert.ok(rotations > 2 * userCount, 'passwords did rotate')
-      // A fault lets each user be written once more by each of the other replicas, at the most.
-      assert.ok(writes <= necessary + seen.faults * userCount * 2, `${writes} writes for ${necessary}`)
+      // In the second that Redis is gone for, a third of the users rotate, and two replicas may write each of them.
+      assert.ok(writes <= necessary + (seen.faults * userCount) / 3, `${writes} writes for ${necessary}`)
     })
   }
 })
