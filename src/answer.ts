@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+
 /** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
 export type Answer = Readonly<{
   status: number
@@ -17,4 +19,10 @@ export function answerWith(status: number, contentType: string, body: string, us
   const length = String(Buffer.byteLength(body))
   const headers = ['Content-Type', contentType, 'Content-Length', length, 'Cache-Control', 'no-store']
   return { status, headers, body, username }
+}
+
+/** The answer as it goes over the wire (RFC 9112), for a connection that is closed after it. */
+export function rawAnswer({ status, headers, body }: Answer): string {
+  const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))
+  return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...pairs, 'Connection: close', '', body].join('\r\n')
 }

@@ -9,13 +9,14 @@ import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
 import { elasticsearchOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
-import { createElasticsearchClient } from './es/client.ts'
+import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
 import { watchElasticsearch } from './readiness.ts'
+import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 import { createReportCredential } from './report.ts'
 import { createLogRequest } from './request-log.ts'
@@ -24,8 +25,11 @@ import { createServer } from './server.ts'
 export type App = Readonly<{
   /** Rejects when the address cannot be had. */
   listen: () => Promise<AddressInfo>
-  /** Takes over what may change while running: providers, trust, roles, the forward-auth profile. Throws and changes nothing when it cannot. */
-  reload: (config: Config) => void
+  /**
+   * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch again.
+   * Throws and changes nothing when it cannot. @returns changed keys that need a restart
+   */
+  reload: (config: Config) => readonly string[]
   /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
   close: () => Promise<void>
 }>
@@ -33,7 +37,8 @@ export type App = Readonly<{
 /** The composition root: everything is made here, once, and handed to what needs it. */
 export function createApp(config: Config, log: Logger): App {
   const metrics = config.enable_metrics ? createMetrics() : noMetrics
-  const client = createElasticsearchClient(elasticsearchOptions(config.elasticsearch))
+  const elasticsearch = createElasticsearch(elasticsearchOptions(config.elasticsearch))
+  const { client } = elasticsearch
   const call = createCall({
     now: Date.now,
     report: metrics.elasticsearchCalled,
@@ -43,7 +48,7 @@ export function createApp(config: Config, log: Logger): App {
   const rules = {
     expiration: config.cache.expiration,
     rotationPause: config.cache.rotation_pause,
-    extend: config.extend_cache,
+    extend: config.extend_cache && !isDryRun,
     adoptExisting: config.elasticsearch.adopt_existing_users,
   }
   const replicas = createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
@@ -70,8 +75,13 @@ export function createApp(config: Config, log: Logger): App {
   const server = createServer({
     front: () => front,
     logRequest: createLogRequest(log, (request: IncomingMessage) => front.originalRequest(request)),
-    logFault: (code, address) =>
-      log.warn({ 'error.code': code, 'client.ip': address }, `a connection was refused: ${code}`),
+    logFault(code, address, error) {
+      const stack = error instanceof Error ? error.stack : undefined
+      log.warn(
+        { 'error.code': code, 'error.stack_trace': stack, 'client.ip': address },
+        `a connection was refused: ${code}`,
+      )
+    },
     metrics,
   })
   const stopped = new AbortController()
@@ -90,13 +100,17 @@ export function createApp(config: Config, log: Logger): App {
       return address
     },
     reload(next: Config) {
-      front = createFront(next, core)
+      const { config: renewed, ignored } = planReload(config, next)
+      const nextFront = createFront(renewed, core)
+      elasticsearch.renew(elasticsearchOptions(config.elasticsearch))
+      front = nextFront
+      return ignored
     },
     async close() {
       stopped.abort()
       await server.close(config.shutdown_timeout)
       replicas.leave()
-      void client.close() // waits for calls that nobody waits for any more
+      void elasticsearch.close() // waits for calls that nobody waits for any more
     },
   })
 }

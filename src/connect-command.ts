@@ -30,7 +30,7 @@ async function say(name: string, where: string, attempt: () => Promise<void>): P
 async function tryElasticsearch(elasticsearch: Config['elasticsearch']): Promise<void> {
   const client = createElasticsearchClient(elasticsearchOptions(elasticsearch))
   try {
-    await createPrivilegeCheck(client, createCall({ now: Date.now, report: () => {} }))()
+    await createPrivilegeCheck(() => client, createCall({ now: Date.now, report: () => {} }))()
   } finally {
     void client.close()
   }

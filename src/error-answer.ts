@@ -5,7 +5,7 @@ import { type ErrorCode, errorTable, type GatewayError } from './errors.ts'
 /** How a caller wants to hear a denial. nginx's auth_request knows 401 and 403 and makes a 500 of anything else. */
 export type ForwardAuthProfile = 'generic' | 'nginx'
 
-export type AnswerError = (request: IncomingMessage, error: GatewayError, requestId: string) => Answer
+export type AnswerError = (request: Pick<IncomingMessage, 'headers'>, error: GatewayError, requestId: string) => Answer
 
 /** Seconds after which a client may try again what was not available. */
 const retryAfter = '5'
@@ -26,21 +26,6 @@ export function createAnswerError(profile: ForwardAuthProfile): AnswerError {
     if (status === 405) answer.headers.push('Allow', 'GET, HEAD')
     return answer
   }
-}
-
-/** What a client that broke the protocol gets before its connection is closed: there is no response object for it. */
-export function rawErrorResponse(code: ErrorCode, requestId: string): string {
-  const { status, message } = errorTable[code]
-  const body = jsonOf(code, message, requestId)
-  return [
-    `HTTP/1.1 ${status} ${code}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Cache-Control: no-store',
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
 }
 
 function statusFor(code: ErrorCode, profile: ForwardAuthProfile): number {

@@ -5,8 +5,6 @@
 const table = {
   identity_missing: { status: 401, level: 'info', message: 'Authentication required' },
   peer_untrusted: { status: 401, level: 'warn', message: 'Authentication required' },
-  token_invalid: { status: 401, level: 'info', message: 'The token is not valid' },
-  token_expired: { status: 401, level: 'info', message: 'The token has expired' },
   identity_invalid: { status: 400, level: 'warn', message: 'The identity sent with this request is not valid' },
   group_denied: { status: 403, level: 'info', message: 'None of your groups may use this service' },
   no_roles: { status: 403, level: 'info', message: 'None of your groups gives you a role' },
@@ -43,6 +41,14 @@ export class GatewayError extends Error {
     this.detail = detail
     this.username = options?.username
   }
+}
+
+/** The same failure, with the name of the user whose request it was. */
+export function withUsername(thrown: unknown, username: string): GatewayError {
+  const error = asGatewayError(thrown)
+  return error.username === undefined
+    ? new GatewayError(error.code, error.detail, { cause: error.cause, username })
+    : error
 }
 
 /** Anything thrown, as a GatewayError; what we did not foresee becomes `internal`. */

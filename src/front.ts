@@ -40,6 +40,7 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
     identify: createProvider(providerOptions(config)),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
+    serviceAccount: config.elasticsearch.username ?? undefined,
   })
 
   const isLoopback = createIsTrusted(['loopback'])

@@ -19,8 +19,8 @@ export async function watchElasticsearch(checks: StartChecks, log: Logger, stopp
   for (let wait = firstWait; !stopped.aborted; wait = Math.min(wait * 2, longestWait)) {
     try {
       await checks.checkPrivilege()
-      log.info('Elasticsearch is there, and our service account may manage users')
       const missing = await checks.findMissingRoles()
+      log.info('Elasticsearch is there, and our service account may manage users')
       if (missing.length > 0) log.warn(`Elasticsearch has no role ${missing.join(', ')}: nobody gets a right by it`)
       return
     } catch (error) {

@@ -1,7 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Answer } from './answer.ts'
-import { type AnswerError, rawErrorResponse } from './error-answer.ts'
+import { type Answer, rawAnswer } from './answer.ts'
+import type { AnswerError } from './error-answer.ts'
 import { asGatewayError, type ErrorCode, GatewayError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { createRequestId } from './request-id.ts'
@@ -20,7 +20,7 @@ export type ServerOptions = Readonly<{
   front: () => Front
   logRequest: LogRequest
   /** What happens before there is a request, such as one that is no HTTP. */
-  logFault: (code: ErrorCode, address: string | undefined) => void
+  logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
   metrics: Metrics
 }>
 
@@ -44,11 +44,19 @@ const lingering = 1000
 
 export function createServer({ front, logRequest, logFault, metrics }: ServerOptions): GatewayServer {
   const nextId = createRequestId()
-  const server = createHttpServer(limits, onRequest)
+  const server = createHttpServer(limits, listener)
   server.maxHeadersCount = 0 // Node would drop the rest in silence; we count them ourselves
   // No body is ever read, so a client that waits for our word before sending one gets its answer at once.
-  server.on('checkContinue', onRequest)
+  server.on('checkContinue', listener).on('checkExpectation', listener)
+  server.on('connect', (_request, socket: Socket) => refuse(socket, 'method_not_allowed'))
   server.on('clientError', onClientError)
+
+  function listener(request: IncomingMessage, response: ServerResponse): void {
+    onRequest(request, response).catch((error) => {
+      logFault('internal', request.socket.remoteAddress, error)
+      response.destroy()
+    })
+  }
 
   async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAt = performance.now()
@@ -78,10 +86,16 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     const code = clientErrorCodes[error.code ?? ''] ?? 'payload_invalid'
     if (error.code === 'ECONNRESET') socket.destroy()
     if (!socket.writable) return // gone, or answered already: every further chunk is an error too
+    refuse(socket, code)
+  }
+
+  /** For what is no request, or none for us: there is no response object for it. */
+  function refuse(socket: Socket, code: ErrorCode): void {
     metrics.failed(code)
     logFault(code, socket.remoteAddress)
+    const answer = front().answerError({ headers: {} }, new GatewayError(code, code), nextId())
     // Closed at once, with bytes of the client's still unread, TCP would reset the connection and the answer be lost.
-    socket.end(rawErrorResponse(code, nextId())).resume()
+    socket.end(rawAnswer(answer)).resume()
     const cut = setTimeout(() => socket.destroy(), lingering)
     socket.once('close', () => clearTimeout(cut))
   }

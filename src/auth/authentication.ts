@@ -18,10 +18,13 @@ export type AuthenticationOptions = Readonly<{
   identify: (request: IncomingMessage, isTrusted: boolean) => Identity | Promise<Identity>
   mapRoles: MapRoles
   obtain: (subject: Subject) => Credential | Promise<Credential>
+  /** Our own username in Elasticsearch, where we have one: nobody may be it. */
+  serviceAccount?: string | undefined
 }>
 
 /** Request → identity → roles → credential: what both modes begin with. */
-export function createAuthentication({ isTrusted, identify, mapRoles, obtain }: AuthenticationOptions): Authentication {
+export function createAuthentication(options: AuthenticationOptions): Authentication {
+  const { isTrusted, identify, mapRoles, obtain, serviceAccount } = options
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
@@ -39,7 +42,7 @@ export function createAuthentication({ isTrusted, identify, mapRoles, obtain }: 
   }
 
   function admit(identity: Identity): Subject {
-    checkIdentity(identity)
+    checkIdentity(identity, serviceAccount)
     const subject = createSubject(identity, mapRoles(identity))
     subjects.set(identity, subject)
     return subject

@@ -1,3 +1,4 @@
+import { withUsername } from '../errors.ts'
 import type { CachedCredential, CredentialCache } from './cache/l1.ts'
 import { encodeState } from './cache/shared-entry.ts'
 import type { SharedStates } from './cache/shared-states.ts'
@@ -105,6 +106,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       const credential = remember(username, state)
       await endTurn?.(state)
       return credential
+    } catch (error) {
+      throw withUsername(error, username)
     } finally {
       news.delete(username)
     }

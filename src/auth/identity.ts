@@ -30,10 +30,13 @@ const builtIn = new Set([
 
 /**
  * Holds an identity to the rules of both sides: what Basic authentication can carry and what Elasticsearch accepts.
+ * @param serviceAccount our own name in Elasticsearch: as a user of ours it would lose its rights, and lock out everybody
  * @throws GatewayError identity_invalid, user_reserved. The detail names the rule, never the offending value.
  */
-export function checkIdentity(identity: Identity): void {
+export function checkIdentity(identity: Identity, serviceAccount?: string): void {
   checkUsername(identity.username)
+  if (identity.username.toLowerCase() === serviceAccount?.toLowerCase())
+    throw reserved(identity, 'our service account’s')
   if (identity.groups.length > limits.groups) throw invalid(`more than ${limits.groups} groups`)
   for (const group of identity.groups) {
     if (group.length > limits.group) throw invalid(`a group is longer than ${limits.group} characters`)
@@ -56,8 +59,12 @@ function checkUsername(username: string): void {
   // A URL's path would lose these two as dot segments (RFC 3986, 5.2.4) on the way to /_security/user/{name}.
   if (username === '.' || username === '..') throw invalid('the username is a dot segment')
   if (username.startsWith('_') || builtIn.has(username.toLowerCase())) {
-    throw new GatewayError('user_reserved', 'the username is one of Elasticsearch’s own')
+    throw reserved({ username }, 'one of Elasticsearch’s own')
   }
+}
+
+function reserved({ username }: Pick<Identity, 'username'>, whose: string): GatewayError {
+  return new GatewayError('user_reserved', `the username is ${whose}`, { username })
 }
 
 function invalid(detail: string): GatewayError {

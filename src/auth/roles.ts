@@ -30,8 +30,9 @@ export function createMapRoles(rules: RoleRules): MapRoles {
     }
     const roles = new Set<string>()
     for (const group of identity.groups) {
+      const folded = fold(group)
       for (const mapping of mappings) {
-        if (mapping.matches(fold(group))) for (const role of mapping.roles) addRole(roles, role, group)
+        if (mapping.matches(folded)) for (const role of mapping.roles) addRole(roles, role, group)
       }
     }
     if (roles.size === 0) for (const role of rules.defaultRoles) roles.add(role)
@@ -73,6 +74,17 @@ function matcher(pattern: string): (group: string) => boolean {
   }
 }
 
+/**
+ * Lower case, but only of letters that are the upper case of what they become: U+212A, the Kelvin sign, would become a
+ * plain k, and a group of that spelling another group.
+ */
 function fold(group: string): string {
-  return group.toLowerCase()
+  const folded = group.toLowerCase()
+  if (isAscii.test(group)) return folded
+  return Array.from(group, (letter) => {
+    const lower = letter.toLowerCase()
+    return lower.toUpperCase() === letter ? lower : letter
+  }).join('')
 }
+
+const isAscii = /^[\0-\x7f]*$/

@@ -37,7 +37,7 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
       if (decision.kind === 'refuse') {
         cache.delete(username)
         if (shared.state) states.doubt(username, shared.state)
-        throw new GatewayError(decision.code, refusals[decision.code], { username })
+        throw new GatewayError(decision.code, refusals[decision.code])
       }
       if (decision.kind === 'adopt') {
         states.offer(username, decision.state, shared)
@@ -57,9 +57,7 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
       // A write that took longer than its password lives may have undone another replica's: then decide once more.
       if (now() < endOf(decision.state, rules)) return { state: decision.state, endTurn }
     }
-    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`, {
-      username,
-    })
+    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
   }
 
   /** The same test as for what we cache, and it is not due to be prolonged. */

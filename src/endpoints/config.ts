@@ -20,7 +20,7 @@ export function createConfigPage({ redacted, recognise, adminRoles, isLoopback }
   }
 
   async function admit(request: IncomingMessage): Promise<string | undefined> {
-    if (isLoopback(request) && !isForwarded(request)) return undefined
+    if (isLoopback(request) && isForThisMachine(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0) throw new GatewayError('not_permitted', 'not from loopback, and admin_roles is empty')
     const { identity, roles } = await recognise(request)
     if (roles.some((role) => adminRoles.includes(role))) return identity.username
@@ -28,6 +28,11 @@ export function createConfigPage({ redacted, recognise, adminRoles, isLoopback }
       username: identity.username,
     })
   }
+}
+
+/** Not by another name: a proxy on this machine may hand that through, and a browser may be led here by DNS. */
+function isForThisMachine({ headers: { host = '' } }: IncomingMessage): boolean {
+  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
 }
 
 /** A reverse proxy on this machine comes from loopback too, with requests from anywhere. */

@@ -36,6 +36,30 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
   })
 }
 
+/** The client in use, which a reload may replace: its certificates are read once. */
+export type Elasticsearch = Readonly<{
+  client: () => Client
+  /** Takes new options when they differ; calls under way end with the old ones. */
+  renew: (options: ElasticsearchOptions) => void
+  /** Waits for calls under way. */
+  close: () => Promise<void>
+}>
+
+export function createElasticsearch(first: ElasticsearchOptions): Elasticsearch {
+  let current = { options: JSON.stringify(first), client: createElasticsearchClient(first) }
+  return Object.freeze({
+    client: () => current.client,
+    renew(next: ElasticsearchOptions) {
+      const options = JSON.stringify(next)
+      if (options === current.options) return
+      const { client: former } = current
+      current = { options, client: createElasticsearchClient(next) }
+      void former.close()
+    },
+    close: () => current.client.close(),
+  })
+}
+
 /** Tries the next host at once: a request of a user's waits for the answer. */
 class PromptTransport extends SniffingTransport {
   constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {

@@ -6,9 +6,9 @@ import type { Call } from './call.ts'
 const privilege = 'manage_security'
 
 /** Whether Elasticsearch answers and knows our service account. Throws GatewayError. */
-export function createPing(client: Client, call: Call): () => Promise<void> {
+export function createPing(client: () => Client, call: Call): () => Promise<void> {
   return async function ping() {
-    await call('ping', () => client.security.authenticate())
+    await call('ping', () => client().security.authenticate())
   }
 }
 
@@ -16,9 +16,9 @@ export function createPing(client: Client, call: Call): () => Promise<void> {
  * Whether our service account may do its work. Throws GatewayError elasticsearch_rejected when it lacks the privilege.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-has-privileges
  */
-export function createPrivilegeCheck(client: Client, call: Call): () => Promise<void> {
+export function createPrivilegeCheck(client: () => Client, call: Call): () => Promise<void> {
   return async function checkPrivilege() {
-    const answer = await call('ping', () => client.security.hasPrivileges({ cluster: [privilege] }))
+    const answer = await call('ping', () => client().security.hasPrivileges({ cluster: [privilege] }))
     if (answer.has_all_requested) return
     throw new GatewayError(
       'elasticsearch_rejected',
@@ -31,9 +31,12 @@ export function createPrivilegeCheck(client: Client, call: Call): () => Promise<
  * Which of these roles Elasticsearch does not have: a user gets nothing by them. Throws GatewayError.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-role
  */
-export function createFindMissingRoles(client: Client, call: Call): (roles: readonly string[]) => Promise<string[]> {
+export function createFindMissingRoles(
+  client: () => Client,
+  call: Call,
+): (roles: readonly string[]) => Promise<string[]> {
   return async function findMissingRoles(roles) {
-    const known = await call('ping', () => client.security.getRole())
+    const known = await call('ping', () => client().security.getRole())
     return roles.filter((role) => !Object.hasOwn(known, role))
   }
 }

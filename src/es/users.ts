@@ -19,11 +19,11 @@ export type NativeUserToWrite = Readonly<{
  * The users of Elasticsearch's native realm.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
-export function createUsers(client: Client, call: Call) {
+export function createUsers(client: () => Client, call: Call) {
   return Object.freeze({
     /** https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-user */
     async get(username: string): Promise<NativeUser | undefined> {
-      const users = await call('user_read', () => client.security.getUser({ username }, { ignore: [404] }))
+      const users = await call('user_read', () => client().security.getUser({ username }, { ignore: [404] }))
       const user = Object.hasOwn(users, username) ? users[username] : undefined
       if (user === undefined) return undefined
       const { enabled, roles, metadata } = user
@@ -36,7 +36,7 @@ export function createUsers(client: Client, call: Call) {
      */
     async put(username: string, user: NativeUserToWrite): Promise<void> {
       const body = { ...user, roles: [...user.roles], metadata: { ...user.metadata }, enabled: true }
-      await call('user_write', () => client.security.putUser({ username, ...body }))
+      await call('user_write', () => client().security.putUser({ username, ...body }))
     },
 
     /**
@@ -47,7 +47,7 @@ export function createUsers(client: Client, call: Call) {
       const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
       return call('user_authenticate', async () => {
         try {
-          const { roles, metadata } = await client.security.authenticate({}, { headers: { authorization } })
+          const { roles, metadata } = await client().security.authenticate({}, { headers: { authorization } })
           return { roles, metadata }
         } catch (error) {
           if (error instanceof errors.ResponseError && error.statusCode === 401) return undefined

@@ -10,18 +10,18 @@ const slots: readonly Slot[] = ['username', 'groups', 'email', 'name']
 
 /**
  * Picks the identity headers out of a request's raw headers. Raw, because Node joins doubled lines into one value.
- * The returned function throws GatewayError identity_invalid for a doubled header, for another spelling of one (`Remote_User`,
+ * `readAssertion` throws GatewayError identity_invalid for a doubled header, for another spelling of one (`Remote_User`,
  * which some servers and gateways take for the same), and for one that `Connection` names (RFC 9110, 7.6.1: a proxy
  * that obeys would remove it, so somebody wants it removed).
  */
-export function createReadAssertion(names: HeaderNames): (rawHeaders: readonly string[]) => Assertion {
+export function createAssertionReader(names: HeaderNames) {
   // One header may serve for two: the e-mail address as the username, say.
   const slotsOf = Map.groupBy(slots, (slot) => names[slot].toLowerCase())
   const canonical = new Set([...slotsOf.keys()].map(canonicalise))
   // Most headers of a request have another length than any of ours: those cost one look-up.
   const lengths = new Set([...canonical].map((name) => name.length))
 
-  return function readAssertion(rawHeaders) {
+  function readAssertion(rawHeaders: readonly string[]): Assertion {
     const assertion: Assertion = { username: '', groups: '', email: '', name: '' }
     let seen: string[] | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -42,12 +42,20 @@ export function createReadAssertion(names: HeaderNames): (rawHeaders: readonly s
     return assertion
   }
 
+  /** Whether a request says who it is from, in whatever spelling. */
+  function claimsIdentity(rawHeaders: readonly string[]): boolean {
+    const isClaim = (name: string, value: string) => value !== '' && canonical.has(canonicalise(name.toLowerCase()))
+    return rawHeaders.some((name, i) => i % 2 === 0 && isClaim(name, rawHeaders[i + 1]!))
+  }
+
   function checkConnection(name: string, value: string): void {
     if (name.toLowerCase() !== 'connection') return
     for (const option of value.split(',')) {
       if (canonical.has(canonicalise(option.trim().toLowerCase()))) throw invalid('Connection names an identity header')
     }
   }
+
+  return Object.freeze({ readAssertion, claimsIdentity })
 }
 
 /** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */

@@ -1,41 +1,41 @@
 import { LRUCache } from 'lru-cache'
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../errors.ts'
-import { type Assertion, createReadAssertion } from './assertion.ts'
+import { type Assertion, createAssertionReader } from './assertion.ts'
 import type { Provider } from './index.ts'
 import type { HeaderNames } from './presets.ts'
 
-/** Parsing is pure, so its last results are kept. Bounded in number and, by the longest assertion kept, in memory. */
-const remembered = 4096
-const longestRemembered = 4096
+/** Parsing is pure, so its last results are kept, for so many assertions and characters of them. */
+const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identity, key: string) => key.length }
 
 /** An identity that a trusted proxy asserts by request headers, such as Authelia's. */
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
-  const readAssertion = createReadAssertion(names)
-  const identities = new LRUCache<string, Identity>({ max: remembered })
+  const { claimsIdentity, readAssertion } = createAssertionReader(names)
+  const identities = new LRUCache<string, Identity>(remembered)
 
   return function identify(request, isTrusted) {
+    if (!isTrusted) throw refuse(request.rawHeaders)
     const assertion = readAssertion(request.rawHeaders)
     const { username, groups, email, name: fullName } = assertion
     const key = `${username}\n${groups}\n${email}\n${fullName}`
-    if (key === nobody) throw new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
-    if (!isTrusted) {
-      throw new GatewayError(
-        'peer_untrusted',
-        'identity headers from a peer that is not in trusted_proxies, or without the proxy_secret',
-      )
-    }
-    if (username === '')
-      throw new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
+    if (username === '') throw missing()
     const known = identities.get(key)
     if (known !== undefined) return known
     const identity = toIdentity(name, assertion, names.groupsSeparator)
-    if (key.length <= longestRemembered) identities.set(key, identity)
+    identities.set(key, identity)
     return identity
   }
-}
 
-const nobody = '\n\n\n'
+  function refuse(rawHeaders: readonly string[]): GatewayError {
+    if (!claimsIdentity(rawHeaders)) return missing()
+    const reason = 'a peer that is not in trusted_proxies, or without the proxy_secret'
+    return new GatewayError('peer_untrusted', `identity headers from ${reason}`)
+  }
+
+  function missing(): GatewayError {
+    return new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
+  }
+}
 
 function toIdentity(provider: string, assertion: Assertion, separator: string): Identity {
   const groups = decode(assertion.groups).split(separator)

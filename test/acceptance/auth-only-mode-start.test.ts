@@ -75,6 +75,7 @@ for (const [i, { heading, text }] of fragments.entries()) {
     const file = writeFile(`fragment-${i}.yml`, text)
     const env = { ELASTAUTH_SECRET_KEY: testKey, ...service }
     const { code, stderr } = await runElastauth(['config', 'check', '--config', file], env)
-    assert.deepEqual([code, stderr], [0, ''])
+    assert.equal(code, 0)
+    assert.equal(stderr.replace(/^warning: cache.type "redis" is not part of this release.*\n/, ''), '')
   })
 }

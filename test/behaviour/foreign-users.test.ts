@@ -106,3 +106,14 @@ async function untilOther(authorization: string | null, username: string): Promi
     await sleep(20)
   }
 }
+
+test('nobody becomes our own service account, in whatever case, and it keeps its rights', async () => {
+  standIn.users.set('gateway', { ...userOf('alice'), password: 'service-password', roles: ['superuser'] })
+  const { url } = await start({
+    flags: { 'elasticsearch.adopt_existing_users': 'true' },
+    env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'gateway', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'service-password' },
+  })
+  for (const name of ['gateway', 'Gateway']) assert.deepEqual(await refusal(url, name), [403, 'user_reserved'])
+  assert.deepEqual([userOf('gateway').password, userOf('gateway').roles], ['service-password', ['superuser']])
+  assert.equal((await askFor(url, 'somebody')).status, 200)
+})

@@ -6,8 +6,6 @@ import { asGatewayError, type ErrorCode, errorTable, GatewayError } from '../../
 const statuses: Record<ErrorCode, number> = {
   identity_missing: 401,
   peer_untrusted: 401,
-  token_invalid: 401,
-  token_expired: 401,
   identity_invalid: 400,
   group_denied: 403,
   no_roles: 403,

@@ -34,7 +34,7 @@ beforeEach(async () => {
       answerError: createAnswerError('generic'),
     }),
     logRequest: (_request, _response, outcome) => void outcomes.push(outcome),
-    logFault: (...fault) => void faults.push(fault),
+    logFault: (code, address) => void faults.push([code, address]),
     metrics,
   })
   port = (await server.listen('127.0.0.1', 0)).port
@@ -121,6 +121,19 @@ describe('methods', () => {
   test('HEAD to an own page has no body', async () => {
     const { status, body } = await ask('/elastauth/health', [], 'HEAD')
     assert.deepEqual([status, body], [200, ''])
+  })
+})
+
+describe('what is not quite a request', () => {
+  test('CONNECT gets an answer, and a line in the log', async () => {
+    const connection = open()
+    connection.send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n')
+    assert.match(await connection.closed, /^HTTP\/1\.1 405 Method Not Allowed\r\n/)
+    assert.deepEqual(faults[0]?.[0], 'method_not_allowed')
+  })
+
+  test('an expectation that nobody knows is answered as any other request', async () => {
+    assert.equal((await ask('/', ['Expect: the-impossible'])).status, 200)
   })
 })
 

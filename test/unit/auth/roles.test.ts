@@ -4,6 +4,23 @@ import { Worker } from 'node:worker_threads'
 import { createMapRoles, type RoleRules } from '../../../src/auth/roles.ts'
 import { identity } from './fixture.ts'
 
+describe('letters that become others in lower case', () => {
+  const map = createMapRoles({
+    mappings: { 'kibana-admins': ['superuser'], Ärzte: ['doctors'] },
+    defaultRoles: ['viewer'],
+    whitelist: ['kibana-admins', 'ärzte'],
+  })
+
+  test('the Kelvin sign is no k, neither for a mapping nor for the whitelist', () => {
+    assert.throws(() => map(identity({ groups: ['\u212Aibana-admins'] })), { code: 'group_denied' })
+    assert.deepEqual(map(identity({ groups: ['ärzte', '\u212Aibana-admins'] })), ['doctors'])
+  })
+
+  test('letters beyond ASCII have no case either', () => {
+    assert.deepEqual(map(identity({ groups: ['ÄRZTE'] })), ['doctors'])
+  })
+})
+
 const map = (mappings: RoleRules['mappings'], groups: readonly string[], more: Partial<RoleRules> = {}) =>
   createMapRoles({ mappings, defaultRoles: [], ...more })(identity({ groups }))
 const fallback = { defaultRoles: ['none'] }

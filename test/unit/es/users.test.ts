@@ -25,9 +25,9 @@ function connect(options: Partial<ElasticsearchOptions> & Pick<ElasticsearchOpti
   const call = createCall({ now: Date.now, report: () => {} })
   toClose.push(() => client.close())
   return {
-    ...createUsers(client, call),
-    ping: createPing(client, call),
-    checkPrivilege: createPrivilegeCheck(client, call),
+    ...createUsers(() => client, call),
+    ping: createPing(() => client, call),
+    checkPrivilege: createPrivilegeCheck(() => client, call),
   }
 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createReadAssertion } from '../../../src/providers/assertion.ts'
+import { createAssertionReader } from '../../../src/providers/assertion.ts'
 import { type HeaderNames, headerPresets } from '../../../src/providers/presets.ts'
 
 const refuses = (names: HeaderNames, ...rawHeaders: string[]) =>
-  assert.throws(() => createReadAssertion(names)(rawHeaders), { code: 'identity_invalid' })
+  assert.throws(() => createAssertionReader(names).readAssertion(rawHeaders), { code: 'identity_invalid' })
 
 for (const [preset, names] of Object.entries(headerPresets)) {
   describe(`${preset}’s headers`, () => {
-    const read = createReadAssertion(names)
+    const read = createAssertionReader(names).readAssertion
     const all = [names.username, 'bob', names.groups, 'a,b', names.email, 'bob@example.com', names.name, 'Bob']
 
     test('are picked, whatever stands around them', () => {
@@ -78,7 +78,7 @@ describe('custom names', () => {
   const names = { ...headerPresets.authelia, username: 'REMOTE_USER', groups: 'x.groups' }
 
   test('with underscores and dots are read as they are', () => {
-    const found = createReadAssertion(names)(['remote_user', 'bob', 'X.Groups', 'a'])
+    const found = createAssertionReader(names).readAssertion(['remote_user', 'bob', 'X.Groups', 'a'])
     assert.deepEqual([found.username, found.groups], ['bob', 'a'])
   })
 
@@ -92,7 +92,10 @@ describe('custom names', () => {
 
   test('one header for two things, such as the e-mail as username, serves both', () => {
     const email = headerPresets['oauth2-proxy'].email
-    const found = createReadAssertion({ ...headerPresets['oauth2-proxy'], username: email })([email, 'bob@example.com'])
+    const found = createAssertionReader({ ...headerPresets['oauth2-proxy'], username: email }).readAssertion([
+      email,
+      'bob@example.com',
+    ])
     assert.deepEqual([found.username, found.email], ['bob@example.com', 'bob@example.com'])
   })
 
@@ -103,5 +106,5 @@ describe('custom names', () => {
 
 test('a byte A0 at the end is part of a UTF-8 character, not a blank: values are picked as they are', () => {
   const value = Buffer.from('Voilà').toString('latin1')
-  assert.equal(createReadAssertion(headerPresets.authelia)(['Remote-Name', value]).name, value)
+  assert.equal(createAssertionReader(headerPresets.authelia).readAssertion(['Remote-Name', value]).name, value)
 })

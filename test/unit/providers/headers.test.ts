@@ -40,11 +40,12 @@ describe('presets', () => {
     assert.deepEqual([found.username, found.groups], ['bob', ['a', 'b,c']])
   })
 
-  test('static: the configured identity, whoever asks', () => {
+  test('static: the configured identity, whatever a trusted peer says; nobody else', () => {
     const fixed = { username: 'dev', groups: ['a'], email: null, name: 'Dev' }
     const asStatic = create({ name: 'static', static: fixed })
     const expected = { username: 'dev', groups: ['a'], name: 'Dev', provider: 'static' }
-    assert.deepEqual(asStatic(['Remote-User', 'eve'], false), expected)
+    assert.deepEqual(asStatic(['Remote-User', 'eve']), expected)
+    assert.throws(() => asStatic([], false), { code: 'peer_untrusted' })
     assert.equal(asStatic([]), asStatic([]))
   })
 })
@@ -172,10 +173,13 @@ describe('the same assertion', () => {
     assert.deepEqual([one.email, two.name, three.groups], ['x', 'x', ['x']])
   })
 
-  test('is not kept when it is huge', () => {
-    const huge = ['Remote-User', 'bob', 'Remote-Groups', 'g'.repeat(4096)]
-    assert.notEqual(identify(huge), identify(huge))
-    assert.deepEqual(identify(huge), identify(huge))
+  test('huge ones push each other out: 8 Mi characters are kept in all', () => {
+    const own = create()
+    const huge = (user: number) => ['Remote-User', `user-${user}`, 'Remote-Groups', 'g'.repeat(60_000)]
+    const first = own(huge(0))
+    assert.equal(own(huge(0)), first)
+    for (let user = 1; user < 150; user++) own(huge(user))
+    assert.notEqual(own(huge(0)), first)
   })
 
   test('is not kept for ever: 4,096 others push it out', () => {

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from '../../config/load.ts'
+import { planReload } from '../../src/reload.ts'
+
+const load = (env: Record<string, string>) =>
+  loadConfig({
+    env: {
+      ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef'),
+      ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true',
+      ...env,
+    },
+    flags: {},
+  }).config
+
+test('roles and trust are taken over', () => {
+  const { config, ignored } = planReload(
+    load({}),
+    load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_TRUSTED_PROXIES: '10.0.0.0/8' }),
+  )
+  assert.deepEqual(config.default_roles, ['viewer'])
+  assert.deepEqual(config.trusted_proxies, ['10.0.0.0/8'])
+  assert.deepEqual(ignored, [])
+})
+
+test('a listener open to the network does not become static by a reload', () => {
+  const running = load({ ELASTAUTH_LISTEN: '0.0.0.0:5000' })
+  const next = load({
+    ELASTAUTH_AUTH_PROVIDER: 'static',
+    ELASTAUTH_STATIC_USERNAME: 'dev',
+    ELASTAUTH_LISTEN: '127.0.0.1:5000',
+  })
+  const { config, ignored } = planReload(running, next)
+  assert.deepEqual([config.auth_provider, config.listen, config.static.username], ['authelia', '0.0.0.0:5000', null])
+  assert.deepEqual(ignored, ['auth_provider', 'listen', 'static'])
+})
