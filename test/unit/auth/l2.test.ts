@@ -272,6 +272,17 @@ describe('a Redis that fails', () => {
     assert.equal(shared(), undefined)
   })
 
+  test('nor is it by the very request that finds Redis again', async () => {
+    const { a, store, directory } = createShared()
+    await a.obtain(bob)
+    store.hooks.before = noRedis
+    await a.obtain(bobPromoted)
+    store.hooks.before = undefined
+    a.cache.delete('bob')
+    await a.obtain(bob)
+    assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
+  })
+
   test('an answer lost on its way: no user is locked out', async () => {
     const { a, b, clock, store, directory } = createShared()
     store.hooks.after = noRedis
