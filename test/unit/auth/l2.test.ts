@@ -207,6 +207,19 @@ describe('two replicas', () => {
     assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
   })
 
+  test('a password that another replica made a moment earlier ends when that one says', async () => {
+    const { a, clock, directory } = createShared()
+    await a.obtain(bob)
+    const user = directory.users.get('bob')!
+    const elastauth = { ...(user.metadata.elastauth as ManagedState), issued_at: noon - 5000 }
+    directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
+    await clock.advance(61_000)
+    await a.obtain(bob)
+    await rest(clock)
+    await a.obtain(bob)
+    assert.equal(a.cache.get('bob')!.state.issued_at, noon - 5000)
+  })
+
   test('extend: who is due to be prolonged is not served from Redis', async () => {
     const { a, b, clock, directory } = createShared(true)
     await a.obtain(bob)
