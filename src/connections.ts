@@ -28,8 +28,8 @@ export function redisConnection(cache: Config['cache']): RedisConnection {
   return {
     servers: serversOf(cache, url),
     db: url?.pathname.slice(1) ? Number(url.pathname.slice(1)) : cache.redis_db,
-    username: decodeURIComponent(url?.username ?? '') || (cache.redis_username ?? undefined),
-    password: decodeURIComponent(url?.password ?? '') || (cache.redis_password ?? undefined),
+    username: decode(url?.username ?? '') || (cache.redis_username ?? undefined),
+    password: decode(url?.password ?? '') || (cache.redis_password ?? undefined),
     tls: isTls ? { ca: readPem(ca), cert: readPem(cert), key: readPem(key) } : undefined,
     timeout: cache.redis_timeout,
   }
@@ -48,6 +48,15 @@ function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnectio
   if (url === undefined) return { kind: 'one', address: addressOf(cache.redis_host) }
   const host = url.hostname.replace(/^\[|\]$/g, '')
   return { kind: 'one', address: { host, port: Number(url.port || 6379) } }
+}
+
+/** A lone per cent sign stands for itself. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function addressOf(text: string): Address {

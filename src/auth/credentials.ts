@@ -1,12 +1,13 @@
-import { GatewayError, withUsername } from '../errors.ts'
+import { withUsername } from '../errors.ts'
 import type { CachedCredential, CredentialCache } from './cache/l1.ts'
 import { encodeState } from './cache/shared-entry.ts'
 import type { SharedStates } from './cache/shared-states.ts'
 import { createFlights } from './flights.ts'
-import { decide, endOf, extend, type LifecycleRules, type WriteReason } from './lifecycle.ts'
+import { endOf, type LifecycleRules, type WriteReason } from './lifecycle.ts'
 import type { ManagedState, StoredUser } from './managed-user.ts'
 import type { Keyring } from './password.ts'
 import { createRecheck } from './recheck.ts'
+import { createSettle } from './settle.ts'
 import type { Subject } from './subject.ts'
 
 /** What the life-cycle needs of Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
@@ -56,10 +57,6 @@ export type Credentials = Readonly<{
   recheckAll: () => void
 }>
 
-/** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
-const maxSteps = 8
-/** From this step on we do not wait for other replicas any more. */
-const insistFrom = 3
 /** `recheckAll` spreads its checks over this time, in milliseconds, so that they are no storm. */
 const recheckSpread = 5000
 
@@ -67,10 +64,11 @@ const cacheHit: CredentialEvent = { kind: 'cache', result: 'hit' }
 const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
-  const { directory, keys, cache, states, rules, now, sleep, report } = options
+  const { keys, cache, rules, now, report } = options
   const flights = createFlights<CachedCredential>()
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
+  const settle = createSettle(options)
   const recheck = createRecheck({ ...options, resettle: fly })
   // An active user's end can only be pushed on in time when somebody looks often enough.
   const recheckEvery = rules.extend ? Math.min(options.revalidate, rules.expiration / 4) : options.revalidate
@@ -95,16 +93,19 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   function fly(subject: Subject, refused?: ManagedState): Promise<CachedCredential> {
     const { identity, fingerprint } = subject
-    const task = () => settle(subject, refused)
+    const task = () => settleAndRemember(subject, refused)
     // To heal is not what other flights do, nor is it done because the cache holds what is to be healed.
     if (refused) return flights.join(identity.username, `heal ${fingerprint}`, task, () => undefined)
     return flights.join(identity.username, fingerprint, task, () => recall(subject))
   }
 
-  async function settle(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
+  async function settleAndRemember(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
     const { username } = subject.identity
     try {
-      return await comeToRest(subject, refused)
+      const { state, endTurn } = await settle(subject, refused, () => news.set(username, {}))
+      const credential = remember(username, state)
+      await endTurn?.(state)
+      return credential
     } catch (error) {
       throw withUsername(error, username)
     } finally {
@@ -112,62 +113,9 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     }
   }
 
-  /** Reads, decides and acts until the user in Elasticsearch is as this subject needs it. */
-  async function comeToRest(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
-    const { username } = subject.identity
-    let insist = false
-    for (let step = 0; step < maxSteps; step++) {
-      news.set(username, {})
-      const shared = await states.read(username)
-      if (!refused && shared.state && isAsNeeded(shared.state, subject)) return remember(username, shared.state)
-      const stored = await directory.get(username)
-      const decision = decide({ stored, subject, now: now(), keys, rules, refused })
-      if (decision.kind === 'refuse') {
-        cache.delete(username)
-        if (shared.state) states.doubt(username, shared.state)
-        throw new GatewayError(decision.code, refusals[decision.code])
-      }
-      if (decision.kind === 'adopt') {
-        states.offer(username, decision.state, shared)
-        return remember(username, decision.state)
-      }
-      if (decision.kind === 'wait') {
-        await sleep(decision.until - now())
-        continue
-      }
-      const endTurn = await states.begin(username, shared, insist || step >= insistFrom)
-      if (typeof endTurn === 'string') {
-        insist = endTurn === 'stuck'
-        continue
-      }
-      await directory.put(username, userToWrite(subject, decision.state, stored))
-      report({ kind: 'written', reason: decision.reason, username, version: decision.state.version })
-      // A write that took longer than its password lives may have undone another replica's: then decide once more.
-      if (now() >= endOf(decision.state, rules)) continue
-      const credential = remember(username, decision.state)
-      await endTurn(decision.state)
-      return credential
-    }
-    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
-  }
-
-  /** The same test as for what we cache, and it is not due to be prolonged. */
-  function isAsNeeded(state: ManagedState, { fingerprint }: Subject): boolean {
-    return state.fingerprint === fingerprint && now() < endOf(state, rules) && !extend(state, now(), rules)
-  }
-
-  function userToWrite({ identity, roles }: Subject, state: ManagedState, stored: StoredUser | undefined): UserToWrite {
-    return {
-      password: passwordOf(identity.username, state),
-      roles,
-      full_name: identity.name ?? null,
-      email: identity.email ?? null,
-      metadata: { ...stored?.metadata, groups: identity.groups, elastauth: state },
-    }
-  }
-
   function remember(username: string, state: ManagedState): CachedCredential {
-    const authorization = basicAuthorization(username, passwordOf(username, state))
+    const password = keys.password(state.key_id, username, state.created, state.version)
+    const authorization = basicAuthorization(username, password)
     const credential = { state, authorization, recheckAt: now() + recheckEvery }
     // What was heard in the meantime may be newer than what we read. Then this request is answered, and the next reads.
     const heard = news.get(username)?.stateId
@@ -186,10 +134,6 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     cache.recheckAll(now(), recheckSpread)
   }
 
-  function passwordOf(username: string, state: ManagedState): string {
-    return keys.password(state.key_id, username, state.created, state.version)
-  }
-
   return Object.freeze({ obtain, noteChange, recheckAll })
 }
 
@@ -198,11 +142,3 @@ function basicAuthorization(username: string, password: string): string {
   const encoded = Buffer.from(`${username}:${password}`).toString('base64')
   return Buffer.from(`Basic ${encoded}`, 'latin1').toString('latin1')
 }
-
-/** What the log says of a user that we must not touch. */
-const refusals = {
-  user_reserved: 'Elasticsearch reserves this user',
-  user_disabled: 'the user is disabled in Elasticsearch; enable it there to let it in',
-  user_foreign:
-    'the user in Elasticsearch was not made by elastauth; set elasticsearch.adopt_existing_users to take it over',
-} as const

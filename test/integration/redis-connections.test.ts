@@ -69,7 +69,7 @@ describe('ways to connect to Redis', { skip, timeout: 60_000 }, () => {
         `tls-key-file ${write('server.key', server.key)}`,
         `tls-ca-cert-file ${ca}`,
         'tls-auth-clients yes',
-        // the rights that docs/redis.md names, and no more
+        // the rights that docs/credentials-model.md names, and no more
         `user gate on "#${await sha256(password)}" ~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info`,
         'user default off',
       ],

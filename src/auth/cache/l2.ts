@@ -58,8 +58,8 @@ export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options
   async function read(username: string): Promise<SharedRead> {
     try {
       const value = await store.get(username)
-      if (owed.size > 0) payOwed()
       const isMissing = value === '' || isMark(value) || owed.has(username)
+      if (owed.size > 0) payOwed()
       return { value, state: isMissing ? undefined : decodeEntry(username, value, keys) }
     } catch {
       return { value: undefined, state: undefined }

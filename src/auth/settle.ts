@@ -1,0 +1,85 @@
+import { GatewayError } from '../errors.ts'
+import type { EndTurn } from './cache/shared-states.ts'
+import type { CredentialsOptions, UserToWrite } from './credentials.ts'
+import { decide, endOf, extend } from './lifecycle.ts'
+import type { ManagedState, StoredUser } from './managed-user.ts'
+import type { Subject } from './subject.ts'
+
+type SettleOptions = Pick<
+  CredentialsOptions,
+  'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
+>
+
+/** `endTurn` is there after a write: call it when the state is remembered, so that replicas hear of it. */
+export type Settled = Readonly<{ state: ManagedState; endTurn?: EndTurn }>
+
+/** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
+const maxSteps = 8
+/** From this step on we do not wait for other replicas any more. */
+const insistFrom = 3
+
+/** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
+export function createSettle({ directory, keys, cache, states, rules, now, sleep, report }: SettleOptions) {
+  /** @param onRead called before each reading: what is heard of the user from then on may be newer */
+  return async function settle(
+    subject: Subject,
+    refused: ManagedState | undefined,
+    onRead: () => void,
+  ): Promise<Settled> {
+    const { username } = subject.identity
+    let insist = false
+    for (let step = 0; step < maxSteps; step++) {
+      onRead()
+      const shared = await states.read(username)
+      if (!refused && shared.state && isAsNeeded(shared.state, subject)) return { state: shared.state }
+      const stored = await directory.get(username)
+      const decision = decide({ stored, subject, now: now(), keys, rules, refused })
+      if (decision.kind === 'refuse') {
+        cache.delete(username)
+        if (shared.state) states.doubt(username, shared.state)
+        throw new GatewayError(decision.code, refusals[decision.code])
+      }
+      if (decision.kind === 'adopt') {
+        states.offer(username, decision.state, shared)
+        return { state: decision.state }
+      }
+      if (decision.kind === 'wait') {
+        await sleep(decision.until - now())
+        continue
+      }
+      const endTurn = await states.begin(username, shared, insist || step >= insistFrom)
+      if (typeof endTurn === 'string') {
+        insist = endTurn === 'stuck'
+        continue
+      }
+      await directory.put(username, userToWrite(subject, decision.state, stored))
+      report({ kind: 'written', reason: decision.reason, username, version: decision.state.version })
+      // A write that took longer than its password lives may have undone another replica's: then decide once more.
+      if (now() < endOf(decision.state, rules)) return { state: decision.state, endTurn }
+    }
+    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
+  }
+
+  /** The same test as for what we cache, and it is not due to be prolonged. */
+  function isAsNeeded(state: ManagedState, { fingerprint }: Subject): boolean {
+    return state.fingerprint === fingerprint && now() < endOf(state, rules) && !extend(state, now(), rules)
+  }
+
+  function userToWrite({ identity, roles }: Subject, state: ManagedState, stored: StoredUser | undefined): UserToWrite {
+    return {
+      password: keys.password(state.key_id, identity.username, state.created, state.version),
+      roles,
+      full_name: identity.name ?? null,
+      email: identity.email ?? null,
+      metadata: { ...stored?.metadata, groups: identity.groups, elastauth: state },
+    }
+  }
+}
+
+/** What the log says of a user that we must not touch. */
+const refusals = {
+  user_reserved: 'Elasticsearch reserves this user',
+  user_disabled: 'the user is disabled in Elasticsearch; enable it there to let it in',
+  user_foreign:
+    'the user in Elasticsearch was not made by elastauth; set elasticsearch.adopt_existing_users to take it over',
+} as const

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
+import { authorize, logIn } from '../support/real-gateway.ts'
+import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+
+const elasticsearch = await useElasticsearch()
+const skip = elasticsearch.skip || skipWithoutRedis()
+const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000
+/** Two hashes of bcrypt for each user every three seconds keep a processor busy: so many as this machine's node can carry. */
+const userCount = Number(process.env.REPLICA_TEST_USERS ?? Math.min(50, 6 * availableParallelism()))
+const expiration = 2000
+const pause = 1000
+const aheadScript = fileURLToPath(new URL('../support/ahead.ts', import.meta.url))
+
+type Seen = {
+  logins: number
+  refused: string[]
+  wrong: string[]
+  failed: string[]
+  /** Changes of group that we made. */
+  changes: number
+  /** Kills and restarts. */
+  faults: number
+}
+
+/**
+ * Three processes, one Redis, one Elasticsearch; credentials of two seconds; every credential that is handed out is shown
+ * to Elasticsearch at once, while replicas and Redis are killed and started again.
+ */
+describe('three replicas and one Redis, credentials of two seconds', { skip, timeout: 10 * span + 120_000 }, () => {
+  for (const skew of [0, 500]) {
+    test(`the clocks ${skew} ms apart: no 401, nobody else’s user, no write too many`, async () => {
+      const redis = await startRedis()
+      const stamp = `${Date.now().toString(36)}-${skew}`
+      const replicas = await Promise.all([0, 1, 2].map((index) => createReplica(redis.address, (index * skew) / 2)))
+      const seen: Seen = { logins: 0, refused: [], wrong: [], failed: [], changes: 0, faults: 0 }
+      const end = Date.now() + span
+      const users = Array.from({ length: userCount }, (_, i) => `user-${i}-${stamp}`)
+      await Promise.all([
+        ...users.map((username, index) => use(username, index, replicas, end, seen)),
+        killReplicas(replicas, end, seen),
+        killRedis(redis, end, seen),
+      ])
+
+      const writes = replicas.reduce((sum, replica) => sum + replica.writes(), 0)
+      const versions = await Promise.all(users.map(versionOf))
+      const rotations = versions.reduce((sum, version) => sum + version, 0)
+      const necessary = rotations + seen.changes
+      console.log(
+        `clocks ${skew} ms apart: ${seen.logins} logins, ${seen.changes} changes of group, ${rotations} versions, ` +
+          `${writes} writes, ${seen.faults} faults; ${seen.refused.length} refused, ${seen.wrong.length} wrong, ${seen.failed.length} failed`,
+      )
+      await Promise.all(replicas.map((replica) => replica.stop()))
+      await redis.stop()
+
+      assert.deepEqual(seen.refused, [], 'what Elasticsearch refused')
+      assert.deepEqual(seen.wrong, [], 'who was somebody else, or had other roles')
+      assert.deepEqual(seen.failed, [], 'who was not served')
+      assert.ok(seen.logins > 3 * userCount, `only ${seen.logins} logins`)
+      assert.ok(rotations > 2 * userCount, 'passwords did rotate')
+      // In the second that Redis is gone for, a third of the users rotate, and two replicas may write each of them.
+      assert.ok(writes <= necessary + (seen.faults * userCount) / 3, `${writes} writes for ${necessary}`)
+    })
+  }
+})
+
+/** A user who comes to another replica each time, as behind a load balancer, and whose groups change now and then. */
+async function use(username: string, index: number, replicas: Replica[], end: number, seen: Seen): Promise<void> {
+  let groups = 'readers'
+  for (let turn = index; Date.now() < end; turn++) {
+    if (turn % 17 === 16) {
+      groups = groups === 'readers' ? 'admins' : 'readers'
+      seen.changes++
+    }
+    const replica = replicas.filter(({ isUp }) => isUp())[turn % 2] ?? replicas.find(({ isUp }) => isUp())!
+    const generation = replica.generation()
+    const answer = await authorize(replica.gateway(), username, groups).catch(() => undefined)
+    if (answer === undefined) {
+      if (replica.isUp() && replica.generation() === generation) seen.failed.push(`${username}: no answer`)
+      continue // it was killed, and the load balancer would ask another
+    }
+    const login = await logIn(elasticsearch.node, answer.authorization)
+    seen.logins++
+    if (answer.status !== 200) seen.failed.push(`${username}: ${answer.status}`)
+    else if (login.status !== 200) seen.refused.push(`${username}: ${login.status}`)
+    else if (login.username !== username) seen.wrong.push(`${username} got ${login.username}`)
+    else if (login.roles![0] !== (groups === 'admins' ? 'kibana_admin' : 'viewer'))
+      seen.wrong.push(`${username}: ${login.roles} for ${groups}`)
+    await sleep(50)
+  }
+}
+
+async function killReplicas(replicas: Replica[], end: number, seen: Seen): Promise<void> {
+  for (let turn = 0; Date.now() < end - 5000; turn++) {
+    await sleep(4000)
+    seen.faults++
+    await replicas[turn % replicas.length]!.restart()
+  }
+}
+
+async function killRedis(redis: Awaited<ReturnType<typeof startRedis>>, end: number, seen: Seen): Promise<void> {
+  while (Date.now() < end - 6000) {
+    await sleep(5000)
+    seen.faults++
+    await redis.kill()
+    await sleep(1000)
+    await redis.start()
+  }
+}
+
+async function versionOf(username: string): Promise<number> {
+  const { url, username: name, password } = elasticsearch.node
+  const response = await fetch(`${url}/_security/user/${username}`, {
+    headers: { authorization: `Basic ${btoa(`${name}:${password}`)}` },
+  })
+  const body = (await response.json()) as Record<string, { metadata: { elastauth: { version: number } } }>
+  return body[username]?.metadata.elastauth.version ?? 0
+}
+
+type Replica = Awaited<ReturnType<typeof createReplica>>
+
+async function createReplica(redis: string, ahead: number) {
+  const { url, username, password } = elasticsearch.node
+  const start = () =>
+    startGateway({
+      flags: {
+        'elasticsearch.hosts': url,
+        'cache.type': 'redis',
+        'cache.redis_host': redis,
+        'cache.expiration': `${expiration}ms`,
+        'cache.rotation_pause': `${pause}ms`,
+        'cache.revalidate': '1s',
+      },
+      env: {
+        ELASTAUTH_ELASTICSEARCH_USERNAME: username,
+        ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
+        ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}',
+        TEST_CLOCK_AHEAD: String(ahead),
+      },
+      nodeArguments: ['--import', aheadScript],
+    })
+  let gateway = await start()
+  let up = true
+  let generation = 0
+  let former = 0
+  const writesOf = ({ log }: Gateway) => log.filter((line) => /^user_/.test(String(line['event.action']))).length
+
+  return Object.freeze({
+    gateway: () => gateway,
+    isUp: () => up,
+    generation: () => generation,
+    writes: () => former + writesOf(gateway),
+    stop: () => gateway.stop(),
+    /** SIGKILL: nothing is finished. */
+    async restart() {
+      up = false
+      generation++
+      const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
+      gateway.process.kill('SIGKILL')
+      await exited
+      former += writesOf(gateway)
+      gateway = await start()
+      up = true
+    },
+  })
+}

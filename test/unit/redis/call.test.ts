@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ReplyError } from 'ioredis'
+import { createRedisCall } from '../../../src/redis/call.ts'
+
+function createWorld(timeout = 60_000, whyApart?: string) {
+  const counted: string[] = []
+  const said: string[] = []
+  const redis = createRedisCall({
+    timeout,
+    whyApart: () => whyApart,
+    count: (operation, result) => counted.push(`${operation} ${result}`),
+    report: (change) => said.push(change.state === 'up' ? 'up' : `down: ${change.reason}`),
+  })
+  return { ...redis, counted, said }
+}
+
+const works = async () => 'OK'
+const fails = (error: Error) => () => Promise.reject(error)
+const full = fails(new ReplyError('OOM command not allowed'))
+const apart = fails(new Error('Connection is closed.'))
+
+test('a call that never answers ends at its limit', async () => {
+  const { call, counted, said } = createWorld(5)
+  await assert.rejects(
+    call('read', () => new Promise(() => {})),
+    /no answer within 5 ms/,
+  )
+  assert.deepEqual(counted, ['read unreachable'])
+  assert.deepEqual(said, ['down: no answer within 5 ms'])
+})
+
+test('one word when it goes, one when it is back, whatever the number of calls', async () => {
+  const { call, said, isFaulty } = createWorld()
+  for (let i = 0; i < 5; i++) await call('read', works)
+  for (let i = 0; i < 5; i++) await assert.rejects(call('claim', apart))
+  assert.ok(isFaulty())
+  for (let i = 0; i < 5; i++) await call('read', works)
+  assert.deepEqual(said, ['down: there is no connection', 'up'])
+  assert.ok(!isFaulty())
+})
+
+test('a full Redis that answers reads is not back', async () => {
+  const { call, said, counted } = createWorld()
+  await assert.rejects(call('claim', full), /OOM/)
+  await call('read', works)
+  await call('ping', works)
+  await call('doubt', works)
+  assert.deepEqual(said, ['down: OOM command not allowed'])
+  await call('claim', works)
+  assert.deepEqual(said, ['down: OOM command not allowed', 'up'])
+  assert.equal(counted[0], 'claim refused')
+})
+
+test('why there is no connection is said, where it is known', async () => {
+  const { call, said } = createWorld(60_000, 'NOAUTH Authentication required.')
+  await assert.rejects(call('read', apart))
+  assert.deepEqual(said, ['down: there is no connection: NOAUTH Authentication required.'])
+})
+
+test('what is thrown holds nothing of what was sent', async () => {
+  const { call } = createWorld()
+  const error = Object.assign(new ReplyError('ERR wrong'), { command: { name: 'auth', args: ['a secret'] } })
+  await call('read', fails(error)).then(
+    () => assert.fail('it fails'),
+    (thrown) => {
+      assert.ok(!JSON.stringify(thrown).includes('secret'))
+      assert.equal(thrown.command, undefined)
+      assert.equal(thrown.cause, undefined)
+    },
+  )
+})

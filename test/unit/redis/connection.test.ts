@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from '../../../config/load.ts'
+import { redisConnection } from '../../../src/connections.ts'
+
+const base = { ELASTAUTH_SECRET_KEY: '0123456789abcdef'.repeat(4), ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
+
+function connectionOf(env: Readonly<Record<string, string>>) {
+  const prefixed = Object.fromEntries(Object.entries(env).map(([key, value]) => [`ELASTAUTH_CACHE_${key}`, value]))
+  return redisConnection(loadConfig({ env: { ...base, ...prefixed }, flags: {} }).config.cache)
+}
+
+test('redis_host and redis_db', () => {
+  const connection = connectionOf({ REDIS_HOST: '[::1]:7000', REDIS_DB: '2', REDIS_USERNAME: 'u', REDIS_PASSWORD: 'p' })
+  assert.deepEqual(connection, {
+    servers: { kind: 'one', address: { host: '::1', port: 7000 } },
+    db: 2,
+    username: 'u',
+    password: 'p',
+    tls: undefined,
+    timeout: 250,
+  })
+})
+
+test('redis_url: its parts, decoded; the port and the database may be missing', () => {
+  const { tls, ...connection } = connectionOf({ REDIS_URL: 'rediss://gate:p%40ss%2Fw%3Ard@redis' })
+  assert.deepEqual(connection, {
+    servers: { kind: 'one', address: { host: 'redis', port: 6379 } },
+    db: 0,
+    username: 'gate',
+    password: 'p@ss/w:rd',
+    timeout: 250,
+  })
+  assert.ok(tls)
+  assert.equal(connectionOf({ REDIS_URL: 'redis://:only@redis:1/7' }).password, 'only')
+  assert.equal(connectionOf({ REDIS_URL: 'redis://:100%@redis' }).password, '100%')
+  assert.equal(connectionOf({ REDIS_URL: 'redis://redis/7' }).db, 7)
+  assert.equal(connectionOf({ REDIS_URL: 'redis://[::1]:7000' }).servers.kind, 'one')
+})
+
+test('Sentinels and a Cluster, with TLS when it is asked for', () => {
+  const sentinels = connectionOf({ REDIS_SENTINELS: 'a:1,b:2', REDIS_SENTINEL_MASTER: 'm', REDIS_TLS: 'true' })
+  assert.deepEqual(sentinels.servers, {
+    kind: 'sentinels',
+    addresses: [
+      { host: 'a', port: 1 },
+      { host: 'b', port: 2 },
+    ],
+    master: 'm',
+    password: undefined,
+  })
+  assert.ok(sentinels.tls)
+  assert.equal(connectionOf({ REDIS_CLUSTER: 'a:1' }).servers.kind, 'cluster')
+})
+
+test('what cannot be is refused', () => {
+  const wrong: readonly [Readonly<Record<string, string>>, RegExp][] = [
+    [{ REDIS_URL: 'redis://redis/cache' }, /redis_url.*more behind its address/],
+    [{ REDIS_URL: 'redis://redis/0?tls=1' }, /redis_url.*more behind its address/],
+    [{ REDIS_CLUSTER: 'a:1', REDIS_DB: '1' }, /redis_db.*Cluster has database 0 only/],
+    [{ REDIS_CLUSTER: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_MASTER: 'm' }, /is set beside/],
+    [{ REDIS_CLIENT_CERT: process.execPath }, /redis_client_key/],
+  ]
+  for (const [env, message] of wrong) assert.throws(() => connectionOf(env), message)
+})
