@@ -8,6 +8,7 @@ import {
   checkStaticProvider,
 } from './checks.ts'
 import type { Fault, Place } from './faults.ts'
+import { checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import type { Config } from './schema.ts'
 
 type Rule = (config: Config) => readonly (Broken | false)[]
@@ -57,12 +58,8 @@ const rules: readonly Rule[] = [
         'shorten it, or lengthen cache.expiration',
       ),
   ],
-  ({ proxy }) => [
-    proxy.enabled &&
-      proxy.elasticsearch_url === null &&
-      proxy.routes.length === 0 &&
-      broken('proxy.elasticsearch_url', 'is required when proxy.enabled is true', 'set it, or write proxy.routes'),
-  ],
+  checkProxy,
+  checkProxyRoutes,
   ({ auth_provider, oidc }) => [
     auth_provider === 'oidc' &&
       oidc.issuer === null &&
