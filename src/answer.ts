@@ -1,3 +1,6 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
 /** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
 export type Answer = Readonly<{
   status: number
@@ -6,6 +9,23 @@ export type Answer = Readonly<{
   body: string
   /** Whose request it was, where that is known. */
   username?: string | undefined
+}>
+
+/** An answer that somebody else gives, and that we pass on as it comes. */
+export type StreamedAnswer = Readonly<{
+  username?: string | undefined
+  /** Resolves when all of it is out. Rejects with GatewayError: while nothing is out, the client can still be told. */
+  stream: (response: ServerResponse) => Promise<void>
+}>
+
+/** A connection that becomes something other than HTTP. */
+export type Upgrade = Readonly<{
+  username: string | undefined
+  /**
+   * Resolves, when the tunnel has closed, to the status the client was told: 101, or what the upstream said instead.
+   * Rejects with GatewayError while the client has heard nothing.
+   */
+  tunnel: (socket: Socket, head: Buffer) => Promise<number>
 }>
 
 /** A JSON document that nobody may keep. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,9 +13,13 @@ import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront } from './front.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
+import { readPem } from './pem.ts'
+import { isWebSocket } from './proxy/upgrade.ts'
+import { createProxyParts } from './proxy-mode.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { createReportCredential } from './report.ts'
 import { createLogRequest } from './request-log.ts'
+import { isOwn } from './route.ts'
 import { createServer } from './server.ts'
 
 export type App = Readonly<{
@@ -53,8 +56,11 @@ export function createApp(config: Config, log: Logger): App {
     sleep: (milliseconds) => sleep(milliseconds),
     report: isDryRun ? () => {} : createReportCredential(log, metrics),
   })
+  const proxy = config.proxy.enabled ? createProxyParts(config.proxy, log) : undefined
   const core: Core = {
     obtain: credentials.obtain,
+    heal: credentials.heal,
+    ...(proxy && { proxy }),
     metrics,
     log,
     checks: isDryRun ? {} : { elasticsearch: createPing(client, call) },
@@ -67,6 +73,8 @@ export function createApp(config: Config, log: Logger): App {
     logFault: (code, address) =>
       log.warn({ 'error.code': code, 'client.ip': address }, `a connection was refused: ${code}`),
     metrics,
+    maxConnections: config.max_connections,
+    ...(proxy && { requestTimeout: 0, isUpgrade: (request) => isWebSocket(request) && !isOwn(request) }),
   })
   const stopped = new AbortController()
 
@@ -74,6 +82,7 @@ export function createApp(config: Config, log: Logger): App {
     async listen() {
       const { host, port } = parseAddress(config.listen)!
       const address = await server.listen(host === '' ? undefined : host, port)
+      proxy?.routing.watch()
       if (!isDryRun) void watchElasticsearch(createPrivilegeCheck(client, call), log, stopped.signal)
       return address
     },
@@ -82,7 +91,9 @@ export function createApp(config: Config, log: Logger): App {
     },
     async close() {
       stopped.abort()
+      proxy?.tunnels.close()
       await server.close(config.shutdown_timeout)
+      await proxy?.routing.close()
       await client.close()
     },
   })
@@ -102,8 +113,4 @@ function elasticsearchOptions(elasticsearch: Config['elasticsearch']) {
     insecureSkipVerify: insecure_skip_verify,
     timeout,
   }
-}
-
-function readPem(path: string | null): string | undefined {
-  return path === null ? undefined : readFileSync(path, 'utf8')
 }

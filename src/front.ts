@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticateOptions, createAuthenticate } from './auth/authenticate.ts'
+import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
 import { createHasSecret } from './auth/proxy-secret.ts'
@@ -18,6 +19,7 @@ import { asGatewayError, GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
+import { createProxyMode, type ProxyParts } from './proxy-mode.ts'
 import type { Handler } from './route.ts'
 import type { Front } from './server.ts'
 import { version } from './version.ts'
@@ -25,6 +27,9 @@ import { version } from './version.ts'
 /** What outlives a reload of the configuration. */
 export type Core = Readonly<{
   obtain: AuthenticateOptions['obtain']
+  heal: Credentials['heal']
+  /** Where requests go on to, in proxy mode. */
+  proxy?: ProxyParts
   metrics: Metrics
   log: Logger
   checks: ReadinessChecks
@@ -33,7 +38,7 @@ export type Core = Readonly<{
 type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof createOriginalRequest> }>
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
-export function createFront(config: Config, { obtain, metrics, log, checks }: Core): FrontWithOriginal {
+export function createFront(config: Config, { obtain, heal, proxy, metrics, log, checks }: Core): FrontWithOriginal {
   const isTrusted = createIsTrustedRequest(config)
   const authenticate = createAuthenticate({
     isTrusted,
@@ -69,10 +74,17 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
   if (metrics.registry) pages.push(['metrics', createMetricsPage(metrics.registry)])
 
   return Object.freeze({
-    handle: createForwardAuth(authenticate, metrics),
+    ...(proxy === undefined
+      ? { handle: createForwardAuth(authenticate, metrics) }
+      : createProxyMode({
+          parts: proxy,
+          privateHeaders: [...identityHeaders(config), config.proxy_secret_header],
+          ...{ authenticate, isTrusted, heal, metrics },
+        })),
     pages: new Map(pages.map(([name, page]) => [`/elastauth/${name}`, page])),
     answerError: createAnswerError(config.forward_auth.profile),
-    originalRequest: createOriginalRequest(isTrusted),
+    // A proxied request is itself the one that was asked for, whatever it says of another.
+    originalRequest: createOriginalRequest(proxy === undefined ? isTrusted : () => false),
   })
 }
 
@@ -90,6 +102,11 @@ function createForwardAuth(authenticate: Authenticate, metrics: Metrics): Handle
       throw error
     }
   }
+}
+
+function identityHeaders(config: Config): string[] {
+  const { groupsSeparator: _, ...names } = providerOptions(config).headers
+  return Object.values(names).filter((name) => name !== null)
 }
 
 function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_header }: Config) {

@@ -1,17 +1,20 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Answer } from './answer.ts'
+import type { Duplex } from 'node:stream'
+import type { Answer, StreamedAnswer, Upgrade } from './answer.ts'
 import { type AnswerError, rawErrorResponse } from './error-answer.ts'
-import { asGatewayError, type ErrorCode, GatewayError } from './errors.ts'
+import { asGatewayError, type ErrorCode, errorTable, GatewayError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { createRequestId } from './request-id.ts'
-import type { LogRequest } from './request-log.ts'
-import { type Handler, type Pages, route } from './route.ts'
+import type { LogRequest, Outcome } from './request-log.ts'
+import { type Mode, type Pages, route } from './route.ts'
 
 /** What answers requests. A reload of the configuration replaces it as one, so no request sees half of each. */
 export type Front = Readonly<{
   /** The mode: everything outside `/elastauth/`. */
-  handle: Handler
+  handle: Mode
+  /** The right to become something other than HTTP, for those that ask for it and `isUpgrade` accepts. */
+  upgrade?: (request: IncomingMessage) => Promise<Upgrade>
   pages: Pages
   answerError: AnswerError
 }>
@@ -22,6 +25,12 @@ export type ServerOptions = Readonly<{
   /** What happens before there is a request, such as one that is no HTTP. */
   logFault: (code: ErrorCode, address: string | undefined) => void
   metrics: Metrics
+  /** How long a whole request may take to arrive, in milliseconds; 0 for any time. Node's own limit where absent. */
+  requestTimeout?: number
+  /** Connections beyond this many are closed at once. */
+  maxConnections?: number
+  /** Requests that go to `front.upgrade`; none where absent. */
+  isUpgrade?: (request: IncomingMessage) => boolean
 }>
 
 export type GatewayServer = Readonly<{
@@ -38,14 +47,19 @@ const limits = {
   keepAliveTimeout: 125_000,
   headersTimeout: 20_000,
 } as const
+const nodeRequestTimeout = 300_000
 const maxHeaderCount = 500
 
-export function createServer({ front, logRequest, logFault, metrics }: ServerOptions): GatewayServer {
+export function createServer(options: ServerOptions): GatewayServer {
+  const { front, logRequest, logFault, metrics, isUpgrade = () => false } = options
   const nextId = createRequestId()
-  const server = createHttpServer(limits, onRequest)
+  const { requestTimeout = nodeRequestTimeout } = options
+  const server = createHttpServer({ ...limits, requestTimeout, shouldUpgradeCallback: isUpgrade }, onRequest)
   server.maxHeadersCount = 0 // Node would drop the rest in silence; we count them ourselves
-  // No body is ever read, so a client that waits for our word before sending one gets its answer at once.
-  server.on('checkContinue', onRequest)
+  server.maxConnections = options.maxConnections ?? 0
+  server.on('checkContinue', onExpectant)
+  server.on('upgrade', onUpgrade)
+  server.on('connect', onConnect)
   server.on('clientError', onClientError)
 
   async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -53,22 +67,81 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     const requestId = nextId()
     const { handle, pages, answerError } = front()
     metrics.requestStarted()
-    let answer: Answer
+    let answer: Answer | StreamedAnswer
+    let username: string | undefined
     let error: GatewayError | undefined
     try {
       checkHeaderCount(request)
       answer = await route(request, handle, pages)(request)
+      username = answer.username
+      if ('stream' in answer) {
+        if (!server.listening) response.shouldKeepAlive = false
+        await answer.stream(response)
+      }
     } catch (thrown) {
       // The only catch: every error of a request ends here.
       error = asGatewayError(thrown)
-      answer = answerError(request, error, requestId)
       metrics.failed(error.code)
+      answer = answerError(request, error, requestId)
+      if (response.headersSent) return cutShort(request, response, { requestId, startedAt, username, error })
     }
-    logRequest(request, response, { requestId, startedAt, username: answer.username, error })
-    if (!server.listening) response.shouldKeepAlive = false // we are closing
+    logRequest(request, response, { requestId, startedAt, username, error })
+    if ('stream' in answer) return ended(request, response.statusCode, startedAt)
+    if (!server.listening || error?.code === 'payload_invalid') response.shouldKeepAlive = false
     response.writeHead(answer.status, answer.headers)
     response.end(answer.body) // Node leaves the body out of an answer to HEAD
-    metrics.requestEnded(request.method ?? '', answer.status, (performance.now() - startedAt) / 1000)
+    ended(request, answer.status, startedAt)
+  }
+
+  function ended({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
+    metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
+    // What began before we were told to close has no `Connection: close` in its answer.
+    if (!server.listening) setImmediate(() => server.closeIdleConnections())
+  }
+
+  /** What is out cannot be taken back, and to end it in good order would make half an answer look whole. */
+  function cutShort(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
+    const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
+    response.destroy()
+    logRequest(request, response, { ...outcome, status })
+    ended(request, status, outcome.startedAt)
+  }
+
+  /** A client that waits for our word before it sends its body. Without that word the connection cannot be used again: a body may come or not. */
+  function onExpectant(request: IncomingMessage, response: ServerResponse): void {
+    response.shouldKeepAlive = false
+    void onRequest(request, response)
+  }
+
+  async function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const startedAt = performance.now()
+    const requestId = nextId()
+    const socket = stream as Socket
+    const { upgrade } = front()
+    socket.on('error', () => {}) // a reset is a close too
+    metrics.requestStarted()
+    let username: string | undefined
+    let error: GatewayError | undefined
+    let status: number
+    try {
+      checkHeaderCount(request)
+      const admitted = await upgrade!(request)
+      username = admitted.username
+      status = await admitted.tunnel(socket, head)
+    } catch (thrown) {
+      error = asGatewayError(thrown)
+      status = errorTable[error.code].status
+      metrics.failed(error.code)
+      socket.write(rawErrorResponse(error.code, requestId))
+      socket.destroySoon()
+    }
+    logRequest(request, undefined, { requestId, startedAt, username, error, status })
+    ended(request, status, startedAt)
+  }
+
+  /** CONNECT: we are nobody's way to other hosts. */
+  function onConnect(_request: IncomingMessage, stream: Duplex): void {
+    refuse(stream as Socket, 'payload_invalid')
   }
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -77,8 +150,13 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
       socket.destroy()
       return
     }
+    refuse(socket, code)
+  }
+
+  function refuse(socket: Socket, code: ErrorCode): void {
     metrics.failed(code)
     logFault(code, socket.remoteAddress)
+    socket.on('error', () => {})
     socket.write(rawErrorResponse(code, nextId()))
     socket.destroySoon() // without waiting for the other side, which may never close
   }

@@ -46,6 +46,8 @@ export type CredentialsOptions = Readonly<{
 export type Credentials = Readonly<{
   /** The credential of a user: at once from the cache, else as a promise. Throws and rejects with GatewayError. */
   obtain: (subject: Subject) => Credential | Promise<Credential>
+  /** A credential in place of one that Elasticsearch refused, or undefined where there is none. Never rejects. */
+  heal: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
 }>
 
 /** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
@@ -57,7 +59,7 @@ const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { directory, keys, cache, rules, now, sleep, report } = options
   const flights = createFlights<CachedCredential>()
-  const recheck = createRecheck({ ...options, resettle: fly })
+  const { recheck, heal: healCached } = createRecheck({ ...options, resettle: fly })
   // An active user's end can only be pushed on in time when somebody looks often enough.
   const recheckEvery = rules.extend ? Math.min(options.revalidate, rules.expiration / 4) : options.revalidate
 
@@ -70,6 +72,12 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       void recheck(subject, cached)
     }
     return cached
+  }
+
+  async function heal(subject: Subject, refused: Credential): Promise<Credential | undefined> {
+    const known = recall(subject)
+    if (known !== undefined && known.authorization !== refused.authorization) return known // somebody was quicker
+    return isCached(refused) ? healCached(subject, refused) : undefined
   }
 
   /** The cached credential, if it may still be handed out to this subject. */
@@ -133,7 +141,12 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return keys.password(state.key_id, username, state.created, state.version)
   }
 
-  return Object.freeze({ obtain })
+  return Object.freeze({ obtain, heal })
+}
+
+/** Every credential that `obtain` gives is one. */
+function isCached(credential: Credential): credential is CachedCredential {
+  return 'state' in credential
 }
 
 /** RFC 7617. Through a buffer, so that the cache holds one flat string and not the parts it was joined from. */
