@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { GatewayError } from './errors.ts'
 
 /** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
 export type Answer = Readonly<{
@@ -23,9 +24,9 @@ export type Upgrade = Readonly<{
   username: string | undefined
   /**
    * Resolves, when the tunnel has closed, to the status the client was told: 101, or what the upstream said instead.
-   * Rejects with GatewayError while the client has heard nothing.
+   * Rejects with GatewayError where there was none; the client has then been told by `refuse`, while it could be.
    */
-  tunnel: (socket: Socket, head: Buffer) => Promise<number>
+  tunnel: (socket: Socket, head: Buffer, refuse: (error: GatewayError) => void) => Promise<number>
 }>
 
 /** A JSON document that nobody may keep. */

@@ -123,16 +123,19 @@ export function createServer(options: ServerOptions): GatewayServer {
     let username: string | undefined
     let error: GatewayError | undefined
     let status: number
+    const refuse = ({ code }: GatewayError) => {
+      if (socket.writable) socket.write(rawErrorResponse(code, requestId))
+    }
     try {
       checkHeaderCount(request)
       const admitted = await upgrade!(request)
       username = admitted.username
-      status = await admitted.tunnel(socket, head)
+      status = await admitted.tunnel(socket, head, refuse)
     } catch (thrown) {
       error = asGatewayError(thrown)
       status = errorTable[error.code].status
       metrics.failed(error.code)
-      socket.write(rawErrorResponse(error.code, requestId))
+      refuse(error)
       socket.destroySoon()
     }
     logRequest(request, undefined, { requestId, startedAt, username, error, status })

@@ -11,6 +11,13 @@ const healInterval = 10_000
 type RecheckOptions = Pick<CredentialsOptions, 'directory' | 'keys' | 'cache' | 'rules' | 'now' | 'report'> &
   Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<CachedCredential> }>
 
+type Attempt = Readonly<{
+  at: number
+  /** The whole `Authorization` that was refused then. */
+  refused: string
+  result: Promise<CachedCredential | undefined>
+}>
+
 export type Recheck = Readonly<{
   /**
    * Asks Elasticsearch, in the background, whether a cached credential is still good, and mends what somebody changed
@@ -26,7 +33,7 @@ export type Recheck = Readonly<{
 
 export function createRecheck({ directory, keys, cache, rules, now, report, resettle }: RecheckOptions): Recheck {
   const healedAt = new LRUCache<string, number>({ max: 10_000 })
-  const attempts = new LRUCache<string, { at: number; result: Promise<CachedCredential | undefined> }>({ max: 10_000 })
+  const attempts = new LRUCache<string, Attempt>({ max: 10_000 })
 
   async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
@@ -49,11 +56,13 @@ export function createRecheck({ directory, keys, cache, rules, now, report, rese
         report({ kind: 'recheck_failed', username, error })
         return undefined
       })
-      attempt = { at: now(), result }
+      attempt = { at: now(), refused: refused.authorization, result }
       attempts.set(username, attempt)
     }
     const mended = await attempt.result
-    return mended?.authorization === refused.authorization ? undefined : mended
+    // A user that was made again has the password it had. But what was refused after it was mended is not mended.
+    const isNews = mended?.authorization !== refused.authorization || attempt.refused === refused.authorization
+    return isNews ? mended : undefined
   }
 
   async function mend(subject: Subject, cached: CachedCredential): Promise<CachedCredential | undefined> {

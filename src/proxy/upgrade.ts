@@ -44,7 +44,7 @@ export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>
   proxy.on('error', () => {}) // each tunnel has its own ear
 
   function open(request: IncomingMessage, upstream: Upstream, path: string, headers: string[]): Upgrade['tunnel'] {
-    return function tunnel(socket, head) {
+    return function tunnel(socket, head, refuse) {
       const { promise, resolve, reject } = Promise.withResolvers<number>()
       const { url } = upstream
       const end = upstream.begin()
@@ -57,6 +57,7 @@ export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>
           upstreamRequest.destroy(error)
         })
         upstreamRequest.once('upgrade', () => {
+          stopWatching()
           status = 101
         })
         upstreamRequest.once('response', (response) => {
@@ -70,10 +71,14 @@ export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>
         if (status === undefined) reject(new GatewayError('client_closed', 'the client left before its upgrade'))
         else resolve(status)
       })
-      // http-proxy-3 closes the socket next; what is written before that still goes out.
+      // http-proxy-3 closes the socket next, and what is written before that still goes out.
       const onError = (error: Error) => {
-        if (status === undefined) reject(toUpstreamError(error, url.origin))
+        if (status !== undefined) return
+        const failure = toUpstreamError(error, url.origin)
+        refuse(failure)
+        reject(failure)
       }
+      const stopWatching = watchForLeaving(socket)
       const target = { protocol: url.protocol, host: url.hostname, hostname: bare(url), port: portOf(url) }
       const view = Object.create(request, { headers: { value: headersFrom(headers) } })
       proxy.ws(view, socket, head, { target, ssl: { ...tlsOptions(tls), servername: bare(url) } }, onError)
@@ -87,6 +92,14 @@ export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>
       for (const socket of sockets) socket.destroy()
     },
   })
+}
+
+/** Nobody reads a socket before its tunnel is open, and who does not read does not hear the other side leave. */
+function watchForLeaving(socket: Socket): () => void {
+  const onReadable = () => void socket.read(0)
+  const onEnd = () => void socket.destroy()
+  socket.on('readable', onReadable).on('end', onEnd)
+  return () => void socket.off('readable', onReadable).off('end', onEnd)
 }
 
 /** Names and values in turn → as Node's client wants them, doubled ones as lists; with the words of an upgrade. */
