@@ -5,16 +5,15 @@ import type { Config } from './schema.ts'
 export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } }: Config): (Broken | false)[] {
   const urls = [...routes.flatMap(({ upstreams }) => upstreams), elasticsearch_url]
   const isSet = tls.insecure_skip_verify || [tls.ca_cert, tls.client_cert, tls.client_key].some((file) => file !== null)
+  if (!enabled) return []
   return [
-    enabled &&
-      elasticsearch_url === null &&
+    elasticsearch_url === null &&
       routes.length === 0 &&
       broken('proxy.elasticsearch_url', 'is required when proxy.enabled is true', 'set it, or write proxy.routes'),
     isSet &&
       !tls.enabled &&
       broken('proxy.tls.enabled', 'is false, so other keys of proxy.tls would have no effect', 'set it to true'),
-    enabled &&
-      tls.enabled &&
+    tls.enabled &&
       urls.every((url) => url?.startsWith('https:') !== true) &&
       broken('proxy.tls.enabled', 'is true, but no upstream is https', 'write https:// URLs, or set it to false'),
   ]
@@ -24,7 +23,8 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
 const reserved =
   /^(?:connection|content-length|expect|forwarded|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|x-forwarded-(?:for|host|port|proto))$/i
 
-export function checkProxyRoutes({ proxy: { routes } }: Config): (Broken | false)[] {
+export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (Broken | false)[] {
+  if (!enabled) return []
   return routes.flatMap((route, index) => {
     const twin = routes.findIndex((other) => placeOf(other) === placeOf(route))
     return [
