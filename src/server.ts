@@ -57,7 +57,8 @@ export function createServer(options: ServerOptions): GatewayServer {
   const server = createHttpServer({ ...limits, requestTimeout, shouldUpgradeCallback: isUpgrade }, onRequest)
   server.maxHeadersCount = 0 // Node would drop the rest in silence; we count them ourselves
   server.maxConnections = options.maxConnections ?? 0
-  server.on('checkContinue', onExpectant)
+  // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
+  server.on('checkContinue', onRequest)
   server.on('upgrade', onUpgrade)
   server.on('connect', onConnect)
   server.on('clientError', onClientError)
@@ -105,12 +106,6 @@ export function createServer(options: ServerOptions): GatewayServer {
     response.destroy()
     logRequest(request, response, { ...outcome, status })
     ended(request, status, outcome.startedAt)
-  }
-
-  /** A client that waits for our word before it sends its body. Without that word the connection cannot be used again: a body may come or not. */
-  function onExpectant(request: IncomingMessage, response: ServerResponse): void {
-    response.shouldKeepAlive = false
-    void onRequest(request, response)
   }
 
   async function onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {

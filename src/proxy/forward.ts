@@ -64,7 +64,8 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
       return
     }
     response.on('drain', onDrain)
-    if (body && request.headers.expect !== undefined) sendContinue(request, response)
+    // The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it.
+    if (body && request.headers.expect !== undefined) response.writeContinue()
   }
 
   function onResponseStart(
@@ -140,13 +141,6 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
     response.off('close', onClose).off('drain', onDrain)
     end()
   }
-}
-
-/** The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it. */
-function sendContinue({ headers }: IncomingMessage, response: ServerResponse): void {
-  response.writeContinue()
-  // Had we refused, the connection would have had to go: see server.ts.
-  response.shouldKeepAlive = !/\bclose\b/i.test(headers.connection ?? '')
 }
 
 function clientLeft(): GatewayError {
