@@ -2,14 +2,14 @@ import { type Broken, broken, checkPair, checkRedis, checkServiceAccount, checkS
 import type { Fault, Place } from './faults.ts'
 import { checkHeaders } from './header-checks.ts'
 import { checkKeyPair } from './pem.ts'
+import { checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import type { Config } from './schema.ts'
 
 type Rule = (config: Config) => readonly (Broken | false)[]
 
 /** What must hold between keys. No rule throws; each sees defaults where a key is not set. */
 const rules: readonly Rule[] = [
-  ({ proxy, auth_provider }) => [
-    proxy.enabled && broken('proxy.enabled', 'true is not part of this release', 'put a forward-auth proxy before it'),
+  ({ auth_provider }) => [
     auth_provider === 'oidc' && broken('auth_provider', '"oidc" is not part of this release', 'use one of the others'),
   ],
   ({ secret_key }) => [
@@ -47,12 +47,8 @@ const rules: readonly Rule[] = [
         'shorten it, or lengthen cache.expiration',
       ),
   ],
-  ({ proxy }) => [
-    proxy.enabled &&
-      proxy.elasticsearch_url === null &&
-      proxy.routes.length === 0 &&
-      broken('proxy.elasticsearch_url', 'is required when proxy.enabled is true', 'set it, or write proxy.routes'),
-  ],
+  checkProxy,
+  checkProxyRoutes,
   ({ auth_provider, oidc }) => [
     auth_provider === 'oidc' &&
       oidc.issuer === null &&

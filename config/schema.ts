@@ -73,6 +73,13 @@ export const schema = {
     default: '10s',
     max: 3_600_000,
   },
+  max_connections: {
+    doc: 'Client connections at once; more are closed as they come. In Linux, each needs a file descriptor, and in proxy mode two.',
+    format: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+  },
   forward_auth: {
     profile: {
       doc: '`nginx` answers 403 where `generic` answers 400, which nginx would turn into 500.',
@@ -217,16 +224,16 @@ export const schema = {
       format: 'boolean',
       default: false,
     },
-    elasticsearch_url: { doc: 'Where to, if there are no routes.', format: 'url', default: null },
+    elasticsearch_url: { doc: 'Where to, if no route takes a request.', format: 'url', default: null },
     timeout: {
-      doc: 'Limit until the upstream’s first byte.',
+      doc: 'Limit until the head of an upstream’s answer, and for silence after it; none for the whole.',
       format: 'duration',
       default: '30s',
       min: 1,
       max: 3_600_000,
     },
     max_idle_conns: {
-      doc: 'Connections kept open to upstreams.',
+      doc: 'Idle connections kept open to each upstream.',
       format: 'integer',
       default: 100,
       min: 1,

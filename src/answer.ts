@@ -1,4 +1,6 @@
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { GatewayError } from './errors.ts'
 
 /** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
 export type Answer = Readonly<{
@@ -8,6 +10,23 @@ export type Answer = Readonly<{
   body: string
   /** Whose request it was, where that is known. */
   username?: string | undefined
+}>
+
+/** An answer that somebody else gives, and that we pass on as it comes. */
+export type StreamedAnswer = Readonly<{
+  username?: string | undefined
+  /** Resolves when all of it is out. Rejects with GatewayError: while nothing is out, the client can still be told. */
+  stream: (response: ServerResponse) => Promise<void>
+}>
+
+/** A connection that becomes something other than HTTP. */
+export type Upgrade = Readonly<{
+  username: string | undefined
+  /**
+   * Resolves, when the tunnel has closed, to the status the client was told: 101, or what the upstream said instead.
+   * Rejects with GatewayError where there was none; the client has then been told by `refuse`, while it could be.
+   */
+  tunnel: (socket: Socket, head: Buffer, refuse: (error: GatewayError) => void) => Promise<number>
 }>
 
 /** A JSON document that nobody may keep. */

@@ -15,11 +15,14 @@ import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
+import { isWebSocket } from './proxy/upgrade.ts'
+import { createProxyParts } from './proxy-mode.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 import { createReportCredential } from './report.ts'
 import { createLogRequest } from './request-log.ts'
+import { isOwn } from './route.ts'
 import { createServer } from './server.ts'
 
 export type App = Readonly<{
@@ -64,8 +67,11 @@ export function createApp(config: Config, log: Logger): App {
     sleep: (milliseconds) => sleep(milliseconds),
     report: isDryRun ? () => {} : createReportCredential(log, metrics),
   })
+  const proxy = config.proxy.enabled ? createProxyParts(config.proxy, log) : undefined
   const core: Core = {
     obtain: credentials.obtain,
+    heal: credentials.heal,
+    ...(proxy && { proxy }),
     metrics,
     log,
     checks: { ...(!isDryRun && { elasticsearch: createPing(client, call) }), ...replicas.checks },
@@ -83,6 +89,8 @@ export function createApp(config: Config, log: Logger): App {
       )
     },
     metrics,
+    maxConnections: config.max_connections,
+    ...(proxy && { requestTimeout: 0, isUpgrade: (request) => isWebSocket(request) && !isOwn(request) }),
   })
   const stopped = new AbortController()
   const findMissingRoles = createFindMissingRoles(client, call)
@@ -96,6 +104,7 @@ export function createApp(config: Config, log: Logger): App {
       const { host, port } = parseAddress(config.listen)!
       await replicas.join(credentials)
       const address = await server.listen(host === '' ? undefined : host, port)
+      proxy?.routing.watch()
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return address
     },
@@ -108,7 +117,9 @@ export function createApp(config: Config, log: Logger): App {
     },
     async close() {
       stopped.abort()
+      proxy?.tunnels.close()
       await server.close(config.shutdown_timeout)
+      await proxy?.routing.close()
       replicas.leave()
       void elasticsearch.close() // waits for calls that nobody waits for any more
     },

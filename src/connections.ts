@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { parseAddress } from '../config/addresses.ts'
 import type { Config } from '../config/schema.ts'
 import type { ElasticsearchOptions } from './es/client.ts'
+import { readPem } from './pem.ts'
 import type { Address, RedisConnection } from './redis/connect.ts'
 
 export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): ElasticsearchOptions {
@@ -61,8 +61,4 @@ function decode(text: string): string {
 
 function addressOf(text: string): Address {
   return parseAddress(text)!
-}
-
-function readPem(path: string | null): string | undefined {
-  return path === null ? undefined : readFileSync(path, 'utf8')
 }

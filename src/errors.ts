@@ -19,6 +19,11 @@ const table = {
   request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
   elasticsearch_unavailable: { status: 503, level: 'error', message: 'Elasticsearch is not available right now' },
   elasticsearch_rejected: { status: 502, level: 'error', message: 'Elasticsearch refused to prepare your user' },
+  upstream_unavailable: { status: 502, level: 'error', message: 'The service behind this gateway is not available' },
+  upstream_protocol: { status: 502, level: 'error', message: 'The service behind this gateway gave no valid answer' },
+  upstream_timeout: { status: 504, level: 'error', message: 'The service behind this gateway did not answer in time' },
+  /** For the log only: there is nobody to tell. */
+  client_closed: { status: 499, level: 'info', message: 'The client left' },
   internal: { status: 500, level: 'error', message: 'Something went wrong on our side' },
 } as const satisfies Record<string, ErrorRow>
 

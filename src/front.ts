@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import { headerNames } from '../config/header-presets.ts'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
-import { type Authentication, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
+import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
+import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
 import { createHasSecret } from './auth/proxy-secret.ts'
@@ -19,6 +20,7 @@ import { asGatewayError, GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
+import { createProxyMode, type ProxyParts } from './proxy-mode.ts'
 import type { Handler } from './route.ts'
 import type { Front } from './server.ts'
 import { version } from './version.ts'
@@ -26,6 +28,9 @@ import { version } from './version.ts'
 /** What outlives a reload of the configuration. */
 export type Core = Readonly<{
   obtain: AuthenticationOptions['obtain']
+  heal: Credentials['heal']
+  /** Where requests go on to, in proxy mode. */
+  proxy?: ProxyParts
   metrics: Metrics
   log: Logger
   checks: ReadinessChecks
@@ -34,7 +39,7 @@ export type Core = Readonly<{
 type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof createOriginalRequest> }>
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
-export function createFront(config: Config, { obtain, metrics, log, checks }: Core): FrontWithOriginal {
+export function createFront(config: Config, { obtain, heal, proxy, metrics, log, checks }: Core): FrontWithOriginal {
   const isTrusted = createIsTrustedRequest(config)
   const authentication = createAuthentication({
     isTrusted,
@@ -44,6 +49,7 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
     serviceAccount: config.elasticsearch.username ?? undefined,
   })
 
+  const authenticate = countAuthentications(authentication.authenticate, metrics)
   const isLoopback = createIsTrusted(['loopback'])
   const health = createHealthPage(version)
   const pages: [string, Handler][] = [
@@ -67,22 +73,34 @@ export function createFront(config: Config, { obtain, metrics, log, checks }: Co
   if (metrics.registry) pages.push(['metrics', createMetricsPage(metrics.registry)])
 
   return Object.freeze({
-    handle: createForwardAuth(authentication.authenticate, metrics),
+    ...(proxy === undefined
+      ? { handle: createForwardAuth(authenticate) }
+      : createProxyMode({
+          parts: proxy,
+          privateHeaders: [...identityHeaders(config), config.proxy_secret_header],
+          authenticate,
+          isTrusted,
+          heal,
+        })),
     pages: new Map(pages.map(([name, page]) => [`/elastauth/${name}`, page])),
     answerError: createAnswerError(config.forward_auth.profile),
-    originalRequest: createOriginalRequest(isTrusted),
+    // A proxied request is itself the one that was asked for, whatever it says of another.
+    originalRequest: createOriginalRequest(proxy === undefined ? isTrusted : () => false),
   })
 }
 
 /** Auth-only mode: every request outside `/elastauth/` is a question, and this is the answer. */
-function createForwardAuth(authenticate: Authentication['authenticate'], metrics: Metrics): Handler {
+function createForwardAuth(authenticate: Authenticate): Handler {
   const answerAuthorized = createAnswerAuthorized()
+  return async (request) => answerAuthorized(await authenticate(request))
+}
 
-  return async function forwardAuth(request) {
+function countAuthentications(authenticate: Authenticate, metrics: Metrics): Authenticate {
+  return async function countedAuthenticate(request) {
     try {
-      const answer = answerAuthorized(await authenticate(request))
+      const authenticated = await authenticate(request)
       metrics.authenticated('success')
-      return answer
+      return authenticated
     } catch (error) {
       metrics.authenticated('failure')
       throw error
@@ -96,6 +114,11 @@ export function roleRules(config: Config): RoleRules {
     defaultRoles: config.default_roles,
     ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
   }
+}
+
+function identityHeaders(config: Config): string[] {
+  const { groupsSeparator: _, ...names } = headerNames(config)
+  return Object.values(names)
 }
 
 function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_header }: Config) {

@@ -10,6 +10,8 @@ export type Outcome = Readonly<{
   startedAt: number
   username?: string | undefined
   error?: GatewayError | undefined
+  /** What the client was told, where the response does not know: it was cut in the middle, or there was none. */
+  status?: number | undefined
 }>
 
 /** What was asked for, as the client asked it. `path` is without the query, which may hold a secret. */
@@ -17,7 +19,8 @@ export type Asked = Readonly<{ method: string; path: string; domain?: string | u
 
 type Ending = Outcome & Readonly<{ asked: Asked }>
 
-export type LogRequest = (request: IncomingMessage, response: ServerResponse, outcome: Outcome) => void
+/** `response` is undefined where the connection became something other than HTTP. */
+export type LogRequest = (request: IncomingMessage, response: ServerResponse | undefined, outcome: Outcome) => void
 
 /**
  * One line per request, when its answer is out or its client is gone. pino-http knows when that is; what it would
@@ -45,9 +48,14 @@ export function createLogRequest(log: Logger, askedBy: (request: IncomingMessage
   return function logRequest(request, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    endings.set(response, { ...outcome, asked: askedBy(request) })
-    if (!response.destroyed) writeLine(request, response)
-    else log[level](fields(request, response), message(request, response)) // the client has left: no event will come
+    const ending = { ...outcome, asked: askedBy(request) }
+    if (response === undefined || response.destroyed) {
+      // It is over already: no event will come.
+      log[level](fieldsOf(request, response, ending), messageOf(response, ending))
+      return
+    }
+    endings.set(response, ending)
+    writeLine(request, response)
   }
 }
 
@@ -55,14 +63,14 @@ function levelOf({ error }: Outcome): 'info' | 'warn' | 'error' {
   return error ? errorTable[error.code].level : 'info'
 }
 
-function fieldsOf(request: IncomingMessage, response: ServerResponse, ending: Ending) {
+function fieldsOf(request: IncomingMessage, response: ServerResponse | undefined, ending: Ending) {
   const { asked, error, username } = ending
   return {
     'http.request.id': ending.requestId,
     'http.request.method': asked.method,
     'url.domain': asked.domain,
     'url.path': asked.path,
-    'http.response.status_code': statusOf(response),
+    'http.response.status_code': ending.status ?? statusOf(response),
     'event.duration': Math.round((performance.now() - ending.startedAt) * 1e6), // ECS wants nanoseconds
     'client.ip': request.socket.remoteAddress,
     'user.name': username ?? error?.username,
@@ -71,12 +79,12 @@ function fieldsOf(request: IncomingMessage, response: ServerResponse, ending: En
   }
 }
 
-function messageOf(response: ServerResponse, { error, asked: { method, path } }: Ending): string {
-  const line = `${method} ${path} ${statusOf(response)}`
+function messageOf(response: ServerResponse | undefined, { error, status, asked: { method, path } }: Ending): string {
+  const line = `${method} ${path} ${status ?? statusOf(response)}`
   return error ? `${line} ${error.detail}` : line
 }
 
 /** 499 where the client left before its answer: a number of nginx's, only ever logged. */
-function statusOf(response: ServerResponse): number {
-  return response.writableFinished ? response.statusCode : 499
+function statusOf(response: ServerResponse | undefined): number {
+  return response?.writableFinished ? response.statusCode : 499
 }

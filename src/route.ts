@@ -1,21 +1,29 @@
 import type { IncomingMessage } from 'node:http'
-import type { Answer } from './answer.ts'
+import type { Answer, StreamedAnswer } from './answer.ts'
 import { GatewayError } from './errors.ts'
 
 /** Request → answer. Throws GatewayError. */
 export type Handler = (request: IncomingMessage) => Promise<Answer>
 
+/** What answers all that is not for a page of ours: forward auth, or the proxy. Throws GatewayError. */
+export type Mode = (request: IncomingMessage) => Promise<Answer | StreamedAnswer>
+
 /** Our own pages, by the exact path under which each is found. */
 export type Pages = ReadonlyMap<string, Handler>
 
 /** Who answers: the mode, or one of our own pages. Throws GatewayError not_found, method_not_allowed. */
-export function route({ url = '/', method }: IncomingMessage, handle: Handler, pages: Pages): Handler {
+export function route({ url = '/', method }: IncomingMessage, handle: Mode, pages: Pages): Mode {
   const path = ownPath(url)
   if (path === undefined) return handle
   const page = pages.get(path)
   if (page === undefined) throw new GatewayError('not_found', 'no such page of elastauth’s own')
   if (method !== 'GET' && method !== 'HEAD') throw new GatewayError('method_not_allowed', 'only GET and HEAD')
   return page
+}
+
+/** Whether a request is for a page of ours. */
+export function isOwn({ url = '/' }: IncomingMessage): boolean {
+  return ownPath(url) !== undefined
 }
 
 const ownPrefix = '/elastauth/'

@@ -34,9 +34,15 @@ function announce(log: Logger, config: Config, { address, port }: AddressInfo, f
   const trusted = config.auth_provider === 'static' ? 'everybody (static identity)' : config.trusted_proxies.join(', ')
   const host = address.includes(':') ? `[${address}]` : address
   log.info(
-    `elastauth ${version} listens on http://${host}:${port} as forward-auth responder; identities from ${config.auth_provider}, ` +
+    `elastauth ${version} listens on http://${host}:${port} as ${modeOf(config)}; identities from ${config.auth_provider}, ` +
       `trusted peers: ${trusted}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
   )
+}
+
+function modeOf({ proxy }: Config): string {
+  if (!proxy.enabled) return 'forward-auth responder'
+  const upstreams = [...proxy.routes.flatMap((route) => route.upstreams), proxy.elasticsearch_url]
+  return `proxy of ${[...new Set(upstreams.filter((url) => url !== null))].join(', ')}`
 }
 
 /** A configuration that is broken leaves the old one in force. */

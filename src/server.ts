@@ -1,17 +1,19 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { type Answer, rawAnswer } from './answer.ts'
+import { type Answer, rawAnswer, type StreamedAnswer, type Upgrade } from './answer.ts'
 import type { AnswerError } from './error-answer.ts'
-import { asGatewayError, type ErrorCode, GatewayError } from './errors.ts'
+import { asGatewayError, type ErrorCode, errorTable, GatewayError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { createRequestId } from './request-id.ts'
-import type { LogRequest } from './request-log.ts'
-import { type Handler, type Pages, route } from './route.ts'
+import type { LogRequest, Outcome } from './request-log.ts'
+import { type Mode, type Pages, route } from './route.ts'
 
 /** What answers requests. A reload of the configuration replaces it as one, so no request sees half of each. */
 export type Front = Readonly<{
   /** The mode: everything outside `/elastauth/`. */
-  handle: Handler
+  handle: Mode
+  /** The right to become something other than HTTP, for those that ask for it and `isUpgrade` accepts. */
+  upgrade?: (request: IncomingMessage) => Promise<Upgrade>
   pages: Pages
   answerError: AnswerError
 }>
@@ -22,6 +24,12 @@ export type ServerOptions = Readonly<{
   /** What happens before there is a request, such as one that is no HTTP. */
   logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
   metrics: Metrics
+  /** How long a whole request may take to arrive, in milliseconds; 0 for any time. Node's own limit where absent. */
+  requestTimeout?: number
+  /** Connections beyond this many are closed at once. */
+  maxConnections?: number
+  /** Requests that go to `front.upgrade`; none where absent. */
+  isUpgrade?: (request: IncomingMessage) => boolean
 }>
 
 export type GatewayServer = Readonly<{
@@ -38,17 +46,22 @@ const limits = {
   keepAliveTimeout: 125_000,
   headersTimeout: 20_000,
 } as const
+const nodeRequestTimeout = 300_000
 const maxHeaderCount = 500
 /** How long a client may take to read why it was refused, in milliseconds. */
 const lingering = 1000
 
-export function createServer({ front, logRequest, logFault, metrics }: ServerOptions): GatewayServer {
+export function createServer(options: ServerOptions): GatewayServer {
+  const { front, logRequest, logFault, metrics, isUpgrade = () => false } = options
   const nextId = createRequestId()
-  const server = createHttpServer(limits, listener)
+  const { requestTimeout = nodeRequestTimeout } = options
+  const server = createHttpServer({ ...limits, requestTimeout, shouldUpgradeCallback: isUpgrade }, listener)
   server.maxHeadersCount = 0 // Node would drop the rest in silence; we count them ourselves
-  // No body is ever read, so a client that waits for our word before sending one gets its answer at once.
+  server.maxConnections = options.maxConnections ?? 0
+  // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
   server.on('checkContinue', listener).on('checkExpectation', listener)
-  server.on('connect', (_request, socket: Socket) => refuse(socket, 'method_not_allowed'))
+  server.on('upgrade', (request, stream, head) => void onUpgrade(request, stream as Socket, head))
+  server.on('connect', (_request, stream) => refuse(stream as Socket, 'method_not_allowed'))
   server.on('clientError', onClientError)
 
   function listener(request: IncomingMessage, response: ServerResponse): void {
@@ -63,23 +76,73 @@ export function createServer({ front, logRequest, logFault, metrics }: ServerOpt
     const requestId = nextId()
     const { handle, pages, answerError } = front()
     metrics.requestStarted()
-    let answer: Answer
+    let answer: Answer | StreamedAnswer
+    let username: string | undefined
     let error: GatewayError | undefined
     try {
       checkHeaderCount(request)
       answer = await route(request, handle, pages)(request)
+      username = answer.username
+      if ('stream' in answer) {
+        if (!server.listening) response.shouldKeepAlive = false
+        await answer.stream(response)
+      }
     } catch (thrown) {
       // The only catch: every error of a request ends here.
       error = asGatewayError(thrown)
-      answer = answerError(request, error, requestId)
       metrics.failed(error.code)
+      answer = answerError(request, error, requestId)
+      if (response.headersSent) return cutShort(request, response, { requestId, startedAt, username, error })
     }
-    logRequest(request, response, { requestId, startedAt, username: answer.username, error })
-    if (!server.listening) response.shouldKeepAlive = false // we are closing
+    logRequest(request, response, { requestId, startedAt, username, error })
+    if ('stream' in answer) return ended(request, response.statusCode, startedAt)
+    if (!server.listening || error?.code === 'payload_invalid') response.shouldKeepAlive = false
     response.writeHead(answer.status, answer.headers)
     response.end(answer.body) // Node leaves the body out of an answer to HEAD
-    const status = response.destroyed ? 499 : answer.status // as nginx counts a client that has left
-    metrics.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
+    // nginx counts a client that has left as 499
+    ended(request, response.destroyed ? 499 : answer.status, startedAt)
+  }
+
+  function ended({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
+    metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
+    // What began before we were told to close has no `Connection: close` in its answer.
+    if (!server.listening) setImmediate(() => server.closeIdleConnections())
+  }
+
+  /** What is out cannot be taken back, and to end it in good order would make half an answer look whole. */
+  function cutShort(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
+    const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
+    response.destroy()
+    logRequest(request, response, { ...outcome, status })
+    ended(request, status, outcome.startedAt)
+  }
+
+  async function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const startedAt = performance.now()
+    const requestId = nextId()
+    const { upgrade, answerError } = front()
+    socket.on('error', () => {}) // a reset is a close too
+    metrics.requestStarted()
+    let username: string | undefined
+    let error: GatewayError | undefined
+    let status: number
+    const refuseUpgrade = (failure: GatewayError) => {
+      if (socket.writable) socket.write(rawAnswer(answerError(request, failure, requestId)))
+    }
+    try {
+      checkHeaderCount(request)
+      const admitted = await upgrade!(request)
+      username = admitted.username
+      status = await admitted.tunnel(socket, head, refuseUpgrade)
+    } catch (thrown) {
+      error = asGatewayError(thrown)
+      status = errorTable[error.code].status
+      metrics.failed(error.code)
+      refuseUpgrade(error)
+      socket.destroySoon()
+    }
+    logRequest(request, undefined, { requestId, startedAt, username, error, status })
+    ended(request, status, startedAt)
   }
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -6,11 +6,13 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type Authenticated = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
+export type Authenticate = (request: IncomingMessage) => Promise<Authenticated>
+
 /** Both throw GatewayError: see the table in errors.ts. */
 export type Authentication = Readonly<{
   /** Who it is and what it may; Elasticsearch is not asked. */
   recognise: (request: IncomingMessage) => Promise<Subject>
-  authenticate: (request: IncomingMessage) => Promise<Authenticated>
+  authenticate: Authenticate
 }>
 
 export type AuthenticationOptions = Readonly<{

@@ -55,6 +55,8 @@ export type Credentials = Readonly<{
   noteChange: (username: string, stateId: string) => void
   /** Changes may have gone unheard: whoever is cached is checked at the next request, spread over a while. */
   recheckAll: () => void
+  /** A credential in place of one that Elasticsearch refused, or undefined where there is none. Never rejects. */
+  heal: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
 }>
 
 /** `recheckAll` spreads its checks over this time, in milliseconds, so that they are no storm. */
@@ -69,7 +71,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
   const settle = createSettle(options)
-  const recheck = createRecheck({ ...options, resettle: fly })
+  const { recheck, heal: healCached } = createRecheck({ ...options, resettle: fly })
   // An active user's end can only be pushed on in time when somebody looks often enough.
   const recheckEvery = rules.extend ? Math.min(options.revalidate, rules.expiration / 4) : options.revalidate
 
@@ -82,6 +84,12 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       void recheck(subject, cached)
     }
     return cached
+  }
+
+  async function heal(subject: Subject, refused: Credential): Promise<Credential | undefined> {
+    const known = recall(subject)
+    if (known !== undefined && known.authorization !== refused.authorization) return known // somebody was quicker
+    return isCached(refused) ? healCached(subject, refused) : undefined
   }
 
   /** The cached credential, if it may still be handed out to this subject. */
@@ -134,7 +142,12 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     cache.recheckAll(now(), recheckSpread)
   }
 
-  return Object.freeze({ obtain, noteChange, recheckAll })
+  return Object.freeze({ obtain, heal, noteChange, recheckAll })
+}
+
+/** Every credential that `obtain` gives is one. */
+function isCached(credential: Credential): credential is CachedCredential {
+  return 'state' in credential
 }
 
 /** RFC 7617. Through a buffer, so that the cache holds one flat string and not the parts it was joined from. */

@@ -9,21 +9,47 @@ import type { Subject } from './subject.ts'
 const healInterval = 10_000
 
 type RecheckOptions = Pick<CredentialsOptions, 'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'report'> &
-  Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<unknown> }>
+  Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<CachedCredential> }>
 
-/**
- * Asks Elasticsearch, in the background, whether a cached credential is still good, and mends what somebody changed
- * there: a new password, a deleted or disabled user, other roles. The returned promise never rejects.
- */
-export function createRecheck({ directory, keys, cache, states, rules, now, report, resettle }: RecheckOptions) {
+type Attempt = Readonly<{
+  at: number
+  /** The whole `Authorization` that was refused then. */
+  refused: string
+  result: Promise<CachedCredential | undefined>
+}>
+
+export type Recheck = Readonly<{
+  /**
+   * Asks Elasticsearch, in the background, whether a cached credential is still good, and mends what somebody changed
+   * there: a new password, a deleted or disabled user, other roles. The returned promise never rejects.
+   */
+  recheck: (subject: Subject, cached: CachedCredential) => Promise<void>
+  /**
+   * Mends a credential that was refused, and returns the one to use in its place, if there is one. Whoever asks about a
+   * user within ten seconds gets the same result. The returned promise never rejects.
+   */
+  heal: (subject: Subject, refused: CachedCredential) => Promise<CachedCredential | undefined>
+}>
+
+export function createRecheck({
+  directory,
+  keys,
+  cache,
+  states,
+  rules,
+  now,
+  report,
+  resettle,
+}: RecheckOptions): Recheck {
   const healedAt = new LRUCache<string, number>({ max: 10_000 })
+  const attempts = new LRUCache<string, Attempt>({ max: 10_000 })
 
-  return async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
+  async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
     try {
       const login = await authenticate(username, cached.state)
-      if (login === undefined) return await heal(subject, cached)
-      if (!isAsCached(login, subject, cached.state)) {
+      if (login === undefined) await mend(subject, cached)
+      else if (!isAsCached(login, subject, cached.state)) {
         forget(username, cached) // another replica or an administrator was here: the next request reads what is new
       } else if (extend(cached.state, now(), rules)) await resettle(subject)
     } catch (error) {
@@ -31,14 +57,34 @@ export function createRecheck({ directory, keys, cache, states, rules, now, repo
     }
   }
 
-  async function heal(subject: Subject, cached: CachedCredential): Promise<void> {
+  async function heal(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
-    if (now() < (healedAt.get(username) ?? Number.NEGATIVE_INFINITY) + healInterval) return forget(username, cached)
+    let attempt = attempts.get(username)
+    if (attempt === undefined || now() >= attempt.at + healInterval) {
+      const result = mend(subject, refused).catch((error: unknown) => {
+        report({ kind: 'recheck_failed', username, error })
+        return undefined
+      })
+      attempt = { at: now(), refused: refused.authorization, result }
+      attempts.set(username, attempt)
+    }
+    const mended = await attempt.result
+    // A user that was made again has the password it had. But what was refused after it was mended is not mended.
+    const isNews = mended?.authorization !== refused.authorization || attempt.refused === refused.authorization
+    return isNews ? mended : undefined
+  }
+
+  async function mend(subject: Subject, cached: CachedCredential): Promise<CachedCredential | undefined> {
+    const { username } = subject.identity
+    if (now() < (healedAt.get(username) ?? Number.NEGATIVE_INFINITY) + healInterval) {
+      forget(username, cached)
+      return undefined
+    }
     // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
     await directory.get(username)
-    if ((await authenticate(username, cached.state)) !== undefined) return
+    if ((await authenticate(username, cached.state)) !== undefined) return undefined
     healedAt.set(username, now())
-    await resettle(subject, cached.state)
+    return resettle(subject, cached.state)
   }
 
   function authenticate(username: string, state: ManagedState) {
@@ -57,4 +103,6 @@ export function createRecheck({ directory, keys, cache, states, rules, now, repo
     if (cache.get(username) === cached) cache.delete(username)
     states.doubt(username, cached.state)
   }
+
+  return Object.freeze({ recheck, heal })
 }

@@ -20,6 +20,10 @@ const statuses: Record<ErrorCode, number> = {
   request_timeout: 408,
   elasticsearch_unavailable: 503,
   elasticsearch_rejected: 502,
+  upstream_unavailable: 502,
+  upstream_protocol: 502,
+  upstream_timeout: 504,
+  client_closed: 499,
   internal: 500,
 }
 

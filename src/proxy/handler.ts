@@ -1,0 +1,110 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { StreamedAnswer } from '../answer.ts'
+import type { Authenticate, Authenticated } from '../auth/authentication.ts'
+import type { Credential } from '../auth/credentials.ts'
+import { GatewayError } from '../errors.ts'
+import { hasBody } from './body.ts'
+import { forward, type HeldAnswer } from './forward.ts'
+import { checkFraming, originForm } from './framing.ts'
+import type { BuildUpstreamHeaders } from './headers.ts'
+import { stripPath } from './routes.ts'
+import type { ProxyRoute, Routing } from './routing.ts'
+import type { Upstream } from './upstreams.ts'
+
+export type ProxyHandlerOptions = Readonly<{
+  routing: Routing
+  authenticate: Authenticate
+  isTrusted: (request: IncomingMessage) => boolean
+  buildHeaders: BuildUpstreamHeaders
+  /** Another credential for one that Elasticsearch refused, if there is one. Never rejects. */
+  heal: (authenticated: Authenticated) => Promise<Credential | undefined>
+}>
+
+/** A request that may go upstream, and how. */
+export type Admitted = Readonly<{
+  route: ProxyRoute
+  path: string
+  authenticated: Authenticated | undefined
+  headersFor: (authorization: string | undefined) => string[]
+}>
+
+export type Admit = (request: IncomingMessage) => Promise<Admitted>
+
+/** Request → route → identity → the headers to go on with: the same for requests and upgrades. */
+export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: ProxyHandlerOptions): Admit {
+  return async function admit(request) {
+    checkFraming(request)
+    const target = originForm(request.url ?? '/')
+    const route = routing.pickRoute(request.headers.host ?? '', target)
+    if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
+    const authenticated = route.auth === 'required' ? await authenticate(request) : undefined
+    const { socket, rawHeaders } = request
+    const headersFor = (authorization: string | undefined) =>
+      buildHeaders(rawHeaders, {
+        address: socket.remoteAddress,
+        encrypted: 'encrypted' in socket,
+        trusted: isTrusted(request),
+        authorization,
+        added: route.headers,
+      })
+    const path = route.strip_path ? stripPath(target, route.path) : target
+    return { route, path, authenticated, headersFor }
+  }
+}
+
+/** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */
+export function createProxyHandler(options: ProxyHandlerOptions) {
+  const { routing, heal } = options
+  const admit = createAdmit(options)
+
+  return async function proxyRequest(request: IncomingMessage): Promise<StreamedAnswer> {
+    const admitted = await admit(request)
+    return {
+      username: admitted.authenticated?.identity.username,
+      stream: (response) => pass(request, response, admitted),
+    }
+  }
+
+  async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
+    const { route, path, authenticated, headersFor } = admitted
+    const tried = new Set<Upstream>()
+    let authorization = authenticated?.credential.authorization
+    let upstream = routing.pickUpstream(route.upstreams, tried)!
+    // What the client has sent of a body is gone, so a request that has one goes out once.
+    let holdRefusal = authenticated !== undefined && !hasBody(request)
+    for (;;) {
+      const end = upstream.begin()
+      const headers = headersFor(authorization)
+      const exchange = { request, response, upstream, path, headers, patience: routing.timeout, holdRefusal }
+      const forwarded = await forward(exchange).finally(end)
+      if (forwarded.kind !== 'unreachable') routing.report(upstream, true)
+      if (forwarded.kind === 'sent') {
+        if (response.statusCode === 401 && authenticated && hasBody(request)) void heal(authenticated)
+        return
+      }
+      if (forwarded.kind === 'unreachable') {
+        routing.report(upstream, false)
+        tried.add(upstream)
+        const next = routing.pickUpstream(route.upstreams, tried)
+        if (next === undefined) throw forwarded.error
+        upstream = next
+        continue
+      }
+      const healed = await heal(authenticated!)
+      if (healed === undefined) return sendHeld(response, forwarded.answer)
+      authorization = healed.authorization
+      holdRefusal = false
+    }
+  }
+}
+
+async function sendHeld(response: ServerResponse, { status, headers, body }: HeldAnswer): Promise<void> {
+  if (response.destroyed) throw new GatewayError('client_closed', 'the client left before its answer was out')
+  const closed = once(response, 'close')
+  response.writeHead(status, headers)
+  for (const piece of body) response.write(piece)
+  response.end()
+  await closed
+  if (!response.writableFinished) throw new GatewayError('client_closed', 'the client left before its answer was out')
+}

@@ -1,0 +1,36 @@
+/** For one connection only (RFC 9110, 7.6.1). Trailers are not passed on, so neither is their announcement. */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** An upstream's raw headers → those for the client, names and values in turn, doubled ones and spellings kept. */
+export function buildResponseHeaders(rawHeaders: readonly (Buffer | string)[]): string[] {
+  const headers: string[] = []
+  let named: string[] | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = textOf(rawHeaders[i]!)
+    const value = textOf(rawHeaders[i + 1]!)
+    const lower = name.toLowerCase()
+    if (lower === 'connection') named = [...(named ?? []), ...value.toLowerCase().split(',')]
+    if (!hopByHop.has(lower)) headers.push(name, value)
+  }
+  return named === undefined ? headers : withoutNamed(headers, named)
+}
+
+function withoutNamed(headers: string[], named: readonly string[]): string[] {
+  const gone = new Set(named.map((name) => name.trim()))
+  gone.delete('content-length')
+  return headers.filter((_, i) => !gone.has(headers[i - (i % 2)]!.toLowerCase()))
+}
+
+function textOf(part: Buffer | string): string {
+  return typeof part === 'string' ? part : part.toString('latin1')
+}

@@ -1,0 +1,123 @@
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { createProxyServer } from 'http-proxy-3'
+import type { Upgrade } from '../answer.ts'
+import { GatewayError } from '../errors.ts'
+import { tlsOptions } from './agent.ts'
+import { hasBody } from './body.ts'
+import type { Admit } from './handler.ts'
+import type { Routing } from './routing.ts'
+import { toUpstreamError } from './upstream-error.ts'
+import type { Upstream } from './upstreams.ts'
+
+export type Tunnels = Readonly<{
+  open: (request: IncomingMessage, upstream: Upstream, path: string, headers: string[]) => Upgrade['tunnel']
+  /** Cuts all tunnels: they have no end of their own to wait for. */
+  close: () => void
+}>
+
+/** Only WebSockets are passed on as upgrades; to any other (`h2c` above all) a request is an ordinary one. */
+export function isWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Request → the right to a tunnel. The returned function throws as `Admit` does. */
+export function createUpgrade(admit: Admit, routing: Routing, tunnels: Tunnels) {
+  return async function upgrade(request: IncomingMessage): Promise<Upgrade> {
+    const { route, path, authenticated, headersFor } = await admit(request)
+    if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade with a body')
+    const upstream = routing.pickUpstream(route.upstreams, new Set())!
+    const headers = headersFor(authenticated?.credential.authorization)
+    return {
+      username: authenticated?.identity.username,
+      tunnel: tunnels.open(request, upstream, path, headers),
+    }
+  }
+}
+
+/** Tunnels through http-proxy-3, which gets our headers and our path in place of the client's. */
+export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>): Tunnels {
+  const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false, secure: !tls.insecureSkipVerify })
+  const sockets = new Set<Socket>()
+  const watchers = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
+  proxy.on('proxyReqWs', (upstreamRequest, _request, socket) => watchers.get(socket)?.(upstreamRequest))
+  proxy.on('error', () => {}) // each tunnel has its own ear
+
+  function open(request: IncomingMessage, upstream: Upstream, path: string, headers: string[]): Upgrade['tunnel'] {
+    return function tunnel(socket, head, refuse) {
+      const { promise, resolve, reject } = Promise.withResolvers<number>()
+      const { url } = upstream
+      const end = upstream.begin()
+      let status: number | undefined
+      sockets.add(socket)
+      watchers.set(socket, (upstreamRequest) => {
+        upstreamRequest.path = url.pathname.replace(/\/+$/, '') + path // as it came: http-proxy-3 would join it anew
+        upstreamRequest.setTimeout(timeout, () => {
+          const error = Object.assign(new Error('no answer to the upgrade'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
+          upstreamRequest.destroy(error)
+        })
+        upstreamRequest.once('upgrade', () => {
+          stopWatching()
+          status = 101
+        })
+        upstreamRequest.once('response', (response) => {
+          status = response.statusCode
+        })
+        socket.once('close', () => upstreamRequest.destroy())
+      })
+      socket.once('close', () => {
+        sockets.delete(socket)
+        end()
+        if (status === undefined) reject(new GatewayError('client_closed', 'the client left before its upgrade'))
+        else resolve(status)
+      })
+      // http-proxy-3 closes the socket next, and what is written before that still goes out.
+      const onError = (error: Error) => {
+        if (status !== undefined) return
+        const failure = toUpstreamError(error, url.origin)
+        refuse(failure)
+        reject(failure)
+      }
+      const stopWatching = watchForLeaving(socket)
+      const target = { protocol: url.protocol, host: url.hostname, hostname: bare(url), port: portOf(url) }
+      const view = Object.create(request, { headers: { value: headersFrom(headers) } })
+      proxy.ws(view, socket, head, { target, ssl: { ...tlsOptions(tls), servername: bare(url) } }, onError)
+      return promise
+    }
+  }
+
+  return Object.freeze({
+    open,
+    close() {
+      for (const socket of sockets) socket.destroy()
+    },
+  })
+}
+
+/** Nobody reads a socket before its tunnel is open, and who does not read does not hear the other side leave. */
+function watchForLeaving(socket: Socket): () => void {
+  const onReadable = () => void socket.read(0)
+  const onEnd = () => void socket.destroy()
+  socket.on('readable', onReadable).on('end', onEnd)
+  return () => void socket.off('readable', onReadable).off('end', onEnd)
+}
+
+/** Names and values in turn → as Node's client wants them, doubled ones as lists; with the words of an upgrade. */
+function headersFrom(flat: readonly string[]): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = { connection: 'Upgrade', upgrade: 'websocket' }
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i]!.toLowerCase()
+    const before = headers[name]
+    headers[name] = before === undefined ? flat[i + 1]! : [before, flat[i + 1]!].flat()
+  }
+  return headers
+}
+
+/** The host without the brackets that an IPv6 address has in a URL. */
+function bare({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
+function portOf({ port, protocol }: URL): number {
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, describe, test } from 'node:test'
+import { openRaw } from '../support/raw-request.ts'
+import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
+
+const named = (name: string) =>
+  startUpstream((request, response) => {
+    const { url, headers } = request
+    const body = { name, url, user: userOf(headers.authorization) || null, scope: headers['x-scope'] ?? null }
+    response.end(JSON.stringify(body))
+  })
+const [elasticsearch, kibana, open, based] = await Promise.all(['elasticsearch', 'kibana', 'open', 'based'].map(named))
+
+const routes = [
+  { path: '/kibana', upstreams: [kibana!.url], strip_path: true, headers: { 'X-Scope': 'ours' } },
+  { path: '/public', upstreams: [open!.url], auth: 'none' },
+  { host: 'based.example.com', upstreams: [`${based!.url}/base/`] },
+]
+const gateway = await startProxy(elasticsearch!.url, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
+
+async function ask(host: string, target: string, user: string | undefined = 'bob') {
+  const connection = openRaw(portOf(gateway))
+  const as = user === undefined ? [] : [`Remote-User: ${user}`]
+  connection.send(
+    [`GET ${target} HTTP/1.1`, `Host: ${host}`, ...as, 'X-Scope: theirs', 'Connection: close', '', ''].join('\r\n'),
+  )
+  const [head = '', body = ''] = (await connection.closed).split('\r\n\r\n')
+  const json = /\{.*\}/.exec(body)?.[0]
+  return { status: Number(head.split(' ')[1]), ...(json && JSON.parse(json)) }
+}
+
+describe('one process before Kibana and Elasticsearch', () => {
+  test('by path, stripped, with the route’s header in place of the client’s', async () => {
+    const expected = { status: 200, name: 'kibana', url: '/app//x?y=%2F', user: 'bob', scope: 'ours' }
+    assert.deepEqual(await ask('es', '/kibana/app//x?y=%2F'), expected)
+  })
+
+  test('by host, below the upstream’s own path', async () => {
+    const expected = { status: 200, name: 'based', url: '/base/x', user: 'bob', scope: 'theirs' }
+    assert.deepEqual(await ask('Based.example.com:5000', '/x'), expected)
+  })
+
+  test('all else goes to elasticsearch_url', async () => {
+    assert.equal((await ask('es', '/kibanana')).name, 'elasticsearch')
+  })
+
+  test('a route without a login passes nobody’s credential on', async () => {
+    assert.deepEqual(await ask('es', '/public/x', ''), {
+      status: 200,
+      name: 'open',
+      url: '/public/x',
+      user: null,
+      scope: 'theirs',
+    })
+  })
+
+  test('and does not lead anywhere else', async () => {
+    for (const target of ['/public/../_search', '/public/%2e%2e/_search', '/public//_search']) {
+      assert.equal((await ask('es', target, '')).status, 401)
+    }
+  })
+
+  test('our own pages stay ours', async () => {
+    assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
+  })
+})
+
+describe('several upstreams', () => {
+  test('one that is down is passed over, a body and all, and comes back', async () => {
+    const server = createServer((_request, response) => response.end('back'))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    const other = await startUpstream(async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      response.end(body)
+    })
+    const both = [{ upstreams: [`http://127.0.0.1:${port}`, other.url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
+    const post = () =>
+      fetch(proxy.url, { method: 'POST', body: 'hello', headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
+    for (let i = 0; i < 10; i++) assert.equal(await post(), 'hello')
+    await proxy.logged(({ message }) => message === `upstream http://127.0.0.1:${port} cannot be reached`)
+
+    server.listen(port, '127.0.0.1')
+    after(() => server.close())
+    await proxy.logged(({ message }) => message === `upstream http://127.0.0.1:${port} is back`)
+    const answers = await Promise.all(Array.from({ length: 4 }, post))
+    assert.ok(answers.includes('back'))
+    server.closeAllConnections()
+  })
+
+  test('the least busy one is taken', async () => {
+    const held: (() => void)[] = []
+    const slow = await startUpstream((_request, response) => void held.push(() => response.end('slow')))
+    const quick = await startUpstream((_request, response) => response.end('quick'))
+    const both = [{ upstreams: [slow.url, quick.url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
+    const ask = () => fetch(proxy.url, { headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
+    const waiting: Promise<string>[] = []
+    while (held.length === 0) {
+      const answer = ask()
+      waiting.push(answer)
+      await Promise.race([answer, once(slow.server, 'request')])
+    }
+    for (let i = 0; i < 10; i++) assert.equal(await ask(), 'quick')
+    for (const end of held) end()
+    assert.ok((await Promise.all(waiting)).includes('slow'))
+  })
+
+  test('a request that an upstream may have seen is not sent to another', async () => {
+    let count = 0
+    const dying = () =>
+      startUpstream((request) => {
+        if (request.url === '/once') count++
+        request.socket.destroy()
+      })
+    const both = [{ upstreams: [(await dying()).url, (await dying()).url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
+    assert.equal((await fetch(`${proxy.url}/once`, { headers: { 'Remote-User': 'bob' } })).status, 502)
+    assert.equal(count, 1)
+  })
+})
+
+test('no route: 404', async () => {
+  const proxy = await startProxy(undefined, {
+    env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify([{ path: '/x', upstreams: [kibana!.url] }]) },
+  })
+  assert.equal((await fetch(`${proxy.url}/y`, { headers: { 'Remote-User': 'bob' } })).status, 404)
+})

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { buildResponseHeaders } from '../../../src/proxy/response-headers.ts'
+
+const build = (...headers: string[]) => buildResponseHeaders(headers.map((part) => Buffer.from(part, 'latin1')))
+
+describe('an answer’s headers', () => {
+  test('doubled ones, spellings and bytes are kept', () => {
+    const headers = ['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'X-Elastic-Product', 'Elasticsearch', 'X-Odd', '\xe9']
+    assert.deepEqual(build(...headers), headers)
+  })
+
+  for (const name of ['Connection', 'Keep-Alive', 'Proxy-Authenticate', 'Trailer', 'Transfer-Encoding', 'Upgrade']) {
+    test(`${name} is for one connection only`, () => assert.deepEqual(build(name, 'x', 'X-A', '1'), ['X-A', '1']))
+  }
+
+  test('what Connection names goes, save the length', () => {
+    const headers = build('X-A', '1', 'Connection', 'close, x-a, Content-Length', 'Content-Length', '5', 'X-B', '2')
+    assert.deepEqual(headers, ['Content-Length', '5', 'X-B', '2'])
+  })
+})

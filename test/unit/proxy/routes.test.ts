@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createPickRoute, type RouteMatch, stripPath } from '../../../src/proxy/routes.ts'
+
+const route = (host: string | null, path: string | null, auth: 'required' | 'none' = 'required'): RouteMatch => ({
+  host,
+  path,
+  auth,
+})
+
+describe('a request’s route', () => {
+  const routes = {
+    all: route(null, null),
+    kibana: route(null, '/kibana'),
+    api: route(null, '/kibana/api/'),
+    host: route('Logs.Example.com', null),
+    hostPath: route('logs.example.com', '/x'),
+    open: route(null, '/public', 'none'),
+  }
+  const pick = createPickRoute(Object.values(routes))
+  const rows: [host: string, path: string, expected: keyof typeof routes][] = [
+    ['es', '/', 'all'],
+    ['es', '/_search', 'all'],
+    ['es', '/kibana', 'kibana'],
+    ['es', '/kibana/', 'kibana'],
+    ['es', '/kibana?x', 'kibana'],
+    ['es', '/kibanana', 'all'],
+    ['es', '/Kibana', 'all'],
+    ['es', '/kibana/api', 'api'],
+    ['es', '/kibana/api/x', 'api'],
+    ['es', '/kibana/apix', 'kibana'],
+    ['es', '/kibana%2Fapi', 'all'],
+    ['logs.example.com', '/kibana', 'host'],
+    ['LOGS.example.com:5000', '/', 'host'],
+    ['logs.example.com', '/x/y', 'hostPath'],
+    ['es', '/public/app.js', 'open'],
+    ['es', '/public?next=/../x', 'open'],
+  ]
+  for (const [host, path, expected] of rows) {
+    test(`${host}${path} is ${expected}`, () => assert.equal(pick(host, path), routes[expected]))
+  }
+
+  const hidden = [
+    '/..',
+    '/../_security',
+    '/./x',
+    '/%2e%2e/x',
+    '/.%2E/x',
+    '//x',
+    '/a%2f..%2fx',
+    '\\..\\x',
+    '/..;/x',
+    '/%252e',
+  ]
+  for (const rest of hidden) {
+    test(`/public${rest} needs a login, whatever the upstream makes of it`, () => {
+      assert.equal(pick('es', `/public${rest}`)?.auth, 'required')
+    })
+  }
+})
+
+test('no route is found where none matches', () => {
+  assert.equal(createPickRoute([route('a', null), route(null, '/x')])('b', '/y'), undefined)
+})
+
+test('the order in the configuration is of no account', () => {
+  const [long, short] = [route(null, '/a/b'), route(null, '/a')]
+  for (const routes of [
+    [long, short],
+    [short, long],
+  ])
+    assert.equal(createPickRoute(routes)('h', '/a/b/c'), long)
+})
+
+describe('a path without its route’s', () => {
+  const rows: [path: string, prefix: string, expected: string][] = [
+    ['/kibana/app?x=%2F', '/kibana', '/app?x=%2F'],
+    ['/kibana', '/kibana', '/'],
+    ['/kibana?x', '/kibana/', '/?x'],
+    ['/kibana//x', '/kibana', '//x'],
+  ]
+  for (const [path, prefix, expected] of rows) {
+    test(`${path} − ${prefix}`, () => assert.equal(stripPath(path, prefix), expected))
+  }
+})
