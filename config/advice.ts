@@ -15,6 +15,10 @@ export function findAdvice(config: Config): string[] {
       'Redis is configured but not used: that takes cache.type "redis".',
     ],
     [
+      elasticsearch.dry_run,
+      'elasticsearch.dry_run is true: nothing is written, so the credentials handed out will not work.',
+    ],
+    [
       elasticsearch.insecure_skip_verify,
       'elasticsearch.insecure_skip_verify is true: whoever stands between can read the service account’s password.',
     ],

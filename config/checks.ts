@@ -34,12 +34,25 @@ export function checkPair(keyA: string, a: string | null, keyB: string, b: strin
   ]
 }
 
-export function checkStaticProvider({ auth_provider, static: user, listen }: Config): (Broken | false)[] {
+export function checkStaticProvider({
+  auth_provider,
+  static: user,
+  listen,
+  elasticsearch,
+}: Config): (Broken | false)[] {
   if (auth_provider !== 'static') return []
   const isLocal = isLoopbackHost(parseAddress(listen)?.host ?? '')
   return [
     user.username === null &&
       broken('static.username', 'is required when auth_provider is static', 'write the user’s name'),
+    user.username !== null &&
+      user.username.toLowerCase() === elasticsearch.username?.toLowerCase() &&
+      broken(
+        'static.username',
+        'is the service account, which would lose its rights',
+        'use another name',
+        'elasticsearch.username',
+      ),
     !isLocal &&
       !user.allow_remote &&
       broken(
@@ -48,35 +61,6 @@ export function checkStaticProvider({ auth_provider, static: user, listen }: Con
         'use 127.0.0.1, or set static.allow_remote: true',
       ),
   ]
-}
-
-export function checkIdentityHeaders({ headers, authelia, proxy_secret_header }: Config): (Broken | false)[] {
-  const names = (['username', 'groups', 'email', 'name'] as const).map((part) => {
-    const old = authelia[`header_${part}`]
-    return {
-      part,
-      name: (headers[part] ?? old)?.toLowerCase(),
-      now: headers[part]?.toLowerCase(),
-      old: old?.toLowerCase(),
-    }
-  })
-  return names.flatMap(({ part, name, now, old }, index) => {
-    const key = headers[part] === null ? `authelia.header_${part}` : `headers.${part}`
-    // The e-mail address may well be the username, but groups are nothing else.
-    const isGroups = (one: string) => one === 'groups'
-    const twin = names
-      .slice(0, index)
-      .find((other) => name !== undefined && other.name === name && (isGroups(part) || isGroups(other.part)))
-    return [
-      now !== undefined &&
-        old !== undefined &&
-        now !== old &&
-        broken(`authelia.header_${part}`, `contradicts headers.${part}`, 'remove it'),
-      twin !== undefined && broken(key, `names the same header as ${twin.part}`, 'give each its own header'),
-      name === proxy_secret_header.toLowerCase() &&
-        broken(key, 'names the header of proxy_secret', 'give it its own header'),
-    ]
-  })
 }
 
 export function checkRedis({ cache }: Config): (Broken | false)[] {
@@ -107,6 +91,5 @@ export function checkRedis({ cache }: Config): (Broken | false)[] {
     cache.redis_cluster.length > 0 &&
       cache.redis_db !== 0 &&
       broken('cache.redis_db', 'is set, but a Cluster has database 0 only', 'remove it', 'cache.redis_cluster'),
-    ...checkPair('cache.redis_client_cert', cache.redis_client_cert, 'cache.redis_client_key', cache.redis_client_key),
   ]
 }

@@ -17,7 +17,7 @@ export function readEnvironment(env: { readonly [name: string]: string | undefin
   const faults: Fault[] = []
   const warnings: string[] = []
   for (const [source, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (!source.startsWith('ELASTAUTH_') || value === undefined || isServiceLink(source, value)) continue
+    if (!source.startsWith('ELASTAUTH_') || value === undefined) continue
     const key = keyOfEnv.get(source)
     const fileKey = keyOfEnv.get(source.replace(/_FILE$/, ''))
     if (key !== undefined) {
@@ -35,7 +35,7 @@ export function readEnvironment(env: { readonly [name: string]: string | undefin
     } else if (fileKey !== undefined) {
       const mend = `set ${envNameOf(fileKey)} itself`
       faults.push({ source, key: fileKey, problem: 'is no secret, so it cannot come from a file', mend })
-    } else {
+    } else if (!isServiceLink(source, value)) {
       faults.push({ source, key: '', problem: 'unknown variable', mend: suggest(source, [...keyOfEnv.keys()]) })
     }
   }
@@ -46,10 +46,13 @@ function isSensitive(key: string): boolean {
   return keys.get(legacyKeys.get(key) ?? key)?.sensitive === true
 }
 
-/** Kubernetes sets these in every pod beside a Service named `elastauth` or `elastauth-…`: not ours, not a typing error. */
+/**
+ * Kubernetes sets these in every pod beside a Service named `elastauth` or `elastauth-…`: not ours, not a typing error.
+ * All of them have names of their own, but for `ELASTAUTH_PORT` (`tcp://10.0.0.1:5000`), which might be one.
+ */
 function isServiceLink(name: string, value: string): boolean {
   return (
     /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name) ||
-    /^(tcp|udp|sctp):\/\//.test(value)
+    (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value))
   )
 }

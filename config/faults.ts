@@ -24,7 +24,12 @@ export function describePlace({ file, line, source }: Place): string {
 export function show(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
   const masked = maskUrl(text)
-  return JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
+  const quoted = JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
+  // JSON leaves these as they are, and a terminal obeys some of them
+  return quoted.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** Masks what stands before the last `@`, whether or not the text is a well-formed URL. */

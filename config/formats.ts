@@ -1,8 +1,9 @@
-import { accessSync, constants, statSync } from 'node:fs'
 import { hostPort, hostPortList, httpUrl, httpUrlList, listenAddress, peerList, redisUrl } from './addresses.ts'
 import { duration } from './duration.ts'
 import { type Format, listOf, oneOf, textFormat } from './format.ts'
+import { basicUsername, email, fullName, groupList, username } from './identity.ts'
 import { groupMappings, headerMap, headerName, roleName } from './mappings.ts'
+import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
 import { hexKey, secretKey, sharedSecret } from './secrets.ts'
 
@@ -34,35 +35,14 @@ const text = textFormat(
   (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
 )
 
-const readableFile: Format<string> = {
-  ...textFormat(
-    'a file path',
-    'write the path of a file',
-    { minLength: 1 },
-    (path) => path !== '' && !path.includes('\0'),
-  ),
-  check: (path) => {
-    try {
-      accessSync(path, constants.R_OK)
-      if (!statSync(path).isDirectory()) return []
-      return [{ value: path, problem: 'is a directory', mend: 'name the file itself' }]
-    } catch (error) {
-      const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-      const problem = isMissing ? 'does not exist' : 'cannot be read'
-      return [
-        { value: path, problem, mend: isMissing ? 'check the path, or mount the file there' : 'check its permissions' },
-      ]
-    }
-  },
-}
-
 /** Every format of the schema, by the name the schema and convict know it by. */
 export const formats = {
   boolean,
   integer,
   text,
   duration,
-  file: readableFile,
+  certificate_file: certificateFile,
+  private_key_file: privateKeyFile,
   secret_key: secretKey,
   secret_key_list: listOf(hexKey, 'keys', 'write e.g. ["64 hex digits"]'),
   shared_secret: sharedSecret,
@@ -75,6 +55,11 @@ export const formats = {
   peer_list: peerList,
   role_list: listOf(roleName, 'roles', 'write e.g. ["kibana_user"]'),
   text_list: listOf(text, 'texts', 'write e.g. ["one", "two"]'),
+  basic_username: basicUsername,
+  username,
+  email,
+  full_name: fullName,
+  group_list: groupList,
   header_name: headerName,
   header_map: headerMap,
   group_mappings: groupMappings,

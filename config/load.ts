@@ -4,18 +4,18 @@ import { readEnvironment } from './environment.ts'
 import { ConfigError, type Fault, show } from './faults.ts'
 import { readFlags } from './flags.ts'
 import { type Format, hintOf, nameOfType, problemsOf } from './format.ts'
-import { formatNamed } from './formats.ts'
+import { formatNamed, formats } from './formats.ts'
 import { modernise } from './legacy.ts'
 import { findBrokenRules } from './rules.ts'
-import { type Config, envNameOf, type Key, keys } from './schema.ts'
+import { type Config, envNameOf, type Key, keys, schema } from './schema.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './secrets.ts'
 import type { Setting } from './setting.ts'
 import { createStore, type Store } from './store.ts'
 import { readYaml } from './yaml.ts'
 
 export type ConfigSource = {
-  /** A YAML file, or a directory of them. Without it, `config.yml` of the working directory if there is one. */
-  readonly file?: string | undefined
+  /** A YAML file, or a directory of them. Without it, `config.yml` of the working directory if there is one; `null`: no file. */
+  readonly file?: string | null | undefined
   readonly env: { readonly [name: string]: string | undefined }
   readonly flags: { readonly [key: string]: string }
 }
@@ -26,11 +26,9 @@ export type LoadedConfig = { readonly config: Config; readonly warnings: readonl
  * Reads YAML < environment < flags into one frozen configuration.
  * @throws {ConfigError} with every fault at once
  */
-export function loadConfig({ file = findDefaultFile(), env, flags }: ConfigSource): LoadedConfig {
-  const layers = [...(file === undefined ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(
-    modernise,
-  )
-  const settings = new Map(layers.flatMap((layer) => layer.settings).map((setting) => [setting.key, setting]))
+export function loadConfig(source: ConfigSource): LoadedConfig {
+  const { env } = source
+  const { file, layers, settings } = readLayers(source)
 
   const store = createStore()
   const faults = layers.flatMap((layer) => layer.faults)
@@ -44,7 +42,20 @@ export function loadConfig({ file = findDefaultFile(), env, flags }: ConfigSourc
   const warnings = [...layers.flatMap((layer) => layer.warnings), ...findAdvice(values)]
   if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
   const config = deepFreeze(settle(values))
-  return { config, warnings, ...(file !== undefined && { file }) }
+  return { config, warnings, ...(file !== null && { file }) }
+}
+
+/** `listen` alone, whatever else is wrong; its default where it is not set, or is no address itself. */
+export function findListen(source: ConfigSource): string {
+  const { format, default: fallback } = schema.listen
+  return formats[format].read(readLayers(source).settings.get('listen')?.value) ?? fallback
+}
+
+/** The sources in the order of their precedence, and for each key the setting that wins. */
+function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
+  const layers = [...(file === null ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(modernise)
+  const settings = new Map(layers.flatMap((layer) => layer.settings).map((setting) => [setting.key, setting]))
+  return { file, layers, settings }
 }
 
 /** What is accepted but means something else: the documentation's key, the predecessor's file cache. */
@@ -54,8 +65,8 @@ function settle(values: Config): Config {
   return { ...values, secret_key, cache: { ...cache, type: cache.type === 'file' ? 'memory' : cache.type } }
 }
 
-function findDefaultFile(): string | undefined {
-  return existsSync('config.yml') ? 'config.yml' : undefined
+function findDefaultFile(): string | null {
+  return existsSync('config.yml') ? 'config.yml' : null
 }
 
 /** Nothing says "not set" less clearly than a variable that is there, and empty. */

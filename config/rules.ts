@@ -1,18 +1,12 @@
-import {
-  type Broken,
-  broken,
-  checkIdentityHeaders,
-  checkPair,
-  checkRedis,
-  checkServiceAccount,
-  checkStaticProvider,
-} from './checks.ts'
+import { type Broken, broken, checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
 import type { Fault, Place } from './faults.ts'
+import { checkHeaders } from './header-checks.ts'
+import { checkKeyPair } from './pem.ts'
 import type { Config } from './schema.ts'
 
 type Rule = (config: Config) => readonly (Broken | false)[]
 
-/** What must hold between keys. Each rule is a pure function; it sees defaults where a key is not set. */
+/** What must hold between keys. No rule throws; each sees defaults where a key is not set. */
 const rules: readonly Rule[] = [
   ({ proxy, auth_provider }) => [
     proxy.enabled && broken('proxy.enabled', 'true is not part of this release', 'put a forward-auth proxy before it'),
@@ -41,17 +35,9 @@ const rules: readonly Rule[] = [
       ),
   ],
   checkServiceAccount,
-  ({ elasticsearch, proxy }) => [
-    ...checkPair(
-      'elasticsearch.client_cert',
-      elasticsearch.client_cert,
-      'elasticsearch.client_key',
-      elasticsearch.client_key,
-    ),
-    ...checkPair('proxy.tls.client_cert', proxy.tls.client_cert, 'proxy.tls.client_key', proxy.tls.client_key),
-  ],
+  (config) => clientCertificates(config).flatMap((pair) => [...checkPair(...pair), checkKeyPair(...pair)]),
   checkStaticProvider,
-  checkIdentityHeaders,
+  checkHeaders,
   checkRedis,
   ({ cache }) => [
     cache.rotation_pause >= cache.expiration &&
@@ -73,6 +59,16 @@ const rules: readonly Rule[] = [
       broken('oidc.issuer', 'is required when auth_provider is oidc', 'write the provider’s issuer URL'),
   ],
 ]
+
+type ClientCertificate = readonly [certKey: string, certFile: string | null, keyKey: string, keyFile: string | null]
+
+function clientCertificates({ elasticsearch, cache, proxy: { tls } }: Config): readonly ClientCertificate[] {
+  return [
+    ['elasticsearch.client_cert', elasticsearch.client_cert, 'elasticsearch.client_key', elasticsearch.client_key],
+    ['cache.redis_client_cert', cache.redis_client_cert, 'cache.redis_client_key', cache.redis_client_key],
+    ['proxy.tls.client_cert', tls.client_cert, 'proxy.tls.client_key', tls.client_key],
+  ]
+}
 
 /** Faults between keys, save where one of the keys is at fault already: a second message would only distract. */
 export function findBrokenRules(

@@ -102,10 +102,14 @@ export const schema = {
     header_name: { doc: 'Older spelling of `headers.name`.', format: 'header_name', default: null },
   },
   static: {
-    username: { doc: 'The one user of `auth_provider: static` (local development).', format: 'text', default: null },
-    groups: { doc: 'That user’s groups.', format: 'text_list', default: [] },
-    email: { doc: 'That user’s e-mail address.', format: 'text', default: null },
-    name: { doc: 'That user’s full name.', format: 'text', default: null },
+    username: {
+      doc: 'The one user of `auth_provider: static` (local development).',
+      format: 'username',
+      default: null,
+    },
+    groups: { doc: 'That user’s groups.', format: 'group_list', default: [] },
+    email: { doc: 'That user’s e-mail address.', format: 'email', default: null },
+    name: { doc: 'That user’s full name.', format: 'full_name', default: null },
     allow_remote: {
       doc: 'Allow a listener others can reach: everybody is that user then.',
       format: 'boolean',
@@ -119,14 +123,23 @@ export const schema = {
       default: ['http://127.0.0.1:9200'],
       example: ['https://elasticsearch:9200'],
     },
-    username: { doc: 'Service account that manages users.', format: 'text', default: null, example: 'elastic' },
+    username: {
+      doc: 'Service account that manages users.',
+      format: 'basic_username',
+      default: null,
+      example: 'elastic',
+    },
     password: { doc: 'Its password.', format: 'text', default: null, sensitive: true, example: 'changeme' },
     api_key: { doc: 'API key, in place of username and password.', format: 'text', default: null, sensitive: true },
-    ca_cert: { doc: 'CA certificates (PEM file) to verify Elasticsearch with.', format: 'file', default: null },
-    client_cert: { doc: 'Client certificate (PEM file).', format: 'file', default: null },
-    client_key: { doc: 'Its private key (PEM file).', format: 'file', default: null },
+    ca_cert: {
+      doc: 'CA certificates (PEM file) to verify Elasticsearch with.',
+      format: 'certificate_file',
+      default: null,
+    },
+    client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
+    client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
     insecure_skip_verify: { doc: 'Do not verify the certificate. For development.', format: 'boolean', default: false },
-    timeout: { doc: 'Limit of one call.', format: 'duration', default: '10s', min: 1 },
+    timeout: { doc: 'Limit of one call.', format: 'duration', default: '10s', min: 1, max: 3_600_000 },
     dry_run: {
       doc: 'Neither read nor write Elasticsearch; still answer with a header.',
       format: 'boolean',
@@ -183,9 +196,13 @@ export const schema = {
       format: 'boolean',
       default: false,
     },
-    redis_ca_cert: { doc: 'CA certificates (PEM file) to verify Redis with.', format: 'file', default: null },
-    redis_client_cert: { doc: 'Client certificate (PEM file).', format: 'file', default: null },
-    redis_client_key: { doc: 'Its private key (PEM file).', format: 'file', default: null },
+    redis_ca_cert: {
+      doc: 'CA certificates (PEM file) to verify Redis with.',
+      format: 'certificate_file',
+      default: null,
+    },
+    redis_client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
+    redis_client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
     redis_timeout: {
       doc: 'Limit of one call to Redis; what takes longer is done without it.',
       format: 'duration',
@@ -201,7 +218,13 @@ export const schema = {
       default: false,
     },
     elasticsearch_url: { doc: 'Where to, if there are no routes.', format: 'url', default: null },
-    timeout: { doc: 'Limit until the upstream’s first byte.', format: 'duration', default: '30s', min: 1 },
+    timeout: {
+      doc: 'Limit until the upstream’s first byte.',
+      format: 'duration',
+      default: '30s',
+      min: 1,
+      max: 3_600_000,
+    },
     max_idle_conns: {
       doc: 'Connections kept open to upstreams.',
       format: 'integer',
@@ -209,7 +232,13 @@ export const schema = {
       min: 1,
       max: 100_000,
     },
-    idle_conn_timeout: { doc: 'How long an idle connection is kept.', format: 'duration', default: '90s', min: 1 },
+    idle_conn_timeout: {
+      doc: 'How long an idle connection is kept.',
+      format: 'duration',
+      default: '90s',
+      min: 1,
+      max: 86_400_000,
+    },
     routes: {
       doc: 'Upstreams by host and path: maps of host, path, upstreams, strip_path, auth (required or none), headers.',
       format: 'route_list',
@@ -222,9 +251,13 @@ export const schema = {
         format: 'boolean',
         default: false,
       },
-      ca_cert: { doc: 'CA certificates (PEM file) to verify upstreams with.', format: 'file', default: null },
-      client_cert: { doc: 'Client certificate (PEM file).', format: 'file', default: null },
-      client_key: { doc: 'Its private key (PEM file).', format: 'file', default: null },
+      ca_cert: {
+        doc: 'CA certificates (PEM file) to verify upstreams with.',
+        format: 'certificate_file',
+        default: null,
+      },
+      client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
+      client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
     },
   },
   oidc: {
@@ -275,6 +308,7 @@ export type Key = {
   /** Masked wherever it is shown; may come from a file (`…_FILE`), never from a flag. */
   readonly sensitive?: true
   readonly min?: number
+  /** Below 2^31 ms for a duration that reaches a timer: Node takes a longer one for 1 ms. */
   readonly max?: number
   /** Stands, not commented out, in the example file. */
   readonly example?: string | readonly string[]

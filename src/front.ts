@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { headerNames } from '../config/header-presets.ts'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authentication, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
@@ -114,18 +115,13 @@ function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_he
   }
 }
 
-function providerOptions({ auth_provider, headers, authelia, static: fixed }: Config): ProviderOptions {
+function providerOptions(config: Config): ProviderOptions {
+  const { auth_provider, static: fixed } = config
   // Until they are built, config/rules.ts refuses them.
   if (auth_provider === 'oidc') throw new GatewayError('internal', 'auth_provider oidc is not part of this release')
   return {
     name: auth_provider,
-    headers: {
-      username: headers.username ?? authelia.header_username,
-      groups: headers.groups ?? authelia.header_groups,
-      email: headers.email ?? authelia.header_email,
-      name: headers.name ?? authelia.header_name,
-      groupsSeparator: headers.groups_separator,
-    },
+    headers: headerNames(config),
     static: { ...fixed, username: fixed.username ?? '' },
   }
 }

@@ -1,10 +1,9 @@
 import { parseAddress } from '../config/addresses.ts'
-import type { Config } from '../config/schema.ts'
 
 const patience = 3000
 
-/** `elastauth health`: asks the elastauth of this configuration, on this machine. @returns the exit code */
-export async function askHealth({ listen }: Config): Promise<0 | 1> {
+/** `elastauth health`: asks the elastauth that listens at this address of this machine. @returns the exit code */
+export async function askHealth(listen: string): Promise<0 | 1> {
   const { host, port } = parseAddress(listen)!
   const url = `http://${reachable(host)}:${port}/elastauth/health`
   try {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../config/faults.ts'
-import { loadConfig } from '../config/load.ts'
+import { findListen, loadConfig } from '../config/load.ts'
 import { parseCommand } from './cli.ts'
 import { tryConnections } from './connect-command.ts'
 import { askHealth } from './health-command.ts'
@@ -33,7 +33,8 @@ try {
       break
     }
     case 'health':
-      process.exitCode = await askHealth(loadConfig({ ...command, env: process.env }).config)
+      // a mistake in a file that a running elastauth has long read is no reason to restart it
+      process.exitCode = await askHealth(findListen({ ...command, env: process.env }))
       break
     case 'serve':
       await serve(() => loadConfig({ ...command, env: process.env }))

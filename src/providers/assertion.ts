@@ -1,5 +1,5 @@
+import type { HeaderNames } from '../../config/header-presets.ts'
 import { GatewayError } from '../errors.ts'
-import type { HeaderNames } from './presets.ts'
 
 /** The raw values of the identity headers, `''` where one is absent. */
 export type Assertion = { username: string; groups: string; email: string; name: string }

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
+import type { HeaderNames } from '../../config/header-presets.ts'
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../errors.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import type { Provider } from './index.ts'
-import type { HeaderNames } from './presets.ts'
 
 /** Parsing is pure, so its last results are kept, for so many assertions and characters of them. */
 const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identity, key: string) => key.length }

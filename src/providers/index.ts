@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { HeaderNames, HeaderPreset } from '../../config/header-presets.ts'
 import type { Identity } from '../auth/identity.ts'
 import { createHeaderProvider } from './headers.ts'
-import { type HeaderNames, type HeaderPreset, headerPresets } from './presets.ts'
 import { createStaticProvider } from './static.ts'
 
 /**
@@ -15,8 +15,7 @@ export type Provider = (
 
 export type ProviderOptions = Readonly<{
   name: HeaderPreset | 'static'
-  /** Other header names than the preset's, `null` where the preset's own holds. */
-  headers: Readonly<{ [Name in keyof HeaderNames]: string | null }>
+  headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
 }>
 
@@ -28,12 +27,5 @@ export function createProvider({ name, headers, static: fixed }: ProviderOptions
       Object.freeze({ username, groups, ...(email && { email }), ...(fullName && { name: fullName }), provider: name }),
     )
   }
-  const preset = headerPresets[name]
-  return createHeaderProvider(name, {
-    username: headers.username ?? preset.username,
-    groups: headers.groups ?? preset.groups,
-    email: headers.email ?? preset.email,
-    name: headers.name ?? preset.name,
-    groupsSeparator: headers.groupsSeparator ?? preset.groupsSeparator,
-  })
+  return createHeaderProvider(name, headers)
 }

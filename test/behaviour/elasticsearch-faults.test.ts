@@ -95,7 +95,7 @@ test('without manage_security a new user gets 502, and the log names the privile
   await assertIsIn(await askFor(gateway.url, known), known)
   const line = await gateway.logged((entry) => entry['error.code'] === 'elasticsearch_rejected')
   assert.match(line.message!, /granted by the cluster privileges \[manage_security/)
-  assert.deepEqual([line['log.level'], line['user.name']], ['error', undefined])
+  assert.deepEqual([line['log.level'], line['user.name']], ['error', late])
 })
 
 test('a service account without the privilege is told of at the start', async () => {

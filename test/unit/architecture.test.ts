@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '../..')
 const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['config'],
   'src/auth': ['src/auth', 'src/errors.ts', 'type:src/answer.ts'],
-  'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts'],
+  'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts', 'type:config/header-presets.ts'],
   'src/es': ['src/es', 'src/errors.ts'],
   'src/redis': ['src/redis'],
   'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],

@@ -5,7 +5,11 @@ import { isLoopbackHost, parseAddress } from '../../../config/addresses.ts'
 import { formatDuration, parseDuration } from '../../../config/duration.ts'
 import { problemsOf } from '../../../config/format.ts'
 import { type FormatName, formatNamed, formats } from '../../../config/formats.ts'
-import { key } from './fixture.ts'
+import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
+import { key, writeFiles } from './fixture.ts'
+
+const { cert, key: pemKey } = createCertificateAuthority().issue('client')
+const { certificate, privateKey } = writeFiles({ certificate: cert, privateKey: pemKey })
 
 const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
   { format: 'boolean', good: [true, false, 'true', 'FALSE'], bad: ['yes', '1', '', 1, null, 'toString'] },
@@ -125,7 +129,21 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
     ],
   },
   { format: 'log_level', good: ['info', 'warning'], bad: ['loud', 'INFO', '', null] },
-  { format: 'file', good: [import.meta.filename], bad: ['', '/does/not/exist', import.meta.dirname, 'a\0b'] },
+  {
+    format: 'certificate_file',
+    good: [certificate],
+    bad: ['', '/does/not/exist', import.meta.dirname, 'a\0b', import.meta.filename, '/dev/null'],
+  },
+  {
+    format: 'private_key_file',
+    good: [privateKey],
+    bad: ['', '/does/not/exist', import.meta.dirname, 'a\0b', certificate],
+  },
+  { format: 'username', good: ['bob', 'b@x.org'], bad: ['', 'a b', '.', '_x', 'elastic', 'a'.repeat(256), 5] },
+  { format: 'email', good: ['bob@x.org'], bad: ['', 'bob', 'a@b@c', 'Bob <bob@x.org>'] },
+  { format: 'full_name', good: ['Bob Ä'], bad: ['', 'a\u0085b', 'a'.repeat(501)] },
+  { format: 'group_list', good: [[], ['a', 'b c'], 'a,b'], bad: [[''], ['a\nb'], ['a'.repeat(256)], [5]] },
+  { format: 'basic_username', good: ['elastic', 'a b'], bad: ['', 'a:b', 'a\nb'] },
 ]
 
 for (const { format, good, bad } of cases) {

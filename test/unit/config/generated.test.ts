@@ -51,6 +51,9 @@ test('the JSON schema and the loader agree', () => {
     ['cache_expire: 2h', true],
     ['elasticsearch_host: http://es', true],
     ['proxy_secret: short', false],
+    ['static: { username: a b }', false],
+    ['static: { username: bob, email: bob@example.com, name: Bob, groups: [a] }', true],
+    ['static: { email: bob }', false],
   ]
   const env = {
     ELASTAUTH_SECRET_KEY: key,

@@ -5,10 +5,13 @@ import { ConfigError } from '../../../config/faults.ts'
 import { legacyKeys } from '../../../config/legacy.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { redactConfig } from '../../../config/redact.ts'
+import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
 import { pageEnv, pageYaml } from './page.ts'
 
 const otherKey = 'fedcba9876543210'.repeat(4)
+const accountEnv = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'p' }
+const clientCert = writeFiles({ pem: createCertificateAuthority().issue('client').cert }).pem
 const dryEnv = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
 
 test('the page’s config.yml loads as it stands', () => {
@@ -24,7 +27,7 @@ test('the page’s config.yml loads as it stands', () => {
 })
 
 test('the page’s environment variables load as they stand, with and without its file', () => {
-  const { pem } = writeFiles({ pem: 'certificate' })
+  const { pem } = writeFiles({ pem: createCertificateAuthority().cert })
   const env = { ...pageEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
   for (const { config } of [loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }), load(pageYaml, { env })]) {
     assert.equal(config.listen, '0.0.0.0:5000')
@@ -101,7 +104,10 @@ test('what Kubernetes puts beside a Service named elastauth is no fault', () => 
     ELASTAUTH_SERVICE_HOST: '10.0.0.1',
     ELASTAUTH_SERVICE_PORT_HTTP: '5000',
     ELASTAUTH_PORT: 'tcp://10.0.0.1:5000',
+    ELASTAUTH_PORT_5000_TCP: 'tcp://10.0.0.1:5000',
     ELASTAUTH_PORT_5000_TCP_ADDR: '10.0.0.1',
+    ELASTAUTH_PORT_5000_TCP_PORT: '5000',
+    ELASTAUTH_PORT_5000_TCP_PROTO: 'tcp',
   }
   assert.deepEqual(
     faultsOf(() => load('', { env: { ...dryEnv, ...links } })),
@@ -110,8 +116,18 @@ test('what Kubernetes puts beside a Service named elastauth is no fault', () => 
   assert.equal(faultsOf(() => load('', { env: { ...dryEnv, ELASTAUTH_PORT: '5000' } })).length, 1)
 })
 
+test('a Service named elastauth-redis is no fault either, but what merely looks like a link is read or refused', () => {
+  const links = { ELASTAUTH_REDIS_PORT: 'tcp://10.0.0.2:6379', ELASTAUTH_REDIS_PORT_6379_TCP: 'tcp://10.0.0.2:6379' }
+  assert.ok(load('', { env: { ...dryEnv, ...links } }))
+  for (const name of ['ELASTAUTH_CACHE_REDIS_HOST', 'ELASTAUTH_ELASTICSEARCH_HOSTS', 'ELASTAUTH_REDIS_HSOT']) {
+    const lines = linesOf(() => load('', { env: { ...dryEnv, [name]: 'tcp://10.0.0.2:6379' } }))
+    assert.equal(lines.length, 1, name)
+    assert.match(lines[0]!, new RegExp(`^${name} `))
+  }
+})
+
 test('an empty secret variable is not set, with a warning', () => {
-  const { config, warnings } = load('', { env: { ...dryEnv, ELASTAUTH_PROXY_SECRET: '', ELASTAUTH_LISTEN: '' } })
+  const { config, warnings } = load(minimal, { env: { ELASTAUTH_PROXY_SECRET: '', ELASTAUTH_LISTEN: '' } })
   assert.equal(config.proxy_secret, null)
   assert.deepEqual(warnings, ['ELASTAUTH_PROXY_SECRET is empty: taken as not set'])
 })
@@ -199,7 +215,7 @@ test('legacy keys reach their new places, in YAML and in the environment', () =>
   assert.equal(config.cache.expiration, 7_200_000)
   assert.deepEqual(config.elasticsearch.hosts, ['http://old:9200'])
   assert.equal(config.cache.redis_host, 'r:1')
-  const { warnings } = load('', { env: { ...dryEnv, ELASTAUTH_CACHE_EXPIRE: '1h' } })
+  const { warnings } = load(minimal, { env: { ELASTAUTH_CACHE_EXPIRE: '1h' } })
   assert.deepEqual(warnings, ['ELASTAUTH_CACHE_EXPIRE: is an old name: use cache.expiration instead'])
 })
 
@@ -240,7 +256,7 @@ const rules: { name: string; yaml: string; expected: RegExp }[] = [
   },
   {
     name: 'a certificate without its key',
-    yaml: `${minimal}proxy: { tls: { client_cert: ${import.meta.filename} } }`,
+    yaml: `${minimal}proxy: { tls: { client_cert: ${clientCert} } }`,
     expected: /proxy.tls.client_key is not set/,
   },
   {
@@ -267,6 +283,11 @@ const rules: { name: string; yaml: string; expected: RegExp }[] = [
     name: 'an identity header that is the proxy secret’s',
     yaml: `${minimal}headers: { name: X-Elastauth-Proxy-Secret }`,
     expected: /names the header of proxy_secret/,
+  },
+  {
+    name: 'a service account whose name Basic authentication cannot carry',
+    yaml: `secret_key: ${key}\nelasticsearch: { username: "a:b", password: x }`,
+    expected: /^2 elasticsearch.username "a:b" has a colon/,
   },
   {
     name: 'a pause longer than the life',
@@ -313,6 +334,15 @@ for (const { name, yaml, expected } of rules) {
   })
 }
 
+test('no duration that a timer waits for is longer than a timer can wait (2^31 ms)', () => {
+  const waitedFor = [
+    ...['shutdown_timeout', 'elasticsearch.timeout', 'cache.rotation_pause', 'cache.redis_timeout'],
+    ...['proxy.timeout', 'proxy.idle_conn_timeout'],
+  ]
+  for (const name of waitedFor)
+    assert.match(linesOf(() => load(minimal, { flags: { [name]: '597h' } })).join(), /is longer than/, name)
+})
+
 test('an API key alone is enough; static with allow_remote starts with a warning', () => {
   assert.equal(load(`secret_key: ${key}\nelasticsearch: { api_key: x }`).config.elasticsearch.api_key, 'x')
   const yaml = `${minimal}auth_provider: static\nstatic: { username: a, allow_remote: true }\nlisten: ":5000"`
@@ -324,8 +354,10 @@ test('what starts but should be known is warned of', () => {
     ['enableOtel: true', /traces are not exported/],
     ['cache: { type: file, path: /var/cache/elastauth }', /taken as "memory"/],
     ['trusted_proxies: [all]', /can be any user/],
+    ['elasticsearch: { dry_run: true }', /nothing is written.*will not work/],
   ] as const) {
-    assert.match(load(`${minimal}${yaml}`).warnings.join(), expected)
+    const { warnings } = load(`secret_key: ${key}\n${yaml}`, { env: accountEnv })
+    assert.match(warnings.join(), expected)
   }
 })
 

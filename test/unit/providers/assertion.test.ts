@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { type HeaderNames, headerPresets } from '../../../config/header-presets.ts'
 import { createAssertionReader } from '../../../src/providers/assertion.ts'
-import { type HeaderNames, headerPresets } from '../../../src/providers/presets.ts'
 
 const refuses = (names: HeaderNames, ...rawHeaders: string[]) =>
   assert.throws(() => createAssertionReader(names).readAssertion(rawHeaders), { code: 'identity_invalid' })

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { headerPresets } from '../../../config/header-presets.ts'
 import type { Identity } from '../../../src/auth/identity.ts'
 import { createProvider, type ProviderOptions } from '../../../src/providers/index.ts'
-import { headerPresets } from '../../../src/providers/presets.ts'
 
-const none = { username: null, groups: null, email: null, name: null, groupsSeparator: null }
 const create = (more: Partial<ProviderOptions> = {}) => {
   const identify = createProvider({
     name: 'authelia',
-    headers: none,
+    headers: headerPresets.authelia,
     static: { username: 'dev', groups: [], email: null, name: null },
     ...more,
   })
@@ -25,17 +24,21 @@ describe('presets', () => {
       const { username, groups, email, name: fullName, groupsSeparator } = headerPresets[name]
       const raw = [username, 'bob', groups, `a${groupsSeparator}b`, email, 'bob@example.com', fullName, 'Bob']
       const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: name }
-      assert.deepEqual(create({ name })(raw), expected)
+      assert.deepEqual(create({ name, headers: headerPresets[name] })(raw), expected)
     })
   }
 
   test('authentik separates groups by |, and a comma is part of a name', () => {
     const raw = ['X-authentik-username', 'bob', 'X-authentik-groups', 'authentik Admins|Staff, all| |staff']
-    assert.deepEqual(create({ name: 'authentik' })(raw).groups, ['authentik Admins', 'Staff, all', 'staff'])
+    assert.deepEqual(create({ name: 'authentik', headers: headerPresets.authentik })(raw).groups, [
+      'authentik Admins',
+      'Staff, all',
+      'staff',
+    ])
   })
 
   test('each name and the separator can be another, the rest stays the preset’s', () => {
-    const headers = { ...none, username: 'X-User', groupsSeparator: ';' }
+    const headers = { ...headerPresets.authelia, username: 'X-User', groupsSeparator: ';' }
     const found = create({ headers })(['x-user', 'bob', 'Remote-Groups', 'a;b,c', 'Remote-User', 'eve'])
     assert.deepEqual([found.username, found.groups], ['bob', ['a', 'b,c']])
   })

@@ -1,3 +1,6 @@
+import type { Config } from './schema.ts'
+
+/** By which headers the user's name and the rest come, and what stands between two groups. */
 export type HeaderNames = Readonly<{
   username: string
   groups: string
@@ -46,3 +49,23 @@ export const headerPresets = Object.freeze({
 } as const satisfies Record<string, HeaderNames>)
 
 export type HeaderPreset = keyof typeof headerPresets
+
+/** The names in force: the configured ones, in either spelling, over the provider's own. `static` reads none of them. */
+export function headerNames({
+  auth_provider,
+  headers,
+  authelia,
+}: Pick<Config, 'auth_provider' | 'headers' | 'authelia'>): HeaderNames {
+  const preset = headerPresets[isHeaderPreset(auth_provider) ? auth_provider : 'headers']
+  return {
+    username: headers.username ?? authelia.header_username ?? preset.username,
+    groups: headers.groups ?? authelia.header_groups ?? preset.groups,
+    email: headers.email ?? authelia.header_email ?? preset.email,
+    name: headers.name ?? authelia.header_name ?? preset.name,
+    groupsSeparator: headers.groups_separator ?? preset.groupsSeparator,
+  }
+}
+
+export function isHeaderPreset(provider: string): provider is HeaderPreset {
+  return Object.hasOwn(headerPresets, provider)
+}
