@@ -1,5 +1,7 @@
+import { isatty } from 'node:tty'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
+import { openLogOutput } from './log-output.ts'
 
 export type { Logger } from 'pino'
 
@@ -10,17 +12,12 @@ export type LogOptions = Readonly<{
   destination?: DestinationStream | undefined
 }>
 
-/** Waiting lines beyond this many bytes are dropped: a log nobody reads must not eat the memory. */
-const maxWaiting = 16 * 1024 * 1024
-
 /**
  * JSON lines with the field names of the Elastic Common Schema, or readable text. Nothing is logged but what a call
  * names: no serializer copies requests, headers or errors of libraries.
  */
-export function createLog({ level, format, destination }: LogOptions): Logger {
-  const text = format === 'text' || (format === 'auto' && process.stdout.isTTY === true)
-  // A terminal is in no hurry, and wants its lines in order up to the last.
-  const output = destination ?? pino.destination({ dest: 1, sync: text, maxLength: maxWaiting })
+export function createLog({ level, format, destination = openLogOutput() }: LogOptions): Logger {
+  const isText = format === 'text' || (format === 'auto' && isatty(1))
   return pino(
     {
       level,
@@ -29,18 +26,38 @@ export function createLog({ level, format, destination }: LogOptions): Logger {
       timestamp: createTimestamp(),
       formatters: { level: (label) => ({ 'log.level': label }) },
     },
-    text ? pretty({ ...textOptions, colorize: process.stdout.isTTY === true, destination: output }) : output,
+    isText ? asText(destination) : destination,
   )
 }
 
-const textOptions = {
-  messageKey: 'message',
-  levelKey: 'log\\.level', // pino-pretty takes a plain dot for a path,
-  timestampKey: '@timestamp',
-  translateTime: 'SYS:HH:MM:ss.l',
-  ignore: 'ecs\\.version,service\\.name',
-  singleLine: true,
-} as const
+/** What a line for reading says by itself. */
+const ignored = [
+  'ecs.version',
+  'service.name',
+  'event.action',
+  'event.duration',
+  'http.request.method',
+  'http.response.status_code',
+  'url.path',
+]
+
+function asText(destination: DestinationStream): DestinationStream {
+  const format = pretty.prettyFactory({
+    messageKey: 'message',
+    messageFormat: messageForReading,
+    levelKey: 'log\\.level', // pino-pretty takes a plain dot for a path
+    timestampKey: '@timestamp',
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: ignored.map((key) => key.replaceAll('.', '\\.')).join(','),
+    singleLine: true,
+    colorize: isatty(1),
+  })
+  return { write: (line) => destination.write(format(line)) }
+}
+
+function messageForReading({ message, 'event.duration': nanoseconds }: Record<string, unknown>): string {
+  return typeof nanoseconds === 'number' ? `${message} (${(nanoseconds / 1e6).toFixed(1)} ms)` : String(message)
+}
 
 /** The clock's text changes once a millisecond, requests come more often. */
 function createTimestamp(): () => string {

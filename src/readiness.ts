@@ -13,9 +13,10 @@ export type StartChecks = Readonly<{
 
 /**
  * Says once, after the start, whether Elasticsearch is there and lets us work; asks again, ever more slowly, until it
- * does. Only the log hears of it: requests find out for themselves.
+ * does. Only the log hears of it, once for each reason: requests find out for themselves.
  */
 export async function watchElasticsearch(checks: StartChecks, log: Logger, stopped: AbortSignal): Promise<void> {
+  let said: string | undefined
   for (let wait = firstWait; !stopped.aborted; wait = Math.min(wait * 2, longestWait)) {
     try {
       await checks.checkPrivilege()
@@ -25,7 +26,9 @@ export async function watchElasticsearch(checks: StartChecks, log: Logger, stopp
       return
     } catch (error) {
       const { code, detail } = asGatewayError(error)
-      if (!stopped.aborted) log.error({ 'error.code': code }, `Elasticsearch: ${detail}. Trying again`)
+      if (!stopped.aborted && detail !== said)
+        log.error({ 'error.code': code }, `Elasticsearch: ${detail.replace(/^Elasticsearch /, '')}. Trying again`)
+      said = detail
     }
     await sleep(wait, undefined, { signal: stopped, ref: false }).catch(() => {})
   }

@@ -5,6 +5,7 @@ import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { type App, createApp } from './app.ts'
 import { createLog, type Logger } from './log.ts'
+import { openLogOutput } from './log-output.ts'
 import { version } from './version.ts'
 
 /** Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration again. Throws ConfigError. */
@@ -12,30 +13,32 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   // V8 would rather let the heap grow to twice its size than collect; with 100,000 cached users that halves its memory.
   setFlagsFromString('--optimize-for-size')
   const { config, warnings, file } = load()
-  const log = createLog({ level: config.log_level, format: config.log_format })
+  const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: nobody took them`))
+  const log = createLog({ level: config.log_level, format: config.log_format, destination: output })
   for (const warning of warnings) log.warn(warning)
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')]) // from now on: as a container's first process we have no other
   const app = createApp(config, log)
+  const onHangUp = () => reload(app, log, load)
+  process.on('SIGHUP', onHangUp)
   try {
     announce(log, config, await app.listen(), file)
   } catch (error) {
     throw new ConfigError([listenFault(config, error as NodeJS.ErrnoException)])
   }
-  process.on('SIGHUP', () => reload(app, log, load))
   await stopped
+  process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // heard by nobody, it would end us at once
   log.info('stopping: requests under way are finished first')
   await app.close()
   log.info('stopped')
-  await new Promise((written) => log.flush(written))
+  await output.close()
   process.exit(0) // a call to Elasticsearch that hangs would keep us
 }
 
 function announce(log: Logger, config: Config, { address, port }: AddressInfo, file: string | undefined): void {
-  const trusted = config.auth_provider === 'static' ? 'everybody (static identity)' : config.trusted_proxies.join(', ')
   const host = address.includes(':') ? `[${address}]` : address
   log.info(
     `elastauth ${version} listens on http://${host}:${port} as ${modeOf(config)}; identities from ${config.auth_provider}, ` +
-      `trusted peers: ${trusted}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
+      `trusted peers: ${config.trusted_proxies.join(', ')}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
   )
 }
 
@@ -50,9 +53,10 @@ function reload(app: App, log: Logger, load: () => LoadedConfig): void {
   try {
     const { config, warnings } = load()
     for (const warning of warnings) log.warn(warning)
-    app.reload(config)
+    const ignored = app.reload(config)
+    const rest = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
     log.info(
-      'configuration reloaded: provider, trust, roles and forward-auth profile are the new ones; other keys need a restart',
+      `configuration reloaded: trust, roles, headers, forward-auth profile and certificates are the new ones${rest}`,
     )
   } catch (error) {
     log.error(

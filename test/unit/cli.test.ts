@@ -1,4 +1,9 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Command, parseCommand } from '../../src/cli.ts'
 
@@ -72,4 +77,25 @@ test('a secret as a flag is refused without repeating it', () => {
     assert.match('message' in command ? command.message : '', /_FILE/)
     assert.doesNotMatch(JSON.stringify(command), /hunter2/)
   }
+})
+
+test('elastauth health asks the elastauth that is up, though the configuration has been broken since', async (t) => {
+  const asked: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url)
+    response.end()
+  }).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const env = {
+    ...process.env,
+    ELASTAUTH_LISTEN: `127.0.0.1:${port}`,
+    ELASTAUTH_SECRET_KEY: 'broken',
+    ELASTAUTH_X: 'x',
+  }
+  const main = join(import.meta.dirname, '../../src/main.ts')
+  const child = execFile(process.execPath, [main, 'health', '--config', '/does/not/exist'], { env })
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+  assert.deepEqual(asked, ['/elastauth/health'])
 })

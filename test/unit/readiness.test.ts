@@ -53,6 +53,19 @@ test('says what is wrong, asks again until it works, then says so once', async (
   assert.equal(lines()[0]?.['error.code'], 'elasticsearch_rejected')
 })
 
+test('one reason is one line, however often it is met; another reason is another', async () => {
+  const reasons = ['Elasticsearch answered 503: starting', 'Elasticsearch answered 503: starting', 'no privilege']
+  await watch(async () => {
+    const reason = reasons.shift()
+    if (reason !== undefined) throw new GatewayError('elasticsearch_unavailable', reason)
+  }).done
+  assert.deepEqual(brief(), [
+    'error Elasticsearch: answered 503: starting. Trying again',
+    'error Elasticsearch: no privilege. Trying again',
+    'info Elasticsearch is there, and our service account may manage users',
+  ])
+})
+
 test('a stop ends the wait at once', async () => {
   const { done, stopped } = watch(() => Promise.reject(new Error('down')))
   await new Promise(setImmediate)

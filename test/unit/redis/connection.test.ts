@@ -59,7 +59,7 @@ test('what cannot be is refused', () => {
     [{ REDIS_URL: 'redis://redis/0?tls=1' }, /redis_url.*more behind its address/],
     [{ REDIS_CLUSTER: 'a:1', REDIS_DB: '1' }, /redis_db.*Cluster has database 0 only/],
     [{ REDIS_CLUSTER: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_MASTER: 'm' }, /is set beside/],
-    [{ REDIS_CLIENT_CERT: process.execPath }, /redis_client_key/],
+    [{ REDIS_CLIENT_CERT: process.execPath }, /redis_client_(cert|key)/],
   ]
   for (const [env, message] of wrong) assert.throws(() => connectionOf(env), message)
 })

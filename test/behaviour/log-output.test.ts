@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { testKey } from '../support/gateway.ts'
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+after(() => rmSync(directory, { recursive: true }))
+
+const bounds = { timeout: 60_000 }
+
+for (const format of ['json', 'text']) {
+  describe(`${format}:`, () => {
+    test('a full disk: requests are answered, SIGTERM ends it with 0', {
+      ...bounds,
+      skip: !existsSync('/dev/full') && 'there is no /dev/full',
+    }, async () => {
+      const gateway = await start(format, '/dev/full')
+      await gateway.ask(500)
+      assert.equal(await gateway.stop(), 0)
+    })
+
+    test('a reader that stalls: thousands of requests are answered, SIGTERM ends it with 0', bounds, async () => {
+      const gateway = await start(format)
+      await gateway.stall(format)
+      assert.equal(await gateway.stop(), 0)
+      assert.doesNotMatch(gateway.output(), /stopped/)
+    })
+
+    test(
+      'a reader that stalled and reads again: no line is lost, all are in order up to the last',
+      bounds,
+      async () => {
+        const gateway = await start(format)
+        const count = await gateway.stall(format)
+        const ended = gateway.stop()
+        gateway.stdout!.resume()
+        assert.equal(await ended, 0)
+        assertComplete(gateway.output(), count)
+      },
+    )
+
+    test('a file: all lines are in it, in order up to the last', bounds, async () => {
+      const file = join(directory, format)
+      const gateway = await start(format, file)
+      await gateway.ask(100)
+      assert.equal(await gateway.stop(), 0)
+      assertComplete(readFileSync(file, 'utf8'), 100)
+    })
+  })
+}
+
+test('what nobody reads is bounded, and the log says how many lines it cost', bounds, async () => {
+  const gateway = await start('json')
+  gateway.stdout!.pause()
+  const sent = 6000
+  await gateway.ask(sent, 'x'.repeat(1800)) // twice in a line: some 22 MB
+  gateway.stdout!.resume()
+  while (!gateway.output().includes('log lines were lost')) await sleep(20)
+  assert.equal(await gateway.stop(), 0)
+  const lost = Number(/"message":"(\d+) log lines were lost/.exec(gateway.output())?.[1])
+  assert.ok(lost > 100 && lost < sent / 2, `${lost}`)
+  assert.equal(gateway.output().match(/xxx 200/g)?.length, sent - lost)
+})
+
+function assertComplete(output: string, count: number): void {
+  const numbers = [...output.matchAll(/GET \/(\d+) 200/g)].map(([, number]) => Number(number))
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: count }, (_, i) => i),
+  )
+  const [stopping, stopped, ...rest] = output.trimEnd().split('\n').slice(-2)
+  assert.match(stopping!, /stopping/)
+  assert.match(stopped!, /stopped/)
+  assert.deepEqual(rest, [])
+}
+
+/** elastauth that needs no Elasticsearch, with its log in a file or in a pipe; ready once it answers. */
+async function start(format: string, file?: string) {
+  const port = await freePort()
+  const output = file === undefined ? 'pipe' : openSync(file, 'a')
+  const flags = `--listen 127.0.0.1:${port} --log_format ${format} --elasticsearch.dry_run true --default_roles viewer`
+  const child: ChildProcess = spawn(process.execPath, [main, ...flags.split(' ')], {
+    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey },
+    stdio: ['ignore', output, 'inherit'],
+  })
+  if (typeof output === 'number') closeSync(output)
+  const chunks: string[] = []
+  child.stdout?.setEncoding('utf8').on('data', (chunk) => chunks.push(chunk))
+  after(() => child.kill('SIGKILL'))
+
+  const url = `http://127.0.0.1:${port}`
+  while (!(await isHealthy(url))) {
+    assert.equal(child.exitCode, null)
+    await sleep(20)
+  }
+
+  async function ask(count: number, path = ''): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const response = await fetch(`${url}/${path || i}`, { headers: { 'Remote-User': 'bob' } })
+      assert.equal(response.status, 200)
+      await response.arrayBuffer()
+    }
+  }
+
+  return Object.freeze({
+    ask,
+    stdout: child.stdout,
+    output: () => chunks.join(''),
+    /** Reads no more, and asks until its lines are far more than a pipe holds. @returns how often it asked */
+    async stall(format: string): Promise<number> {
+      child.stdout!.pause()
+      const count = format === 'json' ? 2000 : 4000
+      await ask(count)
+      return count
+    },
+    async stop(): Promise<number | null> {
+      const ended = once(child, child.stdout ? 'close' : 'exit')
+      child.kill('SIGTERM')
+      const [code] = await ended
+      return code
+    },
+  })
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  return fetch(`${url}/elastauth/health`).then(
+    ({ ok }) => ok,
+    () => false,
+  )
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
