@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
 import type { Upgrade } from '../answer.ts'
 import { GatewayError } from '../errors.ts'
@@ -79,9 +79,22 @@ export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>
         reject(failure)
       }
       const stopWatching = watchForLeaving(socket)
-      const target = { protocol: url.protocol, host: url.hostname, hostname: bare(url), port: portOf(url) }
+      const { rejectUnauthorized: _, ...certificates } = tlsOptions(tls)
+      const target = {
+        protocol: url.protocol,
+        host: url.hostname,
+        hostname: bare(url),
+        port: portOf(url),
+        ...certificates,
+      }
+      // An IP address is no server name; left out, Node would take the client's Host for it.
+      const ssl = { servername: isIP(bare(url)) === 0 ? bare(url) : '' }
       const view = Object.create(request, { headers: { value: headersFrom(headers) } })
-      proxy.ws(view, socket, head, { target, ssl: { ...tlsOptions(tls), servername: bare(url) } }, onError)
+      try {
+        proxy.ws(view, socket, head, { target, ssl }, onError)
+      } catch (error) {
+        onError(error as Error)
+      }
       return promise
     }
   }
