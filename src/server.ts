@@ -57,7 +57,7 @@ export function createServer(options: ServerOptions): GatewayServer {
   const { requestTimeout = nodeRequestTimeout } = options
   const server = createHttpServer({ ...limits, requestTimeout, shouldUpgradeCallback: isUpgrade }, listener)
   server.maxHeadersCount = 0 // Node would drop the rest in silence; we count them ourselves
-  server.maxConnections = options.maxConnections ?? 0
+  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections
   // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
   server.on('checkContinue', listener).on('checkExpectation', listener)
   server.on('upgrade', (request, stream, head) => void onUpgrade(request, stream as Socket, head))

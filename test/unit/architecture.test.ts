@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts', 'type:config/header-presets.ts'],
   'src/es': ['src/es', 'src/errors.ts'],
   'src/redis': ['src/redis'],
+  'src/proxy': ['src/proxy', 'type:src/auth', 'type:src/answer.ts', 'src/errors.ts', 'type:config/routes.ts'],
   'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],
 }
 

@@ -295,9 +295,9 @@ const rules: { name: string; yaml: string; expected: RegExp }[] = [
     expected: /cache.rotation_pause is not shorter/,
   },
   {
-    name: 'proxy mode, not yet',
-    yaml: `${minimal}proxy: { enabled: true, elasticsearch_url: "http://es:9200" }`,
-    expected: /proxy.enabled.*not part of this release/,
+    name: 'proxy mode without an upstream',
+    yaml: `${minimal}proxy: { enabled: true }`,
+    expected: /proxy.elasticsearch_url is required/,
   },
   {
     name: 'Sentinels without a master',
