@@ -61,7 +61,7 @@ export function createServer(options: ServerOptions): GatewayServer {
   // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
   server.on('checkContinue', listener).on('checkExpectation', listener)
   server.on('upgrade', (request, stream, head) => void onUpgrade(request, stream as Socket, head))
-  server.on('connect', (_request, stream) => refuse(stream as Socket, 'method_not_allowed'))
+  server.on('connect', (_request, stream) => refuse(stream as Socket, 'payload_invalid')) // nobody's way to other hosts
   server.on('clientError', onClientError)
 
   function listener(request: IncomingMessage, response: ServerResponse): void {

@@ -28,7 +28,8 @@ function configure(file: string, listen: string, { url, username, password, caFi
     ELASTAUTH_ELASTICSEARCH_USERNAME: username,
     ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
   }
-  const flags = { listen, 'elasticsearch.hosts': url, ...(caFile !== undefined && { 'elasticsearch.ca_cert': caFile }) }
+  const certificates = caFile === undefined ? {} : { 'elasticsearch.ca_cert': caFile, 'proxy.tls.ca_cert': caFile }
+  const flags = { listen, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, ...certificates }
   return loadConfig({ file: join(import.meta.dirname, file), env, flags }).config
 }
 

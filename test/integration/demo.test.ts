@@ -69,6 +69,15 @@ describe('the demo', () => {
   })
 })
 
+test('with --proxy a fourth line goes through elastauth to Elasticsearch', async () => {
+  const demo = startDemo('--elasticsearch', 'stand-in', '--proxy')
+  const [line] = (await untilReady(demo)).match(/(?<=^ +)curl .*$/gm)?.slice(3) ?? []
+  const { stdout } = await run('bash', ['-c', line!])
+  assert.equal(JSON.parse(stdout).username, 'developer')
+  demo.kill('SIGTERM')
+  assert.deepEqual(await once(demo, 'exit'), [0, null])
+})
+
 test('the demo refuses an argument it does not know, with its usage', async () => {
   const demo = startDemo('--prxy')
   const complaints = text(demo.stderr!)

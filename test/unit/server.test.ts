@@ -128,8 +128,8 @@ describe('what is not quite a request', () => {
   test('CONNECT gets an answer, and a line in the log', async () => {
     const connection = open()
     connection.send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n')
-    assert.match(await connection.closed, /^HTTP\/1\.1 405 Method Not Allowed\r\n/)
-    assert.deepEqual(faults[0]?.[0], 'method_not_allowed')
+    assert.match(await connection.closed, /^HTTP\/1\.1 400 Bad Request\r\n/)
+    assert.deepEqual(faults[0]?.[0], 'payload_invalid')
   })
 
   test('an expectation that nobody knows is answered as any other request', async () => {
