@@ -14,9 +14,8 @@ import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/s
 import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
+import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
-import { isWebSocket } from './proxy/upgrade.ts'
-import { createProxyParts } from './proxy-mode.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
@@ -38,7 +37,7 @@ export type App = Readonly<{
 }>
 
 /** The composition root: everything is made here, once, and handed to what needs it. */
-export function createApp(config: Config, log: Logger): App {
+export async function createApp(config: Config, log: Logger): Promise<App> {
   const metrics = config.enable_metrics ? createMetrics() : noMetrics
   const elasticsearch = createElasticsearch(elasticsearchOptions(config.elasticsearch))
   const { client } = elasticsearch
@@ -54,7 +53,7 @@ export function createApp(config: Config, log: Logger): App {
     extend: config.extend_cache && !isDryRun,
     adoptExisting: config.elasticsearch.adopt_existing_users,
   }
-  const replicas = createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
+  const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
   const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
   const credentials = createCredentials({
     directory: isDryRun ? createDryRunUsers() : createUsers(client, call),
@@ -67,7 +66,8 @@ export function createApp(config: Config, log: Logger): App {
     sleep: (milliseconds) => sleep(milliseconds),
     report: isDryRun ? () => {} : createReportCredential(log, metrics),
   })
-  const proxy = config.proxy.enabled ? createProxyParts(config.proxy, log) : undefined
+  // What one installation in two does without is not loaded: it would double the start's time.
+  const proxy = config.proxy.enabled ? (await import('./proxy-mode.ts')).createProxyParts(config.proxy, log) : undefined
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
@@ -90,7 +90,7 @@ export function createApp(config: Config, log: Logger): App {
     },
     metrics,
     maxConnections: config.max_connections,
-    ...(proxy && { requestTimeout: 0, isUpgrade: (request) => isWebSocket(request) && !isOwn(request) }),
+    ...(proxy && { requestTimeout: 0, isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request) }),
   })
   const stopped = new AbortController()
   const findMissingRoles = createFindMissingRoles(client, call)
@@ -105,6 +105,7 @@ export function createApp(config: Config, log: Logger): App {
       await replicas.join(credentials)
       const address = await server.listen(host === '' ? undefined : host, port)
       proxy?.routing.watch()
+      mindMemory(cache.size, stopped.signal)
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return address
     },

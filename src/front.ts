@@ -20,9 +20,10 @@ import { asGatewayError, GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
-import { createProxyMode, type ProxyParts } from './proxy-mode.ts'
+import type { ProxyParts } from './proxy-mode.ts'
 import type { Handler } from './route.ts'
 import type { Front } from './server.ts'
+import { soon } from './soon.ts'
 import { version } from './version.ts'
 
 /** What outlives a reload of the configuration. */
@@ -75,8 +76,7 @@ export function createFront(config: Config, { obtain, heal, proxy, metrics, log,
   return Object.freeze({
     ...(proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
-      : createProxyMode({
-          parts: proxy,
+      : proxy.createMode({
           privateHeaders: [...identityHeaders(config), config.proxy_secret_header],
           authenticate,
           isTrusted,
@@ -92,10 +92,11 @@ export function createFront(config: Config, { obtain, heal, proxy, metrics, log,
 /** Auth-only mode: every request outside `/elastauth/` is a question, and this is the answer. */
 function createForwardAuth(authenticate: Authenticate): Handler {
   const answerAuthorized = createAnswerAuthorized()
-  return async (request) => answerAuthorized(await authenticate(request))
+  return (request) => soon(authenticate(request), answerAuthorized)
 }
 
 function countAuthentications(authenticate: Authenticate, metrics: Metrics): Authenticate {
+  if (metrics.registry === undefined) return authenticate
   return async function countedAuthenticate(request) {
     try {
       const authenticated = await authenticate(request)

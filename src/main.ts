@@ -3,9 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../config/faults.ts'
 import { findListen, loadConfig } from '../config/load.ts'
 import { parseCommand } from './cli.ts'
-import { tryConnections } from './connect-command.ts'
 import { askHealth } from './health-command.ts'
-import { serve } from './serve.ts'
 import { version } from './version.ts'
 
 const command = parseCommand(process.argv.slice(2))
@@ -29,7 +27,7 @@ try {
       const { config, warnings, file } = loadConfig({ ...command, env: process.env })
       for (const warning of warnings) console.error(`warning: ${warning}`)
       console.log(`The configuration is good (${file ?? 'environment only'}).`)
-      if (command.connect) process.exitCode = await tryConnections(config)
+      if (command.connect) process.exitCode = await (await import('./connect-command.ts')).tryConnections(config)
       break
     }
     case 'health':
@@ -37,7 +35,8 @@ try {
       process.exitCode = await askHealth(findListen({ ...command, env: process.env }))
       break
     case 'serve':
-      await serve(() => loadConfig({ ...command, env: process.env }))
+      // loaded here, so that the others, the health check of a container above all, answer sooner
+      await (await import('./serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
   }
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { headerPresets } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
 import type { Credentials } from './auth/credentials.ts'
@@ -7,11 +8,16 @@ import { readPem } from './pem.ts'
 import { createAdmit, createProxyHandler, type ProxyHandlerOptions } from './proxy/handler.ts'
 import { createBuildUpstreamHeaders } from './proxy/headers.ts'
 import { createRouting, type Routing } from './proxy/routing.ts'
-import { createTunnels, createUpgrade, type Tunnels } from './proxy/upgrade.ts'
+import { createTunnels, createUpgrade, isWebSocket, type Tunnels } from './proxy/upgrade.ts'
 import type { Front } from './server.ts'
 
 /** What of proxy mode lives as long as the process: routes, connections, tunnels. */
-export type ProxyParts = Readonly<{ routing: Routing; tunnels: Tunnels }>
+export type ProxyParts = Readonly<{
+  routing: Routing
+  tunnels: Tunnels
+  isUpgrade: (request: IncomingMessage) => boolean
+  createMode: (options: ProxyModeOptions) => Pick<Front, 'handle' | 'upgrade'>
+}>
 
 export function createProxyParts(
   { elasticsearch_url, routes, tls, ...settings }: Config['proxy'],
@@ -35,24 +41,29 @@ export function createProxyParts(
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)
     },
   })
-  return { routing, tunnels: createTunnels(routing) }
+  const tunnels = createTunnels(routing)
+  const createMode = (options: ProxyModeOptions) => createProxyMode(routing, tunnels, options)
+  return Object.freeze({ routing, tunnels, isUpgrade: isWebSocket, createMode })
 }
 
 export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTrusted'> &
   Readonly<{
-    parts: ProxyParts
     /** The headers that say who the user is, and the one that proves who says so. */
     privateHeaders: readonly string[]
     heal: Credentials['heal']
   }>
 
 /** Proxy mode: every request outside `/elastauth/` goes on upstream, with the credential of its user. */
-export function createProxyMode(options: ProxyModeOptions): Pick<Front, 'handle' | 'upgrade'> {
-  const { parts, privateHeaders, authenticate, isTrusted, heal } = options
+function createProxyMode(
+  routing: Routing,
+  tunnels: Tunnels,
+  options: ProxyModeOptions,
+): Pick<Front, 'handle' | 'upgrade'> {
+  const { privateHeaders, authenticate, isTrusted, heal } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const handlerOptions: ProxyHandlerOptions = {
-    routing: parts.routing,
+    routing,
     authenticate,
     isTrusted,
     buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders] }),
@@ -60,6 +71,6 @@ export function createProxyMode(options: ProxyModeOptions): Pick<Front, 'handle'
   }
   return {
     handle: createProxyHandler(handlerOptions),
-    upgrade: createUpgrade(createAdmit(handlerOptions), parts.routing, parts.tunnels),
+    upgrade: createUpgrade(createAdmit(handlerOptions), routing, tunnels),
   }
 }

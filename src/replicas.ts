@@ -7,7 +7,6 @@ import { redisConnection } from './connections.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import type { Logger } from './log.ts'
 import type { RedisCallOptions } from './redis/call.ts'
-import { createRedis } from './redis/redis.ts'
 
 /** What this process has to do with others of its kind. */
 export type Replicas = Readonly<{
@@ -21,8 +20,10 @@ export type Replicas = Readonly<{
 type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<L2Options, 'keys' | 'rules'>
 
 /** Replicas agree through Redis where it is configured, else through Elasticsearch alone. */
-export function createReplicas({ cache, elasticsearch }: Config, { keys, rules, log, count }: Deps): Replicas {
+export async function createReplicas(config: Config, { keys, rules, log, count }: Deps): Promise<Replicas> {
+  const { cache, elasticsearch } = config
   if (cache.type !== 'redis' || elasticsearch.dry_run) return alone
+  const { createRedis } = await import('./redis/redis.ts') // loaded where it is needed
   const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
   return Object.freeze({
     states: createL2({

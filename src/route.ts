@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
 import { GatewayError } from './errors.ts'
+import type { Soon } from './soon.ts'
 
-/** Request → answer. Throws GatewayError. */
-export type Handler = (request: IncomingMessage) => Promise<Answer>
+/** Request → answer. Throws, or rejects with, GatewayError. */
+export type Handler = (request: IncomingMessage) => Soon<Answer>
 
-/** What answers all that is not for a page of ours: forward auth, or the proxy. Throws GatewayError. */
-export type Mode = (request: IncomingMessage) => Promise<Answer | StreamedAnswer>
+/** What answers all that is not for a page of ours: forward auth, or the proxy. Throws, or rejects with, GatewayError. */
+export type Mode = (request: IncomingMessage) => Soon<Answer | StreamedAnswer>
 
 /** Our own pages, by the exact path under which each is found. */
 export type Pages = ReadonlyMap<string, Handler>

@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
 import { ConfigError } from '../config/faults.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
@@ -10,14 +9,12 @@ import { version } from './version.ts'
 
 /** Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration again. Throws ConfigError. */
 export async function serve(load: () => LoadedConfig): Promise<void> {
-  // V8 would rather let the heap grow to twice its size than collect; with 100,000 cached users that halves its memory.
-  setFlagsFromString('--optimize-for-size')
   const { config, warnings, file } = load()
   const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: nobody took them`))
   const log = createLog({ level: config.log_level, format: config.log_format, destination: output })
   for (const warning of warnings) log.warn(warning)
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')]) // from now on: as a container's first process we have no other
-  const app = createApp(config, log)
+  const app = await createApp(config, log)
   const onHangUp = () => reload(app, log, load)
   process.on('SIGHUP', onHangUp)
   try {

@@ -64,11 +64,13 @@ export function createServer(options: ServerOptions): GatewayServer {
   server.on('connect', (_request, stream) => refuse(stream as Socket, 'payload_invalid')) // nobody's way to other hosts
   server.on('clientError', onClientError)
 
-  function listener(request: IncomingMessage, response: ServerResponse): void {
-    onRequest(request, response).catch((error) => {
+  async function listener(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await onRequest(request, response)
+    } catch (error) {
       logFault('internal', request.socket.remoteAddress, error)
       response.destroy()
-    })
+    }
   }
 
   async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -81,7 +83,8 @@ export function createServer(options: ServerOptions): GatewayServer {
     let error: GatewayError | undefined
     try {
       checkHeaderCount(request)
-      answer = await route(request, handle, pages)(request)
+      const answering = route(request, handle, pages)(request)
+      answer = answering instanceof Promise ? await answering : answering
       username = answer.username
       if ('stream' in answer) {
         if (!server.listening) response.shouldKeepAlive = false

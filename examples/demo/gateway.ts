@@ -16,7 +16,7 @@ const portsToTry = 20
 export async function startGateway({ file, port, backend, log }: GatewayOptions): Promise<Gateway> {
   for (let candidate = port; candidate < port + portsToTry; candidate++) {
     const listen = `127.0.0.1:${candidate}`
-    const app = createApp(configure(file, listen, backend), log)
+    const app = await createApp(configure(file, listen, backend), log)
     if (await listens(app)) return { url: `http://${listen}`, close: app.close }
   }
   throw new Error(`no port from ${port} to ${port + portsToTry - 1} is free.`)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { type Soon, soon } from '../soon.ts'
 import type { Credential } from './credentials.ts'
 import { checkIdentity, type Identity } from './identity.ts'
 import type { MapRoles } from './roles.ts'
@@ -6,20 +7,20 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type Authenticated = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-export type Authenticate = (request: IncomingMessage) => Promise<Authenticated>
+export type Authenticate = (request: IncomingMessage) => Soon<Authenticated>
 
-/** Both throw GatewayError: see the table in errors.ts. */
+/** Both throw, or reject with, GatewayError: see the table in errors.ts. */
 export type Authentication = Readonly<{
   /** Who it is and what it may; Elasticsearch is not asked. */
-  recognise: (request: IncomingMessage) => Promise<Subject>
+  recognise: (request: IncomingMessage) => Soon<Subject>
   authenticate: Authenticate
 }>
 
 export type AuthenticationOptions = Readonly<{
   isTrusted: (request: IncomingMessage) => boolean
-  identify: (request: IncomingMessage, isTrusted: boolean) => Identity | Promise<Identity>
+  identify: (request: IncomingMessage, isTrusted: boolean) => Soon<Identity>
   mapRoles: MapRoles
-  obtain: (subject: Subject) => Credential | Promise<Credential>
+  obtain: (subject: Subject) => Soon<Credential>
   /** Our own username in Elasticsearch, where we have one: nobody may be it. */
   serviceAccount?: string | undefined
 }>
@@ -30,17 +31,15 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
-  async function recognise(request: IncomingMessage): Promise<Subject> {
-    const identified = identify(request, isTrusted(request))
-    const identity = identified instanceof Promise ? await identified : identified
-    return subjects.get(identity) ?? admit(identity)
+  function recognise(request: IncomingMessage): Soon<Subject> {
+    return soon(identify(request, isTrusted(request)), (identity) => subjects.get(identity) ?? admit(identity))
   }
 
-  async function authenticate(request: IncomingMessage): Promise<Authenticated> {
-    const subject = await recognise(request)
-    const obtained = obtain(subject)
-    const credential = obtained instanceof Promise ? await obtained : obtained
-    return { identity: subject.identity, roles: subject.roles, credential }
+  function authenticate(request: IncomingMessage): Soon<Authenticated> {
+    return soon(recognise(request), (subject) => {
+      const { identity, roles } = subject
+      return soon(obtain(subject), (credential) => ({ identity, roles, credential }))
+    })
   }
 
   function admit(identity: Identity): Subject {

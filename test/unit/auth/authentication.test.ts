@@ -72,8 +72,8 @@ test('the same identity is checked and mapped once, its credential asked for eac
 test('an invalid identity is refused every time, and never reaches roles or credential', async () => {
   const bad = identity({ username: 'bob:x' })
   const { authenticate, recognise, calls } = create({ identify: () => bad })
-  for (let i = 0; i < 2; i++) await assert.rejects(authenticate(request), { code: 'identity_invalid' })
-  await assert.rejects(recognise(request), { code: 'identity_invalid' })
+  for (let i = 0; i < 2; i++) await assert.rejects(async () => authenticate(request), { code: 'identity_invalid' })
+  await assert.rejects(async () => recognise(request), { code: 'identity_invalid' })
   assert.ok(!calls.includes('mapRoles') && !calls.includes('obtain'))
 })
 
@@ -83,7 +83,7 @@ test('no role: no credential is asked for', async () => {
       throw new GatewayError('no_roles', '')
     },
   })
-  await assert.rejects(authenticate(request), { code: 'no_roles' })
+  await assert.rejects(async () => authenticate(request), { code: 'no_roles' })
   assert.ok(!calls.includes('obtain'))
 })
 
@@ -91,5 +91,5 @@ test('what answers later works as well, and its failure is ours', async () => {
   const { authenticate } = create({ identify: async () => identity(), obtain: async () => credential })
   assert.equal((await authenticate(request)).credential, credential)
   const failing = create({ obtain: () => Promise.reject(new GatewayError('elasticsearch_unavailable', '')) })
-  await assert.rejects(failing.authenticate(request), { code: 'elasticsearch_unavailable' })
+  await assert.rejects(async () => failing.authenticate(request), { code: 'elasticsearch_unavailable' })
 })
