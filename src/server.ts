@@ -1,12 +1,15 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { type Answer, rawAnswer, type StreamedAnswer, type Upgrade } from './answer.ts'
+import type { Answer, StreamedAnswer, Upgrade } from './answer.ts'
 import type { AnswerError } from './error-answer.ts'
-import { asGatewayError, type ErrorCode, errorTable, GatewayError } from './errors.ts'
+import { asGatewayError, type ErrorCode, type GatewayError } from './errors.ts'
+import { checkHeaderCount } from './header-count.ts'
 import type { Metrics } from './metrics.ts'
+import { createRefuse } from './refuse.ts'
 import { createRequestId } from './request-id.ts'
 import type { LogRequest, Outcome } from './request-log.ts'
 import { type Mode, type Pages, route } from './route.ts'
+import { createOnUpgrade } from './upgrades.ts'
 
 /** What answers requests. A reload of the configuration replaces it as one, so no request sees half of each. */
 export type Front = Readonly<{
@@ -47,9 +50,6 @@ const limits = {
   headersTimeout: 20_000,
 } as const
 const nodeRequestTimeout = 300_000
-const maxHeaderCount = 500
-/** How long a client may take to read why it was refused, in milliseconds. */
-const lingering = 1000
 
 export function createServer(options: ServerOptions): GatewayServer {
   const { front, logRequest, logFault, metrics, isUpgrade = () => false } = options
@@ -60,9 +60,11 @@ export function createServer(options: ServerOptions): GatewayServer {
   if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections
   // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
   server.on('checkContinue', listener).on('checkExpectation', listener)
+  const onUpgrade = createOnUpgrade(options, nextId, ended)
   server.on('upgrade', (request, stream, head) => void onUpgrade(request, stream as Socket, head))
+  const { refuse, refuseFaulty } = createRefuse(options, nextId)
   server.on('connect', (_request, stream) => refuse(stream as Socket, 'payload_invalid')) // nobody's way to other hosts
-  server.on('clientError', onClientError)
+  server.on('clientError', (error, stream) => refuseFaulty(error, stream as Socket))
 
   async function listener(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
@@ -120,52 +122,6 @@ export function createServer(options: ServerOptions): GatewayServer {
     ended(request, status, outcome.startedAt)
   }
 
-  async function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const startedAt = performance.now()
-    const requestId = nextId()
-    const { upgrade, answerError } = front()
-    socket.on('error', () => {}) // a reset is a close too
-    metrics.requestStarted()
-    let username: string | undefined
-    let error: GatewayError | undefined
-    let status: number
-    const refuseUpgrade = (failure: GatewayError) => {
-      if (socket.writable) socket.write(rawAnswer(answerError(request, failure, requestId)))
-    }
-    try {
-      checkHeaderCount(request)
-      const admitted = await upgrade!(request)
-      username = admitted.username
-      status = await admitted.tunnel(socket, head, refuseUpgrade)
-    } catch (thrown) {
-      error = asGatewayError(thrown)
-      status = errorTable[error.code].status
-      metrics.failed(error.code)
-      refuseUpgrade(error)
-      socket.destroySoon()
-    }
-    logRequest(request, undefined, { requestId, startedAt, username, error, status })
-    ended(request, status, startedAt)
-  }
-
-  function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    const code = clientErrorCodes[error.code ?? ''] ?? 'payload_invalid'
-    if (error.code === 'ECONNRESET') socket.destroy()
-    if (!socket.writable) return // gone, or answered already: every further chunk is an error too
-    refuse(socket, code)
-  }
-
-  /** For what is no request, or none for us: there is no response object for it. */
-  function refuse(socket: Socket, code: ErrorCode): void {
-    metrics.failed(code)
-    logFault(code, socket.remoteAddress)
-    const answer = front().answerError({ headers: {} }, new GatewayError(code, code), nextId())
-    // Closed at once, with bytes of the client's still unread, TCP would reset the connection and the answer be lost.
-    socket.end(rawAnswer(answer)).resume()
-    const cut = setTimeout(() => socket.destroy(), lingering)
-    socket.once('close', () => clearTimeout(cut))
-  }
-
   async function close(patience: number): Promise<void> {
     const { promise: closed, resolve } = Promise.withResolvers<void>()
     server.close(() => resolve())
@@ -179,16 +135,6 @@ export function createServer(options: ServerOptions): GatewayServer {
     listen: (host, port) => listen(server, host, port),
     close,
   })
-}
-
-const clientErrorCodes: Readonly<Record<string, ErrorCode>> = {
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
-}
-
-function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
-  if (rawHeaders.length > 2 * maxHeaderCount)
-    throw new GatewayError('headers_too_large', `more than ${maxHeaderCount} headers`)
 }
 
 function listen(server: Server, host: string | undefined, port: number): Promise<AddressInfo> {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askFor, createSetting } from './setting.ts'
@@ -27,4 +29,20 @@ test('a client that leaves before its answer is logged as 499', { timeout: 5000 
     fetch(`${gateway.url}/left`, { headers: { 'Remote-User': 'left' }, signal: AbortSignal.timeout(30) }),
   )
   await gateway.logged(({ message = '' }) => message.startsWith('GET /left 499'))
+})
+
+test('a client that resets its connection in the middle of what is no request takes nobody with it', async () => {
+  const { hostname, port } = new URL(gateway.url)
+  for (const bytes of [
+    'CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n',
+    'no HTTP\r\n\r\n',
+    'GET / HTTP/1.1\r\n',
+  ]) {
+    for (let i = 0; i < 20; i++) {
+      const socket = connect(Number(port), hostname, () => socket.write(bytes, () => socket.resetAndDestroy()))
+      await once(socket, 'close')
+    }
+  }
+  assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
+  assert.equal(gateway.process.exitCode, null)
 })

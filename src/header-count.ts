@@ -1,0 +1,9 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from './errors.ts'
+
+const most = 500
+
+/** Throws GatewayError headers_too_large, where Node would drop what is too many in silence. */
+export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
+  if (rawHeaders.length > 2 * most) throw new GatewayError('headers_too_large', `more than ${most} headers`)
+}

@@ -1,0 +1,42 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { rawAnswer } from './answer.ts'
+import { asGatewayError, errorTable, type GatewayError } from './errors.ts'
+import { checkHeaderCount } from './header-count.ts'
+import type { ServerOptions } from './server.ts'
+
+/** @param ended called when a tunnel has closed, or there was none */
+export function createOnUpgrade(
+  { front, logRequest, metrics }: Pick<ServerOptions, 'front' | 'logRequest' | 'metrics'>,
+  nextId: () => string,
+  ended: (request: IncomingMessage, status: number, startedAt: number) => void,
+) {
+  /** A connection that becomes something other than HTTP: the same as for a request, without a response object. */
+  return async function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const startedAt = performance.now()
+    const requestId = nextId()
+    const { upgrade, answerError } = front()
+    socket.on('error', () => {}) // a reset is a close too
+    metrics.requestStarted()
+    let username: string | undefined
+    let error: GatewayError | undefined
+    let status: number
+    const refuse = (failure: GatewayError) => {
+      if (socket.writable) socket.write(rawAnswer(answerError(request, failure, requestId)))
+    }
+    try {
+      checkHeaderCount(request)
+      const admitted = await upgrade!(request)
+      username = admitted.username
+      status = await admitted.tunnel(socket, head, refuse)
+    } catch (thrown) {
+      error = asGatewayError(thrown)
+      status = errorTable[error.code].status
+      metrics.failed(error.code)
+      refuse(error)
+      socket.destroySoon()
+    }
+    logRequest(request, undefined, { requestId, startedAt, username, error, status })
+    ended(request, status, startedAt)
+  }
+}
