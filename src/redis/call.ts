@@ -38,7 +38,8 @@ export function createRedisCall({ timeout, whyApart, count, report }: RedisCallO
       const reason = reasonOf(error, whyApart())
       count(operation, result)
       if (fault === undefined) report({ state: 'down', reason })
-      fault = result
+      // A refusal outlasts the connection that is made anew because of it (READONLY): a write has to prove the contrary.
+      if (fault !== 'refused') fault = result
       throw new Error(reason)
     }
   }

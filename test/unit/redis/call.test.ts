@@ -70,3 +70,13 @@ test('what is thrown holds nothing of what was sent', async () => {
     },
   )
 })
+
+test('a read-only Redis is not back because a connection to it is made anew', async () => {
+  const { call, said, isFaulty } = createWorld()
+  await assert.rejects(call('claim', fails(new ReplyError('READONLY You can’t write against a read only replica.'))))
+  await assert.rejects(call('read', apart))
+  await call('ping', works)
+  assert.ok(isFaulty())
+  await call('offer', works)
+  assert.deepEqual(said.slice(1), ['up'])
+})
