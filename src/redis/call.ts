@@ -22,14 +22,17 @@ export type RedisCallOptions = Readonly<{
 /** Gives every call its deadline, and tells when Redis goes and comes back. */
 export function createRedisCall({ timeout, whyApart, count, report }: RedisCallOptions) {
   let fault: 'unreachable' | 'refused' | undefined
+  let recoveries = 0
 
   async function call<T>(operation: RedisOperation, run: () => Promise<T>): Promise<T> {
+    const begun = recoveries
     try {
       const result = await withDeadline(run(), timeout)
       count(operation, 'ok')
       const isProof = fault === 'unreachable' || writes.includes(operation)
       if (fault && isProof) {
         fault = undefined
+        recoveries++
         report({ state: 'up' })
       }
       return result
@@ -37,6 +40,7 @@ export function createRedisCall({ timeout, whyApart, count, report }: RedisCallO
       const result = error instanceof ReplyError ? 'refused' : 'unreachable'
       const reason = reasonOf(error, whyApart())
       count(operation, result)
+      if (begun !== recoveries) throw new Error(reason) // begun before Redis came back: no news of how it is now
       if (fault === undefined) report({ state: 'down', reason })
       // A refusal outlasts the connection that is made anew because of it (READONLY): a write has to prove the contrary.
       if (fault !== 'refused') fault = result

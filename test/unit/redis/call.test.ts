@@ -80,3 +80,15 @@ test('a read-only Redis is not back because a connection to it is made anew', as
   await call('offer', works)
   assert.deepEqual(said.slice(1), ['up'])
 })
+
+test('a call that was under way when Redis came back says nothing of it by its failure', async () => {
+  const { call, said, isFaulty } = createWorld()
+  await assert.rejects(call('read', apart))
+  const late = Promise.withResolvers<never>()
+  const waiting = call('read', () => late.promise)
+  await call('ping', works)
+  late.reject(new Error('Connection is closed.'))
+  await assert.rejects(waiting)
+  assert.ok(!isFaulty())
+  assert.deepEqual(said.slice(1), ['up'])
+})
