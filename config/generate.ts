@@ -7,7 +7,7 @@ import { buildReference, refreshReadme } from './reference.ts'
 const root = join(import.meta.dirname, '..')
 
 /** The files made from the schema, by their path in the repository. */
-export function buildFiles(): ReadonlyMap<string, string> {
+function buildFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['config/elastauth.example.yml', buildExample()],
     ['config/schema.json', writeJson(buildJsonSchema())],

@@ -1,6 +1,6 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
-/** The secret keys we know: `current` makes new passwords, `find` also knows the previous ones. */
+/** The secret keys we know: new passwords are made with the one that `currentId` names, the previous ones still serve. */
 export type Keyring = Readonly<{
   currentId: string
   knows: (keyId: string) => boolean
