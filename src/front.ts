@@ -13,6 +13,7 @@ import { createIsTrusted } from './auth/trust.ts'
 import { createConfigPage } from './endpoints/config.ts'
 import { createHealthPage } from './endpoints/health.ts'
 import { createMetricsPage } from './endpoints/metrics.ts'
+import { refuseQuestions } from './endpoints/no-question.ts'
 import { createReadyPage, type ReadinessChecks } from './endpoints/ready.ts'
 import { createWhoamiPage } from './endpoints/whoami.ts'
 import { createAnswerError } from './error-answer.ts'
@@ -82,7 +83,10 @@ export function createFront(config: Config, { obtain, heal, proxy, metrics, log,
           isTrusted,
           heal,
         })),
-    pages: new Map(pages.map(([name, page]) => [`/elastauth/${name}`, page])),
+    // Who asks a proxy asks for nobody else, whatever headers say.
+    pages: new Map(
+      pages.map(([name, page]) => [`/elastauth/${name}`, proxy === undefined ? refuseQuestions(page) : page]),
+    ),
     answerError: createAnswerError(config.forward_auth.profile),
     // A proxied request is itself the one that was asked for, whatever it says of another.
     originalRequest: createOriginalRequest(proxy === undefined ? isTrusted : () => false),

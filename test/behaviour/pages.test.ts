@@ -133,3 +133,33 @@ test('a page is found under its encoded spelling too, and decoded once only', as
   assert.equal(await statusOf('/elastauth%2fhealth'), 200)
   assert.equal(await statusOf('/elastauth/%2568ealth'), 404)
 })
+
+const envoy = ['X-Envoy-Internal: true', 'Content-Length: 0']
+const questions = [
+  ['X-Forwarded-Method: GET', 'X-Forwarded-Uri: /elastauth/health'],
+  ['X-Original-URL: https://kibana.example/elastauth/health'],
+  ['X-Original-Method: GET'],
+  envoy,
+]
+
+for (const marks of questions) {
+  test(`a forward-auth question about a page lets nobody through to that path: ${marks.join(', ')}`, async () => {
+    for (const target of ['/elastauth/health', '/%65lastauth/live?x=1', '/elastauth/ready', '/elastauth/nothing']) {
+      for (const identity of [[], ['Remote-User: bob']]) {
+        const { status, head } = await exchange(plain.url, [
+          `GET ${target} HTTP/1.1`,
+          'Host: kibana.example',
+          ...marks,
+          ...identity,
+        ])
+        assert.ok(status === 403 || status === 404, `${target}: ${status}`)
+        assert.doesNotMatch(head, /^authorization:/im)
+      }
+    }
+  })
+}
+
+test('Envoy’s marks apart are no question: a page may come through it, and a probe may state a length', async () => {
+  for (const mark of envoy)
+    assert.equal((await exchange(plain.url, ['GET /elastauth/health HTTP/1.1', 'Host: elastauth', mark])).status, 200)
+})
