@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
+import { createAnswerWriter } from './answer-writer.ts'
 import { createBody, hasBody } from './body.ts'
 import { sendInformation } from './information.ts'
 import { buildResponseHeaders } from './response-headers.ts'
@@ -45,7 +46,7 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
   let controller: Dispatcher.DispatchController | undefined
   let held: HeldAnswer | undefined
   let heldLength = 0
-  let hasWritten = false
+  const answer = createAnswerWriter(response)
 
   if (response.destroyed) return Promise.reject(clientLeft())
   response.on('close', onClose)
@@ -77,7 +78,7 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
     const answerHeaders = buildResponseHeaders(rawHeaders as Buffer[])
     if (status < 200) sendInformation(request, response, status, answerHeaders)
     else if (status === 401 && exchange.holdRefusal) held = { status, headers: answerHeaders, body: [] }
-    else sendHead(status, reason, answerHeaders)
+    else answer.writeHead(status, reason, answerHeaders)
   }
 
   function onResponseData(_: unknown, chunk: Buffer): void {
@@ -85,12 +86,11 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
       hold(held, chunk)
       return
     }
-    hasWritten = true
-    if (!response.destroyed && !response.write(chunk)) controller?.pause()
+    if (!answer.write(chunk)) controller?.pause()
   }
 
   function onResponseEnd(): void {
-    if (held === undefined) response.end()
+    if (held === undefined) answer.end()
     else settle(() => resolve({ kind: 'refused', answer: held! }))
   }
 
@@ -118,23 +118,13 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
     body?.destroy()
   }
 
-  function hold(answer: HeldAnswer, chunk: Buffer): void {
-    answer.body.push(chunk)
+  function hold({ status, headers: answerHeaders, body: pieces }: HeldAnswer, chunk: Buffer): void {
+    pieces.push(chunk)
     heldLength += chunk.length
     if (heldLength <= longestHeld) return
     held = undefined
-    hasWritten = true
-    sendHead(answer.status, '', answer.headers)
-    for (const piece of answer.body) response.write(piece)
-  }
-
-  /** The head goes out with the first piece of the body, or by itself where that is late. */
-  function sendHead(status: number, reason: string, answerHeaders: string[]): void {
-    if (reason === '') response.writeHead(status, answerHeaders)
-    else response.writeHead(status, reason, answerHeaders)
-    process.nextTick(() => {
-      if (!hasWritten && !response.writableEnded && !response.destroyed) response.flushHeaders()
-    })
+    answer.writeHead(status, '', answerHeaders)
+    for (const piece of pieces) answer.write(piece)
   }
 
   function settle(end: () => void): void {

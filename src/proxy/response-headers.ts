@@ -19,10 +19,15 @@ export function buildResponseHeaders(rawHeaders: readonly (Buffer | string)[]): 
     const name = textOf(rawHeaders[i]!)
     const value = textOf(rawHeaders[i + 1]!)
     const lower = name.toLowerCase()
-    if (lower === 'connection') named = [...(named ?? []), ...value.toLowerCase().split(',')]
+    if (lower === 'connection' && !isUsual(value)) named = [...(named ?? []), ...value.toLowerCase().split(',')]
     if (!hopByHop.has(lower)) headers.push(name, value)
   }
   return named === undefined ? headers : withoutNamed(headers, named)
+}
+
+/** Nearly every answer's `Connection` names nothing but itself. */
+function isUsual(connection: string): boolean {
+  return connection === 'keep-alive' || connection === 'close'
 }
 
 function withoutNamed(headers: string[], named: readonly string[]): string[] {
