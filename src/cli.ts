@@ -10,6 +10,7 @@ export type Command =
       /** `config check` only: try what the configuration connects to, too. */
       readonly connect?: true
     }
+  | { readonly name: 'import'; readonly file: string }
   | { readonly name: 'generate-key' | 'version' }
   | { readonly name: 'help'; readonly text: string }
   | { readonly name: 'usage-error'; readonly message: string }
@@ -20,6 +21,8 @@ Commands
   serve                  answer requests (the default)
   config check           say everything that is wrong with the configuration;
                          with --connect, try Elasticsearch and Redis, too
+  import FILE            print the Go elastauth's config.yml, or its .env, as
+                         ours: elastauth import old.yml > config.yml
   health                 ask a running elastauth whether it is up; exits 0 or 1
   --generateKey          print a new secret key
   --version, -v          print the version
@@ -58,9 +61,10 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.has('version')) return { name: 'version' }
   if (values.has('generateKey')) return { name: 'generate-key' }
 
+  if (positionals[0] === 'import') return parseImport(positionals.slice(1), [...values.keys()])
   const words = positionals.join(' ')
   if (!Object.hasOwn(commands, words)) {
-    const mend = suggest(words, Object.keys(commands).filter(Boolean), 'see --help')
+    const mend = suggest(words, [...Object.keys(commands), 'import'].filter(Boolean), 'see --help')
     return usageError(`unknown command "${words}": ${mend}`)
   }
   const name = commands[words]!
@@ -68,6 +72,12 @@ export function parseCommand(argv: readonly string[]): Command {
   const { config: file, connect, ...flags } = Object.fromEntries(values)
   if (connect !== undefined && name !== 'check') return usageError('--connect goes with `config check`')
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
+}
+
+function parseImport([file, ...rest]: readonly string[], [flag]: readonly string[]): Command {
+  if (flag !== undefined) return usageError(`--${flag} does not go with import: it takes one file and nothing else`)
+  if (file === undefined) return usageError('import needs a file after it: the former config.yml, or its .env')
+  return rest.length > 0 ? usageError('import takes one file') : { name: 'import', file }
 }
 
 type Arguments = {

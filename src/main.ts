@@ -23,6 +23,9 @@ try {
       console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
       process.exitCode = 2
       break
+    case 'import':
+      ;(await import('./import-command.ts')).importConfig(command.file)
+      break
     case 'check': {
       const { config, warnings, file } = loadConfig({ ...command, env: process.env })
       for (const warning of warnings) console.error(`warning: ${warning}`)

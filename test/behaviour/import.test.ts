@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { parse } from 'yaml'
+import { testKey } from '../support/gateway.ts'
+import { runElastauth } from './elastauth-command.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-import-'))
+after(() => rmSync(directory, { recursive: true }))
+
+function write(name: string, text: string): string {
+  const file = join(directory, name)
+  writeFileSync(file, text)
+  return file
+}
+
+const secrets = [testKey, 'hunter2-elasticsearch', 'hunter2-oidc', 'hunter2-header']
+
+const files: Readonly<Record<string, string>> = {
+  'version-1.yml': `
+Elasticsearch_Host: https://es:9200
+elasticsearch_username: elastic
+elasticsearch_password: hunter2-elasticsearch
+secret_key: ${testKey}
+cache_type: redis
+redis_host: redis:6379
+redis_db: "1"
+cache_expire: 30m
+headers_username: X-User
+insecure_skip_verify: false
+default_roles: [viewer]
+group_mappings:
+  Admins: [kibana_admin]
+`,
+  'version-2.yml': `
+auth_provider: oidc
+secret_key: ${testKey}
+elasticsearch: { hosts: ["https://es:9200"], username: elastic, password: hunter2-elasticsearch }
+oidc:
+  issuer: https://id.example.com
+  client_id: elastauth
+  client_secret: hunter2-oidc
+  custom_headers: { X-Api-Key: hunter2-header }
+cache: { type: file, path: /tmp/cache }
+enableOtel: true
+`,
+  'version-2.env': `
+# compose's own
+TZ=UTC
+ELASTAUTH_SECRET_KEY=${testKey}
+export ELASTAUTH_ELASTICSEARCH_HOSTS_0="https://es:9200"
+ELASTAUTH_ELASTICSEARCH_USERNAME=elastic
+ELASTAUTH_ELASTICSEARCH_PASSWORD='hunter2-elasticsearch'
+ELASTAUTH_GROUP_MAPPINGS_ADMINS=kibana_admin, viewer
+ELASTAUTH_OIDC_CUSTOM_HEADERS_X_API_KEY=hunter2-header
+`,
+}
+
+for (const [name, text] of Object.entries(files)) {
+  test(`elastauth import ${name} prints what config check finds good, and no secret among the remarks`, async () => {
+    const { code, stdout, stderr } = await runElastauth(['import', write(name, text)])
+    assert.equal(code, 0, stderr)
+    for (const secret of secrets) assert.ok(!stderr.includes(secret), 'a secret on standard error')
+    const imported = parse(stdout)
+    assert.equal(imported.elasticsearch.password, 'hunter2-elasticsearch')
+    assert.equal(imported.secret_key, testKey)
+    // for OpenID Connect there is more to check than what was imported
+    if (imported.auth_provider === 'oidc') return
+    const checked = await runElastauth(['config', 'check', '--config', write(`new-${name}.yml`, stdout)])
+    assert.equal(checked.code, 0, checked.stderr)
+    assert.doesNotMatch(checked.stderr, /old name/)
+  })
+}
+
+test('the variables that made a map become one', async () => {
+  const { stdout } = await runElastauth(['import', write('maps.env', files['version-2.env']!)])
+  const { group_mappings, oidc } = parse(stdout)
+  assert.deepEqual(group_mappings, { admins: ['kibana_admin', 'viewer'] })
+  assert.deepEqual(oidc.custom_headers, { 'X-API-KEY': 'hunter2-header' })
+})
+
+const refused: [name: string, text: string | null, message: RegExp][] = [
+  ['missing.yml', null, /missing\.yml +FILE +does not exist/],
+  ['broken.yml', 'a: [hunter2-elasticsearch', /broken\.yml:1 +YAML +the indentation/],
+  ['text.yml', 'hunter2-elasticsearch', /text\.yml +FILE +holds no settings: name the config\.yml/],
+  ['empty.yml', '', /empty\.yml +FILE +holds no settings/],
+]
+
+for (const [name, text, message] of refused) {
+  test(`elastauth import ${name}: exit 1, a sentence, nothing of what is in it`, async () => {
+    const file = text === null ? join(directory, name) : write(name, text)
+    const { code, stdout, stderr } = await runElastauth(['import', file])
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /hunter2/)
+  })
+}
