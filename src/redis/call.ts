@@ -53,7 +53,9 @@ export function createRedisCall({ timeout, whyApart, count, report }: RedisCallO
 
 async function withDeadline<T>(work: Promise<T>, timeout: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no answer within ${timeout} ms`)), timeout)
+  const giveUp = () => reject(new Error(`no answer within ${timeout} ms`))
+  // An answer may lie in the socket while we were busy with other things: it is read before the immediate's turn.
+  const timer = setTimeout(() => setImmediate(giveUp), timeout)
   try {
     return await Promise.race([work, late])
   } finally {

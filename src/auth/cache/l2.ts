@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { endOf, type LifecycleRules } from '../lifecycle.ts'
 import type { ManagedState } from '../managed-user.ts'
+import { createDebts } from './debts.ts'
 import { decodeEntry, encodeEntry, encodeState, type Seal } from './shared-entry.ts'
 import type { EndTurn, SharedRead, SharedStates } from './shared-states.ts'
 
@@ -45,21 +46,19 @@ export type L2Options = Readonly<{
 const patience = 2000
 const lookEvery = 25
 
-/** So many users whose entries we could not mark are remembered, to be marked once Redis is back. */
-const maxOwed = 10_000
-
 /**
  * States shared through Redis. An entry stands there only if its writer was alone from before its write to Elasticsearch
  * until after it; so nothing older ever replaces anything newer, whatever the clocks say.
  */
 export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options): SharedStates {
-  const owed = new Set<string>()
+  // What stood there while we could not reach it may be older than what we wrote.
+  const debts = createDebts((username) => store.doubt(username, '', createToken(), markLife))
 
   async function read(username: string): Promise<SharedRead> {
     try {
       const value = await store.get(username)
-      const isMissing = value === '' || isMark(value) || owed.has(username)
-      if (owed.size > 0) payOwed()
+      const isMissing = value === '' || isMark(value) || debts.has(username)
+      void debts.pay()
       return { value, state: isMissing ? undefined : decodeEntry(username, value, keys) }
     } catch {
       return { value: undefined, state: undefined }
@@ -92,7 +91,7 @@ export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options
     try {
       await store.finish(username, token, entryOf(username, state), life, encodeState(state), markLife)
     } catch {
-      owe(username)
+      debts.add(username)
     }
   }
 
@@ -107,19 +106,7 @@ export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options
   }
 
   function doubt(username: string, state: ManagedState): void {
-    store.doubt(username, `${encodeState(state)} `, createToken(), markLife).catch(() => owe(username))
-  }
-
-  function owe(username: string): void {
-    if (owed.size < maxOwed) owed.add(username)
-  }
-
-  /** What stood there while we could not reach it may be older than what we wrote. */
-  function payOwed(): void {
-    for (const username of [...owed]) {
-      owed.delete(username)
-      store.doubt(username, '', createToken(), markLife).catch(() => owe(username))
-    }
+    store.doubt(username, `${encodeState(state)} `, createToken(), markLife).catch(() => debts.add(username))
   }
 
   function entryOf(username: string, state: ManagedState): string {

@@ -92,3 +92,13 @@ test('a call that was under way when Redis came back says nothing of it by its f
   assert.ok(!isFaulty())
   assert.deepEqual(said.slice(1), ['up'])
 })
+
+test('an answer that came while we were busy with other things is not late', async () => {
+  const { call, said } = createWorld(5)
+  await new Promise(setImmediate) // from here on timers come before what is read
+  const answered = call('read', () => new Promise((resolve) => setImmediate(() => resolve('OK'))))
+  const busyUntil = performance.now() + 20
+  while (performance.now() < busyUntil);
+  assert.equal(await answered, 'OK')
+  assert.deepEqual(said, [])
+})
