@@ -28,8 +28,8 @@ export type App = Readonly<{
   /** Rejects when the address cannot be had. */
   listen: () => Promise<AddressInfo>
   /**
-   * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch again.
-   * Throws and changes nothing when it cannot. @returns changed keys that need a restart
+   * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch and
+   * Redis again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
    */
   reload: (config: Config) => readonly string[]
   /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
@@ -112,7 +112,9 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     reload(next: Config) {
       const { config: renewed, ignored } = planReload(config, next)
       const nextFront = createFront(renewed, core)
-      elasticsearch.renew(elasticsearchOptions(config.elasticsearch))
+      const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
+      replicas.renewCertificates()
+      elasticsearch.renew(nextElasticsearch)
       front = nextFront
       return ignored
     },

@@ -14,6 +14,8 @@ export type Replicas = Readonly<{
   checks: ReadinessChecks
   /** Waits a moment for Redis; from then on what others change is known here. */
   join: (credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>) => Promise<void>
+  /** Reads the certificates for Redis again; new connections use them. Throws and changes nothing when it cannot. */
+  renewCertificates: () => void
   leave: () => void
 }>
 
@@ -40,11 +42,18 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
       await redis.start()
       redis.listen({ onChange: noteChange, onListening: recheckAll })
     },
+    renewCertificates: () => redis.renewCertificates(redisConnection(cache).tls),
     leave: redis.close,
   })
 }
 
-const alone: Replicas = Object.freeze({ states: noSharedStates, checks: {}, join: async () => {}, leave: () => {} })
+const alone: Replicas = Object.freeze({
+  states: noSharedStates,
+  checks: {},
+  join: async () => {},
+  renewCertificates: () => {},
+  leave: () => {},
+})
 
 function createReport(log: Logger): RedisCallOptions['report'] {
   return (change) => {

@@ -4,6 +4,9 @@ type Options = Omit<RedisOptions, 'replyMapping'>
 
 export type Address = Readonly<{ host: string; port: number }>
 
+/** PEM texts. */
+export type RedisTls = Readonly<Record<'ca' | 'cert' | 'key', string | undefined>>
+
 export type RedisConnection = Readonly<{
   servers:
     | Readonly<{ kind: 'one'; address: Address }>
@@ -12,8 +15,8 @@ export type RedisConnection = Readonly<{
   db: number
   username?: string | undefined
   password?: string | undefined
-  /** PEM texts; absent for a connection without TLS. */
-  tls?: Readonly<{ ca?: string | undefined; cert?: string | undefined; key?: string | undefined }> | undefined
+  /** Looked at anew for each connection that is made; absent for connections without TLS. */
+  tls?: RedisTls | undefined
   /** For one call, in milliseconds. */
   timeout: number
 }>
@@ -77,13 +80,13 @@ function commonOptions({ servers, db, username, password, tls }: RedisConnection
     ...(!isCluster && { db }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: withoutBlanks(tls) }),
+    ...(tls && { tls }), // this very object: ioredis looks at it for each connection
     ...(servers.kind === 'sentinels' && {
       sentinels: [...servers.addresses],
       name: servers.master,
       sentinelRetryStrategy: backOff,
       ...(servers.password !== undefined && { sentinelPassword: servers.password }),
-      ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: withoutBlanks(tls) }),
+      ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
     }),
     connectTimeout,
     connectionName: 'elastauth',
@@ -93,8 +96,4 @@ function commonOptions({ servers, db, username, password, tls }: RedisConnection
 
 function backOff(attempt: number): number {
   return Math.min(50 * 2 ** Math.min(attempt, 10), longestWait)
-}
-
-function withoutBlanks<T extends object>(given: T) {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createSecureContext } from 'node:tls'
 import { createRedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, listenToChanges } from './changes.ts'
-import { connectForCommands, connectForMessages, type RedisConnection } from './connect.ts'
+import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
 import { channel, createStore } from './store.ts'
 
 export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'report'>
@@ -11,7 +12,9 @@ export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<Redi
 const startPatience = 1000
 
 /** Redis, as far as we use it: a store of short values, and news of their changes. */
-export function createRedis({ connection, count, report }: RedisOptions) {
+export function createRedis({ connection: given, count, report }: RedisOptions) {
+  const tls = given.tls && { ...given.tls }
+  const connection: RedisConnection = { ...given, tls }
   const commands = connectForCommands(connection)
   let whyApart: string | undefined
   commands.on('error', ({ message, lastNodeError }: Error & { lastNodeError?: Error }) => {
@@ -60,6 +63,12 @@ export function createRedis({ connection, count, report }: RedisOptions) {
     listen(listeners: Pick<ChangesOptions, 'onChange' | 'onListening'>): void {
       const connect = (attempt: number) => connectForMessages(connection, attempt)
       void listenToChanges({ ...listeners, connect }, stopped.signal)
+    },
+    /** From now on connections are made with these. Throws and changes nothing when they are broken. */
+    renewCertificates(next: RedisTls | undefined): void {
+      if (tls === undefined || next === undefined) return
+      createSecureContext(next)
+      Object.assign(tls, next)
     },
     close(): void {
       stopped.abort()

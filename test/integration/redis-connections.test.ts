@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
 import type { Gateway } from '../support/gateway.ts'
-import { startRedisCluster } from '../support/redis/cluster.ts'
-import { startSentinelSet } from '../support/redis/sentinel.ts'
+import { type RedisCluster, startRedisCluster } from '../support/redis/cluster.ts'
+import { type SentinelSet, startSentinelSet } from '../support/redis/sentinel.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { createRedisTls } from '../support/redis/tls.ts'
 import { ask, createRedisWorld, eventually, metric } from '../support/redis/world.ts'
 
 const skip = skipWithoutRedis()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-tls-'))
 after(() => rmSync(directory, { recursive: true }))
+
+const password = 'p@ss/w:rd #1'
+const aclEnv = { ELASTAUTH_CACHE_REDIS_USERNAME: 'gate', ELASTAUTH_CACHE_REDIS_PASSWORD: password }
 
 type World = Awaited<ReturnType<typeof createRedisWorld>>
 type Flags = Readonly<Record<string, string>>
@@ -53,33 +57,16 @@ describe('ways to connect to Redis', { skip, timeout: 60_000 }, () => {
   })
 
   test('redis_url with rediss://, a user and its password (ACL), a CA, a client certificate', async (t) => {
-    const authority = createCertificateAuthority()
-    const [server, client] = [authority.issue('redis'), authority.issue('elastauth')]
-    const write = (name: string, text: string) => {
-      writeFileSync(join(directory, name), text)
-      return join(directory, name)
-    }
-    const ca = write('ca.pem', authority.cert)
-    const [cert, key] = [write('client.pem', client.cert), write('client.key', client.key)]
-    const password = 'p@ss/w:rd #1'
+    const tls = createRedisTls(directory, 'one')
     const redis = await startRedis({
-      tls: true,
-      config: [
-        `tls-cert-file ${write('server.pem', server.cert)}`,
-        `tls-key-file ${write('server.key', server.key)}`,
-        `tls-ca-cert-file ${ca}`,
-        'tls-auth-clients yes',
-        // the rights that docs/credentials-model.md names, and no more
-        `user gate on "#${await sha256(password)}" ~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info`,
-        'user default off',
-      ],
-      client: { tls: { ca: authority.cert, cert: client.cert, key: client.key }, username: 'gate', password },
+      tls,
+      config: [aclUser(), 'user default off'],
+      client: { username: 'gate', password },
     })
     const world = await createRedisWorld()
     t.after(() => Promise.all([world.stop(), redis.stop()]))
-    const flags = { 'cache.redis_ca_cert': ca, 'cache.redis_client_cert': cert, 'cache.redis_client_key': key }
     const url = `rediss://gate:${encodeURIComponent(password)}@${redis.address}/0`
-    const gateways = await checkTwoGateways(world, flags, { ELASTAUTH_CACHE_REDIS_URL: url })
+    const gateways = await checkTwoGateways(world, tls.flags, { ELASTAUTH_CACHE_REDIS_URL: url })
     for (const gateway of gateways) {
       assert.ok(!gateway.output().includes(password) && !gateway.output().includes(encodeURIComponent(password)))
     }
@@ -88,42 +75,77 @@ describe('ways to connect to Redis', { skip, timeout: 60_000 }, () => {
   test('Sentinel, and a failover', async (t) => {
     const [set, world] = [await startSentinelSet(), await createRedisWorld()]
     t.after(() => Promise.all([world.stop(), set.stop()]))
-    const flags = { 'cache.redis_sentinels': set.sentinels.join(','), 'cache.redis_sentinel_master': set.name }
-    const [a, b] = await checkTwoGateways(world, flags)
-    await set.master.kill()
-    assert.equal((await ask(a.url, 'bob')).status, 200)
-    assert.equal((await ask(b.url, 'alice')).status, 200)
-    await set.failedOver()
-    let user = 0
-    await eventually(
-      async () => {
-        const username = `after-${user++}`
-        await ask(a.url, username)
-        return set.replica.client.get(`elastauth:1:${username}`)
-      },
-      (entry) => entry !== null,
-    )
-    await a.logged(({ message }) => message === 'Redis works again')
+    await checkFailover(set, await checkTwoGateways(world, sentinelFlags(set)))
+  })
+
+  test('Sentinel over TLS with client certificates and an ACL user, and a failover', async (t) => {
+    const tls = createRedisTls(directory, 'sentinels')
+    const [set, world] = [await startSentinelSet({ tls, config: [aclUser()] }), await createRedisWorld()]
+    t.after(() => Promise.all([world.stop(), set.stop()]))
+    await checkFailover(set, await checkTwoGateways(world, { ...sentinelFlags(set), ...tls.flags }, aclEnv))
+    assert.match(String(await set.replica.client.client('LIST')), / user=gate /)
   })
 
   test('a Cluster of three nodes, and the death of one', async (t) => {
     const [cluster, world] = [await startRedisCluster(), await createRedisWorld()]
     t.after(() => Promise.all([world.stop(), cluster.stop()]))
-    const [a, b] = await checkTwoGateways(world, {
-      'cache.redis_cluster': cluster.nodes.map((n) => n.address).join(','),
-    })
-    const names = Array.from({ length: 30 }, (_, i) => `user-${i}`)
-    for (const name of names) assert.equal((await ask(a.url, name)).status, 200)
-    for (const { client } of cluster.nodes) assert.ok((await client.dbsize()) > 0, 'users are spread over the nodes')
-    const calls = world.standIn.calls.length
-    for (const name of names) assert.equal((await ask(b.url, name)).status, 200)
-    assert.equal(world.standIn.calls.length, calls)
+    await checkCluster(world, cluster, await checkTwoGateways(world, clusterFlags(cluster)))
+  })
 
-    await cluster.nodes[2]!.kill()
-    for (const name of names) assert.equal((await ask(b.url, `late-${name}`)).status, 200)
+  test('a Cluster over TLS with client certificates and an ACL user, and the death of a node', async (t) => {
+    const tls = createRedisTls(directory, 'cluster')
+    const config = [aclUser('+cluster')]
+    const [cluster, world] = [await startRedisCluster({ tls, config }), await createRedisWorld()]
+    t.after(() => Promise.all([world.stop(), cluster.stop()]))
+    await checkCluster(
+      world,
+      cluster,
+      await checkTwoGateways(world, { ...clusterFlags(cluster), ...tls.flags }, aclEnv),
+    )
+    assert.match(String(await cluster.nodes[0]!.client.client('LIST')), / user=gate /)
   })
 })
 
-async function sha256(text: string): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(text))).toString('hex')
+const sentinelFlags = ({ sentinels, name }: SentinelSet): Flags => ({
+  'cache.redis_sentinels': sentinels.map(({ address }) => address).join(','),
+  'cache.redis_sentinel_master': name,
+})
+
+async function checkFailover(set: SentinelSet, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
+  await set.master.kill()
+  assert.equal((await ask(a.url, 'bob')).status, 200)
+  assert.equal((await ask(b.url, 'alice')).status, 200)
+  await set.failedOver()
+  let user = 0
+  await eventually(
+    async () => {
+      const username = `after-${user++}`
+      await ask(a.url, username)
+      return set.replica.client.get(`elastauth:1:${username}`)
+    },
+    (entry) => entry !== null,
+  )
+  await a.logged(({ message }) => message === 'Redis works again')
+}
+
+const clusterFlags = ({ nodes }: RedisCluster): Flags => ({
+  'cache.redis_cluster': nodes.map(({ address }) => address).join(','),
+})
+
+async function checkCluster(world: World, cluster: RedisCluster, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
+  const names = Array.from({ length: 30 }, (_, i) => `user-${i}`)
+  for (const name of names) assert.equal((await ask(a.url, name)).status, 200)
+  for (const { client } of cluster.nodes) assert.ok((await client.dbsize()) > 0, 'users are spread over the nodes')
+  const calls = world.standIn.calls.length
+  for (const name of names) assert.equal((await ask(b.url, name)).status, 200)
+  assert.equal(world.standIn.calls.length, calls)
+
+  await cluster.nodes[2]!.kill()
+  for (const name of names) assert.equal((await ask(b.url, `late-${name}`)).status, 200)
+}
+
+/** The rights that docs/credentials-model.md names, and no more. */
+function aclUser(more = ''): string {
+  const hash = createHash('sha256').update(password).digest('hex')
+  return `user gate on "#${hash}" ~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info ${more}`
 }

@@ -1,15 +1,17 @@
 import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type RedisServer, startRedis } from './server.ts'
+import { type RedisServer, type ServerOptions, startRedis } from './server.ts'
 
 export type RedisCluster = Readonly<{ nodes: readonly RedisServer[]; stop: () => Promise<void> }>
 
-/** Three masters that share the slots. */
-export async function startRedisCluster(): Promise<RedisCluster> {
-  const config = ['cluster-enabled yes', 'cluster-node-timeout 1000', 'cluster-require-full-coverage no']
-  const nodes = await Promise.all([0, 1, 2].map(() => startRedis({ config })))
+/** Three masters that share the slots. With TLS between them, too. */
+export async function startRedisCluster({ tls, config = [] }: ServerOptions = {}): Promise<RedisCluster> {
+  const lines = ['cluster-enabled yes', 'cluster-node-timeout 1000', 'cluster-require-full-coverage no', ...config]
+  if (tls) lines.push('tls-cluster yes')
+  const nodes = await Promise.all([0, 1, 2].map(() => startRedis({ config: lines, ...(tls && { tls }) })))
   const addresses = nodes.map(({ address }) => address)
-  execFileSync('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes'], { stdio: 'ignore' })
+  const args = [...(tls?.arguments ?? []), '--cluster', 'create', ...addresses, '--cluster-yes']
+  execFileSync('redis-cli', args, { stdio: 'ignore' })
   for (const { client } of nodes) {
     while (!/cluster_state:ok/.test(String(await client.call('cluster', 'info')))) await sleep(20)
   }

@@ -1,29 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type RedisServer, startRedis } from './server.ts'
+import { type RedisServer, type ServerOptions, startRedis } from './server.ts'
 
 export type SentinelSet = Readonly<{
   master: RedisServer
   replica: RedisServer
-  /** `host:port` of each Sentinel. */
-  sentinels: readonly string[]
+  sentinels: readonly RedisServer[]
   name: string
   /** Resolves when the Sentinels name the replica as master. */
   failedOver: () => Promise<void>
   stop: () => Promise<void>
 }>
 
-/** A master, a replica, and three Sentinels that fail over when the master is silent for a second. */
-export async function startSentinelSet(): Promise<SentinelSet> {
+/** A master, a replica, and three Sentinels that fail over when the master is silent for a second. With TLS between them, too. */
+export async function startSentinelSet({ config = [], ...options }: ServerOptions = {}): Promise<SentinelSet> {
   const name = 'elastauth-test'
-  const master = await startRedis()
-  const replica = await startRedis({ config: [`replicaof 127.0.0.1 ${master.port}`] })
+  const master = await startRedis({ ...options, config })
+  const replica = await startRedis({ ...options, config: [...config, `replicaof 127.0.0.1 ${master.port}`] })
   while (!/master_link_status:up/.test(await replica.client.info('replication'))) await sleep(20)
-  const config = [
+  const watch = [
     `sentinel monitor ${name} 127.0.0.1 ${master.port} 2`,
     `sentinel down-after-milliseconds ${name} 1000`,
     `sentinel failover-timeout ${name} 3000`,
   ]
-  const sentinels = await Promise.all([0, 1, 2].map(() => startRedis({ config, sentinel: true })))
+  const sentinels = await Promise.all([0, 1, 2].map(() => startRedis({ ...options, config: watch, sentinel: true })))
   for (const { client } of sentinels) {
     const knowsAll = async () => {
       const info = await client.info('sentinel')
@@ -34,7 +33,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
   return Object.freeze({
     master,
     replica,
-    sentinels: sentinels.map(({ address }) => address),
+    sentinels,
     name,
     async failedOver() {
       for (;;) {

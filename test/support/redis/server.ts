@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
+import type { RedisTls } from './tls.ts'
 
 export type RedisServer = Readonly<{
   port: number
@@ -29,8 +30,8 @@ export type ServerOptions = Readonly<{
   config?: readonly string[]
   /** Of the test's own connection. */
   client?: Omit<RedisOptions, 'replyMapping'>
-  /** `port 0` and `tls-port` in place of `port`. */
-  tls?: boolean
+  /** `tls-port` in place of `port`. */
+  tls?: RedisTls
   sentinel?: boolean
 }>
 
@@ -53,7 +54,7 @@ export async function startRedis(options: ServerOptions = {}): Promise<RedisServ
   const directory = await mkdtemp(join(tmpdir(), 'elastauth-redis-'))
   const file = join(directory, 'redis.conf')
   const lines = [
-    options.tls ? `port 0\ntls-port ${port}` : `port ${port}`,
+    ...(options.tls ? ['port 0', `tls-port ${port}`, ...options.tls.config] : [`port ${port}`]),
     `dir ${directory}`,
     'bind 127.0.0.1',
     'daemonize no',
@@ -62,7 +63,14 @@ export async function startRedis(options: ServerOptions = {}): Promise<RedisServ
     ...(options.config ?? []),
   ]
   await writeFile(file, `${lines.join('\n')}\n`)
-  const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, maxRetriesPerRequest: 1, ...options.client })
+  const client = new Redis({
+    port,
+    host: '127.0.0.1',
+    lazyConnect: true,
+    maxRetriesPerRequest: 1,
+    ...options.tls?.client,
+    ...options.client,
+  })
   client.on('error', () => {})
   let child = await run()
 

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { startRedisCluster } from '../support/redis/cluster.ts'
+import { startSentinelSet } from '../support/redis/sentinel.ts'
+import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { createRedisTls, type RedisTls } from '../support/redis/tls.ts'
+import { ask, createRedisWorld, eventually, metric } from '../support/redis/world.ts'
+
+const skip = skipWithoutRedis()
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-certificates-'))
+after(() => rmSync(directory, { recursive: true }))
+
+/** Redis gets certificates of another authority, and restarts; so must we, without a restart. */
+describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 60_000 }, () => {
+  test('of one server', (t) => check(t, createRedisTls(directory, 'one'), startOne))
+  test('of Sentinels and what they watch', (t) => check(t, createRedisTls(directory, 'sentinels'), startSentinels))
+  test('of a Cluster', (t) => check(t, createRedisTls(directory, 'cluster'), startCluster))
+
+  test('a broken file leaves the old ones in force', async (t) => {
+    const tls = createRedisTls(directory, 'broken')
+    const [redis, world] = [await startRedis({ tls }), await createRedisWorld()]
+    t.after(() => Promise.all([world.stop(), redis.stop()]))
+    const gateway = await world.start({ 'cache.redis_host': redis.address, ...tls.flags })
+    const file = tls.flags['cache.redis_client_cert']!
+    writeFileSync(file, readFileSync(file, 'utf8').slice(0, -100))
+    gateway.process.kill('SIGHUP')
+    await gateway.logged(({ message = '' }) => message.startsWith('configuration not reloaded'))
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await eventually(
+      async () => {
+        const before = await metric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })
+        await ask(gateway.url, `user-${Math.random()}`)
+        return (await metric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })) - before
+      },
+      (calls) => calls > 0,
+    )
+  })
+})
+
+type Started = Readonly<{
+  servers: readonly RedisServer[]
+  /** Those of them that hold data. */
+  stores: readonly RedisServer[]
+  flags: Readonly<Record<string, string>>
+  stop: () => Promise<void>
+}>
+
+async function check(
+  t: Readonly<{ after: (done: () => Promise<unknown>) => void }>,
+  tls: RedisTls,
+  startServers: (tls: RedisTls) => Promise<Started>,
+): Promise<void> {
+  const [redis, world] = [await startServers(tls), await createRedisWorld()]
+  t.after(() => Promise.all([world.stop(), redis.stop()]))
+  const gateway = await world.start({ ...redis.flags, ...tls.flags })
+  assert.equal((await ask(gateway.url, 'alice')).status, 200)
+
+  await Promise.all(redis.servers.map((server) => server.kill()))
+  tls.renew()
+  await Promise.all(redis.servers.map((server) => server.start()))
+  assert.equal((await ask(gateway.url, 'bob')).status, 200)
+  await gateway.logged(({ message = '' }) => message.startsWith('Redis: '))
+
+  gateway.process.kill('SIGHUP')
+  await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+  let user = 0
+  await eventually(
+    () => ask(gateway.url, `user-${user++}`),
+    () => gateway.log.some(({ message }) => message === 'Redis works again'),
+  )
+  // and messages are heard again: their connection is another
+  await eventually(
+    () => Promise.all(redis.stores.map(subscribers)),
+    (counts) => counts.some((count) => count > 0),
+  )
+}
+
+async function subscribers({ client }: RedisServer): Promise<number> {
+  const [, count] = (await client.pubsub('NUMSUB', 'elastauth:1')) as [string, number]
+  return Number(count)
+}
+
+async function startOne(tls: RedisTls): Promise<Started> {
+  const redis = await startRedis({ tls })
+  return { servers: [redis], stores: [redis], flags: { 'cache.redis_host': redis.address }, stop: redis.stop }
+}
+
+async function startSentinels(tls: RedisTls): Promise<Started> {
+  const set = await startSentinelSet({ tls })
+  return {
+    servers: [set.master, set.replica, ...set.sentinels],
+    stores: [set.master, set.replica],
+    flags: {
+      'cache.redis_sentinels': set.sentinels.map(({ address }) => address).join(','),
+      'cache.redis_sentinel_master': set.name,
+    },
+    stop: set.stop,
+  }
+}
+
+async function startCluster(tls: RedisTls): Promise<Started> {
+  const { nodes, stop } = await startRedisCluster({ tls })
+  const addresses = nodes.map(({ address }) => address).join(',')
+  return { servers: nodes, stores: nodes, flags: { 'cache.redis_cluster': addresses }, stop }
+}

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createRedis } from '../../../src/redis/redis.ts'
+import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
+
+test('a certificate and another’s key: nothing is taken over', () => {
+  const authority = createCertificateAuthority()
+  const [own, another] = [authority.issue('own'), authority.issue('another')]
+  const tls = { ca: authority.cert, ...own }
+  const redis = createRedis({
+    connection: { servers: { kind: 'one', address: { host: '127.0.0.1', port: 1 } }, db: 0, timeout: 100, tls },
+    count: () => {},
+    report: () => {},
+  })
+  try {
+    assert.throws(() => redis.renewCertificates({ ...tls, key: another.key }), /key values mismatch/)
+    redis.renewCertificates({ ca: authority.cert, ...another })
+    redis.renewCertificates(undefined)
+  } finally {
+    redis.close()
+  }
+})
