@@ -1,0 +1,44 @@
+import { isSameName } from '../message.ts'
+import { type Caller, fixedTarget, joined, type Server, type Verdict } from './caller.ts'
+
+/**
+ * Envoy's ext_authz with an `http_service` (source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc): the
+ * original's method, its path after `path_prefix`, `Content-Length: 0`, and of its headers Authorization and those in
+ * `allowed_headers`. https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/ext_authz_filter
+ */
+export const envoy: Caller = {
+  name: 'envoy',
+  judge,
+  ask(original, server) {
+    const isPassed = (name: string) => [...alwaysPassed, ...server.passed].some((other) => isSameName(name, other))
+    return {
+      method: original.method,
+      target: prefixOf(server) + original.target,
+      version: '1.1',
+      headers: [
+        ['host', original.host],
+        ...joined(
+          original.headers.filter(([name]) => isPassed(name)),
+          ',',
+        ),
+        ['content-length', '0'],
+        ['x-envoy-internal', 'true'],
+        ['x-forwarded-for', '192.0.2.1'], // its own address: it is the client here
+        ['x-envoy-expected-rq-timeout-ms', '200'],
+      ],
+    }
+  },
+}
+
+const alwaysPassed = ['Authorization', 'Accept', 'Cookie']
+
+/** What is asked for goes after it, so that a slash at its end would be doubled. */
+function prefixOf({ url }: Server): string {
+  return fixedTarget(url).replace(/\/$/, '')
+}
+
+/** 200 and no other is yes. */
+function judge({ status }: { status: number }): Verdict {
+  if (status === 200) return 'allow'
+  return status >= 300 && status < 500 ? 'deny' : 'broken'
+}

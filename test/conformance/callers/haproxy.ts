@@ -1,0 +1,35 @@
+import { valuesOf, without } from '../message.ts'
+import { type Caller, fixedTarget, joined, judgePassedOn, replacing } from './caller.ts'
+
+/**
+ * The Lua script haproxy-auth-request, as Authelia's and authentik's documentation use it: HEAD, without `Content-Length`
+ * but with the client's `Transfer-Encoding`, doubled lines joined. It reads the head and hangs up.
+ * https://github.com/TimWolla/haproxy-auth-request
+ */
+export const haproxy: Caller = {
+  name: 'haproxy',
+  judge: judgePassedOn,
+  ask(original, { url }) {
+    const { headers, method, target, host } = original
+    const [connection = 'close'] = valuesOf(headers, 'Connection')
+    const lengthless = without(headers, ['Host', 'Content-Length', 'Connection'])
+    return {
+      method: 'HEAD',
+      target: fixedTarget(url),
+      version: '1.1',
+      headers: [
+        ...joined(
+          replacing(lengthless, [
+            ['x-forwarded-host', host],
+            ['x-forwarded-method', method],
+            ['x-forwarded-proto', 'https'],
+            ['x-forwarded-uri', target],
+          ]),
+          ', ',
+        ),
+        ['host', url.host],
+        ['connection', connection],
+      ],
+    }
+  },
+}

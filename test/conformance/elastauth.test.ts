@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createSetting } from '../behaviour/setting.ts'
+import { callers } from './callers/index.ts'
+
+const { start } = await createSetting()
+const env = { ELASTAUTH_PROXY_SECRET: 'the-proxy-adds-this-itself' }
+const [generic, nginx] = await Promise.all([start({ env }), start({ env, flags: { 'forward_auth.profile': 'nginx' } })])
+
+type Run = { code: number | string; stdout: string; stderr: string }
+
+function run(...args: string[]): Promise<Run> {
+  const { promise, resolve } = Promise.withResolvers<Run>()
+  execFile(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], (error, stdout, stderr) =>
+    resolve({ code: error?.code ?? 0, stdout, stderr }),
+  )
+  return promise
+}
+
+const secret = `X-Elastauth-Proxy-Secret: ${env.ELASTAUTH_PROXY_SECRET}`
+const about = ['--header', secret, '--forbidden', 'Remote-User: elastic', '--own-path', '/elastauth/health']
+
+for (const profile of callers.keys()) {
+  test(`elastauth answers ${profile} as it should`, async () => {
+    const { url } = profile === 'nginx' ? nginx : generic
+    const { code, stdout } = await run('--url', url, '--profile', profile, ...about)
+    assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
+    assert.match(stdout, new RegExp(`^${profile}: all \\d\\d as they should be$`, 'm'))
+  })
+}
+
+test('Envoy may ask under a prefix, and does not get a page of ours for the original’s path', async () => {
+  const { code, stdout } = await run('--url', `${generic.url}/authorize`, '--profile', 'envoy', ...about)
+  assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
+})
+
+test('without forward_auth.profile: nginx an nginx makes errors of some denials, and the table says which', async () => {
+  const { code, stdout } = await run('--url', generic.url, '--profile', 'nginx', ...about)
+  assert.equal(code, 1)
+  assert.match(stdout, /✖ a second identity beside the first +400\n +400 is an answer this proxy makes an error of/)
+})
+
+test('--help says what there is, and a wrong line what is wrong with it', async () => {
+  assert.match((await run('--help')).stdout, /--profile NAME +traefik, nginx, caddy, haproxy, envoy/)
+  for (const [args, message] of [
+    [[], /--url is missing/],
+    [['--url', 'ftp://x'], /--url ftp:\/\/x: write e\.g\./],
+    [['--url', generic.url, '--profile', 'apache'], /--profile apache: there are traefik, /],
+    [['--url', generic.url, '--identity', 'bob'], /"bob" is no header/],
+    [['--url', generic.url, '--header', 'X-Secret: @/nowhere'], /ENOENT/],
+    [['--url', generic.url, '--header', secret, '--other', 'Remote-User: conformance'], /both users get the same/],
+    [['--url', generic.url], /the user \(Remote-User\) is answered 401/],
+    [['--url', 'http://127.0.0.1:9'], /ECONNREFUSED/],
+  ] as const) {
+    const { code, stderr } = await run(...args)
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, / {4}at |the-proxy-adds/)
+  }
+})

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { callers } from './callers/index.ts'
+import { runSuite } from './suite.ts'
+
+/** A forward-auth server of the smallest kind. Each test breaks one thing of it. */
+const sound = {
+  whoIs({ rawHeaders }: IncomingMessage): string | undefined {
+    const named = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'remote-user')
+    return named.length === 1 && /^[\w-]+$/.test(named[0]!) ? named[0] : undefined
+  },
+  answer(response: ServerResponse, user: string | undefined, _request: IncomingMessage): void {
+    if (user === undefined) response.writeHead(401).end('no')
+    else response.writeHead(200, { authorization: `Basic ${btoa(`${user}:x`)}` }).end('yes')
+  },
+}
+
+async function faultsOf(profile: string, broken: Partial<typeof sound>, path = '/'): Promise<string[]> {
+  const { whoIs, answer } = { ...sound, ...broken }
+  const server = createServer((request, response) => answer(response, whoIs(request), request))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const subject = {
+    url: new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+    people: { user: [['Remote-User', 'one']], other: [['Remote-User', 'two']] },
+    credential: ['Authorization'],
+    added: [],
+    ownPaths: ['/healthz'],
+    patience: 2000,
+  } as const
+  const results = await runSuite(callers.get(profile)!, subject, () => {})
+  server.closeAllConnections()
+  server.close()
+  return results.flatMap(({ name, fault }) => (fault === undefined ? [] : [`${name}: ${fault}`]))
+}
+
+for (const profile of callers.keys()) {
+  test(`${profile}: nothing is wrong with a sound server`, async () => {
+    assert.deepEqual(await faultsOf(profile, {}, '/verify?for=tests'), [])
+  })
+}
+
+type Flaw = readonly [title: string, profile: string, broken: Partial<typeof sound>, fault: RegExp]
+
+const flaws: readonly Flaw[] = [
+  [
+    'everybody is let in',
+    'traefik',
+    { whoIs: (request) => sound.whoIs(request) ?? 'guest' },
+    /^nobody is not let in: 200: let in/m,
+  ],
+  [
+    'the last of two identities counts',
+    'caddy',
+    { whoIs: ({ rawHeaders: raw }) => raw.findLast((_, i) => raw[i - 1]?.toLowerCase() === 'remote-user') },
+    /^a second identity beside the first: let in as the second user/m,
+  ],
+  [
+    'an alias counts',
+    'traefik',
+    { whoIs: ({ headers }) => (headers.remote_user ?? headers['remote-user']) as string | undefined },
+    /^an alias with _ beside the identity: let in as the second user/m,
+  ],
+  [
+    'the client’s own Authorization is handed on',
+    'traefik',
+    {
+      answer(response, user, request) {
+        if (user && request.headers.authorization) response.setHeader('authorization', request.headers.authorization)
+        if (response.hasHeader('authorization')) response.writeHead(200).end()
+        else sound.answer(response, user, request)
+      },
+    },
+    /^its own Authorization is not what a user gets: let in with a credential that is nobody’s/m,
+  ],
+  [
+    'a page of its own answers for the path of the service behind',
+    'envoy',
+    { whoIs: (request) => (request.url === '/healthz' ? 'probe' : sound.whoIs(request)) },
+    /^\/healthz of the service behind is not open: 200: let in/m,
+  ],
+  [
+    'it waits for a body that no caller sends',
+    'haproxy',
+    {
+      answer: (response, user, request) =>
+        request.headers['transfer-encoding']
+          ? void request.resume().on('end', () => sound.answer(response, user, request))
+          : sound.answer(response, user, request),
+    },
+    /^a body, in chunks: a user is let in: no whole answer within/m,
+  ],
+  [
+    'a yes is 204 now and then',
+    'envoy',
+    {
+      answer(response, user, request) {
+        if (user && request.method === 'OPTIONS') response.statusCode = 204
+        if (response.statusCode === 204) response.setHeader('authorization', 'Basic x').end()
+        else sound.answer(response, user, request)
+      },
+    },
+    /^OPTIONS: a user is let in: 204 is an answer this proxy makes an error of/m,
+  ],
+  [
+    'who came first on a connection is who comes after',
+    'traefik',
+    {
+      whoIs(request) {
+        const user = firstOn.get(request.socket) ?? sound.whoIs(request)
+        if (user) firstOn.set(request.socket, user)
+        return user
+      },
+    },
+    /^two users and nobody take turns on one connection: let in as the wrong user/m,
+  ],
+  [
+    'a no carries a credential',
+    'haproxy',
+    {
+      answer(response, user, request) {
+        if (user === undefined) response.setHeader('authorization', 'Basic leaked')
+        sound.answer(response, user, request)
+      },
+    },
+    /^nobody is not let in: 401, but with a credential/m,
+  ],
+  [
+    'a no sends the browser to log in, where the proxy knows no such no',
+    'nginx',
+    {
+      answer: (response, user, request) =>
+        user || !request.headers.accept ? sound.answer(response, user, request) : void response.writeHead(302).end(),
+    },
+    /^nobody with a browser is not let in: 302 is an answer this proxy makes an error of/m,
+  ],
+  [
+    'a no has more headers than buffers hold',
+    'nginx',
+    {
+      answer(response, user, request) {
+        if (user === undefined) response.setHeader('x-why', 'y'.repeat(5000))
+        sound.answer(response, user, request)
+      },
+    },
+    /^nobody is not let in: the head of the answer has \d+ bytes, more than 4096/m,
+  ],
+  [
+    'an answer to HEAD has a body',
+    'envoy',
+    {
+      answer(response, user, request) {
+        if (request.method === 'HEAD') response.on('finish', () => request.socket.write('yes!'))
+        sound.answer(response, user, request)
+      },
+    },
+    /^an answer to HEAD has no body: the next one follows: "yes!/m,
+  ],
+]
+
+const firstOn = new WeakMap<object, string>()
+
+for (const [title, profile, broken, fault] of flaws) {
+  test(`${profile} would notice, and so does the suite: ${title}`, async () => {
+    assert.match((await faultsOf(profile, broken)).join('\n'), fault)
+  })
+}
