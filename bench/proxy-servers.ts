@@ -24,6 +24,11 @@ const kinds: Record<string, () => RequestListener> = {
     }
     more()
   },
+  /** Begins an answer, and never ends it. */
+  open: () => (_, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' })
+    response.write('data: first\n\n')
+  },
   /** The least there is to do with undici: no authentication, headers as they came. */
   dispatch: () => {
     const pool = new Pool(upstream, { pipelining: 1 })

@@ -1,0 +1,73 @@
+/**
+ * Proxy mode with many answers that never end: what each holds in memory, and how long a single byte takes through it.
+ * Linux, after `npm run build`. `node bench/proxy-streams.ts [streams] [bytes]`
+ */
+import { once } from 'node:events'
+import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { median } from './load.ts'
+import { startElastauth, startServer } from './proxies.ts'
+import { resident } from './resident.ts'
+
+const streams = Number(process.argv[2] ?? 5000)
+const bytes = Number(process.argv[3] ?? 500)
+const agent = new Agent({ keepAlive: false })
+const headers = { 'Remote-User': 'testuser' }
+
+await measureIdleStreams()
+await measureBytes()
+process.exit(0)
+
+async function measureIdleStreams(): Promise<void> {
+  const upstream = await startServer('open')
+  const gateway = await startElastauth(upstream.url)
+  const before = resident(gateway.pid)
+  const messages: IncomingMessage[] = []
+  while (messages.length < streams) {
+    const opened = Array.from({ length: Math.min(100, streams - messages.length) }, () => open(gateway.url))
+    messages.push(...(await Promise.all(opened)))
+  }
+  await sleep(5000)
+  const after = resident(gateway.pid)
+  const each = ((after - before) * 1024) / streams
+  console.log(
+    `${streams} idle streams: ${after.toFixed(0)} MB resident (${before.toFixed(0)} before, ${each.toFixed(1)} kB each)`,
+  )
+  for (const { pid } of [gateway, upstream]) process.kill(pid)
+  await sleep(500)
+}
+
+/** Each byte is written when the one before it has arrived, after a pause in which all buffers that could hold it would empty. */
+async function measureBytes(): Promise<void> {
+  const { promise: asked, resolve } = Promise.withResolvers<ServerResponse>()
+  const upstream = createServer((_, response) => resolve(response)).listen(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  const { port } = upstream.address() as AddressInfo
+  const gateway = await startElastauth(`http://127.0.0.1:${port}`)
+  const opened = open(gateway.url)
+  const source = await asked
+  source.write('.')
+  const message = await opened
+  const took: number[] = []
+  for (let i = 0; i < bytes; i++) {
+    await sleep(5)
+    const sentAt = performance.now()
+    source.write('x')
+    await once(message, 'data')
+    took.push(performance.now() - sentAt)
+  }
+  console.log(
+    `one byte through: ${median(took).toFixed(2)} ms, ${Math.max(...took).toFixed(2)} ms at most, of ${bytes} bytes`,
+  )
+  process.kill(gateway.pid)
+}
+
+function open(url: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent, headers }, (message) => {
+      message.once('data', () => resolve(message))
+      message.on('error', () => {})
+    }).on('error', reject)
+  })
+}
