@@ -9,13 +9,23 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
   return [
     elasticsearch_url === null &&
       routes.length === 0 &&
-      broken('proxy.elasticsearch_url', 'is required when proxy.enabled is true', 'set it, or write proxy.routes'),
+      broken(
+        'proxy.elasticsearch_url',
+        'is required when proxy.enabled is true',
+        'set it, or write proxy.routes',
+        'proxy.routes',
+      ),
     isSet &&
       !tls.enabled &&
       broken('proxy.tls.enabled', 'is false, so other keys of proxy.tls would have no effect', 'set it to true'),
     tls.enabled &&
       urls.every((url) => url?.startsWith('https:') !== true) &&
-      broken('proxy.tls.enabled', 'is true, but no upstream is https', 'write https:// URLs, or set it to false'),
+      broken(
+        'proxy.tls.enabled',
+        'is true, but no upstream is https',
+        'write https:// URLs, or set it to false',
+        'proxy.routes',
+      ),
   ]
 }
 
@@ -33,6 +43,9 @@ export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (Broke
       route.strip_path &&
         placeOf(route).endsWith(' ') &&
         broken(`proxy.routes[${index}]`, 'has strip_path, but no path', 'write the path to strip'),
+      Object.values(route.tls).some((value) => value !== null) &&
+        route.upstreams.every((url) => !url.startsWith('https:')) &&
+        broken(`proxy.routes[${index}]`, 'has tls, but no upstream that is https', 'write https:// URLs, or remove it'),
       ...Object.keys(route.headers).flatMap((name): (Broken | false)[] => [
         reserved.test(name) && broken(`proxy.routes[${index}]`, `sets ${name}, which is not its to set`, 'remove it'),
         name.toLowerCase() === 'authorization' &&

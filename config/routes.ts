@@ -1,7 +1,10 @@
 import { httpUrlList } from './addresses.ts'
 import { type Format, isPlainMap, nameOfType, type Problem, problemsOf } from './format.ts'
 import { headerMap } from './mappings.ts'
+import { checkRouteTls, completeRouteTls, type RouteTls, routeTlsJson } from './route-tls.ts'
 import { suggest } from './suggest.ts'
+
+export type { RouteTls }
 
 /** Where a request goes in proxy mode; `null` matches any host or path. */
 export type Route = {
@@ -11,6 +14,7 @@ export type Route = {
   readonly strip_path: boolean
   readonly auth: 'required' | 'none'
   readonly headers: { readonly [name: string]: string }
+  readonly tls: RouteTls
 }
 
 const fields: {
@@ -22,6 +26,14 @@ const fields: {
   strip_path: { expected: 'true or false', isValid: (value) => typeof value === 'boolean' },
   auth: { expected: 'required or none', isValid: (value) => value === 'required' || value === 'none' },
   headers: { expected: 'a map of header names to values', isValid: isPlainMap },
+  tls: { expected: 'a map', isValid: () => true },
+}
+
+/** For what has parts of its own. */
+const innerChecks: { readonly [field: string]: (value: unknown) => readonly Problem[] } = {
+  upstreams: (value) => problemsOf(httpUrlList, value),
+  headers: (value) => problemsOf(headerMap, value),
+  tls: checkRouteTls,
 }
 
 export const routeList: Format<readonly Route[]> = {
@@ -41,6 +53,7 @@ export const routeList: Format<readonly Route[]> = {
         strip_path: { type: 'boolean' },
         auth: { enum: ['required', 'none'] },
         headers: headerMap.json,
+        tls: routeTlsJson,
       },
     },
   },
@@ -54,7 +67,8 @@ export const routeList: Format<readonly Route[]> = {
 function withDefaults(route: unknown): Route {
   // a malformed route is kept as it is, for the check to name
   if (!isPlainMap(route)) return route as unknown as Route
-  return { host: null, path: null, strip_path: false, auth: 'required', headers: {}, ...route } as Route
+  const tls = completeRouteTls(route.tls)
+  return { host: null, path: null, strip_path: false, auth: 'required', headers: {}, ...route, tls } as Route
 }
 
 function checkRoute(route: unknown, index: number): readonly Problem[] {
@@ -73,8 +87,7 @@ function checkRoute(route: unknown, index: number): readonly Problem[] {
     const field = fields[name]!
     if (value === null && (name === 'host' || name === 'path')) return []
     if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, mend: `write ${field.expected}`, path }]
-    const inner: readonly Problem[] =
-      name === 'upstreams' ? problemsOf(httpUrlList, value) : name === 'headers' ? problemsOf(headerMap, value) : []
+    const inner = innerChecks[name]?.(value) ?? []
     return inner.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
   })
 }

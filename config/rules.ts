@@ -58,11 +58,16 @@ const rules: readonly Rule[] = [
 
 type ClientCertificate = readonly [certKey: string, certFile: string | null, keyKey: string, keyFile: string | null]
 
-function clientCertificates({ elasticsearch, cache, proxy: { tls } }: Config): readonly ClientCertificate[] {
+function clientCertificates({ elasticsearch, cache, proxy: { tls, routes } }: Config): readonly ClientCertificate[] {
+  const ofRoutes = routes.map(({ tls }, index): ClientCertificate => {
+    const key = `proxy.routes[${index}].tls`
+    return [`${key}.client_cert`, tls.client_cert, `${key}.client_key`, tls.client_key]
+  })
   return [
     ['elasticsearch.client_cert', elasticsearch.client_cert, 'elasticsearch.client_key', elasticsearch.client_key],
     ['cache.redis_client_cert', cache.redis_client_cert, 'cache.redis_client_key', cache.redis_client_key],
     ['proxy.tls.client_cert', tls.client_cert, 'proxy.tls.client_key', tls.client_key],
+    ...ofRoutes,
   ]
 }
 

@@ -247,7 +247,7 @@ export const schema = {
       max: 86_400_000,
     },
     routes: {
-      doc: 'Upstreams by host and path: maps of host, path, upstreams, strip_path, auth (required or none), headers.',
+      doc: 'Upstreams by host and path: maps of host, path, upstreams, strip_path, auth (required or none), headers, tls.',
       format: 'route_list',
       default: [],
     },

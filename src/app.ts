@@ -28,8 +28,8 @@ export type App = Readonly<{
   /** Rejects when the address cannot be had. */
   listen: () => Promise<AddressInfo>
   /**
-   * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch and
-   * Redis again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
+   * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch, Redis and
+   * upstreams again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
    */
   reload: (config: Config) => readonly string[]
   /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
@@ -113,8 +113,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const { config: renewed, ignored } = planReload(config, next)
       const nextFront = createFront(renewed, core)
       const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
+      const renewUpstreams = proxy?.routing.prepareRenewal()
       replicas.renewCertificates()
       elasticsearch.renew(nextElasticsearch)
+      renewUpstreams?.()
       front = nextFront
       return ignored
     },

@@ -21,8 +21,10 @@ export function createOnUpgrade(
     let username: string | undefined
     let error: GatewayError | undefined
     let status: number
+    let isRefused = false
     const refuse = (failure: GatewayError) => {
-      if (socket.writable) socket.write(rawAnswer(answerError(request, failure, requestId)))
+      if (socket.writable && !isRefused) socket.write(rawAnswer(answerError(request, failure, requestId)))
+      isRefused = true
     }
     try {
       checkHeaderCount(request)

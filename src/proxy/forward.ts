@@ -95,7 +95,7 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
   }
 
   function onResponseError(_: unknown, error: Error): void {
-    const failure = toUpstreamError(error, upstream.url.origin)
+    const failure = toUpstreamError(error, upstream.url.origin, !response.headersSent && held === undefined)
     settle(() => {
       if (controller === undefined && failure.code !== 'internal') resolve({ kind: 'unreachable', error: failure })
       else reject(failure)

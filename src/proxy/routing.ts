@@ -1,5 +1,7 @@
+import type { RouteTls } from '../../config/routes.ts'
 import { watchHealth } from './health.ts'
 import { createPickRoute, type RouteMatch } from './routes.ts'
+import type { UpstreamTls } from './tls.ts'
 import { createPickUpstream, createUpstream, type Upstream, type UpstreamOptions } from './upstreams.ts'
 
 export type RouteOptions = RouteMatch &
@@ -7,7 +9,11 @@ export type RouteOptions = RouteMatch &
     upstreams: readonly string[]
     strip_path: boolean
     headers: Readonly<Record<string, string>>
+    tls: TlsFiles
   }>
+
+/** Where an upstream's certificates are, and what else its connections need. */
+export type TlsFiles = Omit<RouteTls, 'insecure_skip_verify'> & Readonly<{ insecure_skip_verify: boolean }>
 
 export type ProxyRoute = RouteMatch &
   Readonly<{
@@ -20,6 +26,8 @@ export type ProxyRoute = RouteMatch &
 export type RoutingOptions = UpstreamOptions &
   Readonly<{
     routes: readonly RouteOptions[]
+    /** Throws what reading throws. */
+    readTls: (files: TlsFiles) => UpstreamTls
     onHealth: (upstream: string, isHealthy: boolean) => void
   }>
 
@@ -30,24 +38,27 @@ export type Routing = Readonly<{
   /** What a request found out about an upstream. */
   report: (upstream: Upstream, isHealthy: boolean) => void
   timeout: number
-  tls: UpstreamOptions['tls']
+  /** Reads all certificates again; what it returns puts them in force. Throws, and has changed nothing, when it cannot. */
+  prepareRenewal: () => () => void
   /** Starts the checks of those that have others to stand in for them. */
   watch: () => void
   close: () => Promise<void>
 }>
 
-export function createRouting({ routes, onHealth, ...options }: RoutingOptions): Routing {
-  const upstreams = new Map<string, Upstream>()
+export function createRouting({ routes, readTls, onHealth, ...options }: RoutingOptions): Routing {
+  const upstreams = new Map<string, Readonly<{ upstream: Upstream; files: TlsFiles }>>()
   const stopped = new AbortController()
   const compiled = routes.map((route) => ({
     ...route,
-    upstreams: [...new Set(route.upstreams)].map(upstreamAt),
+    upstreams: [...new Set(route.upstreams)].map((url) => upstreamAt(url, route.tls)),
     headers: Object.entries(route.headers).flat(),
   }))
 
-  function upstreamAt(url: string): Upstream {
-    const upstream = upstreams.get(url) ?? createUpstream(new URL(url), options)
-    upstreams.set(url, upstream)
+  /** Routes share the connections of an upstream that they reach in the same way. */
+  function upstreamAt(url: string, files: TlsFiles): Upstream {
+    const key = JSON.stringify([url, files])
+    const { upstream } = upstreams.get(key) ?? { upstream: createUpstream(new URL(url), readTls(files), options) }
+    upstreams.set(key, { upstream, files })
     return upstream
   }
 
@@ -59,7 +70,12 @@ export function createRouting({ routes, onHealth, ...options }: RoutingOptions):
       if (upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
     },
     timeout: options.timeout,
-    tls: options.tls,
+    prepareRenewal() {
+      const renewals = [...upstreams.values()].map(({ upstream, files }) => upstream.prepareRenewal(readTls(files)))
+      return () => {
+        for (const renew of renewals) renew()
+      }
+    },
     watch() {
       const watched = new Set(
         compiled.filter((route) => route.upstreams.length > 1).flatMap((route) => route.upstreams),
@@ -68,7 +84,7 @@ export function createRouting({ routes, onHealth, ...options }: RoutingOptions):
     },
     async close() {
       stopped.abort()
-      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
+      await Promise.all([...upstreams.values()].map(({ upstream }) => upstream.close()))
     },
   })
 }

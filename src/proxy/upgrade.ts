@@ -1,12 +1,12 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { isIP, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
 import type { Upgrade } from '../answer.ts'
 import { GatewayError } from '../errors.ts'
-import { tlsOptions } from './agent.ts'
 import { hasBody } from './body.ts'
 import type { Admit } from './handler.ts'
 import type { Routing } from './routing.ts'
+import { bareHost } from './tls.ts'
 import { toUpstreamError } from './upstream-error.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -36,8 +36,8 @@ export function createUpgrade(admit: Admit, routing: Routing, tunnels: Tunnels) 
 }
 
 /** Tunnels through http-proxy-3, which gets our headers and our path in place of the client's. */
-export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>): Tunnels {
-  const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false, secure: !tls.insecureSkipVerify })
+export function createTunnels({ timeout }: Pick<Routing, 'timeout'>): Tunnels {
+  const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
   const sockets = new Set<Socket>()
   const watchers = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
   proxy.on('proxyReqWs', (upstreamRequest, _request, socket) => watchers.get(socket)?.(upstreamRequest))
@@ -74,24 +74,18 @@ export function createTunnels({ tls, timeout }: Pick<Routing, 'tls' | 'timeout'>
       // http-proxy-3 closes the socket next, and what is written before that still goes out.
       const onError = (error: Error) => {
         if (status !== undefined) return
-        const failure = toUpstreamError(error, url.origin)
+        const failure = toUpstreamError(error, url.origin, true)
         refuse(failure)
         reject(failure)
       }
       const stopWatching = watchForLeaving(socket)
-      const { rejectUnauthorized: _, ...certificates } = tlsOptions(tls)
-      const target = {
-        protocol: url.protocol,
-        host: url.hostname,
-        hostname: bare(url),
-        port: portOf(url),
-        ...certificates,
-      }
-      // An IP address is no server name; left out, Node would take the client's Host for it.
-      const ssl = { servername: isIP(bare(url)) === 0 ? bare(url) : '' }
+      const target = { protocol: url.protocol, host: url.hostname, hostname: bareHost(url), port: portOf(url) }
+      const tls = upstream.tls()
+      // http-proxy-3 writes into `ssl`.
+      const options = { target, ...(tls && { ssl: { ...tls }, secure: tls.rejectUnauthorized }) }
       const view = Object.create(request, { headers: { value: headersFrom(headers) } })
       try {
-        proxy.ws(view, socket, head, { target, ssl }, onError)
+        proxy.ws(view, socket, head, options, onError)
       } catch (error) {
         onError(error as Error)
       }
@@ -124,11 +118,6 @@ function headersFrom(flat: readonly string[]): Record<string, string | string[]>
     headers[name] = before === undefined ? flat[i + 1]! : [before, flat[i + 1]!].flat()
   }
   return headers
-}
-
-/** The host without the brackets that an IPv6 address has in a URL. */
-function bare({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '')
 }
 
 function portOf({ port, protocol }: URL): number {

@@ -1,5 +1,6 @@
 import { errors } from 'undici'
 import { GatewayError } from '../errors.ts'
+import { mendFor } from './upstream-mend.ts'
 
 const codes: Readonly<Record<string, 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
   UND_ERR_CONNECT_TIMEOUT: 'upstream_timeout',
@@ -14,10 +15,18 @@ const codes: Readonly<Record<string, 'upstream_timeout' | 'upstream_protocol' | 
   UND_ERR_NOT_SUPPORTED: 'internal',
 }
 
-/** A failed exchange with an upstream, as one of ours. What undici and Node say names addresses and certificates, no headers. */
-export function toUpstreamError(error: Error & { code?: string }, upstream: string): GatewayError {
+/**
+ * A failed exchange with an upstream, as one of ours. What undici and Node say names addresses and certificates, no headers.
+ * @param isBeforeAnswer whether nothing of an answer had come
+ */
+export function toUpstreamError(
+  error: Error & { code?: string },
+  upstream: string,
+  isBeforeAnswer: boolean,
+): GatewayError {
   if (error instanceof GatewayError) return error
-  const detail = `${upstream}: ${error.code ?? error.name}: ${reasonOf(error)}`
+  const mend = mendFor(error, upstream, isBeforeAnswer)
+  const detail = `${upstream}: ${error.code ?? error.name}: ${reasonOf(error).trim()}${mend ? `; ${mend}` : ''}`
   return new GatewayError(codeOf(error), detail, { cause: error })
 }
 

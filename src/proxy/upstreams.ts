@@ -1,5 +1,6 @@
-import type { Dispatcher } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
 import { type AgentOptions, createPool } from './agent.ts'
+import { createTlsOptions, type TlsOptions, type UpstreamTls } from './tls.ts'
 
 /** A server that we pass requests on to. */
 export type Upstream = Readonly<{
@@ -11,6 +12,13 @@ export type Upstream = Readonly<{
   isHealthy: () => boolean
   /** Says so, and returns whether that is news. */
   setHealthy: (isHealthy: boolean) => boolean
+  /** For a connection that is not one of ours; undefined where the upstream is not https. */
+  tls: () => TlsOptions | undefined
+  /**
+   * What it returns lets new connections use these certificates, when they differ; requests under way end on their old
+   * ones. Throws, and has changed nothing, where OpenSSL cannot use them.
+   */
+  prepareRenewal: (tls: UpstreamTls) => () => void
   close: () => Promise<void>
 }>
 
@@ -18,16 +26,22 @@ export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path'
 
 export type UpstreamOptions = AgentOptions & Readonly<{ maxIdle: number }>
 
-export function createUpstream(url: URL, { maxIdle, ...agent }: UpstreamOptions): Upstream {
-  const pool = createPool(url, agent)
+/** Throws what OpenSSL says of certificates that it cannot use. */
+export function createUpstream(url: URL, tls: UpstreamTls, { maxIdle, ...agent }: UpstreamOptions): Upstream {
+  let connections = connect(tls)
   const basePath = url.pathname.replace(/\/+$/, '')
   let inFlight = 0
   let healthy = true
 
+  function connect(texts: UpstreamTls): Connections {
+    const options = url.protocol === 'https:' ? createTlsOptions(url, texts) : undefined
+    return { texts: JSON.stringify(texts), tls: options, pool: createPool(url, agent, options) }
+  }
+
   return Object.freeze({
     url,
     dispatch({ path, ...request }, handler) {
-      pool.dispatch(
+      connections.pool.dispatch(
         {
           ...request,
           path: basePath + path,
@@ -54,9 +68,22 @@ export function createUpstream(url: URL, { maxIdle, ...agent }: UpstreamOptions)
       healthy = isHealthy
       return isNews
     },
-    close: () => pool.destroy(),
+    tls: () => connections.tls,
+    prepareRenewal(next) {
+      if (JSON.stringify(next) === connections.texts) return () => {}
+      const renewed = connect(next)
+      return () => {
+        const { pool: former } = connections
+        connections = renewed
+        void former.close()
+      }
+    },
+    close: () => connections.pool.destroy(),
   } satisfies Upstream)
 }
+
+/** With the certificates that they are made with. */
+type Connections = Readonly<{ texts: string; tls: TlsOptions | undefined; pool: Pool }>
 
 /** The least busy of the healthy ones that were not tried yet, else of the others; undefined when all were tried. Equals take turns. */
 export function createPickUpstream(): (

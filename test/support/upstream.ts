@@ -1,22 +1,30 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
 
 export type Upstream = Readonly<{ url: string; port: number; server: Server }>
 
+export type UpstreamPlace = Readonly<{ host?: string; port?: number; tls?: ServerOptions }>
+
 /** A server of the test's own behind the proxy, until the last test of the file. */
-export async function startUpstream(answer: RequestListener): Promise<Upstream> {
-  const server = createHttpServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, answer)
-  server.listen(0, '127.0.0.1')
+export async function startUpstream(
+  answer: RequestListener,
+  { host = '127.0.0.1', port: wanted = 0, tls }: UpstreamPlace = {},
+): Promise<Upstream> {
+  const patience = { keepAliveTimeout: 60_000, requestTimeout: 0 }
+  const server = tls ? createHttpsServer({ ...patience, ...tls }, answer) : createHttpServer(patience, answer)
+  server.listen(wanted, host)
   await once(server, 'listening')
   after(() => {
     server.closeAllConnections()
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return Object.freeze({ url: `http://127.0.0.1:${port}`, port, server })
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return Object.freeze({ url: `${tls ? 'https' : 'http'}://${authority}`, port, server })
 }
 
 export type RawUpstream = Readonly<{

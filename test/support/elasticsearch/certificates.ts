@@ -1,7 +1,15 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
 export type Certificate = { cert: string; key: string }
-export type CertificateAuthority = { cert: string; issue(commonName: string): Certificate }
+export type CertificateAuthority = { cert: string; issue(commonName: string, terms?: Terms): Certificate }
+
+/** What a certificate is good for. */
+export type Terms = {
+  /** DNS names; localhost and 127.0.0.1 where absent. */
+  names?: readonly string[]
+  /** Ends yesterday. */
+  expired?: boolean
+}
 
 const oid = {
   commonName: [0x55, 0x04, 0x03],
@@ -10,11 +18,12 @@ const oid = {
   keyUsage: [0x55, 0x1d, 0x0f],
   subjectAltName: [0x55, 0x1d, 0x11],
 }
-const year = 365 * 24 * 3600 * 1000
+const day = 24 * 3600 * 1000
+const year = 365 * day
 
 /**
- * A throw-away certificate authority for tests; what it issues is for localhost and 127.0.0.1, for ten years (X.509 v3,
- * RFC 5280; ECDSA on P-256). PEM, keys in PKCS #8. Node has no API that makes certificates, hence the DER below.
+ * A throw-away certificate authority for tests; what it issues is for localhost and 127.0.0.1 and for ten years, unless told
+ * otherwise (X.509 v3, RFC 5280; ECDSA on P-256). PEM, keys in PKCS #8. Node has no API that makes certificates, hence the DER below.
  */
 export function createCertificateAuthority(): CertificateAuthority {
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -25,16 +34,33 @@ export function createCertificateAuthority(): CertificateAuthority {
   ]
   return {
     cert: createCertificate(issuer, issuer, own.publicKey, own.privateKey, constraints),
-    issue(commonName) {
+    issue(commonName, terms = {}) {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const names = sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))
-      const extensions = [extension(oid.subjectAltName, names)]
       return {
-        cert: createCertificate(issuer, commonName, publicKey, own.privateKey, extensions),
+        cert: createCertificate(issuer, commonName, publicKey, own.privateKey, [alternativeNames(terms)], endOf(terms)),
         key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       }
     },
   }
+}
+
+/** A certificate that vouches for itself, for localhost and 127.0.0.1. */
+export function createSelfSigned(commonName: string): Certificate {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return {
+    cert: createCertificate(commonName, commonName, publicKey, privateKey, [alternativeNames({})]),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  }
+}
+
+function alternativeNames({ names }: Terms): Buffer {
+  const own = names?.map((dnsName) => der(0x82, Buffer.from(dnsName)))
+  const usual = [der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1]))]
+  return extension(oid.subjectAltName, sequence(...(own ?? usual)))
+}
+
+function endOf({ expired = false }: Terms): number {
+  return expired ? Date.now() - day : Date.now() + 10 * year
 }
 
 function createCertificate(
@@ -43,6 +69,7 @@ function createCertificate(
   publicKey: KeyObject,
   signingKey: KeyObject,
   extensions: Buffer[],
+  end = endOf({}),
 ): string {
   const algorithm = sequence(der(0x06, Buffer.from(oid.ecdsaWithSha256)))
   const serial = randomBytes(16)
@@ -52,7 +79,7 @@ function createCertificate(
     der(0x02, serial),
     algorithm,
     name(issuer),
-    sequence(time(Date.now() - 24 * 3600 * 1000), time(Date.now() + 10 * year)),
+    sequence(time(Date.now() - 2 * day), time(end)),
     name(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, sequence(...extensions)),
