@@ -1,0 +1,53 @@
+# Sourced by the examples' setup.sh.
+set -eu
+umask 077
+
+# once FOLDER NAME...: into the folder, with a folder in it for each name; ends here if everything was made before
+once() {
+  cd "$1"
+  shift
+  mkdir -p "$@"
+  if [ -e authority/complete ]; then
+    echo 'setup: everything is there already'
+    exit 0
+  fi
+}
+
+# secret FILE: 64 hex digits
+secret() {
+  openssl rand -hex 32 >"$1"
+}
+
+# Nothing that a certificate says comes from the machine's own openssl.cnf.
+requests=$(mktemp)
+trap 'rm -f "$requests"' EXIT
+printf '[req]\ndistinguished_name = name\n[name]\n' >"$requests"
+new_certificate() {
+  openssl req -config "$requests" -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825 "$@" 2>/dev/null
+}
+
+# authority: a certificate authority for this example
+authority() {
+  new_certificate -keyout authority/ca.key -out authority/ca.crt -subj '/CN=elastauth example CA' \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
+}
+
+# certificate FOLDER NAMES: tls.crt and tls.key for a server, e.g. DNS:localhost,DNS:elasticsearch
+certificate() {
+  new_certificate -CA authority/ca.crt -CAkey authority/ca.key -keyout "$1/tls.key" -out "$1/tls.crt" \
+    -subj "/CN=$1" -addext "subjectAltName=$2" -addext basicConstraints=critical,CA:FALSE \
+    -addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth
+}
+
+# give OWNER FOLDER: to be read by that user and nobody else
+give() {
+  [ "$(id -u)" -ne 0 ] || chown -R "$1" "$2"
+  find "$2" -type d -exec chmod 500 {} +
+  find "$2" -type f -exec chmod 400 {} +
+}
+
+# complete: the next run has nothing to do
+complete() {
+  : >authority/complete
+  echo 'setup: keys, certificates and passwords are there'
+}

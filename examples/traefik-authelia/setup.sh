@@ -1,0 +1,76 @@
+#!/bin/sh
+# Makes every key, certificate and password of this example, each in the folder of the one service that reads it.
+#   setup.sh FOLDER
+. "${FUNCTIONS:-/setup/functions.sh}"
+once "$1" authority elasticsearch kibana elastauth redis traefik authelia authelia-data
+
+authority authority
+certificate elasticsearch DNS:elasticsearch,DNS:localhost
+certificate traefik 'DNS:*.elastauth.localhost'
+for service in elasticsearch kibana elastauth traefik; do cp authority/ca.crt "$service/ca.crt"; done
+
+secret elasticsearch/elastic-password
+
+secret kibana/password
+secret kibana/key
+cat >kibana/kibana.yml <<YAML
+server: { host: 0.0.0.0, publicBaseUrl: "https://kibana.elastauth.localhost:8443" }
+elasticsearch:
+  hosts: ["https://elasticsearch:9200"]
+  ssl: { certificateAuthorities: [/secrets/ca.crt] }
+  username: kibana_system
+  password: $(cat kibana/password)
+xpack.security.encryptionKey: $(cat kibana/key)
+xpack.encryptedSavedObjects.encryptionKey: $(cat kibana/key)
+xpack.reporting.encryptionKey: $(cat kibana/key)
+telemetry.optIn: false
+YAML
+
+secret elastauth/secret-key
+secret elastauth/elasticsearch-password
+secret elastauth/proxy-secret
+secret elastauth/redis-password
+
+cat >redis/redis.conf <<CONF
+requirepass $(cat elastauth/redis-password)
+# Nothing here has to outlive a restart. 300 bytes a user: 64 MB are more than 100,000 users.
+save ""
+maxmemory 64mb
+maxmemory-policy volatile-lru
+CONF
+cp elastauth/redis-password redis/password
+
+cat >traefik/proxy-secret.yml <<YAML
+http:
+  middlewares:
+    proxy-secret:
+      headers: { customRequestHeaders: { X-Elastauth-Proxy-Secret: $(cat elastauth/proxy-secret) } }
+YAML
+
+secret authelia/session
+secret authelia/storage
+secret authelia/reset
+secret authelia/alice
+secret authelia/bob
+cat >authelia/users.yml <<YAML
+users:
+  alice:
+    displayname: Alice Admin
+    email: alice@elastauth.localhost
+    groups: [admins, users]
+    password: "$(openssl passwd -6 -stdin <authelia/alice)"
+  bob:
+    displayname: Bob Reader
+    email: bob@elastauth.localhost
+    groups: [users]
+    password: "$(openssl passwd -6 -stdin <authelia/bob)"
+YAML
+
+give 1000:0 elasticsearch
+give 1000:1000 kibana
+give 65534:65534 elastauth
+give 999:1000 redis
+give 65532:65532 traefik
+give 1000:1000 authelia
+[ "$(id -u)" -ne 0 ] || chown 1000:1000 authelia-data
+complete

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import type { Elasticsearch } from '../support/elasticsearch/elasticsearch.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { environmentOf, pathOf, runSetup } from '../support/example.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
+import { logIn } from '../support/real-gateway.ts'
+import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+
+const elasticsearch = await useElasticsearch()
+
+/** The example's elastauth with its own files and accounts, before other addresses than in its compose file. */
+async function startExample(example: string, flags: Record<string, string>, folder = prepare(example)) {
+  const gateway = await startGateway({
+    flags: { config: pathOf(example, 'elastauth.yml'), 'elasticsearch.hosts': elasticsearch.node.url, ...flags },
+    env: { ...environmentOf(example, folder), ELASTAUTH_SECRET_KEY: '' },
+  })
+  after(() => gateway.stop())
+  return gateway
+}
+
+/** setup.sh, then accounts.sh in the real Elasticsearch, whose password is another than setup.sh made up. */
+function prepare(example: string): string {
+  const folder = runSetup(example)
+  const file = join(folder, 'elasticsearch/elastic-password')
+  chmodSync(file, 0o600)
+  writeFileSync(file, elasticsearch.node.password)
+  makeAccounts(folder, elasticsearch.node)
+  return folder
+}
+
+function makeAccounts(folder: string, { url }: Elasticsearch): void {
+  execFileSync(pathOf('setup', 'accounts.sh'), [folder, url], { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+function ask({ url }: Gateway, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/_security/_authenticate`, { headers })
+}
+
+describe('examples before a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+  test('traefik-authelia: who knows the proxy secret gets alice’s credential, with her roles', {
+    skip: skipWithoutRedis(),
+  }, async () => {
+    const folder = prepare('traefik-authelia')
+    const read = (path: string) => readFileSync(join(folder, path), 'utf8').trim()
+    const redis = await startRedis({
+      config: read('redis/redis.conf').split('\n'),
+      client: { password: read('redis/password') },
+    })
+    after(() => redis.stop())
+    const gateway = await startExample(
+      'traefik-authelia',
+      { 'cache.redis_host': redis.address, trusted_proxies: 'loopback' },
+      folder,
+    )
+    const identity = { 'Remote-User': 'alice', 'Remote-Groups': 'admins,users' }
+
+    assert.equal((await ask(gateway, identity)).status, 401)
+    const answer = await ask(gateway, { ...identity, 'X-Elastauth-Proxy-Secret': read('elastauth/proxy-secret') })
+    assert.equal(answer.status, 200, await answer.text())
+    const login = await logIn(elasticsearch.node, answer.headers.get('authorization'))
+    assert.deepEqual(login.roles?.toSorted(), ['kibana_admin', 'monitoring_user', 'viewer'])
+    assert.equal((await redis.client.keys('elastauth:*')).length, 1)
+  })
+
+  test('local-dev: everybody is the developer, in Elasticsearch itself', async () => {
+    const gateway = await startExample('local-dev', { 'proxy.elasticsearch_url': elasticsearch.node.url })
+    const answer = await ask(gateway)
+    assert.equal(answer.status, 200)
+    const { username, roles } = (await answer.json()) as { username: string; roles: string[] }
+    assert.deepEqual([username, roles], ['developer', ['superuser']])
+  })
+
+  test('the service account of accounts.sh may manage users, and cannot read data', async () => {
+    const folder = prepare('local-dev')
+    const password = readFileSync(join(folder, 'elastauth/elasticsearch-password'), 'utf8').trim()
+    const authorization = `Basic ${Buffer.from(`elastauth:${password}`).toString('base64')}`
+    const status = async (path: string) =>
+      (await fetch(elasticsearch.node.url + path, { headers: { authorization } })).status
+    assert.deepEqual(
+      [await status('/_security/user'), await status('/_search'), await status('/_cat/nodes')],
+      [200, 403, 403],
+    )
+  })
+})

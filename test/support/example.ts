@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { after } from 'node:test'
+import { parse } from 'yaml'
+
+const root = join(import.meta.dirname, '../../examples')
+
+/** The examples that are a compose file with a setup service. */
+export const examples = globSync('*/docker-compose.yml', { cwd: root }).map(dirname).sort()
+
+export type Service = Readonly<{
+  image?: string
+  build?: string
+  command?: readonly string[]
+  environment?: Readonly<Record<string, string>>
+  ports?: readonly string[]
+  volumes?: readonly string[]
+  networks?: readonly string[]
+  network_mode?: string
+  depends_on?: Readonly<Record<string, { condition: string }>>
+  healthcheck?: unknown
+  cap_drop?: readonly string[]
+  read_only?: boolean
+  security_opt?: readonly string[]
+}>
+
+export type Compose = Readonly<{
+  services: Readonly<Record<string, Service>>
+  networks: Readonly<Record<string, { internal?: boolean }>>
+  volumes: Readonly<Record<string, unknown>>
+}>
+
+export function pathOf(example: string, file: string): string {
+  return join(root, example, file)
+}
+
+export function readCompose(example: string): Compose {
+  return parse(readFileSync(pathOf(example, 'docker-compose.yml'), 'utf8'), { merge: true })
+}
+
+/** `volume or file:path in the container:ro`, taken apart. */
+export function readMount(mount: string) {
+  const [source = '', target = '', mode] = mount.split(':')
+  return { source, target, isReadOnly: mode === 'ro' }
+}
+
+/** Runs the example's setup.sh as its setup service does, in a folder that is removed after the tests. */
+export function runSetup(example: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `elastauth-${example}-`))
+  after(() => {
+    // setup.sh takes everybody's right to write, which whoever is not root needs to remove files
+    for (const directory of globSync(`${folder}/*/`)) chmodSync(directory, 0o700)
+    rmSync(folder, { recursive: true })
+  })
+  setUp(example, folder)
+  return folder
+}
+
+/** setup.sh once more, or for the first time. */
+export function setUp(example: string, folder: string): void {
+  const env = { PATH: process.env.PATH, FUNCTIONS: join(root, 'setup/functions.sh') }
+  execFileSync('sh', [pathOf(example, 'setup.sh'), folder], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+/** elastauth's environment in the compose file, where its `/secrets` is what setup.sh made in `folder`. */
+export function environmentOf(example: string, folder: string): Record<string, string> {
+  const { environment = {} } = readCompose(example).services.elastauth!
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [
+      name,
+      value.startsWith('/secrets/') ? join(folder, 'elastauth', basename(value)) : value,
+    ]),
+  )
+}
