@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { after, test } from 'node:test'
+import { parse, parseAllDocuments } from 'yaml'
+import { startGateway, testKey } from '../support/gateway.ts'
+import { createStandIn } from '../support/stand-in/stand-in.ts'
+
+const folder = join(import.meta.dirname, '../../deploy/kubernetes')
+const read = (path: string) => readFileSync(join(folder, path), 'utf8')
+const { spec: pod } = parse(read('base/deployment.yaml')).spec.template
+const [container] = pod.containers
+const { spec: service } = parse(read('base/service.yaml'))
+
+test('the pod: nobody’s account, nothing writable, no capability, no token, the default seccomp profile', () => {
+  assert.deepEqual(container.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  })
+  const { runAsNonRoot, runAsUser, seccompProfile } = pod.securityContext
+  assert.deepEqual([runAsNonRoot, runAsUser, seccompProfile.type], [true, 65534, 'RuntimeDefault'])
+  assert.equal(pod.automountServiceAccountToken, false)
+  assert.match(readFileSync(join(folder, '../../Dockerfile'), 'utf8'), /^USER 65534:65534$/m)
+})
+
+test('no secret is in the manifests: elastauth reads all of them from the mounted Secret', () => {
+  const mounts = Object.fromEntries(container.volumeMounts.map((mount: { name: string }) => [mount.name, mount]))
+  assert.deepEqual(mounts.secrets, { name: 'secrets', mountPath: '/secrets', readOnly: true })
+  for (const { name, value } of container.env) assert.ok(value.startsWith('/secrets/'), name)
+})
+
+for (const overlay of ['base', 'ingress-nginx']) {
+  test(`${overlay}: elastauth starts with this configuration, and all probes answer`, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'elastauth-kubernetes-'))
+    after(() => rmSync(directory, { recursive: true }))
+    for (const [name, text] of Object.entries({ 'secret-key': testKey, 'elasticsearch-password': 'changeme' }))
+      writeFileSync(join(directory, name), text, { mode: 0o440 })
+    const standIn = createStandIn({})
+    after(() => standIn.close())
+    // the stand-in speaks no TLS
+    const variables = [...container.env, ...patchedVariables(overlay)].filter(({ name }) => !name.endsWith('_CA_CERT'))
+    const env = Object.fromEntries(
+      variables.map(({ name, value }) => [
+        name,
+        value.startsWith('/secrets/') ? join(directory, basename(value)) : value,
+      ]),
+    )
+    const gateway = await startGateway({
+      flags: { config: join(folder, 'base/config.yml'), 'elasticsearch.hosts': await standIn.listen() },
+      env: { ...env, ELASTAUTH_SECRET_KEY: '', ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic' },
+    })
+    after(() => gateway.stop())
+    for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+      const { path, port } = container[probe].httpGet
+      assert.equal(port, container.ports[0].name)
+      assert.equal((await fetch(gateway.url + path)).status, 200, probe)
+    }
+  })
+}
+
+/** What the overlay's patch adds to the container. */
+function patchedVariables(overlay: string): { name: string; value: string }[] {
+  const patches: { patch: string }[] = parse(read(`${overlay}/kustomization.yaml`)).patches ?? []
+  return patches.flatMap(({ patch }) => parse(patch).map(({ value }: { value: object }) => value))
+}
+
+test('what asks elastauth asks the Service, and on a port that its pods have', () => {
+  const [middleware] = parseAllDocuments(read('traefik/middleware.yaml'))
+    .map((document) => document.toJS())
+    .filter(({ metadata }) => metadata.name === 'elastauth')
+  assert.equal(middleware.spec.forwardAuth.address, `http://elastauth:${service.ports[0].port}/`)
+  assert.equal(service.ports[0].targetPort, container.ports[0].name)
+  assert.ok(read('ingress-nginx/ingress.yaml').includes(`--upstream=http://elastauth:${service.ports[0].port}/`))
+})
+
+test('the chain asks Authelia first: elastauth believes the headers that Authelia’s answer put there', () => {
+  const documents = parseAllDocuments(read('traefik/middleware.yaml')).map((document) => document.toJS())
+  const chain = documents.find(({ spec }) => spec.chain)
+  assert.deepEqual(chain.spec.chain.middlewares, [{ name: 'authelia' }, { name: 'elastauth' }])
+  const ingress = parse(read('traefik/ingress.yaml'))
+  assert.equal(
+    ingress.metadata.annotations['traefik.ingress.kubernetes.io/router.middlewares'],
+    `elastic-${chain.metadata.name}@kubernetescrd`,
+  )
+})
