@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-FROM node:26-slim AS build
+# What is built runs on any machine, so it is built on this one.
+FROM --platform=$BUILDPLATFORM node:26.10.0-slim AS build
 WORKDIR /source
 COPY . .
 # CI runs this script too, and starts its result: scripts/check-image-tree.sh.
@@ -8,7 +9,7 @@ RUN --mount=type=cache,target=/root/.npm scripts/build-image-tree.sh /app
 
 # Node's own image: the very releases we test with, by number, and a shell to look around with. Distroless images
 # follow later, under moving tags, and are smaller by little but that shell.
-FROM node:26-slim
+FROM node:26.10.0-slim
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="elastauth" \

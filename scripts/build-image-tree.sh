@@ -16,14 +16,17 @@ target=$(cd "$target" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$source"
-cp -R package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json src config "$work"
-cd "$work"
+# the SBOM takes the name of the folder
+mkdir "$work/elastauth"
+cp -R package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json src config "$work/elastauth"
+cd "$work/elastauth"
 
 npm ci
 npm run build
 npm prune --omit=dev
+npm sbom --package-lock-only --sbom-format cyclonedx --omit dev >sbom.cdx.json
 
-cp -R dist node_modules package.json "$target"
+cp -R dist node_modules package.json sbom.cdx.json "$target"
 mkdir "$target/bin"
 ln -s ../dist/src/main.js "$target/bin/elastauth"
 for file in LICENSE CHANGELOG.md; do

@@ -30,6 +30,13 @@ as_nobody() {
     ELASTAUTH_DEFAULT_ROLES=viewer ELASTAUTH_ELASTICSEARCH_DRY_RUN=true "$@"
 }
 
+node -e '
+  const { metadata, components } = JSON.parse(fs.readFileSync(process.argv[1]))
+  const name = metadata.component.name
+  if (name !== "elastauth" || components.length < 10) throw new Error(`the SBOM is of ${name}: ${components.length} parts`)
+  for (const part of ["undici", "pino"]) if (!components.some(({ name }) => name === part)) throw new Error(`no ${part} in the SBOM`)
+' "$place/app/sbom.cdx.json"
+
 key=$(printf '0%.0s' {1..64})
 key=$(as_nobody elastauth --generateKey)
 if (as_nobody touch "$place/app/written" 2>/dev/null); then

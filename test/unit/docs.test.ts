@@ -23,3 +23,9 @@ test('docs/dependencies.md gives a reason for every dependency', () => {
   const text = read('docs/dependencies.md')
   for (const name of Object.keys({ ...dependencies, ...devDependencies })) assert.ok(text.includes(`\`${name}\``), name)
 })
+
+test('the image runs the very Node that the tests run on', () => {
+  const { devDependencies } = JSON.parse(read('package.json'))
+  const bases = [...read('Dockerfile').matchAll(/^FROM (?:--platform=\S+ )?(\S+)/gm)].map(([, base]) => base)
+  assert.deepEqual(bases, [`node:${devDependencies.node}-slim`, `node:${devDependencies.node}-slim`])
+})
