@@ -10,6 +10,7 @@ import { createAdmit, createProxyHandler, type ProxyHandlerOptions } from './pro
 import { createBuildUpstreamHeaders } from './proxy/headers.ts'
 import { createRouting, type Routing, type TlsFiles } from './proxy/routing.ts'
 import type { UpstreamTls } from './proxy/tls.ts'
+import { createTurns, type Turns } from './proxy/turns.ts'
 import { createTunnels, createUpgrade, isWebSocket, type Tunnels } from './proxy/upgrade.ts'
 import type { Front } from './server.ts'
 
@@ -40,8 +41,14 @@ export function createProxyParts(
     },
   })
   const tunnels = createTunnels(routing)
-  const createMode = (options: ProxyModeOptions) => createProxyMode(routing, tunnels, options)
-  return Object.freeze({ routing, tunnels, isUpgrade: isWebSocket, createMode })
+  const turns = createTurns()
+  return Object.freeze({
+    routing,
+    tunnels,
+    // Where answers are still to go out, an upgrade is an ordinary request: a tunnel's bytes would go before them.
+    isUpgrade: (request: IncomingMessage) => isWebSocket(request) && !turns.isBusy(request.socket),
+    createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels, turns }, options),
+  })
 }
 
 const noTls: RouteTls = Object.freeze({
@@ -83,8 +90,7 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
 
 /** Proxy mode: every request outside `/elastauth/` goes on upstream, with the credential of its user. */
 function createProxyMode(
-  routing: Routing,
-  tunnels: Tunnels,
+  { routing, tunnels, turns }: Pick<ProxyParts, 'routing' | 'tunnels'> & Readonly<{ turns: Turns }>,
   options: ProxyModeOptions,
 ): Pick<Front, 'handle' | 'upgrade'> {
   const { privateHeaders, authenticate, isTrusted, heal } = options
@@ -92,6 +98,7 @@ function createProxyMode(
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const handlerOptions: ProxyHandlerOptions = {
     routing,
+    turns,
     authenticate,
     isTrusted,
     buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders] }),

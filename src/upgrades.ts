@@ -7,12 +7,21 @@ import type { ServerOptions } from './server.ts'
 
 /** @param ended called when a tunnel has closed, or there was none */
 export function createOnUpgrade(
-  { front, logRequest, metrics }: Pick<ServerOptions, 'front' | 'logRequest' | 'metrics'>,
+  { front, logRequest, logFault, metrics }: Pick<ServerOptions, 'front' | 'logRequest' | 'logFault' | 'metrics'>,
   nextId: () => string,
   ended: (request: IncomingMessage, status: number, startedAt: number) => void,
 ) {
   /** A connection that becomes something other than HTTP: the same as for a request, without a response object. */
   return async function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    try {
+      await answer(request, socket, head)
+    } catch (error) {
+      logFault('internal', request.socket.remoteAddress, error)
+      socket.destroy()
+    }
+  }
+
+  async function answer(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
     const { upgrade, answerError } = front()
@@ -36,7 +45,8 @@ export function createOnUpgrade(
       status = errorTable[error.code].status
       metrics.failed(error.code)
       refuse(error)
-      socket.destroySoon()
+      // While a body is still to come, Node gives us another stream in place of the socket, without `destroySoon`.
+      socket.end(() => socket.destroy())
     }
     logRequest(request, undefined, { requestId, startedAt, username, error, status })
     ended(request, status, startedAt)

@@ -10,10 +10,12 @@ import { checkFraming, originForm } from './framing.ts'
 import type { BuildUpstreamHeaders } from './headers.ts'
 import { stripPath } from './routes.ts'
 import type { ProxyRoute, Routing } from './routing.ts'
+import { awaitTurn, type Turns } from './turns.ts'
 import type { Upstream } from './upstreams.ts'
 
 export type ProxyHandlerOptions = Readonly<{
   routing: Routing
+  turns: Turns
   authenticate: Authenticate
   isTrusted: (request: IncomingMessage) => boolean
   buildHeaders: BuildUpstreamHeaders
@@ -55,18 +57,26 @@ export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: 
 
 /** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */
 export function createProxyHandler(options: ProxyHandlerOptions) {
-  const { routing, heal } = options
+  const { routing, turns, heal } = options
   const admit = createAdmit(options)
 
   return async function proxyRequest(request: IncomingMessage): Promise<StreamedAnswer> {
-    const admitted = await admit(request)
-    return {
-      username: admitted.authenticated?.identity.username,
-      stream: (response) => pass(request, response, admitted),
+    const leave = turns.enter(request.socket)
+    try {
+      const admitted = await admit(request)
+      return {
+        username: admitted.authenticated?.identity.username,
+        stream: (response) => pass(request, response, admitted).finally(leave),
+      }
+    } catch (error) {
+      leave()
+      throw error
     }
   }
 
   async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
+    const turn = awaitTurn(request, response)
+    if (turn !== undefined) await turn
     const { route, path, authenticated, headersFor } = admitted
     const tried = new Set<Upstream>()
     let authorization = authenticated?.credential.authorization

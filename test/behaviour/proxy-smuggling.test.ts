@@ -122,3 +122,12 @@ test('two requests in one piece are two requests, each with one credential', asy
     2,
   )
 })
+
+test('an upgrade whose body is still to come is refused, and harms nobody', async () => {
+  for (const length of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
+    const connection = openRaw(portOf(gateway))
+    connection.send(`GET / HTTP/1.1\r\n${as}Connection: Upgrade\r\nUpgrade: websocket\r\n${length}\r\n\r\n`)
+    assert.match(await connection.closed, /^HTTP\/1.1 400 /)
+  }
+  assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
+})

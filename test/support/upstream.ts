@@ -38,17 +38,32 @@ export type RawUpstream = Readonly<{
   until: (pattern: RegExp) => Promise<string>
 }>
 
+/** A server of bytes, until the last test of the file. */
+export async function startTcpUpstream(onConnection: (socket: Socket) => void): Promise<{ url: string; port: number }> {
+  const sockets = new Set<Socket>()
+  const server = createTcpServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {}).once('close', () => sockets.delete(socket))
+    onConnection(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return Object.freeze({ url: `http://127.0.0.1:${port}`, port })
+}
+
 /** A server that is handed whole heads and bytes, and answers by bytes: for what no HTTP library would send. */
 export async function startRawUpstream(onHead: (socket: Socket, head: string) => void): Promise<RawUpstream> {
   let text = ''
   let count = 0
   let watchers: (() => void)[] = []
-  const sockets = new Set<Socket>()
-  const server = createTcpServer((socket) => {
+  const { url, port } = await startTcpUpstream((socket) => {
     let pending = ''
     count++
-    sockets.add(socket)
-    socket.on('error', () => {})
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
       pending += chunk.toString('latin1')
@@ -60,15 +75,8 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
       onHead(socket, head)
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  after(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
   return Object.freeze({
-    url: `http://127.0.0.1:${port}`,
+    url,
     port,
     received: () => text,
     connections: () => count,

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { openRaw } from '../support/raw-request.ts'
+import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
+
+const asked: string[] = []
+const held = new Map<string, () => void>()
+const upstream = await startUpstream(({ url = '' }, response) => {
+  asked.push(url)
+  held.set(url, () => response.end(url))
+  if (url.startsWith('/now')) response.end(url)
+})
+const gateway = await startProxy(upstream.url)
+
+const head = (path: string, ...more: string[]) =>
+  [`PUT ${path} HTTP/1.1`, 'Host: es', 'Remote-User: bob', 'Content-Length: 0', ...more, '', ''].join('\r\n')
+
+test('requests in a row on one connection go on one after the other: no write overtakes the one before it', async () => {
+  const connection = openRaw(portOf(gateway))
+  const arrived = once(upstream.server, 'request')
+  connection.send(head('/first') + head('/now/second') + head('/now/third', 'Connection: close'))
+  await arrived
+  assert.equal((await fetch(`${gateway.url}/now/other`, { headers: { 'Remote-User': 'bob' } })).status, 200)
+  assert.deepEqual(asked, ['/first', '/now/other'])
+  held.get('/first')!()
+  const text = await connection.closed
+  assert.deepEqual(asked.slice(2), ['/now/second', '/now/third'])
+  assert.deepEqual(text.match(/\/first|\/now\/(?:second|third)/g), ['/first', '/now/second', '/now/third'])
+})
+
+test('those that wait when their client leaves never go on', async () => {
+  asked.length = 0
+  const connection = openRaw(portOf(gateway))
+  const arrived = once(upstream.server, 'request')
+  connection.send(head('/stuck') + Array.from({ length: 30 }, (_, i) => head(`/now/left/${i}`)).join(''))
+  await arrived
+  connection.socket.destroy()
+  await gateway.logged((line) => line['url.path'] === '/now/left/29' && line['http.response.status_code'] === 499)
+  assert.deepEqual(asked, ['/stuck'])
+  assert.doesNotMatch(gateway.output(), /MaxListeners/)
+})
+
+test('what follows a request that closes its connection never goes on', async () => {
+  asked.length = 0
+  for (const first of ['GET / HTTP/1.1\r\nRemote-User: bob\r\n\r\n', head('/now/closing', 'Connection: close')]) {
+    const connection = openRaw(portOf(gateway))
+    connection.send(first + head('/now/behind'))
+    connection.send(head('/now/behind'))
+    await connection.closed
+  }
+  assert.ok(!asked.includes('/now/behind'))
+})
+
+test('an upgrade behind a request that is not answered is an ordinary request: a tunnel would go before the answer', async () => {
+  const connection = openRaw(portOf(gateway))
+  const arrived = once(upstream.server, 'request')
+  const words = ['Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5']
+  connection.send(head('/before'))
+  await arrived
+  connection.send(['GET /now/upgrade HTTP/1.1', 'Host: es', ...words, '', ''].join('\r\n'))
+  held.get('/before')!()
+  const text = await connection.until(/\/now\/upgrade$/)
+  assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
+  connection.socket.destroy()
+})

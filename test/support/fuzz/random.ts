@@ -1,0 +1,27 @@
+export type Random = Readonly<{
+  /** A whole number from 0 to below `end`. */
+  below: (end: number) => number
+  /** One of these. */
+  of: <T>(choices: readonly T[]) => T
+  /** True once in so many times. */
+  oneIn: (times: number) => boolean
+}>
+
+/** The same numbers for the same seeds: what a test has found can be found again. (mulberry32) */
+export function createRandom(...seeds: readonly number[]): Random {
+  let state = seeds.reduce((mixed, seed) => Math.imul(mixed ^ seed, 0x9e3779b1) ^ (mixed >>> 15), 0x2545f491)
+
+  function next(): number {
+    state = (state + 0x6d2b79f5) | 0
+    let word = Math.imul(state ^ (state >>> 15), state | 1)
+    word ^= word + Math.imul(word ^ (word >>> 7), word | 61)
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
+  }
+
+  const below = (end: number) => Math.floor(next() * end)
+  return Object.freeze({
+    below,
+    of: <T>(choices: readonly T[]) => choices[below(choices.length)]!,
+    oneIn: (times: number) => below(times) === 0,
+  })
+}
