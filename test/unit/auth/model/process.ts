@@ -1,0 +1,103 @@
+import type { CachedCredential } from '../../../../src/auth/cache/l1.ts'
+import { createL2, type SharedStore } from '../../../../src/auth/cache/l2.ts'
+import type { UserDirectory, UserToWrite } from '../../../../src/auth/credentials.ts'
+import { createKeyring } from '../../../../src/auth/password.ts'
+import type { Subject } from '../../../../src/auth/subject.ts'
+import type { FakeClock } from '../../../support/fake-clock.ts'
+import { createReplica, subject } from '../fixture.ts'
+import { expiration, markLife, pause } from './world.ts'
+
+export type ProcessOptions = Readonly<{
+  clock: FakeClock
+  directory: UserDirectory
+  store: SharedStore & Readonly<{ onChange: (listener: (username: string, id: string) => void) => void }>
+  /** The time that something takes on its way. */
+  travel: () => Promise<void>
+  /** How far its clock is ahead. */
+  ahead: number
+  keys: readonly [string, ...string[]]
+  /** Called when a write of it arrives, before it is carried out. */
+  onWrite: (username: string, user: UserToWrite, currentKey: string) => void
+}>
+
+/** A replica, its ways to the others, and what may become of it. */
+export function createProcess({ clock, directory, store, travel, ahead, keys, onWrite }: ProcessOptions) {
+  let alive = true
+  let cutUntil = 0
+  let deafUntil = 0
+  let strangers = 0
+  let slowness = 0
+  const never = new Promise<never>(() => {})
+  const keyring = createKeyring(keys)
+
+  const reach =
+    <A extends unknown[], T>(work: (...args: A) => Promise<T>, isRedis: boolean) =>
+    async (...args: A): Promise<T> => {
+      const check = async () => {
+        if (!alive) await never
+        if (isRedis && clock.now() < cutUntil) throw new Error('no Redis')
+      }
+      await check()
+      await travel()
+      if (isRedis) await check()
+      else if (slowness > 0) await clock.sleep(slowness)
+      // what has been sent arrives, though its sender may be dead by now
+      const result = await work(...args)
+      await travel()
+      await check()
+      return result
+    }
+  const put = (username: string, user: UserToWrite) => {
+    onWrite(username, user, keyring.currentId)
+    return directory.put(username, user)
+  }
+  const farDirectory: UserDirectory = {
+    get: reach(directory.get, false),
+    put: reach(put, false),
+    authenticate: reach(directory.authenticate, false),
+  }
+  const farStore: SharedStore = {
+    get: reach(store.get, true),
+    replace: reach(store.replace, true),
+    claim: reach(store.claim, true),
+    finish: reach(store.finish, true),
+    doubt: reach(store.doubt, true),
+  }
+  const rules = { expiration, rotationPause: pause, extend: false, adoptExisting: false }
+  const now = () => clock.now() + ahead
+  const states = createL2({ store: farStore, keys: keyring, rules, markLife, now, sleep: clock.sleep })
+  const replica = createReplica(farDirectory, clock, { keys, states, rules, ahead, revalidate: 3000 })
+  store.onChange(async (username, id) => {
+    await travel()
+    if (alive && clock.now() >= cutUntil && clock.now() >= deafUntil) replica.noteChange(username, id)
+  })
+  /** Whoever was cut off hears that something may have gone unheard. */
+  const recheckAfter = (length: number) => void clock.sleep(length).then(() => alive && replica.recheckAll())
+
+  return Object.freeze({
+    now,
+    isAlive: () => alive,
+    isCut: () => alive && clock.now() < cutUntil,
+    crash() {
+      alive = false
+    },
+    cut(length: number) {
+      cutUntil = clock.now() + length
+      recheckAfter(length)
+    },
+    slow(length: number) {
+      slowness = length
+    },
+    deafen(length: number) {
+      deafUntil = clock.now() + length
+      recheckAfter(length)
+    },
+    obtain: async (who: Subject) => (await replica.obtainNow(who)) as CachedCredential,
+    /** What brings a replica that lost Redis to make good what it could not mark. */
+    askForAnother() {
+      if (alive) replica.obtain(subject({ username: `other-${strangers++}` })).catch(() => {})
+    },
+  })
+}
+
+export type Process = ReturnType<typeof createProcess>
