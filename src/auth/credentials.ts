@@ -4,27 +4,12 @@ import { encodeState } from './cache/shared-entry.ts'
 import type { SharedStates } from './cache/shared-states.ts'
 import { createFlights } from './flights.ts'
 import { endOf, type LifecycleRules, type WriteReason } from './lifecycle.ts'
-import type { ManagedState, StoredUser } from './managed-user.ts'
+import type { ManagedState } from './managed-user.ts'
 import type { Keyring } from './password.ts'
 import { createRecheck } from './recheck.ts'
 import { createSettle } from './settle.ts'
 import type { Subject } from './subject.ts'
-
-/** What the life-cycle needs of Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
-export type UserDirectory = Readonly<{
-  get: (username: string) => Promise<StoredUser | undefined>
-  put: (username: string, user: UserToWrite) => Promise<void>
-  /** Logs in as the user: what Elasticsearch has of it, or undefined when it refuses the password. */
-  authenticate: (username: string, password: string) => Promise<Pick<StoredUser, 'roles' | 'metadata'> | undefined>
-}>
-
-export type UserToWrite = Readonly<{
-  password: string
-  roles: readonly string[]
-  full_name: string | null
-  email: string | null
-  metadata: Readonly<Record<string, unknown>>
-}>
+import type { UserDirectory } from './user-directory.ts'
 
 export type Credential = Readonly<{ authorization: string }>
 

@@ -15,6 +15,7 @@ type Attempt = Readonly<{
   at: number
   /** The whole `Authorization` that was refused then. */
   refused: string
+  /** What took its place, or undefined where nothing did. Never rejects. */
   result: Promise<CachedCredential | undefined>
 }>
 
@@ -41,15 +42,18 @@ export function createRecheck({
   report,
   resettle,
 }: RecheckOptions): Recheck {
-  const healedAt = new LRUCache<string, number>({ max: 10_000 })
   const attempts = new LRUCache<string, Attempt>({ max: 10_000 })
 
   async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
     try {
       const login = await authenticate(username, cached.state)
-      if (login === undefined) await mend(subject, cached)
-      else if (!isAsCached(login, subject, cached.state)) {
+      if (login === undefined) {
+        const isMended = (await attemptOf(username)?.result) !== undefined
+        if (isMended)
+          forget(username, cached) // a moment ago, and it is refused again
+        else await begin(subject, cached).result
+      } else if (!isAsCached(login, subject, cached.state)) {
         forget(username, cached) // another replica or an administrator was here: the next request reads what is new
       } else if (extend(cached.state, now(), rules)) await resettle(subject)
     } catch (error) {
@@ -59,32 +63,36 @@ export function createRecheck({
 
   async function heal(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
-    let attempt = attempts.get(username)
-    if (attempt === undefined || now() >= attempt.at + healInterval) {
-      const result = mend(subject, refused).catch((error: unknown) => {
-        report({ kind: 'recheck_failed', username, error })
-        return undefined
-      })
-      attempt = { at: now(), refused: refused.authorization, result }
-      attempts.set(username, attempt)
-    }
+    const attempt = attemptOf(username) ?? begin(subject, refused)
     const mended = await attempt.result
     // A user that was made again has the password it had. But what was refused after it was mended is not mended.
     const isNews = mended?.authorization !== refused.authorization || attempt.refused === refused.authorization
     return isNews ? mended : undefined
   }
 
-  async function mend(subject: Subject, cached: CachedCredential): Promise<CachedCredential | undefined> {
+  /** The last attempt to mend this user, while there is to be no other. */
+  function attemptOf(username: string): Attempt | undefined {
+    const attempt = attempts.get(username)
+    return attempt && now() < attempt.at + healInterval ? attempt : undefined
+  }
+
+  function begin(subject: Subject, refused: CachedCredential): Attempt {
     const { username } = subject.identity
-    if (now() < (healedAt.get(username) ?? Number.NEGATIVE_INFINITY) + healInterval) {
-      forget(username, cached)
+    const result = mend(subject, refused).catch((error: unknown) => {
+      report({ kind: 'recheck_failed', username, error })
       return undefined
-    }
+    })
+    const attempt = { at: now(), refused: refused.authorization, result }
+    attempts.set(username, attempt)
+    return attempt
+  }
+
+  async function mend(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
+    const { username } = subject.identity
     // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
     await directory.get(username)
-    if ((await authenticate(username, cached.state)) !== undefined) return undefined
-    healedAt.set(username, now())
-    return resettle(subject, cached.state)
+    if ((await authenticate(username, refused.state)) !== undefined) return undefined
+    return resettle(subject, refused.state)
   }
 
   function authenticate(username: string, state: ManagedState) {

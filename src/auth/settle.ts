@@ -1,9 +1,10 @@
 import { GatewayError } from '../errors.ts'
 import type { EndTurn } from './cache/shared-states.ts'
-import type { CredentialsOptions, UserToWrite } from './credentials.ts'
+import type { CredentialsOptions } from './credentials.ts'
 import { decide, endOf, extend } from './lifecycle.ts'
 import type { ManagedState, StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
+import type { UserToWrite } from './user-directory.ts'
 
 type SettleOptions = Pick<
   CredentialsOptions,

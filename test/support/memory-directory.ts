@@ -1,4 +1,4 @@
-import type { UserDirectory, UserToWrite } from '../../src/auth/credentials.ts'
+import type { UserDirectory, UserToWrite } from '../../src/auth/user-directory.ts'
 import { GatewayError } from '../../src/errors.ts'
 
 export type MemoryUser = {

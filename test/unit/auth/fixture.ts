@@ -1,15 +1,11 @@
 import { createL1 } from '../../../src/auth/cache/l1.ts'
 import { noSharedStates, type SharedStates } from '../../../src/auth/cache/shared-states.ts'
-import {
-  type CredentialEvent,
-  type Credentials,
-  createCredentials,
-  type UserDirectory,
-} from '../../../src/auth/credentials.ts'
+import { type CredentialEvent, type Credentials, createCredentials } from '../../../src/auth/credentials.ts'
 import type { Identity } from '../../../src/auth/identity.ts'
 import type { LifecycleRules } from '../../../src/auth/lifecycle.ts'
 import { createKeyring } from '../../../src/auth/password.ts'
 import { createSubject, type Subject } from '../../../src/auth/subject.ts'
+import type { UserDirectory } from '../../../src/auth/user-directory.ts'
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts'
 import { createMemoryDirectory } from '../../support/memory-directory.ts'
 

@@ -1,0 +1,17 @@
+import type { StoredUser } from './managed-user.ts'
+
+/** What the life-cycle needs of Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
+export type UserDirectory = Readonly<{
+  get: (username: string) => Promise<StoredUser | undefined>
+  put: (username: string, user: UserToWrite) => Promise<void>
+  /** Logs in as the user: what Elasticsearch has of it, or undefined when it refuses the password. */
+  authenticate: (username: string, password: string) => Promise<Pick<StoredUser, 'roles' | 'metadata'> | undefined>
+}>
+
+export type UserToWrite = Readonly<{
+  password: string
+  roles: readonly string[]
+  full_name: string | null
+  email: string | null
+  metadata: Readonly<Record<string, unknown>>
+}>
