@@ -1,3 +1,11 @@
+import {
+  controlCharacter,
+  emailPattern,
+  isBuiltIn,
+  isDotSegment,
+  limits,
+  usernamePattern,
+} from '../../config/identity-rules.ts'
 import { GatewayError } from '../errors.ts'
 
 /** Who the provider says the user is. Frozen; a provider returns the same object for the same assertion. */
@@ -8,25 +16,6 @@ export type Identity = Readonly<{
   name?: string
   provider: string
 }>
-
-export const limits = Object.freeze({ username: 255, email: 320, name: 500, group: 255, groups: 1000 })
-
-const usernamePattern = /^[A-Za-z0-9._@+-]+$/
-const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
-const emailPattern = /^[^\s@,;:<>()"]+@[^\s@,;:<>()"]+$/
-
-/** Names that Elasticsearch ships with. Their users are `_reserved`; here they are refused before any call. */
-const builtIn = new Set([
-  'elastic',
-  'kibana',
-  'kibana_system',
-  'logstash_system',
-  'beats_system',
-  'apm_system',
-  'remote_monitoring_user',
-  'enterprise_search_admin',
-  'anonymous',
-])
 
 /**
  * Holds an identity to the rules of both sides: what Basic authentication can carry and what Elasticsearch accepts.
@@ -56,11 +45,8 @@ export function checkIdentity(identity: Identity, serviceAccount?: string): void
 function checkUsername(username: string): void {
   if (username.length > limits.username) throw invalid(`the username is longer than ${limits.username} characters`)
   if (!usernamePattern.test(username)) throw invalid('the username may hold only letters, digits and . _ @ + -')
-  // A URL's path would lose these two as dot segments (RFC 3986, 5.2.4) on the way to /_security/user/{name}.
-  if (username === '.' || username === '..') throw invalid('the username is a dot segment')
-  if (username.startsWith('_') || builtIn.has(username.toLowerCase())) {
-    throw reserved({ username }, 'one of Elasticsearch’s own')
-  }
+  if (isDotSegment(username)) throw invalid('the username is a dot segment')
+  if (isBuiltIn(username)) throw reserved({ username }, 'one of Elasticsearch’s own')
 }
 
 function reserved({ username }: Pick<Identity, 'username'>, whose: string): GatewayError {
