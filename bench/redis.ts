@@ -8,8 +8,9 @@ import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 import { load, type Measured, median, pin, spread } from './load.ts'
 
 const users = Number(process.argv[2] ?? 5000)
-const rounds = Number(process.argv[3] ?? 7)
-const seconds = Number(process.argv[4] ?? 3)
+// Many short rounds: what else the machine does then falls on both sides of a pair alike.
+const rounds = Number(process.argv[3] ?? 40)
+const seconds = Number(process.argv[4] ?? 1)
 
 const standIn = createStandIn()
 const elasticsearch = await standIn.listen()
@@ -73,17 +74,17 @@ async function measureHits(): Promise<void> {
     }
   }
   const [without, withRedis] = results as [Measured[], Measured[]]
-  const ratios = withRedis.map((m, i) => m.requestsPerSecond / without[i]!.requestsPerSecond)
-  const cpu = withRedis.map((m, i) => without[i]!.cpuPerRequest / m.cpuPerRequest)
+  const requests = (side: Measured[]) => side.map(({ requestsPerSecond }) => requestsPerSecond)
+  const cpu = (side: Measured[]) => side.map(({ cpuPerRequest }) => cpuPerRequest)
+  const inPairs = (a: number[], b: number[]) => a.map((value, round) => value / b[round]!)
+  console.log(`hits, ${rounds} pairs of rounds of ${seconds} s by turns; median (least–most)`)
+  console.log(`  without Redis: ${spread(requests(without), 0)} req/s, ${spread(cpu(without), 1)} µs of processor each`)
   console.log(
-    `hit without Redis ${spread(
-      without.map((m) => m.requestsPerSecond),
-      0,
-    )} req/s, with Redis ` +
-      `${spread(
-        withRedis.map((m) => m.requestsPerSecond),
-        0,
-      )}: ratio ${spread(ratios)}, of processor time ${spread(cpu)}`,
+    `  with Redis:    ${spread(requests(withRedis), 0)} req/s, ${spread(cpu(withRedis), 1)} µs of processor each`,
+  )
+  console.log(
+    `  with to without: ${spread(inPairs(requests(withRedis), requests(without)), 3)} of the requests, ` +
+      `${spread(inPairs(cpu(without), cpu(withRedis)), 3)} for the same processor time`,
   )
 }
 

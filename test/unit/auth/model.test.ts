@@ -15,7 +15,7 @@ const runs = Number(process.env.MODEL_RUNS ?? 300)
 
 /** What each kind of sight breaks. */
 const invariants: Readonly<Record<keyof Broken, string>> = {
-  refused: '1: what is handed out opens Elasticsearch when it arrives there',
+  refused: '1: whoever asks is handed out what opens Elasticsearch when it arrives there',
   tooSoon: '4: a password is replaced only when the pause after its end is over',
   stale: '5: at rest, what is shared is what Elasticsearch holds',
   tooOld: '6: no password is handed out after its end, nor under another name',

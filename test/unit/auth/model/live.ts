@@ -7,7 +7,7 @@ import type { Subject } from '../../../../src/auth/subject.ts'
 import { createFakeClock } from '../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
-import { hour, key, noon, otherKey, subject } from '../fixture.ts'
+import { key, otherKey, subject } from '../fixture.ts'
 import { createProcess, type Process } from './process.ts'
 import { expiration, type Fault, longestDelay, longestSkew, pause, type World } from './world.ts'
 
@@ -18,10 +18,11 @@ const subjects = [
   subject({ groups: ['staff', 'guests'] }, ['reader']),
 ] as const
 const keyring = createKeyring([key, otherKey])
-const lostState = { created: '2026-11-01', version: 1, key_id: 'lost', issued_at: noon - hour, fingerprint: 'former' }
 
 /** After a request everything has come to rest, and after another user's, everything that was owed. */
 const [restAfter, settleTime] = [2500, 1000]
+/** By then everything is over. */
+const longAfter = 60_000
 /** What was decided just before a password's end is handed out when the steps after that are done. */
 const steps = 4 * longestDelay
 
@@ -33,7 +34,8 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
   const start = Date.UTC(2026, 10, 24) - beforeMidnight
   const clock = createFakeClock(start)
   const directory = createMemoryDirectory()
-  if (hasLostUser) directory.users.set('bob', createMemoryUser({ metadata: { elastauth: lostState } }))
+  const lost = { created: '2026-11-01', version: 1, key_id: 'lost', issued_at: start, fingerprint: 'former' }
+  if (hasLostUser) directory.users.set('bob', createMemoryUser({ metadata: { elastauth: lost } }))
   const store = createMemorySharedStore(clock.now)
   let step = 0
   const travel = () => clock.sleep(delays[step++ % delays.length]!)
@@ -71,8 +73,8 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     waiting.add(mark)
     replica
       .obtain(who)
+      .finally(() => waiting.delete(mark))
       .then(async ({ authorization, state }) => {
-        waiting.delete(mark)
         if (!replica.isAlive()) return
         if (replica.now() >= state.issued_at + expiration + steps) note('tooOld', 'past its end')
         const first = firstSeen.get(authorization) ?? clock.now()
@@ -91,7 +93,7 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     if (fault.kind === 'flush') store.clear()
     else if (fault.kind === 'crash') replicas[fault.replica]!.crash()
     else if (fault.kind === 'cut') replicas[fault.replica]!.cut(fault.length)
-    else if (fault.kind === 'slow') replicas[fault.replica]!.slow(fault.length)
+    else if (fault.kind === 'slow') replicas[fault.replica]!.slow(fault.way, fault.length)
     else replicas[fault.replica]!.deafen(fault.length)
   }
 
@@ -99,8 +101,9 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
   let rests = 0
 
   /** Redis holds what Elasticsearch holds, or nothing, when nobody is about to change that. */
-  async function lookAtRest(): Promise<void> {
-    await clock.advance(restAfter)
+  async function lookAtRest(until: number): Promise<void> {
+    do await clock.advance(restAfter)
+    while (stuck() > 0 && clock.now() + restAfter + settleTime < until)
     if (stuck() > 0 || replicas.some((replica) => replica.isCut())) return
     for (const replica of replicas) replica.askForAnother()
     await clock.advance(settleTime)
@@ -118,10 +121,10 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
   for (const [index, { at, run }] of events.entries()) {
     await clock.advance(start + at - clock.now())
     run()
-    const next = events[index + 1]?.at ?? Number.POSITIVE_INFINITY
-    if (next - at > restAfter + settleTime) await lookAtRest()
+    const next = events[index + 1]?.at ?? at + longAfter
+    if (next - at > restAfter + settleTime) await lookAtRest(start + next)
   }
-  await clock.advance(60_000)
+  await clock.advance(longAfter)
 
   return {
     broken,

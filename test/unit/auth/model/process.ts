@@ -5,7 +5,7 @@ import type { Subject } from '../../../../src/auth/subject.ts'
 import type { UserDirectory, UserToWrite } from '../../../../src/auth/user-directory.ts'
 import type { FakeClock } from '../../../support/fake-clock.ts'
 import { createReplica, subject } from '../fixture.ts'
-import { expiration, markLife, pause } from './world.ts'
+import { expiration, markLife, pause, type Way } from './world.ts'
 
 export type ProcessOptions = Readonly<{
   clock: FakeClock
@@ -26,7 +26,7 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
   let cutUntil = 0
   let deafUntil = 0
   let strangers = 0
-  let slowness = 0
+  const slowness = { there: 0, back: 0 }
   const never = new Promise<never>(() => {})
   const keyring = createKeyring(keys)
 
@@ -40,10 +40,11 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
       await check()
       await travel()
       if (isRedis) await check()
-      else if (slowness > 0) await clock.sleep(slowness)
+      else if (slowness.there > 0) await clock.sleep(slowness.there)
       // what has been sent arrives, though its sender may be dead by now
       const result = await work(...args)
       await travel()
+      if (!isRedis && slowness.back > 0) await clock.sleep(slowness.back)
       await check()
       return result
     }
@@ -85,8 +86,8 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
       cutUntil = clock.now() + length
       recheckAfter(length)
     },
-    slow(length: number) {
-      slowness = length
+    slow(way: Way, length: number) {
+      Object.assign(slowness, { there: 0, back: 0, [way]: length })
     },
     deafen(length: number) {
       deafUntil = clock.now() + length

@@ -16,8 +16,10 @@ export type Fault =
   | { kind: 'cut'; replica: number; length: number }
   | { kind: 'flush' }
   | { kind: 'deaf'; replica: number; length: number }
-  /** Its calls to Elasticsearch take this much longer on their way there. */
-  | { kind: 'slow'; replica: number; length: number }
+  /** From now on its calls to Elasticsearch take this much longer on their way there, or back. */
+  | { kind: 'slow'; replica: number; length: number; way: Way }
+
+export type Way = 'there' | 'back'
 
 export type World = {
   /** How long before midnight it begins. */
@@ -46,7 +48,7 @@ export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arb
   const who = changes ? fc.integer({ min: 0, max: 2 }) : fc.constant(0)
   const request = fc.record({ at: requestTime, replica: replicaIndex, who })
   return fc.record({
-    beforeMidnight: fc.oneof(fc.constant(12 * 60 * 60 * 1000), fc.integer({ min: 0, max: 2 * pause })),
+    beforeMidnight: fc.oneof(fc.constant(12 * 60 * 60 * 1000), fc.integer({ min: 0, max: longestSkew + longestDelay })),
     hasLostUser: fc.boolean(),
     hasNewKey: mixedKeys ? triple(fc.boolean()) : fc.boolean().map((hasNew) => [hasNew, hasNew, hasNew]),
     skews: triple(fc.integer({ min: 0, max: longestSkew })),
@@ -62,9 +64,10 @@ const replicaIndex = fc.integer({ min: 0, max: 2 })
 const triple = <T>(one: fc.Arbitrary<T>) => fc.tuple(one, one, one).map((all): T[] => [...all])
 
 const time = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: span }))
-/** Many at once as well as here and there: about every end of a password, above all. */
+/** Many at once as well as here and there: about every end of a password, and in the midst of its life. */
 const requestTime = fc.oneof(
   time,
+  fc.tuple(fc.constantFrom(4000, 15_000, 26_000), fc.integer({ min: 0, max: 300 })).map(([at, offset]) => at + offset),
   fc
     .tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: -1500, max: 1500 }))
     .map(([turn, offset]) => Math.max(0, turn * (expiration + pause) + offset)),
@@ -77,6 +80,15 @@ function faultAmong(kinds: readonly Fault['kind'][]) {
 function faultOf(kind: Fault['kind']): fc.Arbitrary<Fault> {
   if (kind === 'flush') return fc.constant({ kind })
   if (kind === 'crash') return fc.record({ kind: fc.constant(kind), replica: replicaIndex })
-  const length = fc.integer({ min: 1, max: kind === 'slow' ? slowest : 15_000 })
+  if (kind === 'slow') {
+    const way = fc.constantFrom<Way>('there', 'back')
+    return fc.record({
+      kind: fc.constant(kind),
+      replica: replicaIndex,
+      length: fc.integer({ min: 1, max: slowest }),
+      way,
+    })
+  }
+  const length = fc.integer({ min: 1, max: 15_000 })
   return fc.record({ kind: fc.constant(kind), replica: replicaIndex, length })
 }
