@@ -22,13 +22,14 @@ const gateway = (flags: Record<string, string>) =>
   })
 const shared = { 'cache.type': 'redis', 'cache.redis_host': redis.address }
 const alone = await gateway({ listen: '127.0.0.1:6111' })
+const twin = await gateway({ listen: '127.0.0.1:6114' })
 const first = await gateway({ listen: '127.0.0.1:6112', ...shared })
 const second = await gateway({ listen: '127.0.0.1:6113', ...shared })
 
 await measureMemory()
 await measureLogin()
 await measureHits()
-for (const { process: child } of [alone, first, second]) child.kill()
+for (const { process: child } of [alone, twin, first, second]) child.kill()
 await standIn.close()
 await redis.stop()
 process.exit(0)
@@ -60,32 +61,32 @@ async function measureLogin(): Promise<void> {
   )
 }
 
+/** Beside the one without Redis its twin, whose ratio shows how far the noise reaches. */
 async function measureHits(): Promise<void> {
-  const candidates = [alone, first].map(({ url, process: child }) => ({ url, pid: child.pid! }))
-  for (const { pid } of candidates) pin(pid)
-  for (const { url, pid } of candidates) await load(url, pid, 2) // warm-up
-  const results: Measured[][] = [[], []]
+  const sides = [
+    { name: 'without Redis', ...alone },
+    { name: 'its twin', ...twin },
+    { name: 'with Redis', ...first },
+  ].map(({ name, url, process: child }) => ({ name, url, pid: child.pid!, rounds: [] as Measured[] }))
+  for (const { url } of [alone, twin]) await inLanes((user) => login(url, user)) // as those with Redis have had them
+  for (const { pid } of sides) pin(pid)
+  for (const { url, pid } of sides) await load(url, pid, 2) // warm-up
   for (let round = 0; round < rounds; round++) {
-    // by turns first and last, as what else the machine does comes and goes
-    const order = round % 2 === 0 ? [0, 1] : [1, 0]
-    for (const index of order) {
-      const { url, pid } = candidates[index]!
-      results[index]!.push(await load(url, pid, seconds))
-    }
+    // each by turns first and last, as what else the machine does comes and goes
+    const order = sides.map((_, place) => sides[(place + round) % sides.length]!)
+    for (const side of order) side.rounds.push(await load(side.url, side.pid, seconds))
   }
-  const [without, withRedis] = results as [Measured[], Measured[]]
-  const requests = (side: Measured[]) => side.map(({ requestsPerSecond }) => requestsPerSecond)
-  const cpu = (side: Measured[]) => side.map(({ cpuPerRequest }) => cpuPerRequest)
-  const inPairs = (a: number[], b: number[]) => a.map((value, round) => value / b[round]!)
-  console.log(`hits, ${rounds} pairs of rounds of ${seconds} s by turns; median (least–most)`)
-  console.log(`  without Redis: ${spread(requests(without), 0)} req/s, ${spread(cpu(without), 1)} µs of processor each`)
-  console.log(
-    `  with Redis:    ${spread(requests(withRedis), 0)} req/s, ${spread(cpu(withRedis), 1)} µs of processor each`,
-  )
-  console.log(
-    `  with to without: ${spread(inPairs(requests(withRedis), requests(without)), 3)} of the requests, ` +
-      `${spread(inPairs(cpu(without), cpu(withRedis)), 3)} for the same processor time`,
-  )
+  const base = sides[0]!.rounds
+  console.log(`hits, ${rounds} rounds of ${seconds} s by turns; median (least–most), ratios within a round`)
+  for (const { name, rounds: measured } of sides) {
+    const [rate, cpu] = [measured.map((m) => m.requestsPerSecond), measured.map((m) => m.cpuPerRequest)]
+    const rateRatio = rate.map((r, round) => r / base[round]!.requestsPerSecond)
+    const cpuRatio = cpu.map((c, round) => base[round]!.cpuPerRequest / c)
+    console.log(
+      `${name.padEnd(14)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ` +
+        `${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
+    )
+  }
 }
 
 async function inLanes(work: (user: number) => Promise<void>, lanes = 16): Promise<void> {

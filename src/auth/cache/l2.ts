@@ -97,7 +97,9 @@ export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options
 
   /** Waits until it is nobody's turn any more. @returns false when that takes too long */
   async function isOver(username: string): Promise<boolean> {
-    for (let waited = 0; waited < patience; waited += lookEvery) {
+    // By the clock, since looking takes time, too; and by count, since a clock may be set back.
+    const until = now() + patience
+    for (let looks = 0; looks < patience / lookEvery && now() < until; looks++) {
       await sleep(lookEvery)
       const value = await store.get(username)
       if (!isMark(value) || value.endsWith('.')) return true

@@ -256,6 +256,15 @@ describe('what stands there is never believed more than it deserves', () => {
     assert.match(store.values().get('bob')!, /^\?.*\.$/)
     assert.equal(await b.obtain(bob), await first)
   })
+
+  test('nor is the patience longer where every look at Redis takes its time', async () => {
+    const { a, clock, store, directory } = createShared()
+    store.put('bob', '!gone')
+    store.hooks.before = () => clock.sleep(200)
+    const first = a.obtain(bob)
+    await clock.advance(4000)
+    assert.ok(directory.accepts(await first))
+  })
 })
 
 describe('a Redis that fails', () => {

@@ -93,7 +93,7 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     if (fault.kind === 'flush') store.clear()
     else if (fault.kind === 'crash') replicas[fault.replica]!.crash()
     else if (fault.kind === 'cut') replicas[fault.replica]!.cut(fault.length)
-    else if (fault.kind === 'slow') replicas[fault.replica]!.slow(fault.way, fault.length)
+    else if (fault.kind === 'slow') replicas[fault.replica]!.slow(fault)
     else replicas[fault.replica]!.deafen(fault.length)
   }
 

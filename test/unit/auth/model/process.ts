@@ -5,7 +5,7 @@ import type { Subject } from '../../../../src/auth/subject.ts'
 import type { UserDirectory, UserToWrite } from '../../../../src/auth/user-directory.ts'
 import type { FakeClock } from '../../../support/fake-clock.ts'
 import { createReplica, subject } from '../fixture.ts'
-import { expiration, markLife, pause, type Way } from './world.ts'
+import { expiration, type Fault, markLife, pause } from './world.ts'
 
 export type ProcessOptions = Readonly<{
   clock: FakeClock
@@ -26,25 +26,28 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
   let cutUntil = 0
   let deafUntil = 0
   let strangers = 0
-  const slowness = { there: 0, back: 0 }
+  let slow: Extract<Fault, { kind: 'slow' }> | undefined
   const never = new Promise<never>(() => {})
   const keyring = createKeyring(keys)
 
   const reach =
-    <A extends unknown[], T>(work: (...args: A) => Promise<T>, isRedis: boolean) =>
+    <A extends unknown[], T>(work: (...args: A) => Promise<T>, isRedis: boolean, call?: 'get' | 'put') =>
     async (...args: A): Promise<T> => {
       const check = async () => {
         if (!alive) await never
         if (isRedis && clock.now() < cutUntil) throw new Error('no Redis')
       }
+      const dawdle = async (way: 'there' | 'back') => {
+        if (call !== undefined && slow?.call === call && slow.way === way) await clock.sleep(slow.length)
+      }
       await check()
       await travel()
       if (isRedis) await check()
-      else if (slowness.there > 0) await clock.sleep(slowness.there)
+      await dawdle('there')
       // what has been sent arrives, though its sender may be dead by now
       const result = await work(...args)
       await travel()
-      if (!isRedis && slowness.back > 0) await clock.sleep(slowness.back)
+      await dawdle('back')
       await check()
       return result
     }
@@ -53,8 +56,8 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     return directory.put(username, user)
   }
   const farDirectory: UserDirectory = {
-    get: reach(directory.get, false),
-    put: reach(put, false),
+    get: reach(directory.get, false, 'get'),
+    put: reach(put, false, 'put'),
     authenticate: reach(directory.authenticate, false),
   }
   const farStore: SharedStore = {
@@ -86,8 +89,8 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
       cutUntil = clock.now() + length
       recheckAfter(length)
     },
-    slow(way: Way, length: number) {
-      Object.assign(slowness, { there: 0, back: 0, [way]: length })
+    slow(fault: typeof slow) {
+      slow = fault
     },
     deafen(length: number) {
       deafUntil = clock.now() + length

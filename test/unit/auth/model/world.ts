@@ -16,10 +16,8 @@ export type Fault =
   | { kind: 'cut'; replica: number; length: number }
   | { kind: 'flush' }
   | { kind: 'deaf'; replica: number; length: number }
-  /** From now on its calls to Elasticsearch take this much longer on their way there, or back. */
-  | { kind: 'slow'; replica: number; length: number; way: Way }
-
-export type Way = 'there' | 'back'
+  /** From now on its reads or its writes in Elasticsearch take this much longer on their way there, or back. */
+  | { kind: 'slow'; replica: number; length: number; call: 'get' | 'put'; way: 'there' | 'back' }
 
 export type World = {
   /** How long before midnight it begins. */
@@ -54,7 +52,7 @@ export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arb
     skews: triple(fc.integer({ min: 0, max: longestSkew })),
     delays: fc.array(fc.integer({ min: 0, max: longestDelay }), { minLength: 5, maxLength: 60 }),
     requests: fc
-      .tuple(request, fc.array(request, { minLength: 2, maxLength: 24 }))
+      .tuple(request, fc.oneof(...[5, 24].map((maxLength) => fc.array(request, { minLength: 2, maxLength }))))
       .map(([first, others]) => [{ ...first, at: 0 }, ...others]),
     faults: faults.length === 0 ? fc.constant([]) : fc.array(faultAmong(faults), { maxLength: 4 }),
   })
@@ -81,12 +79,12 @@ function faultOf(kind: Fault['kind']): fc.Arbitrary<Fault> {
   if (kind === 'flush') return fc.constant({ kind })
   if (kind === 'crash') return fc.record({ kind: fc.constant(kind), replica: replicaIndex })
   if (kind === 'slow') {
-    const way = fc.constantFrom<Way>('there', 'back')
     return fc.record({
       kind: fc.constant(kind),
       replica: replicaIndex,
-      length: fc.integer({ min: 1, max: slowest }),
-      way,
+      length: fc.oneof(fc.integer({ min: 1, max: slowest }), fc.integer({ min: slowest - pause, max: slowest })),
+      call: fc.constantFrom('get', 'put'),
+      way: fc.constantFrom('there', 'back'),
     })
   }
   const length = fc.integer({ min: 1, max: 15_000 })
