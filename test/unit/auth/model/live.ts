@@ -48,7 +48,7 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     return createProcess({ clock, directory, store, travel, ahead, keys, onWrite: checkWrite })
   })
 
-  /** All that happens to a password, is written. */
+  /** Looks at every write that makes another password. */
   function checkWrite(username: string, user: { metadata: Readonly<Record<string, unknown>> }, currentKey: string) {
     const [before, after] = [stored(), readManagedState(user.metadata)!]
     if (username !== 'bob' || (before && after.version <= before.version)) return

@@ -54,7 +54,7 @@ export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arb
     requests: fc
       .tuple(request, fc.oneof(...[5, 24].map((maxLength) => fc.array(request, { minLength: 2, maxLength }))))
       .map(([first, others]) => [{ ...first, at: 0 }, ...others]),
-    faults: faults.length === 0 ? fc.constant([]) : fc.array(faultAmong(faults), { maxLength: 4 }),
+    faults: faults.length === 0 ? fc.constant([]) : fc.array(faultAmong(faults), { minLength: 1, maxLength: 4 }),
   })
 }
 
