@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Gateway, LogLine } from './gateway.ts'
+
+/** A line that docs/troubleshooting.md quotes: the error code (`-` for none) and the message, where `…` is anything. */
+export type Quote = Readonly<{ code: string; message: string }>
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/troubleshooting.md'), 'utf8')
+
+/** The page's cases by their headings, with what each quotes; those that quote something. */
+export const quotedCases: ReadonlyMap<string, readonly Quote[]> = new Map(
+  page
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [section.slice(0, section.indexOf('\n')), quotesOf(section)] as const)
+    .filter(([, quotes]) => quotes.length > 0),
+)
+
+function quotesOf(section: string): Quote[] {
+  const blocks = [...section.matchAll(/^```log\n(.*?)^```$/gms)].map(([, text]) => text!)
+  return blocks.flatMap((text) => text.trimEnd().split('\n').map(readQuote))
+}
+
+function readQuote(line: string): Quote {
+  const [, code, message] = /^(\S+) +(.+)$/.exec(line) ?? []
+  if (code === undefined || message === undefined) throw new Error(`troubleshooting.md: a line without code: ${line}`)
+  return { code, message }
+}
+
+/** Waits until one of the gateways has logged what is quoted; where none does, the error says what they logged instead. */
+export async function findQuoted(gateways: readonly Gateway[], quote: Quote): Promise<void> {
+  const deadline = AbortSignal.timeout(10_000)
+  const tooLate = new Promise<never>((_, reject) => {
+    deadline.addEventListener('abort', () => {
+      const logs = gateways.map((gateway) => gateway.output()).join('\n')
+      reject(new Error(`nobody logged "${quote.code}  ${quote.message}", but\n${logs}`))
+    })
+  })
+  await Promise.race([...gateways.map((gateway) => gateway.logged((line) => isQuoted(quote, line))), tooLate])
+}
+
+export function isQuoted({ code, message }: Quote, line: LogLine): boolean {
+  const parts = message.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.+')}$`, 's').test(line.message ?? '') && (line['error.code'] ?? '-') === code
+}
