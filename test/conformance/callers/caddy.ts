@@ -1,5 +1,5 @@
 import { type Header, type Original, valuesOf } from '../message.ts'
-import { type Caller, client, endToEnd, fixedTarget, judgePassedOn, replacing } from './caller.ts'
+import { type Caller, client, endToEnd, judgePassedOn, replacing } from './caller.ts'
 
 /**
  * Caddy's forward_auth, which is its reverse_proxy with `method GET`: so `Host` stays the client's, and the headers of an
@@ -10,7 +10,7 @@ export const caddy: Caller = {
   judge: judgePassedOn,
   ask: (original, { url }) => ({
     method: 'GET',
-    target: fixedTarget(url),
+    target: url.pathname + (url.search || queryOf(original)),
     version: '1.1',
     headers: [
       ...replacing(endToEnd(original), [
@@ -25,6 +25,12 @@ export const caddy: Caller = {
       ...upgradeOf(original),
     ],
   }),
+}
+
+/** Its `uri` replaces the path, and the query only where it has one. */
+function queryOf({ target }: Original): string {
+  const start = target.indexOf('?')
+  return start === -1 ? '' : target.slice(start)
 }
 
 function upgradeOf({ headers }: Original): Header[] {

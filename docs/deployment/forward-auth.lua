@@ -1,0 +1,57 @@
+-- forward-auth.lua: asks a server by HTTP whether a request may pass, as Traefik's ForwardAuth and nginx's auth_request do.
+--
+--   http-request lua.forward-auth URL HEADERS
+--
+-- URL is asked by GET, with the client's headers and without its body. After a 2xx the HEADERS of the answer (names,
+-- separated by commas) replace the client's, and the request goes on. Any other answer is the client's answer.
+
+local patience = 10000 -- milliseconds
+
+-- About a connection or a body, and not for the next hop.
+local hop_by_hop = {
+  ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["keep-alive"] = true,
+  ["proxy-connection"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
+}
+
+local function question(txn)
+  local headers = {}
+  for name, values in pairs(txn.http:req_get_headers()) do
+    if not hop_by_hop[name] and name ~= "host" then
+      headers[name] = {}
+      for i = 0, #values do table.insert(headers[name], values[i]) end
+    end
+  end
+  headers["x-forwarded-method"] = { txn.sf:method() }
+  headers["x-forwarded-proto"] = { txn.f:ssl_fc() == 1 and "https" or "http" }
+  headers["x-forwarded-host"] = { txn.sf:req_hdr("host") }
+  headers["x-forwarded-uri"] = { txn.sf:url() }
+  headers["x-forwarded-for"] = { txn.sf:src() }
+  return headers
+end
+
+local function deny(txn, response)
+  local reply = txn:reply({ status = response.status, body = response.body })
+  for name, values in pairs(response.headers) do
+    if not hop_by_hop[name] then
+      for i = 0, #values do reply:add_header(name, values[i]) end
+    end
+  end
+  txn:done(reply)
+end
+
+local function forward_auth(txn, url, names)
+  local response = core.httpclient():get({ url = url, headers = question(txn), timeout = patience })
+  if response.status < 200 or response.status > 599 then
+    txn:done(txn:reply({ status = 502 }))
+  elseif response.status > 299 then
+    deny(txn, response)
+  else
+    for name in names:gmatch("[^,]+") do
+      local values = response.headers[name:lower()]
+      txn.http:req_del_header(name)
+      if values then txn.http:req_set_header(name, values[0]) end
+    end
+  end
+end
+
+core.register_action("forward-auth", { "http-req" }, forward_auth, 2)

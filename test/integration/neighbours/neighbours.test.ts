@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.ts'
+import { startGateway } from '../../support/gateway.ts'
+import { type Ask, ask } from './ask.ts'
+import { startAuthelia } from './authelia.ts'
+import { cases } from './cases.ts'
+import { whyNotInstalled } from './installed.ts'
+import { type Kibana, startKibana } from './kibana.ts'
+import { neighbours } from './neighbours.ts'
+import { type Neighbour, type Running, type Surroundings, startProxy } from './proxy.ts'
+import { groupMappings, sessions } from './sessions.ts'
+
+const elasticsearch = await useElasticsearch()
+const nowhere = '127.0.0.1:9'
+const proxySecret = 'known-to-the-proxy-alone'
+
+for (const neighbour of neighbours) {
+  const missing = whyNotInstalled(neighbour)
+  if (missing !== false && neighbour.isOptional) continue
+  const skip = missing || elasticsearch.skip
+  describe(`behind ${neighbour.name}, as its page in docs/deployment says`, { skip }, () => {
+    const until = new AsyncDisposableStack()
+    let kibana: Kibana
+    let surroundings: Surroundings
+    let proxy: Running
+
+    before(async () => {
+      kibana = await startKibana(elasticsearch.node, until)
+      const elastauth = await startElastauth(neighbour, elasticsearch.node.url, until)
+      surroundings = { authelia: await startAuthelia(sessions, until), elastauth, kibana: kibana.address, proxySecret }
+      proxy = await startProxy(neighbour, surroundings, until)
+    })
+    after(() => until.disposeAsync())
+
+    /** The answer and, besides, how often the service behind was asked. */
+    async function outcomeOf(asked: Ask, through = proxy) {
+      const before = kibana.requests()
+      const outcome = await ask(through, asked)
+      return { ...outcome, reached: kibana.requests() - before }
+    }
+
+    for (const [name, asked, expected] of cases) {
+      test(name, async () => {
+        const outcome = await outcomeOf(asked)
+        const compared = Object.keys(expected) as (keyof typeof outcome)[]
+        assert.deepEqual(Object.fromEntries(compared.map((key) => [key, outcome[key]])), expected, outcome.body)
+        assert.equal(outcome.reached, expected.user === undefined ? 0 : 1)
+        assert.deepEqual(outcome.headers?.filter(isForUsAlone) ?? [], [])
+      })
+    }
+
+    test('a user whose Connection names the identity is that user or nobody', async () => {
+      const { status, user } = await outcomeOf({ session: 'bob', lines: ['Connection: Remote-User, Remote-Groups'] })
+      assert.ok((status === 200 && user === 'neighbour-bob') || status === 401 || status === 400, `${status} ${user}`)
+    })
+
+    test('100 kB of headers are too many, and no harm', async () => {
+      const lines = Array.from({ length: 100 }, (_, i) => `X-Filler-${i}: ${'f'.repeat(1000)}`)
+      const { status, reached } = await outcomeOf({ session: 'bob', lines })
+      assert.ok(status >= 400, String(status)) // Caddy’s own limit is 1 MB: there it is Authelia’s, and a 502
+      assert.equal(reached, 0)
+      assert.equal((await outcomeOf({ session: 'bob' })).user, 'neighbour-bob')
+    })
+
+    test('users at the same time are each themselves', async () => {
+      const names = ['bob', 'alice', 'crowded', undefined] as const
+      const crowd = Array.from({ length: 120 }, (_, i) => names[i % names.length])
+      const outcomes = await Promise.all(crowd.map((session) => ask(proxy, session === undefined ? {} : { session })))
+      assert.deepEqual(
+        outcomes.map(({ status, user }) => user ?? status),
+        crowd.map((session) => (session === undefined ? 401 : `neighbour-${session}`)),
+      )
+    })
+
+    const faults: readonly (readonly [name: string, change: () => Promise<Partial<Surroundings>>])[] = [
+      ['elastauth', async () => ({ elastauth: nowhere })],
+      ['Authelia', async () => ({ authelia: nowhere })],
+      ['Elasticsearch', async () => ({ elastauth: await startElastauth(neighbour, `http://${nowhere}`, until) })],
+      ['the service behind', async () => ({ kibana: nowhere })],
+    ]
+    for (const [name, change] of faults) {
+      test(`while ${name} is down nobody is let in, and it is said to be a fault`, async () => {
+        const broken = await startProxy(neighbour, { ...surroundings, ...(await change()) }, until)
+        const claim = ['Remote-User: neighbour-bob']
+        const before = kibana.requests()
+        const [user, nobody] = await Promise.all([
+          ask(broken, { session: 'bob', lines: claim }),
+          ask(broken, { session: 'ended', lines: claim }),
+        ])
+        assert.ok(user.status >= 500, `${user.status}`)
+        assert.ok(name === 'Authelia' ? nobody.status >= 500 : nobody.status === 401, `${nobody.status}`)
+        assert.equal(kibana.requests(), before)
+      })
+    }
+  })
+}
+
+async function startElastauth(
+  { profile }: Neighbour,
+  elasticsearchUrl: string,
+  until: AsyncDisposableStack,
+): Promise<string> {
+  const { username, password } = elasticsearch.node
+  const gateway = await startGateway({
+    flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': elasticsearchUrl },
+    env: {
+      ELASTAUTH_PROXY_SECRET: proxySecret,
+      ELASTAUTH_GROUP_MAPPINGS: JSON.stringify(groupMappings),
+      ELASTAUTH_ELASTICSEARCH_USERNAME: username,
+      ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
+    },
+  })
+  until.defer(async () => void (await gateway.stop()))
+  return new URL(gateway.url).host
+}
+
+/** What no service behind has to know, or could misunderstand. */
+function isForUsAlone(header: string): boolean {
+  return /^(remote|es-sec|x-elastauth)/.test(header)
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path'
+import { adapted, configurationFrom, pages } from './page.ts'
+import type { Neighbour, Surroundings } from './proxy.ts'
+
+const nginx: Neighbour = {
+  name: 'nginx',
+  program: 'nginx',
+  profile: 'nginx',
+  command({ directory, port }, surroundings) {
+    const page = adapted(configurationFrom('nginx.md', 'nginx'), {
+      ...addresses(surroundings),
+      'listen 80;': `listen 127.0.0.1:${port};`,
+      '/run/nginx-elastauth.sock': `${directory}/elastauth.sock`,
+    })
+    const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    const places = kinds.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join(' ')
+    const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
+      events { worker_connections 512; }
+      http { access_log off; ${places} ${page} }`
+    return {
+      args: ['-p', directory, '-e', 'stderr', '-c', join(directory, 'nginx.conf')],
+      files: { 'nginx.conf': conf },
+    }
+  },
+}
+
+const caddy: Neighbour = {
+  name: 'caddy',
+  program: 'caddy',
+  profile: 'generic',
+  command({ port }, surroundings) {
+    const page = adapted(configurationFrom('caddy.md', 'caddyfile'), {
+      ...addresses(surroundings),
+      'kibana.example.com {': `http://kibana.example.com:${port} {`,
+    })
+    const options = '{\n admin off\n auto_https off\n default_bind 127.0.0.1\n}\n'
+    return { args: ['run', '--config', 'Caddyfile'], files: { Caddyfile: options + page } }
+  },
+}
+
+const haproxy: Neighbour = {
+  name: 'haproxy',
+  program: 'haproxy',
+  profile: 'generic',
+  command({ port }, surroundings) {
+    const page = adapted(configurationFrom('haproxy.md', 'haproxy'), {
+      ...addresses(surroundings),
+      'bind :80 ': `bind 127.0.0.1:${port} `,
+      '/etc/haproxy/forward-auth.lua': join(pages, 'forward-auth.lua'),
+    })
+    return { args: ['-db', '-f', 'haproxy.cfg'], files: { 'haproxy.cfg': page } }
+  },
+}
+
+/** Not in Debian: TRAEFIK_BIN, or the PATH. */
+const traefik: Neighbour = {
+  name: 'traefik',
+  program: process.env.TRAEFIK_BIN || 'traefik',
+  isOptional: true,
+  profile: 'generic',
+  command({ port }, surroundings) {
+    const page = adapted(configurationFrom('traefik.md', 'yaml'), { ...addresses(surroundings), '      tls: {}\n': '' })
+    const args = [
+      `--entrypoints.websecure.address=127.0.0.1:${port}`,
+      '--providers.file.filename=dynamic.yml',
+      '--global.checknewversion=false',
+    ]
+    return { args, files: { 'dynamic.yml': page } }
+  },
+}
+
+export const neighbours: readonly Neighbour[] = [nginx, caddy, haproxy, traefik]
+
+function addresses({ authelia, elastauth, kibana, proxySecret }: Surroundings): Record<string, string> {
+  return {
+    'authelia:9091': authelia,
+    'elastauth:5000': elastauth,
+    'kibana:5601': kibana,
+    'change-this-secret': proxySecret,
+  }
+}

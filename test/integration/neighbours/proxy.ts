@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { searchPath } from './installed.ts'
+import type { Address } from './listen.ts'
+
+/** Whom a proxy asks, and to whom it passes on. */
+export type Surroundings = Readonly<{ authelia: Address; elastauth: Address; kibana: Address; proxySecret: string }>
+
+/** A reverse proxy's program, and how it is run with the configuration of its page. */
+export type Neighbour = Readonly<{
+  name: string
+  program: string
+  /** Not in Debian, so that no test can ask for it to be there. */
+  isOptional?: boolean
+  /** For `elastauth`: how this caller wants to hear a denial. */
+  profile: 'generic' | 'nginx'
+  command: (place: Place, surroundings: Surroundings) => Command
+}>
+
+export type Place = Readonly<{ directory: string; port: number }>
+
+export type Command = Readonly<{
+  args: readonly string[]
+  /** Files to be there, by their names in the directory. */
+  files: Readonly<Record<string, string>>
+}>
+
+export type Running = Readonly<{ url: string; port: number }>
+
+/** Runs a proxy on a free port of 127.0.0.1, with a directory that goes with it, until the end of what is given. */
+export async function startProxy(
+  { name, program, command }: Neighbour,
+  surroundings: Surroundings,
+  until: AsyncDisposableStack,
+): Promise<Running> {
+  const directory = await mkdtemp(join(tmpdir(), `elastauth-${name}-`))
+  const port = await findFreePort()
+  const { args, files } = command({ directory, port }, surroundings)
+  for (const [file, text] of Object.entries(files)) await writeFile(join(directory, file), text)
+  const env = { PATH: searchPath, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
+  const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  const ended = once(child, 'exit')
+  until.defer(async () => {
+    child.kill('SIGKILL')
+    await ended
+    await rm(directory, { recursive: true, force: true })
+  })
+  const deadline = Date.now() + 20_000
+  while (!(await isListening(port))) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start:\n${output}`)
+    await sleep(20)
+  }
+  return Object.freeze({ url: `http://127.0.0.1:${port}`, port })
+}
+
+function isListening(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(port, '127.0.0.1')
+  socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+  return promise.finally(() => socket.destroy())
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,16 @@
+import type { Sessions } from './authelia.ts'
+
+const departments = Array.from({ length: 250 }, (_, i) => `department-${i}-of-the-company`)
+
+/** The people of these tests, by their sessions. */
+export const sessions: Sessions = {
+  bob: { username: 'neighbour-bob', groups: 'users', email: 'bob@example.com', name: 'Bořivoj Ólafsson' },
+  alice: { username: 'neighbour-alice', groups: 'users,admins' },
+  crowded: { username: 'neighbour-crowded', groups: ['users', ...departments].join(',') },
+  long: { username: `neighbour-${'l'.repeat(245)}`, groups: 'users' },
+  groupless: { username: 'neighbour-groupless' },
+  guest: { username: 'neighbour-guest', groups: 'guests' },
+  root: { username: 'elastic', groups: 'admins' },
+}
+
+export const groupMappings = { users: ['viewer'], admins: ['kibana_admin'] }
