@@ -5,7 +5,7 @@
 -- URL is asked by GET, with the client's headers and without its body. After a 2xx the HEADERS of the answer (names,
 -- separated by commas) replace the client's, and the request goes on. Any other answer is the client's answer.
 
-local patience = 10000 -- milliseconds
+local patience = 2500 -- milliseconds; HAProxy asks up to four times
 
 -- About a connection or a body, and not for the next hop.
 local hop_by_hop = {

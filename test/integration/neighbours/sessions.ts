@@ -1,6 +1,6 @@
 import type { Sessions } from './authelia.ts'
 
-const departments = Array.from({ length: 250 }, (_, i) => `department-${i}-of-the-company`)
+const departments = Array.from({ length: 505 }, (_, i) => `department-${i}-of-the-company`)
 
 /** The people of these tests, by their sessions. */
 export const sessions: Sessions = {
@@ -13,4 +13,5 @@ export const sessions: Sessions = {
   root: { username: 'elastic', groups: 'admins' },
 }
 
-export const groupMappings = { users: ['viewer'], admins: ['kibana_admin'] }
+/** The last is for the placeholders that a proxy may leave in a header. */
+export const groupMappings = { users: ['viewer'], admins: ['kibana_admin'], '*{*': ['superuser'] }
