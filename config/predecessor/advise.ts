@@ -40,9 +40,16 @@ export function adviseOn(settings: ReadonlyMap<string, unknown>, entries: readon
       decide('group_mappings', 'a * in a group’s name stands for anything now'),
     ],
     ...missingSecrets.map((key): [boolean, Remark] => [
-      !settings.has(key) && !settings.has('elasticsearch.api_key'),
+      !settings.has(key),
       decide(key, `is not in this file: set ${envNameOf(key)} or ${envNameOf(key)}_FILE, as before`),
     ]),
+    [
+      hasHttps(settings.get('elasticsearch.hosts')) && !settings.has('elasticsearch.ca_cert'),
+      decide(
+        'elasticsearch.ca_cert',
+        'the former elastauth trusted the CAs of its machine; name the file of the one that vouches for Elasticsearch, unless it is a public one',
+      ),
+    ],
     [
       true,
       decide(
@@ -62,6 +69,10 @@ export function adviseOn(settings: ReadonlyMap<string, unknown>, entries: readon
 }
 
 const missingSecrets = ['secret_key', 'elasticsearch.password']
+
+function hasHttps(hosts: unknown): boolean {
+  return Array.isArray(hosts) && hosts.some((host) => /^https:/i.test(String(host)))
+}
 
 /** Values that `config check` will refuse. What is a file is looked for where elastauth runs, not here. */
 function findProblems(settings: ReadonlyMap<string, unknown>): Remark[] {

@@ -46,6 +46,10 @@ function readYaml(file: string, text: string): Entry[] {
     const mend = 'name the config.yml of the former elastauth, or its .env'
     throw new ConfigError([{ file, key: 'FILE', problem: 'holds no settings', mend }])
   }
+  if (isPlainMap(content.services)) {
+    const mend = 'copy the ELASTAUTH_… variables from it into a file .env, one NAME=value a line, and name that'
+    throw new ConfigError([{ file, key: 'FILE', problem: 'is a compose file', mend }])
+  }
   return flatten(content, '')
 }
 

@@ -19,15 +19,19 @@ export function writeConfig({ settings, remarks }: Converted, from: string): str
 export function describeRemarks(remarks: readonly Remark[]): string[] {
   const kinds: readonly Remark['kind'][] = ['decide', 'changed', 'not needed']
   const sorted = kinds.flatMap((kind) => remarks.filter((remark) => remark.kind === kind))
-  const width = Math.max(...sorted.map(({ key }) => key.length))
-  return sorted.map(({ kind, key, text }) => `${kind.padEnd(10)}  ${printable(key).padEnd(width)}  ${text}`)
+  const width = Math.max(...sorted.map(({ key }) => nameOf(key).length))
+  return sorted.map(({ kind, key, text }) => `${kind.padEnd(10)}  ${nameOf(key).padEnd(width)}  ${text}`)
 }
 
-/** A name from somebody's file: no line of ours may begin inside it, and no terminal obey it. */
-function printable(text: string): string {
-  return text.replace(/[^ -~]/g, '?')
+/** A key from somebody's file. What does not look like one may be anything, a secret too. */
+function nameOf(key: string): string {
+  return /^[\w.-]{1,64}$/.test(key) ? key : '(what is no name)'
 }
 
+/** No line of ours may begin inside it, and no terminal obey it. */
 function describeFile(path: string): string {
-  return printable(path.split('/').at(-1)!)
+  return path
+    .split('/')
+    .at(-1)!
+    .replace(/[^ -~]/g, '?')
 }

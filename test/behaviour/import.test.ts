@@ -85,6 +85,11 @@ const refused: [name: string, text: string | null, message: RegExp][] = [
   ['missing.yml', null, /missing\.yml +FILE +does not exist/],
   ['broken.yml', 'a: [hunter2-elasticsearch', /broken\.yml:1 +YAML +the indentation/],
   ['text.yml', 'hunter2-elasticsearch', /text\.yml +FILE +holds no settings: name the config\.yml/],
+  [
+    'compose.yml',
+    'services:\n  elastauth:\n    environment: [ELASTAUTH_SECRET_KEY=hunter2]\n',
+    /is a compose file: copy/,
+  ],
   ['empty.yml', '', /empty\.yml +FILE +holds no settings/],
 ]
 

@@ -97,6 +97,18 @@ test('import: where an old and a new name disagree the new one is kept, and that
   assert.ok(remarks.some(({ kind, key, text }) => kind === 'decide' && key === 'cache.type' && /twice/.test(text)))
 })
 
+test('import: what is no name is not repeated, for it may be a secret', () => {
+  const text = writeConfig(convert([{ key: 'elasticsearch_password hunter2', value: null }]), 'config.yml')
+  assert.doesNotMatch(text, /hunter2/)
+})
+
+test('import: https without a CA is a decision, for the CAs of the machine are not read', () => {
+  const keysOf = (hosts: string[]) =>
+    convert([{ key: 'elasticsearch.hosts', value: hosts }]).remarks.map(({ key }) => key)
+  assert.ok(keysOf(['https://es:9200']).includes('elasticsearch.ca_cert'))
+  assert.ok(!keysOf(['http://es:9200']).includes('elasticsearch.ca_cert'))
+})
+
 test('import: a key with a line break in its name cannot write a setting of its own into our file', () => {
   const text = writeConfig(convert([{ key: 'x\ndefault_roles: [superuser]', value: 1 }]), 'a\nb.yml')
   assert.equal(parse(text), null)
