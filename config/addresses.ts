@@ -1,14 +1,6 @@
 import { isIP } from 'node:net'
 import { type Format, listOf, textFormat } from './format.ts'
 
-/** `host:port` to listen on; no host means all interfaces, port 0 any free one. */
-export const listenAddress = textFormat(
-  'an address to listen on',
-  'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000',
-  { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]*):[0-9]{1,5}$' },
-  (text) => parseAddress(text) !== undefined,
-)
-
 /** `host:port` to connect to. */
 export const hostPort = textFormat(
   'a host and a port',
@@ -72,7 +64,7 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
   return url !== null && url.hostname !== '' && schemes.includes(url.protocol) && !/\s/.test(text)
 }
 
-const peerWords = ['loopback', 'private', 'all', 'none']
+const peerWords = ['loopback', 'private', 'unix', 'client_cert', 'all', 'none']
 
 const peer = textFormat(
   'an address, a network or a known word',

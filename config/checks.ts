@@ -1,4 +1,4 @@
-import { isLoopbackHost, parseAddress } from './addresses.ts'
+import { isLocalListener } from './listeners.ts'
 import type { Config } from './schema.ts'
 
 /** A rule between keys that does not hold; `other` is the second key it is about. */
@@ -41,7 +41,6 @@ export function checkStaticProvider({
   elasticsearch,
 }: Config): (Broken | false)[] {
   if (auth_provider !== 'static') return []
-  const isLocal = isLoopbackHost(parseAddress(listen)?.host ?? '')
   return [
     user.username === null &&
       broken('static.username', 'is required when auth_provider is static', 'write the user’s name'),
@@ -53,12 +52,12 @@ export function checkStaticProvider({
         'use another name',
         'elasticsearch.username',
       ),
-    !isLocal &&
+    !listen.every(isLocalListener) &&
       !user.allow_remote &&
       broken(
         'listen',
         'can be reached by others, who would all be the static user',
-        'use 127.0.0.1, or set static.allow_remote: true',
+        'use 127.0.0.1 or a unix socket, or set static.allow_remote: true',
       ),
   ]
 }

@@ -14,7 +14,7 @@ export type Limits = { readonly min?: number; readonly max?: number }
 
 /** One kind of value: how it is written in YAML, how it is read, and what else must hold. */
 export type Format<T> = {
-  readonly yaml: 'string' | 'boolean' | 'integer' | 'array' | 'object'
+  readonly yaml: 'string' | 'boolean' | 'integer' | 'array' | 'text or array' | 'object'
   /** Completes "is not …". */
   readonly noun: string
   /** What to write instead. */

@@ -1,7 +1,8 @@
-import { hostPort, hostPortList, httpUrl, httpUrlList, listenAddress, peerList, redisUrl } from './addresses.ts'
+import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from './addresses.ts'
 import { duration } from './duration.ts'
 import { type Format, listOf, oneOf, textFormat } from './format.ts'
 import { basicUsername, email, fullName, groupList, username } from './identity.ts'
+import { fileMode, listenList } from './listeners.ts'
 import { groupMappings, headerMap, headerName, roleName } from './mappings.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
@@ -46,7 +47,8 @@ export const formats = {
   secret_key: secretKey,
   secret_key_list: listOf(hexKey, 'keys', 'write e.g. ["64 hex digits"]'),
   shared_secret: sharedSecret,
-  listen: listenAddress,
+  listen_list: listenList,
+  file_mode: fileMode,
   host_port: hostPort,
   host_port_list: hostPortList,
   url: httpUrl,
@@ -68,6 +70,7 @@ export const formats = {
   log_level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { warning: 'warn' }),
   log_format: oneOf(['auto', 'text', 'json']),
   forward_auth_profile: oneOf(['generic', 'nginx']),
+  client_auth: oneOf(['none', 'request', 'require']),
   cache_type: oneOf(['memory', 'redis', 'none', 'file']),
   token_validation: oneOf(['jwks', 'userinfo', 'both']),
   client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'none']),

@@ -34,7 +34,7 @@ function buildKey(spec: Key): JsonSchema {
     ...(spec.default !== null && { default: spec.default }),
     anyOf: [
       { ...json, ...(hasRange && { minimum: spec.min ?? 0, ...(spec.max !== undefined && { maximum: spec.max }) }) },
-      yaml === 'string' ? { enum: [null, ''] } : { type: 'null' },
+      yaml === 'string' || yaml === 'text or array' ? { enum: [null, ''] } : { type: 'null' },
     ],
   }
 }

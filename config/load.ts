@@ -6,6 +6,7 @@ import { readFlags } from './flags.ts'
 import { type Format, hintOf, nameOfType, problemsOf } from './format.ts'
 import { formatNamed, formats } from './formats.ts'
 import { modernise } from './legacy.ts'
+import { type Listener, parseListeners } from './listeners.ts'
 import { findBrokenRules } from './rules.ts'
 import { type Config, envNameOf, type Key, keys, schema } from './schema.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './secrets.ts'
@@ -45,10 +46,14 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   return { config, warnings, ...(file !== null && { file }) }
 }
 
-/** `listen` alone, whatever else is wrong; its default where it is not set, or is no address itself. */
-export function findListen(source: ConfigSource): string {
-  const { format, default: fallback } = schema.listen
-  return formats[format].read(readLayers(source).settings.get('listen')?.value) ?? fallback
+/** Where we listen, whatever else is wrong; the default of `listen` where it is not set, or is no address itself. */
+export function findListeners(source: ConfigSource): Listener[] {
+  const { format: name, default: fallback } = schema.listen
+  const { settings } = readLayers(source)
+  const format = formats[name]
+  const value = settings.get('listen')?.value
+  const listen = problemsOf(format, value).length === 0 ? format.read(value)! : [fallback]
+  return parseListeners(listen, settings.has('tls.cert'))
 }
 
 /** The sources in the order of their precedence, and for each key the setting that wins. */
@@ -115,6 +120,7 @@ function describeProblem(problem: string, hasValue: boolean, value: unknown, { s
 
 function hasYamlType(value: unknown, { yaml }: Format<unknown>): boolean {
   if (yaml === 'array') return Array.isArray(value)
+  if (yaml === 'text or array') return Array.isArray(value) || typeof value === 'string'
   if (yaml === 'integer') return typeof value === 'number'
   return yaml === 'object' ? typeof value === 'object' && !Array.isArray(value) : typeof value === yaml
 }

@@ -1,6 +1,7 @@
 import { type Broken, broken, checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
 import type { Fault, Place } from './faults.ts'
 import { checkHeaders } from './header-checks.ts'
+import { checkListen } from './listen-rules.ts'
 import { checkKeyPair } from './pem.ts'
 import { checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import type { Config } from './schema.ts'
@@ -36,6 +37,7 @@ const rules: readonly Rule[] = [
   ],
   checkServiceAccount,
   (config) => clientCertificates(config).flatMap((pair) => [...checkPair(...pair), checkKeyPair(...pair)]),
+  checkListen,
   checkStaticProvider,
   checkHeaders,
   checkRedis,

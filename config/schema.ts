@@ -20,9 +20,33 @@ export const schema = {
     sensitive: true,
   },
   listen: {
-    doc: 'Address to listen on; `:5000` is all interfaces, port 0 any free port.',
-    format: 'listen',
+    doc: 'Address to listen on, or a list: `:5000` is all interfaces, `unix:/path` a socket; `http://` or `https://` before it says which. See docs/listeners.md.',
+    format: 'listen_list',
     default: '127.0.0.1:5000',
+  },
+  listen_mode: { doc: 'Permissions of unix sockets: octal, in quotes.', format: 'file_mode', default: '0660' },
+  tls: {
+    cert: {
+      doc: 'Our certificate (PEM file), with the intermediate ones after it. With it, listeners speak TLS unless they say http://.',
+      format: 'certificate_file',
+      default: null,
+    },
+    key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
+    client_ca: {
+      doc: 'CA certificates (PEM file) to verify client certificates with.',
+      format: 'certificate_file',
+      default: null,
+    },
+    client_auth: {
+      doc: 'Whether clients are asked for a certificate, and turned away without a good one.',
+      format: 'client_auth',
+      default: 'none',
+    },
+    client_names: {
+      doc: 'If set, only certificates with one of these names (subject alternative names or common name, whole) are a proof for trusted_proxies.',
+      format: 'text_list',
+      default: [],
+    },
   },
   log_level: { doc: 'The least severe level to log.', format: 'log_level', default: 'info' },
   log_format: { doc: '`auto` is text on a terminal, else JSON (ECS).', format: 'log_format', default: 'auto' },
@@ -51,7 +75,7 @@ export const schema = {
     default: false,
   },
   trusted_proxies: {
-    doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, all, none.',
+    doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, unix (whoever may open the socket), client_cert (whoever shows a certificate of `tls.client_ca`), all, none.',
     format: 'peer_list',
     default: ['loopback', 'private'],
   },

@@ -101,7 +101,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
 /** `key:` and `key: ""` leave a key of text unset; a list or a boolean cannot be empty text. */
 function isSet(key: string, value: unknown): boolean {
   const { format } = keys.get(legacyKeys.get(key) ?? key)!
-  return value !== null && !(value === '' && formatNamed(format).yaml === 'string')
+  return value !== null && !(value === '' && ['string', 'text or array'].includes(formatNamed(format).yaml))
 }
 
 function suggestKey(name: string, section: string): string {

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseAddress } from '../config/addresses.ts'
+import { parseListeners } from '../config/listeners.ts'
 import type { Config } from '../config/schema.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
@@ -16,6 +15,7 @@ import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
+import { createPeers } from './peers.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
@@ -25,8 +25,8 @@ import { isOwn } from './route.ts'
 import { createServer } from './server.ts'
 
 export type App = Readonly<{
-  /** Rejects when the address cannot be had. */
-  listen: () => Promise<AddressInfo>
+  /** @returns the addresses, as people write them. Rejects when one cannot be had. */
+  listen: () => Promise<string[]>
   /**
    * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch, Redis and
    * upstreams again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
@@ -68,10 +68,12 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   // What one installation in two does without is not loaded: it would double the start's time.
   const proxy = config.proxy.enabled ? (await import('./proxy-mode.ts')).createProxyParts(config.proxy, log) : undefined
+  const peers = createPeers()
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
     ...(proxy && { proxy }),
+    peerOf: peers.peerOf,
     metrics,
     log,
     checks: { ...(!isDryRun && { elasticsearch: createPing(client, call) }), ...replicas.checks },
@@ -79,6 +81,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   let front = createFront(config, core)
   const server = createServer({
+    listeners: parseListeners(config.listen, false),
+    mode: Number.parseInt(config.listen_mode, 8),
     front: () => front,
     logRequest: createLogRequest(log, (request: IncomingMessage) => front.originalRequest(request)),
     logFault(code, address, error) {
@@ -90,6 +94,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
     metrics,
     maxConnections: config.max_connections,
+    onUnixConnection: peers.addUnix,
     ...(proxy && { requestTimeout: 0, isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request) }),
   })
   const stopped = new AbortController()
@@ -101,13 +106,12 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   return Object.freeze({
     async listen() {
-      const { host, port } = parseAddress(config.listen)!
       await replicas.join(credentials)
-      const address = await server.listen(host === '' ? undefined : host, port)
+      const addresses = await server.listen()
       proxy?.routing.watch()
       mindMemory(cache.size, stopped.signal)
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
-      return address
+      return addresses
     },
     reload(next: Config) {
       const { config: renewed, ignored } = planReload(config, next)

@@ -20,6 +20,7 @@ import { createAnswerError } from './error-answer.ts'
 import { asGatewayError, GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import type { Peers } from './peers.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
 import type { Handler } from './route.ts'
@@ -33,6 +34,7 @@ export type Core = Readonly<{
   heal: Credentials['heal']
   /** Where requests go on to, in proxy mode. */
   proxy?: ProxyParts
+  peerOf: Peers['peerOf']
   metrics: Metrics
   log: Logger
   checks: ReadinessChecks
@@ -41,8 +43,9 @@ export type Core = Readonly<{
 type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof createOriginalRequest> }>
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
-export function createFront(config: Config, { obtain, heal, proxy, metrics, log, checks }: Core): FrontWithOriginal {
-  const isTrusted = createIsTrustedRequest(config)
+export function createFront(config: Config, core: Core): FrontWithOriginal {
+  const { obtain, heal, proxy, peerOf, metrics, log, checks } = core
+  const isTrusted = createIsTrustedRequest(config, peerOf)
   const authentication = createAuthentication({
     isTrusted,
     identify: createProvider(providerOptions(config)),
@@ -68,7 +71,7 @@ export function createFront(config: Config, { obtain, heal, proxy, metrics, log,
         redacted: () => redactConfig(config),
         recognise: authentication.recognise,
         adminRoles: config.admin_roles,
-        isLoopback: ({ socket }) => isLoopback({ address: socket.remoteAddress }),
+        isLoopback: ({ socket }) => isLoopback(peerOf(socket)),
       }),
     ],
   ]
@@ -126,7 +129,10 @@ function identityHeaders(config: Config): string[] {
   return Object.values(names)
 }
 
-function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_header }: Config) {
+function createIsTrustedRequest(
+  { trusted_proxies, proxy_secret, proxy_secret_header }: Config,
+  peerOf: Peers['peerOf'],
+) {
   const isTrusted = createIsTrusted(trusted_proxies)
   const hasSecret = proxy_secret === null ? () => true : createHasSecret(proxy_secret_header, proxy_secret)
   // A connection keeps its other end, and brings many requests.
@@ -136,7 +142,7 @@ function createIsTrustedRequest({ trusted_proxies, proxy_secret, proxy_secret_he
     const { socket } = request
     let isTrustedPeer = verdicts.get(socket)
     if (isTrustedPeer === undefined) {
-      isTrustedPeer = isTrusted({ address: socket.remoteAddress })
+      isTrustedPeer = isTrusted(peerOf(socket))
       verdicts.set(socket, isTrustedPeer)
     }
     return isTrustedPeer && hasSecret(request)

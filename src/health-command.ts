@@ -1,25 +1,57 @@
-import { parseAddress } from '../config/addresses.ts'
+import { type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http'
+import type { Listener } from '../config/listeners.ts'
 
 const patience = 3000
 
-/** `elastauth health`: asks the elastauth that listens at this address of this machine. @returns the exit code */
-export async function askHealth(listen: string): Promise<0 | 1> {
-  const { host, port } = parseAddress(listen)!
-  const url = `http://${reachable(host)}:${port}/elastauth/health`
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(patience) })
-    console.log(`${url} answered ${answer.status}`)
-    return answer.ok ? 0 : 1
-  } catch (error) {
-    const { message, cause } = error as Error
-    console.error(`${url} does not answer: ${cause instanceof Error ? cause.message : message}`)
-    return 1
+/** `elastauth health`: asks the elastauth that listens there, on this machine. One listener that answers is enough. @returns the exit code */
+export async function askHealth(listeners: readonly Listener[]): Promise<0 | 1> {
+  const failures: string[] = []
+  for (const listener of listeners) {
+    const place = describe(listener)
+    try {
+      const status = await ask(listener)
+      console.log(`${place} answered ${status}`)
+      return status === 200 ? 0 : 1
+    } catch (error) {
+      failures.push(`${place} does not answer: ${(error as Error).message}`)
+    }
   }
+  for (const failure of failures) console.error(failure)
+  return 1
+}
+
+async function ask(listener: Listener): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const request = await open(listener)
+  request.on('error', reject)
+  request.on('response', (response) => {
+    resolve(response.statusCode!)
+    request.destroy()
+  })
+  const timer = setTimeout(() => request.destroy(new Error(`no answer within ${patience} ms`)), patience)
+  request.once('close', () => clearTimeout(timer))
+  request.end()
+  return promise
+}
+
+async function open(listener: Listener): Promise<ClientRequest> {
+  const target: RequestOptions =
+    listener.kind === 'unix' ? { socketPath: listener.path } : { host: reachable(listener.host), port: listener.port }
+  const options = { ...target, path: '/elastauth/health', agent: false, headers: { Host: 'localhost' } }
+  if (!listener.isTls) return httpRequest(options)
+  // The certificate is for the names that others know us by, not for this address; and nothing is told that somebody else must not hear.
+  return (await import('node:https')).request({ ...options, rejectUnauthorized: false })
+}
+
+function describe(listener: Listener): string {
+  const scheme = listener.isTls ? 'https' : 'http'
+  if (listener.kind === 'unix') return `${scheme}://unix:${listener.path}`
+  const host = reachable(listener.host)
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${listener.port}/elastauth/health`
 }
 
 /** One can listen on all interfaces but not connect to them. */
 function reachable(host: string): string {
   if (host === '' || host === '0.0.0.0') return '127.0.0.1'
-  if (host === '::') return '[::1]'
-  return host.includes(':') ? `[${host}]` : host
+  return host === '::' ? '::1' : host
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../config/faults.ts'
-import { findListen, loadConfig } from '../config/load.ts'
+import { findListeners, loadConfig } from '../config/load.ts'
 import { parseCommand } from './cli.ts'
 import { askHealth } from './health-command.ts'
 import { version } from './version.ts'
@@ -35,7 +35,7 @@ try {
     }
     case 'health':
       // a mistake in a file that a running elastauth has long read is no reason to restart it
-      process.exitCode = await askHealth(findListen({ ...command, env: process.env }))
+      process.exitCode = await askHealth(findListeners({ ...command, env: process.env }))
       break
     case 'serve':
       // loaded here, so that the others, the health check of a container above all, answer sooner

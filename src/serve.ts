@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net'
 import { ConfigError } from '../config/faults.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
@@ -20,7 +19,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   try {
     announce(log, config, await app.listen(), file)
   } catch (error) {
-    throw new ConfigError([listenFault(config, error as NodeJS.ErrnoException)])
+    throw new ConfigError([listenFault(error as NodeJS.ErrnoException)])
   }
   await stopped
   process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // heard by nobody, it would end us at once
@@ -31,10 +30,9 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   process.exit(0) // a call to Elasticsearch that hangs would keep us
 }
 
-function announce(log: Logger, config: Config, { address, port }: AddressInfo, file: string | undefined): void {
-  const host = address.includes(':') ? `[${address}]` : address
+function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
   log.info(
-    `elastauth ${version} listens on http://${host}:${port} as ${modeOf(config)}; identities from ${config.auth_provider}, ` +
+    `elastauth ${version} listens on ${addresses.join(', ')} as ${modeOf(config)}; identities from ${config.auth_provider}, ` +
       `trusted peers: ${config.trusted_proxies.join(', ')}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
   )
 }
@@ -66,8 +64,9 @@ function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
   return new Promise((resolve) => process.once(signal, () => resolve()))
 }
 
-function listenFault({ listen }: Config, { code, message }: NodeJS.ErrnoException) {
-  const problem =
-    code === 'EADDRINUSE' ? `"${listen}" is in use by another program` : `"${listen}" cannot be had: ${message}`
-  return { key: 'listen', problem, mend: 'stop the other program, or choose another address with --listen' }
+function listenFault({ code, message }: NodeJS.ErrnoException) {
+  const problem = code === 'EADDRINUSE' ? `is in use by another program (${message})` : `cannot be had (${message})`
+  const mend =
+    code === 'EADDRINUSE' ? 'stop the other program, or choose another address with --listen' : 'choose another'
+  return { key: 'listen', problem, mend }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { rawAnswer } from './answer.ts'
 import { asGatewayError, errorTable, type GatewayError } from './errors.ts'
-import { checkHeaderCount } from './header-count.ts'
+import { checkHeaderCount } from './listeners/header-count.ts'
 import type { ServerOptions } from './server.ts'
 
 /** @param ended called when a tunnel has closed, or there was none */

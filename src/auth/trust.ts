@@ -1,7 +1,11 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 
-/** The other end of the connection: the socket decides, never a header. `address` is undefined once it is gone. */
-export type Peer = Readonly<{ address: string | undefined }>
+/** The other end of the connection: the socket decides, never a header. */
+export type Peer = Readonly<{
+  /** Undefined for a unix socket, and once the connection is gone. */
+  address: string | undefined
+  isUnix?: boolean
+}>
 
 export type IsTrusted = (peer: Peer) => boolean
 
@@ -12,14 +16,16 @@ const words: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Who may assert an identity.
- * @param entries CIDRs, addresses and the words `loopback`, `private`, `all`, `none`
+ * @param entries CIDRs, addresses and the words `loopback`, `private`, `unix`, `all`, `none`
  */
 export function createIsTrusted(entries: readonly string[]): IsTrusted {
   if (entries.includes('all')) return () => true
+  const trustsUnix = entries.includes('unix')
   const list = new BlockList()
   for (const range of entries.flatMap((entry) => words[entry] ?? [entry])) addRange(list, range)
 
-  return function isTrusted({ address }) {
+  return function isTrusted({ address, isUnix = false }) {
+    if (isUnix) return trustsUnix
     if (address === undefined || isIP(address) === 0) return false
     // BlockList matches an IPv4-mapped IPv6 address (::ffff:10.0.0.1) against the IPv4 rules by itself.
     return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
@@ -28,7 +34,7 @@ export function createIsTrusted(entries: readonly string[]): IsTrusted {
 
 function addRange(list: BlockList, range: string): void {
   const [address = '', prefix] = range.split('/')
-  if (isIP(address) === 0) return // `none`
+  if (isIP(address) === 0) return // `none`, `unix`
   const family = isIPv6(address) ? 'ipv6' : 'ipv4'
   if (prefix === undefined) list.addAddress(address, family)
   else list.addSubnet(address, Number(prefix), family)

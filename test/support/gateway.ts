@@ -73,10 +73,11 @@ export async function startGateway({
     return Promise.race([found, gone])
   }
 
-  const url = flags.listen === undefined ? await announced() : await answering(`http://${flags.listen}`)
+  const isKnown = /:[1-9]\d*$/.test(flags.listen ?? '')
+  const url = isKnown ? await answering(`http://${flags.listen}`) : await announced()
   async function announced(): Promise<string> {
     const { message } = await logged(({ message = '' }) => message.includes(' listens on '))
-    return /listens on (\S+)/.exec(message!)![1]!
+    return /listens on ([^\s,]+)/.exec(message!)![1]!
   }
 
   /** For a gateway whose log level keeps its first line back. */

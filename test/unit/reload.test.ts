@@ -31,6 +31,6 @@ test('a listener open to the network does not become static by a reload', () => 
     ELASTAUTH_LISTEN: '127.0.0.1:5000',
   })
   const { config, ignored } = planReload(running, next)
-  assert.deepEqual([config.auth_provider, config.listen, config.static.username], ['authelia', '0.0.0.0:5000', null])
+  assert.deepEqual([config.auth_provider, config.listen, config.static.username], ['authelia', ['0.0.0.0:5000'], null])
   assert.deepEqual(ignored, ['auth_provider', 'listen', 'static'])
 })

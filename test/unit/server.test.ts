@@ -28,6 +28,7 @@ beforeEach(async () => {
   outcomes = []
   faults = []
   server = createServer({
+    listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     front: () => ({
       handle: (request) => handle(request),
       pages: new Map([['/elastauth/health', page]]),
@@ -37,7 +38,7 @@ beforeEach(async () => {
     logFault: (code, address) => void faults.push([code, address]),
     metrics,
   })
-  port = (await server.listen('127.0.0.1', 0)).port
+  port = Number(new URL((await server.listen())[0]!).port)
 })
 afterEach(async () => {
   for (const { socket } of opened.splice(0)) socket.destroy()
@@ -295,12 +296,13 @@ describe('errors', () => {
 describe('listening', () => {
   test('an address in use is an error', async () => {
     const second = createServer({
+      listeners: [{ kind: 'tcp', host: '127.0.0.1', port, isTls: false }],
       front: () => assert.fail(),
       logRequest: () => {},
       logFault: () => {},
       metrics: createMetrics(),
     })
-    await assert.rejects(second.listen('127.0.0.1', port), { code: 'EADDRINUSE' })
+    await assert.rejects(second.listen(), { code: 'EADDRINUSE' })
   })
 })
 

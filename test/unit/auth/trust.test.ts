@@ -45,7 +45,7 @@ const rows: [entries: string[], trusted: (string | undefined)[], untrusted: (str
   [['2001:db8::/32'], ['2001:db8::1', '2001:db8:ffff::1'], ['2001:db9::1', '32.1.13.184']],
   [['fe80::/10'], ['fe80::1%eth0', 'fe80::1', 'febf::1%2'], ['fec0::1%eth0', '::1%lo']],
   [['::1'], ['::1', '0:0:0:0:0:0:0:1'], ['::2', '127.0.0.1']],
-  [['unix'], [], [undefined, '127.0.0.1', '::1', '', 'unix']], // no word of ours
+  [['unix'], [], [undefined, '127.0.0.1', '::1', '', 'unix']], // of these, none is a unix socket's
   [
     ['loopback', 'private'],
     ['127.0.0.1', '10.0.0.1'],
@@ -68,4 +68,11 @@ test('what is no address is not trusted', () => {
   const isTrusted = createIsTrusted(['loopback', 'private', '0.0.0.0/0', '::/0'])
   for (const address of ['', 'localhost', '127.0.0.1 ', '127.1', '0x7f.0.0.1', '127.0.0.1,8.8.8.8', '%', '10.0.0.1/8'])
     assert.equal(isTrusted({ address }), false, address)
+})
+
+test('the other end of a unix socket is trusted where that is said, and by no other word but all', () => {
+  const peer = { address: undefined, isUnix: true }
+  for (const entries of [['unix'], ['loopback', 'unix'], ['all']]) assert.equal(createIsTrusted(entries)(peer), true)
+  for (const entries of [[], ['none'], ['loopback', 'private', '0.0.0.0/0', '::/0']])
+    assert.equal(createIsTrusted(entries)(peer), false)
 })

@@ -35,9 +35,36 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
     bad: ['short', 'with a blank inside', 'ümlaute-are-not-headers'],
   },
   {
-    format: 'listen',
-    good: ['127.0.0.1:5000', '[::1]:5000', ':5000', 'localhost:0', '0.0.0.0:65535'],
-    bad: ['5000', '127.0.0.1', '::1:5000', '1.2.3.4:65536', '1.2.3.256:80', '[g]:1', 'a b:1', 'http://a:1', 'h:-1'],
+    format: 'listen_list',
+    good: [
+      ...['127.0.0.1:5000', '[::1]:5000', ':5000', 'localhost:0', '0.0.0.0:65535', 'http://a:1', 'https://:443'],
+      ...[
+        'unix:/run/a.sock',
+        'http://unix:/run/a.sock',
+        'https://unix:/run/a b.sock',
+        ':1, unix:/a',
+        [':1', 'https://:2'],
+      ],
+    ],
+    bad: [
+      ...['5000', '127.0.0.1', '::1:5000', '1.2.3.4:65536', '1.2.3.256:80', '[g]:1', 'a b:1', 'h:-1', '', [], [5000]],
+      ...[
+        'ftp://a:1',
+        'http://a',
+        'http://a:1/',
+        'unix:a.sock',
+        'unix:',
+        'unix:/a/',
+        'unix:/a\0',
+        `unix:/${'a'.repeat(98)}`,
+      ],
+      ...['unix://run/a.sock:1/', 'http://https://a:1', [':1', 'x']],
+    ],
+  },
+  {
+    format: 'file_mode',
+    good: ['0660', '600', '777'],
+    bad: [660, 0o660, '0o660', '66', '0668', '01777', 'rw-rw----'],
   },
   {
     format: 'host_port',

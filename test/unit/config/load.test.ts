@@ -30,7 +30,7 @@ test('the page’s environment variables load as they stand, with and without it
   const { pem } = writeFiles({ pem: createCertificateAuthority().cert })
   const env = { ...pageEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
   for (const { config } of [loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }), load(pageYaml, { env })]) {
-    assert.equal(config.listen, '0.0.0.0:5000')
+    assert.deepEqual(config.listen, ['0.0.0.0:5000'])
     assert.equal(config.elasticsearch.ca_cert, pem)
     assert.equal(config.cache.expiration, 3_600_000)
   }
@@ -88,7 +88,7 @@ test('the environment wins over the file, a flag over both', () => {
   const yaml = `${minimal}listen: ":1"\nlog_level: debug\ncache: { type: none }\n`
   const env = { ELASTAUTH_LISTEN: ':2', ELASTAUTH_LOG_LEVEL: 'warning' }
   const { config } = load(yaml, { env, flags: { listen: ':3', 'elasticsearch.dry_run': 'true' } })
-  assert.deepEqual([config.listen, config.log_level, config.cache.type], [':3', 'warn', 'none'])
+  assert.deepEqual([config.listen, config.log_level, config.cache.type], [[':3'], 'warn', 'none'])
   assert.equal(config.elasticsearch.dry_run, true)
 })
 

@@ -135,7 +135,7 @@ test('YAML: syntax errors do not quote the secret they stand beside', () => {
 test('YAML: empty values and sections leave the defaults', () => {
   const { config } = load(`${minimal}cache:\n  type: ""\n  path:\nproxy:\nlisten:\n`)
   assert.equal(config.cache.type, 'memory')
-  assert.equal(config.listen, '127.0.0.1:5000')
+  assert.deepEqual(config.listen, ['127.0.0.1:5000'])
 })
 
 test('a directory is merged in the order of its names; hidden and other files are not read', () => {

@@ -1,0 +1,66 @@
+import { isLoopbackHost, parseAddress } from './addresses.ts'
+import { type Format, listOf, textFormat } from './format.ts'
+
+/** Where to listen. No host (`''`) means all interfaces. */
+export type Place = Readonly<{ kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }>
+
+export type Listener = Place & Readonly<{ isTls: boolean }>
+
+/** What the kernel has room for (`sun_path` without its last byte), and what we add to it while the socket is made. */
+const longestPath = 107 - '.12345678'.length
+
+const entry = textFormat(
+  'an address to listen on',
+  'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000, or unix:/path/of.sock; with http:// or https:// before it to say which',
+  { pattern: '^(https?://)?(unix:/.*[^/]|(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]*):[0-9]{1,5})$' },
+  (text) => parseListen(text) !== undefined,
+)
+
+const entries = listOf(entry, 'addresses', 'write e.g. ["127.0.0.1:5000", "unix:/run/elastauth.sock"]')
+
+/** One address to listen on, or several. No host means all interfaces, port 0 any free one. */
+export const listenList: Format<readonly string[]> = {
+  ...entries,
+  yaml: 'text or array',
+  noun: 'an address to listen on, or a list of them',
+  hint: entry.hint,
+  json: { type: ['string', 'array'], pattern: entry.json.pattern, items: entry.json, minItems: 1 },
+  check: (list) =>
+    list.length === 0
+      ? [{ problem: 'is empty', mend: entry.hint }]
+      : entries.check!(list, {}).map((problem) => (list.length > 1 ? problem : { ...problem, path: [] })),
+}
+
+/** The entries of `listen`, all of them good: where one does not say, TLS is spoken if there is a certificate. */
+export function parseListeners(listen: readonly string[], hasCertificate: boolean): Listener[] {
+  return listen.map((text) => {
+    const { scheme, ...place } = parseListen(text)!
+    return { ...place, isTls: scheme === undefined ? hasCertificate : scheme === 'https' }
+  })
+}
+
+/** An entry of `listen`, or `undefined` where it is none. */
+export function parseListen(text: string): (Place & { readonly scheme: string | undefined }) | undefined {
+  const [, scheme, rest = ''] = /^(?:(https?):\/\/)?(.*)$/s.exec(text)!
+  if (rest.startsWith('unix:')) {
+    const path = rest.slice('unix:'.length)
+    const isGood = path.startsWith('/') && !path.endsWith('/') && !/[\x00-\x1f\x7f]/.test(path)
+    return isGood && Buffer.byteLength(path) <= longestPath ? { kind: 'unix', path, scheme } : undefined
+  }
+  const address = parseAddress(rest)
+  return address && { kind: 'tcp', ...address, scheme }
+}
+
+/** Whether only this machine can reach it. */
+export function isLocalListener(text: string): boolean {
+  const place = parseListen(text)
+  return place?.kind === 'unix' || (place?.kind === 'tcp' && isLoopbackHost(place.host))
+}
+
+/** Permissions of a file, as `chmod` takes them. */
+export const fileMode = textFormat(
+  'permissions',
+  'write three octal digits in quotes, e.g. "0660"',
+  { pattern: '^0?[0-7]{3}$' },
+  (text) => /^0?[0-7]{3}$/.test(text),
+)

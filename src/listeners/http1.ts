@@ -1,0 +1,16 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { checkHeaderCount } from './header-count.ts'
+import type { Handlers } from './listener.ts'
+
+/** Lets the handlers hear of all that an HTTP/1.1 server, with TLS or without, has to tell. */
+export function attachHandlers(server: Server, handlers: Handlers): void {
+  const { onRequest, onUpgrade, refuseTunnel, refuseFaulty } = handlers
+  const listener: Parameters<Server['on']>[1] = (request, response) => onRequest(request, response, checkHeaderCount)
+  server.maxHeadersCount = 0 // Node would drop the rest in silence; we count them ourselves
+  // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
+  server.on('request', listener).on('checkContinue', listener).on('checkExpectation', listener)
+  server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
+  server.on('connect', (_request, stream) => refuseTunnel(stream as Socket))
+  server.on('clientError', (error, stream) => refuseFaulty(error, stream as Socket))
+}

@@ -1,0 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server, Socket } from 'node:net'
+
+/** Who takes what comes in, the same for every listener. None of these throws or rejects. */
+export type Handlers = Readonly<{
+  /** @param check throws GatewayError for a head that this protocol allows and we do not */
+  onRequest: (request: IncomingMessage, response: ServerResponse, check: (request: IncomingMessage) => void) => void
+  isUpgrade: (request: IncomingMessage) => boolean
+  onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => void
+  /** Somebody who asks for a tunnel to another host. */
+  refuseTunnel: (socket: Socket) => void
+  /** What is no HTTP. */
+  refuseFaulty: (error: NodeJS.ErrnoException, socket: Socket) => void
+  /** A connection through a unix socket: it has no address by which it could be told from others. */
+  onUnixConnection: (socket: Socket) => void
+}>
+
+/** One place where connections come in. */
+export type OpenListener = Readonly<{
+  server: Server
+  /** Closes connections without a request, now that no more are taken. */
+  closeIdle: () => void
+  /** Closes all that is left, in whatever state. */
+  cut: () => void
+}>

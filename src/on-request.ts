@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Answer, StreamedAnswer } from './answer.ts'
+import { asGatewayError, type GatewayError } from './errors.ts'
+import type { Outcome } from './request-log.ts'
+import { route } from './route.ts'
+import type { ServerOptions } from './server.ts'
+
+export type Requests = Readonly<{
+  /** Answers a request, whatever happens. @param check throws GatewayError for a head that we do not take */
+  onRequest: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    check: (request: IncomingMessage) => void,
+  ) => Promise<void>
+  /** To be called when a request is over. @param startedAt `performance.now()` when it arrived */
+  ended: (request: IncomingMessage, status: number, startedAt: number) => void
+}>
+
+/**
+ * What becomes of a request, by whatever listener and protocol it came.
+ * @param isClosing whether we were told to end
+ * @param onLast called after each request from then on
+ */
+export function createOnRequest(
+  { front, logRequest, logFault, metrics }: ServerOptions,
+  nextId: () => string,
+  isClosing: () => boolean,
+  onLast: () => void,
+): Requests {
+  async function answerRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    check: (request: IncomingMessage) => void,
+  ): Promise<void> {
+    const startedAt = performance.now()
+    const requestId = nextId()
+    const { handle, pages, answerError } = front()
+    metrics.requestStarted()
+    let answer: Answer | StreamedAnswer
+    let username: string | undefined
+    let error: GatewayError | undefined
+    try {
+      check(request)
+      const answering = route(request, handle, pages)(request)
+      answer = answering instanceof Promise ? await answering : answering
+      username = answer.username
+      if ('stream' in answer) {
+        if (isClosing()) response.shouldKeepAlive = false
+        await answer.stream(response)
+      }
+    } catch (thrown) {
+      // The only catch: every error of a request ends here.
+      error = asGatewayError(thrown)
+      metrics.failed(error.code)
+      answer = answerError(request, error, requestId)
+      if (response.headersSent) return cutShort(request, response, { requestId, startedAt, username, error })
+    }
+    logRequest(request, response, { requestId, startedAt, username, error })
+    if ('stream' in answer) return ended(request, response.statusCode, startedAt)
+    if (isClosing() || error?.code === 'payload_invalid') response.shouldKeepAlive = false
+    response.writeHead(answer.status, answer.headers)
+    response.end(answer.body) // Node leaves the body out of an answer to HEAD
+    // nginx counts a client that has left as 499
+    ended(request, response.destroyed ? 499 : answer.status, startedAt)
+  }
+
+  function ended({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
+    metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
+    // What began before we were told to close has no `Connection: close` in its answer.
+    if (isClosing()) setImmediate(onLast)
+  }
+
+  /** What is out cannot be taken back, and to end it in good order would make half an answer look whole. */
+  function cutShort(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
+    const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
+    response.destroy()
+    logRequest(request, response, { ...outcome, status })
+    ended(request, status, outcome.startedAt)
+  }
+
+  return Object.freeze({
+    async onRequest(request, response, check) {
+      try {
+        await answerRequest(request, response, check)
+      } catch (error) {
+        logFault('internal', request.socket.remoteAddress, error)
+        response.destroy()
+      }
+    },
+    ended,
+  })
+}
