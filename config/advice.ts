@@ -1,8 +1,10 @@
+import { expiryOf } from './pem.ts'
 import type { Config } from './schema.ts'
 
 /** What starts, but should be known. */
 export function findAdvice(config: Config): string[] {
-  const { cache, elasticsearch, proxy } = config
+  const { cache, elasticsearch, proxy, tls } = config
+  const expiry = tls.cert === null ? undefined : expiryOf(tls.cert)
   const advice: [applies: boolean, text: string][] = [
     [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],
     [
@@ -35,5 +37,8 @@ export function findAdvice(config: Config): string[] {
       'static.allow_remote is true: whoever reaches the listener is the static user.',
     ],
   ]
+  if (expiry !== undefined && expiry.getTime() < Date.now()) {
+    advice.push([true, `tls.cert has expired on ${expiry.toISOString().slice(0, 10)}: clients will refuse it.`])
+  }
   return advice.filter(([applies]) => applies).map(([, text]) => text)
 }

@@ -34,6 +34,15 @@ export function checkKeyPair(
   return broken(keyKey, `does not belong to ${certKey}`, 'name the key the certificate was made with', certKey)
 }
 
+/** When the (first) certificate ceases to be good; undefined where it cannot be read. */
+export function expiryOf(certFile: string): Date | undefined {
+  try {
+    return new X509Certificate(readFileSync(certFile)).validToDate
+  } catch {
+    return undefined
+  }
+}
+
 /** OpenSSL's own messages are left out throughout: they say nothing more, and might quote the file. */
 function fileWith(findProblem: (text: string) => Problem | undefined): Format<string> {
   const isPath = (path: string) => path !== '' && !path.includes('\0')

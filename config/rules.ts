@@ -1,7 +1,7 @@
 import { type Broken, broken, checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
 import type { Fault, Place } from './faults.ts'
 import { checkHeaders } from './header-checks.ts'
-import { checkListen } from './listen-rules.ts'
+import { checkListen, checkTls } from './listen-rules.ts'
 import { checkKeyPair } from './pem.ts'
 import { checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import type { Config } from './schema.ts'
@@ -36,8 +36,9 @@ const rules: readonly Rule[] = [
       ),
   ],
   checkServiceAccount,
-  (config) => clientCertificates(config).flatMap((pair) => [...checkPair(...pair), checkKeyPair(...pair)]),
+  (config) => keyPairs(config).flatMap((pair) => [...checkPair(...pair), checkKeyPair(...pair)]),
   checkListen,
+  checkTls,
   checkStaticProvider,
   checkHeaders,
   checkRedis,
@@ -58,17 +59,18 @@ const rules: readonly Rule[] = [
   ],
 ]
 
-type ClientCertificate = readonly [certKey: string, certFile: string | null, keyKey: string, keyFile: string | null]
+type KeyPair = readonly [certKey: string, certFile: string | null, keyKey: string, keyFile: string | null]
 
-function clientCertificates({ elasticsearch, cache, proxy: { tls, routes } }: Config): readonly ClientCertificate[] {
-  const ofRoutes = routes.map(({ tls }, index): ClientCertificate => {
+function keyPairs({ elasticsearch, cache, proxy, tls }: Config): readonly KeyPair[] {
+  const ofRoutes = proxy.routes.map(({ tls }, index): KeyPair => {
     const key = `proxy.routes[${index}].tls`
     return [`${key}.client_cert`, tls.client_cert, `${key}.client_key`, tls.client_key]
   })
   return [
+    ['tls.cert', tls.cert, 'tls.key', tls.key],
     ['elasticsearch.client_cert', elasticsearch.client_cert, 'elasticsearch.client_key', elasticsearch.client_key],
     ['cache.redis_client_cert', cache.redis_client_cert, 'cache.redis_client_key', cache.redis_client_key],
-    ['proxy.tls.client_cert', tls.client_cert, 'proxy.tls.client_key', tls.client_key],
+    ['proxy.tls.client_cert', proxy.tls.client_cert, 'proxy.tls.client_key', proxy.tls.client_key],
     ...ofRoutes,
   ]
 }

@@ -6,7 +6,7 @@ import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
-import { elasticsearchOptions } from './connections.ts'
+import { elasticsearchOptions, tlsOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
@@ -28,8 +28,8 @@ export type App = Readonly<{
   /** @returns the addresses, as people write them. Rejects when one cannot be had. */
   listen: () => Promise<string[]>
   /**
-   * Takes over what may change while running (see reload.ts) and reads the certificates for Elasticsearch, Redis and
-   * upstreams again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
+   * Takes over what may change while running (see reload.ts) and reads the certificates of the listeners and those for
+   * Elasticsearch, Redis and upstreams again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
    */
   reload: (config: Config) => readonly string[]
   /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
@@ -68,7 +68,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   // What one installation in two does without is not loaded: it would double the start's time.
   const proxy = config.proxy.enabled ? (await import('./proxy-mode.ts')).createProxyParts(config.proxy, log) : undefined
-  const peers = createPeers()
+  const peers = createPeers(config.tls.client_names)
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
@@ -81,7 +81,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   let front = createFront(config, core)
   const server = createServer({
-    listeners: parseListeners(config.listen, false),
+    listeners: parseListeners(config.listen, config.tls.cert !== null),
+    tls: tlsOptions(config.tls),
     mode: Number.parseInt(config.listen_mode, 8),
     front: () => front,
     logRequest: createLogRequest(log, (request: IncomingMessage) => front.originalRequest(request)),
@@ -92,6 +93,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
         `a connection was refused: ${code}`,
       )
     },
+    logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
     maxConnections: config.max_connections,
     onUnixConnection: peers.addUnix,
@@ -118,6 +120,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const nextFront = createFront(renewed, core)
       const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
       const renewUpstreams = proxy?.routing.prepareRenewal()
+      server.renew(tlsOptions(config.tls))
       replicas.renewCertificates()
       elasticsearch.renew(nextElasticsearch)
       renewUpstreams?.()

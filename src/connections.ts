@@ -1,6 +1,7 @@
 import { parseAddress } from '../config/addresses.ts'
 import type { Config } from '../config/schema.ts'
 import type { ElasticsearchOptions } from './es/client.ts'
+import type { TlsOptions } from './listeners/tls.ts'
 import { readPem } from './pem.ts'
 import type { Address, RedisConnection } from './redis/connect.ts'
 
@@ -18,6 +19,11 @@ export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): El
     insecureSkipVerify: insecure_skip_verify,
     timeout,
   }
+}
+
+/** For our listeners. */
+export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
+  return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
 }
 
 /** @param cache its rules hold: one way to name the servers, Sentinels with their master */

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Peer } from './auth/trust.ts'
+import { namesOf } from './certificate-names.ts'
 
 /** What is known of the other ends of our connections. */
 export type Peers = Readonly<{
@@ -8,10 +10,24 @@ export type Peers = Readonly<{
   peerOf: (socket: Socket) => Peer
 }>
 
-export function createPeers(): Peers {
+/** @param clientNames what a client certificate must be for, one of them; empty for any that its CA vouches for */
+export function createPeers(clientNames: readonly string[]): Peers {
   const unixSockets = new WeakSet<Socket>()
+
+  /** `authorized` is true only for a certificate that was shown, and verified (RFC 5280, 6) against `tls.client_ca`. */
+  function isCertified(socket: Socket): boolean {
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return false
+    if (clientNames.length === 0) return true
+    const certificate = socket.getPeerX509Certificate()
+    return certificate !== undefined && namesOf(certificate).some((name) => clientNames.includes(name))
+  }
+
   return Object.freeze({
     addUnix: (socket) => void unixSockets.add(socket),
-    peerOf: (socket) => ({ address: socket.remoteAddress, isUnix: unixSockets.has(socket) }),
+    peerOf: (socket) => ({
+      address: socket.remoteAddress,
+      isUnix: unixSockets.has(socket),
+      isCertified: isCertified(socket),
+    }),
   })
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import type { Listener } from '../config/listeners.ts'
 import type { Upgrade } from './answer.ts'
 import type { AnswerError } from './error-answer.ts'
@@ -9,6 +10,7 @@ import { usualRequestTimeout } from './listeners/limits.ts'
 import type { Handlers } from './listeners/listener.ts'
 import { type Opened, openListener } from './listeners/open.ts'
 import { createPlainListener } from './listeners/plain.ts'
+import { contextOptions, createTlsListener, type TlsOptions } from './listeners/tls.ts'
 import type { Metrics } from './metrics.ts'
 import { createOnRequest } from './on-request.ts'
 import { createRefuse } from './refuse.ts'
@@ -32,10 +34,13 @@ export type ServerOptions = Readonly<{
   listeners: readonly Listener[]
   /** Permissions of unix sockets. */
   mode?: number
+  /** For the listeners with TLS. */
+  tls?: TlsOptions
   front: () => Front
   logRequest: LogRequest
   /** What happens before there is a request, such as one that is no HTTP. */
   logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
+  logTlsFailure?: (reason: string, address: string | undefined) => void
   metrics: Metrics
   /** How long a whole request may take to arrive, in milliseconds; 0 for any time. Node's own limit where absent. */
   requestTimeout?: number
@@ -49,13 +54,15 @@ export type ServerOptions = Readonly<{
 export type GatewayServer = Readonly<{
   /** @returns the addresses, as people write them. Rejects when one cannot be had, and then listens on none. */
   listen: () => Promise<string[]>
+  /** Takes other certificates, for connections from now on. Throws, and keeps the old ones, where they are no pair. */
+  renew: (tls: TlsOptions) => void
   /** Stops accepting, lets what is under way finish for at most `patience` milliseconds, and cuts the rest. */
   close: (patience: number) => Promise<void>
 }>
 
 /** All listeners, and what they have in common: what becomes of a request does not depend on where it came in. */
 export function createServer(options: ServerOptions): GatewayServer {
-  const { requestTimeout = usualRequestTimeout, mode = 0o660, maxConnections } = options
+  const { requestTimeout = usualRequestTimeout, mode = 0o660, maxConnections, onUnixConnection = () => {} } = options
   const nextId = createRequestId()
   let isClosing = false
   const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing, closeIdle)
@@ -66,12 +73,15 @@ export function createServer(options: ServerOptions): GatewayServer {
     onUpgrade: createOnUpgrade(options, nextId, ended),
     refuseTunnel: (socket) => refuse(socket, 'payload_invalid'), // nobody's way to other hosts
     refuseFaulty,
-    onUnixConnection: options.onUnixConnection ?? (() => {}),
+    onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
-  const listeners = options.listeners.map((place) => ({ place, ...createPlainListener(handlers, requestTimeout) }))
-  for (const { place, server } of listeners) {
-    if (place.kind === 'unix') server.on('connection', handlers.onUnixConnection)
-  }
+  const listeners = options.listeners.map((place) => {
+    const listener = place.isTls
+      ? createTlsListener(handlers, requestTimeout, options.tls!)
+      : createPlainListener(handlers, requestTimeout)
+    if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
+    return { place, ...listener }
+  })
   if (maxConnections !== undefined) {
     limitConnections(
       listeners.map(({ server }) => server),
@@ -106,5 +116,11 @@ export function createServer(options: ServerOptions): GatewayServer {
     for (const listener of listeners) listener.closeIdle()
   }
 
-  return Object.freeze({ listen, close })
+  function renew(tls: TlsOptions): void {
+    const context = contextOptions(tls)
+    createSecureContext(context)
+    for (const listener of listeners) listener.renew?.(context)
+  }
+
+  return Object.freeze({ listen, renew, close })
 }

@@ -5,6 +5,8 @@ export type Peer = Readonly<{
   /** Undefined for a unix socket, and once the connection is gone. */
   address: string | undefined
   isUnix?: boolean
+  /** Whether it has shown a certificate that proves who it is. */
+  isCertified?: boolean
 }>
 
 export type IsTrusted = (peer: Peer) => boolean
@@ -16,16 +18,17 @@ const words: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Who may assert an identity.
- * @param entries CIDRs, addresses and the words `loopback`, `private`, `unix`, `all`, `none`
+ * @param entries CIDRs, addresses and the words `loopback`, `private`, `unix`, `client_cert`, `all`, `none`
  */
 export function createIsTrusted(entries: readonly string[]): IsTrusted {
   if (entries.includes('all')) return () => true
   const trustsUnix = entries.includes('unix')
+  const trustsCertificates = entries.includes('client_cert')
   const list = new BlockList()
   for (const range of entries.flatMap((entry) => words[entry] ?? [entry])) addRange(list, range)
 
-  return function isTrusted({ address, isUnix = false }) {
-    if (isUnix) return trustsUnix
+  return function isTrusted({ address, isUnix = false, isCertified = false }) {
+    if ((trustsUnix && isUnix) || (trustsCertificates && isCertified)) return true
     if (address === undefined || isIP(address) === 0) return false
     // BlockList matches an IPv4-mapped IPv6 address (::ffff:10.0.0.1) against the IPv4 rules by itself.
     return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
@@ -34,7 +37,7 @@ export function createIsTrusted(entries: readonly string[]): IsTrusted {
 
 function addRange(list: BlockList, range: string): void {
   const [address = '', prefix] = range.split('/')
-  if (isIP(address) === 0) return // `none`, `unix`
+  if (isIP(address) === 0) return // `none`, `unix`, `client_cert`
   const family = isIPv6(address) ? 'ipv6' : 'ipv4'
   if (prefix === undefined) list.addAddress(address, family)
   else list.addSubnet(address, Number(prefix), family)

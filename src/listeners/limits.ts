@@ -9,3 +9,27 @@ export const http1Limits = {
 
 /** How long a whole request may take to arrive, in milliseconds: Node's own limit. */
 export const usualRequestTimeout = 300_000
+
+/** As `http2.performServerHandshake` takes them. What is beyond them ends the stream, or the connection. */
+export const http2Limits = {
+  settings: {
+    maxConcurrentStreams: 100,
+    /** Twice what we take, so that there is a stream to say 431 on (RFC 9113, 6.5.2, counts 32 bytes more for each header). */
+    maxHeaderListSize: 2 * http1Limits.maxHeaderSize,
+  },
+  /** As for the size: twice what we take. */
+  maxHeaderListPairs: 1000,
+  /** Streams that a client resets: so many at once, and then so many a second (CVE-2023-44487). */
+  streamResetBurst: 300,
+  streamResetRate: 30,
+  maxSessionInvalidFrames: 100,
+  maxSessionRejectedStreams: 100,
+  /** An upstream's doubled header is passed on as in HTTP/1.1. */
+  strictSingleValueFields: false,
+} as const
+
+/** PING and SETTINGS of a client, in ten seconds: each has to be answered. */
+export const mostControlFrames = 1000
+
+/** How long a client may take to make room for a piece of an answer (64 KiB at most), in milliseconds. */
+export const stallTimeout = 120_000

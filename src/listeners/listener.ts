@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
 
 /** Who takes what comes in, the same for every listener. None of these throws or rejects. */
 export type Handlers = Readonly<{
@@ -11,8 +12,8 @@ export type Handlers = Readonly<{
   refuseTunnel: (socket: Socket) => void
   /** What is no HTTP. */
   refuseFaulty: (error: NodeJS.ErrnoException, socket: Socket) => void
-  /** A connection through a unix socket: it has no address by which it could be told from others. */
-  onUnixConnection: (socket: Socket) => void
+  /** A connection that did not get as far as HTTP. */
+  onTlsFailure: (error: NodeJS.ErrnoException, socket: Socket) => void
 }>
 
 /** One place where connections come in. */
@@ -20,6 +21,8 @@ export type OpenListener = Readonly<{
   server: Server
   /** Closes connections without a request, now that no more are taken. */
   closeIdle: () => void
+  /** Takes other certificates for connections from now on, where there is TLS. */
+  renew?: (context: SecureContextOptions) => void
   /** Closes all that is left, in whatever state. */
   cut: () => void
 }>

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -9,6 +8,7 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { testKey } from '../support/gateway.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
+import { curl, curlStatus } from './curl.ts'
 import { type Ended, runElastauth } from './elastauth-command.ts'
 import { createSetting } from './setting.ts'
 
@@ -18,17 +18,6 @@ after(() => rmSync(directory, { recursive: true }))
 
 let count = 0
 const newPath = () => join(directory, `${count++}.sock`)
-
-/** What curl says of a URL, asked through a unix socket where there is one. */
-async function curl(...args: string[]): Promise<string> {
-  const child = spawn('curl', ['-sS', '-m', '10', '-o', '/dev/null', '-w', '%{http_code}', ...args])
-  let text = ''
-  child.stdout.on('data', (chunk) => {
-    text += chunk
-  })
-  await once(child, 'close')
-  return text
-}
 
 const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/x']
 
@@ -46,7 +35,7 @@ describe('several listeners', () => {
     const { message } = await gateway.logged(({ message = '' }) => message.includes('listens on'))
     const [, first, second] = /listens on (http:\S+), (http:\S+), (unix:\S+) as/.exec(message!)!
     for (const url of [first!, second!]) assert.equal((await fetch(`${url}/elastauth/health`)).status, 200)
-    assert.equal(await curl('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+    assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
   test('one that cannot be had is an error that names it, and no other is left behind', async () => {
@@ -71,7 +60,7 @@ describe('several listeners', () => {
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, max_connections: '1' } })
     const held = connect({ path })
     await once(held, 'connect')
-    const status = () => curl(`${gateway.url}/elastauth/health`)
+    const status = () => curlStatus(`${gateway.url}/elastauth/health`)
     while ((await status()) !== '000') await sleep(10)
     held.destroy()
     while ((await status()) !== '200') await sleep(10)
@@ -90,13 +79,13 @@ describe('a unix socket', () => {
     ] as const) {
       const path = newPath()
       await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies } })
-      assert.equal(await curl('--unix-socket', path, ...asBob), expected, trusted_proxies)
+      assert.equal(await curlStatus('--unix-socket', path, ...asBob), expected, trusted_proxies)
     }
   })
 
   test('does not lend its trust to the address beside it', async () => {
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${newPath()}`, trusted_proxies: 'unix' } })
-    assert.equal(await curl('-H', 'Remote-User: bob', gateway.url), '401')
+    assert.equal(await curlStatus('-H', 'Remote-User: bob', gateway.url), '401')
   })
 
   test('has the permissions of listen_mode from the start', async () => {
@@ -127,7 +116,7 @@ describe('a unix socket', () => {
     const left = lstatSync(path).ino
     await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     assert.notEqual(lstatSync(path).ino, left)
-    assert.equal(await curl('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+    assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
   test('that somebody listens on is not taken away', async () => {
@@ -136,7 +125,7 @@ describe('a unix socket', () => {
     const { code, stderr } = await refused(`unix:${path}`)
     assert.equal(code, 1)
     assert.match(stderr, /listen.*in use/)
-    assert.equal(await curl('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+    assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
   test('never takes the place of a file, a directory or a link, not even one to a dead socket', async () => {
@@ -173,9 +162,7 @@ describe('a unix socket', () => {
     const upstream = await startUpstream(({ headers }, response) => response.end(headers['x-forwarded-for']))
     const path = newPath()
     await startProxy(upstream.url, { flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
-    const child = spawn('curl', ['-sS', '-m', '10', '--unix-socket', path, ...asBob])
-    const [chunk] = await once(child.stdout, 'data')
-    assert.equal(String(chunk), 'unknown')
+    assert.equal(await curl('--unix-socket', path, ...asBob), 'unknown')
   })
 })
 

@@ -1,0 +1,28 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { type Certificate, createCertificateAuthority } from './elasticsearch/certificates.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-tls-'))
+after(() => rmSync(directory, { recursive: true }))
+
+export const authority = createCertificateAuthority()
+
+/** Writes a PEM text, and returns where. */
+export function pemFile(name: string, text: string): string {
+  const path = join(directory, name)
+  writeFileSync(path, text)
+  return path
+}
+
+/** The flags for a listener with TLS, whose certificate is for localhost and 127.0.0.1. */
+export function tlsFlags({ cert, key }: Certificate = authority.issue('elastauth'), name = 'own') {
+  return {
+    listen: 'https://127.0.0.1:0',
+    'tls.cert': pemFile(`${name}.crt`, cert),
+    'tls.key': pemFile(`${name}.key`, key),
+  }
+}
+
+export const caFile = pemFile('ca.crt', authority.cert)
