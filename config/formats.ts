@@ -8,12 +8,20 @@ import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
 import { hexKey, secretKey, sharedSecret } from './secrets.ts'
 
+const words = new Map([
+  ['true', true],
+  ['false', false],
+])
+
 const boolean: Format<boolean> = {
   yaml: 'boolean',
   noun: 'true or false',
   hint: 'write true or false',
   json: { type: 'boolean' },
-  read: (value) => (typeof value === 'boolean' ? value : { true: true, false: false }[String(value).toLowerCase()]),
+  read: (value) => {
+    if (typeof value === 'boolean') return value
+    return typeof value === 'string' ? words.get(value.toLowerCase()) : undefined
+  },
 }
 
 const integer: Format<number> = {

@@ -12,7 +12,11 @@ const { cert, key: pemKey } = createCertificateAuthority().issue('client')
 const { certificate, privateKey } = writeFiles({ certificate: cert, privateKey: pemKey })
 
 const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
-  { format: 'boolean', good: [true, false, 'true', 'FALSE'], bad: ['yes', '1', '', 1, null, 'toString'] },
+  {
+    format: 'boolean',
+    good: [true, false, 'true', 'FALSE'],
+    bad: ['yes', '1', '', 1, null, 'constructor', { toString: false }],
+  },
   { format: 'integer', good: [0, 7, '12'], bad: [-1, 1.5, '1e3', '0x1', ' 1', '', '-3', Number.NaN] },
   {
     format: 'duration',
