@@ -1,9 +1,11 @@
 -- forward-auth.lua: asks a server by HTTP whether a request may pass, as Traefik's ForwardAuth and nginx's auth_request do.
 --
 --   http-request lua.forward-auth URL HEADERS
+--   http-request deny deny_status 503 unless { var(txn.forward_auth) -m str yes }
 --
 -- URL is asked by GET, with the client's headers and without its body. After a 2xx the HEADERS of the answer (names,
 -- separated by commas) replace the client's, and the request goes on. Any other answer is the client's answer.
+-- The second line is needed: after an error in a script HAProxy goes on with the request.
 
 local patience = 2500 -- milliseconds; HAProxy asks up to four times
 
@@ -40,6 +42,7 @@ local function deny(txn, response)
 end
 
 local function forward_auth(txn, url, names)
+  txn:set_var("txn.forward_auth", "no")
   local response = core.httpclient():get({ url = url, headers = question(txn), timeout = patience })
   if response.status < 200 or response.status > 599 then
     txn:done(txn:reply({ status = 502 }))
@@ -51,6 +54,7 @@ local function forward_auth(txn, url, names)
       txn.http:req_del_header(name)
       if values then txn.http:req_set_header(name, values[0]) end
     end
+    txn:set_var("txn.forward_auth", "yes")
   end
 end
 

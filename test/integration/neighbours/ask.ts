@@ -22,8 +22,10 @@ export type Ask = Readonly<{
   isWebSocket?: boolean
 }>
 
-/** What the client is answered, and what the service behind has seen, if it has. */
-export type Outcome = Readonly<{ status: number; location?: string; body: string } & Partial<Seen>>
+/** What the client is answered (`answered` are the headers' names), and what the service behind has seen, if it has. */
+export type Outcome = Readonly<
+  { status: number; location?: string; body: string; answered: readonly string[] } & Partial<Seen>
+>
 
 export async function ask({ port }: Pick<Running, 'port'>, asked: Ask): Promise<Outcome> {
   const socket = connect(port, '127.0.0.1')
@@ -39,6 +41,7 @@ export async function ask({ port }: Pick<Running, 'port'>, asked: Ask): Promise<
     return {
       status: answer.status,
       body: answer.body,
+      answered: answer.headers.map(([name]) => name.toLowerCase()),
       ...(location && { location }),
       ...(seen && (JSON.parse(decodeURIComponent(seen)) as Seen)),
     }

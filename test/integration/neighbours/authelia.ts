@@ -12,12 +12,21 @@ export type Sessions = Readonly<Record<string, Person>>
  */
 export function startAuthelia(sessions: Sessions, until: AsyncDisposableStack): Promise<Address> {
   return listen(
-    createServer((request, response) => answer(request, response, sessions)),
+    createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => answer(request, response, sessions)),
     until,
   )
 }
 
 function answer({ url, headers }: IncomingMessage, response: ServerResponse, sessions: Sessions): void {
+  const isPassedOn = url?.split('?')[0] === '/api/authz/forward-auth'
+  const wanted = isPassedOn
+    ? `${headers['x-forwarded-proto']}://${headers['x-forwarded-host']}${headers['x-forwarded-uri']}`
+    : headers['x-original-url']
+  const method = headers[isPassedOn ? 'x-forwarded-method' : 'x-original-method']
+  if (typeof wanted !== 'string' || method === undefined || headers['x-forwarded-for'] !== '127.0.0.1') {
+    response.writeHead(400).end('What is it about?')
+    return
+  }
   const session = /(?:^|; )session=([^;]*)/.exec(headers.cookie ?? '')?.[1] ?? ''
   const person = Object.hasOwn(sessions, session) ? sessions[session] : undefined
   if (person !== undefined) {
@@ -29,10 +38,6 @@ function answer({ url, headers }: IncomingMessage, response: ServerResponse, ses
     response.writeHead(200).end()
     return
   }
-  const isPassedOn = url?.split('?')[0] === '/api/authz/forward-auth'
-  const wanted = isPassedOn
-    ? `${headers['x-forwarded-proto']}://${headers['x-forwarded-host']}${headers['x-forwarded-uri']}`
-    : String(headers['x-original-url'])
   response.setHeader('Location', `https://auth.example.com/?rd=${encodeURIComponent(wanted)}`)
   const isBrowser = headers.accept?.includes('text/html') === true
   response.writeHead(isPassedOn && isBrowser ? 302 : 401).end('401 Unauthorized')

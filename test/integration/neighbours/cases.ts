@@ -11,7 +11,11 @@ const odd = '/a%2Fb//c/../d%20e/?q=%26&q=2&r=a+b&s=%C3%A9'
 const browser = 'Accept: text/html,application/xhtml+xml,*/*;q=0.8'
 
 export const cases: readonly Case[] = [
-  ['a user is who Elasticsearch sees', { session: 'bob' }, { ...asBob, fullName: 'Bořivoj Ólafsson' }],
+  [
+    'a user is who Elasticsearch sees',
+    { session: 'bob' },
+    { ...asBob, fullName: 'Bořivoj Ólafsson', email: 'bob@example.com' },
+  ],
   [
     'groups are roles there',
     { session: 'alice' },
@@ -44,6 +48,11 @@ export const cases: readonly Case[] = [
   ],
   ['a user who claims so as Remote.User', { session: 'bob', lines: ['Remote.User: neighbour-alice'] }, asBob],
   ['a user who claims a group', { session: 'bob', lines: ['Remote-Groups: admins'] }, asBob],
+  [
+    'a user who claims a name and an address',
+    { session: 'alice', lines: ['Remote-Name: Elastic', 'Remote-Email: elastic@example.com'] },
+    { status: 200, user: 'neighbour-alice', fullName: null, email: null },
+  ],
   ['a user without groups who claims one', { session: 'groupless', lines: ['Remote-Groups: admins'] }, { status: 403 }],
   [
     'nobody who claims to ask for something else',
@@ -87,8 +96,8 @@ export const cases: readonly Case[] = [
   ['an odd path', { session: 'bob', target: odd }, { ...asBob, target: odd }],
   ['an odd path of nobody', { target: odd }, { status: 401 }],
   ['a query of 4 kB', { session: 'bob', target: `/?${'q'.repeat(4000)}` }, asBob],
-  ['a header of 7 kB', { session: 'bob', lines: [`X-Filler: ${'c'.repeat(7000)}`] }, asBob],
-  ['a WebSocket', { session: 'bob', isWebSocket: true }, { ...asBob, status: 101 }],
+  ['a header of 12 kB', { session: 'bob', lines: [`X-Filler: ${'c'.repeat(12_000)}`] }, asBob],
+  ['a WebSocket', { session: 'bob', isWebSocket: true }, { ...asBob, status: 101, version: '1.1' }],
   ['a WebSocket of nobody', { isWebSocket: true }, { status: 401 }],
   ['HTTP/1.0', { session: 'bob', version: '1.0' }, asBob],
 ]

@@ -8,7 +8,11 @@ export type Seen = Readonly<{
   user: string | null
   roles: readonly string[]
   fullName: string | null
+  email: string | null
   method: string
+  host: string
+  /** Of HTTP. */
+  version: string
   target: string
   /** Length of the body. */
   bytes: number
@@ -46,12 +50,15 @@ async function look(request: IncomingMessage, node: Pick<Elasticsearch, 'url'>, 
   const response = await fetch(`${node.url}/_security/_authenticate`, {
     headers: { authorization: headers.authorization ?? '' },
   })
-  const said = (await response.json()) as { username?: string; full_name?: string; roles?: string[] }
+  const said = (await response.json()) as { username?: string; full_name?: string; email?: string; roles?: string[] }
   const seen: Seen = {
     user: said.username ?? null,
     roles: said.roles?.toSorted() ?? [],
     fullName: said.full_name ?? null,
+    email: said.email ?? null,
     method,
+    host: headers.host ?? '',
+    version: request.httpVersion,
     target: url,
     bytes,
     headers: rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()),

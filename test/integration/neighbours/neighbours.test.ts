@@ -4,6 +4,7 @@ import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.
 import { startGateway } from '../../support/gateway.ts'
 import { type Ask, ask } from './ask.ts'
 import { startAuthelia } from './authelia.ts'
+import { startBroken } from './broken.ts'
 import { cases } from './cases.ts'
 import { whyNotInstalled } from './installed.ts'
 import { type Kibana, startKibana } from './kibana.ts'
@@ -14,8 +15,6 @@ import { groupMappings, sessions } from './sessions.ts'
 const elasticsearch = await useElasticsearch()
 const nowhere = '127.0.0.1:9'
 const proxySecret = 'known-to-the-proxy-alone'
-/** What Kibana needs to know of the client. */
-const toBeTold = ['host', 'x-forwarded-for', 'x-forwarded-proto']
 
 for (const neighbour of neighbours) {
   const missing = whyNotInstalled(neighbour)
@@ -49,11 +48,26 @@ for (const neighbour of neighbours) {
         assert.deepEqual(Object.fromEntries(compared.map((key) => [key, outcome[key]])), expected, outcome.body)
         assert.equal(outcome.reached, expected.user === undefined ? 0 : 1)
         if (outcome.headers === undefined) return
+        assert.equal(outcome.host, 'kibana.example.com')
         assert.deepEqual(outcome.headers.filter(isForUsAlone), [])
+        assert.ok(outcome.headers.includes('x-forwarded-for') && outcome.headers.includes('x-forwarded-proto'))
+      })
+    }
+
+    for (const target of [
+      '/internal/auth',
+      '/internal/authelia',
+      '/elastauth',
+      '/authorize/',
+      '/api/authz/forward-auth',
+    ]) {
+      test(`${target} hands no user a credential`, async () => {
+        const { answered, body } = await outcomeOf({ session: 'bob', target })
         assert.deepEqual(
-          toBeTold.filter((header) => !outcome.headers!.includes(header)),
+          answered.filter((header) => /^(authorization|remote|x-login)/.test(header)),
           [],
         )
+        assert.doesNotMatch(body, /Authentication successful/)
       })
     }
 
@@ -81,22 +95,27 @@ for (const neighbour of neighbours) {
     })
 
     const faults: readonly (readonly [name: string, change: () => Promise<Partial<Surroundings>>])[] = [
-      ['elastauth', async () => ({ elastauth: nowhere })],
-      ['Authelia', async () => ({ authelia: nowhere })],
-      ['Elasticsearch', async () => ({ elastauth: await startElastauth(neighbour, `http://${nowhere}`, until) })],
-      ['the service behind', async () => ({ kibana: nowhere })],
+      ['elastauth is down', async () => ({ elastauth: nowhere })],
+      ['elastauth breaks off', async () => ({ elastauth: await startBroken(until) })],
+      ['Authelia is down', async () => ({ authelia: nowhere })],
+      ['Authelia breaks off', async () => ({ authelia: await startBroken(until) })],
+      [
+        'Elasticsearch is down',
+        async () => ({ elastauth: await startElastauth(neighbour, `http://${nowhere}`, until) }),
+      ],
+      ['the service behind is down', async () => ({ kibana: nowhere })],
     ]
     for (const [name, change] of faults) {
-      test(`while ${name} is down nobody is let in, and it is said to be a fault`, async () => {
+      test(`while ${name} nobody is let in, and it is said to be a fault`, async () => {
         const broken = await startProxy(neighbour, { ...surroundings, ...(await change()) }, until)
-        const claim = ['Remote-User: neighbour-bob']
+        const claim = ['Remote-User: neighbour-bob', `Authorization: Basic ${btoa('elastic:changeme')}`]
         const before = kibana.requests()
         const [user, nobody] = await Promise.all([
           ask(broken, { session: 'bob', lines: claim }),
           ask(broken, { session: 'ended', lines: claim }),
         ])
         assert.ok(user.status >= 500, `${user.status}`)
-        assert.ok(name === 'Authelia' ? nobody.status >= 500 : nobody.status === 401, `${nobody.status}`)
+        assert.ok(name.startsWith('Authelia') ? nobody.status >= 500 : nobody.status === 401, `${nobody.status}`)
         assert.equal(kibana.requests(), before)
       })
     }
