@@ -71,6 +71,26 @@ const untimely = ['refused', 'tooOld', 'otherGroups'] as const
 check('a replica’s calls take longer than others wait for them', { faults: ['slow'] }, undefined, untimely)
 check('and it may die in the midst of it', { faults: ['slow', 'crash'] }, undefined, untimely)
 
+test('what a replica has read, and offers late, takes the place of nothing (5)', async () => {
+  const { broken } = await live({
+    beforeMidnight: 12 * 60 * 60 * 1000,
+    hasLostUser: false,
+    hasNewKey: [false, false, false],
+    skews: [0, 0, 0],
+    delays: [50],
+    requests: [
+      { at: 0, replica: 2, who: 0 },
+      { at: 3900, replica: 0, who: 0 }, // reads Elasticsearch, since Redis has nothing
+      { at: 4100, replica: 1, who: 1 }, // writes in the meantime
+    ],
+    faults: [
+      { at: 0, fault: { kind: 'slow', replica: 0, length: 1500, call: 'get', way: 'back' } },
+      { at: 3500, fault: { kind: 'flush' } },
+    ],
+  })
+  assert.deepEqual(broken.stale, [])
+})
+
 test('the worlds do come to rest with something shared, often enough to mean something', async () => {
   let rests = 0
   await fc.assert(
