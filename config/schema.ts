@@ -256,6 +256,13 @@ export const schema = {
       min: 1,
       max: 3_600_000,
     },
+    client_timeout: {
+      doc: 'How long a client may take nothing of an answer before it is cut off.',
+      format: 'duration',
+      default: '2m',
+      min: 1,
+      max: 3_600_000,
+    },
     max_idle_conns: {
       doc: 'Idle connections kept open to each upstream.',
       format: 'integer',

@@ -32,6 +32,7 @@ export function createProxyParts(
   const routing = createRouting({
     routes: all.map((route) => ({ ...route, tls: tlsFilesOf(route.tls, tls) })),
     timeout: settings.timeout,
+    clientTimeout: settings.client_timeout,
     idleTimeout: settings.idle_conn_timeout,
     maxIdle: settings.max_idle_conns,
     readTls,

@@ -3,8 +3,10 @@ import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import { createAnswerWriter } from './answer-writer.ts'
 import { createBody, hasBody } from './body.ts'
+import { clientLeft, type HeldAnswer, holdAnswer } from './held-answer.ts'
 import { sendInformation } from './information.ts'
 import { buildResponseHeaders } from './response-headers.ts'
+import { createStallWatch } from './stall.ts'
 import { toUpstreamError } from './upstream-error.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -16,6 +18,8 @@ export type Exchange = Readonly<{
   headers: string[]
   /** How long the client may be silent in the middle of its body, in milliseconds. */
   patience: number
+  /** How long the client may take nothing of the answer, in milliseconds. */
+  clientTimeout: number
   /** Whether a 401 is to be given to the caller, unsent, who may know how to mend it. */
   holdRefusal: boolean
 }>
@@ -28,11 +32,6 @@ export type Forwarded =
   /** Nothing of the request was sent, so another upstream may have it. */
   | Readonly<{ kind: 'unreachable'; error: GatewayError }>
 
-export type HeldAnswer = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
-
-/** A 401 with a body beyond this is no message, and is passed on as it comes. In bytes. */
-const longestHeld = 64 * 1024
-
 const sent: Forwarded = { kind: 'sent' }
 
 /**
@@ -44,9 +43,9 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
   const { request, response, upstream, path, headers, patience } = exchange
   const { promise, resolve, reject } = Promise.withResolvers<Forwarded>()
   let controller: Dispatcher.DispatchController | undefined
-  let held: HeldAnswer | undefined
-  let heldLength = 0
+  let held: ReturnType<typeof holdAnswer> | undefined
   const answer = createAnswerWriter(response)
+  const stall = createStallWatch(response, exchange.clientTimeout, onStall)
 
   if (response.destroyed) return Promise.reject(clientLeft())
   response.on('close', onClose)
@@ -77,21 +76,24 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
   ): void {
     const answerHeaders = buildResponseHeaders(rawHeaders as Buffer[])
     if (status < 200) sendInformation(request, response, status, answerHeaders)
-    else if (status === 401 && exchange.holdRefusal) held = { status, headers: answerHeaders, body: [] }
+    else if (status === 401 && exchange.holdRefusal) held = holdAnswer(status, answerHeaders)
     else answer.writeHead(status, reason, answerHeaders)
   }
 
   function onResponseData(_: unknown, chunk: Buffer): void {
-    if (held !== undefined) {
-      hold(held, chunk)
-      return
-    }
-    if (!answer.write(chunk)) controller?.pause()
+    if (held?.add(chunk)) return
+    if (held) release(held.answer)
+    else write(chunk)
   }
 
   function onResponseEnd(): void {
-    if (held === undefined) answer.end()
-    else settle(() => resolve({ kind: 'refused', answer: held! }))
+    if (held !== undefined) {
+      const refusal = held.answer
+      settle(() => resolve({ kind: 'refused', answer: refusal }))
+      return
+    }
+    answer.end()
+    if (response.writableLength > 0) stall.start()
   }
 
   function onResponseError(_: unknown, error: Error): void {
@@ -104,35 +106,42 @@ export function forward(exchange: Exchange): Promise<Forwarded> {
   }
 
   function onDrain(): void {
+    stall.stop()
     controller?.resume()
   }
 
   function onClose(): void {
-    if (response.writableFinished) {
-      resolve(sent)
-      return
-    }
-    const reason = clientLeft()
+    if (response.writableFinished) settle(() => resolve(sent))
+    else breakOff(clientLeft())
+  }
+
+  function onStall(): void {
+    breakOff(
+      new GatewayError('client_closed', `the client took nothing of its answer for ${exchange.clientTimeout} ms`),
+    )
+  }
+
+  function breakOff(reason: GatewayError): void {
     settle(() => reject(reason))
     controller?.abort(reason)
     body?.destroy()
   }
 
-  function hold({ status, headers: answerHeaders, body: pieces }: HeldAnswer, chunk: Buffer): void {
-    pieces.push(chunk)
-    heldLength += chunk.length
-    if (heldLength <= longestHeld) return
+  function write(piece: Buffer): void {
+    if (answer.write(piece)) return
+    controller?.pause()
+    stall.start()
+  }
+
+  function release({ status, headers: answerHeaders, body: pieces }: HeldAnswer): void {
     held = undefined
     answer.writeHead(status, '', answerHeaders)
-    for (const piece of pieces) answer.write(piece)
+    for (const piece of pieces) write(piece)
   }
 
   function settle(end: () => void): void {
+    stall.stop()
     response.off('close', onClose).off('drain', onDrain)
     end()
   }
-}
-
-function clientLeft(): GatewayError {
-  return new GatewayError('client_closed', 'the client left before its answer was out')
 }

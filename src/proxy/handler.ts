@@ -1,13 +1,14 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { StreamedAnswer } from '../answer.ts'
 import type { Authenticate, Authenticated } from '../auth/authentication.ts'
 import type { Credential } from '../auth/credentials.ts'
 import { GatewayError } from '../errors.ts'
 import { hasBody } from './body.ts'
-import { forward, type HeldAnswer } from './forward.ts'
+import { forward } from './forward.ts'
 import { checkFraming, originForm } from './framing.ts'
 import type { BuildUpstreamHeaders } from './headers.ts'
+import { sendHeld } from './held-answer.ts'
+import { boundRest } from './rest.ts'
 import { stripPath } from './routes.ts'
 import type { ProxyRoute, Routing } from './routing.ts'
 import { awaitTurn, type Turns } from './turns.ts'
@@ -61,7 +62,11 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
   const admit = createAdmit(options)
 
   return async function proxyRequest(request: IncomingMessage): Promise<StreamedAnswer> {
-    const leave = turns.enter(request.socket)
+    const answered = turns.enter(request.socket)
+    const leave = () => {
+      answered()
+      boundRest(request, routing.timeout)
+    }
     try {
       const admitted = await admit(request)
       return {
@@ -83,17 +88,23 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
     let upstream = routing.pickUpstream(route.upstreams, tried)!
     // What the client has sent of a body is gone, so a request that has one goes out once.
     let holdRefusal = authenticated !== undefined && !hasBody(request)
+    let isHealed = false
+    const { timeout: patience, clientTimeout } = routing
     for (;;) {
       const end = upstream.begin()
       const headers = headersFor(authorization)
-      const exchange = { request, response, upstream, path, headers, patience: routing.timeout, holdRefusal }
+      const exchange = { request, response, upstream, path, headers, patience, clientTimeout, holdRefusal }
       const forwarded = await forward(exchange).finally(end)
       if (forwarded.kind !== 'unreachable') routing.report(upstream, true)
       if (forwarded.kind === 'sent') {
-        if (response.statusCode === 401 && authenticated && hasBody(request)) void heal(authenticated)
+        if (response.statusCode === 401 && authenticated && !isHealed) void heal(authenticated)
         return
       }
       if (forwarded.kind === 'unreachable') {
+        if (forwarded.error.code === 'overloaded') {
+          response.shouldKeepAlive = false // a client that stays would keep what we lack
+          throw forwarded.error
+        }
         routing.report(upstream, false)
         tried.add(upstream)
         const next = routing.pickUpstream(route.upstreams, tried)
@@ -103,18 +114,9 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
       }
       const healed = await heal(authenticated!)
       if (healed === undefined) return sendHeld(response, forwarded.answer)
+      isHealed = true
       authorization = healed.authorization
       holdRefusal = false
     }
   }
-}
-
-async function sendHeld(response: ServerResponse, { status, headers, body }: HeldAnswer): Promise<void> {
-  if (response.destroyed) throw new GatewayError('client_closed', 'the client left before its answer was out')
-  const closed = once(response, 'close')
-  response.writeHead(status, headers)
-  for (const piece of body) response.write(piece)
-  response.end()
-  await closed
-  if (!response.writableFinished) throw new GatewayError('client_closed', 'the client left before its answer was out')
 }

@@ -26,6 +26,8 @@ export type ProxyRoute = RouteMatch &
 export type RoutingOptions = UpstreamOptions &
   Readonly<{
     routes: readonly RouteOptions[]
+    /** How long a client may take nothing of an answer, in milliseconds. */
+    clientTimeout: number
     /** Throws what reading throws. */
     readTls: (files: TlsFiles) => UpstreamTls
     onHealth: (upstream: string, isHealthy: boolean) => void
@@ -38,6 +40,7 @@ export type Routing = Readonly<{
   /** What a request found out about an upstream. */
   report: (upstream: Upstream, isHealthy: boolean) => void
   timeout: number
+  clientTimeout: number
   /** Reads all certificates again; what it returns puts them in force. Throws, and has changed nothing, when it cannot. */
   prepareRenewal: () => () => void
   /** Starts the checks of those that have others to stand in for them. */
@@ -45,7 +48,7 @@ export type Routing = Readonly<{
   close: () => Promise<void>
 }>
 
-export function createRouting({ routes, readTls, onHealth, ...options }: RoutingOptions): Routing {
+export function createRouting({ routes, clientTimeout, readTls, onHealth, ...options }: RoutingOptions): Routing {
   const upstreams = new Map<string, Readonly<{ upstream: Upstream; files: TlsFiles }>>()
   const stopped = new AbortController()
   const compiled = routes.map((route) => ({
@@ -70,6 +73,7 @@ export function createRouting({ routes, readTls, onHealth, ...options }: Routing
       if (upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
     },
     timeout: options.timeout,
+    clientTimeout,
     prepareRenewal() {
       const renewals = [...upstreams.values()].map(({ upstream, files }) => upstream.prepareRenewal(readTls(files)))
       return () => {

@@ -2,7 +2,12 @@ import { errors } from 'undici'
 import { GatewayError } from '../errors.ts'
 import { mendFor } from './upstream-mend.ts'
 
-const codes: Readonly<Record<string, 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
+const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
+  // Not the upstream's fault: we have no file descriptor or memory left for a connection.
+  EMFILE: 'overloaded',
+  ENFILE: 'overloaded',
+  ENOBUFS: 'overloaded',
+  ENOMEM: 'overloaded',
   UND_ERR_CONNECT_TIMEOUT: 'upstream_timeout',
   UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
   UND_ERR_BODY_TIMEOUT: 'upstream_timeout',

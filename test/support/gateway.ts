@@ -14,6 +14,8 @@ export type GatewayOptions = Readonly<{
   flags?: Readonly<Record<string, string>>
   env?: Readonly<Record<string, string>>
   nodeArguments?: readonly string[]
+  /** How many file descriptors the process may have; a POSIX shell sets it. */
+  fileLimit?: number
   /** The script to run, `src/main.ts` unless given. */
   main?: string
 }>
@@ -38,11 +40,15 @@ export async function startGateway({
   flags = {},
   env = {},
   nodeArguments = [],
+  fileLimit,
   main = source,
 }: GatewayOptions): Promise<Gateway> {
   const withDefaults = { listen: '127.0.0.1:0', log_format: 'json', ...flags }
   const args = Object.entries(withDefaults).flatMap(([key, value]) => [`--${key}`, value])
-  const child = spawn(process.execPath, [...nodeArguments, main, ...args], {
+  const command = [process.execPath, ...nodeArguments, main, ...args]
+  const limited = ['sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`, ...command]
+  const [program = '', ...rest] = fileLimit === undefined ? command : limited
+  const child = spawn(program, rest, {
     env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -92,7 +92,10 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
 }
 
 /** elastauth as a proxy, which asks no Elasticsearch unless told to, until the last test of the file. */
-export async function startProxy(url: string | undefined, { flags, env }: GatewayOptions = {}): Promise<Gateway> {
+export async function startProxy(
+  url: string | undefined,
+  { flags, ...options }: GatewayOptions = {},
+): Promise<Gateway> {
   const gateway = await startGateway({
     flags: {
       'proxy.enabled': 'true',
@@ -101,7 +104,7 @@ export async function startProxy(url: string | undefined, { flags, env }: Gatewa
       default_roles: 'viewer',
       ...flags,
     },
-    ...(env && { env }),
+    ...options,
   })
   after(() => gateway.stop())
   return gateway

@@ -106,7 +106,7 @@ const mutations: readonly Mutation[] = [
   (text, random) => onLine(text, random, (line) => [line, random.of(lines)]),
   (text, random) => onLine(text, random, (line) => [line, random.of(lines)]),
   (text, random) => onLine(text, random, (line) => [` ${line}`]),
-  (text, random) => onLine(text, random, (line) => [random.oneIn(2) ? line.toUpperCase() : line.toLowerCase()]),
+  (text, random) => onLine(text, random, (line) => [inOneCase(line, random.oneIn(2))]),
   (text, random) =>
     onLine(text, random, (line) => [line.replace(/: ?/, random.of([' : ', ':', ':\t', ': \r', '\0:']))]),
   (text, random) => at(text, random, /\r\n/g, random.of(['\n', '\r', ' \r\n', '\r\r\n', '\n\r', '\r\n\r\n', '\r\n '])),
@@ -132,6 +132,11 @@ export function createAttack(random: Random, user: string): string {
   let text = Array.from({ length: 1 + random.below(3) }, () => baseRequest(random, user)).join('')
   for (let count = random.below(5); count > 0 && text !== ''; count--) text = random.of(mutations)(text, random, user)
   return text
+}
+
+/** Of ASCII letters only: others would leave latin-1. */
+function inOneCase(line: string, isUpper: boolean): string {
+  return line.replace(/[A-Za-z]+/g, (word) => (isUpper ? word.toUpperCase() : word.toLowerCase()))
 }
 
 function cut(text: string, start: number, length: number, put: string): string {

@@ -21,11 +21,11 @@ const lineEnd = '\r\n'
 
 /**
  * Reads one request by the letter of RFC 9112, and shares no code with what is tested. Of what the RFC lets a server
- * overlook it overlooks what our parser does, and what says the same to all: empty lines before a request (2.2), and
- * more than one blank between the words of its first line (3).
+ * overlook it overlooks what our parser does, and what says the same to all: line ends before a request (2.2), and more
+ * than one blank between the words of its first line (3).
  */
 export function parseStrictly(bytes: string): Parsed {
-  const start = bytes.replace(/^(?:\r\n)+/, '')
+  const start = bytes.replace(/^[\r\n]+/, '')
   const end = start.indexOf(lineEnd + lineEnd)
   if (end === -1) return hasLoneBreak(start) ? { kind: 'broken', why: 'a lone CR or LF' } : { kind: 'partial' }
   const [first = '', ...lines] = start.slice(0, end).split(lineEnd)
