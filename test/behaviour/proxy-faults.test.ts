@@ -61,6 +61,7 @@ describe('an answer that makes no sense is 502', () => {
   const rows: [what: string, bytes: string][] = [
     ['no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
     ['101 without asking', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'],
+    ['100 without asking', `HTTP/1.1 100 Continue\r\n\r\n${ok}`],
     ['a length beside chunks', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk'],
     ['a NUL in a header', 'HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\nok'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { createStandIn } from '../support/stand-in/stand-in.ts'
-import { startProxy } from '../support/upstream.ts'
+import { startProxy, startUpstream } from '../support/upstream.ts'
 
 const standIn = createStandIn()
 const url = await standIn.listen()
@@ -74,4 +74,22 @@ describe('a 401 for our own credential', () => {
     }
     assert.equal(standIn.counters.writes, before)
   })
+})
+
+test('a refusal too long to be held is passed on whole, and mended for the next request', async () => {
+  const long = 'no '.repeat(100_000)
+  let isRefusing = false
+  const upstream = await startUpstream((_request, response) => {
+    if (isRefusing) response.writeHead(401, { 'WWW-Authenticate': 'Basic' }).end(long)
+    else response.end('yes')
+  })
+  const flags = { 'elasticsearch.dry_run': 'false', 'elasticsearch.hosts': url }
+  const proxy = await startProxy(upstream.url, { flags, env })
+  assert.equal(await (await ask('gus', undefined, proxy)).text(), 'yes')
+  spoil('gus')
+  isRefusing = true
+  const response = await ask('gus', undefined, proxy)
+  assert.deepEqual([response.status, response.headers.get('www-authenticate')], [401, 'Basic'])
+  assert.equal(await response.text(), long)
+  await proxy.logged(({ message }) => message === 'user gus: healed (version 2)')
 })

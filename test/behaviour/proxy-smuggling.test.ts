@@ -3,7 +3,9 @@ import { describe, test } from 'node:test'
 import { openRaw } from '../support/raw-request.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 
-const upstream = await startRawUpstream((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+const upstream = await startRawUpstream((socket, head) => {
+  if (!head.startsWith('POST /missing ')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+})
 const gateway = await startProxy(upstream.url)
 
 const as = 'Host: es\r\nRemote-User: bob\r\n'
@@ -73,6 +75,7 @@ describe('a body that turns out broken never looks whole to the upstream', () =>
     ['a chunk’s size that is no number', 'a\r\n0123456789\r\nzz\r\n'],
     ['a line feed alone after a size', 'a\n0123456789\n0\n\n'],
     ['a line feed in a chunk’s extension', '3;a\nb\r\nabc\r\n0\r\n\r\n'],
+    ['chunk extensions of 1 MB', `3;${'a'.repeat(1024 * 1024)}\r\nabc\r\n0\r\n\r\n`],
     ['trailers that frame', '3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n'],
   ]
   for (const [what, bytes] of bodies) {
@@ -85,6 +88,29 @@ describe('a body that turns out broken never looks whole to the upstream', () =>
       assert.doesNotMatch(after, /\r\n0\r\n\r\n/)
     })
   }
+})
+
+test('without its last chunk, from a client that leaves, the upstream’s connection ends', async () => {
+  const connection = openRaw(portOf(gateway))
+  connection.send(`POST /missing HTTP/1.1\r\n${as}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
+  await upstream.until(/POST \/missing [\s\S]*3\r\nabc\r\n$/)
+  connection.socket.end()
+  await connection.closed
+  await gateway.logged((line) => line['url.path'] === '/missing' && line['error.code'] !== undefined)
+  assert.doesNotMatch(upstream.received().split('POST /missing ')[1]!, /\r\n0\r\n\r\n/)
+})
+
+test('trailers that would be headers of weight are dropped', async () => {
+  const connection = openRaw(portOf(gateway))
+  const trailers =
+    'Authorization: Basic ZWxhc3RpYzp4\r\nes-security-runas-user: elastic\r\nX-Forwarded-For: 1.2.3.4\r\n'
+  connection.send(
+    `POST /trailers HTTP/1.1\r\n${as}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers}\r\n`,
+  )
+  assert.match(await connection.closed, / 200 OK/)
+  const [, seen = ''] = upstream.received().split('POST /trailers ')
+  assert.match(seen, /3\r\nabc\r\n0\r\n\r\n$/)
+  assert.doesNotMatch(seen, /ZWxhc3RpYzp4|runas|1\.2\.3\.4/)
 })
 
 test('chunks’ extensions go no further', async () => {
