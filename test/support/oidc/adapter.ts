@@ -1,0 +1,27 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+
+/** What the provider remembers, in this process, for as long as the test runs; clients among it. */
+export function createAdapter(clients: ReadonlyMap<string, AdapterPayload>): (model: string) => Adapter {
+  const stored = new Map<string, AdapterPayload>()
+
+  return function adapt(model: string): Adapter {
+    const keyOf = (id: string) => `${model}:${id}`
+    const findBy = async (name: 'uid' | 'userCode', value: string) =>
+      stored.entries().find(([key, payload]) => key.startsWith(keyOf('')) && payload[name] === value)?.[1]
+    return {
+      find: async (id) => (model === 'Client' ? clients.get(id) : stored.get(keyOf(id))),
+      findByUid: (uid) => findBy('uid', uid),
+      findByUserCode: (code) => findBy('userCode', code),
+      // What has expired is told by the provider from its payload.
+      upsert: async (id, payload) => void stored.set(keyOf(id), payload),
+      destroy: async (id) => void stored.delete(keyOf(id)),
+      async consume(id) {
+        const payload = stored.get(keyOf(id))
+        if (payload) payload.consumed = Math.floor(Date.now() / 1000)
+      },
+      async revokeByGrantId(grantId) {
+        for (const [key, payload] of stored) if (payload.grantId === grantId) stored.delete(key)
+      },
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import type { Configuration, JWKS } from 'oidc-provider'
+import { type Accounts, claimsOfScopes } from './accounts.ts'
+import { privateJwk, type SigningKey } from './keys.ts'
+
+/** Seconds; a test may change them while the provider runs. */
+export type Lifetimes = { accessToken: number; idToken: number; refreshToken: number }
+
+export type Settings = Readonly<{
+  accounts: Accounts
+  key: SigningKey
+  lifetimes: Lifetimes
+  /** JWT access tokens are for this audience; opaque ones are for the provider's userinfo. */
+  accessTokens: 'opaque' | 'jwt'
+  audience: string
+  /** Where the claims of a scope are found: in the ID token too, or at the userinfo endpoint only. */
+  claimsIn: 'id_token' | 'userinfo'
+}>
+
+/** Any absolute URI: the audience of the token is another matter. */
+const resource = 'urn:elastauth:test'
+
+/** What the provider is told: refresh tokens for everybody and rotated at each use, no consent, all logouts. */
+export function createConfiguration(settings: Settings): Configuration {
+  const { accounts, lifetimes } = settings
+  return {
+    jwks: { keys: [privateJwk(settings.key)] } as JWKS,
+    cookies: { keys: ['for tests only'] },
+    claims: claimsOfScopes,
+    scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'],
+    conformIdTokenClaims: settings.claimsIn === 'userinfo',
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    rotateRefreshToken: true,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    ttl: {
+      AccessToken: () => lifetimes.accessToken,
+      ClientCredentials: () => lifetimes.accessToken,
+      IdToken: () => lifetimes.idToken,
+      RefreshToken: () => lifetimes.refreshToken,
+      Grant: 86_400,
+      Interaction: 3_600,
+      Session: 86_400,
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      backchannelLogout: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: async () => true },
+      revocation: { enabled: true, allowedPolicy: async () => true },
+      rpInitiatedLogout: { enabled: true, logoutSource: confirmLogout, postLogoutSuccessSource: confirmSignedOut },
+      resourceIndicators: {
+        enabled: settings.accessTokens === 'jwt',
+        defaultResource: async () => resource,
+        useGrantedResource: async () => true,
+        getResourceServerInfo: async () => ({
+          scope: 'openid profile email groups',
+          audience: settings.audience,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: settings.key.alg } },
+        }),
+      },
+    },
+    // JWT access tokens carry what the userinfo endpoint would say.
+    async extraTokenClaims(_ctx, token) {
+      return 'accountId' in token ? { ...accounts.get(token.accountId) } : {}
+    },
+    async findAccount(_ctx, sub) {
+      const claims = accounts.get(sub)
+      return claims && { accountId: sub, claims: async () => ({ ...claims, sub }) }
+    },
+    async loadExistingGrant({ oidc: { provider, client, session, params } }) {
+      const grant = new provider.Grant({ clientId: client!.clientId, accountId: session!.accountId! })
+      grant.addOIDCScope(String(params?.scope))
+      grant.addResourceScope(resource, String(params?.scope))
+      await grant.save()
+      return grant
+    },
+    interactions: { url: async (_ctx, { uid }) => `/interaction/${uid}` },
+    // The provider calls back-channel logout addresses, and would not call this machine by itself.
+    fetch: (url, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown } = {}) => fetch(url, options),
+    async renderError(ctx, out) {
+      ctx.type = 'text'
+      ctx.body = `provider error: ${out.error}: ${out.error_description}`
+    },
+    pkce: { required: () => false },
+    clientBasedCORS: () => false,
+  }
+}
+
+type Page = { body: unknown }
+
+async function confirmLogout(ctx: Page, form: string): Promise<void> {
+  ctx.body = `<!doctype html><html lang="en"><title>Sign out</title><h1>Sign out?</h1>${form}
+<button type="submit" form="op.logoutForm" name="logout" value="yes">Yes, sign me out</button>`
+}
+
+async function confirmSignedOut(ctx: Page): Promise<void> {
+  ctx.body = '<!doctype html><html lang="en"><title>Signed out</title><h1>Signed out at the provider</h1>'
+}
