@@ -4,6 +4,7 @@ import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../errors.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import type { Provider } from './index.ts'
+import { trimBlanks } from './trim-blanks.ts'
 
 /** Parsing is pure, so its last results are kept, for so many assertions and characters of them. */
 const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identity, key: string) => key.length }
@@ -43,24 +44,11 @@ function toIdentity(provider: string, assertion: Assertion, separator: string): 
   const name = decode(assertion.name)
   return Object.freeze({
     username: decode(assertion.username),
-    groups: Object.freeze([...new Set(groups.map(trim).filter((group) => group !== ''))]),
+    groups: Object.freeze([...new Set(groups.map(trimBlanks).filter((group) => group !== ''))]),
     ...(email && { email }),
     ...(name && { name }),
     provider,
   })
-}
-
-/** Blanks and tabs only: what `trim` takes for white space beyond them is part of the name that the provider sent. */
-function trim(text: string): string {
-  let start = 0
-  let end = text.length
-  while (isBlank(text[start])) start++
-  while (end > start && isBlank(text[end - 1])) end--
-  return text.slice(start, end)
-}
-
-function isBlank(character: string | undefined): boolean {
-  return character === ' ' || character === '\t'
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -1,0 +1,127 @@
+import {
+  allowInsecureRequests,
+  Configuration,
+  type CustomFetch,
+  customFetch,
+  discovery,
+  type ServerMetadata,
+} from 'openid-client'
+import { GatewayError } from '../../errors.ts'
+import { type ClientCredentials, createClientAuth } from './client-auth.ts'
+import { asProviderError } from './provider-error.ts'
+
+/** The endpoints we may use, by their names in the provider’s metadata (RFC 8414, 2). */
+export type Endpoint =
+  | 'authorization_endpoint'
+  | 'token_endpoint'
+  | 'userinfo_endpoint'
+  | 'introspection_endpoint'
+  | 'end_session_endpoint'
+  | 'jwks_uri'
+
+export type IssuerOptions = Readonly<{
+  /** As the provider spells it: tokens must name it by exactly this text. */
+  issuer: string
+  clientId: string
+  client: ClientCredentials
+  /** In place of what discovery finds. */
+  endpoints: Readonly<Partial<Record<Endpoint, string>>>
+  /** Those we cannot do without. When all of them are given, nothing is discovered. */
+  needed: readonly Endpoint[]
+  fetch: CustomFetch
+  now: () => number
+  /** Told when the provider’s metadata cannot be had, once for each reason, and when it can again (`undefined`). */
+  report: (problem: string | undefined) => void
+}>
+
+export type Issuer = Readonly<{
+  /**
+   * What we know of the provider, and who we are to it; the same object until it changes. Rejects with GatewayError
+   * provider_unavailable while nothing is known. What is old is renewed behind the callers’ backs, and used until then.
+   */
+  configuration: () => Promise<Configuration>
+  /** Whether the last attempt to learn or renew it failed. */
+  isFailing: () => boolean
+}>
+
+/** How long the metadata is believed, in milliseconds. */
+const freshFor = 3_600_000
+const firstPause = 1000
+const longestPause = 30_000
+
+/** The provider’s metadata: discovered when first needed (OpenID Connect Discovery 1.0), renewed hourly, the last good kept. */
+export function createIssuer(options: IssuerOptions): Issuer {
+  const { endpoints, needed, now, report } = options
+  const clientAuth = createClientAuth(options.client)
+  const isManual = needed.every((name) => endpoints[name] !== undefined)
+  let known: { configuration: Configuration; at: number } | undefined
+  let failure: { error: GatewayError; pause: number; at: number } | undefined
+  let flight: Promise<Configuration> | undefined
+
+  async function configuration(): Promise<Configuration> {
+    if (known !== undefined && (isManual || now() - known.at < freshFor)) return known.configuration
+    const isPaused = failure !== undefined && now() - failure.at < failure.pause
+    if (known === undefined) {
+      if (isPaused) throw failure!.error
+      return renew()
+    }
+    if (!isPaused) renew().catch(() => {}) // reported there; the last good stays
+    return known.configuration
+  }
+
+  function renew(): Promise<Configuration> {
+    flight ??= learn().finally(() => {
+      flight = undefined
+    })
+    return flight
+  }
+
+  async function learn(): Promise<Configuration> {
+    try {
+      const metadata = isManual ? { issuer: options.issuer } : await discover()
+      const server = { ...metadata, ...endpoints }
+      checkServer(server, needed)
+      const configuration = known && isSame(known.configuration, server) ? known.configuration : configure(server)
+      known = { configuration, at: now() }
+      if (failure !== undefined) report(undefined)
+      failure = undefined
+      return configuration
+    } catch (thrown) {
+      const error = asProviderError(thrown, 'discovery')
+      if (failure?.error.detail !== error.detail) report(error.detail)
+      failure = { error, pause: Math.min((failure?.pause ?? firstPause / 2) * 2, longestPause), at: now() }
+      throw error
+    }
+  }
+
+  /** Checks that the document is the issuer’s own: it names the same one. */
+  async function discover(): Promise<ServerMetadata> {
+    const settings = { [customFetch]: options.fetch, execute: [allowInsecureRequests] }
+    const found = await discovery(new URL(options.issuer), options.clientId, undefined, clientAuth, settings)
+    return found.serverMetadata()
+  }
+
+  function configure(server: ServerMetadata): Configuration {
+    const configuration = new Configuration(server, options.clientId, undefined, clientAuth)
+    configuration[customFetch] = options.fetch
+    allowInsecureRequests(configuration) // `fetch` decides what may go unencrypted
+    return configuration
+  }
+
+  return Object.freeze({ configuration, isFailing: () => failure !== undefined })
+}
+
+function checkServer(server: ServerMetadata, needed: readonly Endpoint[]): void {
+  // Entra ID’s issuer for all tenants: whoever has an account anywhere would be let in.
+  if (server.issuer.includes('{')) throw unusable(`its issuer is a template, ${server.issuer}: configure your tenant’s`)
+  const missing = needed.filter((name) => server[name] === undefined)
+  if (missing.length > 0) throw unusable(`it offers no ${missing.join(', ')}`)
+}
+
+function isSame(configuration: Configuration, server: ServerMetadata): boolean {
+  return JSON.stringify(configuration.serverMetadata()) === JSON.stringify(server)
+}
+
+function unusable(detail: string): GatewayError {
+  return new GatewayError('provider_unavailable', `the identity provider cannot be used: ${detail}`)
+}

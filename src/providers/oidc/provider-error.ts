@@ -1,0 +1,14 @@
+import { GatewayError } from '../../errors.ts'
+
+/**
+ * What a call to the provider threw, as GatewayError: our own as it is, anything else as provider_unavailable.
+ * Only messages and codes go into the detail. The objects hold responses, and so perhaps tokens.
+ */
+export function asProviderError(thrown: unknown, doing: string): GatewayError {
+  for (let error: unknown = thrown; error instanceof Error; error = error.cause) {
+    if (error instanceof GatewayError) return error
+  }
+  const { message = 'no reason given', code } = thrown as { message?: string; code?: string }
+  const reason = code === undefined ? message : `${message} (${code})`
+  return new GatewayError('provider_unavailable', `the identity provider, ${doing}: ${reason}`)
+}
