@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+
+/** Debian's package calls it chromium, others chromium-browser or google-chrome. */
+const names = ['chromium', 'chromium-browser', 'google-chrome']
+
+/** Why tests that need Chromium are skipped, or false. Throws where it is missing and REQUIRE_CHROMIUM=1. */
+export function skipWithoutChromium(): string | false {
+  if (findChromium() !== undefined) return false
+  if (process.env.REQUIRE_CHROMIUM === '1') throw new Error('REQUIRE_CHROMIUM=1, but there is no chromium on the PATH')
+  console.error('\nSKIPPED: there is no chromium on the PATH. REQUIRE_CHROMIUM=1 makes this a failure.\n')
+  return 'no chromium on the PATH'
+}
+
+export type BrowserKit = Readonly<{
+  /** A person: cookies and storage of their own. */
+  open: (options?: Parameters<Browser['newContext']>[0]) => Promise<BrowserContext>
+  stop: () => Promise<void>
+}>
+
+export async function startBrowser(): Promise<BrowserKit> {
+  const executablePath = findChromium()
+  if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+  const browser = await chromium.launch({ executablePath, args })
+  return Object.freeze({
+    open: (options = {}) => browser.newContext(options),
+    stop: () => browser.close(),
+  })
+}
+
+/** Fills the provider's form in, on whatever page it stands, and goes where that leads. */
+export async function signInAs(page: Page, username: string): Promise<void> {
+  await page.getByLabel('Username').fill(username)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+function findChromium(): string | undefined {
+  for (const name of names) {
+    try {
+      return execFileSync('which', [name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    } catch {
+      // not this one
+    }
+  }
+  return undefined
+}
