@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/es': ['src/es', 'src/errors.ts'],
   'src/redis': ['src/redis'],
   'src/proxy': ['src/proxy', 'type:src/auth', 'type:src/answer.ts', 'src/errors.ts', 'type:config/routes.ts'],
-  'src/listeners': ['src/listeners', 'src/errors.ts', 'type:config/listeners.ts'],
+  'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
   'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],
 }
 

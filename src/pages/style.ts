@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+
+/** All of it stands in the page, so that a page needs nothing else; contrast is WCAG AA in both schemes. */
+export const style = `
+:root { color-scheme: light dark; --text: #1d1e24; --quiet: #535966; --page: #f6f8fb; --card: #fff; --line: #d3dae6; --action: #0061a6; --on-action: #fff }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e6e9f0; --quiet: #a9b1c2; --page: #101217; --card: #1a1d24; --line: #363c48; --action: #7cb8f0; --on-action: #0b1420 }
+}
+* { box-sizing: border-box }
+body { margin: 0; padding: 12vh 1rem 2rem; background: var(--page); color: var(--text); font: 1rem/1.55 system-ui, sans-serif }
+main { max-width: 34rem; margin: 0 auto; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem }
+h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25 }
+p { margin: 0 0 1rem }
+main > :last-child { margin-bottom: 0 }
+.actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 }
+.actions a, .actions button { padding: .6rem 1.1rem; border: 1px solid var(--action); border-radius: .375rem; color: var(--action); background: none; font: inherit; font-weight: 600; text-decoration: none; text-align: center; cursor: pointer }
+.actions > :first-child { background: var(--action); color: var(--on-action) }
+:focus-visible { outline: 3px solid var(--action); outline-offset: 3px }
+small { display: block; color: var(--quiet); font-size: .875rem; overflow-wrap: anywhere }
+code { font-family: ui-monospace, monospace }
+@media (max-width: 30rem) { body { padding-top: 2rem } main { padding: 1.5rem } }
+@media (forced-colors: active) { .actions a, .actions button { border-color: currentColor } }
+`
+
+/** What a Content-Security-Policy calls it by (CSP Level 3, 2.3.1). */
+export const styleHash = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
