@@ -156,7 +156,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
         backchannel_logout_uri: `${origin}/elastauth/backchannel-logout`,
         ...rest,
         redirect_uris: [...redirect_uris, `${origin}/elastauth/callback`],
-        post_logout_redirect_uris: [...post_logout_redirect_uris, `${origin}/elastauth/logout`, `${origin}/`],
+        post_logout_redirect_uris: [...post_logout_redirect_uris, `${origin}/elastauth/signed-out`, `${origin}/`],
       })
     },
     calls: (endpoint: Endpoint) => requests.filter((request) => request.endpoint === endpoint).length,
