@@ -1,10 +1,10 @@
-import { expiryOf } from './pem.ts'
+import { providersOf } from './header-presets.ts'
 import type { Config } from './schema.ts'
 
 /** What starts, but should be known. */
 export function findAdvice(config: Config): string[] {
-  const { cache, elasticsearch, proxy, tls } = config
-  const expiry = tls.cert === null ? undefined : expiryOf(tls.cert)
+  const { cache, elasticsearch, oidc, proxy } = config
+  const hasOidc = providersOf(config).includes('oidc')
   const advice: [applies: boolean, text: string][] = [
     [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],
     [
@@ -33,8 +33,16 @@ export function findAdvice(config: Config): string[] {
       'trusted_proxies is "all" and there is no proxy_secret: whoever reaches the listener can be any user.',
     ],
     [
-      config.auth_provider === 'static' && config.static.allow_remote,
+      providersOf(config).includes('static') && config.static.allow_remote,
       'static.allow_remote is true: whoever reaches the listener is the static user.',
+    ],
+    [
+      hasOidc && oidc.token_validation === 'userinfo',
+      'oidc.token_validation is "userinfo": that says whose a token is, but not for whom it is meant. Tokens that other applications got from the provider are taken too; "both" and "introspection" refuse them.',
+    ],
+    [
+      hasOidc && oidc.allow_http,
+      'oidc.allow_http is true: whoever stands between can read tokens and the client’s secret, or be the provider.',
     ],
   ]
   if (expiry !== undefined && expiry.getTime() < Date.now()) {

@@ -1,4 +1,5 @@
-import { isLocalListener } from './listeners.ts'
+import { isLoopbackHost, parseAddress } from './addresses.ts'
+import { providersOf } from './header-presets.ts'
 import type { Config } from './schema.ts'
 
 /** A rule between keys that does not hold; `other` is the second key it is about. */
@@ -34,16 +35,13 @@ export function checkPair(keyA: string, a: string | null, keyB: string, b: strin
   ]
 }
 
-export function checkStaticProvider({
-  auth_provider,
-  static: user,
-  listen,
-  elasticsearch,
-}: Config): (Broken | false)[] {
-  if (auth_provider !== 'static') return []
+export function checkStaticProvider(config: Config): (Broken | false)[] {
+  const { static: user, listen, elasticsearch } = config
+  if (!providersOf(config).includes('static')) return []
+  const isLocal = isLoopbackHost(parseAddress(listen)?.host ?? '')
   return [
     user.username === null &&
-      broken('static.username', 'is required when auth_provider is static', 'write the user’s name'),
+      broken('static.username', 'is required with the provider static', 'write the user’s name'),
     user.username !== null &&
       user.username.toLowerCase() === elasticsearch.username?.toLowerCase() &&
       broken(

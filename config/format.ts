@@ -72,7 +72,7 @@ export function oneOf<const W extends string>(
 }
 
 /** A list of text: a YAML list, or one text with commas (or lines) between the items. Doubles are dropped. */
-export function listOf(item: Format<string>, plural: string, hint: string): Format<readonly string[]> {
+export function listOf<T extends string>(item: Format<T>, plural: string, hint: string): Format<readonly T[]> {
   return {
     yaml: 'array',
     noun: `a list of ${plural}`,
@@ -81,13 +81,13 @@ export function listOf(item: Format<string>, plural: string, hint: string): Form
     read: (value) => {
       const items = typeof value === 'string' ? splitText(value) : value
       if (!Array.isArray(items)) return undefined
-      return [...new Set(items.map((entry) => item.read(entry) ?? entry))]
+      return [...new Set(items.map((entry) => item.read(entry) ?? entry))] // for `check` to refuse what is none
     },
     check: (items) => items.flatMap((entry, index) => checkItem(item, entry, index)),
   }
 }
 
-function checkItem(item: Format<string>, entry: unknown, index: number): readonly Problem[] {
+function checkItem<T extends string>(item: Format<T>, entry: unknown, index: number): readonly Problem[] {
   if (typeof entry !== 'string') {
     return [{ problem: `has ${nameOfType(entry)} where text is expected`, mend: 'put it in quotes', path: [index] }]
   }

@@ -44,6 +44,15 @@ const text = textFormat(
   (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
 )
 
+const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])
+
+/** A symmetric one would take whoever can verify a token for one who may issue it. */
+const signatureAlgorithm = {
+  ...oneOf(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']),
+  noun: 'an asymmetric signature algorithm',
+  hint: 'write RS256, ES256 or the like; HS256 and its kind, and none, are never accepted',
+}
+
 /** Every format of the schema, by the name the schema and convict know it by. */
 export const formats = {
   boolean,
@@ -74,14 +83,16 @@ export const formats = {
   header_map: headerMap,
   group_mappings: groupMappings,
   route_list: routeList,
-  auth_provider: oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc']),
+  auth_provider: authProvider,
+  auth_provider_list: listOf(authProvider, 'providers', 'write e.g. ["oidc", "authelia"]'),
   log_level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { warning: 'warn' }),
   log_format: oneOf(['auto', 'text', 'json']),
   forward_auth_profile: oneOf(['generic', 'nginx']),
   client_auth: oneOf(['none', 'request', 'require']),
   cache_type: oneOf(['memory', 'redis', 'none', 'file']),
-  token_validation: oneOf(['jwks', 'userinfo', 'both']),
-  client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'none']),
+  token_validation: oneOf(['jwks', 'userinfo', 'both', 'introspection']),
+  client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
+  signature_algorithm_list: listOf(signatureAlgorithm, 'algorithms', 'write e.g. ["RS256", "ES256"]'),
 } as const
 
 export type FormatName = keyof typeof formats

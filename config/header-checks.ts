@@ -1,5 +1,5 @@
 import { type Broken, broken } from './checks.ts'
-import { headerNames, isHeaderPreset } from './header-presets.ts'
+import { headerNames, isHeaderPreset, providersOf } from './header-presets.ts'
 import type { Config } from './schema.ts'
 
 /** Headers that HTTP, a browser or the proxy itself fills in: what they say is not what the proxy asserts. */
@@ -30,11 +30,12 @@ type Header = {
 
 /** What the names of the identity headers and of the proxy secret's must not be, to each other and at all. */
 export function checkHeaders(config: Config): (Broken | false)[] {
-  const headers = isHeaderPreset(config.auth_provider) ? identityHeaders(config) : []
+  const headers = providersOf(config).some(isHeaderPreset) ? identityHeaders(config) : []
   return [
     ...checkSpellings(config),
     ...headers.flatMap((header, index) => [checkTaken(header), checkTwin(header, headers.slice(0, index))]),
     ...checkSecretHeader(config.proxy_secret_header, headers),
+    ...checkTokenHeader(config.oidc.token_header, config.proxy_secret_header, headers),
   ]
 }
 
@@ -89,6 +90,18 @@ function checkSecretHeader(secretHeader: string, headers: readonly Header[]): Br
       ? broken(twin.key, 'names the header of proxy_secret', mend, key)
       : broken(key, `names the header of ${twin.part}`, mend),
   ]
+}
+
+function checkTokenHeader(tokenHeader: string | null, secretHeader: string, headers: readonly Header[]): Broken[] {
+  if (tokenHeader === null) return []
+  const key = 'oidc.token_header'
+  const name = canonicalise(tokenHeader)
+  if (name === 'authorization') return [broken(key, 'names Authorization, which is read anyway', 'remove it')]
+  if (taken.has(name)) return [broken(key, 'names a header with a meaning of its own', 'use another header')]
+  if (name === canonicalise(secretHeader))
+    return [broken(key, 'names the header of proxy_secret', 'give it its own header', 'proxy_secret_header')]
+  const twin = headers.find((header) => canonicalise(header.name) === name)
+  return twin === undefined ? [] : [broken(key, `names the header of ${twin.part}`, 'give it its own header', twin.key)]
 }
 
 /** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */

@@ -50,13 +50,17 @@ export const headerPresets = Object.freeze({
 
 export type HeaderPreset = keyof typeof headerPresets
 
+/** Who says who the user is, in the order in which they are asked. */
+export function providersOf({ auth_provider, auth_providers }: Pick<Config, 'auth_provider' | 'auth_providers'>) {
+  return auth_providers.length > 0 ? auth_providers : [auth_provider]
+}
+
 /** The names in force: the configured ones, in either spelling, over the provider's own. `static` reads none of them. */
-export function headerNames({
-  auth_provider,
-  headers,
-  authelia,
-}: Pick<Config, 'auth_provider' | 'headers' | 'authelia'>): HeaderNames {
-  const preset = headerPresets[isHeaderPreset(auth_provider) ? auth_provider : 'headers']
+export function headerNames(
+  config: Pick<Config, 'auth_provider' | 'auth_providers' | 'headers' | 'authelia'>,
+): HeaderNames {
+  const { headers, authelia } = config
+  const preset = headerPresets[providersOf(config).find(isHeaderPreset) ?? 'headers']
   return {
     username: headers.username ?? authelia.header_username ?? preset.username,
     groups: headers.groups ?? authelia.header_groups ?? preset.groups,

@@ -1,18 +1,16 @@
 import { type Broken, broken, checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
 import type { Fault, Place } from './faults.ts'
 import { checkHeaders } from './header-checks.ts'
-import { checkListen, checkTls } from './listen-rules.ts'
+import { checkOidc } from './oidc-rules.ts'
 import { checkKeyPair } from './pem.ts'
+import { checkProviders } from './provider-rules.ts'
 import { checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import type { Config } from './schema.ts'
 
-type Rule = (config: Config) => readonly (Broken | false)[]
+type Rule = (config: Config, isSet: (key: string) => boolean) => readonly (Broken | false)[]
 
 /** What must hold between keys. No rule throws; each sees defaults where a key is not set. */
 const rules: readonly Rule[] = [
-  ({ auth_provider }) => [
-    auth_provider === 'oidc' && broken('auth_provider', '"oidc" is not part of this release', 'use one of the others'),
-  ],
   ({ secret_key }) => [
     secret_key === null &&
       broken(
@@ -52,11 +50,8 @@ const rules: readonly Rule[] = [
   ],
   checkProxy,
   checkProxyRoutes,
-  ({ auth_provider, oidc }) => [
-    auth_provider === 'oidc' &&
-      oidc.issuer === null &&
-      broken('oidc.issuer', 'is required when auth_provider is oidc', 'write the provider’s issuer URL'),
-  ],
+  checkProviders,
+  checkOidc,
 ]
 
 type KeyPair = readonly [certKey: string, certFile: string | null, keyKey: string, keyFile: string | null]
@@ -84,7 +79,7 @@ export function findBrokenRules(
   // an unread file holds nobody knows which keys
   if (faulty.has('--config') || faulty.has('YAML')) return []
   return rules
-    .flatMap((rule) => rule(config))
+    .flatMap((rule) => rule(config, (key) => placeOf(key) !== undefined))
     .filter((fault) => fault !== false)
     .filter(({ key, other = key }) => !isFaulty(key, faulty) && !isFaulty(other, faulty))
     .map(({ key, problem, mend }) => ({ ...placeOf(key), key, problem, mend }))

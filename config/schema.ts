@@ -6,6 +6,11 @@ import type { FormatName, FormatValue } from './formats.ts'
  */
 export const schema = {
   auth_provider: { doc: 'Who says who the user is.', format: 'auth_provider', default: 'authelia' },
+  auth_providers: {
+    doc: 'Several, in place of `auth_provider`: the first one that a request has something for decides.',
+    format: 'auth_provider_list',
+    default: [],
+  },
   secret_key: {
     doc: 'The key all passwords are derived from: 64 hex digits, the same on every replica. Required.',
     format: 'secret_key',
@@ -299,23 +304,60 @@ export const schema = {
     },
   },
   oidc: {
-    issuer: { doc: 'The provider’s issuer URL; its endpoints are discovered from it.', format: 'url', default: null },
+    issuer: {
+      doc: 'The provider’s issuer URL, spelled as the provider does; its endpoints are discovered from it.',
+      format: 'url',
+      default: null,
+    },
     client_id: { doc: 'Client ID; tokens must be meant for it.', format: 'text', default: null },
     client_secret: { doc: 'Client secret.', format: 'text', default: null, sensitive: true },
+    login: {
+      doc: 'Send people who are not signed in to the provider. `false`: tokens only.',
+      format: 'boolean',
+      default: true,
+    },
     authorization_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
     token_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
     userinfo_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    introspection_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
     jwks_uri: { doc: 'In place of the discovered one.', format: 'url', default: null },
     scopes: { doc: 'Scopes to ask for.', format: 'text_list', default: ['openid', 'profile', 'email', 'groups'] },
     client_auth_method: {
-      doc: 'How the client authenticates at the token endpoint.',
+      doc: 'How the client authenticates to the provider.',
       format: 'client_auth_method',
       default: 'client_secret_basic',
     },
+    private_key: {
+      doc: 'Private key (PEM file: RSA, EC or Ed25519) for `client_auth_method: private_key_jwt`.',
+      format: 'private_key_file',
+      default: null,
+    },
+    private_key_id: { doc: 'Key ID (`kid`) by which the provider knows it.', format: 'text', default: null },
     token_validation: {
-      doc: 'By signature, by asking the userinfo endpoint, or both.',
+      doc: 'Tokens are checked by signature, by asking the userinfo endpoint, by both, or by introspection.',
       format: 'token_validation',
       default: 'jwks',
+    },
+    validation_ttl: {
+      doc: 'How long an answer of userinfo or introspection is believed.',
+      format: 'duration',
+      default: '30s',
+      max: 300_000,
+    },
+    audiences: {
+      doc: 'For whom tokens may be meant, besides `client_id`.',
+      format: 'text_list',
+      default: [],
+    },
+    algorithms: {
+      doc: 'Signature algorithms that tokens may have; asymmetric ones only.',
+      format: 'signature_algorithm_list',
+      default: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+    },
+    token_header: {
+      doc: 'Another header that may carry a token, besides `Authorization: Bearer`, e.g. Cf-Access-Jwt-Assertion.',
+      format: 'header_name',
+      default: null,
     },
     use_pkce: { doc: 'Use PKCE.', format: 'boolean', default: true },
     claim_mappings: {
@@ -328,11 +370,38 @@ export const schema = {
       groups: { doc: 'Claim with the groups.', format: 'text', default: 'groups' },
       full_name: { doc: 'Claim with the full name.', format: 'text', default: 'name' },
     },
+    groups_separator: {
+      doc: 'What stands between two groups, where they come as one text; without it such a text is one group.',
+      format: 'text',
+      default: null,
+    },
+    strip_group_prefix: {
+      doc: 'Only groups that begin with it count, and they count without it: `/` for Keycloak’s paths.',
+      format: 'text',
+      default: null,
+    },
+    add_username_prefix: {
+      doc: 'Put before each username, so that nobody is the namesake of another provider’s user.',
+      format: 'text',
+      default: null,
+    },
     custom_headers: {
       doc: 'Headers to send to the provider.',
       format: 'header_map',
       default: {},
       sensitive: true,
+    },
+    ca_cert: {
+      doc: 'CA certificates (PEM file) to verify the provider with.',
+      format: 'certificate_file',
+      default: null,
+    },
+    http_proxy: { doc: 'HTTP proxy on the way to the provider.', format: 'url', default: null },
+    timeout: { doc: 'Limit of one call to the provider.', format: 'duration', default: '5s', min: 100, max: 60_000 },
+    allow_http: {
+      doc: 'Allow a provider on another machine without https: what passes can be read on the way.',
+      format: 'boolean',
+      default: false,
     },
   },
 } as const satisfies Section

@@ -310,11 +310,6 @@ const rules: { name: string; yaml: string; expected: RegExp }[] = [
     expected: /cache.redis_cluster is set beside cache.redis_url/,
   },
   {
-    name: 'OIDC, not yet',
-    yaml: `${minimal}auth_provider: oidc\noidc: { issuer: https://id.example }`,
-    expected: /auth_provider.*not part of this release/,
-  },
-  {
     name: 'an expiration under a second',
     yaml: `${minimal}cache: { expiration: 999ms }`,
     expected: /cache.expiration is shorter than 1s/,
