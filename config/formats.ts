@@ -2,8 +2,7 @@ import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from
 import { duration } from './duration.ts'
 import { type Format, listOf, oneOf, textFormat } from './format.ts'
 import { basicUsername, email, fullName, groupList, username } from './identity.ts'
-import { fileMode, listenList } from './listeners.ts'
-import { groupMappings, headerMap, headerName, roleName } from './mappings.ts'
+import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
 import { hexKey, secretKey, sharedSecret } from './secrets.ts'
@@ -81,6 +80,7 @@ export const formats = {
   group_list: groupList,
   header_name: headerName,
   header_map: headerMap,
+  parameter_map: parameterMap,
   group_mappings: groupMappings,
   route_list: routeList,
   auth_provider: authProvider,

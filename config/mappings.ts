@@ -92,6 +92,21 @@ function checkHeader(name: string, value: unknown): readonly Problem[] {
   return faults
 }
 
+/** Name → value, for the query of a URL. */
+export const parameterMap: Format<{ readonly [name: string]: string }> = {
+  yaml: 'object',
+  noun: 'a map of parameters to values',
+  hint: 'write e.g. prompt: login; in the environment JSON, {"prompt": "login"}',
+  json: { type: 'object', additionalProperties: { type: 'string' } },
+  read: (value) => readMap(value) as { [name: string]: string } | undefined,
+  check: (map) =>
+    Object.entries(map).flatMap(([name, value]) =>
+      typeof value === 'string' && name !== '__proto__' && name !== ''
+        ? []
+        : [{ problem: `has ${nameOfType(value)} as a parameter’s value`, mend: 'put it in quotes', path: [name] }],
+    ),
+}
+
 function readMap(value: unknown): Record<string, unknown> | undefined {
   if (typeof value !== 'string') return isPlainMap(value) ? value : undefined
   try {

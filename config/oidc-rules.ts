@@ -20,6 +20,7 @@ export function checkOidc(config: Config): (Broken | false)[] {
     ...checkHttps(oidc),
     ...checkClient(oidc),
     ...checkCustomHeaders(oidc),
+    ...checkParameters(oidc),
   ]
 }
 
@@ -79,6 +80,17 @@ function checkCustomHeaders({ custom_headers }: Oidc): (Broken | false)[] {
   return Object.keys(custom_headers).map(
     (name) =>
       reserved.test(name) && broken('oidc.custom_headers', `sets ${name}, which is not its to set`, 'remove it'),
+  )
+}
+
+/** What a login’s safety rests on. */
+const ownParameters =
+  /^(?:client_id|redirect_uri|response_type|response_mode|scope|state|nonce|code_challenge|code_challenge_method|request|request_uri)$/i
+
+function checkParameters({ authorization_parameters }: Oidc): (Broken | false)[] {
+  const key = 'oidc.authorization_parameters'
+  return Object.keys(authorization_parameters).map(
+    (name) => ownParameters.test(name) && broken(key, `sets ${name}, which is not its to set`, 'remove it'),
   )
 }
 

@@ -359,6 +359,11 @@ export const schema = {
       format: 'header_name',
       default: null,
     },
+    authorization_parameters: {
+      doc: 'More parameters of the authorization request, e.g. access_type: offline (Google), prompt, audience (Auth0).',
+      format: 'parameter_map',
+      default: {},
+    },
     use_pkce: { doc: 'Use PKCE.', format: 'boolean', default: true },
     claim_mappings: {
       username: {

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseListeners } from '../config/listeners.ts'
+import { parseAddress } from '../config/addresses.ts'
+import { providersOf } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
-import { elasticsearchOptions, tlsOptions } from './connections.ts'
+import { elasticsearchOptions, oidcTokensOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
@@ -15,7 +16,7 @@ import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
-import { createPeers } from './peers.ts'
+import { readPem } from './pem.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
@@ -68,15 +69,20 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   // What one installation in two does without is not loaded: it would double the start's time.
   const proxy = config.proxy.enabled ? (await import('./proxy-mode.ts')).createProxyParts(config.proxy, log) : undefined
-  const peers = createPeers(config.tls.client_names)
+  const oidc = providersOf(config).includes('oidc') ? await createTokens(config, log) : undefined
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
+    ...(oidc && { oidc: { ...oidc, findSession: () => undefined } }),
     ...(proxy && { proxy }),
     peerOf: peers.peerOf,
     metrics,
     log,
-    checks: { ...(!isDryRun && { elasticsearch: createPing(client, call) }), ...replicas.checks },
+    checks: {
+      ...(!isDryRun && { elasticsearch: createPing(client, call) }),
+      ...replicas.checks,
+      ...(oidc && { provider: oidc.checkProvider }),
+    },
   }
 
   let front = createFront(config, core)
@@ -111,6 +117,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await replicas.join(credentials)
       const addresses = await server.listen()
       proxy?.routing.watch()
+      oidc?.start()
       mindMemory(cache.size, stopped.signal)
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return addresses
@@ -124,6 +131,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       replicas.renewCertificates()
       elasticsearch.renew(nextElasticsearch)
       renewUpstreams?.()
+      oidc?.renew(readPem(config.oidc.ca_cert))
       front = nextFront
       return ignored
     },
@@ -132,8 +140,22 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       proxy?.tunnels.close()
       await server.close(config.shutdown_timeout)
       await proxy?.routing.close()
+      void oidc?.close()
       replicas.leave()
       void elasticsearch.close() // waits for calls that nobody waits for any more
+    },
+  })
+}
+
+/** Loaded where it is needed. */
+async function createTokens({ oidc }: Config, log: Logger) {
+  const { createOidcTokens } = await import('./providers/oidc/tokens.ts')
+  return createOidcTokens({
+    ...oidcTokensOptions(oidc),
+    now: Date.now,
+    report(problem) {
+      if (problem === undefined) log.info('the identity provider is there')
+      else log.error({ 'error.code': 'provider_unavailable' }, `${problem}. Trying again when it is needed`)
     },
   })
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { ElasticsearchOptions } from './es/client.ts'
 import type { TlsOptions } from './listeners/tls.ts'
 import { readPem } from './pem.ts'
+import type { OidcTokensOptions } from './providers/oidc/tokens.ts'
 import type { Address, RedisConnection } from './redis/connect.ts'
 
 export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): ElasticsearchOptions {
@@ -21,9 +22,45 @@ export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): El
   }
 }
 
-/** For our listeners. */
-export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
-  return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
+/** @param oidc its rules hold: issuer and client_id are there */
+export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions, 'now' | 'report'> {
+  const endpoints = {
+    authorization_endpoint: oidc.authorization_endpoint,
+    token_endpoint: oidc.token_endpoint,
+    userinfo_endpoint: oidc.userinfo_endpoint,
+    introspection_endpoint: oidc.introspection_endpoint,
+    jwks_uri: oidc.jwks_uri,
+  }
+  return {
+    issuer: oidc.issuer!,
+    clientId: oidc.client_id!,
+    client: {
+      method: oidc.client_auth_method,
+      secret: oidc.client_secret ?? undefined,
+      privateKey: readPem(oidc.private_key),
+      privateKeyId: oidc.private_key_id ?? undefined,
+    },
+    endpoints: withoutNulls(endpoints),
+    login: oidc.login,
+    validation: oidc.token_validation,
+    validationTtl: oidc.validation_ttl,
+    audiences: oidc.audiences,
+    algorithms: oidc.algorithms,
+    tokenHeader: oidc.token_header ?? undefined,
+    claimMappings: oidc.claim_mappings,
+    addUsernamePrefix: oidc.add_username_prefix ?? undefined,
+    stripGroupPrefix: oidc.strip_group_prefix ?? undefined,
+    groupsSeparator: oidc.groups_separator ?? undefined,
+    ca: readPem(oidc.ca_cert),
+    httpProxy: oidc.http_proxy ?? undefined,
+    customHeaders: oidc.custom_headers,
+    timeout: oidc.timeout,
+    allowHttp: oidc.allow_http,
+  }
+}
+
+function withoutNulls<K extends string>(given: Record<K, string | null>): Partial<Record<K, string>> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)) as Partial<Record<K, string>>
 }
 
 /** @param cache its rules hold: one way to name the servers, Sentinels with their master */

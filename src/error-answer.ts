@@ -11,8 +11,16 @@ export type AnswerError = (request: Pick<IncomingMessage, 'headers'>, error: Gat
 /** Seconds after which a client may try again what was not available. */
 const retryAfter = '5'
 
+export type AnswerErrorOptions = Readonly<{
+  /** Whether people log in with us. */
+  hasLogin?: boolean
+  /** Whether `Authorization: Bearer` is a way in. */
+  takesTokens?: boolean
+}>
+
 /** The public half of an error: as a page where the client asks for HTML first, else as JSON. */
-export function createAnswerError(profile: ForwardAuthProfile, hasLogin = false): AnswerError {
+export function createAnswerError(profile: ForwardAuthProfile, options: AnswerErrorOptions = {}): AnswerError {
+  const { hasLogin = false, takesTokens = false } = options
   return function answerError({ headers: { accept } }, { code, username }, requestId) {
     const { message } = errorTable[code]
     const status = statusFor(code, profile)
@@ -20,6 +28,7 @@ export function createAnswerError(profile: ForwardAuthProfile, hasLogin = false)
       ? errorPage({ code, status, message, requestId, hasLogin })
       : answerWith(status, 'application/json; charset=utf-8', jsonOf(code, message, requestId))
     if (status === 503) answer.headers.push('Retry-After', retryAfter)
+    if (status === 401 && takesTokens) answer.headers.push('WWW-Authenticate', challengeFor(code))
     if (status === 405) answer.headers.push('Allow', 'GET, HEAD')
     return { ...answer, username }
   }
@@ -28,6 +37,12 @@ export function createAnswerError(profile: ForwardAuthProfile, hasLogin = false)
 function statusFor(code: ErrorCode, profile: ForwardAuthProfile): number {
   const { status } = errorTable[code]
   return profile === 'nginx' && (status === 400 || status === 431) ? 403 : status
+}
+
+/** RFC 6750, 3: a request without a token is told no error. */
+function challengeFor(code: ErrorCode): string {
+  if (code === 'token_expired') return 'Bearer error="invalid_token", error_description="The token has expired"'
+  return code === 'token_invalid' ? 'Bearer error="invalid_token"' : 'Bearer'
 }
 
 function wantsHtml(accept: string | undefined): boolean {

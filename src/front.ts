@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { headerNames } from '../config/header-presets.ts'
+import { headerNames, providersOf } from '../config/header-presets.ts'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
@@ -17,11 +17,12 @@ import { refuseQuestions } from './endpoints/no-question.ts'
 import { createReadyPage, type ReadinessChecks } from './endpoints/ready.ts'
 import { createWhoamiPage } from './endpoints/whoami.ts'
 import { createAnswerError } from './error-answer.ts'
-import { asGatewayError, GatewayError } from './errors.ts'
+import { asGatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Peers } from './peers.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
+import type { OidcProviderOptions } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
 import type { Handler } from './route.ts'
 import type { Front } from './server.ts'
@@ -32,6 +33,8 @@ import { version } from './version.ts'
 export type Core = Readonly<{
   obtain: AuthenticationOptions['obtain']
   heal: Credentials['heal']
+  /** Tokens and sessions, where the OpenID provider is among the providers. */
+  oidc?: Omit<OidcProviderOptions, 'trustedOnly'>
   /** Where requests go on to, in proxy mode. */
   proxy?: ProxyParts
   peerOf: Peers['peerOf']
@@ -44,11 +47,11 @@ type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof c
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
 export function createFront(config: Config, core: Core): FrontWithOriginal {
-  const { obtain, heal, proxy, peerOf, metrics, log, checks } = core
-  const isTrusted = createIsTrustedRequest(config, peerOf)
+  const { obtain, heal, oidc, proxy, metrics, log, checks } = core
+  const isTrusted = createIsTrustedRequest(config)
   const authentication = createAuthentication({
     isTrusted,
-    identify: createProvider(providerOptions(config)),
+    identify: createProvider(providerOptions(config, oidc)),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
     serviceAccount: config.elasticsearch.username ?? undefined,
@@ -81,7 +84,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
     ...(proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
       : proxy.createMode({
-          privateHeaders: [...identityHeaders(config), config.proxy_secret_header],
+          privateHeaders: privateHeaders(config),
           authenticate,
           isTrusted,
           heal,
@@ -90,7 +93,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
     pages: new Map(
       pages.map(([name, page]) => [`/elastauth/${name}`, proxy === undefined ? refuseQuestions(page) : page]),
     ),
-    answerError: createAnswerError(config.forward_auth.profile),
+    answerError: createAnswerError(config.forward_auth.profile, { takesTokens: oidc !== undefined }),
     // A proxied request is itself the one that was asked for, whatever it says of another.
     originalRequest: createOriginalRequest(proxy === undefined ? isTrusted : () => false),
   })
@@ -124,9 +127,10 @@ export function roleRules(config: Config): RoleRules {
   }
 }
 
-function identityHeaders(config: Config): string[] {
+/** The headers that say who the user is, and the one that proves who says so. */
+function privateHeaders(config: Config): string[] {
   const { groupsSeparator: _, ...names } = headerNames(config)
-  return Object.values(names)
+  return [...Object.values(names), config.proxy_secret_header, config.oidc.token_header].filter((name) => name !== null)
 }
 
 function createIsTrustedRequest(
@@ -149,13 +153,13 @@ function createIsTrustedRequest(
   }
 }
 
-function providerOptions(config: Config): ProviderOptions {
-  const { auth_provider, static: fixed } = config
-  // Until they are built, config/rules.ts refuses them.
-  if (auth_provider === 'oidc') throw new GatewayError('internal', 'auth_provider oidc is not part of this release')
+function providerOptions(config: Config, oidc: Core['oidc']): ProviderOptions {
+  const { proxy, static: fixed } = config
   return {
-    name: auth_provider,
+    names: providersOf(config),
     headers: headerNames(config),
     static: { ...fixed, username: fixed.username ?? '' },
+    // In auth-only mode the answer holds a password.
+    oidc: oidc && { ...oidc, trustedOnly: !proxy.enabled },
   }
 }

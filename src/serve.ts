@@ -1,4 +1,5 @@
 import { ConfigError } from '../config/faults.ts'
+import { providersOf } from '../config/header-presets.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { type App, createApp } from './app.ts'
@@ -32,7 +33,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
 
 function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
   log.info(
-    `elastauth ${version} listens on ${addresses.join(', ')} as ${modeOf(config)}; identities from ${config.auth_provider}, ` +
+    `elastauth ${version} listens on http://${host}:${port} as ${modeOf(config)}; identities from ${providersOf(config).join(', then ')}; ` +
       `trusted peers: ${config.trusted_proxies.join(', ')}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
   )
 }

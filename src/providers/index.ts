@@ -1,31 +1,40 @@
 import type { IncomingMessage } from 'node:http'
 import type { HeaderNames, HeaderPreset } from '../../config/header-presets.ts'
 import type { Identity } from '../auth/identity.ts'
+import type { Soon } from '../soon.ts'
+import { createProviderChain } from './chain.ts'
 import { createHeaderProvider } from './headers.ts'
+import { createOidcProvider, type OidcProviderOptions } from './oidc/index.ts'
 import { createStaticProvider } from './static.ts'
 
 /**
  * Request → identity. Returns the same frozen object for the same assertion: what follows from it is then remembered.
- * Throws GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
+ * Throws, or rejects with, GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
  */
-export type Provider = (
-  request: Pick<IncomingMessage, 'rawHeaders'>,
-  isTrusted: boolean,
-) => Identity | Promise<Identity>
+export type Provider = (request: IncomingMessage, isTrusted: boolean) => Soon<Identity>
+
+export type ProviderName = HeaderPreset | 'static' | 'oidc'
 
 export type ProviderOptions = Readonly<{
-  name: HeaderPreset | 'static'
+  /** In the order in which they are asked. */
+  names: readonly ProviderName[]
   headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
+  /** What `oidc` is made of. */
+  oidc?: OidcProviderOptions | undefined
 }>
 
-/** The one switch over `auth_provider`. */
-export function createProvider({ name, headers, static: fixed }: ProviderOptions): Provider {
-  if (name === 'static') {
-    const { username, groups, email, name: fullName } = fixed
-    return createStaticProvider(
-      Object.freeze({ username, groups, ...(email && { email }), ...(fullName && { name: fullName }), provider: name }),
-    )
-  }
-  return createHeaderProvider(name, headers)
+/** Who says who the user is: one provider, or several in a chain. */
+export function createProvider(options: ProviderOptions): Provider {
+  return createProviderChain(options.names.map((name) => createNamed(name, options)))
+}
+
+/** The one switch over the providers’ names. */
+function createNamed(name: ProviderName, { headers, static: fixed, oidc }: ProviderOptions): Provider {
+  if (name === 'oidc') return createOidcProvider(oidc!)
+  if (name !== 'static') return createHeaderProvider(name, headers)
+  const { username, groups, email, name: fullName } = fixed
+  return createStaticProvider(
+    Object.freeze({ username, groups, ...(email && { email }), ...(fullName && { name: fullName }), provider: name }),
+  )
 }

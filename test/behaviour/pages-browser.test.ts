@@ -9,7 +9,7 @@ import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/b
 import { startUpstream } from '../support/upstream.ts'
 
 /** Every page there is, by its path. */
-const answerError = createAnswerError('generic', true)
+const answerError = createAnswerError('generic', { hasLogin: true })
 const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed') as ErrorCode[]
 const pages = new Map<string, Answer>([
   ['/signed-out', signedOutPage()],

@@ -4,6 +4,7 @@ import {
   type CustomFetch,
   customFetch,
   discovery,
+  enableNonRepudiationChecks,
   type ServerMetadata,
 } from 'openid-client'
 import { GatewayError } from '../../errors.ts'
@@ -40,9 +41,13 @@ export type Issuer = Readonly<{
    * provider_unavailable while nothing is known. What is old is renewed behind the callers’ backs, and used until then.
    */
   configuration: () => Promise<Configuration>
+  /** The same as the provider wrote it, with our own endpoints in it. */
+  metadata: () => Promise<ServerMetadata>
   /** Whether the last attempt to learn or renew it failed. */
   isFailing: () => boolean
 }>
+
+type Known = Readonly<{ metadata: ServerMetadata; configuration: Configuration; at: number }>
 
 /** How long the metadata is believed, in milliseconds. */
 const freshFor = 3_600_000
@@ -54,38 +59,38 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const { endpoints, needed, now, report } = options
   const clientAuth = createClientAuth(options.client)
   const isManual = needed.every((name) => endpoints[name] !== undefined)
-  let known: { configuration: Configuration; at: number } | undefined
+  let known: Known | undefined
   let failure: { error: GatewayError; pause: number; at: number } | undefined
-  let flight: Promise<Configuration> | undefined
+  let flight: Promise<Known> | undefined
 
-  async function configuration(): Promise<Configuration> {
-    if (known !== undefined && (isManual || now() - known.at < freshFor)) return known.configuration
+  async function current(): Promise<Known> {
+    if (known !== undefined && (isManual || now() - known.at < freshFor)) return known
     const isPaused = failure !== undefined && now() - failure.at < failure.pause
     if (known === undefined) {
       if (isPaused) throw failure!.error
       return renew()
     }
     if (!isPaused) renew().catch(() => {}) // reported there; the last good stays
-    return known.configuration
+    return known
   }
 
-  function renew(): Promise<Configuration> {
+  function renew(): Promise<Known> {
     flight ??= learn().finally(() => {
       flight = undefined
     })
     return flight
   }
 
-  async function learn(): Promise<Configuration> {
+  async function learn(): Promise<Known> {
     try {
       const metadata = isManual ? { issuer: options.issuer } : await discover()
       const server = { ...metadata, ...endpoints }
       checkServer(server, needed)
-      const configuration = known && isSame(known.configuration, server) ? known.configuration : configure(server)
-      known = { configuration, at: now() }
+      const isSame = JSON.stringify(known?.metadata) === JSON.stringify(server)
+      known = isSame ? { ...known!, at: now() } : { metadata: server, configuration: configure(server), at: now() }
       if (failure !== undefined) report(undefined)
       failure = undefined
-      return configuration
+      return known
     } catch (thrown) {
       const error = asProviderError(thrown, 'discovery')
       if (failure?.error.detail !== error.detail) report(error.detail)
@@ -104,11 +109,16 @@ export function createIssuer(options: IssuerOptions): Issuer {
   function configure(server: ServerMetadata): Configuration {
     const configuration = new Configuration(server, options.clientId, undefined, clientAuth)
     configuration[customFetch] = options.fetch
+    enableNonRepudiationChecks(configuration) // ID tokens’ signatures are checked, though TLS vouches for them
     allowInsecureRequests(configuration) // `fetch` decides what may go unencrypted
     return configuration
   }
 
-  return Object.freeze({ configuration, isFailing: () => failure !== undefined })
+  return Object.freeze({
+    configuration: async () => (await current()).configuration,
+    metadata: async () => (await current()).metadata,
+    isFailing: () => failure !== undefined,
+  })
 }
 
 function checkServer(server: ServerMetadata, needed: readonly Endpoint[]): void {
@@ -116,10 +126,6 @@ function checkServer(server: ServerMetadata, needed: readonly Endpoint[]): void 
   if (server.issuer.includes('{')) throw unusable(`its issuer is a template, ${server.issuer}: configure your tenant’s`)
   const missing = needed.filter((name) => server[name] === undefined)
   if (missing.length > 0) throw unusable(`it offers no ${missing.join(', ')}`)
-}
-
-function isSame(configuration: Configuration, server: ServerMetadata): boolean {
-  return JSON.stringify(configuration.serverMetadata()) === JSON.stringify(server)
 }
 
 function unusable(detail: string): GatewayError {

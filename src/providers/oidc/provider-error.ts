@@ -12,3 +12,10 @@ export function asProviderError(thrown: unknown, doing: string): GatewayError {
   const reason = code === undefined ? message : `${message} (${code})`
   return new GatewayError('provider_unavailable', `the identity provider, ${doing}: ${reason}`)
 }
+
+/** The status of the answer that made openid-client throw, where there was one. */
+export function statusOf(thrown: unknown): number | undefined {
+  const { status, cause } = thrown as { status?: unknown; cause?: { status?: unknown } }
+  const found = status ?? cause?.status
+  return typeof found === 'number' ? found : undefined
+}

@@ -35,6 +35,8 @@ const faults: [what: string, oidc: Record<string, unknown>, expected: RegExp][] 
   ['private_key_jwt without a key', { client_auth_method: 'private_key_jwt' }, /oidc.private_key is required/],
   ['a public client without PKCE', { client_auth_method: 'none', use_pkce: false }, /oidc.use_pkce is false/],
   ['a custom Authorization', { custom_headers: { authorization: 'x' } }, /sets authorization, which is not its to set/],
+  ['a state of one’s own', { authorization_parameters: { state: 'x' } }, /sets state, which is not its to set/],
+  ['a parameter that is no text', { authorization_parameters: { max_age: 5 } }, /has a number as a parameter’s value/],
   ['a token in Authorization', { token_header: 'Authorization' }, /is read anyway/],
   ['a token in Cookie', { token_header: 'cookie' }, /a meaning of its own/],
   ['a token in the secret’s header', { token_header: 'X_Elastauth_Proxy_Secret' }, /the header of proxy_secret/],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { headerPresets } from '../../../config/header-presets.ts'
 import type { Identity } from '../../../src/auth/identity.ts'
@@ -6,12 +7,12 @@ import { createProvider, type ProviderOptions } from '../../../src/providers/ind
 
 const create = (more: Partial<ProviderOptions> = {}) => {
   const identify = createProvider({
-    name: 'authelia',
+    names: ['authelia'],
     headers: headerPresets.authelia,
     static: { username: 'dev', groups: [], email: null, name: null },
     ...more,
   })
-  return (rawHeaders: string[], isTrusted = true) => identify({ rawHeaders }, isTrusted) as Identity
+  return (rawHeaders: string[], isTrusted = true) => identify({ rawHeaders } as IncomingMessage, isTrusted) as Identity
 }
 const identify = create()
 /** A header value as Node hands it over. */
@@ -24,13 +25,13 @@ describe('presets', () => {
       const { username, groups, email, name: fullName, groupsSeparator } = headerPresets[name]
       const raw = [username, 'bob', groups, `a${groupsSeparator}b`, email, 'bob@example.com', fullName, 'Bob']
       const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: name }
-      assert.deepEqual(create({ name, headers: headerPresets[name] })(raw), expected)
+      assert.deepEqual(create({ names: [name], headers: headerPresets[name] })(raw), expected)
     })
   }
 
   test('authentik separates groups by |, and a comma is part of a name', () => {
     const raw = ['X-authentik-username', 'bob', 'X-authentik-groups', 'authentik Admins|Staff, all| |staff']
-    assert.deepEqual(create({ name: 'authentik', headers: headerPresets.authentik })(raw).groups, [
+    assert.deepEqual(create({ names: ['authentik'], headers: headerPresets.authentik })(raw).groups, [
       'authentik Admins',
       'Staff, all',
       'staff',
@@ -45,7 +46,7 @@ describe('presets', () => {
 
   test('static: the configured identity, whatever a trusted peer says; nobody else', () => {
     const fixed = { username: 'dev', groups: ['a'], email: null, name: 'Dev' }
-    const asStatic = create({ name: 'static', static: fixed })
+    const asStatic = create({ names: ['static'], static: fixed })
     const expected = { username: 'dev', groups: ['a'], name: 'Dev', provider: 'static' }
     assert.deepEqual(asStatic(['Remote-User', 'eve']), expected)
     assert.throws(() => asStatic([], false), { code: 'peer_untrusted' })

@@ -1,0 +1,30 @@
+import type { IncomingMessage } from 'node:http'
+import type { Identity } from '../auth/identity.ts'
+import { asGatewayError, GatewayError } from '../errors.ts'
+import type { Soon } from '../soon.ts'
+import type { Provider } from './index.ts'
+
+/**
+ * Asks one provider after the other. The first one that a request has something for decides, for good or ill: what is
+ * refused there is refused. Only where there is nothing (identity_missing) is the next one asked.
+ */
+export function createProviderChain(providers: readonly Provider[]): Provider {
+  const [only] = providers
+  return providers.length === 1 ? only! : (request, isTrusted) => ask(request, isTrusted, 0, [])
+
+  function ask(request: IncomingMessage, isTrusted: boolean, index: number, missed: string[]): Soon<Identity> {
+    const provider = providers[index]
+    if (provider === undefined) throw new GatewayError('identity_missing', missed.join('; '))
+    const goOn = (thrown: unknown) => {
+      const { code, detail } = asGatewayError(thrown)
+      if (code !== 'identity_missing') throw thrown
+      return ask(request, isTrusted, index + 1, [...missed, detail])
+    }
+    try {
+      const found = provider(request, isTrusted)
+      return found instanceof Promise ? found.catch(goOn) : found
+    } catch (thrown) {
+      return goOn(thrown)
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { type Claims, findClaim } from './claims.ts'
+import type { Introspect } from './introspection.ts'
+import { invalidToken } from './invalid-token.ts'
+import type { AskUserinfo } from './userinfo.ts'
+import type { Verified } from './verify-token.ts'
+
+/** Who vouches for a token: its signature, the userinfo endpoint, both (never one for the other), or introspection. */
+export type TokenValidation = 'jwks' | 'userinfo' | 'both' | 'introspection'
+
+export type CheckTokenOptions = Readonly<{
+  validation: TokenValidation
+  verifyToken: (token: string) => Promise<Verified>
+  askUserinfo: AskUserinfo
+  introspect: Introspect
+  /** Whether there is a userinfo endpoint to ask for what introspection leaves out. */
+  hasUserinfo: () => Promise<boolean>
+  /** The claims that somebody will look for. */
+  wanted: readonly string[]
+  /** How long the provider’s answers are believed, in milliseconds. */
+  ttl: number
+  now: () => number
+}>
+
+export type CheckToken = (token: string) => Promise<Verified>
+
+/** The claims of a good token, and for how long they hold. Rejects with GatewayError: see the parts. */
+export function createCheckToken(options: CheckTokenOptions): CheckToken {
+  const { validation, verifyToken, askUserinfo, introspect, hasUserinfo, wanted, ttl, now } = options
+
+  const ways: Readonly<Record<TokenValidation, CheckToken>> = {
+    jwks: verifyToken,
+    userinfo: async (token) => ({ claims: await askUserinfo(token, undefined), until: now() + ttl }),
+    async both(token) {
+      const { claims, until } = await verifyToken(token)
+      const details = await askUserinfo(token, subjectOf(claims))
+      return { claims: { ...claims, ...details }, until: Math.min(until, now() + ttl) }
+    },
+    async introspection(token) {
+      const claims = await introspect(token)
+      const until = Math.min(typeof claims.exp === 'number' ? claims.exp * 1000 : Number.POSITIVE_INFINITY, now() + ttl)
+      const isWhole = wanted.every((name) => findClaim(claims, name) !== undefined)
+      if (isWhole || !(await hasUserinfo())) return { claims, until }
+      return { claims: { ...claims, ...(await askUserinfo(token, subjectOf(claims))) }, until }
+    },
+  }
+  return ways[validation]
+}
+
+function subjectOf({ sub }: Claims): string {
+  if (typeof sub === 'string' && sub !== '') return sub
+  throw invalidToken('it names no subject')
+}

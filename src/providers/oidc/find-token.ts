@@ -1,0 +1,68 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../../errors.ts'
+import { invalidToken } from './invalid-token.ts'
+
+type Raw = Pick<IncomingMessage, 'rawHeaders'>
+
+/** In characters. Entra ID’s tokens with 200 groups have some 10,000. */
+const longestToken = 16_384
+
+/** What a bearer token may consist of (RFC 6750, 2.1). */
+const tokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
+const bearerPattern = /^bearer(?: +|$)/i
+
+/**
+ * The token of `Authorization: Bearer` (RFC 6750, 2.1), or of a header of one’s choice, there with or without `Bearer`.
+ * Another scheme is nothing of ours. `findToken` throws GatewayError token_invalid for what is no token, and
+ * identity_invalid for a header that comes twice: Node would keep one of them, and others the other.
+ */
+export function createFindToken(tokenHeader: string | undefined) {
+  const own = tokenHeader?.toLowerCase()
+
+  return function findToken({ rawHeaders }: Raw): string | undefined {
+    let authorization: string | undefined
+    let other: string | undefined
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const { length } = rawHeaders[i]!
+      // Most headers of a request have another length: those cost a comparison.
+      if (length !== 'authorization'.length && length !== own?.length) continue
+      const name = rawHeaders[i]!.toLowerCase()
+      if (name === 'authorization') authorization = once(authorization, rawHeaders[i + 1]!)
+      else if (name === own) other = once(other, rawHeaders[i + 1]!)
+    }
+    if (authorization !== undefined && bearerPattern.test(authorization)) return checked(withoutScheme(authorization))
+    return other === undefined || other === '' ? undefined : checked(withoutScheme(other))
+  }
+}
+
+/** The token of a cookie by that name, which perhaps somebody else set for a purpose of their own: never an error. */
+export function findCookie({ rawHeaders }: Raw, name: string): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]!.length !== 'cookie'.length || rawHeaders[i]!.toLowerCase() !== 'cookie') continue
+    if (!rawHeaders[i + 1]!.includes(name)) continue
+    for (const pair of rawHeaders[i + 1]!.split(';')) {
+      const equals = pair.indexOf('=')
+      if (equals === -1 || pair.slice(0, equals).trim() !== name) continue
+      // Two of one name have been set for different paths or domains: nobody knows which is meant.
+      if (found !== undefined) return undefined
+      found = pair.slice(equals + 1).trim()
+    }
+  }
+  return found !== undefined && found.length <= longestToken && tokenPattern.test(found) ? found : undefined
+}
+
+function once(before: string | undefined, value: string): string {
+  if (before === undefined) return value
+  throw new GatewayError('identity_invalid', 'a header that carries a token comes twice')
+}
+
+function withoutScheme(value: string): string {
+  return value.replace(bearerPattern, '')
+}
+
+function checked(token: string): string {
+  if (token.length > longestToken) throw invalidToken(`it is longer than ${longestToken} characters`)
+  if (!tokenPattern.test(token)) throw invalidToken('it is no bearer token')
+  return token
+}

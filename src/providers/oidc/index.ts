@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http'
+import type { Identity } from '../../auth/identity.ts'
+import { GatewayError } from '../../errors.ts'
+import { type Soon, soon } from '../../soon.ts'
+import type { Provider } from '../index.ts'
+
+type Find = (request: IncomingMessage) => Soon<Identity | undefined>
+
+export type OidcProviderOptions = Readonly<{
+  findToken: Find
+  findSession: Find
+  findCookieToken: Find
+  /**
+   * Only a trusted peer is told whose token or session it is. Tokens prove themselves, whoever brings them; but in
+   * auth-only mode the answer holds a password, and is for the proxy alone.
+   */
+  trustedOnly: boolean
+}>
+
+// Thrown with many a request, so they are made once.
+const missing = new GatewayError('identity_missing', 'missing authentication headers (no token, no session)')
+const untrusted = new GatewayError(
+  'peer_untrusted',
+  'a peer that is not in trusted_proxies, or without the proxy_secret: tokens and sessions are answered to the proxy only',
+)
+
+/** A token that the request shows in a header, a session of ours, a token that somebody else put into a cookie. */
+export function createOidcProvider(options: OidcProviderOptions): Provider {
+  const { findToken, findSession, findCookieToken, trustedOnly } = options
+
+  return function identify(request, isTrusted) {
+    if (trustedOnly && !isTrusted) throw untrusted
+    return soon(
+      findToken(request),
+      (bearer) => bearer ?? soon(findSession(request), (session) => session ?? last(request)),
+    )
+  }
+
+  function last(request: IncomingMessage): Soon<Identity> {
+    return soon(findCookieToken(request), (identity) => {
+      if (identity === undefined) throw missing
+      return identity
+    })
+  }
+}

@@ -1,0 +1,88 @@
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import type { CustomFetch } from 'openid-client'
+import type { GatewayError } from '../../errors.ts'
+import { asProviderError } from './provider-error.ts'
+
+export type KeySetOptions = Readonly<{
+  /** The address of the provider’s keys (RFC 7517, 5). */
+  address: () => Promise<string>
+  fetch: CustomFetch
+  now: () => number
+}>
+
+export type KeySet = Readonly<{
+  /** The key for a token’s header. Rejects with GatewayError provider_unavailable, or an error of jose’s where there is none. */
+  getKey: JWTVerifyGetKey
+  isFailing: () => boolean
+}>
+
+/** In milliseconds. Old keys are renewed behind the callers’ backs, and used until then: */
+const freshFor = 600_000
+/** … at most so long, lest a key that the provider has withdrawn lives on with us. */
+const usableFor = 86_400_000
+/** Whoever invents key IDs must not make us ask for each of them. */
+const pauseBetween = 10_000
+const pauseAfterFailure = 5000
+
+/** The provider’s public keys. One fetch at a time, few of them, and the last good ones outlive the provider’s failures. */
+export function createKeySet({ address, fetch, now }: KeySetOptions): KeySet {
+  let known: { find: JWTVerifyGetKey; at: number } | undefined
+  let failure: GatewayError | undefined
+  let askedAt = Number.NEGATIVE_INFINITY
+  let flight: Promise<void> | undefined
+
+  const getKey: JWTVerifyGetKey = async (header, token) => {
+    const find = await usable()
+    try {
+      return await find(header, token)
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
+      if (mayAsk(pauseBetween)) await renew().catch(() => {}) // kept as `failure`
+      if (failure !== undefined) throw failure // the key may well be a new one
+      return (await usable())(header, token)
+    }
+  }
+
+  async function usable(): Promise<JWTVerifyGetKey> {
+    const age = known === undefined ? Number.POSITIVE_INFINITY : now() - known.at
+    if (age > usableFor) {
+      if (failure !== undefined && !mayAsk(pauseAfterFailure)) throw failure
+      await renew()
+    } else if (age > freshFor && mayAsk(pauseBetween)) renew().catch(() => {})
+    return known!.find
+  }
+
+  function mayAsk(pause: number): boolean {
+    return flight !== undefined || now() - askedAt >= pause
+  }
+
+  function renew(): Promise<void> {
+    flight ??= load().finally(() => {
+      flight = undefined
+    })
+    return flight
+  }
+
+  async function load(): Promise<void> {
+    askedAt = now()
+    try {
+      known = { find: createLocalJWKSet(await fetchKeys()), at: now() }
+      failure = undefined
+    } catch (thrown) {
+      failure = asProviderError(thrown, 'its keys')
+      throw failure
+    }
+  }
+
+  async function fetchKeys(): Promise<JSONWebKeySet> {
+    const headers = { accept: 'application/json, application/jwk-set+json' }
+    const response = await fetch(await address(), { method: 'GET', headers, body: undefined, redirect: 'manual' })
+    if (response.status !== 200) throw new Error(`status ${response.status}`)
+    const keySet = (await response.json().catch(() => undefined)) as Partial<JSONWebKeySet> | undefined
+    // None at all would lock out everybody: rather the last ones.
+    if (!Array.isArray(keySet?.keys) || keySet.keys.length === 0) throw new Error('the answer holds no keys')
+    return keySet as JSONWebKeySet
+  }
+
+  return Object.freeze({ getKey, isFailing: () => failure !== undefined })
+}

@@ -1,0 +1,125 @@
+import type { IncomingMessage } from 'node:http'
+import type { Identity } from '../../auth/identity.ts'
+import { asGatewayError } from '../../errors.ts'
+import { type Soon, soon } from '../../soon.ts'
+import { createCheckToken, type TokenValidation } from './check-token.ts'
+import { createToIdentity, type ToIdentity, type ToIdentityOptions } from './claims.ts'
+import { createFindToken, findCookie } from './find-token.ts'
+import { createIntrospect } from './introspection.ts'
+import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
+import { createKeySet } from './key-set.ts'
+import { createKnownTokens } from './known-tokens.ts'
+import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
+import { createAskUserinfo } from './userinfo.ts'
+import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
+import { createVerifyToken } from './verify-token.ts'
+
+export type OidcTokensOptions = ProviderFetchOptions &
+  Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'report'> &
+  Omit<ToIdentityOptions, 'provider'> &
+  Readonly<{
+    /** Whether people log in with us: that takes more of the provider’s endpoints. */
+    login: boolean
+    validation: TokenValidation
+    validationTtl: number
+    /** For whom tokens may be meant, besides the client. */
+    audiences: readonly string[]
+    algorithms: readonly string[]
+    tokenHeader?: string | undefined
+  }>
+
+type FindIdentity = (request: Pick<IncomingMessage, 'rawHeaders'>) => Soon<Identity | undefined>
+
+export type OidcTokens = Readonly<{
+  issuer: Issuer
+  toIdentity: ToIdentity
+  verifyLogoutToken: VerifyLogoutToken
+  /** Whose token the request’s headers carry, if any. Throws, or rejects with, GatewayError when it is not a good one. */
+  findToken: FindIdentity
+  /** The same for cookies `access_token` and `id_token`; one that is not good is as none: perhaps it is another’s cookie. */
+  findCookieToken: FindIdentity
+  /** Rejects while the provider has told us nothing to work with; resolves to `degraded` while we live on what it told. */
+  checkProvider: () => Promise<unknown>
+  /** Asks the provider before the first request needs it. */
+  start: () => void
+  renew: (ca: string | undefined) => void
+  close: () => Promise<void>
+}>
+
+/** Everything about the provider and its tokens. Outlives reloads: what was verified stays so. */
+export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
+  const { validation, algorithms, now } = options
+  const { fetch, renew, close } = createProviderFetch(options)
+  const issuer = createIssuer({ ...options, needed: neededFor(options), fetch })
+  const keySet = createKeySet({ address: async () => (await issuer.metadata()).jwks_uri!, fetch, now })
+  const issuerName = async () => (await issuer.metadata()).issuer
+  const audiences = [options.clientId, ...options.audiences]
+  const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
+  const checkToken = createCheckToken({
+    validation,
+    verifyToken: createVerifyToken({ issuer: issuerName, audiences, algorithms, getKey: keySet.getKey, now }),
+    askUserinfo: createAskUserinfo(issuer),
+    introspect: createIntrospect({ ...issuer, audiences, now }),
+    hasUserinfo: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
+    wanted: [options.claimMappings.username, options.claimMappings.groups],
+    ttl: options.validationTtl,
+    now,
+  })
+  const identifyToken = createKnownTokens({ checkToken, toIdentity, now })
+  const findHeader = createFindToken(options.tokenHeader)
+
+  const findCookieToken: FindIdentity = (request) =>
+    soon(tryCookie(request, 'access_token'), (identity) => identity ?? tryCookie(request, 'id_token'))
+
+  function tryCookie(request: Pick<IncomingMessage, 'rawHeaders'>, name: string): Soon<Identity | undefined> {
+    const token = findCookie(request, name)
+    if (token === undefined) return undefined
+    try {
+      const found = identifyToken(token)
+      return found instanceof Promise ? found.catch(orNobody) : found
+    } catch (error) {
+      return orNobody(error)
+    }
+  }
+
+  return Object.freeze({
+    issuer,
+    toIdentity,
+    verifyLogoutToken: createVerifyLogoutToken({
+      issuer: issuerName,
+      clientId: options.clientId,
+      algorithms,
+      getKey: keySet.getKey,
+      now,
+    }),
+    findToken(request: Pick<IncomingMessage, 'rawHeaders'>) {
+      const token = findHeader(request)
+      return token === undefined ? undefined : identifyToken(token)
+    },
+    findCookieToken,
+    async checkProvider() {
+      await issuer.configuration()
+      return issuer.isFailing() || keySet.isFailing() ? 'degraded' : undefined
+    },
+    start: () => void issuer.configuration().catch(() => {}), // it reports itself
+    renew,
+    close,
+  })
+}
+
+function orNobody(thrown: unknown): undefined {
+  const error = asGatewayError(thrown)
+  if (error.code === 'token_invalid' || error.code === 'token_expired') return undefined
+  throw error
+}
+
+function neededFor({ login, validation }: Pick<OidcTokensOptions, 'login' | 'validation'>): Endpoint[] {
+  const forTokens: Readonly<Record<TokenValidation, Endpoint[]>> = {
+    jwks: ['jwks_uri'],
+    userinfo: ['userinfo_endpoint'],
+    both: ['jwks_uri', 'userinfo_endpoint'],
+    introspection: ['introspection_endpoint'],
+  }
+  const forLogin: Endpoint[] = login ? ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] : []
+  return [...new Set([...forTokens[validation], ...forLogin])]
+}

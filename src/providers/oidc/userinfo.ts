@@ -1,0 +1,33 @@
+import { fetchUserInfo, skipSubjectCheck } from 'openid-client'
+import type { GatewayError } from '../../errors.ts'
+import type { Claims } from './claims.ts'
+import { invalidToken } from './invalid-token.ts'
+import type { Issuer } from './issuer.ts'
+import { asProviderError, statusOf } from './provider-error.ts'
+
+/**
+ * What the provider says about an access token’s user (OpenID Connect Core, 5.3).
+ * @param subject whose claims it must be, where that is known: another’s would be somebody else’s groups (5.3.2)
+ */
+export type AskUserinfo = (token: string, subject: string | undefined) => Promise<Claims>
+
+/** `askUserinfo` rejects with GatewayError token_invalid, provider_unavailable. */
+export function createAskUserinfo({ configuration }: Pick<Issuer, 'configuration'>): AskUserinfo {
+  return async function askUserinfo(token, subject) {
+    const known = await configuration()
+    try {
+      return await fetchUserInfo(known, token, subject ?? skipSubjectCheck)
+    } catch (error) {
+      throw refusalOf(error)
+    }
+  }
+}
+
+function refusalOf(error: unknown): GatewayError {
+  const status = statusOf(error)
+  if (status === 400 || status === 401 || status === 403)
+    return invalidToken(`the provider’s userinfo endpoint answered ${status}`)
+  if ((error as { code?: string }).code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
+    return invalidToken('the userinfo endpoint speaks of another subject')
+  return asProviderError(error, 'userinfo')
+}
