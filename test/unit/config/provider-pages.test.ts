@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { readCodeBlocks } from '../../acceptance/documentation-page.ts'
+import { testKey } from '../../support/gateway.ts'
+import { load } from './fixture.ts'
+
+/** What the pages leave to the environment. */
+const env = {
+  ELASTAUTH_SECRET_KEY: testKey,
+  ELASTAUTH_ELASTICSEARCH_API_KEY: 'an API key',
+  ELASTAUTH_OIDC_CLIENT_SECRET: 'a client secret',
+}
+
+describe('docs/providers', () => {
+  for (const page of readdirSync(new URL('../../../docs/providers', import.meta.url))) {
+    const blocks = readCodeBlocks(`providers/${page}`).filter(({ language }) => language === 'yaml')
+    for (const [index, { text }] of blocks.entries()) {
+      test(`${page}: block ${index + 1} is good configuration, and gives somebody a role`, () => {
+        const { config, warnings } = load(text, { env })
+        assert.deepEqual(warnings, [])
+        assert.ok(config.default_roles.length > 0 || Object.keys(config.group_mappings).length > 0)
+      })
+    }
+    test(`${page} has such a block`, () => assert.notEqual(blocks.length, 0))
+  }
+})
