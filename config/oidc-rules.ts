@@ -18,6 +18,7 @@ export function checkOidc(config: Config): (Broken | false)[] {
     oidc.algorithms.length === 0 &&
       broken('oidc.algorithms', 'is empty, so no token could be good', 'list some, or remove it'),
     ...checkHttps(oidc),
+    ...checkRedirect(oidc),
     ...checkClient(oidc),
     ...checkCustomHeaders(oidc),
     ...checkParameters(oidc),
@@ -30,6 +31,7 @@ const addresses = [
   'token_endpoint',
   'userinfo_endpoint',
   'introspection_endpoint',
+  'end_session_endpoint',
   'jwks_uri',
 ] as const satisfies readonly (keyof Oidc)[]
 
@@ -41,6 +43,18 @@ function checkHttps(oidc: Oidc): (Broken | false)[] {
     const isOpen = url?.protocol === 'http:' && !isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ''))
     return isOpen && broken(`oidc.${name}`, 'is not https', 'use https, or set oidc.allow_http: true in a test setting')
   })
+}
+
+function checkRedirect({ redirect_url }: Oidc): (Broken | false)[] {
+  const url = URL.parse(redirect_url ?? '')
+  const isOther = url !== null && (url.pathname !== '/elastauth/callback' || url.search !== '' || url.hash !== '')
+  const mend = 'write https://<host>/elastauth/callback'
+  return [
+    isOther && broken('oidc.redirect_url', 'is not the address of our page', mend),
+    url?.protocol === 'http:' &&
+      !isLoopbackHost(url.hostname.replace(/^\[|\]$/g, '')) &&
+      broken('oidc.redirect_url', 'is not https, and browsers would not keep our cookies', mend),
+  ]
 }
 
 function checkClient({ client_auth_method: method, client_secret, private_key, ...oidc }: Oidc): (Broken | false)[] {

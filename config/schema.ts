@@ -116,6 +116,20 @@ export const schema = {
       default: 'generic',
     },
   },
+  session: {
+    idle_timeout: {
+      doc: 'How long the session of somebody who has logged in may lie unused.',
+      format: 'duration',
+      default: '8h',
+      min: 1000,
+    },
+    lifetime: { doc: 'How long a session lives at the most.', format: 'duration', default: '24h', min: 1000 },
+    grace: {
+      doc: 'How long after its token’s end a session works on while the provider cannot be reached.',
+      format: 'duration',
+      default: '5m',
+    },
+  },
   headers: {
     username: {
       doc: 'Header with the username, in place of the provider’s own.',
@@ -321,6 +335,17 @@ export const schema = {
     userinfo_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
     introspection_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
     jwks_uri: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    end_session_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    redirect_url: {
+      doc: 'Where the provider sends people back to, as registered there: `https://<host>/elastauth/callback`. Unset, the host that was asked for.',
+      format: 'url',
+      default: null,
+    },
+    post_logout_redirect_url: {
+      doc: 'Where the provider sends people after a logout, as registered there, e.g. `https://<host>/elastauth/signed-out`.',
+      format: 'url',
+      default: null,
+    },
     scopes: { doc: 'Scopes to ask for.', format: 'text_list', default: ['openid', 'profile', 'email', 'groups'] },
     client_auth_method: {
       doc: 'How the client authenticates to the provider.',

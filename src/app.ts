@@ -7,7 +7,7 @@ import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
-import { elasticsearchOptions, oidcTokensOptions } from './connections.ts'
+import { elasticsearchOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
@@ -69,11 +69,17 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   // What one installation in two does without is not loaded: it would double the start's time.
   const proxy = config.proxy.enabled ? (await import('./proxy-mode.ts')).createProxyParts(config.proxy, log) : undefined
-  const oidc = providersOf(config).includes('oidc') ? await createTokens(config, log) : undefined
+  const oidc = providersOf(config).includes('oidc')
+    ? await (await import('./oidc.ts')).createOidc(config, {
+        sessionStore: replicas.sessions,
+        log,
+        onEnded: (username) => credentials.noteChange(username, ''),
+      })
+    : undefined
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
-    ...(oidc && { oidc: { ...oidc, findSession: () => undefined } }),
+    ...(oidc && { oidc }),
     ...(proxy && { proxy }),
     peerOf: peers.peerOf,
     metrics,
@@ -114,8 +120,9 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   return Object.freeze({
     async listen() {
-      await replicas.join(credentials)
-      const addresses = await server.listen()
+      const { host, port } = parseAddress(config.listen)!
+      await replicas.join(credentials, oidc?.login)
+      const address = await server.listen(host === '' ? undefined : host, port)
       proxy?.routing.watch()
       oidc?.start()
       mindMemory(cache.size, stopped.signal)
@@ -143,19 +150,6 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       void oidc?.close()
       replicas.leave()
       void elasticsearch.close() // waits for calls that nobody waits for any more
-    },
-  })
-}
-
-/** Loaded where it is needed. */
-async function createTokens({ oidc }: Config, log: Logger) {
-  const { createOidcTokens } = await import('./providers/oidc/tokens.ts')
-  return createOidcTokens({
-    ...oidcTokensOptions(oidc),
-    now: Date.now,
-    report(problem) {
-      if (problem === undefined) log.info('the identity provider is there')
-      else log.error({ 'error.code': 'provider_unavailable' }, `${problem}. Trying again when it is needed`)
     },
   })
 }

@@ -29,6 +29,7 @@ export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions,
     token_endpoint: oidc.token_endpoint,
     userinfo_endpoint: oidc.userinfo_endpoint,
     introspection_endpoint: oidc.introspection_endpoint,
+    end_session_endpoint: oidc.end_session_endpoint,
     jwks_uri: oidc.jwks_uri,
   }
   return {

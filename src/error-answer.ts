@@ -21,7 +21,7 @@ export type AnswerErrorOptions = Readonly<{
 /** The public half of an error: as a page where the client asks for HTML first, else as JSON. */
 export function createAnswerError(profile: ForwardAuthProfile, options: AnswerErrorOptions = {}): AnswerError {
   const { hasLogin = false, takesTokens = false } = options
-  return function answerError({ headers: { accept } }, { code, username }, requestId) {
+  return function answerError({ headers: { accept } }, { code, username, allow }, requestId) {
     const { message } = errorTable[code]
     const status = statusFor(code, profile)
     const answer = wantsHtml(accept)
@@ -29,7 +29,7 @@ export function createAnswerError(profile: ForwardAuthProfile, options: AnswerEr
       : answerWith(status, 'application/json; charset=utf-8', jsonOf(code, message, requestId))
     if (status === 503) answer.headers.push('Retry-After', retryAfter)
     if (status === 401 && takesTokens) answer.headers.push('WWW-Authenticate', challengeFor(code))
-    if (status === 405) answer.headers.push('Allow', 'GET, HEAD')
+    if (status === 405) answer.headers.push('Allow', allow.join(', '))
     return { ...answer, username }
   }
 }

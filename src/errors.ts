@@ -11,15 +11,21 @@ const table = {
   user_reserved: { status: 403, level: 'warn', message: 'This username is reserved' },
   user_foreign: { status: 403, level: 'warn', message: 'This username belongs to a user that is managed elsewhere' },
   user_disabled: { status: 403, level: 'warn', message: 'This user is disabled' },
+  login_failed: { status: 400, level: 'warn', message: 'The login did not succeed' },
+  login_denied: { status: 403, level: 'info', message: 'The identity provider did not let you in' },
+  login_insecure: { status: 400, level: 'warn', message: 'Logins need HTTPS' },
+  logout_invalid: { status: 400, level: 'warn', message: 'The logout token is not valid' },
+  cross_site: { status: 403, level: 'warn', message: 'This request comes from another site' },
   not_permitted: { status: 403, level: 'info', message: 'You may not read this page' },
   not_found: { status: 404, level: 'info', message: 'There is no such page' },
-  method_not_allowed: { status: 405, level: 'info', message: 'Only GET and HEAD are possible here' },
+  method_not_allowed: { status: 405, level: 'info', message: 'This method is not possible here' },
   headers_too_large: { status: 431, level: 'warn', message: 'The request has too many headers, or too large ones' },
   payload_invalid: { status: 400, level: 'warn', message: 'The request is malformed' },
   request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },
   token_expired: { status: 401, level: 'info', message: 'The token sent with this request has expired' },
   provider_unavailable: { status: 503, level: 'error', message: 'The identity provider is not available right now' },
+  sessions_unavailable: { status: 503, level: 'error', message: 'Sessions are not available right now' },
   elasticsearch_unavailable: { status: 503, level: 'error', message: 'Elasticsearch is not available right now' },
   elasticsearch_rejected: { status: 502, level: 'error', message: 'Elasticsearch refused to prepare your user' },
   upstream_unavailable: { status: 502, level: 'error', message: 'The service behind this gateway is not available' },
@@ -43,12 +49,19 @@ export class GatewayError extends Error {
   readonly detail: string
   /** Whose request it was, where that is known. */
   readonly username: string | undefined
+  /** The methods that are possible, where another was tried. */
+  readonly allow: readonly string[]
 
-  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown; username?: string }) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options?: { cause?: unknown; username?: string; allow?: readonly string[] },
+  ) {
     super(`${code}: ${detail}`, options)
     this.code = code
     this.detail = detail
     this.username = options?.username
+    this.allow = options?.allow ?? []
   }
 }
 

@@ -19,12 +19,12 @@ import { createWhoamiPage } from './endpoints/whoami.ts'
 import { createAnswerError } from './error-answer.ts'
 import { asGatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
+import type { LoginFront } from './login-mode.ts'
 import type { Metrics } from './metrics.ts'
-import type { Peers } from './peers.ts'
+import type { Oidc } from './oidc.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
-import type { OidcProviderOptions } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
-import type { Handler } from './route.ts'
+import { type Handler, type Page, readMethods } from './route.ts'
 import type { Front } from './server.ts'
 import { soon } from './soon.ts'
 import { version } from './version.ts'
@@ -34,7 +34,7 @@ export type Core = Readonly<{
   obtain: AuthenticationOptions['obtain']
   heal: Credentials['heal']
   /** Tokens and sessions, where the OpenID provider is among the providers. */
-  oidc?: Omit<OidcProviderOptions, 'trustedOnly'>
+  oidc?: Oidc
   /** Where requests go on to, in proxy mode. */
   proxy?: ProxyParts
   peerOf: Peers['peerOf']
@@ -49,9 +49,10 @@ type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof c
 export function createFront(config: Config, core: Core): FrontWithOriginal {
   const { obtain, heal, oidc, proxy, metrics, log, checks } = core
   const isTrusted = createIsTrustedRequest(config)
+  const login = oidc?.login?.createFront(isTrusted)
   const authentication = createAuthentication({
     isTrusted,
-    identify: createProvider(providerOptions(config, oidc)),
+    identify: createProvider(providerOptions(config, oidc, login)),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
     serviceAccount: config.elasticsearch.username ?? undefined,
@@ -80,20 +81,32 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   ]
   if (metrics.registry) pages.push(['metrics', createMetricsPage(metrics.registry)])
 
-  return Object.freeze({
-    ...(proxy === undefined
+  const mode =
+    proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
       : proxy.createMode({
           privateHeaders: privateHeaders(config),
           authenticate,
           isTrusted,
           heal,
-        })),
-    // Who asks a proxy asks for nobody else, whatever headers say.
-    pages: new Map(
-      pages.map(([name, page]) => [`/elastauth/${name}`, proxy === undefined ? refuseQuestions(page) : page]),
-    ),
-    answerError: createAnswerError(config.forward_auth.profile, { takesTokens: oidc !== undefined }),
+          logout: login?.logout,
+        })
+
+  return Object.freeze({
+    ...mode,
+    ...(login && { handle: login.withLogin(mode.handle) }),
+    pages: new Map([
+      ...pages.map(([name, page]): [string, Page] => {
+        // Who asks a proxy asks for nobody else, whatever headers say.
+        const handle = proxy === undefined ? refuseQuestions(page) : page
+        return [`/elastauth/${name}`, { methods: readMethods, handle }]
+      }),
+      ...(login?.pages ?? []),
+    ]),
+    answerError: createAnswerError(config.forward_auth.profile, {
+      takesTokens: oidc !== undefined,
+      hasLogin: login !== undefined,
+    }),
     // A proxied request is itself the one that was asked for, whatever it says of another.
     originalRequest: createOriginalRequest(proxy === undefined ? isTrusted : () => false),
   })
@@ -153,13 +166,13 @@ function createIsTrustedRequest(
   }
 }
 
-function providerOptions(config: Config, oidc: Core['oidc']): ProviderOptions {
+function providerOptions(config: Config, oidc: Core['oidc'], login: LoginFront | undefined): ProviderOptions {
   const { proxy, static: fixed } = config
   return {
     names: providersOf(config),
     headers: headerNames(config),
     static: { ...fixed, username: fixed.username ?? '' },
     // In auth-only mode the answer holds a password.
-    oidc: oidc && { ...oidc, trustedOnly: !proxy.enabled },
+    oidc: oidc && { ...oidc, findSession: login?.findSession ?? (() => undefined), trustedOnly: !proxy.enabled },
   }
 }

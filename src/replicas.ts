@@ -7,13 +7,20 @@ import { redisConnection } from './connections.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import type { Logger } from './log.ts'
 import type { RedisCallOptions } from './redis/call.ts'
+import type { Sessions } from './sessions/sessions.ts'
+import type { SessionStore } from './sessions/store.ts'
 
 /** What this process has to do with others of its kind. */
 export type Replicas = Readonly<{
   states: SharedStates
+  /** Where they share sessions; undefined where each has its own. */
+  sessions: SessionStore | undefined
   checks: ReadinessChecks
   /** Waits a moment for Redis; from then on what others change is known here. */
-  join: (credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>) => Promise<void>
+  join: (
+    credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>,
+    sessions?: Pick<Sessions, 'note' | 'recheckAll'>,
+  ) => Promise<void>
   /** Reads the certificates for Redis again; new connections use them. Throws and changes nothing when it cannot. */
   renewCertificates: () => void
   leave: () => void
@@ -24,23 +31,36 @@ type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<L
 /** Replicas agree through Redis where it is configured, else through Elasticsearch alone. */
 export async function createReplicas(config: Config, { keys, rules, log, count }: Deps): Promise<Replicas> {
   const { cache, elasticsearch } = config
-  if (cache.type !== 'redis' || elasticsearch.dry_run) return alone
-  const { createRedis } = await import('./redis/redis.ts') // loaded where it is needed
+  if (cache.type !== 'redis') return alone
+  const { createRedis, readSessionNews } = await import('./redis/redis.ts') // loaded where it is needed
   const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
   return Object.freeze({
-    states: createL2({
-      store: redis.store,
-      keys,
-      rules,
-      // A call to each host, and as much again for what a dying network still delivers.
-      markLife: 2 * elasticsearch.timeout * Math.max(2, elasticsearch.hosts.length),
-      now: Date.now,
-      sleep: (milliseconds) => sleep(milliseconds),
-    }),
+    states: elasticsearch.dry_run
+      ? noSharedStates
+      : createL2({
+          store: redis.store,
+          keys,
+          rules,
+          // A call to each host, and as much again for what a dying network still delivers.
+          markLife: 2 * elasticsearch.timeout * Math.max(2, elasticsearch.hosts.length),
+          now: Date.now,
+          sleep: (milliseconds) => sleep(milliseconds),
+        }),
+    sessions: redis.sessions,
     checks: { redis: redis.check },
-    async join({ noteChange, recheckAll }) {
+    async join(credentials, sessions) {
       await redis.start()
-      redis.listen({ onChange: noteChange, onListening: recheckAll })
+      redis.listen({
+        onChange(name, rest) {
+          const news = readSessionNews(name, rest)
+          if (news === undefined) credentials.noteChange(name, rest)
+          else sessions?.note(news)
+        },
+        onListening() {
+          credentials.recheckAll()
+          sessions?.recheckAll()
+        },
+      })
     },
     renewCertificates: () => redis.renewCertificates(redisConnection(cache).tls),
     leave: redis.close,
@@ -49,6 +69,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
 
 const alone: Replicas = Object.freeze({
   states: noSharedStates,
+  sessions: undefined,
   checks: {},
   join: async () => {},
   renewCertificates: () => {},

@@ -10,7 +10,12 @@ export type Handler = (request: IncomingMessage) => Soon<Answer>
 export type Mode = (request: IncomingMessage) => Soon<Answer | StreamedAnswer>
 
 /** Our own pages, by the exact path under which each is found. */
-export type Pages = ReadonlyMap<string, Handler>
+export type Pages = ReadonlyMap<string, Page>
+
+export type Page = Readonly<{ methods: readonly string[]; handle: Handler }>
+
+/** What every page may be asked by, unless it says otherwise. */
+export const readMethods: readonly string[] = ['GET', 'HEAD']
 
 /** Who answers: the mode, or one of our own pages. Throws GatewayError not_found, method_not_allowed. */
 export function route({ url = '/', method }: IncomingMessage, handle: Mode, pages: Pages): Mode {
@@ -18,8 +23,10 @@ export function route({ url = '/', method }: IncomingMessage, handle: Mode, page
   if (path === undefined) return handle
   const page = pages.get(path)
   if (page === undefined) throw new GatewayError('not_found', 'no such page of elastauth’s own')
-  if (method !== 'GET' && method !== 'HEAD') throw new GatewayError('method_not_allowed', 'only GET and HEAD')
-  return page
+  const { methods } = page
+  if (!methods.includes(method ?? ''))
+    throw new GatewayError('method_not_allowed', `only ${methods.join(', ')}`, { allow: methods })
+  return page.handle
 }
 
 /** Whether a request is for a page of ours. */
@@ -30,7 +37,7 @@ export function isOwn({ url = '/' }: IncomingMessage): boolean {
 const ownPrefix = '/elastauth/'
 
 /** The path under `/elastauth/`, decoded once, or undefined when it is the mode's. Nothing is normalised: `/x/../elastauth/` is not ours. */
-function ownPath(url: string): string | undefined {
+export function ownPath(url: string): string | undefined {
   // Every request comes by here; few hold a `%`, and decoding costs.
   if (!url.startsWith(ownPrefix) && !url.includes('%')) return undefined
   const end = url.search(/[?#]/)

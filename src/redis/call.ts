@@ -1,8 +1,8 @@
 import { ReplyError } from 'ioredis'
 
-export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt'
+export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt' | 'session_read' | 'session_write'
 /** A full or read-only Redis carries out the others all the same. */
-const writes: readonly RedisOperation[] = ['offer', 'claim', 'finish']
+const writes: readonly RedisOperation[] = ['offer', 'claim', 'finish', 'session_write']
 
 export type RedisResult = 'ok' | 'unreachable' | 'refused'
 

@@ -4,7 +4,10 @@ import { createSecureContext } from 'node:tls'
 import { createRedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, listenToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
+import { createSessionStore } from './sessions.ts'
 import { channel, createStore } from './store.ts'
+
+export { readSessionNews } from './sessions.ts'
 
 export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'report'>
 
@@ -31,6 +34,7 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
 
   return Object.freeze({
     store,
+    sessions: createSessionStore(commands, call),
     ping,
     /** Tries all that we need, rights and memory included: leaves a mark of a user that cannot be, for a second. */
     async probe(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Commands } from './connect.ts'
 import { claim, doubt, finish, replace } from './scripts.ts'
 
 /** Another release that stores other things has another number, and reads nothing of ours. */
-const keyPrefix = 'elastauth:1:'
+export const keyPrefix = 'elastauth:1:'
 export const channel = 'elastauth:1'
 
 type Scripted = Readonly<Record<'eaReplace' | 'eaClaim' | 'eaFinish' | 'eaDoubt', Script>>

@@ -13,6 +13,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/es': ['src/es', 'src/errors.ts'],
   'src/redis': ['src/redis'],
   'src/proxy': ['src/proxy', 'type:src/auth', 'type:src/answer.ts', 'src/errors.ts', 'type:config/routes.ts'],
+  'src/sessions': ['src/sessions', 'type:src/auth', 'src/errors.ts', 'src/soon.ts'],
+  'src/login': ['src/login', 'type:src/sessions', 'type:src/auth', 'src/answer.ts', 'src/errors.ts', 'src/soon.ts'],
   'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
   'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],
 }

@@ -81,7 +81,11 @@ describe('headers', () => {
     assert.equal(answer('elasticsearch_rejected').headers.get('retry-after'), null)
   })
 
-  test('Allow with 405', () => assert.equal(answer('method_not_allowed').headers.get('allow'), 'GET, HEAD'))
+  test('Allow with 405', () => {
+    const error = new GatewayError('method_not_allowed', detail, { allow: ['POST'] })
+    const { headers } = createAnswerError('generic')({ headers: {} }, error, 'id-7')
+    assert.equal(headers[headers.indexOf('Allow') + 1], 'POST')
+  })
 
   test('the length is that of the body in bytes', () => {
     for (const given of [{}, { accept: 'text/html' }]) {

@@ -8,7 +8,7 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
 import type { Outcome } from '../../src/request-log.ts'
-import type { Handler } from '../../src/route.ts'
+import { type Handler, readMethods } from '../../src/route.ts'
 import { createServer, type GatewayServer } from '../../src/server.ts'
 import { openRaw, type RawConnection } from '../support/raw-request.ts'
 
@@ -31,7 +31,7 @@ beforeEach(async () => {
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     front: () => ({
       handle: (request) => handle(request),
-      pages: new Map([['/elastauth/health', page]]),
+      pages: new Map([['/elastauth/health', { methods: readMethods, handle: page }]]),
       answerError: createAnswerError('generic'),
     }),
     logRequest: (_request, _response, outcome) => void outcomes.push(outcome),

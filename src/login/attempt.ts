@@ -1,0 +1,100 @@
+import { createHmac, hash, hkdfSync, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { GatewayError } from '../errors.ts'
+import type { Seal } from '../sessions/seal.ts'
+import { readCookie } from './cookies.ts'
+
+/** What the provider is sent with a login, and what it must come back with. */
+export type Attempt = Readonly<{
+  state: string
+  nonce: string
+  /** Of PKCE (RFC 7636). */
+  verifier: string
+  returnTo: string
+}>
+
+export type BegunAttempt = Attempt & Readonly<{ cookie: string; binding: string }>
+
+export type Attempts = Readonly<{
+  /** @param cookies the request's header */
+  begin: (cookies: string | undefined, returnTo: string) => BegunAttempt
+  /** What a `state` stands for, whoever sends it. Throws GatewayError login_failed. */
+  read: (state: string | null) => Readonly<{ returnTo: string; cookie: string }>
+  /** The attempt, once in this process; undefined where another browser began it. Throws GatewayError login_failed. */
+  resume: (state: string, cookies: string | undefined) => Attempt | undefined
+}>
+
+/** How long somebody may take to log in, in milliseconds. */
+export const longestAttempt = 3_600_000
+/** A browser has so many attempts at once, each a cookie of 50 bytes; the next one takes another's place. */
+const slots = 16
+const maxSpent = 100_000
+
+type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: string }>
+
+/**
+ * Attempts to log in. All of one is in its `state`, sealed; a cookie binds it to the browser that began it. So many tabs
+ * at once leave no more than a few small cookies, and nothing is kept here. Nonce and PKCE verifier follow from both.
+ * @param secret hex; replicas share it
+ */
+export function createAttempts(seal: Seal, secret: string, now: () => number): Attempts {
+  const key = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'hex'), 'elastauth', 'login', 32))
+  const spent = new Set<string>()
+
+  function attemptOf(state: string, binding: string, returnTo: string): Attempt {
+    const derive = (purpose: string) =>
+      createHmac('sha256', key).update(`${purpose}\0${binding}\0${state}`).digest('base64url')
+    return { state, nonce: derive('nonce'), verifier: derive('verifier'), returnTo }
+  }
+
+  function open(state: string | null): Content {
+    const text = state === null ? undefined : seal.open('', state)
+    if (text === undefined) throw failed('the state is missing, or none of ours')
+    const content = JSON.parse(text) as Content
+    if (now() - content.begun > longestAttempt) throw failed('the state is too old')
+    return content
+  }
+
+  return Object.freeze({
+    begin(cookies: string | undefined, returnTo: string) {
+      const slot = freeSlot(cookies)
+      const binding = randomBytes(16).toString('base64url')
+      const content: Content = { slot, begun: now(), bound: digest(binding), returnTo }
+      return {
+        ...attemptOf(seal.close('', JSON.stringify(content)), binding, returnTo),
+        cookie: cookieOf(slot),
+        binding,
+      }
+    },
+    read(state: string | null) {
+      const { slot, returnTo } = open(state)
+      return { returnTo, cookie: cookieOf(slot) }
+    },
+    resume(state: string, cookies: string | undefined) {
+      const { slot, bound, returnTo } = open(state)
+      if (spent.has(bound)) throw failed('the state was used already')
+      const binding = readCookie(cookies, cookieOf(slot)) ?? ''
+      if (!timingSafeEqual(Buffer.from(digest(binding)), Buffer.from(bound))) return undefined
+      if (spent.size >= maxSpent) spent.clear()
+      spent.add(bound)
+      return attemptOf(state, binding, returnTo)
+    },
+  })
+}
+
+function cookieOf(slot: number): string {
+  return `__Host-elastauth-login-${slot}`
+}
+
+/** Any that is free: tabs that begin at the same time know nothing of each other. */
+function freeSlot(cookies: string | undefined): number {
+  const free = [...Array(slots).keys()].filter((slot) => readCookie(cookies, cookieOf(slot)) === undefined)
+  return free[randomInt(free.length || slots)] ?? randomInt(slots)
+}
+
+function digest(binding: string): string {
+  return hash('sha256', `binding\0${binding}`, 'base64url')
+}
+
+function failed(detail: string): GatewayError {
+  return new GatewayError('login_failed', detail)
+}

@@ -1,0 +1,41 @@
+import type { Answer } from '../answer.ts'
+import type { Asked } from './asked.ts'
+import { type Attempts, longestAttempt } from './attempt.ts'
+import { setCookie } from './cookies.ts'
+import type { Grants } from './grants.ts'
+import type { OriginOf } from './origin.ts'
+import { redirect } from './redirect.ts'
+import { safeReturnTo } from './return-to.ts'
+
+export type BeginOptions = Readonly<{
+  attempts: Attempts
+  grants: Grants
+  originOf: OriginOf
+  /** nginx passes on no redirect of a sub-request, but hands the address of a 401 to whoever asks for it. */
+  subRequestStatus: 302 | 401
+}>
+
+/** Where the provider sends people back to. */
+export const callbackPath = '/elastauth/callback'
+
+/** Sends a person to the provider, to be brought back to `returnTo`. Rejects with GatewayError login_insecure, provider_unavailable. */
+export type BeginLogin = (asked: Asked, returnTo: string) => Promise<Answer>
+
+export function createBeginLogin({ attempts, grants, originOf, subRequestStatus }: BeginOptions): BeginLogin {
+  return async function beginLogin({ request, isSubRequest }, returnTo) {
+    const origin = originOf(request)
+    const { cookie, binding, ...attempt } = attempts.begin(request.headers.cookie, safeReturnTo(returnTo))
+    const url = await grants.authorizationUrl(origin + callbackPath, attempt)
+    return redirect(isSubRequest ? subRequestStatus : 302, url.href, [
+      setCookie(cookie, binding, longestAttempt / 1000),
+    ])
+  }
+}
+
+/** `/elastauth/login?return_to=/path` */
+export function createLoginPage(beginLogin: BeginLogin) {
+  return function loginPage(asked: Asked): Promise<Answer> {
+    const query = new URLSearchParams(asked.target.split('?').slice(1).join('?'))
+    return beginLogin(asked, query.get('return_to') ?? '/')
+  }
+}

@@ -1,0 +1,50 @@
+import type { Answer } from '../answer.ts'
+import { GatewayError } from '../errors.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Asked } from './asked.ts'
+import type { Attempts } from './attempt.ts'
+import { callbackPath } from './begin.ts'
+import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
+import type { Grants } from './grants.ts'
+import type { OriginOf } from './origin.ts'
+import { redirect } from './redirect.ts'
+import { sessionIdOf } from './session-of.ts'
+
+export type CallbackOptions = Readonly<{
+  attempts: Attempts
+  grants: Grants
+  sessions: Pick<Sessions, 'find' | 'open' | 'end'>
+  originOf: OriginOf
+}>
+
+/**
+ * `/elastauth/callback`: the provider sends a person back. A new session under a new id, whatever came before it.
+ * Rejects with GatewayError login_failed, login_denied, identity_invalid, provider_unavailable, sessions_unavailable.
+ */
+export function createCallbackPage({ attempts, grants, sessions, originOf }: CallbackOptions) {
+  return async function callbackPage({ request, target }: Asked): Promise<Answer> {
+    const callback = new URL(originOf(request) + callbackPath)
+    callback.search = target.includes('?') ? target.slice(target.indexOf('?')) : ''
+    const states = callback.searchParams.getAll('state')
+    const state = states.length === 1 ? states[0]! : null
+    const { cookie, returnTo } = attempts.read(state)
+    const former = sessionIdOf(request)
+    const attempt = attempts.resume(state!, request.headers.cookie)
+    if (attempt === undefined) {
+      // Of many tabs that began at the same time another was quicker: who is logged in need not hear of it.
+      if (former !== undefined && (await isAlive(former))) return redirect(303, returnTo, [])
+      throw new GatewayError('login_failed', 'the login was begun in another browser, or its cookie is gone')
+    }
+    const id = await sessions.open(await grants.redeemCode(callback, attempt))
+    if (former !== undefined) await sessions.end(former)
+    return redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)])
+  }
+
+  async function isAlive(id: string): Promise<boolean> {
+    try {
+      return (await sessions.find(id)) !== undefined
+    } catch {
+      return false
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Our cookies. `__Host-` (RFC 6265bis, 4.1.3.2) keeps other hosts of the domain, and pages without TLS, from setting them.
+ * `Lax` sends them with a link's navigation from elsewhere, and with nothing else from there.
+ */
+const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax'
+
+export const sessionCookie = '__Host-elastauth-session'
+
+/** The value of a cookie; undefined where it is not there, or not there once: then nobody knows which one is meant. */
+export function readCookie(header: string | undefined, name: string): string | undefined {
+  if (header === undefined) return undefined
+  const start = positionOf(header, name, 0)
+  if (start === -1 || positionOf(header, name, start) !== -1) return undefined
+  const end = header.indexOf(';', start)
+  return (end === -1 ? header.slice(start) : header.slice(start, end)).trim()
+}
+
+/** A `Set-Cookie` value. Without `maxAge` it goes when the browser is closed. @param maxAge in seconds */
+export function setCookie(name: string, value: string, maxAge?: number): string {
+  return `${name}=${value}; ${attributes}${maxAge === undefined ? '' : `; Max-Age=${maxAge}`}`
+}
+
+export function clearCookie(name: string): string {
+  return setCookie(name, '', 0)
+}
+
+/** Where the value of the next cookie of that name begins, or -1. */
+function positionOf(header: string, name: string, from: number): number {
+  for (let at = header.indexOf(`${name}=`, from); at !== -1; at = header.indexOf(`${name}=`, at + 1)) {
+    if (at === 0 || header[at - 1] === ' ' || header[at - 1] === ';') return at + name.length + 1
+  }
+  return -1
+}

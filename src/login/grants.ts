@@ -1,0 +1,109 @@
+import * as client from 'openid-client'
+import type { Granted, Redeem } from '../sessions/refresh.ts'
+import type { Login } from '../sessions/sessions.ts'
+import type { Attempt } from './attempt.ts'
+import { toLoginError } from './login-error.ts'
+
+export type GrantsOptions = Readonly<{
+  configuration: () => Promise<client.Configuration>
+  scopes: readonly string[]
+  usePkce: boolean
+  /** Sent with every login, such as `access_type: offline`. */
+  parameters: Readonly<Record<string, string>>
+  now: () => number
+}>
+
+/** What we ask of the provider for people. Every function rejects with GatewayError provider_unavailable. */
+export type Grants = Readonly<{
+  /** Where to send a person for a login. */
+  authorizationUrl: (redirectUri: string, attempt: Attempt) => Promise<URL>
+  /** The provider's answer to a login, checked and redeemed. Rejects with login_failed, login_denied, too. */
+  redeemCode: (callback: URL, attempt: Attempt) => Promise<Login>
+  refresh: Redeem
+}>
+
+/** Where a provider does not say how long its token lives, in milliseconds. */
+const supposedLife = 300_000
+const shortestLife = 1000
+
+/** Authorization code flow with PKCE (OpenID Connect Core 1.0, 3.1; RFC 7636; RFC 9207) and refresh (12). */
+export function createGrants({ configuration, scopes, usePkce, parameters, now }: GrantsOptions): Grants {
+  async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: Attempt): Promise<URL> {
+    const config = await configuration()
+    const asked = {
+      ...parameters,
+      redirect_uri: redirectUri,
+      scope: scopes.join(' '),
+      response_type: 'code',
+      state,
+      nonce,
+      ...(usePkce && {
+        code_challenge: await client.calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
+      }),
+    }
+    if (config.serverMetadata().require_pushed_authorization_requests !== true) {
+      return client.buildAuthorizationUrl(config, asked)
+    }
+    return client.buildAuthorizationUrlWithPAR(config, asked).catch((error) => {
+      throw toLoginError(error)
+    })
+  }
+
+  async function redeemCode(callback: URL, { state, nonce, verifier }: Attempt): Promise<Login> {
+    const config = await configuration()
+    try {
+      const tokens = await client.authorizationCodeGrant(config, callback, {
+        expectedState: state,
+        expectedNonce: nonce,
+        idTokenExpected: true,
+        ...(usePkce && { pkceCodeVerifier: verifier }),
+      })
+      const claims = tokens.claims()!
+      const { sub: subject, sid } = claims
+      const all = { ...claims, ...(await userinfo(config, tokens.access_token, subject)) }
+      return { ...granted(tokens, all), claims: all, subject, sid: typeof sid === 'string' ? sid : undefined }
+    } catch (error) {
+      throw toLoginError(error)
+    }
+  }
+
+  async function refresh(...[refreshToken, session]: Parameters<Redeem>): ReturnType<Redeem> {
+    const config = await configuration()
+    let tokens: Awaited<ReturnType<typeof client.refreshTokenGrant>>
+    try {
+      tokens = await client.refreshTokenGrant(config, refreshToken)
+    } catch (error) {
+      if (error instanceof client.ResponseBodyError && error.error === 'invalid_grant') return 'refused'
+      throw toLoginError(error)
+    }
+    const claims = tokens.claims()
+    if (claims !== undefined && claims.sub !== session.subject) return 'refused' // somebody else's
+    const base = claims ?? session.claims
+    try {
+      return granted(tokens, { ...base, ...(await userinfo(config, tokens.access_token, session.subject)) })
+    } catch {
+      return granted(tokens, undefined) // the old token is spent: what came for it must be kept
+    }
+  }
+
+  async function userinfo(config: client.Configuration, accessToken: string, subject: string) {
+    if (config.serverMetadata().userinfo_endpoint === undefined) return undefined
+    return client.fetchUserInfo(config, accessToken, subject)
+  }
+
+  function granted(
+    tokens: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers,
+    claims: Granted['claims'],
+  ) {
+    const { refresh_token: refreshToken, id_token: idToken } = tokens
+    const life = tokens.expiresIn() ?? lifeOf(tokens.claims()?.exp)
+    return { refreshToken, idToken, claims, tokenEnd: now() + Math.max(shortestLife, life * 1000) }
+  }
+
+  function lifeOf(exp: number | undefined): number {
+    return (exp === undefined ? supposedLife : exp * 1000 - now()) / 1000
+  }
+
+  return Object.freeze({ authorizationUrl, redeemCode, refresh })
+}

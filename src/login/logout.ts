@@ -1,0 +1,76 @@
+import type { IncomingMessage } from 'node:http'
+import { type Configuration, tokenRevocation } from 'openid-client'
+import type { Answer } from '../answer.ts'
+import { GatewayError } from '../errors.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Asked } from './asked.ts'
+import { clearCookie, sessionCookie } from './cookies.ts'
+import { fromWhere } from './cross-site.ts'
+import { endSessionUrl } from './end-session.ts'
+import { isPrefetch } from './navigation.ts'
+import type { OriginOf } from './origin.ts'
+import { redirect } from './redirect.ts'
+import { sessionIdOf } from './session-of.ts'
+
+export type LogoutOptions = Readonly<{
+  sessions: Pick<Sessions, 'read' | 'end'>
+  configuration: () => Promise<Configuration>
+  originOf: OriginOf
+  /** Where the provider sends people after its own logout, as registered there. */
+  postLogoutRedirectUrl: string | undefined
+  pages: LogoutPages
+}>
+
+export type LogoutPages = Readonly<{
+  /** Asks whether a logout is meant. @param endSession where the form's answer may lead */
+  confirm: (endSession: URL | undefined) => Answer
+  signedOut: (headers: readonly string[]) => Answer
+}>
+
+export type LogoutPage = (asked: Asked) => Promise<Answer>
+
+/**
+ * `/elastauth/logout`: ends the session here, then at the provider (RP-initiated logout). Whoever comes by a link from
+ * elsewhere is asked first, and a form from elsewhere is refused: GatewayError cross_site.
+ */
+export function createLogoutPage({
+  sessions,
+  configuration,
+  originOf,
+  postLogoutRedirectUrl,
+  pages,
+}: LogoutOptions): LogoutPage {
+  return async function logoutPage({ request, method }) {
+    const from = fromWhere(request.headers, originOf(request))
+    if (method === 'POST') {
+      if (from !== 'here') throw new GatewayError('cross_site', 'a logout that was not asked for on our own page')
+    } else if (method !== 'GET' || from !== 'here' || isPrefetch(request.headers)) {
+      return pages.confirm(await endSession(undefined))
+    }
+    return signOut(request)
+  }
+
+  async function signOut(request: IncomingMessage): Promise<Answer> {
+    const id = sessionIdOf(request)
+    if (id === undefined) return pages.signedOut([])
+    const session = await sessions.read(id).catch(() => undefined)
+    await sessions.end(id)
+    if (session?.refreshToken !== undefined) void revoke(session.refreshToken)
+    const cookies = [clearCookie(sessionCookie)]
+    const url = await endSession(session?.idToken)
+    return url ? redirect(303, url.href, cookies) : pages.signedOut(cookies.flatMap((cookie) => ['Set-Cookie', cookie]))
+  }
+
+  /** As far as the provider can (RFC 7009): whoever has stolen it shall have nothing of it. */
+  async function revoke(refreshToken: string): Promise<void> {
+    const config = await configuration().catch(() => undefined)
+    if (config?.serverMetadata().revocation_endpoint === undefined) return
+    await tokenRevocation(config, refreshToken).catch(() => {})
+  }
+
+  /** Undefined, too, while nothing is known of the provider: people can be signed out here all the same. */
+  async function endSession(idToken: string | undefined): Promise<URL | undefined> {
+    const config = await configuration().catch(() => undefined)
+    return config && endSessionUrl(config, { idToken, returnTo: postLogoutRedirectUrl })
+  }
+}

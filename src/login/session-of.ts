@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http'
+import type { Identity } from '../auth/identity.ts'
+import { GatewayError } from '../errors.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Soon } from '../soon.ts'
+import type { AskedOf } from './asked.ts'
+import { readCookie, sessionCookie } from './cookies.ts'
+import { fromWhere } from './cross-site.ts'
+import type { OriginOf } from './origin.ts'
+
+const idLength = 43
+
+/** The id in a request's session cookie, if it may be one. */
+export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
+  const id = readCookie(headers.cookie, sessionCookie)
+  return id?.length === idLength ? id : undefined
+}
+
+/**
+ * Who the session of a request is. Our cookie does not come with another site's requests; where one of a neighbouring
+ * host, or of a browser that knows no `SameSite`, carries it all the same, it may read but not act.
+ * Throws, or rejects with, GatewayError cross_site, sessions_unavailable, provider_unavailable, identity_invalid.
+ */
+export function createSessionOf(sessions: Pick<Sessions, 'find'>, askedOf: AskedOf, originOf: OriginOf) {
+  return function sessionOf(request: IncomingMessage): Soon<Identity | undefined> {
+    const id = sessionIdOf(request)
+    if (id === undefined) return undefined
+    const { method, headers } = request
+    const isSafe =
+      headers.upgrade === undefined &&
+      isRead(method) &&
+      isRead(headers['x-forwarded-method'] ?? headers['x-original-method'])
+    if (!isSafe) checkOrigin(request)
+    return sessions.find(id)
+  }
+
+  function checkOrigin(request: IncomingMessage): void {
+    const { method } = askedOf(request)
+    if (isRead(method) && request.headers.upgrade === undefined) return
+    if (fromWhere(request.headers, knownOrigin(request)) !== 'elsewhere') return
+    throw new GatewayError('cross_site', 'another site’s page made this request, in a session of ours')
+  }
+
+  function knownOrigin(request: IncomingMessage): string | undefined {
+    try {
+      return originOf(request)
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function isRead(method: string | string[] | undefined): boolean {
+  return method === undefined || method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+}

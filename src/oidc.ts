@@ -1,0 +1,36 @@
+import type { Config } from '../config/schema.ts'
+import { oidcTokensOptions } from './connections.ts'
+import { asGatewayError } from './errors.ts'
+import type { Logger } from './log.ts'
+import type { LoginParts } from './login-mode.ts'
+import { createOidcTokens, type OidcTokens } from './providers/oidc/tokens.ts'
+import type { SessionStore } from './sessions/store.ts'
+
+export type OidcDeps = Readonly<{
+  /** Where replicas share sessions; undefined where each process has its own. */
+  sessionStore: SessionStore | undefined
+  log: Logger
+  /** Somebody's session has ended. */
+  onEnded: (username: string) => void
+}>
+
+/** What of OpenID Connect lives as long as the process: the provider, the tokens it verified, sessions where people log in. */
+export type Oidc = OidcTokens & Readonly<{ login?: LoginParts }>
+
+export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> {
+  const { oidc } = config
+  const { log } = deps
+  const tokens = createOidcTokens({
+    ...oidcTokensOptions(oidc),
+    now: Date.now,
+    report(problem) {
+      if (problem === undefined) log.info('the identity provider is there')
+      else log.error({ 'error.code': 'provider_unavailable' }, `${problem}. Trying again when it is needed`)
+    },
+  })
+  if (!oidc.login) return tokens
+  const { createLoginParts } = await import('./login-mode.ts')
+  const onFailure = (error: unknown) =>
+    log.warn({ 'error.code': 'provider_unavailable' }, `a session was not refreshed: ${asGatewayError(error).detail}`)
+  return Object.freeze({ ...tokens, login: createLoginParts(config, { ...deps, tokens, onFailure }) })
+}

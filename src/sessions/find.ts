@@ -1,0 +1,143 @@
+import type { Identity } from '../auth/identity.ts'
+import { GatewayError } from '../errors.ts'
+import type { Soon } from '../soon.ts'
+import type { Endings } from './endings.ts'
+import type { Known, KnownSessions } from './known.ts'
+import { createRefresh, type Refreshed, type RefreshOptions } from './refresh.ts'
+import type { Session } from './session.ts'
+import { keyOf } from './session-id.ts'
+import { unavailable } from './unavailable.ts'
+
+export type FindOptions = RefreshOptions &
+  Readonly<{
+    /** Claims → identity. Throws GatewayError identity_invalid. */
+    toIdentity: (claims: Readonly<Record<string, unknown>>) => Identity
+    /** A refresh failed, and why. */
+    onFailure: (error: unknown) => void
+  }>
+
+export type FindSession = (id: string) => Soon<Identity | undefined>
+
+/** How often a session that is known here is looked up in the store, and told to it when it is used, in milliseconds. */
+const lookEvery = 30_000
+/** How long a store or a provider that failed is let rest, in milliseconds. */
+const rest = 5000
+
+/** Finds sessions: those known here at once, without the store; what has to be looked at meanwhile is, in the background. */
+export function createFindSession(options: FindOptions, known: KnownSessions, endings: Endings): FindSession {
+  const { store, seal, rules, toIdentity, now, onFailure } = options
+  const refresh = createRefresh(options)
+  const flights = new Map<string, Promise<Known | undefined>>()
+
+  function find(id: string): Soon<Identity | undefined> {
+    const held = known.get(id)
+    const time = now()
+    if (held === undefined) return look(id).then(serve)
+    if (time < held.dueAt) {
+      held.usedAt = time
+      return held.identity
+    }
+    if (time - held.usedAt >= rules.idleTimeout || time >= held.endsAt) {
+      known.drop(id) // unless it was used elsewhere: the store knows
+      return look(id).then(serve)
+    }
+    held.usedAt = time
+    if (time >= held.freshUntil && time >= held.retryAt) return look(id).then(serve)
+    if (time >= held.lookAt) look(id).catch(() => {})
+    return serve(held)
+  }
+
+  function serve(held: Known | undefined): Identity | undefined {
+    if (held === undefined || now() < lastMoment(held)) return held?.identity
+    throw new GatewayError('provider_unavailable', 'the session’s claims are old, and the provider gives no fresh ones')
+  }
+
+  function lastMoment({ freshUntil, endsAt }: Known): number {
+    return Math.min(freshUntil + rules.grace, endsAt)
+  }
+
+  /** One look at a time for each session. */
+  function look(id: string): Promise<Known | undefined> {
+    const flight = flights.get(id)
+    if (flight) return flight
+    const looking = lookUp(id).finally(() => flights.delete(id))
+    flights.set(id, looking)
+    return looking
+  }
+
+  async function lookUp(id: string): Promise<Known | undefined> {
+    const key = keyOf(id)
+    const held = known.get(id)
+    let value: string | undefined
+    try {
+      if (held?.unsaved) await save(held)
+      value = await store.get(key)
+    } catch (cause) {
+      if (held === undefined) throw unavailable(cause)
+      held.retryAt = now() + rest
+      return schedule(held, held.retryAt)
+    }
+    endings.payOwed()
+    const session = value === undefined ? undefined : seal.open(id, value)
+    if (session === undefined || session.endsAt <= now()) return noMore(id, key)
+    const isDue = session.refreshToken !== undefined && now() >= session.refreshAt && now() >= (held?.retryAt ?? 0)
+    const refreshed: Refreshed = isDue ? await refresh(id, key, value!, session) : { kind: 'current', session }
+    if (refreshed.kind === 'over' || endings.hasEnded(key)) return noMore(id, key)
+    if (refreshed.kind === 'failed' && refreshed.error !== undefined) onFailure(refreshed.error)
+    return keep(id, key, refreshed)
+  }
+
+  function noMore(id: string, key: string): undefined {
+    if (known.get(id)) endings.note(key) // only then: anybody can make ids up
+  }
+
+  function keep(id: string, key: string, { kind, session, unsaved }: Exclude<Refreshed, { kind: 'over' }>): Known {
+    const held = known.get(id)
+    const time = now()
+    const identity = toIdentity(session.claims)
+    const retryAt = kind === 'failed' ? time + rest : (held?.retryAt ?? 0)
+    const next: Known = {
+      key,
+      // The same object while nothing has changed: what follows from it is remembered.
+      identity: held && isSame(held.identity, identity) ? held.identity : identity,
+      freshUntil: session.freshUntil,
+      endsAt: session.endsAt,
+      dueAt: 0,
+      lookAt: 0,
+      usedAt: time,
+      touchedAt: touch(key, session, held?.touchedAt ?? 0),
+      retryAt,
+      unsaved,
+    }
+    const refreshAt = session.refreshToken === undefined ? session.endsAt : session.refreshAt
+    schedule(next, Math.min(time + lookEvery, Math.max(refreshAt, retryAt)))
+    known.set(id, next)
+    return next
+  }
+
+  function schedule(held: Known, lookAt: number): Known {
+    const isFresh = now() < held.freshUntil
+    held.lookAt = lookAt
+    held.dueAt = Math.min(lookAt, isFresh ? held.freshUntil : lastMoment(held), held.endsAt)
+    return held
+  }
+
+  function touch(key: string, { endsAt }: Session, touchedAt: number): number {
+    const time = now()
+    if (time - touchedAt < Math.min(lookEvery, rules.idleTimeout / 10)) return touchedAt
+    store.touch(key, Math.min(rules.idleTimeout, endsAt - time)).catch(() => {})
+    return time
+  }
+
+  async function save(held: Known): Promise<void> {
+    const { claimant, value } = held.unsaved!
+    await store.finish(held.key, claimant, value, Math.min(rules.idleTimeout, held.endsAt - now()))
+    held.unsaved = undefined
+  }
+
+  return find
+}
+
+function isSame(a: Identity, b: Identity): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,49 @@
+import { LRUCache } from 'lru-cache'
+import type { Identity } from '../auth/identity.ts'
+
+/** A session as this process knows it: who it is, and when to look again. Times in milliseconds since 1970. */
+export type Known = {
+  readonly key: string
+  readonly identity: Identity
+  readonly freshUntil: number
+  readonly endsAt: number
+  /** Until then the identity is handed out without a thought. */
+  dueAt: number
+  /** From then on the store is asked whether there is news. */
+  lookAt: number
+  usedAt: number
+  touchedAt: number
+  /** After a refresh that failed: when to try the next one. */
+  retryAt: number
+  /** Got from the provider, and not stored yet. */
+  unsaved?: Readonly<{ claimant: string; value: string }> | undefined
+}
+
+export type KnownSessions = Readonly<{
+  get: (id: string) => Known | undefined
+  set: (id: string, known: Known) => void
+  drop: (id: string) => void
+  idOf: (key: string) => string | undefined
+  values: () => Iterable<Known>
+}>
+
+/** Sessions in this process, by their ids, so that a request in one needs no store. The longest unused leave. */
+export function createKnownSessions(max: number): KnownSessions {
+  const ids = new Map<string, string>()
+  const sessions = new LRUCache<string, Known>({
+    max,
+    dispose: ({ key }, _id, reason) => {
+      if (reason !== 'set') ids.delete(key)
+    },
+  })
+  return Object.freeze({
+    get: (id: string) => sessions.get(id),
+    set(id: string, known: Known) {
+      ids.set(known.key, id)
+      sessions.set(id, known)
+    },
+    drop: (id: string) => void sessions.delete(id),
+    idOf: (key: string) => ids.get(key),
+    values: () => sessions.values(),
+  })
+}

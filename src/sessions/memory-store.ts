@@ -1,0 +1,67 @@
+import { LRUCache } from 'lru-cache'
+import type { SessionStore } from './store.ts'
+
+type Entry = { value: string; claimant?: string | undefined; until: number }
+
+/** Names listed, and things that happen once, at the most: what is older is forgotten. */
+const maxNames = 100_000
+
+/** For one replica: sessions end with the process. The longest unused leave when there are more than `maxSessions`. */
+export function createMemorySessionStore(maxSessions: number, now: () => number): SessionStore {
+  const entries = new LRUCache<string, Entry>({ max: maxSessions })
+  const lists = new LRUCache<string, Map<string, number>>({ max: maxNames })
+  const seen = new LRUCache<string, number>({ max: maxNames })
+
+  function find(key: string): Entry | undefined {
+    const entry = entries.get(key)
+    if (entry === undefined || now() < entry.until) return entry
+    entries.delete(key)
+    return undefined
+  }
+
+  return Object.freeze({
+    get: async (key: string) => find(key)?.value,
+    async put(key: string, value: string, life: number) {
+      entries.set(key, { value, until: now() + life })
+    },
+    async touch(key: string, life: number) {
+      const entry = find(key)
+      if (entry) entry.until = now() + life
+    },
+    async claim(key: string, value: string, claimant: string) {
+      const entry = find(key)
+      if (entry === undefined) return 'gone'
+      if (entry.value !== value) return 'changed'
+      if (entry.claimant !== undefined) return { takenBy: entry.claimant }
+      entry.claimant = claimant
+      return 'granted'
+    },
+    async finish(key: string, claimant: string, value: string, life: number) {
+      const entry = find(key)
+      if (entry?.value === value) return true
+      if (entry?.claimant !== claimant) return false
+      entries.set(key, { value, until: now() + life })
+      return true
+    },
+    async release(key: string, claimant: string) {
+      const entry = find(key)
+      if (entry?.claimant === claimant) entry.claimant = undefined
+    },
+    async end(key: string) {
+      const isThere = find(key) !== undefined
+      entries.delete(key)
+      return isThere
+    },
+    async enlist(name: string, key: string, life: number) {
+      const list = lists.get(name) ?? new Map<string, number>()
+      for (const [other, until] of list) if (until <= now()) list.delete(other)
+      lists.set(name, list.set(key, now() + life))
+    },
+    list: async (name: string) => [...(lists.get(name) ?? [])].filter(([, until]) => now() < until).map(([key]) => key),
+    async once(name: string, life: number) {
+      if (now() < (seen.get(name) ?? 0)) return false
+      seen.set(name, now() + life)
+      return true
+    },
+  }) satisfies SessionStore
+}

@@ -1,0 +1,55 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+
+/** Keeps what is stored elsewhere from being read, changed or put in another's place. */
+export type Seal = Readonly<{
+  /** @param binding what the result belongs to; it opens with nothing else */
+  close: (binding: string, text: string) => string
+  /** What was closed, or undefined for what is broken, another's, sealed by a key that we do not know, or by another release. */
+  open: (binding: string, sealed: string) => string | undefined
+}>
+
+const version = '1'
+const ivLength = 12
+const tagLength = 16
+
+/**
+ * AES-256-GCM (NIST SP 800-38D) under a key of its own for each binding: HKDF-SHA256 (RFC 5869) of the secret key, the
+ * purpose and the binding.
+ * @param secrets hex keys, the current one first; what the others sealed opens too
+ */
+export function createSeal(secrets: readonly [string, ...string[]], purpose: string): Seal {
+  const keys = secrets.map((hex) => Buffer.from(hex, 'hex'))
+
+  function keyFor(secret: Buffer, binding: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', secret, 'elastauth', `${purpose}\0${version}\0${binding}`, 32))
+  }
+
+  function openWith(secret: Buffer, binding: string, bytes: Buffer): string | undefined {
+    const decipher = createDecipheriv('aes-256-gcm', keyFor(secret, binding), bytes.subarray(0, ivLength))
+    decipher.setAuthTag(bytes.subarray(-tagLength))
+    try {
+      return decipher.update(bytes.subarray(ivLength, -tagLength), undefined, 'utf8') + decipher.final('utf8')
+    } catch {
+      return undefined
+    }
+  }
+
+  return Object.freeze({
+    close(binding: string, text: string) {
+      const iv = randomBytes(ivLength)
+      const cipher = createCipheriv('aes-256-gcm', keyFor(keys[0]!, binding), iv)
+      const sealed = Buffer.concat([iv, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
+      return `${version}.${sealed.toString('base64url')}`
+    },
+    open(binding: string, sealed: string) {
+      if (!sealed.startsWith(`${version}.`)) return undefined
+      const bytes = Buffer.from(sealed.slice(version.length + 1), 'base64url')
+      if (bytes.length < ivLength + tagLength) return undefined
+      for (const secret of keys) {
+        const text = openWith(secret, binding, bytes)
+        if (text !== undefined) return text
+      }
+      return undefined
+    },
+  })
+}
