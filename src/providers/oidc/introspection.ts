@@ -40,7 +40,8 @@ export function createIntrospect({ configuration, metadata, audiences, now }: In
 
   /** The audience where the provider says one, else the client that the token was given to. */
   function checkAudience({ aud, client_id }: Claims): void {
-    const named = [aud ?? client_id].flat()
+    const audience = [aud ?? []].flat()
+    const named = audience.length > 0 ? audience : [client_id]
     if (!named.some((name) => audiences.includes(name as string)))
       throw invalidToken(
         `it is meant for ${JSON.stringify(named).slice(0, 200)}, not for us (oidc.client_id, audiences)`,
