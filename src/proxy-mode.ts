@@ -8,6 +8,7 @@ import type { Logger } from './log.ts'
 import { readPem } from './pem.ts'
 import { createAdmit, createProxyHandler, type ProxyHandlerOptions } from './proxy/handler.ts'
 import { createBuildUpstreamHeaders } from './proxy/headers.ts'
+import { createKibanaLogout, type KibanaLogoutOptions } from './proxy/kibana-logout.ts'
 import { createRouting, type Routing, type TlsFiles } from './proxy/routing.ts'
 import type { UpstreamTls } from './proxy/tls.ts'
 import { createTurns, type Turns } from './proxy/turns.ts'
@@ -87,6 +88,8 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
     /** The headers that say who the user is, and the one that proves who says so. */
     privateHeaders: readonly string[]
     heal: Credentials['heal']
+    /** Where people log in with us, Kibana's logout is ours. */
+    logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
   }>
 
 /** Proxy mode: every request outside `/elastauth/` goes on upstream, with the credential of its user. */
@@ -94,7 +97,7 @@ function createProxyMode(
   { routing, tunnels, turns }: Pick<ProxyParts, 'routing' | 'tunnels'> & Readonly<{ turns: Turns }>,
   options: ProxyModeOptions,
 ): Pick<Front, 'handle' | 'upgrade'> {
-  const { privateHeaders, authenticate, isTrusted, heal } = options
+  const { privateHeaders, authenticate, isTrusted, heal, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const handlerOptions: ProxyHandlerOptions = {
@@ -105,8 +108,10 @@ function createProxyMode(
     buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders] }),
     heal: ({ identity, roles, credential }) => heal(createSubject(identity, roles), credential),
   }
+  const proxy = createProxyHandler(handlerOptions)
+  const answerLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
-    handle: createProxyHandler(handlerOptions),
+    handle: answerLogout ? (request) => answerLogout(request) ?? proxy(request) : proxy,
     upgrade: createUpgrade(createAdmit(handlerOptions), routing, tunnels),
   }
 }

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http'
+import { after } from 'node:test'
+import { type Gateway, startGateway } from '../gateway.ts'
+import { findFreePort } from '../port.ts'
+import { startUpstream, type Upstream, userOf } from '../upstream.ts'
+import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from './provider.ts'
+
+export type OidcWorld = Readonly<{
+  idp: OidcProvider
+  /** What stands in for Kibana: each page says whose credential came with the request. */
+  app: Upstream
+  /** What reached it, in order. */
+  reached: readonly IncomingMessage[]
+  /** A gateway in proxy mode before the app, known to the provider, until the last test of the file. */
+  startProxy: (flags?: Flags, env?: Flags) => Promise<Gateway>
+  /** One that answers forward auth. The provider must be told of the proxy before it. */
+  startForwardAuth: (flags?: Flags, env?: Flags) => Promise<Gateway>
+}>
+
+type Flags = Readonly<Record<string, string>>
+
+/** An identity provider, an application, and gateways for people to log in at; no Elasticsearch. */
+export async function createOidcWorld(options: OidcProviderOptions = {}): Promise<OidcWorld> {
+  const idp = await startOidcProvider(options)
+  after(() => idp.stop())
+  const reached: IncomingMessage[] = []
+  const app = await startUpstream((request, response) => {
+    reached.push(request)
+    response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(pageFor(request))
+  })
+
+  async function start(flags: Flags, env: Flags): Promise<Gateway> {
+    const gateway = await startGateway({
+      flags: {
+        auth_provider: 'oidc',
+        'oidc.issuer': idp.issuer,
+        'oidc.client_id': idp.clientId,
+        'elasticsearch.dry_run': 'true',
+        ...flags,
+      },
+      env: {
+        ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret,
+        ELASTAUTH_GROUP_MAPPINGS: '{"admins": ["superuser"], "staff": ["viewer"]}', // carol has neither
+        ...env,
+      },
+    })
+    after(() => gateway.stop())
+    return gateway
+  }
+
+  return Object.freeze({
+    idp,
+    app,
+    reached,
+    async startProxy(flags = {}, env = {}) {
+      const listen = `127.0.0.1:${await findFreePort()}`
+      const origin = `http://${listen}`
+      idp.register(origin)
+      const own = {
+        listen,
+        'proxy.enabled': 'true',
+        'proxy.elasticsearch_url': app.url,
+        'oidc.post_logout_redirect_url': `${origin}/elastauth/signed-out`,
+      }
+      return start({ ...own, ...flags }, env)
+    },
+    startForwardAuth: (flags = {}, env = {}) => start(flags, env),
+  })
+}
+
+function pageFor({ url, headers }: IncomingMessage): string {
+  const escaped = (url ?? '').replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+  return `<!doctype html><html lang="en"><title>App</title>
+<h1>Hello ${userOf(headers.authorization)}</h1>
+<p>${escaped}</p>
+<a href="/logout">Log out</a>`
+}
