@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SessionNews, SessionStore } from '../../src/sessions/store.ts'
+
+export type SessionStoreUnderTest = Readonly<{
+  store: SessionStore
+  /** Lets time pass, in milliseconds. */
+  pass: (milliseconds: number) => Promise<void>
+  /** What replicas were told since the beginning; undefined where there is only one. */
+  heard: (() => Promise<readonly SessionNews[]>) | undefined
+}>
+
+/** What every store of sessions must do. `create` gives an empty one. */
+export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, skip: string | false = false) {
+  const life = 60_000
+  const it = (name: string, body: (under: SessionStoreUnderTest) => Promise<void>) =>
+    test(name, { skip }, async () => body(await create()))
+
+  it('holds nothing at first', async ({ store }) => {
+    assert.equal(await store.get('a'), undefined)
+    assert.equal(await store.claim('a', 'one', 'me'), 'gone')
+    assert.equal(await store.finish('a', 'me', 'two', life), false)
+    assert.equal(await store.end('a'), false)
+    await store.touch('a', life)
+    await store.release('a', 'me')
+    assert.equal(await store.get('a'), undefined)
+  })
+
+  it('keeps what was put, each under its key, for its life', async ({ store, pass }) => {
+    await store.put('a', 'one', 200)
+    await store.put('b', 'two', life)
+    assert.deepEqual([await store.get('a'), await store.get('b')], ['one', 'two'])
+    await pass(250)
+    assert.deepEqual([await store.get('a'), await store.get('b')], [undefined, 'two'])
+    assert.equal(await store.claim('a', 'one', 'me'), 'gone')
+  })
+
+  it('what is touched lives on', async ({ store, pass }) => {
+    await store.put('a', 'one', 300)
+    await store.touch('a', life)
+    await pass(350)
+    assert.equal(await store.get('a'), 'one')
+  })
+
+  it('one claimant at a time', async ({ store }) => {
+    await store.put('a', 'one', life)
+    assert.equal(await store.claim('a', 'one', 'me'), 'granted')
+    assert.deepEqual(await store.claim('a', 'one', 'you'), { takenBy: 'me' })
+    assert.equal(await store.get('a'), 'one')
+  })
+
+  it('of many claims at the same moment one is granted', async ({ store }) => {
+    await store.put('a', 'one', life)
+    const claims = await Promise.all(Array.from({ length: 20 }, (_, i) => store.claim('a', 'one', `c${i}`)))
+    assert.equal(claims.filter((claim) => claim === 'granted').length, 1)
+  })
+
+  it('a claim has no end of its own', async ({ store, pass }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    await pass(300)
+    assert.deepEqual(await store.claim('a', 'one', 'you'), { takenBy: 'me' })
+  })
+
+  it('no claim for whoever has not seen what stands there', async ({ store }) => {
+    await store.put('a', 'one', life)
+    assert.equal(await store.claim('a', 'other', 'me'), 'changed')
+    assert.equal(await store.claim('a', 'one', 'me'), 'granted')
+  })
+
+  it('the claimant puts what it got, and the next one may claim', async ({ store, heard }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    assert.equal(await store.finish('a', 'me', 'two', life), true)
+    assert.equal(await store.get('a'), 'two')
+    assert.equal(await store.claim('a', 'one', 'you'), 'changed')
+    assert.equal(await store.claim('a', 'two', 'you'), 'granted')
+    if (heard) assert.deepEqual(await heard(), [{ key: 'a', what: 'changed', by: 'me' }])
+  })
+
+  it('whoever did not hear that it was put may put it again', async ({ store }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    await store.finish('a', 'me', 'two', life)
+    assert.equal(await store.finish('a', 'me', 'two', life), true)
+    assert.equal(await store.finish('a', 'me', 'three', life), false)
+    assert.equal(await store.get('a'), 'two')
+  })
+
+  it('nobody else puts anything', async ({ store }) => {
+    await store.put('a', 'one', life)
+    assert.equal(await store.finish('a', 'you', 'two', life), false)
+    await store.claim('a', 'one', 'me')
+    assert.equal(await store.finish('a', 'you', 'two', life), false)
+    assert.equal(await store.get('a'), 'one')
+  })
+
+  it('a claim that is given back is free', async ({ store }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    await store.release('a', 'you')
+    assert.deepEqual(await store.claim('a', 'one', 'you'), { takenBy: 'me' })
+    await store.release('a', 'me')
+    assert.equal(await store.claim('a', 'one', 'you'), 'granted')
+  })
+
+  it('what has ended does not come back by a claimant that comes late', async ({ store, heard }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    assert.equal(await store.end('a'), true)
+    assert.equal(await store.finish('a', 'me', 'two', life), false)
+    assert.equal(await store.get('a'), undefined)
+    if (heard) assert.deepEqual(await heard(), [{ key: 'a', what: 'ended', by: '' }])
+  })
+
+  it('a new session is nobody’s claim', async ({ store }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    await store.put('a', 'two', life)
+    assert.equal(await store.claim('a', 'two', 'you'), 'granted')
+  })
+
+  it('lists sessions under names, each for its life', async ({ store, pass }) => {
+    assert.deepEqual(await store.list('alice'), [])
+    await store.enlist('alice', 'a', 200)
+    await store.enlist('alice', 'b', life)
+    await store.enlist('alice', 'b', life)
+    await store.enlist('bob', 'c', life)
+    assert.deepEqual([...(await store.list('alice'))].sort(), ['a', 'b'])
+    await pass(250)
+    assert.deepEqual(await store.list('alice'), ['b'])
+    await store.enlist('alice', 'd', 100)
+    await pass(150)
+    assert.deepEqual(await store.list('alice'), ['b'])
+  })
+
+  it('says which call is the first', async ({ store, pass }) => {
+    assert.equal(await store.once('jti', 200), true)
+    assert.equal(await store.once('jti', 200), false)
+    assert.equal(await store.once('other', 200), true)
+    await pass(250)
+    assert.equal(await store.once('jti', 200), true)
+  })
+
+  it('keeps 96 KiB whole', async ({ store }) => {
+    const large = 'x'.repeat(96 * 1024)
+    await store.put('a', large, life)
+    assert.equal(await store.get('a'), large)
+    assert.equal(await store.claim('a', large, 'me'), 'granted')
+  })
+}

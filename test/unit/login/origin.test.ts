@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import { describe, test } from 'node:test'
+import { GatewayError } from '../../../src/errors.ts'
+import { createOriginOf } from '../../../src/login/origin.ts'
+
+const requestWith = (headers: IncomingMessage['headers']) => ({ headers, socket: {} }) as IncomingMessage
+const trusting = createOriginOf(undefined, () => true)
+const distrusting = createOriginOf(undefined, () => false)
+const proxied = { host: 'internal:5000', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'kibana.example.com' }
+
+describe('the origin under which browsers know us', () => {
+  test('is what a trusted proxy says', () => {
+    assert.equal(trusting(requestWith(proxied)), 'https://kibana.example.com')
+    assert.equal(
+      trusting(requestWith({ ...proxied, 'x-forwarded-host': 'K.example.com:443' })),
+      'https://k.example.com',
+    )
+    assert.equal(
+      trusting(requestWith({ host: 'k.example.com:8443', 'x-forwarded-proto': 'https' })),
+      'https://k.example.com:8443',
+    )
+  })
+
+  test('is not what anybody says', () => {
+    assert.throws(() => distrusting(requestWith(proxied)), { code: 'login_insecure' })
+    assert.equal(distrusting(requestWith({ ...proxied, host: 'localhost:5000' })), 'http://localhost:5000')
+  })
+
+  test('is that of the configured redirect URL, whatever the request says', () => {
+    const originOf = createOriginOf('https://kibana.example.com/elastauth/callback', () => true)
+    assert.equal(
+      originOf(requestWith({ host: 'evil.example', 'x-forwarded-proto': 'http' })),
+      'https://kibana.example.com',
+    )
+  })
+
+  for (const host of ['localhost', 'localhost:5000', 'kibana.localhost', '127.0.0.1:5000', '127.8.9.1', '[::1]:5000']) {
+    test(`${host} needs no https`, () => assert.equal(distrusting(requestWith({ host })), `http://${host}`))
+  }
+
+  for (const host of ['kibana.example.com', '10.0.0.1', '127.0.0.1.evil.example', 'localhost.evil.example', '[::2]']) {
+    test(`${host} without https: a login that no browser would keep`, () => {
+      assert.throws(() => distrusting(requestWith({ host })), { code: 'login_insecure' })
+    })
+  }
+
+  for (const host of ['', 'a b', 'a/b', 'a@b', 'a:b', 'a, b', 'a\\b', 'a?b', 'a#b', '[::1', 'http://a', undefined]) {
+    test(`no origin comes of the host ${host}`, () => {
+      const request = requestWith({ ...proxied, 'x-forwarded-host': host, host })
+      assert.throws(() => trusting(request), GatewayError)
+    })
+  }
+
+  for (const proto of ['https, http', 'javascript', 'https:', 'ftp']) {
+    test(`no origin comes of the scheme ${proto}`, () => {
+      assert.throws(() => trusting(requestWith({ ...proxied, 'x-forwarded-proto': proto })), { code: 'login_failed' })
+    })
+  }
+})
