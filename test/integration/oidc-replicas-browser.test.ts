@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
+import { createGate } from '../support/oidc/faults.ts'
+import { createOidcWorld } from '../support/oidc/world.ts'
+import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { eventually } from '../support/redis/world.ts'
+
+const skip = skipWithoutChromium() || skipWithoutRedis()
+
+/** Cookies know no ports: one browser is known to all three, as behind a load balancer. */
+describe('one session at three replicas, in Chromium', { skip }, async () => {
+  const redis = await startRedis()
+  after(() => redis.stop())
+  const { idp, startProxy } = await createOidcWorld({ lifetimes: { accessToken: 3 } })
+  const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address }
+  const urls = await Promise.all([1, 2, 3].map(async () => (await startProxy(flags)).url))
+  let kit: BrowserKit
+  let pages: Page[]
+
+  before(async () => {
+    kit = await startBrowser()
+    const context = await kit.open()
+    pages = await Promise.all(urls.map(() => context.newPage()))
+  })
+  after(() => kit?.stop())
+
+  const refreshes = () => idp.grants.filter(({ type }) => type === 'refresh_token')
+  const groups = (page: Page) =>
+    page.evaluate(`fetch('/elastauth/whoami').then((r) => r.json()).then((me) => me.groups)`) as Promise<string[]>
+  const headings = () =>
+    Promise.all(
+      pages.map(async (page, i) => {
+        await page.goto(`${urls[i]}/app/home`)
+        return page.getByRole('heading', { level: 1 }).innerText()
+      }),
+    )
+
+  test('who has logged in at one is logged in at all', async () => {
+    await pages[0]!.goto(`${urls[0]}/app/home`)
+    await signInAs(pages[0]!, 'bob')
+    assert.deepEqual(await headings(), ['Hello bob', 'Hello bob', 'Hello bob'])
+    assert.equal(idp.calls('authorization'), 1)
+  })
+
+  test('when its token ends, all are asked at once and one of them refreshes it, once', async () => {
+    const { gate, open, arrived } = createGate()
+    const undo = idp.interpose('token', gate)
+    const askAll = () => Promise.all(pages.map(groups))
+    await eventually(askAll, () => arrived.length > 0)
+    for (let round = 0; round < 10; round++) void askAll().catch(() => {})
+    idp.accounts.set('bob', { ...idp.accounts.get('bob'), groups: ['staff', 'night shift'] })
+    open()
+    await eventually(askAll, (all) => all.every((one) => one.includes('night shift')))
+    assert.ok(refreshes().length >= 1)
+    undo()
+  })
+
+  test('and so again and again: no refresh token was ever used twice', async () => {
+    const before = refreshes().length
+    await eventually(
+      () => Promise.all(pages.map(groups)),
+      () => refreshes().length >= before + 3,
+    )
+    assert.deepEqual(
+      refreshes().filter(({ error }) => error !== undefined),
+      [],
+    )
+    assert.equal(idp.calls('token'), 1 + refreshes().length)
+    assert.deepEqual(await headings(), ['Hello bob', 'Hello bob', 'Hello bob'])
+    assert.equal(idp.calls('authorization'), 1)
+  })
+
+  test('a logout at the provider is told to one of them, and ends the session at all', async () => {
+    const [page] = pages
+    await page!.goto(`${idp.issuer}/session/end`)
+    await page!.getByRole('button', { name: 'Yes, sign me out' }).click()
+    await page!.getByRole('heading', { name: 'Signed out at the provider' }).waitFor()
+    await eventually(headings, (texts) => texts.every((text) => text === 'Sign in'))
+  })
+
+  test('nothing that Redis holds says who it is about, or opens a session', async () => {
+    await pages[0]!.goto(`${urls[0]}/app/home`)
+    await signInAs(pages[0]!, 'bob')
+    const cookies = await pages[0]!.context().cookies(urls[0])
+    const id = cookies.find(({ name }) => name === '__Host-elastauth-session')!.value
+    const keys = await redis.client.keys('*')
+    const dumps = await Promise.all(keys.map((key) => redis.client.dumpBuffer(key)))
+    const all = [...keys, ...dumps.map((dump) => dump?.toString('latin1'))].join('\n')
+    assert.notEqual(keys.length, 0)
+    for (const secret of [id, 'bob@example.com', 'Bob Burger', 'night shift', 'eyJ']) assert.ok(!all.includes(secret))
+  })
+})
