@@ -11,17 +11,13 @@ export type ClientCredentials = Readonly<{
   privateKeyId?: string | undefined
 }>
 
-export function createClientAuth({
-  method,
-  secret = '',
-  privateKey = '',
-  privateKeyId,
-}: ClientCredentials): ClientAuth {
+/** Without a secret we prove nothing: who only takes tokens that others got needs none. */
+export function createClientAuth({ method, secret, privateKey = '', privateKeyId }: ClientCredentials): ClientAuth {
   switch (method) {
     case 'client_secret_basic':
-      return ClientSecretBasic(secret)
+      return secret === undefined ? None() : ClientSecretBasic(secret)
     case 'client_secret_post':
-      return ClientSecretPost(secret)
+      return secret === undefined ? None() : ClientSecretPost(secret)
     case 'private_key_jwt': {
       const key = toSigningKey(createPrivateKey(privateKey))
       return PrivateKeyJwt(privateKeyId === undefined ? key : { key, kid: privateKeyId })

@@ -3,6 +3,7 @@ import type { Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../errors.ts'
 import { type Soon, soon } from '../../soon.ts'
 import type { Provider } from '../index.ts'
+import { actsFromElsewhere } from './acts-from-elsewhere.ts'
 
 type Find = (request: IncomingMessage) => Soon<Identity | undefined>
 
@@ -37,6 +38,7 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
   }
 
   function last(request: IncomingMessage): Soon<Identity> {
+    if (actsFromElsewhere(request)) throw missing
     return soon(findCookieToken(request), (identity) => {
       if (identity === undefined) throw missing
       return identity
