@@ -10,7 +10,7 @@ export type From = 'here' | 'elsewhere' | 'unknown'
  */
 export function fromWhere(headers: IncomingHttpHeaders, origin: string | undefined): From {
   const site = headers['sec-fetch-site']
-  if (site !== undefined) return site === 'same-origin' || site === 'none' ? 'here' : 'elsewhere'
+  if (site) return site === 'same-origin' || site === 'none' ? 'here' : 'elsewhere'
   const from = headers.origin ?? originOf(headers.referer)
   if (from === undefined) return 'unknown'
   return from === origin ? 'here' : 'elsewhere'

@@ -1,9 +1,8 @@
-import { LRUCache } from 'lru-cache'
 import type { KnownSessions } from './known.ts'
 import type { SessionStore } from './store.ts'
 
 /** Sessions whose end is remembered: a look at the store that began before it must not bring one back. */
-const maxEnded = 100_000
+const maxEnded = 10_000
 /** Sessions still to be ended in the store, remembered while it is away. */
 const maxOwed = 10_000
 
@@ -19,11 +18,12 @@ export type Endings = Readonly<{
 
 /** @param onEnded called with the user of a session that was known here */
 export function createEndings(store: SessionStore, known: KnownSessions, onEnded: (username: string) => void): Endings {
-  const ended = new LRUCache<string, true>({ max: maxEnded })
+  const ended = new Set<string>()
   const owed = new Set<string>()
 
   function note(key: string): void {
-    ended.set(key, true)
+    ended.add(key)
+    if (ended.size > maxEnded) ended.delete(ended.values().next().value!) // the oldest
     const id = known.idOf(key)
     if (id === undefined) return
     const { username } = known.get(id)!.identity

@@ -67,6 +67,7 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
 
   async function lookUp(id: string): Promise<Known | undefined> {
     const key = keyOf(id)
+    if (endings.hasEnded(key)) return undefined
     const held = known.get(id)
     let value: string | undefined
     try {

@@ -3,14 +3,14 @@ import type { SessionStore } from './store.ts'
 
 type Entry = { value: string; claimant?: string | undefined; until: number }
 
-/** Names listed, and things that happen once, at the most: what is older is forgotten. */
-const maxNames = 100_000
+/** Things that happen once, at the most: what is older is forgotten. */
+const maxSeen = 10_000
 
 /** For one replica: sessions end with the process. The longest unused leave when there are more than `maxSessions`. */
 export function createMemorySessionStore(maxSessions: number, now: () => number): SessionStore {
   const entries = new LRUCache<string, Entry>({ max: maxSessions })
-  const lists = new LRUCache<string, Map<string, number>>({ max: maxNames })
-  const seen = new LRUCache<string, number>({ max: maxNames })
+  const lists = new LRUCache<string, Map<string, number>>({ max: 2 * maxSessions })
+  const seen = new Map<string, number>()
 
   function find(key: string): Entry | undefined {
     const entry = entries.get(key)
@@ -60,7 +60,9 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
     list: async (name: string) => [...(lists.get(name) ?? [])].filter(([, until]) => now() < until).map(([key]) => key),
     async once(name: string, life: number) {
       if (now() < (seen.get(name) ?? 0)) return false
+      seen.delete(name)
       seen.set(name, now() + life)
+      if (seen.size > maxSeen) seen.delete(seen.keys().next().value!) // the oldest
       return true
     },
   }) satisfies SessionStore
