@@ -23,6 +23,7 @@ import type { LoginFront } from './login-mode.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
+import { tokenCookies } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
 import { type Handler, type Page, readMethods } from './route.ts'
 import type { Front } from './server.ts'
@@ -86,6 +87,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
       ? { handle: createForwardAuth(authenticate) }
       : proxy.createMode({
           privateHeaders: privateHeaders(config),
+          privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
           isTrusted,
           heal,

@@ -87,6 +87,8 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
   Readonly<{
     /** The headers that say who the user is, and the one that proves who says so. */
     privateHeaders: readonly string[]
+    /** Cookies whose value is a token. */
+    privateCookies: readonly string[]
     heal: Credentials['heal']
     /** Where people log in with us, Kibana's logout is ours. */
     logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
@@ -97,7 +99,7 @@ function createProxyMode(
   { routing, tunnels, turns }: Pick<ProxyParts, 'routing' | 'tunnels'> & Readonly<{ turns: Turns }>,
   options: ProxyModeOptions,
 ): Pick<Front, 'handle' | 'upgrade'> {
-  const { privateHeaders, authenticate, isTrusted, heal, logout } = options
+  const { privateHeaders, privateCookies, authenticate, isTrusted, heal, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const handlerOptions: ProxyHandlerOptions = {
@@ -105,7 +107,7 @@ function createProxyMode(
     turns,
     authenticate,
     isTrusted,
-    buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders] }),
+    buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders], privateCookies }),
     heal: ({ identity, roles, credential }) => heal(createSubject(identity, roles), credential),
   }
   const proxy = createProxyHandler(handlerOptions)

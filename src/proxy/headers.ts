@@ -1,8 +1,11 @@
+import { createWithoutPrivate } from './cookies.ts'
 import { addressOf, forwardedElement, portOf } from './forwarded.ts'
 
 export type HeaderRules = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
   private: readonly string[]
+  /** Cookies that prove it; elastauth's own need no mention. */
+  privateCookies?: readonly string[]
 }>
 
 /** What a request's headers upstream depend on, beside those it came with. */
@@ -65,6 +68,7 @@ const remembered = 1024
 /** Pure: a client's raw headers → those sent upstream, names and values in turn. A body's framing is not among them, save its length. */
 export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHeaders {
   const hidden = new Set(given.private.map(canonicalise))
+  const withoutPrivate = createWithoutPrivate(given.privateCookies ?? [])
   const judged = new Map<string, Rule>()
 
   return function buildUpstreamHeaders(rawHeaders, { address, encrypted, trusted, authorization, added }) {
@@ -88,7 +92,7 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
           headers.push(name, value)
           break
         case 'cookie': {
-          const cookies = withoutOurs(value)
+          const cookies = withoutPrivate(value)
           if (cookies !== '') headers.push(name, cookies)
           break
         }
@@ -148,13 +152,6 @@ function namedByConnection(rawHeaders: readonly string[]): Set<string> | undefin
     named.delete('content-length')
   }
   return named
-}
-
-/** The cookies that are not elastauth's own: those would let whoever sees them be the user. */
-function withoutOurs(value: string): string {
-  if (!/elastauth/i.test(value)) return value
-  const cookies = value.split(';').filter((cookie) => !/^\s*(?:__(?:Host|Secure)-)?elastauth/i.test(cookie))
-  return cookies.join(';').trim()
 }
 
 /** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */

@@ -18,6 +18,9 @@ export type OidcProviderOptions = Readonly<{
   trustedOnly: boolean
 }>
 
+/** The cookies that may hold a token, in the order in which they are tried. */
+export const tokenCookies = ['access_token', 'id_token'] as const
+
 // Thrown with many a request, so they are made once.
 const missing = new GatewayError('identity_missing', 'missing authentication headers (no token, no session)')
 const untrusted = new GatewayError(

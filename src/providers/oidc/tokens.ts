@@ -5,6 +5,7 @@ import { type Soon, soon } from '../../soon.ts'
 import { createCheckToken, type TokenValidation } from './check-token.ts'
 import { createToIdentity, type ToIdentity, type ToIdentityOptions } from './claims.ts'
 import { createFindToken, findCookie } from './find-token.ts'
+import { tokenCookies } from './index.ts'
 import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
@@ -68,8 +69,9 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const identifyToken = createKnownTokens({ checkToken, toIdentity, now })
   const findHeader = createFindToken(options.tokenHeader)
 
+  const [first, second] = tokenCookies
   const findCookieToken: FindIdentity = (request) =>
-    soon(tryCookie(request, 'access_token'), (identity) => identity ?? tryCookie(request, 'id_token'))
+    soon(tryCookie(request, first), (identity) => identity ?? tryCookie(request, second))
 
   function tryCookie(request: Pick<IncomingMessage, 'rawHeaders'>, name: string): Soon<Identity | undefined> {
     const token = findCookie(request, name)

@@ -121,6 +121,25 @@ describe('cookies', () => {
     ['__Secure-elastauth=s; sid=elastauth', ['Cookie', 'sid=elastauth']],
   ]
   for (const [sent, expected] of rows) test(sent, () => assert.deepEqual(kept(['Cookie', sent]), expected))
+
+  const tokens: [sent: string, expected: string | undefined][] = [
+    ['sid=1; access_token=t; id_token=t', 'sid=1'],
+    ['access_token =t; my_access_token=x', 'my_access_token=x'],
+    ['ACCESS_TOKEN=t', undefined],
+    ['access_tokens=x; a=access_token', 'access_tokens=x; a=access_token'],
+  ]
+  const withTokens = createBuildUpstreamHeaders({ private: [], privateCookies: ['access_token', 'id_token'] })
+  for (const [sent, expected] of tokens) {
+    test(`${sent}, where those cookies hold a token`, () => {
+      const built = withTokens([...host, 'Cookie', sent], untrusted)
+      const at = built.indexOf('Cookie')
+      assert.equal(at === -1 ? undefined : built[at + 1], expected)
+    })
+  }
+
+  test('and pass where they hold none', () => {
+    assert.deepEqual(kept(['Cookie', 'access_token=x']), ['Cookie', 'access_token=x'])
+  })
 })
 
 describe('where a request comes from', () => {
