@@ -1,7 +1,7 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 
-/** What the provider remembers, in this process, for as long as the test runs; clients among it. */
-export function createAdapter(clients: ReadonlyMap<string, AdapterPayload>): (model: string) => Adapter {
+/** What the provider remembers, in this process, for as long as the test runs; but clients. */
+export function createAdapter(findClient: (id: string) => AdapterPayload | undefined): (model: string) => Adapter {
   const stored = new Map<string, AdapterPayload>()
 
   return function adapt(model: string): Adapter {
@@ -9,7 +9,7 @@ export function createAdapter(clients: ReadonlyMap<string, AdapterPayload>): (mo
     const findBy = async (name: 'uid' | 'userCode', value: string) =>
       stored.entries().find(([key, payload]) => key.startsWith(keyOf('')) && payload[name] === value)?.[1]
     return {
-      find: async (id) => (model === 'Client' ? clients.get(id) : stored.get(keyOf(id))),
+      find: async (id) => (model === 'Client' ? findClient(id) : stored.get(keyOf(id))),
       findByUid: (uid) => findBy('uid', uid),
       findByUserCode: (code) => findBy('userCode', code),
       // What has expired is told by the provider from its payload.

@@ -2,17 +2,18 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { JWTPayload } from 'jose'
-import Provider, { type AdapterPayload } from 'oidc-provider'
+import Provider from 'oidc-provider'
 import { type Accounts, createAccounts } from './accounts.ts'
 import { createAdapter } from './adapter.ts'
+import { createClients, credentials } from './clients.ts'
 import { createConfiguration, type Lifetimes, type Settings } from './configuration.ts'
+import { type Endpoint, endpointOf } from './endpoints.ts'
 import { answerJson, type Interposed } from './faults.ts'
 import { createJwtUserinfo, isJwt } from './jwt-userinfo.ts'
 import { createSigningKey, publicJwk, type SigningKey, signJwt } from './keys.ts'
 import { createSignInForm } from './sign-in-form.ts'
 import { requestTokens, type Tokens } from './tokens.ts'
 
-export type Endpoint = keyof typeof paths | 'other'
 /** A token request as the provider ended it. */
 export type Grant = Readonly<{ type: string; error?: string }>
 
@@ -59,22 +60,6 @@ export type OidcProvider = Readonly<{
   stop: () => Promise<void>
 }>
 
-type Client = AdapterPayload & { redirect_uris: readonly string[]; post_logout_redirect_uris: readonly string[] }
-
-const paths = {
-  discovery: '/.well-known/openid-configuration',
-  jwks: '/jwks',
-  authorization: '/auth',
-  token: '/token',
-  userinfo: '/me',
-  introspection: '/token/introspection',
-  revocation: '/token/revocation',
-  endSession: '/session/end',
-} as const
-
-const clientId = 'kibana'
-const clientSecret = 'a secret of the tests & its 100% + odd characters'
-
 /** The real oidc-provider on a free port, with one client and a form to sign in by. */
 export async function startOidcProvider(options: OidcProviderOptions = {}): Promise<OidcProvider> {
   const accounts = createAccounts()
@@ -84,7 +69,6 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   const requests: OidcProvider['requests'][number][] = []
   const grants: Grant[] = []
   const interposed = new Map<Endpoint, Interposed>()
-  const clients = new Map<string, AdapterPayload>()
   let answer: (request: IncomingMessage, response: ServerResponse) => unknown = () => {}
 
   const server = createServer((request, response) => {
@@ -108,11 +92,13 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   await listen(0)
   const { port } = server.address() as AddressInfo
   const issuer = `http://localhost:${port}`
+  const redirectUri = `${issuer}/nowhere`
+  const clients = createClients(redirectUri, options.client)
 
-  const settings = { accessTokens: 'opaque', audience: clientId, claimsIn: 'id_token', ...options } as const
+  const settings = { accessTokens: 'opaque', audience: credentials.clientId, claimsIn: 'id_token', ...options } as const
   const provider = new Provider(issuer, {
     ...createConfiguration({ ...settings, accounts, key, lifetimes }),
-    adapter: createAdapter(clients),
+    adapter: createAdapter(clients.find),
   })
   provider.on('grant.success', (ctx) => grants.push({ type: String(ctx.oidc.params?.grant_type) }))
   provider.on('grant.error', (ctx, { error }) => grants.push({ type: String(ctx.oidc.params?.grant_type), error }))
@@ -120,45 +106,25 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   const answerUserinfo = createJwtUserinfo(keys, accounts)
   const signInForm = createSignInForm(provider, accounts)
   answer = (request, response) => {
-    const { pathname } = new URL(request.url ?? '/', issuer)
-    if (pathname.startsWith('/interaction/')) return signInForm(request, response)
-    if (pathname === paths.jwks) return answerJson(200, { keys: keys.map(publicJwk) })(request, response, () => {})
-    if (pathname === paths.userinfo && isJwt(request)) return answerUserinfo(request, response)
+    const { url = '' } = request
+    const endpoint = endpointOf(url)
+    if (url.startsWith('/interaction/')) return signInForm(request, response)
+    if (endpoint === 'jwks') return answerJson(200, { keys: keys.map(publicJwk) })(request, response, () => {})
+    if (endpoint === 'userinfo' && isJwt(request)) return answerUserinfo(request, response)
     return answerByProvider(request, response)
   }
-
-  const client: Client = {
-    client_id: clientId,
-    client_secret: clientSecret,
-    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-    response_types: ['code'],
-    backchannel_logout_session_required: true,
-    redirect_uris: [`${issuer}/nowhere`],
-    post_logout_redirect_uris: [],
-    ...options.client,
-  }
-  clients.set(clientId, client)
 
   return Object.freeze({
     issuer,
     port,
-    clientId,
-    clientSecret,
+    ...credentials,
     accounts,
     lifetimes,
     key,
     keys,
     requests,
     grants,
-    register(origin: string) {
-      const { redirect_uris, post_logout_redirect_uris, ...rest } = clients.get(clientId) as Client
-      clients.set(clientId, {
-        backchannel_logout_uri: `${origin}/elastauth/backchannel-logout`,
-        ...rest,
-        redirect_uris: [...redirect_uris, `${origin}/elastauth/callback`],
-        post_logout_redirect_uris: [...post_logout_redirect_uris, `${origin}/elastauth/signed-out`, `${origin}/`],
-      })
-    },
+    register: clients.register,
     calls: (endpoint: Endpoint) => requests.filter((request) => request.endpoint === endpoint).length,
     interpose(endpoint: Endpoint, stand: Interposed) {
       interposed.set(endpoint, stand)
@@ -166,20 +132,22 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     },
     sign(claims: JWTPayload = {}, header = {}, signingKey = key) {
       const now = Math.floor(Date.now() / 1000)
-      const usual = { iss: issuer, aud: clientId, sub: 'alice', iat: now, exp: now + 3600, ...accounts.get('alice') }
+      const usual = {
+        iss: issuer,
+        aud: credentials.clientId,
+        sub: 'alice',
+        iat: now,
+        exp: now + 3600,
+        ...accounts.get('alice'),
+      }
       return signJwt(signingKey, { ...usual, ...claims }, header)
     },
     tokensFor: (username: string, scope = 'openid profile email groups') =>
-      requestTokens({ issuer, clientId, clientSecret, redirectUri: `${issuer}/nowhere` }, username, scope),
+      requestTokens({ issuer, redirectUri, ...credentials }, username, scope),
     pause: close,
     resume: () => listen(port),
     stop: async () => {
       if (server.listening) await close()
     },
   })
-}
-
-function endpointOf(url: string): Endpoint {
-  const path = url.split('?', 1)[0]
-  return (Object.keys(paths) as (keyof typeof paths)[]).find((name) => paths[name] === path) ?? 'other'
 }
