@@ -9,6 +9,8 @@ export type Demo = Readonly<{
   fixed: string
   /** URL of the one in proxy mode, where there is one. */
   through: string | undefined
+  /** URL of the one where people log in, where there is one. */
+  login: string | undefined
 }>
 
 const identity = ['Remote-User: testuser', 'Remote-Groups: admins,users', 'Remote-Email: test@example.com']
@@ -16,7 +18,7 @@ const identity = ['Remote-User: testuser', 'Remote-Groups: admins,users', 'Remot
   .join(' ')
 
 /** What runs where, and lines to copy; they mean the same to bash and to zsh. */
-export function describeDemo({ backend, headers, fixed, through }: Demo): string {
+export function describeDemo({ backend, headers, fixed, through, login }: Demo): string {
   const { url, what, caFile } = backend
   const verify = caFile === undefined ? '' : ` --cacert '${caFile}'`
   const authorization = `curl -s -D - -o /dev/null ${identity} ${headers}/ | grep -i '^authorization:' | tr -d '\\r'`
@@ -24,7 +26,8 @@ export function describeDemo({ backend, headers, fixed, through }: Demo): string
 ${bold('Elasticsearch')}  ${url}  ${what}
 ${bold('elastauth')}      ${headers}   takes the user from headers, as Authelia sends them (examples/demo/authelia.yml)
 ${bold('elastauth')}      ${fixed}   takes everybody for the user "developer" (examples/demo/static.yml)
-${through === undefined ? '' : `${bold('elastauth')}      ${through}   in proxy mode: requests go through it (examples/demo/proxy.yml)\n`}
+${lines(through, (url) => `${bold('elastauth')}      ${url}   in proxy mode: requests go through it (examples/demo/proxy.yml)`)}\
+${lines(login, (url) => `${bold('elastauth')}      ${url}   in proxy mode, and people log in (examples/demo/oidc.yml)`)}
 1. Ask as Traefik would, once Authelia has let testuser in. The answer carries an Authorization header:
 
    curl -i ${identity} ${headers}/
@@ -36,8 +39,14 @@ ${through === undefined ? '' : `${bold('elastauth')}      ${through}   in proxy 
 3. No headers at all, but a fixed user, for local development:
 
    curl -i ${fixed}/
-${through === undefined ? '' : `\n4. Use Elasticsearch through the proxy, as the user "developer":\n\n   curl -s '${through}/_security/_authenticate?pretty'\n`}
+${lines(through, (url) => `\n4. Use Elasticsearch through the proxy, as the user "developer":\n\n   curl -s '${url}/_security/_authenticate?pretty'`)}\
+${lines(login, (url) => `\nOpen this in a browser, and log in as alice or bob; there is no password:\n\n   ${url}/_security/_authenticate?pretty`)}
 ${bold('^C ends it.')}`
+}
+
+/** Of an elastauth that may not be there. */
+function lines(url: string | undefined, describe: (url: string) => string): string {
+  return url === undefined ? '' : `${describe(url)}\n`
 }
 
 function bold(text: string): string {

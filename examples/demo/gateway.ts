@@ -5,7 +5,15 @@ import { type App, createApp } from '../../src/app.ts'
 import type { Logger } from '../../src/log.ts'
 import type { Backend } from './backend.ts'
 
-export type GatewayOptions = Readonly<{ file: string; port: number; backend: Backend; log: Logger }>
+export type GatewayOptions = Readonly<{
+  file: string
+  port: number
+  backend: Backend
+  log: Logger
+  /** More flags and variables, for this one only. */
+  flags?: Readonly<Record<string, string>>
+  env?: Readonly<Record<string, string>>
+}>
 export type Gateway = Readonly<{ url: string; close: () => Promise<void> }>
 
 /** One for both, as replicas in front of one Elasticsearch have it. */
@@ -13,23 +21,26 @@ const secretKey = randomBytes(32).toString('hex')
 const portsToTry = 20
 
 /** One elastauth with the configuration in `file`, on `port` of 127.0.0.1 or the next one that is free. */
-export async function startGateway({ file, port, backend, log }: GatewayOptions): Promise<Gateway> {
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { port, log } = options
   for (let candidate = port; candidate < port + portsToTry; candidate++) {
     const listen = `127.0.0.1:${candidate}`
-    const app = await createApp(configure(file, listen, backend), log)
+    const app = await createApp(configure(listen, options), log)
     if (await listens(app)) return { url: `http://${listen}`, close: app.close }
   }
   throw new Error(`no port from ${port} to ${port + portsToTry - 1} is free.`)
 }
 
-function configure(file: string, listen: string, { url, username, password, caFile }: Backend) {
+function configure(listen: string, { file, backend, ...more }: GatewayOptions) {
+  const { url, username, password, caFile } = backend
   const env = {
     ELASTAUTH_SECRET_KEY: secretKey,
     ELASTAUTH_ELASTICSEARCH_USERNAME: username,
     ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
+    ...more.env,
   }
   const certificates = caFile === undefined ? {} : { 'elasticsearch.ca_cert': caFile, 'proxy.tls.ca_cert': caFile }
-  const flags = { listen, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, ...certificates }
+  const flags = { listen, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, ...certificates, ...more.flags }
   return loadConfig({ file: join(import.meta.dirname, file), env, flags }).config
 }
 

@@ -1,6 +1,6 @@
 /**
- * Elasticsearch with two elastauths in front of it (three with `--proxy`), until ^C: `npm run demo`.
- * What they are told is in authelia.yml, static.yml and proxy.yml, beside this file.
+ * Elasticsearch with two elastauths in front of it (more with `--proxy`, `--oidc`), until ^C: `npm run demo`.
+ * What they are told is in authelia.yml, static.yml, proxy.yml and oidc.yml, beside this file.
  */
 import { createLog } from '../../src/log.ts'
 import { parseArguments, usage } from './arguments.ts'
@@ -8,7 +8,7 @@ import { startBackend } from './backend.ts'
 import { describeDemo } from './describe.ts'
 import { startGateway } from './gateway.ts'
 
-const { help, proxy, fault, elasticsearch } = parseArguments(process.argv.slice(2))
+const { help, proxy, oidc, fault, elasticsearch } = parseArguments(process.argv.slice(2))
 if (help || fault !== undefined) {
   if (fault !== undefined) console.error(`demo: ${fault}`)
   const print = help ? console.log : console.error
@@ -35,7 +35,12 @@ try {
   running.push(fixed)
   const through = proxy ? await startGateway({ file: 'proxy.yml', port: 5002, backend, log }) : undefined
   if (through) running.push(through)
-  console.log(describeDemo({ backend, headers: headers.url, fixed: fixed.url, through: through?.url }))
+  // Loaded only here: it is a dependency of the tests.
+  const login = oidc ? await (await import('./login.ts')).startLogin({ backend, log }) : undefined
+  if (login) running.push(login)
+  console.log(
+    describeDemo({ backend, headers: headers.url, fixed: fixed.url, through: through?.url, login: login?.url }),
+  )
   isReady = true
 } catch (error) {
   console.error(`demo: ${(error as Error).message}`)

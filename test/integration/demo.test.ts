@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { createUserAgent } from '../support/oidc/user-agent.ts'
 
 const run = promisify(execFile)
 const script = join(import.meta.dirname, '../../examples/demo/run.ts')
@@ -74,6 +75,15 @@ test('with --proxy a fourth line goes through elastauth to Elasticsearch', async
   const [line] = (await untilReady(demo)).match(/(?<=^ +)curl .*$/gm)?.slice(3) ?? []
   const { stdout } = await run('bash', ['-c', line!])
   assert.equal(JSON.parse(stdout).username, 'developer')
+  demo.kill('SIGTERM')
+  assert.deepEqual(await once(demo, 'exit'), [0, null])
+})
+
+test('with --oidc somebody logs in with a browser, and uses Elasticsearch through elastauth', async () => {
+  const demo = startDemo('--elasticsearch', 'stand-in', '--oidc')
+  const [url] = /(?<=^ +)http\S+_authenticate\S*$/m.exec(await untilReady(demo)) ?? []
+  const { body } = await createUserAgent().visit(url!, 'alice')
+  assert.equal(JSON.parse(body).username, 'alice')
   demo.kill('SIGTERM')
   assert.deepEqual(await once(demo, 'exit'), [0, null])
 })
