@@ -8,8 +8,10 @@ export function asProviderError(thrown: unknown, doing: string): GatewayError {
   for (let error: unknown = thrown; error instanceof Error; error = error.cause) {
     if (error instanceof GatewayError) return error
   }
-  const { message = 'no reason given', code } = thrown as { message?: string; code?: string }
-  const reason = code === undefined ? message : `${message} (${code})`
+  const { message = 'no reason given', code, cause } = thrown as { message?: string; code?: string; cause?: unknown }
+  // openid-client's own reason is one below; what lies deeper may quote the provider's answer.
+  const detail = cause instanceof Error && 'code' in cause && cause.code === code ? `: ${cause.message}` : ''
+  const reason = code === undefined ? message : `${message}${detail} (${code})`
   return new GatewayError('provider_unavailable', `the identity provider, ${doing}: ${reason}`)
 }
 

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Identity } from '../../../../src/auth/identity.ts'
+import { type ErrorCode, GatewayError } from '../../../../src/errors.ts'
+import { createKnownTokens } from '../../../../src/providers/oidc/known-tokens.ts'
+
+function createWorld() {
+  const world = {
+    now: 1000,
+    checked: [] as string[],
+    error: undefined as ErrorCode | undefined,
+    gate: Promise.resolve(),
+  }
+  return Object.assign(world, {
+    identify: createKnownTokens({
+      async checkToken(token) {
+        world.checked.push(token)
+        await world.gate
+        if (world.error) throw new GatewayError(world.error, 'refused')
+        return { claims: { token, turn: world.checked.length }, until: world.now + 60_000 }
+      },
+      toIdentity: ({ token }) => Object.freeze({ username: String(token), groups: [], provider: 'oidc' }),
+      now: () => world.now,
+    }),
+  })
+}
+
+test('checked once; from then on the same object, at once', async () => {
+  const { identify, checked } = createWorld()
+  const first = await identify('a')
+  assert.equal(identify('a'), first)
+  assert.deepEqual(checked, ['a'])
+})
+
+test('until its time is over, to the millisecond', async () => {
+  const world = createWorld()
+  await world.identify('a')
+  world.now += 59_999
+  assert.ok(!(world.identify('a') instanceof Promise))
+  world.now++
+  world.error = 'token_expired'
+  await assert.rejects(async () => world.identify('a'), { code: 'token_expired' })
+  world.now -= 60_000 // a clock set back brings nobody back
+  await assert.rejects(async () => world.identify('a'), { code: 'token_expired' })
+})
+
+test('many at once are one check, and each gets its own token’s identity', async () => {
+  const world = createWorld()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  world.gate = promise
+  const asked = Array.from({ length: 100 }, (_, i) => world.identify(`token-${i % 10}`))
+  resolve()
+  const found = (await Promise.all(asked)) as Identity[]
+  assert.equal(world.checked.length, 10)
+  found.forEach(({ username }, i) => {
+    assert.equal(username, `token-${i % 10}`)
+  })
+})
+
+test('tokens that differ in their last character are two', async () => {
+  const { identify } = createWorld()
+  const long = 'x'.repeat(16_000)
+  assert.equal((await identify(`${long}a`)).username, `${long}a`)
+  assert.equal((await identify(`${long}b`)).username, `${long}b`)
+})
+
+describe('a bad token', () => {
+  test('is checked again only after 10 s', async () => {
+    const world = createWorld()
+    world.error = 'token_invalid'
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(async () => world.identify('a'), { code: 'token_invalid' })
+      world.now += 1000
+    }
+    assert.equal(world.checked.length, 2)
+  })
+
+  test('10,000 of them push no good one out', async () => {
+    const world = createWorld()
+    const good = await world.identify('good')
+    world.error = 'token_invalid'
+    for (let i = 0; i < 10_000; i++) await assert.rejects(async () => world.identify(`bad-${i}`))
+    assert.equal(world.identify('good'), good)
+  })
+
+  test('that many ask for at once is refused to all of them by one check', async () => {
+    const world = createWorld()
+    world.error = 'token_invalid'
+    const asked = Array.from({ length: 20 }, async () => world.identify('a'))
+    const results = await Promise.allSettled(asked)
+    assert.ok(results.every(({ status }) => status === 'rejected'))
+    assert.equal(world.checked.length, 1)
+  })
+})
+
+test('the provider’s failure is nobody’s fault: the next request tries again', async () => {
+  const world = createWorld()
+  world.error = 'provider_unavailable'
+  for (let i = 0; i < 3; i++) await assert.rejects(async () => world.identify('a'), { code: 'provider_unavailable' })
+  assert.equal(world.checked.length, 3)
+  world.error = undefined
+  assert.equal((await world.identify('a')).username, 'a')
+})
+
+test('memory is bounded: 64 Mi characters of tokens are kept in all', async () => {
+  const { identify, checked } = createWorld()
+  const token = (i: number) => `${i}`.padEnd(1024 * 1024, 'x')
+  for (let i = 0; i < 65; i++) await identify(token(i))
+  await identify(token(64))
+  assert.equal(checked.length, 65)
+  await identify(token(0))
+  assert.equal(checked.length, 66)
+})
