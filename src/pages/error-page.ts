@@ -32,7 +32,9 @@ type Kind = Readonly<{
 
 const again = { to: '', text: 'Try again' }
 const signIn = { to: '/elastauth/login', text: 'Sign in' }
+const signInAgain = { ...signIn, text: 'Sign in again' }
 const signOut = { to: '/elastauth/logout', text: 'Use another account' }
+const noLogin = 'Signing in did not work'
 
 const denied: Kind = {
   heading: 'Access denied',
@@ -41,17 +43,27 @@ const denied: Kind = {
 }
 const missing: Kind = { advice: 'This page is for people who have signed in.', links: [signIn] }
 const unavailable: Kind = { advice: 'This is often over in a moment.', links: [again] }
-const failedLogin: Kind = {
-  heading: 'Signing in did not work',
-  advice:
-    'It may have taken too long, or have been begun in another window. Nothing is broken by that: begin again from here.',
-  links: [{ ...signIn, text: 'Sign in again' }],
-}
 const other: Kind = { advice: 'Going back, or trying again, may help.', links: [] }
 
+const special: Partial<Record<ErrorCode, Kind>> = {
+  login_failed: {
+    heading: noLogin,
+    advice:
+      'It may have taken too long, or have been begun in another browser. Nothing is broken by that: begin again.',
+    links: [signInAgain],
+  },
+  login_denied: { heading: noLogin, advice: 'Begin again if that was a mistake.', links: [signInAgain] },
+  login_insecure: { heading: noLogin, advice: 'Open this service by its address that begins with https.', links: [] },
+  cross_site: {
+    advice: 'Nothing was done. If you meant it, do it again from here.',
+    links: [{ to: '/', text: 'Go on' }],
+  },
+  not_permitted: other,
+}
+
 function kindOf(code: ErrorCode, status: number): Kind {
-  if (code.startsWith('login_')) return failedLogin
-  if (code === 'not_found' || code === 'not_permitted') return other
+  const kind = special[code]
+  if (kind) return kind
   if (status === 401) return missing
   if (status === 403) return denied
   return status >= 500 ? unavailable : other
