@@ -115,7 +115,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     }
 
     return Object.freeze({
-      findSession: createSessionOf(sessions, askedOf, originOf),
+      findSession: createSessionOf(sessions, originOf),
       pages: new Map([
         ...pages,
         ['/elastauth/backchannel-logout', { methods: ['POST'], handle: backchannel as Handler }],

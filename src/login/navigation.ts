@@ -8,11 +8,16 @@ import type { IncomingHttpHeaders } from 'node:http'
  */
 export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false // a body could not be sent again after the login
-  if (headers.upgrade !== undefined || headers.authorization !== undefined || isScripted(headers)) return false
-  if (isPrefetch(headers)) return false
+  if (isWebSocket(headers) || headers.authorization !== undefined) return false
+  if (isScripted(headers) || isPrefetch(headers)) return false
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) return mode === 'navigate' && headers['sec-fetch-dest'] === 'document'
   return acceptsHtml(headers.accept)
+}
+
+/** Proxies before us take `Upgrade` away from what they ask us, and leave the rest. */
+export function isWebSocket(headers: IncomingHttpHeaders): boolean {
+  return headers.upgrade !== undefined || headers['sec-websocket-key'] !== undefined
 }
 
 /** Whether a browser asks before anybody has clicked. */

@@ -3,9 +3,9 @@ import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../errors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Soon } from '../soon.ts'
-import type { AskedOf } from './asked.ts'
 import { readCookie, sessionCookie } from './cookies.ts'
 import { fromWhere } from './cross-site.ts'
+import { isWebSocket } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
 
 const idLength = 43
@@ -21,24 +21,13 @@ export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
  * host, or of a browser that knows no `SameSite`, carries it all the same, it may read but not act.
  * Throws, or rejects with, GatewayError cross_site, sessions_unavailable, provider_unavailable, identity_invalid.
  */
-export function createSessionOf(sessions: Pick<Sessions, 'find'>, askedOf: AskedOf, originOf: OriginOf) {
+export function createSessionOf(sessions: Pick<Sessions, 'find'>, originOf: OriginOf) {
   return function sessionOf(request: IncomingMessage): Soon<Identity | undefined> {
     const id = sessionIdOf(request)
     if (id === undefined) return undefined
-    const { method, headers } = request
-    const isSafe =
-      headers.upgrade === undefined &&
-      isRead(method) &&
-      isRead(headers['x-forwarded-method'] ?? headers['x-original-method'])
-    if (!isSafe) checkOrigin(request)
+    if (!isRead(request) && fromWhere(request.headers, knownOrigin(request)) === 'elsewhere')
+      throw new GatewayError('cross_site', 'another site’s page made this request, in a session of ours')
     return sessions.find(id)
-  }
-
-  function checkOrigin(request: IncomingMessage): void {
-    const { method } = askedOf(request)
-    if (isRead(method) && request.headers.upgrade === undefined) return
-    if (fromWhere(request.headers, knownOrigin(request)) !== 'elsewhere') return
-    throw new GatewayError('cross_site', 'another site’s page made this request, in a session of ours')
   }
 
   function knownOrigin(request: IncomingMessage): string | undefined {
@@ -50,6 +39,12 @@ export function createSessionOf(sessions: Pick<Sessions, 'find'>, askedOf: Asked
   }
 }
 
-function isRead(method: string | string[] | undefined): boolean {
-  return method === undefined || method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+/** Neither this request writes or opens a WebSocket, nor the one that it asks about, whoever says so. */
+function isRead({ method, headers }: IncomingMessage): boolean {
+  const asked = headers['x-forwarded-method'] ?? headers['x-original-method'] ?? method
+  return isReadMethod(method) && isReadMethod(asked) && !isWebSocket(headers)
+}
+
+function isReadMethod(method: string | string[] | undefined): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 }

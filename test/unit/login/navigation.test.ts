@@ -26,6 +26,7 @@ const rows: readonly [what: string, isLogin: boolean, headers: IncomingHttpHeade
   ['an older browser’s EventSource', false, { accept: 'text/event-stream' }],
   ['a WebSocket', false, { ...page, 'sec-fetch-mode': 'websocket', upgrade: 'websocket', connection: 'Upgrade' }],
   ['an older browser’s WebSocket', false, { accept: html, upgrade: 'websocket' }],
+  ['a WebSocket that a proxy asks about', false, { ...page, 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }],
   ['a frame', false, { ...page, 'sec-fetch-dest': 'iframe' }],
   ['an old frame', false, { ...page, 'sec-fetch-dest': 'frame' }],
   ['an object', false, { ...page, 'sec-fetch-dest': 'object' }],
