@@ -22,9 +22,14 @@ export function pin(pid: number): void {
 }
 
 /** Loads `url` by wrk for some seconds. @returns requests per second, and microseconds of processor time that `pid` spent on each */
-export async function load(url: string, pid: number, seconds: number): Promise<Measured> {
+export async function load(
+  url: string,
+  pid: number,
+  seconds: number,
+  requestHeaders: readonly string[] = identityHeaders,
+): Promise<Measured> {
   const before = cpuMicroseconds(pid)
-  const headers = identityHeaders.flatMap((header) => ['-H', header])
+  const headers = requestHeaders.flatMap((header) => ['-H', header])
   const args = ['-c', loadProcessor, 'wrk', '-t1', '-c32', `-d${seconds}`, ...headers, url]
   const { stdout } = await run('taskset', args)
   const after = cpuMicroseconds(pid)
