@@ -1,3 +1,4 @@
+import { providersOf } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
 import { elasticsearchOptions, redisConnection } from './connections.ts'
 import { asGatewayError } from './errors.ts'
@@ -7,11 +8,13 @@ import { createPrivilegeCheck } from './es/service-account.ts'
 import { createRedis } from './redis/redis.ts'
 
 /** `elastauth config check --connect`: tries what this configuration connects to, from here. @returns the exit code */
-export async function tryConnections({ elasticsearch, cache }: Config): Promise<0 | 1> {
+export async function tryConnections(config: Config): Promise<0 | 1> {
+  const { elasticsearch, cache, oidc } = config
+  const hasSessions = providersOf(config).includes('oidc') && oidc.login
   const results = [
     elasticsearch.dry_run ||
       (await say('Elasticsearch', elasticsearch.hosts.join(', '), () => tryElasticsearch(elasticsearch))),
-    cache.type !== 'redis' || (await say('Redis', describeRedis(cache), () => tryRedis(cache))),
+    cache.type !== 'redis' || (await say('Redis', describeRedis(cache), () => tryRedis(cache, hasSessions))),
   ]
   return results.every(Boolean) ? 0 : 1
 }
@@ -36,11 +39,11 @@ async function tryElasticsearch(elasticsearch: Config['elasticsearch']): Promise
   }
 }
 
-async function tryRedis(cache: Config['cache']): Promise<void> {
+async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<void> {
   const redis = createRedis({ connection: redisConnection(cache), count: () => {}, report: () => {} })
   try {
     await redis.start()
-    await redis.probe()
+    await redis.probe(hasSessions)
   } finally {
     redis.close()
   }

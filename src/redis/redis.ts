@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls'
 import { createRedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, listenToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
-import { createSessionStore } from './sessions.ts'
+import { createSessionStore, probeSessions } from './sessions.ts'
 import { channel, createStore } from './store.ts'
 
 export { readSessionNews } from './sessions.ts'
@@ -25,6 +25,7 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
   })
   const { call, isFaulty } = createRedisCall({ timeout: connection.timeout, whyApart: () => whyApart, count, report })
   const store = createStore(commands, call)
+  const sessions = createSessionStore(commands, call)
   const stopped = new AbortController()
 
   /** Rejects with a reason that may be logged. */
@@ -34,13 +35,14 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
 
   return Object.freeze({
     store,
-    sessions: createSessionStore(commands, call),
+    sessions,
     ping,
     /** Tries all that we need, rights and memory included: leaves a mark of a user that cannot be, for a second. */
-    async probe(): Promise<void> {
+    async probe(withSessions: boolean): Promise<void> {
       await ping()
       await store.claim('~', undefined, 'probe', 1000, true)
       await store.finish('~', 'probe', 'probe', 1000, '', 1000)
+      if (withSessions) await probeSessions(sessions)
       const messages = connectForMessages(connection, 0)
       try {
         await call('ping', () => messages.connect().then(() => messages.subscribe(channel)))

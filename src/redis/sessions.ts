@@ -73,3 +73,17 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     },
   })
 }
+
+/** Tries all that sessions need, rights included: leaves marks that are no session's, for a second. */
+export async function probeSessions(store: ReturnType<typeof createSessionStore>): Promise<void> {
+  await store.put('probe', 'one', 1000)
+  await store.touch('probe', 1000)
+  await store.claim('probe', 'one', 'probe')
+  await store.finish('probe', 'probe', 'two', 1000)
+  await store.release('probe', 'probe')
+  await store.get('probe')
+  await store.end('probe')
+  await store.enlist('probe', 'probe', 1000)
+  await store.list('probe')
+  await store.once('probe', 1000)
+}
