@@ -115,6 +115,7 @@ describe('refused:', () => {
     ['five parts', () => 'a.b.c.d.e', /./],
     ['a JWT of no JSON', () => 'e30.e30.e30', /./],
     ['longer than 16 KiB', () => 'a'.repeat(16_385), /longer than/],
+    ['padding inside (AWS ALB)', async () => (await idp.sign()).replaceAll('.', '==.'), /no bearer token/],
     ['two tokens', async () => `${await idp.sign()}, Bearer ${await idp.sign()}`, /no bearer token/],
     ['nothing after the scheme', () => '', /no bearer token/],
   ]
