@@ -133,12 +133,13 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const { config: renewed, ignored } = planReload(config, next)
       const nextFront = createFront(renewed, core)
       const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
+      const providerCa = readPem(config.oidc.ca_cert)
       const renewUpstreams = proxy?.routing.prepareRenewal()
       server.renew(tlsOptions(config.tls))
       replicas.renewCertificates()
       elasticsearch.renew(nextElasticsearch)
       renewUpstreams?.()
-      oidc?.renew(readPem(config.oidc.ca_cert))
+      oidc?.renew(providerCa)
       front = nextFront
       return ignored
     },
