@@ -21,7 +21,7 @@ import { type Handler, type Mode, ownPath, type Page, readMethods } from './rout
 import { createMemorySessionStore } from './sessions/memory-store.ts'
 import { createSeal } from './sessions/seal.ts'
 import { createSessionSeal } from './sessions/session-seal.ts'
-import { createSessions, type Sessions } from './sessions/sessions.ts'
+import { createSessions, type Login, type Sessions } from './sessions/sessions.ts'
 
 /** What of login lives as long as the process: sessions above all. */
 export type LoginParts = Pick<Sessions, 'note' | 'recheckAll'> &
@@ -41,7 +41,14 @@ export type LoginFront = Readonly<{
   }>
 }>
 
-type Deps = OidcDeps & Readonly<{ tokens: OidcTokens; onFailure: (error: unknown) => void }>
+type Deps = OidcDeps &
+  Readonly<{
+    tokens: OidcTokens
+    /** A session could not be refreshed, and why. */
+    onFailure: (error: unknown) => void
+    /** Somebody has logged in whose session nothing can refresh. */
+    onUnrefreshable: () => void
+  }>
 
 export function createLoginParts(config: Config, deps: Deps): LoginParts {
   const { oidc, session } = config
@@ -70,6 +77,10 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     onFailure: deps.onFailure,
   })
   const attempts = createAttempts(createSeal(secrets, 'login'), secrets[0], now)
+  const open = (login: Login) => {
+    if (login.refreshToken === undefined) deps.onUnrefreshable()
+    return sessions.open(login)
+  }
   const backchannel = createBackchannelPage({ verify: verifyLogoutToken, sessions, once: store.once, now })
   const isProxy = config.proxy.enabled
   const subRequestStatus = config.forward_auth.profile === 'nginx' ? 401 : 302
@@ -87,7 +98,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     })
     const forPeople = new Map<string, (asked: Asked) => Promise<Answer>>([
       ['/elastauth/login', createLoginPage(beginLogin)],
-      ['/elastauth/callback', createCallbackPage({ attempts, grants, sessions, originOf })],
+      ['/elastauth/callback', createCallbackPage({ attempts, grants, sessions: { ...sessions, open }, originOf })],
       ['/elastauth/logout', logout],
       ['/elastauth/signed-out', async () => signedOutPage()],
     ])

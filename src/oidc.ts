@@ -32,5 +32,10 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
   const { createLoginParts } = await import('./login-mode.ts')
   const onFailure = (error: unknown) =>
     log.warn({ 'error.code': 'provider_unavailable' }, `a session was not refreshed: ${asGatewayError(error).detail}`)
-  return Object.freeze({ ...tokens, login: createLoginParts(config, { ...deps, tokens, onFailure }) })
+  let isSaid = false
+  const onUnrefreshable = () => {
+    if (!isSaid) log.info('the provider gives no refresh token (scope offline_access?): groups stay those of the login')
+    isSaid = true
+  }
+  return Object.freeze({ ...tokens, login: createLoginParts(config, { ...deps, tokens, onFailure, onUnrefreshable }) })
 }

@@ -27,7 +27,7 @@ export type Attempts = Readonly<{
 export const longestAttempt = 3_600_000
 /** A browser has so many attempts at once, each a cookie of 50 bytes; the next one takes another's place. */
 const slots = 16
-const maxSpent = 100_000
+const maxSpent = 10_000
 
 type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: string }>
 
@@ -74,8 +74,8 @@ export function createAttempts(seal: Seal, secret: string, now: () => number): A
       if (spent.has(bound)) throw failed('the state was used already')
       const binding = readCookie(cookies, cookieOf(slot)) ?? ''
       if (!timingSafeEqual(Buffer.from(digest(binding)), Buffer.from(bound))) return undefined
-      if (spent.size >= maxSpent) spent.clear()
       spent.add(bound)
+      if (spent.size > maxSpent) spent.delete(spent.values().next().value!) // the oldest
       return attemptOf(state, binding, returnTo)
     },
   })

@@ -32,19 +32,22 @@ export function createCallbackPage({ attempts, grants, sessions, originOf }: Cal
     const attempt = attempts.resume(state!, request.headers.cookie)
     if (attempt === undefined) {
       // Of many tabs that began at the same time another was quicker: who is logged in need not hear of it.
-      if (former !== undefined && (await isAlive(former))) return redirect(303, returnTo, [])
+      if (former !== undefined && (await userOf(former)) !== undefined) return redirect(303, returnTo, [])
       throw new GatewayError('login_failed', 'the login was begun in another browser, or its cookie is gone')
     }
     const id = await sessions.open(await grants.redeemCode(callback, attempt))
     if (former !== undefined) await sessions.end(former)
-    return redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)])
+    return {
+      ...redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)]),
+      username: await userOf(id),
+    }
   }
 
-  async function isAlive(id: string): Promise<boolean> {
+  async function userOf(id: string): Promise<string | undefined> {
     try {
-      return (await sessions.find(id)) !== undefined
+      return (await sessions.find(id))?.username
     } catch {
-      return false
+      return undefined
     }
   }
 }
