@@ -124,7 +124,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await replicas.join(credentials, oidc?.login)
       const address = await server.listen(host === '' ? undefined : host, port)
       proxy?.routing.watch()
-      oidc?.start()
+      oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
       mindMemory(cache.size, stopped.signal)
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return addresses

@@ -1,6 +1,6 @@
 import { providersOf } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
-import { elasticsearchOptions, redisConnection } from './connections.ts'
+import { elasticsearchOptions, oidcTokensOptions, redisConnection } from './connections.ts'
 import { asGatewayError } from './errors.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearchClient } from './es/client.ts'
@@ -10,11 +10,12 @@ import { createRedis } from './redis/redis.ts'
 /** `elastauth config check --connect`: tries what this configuration connects to, from here. @returns the exit code */
 export async function tryConnections(config: Config): Promise<0 | 1> {
   const { elasticsearch, cache, oidc } = config
-  const hasSessions = providersOf(config).includes('oidc') && oidc.login
+  const hasOidc = providersOf(config).includes('oidc')
   const results = [
     elasticsearch.dry_run ||
       (await say('Elasticsearch', elasticsearch.hosts.join(', '), () => tryElasticsearch(elasticsearch))),
-    cache.type !== 'redis' || (await say('Redis', describeRedis(cache), () => tryRedis(cache, hasSessions))),
+    cache.type !== 'redis' || (await say('Redis', describeRedis(cache), () => tryRedis(cache, hasOidc && oidc.login))),
+    !hasOidc || (await say('OpenID provider', oidc.issuer!, () => tryProvider(oidc))),
   ]
   return results.every(Boolean) ? 0 : 1
 }
@@ -47,6 +48,12 @@ async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<v
   } finally {
     redis.close()
   }
+}
+
+async function tryProvider(oidc: Config['oidc']): Promise<void> {
+  const { createOidcTokens } = await import('./providers/oidc/tokens.ts') // loaded where it is needed
+  const { learn, close } = createOidcTokens({ ...oidcTokensOptions(oidc), now: Date.now, report: () => {} })
+  await learn().finally(close)
 }
 
 /** Never the URL itself, which may hold a password. */

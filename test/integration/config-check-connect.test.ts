@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { testKey } from '../support/gateway.ts'
+import { answerHtml } from '../support/oidc/faults.ts'
+import { startOidcProvider } from '../support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { createStandIn } from '../support/stand-in/stand-in.ts'
 
@@ -61,6 +63,34 @@ describe('config check --connect', { skip }, async () => {
       {},
     )
     assert.match(output, /Elasticsearch .*ECONNREFUSED.*Redis .*ECONNREFUSED/s)
+    assert.equal(code, 1)
+  })
+})
+
+describe('config check --connect with an OpenID provider', async () => {
+  const idp = await startOidcProvider()
+  after(() => idp.stop())
+  const flags = {
+    'elasticsearch.dry_run': 'true',
+    auth_provider: 'oidc',
+    'oidc.issuer': idp.issuer,
+    'oidc.client_id': idp.clientId,
+    'oidc.login': 'false',
+  }
+  const env = { ELASTAUTH_ELASTICSEARCH_USERNAME: '', ELASTAUTH_ELASTICSEARCH_PASSWORD: '' }
+
+  test('there: its metadata and its keys are what we need', async () => {
+    const { code, output } = await checkConfig(flags, env)
+    assert.match(output, /OpenID provider \(http:.*\): works/)
+    assert.equal(code, 0)
+    assert.deepEqual([idp.calls('discovery'), idp.calls('jwks')], [1, 1])
+  })
+
+  test('its keys are an HTML page: says so, and exits 1', async () => {
+    const undo = idp.interpose('jwks', answerHtml)
+    const { code, output } = await checkConfig(flags, env)
+    undo()
+    assert.match(output, /OpenID provider \(http:.*\): .*its keys: the answer holds no keys/)
     assert.equal(code, 1)
   })
 })

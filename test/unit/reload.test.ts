@@ -34,3 +34,21 @@ test('a listener open to the network does not become static by a reload', () => 
   assert.deepEqual([config.auth_provider, config.listen, config.static.username], ['authelia', ['0.0.0.0:5000'], null])
   assert.deepEqual(ignored, ['auth_provider', 'listen', 'static'])
 })
+
+test('who says who the user is stays until a restart, and the log says that it did', () => {
+  const oidc = {
+    ELASTAUTH_OIDC_ISSUER: 'https://id.example',
+    ELASTAUTH_OIDC_CLIENT_ID: 'kibana',
+    ELASTAUTH_OIDC_LOGIN: 'false',
+  }
+  const running = load({ ELASTAUTH_AUTH_PROVIDERS: 'oidc', ...oidc })
+  const next = load({
+    ELASTAUTH_AUTH_PROVIDERS: 'oidc,authelia',
+    ...oidc,
+    ELASTAUTH_OIDC_CLAIM_MAPPINGS_USERNAME: 'email',
+  })
+  const { config, ignored } = planReload(running, next)
+  assert.deepEqual(config.auth_providers, ['oidc'])
+  assert.equal(config.oidc.claim_mappings.username, 'preferred_username')
+  assert.deepEqual(ignored, ['auth_providers', 'oidc'])
+})

@@ -8,11 +8,15 @@ export type KeySetOptions = Readonly<{
   address: () => Promise<string>
   fetch: CustomFetch
   now: () => number
+  /** Told when the keys cannot be had, once for each reason, and when they can again (`undefined`). */
+  report: (problem: string | undefined) => void
 }>
 
 export type KeySet = Readonly<{
   /** The key for a token’s header. Rejects with GatewayError provider_unavailable, or an error of jose’s where there is none. */
   getKey: JWTVerifyGetKey
+  /** Resolves when there are keys. Rejects with GatewayError provider_unavailable. */
+  learn: () => Promise<unknown>
   isFailing: () => boolean
 }>
 
@@ -25,10 +29,11 @@ const pauseBetween = 10_000
 const pauseAfterFailure = 5000
 
 /** The provider’s public keys. One fetch at a time, few of them, and the last good ones outlive the provider’s failures. */
-export function createKeySet({ address, fetch, now }: KeySetOptions): KeySet {
+export function createKeySet({ address, fetch, now, report }: KeySetOptions): KeySet {
   let known: { find: JWTVerifyGetKey; at: number } | undefined
   let failure: GatewayError | undefined
   let askedAt = Number.NEGATIVE_INFINITY
+  let missedAt = Number.NEGATIVE_INFINITY
   let flight: Promise<void> | undefined
 
   const getKey: JWTVerifyGetKey = async (header, token) => {
@@ -37,7 +42,11 @@ export function createKeySet({ address, fetch, now }: KeySetOptions): KeySet {
       return await find(header, token)
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-      if (mayAsk(pauseBetween)) await renew().catch(() => {}) // kept as `failure`
+      // A key that is new since we asked is found at once; after that it may take a moment.
+      if (flight !== undefined || now() - missedAt >= pauseBetween) {
+        missedAt = now()
+        await renew().catch(() => {}) // kept as `failure`
+      }
       if (failure !== undefined) throw failure // the key may well be a new one
       return (await usable())(header, token)
     }
@@ -67,10 +76,13 @@ export function createKeySet({ address, fetch, now }: KeySetOptions): KeySet {
     askedAt = now()
     try {
       known = { find: createLocalJWKSet(await fetchKeys()), at: now() }
+      if (failure !== undefined) report(undefined)
       failure = undefined
     } catch (thrown) {
-      failure = asProviderError(thrown, 'its keys')
-      throw failure
+      const error = asProviderError(thrown, 'its keys')
+      if (failure?.detail !== error.detail) report(error.detail)
+      failure = error
+      throw error
     }
   }
 
@@ -84,5 +96,5 @@ export function createKeySet({ address, fetch, now }: KeySetOptions): KeySet {
     return keySet as JSONWebKeySet
   }
 
-  return Object.freeze({ getKey, isFailing: () => failure !== undefined })
+  return Object.freeze({ getKey, learn: usable, isFailing: () => failure !== undefined })
 }

@@ -11,6 +11,7 @@ import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './
 import { createKeySet } from './key-set.ts'
 import { createKnownTokens } from './known-tokens.ts'
 import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
+import { createTurns } from './turns.ts'
 import { createAskUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
 import { createVerifyToken } from './verify-token.ts'
@@ -41,26 +42,34 @@ export type OidcTokens = Readonly<{
   findCookieToken: FindIdentity
   /** Rejects while the provider has told us nothing to work with; resolves to `degraded` while we live on what it told. */
   checkProvider: () => Promise<unknown>
-  /** Asks the provider before the first request needs it. */
-  start: () => void
+  /** Asks the provider before the first request needs it. Rejects with GatewayError provider_unavailable. */
+  learn: () => Promise<unknown>
   renew: (ca: string | undefined) => void
   close: () => Promise<void>
 }>
 
+/** Questions about tokens at a time, fewer than there are connections, and those that wait. */
+const asking = 8
+const waitingToAsk = 120
+
 /** Everything about the provider and its tokens. Outlives reloads: what was verified stays so. */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
-  const { validation, algorithms, now } = options
+  const { validation, algorithms, now, report } = options
   const { fetch, renew, close } = createProviderFetch(options)
-  const issuer = createIssuer({ ...options, needed: neededFor(options), fetch })
-  const keySet = createKeySet({ address: async () => (await issuer.metadata()).jwks_uri!, fetch, now })
+  const needed = neededFor(options)
+  const issuer = createIssuer({ ...options, needed, fetch })
+  const keySet = createKeySet({ address: async () => (await issuer.metadata()).jwks_uri!, fetch, now, report })
   const issuerName = async () => (await issuer.metadata()).issuer
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
+  const inTurn = createTurns(asking, waitingToAsk)
+  const askUserinfo = createAskUserinfo(issuer)
+  const introspect = createIntrospect({ ...issuer, audiences, now })
   const checkToken = createCheckToken({
     validation,
     verifyToken: createVerifyToken({ issuer: issuerName, audiences, algorithms, getKey: keySet.getKey, now }),
-    askUserinfo: createAskUserinfo(issuer),
-    introspect: createIntrospect({ ...issuer, audiences, now }),
+    askUserinfo: (token, subject) => inTurn(() => askUserinfo(token, subject)),
+    introspect: (token) => inTurn(() => introspect(token)),
     hasUserinfo: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
     wanted: [options.claimMappings.username, options.claimMappings.groups],
     ttl: options.validationTtl,
@@ -103,7 +112,10 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       await issuer.configuration()
       return issuer.isFailing() || keySet.isFailing() ? 'degraded' : undefined
     },
-    start: () => void issuer.configuration().catch(() => {}), // it reports itself
+    async learn() {
+      await issuer.configuration()
+      if (needed.includes('jwks_uri')) await keySet.learn()
+    },
     renew,
     close,
   })

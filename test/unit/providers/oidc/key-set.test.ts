@@ -9,7 +9,12 @@ const answer = (document: unknown, status = 200) => new Response(JSON.stringify(
 const keysOf = (...keys: (typeof first)[]) => answer({ keys: keys.map(publicJwk) })
 
 function createWorld() {
-  const world = { now: 1_000_000, calls: 0, respond: (): Response | Promise<Response> => keysOf(first) }
+  const world = {
+    now: 1_000_000,
+    calls: 0,
+    reported: [] as (string | undefined)[],
+    respond: (): Response | Promise<Response> => keysOf(first),
+  }
   const keySet = createKeySet({
     address: async () => 'https://id.example/jwks',
     fetch: async () => {
@@ -17,6 +22,7 @@ function createWorld() {
       return world.respond()
     },
     now: () => world.now,
+    report: (problem) => void world.reported.push(problem),
   })
   const find = async (key = first) => keySet.getKey({ alg: 'ES256', kid: key.kid }, { payload: '', signature: '' })
   return Object.assign(world, { keySet, find })
@@ -42,6 +48,7 @@ test('then renewed behind the callers’ backs', async () => {
   assert.equal(world.calls, 2)
   resolve(keysOf(second))
   await settled()
+  world.respond = () => keysOf(second)
   await world.find(second)
   await assert.rejects(world.find(first), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
 })
@@ -50,7 +57,6 @@ describe('an unknown key', () => {
   test('is looked for at once, and found when the provider has changed its keys', async () => {
     const world = createWorld()
     await world.find()
-    world.now += 10_000
     world.respond = () => keysOf(second)
     await world.find(second)
     assert.equal(world.calls, 2)
@@ -103,6 +109,7 @@ for (const [what, respond] of failures) {
         await settled()
       }
       assert.ok(world.calls <= 12, `${world.calls} calls`)
+      assert.equal(world.reported.length, 1)
       world.now = until
       await world.find()
       await settled()
@@ -122,6 +129,8 @@ for (const [what, respond] of failures) {
       world.now += 5000
       await world.find()
       assert.ok(!world.keySet.isFailing())
+      assert.equal(world.reported.length, 2)
+      assert.equal(world.reported[1], undefined)
     })
   })
 }
