@@ -1,5 +1,3 @@
-import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import { headerNames, providersOf } from '../config/header-presets.ts'
 import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
@@ -7,7 +5,6 @@ import { type Authenticate, type AuthenticationOptions, createAuthentication } f
 import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
-import { createHasSecret } from './auth/proxy-secret.ts'
 import { createMapRoles, type RoleRules } from './auth/roles.ts'
 import { createIsTrusted } from './auth/trust.ts'
 import { createConfigPage } from './endpoints/config.ts'
@@ -19,7 +16,7 @@ import { createWhoamiPage } from './endpoints/whoami.ts'
 import { createAnswerError } from './error-answer.ts'
 import { asGatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
-import type { LoginFront } from './login-mode.ts'
+import type { LoginFront } from './login-front.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
@@ -28,6 +25,7 @@ import type { ProxyParts } from './proxy-mode.ts'
 import { type Handler, type Page, readMethods } from './route.ts'
 import type { Front } from './server.ts'
 import { soon } from './soon.ts'
+import { createIsTrustedRequest } from './trusted-request.ts'
 import { version } from './version.ts'
 
 /** What outlives a reload of the configuration. */
@@ -146,26 +144,6 @@ export function roleRules(config: Config): RoleRules {
 function privateHeaders(config: Config): string[] {
   const { groupsSeparator: _, ...names } = headerNames(config)
   return [...Object.values(names), config.proxy_secret_header, config.oidc.token_header].filter((name) => name !== null)
-}
-
-function createIsTrustedRequest(
-  { trusted_proxies, proxy_secret, proxy_secret_header }: Config,
-  peerOf: Peers['peerOf'],
-) {
-  const isTrusted = createIsTrusted(trusted_proxies)
-  const hasSecret = proxy_secret === null ? () => true : createHasSecret(proxy_secret_header, proxy_secret)
-  // A connection keeps its other end, and brings many requests.
-  const verdicts = new WeakMap<Socket, boolean>()
-
-  return function isTrustedRequest(request: IncomingMessage): boolean {
-    const { socket } = request
-    let isTrustedPeer = verdicts.get(socket)
-    if (isTrustedPeer === undefined) {
-      isTrustedPeer = isTrusted(peerOf(socket))
-      verdicts.set(socket, isTrustedPeer)
-    }
-    return isTrustedPeer && hasSecret(request)
-  }
 }
 
 function providerOptions(config: Config, oidc: Core['oidc'], login: LoginFront | undefined): ProviderOptions {

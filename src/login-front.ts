@@ -1,0 +1,101 @@
+import type { IncomingMessage } from 'node:http'
+import type { Answer } from './answer.ts'
+import { GatewayError } from './errors.ts'
+import { type Asked, askedDirectly, createAskedOf } from './login/asked.ts'
+import type { Attempts } from './login/attempt.ts'
+import { createBeginLogin, createLoginPage } from './login/begin.ts'
+import { type CallbackOptions, createCallbackPage } from './login/callback.ts'
+import { createLogoutPage, type LogoutOptions } from './login/logout.ts'
+import { isNavigation } from './login/navigation.ts'
+import { createOriginOf } from './login/origin.ts'
+import { createSessionOf } from './login/session-of.ts'
+import { confirmSignOutPage, signedOutPage } from './pages/sign-out.ts'
+import type { OidcProviderOptions } from './providers/oidc/index.ts'
+import { type Handler, type Mode, ownPath, type Page, readMethods } from './route.ts'
+import type { Sessions } from './sessions/sessions.ts'
+
+/** What a reload of the configuration makes anew. */
+export type LoginFront = Readonly<{
+  findSession: OidcProviderOptions['findSession']
+  /** By their paths. */
+  pages: ReadonlyMap<string, Page>
+  /** The same mode, which sends people who are not known yet to the provider. */
+  withLogin: (mode: Mode) => Mode
+  /** For pages of others whose logout is ours. */
+  logout: Readonly<{
+    isNavigation: (request: IncomingMessage) => boolean
+    signOut: (request: IncomingMessage) => Promise<Answer>
+  }>
+}>
+
+export type LoginFrontOptions = Pick<CallbackOptions, 'grants'> &
+  Pick<LogoutOptions, 'configuration' | 'postLogoutRedirectUrl'> &
+  Readonly<{
+    attempts: Attempts
+    sessions: Sessions
+    backchannel: Handler
+    redirectUrl: string | undefined
+    isProxy: boolean
+    subRequestStatus: 302 | 401
+    isTrusted: (request: IncomingMessage) => boolean
+  }>
+
+/** The pages of a login, and the way to them. */
+export function createLoginFront(options: LoginFrontOptions): LoginFront {
+  const { sessions, isProxy, isTrusted } = options
+  const originOf = createOriginOf(options.redirectUrl, isTrusted)
+  const askedOf = isProxy ? askedDirectly : createAskedOf(isTrusted)
+  const beginLogin = createBeginLogin({ ...options, originOf })
+  const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
+  const logout = createLogoutPage({ ...options, originOf, pages })
+  const forPeople = new Map<string, AskedPage>([
+    ['/elastauth/login', { methods: readMethods, answer: createLoginPage(beginLogin) }],
+    ['/elastauth/callback', { methods: readMethods, answer: createCallbackPage({ ...options, originOf }) }],
+    ['/elastauth/logout', { methods: [...readMethods, 'POST'], answer: logout }],
+    ['/elastauth/signed-out', { methods: readMethods, answer: async () => signedOutPage() }],
+  ])
+
+  /** In auth-only mode a sub-request about one of our pages is that page. */
+  function askedPage(request: IncomingMessage): Promise<Answer> | undefined {
+    const asked = askedOf(request)
+    const page = forPeople.get(ownPath(asked.target) ?? '')
+    if (page === undefined || !page.methods.includes(asked.method)) return undefined
+    // To the proxy any 2xx would say that the request may pass.
+    return page.answer(asked).then((answer) => (answer.status === 200 ? { ...answer, status: 403 } : answer))
+  }
+
+  function loginFor(request: IncomingMessage, error: unknown): Promise<Answer> {
+    const asked = askedOf(request)
+    const isMissing = error instanceof GatewayError && error.code === 'identity_missing'
+    if (!isMissing || !isNavigation(asked.method, request.headers)) throw error
+    return beginLogin(asked, asked.target)
+  }
+
+  return Object.freeze({
+    findSession: createSessionOf(sessions, originOf),
+    pages: new Map([
+      ...[...forPeople].map(([path, { methods, answer }]): [string, Page] => [
+        path,
+        { methods, handle: (request) => answer(askedDirectly(request)) },
+      ]),
+      ['/elastauth/backchannel-logout', { methods: ['POST'], handle: options.backchannel }],
+    ]),
+    withLogin: (mode: Mode): Mode =>
+      function modeWithLogin(request) {
+        const page = isProxy ? undefined : askedPage(request)
+        if (page !== undefined) return page
+        try {
+          const answer = mode(request)
+          return answer instanceof Promise ? answer.catch((error) => loginFor(request, error)) : answer
+        } catch (error) {
+          return loginFor(request, error)
+        }
+      },
+    logout: {
+      isNavigation: ({ method = '', headers }: IncomingMessage) => isNavigation(method, headers),
+      signOut: (request: IncomingMessage) => logout(askedDirectly(request)),
+    },
+  })
+}
+
+type AskedPage = Readonly<{ methods: readonly string[]; answer: (asked: Asked) => Promise<Answer> }>
