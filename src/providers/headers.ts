@@ -13,13 +13,15 @@ const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: I
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
   const identities = new LRUCache<string, Identity>(remembered)
+  // Thrown with many a request where other providers are asked after this one, so it is made once.
+  const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
 
   return function identify(request, isTrusted) {
     if (!isTrusted) throw refuse(request.rawHeaders)
     const assertion = readAssertion(request.rawHeaders)
     const { username, groups, email, name: fullName } = assertion
     const key = `${username}\n${groups}\n${email}\n${fullName}`
-    if (username === '') throw missing()
+    if (username === '') throw missing
     const known = identities.get(key)
     if (known !== undefined) return known
     const identity = toIdentity(name, assertion, names.groupsSeparator)
@@ -28,13 +30,9 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
   }
 
   function refuse(rawHeaders: readonly string[]): GatewayError {
-    if (!claimsIdentity(rawHeaders)) return missing()
+    if (!claimsIdentity(rawHeaders)) return missing
     const reason = 'a peer that is not in trusted_proxies, or without the proxy_secret'
     return new GatewayError('peer_untrusted', `identity headers from ${reason}`)
-  }
-
-  function missing(): GatewayError {
-    return new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
   }
 }
 

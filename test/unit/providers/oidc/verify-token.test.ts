@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { createSecretKey } from 'node:crypto'
+import { test } from 'node:test'
+import { type JWTVerifyGetKey, SignJWT } from 'jose'
+import { createVerifyToken } from '../../../../src/providers/oidc/verify-token.ts'
+import { createSigningKey, signJwt } from '../../../support/oidc/keys.ts'
+
+const issuer = 'https://id.example'
+const rsa = createSigningKey()
+const now = 1_800_000_000
+const claims = { iss: issuer, aud: 'kibana', sub: 'bob', exp: now + 60 }
+
+const create = (getKey: JWTVerifyGetKey, algorithms = ['RS256'], at = now) =>
+  createVerifyToken({
+    issuer: async () => issuer,
+    audiences: ['kibana'],
+    algorithms,
+    getKey,
+    now: () => at * 1000,
+  })
+
+test('claims, and the end of their time', async () => {
+  const { claims: found, until } = await create(() => rsa.publicKey)(await signJwt(rsa, claims))
+  assert.deepEqual([found, until], [claims, (now + 60) * 1000])
+})
+
+test('to the second: no tolerance at the end', async () => {
+  const token = await signJwt(rsa, claims)
+  await create(() => rsa.publicKey, ['RS256'], now + 59)(token)
+  await assert.rejects(create(() => rsa.publicKey, ['RS256'], now + 60)(token), { code: 'token_expired' })
+})
+
+test('an algorithm that is not configured is refused, though the key would fit', async () => {
+  await assert.rejects(create(() => rsa.publicKey, ['PS256', 'ES256'])(await signJwt(rsa, claims)), {
+    code: 'token_invalid',
+  })
+})
+
+test('a symmetric algorithm is refused before a key is asked for', async () => {
+  const secret = createSecretKey(Buffer.alloc(32, 7))
+  const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret)
+  const asked: string[] = []
+  const getKey: JWTVerifyGetKey = ({ alg }) => {
+    asked.push(alg)
+    return secret
+  }
+  await assert.rejects(create(getKey)(token), { code: 'token_invalid' })
+  assert.deepEqual(asked, [])
+})
+
+test('what is thrown holds nothing of a token that nobody has signed', async () => {
+  const [header, , signature] = (await signJwt(rsa, claims)).split('.')
+  const forged = Buffer.from(JSON.stringify({ ...claims, aud: 'hunter2', iss: 'hunter2' })).toString('base64url')
+  await assert.rejects(create(() => rsa.publicKey)(`${header}.${forged}.${signature}`), (error: Error) => {
+    assert.doesNotMatch(error.message, /hunter2/)
+    return true
+  })
+})
