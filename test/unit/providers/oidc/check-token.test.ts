@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type CheckTokenOptions, createCheckToken } from '../../../../src/providers/oidc/check-token.ts'
+import type { Claims } from '../../../../src/providers/oidc/claims.ts'
+
+const now = 1_800_000_000_000
+const ttl = 30_000
+
+function create(
+  validation: CheckTokenOptions['validation'],
+  claims: Claims,
+  { until = now + 60_000, userinfo = true } = {},
+) {
+  const asked: (string | undefined)[] = []
+  const check = createCheckToken({
+    validation,
+    verifyToken: async () => ({ claims, until }),
+    async askUserinfo(_token, subject) {
+      asked.push(subject)
+      return { sub: 'bob', name: 'of userinfo', groups: ['new'] }
+    },
+    introspect: async () => claims,
+    hasUserinfo: async () => userinfo,
+    wanted: ['name', 'realm.groups'],
+    ttl,
+    now: () => now,
+  })
+  return { check, asked }
+}
+
+describe('how long the claims hold', () => {
+  const inSeconds = (seconds: number) => Math.floor(now / 1000) + seconds
+  const rows: [what: string, ...Parameters<typeof create>, until: number][] = [
+    ['jwks: to the token’s end', 'jwks', {}, {}, now + 60_000],
+    ['both: as long as an answer is believed', 'both', { sub: 'bob' }, {}, now + ttl],
+    ['both: never beyond the token’s end', 'both', { sub: 'bob' }, { until: now + 5000 }, now + 5000],
+    ['userinfo: as long as an answer is believed', 'userinfo', {}, {}, now + ttl],
+    [
+      'introspection: as long as an answer is believed',
+      'introspection',
+      { sub: 'bob', exp: inSeconds(60) },
+      {},
+      now + ttl,
+    ],
+    ['introspection: never beyond the token’s end', 'introspection', { sub: 'bob', exp: inSeconds(5) }, {}, now + 5000],
+    ['introspection that knows no end', 'introspection', { sub: 'bob' }, {}, now + ttl],
+  ]
+  for (const [what, validation, claims, options, until] of rows)
+    test(what, async () => assert.equal((await create(validation, claims, options).check('token')).until, until))
+})
+
+test('both: userinfo’s claims over the token’s, for the token’s subject', async () => {
+  const { check, asked } = create('both', { sub: 'bob', name: 'of the token', groups: ['old'], azp: 'x' })
+  const { claims } = await check('token')
+  assert.deepEqual(claims, { sub: 'bob', name: 'of userinfo', groups: ['new'], azp: 'x' })
+  assert.deepEqual(asked, ['bob'])
+})
+
+test('introspection: userinfo is asked only where something is missing, and there is one', async () => {
+  const whole = { sub: 'bob', name: 'Bob', realm: { groups: [] } }
+  const cases: [claims: Claims, userinfo: boolean, asked: string[]][] = [
+    [whole, true, []],
+    [{ ...whole, name: undefined }, true, ['bob']],
+    [{ ...whole, realm: {} }, true, ['bob']],
+    [{ ...whole, realm: {} }, false, []],
+  ]
+  for (const [claims, userinfo, expected] of cases) {
+    const { check, asked } = create('introspection', claims, { userinfo })
+    await check('token')
+    assert.deepEqual(asked, expected)
+  }
+})
+
+for (const validation of ['both', 'introspection'] as const) {
+  test(`${validation}: a token without a subject is refused before userinfo could name one`, async () => {
+    const { check, asked } = create(validation, { sub: 7 })
+    await assert.rejects(check('token'), { code: 'token_invalid' })
+    assert.deepEqual(asked, [])
+  })
+}
