@@ -54,7 +54,7 @@ test('a stranger who claims to be elastic is nobody, and Elasticsearch hears not
 test('the public text does not tell a stranger from somebody without headers', async () => {
   const page = async (gateway: { url: string }, ...lines: string[]) => {
     const { head, body } = await ask(gateway, first, 'Accept: text/html', ...lines)
-    return [head.replace(/^Date: .*$/m, ''), body.replace(/<code>.*<\/code>/, '')]
+    return [head.replace(/^Date: .*$/m, ''), body.replace(/number: [\w-]+/, '')]
   }
   const text = async (gateway: { url: string }, ...lines: string[]) => {
     const { status, body } = await ask(gateway, first, ...lines)
