@@ -31,6 +31,7 @@ describe('a claim by its path', () => {
     ['constructor.name', undefined],
     ['a.toString', undefined],
     ['a.__proto__', undefined],
+    ['a.__proto__.toString', undefined],
     ['nothing.at.all', undefined],
     ['a.', undefined],
     ['.', undefined],
