@@ -1,9 +1,11 @@
 import { providersOf } from './header-presets.ts'
+import { expiryOf } from './pem.ts'
 import type { Config } from './schema.ts'
 
 /** What starts, but should be known. */
 export function findAdvice(config: Config): string[] {
-  const { cache, elasticsearch, oidc, proxy } = config
+  const { cache, elasticsearch, oidc, proxy, tls } = config
+  const expiry = tls.cert === null ? undefined : expiryOf(tls.cert)
   const hasOidc = providersOf(config).includes('oidc')
   const advice: [applies: boolean, text: string][] = [
     [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],

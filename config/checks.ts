@@ -1,5 +1,5 @@
-import { isLoopbackHost, parseAddress } from './addresses.ts'
 import { providersOf } from './header-presets.ts'
+import { isLocalListener } from './listeners.ts'
 import type { Config } from './schema.ts'
 
 /** A rule between keys that does not hold; `other` is the second key it is about. */
@@ -38,7 +38,6 @@ export function checkPair(keyA: string, a: string | null, keyB: string, b: strin
 export function checkStaticProvider(config: Config): (Broken | false)[] {
   const { static: user, listen, elasticsearch } = config
   if (!providersOf(config).includes('static')) return []
-  const isLocal = isLoopbackHost(parseAddress(listen)?.host ?? '')
   return [
     user.username === null &&
       broken('static.username', 'is required with the provider static', 'write the user’s name'),

@@ -2,6 +2,7 @@ import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from
 import { duration } from './duration.ts'
 import { type Format, listOf, oneOf, textFormat } from './format.ts'
 import { basicUsername, email, fullName, groupList, username } from './identity.ts'
+import { fileMode, listenList } from './listeners.ts'
 import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'

@@ -1,6 +1,7 @@
 import { type Broken, broken, checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
 import type { Fault, Place } from './faults.ts'
 import { checkHeaders } from './header-checks.ts'
+import { checkListen, checkTls } from './listen-rules.ts'
 import { checkOidc } from './oidc-rules.ts'
 import { checkKeyPair } from './pem.ts'
 import { checkProviders } from './provider-rules.ts'

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseAddress } from '../config/addresses.ts'
 import { providersOf } from '../config/header-presets.ts'
+import { parseListeners } from '../config/listeners.ts'
 import type { Config } from '../config/schema.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
-import { elasticsearchOptions } from './connections.ts'
+import { elasticsearchOptions, tlsOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
@@ -16,6 +16,7 @@ import { type Core, createFront, roleRules } from './front.ts'
 import type { Logger } from './log.ts'
 import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
+import { createPeers } from './peers.ts'
 import { readPem } from './pem.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
@@ -76,6 +77,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
         onEnded: (username) => credentials.noteChange(username, ''),
       })
     : undefined
+  const peers = createPeers(config.tls.client_names)
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
@@ -120,9 +122,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   return Object.freeze({
     async listen() {
-      const { host, port } = parseAddress(config.listen)!
       await replicas.join(credentials, oidc?.login)
-      const address = await server.listen(host === '' ? undefined : host, port)
+      const addresses = await server.listen()
       proxy?.routing.watch()
       oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
       mindMemory(cache.size, stopped.signal)

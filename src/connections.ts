@@ -64,6 +64,11 @@ function withoutNulls<K extends string>(given: Record<K, string | null>): Partia
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)) as Partial<Record<K, string>>
 }
 
+/** For our listeners. */
+export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
+  return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
+}
+
 /** @param cache its rules hold: one way to name the servers, Sentinels with their master */
 export function redisConnection(cache: Config['cache']): RedisConnection {
   const url = cache.redis_url === null ? undefined : new URL(cache.redis_url)

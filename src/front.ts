@@ -19,6 +19,7 @@ import type { Logger } from './log.ts'
 import type { LoginFront } from './login-front.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
+import type { Peers } from './peers.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
 import { tokenCookies } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
@@ -46,8 +47,8 @@ type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof c
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
 export function createFront(config: Config, core: Core): FrontWithOriginal {
-  const { obtain, heal, oidc, proxy, metrics, log, checks } = core
-  const isTrusted = createIsTrustedRequest(config)
+  const { obtain, heal, oidc, proxy, metrics, log, checks, peerOf } = core
+  const isTrusted = createIsTrustedRequest(config, peerOf)
   const login = oidc?.login?.createFront(isTrusted)
   const authentication = createAuthentication({
     isTrusted,

@@ -33,7 +33,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
 
 function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
   log.info(
-    `elastauth ${version} listens on http://${host}:${port} as ${modeOf(config)}; identities from ${providersOf(config).join(', then ')}; ` +
+    `elastauth ${version} listens on ${addresses.join(', ')} as ${modeOf(config)}; identities from ${providersOf(config).join(', then ')}; ` +
       `trusted peers: ${config.trusted_proxies.join(', ')}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
   )
 }

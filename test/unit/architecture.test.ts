@@ -8,11 +8,12 @@ const root = join(import.meta.dirname, '../..')
 /** Who may import whom, as ARCHITECTURE.md says. `type:` before a target allows types only. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['config'],
-  'src/auth': ['src/auth', 'src/errors.ts', 'src/soon.ts', 'type:src/answer.ts'],
+  'src/auth': ['src/auth', 'src/errors.ts', 'src/soon.ts', 'type:src/answer.ts', 'config/identity-rules.ts'],
   'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts', 'src/soon.ts', 'type:config/header-presets.ts'],
   'src/es': ['src/es', 'src/errors.ts'],
   'src/redis': ['src/redis'],
   'src/proxy': ['src/proxy', 'type:src/auth', 'type:src/answer.ts', 'src/errors.ts', 'type:config/routes.ts'],
+  'src/listeners': ['src/listeners', 'src/errors.ts', 'type:config/listeners.ts'],
   'src/sessions': ['src/sessions', 'type:src/auth', 'src/errors.ts', 'src/soon.ts'],
   'src/login': ['src/login', 'type:src/sessions', 'type:src/auth', 'src/answer.ts', 'src/errors.ts', 'src/soon.ts'],
   'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
