@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { adapted, configurationFrom, pages } from './page.ts'
 import type { Neighbour, Surroundings } from './proxy.ts'
@@ -38,18 +39,21 @@ const caddy: Neighbour = {
   },
 }
 
-const haproxy: Neighbour = {
-  name: 'haproxy',
-  program: 'haproxy',
-  profile: 'generic',
-  command({ port }, surroundings) {
-    const page = adapted(configurationFrom('haproxy.md', 'haproxy'), {
-      ...addresses(surroundings),
-      'bind :80 ': `bind 127.0.0.1:${port} `,
-      '/etc/haproxy/forward-auth.lua': join(pages, 'forward-auth.lua'),
-    })
-    return { args: ['-db', '-f', 'haproxy.cfg'], files: { 'haproxy.cfg': page } }
-  },
+/** @param script forward-auth.lua, unless given */
+export function createHaproxy(script = readFileSync(join(pages, 'forward-auth.lua'), 'utf8')): Neighbour {
+  return {
+    name: 'haproxy',
+    program: 'haproxy',
+    profile: 'generic',
+    command({ port }, surroundings) {
+      const page = adapted(configurationFrom('haproxy.md', 'haproxy'), {
+        ...addresses(surroundings),
+        'bind :80 ': `bind 127.0.0.1:${port} `,
+        '/etc/haproxy/': '',
+      })
+      return { args: ['-db', '-f', 'haproxy.cfg'], files: { 'haproxy.cfg': page, 'forward-auth.lua': script } }
+    },
+  }
 }
 
 /** Not in Debian: TRAEFIK_BIN, or the PATH. */
@@ -69,7 +73,7 @@ const traefik: Neighbour = {
   },
 }
 
-export const neighbours: readonly Neighbour[] = [nginx, caddy, haproxy, traefik]
+export const neighbours: readonly Neighbour[] = [nginx, caddy, createHaproxy(), traefik]
 
 function addresses({ authelia, elastauth, kibana, proxySecret }: Surroundings): Record<string, string> {
   return {
