@@ -1,41 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { callers } from './callers/index.ts'
-import { runSuite } from './suite.ts'
-
-/** A forward-auth server of the smallest kind. Each test breaks one thing of it. */
-const sound = {
-  whoIs({ rawHeaders }: IncomingMessage): string | undefined {
-    const named = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'remote-user')
-    return named.length === 1 && /^[\w-]+$/.test(named[0]!) ? named[0] : undefined
-  },
-  answer(response: ServerResponse, user: string | undefined, _request: IncomingMessage): void {
-    if (user === undefined) response.writeHead(401).end('no')
-    else response.writeHead(200, { authorization: `Basic ${btoa(`${user}:x`)}` }).end('yes')
-  },
-}
-
-async function faultsOf(profile: string, broken: Partial<typeof sound>, path = '/'): Promise<string[]> {
-  const { whoIs, answer } = { ...sound, ...broken }
-  const server = createServer((request, response) => answer(response, whoIs(request), request))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const subject = {
-    url: new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`),
-    people: { user: [['Remote-User', 'one']], other: [['Remote-User', 'two']] },
-    credential: ['Authorization'],
-    added: [],
-    ownPaths: ['/healthz'],
-    patience: 2000,
-  } as const
-  const results = await runSuite(callers.get(profile)!, subject, () => {})
-  server.closeAllConnections()
-  server.close()
-  return results.flatMap(({ name, fault }) => (fault === undefined ? [] : [`${name}: ${fault}`]))
-}
+import { faultsOf, type Server, sound } from './sound-server.ts'
 
 for (const profile of callers.keys()) {
   test(`${profile}: nothing is wrong with a sound server`, async () => {
@@ -43,7 +9,7 @@ for (const profile of callers.keys()) {
   })
 }
 
-type Flaw = readonly [title: string, profile: string, broken: Partial<typeof sound>, fault: RegExp]
+type Flaw = readonly [title: string, profile: string, broken: Partial<Server>, fault: RegExp]
 
 const flaws: readonly Flaw[] = [
   [

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import type { Answer } from '../../conformance/message.ts'
-import { valuesOf } from '../../conformance/message.ts'
+import { type Answer, valuesOf } from '../../conformance/message.ts'
 import { readAnswer } from '../../conformance/read-answer.ts'
 import type { Seen } from './kibana.ts'
 import type { Running } from './proxy.ts'
@@ -32,6 +31,7 @@ export async function ask({ port }: Pick<Running, 'port'>, asked: Ask): Promise<
   socket.on('error', () => {}) // who is refused may be cut off while sending
   try {
     const answering = receive(socket, asked.method === 'HEAD')
+    answering.catch(() => {}) // awaited below, when all is sent
     socket.write(headOf(asked), 'latin1')
     await sendBody(socket, asked)
     const { answer, rest } = await answering

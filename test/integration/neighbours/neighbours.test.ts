@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.ts'
-import { startGateway } from '../../support/gateway.ts'
 import { type Ask, ask } from './ask.ts'
 import { startAuthelia } from './authelia.ts'
 import { startBroken } from './broken.ts'
 import { cases } from './cases.ts'
+import { startElastauth } from './elastauth.ts'
 import { whyNotInstalled } from './installed.ts'
 import { type Kibana, startKibana } from './kibana.ts'
 import { neighbours } from './neighbours.ts'
-import { type Neighbour, type Running, type Surroundings, startProxy } from './proxy.ts'
-import { groupMappings, sessions } from './sessions.ts'
+import { type Running, type Surroundings, startProxy } from './proxy.ts'
+import { sessions } from './sessions.ts'
 
 const elasticsearch = await useElasticsearch()
 const nowhere = '127.0.0.1:9'
@@ -28,7 +28,7 @@ for (const neighbour of neighbours) {
 
     before(async () => {
       kibana = await startKibana(elasticsearch.node, until)
-      const elastauth = await startElastauth(neighbour, elasticsearch.node.url, until)
+      const elastauth = await startElastauth(neighbour, elasticsearch.node, proxySecret, until)
       surroundings = { authelia: await startAuthelia(sessions, until), elastauth, kibana: kibana.address, proxySecret }
       proxy = await startProxy(neighbour, surroundings, until)
     })
@@ -101,7 +101,10 @@ for (const neighbour of neighbours) {
       ['Authelia breaks off', async () => ({ authelia: await startBroken(until) })],
       [
         'Elasticsearch is down',
-        async () => ({ elastauth: await startElastauth(neighbour, `http://${nowhere}`, until) }),
+        async () => {
+          const node = { ...elasticsearch.node, url: `http://${nowhere}` }
+          return { elastauth: await startElastauth(neighbour, node, proxySecret, until) }
+        },
       ],
       ['the service behind is down', async () => ({ kibana: nowhere })],
     ]
@@ -120,25 +123,6 @@ for (const neighbour of neighbours) {
       })
     }
   })
-}
-
-async function startElastauth(
-  { profile }: Neighbour,
-  elasticsearchUrl: string,
-  until: AsyncDisposableStack,
-): Promise<string> {
-  const { username, password } = elasticsearch.node
-  const gateway = await startGateway({
-    flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': elasticsearchUrl },
-    env: {
-      ELASTAUTH_PROXY_SECRET: proxySecret,
-      ELASTAUTH_GROUP_MAPPINGS: JSON.stringify(groupMappings),
-      ELASTAUTH_ELASTICSEARCH_USERNAME: username,
-      ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
-    },
-  })
-  until.defer(async () => void (await gateway.stop()))
-  return new URL(gateway.url).host
 }
 
 /** What no service behind has to know, or could misunderstand. */

@@ -1,0 +1,42 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { callers } from './callers/index.ts'
+import { runSuite } from './suite.ts'
+
+export type Server = Readonly<{
+  whoIs: (request: IncomingMessage) => string | undefined
+  answer: (response: ServerResponse, user: string | undefined, request: IncomingMessage) => void
+}>
+
+/** A forward-auth server of the smallest kind, for tests that break one thing of it. */
+export const sound: Server = {
+  whoIs({ rawHeaders }) {
+    const named = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'remote-user')
+    return named.length === 1 && /^[\w-]+$/.test(named[0]!) ? named[0] : undefined
+  },
+  answer(response, user) {
+    if (user === undefined) response.writeHead(401).end('no')
+    else response.writeHead(200, { authorization: `Basic ${btoa(`${user}:x`)}` }).end('yes')
+  },
+}
+
+/** What the suite finds wrong with a server that is sound but for this. */
+export async function faultsOf(profile: string, broken: Partial<Server>, path = '/'): Promise<string[]> {
+  const { whoIs, answer } = { ...sound, ...broken }
+  const server = createServer((request, response) => answer(response, whoIs(request), request))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const subject = {
+    url: new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+    people: { user: [['Remote-User', 'one']], other: [['Remote-User', 'two']] },
+    credential: ['Authorization'],
+    added: [],
+    ownPaths: ['/healthz'],
+    patience: 2000,
+  } as const
+  const results = await runSuite(callers.get(profile)!, subject, () => {})
+  server.closeAllConnections()
+  server.close()
+  return results.flatMap(({ name, fault }) => (fault === undefined ? [] : [`${name}: ${fault}`]))
+}
