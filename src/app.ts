@@ -126,7 +126,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const addresses = await server.listen()
       proxy?.routing.watch()
       oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
-      mindMemory(cache.size, stopped.signal)
+      mindMemory({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
       if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
       return addresses
     },

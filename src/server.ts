@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
+import { promisify } from 'node:util'
 import type { Listener } from '../config/listeners.ts'
 import type { Upgrade } from './answer.ts'
 import type { AnswerError } from './error-answer.ts'
@@ -54,6 +55,8 @@ export type ServerOptions = Readonly<{
 export type GatewayServer = Readonly<{
   /** @returns the addresses, as people write them. Rejects when one cannot be had, and then listens on none. */
   listen: () => Promise<string[]>
+  /** How many are open now, on all listeners. */
+  connections: () => Promise<number>
   /** Takes other certificates, for connections from now on. Throws, and keeps the old ones, where they are no pair. */
   renew: (tls: TlsOptions) => void
   /** Stops accepting, lets what is under way finish for at most `patience` milliseconds, and cuts the rest. */
@@ -116,11 +119,16 @@ export function createServer(options: ServerOptions): GatewayServer {
     for (const listener of listeners) listener.closeIdle()
   }
 
+  async function connections(): Promise<number> {
+    const counts = await Promise.all(listeners.map(({ server }) => promisify(server.getConnections.bind(server))()))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
   function renew(tls: TlsOptions): void {
     const context = contextOptions(tls)
     createSecureContext(context)
     for (const listener of listeners) listener.renew?.(context)
   }
 
-  return Object.freeze({ listen, renew, close })
+  return Object.freeze({ listen, connections, renew, close })
 }
