@@ -1,5 +1,6 @@
 import { createWithoutPrivate } from './cookies.ts'
 import { addressOf, forwardedElement, portOf } from './forwarded.ts'
+import { type Chain, canonicalise, createJudge } from './header-rules.ts'
 
 export type HeaderRules = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
@@ -23,53 +24,10 @@ export type HeaderContext = Readonly<{
 
 export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: HeaderContext) => string[]
 
-type Rule = 'keep' | 'host' | 'drop' | 'connection' | 'cookie' | 'forwarded' | 'from proxies' | keyof Chain
-
-/** What proxies before us said of the request's origin. */
-type Chain = {
-  'x-forwarded-for': string
-  'x-forwarded-proto': string
-  'x-forwarded-host': string
-  'x-forwarded-port': string
-}
-
-const rules: Readonly<Record<string, Rule>> = {
-  host: 'host',
-  cookie: 'cookie',
-  connection: 'connection',
-  forwarded: 'forwarded',
-  'x-forwarded-for': 'x-forwarded-for',
-  'x-forwarded-proto': 'x-forwarded-proto',
-  'x-forwarded-host': 'x-forwarded-host',
-  'x-forwarded-port': 'x-forwarded-port',
-  'x-real-ip': 'from proxies',
-  'x-original-url': 'from proxies',
-  'x-original-method': 'from proxies',
-  'x-rewrite-url': 'from proxies',
-  // For this connection only (RFC 9110, 7.6.1); the next one gets its own.
-  'keep-alive': 'drop',
-  te: 'drop',
-  trailer: 'drop',
-  'transfer-encoding': 'drop',
-  upgrade: 'drop',
-  'http2-settings': 'drop',
-  expect: 'drop',
-  // The client's own credentials, and Elasticsearch's ways to act as somebody else.
-  authorization: 'drop',
-  'es-security-runas-user': 'drop',
-  'x-elastic-internal-origin': 'drop',
-}
-
-const droppedStarts = ['proxy-', 'es-secondary-']
-
-/** Names seen lately, so that each is judged once. Clients may make names up: beyond this many they are judged each time. */
-const remembered = 1024
-
 /** Pure: a client's raw headers → those sent upstream, names and values in turn. A body's framing is not among them, save its length. */
 export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHeaders {
-  const hidden = new Set(given.private.map(canonicalise))
+  const judge = createJudge(new Set(given.private.map(canonicalise)))
   const withoutPrivate = createWithoutPrivate(given.privateCookies ?? [])
-  const judged = new Map<string, Rule>()
 
   return function buildUpstreamHeaders(rawHeaders, { address, encrypted, trusted, authorization, added }) {
     const headers: string[] = []
@@ -122,22 +80,6 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
     if (authorization !== undefined) headers.push('Authorization', authorization)
     return headers
   }
-
-  function judge(name: string): Rule {
-    const known = judged.get(name)
-    if (known !== undefined) return known
-    const rule = ruleFor(name.toLowerCase(), canonicalise(name))
-    if (judged.size < remembered) judged.set(name, rule)
-    return rule
-  }
-
-  function ruleFor(name: string, canonical: string): Rule {
-    if (hidden.has(canonical) || droppedStarts.some((start) => canonical.startsWith(start))) return 'drop'
-    if (Object.hasOwn(rules, name)) return rules[name]!
-    // `X_Forwarded_For`, which some servers take for the same.
-    if (Object.hasOwn(rules, canonical)) return 'drop'
-    return canonical.startsWith('x-forwarded-') ? 'from proxies' : 'keep'
-  }
 }
 
 /** Headers that `Connection` names are for us alone (RFC 9110, 7.6.1), save those that say where a body ends. */
@@ -152,11 +94,6 @@ function namedByConnection(rawHeaders: readonly string[]): Set<string> | undefin
     named.delete('content-length')
   }
   return named
-}
-
-/** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
-function canonicalise(name: string): string {
-  return name.toLowerCase().replace(/[_.]/g, '-')
 }
 
 function append(chain: string | undefined, link: string): string {

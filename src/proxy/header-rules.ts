@@ -1,0 +1,68 @@
+/** What becomes of a client's header upstream. */
+export type Rule = 'keep' | 'host' | 'drop' | 'connection' | 'cookie' | 'forwarded' | 'from proxies' | keyof Chain
+
+/** What proxies before us said of the request's origin. */
+export type Chain = {
+  'x-forwarded-for': string
+  'x-forwarded-proto': string
+  'x-forwarded-host': string
+  'x-forwarded-port': string
+}
+
+const rules: Readonly<Record<string, Rule>> = {
+  host: 'host',
+  cookie: 'cookie',
+  connection: 'connection',
+  forwarded: 'forwarded',
+  'x-forwarded-for': 'x-forwarded-for',
+  'x-forwarded-proto': 'x-forwarded-proto',
+  'x-forwarded-host': 'x-forwarded-host',
+  'x-forwarded-port': 'x-forwarded-port',
+  'x-real-ip': 'from proxies',
+  'x-original-url': 'from proxies',
+  'x-original-method': 'from proxies',
+  'x-rewrite-url': 'from proxies',
+  // For this connection only (RFC 9110, 7.6.1); the next one gets its own.
+  'keep-alive': 'drop',
+  te: 'drop',
+  trailer: 'drop',
+  'transfer-encoding': 'drop',
+  upgrade: 'drop',
+  'http2-settings': 'drop',
+  expect: 'drop',
+  // The client's own credentials, and Elasticsearch's ways to act as somebody else.
+  authorization: 'drop',
+  'es-security-runas-user': 'drop',
+  'x-elastic-internal-origin': 'drop',
+}
+
+const droppedStarts = ['proxy-', 'es-secondary-']
+
+/** Names seen lately, so that each is judged once. Clients may make names up: beyond this many they are judged each time. */
+const remembered = 1024
+
+/** A header's name → what becomes of it. @param hidden canonical names that never go on */
+export function createJudge(hidden: ReadonlySet<string>): (name: string) => Rule {
+  const judged = new Map<string, Rule>()
+
+  return function judge(name) {
+    const known = judged.get(name)
+    if (known !== undefined) return known
+    const rule = ruleFor(name.toLowerCase(), canonicalise(name))
+    if (judged.size < remembered) judged.set(name, rule)
+    return rule
+  }
+
+  function ruleFor(name: string, canonical: string): Rule {
+    if (hidden.has(canonical) || droppedStarts.some((start) => canonical.startsWith(start))) return 'drop'
+    if (Object.hasOwn(rules, name)) return rules[name]!
+    // `X_Forwarded_For`, which some servers take for the same.
+    if (Object.hasOwn(rules, canonical)) return 'drop'
+    return canonical.startsWith('x-forwarded-') ? 'from proxies' : 'keep'
+  }
+}
+
+/** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
+export function canonicalise(name: string): string {
+  return name.toLowerCase().replace(/[_.]/g, '-')
+}
