@@ -12,9 +12,10 @@ export async function watchHealth(
   upstreams: readonly Upstream[],
   onChange: (upstream: Upstream, isHealthy: boolean) => void,
   stopped: AbortSignal,
+  pause: (stopped: AbortSignal) => Promise<unknown> = pauseBetween,
 ): Promise<void> {
   while (!stopped.aborted) {
-    await sleep(interval, undefined, { signal: stopped, ref: false }).catch(() => {})
+    await pause(stopped)
     if (stopped.aborted) return
     await Promise.all(upstreams.map(check))
   }
@@ -23,6 +24,10 @@ export async function watchHealth(
     const isHealthy = await answers(upstream)
     if (!stopped.aborted && upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
   }
+}
+
+function pauseBetween(stopped: AbortSignal): Promise<unknown> {
+  return sleep(interval, undefined, { signal: stopped, ref: false }).catch(() => {})
 }
 
 /** Whether the upstream answers a request for its root at all. */
