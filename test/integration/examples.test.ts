@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import type { IncomingHttpHeaders } from 'node:http'
+import { get } from 'node:https'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { parse } from 'yaml'
 import type { Elasticsearch } from '../support/elasticsearch/elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { environmentOf, pathOf, runSetup } from '../support/example.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { logIn } from '../support/real-gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+
+type IncomingAnswer = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders }>
 
 const elasticsearch = await useElasticsearch()
 
@@ -26,7 +31,7 @@ async function startExample(example: string, flags: Record<string, string>, fold
 function prepare(example: string): string {
   const folder = runSetup(example)
   const file = join(folder, 'elasticsearch/elastic-password')
-  chmodSync(file, 0o600)
+  chmodSync(file, 0o600) // whoever is not root cannot write it else
   writeFileSync(file, elasticsearch.node.password)
   makeAccounts(folder, elasticsearch.node)
   return folder
@@ -72,6 +77,30 @@ describe('examples before a real Elasticsearch', { skip: elasticsearch.skip }, (
     assert.equal(answer.status, 200)
     const { username, roles } = (await answer.json()) as { username: string; roles: string[] }
     assert.deepEqual([username, roles], ['developer', ['superuser']])
+  })
+
+  test('standalone-kibana: a browser is sent to Dex, as a client that Dex knows, and is to come back where Dex lets it', async () => {
+    const folder = prepare('standalone-kibana')
+    const read = (path: string) => readFileSync(join(folder, path), 'utf8')
+    const gateway = await startExample('standalone-kibana', {}, folder)
+    const { status, headers } = await new Promise<IncomingAnswer>((resolve, reject) => {
+      const options = {
+        ca: read('elastauth/ca.crt'),
+        headers: { Host: 'kibana.elastauth.localhost:8443', Accept: 'text/html' },
+      }
+      get(`${gateway.url}/app/home`, { ...options, servername: 'kibana.elastauth.localhost' }, (response) => {
+        response.resume()
+        resolve({ status: response.statusCode, headers: response.headers })
+      }).once('error', reject)
+    })
+    assert.equal(status, 302)
+    const location = new URL(headers.location!)
+    const dex = parse(read('dex/dex.yml'))
+    const [client] = dex.staticClients
+    assert.equal(location.origin + location.pathname, `${dex.issuer}/auth`)
+    assert.equal(location.searchParams.get('client_id'), client.id)
+    assert.deepEqual(client.redirectURIs, [location.searchParams.get('redirect_uri')])
+    assert.equal(client.secret, read('elastauth/client-secret').trim())
   })
 
   test('the service account of accounts.sh may manage users, and cannot read data', async () => {

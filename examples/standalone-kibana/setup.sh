@@ -1,0 +1,60 @@
+#!/bin/sh
+# Makes every key, certificate and password of this example, each in the folder of the one service that reads it.
+#   setup.sh FOLDER
+. "${FUNCTIONS:-/setup/functions.sh}"
+once "$1" authority elasticsearch kibana elastauth dex
+
+authority
+certificate elasticsearch DNS:elasticsearch,DNS:localhost
+certificate elastauth 'DNS:*.elastauth.localhost,DNS:localhost'
+certificate dex DNS:id.elastauth.localhost,DNS:dex
+for service in elasticsearch kibana elastauth dex; do cp authority/ca.crt "$service/ca.crt"; done
+
+secret elasticsearch/elastic-password
+
+secret kibana/password
+secret kibana/key
+cat >kibana/kibana.yml <<YAML
+server: { host: 0.0.0.0, publicBaseUrl: "https://kibana.elastauth.localhost:8443" }
+elasticsearch:
+  hosts: ["https://elasticsearch:9200"]
+  ssl: { certificateAuthorities: [/secrets/ca.crt] }
+  username: kibana_system
+  password: $(cat kibana/password)
+xpack.security.encryptionKey: $(cat kibana/key)
+xpack.encryptedSavedObjects.encryptionKey: $(cat kibana/key)
+xpack.reporting.encryptionKey: $(cat kibana/key)
+telemetry.optIn: false
+YAML
+
+secret elastauth/secret-key
+secret elastauth/elasticsearch-password
+secret elastauth/client-secret
+
+# bcrypt, as Dex wants it
+hash() { htpasswd -niBC 10 '' <"$1" | tr -d ':\n'; }
+secret dex/alice
+secret dex/bob
+cat >dex/dex.yml <<YAML
+issuer: https://id.elastauth.localhost:5556/dex
+storage: { type: memory }
+web: { https: "0.0.0.0:5556", tlsCert: /secrets/tls.crt, tlsKey: /secrets/tls.key }
+telemetry: { http: "127.0.0.1:5558" }
+frontend: { dir: /srv/dex/web }
+oauth2: { skipApprovalScreen: true }
+staticClients:
+  - id: elastauth
+    name: Kibana
+    secret: $(cat elastauth/client-secret)
+    redirectURIs: ["https://kibana.elastauth.localhost:8443/elastauth/callback"]
+enablePasswordDB: true
+staticPasswords:
+  - { userID: "1", preferredUsername: alice, username: alice, name: Alice Admin, email: alice@example.com, groups: [admins], hash: "$(hash dex/alice)" }
+  - { userID: "2", preferredUsername: bob, username: bob, name: Bob Reader, email: bob@example.com, groups: [users], hash: "$(hash dex/bob)" }
+YAML
+
+give 1000:0 elasticsearch
+give 1000:1000 kibana
+give 65534:65534 elastauth
+give 1001:1001 dex
+complete
