@@ -1,13 +1,39 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { callers } from './callers/index.ts'
 import { faultsOf, type Server, sound } from './sound-server.ts'
 
 for (const profile of callers.keys()) {
   test(`${profile}: nothing is wrong with a sound server`, async () => {
-    assert.deepEqual(await faultsOf(profile, {}, '/verify?for=tests'), [])
+    assert.deepEqual(await faultsOf(profile, {}, { path: '/verify?for=tests' }), [])
   })
 }
+
+const byCookie = {
+  people: { user: [['Cookie', 'session=one']], other: [['Cookie', 'session=two']] },
+} as const
+
+function whoIsByCookie({ headers }: IncomingMessage): string | undefined {
+  return /^session=(\w+)$/.exec(headers.cookie ?? '')?.[1]
+}
+
+for (const profile of callers.keys()) {
+  test(`${profile}: a server may know its users by cookie`, async () => {
+    assert.deepEqual(await faultsOf(profile, { whoIs: whoIsByCookie }, byCookie), [])
+  })
+}
+
+test('haproxy would notice, and so does the suite: it waits for a body that no caller sends', async () => {
+  const waiting: Partial<Server> = {
+    answer: (response, user, request) =>
+      request.headers['transfer-encoding']
+        ? void request.resume().on('end', () => sound.answer(response, user, request))
+        : sound.answer(response, user, request),
+  }
+  const faults = await faultsOf('haproxy', waiting, { patience: 1000 })
+  assert.match(faults.join('\n'), /^a body, in chunks: a user is let in: no whole answer within 1 s/m)
+})
 
 type Flaw = readonly [title: string, profile: string, broken: Partial<Server>, fault: RegExp]
 
@@ -47,17 +73,6 @@ const flaws: readonly Flaw[] = [
     'envoy',
     { whoIs: (request) => (request.url === '/healthz' ? 'probe' : sound.whoIs(request)) },
     /^\/healthz of the service behind is not open: 200: let in/m,
-  ],
-  [
-    'it waits for a body that no caller sends',
-    'haproxy',
-    {
-      answer: (response, user, request) =>
-        request.headers['transfer-encoding']
-          ? void request.resume().on('end', () => sound.answer(response, user, request))
-          : sound.answer(response, user, request),
-    },
-    /^a body, in chunks: a user is let in: no whole answer within/m,
   ],
   [
     'a yes is 204 now and then',

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { callers } from './callers/index.ts'
-import { runSuite } from './suite.ts'
+import { runSuite, type Subject } from './suite.ts'
 
 export type Server = Readonly<{
   whoIs: (request: IncomingMessage) => string | undefined
@@ -21,20 +21,24 @@ export const sound: Server = {
   },
 }
 
+type Asking = Partial<Pick<Subject, 'people' | 'patience'>> & Readonly<{ path?: string }>
+
 /** What the suite finds wrong with a server that is sound but for this. */
-export async function faultsOf(profile: string, broken: Partial<Server>, path = '/'): Promise<string[]> {
+export async function faultsOf(profile: string, broken: Partial<Server>, asking: Asking = {}): Promise<string[]> {
+  const { path = '/', ...rest } = asking
   const { whoIs, answer } = { ...sound, ...broken }
   const server = createServer((request, response) => answer(response, whoIs(request), request))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const subject = {
+  const subject: Subject = {
     url: new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`),
     people: { user: [['Remote-User', 'one']], other: [['Remote-User', 'two']] },
     credential: ['Authorization'],
     added: [],
     ownPaths: ['/healthz'],
-    patience: 2000,
-  } as const
+    patience: 20_000,
+    ...rest,
+  }
   const results = await runSuite(callers.get(profile)!, subject, () => {})
   server.closeAllConnections()
   server.close()
