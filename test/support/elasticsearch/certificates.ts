@@ -25,9 +25,8 @@ const year = 365 * day
  * A throw-away certificate authority for tests; what it issues is for localhost and 127.0.0.1 and for ten years, unless told
  * otherwise (X.509 v3, RFC 5280; ECDSA on P-256). PEM, keys in PKCS #8. Node has no API that makes certificates, hence the DER below.
  */
-export function createCertificateAuthority(): CertificateAuthority {
+export function createCertificateAuthority(issuer = 'elastauth test CA'): CertificateAuthority {
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const issuer = 'elastauth test CA'
   const constraints = [
     extension(oid.basicConstraints, sequence(boolean(true))),
     extension(oid.keyUsage, der(0x03, Buffer.from([1, 0b0000_0110]))), // keyCertSign, cRLSign
