@@ -2,7 +2,7 @@ import { constants, performServerHandshake, type ServerHttp2Session } from 'node
 import type { Socket } from 'node:net'
 import { createHttp2Request } from './http2-request.ts'
 import { createHttp2Response } from './http2-response.ts'
-import { http1Limits, http2Limits, mostControlFrames } from './limits.ts'
+import { http1Limits, http2Limits, lingering, mostControlFrames } from './limits.ts'
 import type { Handlers } from './listener.ts'
 
 export type Http2 = Readonly<{
@@ -12,8 +12,6 @@ export type Http2 = Readonly<{
   close: () => void
 }>
 
-const controlInterval = 10_000
-
 /** HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets come by HTTP/1.1. */
 export function createHttp2(onRequest: Handlers['onRequest']): Http2 {
   const sessions = new Set<ServerHttp2Session>()
@@ -21,15 +19,15 @@ export function createHttp2(onRequest: Handlers['onRequest']): Http2 {
   function take(socket: Socket): void {
     const session = performServerHandshake(socket, http2Limits)
     sessions.add(session)
+    const stopTimer = limitSilence(session, socket)
+    limitControlFrames(session, socket)
     session.on('error', () => {}) // faults end the session by themselves
-    const stopLimits = limitSilence(session)
-    limitControlFrames(session)
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       const { request, check } = createHttp2Request(stream, headers, rawHeaders, socket)
       onRequest(request, createHttp2Response(stream, request.method === 'HEAD'), check)
     })
-    session.once('close', () => {
-      stopLimits()
+    socket.once('close', () => {
+      stopTimer()
       sessions.delete(session)
     })
   }
@@ -42,37 +40,38 @@ export function createHttp2(onRequest: Handlers['onRequest']): Http2 {
   })
 }
 
-/** Closes a connection that has no stream for too long. PING keeps none: Node's own timer would count it as life. */
-function limitSilence(session: ServerHttp2Session): () => void {
+/** Ends a connection that has no stream for too long. PING keeps none: Node's own timer would count it as life. */
+function limitSilence(session: ServerHttp2Session, socket: Socket): () => void {
   let open = 0
-  let patience: number = http1Limits.headersTimeout
-  let timer = setTimeout(onSilence, patience)
+  let timer = setTimeout(onSilence, http1Limits.headersTimeout)
   session.on('stream', (stream) => {
     open++
-    patience = http1Limits.keepAliveTimeout
+    clearTimeout(timer)
     stream.once('close', () => {
-      if (--open > 0) return
-      clearTimeout(timer)
-      if (!session.destroyed) timer = setTimeout(onSilence, patience)
+      open--
+      // A session that has ended waits until all that it wrote is out, which is up to the client.
+      if (open === 0) timer = setTimeout(onSilence, session.destroyed ? lingering : http1Limits.keepAliveTimeout)
     })
   })
   return () => clearTimeout(timer)
 
   function onSilence(): void {
-    if (open === 0) session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
+    if (session.destroyed) return void socket.destroy()
+    timer = setTimeout(() => socket.destroy(), lingering)
+    session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
   }
 }
 
-function limitControlFrames(session: ServerHttp2Session): void {
+function limitControlFrames(session: ServerHttp2Session, socket: Socket): void {
   let since = 0
   let count = 0
   const onFrame = () => {
     const now = performance.now()
-    if (now - since > controlInterval) {
+    if (now - since > 10_000) {
       since = now
       count = 0
     }
-    if (++count > mostControlFrames) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    if (++count > mostControlFrames) socket.destroy()
   }
   session.on('ping', onFrame).on('remoteSettings', onFrame)
 }

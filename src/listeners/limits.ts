@@ -19,7 +19,7 @@ export const http2Limits = {
   },
   /** As for the size: twice what we take. */
   maxHeaderListPairs: 1000,
-  /** Streams that a client resets: so many at once, and then so many a second (CVE-2023-44487). */
+  /** Streams that are reset before they are over: so many at once, then so many a second (CVE-2023-44487). A browser does that to the page it leaves. */
   streamResetBurst: 300,
   streamResetRate: 30,
   maxSessionInvalidFrames: 100,
@@ -30,6 +30,9 @@ export const http2Limits = {
 
 /** PING and SETTINGS of a client, in ten seconds: each has to be answered. */
 export const mostControlFrames = 1000
+
+/** How long a client may take to read why its connection ends, in milliseconds. */
+export const lingering = 1000
 
 /** How long a client may take to make room for a piece of an answer (64 KiB at most), in milliseconds. */
 export const stallTimeout = 120_000

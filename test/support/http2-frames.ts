@@ -15,7 +15,8 @@ export const frameTypes = {
 export type Frame = Readonly<{ type: number; flags: number; stream: number; payload: Buffer }>
 
 export type FrameConnection = Readonly<{
-  send: (...frames: Buffer[]) => void
+  /** Resolves when there is room for more, or the connection has closed. */
+  send: (...frames: Buffer[]) => Promise<void>
   /** Every frame that came so far. */
   received: readonly Frame[]
   /** Resolves when a frame has come that the test accepts. Rejects when the connection closes before. */
@@ -24,6 +25,7 @@ export type FrameConnection = Readonly<{
   closed: Promise<void>
   /** Stops reading, as a client does that leaves what it asked for unread. */
   pause: () => void
+  resume: () => void
   destroy: () => void
   isOpen: () => boolean
 }>
@@ -59,7 +61,10 @@ export async function openFrames(
   socket.write(preface)
   socket.write(settings)
   return Object.freeze({
-    send: (...frames) => void (socket.destroyed || socket.write(Buffer.concat(frames))),
+    async send(...frames) {
+      if (socket.destroyed || socket.write(Buffer.concat(frames))) return
+      await Promise.race([once(socket, 'drain').catch(() => {}), closed])
+    },
     received,
     until(accepts) {
       const { promise, resolve: found, reject } = Promise.withResolvers<Frame>()
@@ -76,6 +81,7 @@ export async function openFrames(
     },
     closed,
     pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
     destroy: () => void socket.destroy(),
     isOpen: () => !socket.destroyed && !socket.readableEnded,
   })
