@@ -22,7 +22,13 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
       write(chunk, _, done) {
         if (!hasHead) writeHead(answer.statusCode)
         if (isBodyless || stream.write(chunk)) done()
-        else whenTaken((taken) => stream.once('drain', taken), done)
+        else {
+          const stop = limitStall()
+          stream.once('drain', () => {
+            stop()
+            done()
+          })
+        }
       },
       final(done) {
         if (!hasHead) writeHead(answer.statusCode)
@@ -30,8 +36,9 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
           isOut = true
           done()
         }
+        limitStall() // until the stream is closed: to Node, an answer is out when nghttp2 has it
         if (isBodyless) finish()
-        else whenTaken((taken) => stream.end(taken), finish)
+        else stream.end(finish)
       },
       destroy(error, done) {
         // With an error: `close` would write the stream's end first, and half an answer would look whole.
@@ -84,15 +91,14 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
   }
 
   /** A client that takes nothing would hold what we have for it for ever: its window is its own, TCP is content. */
-  function whenTaken(wait: (taken: () => void) => void, done: () => void): void {
+  function limitStall(): () => void {
     const timer = setTimeout(() => stream.destroy(new Error('the client takes nothing')), stallTimeout)
     const stop = () => clearTimeout(timer)
     stream.once('close', stop)
-    wait(() => {
+    return () => {
       stop()
       stream.off('close', stop)
-      done()
-    })
+    }
   }
 }
 
