@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { createSigningKey } from '../support/oidc/keys.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { createOidcWorld } from '../support/oidc/world.ts'
+import { createStandIn } from '../support/stand-in/stand-in.ts'
 
 describe('logout', async () => {
   const { idp, startProxy } = await createOidcWorld()
@@ -204,5 +205,35 @@ describe('back-channel logout', async () => {
     assert.equal((await fetch(address, { method: 'POST', body: large })).status, 400)
     const { allow } = Object.fromEntries((await fetch(address)).headers)
     assert.equal(allow, 'POST')
+  })
+})
+
+describe('back-channel logout and the user in Elasticsearch', async () => {
+  const standIn = createStandIn()
+  const elasticsearch = await standIn.listen()
+  after(() => standIn.close())
+  const { idp, startProxy } = await createOidcWorld()
+  const { url } = await startProxy(
+    { 'elasticsearch.dry_run': 'false', 'elasticsearch.hosts': elasticsearch },
+    { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' },
+  )
+
+  test('the cached credential goes with the session', async () => {
+    const agent = createUserAgent()
+    const lookups = () => standIn.calls.filter(({ path }) => path === '/_security/user/alice').length
+    await agent.visit(`${url}/app`, 'alice')
+    await agent.request(`${url}/app`)
+    const before = lookups()
+    await agent.request(`${url}/app`)
+    assert.equal(lookups(), before) // cached
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+    const token = await idp.sign({ sub: 'alice', jti: 'one', events }, { typ: 'logout+jwt' })
+    const body = new URLSearchParams({ logout_token: token })
+    const { status } = await fetch(`${url}/elastauth/backchannel-logout`, { method: 'POST', body })
+    assert.equal(status, 200)
+    assert.equal((await agent.request(`${url}/app`)).status, 302)
+    assert.equal(lookups(), before)
+    await agent.visit(`${url}/app`)
+    assert.equal(lookups(), before + 1)
   })
 })
