@@ -1,77 +1,92 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { pickBlock, readCodeBlocks } from '../acceptance/documentation-page.ts'
-import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
-import { createOidcWorld } from '../support/oidc/world.ts'
-import { type ReverseProxy, skipWithout, startCaddy, startNginx } from '../support/reverse-proxy.ts'
-import { portOf } from '../support/upstream.ts'
+import { signInAs, skipWithoutChromium, startBrowser } from '../../support/browser.ts'
+import { createOidcWorld } from '../../support/oidc/world.ts'
+import { whyNotInstalled } from './installed.ts'
+import { adapted, configurationFrom } from './page.ts'
+import { type Neighbour, type Running, type Surroundings, startProxy } from './proxy.ts'
 
-const blocks = readCodeBlocks('oidc.md')
-type Ports = Readonly<{ proxy: number; gateway: number; app: number }>
+const caddyfile = (port: number, addresses: Readonly<Record<string, string>>, text: string) => ({
+  args: ['run', '--config', 'Caddyfile'],
+  files: {
+    Caddyfile: `{\n admin off\n auto_https off\n default_bind 127.0.0.1\n}\n${adapted(text, {
+      ...addresses,
+      'kibana.example.com {': `http://127.0.0.1:${port} {`,
+    })}`,
+  },
+})
 
-/** The page's configuration, with addresses of this machine in it. */
-function here(text: string, { gateway, app }: Ports): string {
-  return text.replaceAll('elastauth:5000', `127.0.0.1:${gateway}`).replaceAll('kibana:5601', `127.0.0.1:${app}`)
+const caddy: Neighbour = {
+  name: 'Caddy',
+  program: 'caddy',
+  profile: 'generic',
+  command: ({ port }, around) => caddyfile(port, addressesOf(around), configurationFrom('../oidc.md', 'caddyfile')),
 }
-
-const caddyfile = (ports: Ports, text = pickBlock(blocks, 'Caddy')) =>
-  `{\nadmin off\nauto_https off\n}\n${here(text, ports).replace('kibana.example.com {', `http://127.0.0.1:${ports.proxy} {\nbind 127.0.0.1`)}`
-
-const nginxConf = (ports: Ports) => `daemon off; pid nginx.pid; error_log stderr; worker_processes 1;
-events {}
-http {
-access_log off; client_body_temp_path body; proxy_temp_path proxy;
-fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-${here(pickBlock(blocks, 'nginx'), ports)
-  .replace('listen 443 ssl;', `listen 127.0.0.1:${ports.proxy};`)
-  .replace('server_name kibana.example.com;', '')}
-}`
 
 /** No route for `/elastauth/`: all that Caddy does is ask. */
-const askOnly = (ports: Ports) =>
-  caddyfile(
-    ports,
-    `kibana.example.com {
-forward_auth elastauth:5000 {
-uri /
-copy_headers Authorization
-}
-reverse_proxy kibana:5601
+const onlyAsking: Neighbour = {
+  ...caddy,
+  name: 'Caddy without a route for our pages',
+  command: ({ port }, around) =>
+    caddyfile(
+      port,
+      addressesOf(around),
+      `kibana.example.com {
+  forward_auth elastauth:5000 {
+    uri /
+    copy_headers Authorization
+  }
+  reverse_proxy kibana:5601
 }`,
-  )
+    ),
+}
 
-const settings = [
-  { name: 'Caddy', program: 'caddy', profile: 'generic', start: startCaddy, configure: caddyfile },
-  {
-    name: 'Caddy without a route for our pages',
-    program: 'caddy',
-    profile: 'generic',
-    start: startCaddy,
-    configure: askOnly,
+const nginx: Neighbour = {
+  name: 'nginx',
+  program: 'nginx',
+  profile: 'nginx',
+  command({ directory, port }, around) {
+    const page = adapted(configurationFrom('../oidc.md', 'nginx'), {
+      ...addressesOf(around),
+      'listen 443 ssl;': `listen 127.0.0.1:${port};`,
+    })
+    const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    const places = kinds.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join(' ')
+    const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
+      events { worker_connections 512; }
+      http { access_log off; ${places} ${page} }`
+    const args = ['-p', directory, '-e', 'stderr', '-c', join(directory, 'nginx.conf')]
+    return { args, files: { 'nginx.conf': conf } }
   },
-  { name: 'nginx', program: 'nginx', profile: 'nginx', start: startNginx, configure: nginxConf },
-] as const
+}
 
-for (const { name, program, profile, start, configure } of settings) {
-  const skip = skipWithoutChromium() || skipWithout(program)
+function addressesOf({ elastauth, kibana }: Surroundings): Record<string, string> {
+  return { 'elastauth:5000': elastauth, 'kibana:5601': kibana }
+}
+
+for (const neighbour of [caddy, onlyAsking, nginx]) {
+  const { name, profile } = neighbour
+  const skip = skipWithoutChromium() || whyNotInstalled(neighbour)
   describe(`people log in, in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
     const { idp, app, reached, startForwardAuth } = await createOidcWorld()
-    let kit: BrowserKit
-    let proxy: ReverseProxy
+    const gateway = await startForwardAuth({ 'forward_auth.profile': profile })
+    const until = new AsyncDisposableStack()
+    let proxy: Running
     let page: Page
 
-    const gateway = await startForwardAuth({ 'forward_auth.profile': profile })
     before(async () => {
-      proxy = await start((port) => configure({ proxy: port, gateway: portOf(gateway), app: app.port }))
+      const [elastauth, kibana] = [gateway, app].map(({ url }) => new URL(url).host)
+      const surroundings = { authelia: '', elastauth: elastauth!, kibana: kibana!, proxySecret: '' }
+      proxy = await startProxy(neighbour, surroundings, until)
       idp.register(proxy.url)
-      kit = await startBrowser()
+      const kit = await startBrowser()
+      until.defer(kit.stop)
       page = await (await kit.open()).newPage()
     })
-    after(async () => {
-      await kit?.stop()
-      await proxy?.stop()
-    })
+    after(() => until.disposeAsync())
+
     /** Without the icon, which the browser asks for when it likes. */
     const visits = () => reached.filter(({ url }) => url !== '/favicon.ico')
     const heading = () => page.getByRole('heading', { level: 1 }).innerText()
@@ -97,7 +112,7 @@ for (const { name, program, profile, start, configure } of settings) {
       assert.equal(await heading(), 'Hello alice')
     })
 
-    if (configure !== askOnly) {
+    if (neighbour !== onlyAsking) {
       test('the application sees its own cookies, and not ours', async () => {
         const own = ['sid=its-own', 'other=1']
         const cookie = `__Host-elastauth-session=${(await page.context().cookies(proxy.url))[0]!.value}`
@@ -111,7 +126,7 @@ for (const { name, program, profile, start, configure } of settings) {
     }
 
     test('who logs out is out, here and at the provider', async () => {
-      if (configure === askOnly) await page.goto(`${proxy.url}/elastauth/logout`)
+      if (neighbour === onlyAsking) await page.goto(`${proxy.url}/elastauth/logout`)
       else await page.getByRole('link', { name: 'Log out' }).click()
       await page.getByRole('button', { name: 'Yes, sign me out' }).click()
       await page.goto(`${proxy.url}/app/home`)
