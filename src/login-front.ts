@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer } from './answer.ts'
+import { isQuestion, refuseQuestions } from './endpoints/no-question.ts'
 import { GatewayError } from './errors.ts'
 import { type Asked, askedDirectly, createAskedOf } from './login/asked.ts'
 import type { Attempts } from './login/attempt.ts'
@@ -60,8 +61,18 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
     const asked = askedOf(request)
     const page = forPeople.get(ownPath(asked.target) ?? '')
     if (page === undefined || !page.methods.includes(asked.method)) return undefined
+    return answerAsked(page, asked)
+  }
+
+  /** A page by its own address; Envoy's sub-requests come by that, too. */
+  function ownPage(page: AskedPage): Handler {
+    return (request) => answerAsked(page, { ...askedDirectly(request), isSubRequest: !isProxy && isQuestion(request) })
+  }
+
+  async function answerAsked({ answer }: AskedPage, asked: Asked): Promise<Answer> {
+    const given = await answer(asked)
     // To the proxy any 2xx would say that the request may pass.
-    return page.answer(asked).then((answer) => (answer.status === 200 ? { ...answer, status: 403 } : answer))
+    return asked.isSubRequest && given.status === 200 ? { ...given, status: 403 } : given
   }
 
   function loginFor(request: IncomingMessage, error: unknown): Promise<Answer> {
@@ -74,11 +85,11 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
   return Object.freeze({
     findSession: createSessionOf(sessions, originOf),
     pages: new Map([
-      ...[...forPeople].map(([path, { methods, answer }]): [string, Page] => [
-        path,
-        { methods, handle: (request) => answer(askedDirectly(request)) },
-      ]),
-      ['/elastauth/backchannel-logout', { methods: ['POST'], handle: options.backchannel }],
+      ...[...forPeople].map(([path, page]): [string, Page] => [path, { methods: page.methods, handle: ownPage(page) }]),
+      [
+        '/elastauth/backchannel-logout',
+        { methods: ['POST'], handle: isProxy ? options.backchannel : refuseQuestions(options.backchannel) },
+      ],
     ]),
     withLogin: (mode: Mode): Mode =>
       function modeWithLogin(request) {

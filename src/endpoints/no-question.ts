@@ -18,7 +18,8 @@ export function refuseQuestions(page: Handler): Handler {
 /** Says what somebody else was asked: Traefik and Caddy do so by the first two, nginx's users by the others. */
 const marks = ['x-forwarded-uri', 'x-forwarded-method', 'x-original-url', 'x-original-uri', 'x-original-method']
 
-function isQuestion({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+/** Whether a request for a page of our own is a sub-request all the same. */
+export function isQuestion({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return marks.some((name) => name in headers) || isEnvoyQuestion(headers)
 }
 

@@ -21,6 +21,7 @@ export async function readForm(request: IncomingMessage): Promise<URLSearchParam
       pieces.push(piece)
     }
   } catch (cause) {
+    request.resume() // what nobody reads would keep a stream of HTTP/2 open
     throw cause instanceof GatewayError ? cause : new GatewayError('logout_invalid', 'the body broke off', { cause })
   } finally {
     clearTimeout(timer)

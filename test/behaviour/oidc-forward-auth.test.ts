@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { createOidcWorld } from '../support/oidc/world.ts'
+import { openRaw } from '../support/raw-request.ts'
 
 const site = 'https://kibana.example.com'
 
@@ -153,6 +154,24 @@ describe('login by forward auth', async () => {
     const response = await ask(createUserAgent(), '/app', { 'x-forwarded-proto': 'http' })
     assert.equal(response.status, 400)
     assert.match(await response.text(), /Logins need HTTPS/)
+  })
+
+  test('nor is one for Envoy, or nginx with $request_uri, which ask by the page’s own address', async () => {
+    const proxied = ['X-Forwarded-Proto: https', 'X-Forwarded-Host: kibana.example.com', 'Connection: close']
+    const askOwn = (path: string, marks: string[]) => {
+      const connection = openRaw(Number(new URL(url).port))
+      connection.send([`GET ${path} HTTP/1.1`, 'Host: gate', ...proxied, ...marks, '', ''].join('\r\n'))
+      return connection.closed
+    }
+    for (const marks of [
+      ['X-Envoy-Internal: true', 'Content-Length: 0'],
+      [`X-Original-URL: ${site}/elastauth/signed-out`],
+      ['X-Forwarded-Method: GET'],
+    ]) {
+      assert.match(await askOwn('/elastauth/signed-out', marks), /^HTTP\/1.1 403 /)
+      assert.match(await askOwn('/elastauth/login', marks), /^HTTP\/1.1 302 /)
+    }
+    assert.match(await askOwn('/elastauth/signed-out', []), /^HTTP\/1.1 200 /)
   })
 
   test('the pages work where the proxy routes them to us, too', async () => {
