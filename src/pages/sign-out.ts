@@ -16,12 +16,12 @@ export function signedOutPage(headers: readonly string[] = []): Answer {
  * Asks before a logout that came by a link, since any other site may link to it. `endSession` is where the form's answer
  * leads: Chromium holds redirects to `form-action` too, and providers redirect on to each other.
  */
-export function confirmSignOutPage(endSession: URL | undefined, action = '/elastauth/logout'): Answer {
+export function confirmSignOutPage(endSession: URL | undefined): Answer {
   return pageAnswer({
     status: 200,
     heading: 'Sign out?',
     paragraphs: ['You will be signed out of this service, and where possible of the service that you signed in with.'],
-    form: { action, button: 'Sign out' },
+    form: { action: '/elastauth/logout', button: 'Sign out' },
     links: [{ to: '/', text: 'Stay signed in' }],
     formAction: endSession ? `'self' https: ${endSession.origin}` : "'self'",
   })

@@ -52,7 +52,8 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     await context.clearCookies({ name: '__Host-elastauth-session' })
     assert.deepEqual(await page.evaluate(call), [401, false, 'identity_missing'])
     // The provider still knows her: nothing is asked.
-    await page.goto(`${url}/app/home`)
+    await page.goto(`${url}/app/home#/and/what/stands/here`)
+    assert.equal(page.url(), `${url}/app/home#/and/what/stands/here`)
     assert.equal(await heading(), 'Hello alice')
     assert.equal(await page.evaluate(`fetch('/api/data').then((r) => r.status)`), 200)
   })

@@ -21,7 +21,8 @@ export type BrowserKit = Readonly<{
 export async function startBrowser(): Promise<BrowserKit> {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+  // Containers often have a small /dev/shm, and root in them.
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
   const browser = await chromium.launch({ executablePath, args })
   return Object.freeze({
     open: (options = {}) => browser.newContext(options),
