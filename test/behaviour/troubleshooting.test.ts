@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { request } from 'undici'
 import { errorTable } from '../../src/errors.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
@@ -32,6 +33,27 @@ async function askOf(gateway: Gateway, username: string, headers: Record<string,
 /** Nobody listens there. */
 const nowhere = '127.0.0.1:1'
 const proxyTo = (url: string) => ({ flags: { 'proxy.enabled': 'true', 'proxy.elasticsearch_url': url } })
+
+/** With a `Host` of one's choice, which fetch does not allow. */
+async function visit(url: string, headers: Record<string, string> = {}): Promise<void> {
+  await (await request(url, { headers })).body.dump()
+}
+
+/** In proxy mode, before a provider where nobody listens; with these endpoints it need not be there to begin a login. */
+function startWithOidc(endpoints: Readonly<Record<string, string>> = {}): Promise<Gateway> {
+  const provider = `http://${nowhere}/`
+  const known = Object.entries(endpoints).map(([name, path]) => [`oidc.${name}`, provider + path])
+  return start({
+    flags: {
+      ...proxyTo(standInUrl).flags,
+      auth_provider: 'oidc',
+      'oidc.issuer': provider,
+      'oidc.client_id': 'kibana',
+      ...Object.fromEntries(known),
+    },
+    env: { ELASTAUTH_OIDC_CLIENT_SECRET: 'known-to-the-provider' },
+  })
+}
 
 /** Makes the trouble of each case that docs/troubleshooting.md quotes a log line of. */
 const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
@@ -75,6 +97,16 @@ const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
       ask({ flags: { enable_group_whitelist: 'true', group_whitelist: 'insiders' } }),
     ]),
   '400, or 403 from nginx: a malformed identity': async () => [await ask({}, 'testuser', { Remote_User: 'admin' })],
+  'Signing in does not work': async () => {
+    const page = { Accept: 'text/html' }
+    const away = await startWithOidc()
+    await visit(`${away.url}/`, page)
+    await visit(`${away.url}/`)
+    const here = await startWithOidc({ authorization_endpoint: 'auth', token_endpoint: 'token', jwks_uri: 'keys' })
+    await visit(`${here.url}/`, { ...page, Host: 'kibana.example.com' })
+    await visit(`${here.url}/elastauth/callback?code=x&state=y`, page)
+    return [away, here]
+  },
   '503: Elasticsearch cannot be reached': () =>
     Promise.all([
       ask({ flags: { 'elasticsearch.hosts': `http://${nowhere}` } }),
