@@ -1,33 +1,25 @@
 import { headerNames, providersOf } from '../config/header-presets.ts'
-import { redactConfig } from '../config/redact.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
 import { createMapRoles, type RoleRules } from './auth/roles.ts'
-import { createIsTrusted } from './auth/trust.ts'
-import { createConfigPage } from './endpoints/config.ts'
-import { createHealthPage } from './endpoints/health.ts'
-import { createMetricsPage } from './endpoints/metrics.ts'
-import { refuseQuestions } from './endpoints/no-question.ts'
-import { createReadyPage, type ReadinessChecks } from './endpoints/ready.ts'
-import { createWhoamiPage } from './endpoints/whoami.ts'
+import type { ReadinessChecks } from './endpoints/ready.ts'
 import { createAnswerError } from './error-answer.ts'
-import { asGatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { LoginFront } from './login-front.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
+import { createOwnPages } from './own-pages.ts'
 import type { Peers } from './peers.ts'
 import { createProvider, type ProviderOptions } from './providers/index.ts'
 import { tokenCookies } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
-import { type Handler, type Page, readMethods } from './route.ts'
+import type { Handler } from './route.ts'
 import type { Front } from './server.ts'
 import { soon } from './soon.ts'
 import { createIsTrustedRequest } from './trusted-request.ts'
-import { version } from './version.ts'
 
 /** What outlives a reload of the configuration. */
 export type Core = Readonly<{
@@ -59,28 +51,6 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   })
 
   const authenticate = countAuthentications(authentication.authenticate, metrics)
-  const isLoopback = createIsTrusted(['loopback'])
-  const health = createHealthPage(version)
-  const pages: [string, Handler][] = [
-    ['health', health],
-    ['live', health],
-    [
-      'ready',
-      createReadyPage(checks, Date.now, (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`)),
-    ],
-    ['whoami', createWhoamiPage(authentication)],
-    [
-      'config',
-      createConfigPage({
-        redacted: () => redactConfig(config),
-        recognise: authentication.recognise,
-        adminRoles: config.admin_roles,
-        isLoopback: ({ socket }) => isLoopback(peerOf(socket)),
-      }),
-    ],
-  ]
-  if (metrics.registry) pages.push(['metrics', createMetricsPage(metrics.registry)])
-
   const mode =
     proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
@@ -96,14 +66,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   return Object.freeze({
     ...mode,
     ...(login && { handle: login.withLogin(mode.handle) }),
-    pages: new Map([
-      ...pages.map(([name, page]): [string, Page] => {
-        // Who asks a proxy asks for nobody else, whatever headers say.
-        const handle = proxy === undefined ? refuseQuestions(page) : page
-        return [`/elastauth/${name}`, { methods: readMethods, handle }]
-      }),
-      ...(login?.pages ?? []),
-    ]),
+    pages: createOwnPages(config, { authentication, checks, login, peerOf, metrics, log }),
     answerError: createAnswerError(config.forward_auth.profile, {
       takesTokens: oidc !== undefined,
       hasLogin: login !== undefined,

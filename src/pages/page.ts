@@ -6,6 +6,8 @@ export type Page = Readonly<{
   /** The page's title as well. */
   heading: string
   paragraphs: readonly string[]
+  /** Addresses and what is found there. */
+  entries?: readonly Readonly<{ term: string; text: string }>[]
   /** Where one may go from here; the first is the likeliest. */
   links?: readonly Readonly<{ to: string; text: string }>[]
   /** A button that does something, before the links. */
@@ -31,11 +33,18 @@ export function pageAnswer({ status, formAction = "'none'", headers = [], ...pag
 function render({
   heading,
   paragraphs,
+  entries = [],
   links = [],
   form,
   note,
 }: Omit<Page, 'status' | 'formAction' | 'headers'>): string {
   const lines = paragraphs.map((text) => `<p>${escapeHtml(text)}</p>`)
+  if (entries.length > 0) {
+    const items = entries.map(
+      ({ term, text }) => `<dt><code>${escapeHtml(term)}</code></dt><dd>${escapeHtml(text)}</dd>`,
+    )
+    lines.push(`<dl>${items.join('')}</dl>`)
+  }
   const actions = links.map(({ to, text }) => `<a href="${escapeHtml(to)}">${escapeHtml(text)}</a>`)
   if (form) {
     const button = `<button>${escapeHtml(form.button)}</button>`

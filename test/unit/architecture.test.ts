@@ -17,7 +17,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/sessions': ['src/sessions', 'type:src/auth', 'src/errors.ts', 'src/soon.ts'],
   'src/login': ['src/login', 'type:src/sessions', 'type:src/auth', 'src/answer.ts', 'src/errors.ts', 'src/soon.ts'],
   'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
-  'src/endpoints': ['type:src/auth', 'src/answer.ts', 'src/errors.ts', 'type:src/route.ts'],
+  'src/endpoints': [
+    'src/endpoints',
+    'type:src/auth',
+    'src/answer.ts',
+    'src/errors.ts',
+    'src/pages',
+    'type:src/route.ts',
+  ],
 }
 
 for (const [folder, targets] of Object.entries(allowed)) {
