@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { providersOf } from '../config/header-presets.ts'
 import { parseListeners } from '../config/listeners.ts'
 import type { Config } from '../config/schema.ts'
+import { affordableConnections } from './affordable-connections.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
@@ -109,7 +110,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
-    maxConnections: config.max_connections,
+    maxConnections: affordableConnections(config.max_connections, log),
     onUnixConnection: peers.addUnix,
     ...(proxy && { requestTimeout: 0, isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request) }),
   })

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.ts'
 
-const most = 500
+export const mostHeaders = 500
 
 /** Throws GatewayError headers_too_large, where Node would drop what is too many in silence. */
 export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
-  if (rawHeaders.length > 2 * most) throw new GatewayError('headers_too_large', `more than ${most} headers`)
+  if (rawHeaders.length > 2 * mostHeaders)
+    throw new GatewayError('headers_too_large', `more than ${mostHeaders} headers`)
 }

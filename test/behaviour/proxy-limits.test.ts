@@ -106,4 +106,19 @@ describe('a small heap (128 MB): no crash, and it recovers', () => {
     await recovered(gateway)
     assert.equal(gateway.process.exitCode, null)
   })
+
+  const heads: [what: string, headers: string][] = [
+    ['few long', `X-A: ${'x'.repeat(600)}\r\n`.repeat(100)],
+    ['many short', 'aa:bb\r\n'.repeat(8500)],
+  ]
+  for (const [what, headers] of heads) {
+    test(`with 5,000 clients that send 60 KB of headers each, ${what} ones, and do not end them`, async () => {
+      const gateway = await startProxy(upstream.url, { nodeArguments: small })
+      const crowd = openMany(gateway, 5000, `GET / HTTP/1.1\r\nHost: es\r\n${headers}`)
+      await sleep(3000)
+      await leave(crowd)
+      await recovered(gateway)
+      assert.equal(gateway.process.exitCode, null)
+    })
+  }
 })
