@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
 import { authority, caFile, pemFile, tlsFlags } from '../support/tls-files.ts'
-import { portOf } from '../support/upstream.ts'
+import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createSetting } from './setting.ts'
@@ -180,6 +180,27 @@ test('WebSockets are not offered by HTTP/2: no ENABLE_CONNECT_PROTOCOL', async (
   const [settings] = await once(session, 'remoteSettings')
   assert.equal(settings.enableConnectProtocol, false)
   session.destroy()
+})
+
+test('a WebSocket goes through TLS by HTTP/1.1, and the upstream hears that it was https', async () => {
+  const { promise: head, resolve } = Promise.withResolvers<string>()
+  const upstream = await startRawUpstream((socket, text) => {
+    resolve(text)
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
+  })
+  const proxy = await startProxy(upstream.url, { flags: tlsFlags() })
+  const socket = await shake({ ALPNProtocols: ['http/1.1'] }, portOf(proxy))
+  socket.write(
+    'GET /ws HTTP/1.1\r\nHost: es\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nRemote-User: bob\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n\r\n',
+  )
+  const [switched] = await once(socket, 'data')
+  assert.match(String(switched), /^HTTP\/1.1 101 /)
+  socket.write('hello')
+  const [echo] = await once(socket, 'data')
+  assert.equal(String(echo), 'echo hello')
+  assert.match(await head, /^x-forwarded-proto: https\r$/im)
+  socket.destroy()
 })
 
 test('SIGTERM: what is under way by HTTP/2 gets its answer, a new stream does not, and the exit code is 0', async () => {
