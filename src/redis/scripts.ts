@@ -26,14 +26,8 @@ local isTaken = isMark and string.sub(held, -1) ~= '.'
 local insist = ARGV[4] == '1'
 if isTaken and not insist then return 'taken' end
 if not insist and ARGV[1] ~= '*' and held ~= ARGV[1] then return 'changed' end
-local reply
-if isTaken or (insist and held ~= ARGV[1]) then
-  reply = set('?' .. ARGV[2], 'PX', ARGV[3])
-elseif first == '?' then
-  reply = set('?' .. ARGV[2], 'KEEPTTL')
-else
-  reply = set('!' .. ARGV[2], 'PX', ARGV[3])
-end
+local inDoubt = isTaken or first == '?' or (insist and held ~= ARGV[1])
+local reply = set((inDoubt and '?' or '!') .. ARGV[2], 'PX', ARGV[3])
 if reply.err then return reply end
 return 'granted'`
 

@@ -1,4 +1,5 @@
 import { after, before, describe } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createRedis } from '../../src/redis/redis.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/redis/world.ts'
@@ -42,6 +43,7 @@ describe('the store in a real Redis', { skip }, () => {
         )
         return own.slice(0, -1)
       },
+      pass: sleep,
     }
   }, skip)
 })

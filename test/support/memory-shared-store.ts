@@ -59,9 +59,8 @@ export function createMemorySharedStore(now: () => number): MemorySharedStore {
         if (isTaken && !insist) return 'taken'
         const isOther = expected === undefined ? insist : value !== expected
         if (!insist && isOther) return 'changed'
-        if (isTaken || (insist && isOther)) set(username, `?${token}`, life)
-        else if (value.startsWith('?')) keepLife(username, `?${token}`)
-        else set(username, `!${token}`, life)
+        const inDoubt = isTaken || value.startsWith('?') || (insist && isOther)
+        set(username, `${inDoubt ? '?' : '!'}${token}`, life)
         return 'granted'
       }),
     finish: (username: string, token: string, value: string, life: number, id: string, markLife: number) =>

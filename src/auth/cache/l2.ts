@@ -16,7 +16,10 @@ export type SharedStore = Readonly<{
   get: (username: string) => Promise<string>
   /** Puts `value` where `expected` still stands. */
   replace: (username: string, expected: string, value: string, life: number, id: string) => Promise<void>
-  /** Puts the mark of a turn where `expected` still stands and it is nobody's turn; insisting, in any case, but in doubt. */
+  /**
+   * Puts the mark of a turn where `expected` still stands and it is nobody's turn; insisting, in any case, but in doubt.
+   * The mark lives for `life` from then on, in doubt too: what is left of the doubt may be less than a write takes.
+   */
   claim: (
     username: string,
     expected: string | undefined,

@@ -93,6 +93,27 @@ test('what a replica has read, and offers late, takes the place of nothing (5)',
   assert.deepEqual(broken.stale, [])
 })
 
+test('a turn that is taken when doubt is nearly over lasts as long as any other (5)', async () => {
+  const { broken } = await live({
+    beforeMidnight: 12 * 60 * 60 * 1000,
+    hasLostUser: false,
+    hasNewKey: [false, false, false],
+    skews: [0, 0, 0],
+    delays: [50],
+    requests: [
+      { at: 0, replica: 0, who: 0 }, // finds its turn lost, which is doubt for five seconds
+      { at: 4700, replica: 0, who: 1 }, // takes a turn when half a second is left of them
+      { at: 5500, replica: 1, who: 2 }, // comes when they are over
+    ],
+    faults: [
+      { at: 300, fault: { kind: 'flush' } },
+      { at: 1000, fault: { kind: 'slow', replica: 0, length: 3000, call: 'put', way: 'there' } },
+      { at: 5200, fault: { kind: 'crash', replica: 0 } }, // what it has sent arrives all the same, and last
+    ],
+  })
+  assert.deepEqual(broken.stale, [])
+})
+
 test('the worlds do come to rest with something shared, often enough to mean something', async () => {
   let rests = 0
   await fc.assert(

@@ -2,8 +2,12 @@ import { createMemorySharedStore } from '../../support/memory-shared-store.ts'
 import { testSharedStore } from '../../support/shared-store-contract.ts'
 
 testSharedStore(() => {
-  const store = createMemorySharedStore(() => 0)
+  let now = 0
+  const store = createMemorySharedStore(() => now)
   const heard: string[] = []
   store.onChange((username, id) => heard.push(`${username} ${id}`))
-  return { store, heard: async () => heard }
+  const pass = async (milliseconds: number) => {
+    now += milliseconds
+  }
+  return { store, heard: async () => heard, pass }
 })
