@@ -1,5 +1,15 @@
 /** What becomes of a client's header upstream. */
-export type Rule = 'keep' | 'host' | 'drop' | 'connection' | 'cookie' | 'forwarded' | 'from proxies' | keyof Chain
+export type Rule =
+  | 'keep'
+  | 'host'
+  | 'drop'
+  | 'connection'
+  | 'cookie'
+  | 'forwarded'
+  | 'from proxies'
+  | 'Kibana’s mark'
+  | 'from Kibana’s pages'
+  | keyof Chain
 
 /** What proxies before us said of the request's origin. */
 export type Chain = {
@@ -33,7 +43,9 @@ const rules: Readonly<Record<string, Rule>> = {
   // The client's own credentials, and Elasticsearch's ways to act as somebody else.
   authorization: 'drop',
   'es-security-runas-user': 'drop',
-  'x-elastic-internal-origin': 'drop',
+  // Opens Elasticsearch's internal routes where it guards them; Kibana 9 wants it of its own pages, which send both.
+  'x-elastic-internal-origin': 'from Kibana’s pages',
+  'kbn-version': 'Kibana’s mark',
 }
 
 const droppedStarts = ['proxy-', 'es-secondary-']

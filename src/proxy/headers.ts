@@ -36,6 +36,8 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
     const chain: Partial<Chain> = {}
     let host = ''
     let forwarded = ''
+    let isFromKibana = false
+    const fromKibana: string[] = []
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!
       const value = rawHeaders[i + 1]!
@@ -45,6 +47,13 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
       else if (named?.has(name.toLowerCase())) continue
       if (overridden?.has(canonicalise(name))) continue
       switch (rule) {
+        case 'Kibana’s mark':
+          isFromKibana = true
+          headers.push(name, value)
+          break
+        case 'from Kibana’s pages':
+          fromKibana.push(name, value)
+          break
         case 'keep':
         case 'host':
           headers.push(name, value)
@@ -76,6 +85,7 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
     headers.push('X-Forwarded-Host', chain['x-forwarded-host'] ?? host)
     headers.push('X-Forwarded-Port', chain['x-forwarded-port'] ?? portOf(host, scheme))
     headers.push('Forwarded', append(forwarded, forwardedElement(from, host, scheme)))
+    if (isFromKibana) headers.push(...fromKibana)
     for (const part of added) headers.push(part)
     if (authorization !== undefined) headers.push('Authorization', authorization)
     return headers

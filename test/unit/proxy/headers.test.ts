@@ -62,6 +62,13 @@ describe('never reaches an upstream, whoever sends it', () => {
   }
 })
 
+test('Kibana 9’s pages keep the mark that its internal routes want; nobody else may send it', () => {
+  const page = ['x-elastic-internal-origin', 'Kibana', 'kbn-version', '9.2.0']
+  assert.deepEqual(kept(page).toSorted(), page.toSorted())
+  assert.deepEqual(kept(['X_Elastic_Internal_Origin', 'Kibana', 'kbn-version', '9.2.0']), ['kbn-version', '9.2.0'])
+  assert.deepEqual(kept(['x-elastic-internal-origin', 'Kibana', 'kbn_version', '9.2.0']), [])
+})
+
 describe('is kept, byte by byte', () => {
   const rows: [name: string, value: string][] = [
     ['traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
