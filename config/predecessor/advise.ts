@@ -58,6 +58,13 @@ export function adviseOn(settings: ReadonlyMap<string, unknown>, entries: readon
       ),
     ],
     [
+      provider === 'oidc' && !settings.has('oidc.login'),
+      decide(
+        'oidc.login',
+        'the former elastauth only read tokens; people without one are sent to log in now. false for tokens only',
+      ),
+    ],
+    [
       provider !== 'oidc' && !settings.has('trusted_proxies'),
       decide(
         'trusted_proxies',

@@ -102,6 +102,12 @@ test('import: what is no name is not repeated, for it may be a secret', () => {
   assert.doesNotMatch(text, /hunter2/)
 })
 
+test('import: with OpenID Connect it is a decision whether people are sent to log in', () => {
+  const remarks = convert([{ key: 'auth_provider', value: 'oidc' }]).remarks.map(({ kind, key }) => `${kind} ${key}`)
+  assert.ok(remarks.includes('decide oidc.login'))
+  assert.ok(!remarks.includes('decide trusted_proxies'))
+})
+
 test('import: https without a CA is a decision, for the CAs of the machine are not read', () => {
   const keysOf = (hosts: string[]) =>
     convert([{ key: 'elasticsearch.hosts', value: hosts }]).remarks.map(({ key }) => key)
