@@ -13,7 +13,8 @@ import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
-import { type Core, createFront, roleRules } from './front.ts'
+import { type Core, createFront } from './front.ts'
+import { roleRules } from './front-options.ts'
 import type { Logger } from './log.ts'
 import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
@@ -22,7 +23,7 @@ import { readPem } from './pem.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
-import { createReportCredential } from './report.ts'
+import { createLogFault, createReportCredential } from './report.ts'
 import { createLogRequest } from './request-log.ts'
 import { isOwn } from './route.ts'
 import { createServer } from './server.ts'
@@ -101,13 +102,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     mode: Number.parseInt(config.listen_mode, 8),
     front: () => front,
     logRequest: createLogRequest(log, (request: IncomingMessage) => front.originalRequest(request)),
-    logFault(code, address, error) {
-      const stack = error instanceof Error ? error.stack : undefined
-      log.warn(
-        { 'error.code': code, 'error.stack_trace': stack, 'client.ip': address },
-        `a connection was refused: ${code}`,
-      )
-    },
+    logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
     maxConnections: affordableConnections(config.max_connections, log),

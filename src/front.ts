@@ -1,19 +1,18 @@
-import { headerNames, providersOf } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequest } from './auth/original-request.ts'
-import { createMapRoles, type RoleRules } from './auth/roles.ts'
+import { createMapRoles } from './auth/roles.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import { createAnswerError } from './error-answer.ts'
+import { privateHeaders, providerOptions, roleRules } from './front-options.ts'
 import type { Logger } from './log.ts'
-import type { LoginFront } from './login-front.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
 import { createOwnPages } from './own-pages.ts'
 import type { Peers } from './peers.ts'
-import { createProvider, type ProviderOptions } from './providers/index.ts'
+import { createProvider } from './providers/index.ts'
 import { tokenCookies } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
 import type { Handler } from './route.ts'
@@ -93,30 +92,5 @@ function countAuthentications(authenticate: Authenticate, metrics: Metrics): Aut
       metrics.authenticated('failure')
       throw error
     }
-  }
-}
-
-export function roleRules(config: Config): RoleRules {
-  return {
-    mappings: config.group_mappings,
-    defaultRoles: config.default_roles,
-    ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
-  }
-}
-
-/** The headers that say who the user is, and the one that proves who says so. */
-function privateHeaders(config: Config): string[] {
-  const { groupsSeparator: _, ...names } = headerNames(config)
-  return [...Object.values(names), config.proxy_secret_header, config.oidc.token_header].filter((name) => name !== null)
-}
-
-function providerOptions(config: Config, oidc: Core['oidc'], login: LoginFront | undefined): ProviderOptions {
-  const { proxy, static: fixed } = config
-  return {
-    names: providersOf(config),
-    headers: headerNames(config),
-    static: { ...fixed, username: fixed.username ?? '' },
-    // In auth-only mode the answer holds a password.
-    oidc: oidc && { ...oidc, findSession: login?.findSession ?? (() => undefined), trustedOnly: !proxy.enabled },
   }
 }

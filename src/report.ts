@@ -1,5 +1,5 @@
 import type { CredentialEvent } from './auth/credentials.ts'
-import { asGatewayError } from './errors.ts'
+import { asGatewayError, type ErrorCode } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -27,5 +27,16 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
         )
       }
     }
+  }
+}
+
+/** Logs what happens before there is a request, such as one that is no HTTP. */
+export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
+  return function logFault(code, address, error) {
+    const stack = error instanceof Error ? error.stack : undefined
+    log.warn(
+      { 'error.code': code, 'error.stack_trace': stack, 'client.ip': address },
+      `a connection was refused: ${code}`,
+    )
   }
 }

@@ -18,7 +18,7 @@ export type IdentifyToken = (token: string) => Soon<Identity>
 type Good = Readonly<{ identity: Identity; until: number; size: number }>
 type Bad = Readonly<{ error: GatewayError; until: number }>
 
-/** So many tokens, and characters of them: an identity is no longer than the token it comes from, or hardly. */
+/** So many tokens, and characters of their identities: an opaque token is short, whatever userinfo says of it. */
 const remembered = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: Good) => size }
 
 /** A client that does not notice would have its bad token checked with each request. In milliseconds. */
@@ -53,7 +53,7 @@ export function createKnownTokens({ checkToken, toIdentity, now }: KnownTokensOp
     try {
       const { claims, until } = await checkToken(token)
       const identity = toIdentity(claims)
-      good.set(key, { identity, until, size: token.length })
+      good.set(key, { identity, until, size: sizeOf(identity) })
       return identity
     } catch (thrown) {
       const error = asGatewayError(thrown)
@@ -64,4 +64,8 @@ export function createKnownTokens({ checkToken, toIdentity, now }: KnownTokensOp
       throw error
     }
   }
+}
+
+function sizeOf({ username, groups, email = '', name = '' }: Identity): number {
+  return groups.reduce((sum, group) => sum + group.length, username.length + email.length + name.length)
 }

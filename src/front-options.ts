@@ -1,0 +1,35 @@
+import { headerNames, providersOf } from '../config/header-presets.ts'
+import type { Config } from '../config/schema.ts'
+import type { RoleRules } from './auth/roles.ts'
+import type { LoginFront } from './login-front.ts'
+import type { Oidc } from './oidc.ts'
+import type { ProviderOptions } from './providers/index.ts'
+
+export function roleRules(config: Config): RoleRules {
+  return {
+    mappings: config.group_mappings,
+    defaultRoles: config.default_roles,
+    ...(config.enable_group_whitelist && { whitelist: config.group_whitelist }),
+  }
+}
+
+/** The headers that say who the user is, and the one that proves who says so. */
+export function privateHeaders(config: Config): string[] {
+  const { groupsSeparator: _, ...names } = headerNames(config)
+  return [...Object.values(names), config.proxy_secret_header, config.oidc.token_header].filter((name) => name !== null)
+}
+
+export function providerOptions(
+  config: Config,
+  oidc: Oidc | undefined,
+  login: LoginFront | undefined,
+): ProviderOptions {
+  const { proxy, static: fixed } = config
+  return {
+    names: providersOf(config),
+    headers: headerNames(config),
+    static: { ...fixed, username: fixed.username ?? '' },
+    // In auth-only mode the answer holds a password.
+    oidc: oidc && { ...oidc, findSession: login?.findSession ?? (() => undefined), trustedOnly: !proxy.enabled },
+  }
+}
