@@ -3,6 +3,7 @@ import type { Granted, Redeem } from '../sessions/refresh.ts'
 import type { Login } from '../sessions/sessions.ts'
 import type { Attempt } from './attempt.ts'
 import { toLoginError } from './login-error.ts'
+import { mayBeRedeemed } from './may-be-redeemed.ts'
 
 export type GrantsOptions = Readonly<{
   configuration: () => Promise<client.Configuration>
@@ -75,7 +76,9 @@ export function createGrants({ configuration, scopes, usePkce, parameters, now }
       tokens = await client.refreshTokenGrant(config, refreshToken)
     } catch (error) {
       if (error instanceof client.ResponseBodyError && error.error === 'invalid_grant') return 'refused'
-      throw toLoginError(error)
+      const failure = toLoginError(error)
+      if (mayBeRedeemed(error)) return { unanswered: failure }
+      throw failure
     }
     const claims = tokens.claims()
     if (claims !== undefined && claims.sub !== session.subject) return 'refused' // somebody else's

@@ -10,12 +10,12 @@ redis.call('HSET', KEYS[1], 'v', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`
 
-/** value, claimant */
+/** value, claimant, in place of whom ('' for nobody) */
 export const claim = `
 local held = redis.call('HMGET', KEYS[1], 'v', 'c')
 if not held[1] then return 'gone' end
 if held[1] ~= ARGV[1] then return 'changed' end
-if held[2] then return 'by ' .. held[2] end
+if held[2] and held[2] ~= ARGV[3] then return 'by ' .. held[2] end
 redis.call('HSET', KEYS[1], 'c', ARGV[2])
 return 'granted'`
 

@@ -43,8 +43,9 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     async touch(key: string, life: number): Promise<void> {
       await call('session_write', () => commands.pexpire(keyOf('session', key), whole(life)))
     },
-    async claim(key: string, value: string, claimant: string) {
-      const claimed = await call('session_write', () => scripts.eaSessionClaim(keyOf('session', key), value, claimant))
+    async claim(key: string, value: string, claimant: string, inPlaceOf = '') {
+      const args = [value, claimant, inPlaceOf]
+      const claimed = await call('session_write', () => scripts.eaSessionClaim(keyOf('session', key), ...args))
       const word = claimed as 'granted' | 'changed' | 'gone' | `by ${string}`
       return word.startsWith('by ') ? { takenBy: word.slice(3) } : (word as 'granted' | 'changed' | 'gone')
     },

@@ -28,11 +28,11 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
       const entry = find(key)
       if (entry) entry.until = now() + life
     },
-    async claim(key: string, value: string, claimant: string) {
+    async claim(key: string, value: string, claimant: string, inPlaceOf?: string) {
       const entry = find(key)
       if (entry === undefined) return 'gone'
       if (entry.value !== value) return 'changed'
-      if (entry.claimant !== undefined) return { takenBy: entry.claimant }
+      if (entry.claimant !== undefined && entry.claimant !== inPlaceOf) return { takenBy: entry.claimant }
       entry.claimant = claimant
       return 'granted'
     },

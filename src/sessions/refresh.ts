@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { freshness, type Session, type SessionRules } from './session.ts'
 import type { SessionSeal } from './session-seal.ts'
-import type { SessionStore } from './store.ts'
+import type { Claim, SessionStore } from './store.ts'
 
 /** What the provider gave for a refresh token, or for the code of a login. */
 export type Granted = Readonly<{
@@ -14,10 +14,12 @@ export type Granted = Readonly<{
 }>
 
 /**
- * Redeems a refresh token. Resolves to `refused` when the provider says that it is good no more; rejects when there
- * was no such word.
+ * Redeems a refresh token. Resolves to `refused` when the provider says that it is good no more, and to `unanswered` when
+ * it may or may not have redeemed it; rejects when it has not.
  */
-export type Redeem = (refreshToken: string, session: Session) => Promise<Granted | 'refused'>
+export type Redeem = (refreshToken: string, session: Session) => Promise<Granted | 'refused' | Unanswered>
+
+export type Unanswered = Readonly<{ unanswered: unknown }>
 
 /** `current`: as fresh as can be · `failed`: the provider, the store or another replica let us down · `over`: logged out */
 export type Refreshed =
@@ -39,7 +41,7 @@ export type RefreshOptions = Readonly<{
 /** How long we wait for another replica that is redeeming, and how often we look, in milliseconds. */
 const patience = 5000
 const lookEvery = 50
-/** Whoever has been redeeming for so long is dead, in milliseconds: no call to the provider may take that long. */
+/** Whoever has been redeeming for so long got no answer, in milliseconds: no call to the provider may take that long. */
 const longestRedeem = 120_000
 
 const over = { kind: 'over' } as const
@@ -48,12 +50,11 @@ const over = { kind: 'over' } as const
 export function createRefresh({ store, seal, redeem, rules, now, sleep }: RefreshOptions) {
   return async function refresh(id: string, key: string, value: string, session: Session): Promise<Refreshed> {
     const claimant = `${now()}-${randomBytes(12).toString('base64url')}`
-    let granted: Granted | 'refused'
+    let granted: Awaited<ReturnType<Redeem>>
     try {
-      const claim = await store.claim(key, value, claimant)
+      const claim = await claimFor(claimant, key, value, session)
       if (claim === 'gone') return over
-      if (claim !== 'granted')
-        return awaitOther(id, key, value, session, claim === 'changed' ? undefined : claim.takenBy)
+      if (claim !== 'granted') return awaitOther(id, key, value, session)
     } catch {
       return { kind: 'failed', session } // without the store nobody knows whether he is alone
     }
@@ -63,6 +64,8 @@ export function createRefresh({ store, seal, redeem, rules, now, sleep }: Refres
       await store.release(key, claimant).catch(() => {})
       return { kind: 'failed', session, error }
     }
+    // The claim stands: the token may be spent, and to show it again might cost the session.
+    if (granted !== 'refused' && 'unanswered' in granted) return { kind: 'failed', session, error: granted.unanswered }
     const renewed = granted === 'refused' ? undefined : renew(session, granted)
     const sealed = renewed && seal.close(id, renewed)
     if (renewed === undefined || sealed === undefined) {
@@ -79,6 +82,14 @@ export function createRefresh({ store, seal, redeem, rules, now, sleep }: Refres
     }
   }
 
+  /** A token that may be spent is tried again when there is nothing left to lose. */
+  async function claimFor(claimant: string, key: string, value: string, session: Session): Promise<Claim> {
+    const claim = await store.claim(key, value, claimant)
+    const isLastResort =
+      typeof claim === 'object' && isGivenUp(claim.takenBy) && now() >= session.freshUntil + rules.grace
+    return isLastResort ? store.claim(key, value, claimant, claim.takenBy) : claim
+  }
+
   function renew(session: Session, { refreshToken, idToken, claims, tokenEnd }: Granted): Session {
     return {
       ...session,
@@ -88,22 +99,19 @@ export function createRefresh({ store, seal, redeem, rules, now, sleep }: Refres
     }
   }
 
-  async function awaitOther(id: string, key: string, value: string, session: Session, by?: string): Promise<Refreshed> {
+  async function awaitOther(id: string, key: string, value: string, session: Session): Promise<Refreshed> {
     for (let waited = 0; ; waited += lookEvery) {
       const stored = await store.get(key)
       const found = stored === undefined ? undefined : seal.open(id, stored)
       if (found === undefined) return over
       if (stored !== value) return { kind: 'current', session: found }
       // Before the claims are old there is nothing to wait for.
-      if (now() < session.freshUntil) return { kind: 'failed', session }
-      if (waited >= patience)
-        return isDead(by) && now() >= session.freshUntil + rules.grace ? over : { kind: 'failed', session }
+      if (now() < session.freshUntil || waited >= patience) return { kind: 'failed', session }
       await sleep(lookEvery)
     }
   }
 
-  /** What it was redeeming may be spent, and must not be redeemed again. */
-  function isDead(claimant: string | undefined): boolean {
-    return claimant !== undefined && now() - Number(claimant.split('-')[0]) > longestRedeem
+  function isGivenUp(claimant: string): boolean {
+    return now() - Number(claimant.split('-')[0]) > longestRedeem
   }
 }

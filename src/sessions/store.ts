@@ -10,8 +10,9 @@ export type SessionStore = Readonly<{
   /**
    * The right to redeem the refresh token in `value`. It has no end of its own: whoever holds it may be asleep, and a
    * refresh token that is redeemed twice makes many providers revoke them all.
+   * @param inPlaceOf a claimant that is given up
    */
-  claim: (key: string, value: string, claimant: string) => Promise<Claim>
+  claim: (key: string, value: string, claimant: string, inPlaceOf?: string) => Promise<Claim>
   /** Puts what the claimant got. False where the session has ended in the meantime, or the claim is another's. */
   finish: (key: string, claimant: string, value: string, life: number) => Promise<boolean>
   /** Gives the right back: nothing was redeemed. */

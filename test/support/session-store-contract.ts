@@ -62,6 +62,15 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.deepEqual(await store.claim('a', 'one', 'you'), { takenBy: 'me' })
   })
 
+  it('a claim in place of one that is given up, and of no other', async ({ store }) => {
+    await store.put('a', 'one', life)
+    await store.claim('a', 'one', 'me')
+    assert.deepEqual(await store.claim('a', 'one', 'you', 'another'), { takenBy: 'me' })
+    assert.equal(await store.claim('a', 'one', 'you', 'me'), 'granted')
+    assert.equal(await store.finish('a', 'me', 'two', life), false)
+    assert.equal(await store.finish('a', 'you', 'three', life), true)
+  })
+
   it('no claim for whoever has not seen what stands there', async ({ store }) => {
     await store.put('a', 'one', life)
     assert.equal(await store.claim('a', 'other', 'me'), 'changed')

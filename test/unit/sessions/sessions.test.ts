@@ -246,8 +246,8 @@ describe('refresh', () => {
     assert.deepEqual(provider.seen, ['r0'])
   })
 
-  test('by a replica that died with the token in its hand: it is never redeemed again, and the session ends after its grace', async () => {
-    const { all, login, clock, provider } = createReplicas(2)
+  test('by a replica that died with the token in its hand: nobody shows it again while the session lives', async () => {
+    const { all, login, clock, provider, grant } = createReplicas(2)
     const id = await all[0]!.open(login)
     for (const sessions of all) await sessions.find(id)
     provider.redeem = (refreshToken) => {
@@ -256,15 +256,44 @@ describe('refresh', () => {
     }
     await clock.advance(4 * minute + 1)
     await all[0]!.find(id)
-    await clock.advance(4 * minute)
-    const late = all[1]!.find(id)
+    await clock.advance(0)
+    provider.redeem = async (refreshToken) => {
+      provider.seen.push(refreshToken)
+      return grant('r1')
+    }
+    for (let second = 0; second < 355; second += 10) {
+      const found = all[1]!.find(id)
+      await clock.advance(10_000)
+      assert.equal((await found)?.username, 'alice')
+    }
+    assert.deepEqual(provider.seen, ['r0'])
+    // Nothing is left to lose: perhaps the provider has not seen it.
+    await clock.advance(10_000)
+    const last = all[1]!.find(id)
     await clock.advance(6000)
-    assert.equal((await late)?.username, 'alice')
-    await clock.advance(3 * minute)
-    const over = all[1]!.find(id)
+    assert.equal((await last)?.username, 'alice')
+    assert.deepEqual(provider.seen, ['r0', 'r0'])
+  })
+
+  test('without an answer: the token may be spent, and is not shown again while the session lives', async () => {
+    const { sessions, login, clock, provider, failures } = createReplicas()
+    const id = await sessions.open(login)
+    await sessions.find(id)
+    provider.redeem = async (refreshToken) => {
+      provider.seen.push(refreshToken)
+      return provider.seen.length === 1 ? { unanswered: outage() } : 'refused'
+    }
+    for (let second = 0; second < 600; second += 10) {
+      const found = sessions.find(id)
+      await clock.advance(10_000)
+      assert.equal((await found)?.username, 'alice', `second ${second}`)
+    }
+    assert.deepEqual(provider.seen, ['r0'])
+    assert.deepEqual([failures.length, (failures[0] as GatewayError).code], [1, 'provider_unavailable'])
+    const over = sessions.find(id)
     await clock.advance(6000)
     assert.equal(await over, undefined)
-    assert.deepEqual(provider.seen, ['r0'])
+    assert.deepEqual(provider.seen, ['r0', 'r0'])
   })
 
   test('refused by the provider: the session ends at once, everywhere', async () => {
