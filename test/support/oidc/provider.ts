@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWTPayload } from 'jose'
 import Provider from 'oidc-provider'
 import { type Accounts, createAccounts } from './accounts.ts'
@@ -11,6 +9,7 @@ import { type Endpoint, endpointOf } from './endpoints.ts'
 import { answerJson, type Interposed } from './faults.ts'
 import { createJwtUserinfo, isJwt } from './jwt-userinfo.ts'
 import { createSigningKey, publicJwk, type SigningKey, signJwt } from './keys.ts'
+import { startServer } from './server.ts'
 import { createSignInForm } from './sign-in-form.ts'
 import { requestTokens, type Tokens } from './tokens.ts'
 
@@ -71,7 +70,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   const interposed = new Map<Endpoint, Interposed>()
   let answer: (request: IncomingMessage, response: ServerResponse) => unknown = () => {}
 
-  const server = createServer((request, response) => {
+  const { port, pause, resume } = await startServer((request, response) => {
     const { method = '', url = '/', headers } = request
     const endpoint = endpointOf(url)
     requests.push({ endpoint, method, url, headers })
@@ -79,18 +78,6 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     if (stand) stand(request, response, () => answer(request, response))
     else answer(request, response)
   })
-  const listen = async (port: number) => {
-    server.listen(port, 'localhost')
-    await once(server, 'listening')
-  }
-  const close = async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  }
-  await listen(0)
-  const { port } = server.address() as AddressInfo
   const issuer = `http://localhost:${port}`
   const redirectUri = `${issuer}/nowhere`
   const clients = createClients(redirectUri, options.client)
@@ -144,10 +131,8 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
     },
     tokensFor: (username: string, scope = 'openid profile email groups') =>
       requestTokens({ issuer, redirectUri, ...credentials }, username, scope),
-    pause: close,
-    resume: () => listen(port),
-    stop: async () => {
-      if (server.listening) await close()
-    },
+    pause,
+    resume,
+    stop: pause,
   })
 }
