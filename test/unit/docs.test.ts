@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { errorTable } from '../../src/errors.ts'
 
@@ -28,14 +28,4 @@ test('the image runs the very Node that the tests run on', () => {
   const { devDependencies } = JSON.parse(read('package.json'))
   const bases = [...read('Dockerfile').matchAll(/^FROM (?:--platform=\S+ )?(\S+)/gm)].map(([, base]) => base)
   assert.deepEqual(bases, [`node:${devDependencies.node}-slim`, `node:${devDependencies.node}-slim`])
-})
-
-test('links between the pages lead somewhere', () => {
-  const lost = globSync('{*.md,docs/**/*.md,bench/*.md}', { cwd: root }).flatMap((page) =>
-    [...read(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)]
-      .map(([, target]) => target!)
-      .filter((target) => !existsSync(join(root, dirname(page), target)))
-      .map((target) => `${page}: ${target}`),
-  )
-  assert.deepEqual(lost, [])
 })
