@@ -64,8 +64,8 @@ export function parseCommand(argv: readonly string[]): Command {
   if (positionals[0] === 'import') return parseImport(positionals.slice(1), [...values.keys()])
   const words = positionals.join(' ')
   if (!Object.hasOwn(commands, words)) {
-    const mend = suggest(words, [...Object.keys(commands), 'import'].filter(Boolean), 'see --help')
-    return usageError(`unknown command "${words}": ${mend}`)
+    const known = [...Object.keys(commands), 'import'].filter(Boolean)
+    return usageError(`unknown command "${words}": ${suggest(words, known, `known are ${known.join(', ')}`)}`)
   }
   const name = commands[words]!
   if (name === 'generate-key') return { name }

@@ -51,7 +51,7 @@ const refused: [line: string, message: RegExp][] = [
   ['--cache.expiraton 1h', /did you mean `--cache.expiration`/],
   ['-x', /^-x: unknown flag: see --help$/],
   ['serv', /^unknown command "serv": did you mean `serve`\?$/],
-  ['config', /unknown command "config"/],
+  ['config', /^unknown command "config": known are serve, config check, /],
   ['config chek', /did you mean `config check`/],
   ['serve extra', /unknown command "serve extra"/],
   ['import', /^import needs a file after it/],
