@@ -24,10 +24,15 @@ export function clearCookie(name: string): string {
   return setCookie(name, '', 0)
 }
 
-/** Where the value of the next cookie of that name begins, or -1. */
+/**
+ * Where the value of the next cookie of that name begins, or -1. Only a semicolon ends the one before: a value may hold
+ * blanks, and a neighbouring host that sets `x=y __Host-elastauth-session=…` for the whole domain has set one cookie.
+ */
 function positionOf(header: string, name: string, from: number): number {
   for (let at = header.indexOf(`${name}=`, from); at !== -1; at = header.indexOf(`${name}=`, at + 1)) {
-    if (at === 0 || header[at - 1] === ' ' || header[at - 1] === ';') return at + name.length + 1
+    let before = at - 1
+    while (header[before] === ' ') before--
+    if (before === -1 || header[before] === ';') return at + name.length + 1
   }
   return -1
 }

@@ -14,6 +14,11 @@ const rows: readonly [header: string | undefined, value: string | undefined][] =
   [`x${sessionCookie}=x`, undefined],
   [`a=${sessionCookie}=x`, undefined],
   [`a=${sessionCookie}=x; ${sessionCookie}=y`, 'y'],
+  [`a=b ${sessionCookie}=x`, undefined],
+  [`a=b, ${sessionCookie}=x; ${sessionCookie}=y`, 'y'],
+  [`a=b\t${sessionCookie}=x`, undefined],
+  [`a=b; \u00a0${sessionCookie}=x`, undefined],
+  [`  ${sessionCookie}=x ;  a=b`, 'x'],
   [`${sessionCookie}2=x`, undefined],
   [`__HOST-elastauth-session=x`, undefined],
   // Twice: a browser never does that with `__Host-`.
