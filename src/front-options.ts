@@ -1,6 +1,8 @@
+import type { IncomingMessage } from 'node:http'
 import { headerNames, providersOf } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
 import type { RoleRules } from './auth/roles.ts'
+import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
 import type { LoginFront } from './login-front.ts'
 import type { Oidc } from './oidc.ts'
 import type { ProviderOptions } from './providers/index.ts'
@@ -23,13 +25,19 @@ export function providerOptions(
   config: Config,
   oidc: Oidc | undefined,
   login: LoginFront | undefined,
+  isTrusted: (request: IncomingMessage) => boolean,
 ): ProviderOptions {
   const { proxy, static: fixed } = config
   return {
     names: providersOf(config),
     headers: headerNames(config),
     static: { ...fixed, username: fixed.username ?? '' },
-    // In auth-only mode the answer holds a password.
-    oidc: oidc && { ...oidc, findSession: login?.findSession ?? (() => undefined), trustedOnly: !proxy.enabled },
+    oidc: oidc && {
+      ...oidc,
+      findSession: login?.findSession ?? (() => undefined),
+      actsFromElsewhere: createActsFromElsewhere(config.oidc.redirect_url ?? undefined, isTrusted),
+      // In auth-only mode the answer holds a password.
+      trustedOnly: !proxy.enabled,
+    },
   }
 }

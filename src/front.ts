@@ -43,7 +43,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   const login = oidc?.login?.createFront(isTrusted)
   const authentication = createAuthentication({
     isTrusted,
-    identify: createProvider(providerOptions(config, oidc, login)),
+    identify: createProvider(providerOptions(config, oidc, login, isTrusted)),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
     serviceAccount: config.elasticsearch.username ?? undefined,

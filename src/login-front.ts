@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Answer } from './answer.ts'
 import { isQuestion, refuseQuestions } from './endpoints/no-question.ts'
 import { GatewayError } from './errors.ts'
+import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
 import { type Asked, askedDirectly, createAskedOf } from './login/asked.ts'
 import type { Attempts } from './login/attempt.ts'
 import { createBeginLogin, createLoginPage } from './login/begin.ts'
@@ -83,7 +84,7 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
   }
 
   return Object.freeze({
-    findSession: createSessionOf(sessions, originOf),
+    findSession: createSessionOf(sessions, createActsFromElsewhere(options.redirectUrl, isTrusted)),
     pages: new Map([
       ...[...forPeople].map(([path, page]): [string, Page] => [path, { methods: page.methods, handle: ownPage(page) }]),
       [

@@ -18,6 +18,7 @@ export function createOriginOf(
 
   return function originOf(request) {
     const origin = configured ?? apparentOrigin(request, isTrusted(request))
+    if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
     if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${mend}`)
     return origin
   }
@@ -26,16 +27,14 @@ export function createOriginOf(
 const mend =
   'is not https, so browsers would not keep our cookies. Use https; where a proxy does, it must send X-Forwarded-Proto and be in trusted_proxies, or set oidc.redirect_url'
 
-function apparentOrigin({ headers, socket }: IncomingMessage, isTrusted: boolean): string {
+const noOrigin = 'X-Forwarded-Proto, X-Forwarded-Host or Host make no origin: set oidc.redirect_url'
+
+/** What a request says of the origin it was made to; undefined where that is none. */
+export function apparentOrigin({ headers, socket }: IncomingMessage, isTrusted: boolean): string | undefined {
   const proto = (isTrusted && headers['x-forwarded-proto']) || ('encrypted' in socket ? 'https' : 'http')
   const name = (isTrusted && headers['x-forwarded-host']) || headers.host
-  if (typeof name !== 'string' || typeof proto !== 'string' || !host.test(name) || !/^https?$/.test(proto)) {
-    throw new GatewayError(
-      'login_failed',
-      'X-Forwarded-Proto, X-Forwarded-Host or Host make no origin: set oidc.redirect_url',
-    )
-  }
-  return new URL(`${proto}://${name}`).origin
+  if (typeof name !== 'string' || typeof proto !== 'string') return undefined
+  return host.test(name) && /^https?$/.test(proto) ? URL.parse(`${proto}://${name}`)?.origin : undefined
 }
 
 function isSecure(origin: string): boolean {

@@ -4,9 +4,6 @@ import { GatewayError } from '../errors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Soon } from '../soon.ts'
 import { readCookie, sessionCookie } from './cookies.ts'
-import { fromWhere } from './cross-site.ts'
-import { isWebSocket } from './navigation.ts'
-import type { OriginOf } from './origin.ts'
 
 const idLength = 43
 
@@ -21,30 +18,15 @@ export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
  * host, or of a browser that knows no `SameSite`, carries it all the same, it may read but not act.
  * Throws, or rejects with, GatewayError cross_site, sessions_unavailable, provider_unavailable, identity_invalid.
  */
-export function createSessionOf(sessions: Pick<Sessions, 'find'>, originOf: OriginOf) {
+export function createSessionOf(
+  sessions: Pick<Sessions, 'find'>,
+  actsFromElsewhere: (request: IncomingMessage) => boolean,
+) {
   return function sessionOf(request: IncomingMessage): Soon<Identity | undefined> {
     const id = sessionIdOf(request)
     if (id === undefined) return undefined
-    if (!isRead(request) && fromWhere(request.headers, knownOrigin(request)) === 'elsewhere')
+    if (actsFromElsewhere(request))
       throw new GatewayError('cross_site', 'another site’s page made this request, in a session of ours')
     return sessions.find(id)
   }
-
-  function knownOrigin(request: IncomingMessage): string | undefined {
-    try {
-      return originOf(request)
-    } catch {
-      return undefined
-    }
-  }
-}
-
-/** Neither this request writes or opens a WebSocket, nor the one that it asks about, whoever says so. */
-function isRead({ method, headers }: IncomingMessage): boolean {
-  const asked = headers['x-forwarded-method'] ?? headers['x-original-method'] ?? method
-  return isReadMethod(method) && isReadMethod(asked) && !isWebSocket(headers)
-}
-
-function isReadMethod(method: string | string[] | undefined): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
 }

@@ -3,7 +3,6 @@ import type { Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../errors.ts'
 import { type Soon, soon } from '../../soon.ts'
 import type { Provider } from '../index.ts'
-import { actsFromElsewhere } from './acts-from-elsewhere.ts'
 
 type Find = (request: IncomingMessage) => Soon<Identity | undefined>
 
@@ -11,6 +10,8 @@ export type OidcProviderOptions = Readonly<{
   findToken: Find
   findSession: Find
   findCookieToken: Find
+  /** Whether another site’s page made the request, and it may change something: then no cookie counts. */
+  actsFromElsewhere: (request: IncomingMessage) => boolean
   /**
    * Only a trusted peer is told whose token or session it is. Tokens prove themselves, whoever brings them; but in
    * auth-only mode the answer holds a password, and is for the proxy alone.
@@ -30,7 +31,7 @@ const untrusted = new GatewayError(
 
 /** A token that the request shows in a header, a session of ours, a token that somebody else put into a cookie. */
 export function createOidcProvider(options: OidcProviderOptions): Provider {
-  const { findToken, findSession, findCookieToken, trustedOnly } = options
+  const { findToken, findSession, findCookieToken, actsFromElsewhere, trustedOnly } = options
 
   return function identify(request, isTrusted) {
     if (trustedOnly && !isTrusted) throw untrusted
