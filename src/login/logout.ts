@@ -7,7 +7,7 @@ import type { Asked } from './asked.ts'
 import { clearCookie, sessionCookie } from './cookies.ts'
 import { fromWhere } from './cross-site.ts'
 import { endSessionUrl } from './end-session.ts'
-import { isPrefetch } from './navigation.ts'
+import { isNavigation } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
 import { sessionIdOf } from './session-of.ts'
@@ -44,7 +44,7 @@ export function createLogoutPage({
     const from = fromWhere(request.headers, originOf(request))
     if (method === 'POST') {
       if (from !== 'here') throw new GatewayError('cross_site', 'a logout that was not asked for on our own page')
-    } else if (method !== 'GET' || from !== 'here' || isPrefetch(request.headers)) {
+    } else if (method !== 'GET' || from !== 'here' || !isNavigation(method, request.headers)) {
       return pages.confirm(await endSession(undefined))
     }
     return signOut(request)
