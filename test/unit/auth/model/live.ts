@@ -4,6 +4,7 @@ import { isSameSet } from '../../../../src/auth/lifecycle.ts'
 import { readManagedState } from '../../../../src/auth/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/password.ts'
 import type { Subject } from '../../../../src/auth/subject.ts'
+import type { UserToWrite } from '../../../../src/auth/user-directory.ts'
 import { createFakeClock } from '../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
@@ -48,10 +49,13 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     return createProcess({ clock, directory, store, travel, ahead, keys, onWrite: checkWrite })
   })
 
-  /** Looks at every write that makes another password. */
-  function checkWrite(username: string, user: { metadata: Readonly<Record<string, unknown>> }, currentKey: string) {
-    const [before, after] = [stored(), readManagedState(user.metadata)!]
-    if (username !== 'bob' || (before && after.version <= before.version)) return
+  const seen = new Set<string>()
+
+  /** Looks at every write that makes another password. It is not another for coming after a late write of a former one. */
+  function checkWrite(username: string, { password, metadata }: UserToWrite, currentKey: string) {
+    const [before, after] = [stored(), readManagedState(metadata)!]
+    if (username !== 'bob' || seen.has(password) || (before && after.version <= before.version)) return
+    seen.add(password)
     if (after.key_id !== currentKey) note('otherKey', after.key_id)
     if (before === undefined || !keyring.knows(before.key_id)) return
     const soonest = before.issued_at + expiration + pause - longestSkew

@@ -58,6 +58,28 @@ export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arb
   })
 }
 
+/** Many come, with these groups or those, within a password's life; one replica is slow to write, and dies at it. */
+export function worldOfLateWrites(): fc.Arbitrary<World> {
+  const at = fc.integer({ min: 0, max: expiration + 2 * pause })
+  const request = fc.record({ at, replica: replicaIndex, who: fc.integer({ min: 0, max: 2 }) })
+  return fc
+    .record({
+      world: worldWith({}),
+      requests: fc.array(request, { minLength: 12, maxLength: 24 }),
+      replica: replicaIndex,
+      length: fc.integer({ min: slowest / 2, max: slowest }),
+      death: fc.integer({ min: slowest, max: expiration + 2 * pause }),
+    })
+    .map(({ world, requests, replica, length, death }) => ({
+      ...world,
+      requests: [{ at: 0, replica: 0, who: 0 }, ...requests],
+      faults: [
+        { at: 0, fault: { kind: 'slow', replica, length, call: 'put', way: 'there' } },
+        { at: death, fault: { kind: 'crash', replica } },
+      ],
+    }))
+}
+
 const replicaIndex = fc.integer({ min: 0, max: 2 })
 const triple = <T>(one: fc.Arbitrary<T>) => fc.tuple(one, one, one).map((all): T[] => [...all])
 
