@@ -8,7 +8,7 @@ import { askFor, createSetting } from './setting.ts'
 
 const { standIn, standInUrl, start, logIn } = await createSetting()
 const { faults } = standIn
-const gateway = await start({ flags: { 'elasticsearch.timeout': '300ms', 'cache.revalidate': '1s' } })
+const gateway = await start({ flags: { 'elasticsearch.timeout': '1s', 'cache.revalidate': '1s' } })
 let count = 0
 const freshName = () => `user-${count++}`
 const isUserWrite = ({ method }: { method: string }) => method === 'PUT'
@@ -106,7 +106,7 @@ test('a service account without the privilege is told of at the start', async ()
 
 for (const [what, open] of Object.entries({ dead: openAndClose, silent: openSilent })) {
   test(`of two hosts the first may be ${what}`, async () => {
-    const flags = { 'elasticsearch.hosts': `${await open()},${standInUrl}`, 'elasticsearch.timeout': '300ms' }
+    const flags = { 'elasticsearch.hosts': `${await open()},${standInUrl}`, 'elasticsearch.timeout': '1s' }
     const { url } = await start({ flags })
     for (let i = 0; i < 4; i++) {
       const username = freshName()

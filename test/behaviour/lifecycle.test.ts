@@ -14,7 +14,7 @@ after(() => rmSync(directory, { recursive: true }))
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal}: what is under way is answered, nothing new is accepted, and it ends at once with 0`, {
-    timeout: 10_000,
+    timeout: 50_000,
   }, async () => {
     const gateway = await start({ flags: { shutdown_timeout: '1m' } })
     const idle = await openConnection(gateway.url)
@@ -39,7 +39,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 test('what does not end in shutdown_timeout is cut, and it ends with 0 all the same', {
-  timeout: 10_000,
+  timeout: 50_000,
 }, async (context) => {
   context.after(() => {
     standIn.faults.answer = 'normal'

@@ -88,7 +88,7 @@ test('100 MB in chunks to an upstream that reads slowly: less than 64 MB of memo
 const seconds = Number(process.env.UPLOAD_SECONDS ?? 3)
 
 test(`an upload of ${seconds} s, a byte at a time, is never too long`, async () => {
-  const gateway = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1s' } })
+  const gateway = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
   const asked = request(`${gateway.url}/_bulk`, { method: 'POST', headers: bob })
   const responded = once(asked, 'response') as Promise<[IncomingMessage]>
   for (let i = 0; i < seconds * 5; i++) {

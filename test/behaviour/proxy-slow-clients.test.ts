@@ -90,13 +90,13 @@ describe('a client that stalls', () => {
   })
 
   test('for less than that is not', async () => {
-    const impatient = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '2s' } })
+    const impatient = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '4s' } })
     const connection = openRaw(portOf(impatient))
     connection.send('GET /endless HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
     for (let i = 0; i < 5; i++) {
       await once(connection.socket, 'data')
       connection.socket.pause()
-      await sleep(600)
+      await sleep(900)
       connection.socket.resume()
     }
     assert.equal(connection.socket.destroyed, false)

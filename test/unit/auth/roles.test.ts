@@ -115,7 +115,7 @@ function mapInWorker(pattern: string, groups: string[]): Promise<unknown> {
     })`
   const worker = new Worker(source, { eval: true, workerData: { module, pattern, groups } })
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-  const timer = setTimeout(() => resolve('hangs'), 1000)
+  const timer = setTimeout(() => resolve('hangs'), 20_000)
   worker.once('message', resolve).once('error', reject)
   return promise.finally(async () => {
     clearTimeout(timer)
