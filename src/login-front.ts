@@ -52,7 +52,7 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
   const logout = createLogoutPage({ ...options, originOf, pages })
   const forPeople = new Map<string, AskedPage>([
     ['/elastauth/login', { methods: readMethods, answer: createLoginPage(beginLogin) }],
-    ['/elastauth/callback', { methods: readMethods, answer: createCallbackPage({ ...options, originOf }) }],
+    ['/elastauth/callback', { methods: readMethods, answer: createCallbackPage({ ...options, originOf, beginLogin }) }],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], answer: logout }],
     ['/elastauth/signed-out', { methods: readMethods, answer: async () => signedOutPage() }],
   ])

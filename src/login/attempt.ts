@@ -15,10 +15,19 @@ export type Attempt = Readonly<{
 export type BegunAttempt = Attempt & Readonly<{ cookie: string; binding: string }>
 
 export type Attempts = Readonly<{
-  /** @param cookies the request's header */
-  begin: (cookies: string | undefined, returnTo: string) => BegunAttempt
-  /** What a `state` stands for, whoever sends it. Throws GatewayError login_failed. */
-  read: (state: string | null) => Readonly<{ returnTo: string; cookie: string }>
+  /**
+   * @param cookies the request's header
+   * @param isSecond whether it is in place of one that was overtaken
+   */
+  begin: (cookies: string | undefined, returnTo: string, isSecond?: boolean) => BegunAttempt
+  /**
+   * What a `state` stands for, whoever sends it. Throws GatewayError login_failed.
+   * `mayBeOvertaken`: another attempt has this one's place in the browser, as happens where many tabs begin at once.
+   */
+  read: (
+    state: string | null,
+    cookies?: string,
+  ) => Readonly<{ returnTo: string; cookie: string; mayBeOvertaken: boolean }>
   /** The attempt, once in this process; undefined where another browser began it. Throws GatewayError login_failed. */
   resume: (state: string, cookies: string | undefined) => Attempt | undefined
 }>
@@ -29,7 +38,7 @@ export const longestAttempt = 3_600_000
 const slots = 16
 const maxSpent = 10_000
 
-type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: string }>
+type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: string; isSecond: boolean }>
 
 /**
  * Attempts to log in. All of one is in its `state`, sealed; a cookie binds it to the browser that began it. So many tabs
@@ -55,19 +64,20 @@ export function createAttempts(seal: Seal, secret: string, now: () => number): A
   }
 
   return Object.freeze({
-    begin(cookies: string | undefined, returnTo: string) {
+    begin(cookies: string | undefined, returnTo: string, isSecond = false) {
       const slot = freeSlot(cookies)
       const binding = randomBytes(16).toString('base64url')
-      const content: Content = { slot, begun: now(), bound: digest(binding), returnTo }
+      const content: Content = { slot, begun: now(), bound: digest(binding), returnTo, isSecond }
       return {
         ...attemptOf(seal.close('', JSON.stringify(content)), binding, returnTo),
         cookie: cookieOf(slot),
         binding,
       }
     },
-    read(state: string | null) {
-      const { slot, returnTo } = open(state)
-      return { returnTo, cookie: cookieOf(slot) }
+    read(state: string | null, cookies?: string) {
+      const { slot, returnTo, isSecond } = open(state)
+      const cookie = cookieOf(slot)
+      return { returnTo, cookie, mayBeOvertaken: !isSecond && readCookie(cookies, cookie) !== undefined }
     },
     resume(state: string, cookies: string | undefined) {
       const { slot, bound, returnTo } = open(state)

@@ -19,12 +19,12 @@ export type BeginOptions = Readonly<{
 export const callbackPath = '/elastauth/callback'
 
 /** Sends a person to the provider, to be brought back to `returnTo`. Rejects with GatewayError login_insecure, provider_unavailable. */
-export type BeginLogin = (asked: Asked, returnTo: string) => Promise<Answer>
+export type BeginLogin = (asked: Asked, returnTo: string, isSecond?: boolean) => Promise<Answer>
 
 export function createBeginLogin({ attempts, grants, originOf, subRequestStatus }: BeginOptions): BeginLogin {
-  return async function beginLogin({ request, isSubRequest }, returnTo) {
+  return async function beginLogin({ request, isSubRequest }, returnTo, isSecond = false) {
     const origin = originOf(request)
-    const { cookie, binding, ...attempt } = attempts.begin(request.headers.cookie, safeReturnTo(returnTo))
+    const { cookie, binding, ...attempt } = attempts.begin(request.headers.cookie, safeReturnTo(returnTo), isSecond)
     const url = await grants.authorizationUrl(origin + callbackPath, attempt)
     return redirect(isSubRequest ? subRequestStatus : 302, url.href, [
       setCookie(cookie, binding, longestAttempt / 1000),

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Asked } from './asked.ts'
 import type { Attempts } from './attempt.ts'
-import { callbackPath } from './begin.ts'
+import { type BeginLogin, callbackPath } from './begin.ts'
 import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
 import type { Grants } from './grants.ts'
 import type { OriginOf } from './origin.ts'
@@ -15,24 +15,28 @@ export type CallbackOptions = Readonly<{
   grants: Grants
   sessions: Pick<Sessions, 'find' | 'open' | 'end'>
   originOf: OriginOf
+  beginLogin: BeginLogin
 }>
 
 /**
  * `/elastauth/callback`: the provider sends a person back. A new session under a new id, whatever came before it.
  * Rejects with GatewayError login_failed, login_denied, identity_invalid, provider_unavailable, sessions_unavailable.
  */
-export function createCallbackPage({ attempts, grants, sessions, originOf }: CallbackOptions) {
-  return async function callbackPage({ request, target }: Asked): Promise<Answer> {
+export function createCallbackPage({ attempts, grants, sessions, originOf, beginLogin }: CallbackOptions) {
+  return async function callbackPage(asked: Asked): Promise<Answer> {
+    const { request, target } = asked
     const callback = new URL(originOf(request) + callbackPath)
     callback.search = target.includes('?') ? target.slice(target.indexOf('?')) : ''
     const states = callback.searchParams.getAll('state')
     const state = states.length === 1 ? states[0]! : null
-    const { cookie, returnTo } = attempts.read(state)
+    const { cookie, returnTo, mayBeOvertaken } = attempts.read(state, request.headers.cookie)
     const former = sessionIdOf(request)
     const attempt = attempts.resume(state!, request.headers.cookie)
     if (attempt === undefined) {
       // Of many tabs that began at the same time another was quicker: who is logged in need not hear of it.
       if (former !== undefined && (await userOf(former)) !== undefined) return redirect(303, returnTo, [])
+      // The provider knows the person by now, and asks nothing. Whoever was led here by a stranger logs in as themselves.
+      if (mayBeOvertaken) return beginLogin(asked, returnTo, true)
       throw new GatewayError('login_failed', 'the login was begun in another browser, or its cookie is gone')
     }
     const id = await sessions.open(await grants.redeemCode(callback, attempt))

@@ -75,9 +75,13 @@ describe('login', async () => {
   }
 
   test('state of another browser: 400, and no session', async () => {
-    const { callback } = await untilCallback()
-    const victim = createUserAgent()
-    await victim.request(`${url}/app`) // has attempts of its own
+    const { agent, callback } = await untilCallback()
+    const [cookieName = ''] = agent.cookies(url).split('=')
+    let victim = createUserAgent()
+    do {
+      victim = createUserAgent()
+      await victim.request(`${url}/app`) // has attempts of its own
+    } while (victim.cookies(url).startsWith(`${cookieName}=`))
     const response = await victim.request(callback.href)
     assert.equal(response.status, 400)
     assert.match(await response.text(), /\/elastauth\/login/)
@@ -212,6 +216,25 @@ describe('login', async () => {
     assert.ok(agent.cookies(url).length < 1024)
     const { response, body } = await agent.visit(`${url}/app/last`, 'alice')
     assert.equal(response.status, 200)
+    assert.match(body, /Hello alice/)
+  })
+
+  test('a tab whose attempt another tab has overtaken begins anew by itself, once, as the person who is there', async () => {
+    const { agent, callback } = await untilCallback()
+    const overtake = () => {
+      for (const pair of agent.cookies(url).split('; ')) agent.setCookie(url, pair.split('=')[0]!, 'another-tab-s')
+    }
+    overtake()
+    const response = await agent.request(callback.href)
+    assert.equal(response.status, 302)
+    assertNoSession(response, agent)
+    const { url: second } = await agent.visit(response.headers.get('location')!, 'alice', callbackOf)
+    const cookies = agent.cookies(url)
+    overtake()
+    assert.equal((await agent.request(second)).status, 400)
+    for (const pair of cookies.split('; ')) agent.setCookie(url, ...(pair.split('=') as [string, string]))
+    const { url: end, body } = await agent.visit(second, 'alice')
+    assert.equal(end, `${url}/app/home?a=1`)
     assert.match(body, /Hello alice/)
   })
 

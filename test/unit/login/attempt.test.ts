@@ -16,7 +16,7 @@ describe('an attempt to log in', () => {
     const { attempts } = create()
     const { cookie, binding, ...attempt } = attempts.begin(undefined, '/app')
     assert.match(binding, /^[\w-]{22}$/)
-    assert.deepEqual(attempts.read(attempt.state), { returnTo: '/app', cookie })
+    assert.deepEqual(attempts.read(attempt.state), { returnTo: '/app', cookie, mayBeOvertaken: false })
     assert.deepEqual(attempts.resume(attempt.state, `${cookie}=${binding}`), attempt)
     assert.throws(() => attempts.resume(attempt.state, `${cookie}=${binding}`), { code: 'login_failed' })
   })
@@ -50,6 +50,15 @@ describe('an attempt to log in', () => {
     ])
       assert.equal(attempts.resume(state, cookies), undefined, cookies ?? 'none')
     assert.ok(attempts.resume(state, `${cookie}=${binding}`)) // all that has cost it nothing
+  })
+
+  test('may be overtaken by another of the same browser, and only the first time', () => {
+    const { attempts } = create()
+    for (const isSecond of [false, true]) {
+      const { state, cookie } = attempts.begin(undefined, '/', isSecond)
+      assert.equal(attempts.read(state, `${cookie}=another`).mayBeOvertaken, !isSecond)
+      assert.equal(attempts.read(state, 'other=1').mayBeOvertaken, false)
+    }
   })
 
   test('has an end', async () => {
