@@ -59,7 +59,12 @@ function statusOf(error: unknown): number | undefined {
 /** Elasticsearch's own words: for a 403 they name the privilege that is missing. Its error object holds our request, so it goes no further. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof errors.ResponseError))
-    return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    return error instanceof Error ? `${error.name}: ${ownAdvice(error.message)}` : String(error)
   const reason: unknown = error.body?.error?.reason
   return `Elasticsearch answered ${error.statusCode}: ${typeof reason === 'string' ? reason : 'no reason given'}`
+}
+
+/** Node's advice is for who starts Node by hand. */
+function ownAdvice(message: string): string {
+  return message.replace(/; if the root CA is installed locally.*$/, '; put its CA into elasticsearch.ca_cert')
 }

@@ -47,6 +47,15 @@ function create() {
   return { call, fail, reports, clock }
 }
 
+test('a certificate that nobody vouches for: the advice is ours, and not for who starts Node by hand', async () => {
+  const { fail } = create()
+  const said =
+    'self-signed certificate in certificate chain; if the root CA is installed locally, try running Node.js with --use-system-ca'
+  const { code, detail } = await fail(new errors.ConnectionError(said))
+  assert.equal(code, 'elasticsearch_unavailable')
+  assert.match(detail, /self-signed certificate in certificate chain; put its CA into elasticsearch\.ca_cert$/)
+})
+
 test('a result comes through, and is counted', async () => {
   const { call, reports } = create()
   assert.equal(await call('user_write', async () => 7), 7)
