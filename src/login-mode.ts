@@ -7,6 +7,7 @@ import { createGrants } from './login/grants.ts'
 import { createLoginFront, type LoginFront } from './login-front.ts'
 import type { OidcDeps } from './oidc.ts'
 import type { OidcTokens } from './providers/oidc/tokens.ts'
+import { createTurns } from './providers/oidc/turns.ts'
 import { createMemorySessionStore } from './sessions/memory-store.ts'
 import { createSeal } from './sessions/seal.ts'
 import { createSessionSeal } from './sessions/session-seal.ts'
@@ -25,6 +26,10 @@ type Deps = OidcDeps &
     onUnrefreshable: () => void
   }>
 
+/** Logins that we speak with the provider about at a time, and those that wait: together with tokens, fewer than there are connections. */
+const loggingIn = 8
+const waitingToLogIn = 56
+
 export function createLoginParts(config: Config, deps: Deps): LoginParts {
   const { oidc, session } = config
   const { issuer, toIdentity, verifyLogoutToken } = deps.tokens
@@ -37,6 +42,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     scopes: oidc.scopes,
     usePkce: oidc.use_pkce,
     parameters: oidc.authorization_parameters,
+    inTurn: createTurns(loggingIn, waitingToLogIn),
     now,
   })
   const sessions = createSessions({

@@ -11,6 +11,8 @@ export type GrantsOptions = Readonly<{
   usePkce: boolean
   /** Sent with every login, such as `access_type: offline`. */
   parameters: Readonly<Record<string, string>>
+  /** Runs when it is its turn what anybody can make us ask, with an invented code for one. Sessions do not wait in that line. */
+  inTurn: <T>(ask: () => Promise<T>) => Promise<T>
   now: () => number
 }>
 
@@ -28,7 +30,7 @@ const supposedLife = 300_000
 const shortestLife = 1000
 
 /** Authorization code flow with PKCE (OpenID Connect Core 1.0, 3.1; RFC 7636; RFC 9207) and refresh (12). */
-export function createGrants({ configuration, scopes, usePkce, parameters, now }: GrantsOptions): Grants {
+export function createGrants({ configuration, scopes, usePkce, parameters, inTurn, now }: GrantsOptions): Grants {
   async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: Attempt): Promise<URL> {
     const config = await configuration()
     const asked = {
@@ -46,27 +48,33 @@ export function createGrants({ configuration, scopes, usePkce, parameters, now }
     if (config.serverMetadata().require_pushed_authorization_requests !== true) {
       return client.buildAuthorizationUrl(config, asked)
     }
-    return client.buildAuthorizationUrlWithPAR(config, asked).catch((error) => {
+    return inTurn(() => client.buildAuthorizationUrlWithPAR(config, asked)).catch((error) => {
       throw toLoginError(error)
     })
   }
 
-  async function redeemCode(callback: URL, { state, nonce, verifier }: Attempt): Promise<Login> {
+  async function redeemCode(callback: URL, attempt: Attempt): Promise<Login> {
     const config = await configuration()
-    try {
-      const tokens = await client.authorizationCodeGrant(config, callback, {
-        expectedState: state,
-        expectedNonce: nonce,
-        idTokenExpected: true,
-        ...(usePkce && { pkceCodeVerifier: verifier }),
-      })
-      const claims = tokens.claims()!
-      const { sub: subject, sid } = claims
-      const all = { ...claims, ...(await userinfo(config, tokens.access_token, subject)) }
-      return { ...granted(tokens, all), claims: all, subject, sid: typeof sid === 'string' ? sid : undefined }
-    } catch (error) {
+    return inTurn(() => redeem(config, callback, attempt)).catch((error) => {
       throw toLoginError(error)
-    }
+    })
+  }
+
+  async function redeem(
+    config: client.Configuration,
+    callback: URL,
+    { state, nonce, verifier }: Attempt,
+  ): Promise<Login> {
+    const tokens = await client.authorizationCodeGrant(config, callback, {
+      expectedState: state,
+      expectedNonce: nonce,
+      idTokenExpected: true,
+      ...(usePkce && { pkceCodeVerifier: verifier }),
+    })
+    const claims = tokens.claims()!
+    const { sub: subject, sid } = claims
+    const all = { ...claims, ...(await userinfo(config, tokens.access_token, subject)) }
+    return { ...granted(tokens, all), claims: all, subject, sid: typeof sid === 'string' ? sid : undefined }
   }
 
   async function refresh(...[refreshToken, session]: Parameters<Redeem>): ReturnType<Redeem> {

@@ -27,7 +27,7 @@ export type ProviderFetch = Readonly<{
 /** No document of a provider is that long, in bytes; one that is would only fill our memory. */
 const maxBody = 1024 * 1024
 const maxHead = 32 * 1024
-const maxConnections = 16
+const maxConnections = 24
 /** Calls that wait for the provider. More are refused at once: it would not get to them within their time. */
 const maxWaiting = 256
 

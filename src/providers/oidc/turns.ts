@@ -5,7 +5,7 @@ export type InTurn = <T>(task: () => Promise<T>) => Promise<T>
 
 /**
  * At most `running` tasks at a time, `waiting` more in line, and no others: rejects those with GatewayError
- * provider_unavailable. Whoever shows us made-up tokens must not keep people from logging in at the same provider.
+ * provider_unavailable. Whoever shows us made-up tokens, or codes, must not keep others from the same provider.
  */
 export function createTurns(running: number, waiting: number): InTurn {
   const line: (() => void)[] = []
@@ -15,10 +15,7 @@ export function createTurns(running: number, waiting: number): InTurn {
     if (free > 0) free--
     else {
       if (line.length >= waiting)
-        throw new GatewayError(
-          'provider_unavailable',
-          `the identity provider: ${waiting} tokens wait to be asked about`,
-        )
+        throw new GatewayError('provider_unavailable', `the identity provider: ${waiting} questions wait to be asked`)
       await new Promise<void>((resolve) => line.push(resolve))
     }
     try {
