@@ -16,8 +16,8 @@ export type Settled = Readonly<{ state: ManagedState; endTurn?: EndTurn }>
 
 /** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
 const maxSteps = 8
-/** From this step on we do not wait for other replicas any more. */
-const insistFrom = 3
+/** From this step on we do not wait for other replicas any more: late, since two with different keys make two passwords. */
+const insistFrom = 6
 
 /** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
 export function createSettle({ directory, keys, cache, states, rules, now, sleep, report }: SettleOptions) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createL2 } from '../../../src/auth/cache/l2.ts'
 import { decodeEntry, encodeEntry, encodeState } from '../../../src/auth/cache/shared-entry.ts'
+import { noSharedStates, type SharedStates } from '../../../src/auth/cache/shared-states.ts'
 import type { ManagedState } from '../../../src/auth/managed-user.ts'
 import { createKeyring } from '../../../src/auth/password.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
@@ -255,6 +256,15 @@ describe('what stands there is never believed more than it deserves', () => {
     assert.ok(directory.accepts(await first))
     assert.match(store.values().get('bob')!, /^\?.*\.$/)
     assert.equal(await b.obtain(bob), await first)
+  })
+
+  test('whoever was forestalled, and forestalled again, still takes nobody’s turn away', async () => {
+    const insisted: boolean[] = []
+    const begin: SharedStates['begin'] = async (_username, _read, insist) =>
+      insisted.push(insist) < 5 ? 'changed' : async () => {}
+    const states = { ...noSharedStates, begin }
+    await createReplica(createMemoryDirectory(), createFakeClock(noon), { states }).obtain(bob)
+    assert.deepEqual(insisted, [false, false, false, false, false])
   })
 
   test('nor is the patience longer where every look at Redis takes its time', async () => {

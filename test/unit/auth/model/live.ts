@@ -62,7 +62,7 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     if (clock.now() < soonest) note('tooSoon', `version ${after.version}, ${soonest - clock.now()} ms too soon`)
   }
 
-  const waiting = new Set<Readonly<{ replica: Process }>>()
+  const waiting = new Set<Readonly<{ replica: Process; who: Subject }>>()
   const firstSeen = new Map<string, number>()
   let lastAsked: Subject | undefined
   let quietSince = start
@@ -71,13 +71,17 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     if (!replica.isAlive()) return
     if (lastAsked !== who) quietSince = clock.now()
     lastAsked = who
-    const isQuiet = () => lastAsked === who && clock.now() - quietSince > restAfter
+    const isAlone = () => lastAsked === who && waiting.values().every((other) => other.who === who)
+    const isQuiet = () => isAlone() && clock.now() - quietSince > restAfter
     const beganInQuiet = isQuiet()
-    const mark = { replica }
+    const mark = { replica, who }
     waiting.add(mark)
     replica
       .obtain(who)
-      .finally(() => waiting.delete(mark))
+      .finally(() => {
+        waiting.delete(mark)
+        if (lastAsked !== who) quietSince = clock.now()
+      })
       .then(async ({ authorization, state }) => {
         if (!replica.isAlive()) return
         if (replica.now() >= state.issued_at + expiration + steps) note('tooOld', 'past its end')
