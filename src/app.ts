@@ -8,18 +8,20 @@ import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
 import { fixedRoles } from './auth/roles.ts'
-import { elasticsearchOptions, tlsOptions } from './connections.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront } from './front.ts'
-import { roleRules } from './front-options.ts'
 import type { Logger } from './log.ts'
 import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
+import { elasticsearchOptions } from './options/elasticsearch.ts'
+import { lifecycleRules } from './options/lifecycle.ts'
+import { tlsOptions } from './options/listeners.ts'
+import { readPem } from './options/pem.ts'
+import { roleRules } from './options/roles.ts'
 import { createPeers } from './peers.ts'
-import { readPem } from './pem.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
@@ -51,12 +53,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   const isDryRun = config.elasticsearch.dry_run
   const keys = createKeyring([config.secret_key!, ...config.previous_secret_keys])
-  const rules = {
-    expiration: config.cache.expiration,
-    rotationPause: config.cache.rotation_pause,
-    extend: config.extend_cache && !isDryRun,
-    adoptExisting: config.elasticsearch.adopt_existing_users,
-  }
+  const rules = lifecycleRules(config)
   const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
   const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
   const credentials = createCredentials({

@@ -1,10 +1,12 @@
 import { providersOf } from '../config/header-presets.ts'
 import type { Config } from '../config/schema.ts'
-import { elasticsearchOptions, oidcTokensOptions, redisConnection } from './connections.ts'
 import { asGatewayError } from './errors.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearchClient } from './es/client.ts'
 import { createPrivilegeCheck } from './es/service-account.ts'
+import { elasticsearchOptions } from './options/elasticsearch.ts'
+import { oidcTokensOptions } from './options/oidc.ts'
+import { redisConnection } from './options/redis.ts'
 import { createRedis } from './redis/redis.ts'
 
 /** `elastauth config check --connect`: tries what this configuration connects to, from here. @returns the exit code */

@@ -6,10 +6,12 @@ import { createOriginalRequest } from './auth/original-request.ts'
 import { createMapRoles } from './auth/roles.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import { createAnswerError } from './error-answer.ts'
-import { privateHeaders, providerOptions, roleRules } from './front-options.ts'
 import type { Logger } from './log.ts'
+import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
+import { privateHeaders, providerOptions } from './options/providers.ts'
+import { roleRules } from './options/roles.ts'
 import { createOwnPages } from './own-pages.ts'
 import type { Peers } from './peers.ts'
 import { createProvider } from './providers/index.ts'
@@ -41,9 +43,16 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   const { obtain, heal, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const login = oidc?.login?.createFront(isTrusted)
+  const oidcProvider = oidc && {
+    ...oidc,
+    findSession: login?.findSession ?? (() => undefined),
+    actsFromElsewhere: createActsFromElsewhere(config.oidc.redirect_url ?? undefined, isTrusted),
+    // In auth-only mode the answer holds a password.
+    trustedOnly: proxy === undefined,
+  }
   const authentication = createAuthentication({
     isTrusted,
-    identify: createProvider(providerOptions(config, oidc, login, isTrusted)),
+    identify: createProvider(providerOptions(config, oidcProvider)),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
     serviceAccount: config.elasticsearch.username ?? undefined,

@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts'
-import { oidcTokensOptions } from './connections.ts'
 import { asGatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { LoginParts } from './login-mode.ts'
+import { oidcTokensOptions } from './options/oidc.ts'
 import { createOidcTokens, type OidcTokens } from './providers/oidc/tokens.ts'
 import type { SessionStore } from './sessions/store.ts'
 

@@ -17,6 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/sessions': ['src/sessions', 'type:src/auth', 'src/errors.ts', 'src/soon.ts'],
   'src/login': ['src/login', 'type:src/sessions', 'type:src/auth', 'src/answer.ts', 'src/errors.ts', 'src/soon.ts'],
   'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
+  'src/options': ['src/options', 'config', 'type:src'],
   'src/endpoints': [
     'src/endpoints',
     'type:src/auth',
