@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 
 /** The program under test runs on this processor, the load on the other one. */
-export const serverProcessor = '0'
+const serverProcessor = '0'
 const loadProcessor = '1'
 
 export const identityHeaders = [

@@ -40,7 +40,7 @@ export function parseListeners(listen: readonly string[], hasCertificate: boolea
 }
 
 /** An entry of `listen`, or `undefined` where it is none. */
-export function parseListen(text: string): (Place & { readonly scheme: string | undefined }) | undefined {
+function parseListen(text: string): (Place & { readonly scheme: string | undefined }) | undefined {
   const [, scheme, rest = ''] = /^(?:(https?):\/\/)?(.*)$/s.exec(text)!
   if (rest.startsWith('unix:')) {
     const path = rest.slice('unix:'.length)

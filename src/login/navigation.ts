@@ -21,7 +21,7 @@ export function isWebSocket(headers: IncomingHttpHeaders): boolean {
 }
 
 /** Whether a browser asks before anybody has clicked. */
-export function isPrefetch(headers: IncomingHttpHeaders): boolean {
+function isPrefetch(headers: IncomingHttpHeaders): boolean {
   return [headers['sec-purpose'], headers.purpose, headers['x-purpose'], headers['x-moz']].some(
     (purpose) => typeof purpose === 'string' && /prefetch|prerender|preview/i.test(purpose),
   )

@@ -5,10 +5,6 @@ export function createSessionId(): string {
   return randomBytes(32).toString('base64url')
 }
 
-export function isSessionId(text: string): boolean {
-  return /^[A-Za-z0-9_-]{43}$/.test(text)
-}
-
 /** Where a session is stored. Whoever reads the store learns no id from it. */
 export function keyOf(id: string): string {
   return hash('sha256', `session\0${id}`, 'base64url')

@@ -100,10 +100,12 @@ describe('closes the connection, in bounded memory, and serves the others:', () 
         const before = memory()
         const connection = await attack()
         if (!isReading) connection.pause()
-        const sent = await flood(connection, 20_000, frames)
+        // Of a reader all is taken in vain: far more than lies between two busy processes in the sockets' buffers.
+        const most = isReading ? 400_000 : 20_000
+        const sent = await flood(connection, most, frames)
         connection.resume() // who is paused does not hear of the end
         await connection.closed
-        assert.ok(!isReading || sent < 20_000, 'all of it was taken')
+        assert.ok(!isReading || sent < most, 'all of it was taken')
         assert.ok(memory() - before < 64, `${Math.round(memory() - before)} MB more`)
       })
     }
