@@ -35,9 +35,13 @@ function isForThisMachine({ headers: { host = '' } }: IncomingMessage): boolean 
   return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
 }
 
-/** A reverse proxy on this machine comes from loopback too, with requests from anywhere. */
-function isForwarded({ headers }: IncomingMessage): boolean {
+/**
+ * A reverse proxy on this machine comes from loopback too, with requests from anywhere. nginx that is told no more than
+ * `proxy_pass` adds no header, and speaks HTTP/1.0, as nobody on this machine does.
+ */
+function isForwarded({ httpVersion, headers }: IncomingMessage): boolean {
   return (
+    httpVersion === '1.0' ||
     ['forwarded', 'via', 'x-real-ip'].some((name) => name in headers) ||
     Object.keys(headers).some((name) => name.startsWith('x-forwarded-'))
   )

@@ -104,6 +104,16 @@ test('config is not shown to what came through a proxy, except to a holder of ad
   assert.equal((await get('config', viaProxy, full)).status, 401)
 })
 
+test('config is not shown to what came through nginx with nothing but proxy_pass: its own Host, no mark, HTTP/1.0', async () => {
+  for (const [version, status] of [
+    ['1.0', 403],
+    ['1.1', 200],
+  ] as const) {
+    const lines = [`GET /elastauth/config HTTP/${version}`, `Host: ${new URL(plain.url).host}`, 'Connection: close']
+    assert.equal((await exchange(plain.url, lines)).status, status, version)
+  }
+})
+
 test('whoami says who the caller is and which roles that gives, and no credential', async () => {
   const response = await get('whoami', { 'Remote-User': 'ann', 'Remote-Groups': 'readers' })
   assert.deepEqual(await response.json(), {
