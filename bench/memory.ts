@@ -3,10 +3,10 @@
  * Every user comes once (a read and a write at the stand-in), then once more (a hit).
  */
 
-import { readFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startGateway } from '../test/support/gateway.ts'
+import { resident } from '../test/support/resident.ts'
 import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 
 const users = Number(process.argv[2] ?? 100_000)
@@ -59,7 +59,5 @@ function ask(user: number): Promise<void> {
 }
 
 function report(when: string): void {
-  const status = readFileSync(`/proc/${gateway.process.pid}/status`, 'utf8')
-  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(status) ?? []
-  console.log(`${when.padEnd(36)} ${(Number(kilobytes) / 1024).toFixed(0)} MB resident`)
+  console.log(`${when.padEnd(36)} ${resident(gateway.process.pid!).toFixed(0)} MB resident`)
 }

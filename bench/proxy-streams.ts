@@ -6,9 +6,9 @@ import { once } from 'node:events'
 import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { resident } from '../test/support/resident.ts'
 import { median } from './load.ts'
 import { startElastauth, startServer } from './proxies.ts'
-import { resident } from './resident.ts'
 
 const streams = Number(process.argv[2] ?? 5000)
 const bytes = Number(process.argv[3] ?? 500)

@@ -5,9 +5,9 @@
  */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import { resident, watchResident } from '../test/support/resident.ts'
 import { load, type Measured, spread } from './load.ts'
 import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
-import { resident, watchResident } from './resident.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const seconds = Number(process.argv[3] ?? 3)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { after, afterEach, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import {
@@ -13,6 +12,7 @@ import {
   setting,
   uint32,
 } from '../support/http2-frames.ts'
+import { resident } from '../support/resident.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
@@ -43,10 +43,7 @@ async function attack(settings?: Buffer): Promise<FrameConnection> {
   return connection
 }
 
-/** The gateway's resident memory, in megabytes. */
-function memory(): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${gateway.process.pid}/status`, 'utf8'))![1]) / 1024
-}
+const memory = () => resident(gateway.process.pid!)
 
 /** Sends until the connection is closed, or it was as often as given. @returns how often it was */
 async function flood(connection: FrameConnection, times: number, frames: (i: number) => Buffer[]): Promise<number> {

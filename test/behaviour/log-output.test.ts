@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { testKey } from '../support/gateway.ts'
+import { findFreePort } from '../support/port.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
@@ -85,7 +84,7 @@ function assertComplete(output: string, count: number): void {
 
 /** elastauth that needs no Elasticsearch, with its log in a file or in a pipe; ready once it answers. */
 async function start(format: string, file?: string) {
-  const port = await freePort()
+  const port = await findFreePort()
   const output = file === undefined ? 'pipe' : openSync(file, 'a')
   const flags = `--listen 127.0.0.1:${port} --log_format ${format} --elasticsearch.dry_run true --default_roles viewer`
   const child: ChildProcess = spawn(process.execPath, [main, ...flags.split(' ')], {
@@ -136,13 +135,4 @@ async function isHealthy(url: string): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   )
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

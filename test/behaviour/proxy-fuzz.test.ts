@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { answersIn, openFuzzClient } from '../support/fuzz/client.ts'
 import { addressIn, createJudge } from '../support/fuzz/judge.ts'
 import { createAttack } from '../support/fuzz/mutate.ts'
 import { createRandom } from '../support/fuzz/random.ts'
 import { parseStrictly } from '../support/fuzz/strict-request.ts'
+import { findFreePort } from '../support/port.ts'
 import { startProxy, startTcpUpstream } from '../support/upstream.ts'
 
 /** 1,000,000 is the full run, of some 15 minutes. The same seed and number make the same attack. */
@@ -73,7 +73,7 @@ async function attack(number: number, port: number): Promise<void> {
 
 test(`${count} damaged requests: the upstream reads what was sent, by whom it was sent, or nothing`, async (context) => {
   const upstream = await startTcpUpstream(onUpstreamConnection)
-  const listen = `127.0.0.1:${await freePort()}`
+  const listen = `127.0.0.1:${await findFreePort()}` // the gateway is too quiet to say which one it took
   const gateway = await startProxy(upstream.url, { flags: { log_level: 'error', listen } })
   const port = Number(new URL(gateway.url).port)
   const end = performance.now() + seconds * 1000
@@ -90,13 +90,3 @@ test(`${count} damaged requests: the upstream reads what was sent, by whom it wa
   const unforeseen = gateway.log.filter((line) => line['error.code'] === 'internal')
   assert.deepEqual(unforeseen, [])
 })
-
-/** For a gateway that is too quiet to say which one it took. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

@@ -9,7 +9,7 @@ import { whyNotInstalled } from './installed.ts'
 import { listen } from './listen.ts'
 import { createHaproxy } from './neighbours.ts'
 import { pages } from './page.ts'
-import { startProxy } from './proxy.ts'
+import { startNeighbour } from './proxy.ts'
 import { sessions } from './sessions.ts'
 
 const script = readFileSync(join(pages, 'forward-auth.lua'), 'utf8')
@@ -36,7 +36,11 @@ describe('where forward-auth.lua breaks off with an error, HAProxy lets nobody t
         until,
       )
       const authelia = await startAuthelia(sessions, until)
-      const proxy = await startProxy(createHaproxy(broken), { authelia, elastauth, kibana, proxySecret: 'x' }, until)
+      const proxy = await startNeighbour(
+        createHaproxy(broken),
+        { authelia, elastauth, kibana, proxySecret: 'x' },
+        until,
+      )
       assert.equal((await ask(proxy, { session: 'bob', lines: ['Authorization: Basic ZTpm'] })).status, 503)
       assert.equal(requests, 0)
     })

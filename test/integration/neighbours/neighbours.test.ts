@@ -9,7 +9,7 @@ import { startElastauth } from './elastauth.ts'
 import { whyNotInstalled } from './installed.ts'
 import { type Kibana, startKibana } from './kibana.ts'
 import { neighbours } from './neighbours.ts'
-import { type Running, type Surroundings, startProxy } from './proxy.ts'
+import { type Running, type Surroundings, startNeighbour } from './proxy.ts'
 import { sessions } from './sessions.ts'
 
 const elasticsearch = await useElasticsearch()
@@ -30,7 +30,7 @@ for (const neighbour of neighbours) {
       kibana = await startKibana(elasticsearch.node, until)
       const elastauth = await startElastauth(neighbour, elasticsearch.node, proxySecret, until)
       surroundings = { authelia: await startAuthelia(sessions, until), elastauth, kibana: kibana.address, proxySecret }
-      proxy = await startProxy(neighbour, surroundings, until)
+      proxy = await startNeighbour(neighbour, surroundings, until)
     })
     after(() => until.disposeAsync())
 
@@ -110,7 +110,7 @@ for (const neighbour of neighbours) {
     ]
     for (const [name, change] of faults) {
       test(`while ${name} nobody is let in, and it is said to be a fault`, async () => {
-        const broken = await startProxy(neighbour, { ...surroundings, ...(await change()) }, until)
+        const broken = await startNeighbour(neighbour, { ...surroundings, ...(await change()) }, until)
         const claim = ['Remote-User: neighbour-bob', `Authorization: Basic ${btoa('elastic:changeme')}`]
         const before = kibana.requests()
         const [user, nobody] = await Promise.all([

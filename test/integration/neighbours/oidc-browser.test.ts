@@ -6,7 +6,7 @@ import { signInAs, skipWithoutChromium, startBrowser } from '../../support/brows
 import { createOidcWorld } from '../../support/oidc/world.ts'
 import { whyNotInstalled } from './installed.ts'
 import { adapted, configurationFrom } from './page.ts'
-import { type Neighbour, type Running, type Surroundings, startProxy } from './proxy.ts'
+import { type Neighbour, type Running, type Surroundings, startNeighbour } from './proxy.ts'
 
 const caddyfile = (port: number, addresses: Readonly<Record<string, string>>, text: string) => ({
   args: ['run', '--config', 'Caddyfile'],
@@ -79,7 +79,7 @@ for (const neighbour of [caddy, onlyAsking, nginx]) {
     before(async () => {
       const [elastauth, kibana] = [gateway, app].map(({ url }) => new URL(url).host)
       const surroundings = { authelia: '', elastauth: elastauth!, kibana: kibana!, proxySecret: '' }
-      proxy = await startProxy(neighbour, surroundings, until)
+      proxy = await startNeighbour(neighbour, surroundings, until)
       idp.register(proxy.url)
       const kit = await startBrowser()
       until.defer(kit.stop)

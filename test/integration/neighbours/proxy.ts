@@ -33,7 +33,7 @@ export type Command = Readonly<{
 export type Running = Readonly<{ url: string; port: number }>
 
 /** Runs a proxy on a free port of 127.0.0.1, with a directory that goes with it, until the end of what is given. */
-export async function startProxy(
+export async function startNeighbour(
   { name, program, command }: Neighbour,
   surroundings: Surroundings,
   until: AsyncDisposableStack,

@@ -1,9 +1,9 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { findFreePort } from '../port.ts'
 import type { NodeSpec, Running } from './own-node.ts'
 
 const run = promisify(execFile)
@@ -26,7 +26,7 @@ export async function whyNoDocker(): Promise<string | undefined> {
 /** Runs a node from Elastic's image (`ELASTICSEARCH_IMAGE` names another), reachable on 127.0.0.1 only. */
 export async function startOnDocker(spec: NodeSpec): Promise<Running> {
   await removeAbandoned()
-  const port = spec.port || (await freePort()) // chosen here, since Docker would choose anew at each start
+  const port = spec.port || (await findFreePort()) // chosen here, since Docker would choose anew at each start
   const data = join(spec.dataDir, 'data')
   await mkdir(data, { recursive: true })
   await chmod(data, 0o777) // the image runs as a user of its own
@@ -96,14 +96,4 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer().once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const { port } = server.address() as { port: number }
-    server.close(() => resolve(port))
-  })
-  return promise
 }
