@@ -15,10 +15,11 @@ export function createOriginalRequest(isTrusted: (request: IncomingMessage) => b
     const { headers } = request
     const method = single(headers['x-forwarded-method']) ?? single(headers['x-original-method'])
     const url = single(headers['x-forwarded-uri']) ?? single(headers['x-original-url'])
+    const domain = single(headers['x-forwarded-host'])
     return {
       method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : own.method,
       path: url === undefined ? own.path : withoutQuery(url),
-      domain: single(headers['x-forwarded-host'])?.slice(0, 255),
+      domain: domain && printable(domain.slice(0, 255)),
     }
   }
 }
@@ -27,7 +28,12 @@ export function createOriginalRequest(isTrusted: (request: IncomingMessage) => b
 function withoutQuery(url: string): string {
   const path = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   const end = path.search(/[?#]/)
-  return (end === -1 ? path : path.slice(0, end)).slice(0, longestPath) || '/'
+  return printable((end === -1 ? path : path.slice(0, end)).slice(0, longestPath)) || '/'
+}
+
+/** What a terminal obeys (U+009B is ESC and a bracket in one) as a URL writes the byte: logs are read on terminals. */
+function printable(text: string): string {
+  return text.replace(/[\0-\x1f\x7f-\x9f]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`)
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -66,6 +66,12 @@ describe('a query or fragment is never kept', () => {
   }
 })
 
+test('a terminal that shows the log is told nothing', () => {
+  const given = { 'x-forwarded-uri': '/a\u009b2J\x7f', 'x-forwarded-host': 'h\u009b31m' }
+  assert.deepEqual(read(given), { method: 'GET', path: '/a%9B2J%7F', domain: 'h%9B31m' })
+  assert.equal(read({}, false, { url: '/b\u0085?x' }).path, '/b%85')
+})
+
 test('what is logged is bounded', () => {
   const long = read({ 'x-forwarded-uri': `/${'a'.repeat(60_000)}`, 'x-forwarded-host': 'h'.repeat(60_000) })
   assert.deepEqual([long.path.length, long.domain?.length], [2048, 255])
