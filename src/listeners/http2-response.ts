@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
 import { stallTimeout } from './limits.ts'
 
@@ -34,6 +34,8 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
         if (!hasHead) writeHead(answer.statusCode)
         const finish = () => {
           isOut = true
+          // What the client has still to say is for nobody (RFC 9113, 8.1). Closed in this very turn, nghttp2 would drop the answer's head.
+          if (!stream.endAfterHeaders) setImmediate(closeRest)
           done()
         }
         limitStall() // until the stream is closed: to Node, an answer is out when nghttp2 has it
@@ -67,6 +69,10 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
   })
   response.on('error', () => {}) // the stream's, which has closed
   return answer
+
+  function closeRest(): void {
+    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  }
 
   /** @param rest a reason, which HTTP/2 has no place for, and names and values in turn */
   function writeHead(status: number, ...rest: unknown[]): ServerResponse {

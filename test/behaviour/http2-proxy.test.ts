@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import { after, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fieldsOf, frameTypes, openFrames, request } from '../support/http2-frames.ts'
 import { authority, caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
@@ -282,6 +283,39 @@ describe('when one side goes, so does the other', () => {
     for await (const chunk of stream) text += chunk
     assert.equal(text, 'too much')
     stream.close()
+  })
+
+  for (const [what, method, status] of [
+    ['an empty one', 'POST', 200],
+    ['204', 'PUT', 204],
+    ['one to HEAD', 'HEAD', 200],
+  ] as const) {
+    test(`and it arrives where it has no body: ${what}`, async () => {
+      answer = (_, response) => response.writeHead(status, { 'x-answer': 'whole' }).end()
+      for (let i = 0; i < 20; i++) {
+        const stream = session.request({ ':method': method, ':path': '/', 'remote-user': 'bob' }, { endStream: false })
+        stream.on('error', () => {})
+        stream.write('the rest never comes')
+        const [head] = await once(stream, 'response')
+        assert.deepEqual([head[':status'], head['x-answer']], [status, 'whole'])
+        stream.resume()
+        await once(stream, 'close')
+        assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
+      }
+    })
+  }
+
+  test('and it arrives whole, however late the client makes room for it', async () => {
+    const size = 1024 * 1024
+    answer = (_, response) => response.end('x'.repeat(size))
+    const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
+    stream.on('error', () => {})
+    stream.write('the rest never comes')
+    await once(stream, 'response')
+    await sleep(500) // all that fits into the window is here
+    let length = 0
+    for await (const chunk of stream) length += chunk.length
+    assert.equal(length, size)
   })
 })
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, constants } from 'node:http2'
 import { describe, test } from 'node:test'
 import {
   type FrameConnection,
@@ -9,7 +11,7 @@ import {
   outcomeOf,
   request,
 } from '../support/http2-frames.ts'
-import { tlsFlags } from '../support/tls-files.ts'
+import { authority, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { createSetting } from './setting.ts'
 
@@ -166,5 +168,23 @@ function split(stream: number, block: Buffer): Buffer[] {
   return pieces.map((payload, i) => {
     const flags = (i === 0 ? 0x1 : 0) | (i === pieces.length - 1 ? 0x4 : 0)
     return frame(i === 0 ? 'headers' : 'continuation', { stream, flags, payload })
+  })
+}
+
+for (const [mode, { url }] of Object.entries(modes)) {
+  test(`${mode}: a body that nobody reads does not keep its stream open once the answer is out`, async () => {
+    const session = connect(url, { ca: authority.cert })
+    // What is known already is answered in the same turn.
+    for (let i = 0; i < 5; i++) {
+      const stream = session.request({ ':method': 'POST', 'remote-user': 'bob' })
+      stream.on('error', () => {})
+      stream.write('the rest never comes')
+      const [head] = await once(stream, 'response')
+      assert.equal(head[':status'], 200)
+      stream.resume()
+      await once(stream, 'close')
+      assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
+    }
+    session.close()
   })
 }
