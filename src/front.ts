@@ -42,7 +42,8 @@ type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof c
 export function createFront(config: Config, core: Core): FrontWithOriginal {
   const { obtain, heal, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
-  const login = oidc?.login?.createFront(isTrusted)
+  const { profile } = config.forward_auth
+  const login = oidc?.login?.createFront({ isTrusted, subRequestStatus: profile === 'nginx' ? 401 : 302 })
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
@@ -75,7 +76,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
     ...mode,
     ...(login && { handle: login.withLogin(mode.handle) }),
     pages: createOwnPages(config, { authentication, checks, login, peerOf, metrics, log }),
-    answerError: createAnswerError(config.forward_auth.profile, {
+    answerError: createAnswerError(profile, {
       takesTokens: oidc !== undefined,
       hasLogin: login !== undefined,
     }),

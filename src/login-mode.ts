@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import { createAttempts } from './login/attempt.ts'
 import { createBackchannelPage } from './login/backchannel.ts'
 import { createGrants } from './login/grants.ts'
-import { createLoginFront, type LoginFront } from './login-front.ts'
+import { createLoginFront, type LoginFront, type LoginFrontOptions } from './login-front.ts'
 import type { OidcDeps } from './oidc.ts'
 import type { OidcTokens } from './providers/oidc/tokens.ts'
 import { createTurns } from './providers/oidc/turns.ts'
@@ -15,7 +14,7 @@ import { createSessions, type Login, type Sessions } from './sessions/sessions.t
 
 /** What of login lives as long as the process: sessions above all. */
 export type LoginParts = Pick<Sessions, 'note' | 'recheckAll'> &
-  Readonly<{ createFront: (isTrusted: (request: IncomingMessage) => boolean) => LoginFront }>
+  Readonly<{ createFront: (options: Pick<LoginFrontOptions, 'isTrusted' | 'subRequestStatus'>) => LoginFront }>
 
 type Deps = OidcDeps &
   Readonly<{
@@ -70,10 +69,9 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     redirectUrl: oidc.redirect_url ?? undefined,
     postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
     isProxy: config.proxy.enabled,
-    subRequestStatus: config.forward_auth.profile === 'nginx' ? 401 : 302,
   } as const
   return Object.freeze({
-    createFront: (isTrusted: (request: IncomingMessage) => boolean) => createLoginFront({ ...forFront, isTrusted }),
+    createFront: (options) => createLoginFront({ ...forFront, ...options }),
     note: sessions.note,
     recheckAll: sessions.recheckAll,
   })

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { createOidcWorld } from '../support/oidc/world.ts'
 import { openRaw } from '../support/raw-request.ts'
@@ -71,6 +74,19 @@ describe('login by forward auth', async () => {
     for (const headers of [{ 'sec-purpose': 'prefetch' }, { 'sec-fetch-dest': 'iframe' }] as Record<string, string>[]) {
       assert.equal((await ask(createUserAgent(), '/app', headers)).status, 401)
     }
+  })
+
+  test('SIGHUP: a changed profile counts for the redirect to the provider, too', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+    after(() => rmSync(directory, { recursive: true }))
+    const config = join(directory, 'config.yml')
+    writeFileSync(config, 'forward_auth:\n  profile: generic\n')
+    const gateway = await startForwardAuth({ config })
+    assert.equal((await ask(createUserAgent(), '/app', {}, gateway.url)).status, 302)
+    writeFileSync(config, 'forward_auth:\n  profile: nginx\n')
+    gateway.process.kill('SIGHUP')
+    await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+    assert.equal((await ask(createUserAgent(), '/app', {}, gateway.url)).status, 401)
   })
 
   test('nginx gets its redirect as 401 with Location and one cookie', async () => {
