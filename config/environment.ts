@@ -7,7 +7,7 @@ import { suggest } from './suggest.ts'
 
 const keyOfEnv: ReadonlyMap<string, string> = new Map([
   ...[...legacyKeys.keys()].map((key) => [envNameOf(key), key] as const),
-  // last, so that a name both have (ELASTAUTH_CACHE_TYPE) is the present key's and needs no warning
+  // Last, so that a name both have (ELASTAUTH_CACHE_TYPE) is the present key's and needs no warning
   ...[...keys.keys()].map((key) => [envNameOf(key), key] as const),
 ])
 

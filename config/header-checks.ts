@@ -84,7 +84,7 @@ function checkSecretHeader(secretHeader: string, headers: readonly Header[]): Br
   const twin = headers.find((header) => canonicalise(header.name) === name)
   if (twin === undefined) return []
   const mend = 'give it its own header'
-  // the fault stands where something was written: a provider's own name stands nowhere
+  // The fault stands where something was written: a provider's own name stands nowhere
   return [
     twin.isSet
       ? broken(twin.key, 'names the header of proxy_secret', mend, key)

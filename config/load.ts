@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs'
 import { findAdvice } from './advice.ts'
+import { applySetting } from './apply-setting.ts'
 import { readEnvironment } from './environment.ts'
-import { ConfigError, type Fault, show } from './faults.ts'
+import { ConfigError, type Fault } from './faults.ts'
 import { readFlags } from './flags.ts'
-import { type Format, hintOf, nameOfType, problemsOf } from './format.ts'
-import { formatNamed, formats } from './formats.ts'
+import { problemsOf } from './format.ts'
+import { formats } from './formats.ts'
 import { modernise } from './legacy.ts'
 import { type Listener, parseListeners } from './listeners.ts'
 import { findBrokenRules } from './rules.ts'
-import { type Config, envNameOf, type Key, keys, schema } from './schema.ts'
+import { type Config, envNameOf, schema } from './schema.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './secrets.ts'
-import type { Setting } from './setting.ts'
-import { createStore, type Store } from './store.ts'
+import { createStore } from './store.ts'
 import { readYaml } from './yaml.ts'
 
 export type ConfigSource = {
@@ -33,7 +33,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
 
   const store = createStore()
   const faults = layers.flatMap((layer) => layer.faults)
-  for (const setting of settings.values()) faults.push(...apply(setting, store))
+  for (const setting of settings.values()) faults.push(...applySetting(setting, store))
 
   const values = store.getProperties() as Config
   const broken = findBrokenRules(values, new Set(faults.map(({ key }) => key)), (key) => settings.get(key)?.place)
@@ -78,63 +78,6 @@ function findDefaultFile(): string | null {
 function nameEmptyVariable(fault: Fault, env: ConfigSource['env']): Fault {
   const source = envNameOf(fault.key)
   return env[source] === '' ? { ...fault, source, problem: `is empty here, and ${fault.problem}` } : fault
-}
-
-/** Puts a setting into the store, or says what is wrong with it. */
-function apply(setting: Setting, store: Store): Fault[] {
-  const { key, value, place, typed } = setting
-  const spec = keys.get(key)!
-  const format = formatNamed(spec.format)
-  if (typed && !hasYamlType(value, format)) {
-    return [
-      {
-        ...place,
-        key,
-        problem: `expected ${expectedType(format)}, found ${nameOfType(value)}`,
-        mend: mendType(value, format),
-      },
-    ]
-  }
-  const problems = problemsOf(format, value, spec)
-  // convict coerces text only; lists and maps have spellings to tidy too
-  if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.read(value))
-  return problems.map(({ problem, mend, path = [], ...found }) => {
-    const line = setting.lineOf?.(path)
-    return {
-      ...place,
-      ...(line !== undefined && { line }),
-      key: path.reduce<string>(
-        (name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`),
-        key,
-      ),
-      problem: describeProblem(problem, 'value' in found, found.value, spec),
-      mend,
-    }
-  })
-}
-
-function describeProblem(problem: string, hasValue: boolean, value: unknown, { sensitive }: Key): string {
-  if (sensitive) return hasValue ? `the value ${problem}` : problem
-  return hasValue ? `${show(value)} ${problem}` : problem
-}
-
-function hasYamlType(value: unknown, { yaml }: Format<unknown>): boolean {
-  if (yaml === 'array') return Array.isArray(value)
-  if (yaml === 'text or array') return Array.isArray(value) || typeof value === 'string'
-  if (yaml === 'integer') return typeof value === 'number'
-  return yaml === 'object' ? typeof value === 'object' && !Array.isArray(value) : typeof value === yaml
-}
-
-function expectedType({ yaml, noun }: Format<unknown>): string {
-  return yaml === 'string' && noun === 'one of the choices' ? 'a word' : noun
-}
-
-function mendType(value: unknown, format: Format<unknown>): string {
-  const isQuoted = typeof value === 'string' && format.read(value) !== undefined
-  if (isQuoted && (format.yaml === 'boolean' || format.yaml === 'integer')) return 'remove the quotes'
-  const isScalar = typeof value === 'number' || typeof value === 'boolean'
-  if (isScalar && format.yaml === 'string' && format.hintFor === undefined) return 'put it in quotes'
-  return hintOf(format, value)
 }
 
 /** Files first, in reading order; then variables and flags; last what is missing everywhere. */

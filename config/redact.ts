@@ -16,7 +16,7 @@ function redact(value: unknown, key: string): unknown {
   if (!isPlainMap(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, child]) => {
-      // a route's headers often carry a credential for its upstream
+      // A route's headers often carry a credential for its upstream
       if (key === 'proxy.routes[]' && name === 'headers' && isPlainMap(child)) return [name, maskValues(child)]
       return [name, redact(child, key === '' ? name : `${key}.${name}`)]
     }),

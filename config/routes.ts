@@ -65,7 +65,7 @@ export const routeList: Format<readonly Route[]> = {
 }
 
 function withDefaults(route: unknown): Route {
-  // a malformed route is kept as it is, for the check to name
+  // A malformed route is kept as it is, for the check to name
   if (!isPlainMap(route)) return route as unknown as Route
   const tls = completeRouteTls(route.tls)
   return { host: null, path: null, strip_path: false, auth: 'required', headers: {}, ...route, tls } as Route

@@ -77,7 +77,7 @@ export function findBrokenRules(
   faulty: ReadonlySet<string>,
   placeOf: (key: string) => Place | undefined,
 ): Fault[] {
-  // an unread file holds nobody knows which keys
+  // An unread file holds nobody knows which keys
   if (faulty.has('--config') || faulty.has('YAML')) return []
   return rules
     .flatMap((rule) => rule(config, (key) => placeOf(key) !== undefined))

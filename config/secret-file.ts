@@ -17,7 +17,7 @@ export function readSecretFile(path: string): SecretFile {
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
     if (mode & 0o022) return fault('names a file that others may write', 'chmod go-w the file')
     if (text === '') return fault('names an empty file', 'write the secret into it')
-    // containers mount secrets as 0444, so this cannot be a fault
+    // Containers mount secrets as 0444, so this cannot be a fault
     const warnings = mode & 0o004 ? ['the secret’s file can be read by every user of this machine'] : []
     return { text, faults: [], warnings }
   } catch (error) {

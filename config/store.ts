@@ -26,7 +26,7 @@ function registerFormats(): void {
   for (const [name, format] of Object.entries(formats) as [string, Format<unknown>][]) {
     convict.addFormat({
       name,
-      // text that cannot be read stays as it is, for `validate` to refuse
+      // Text that cannot be read stays as it is, for `validate` to refuse
       coerce: (text: unknown) => format.read(text) ?? text,
       validate: (value: unknown, spec: convict.SchemaObj & Limits) => {
         const [first] = problemsOf(format, value, spec)

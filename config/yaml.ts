@@ -28,7 +28,7 @@ function readFile(file: string): Layer {
   try {
     if (statSync(file).size > maxFileBytes) throw new Error('longer than 1 MiB')
     const lines = new LineCounter()
-    // duplicates are found by checkDocument, which can name both lines
+    // Duplicates are found by checkDocument, which can name both lines
     const document = parseDocument(readFileSync(file, 'utf8'), {
       lineCounter: lines,
       uniqueKeys: false,
@@ -77,7 +77,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
     const name = isScalar(keyNode) ? String(keyNode.value) : '?'
     const key = section === '' ? name : `${section}.${name}`
     const place = { file: walk.file, line: lineOf(keyNode, walk) }
-    // already a fault of its own
+    // Already a fault of its own
     if (name === '__proto__') continue
     if (sections.has(key)) {
       if (pair.value !== null) walkSection(pair.value as Node, key, walk)
@@ -117,7 +117,7 @@ function checkDoubles(settings: readonly Setting[]): Fault[] {
   return settings.flatMap((setting) => {
     const { place } = first.get(setting.key) ?? setting
     if (!first.has(setting.key)) first.set(setting.key, setting)
-    // a key doubled within one file is checkDocument's
+    // A key doubled within one file is checkDocument's
     if (place.file === setting.place.file) return []
     const problem = `is in ${place.file}:${place.line} too`
     return [{ ...setting.place, key: setting.key, problem, mend: 'keep it in one file' }]

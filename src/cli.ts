@@ -91,7 +91,7 @@ const switches = ['help', 'version', 'generateKey', 'connect']
 function readArguments(argv: readonly string[]): Arguments {
   const { tokens, positionals } = parseArgs({
     args: [...argv],
-    // our own messages name the nearest flag, and keep a secret's value out of them
+    // Our own messages name the nearest flag, and keep a secret's value out of them
     strict: false,
     tokens: true,
     options: {

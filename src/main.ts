@@ -34,11 +34,11 @@ try {
       break
     }
     case 'health':
-      // a mistake in a file that a running elastauth has long read is no reason to restart it
+      // A mistake in a file that a running elastauth has long read is no reason to restart it
       process.exitCode = await askHealth(findListeners({ ...command, env: process.env }))
       break
     case 'serve':
-      // loaded here, so that the others, the health check of a container above all, answer sooner
+      // Loaded here, so that the others, the health check of a container above all, answer sooner
       await (await import('./serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
   }
 } catch (error) {

@@ -18,7 +18,7 @@ export type Converted = { readonly settings: ReadonlyMap<string, unknown>; reado
 export function convert(entries: readonly Entry[]): Converted {
   const settings = new Map<string, unknown>()
   const remarks: Remark[] = []
-  // present names after old ones, so that they win
+  // Present names after old ones, so that they win
   const isOld = ({ key }: Entry) => (oldKeys.has(key) ? 0 : 1)
   for (const entry of [...entries].sort((a, b) => isOld(a) - isOld(b))) {
     const dropped = droppedKeys.get(entry.key)

@@ -81,7 +81,7 @@ function readVariables(text: string): Entry[] {
   const keyOf = new Map([...oldKeys.keys(), ...keys.keys()].map((key) => [envNameOf(key), key]))
   const maps = new Map<string, Record<string, unknown>>()
   const entries = Object.entries(parseEnv(text)).flatMap(([name, value = '']): Entry[] => {
-    // a .env is the whole compose file's
+    // A .env is the whole compose file's
     if (!name.startsWith('ELASTAUTH_')) return []
     const spread = mapVariables.find(({ prefix }) => name.startsWith(prefix))
     if (spread !== undefined) {
