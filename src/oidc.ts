@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import { asGatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
+import { createIsOwnNonce } from './login/nonce.ts'
 import type { LoginParts } from './login-mode.ts'
 import { oidcTokensOptions } from './options/oidc.ts'
 import { createOidcTokens, type OidcTokens } from './providers/oidc/tokens.ts'
@@ -22,6 +23,7 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
   const { log } = deps
   const tokens = createOidcTokens({
     ...oidcTokensOptions(oidc),
+    ...(oidc.login && { isOwnNonce: createIsOwnNonce([config.secret_key!, ...config.previous_secret_keys]) }),
     now: Date.now,
     report(problem) {
       if (problem === undefined) log.info('the identity provider is there')

@@ -1,7 +1,8 @@
-import { createHmac, hash, hkdfSync, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
 import type { Seal } from '../sessions/seal.ts'
 import { readCookie } from './cookies.ts'
+import { loginKey, markNonce } from './nonce.ts'
 
 /** What the provider is sent with a login, and what it must come back with. */
 export type Attempt = Readonly<{
@@ -46,13 +47,13 @@ type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: 
  * @param secret hex; replicas share it
  */
 export function createAttempts(seal: Seal, secret: string, now: () => number): Attempts {
-  const key = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'hex'), 'elastauth', 'login', 32))
+  const key = loginKey(secret)
   const spent = new Set<string>()
 
   function attemptOf(state: string, binding: string, returnTo: string): Attempt {
     const derive = (purpose: string) =>
       createHmac('sha256', key).update(`${purpose}\0${binding}\0${state}`).digest('base64url')
-    return { state, nonce: derive('nonce'), verifier: derive('verifier'), returnTo }
+    return { state, nonce: markNonce(key, derive('nonce')), verifier: derive('verifier'), returnTo }
   }
 
   function open(state: string | null): Content {

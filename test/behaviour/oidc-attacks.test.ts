@@ -99,3 +99,20 @@ describe('a picture in a dashboard whose address is the logout', async () => {
     assert.equal((await alice.request(`${url}/app`)).status, 200)
   })
 })
+
+describe('the address of a logout at the provider, found by somebody else', async () => {
+  const { url } = await startProxy({ trusted_proxies: 'none' })
+
+  test('logs nobody in: its hint is no token for us', async () => {
+    const alice = createUserAgent()
+    await alice.visit(`${url}/app`, 'alice')
+    const out = await alice.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
+    const hint = new URL(out.headers.get('location')!).searchParams.get('id_token_hint')
+    const authorization = `Bearer ${hint}`
+    assert.equal((await fetch(url, { headers: { authorization } })).status, 401)
+    assert.equal((await fetch(url, { headers: { cookie: `id_token=${hint}` } })).status, 401)
+    // An ID token that another application of the same client got is one, as before.
+    const theirs = `Bearer ${await idp.sign({ nonce: 'n-0S6_WzA2Mj'.padEnd(65, 'x') })}`
+    assert.equal((await fetch(url, { headers: { authorization: theirs } })).status, 200)
+  })
+})

@@ -14,11 +14,12 @@ import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch
 import { createTurns } from './turns.ts'
 import { createAskUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
-import { createVerifyToken } from './verify-token.ts'
+import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
 
 export type OidcTokensOptions = ProviderFetchOptions &
   Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'report'> &
   Omit<ToIdentityOptions, 'provider'> &
+  Pick<VerifyTokenOptions, 'isOwnNonce'> &
   Readonly<{
     /** Whether people log in with us: that takes more of the provider’s endpoints. */
     login: boolean
@@ -67,7 +68,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const introspect = createIntrospect({ ...issuer, audiences, now })
   const checkToken = createCheckToken({
     validation,
-    verifyToken: createVerifyToken({ issuer: issuerName, audiences, algorithms, getKey: keySet.getKey, now }),
+    verifyToken: createVerifyToken({ ...options, issuer: issuerName, audiences, getKey: keySet.getKey }),
     askUserinfo: (token, subject) => inTurn(() => askUserinfo(token, subject)),
     introspect: (token) => inTurn(() => introspect(token)),
     hasUserinfo: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,

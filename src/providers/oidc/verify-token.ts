@@ -9,6 +9,8 @@ export type VerifyTokenOptions = Readonly<{
   audiences: readonly string[]
   algorithms: readonly string[]
   getKey: JWTVerifyGetKey
+  /** Whether an ID token with this nonce is of a login with us; absent where nobody logs in with us. */
+  isOwnNonce?: ((nonce: unknown) => boolean) | undefined
   now: () => number
 }>
 
@@ -26,10 +28,14 @@ const types = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt']
  * time and kind. ID tokens and access tokens are both taken: what counts is that they are for us.
  * Rejects with GatewayError token_invalid, token_expired, provider_unavailable.
  */
-export function createVerifyToken({ issuer, audiences, algorithms, getKey, now }: VerifyTokenOptions) {
+export function createVerifyToken(options: VerifyTokenOptions) {
+  const { issuer, audiences, algorithms, getKey, isOwnNonce = () => false, now } = options
+
   return async function verifyToken(token: string): Promise<Verified> {
     const { payload, protectedHeader } = await verify(token)
     checkKind(payload, protectedHeader)
+    if (isOwnNonce(payload.nonce))
+      throw invalidToken('it is the ID token of a login with us, in whose place there is a session')
     const until = payload.exp! * 1000
     // No tolerance here: a token is used to its end, and not beyond.
     if (until <= now()) throw expired()
