@@ -99,7 +99,7 @@ describe('faults of Redis', { skip, timeout: 120_000 }, () => {
   })
 
   test('paused: who is cached feels nothing, others wait no longer than the limit of a call', async () => {
-    const gateway = await start({ 'cache.redis_timeout': '200ms' })
+    const gateway = await start({ 'cache.redis_timeout': '500ms' })
     await ask(gateway.url, 'cached')
     redis.pause()
     const reads = () => metric(gateway.url, 'elastauth_redis_requests_total', { operation: 'read' })
@@ -125,9 +125,9 @@ describe('faults of Redis', { skip, timeout: 120_000 }, () => {
   })
 
   test('slow: a call that takes longer than its limit is done without, and the next ones work', async () => {
-    const gateway = await start({ 'cache.redis_timeout': '100ms' })
+    const gateway = await start({ 'cache.redis_timeout': '500ms' })
     await ask(gateway.url, 'cached')
-    const blocked = redis.client.call('debug', 'sleep', '1').catch(() => redis.client.call('eval', busyFor(1), '0'))
+    const blocked = redis.client.call('debug', 'sleep', '2').catch(() => redis.client.call('eval', busyFor(2), '0'))
     await sleep(20)
     assert.equal((await ask(gateway.url, someone())).status, 200)
     assert.equal((await ask(gateway.url, 'cached')).status, 200)
