@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { join } from 'node:path'
 import { adapted, configurationFrom, pages } from './page.ts'
 import type { Neighbour, Surroundings } from './proxy.ts'
@@ -67,13 +68,25 @@ const traefik: Neighbour = {
     const args = [
       `--entrypoints.websecure.address=127.0.0.1:${port}`,
       '--providers.file.filename=dynamic.yml',
+      '--entrypoints.websecure.http.sanitizepath=false',
       '--global.checknewversion=false',
     ]
     return { args, files: { 'dynamic.yml': page } }
   },
+  isReady: hasRoute,
 }
 
 export const neighbours: readonly Neighbour[] = [nginx, caddy, createHaproxy(), traefik]
+
+/** Until its file is read, Traefik has no route, and says 404. */
+function hasRoute(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    get({ port, host: '127.0.0.1', headers: { host: 'kibana.example.com' } }, (answer) => {
+      answer.resume()
+      resolve(answer.statusCode !== 404)
+    }).on('error', () => resolve(false))
+  })
+}
 
 function addresses({ authelia, elastauth, kibana, proxySecret }: Surroundings): Record<string, string> {
   return {

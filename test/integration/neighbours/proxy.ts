@@ -20,6 +20,8 @@ export type Neighbour = Readonly<{
   /** For `elastauth`: how this caller wants to hear a denial. */
   profile: 'generic' | 'nginx'
   command: (place: Place, surroundings: Surroundings) => Command
+  /** For one that listens before it knows its configuration. */
+  isReady?: (port: number) => Promise<boolean>
 }>
 
 export type Place = Readonly<{ directory: string; port: number }>
@@ -34,7 +36,7 @@ export type Running = Readonly<{ url: string; port: number }>
 
 /** Runs a proxy on a free port of 127.0.0.1, with a directory that goes with it, until the end of what is given. */
 export async function startNeighbour(
-  { name, program, command }: Neighbour,
+  { name, program, command, isReady = isListening }: Neighbour,
   surroundings: Surroundings,
   until: AsyncDisposableStack,
 ): Promise<Running> {
@@ -53,7 +55,7 @@ export async function startNeighbour(
     await rm(directory, { recursive: true, force: true })
   })
   const deadline = Date.now() + 20_000
-  while (!(await isListening(port))) {
+  while (!(await isReady(port))) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start:\n${output}`)
     await sleep(20)
   }
