@@ -129,10 +129,13 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
       const providerCa = readPem(config.oidc.ca_cert)
       const renewUpstreams = proxy?.routing.prepareRenewal()
-      server.renew(tlsOptions(config.tls))
-      replicas.renewCertificates()
-      elasticsearch.renew(nextElasticsearch)
+      const renewRedis = replicas.prepareRenewal()
+      const renewListeners = server.prepareRenewal(tlsOptions(config.tls))
+      // From here on nothing throws.
+      renewListeners()
+      renewRedis()
       renewUpstreams?.()
+      elasticsearch.renew(nextElasticsearch)
       oidc?.renew(providerCa)
       front = nextFront
       return ignored

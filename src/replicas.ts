@@ -21,8 +21,8 @@ export type Replicas = Readonly<{
     credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>,
     sessions?: Pick<Sessions, 'note' | 'recheckAll'>,
   ) => Promise<void>
-  /** Reads the certificates for Redis again; new connections use them. Throws and changes nothing when it cannot. */
-  renewCertificates: () => void
+  /** Reads the certificates for Redis again. @returns what lets new connections use them. Throws when it cannot. */
+  prepareRenewal: () => () => void
   leave: () => void
 }>
 
@@ -62,7 +62,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
         },
       })
     },
-    renewCertificates: () => redis.renewCertificates(redisConnection(cache).tls),
+    prepareRenewal: () => redis.prepareRenewal(redisConnection(cache).tls),
     leave: redis.close,
   })
 }
@@ -72,7 +72,7 @@ const alone: Replicas = Object.freeze({
   sessions: undefined,
   checks: {},
   join: async () => {},
-  renewCertificates: () => {},
+  prepareRenewal: () => () => {},
   leave: () => {},
 })
 

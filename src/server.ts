@@ -57,8 +57,8 @@ export type GatewayServer = Readonly<{
   listen: () => Promise<string[]>
   /** How many are open now, on all listeners. */
   connections: () => Promise<number>
-  /** Takes other certificates, for connections from now on. Throws, and keeps the old ones, where they are no pair. */
-  renew: (tls: TlsOptions) => void
+  /** @returns what takes other certificates, for connections from then on. Throws where they are no pair. */
+  prepareRenewal: (tls: TlsOptions) => () => void
   /** Stops accepting, lets what is under way finish for at most `patience` milliseconds, and cuts the rest. */
   close: (patience: number) => Promise<void>
 }>
@@ -124,11 +124,13 @@ export function createServer(options: ServerOptions): GatewayServer {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  function renew(tls: TlsOptions): void {
+  function prepareRenewal(tls: TlsOptions): () => void {
     const context = contextOptions(tls)
     createSecureContext(context)
-    for (const listener of listeners) listener.renew?.(context)
+    return () => {
+      for (const listener of listeners) listener.renew?.(context)
+    }
   }
 
-  return Object.freeze({ listen, connections, renew, close })
+  return Object.freeze({ listen, connections, prepareRenewal, close })
 }

@@ -70,11 +70,11 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
       const connect = (attempt: number) => connectForMessages(connection, attempt)
       void listenToChanges({ ...listeners, connect }, stopped.signal)
     },
-    /** From now on connections are made with these. Throws and changes nothing when they are broken. */
-    renewCertificates(next: RedisTls | undefined): void {
-      if (tls === undefined || next === undefined) return
+    /** @returns what lets connections be made with these from then on. Throws when they are broken. */
+    prepareRenewal(next: RedisTls | undefined): () => void {
+      if (tls === undefined || next === undefined) return () => {}
       createSecureContext(next)
-      Object.assign(tls, next)
+      return () => void Object.assign(tls, next)
     },
     close(): void {
       stopped.abort()

@@ -13,9 +13,9 @@ test('a certificate and another’s key: nothing is taken over', () => {
     report: () => {},
   })
   try {
-    assert.throws(() => redis.renewCertificates({ ...tls, key: another.key }), /key values mismatch/)
-    redis.renewCertificates({ ca: authority.cert, ...another })
-    redis.renewCertificates(undefined)
+    assert.throws(() => redis.prepareRenewal({ ...tls, key: another.key }), /key values mismatch/)
+    redis.prepareRenewal({ ca: authority.cert, ...another })()
+    redis.prepareRenewal(undefined)()
   } finally {
     redis.close()
   }
