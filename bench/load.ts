@@ -17,8 +17,13 @@ export type Measured = Readonly<{ requestsPerSecond: number; cpuPerRequest: numb
 const run = promisify(execFile)
 
 /** Pins a process that runs already (all its threads) to the server's processor. */
-export function pin(pid: number): void {
-  execFileSync('taskset', ['-a', '-p', '-c', serverProcessor, String(pid)], { stdio: 'ignore' })
+export function pin(pid: number, processor = serverProcessor): void {
+  execFileSync('taskset', ['-a', '-p', '-c', processor, String(pid)], { stdio: 'ignore' })
+}
+
+/** The same for what makes the load. */
+export function pinLoad(pid: number): void {
+  pin(pid, loadProcessor)
 }
 
 /** Loads `url` by wrk for some seconds. @returns requests per second, and microseconds of processor time that `pid` spent on each */

@@ -1,12 +1,12 @@
 /**
  * What proxy mode adds to a request's time at a steady rate: direct and through elastauth in turn, in one run. A
  * request's time counts from when it was due, so that a stall counts for all whom it kept waiting.
- * After `npm run build`. `node bench/proxy-latency.ts [requests per second] [rounds] [seconds]`
+ * Linux, with taskset, after `npm run build`. `node bench/proxy-latency.ts [requests per second] [rounds] [seconds]`
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { Pool } from 'undici'
-import { median, spread } from './load.ts'
-import { startElastauth, startServer } from './proxies.ts'
+import { median, pinLoad, spread } from './load.ts'
+import { pinAll, startElastauth, startServer } from './proxies.ts'
 
 const perSecond = Number(process.argv[2] ?? 2000)
 const rounds = Number(process.argv[3] ?? 7)
@@ -14,6 +14,9 @@ const seconds = Number(process.argv[4] ?? 3)
 
 const upstream = await startServer('upstream')
 const gateway = await startElastauth(upstream.url)
+// The load looks at the clock all the time: whoever shared its processor would wait for the scheduler, not for elastauth.
+pinAll([upstream, gateway])
+pinLoad(process.pid)
 const direct = new Pool(upstream.url)
 const through = new Pool(gateway.url)
 for (const pool of [direct, through]) await steadyLoad(pool, 2) // warm-up
