@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { startGateway } from '../test/support/gateway.ts'
 import { createStandIn } from '../test/support/stand-in/stand-in.ts'
-import { load, type Measured, pin, spread } from './load.ts'
+import { load, type Measured, pin, report } from './load.ts'
 
 const rounds = Number(process.argv[2] ?? 7)
 const seconds = Number(process.argv[3] ?? 3)
@@ -40,15 +40,6 @@ for (let round = 0; round < rounds; round++) {
 for (const { pid } of candidates) process.kill(pid)
 await standIn.close()
 
-const base = results.get(candidates[0]!.name)!
 console.log(`${rounds} rounds of ${seconds} s, 32 connections; median (least–most)`)
-for (const [name, measured] of results) {
-  const rate = measured.map((m) => m.requestsPerSecond)
-  const cpu = measured.map((m) => m.cpuPerRequest)
-  const rateRatio = rate.map((r, i) => r / base[i]!.requestsPerSecond)
-  const cpuRatio = cpu.map((c, i) => base[i]!.cpuPerRequest / c)
-  console.log(
-    `${name.padEnd(30)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
-  )
-}
+report(results)
 process.exit(0)

@@ -62,3 +62,17 @@ export function spread(values: readonly number[], digits = 2): string {
   const [least, most] = [Math.min(...values), Math.max(...values)]
   return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`
 }
+
+/** A line for each that was measured by turns: its rate and processor time, and both beside the first one's of the same round. */
+export function report(results: ReadonlyMap<string, readonly Measured[]>): void {
+  const [base = []] = results.values()
+  for (const [name, measured] of results) {
+    const rate = measured.map((one) => one.requestsPerSecond)
+    const cpu = measured.map((one) => one.cpuPerRequest)
+    const rateRatio = rate.map((one, i) => one / base[i]!.requestsPerSecond)
+    const cpuRatio = cpu.map((one, i) => base[i]!.cpuPerRequest / one)
+    console.log(
+      `${name.padEnd(30)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
+    )
+  }
+}

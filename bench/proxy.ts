@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { resident, watchResident } from '../test/support/resident.ts'
-import { load, type Measured, spread } from './load.ts'
+import { load, type Measured, report, spread } from './load.ts'
 import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
@@ -29,16 +29,7 @@ for (let round = 0; round < rounds; round++) {
   for (const { name, url, pid } of candidates) results.get(name)!.push(await load(url, pid, seconds))
 }
 console.log(`small GET, 32 connections, ${rounds} rounds of ${seconds} s; median (least–most)`)
-const base = results.get(bare.name)!
-for (const [name, measured] of results) {
-  const rate = measured.map((one) => one.requestsPerSecond)
-  const rateRatio = rate.map((one, i) => one / base[i]!.requestsPerSecond)
-  const cpu = measured.map((one) => one.cpuPerRequest)
-  const cpuRatio = cpu.map((one, i) => base[i]!.cpuPerRequest / one)
-  console.log(
-    `${name.padEnd(14)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
-  )
-}
+report(results)
 
 for (const what of ['100 MB up', '1 GB down', '1 GB down again'] as const) {
   for (const { name, url, pid } of candidates) {

@@ -5,7 +5,7 @@
 import { startGateway } from '../test/support/gateway.ts'
 import { startRedis } from '../test/support/redis/server.ts'
 import { createStandIn } from '../test/support/stand-in/stand-in.ts'
-import { load, type Measured, median, pin, spread } from './load.ts'
+import { load, type Measured, median, pin, report } from './load.ts'
 
 const users = Number(process.argv[2] ?? 5000)
 // Many short rounds: what else the machine does then falls on both sides of a pair alike.
@@ -76,17 +76,8 @@ async function measureHits(): Promise<void> {
     const order = sides.map((_, place) => sides[(place + round) % sides.length]!)
     for (const side of order) side.rounds.push(await load(side.url, side.pid, seconds))
   }
-  const base = sides[0]!.rounds
   console.log(`hits, ${rounds} rounds of ${seconds} s by turns; median (least–most), ratios within a round`)
-  for (const { name, rounds: measured } of sides) {
-    const [rate, cpu] = [measured.map((m) => m.requestsPerSecond), measured.map((m) => m.cpuPerRequest)]
-    const rateRatio = rate.map((r, round) => r / base[round]!.requestsPerSecond)
-    const cpuRatio = cpu.map((c, round) => base[round]!.cpuPerRequest / c)
-    console.log(
-      `${name.padEnd(14)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ` +
-        `${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
-    )
-  }
+  report(new Map(sides.map(({ name, rounds: measured }) => [name, measured])))
 }
 
 async function inLanes(work: (user: number) => Promise<void>, lanes = 16): Promise<void> {

@@ -5,7 +5,7 @@
 import { startGateway } from '../test/support/gateway.ts'
 import { startOidcProvider } from '../test/support/oidc/provider.ts'
 import { createStandIn } from '../test/support/stand-in/stand-in.ts'
-import { identityHeaders, load, type Measured, pin, spread } from './load.ts'
+import { identityHeaders, load, type Measured, pin, report } from './load.ts'
 
 const rounds = Number(process.argv[2] ?? 9)
 const seconds = Number(process.argv[3] ?? 3)
@@ -48,16 +48,7 @@ await Promise.all([byHeader, byToken, byChain].map((gateway) => gateway.stop()))
 await standIn.close()
 await idp.stop()
 
-const base = results.get(candidates[0]!.name)!
 console.log(`${rounds} rounds of ${seconds} s, 32 connections; median (least–most); ratios to the first`)
-for (const [name, measured] of results) {
-  const rate = measured.map((m) => m.requestsPerSecond)
-  const cpu = measured.map((m) => m.cpuPerRequest)
-  const rateRatio = rate.map((r, i) => r / base[i]!.requestsPerSecond)
-  const cpuRatio = cpu.map((c, i) => base[i]!.cpuPerRequest / c)
-  console.log(
-    `${name.padEnd(30)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
-  )
-}
+report(results)
 console.log(`calls to the provider during all that: ${askedMeanwhile}`)
 process.exit(0)
