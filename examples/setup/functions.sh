@@ -39,6 +39,24 @@ certificate() {
     -addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth
 }
 
+# kibana ADDRESS: its secrets, and settings for one that people find there and that speaks TLS to Elasticsearch
+kibana() {
+  secret kibana/password
+  secret kibana/key
+  cat >kibana/kibana.yml <<YAML
+server: { host: 0.0.0.0, publicBaseUrl: "$1" }
+elasticsearch:
+  hosts: ["https://elasticsearch:9200"]
+  ssl: { certificateAuthorities: [/secrets/ca.crt] }
+  username: kibana_system
+  password: $(cat kibana/password)
+xpack.security.encryptionKey: $(cat kibana/key)
+xpack.encryptedSavedObjects.encryptionKey: $(cat kibana/key)
+xpack.reporting.encryptionKey: $(cat kibana/key)
+telemetry.optIn: false
+YAML
+}
+
 # give OWNER FOLDER: to be read by that user and nobody else
 give() {
   [ "$(id -u)" -ne 0 ] || chown -R "$1" "$2"

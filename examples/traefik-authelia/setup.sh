@@ -11,20 +11,7 @@ for service in elasticsearch kibana elastauth traefik; do cp authority/ca.crt "$
 
 secret elasticsearch/elastic-password
 
-secret kibana/password
-secret kibana/key
-cat >kibana/kibana.yml <<YAML
-server: { host: 0.0.0.0, publicBaseUrl: "https://kibana.elastauth.localhost:8443" }
-elasticsearch:
-  hosts: ["https://elasticsearch:9200"]
-  ssl: { certificateAuthorities: [/secrets/ca.crt] }
-  username: kibana_system
-  password: $(cat kibana/password)
-xpack.security.encryptionKey: $(cat kibana/key)
-xpack.encryptedSavedObjects.encryptionKey: $(cat kibana/key)
-xpack.reporting.encryptionKey: $(cat kibana/key)
-telemetry.optIn: false
-YAML
+kibana https://kibana.elastauth.localhost:8443
 
 secret elastauth/secret-key
 secret elastauth/elasticsearch-password
