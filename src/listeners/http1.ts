@@ -1,18 +1,23 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { createBehindAnswers } from './behind-answers.ts'
 import { checkHeaderCount, mostHeaders } from './header-count.ts'
 import type { Handlers } from './listener.ts'
 
 /** Lets the handlers hear of all that an HTTP/1.1 server, with TLS or without, has to tell. */
 export function attachHandlers(server: Server, handlers: Handlers): void {
   const { onRequest, onUpgrade, refuseTunnel, refuseFaulty } = handlers
-  const listener: Parameters<Server['on']>[1] = (request, response) => onRequest(request, response, checkHeaderCount)
+  const { follow, speak } = createBehindAnswers()
+  const listener: Parameters<Server['on']>[1] = (request, response) => {
+    follow(response)
+    onRequest(request, response, checkHeaderCount)
+  }
   // Node drops the rest in silence: one too many is kept for us to see. Without a bound, a head of 64 KiB could hold
   // 10,000 headers, which fill ten times as much memory before there is a request to refuse.
   server.maxHeadersCount = mostHeaders + 1
   // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
   server.on('request', listener).on('checkContinue', listener).on('checkExpectation', listener)
   server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
-  server.on('connect', (_request, stream) => refuseTunnel(stream as Socket))
-  server.on('clientError', (error, stream) => refuseFaulty(error, stream as Socket))
+  server.on('connect', (_request, stream) => speak(stream as Socket, () => refuseTunnel(stream as Socket)))
+  server.on('clientError', (error, stream) => speak(stream as Socket, () => refuseFaulty(error, stream as Socket)))
 }

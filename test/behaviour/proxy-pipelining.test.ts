@@ -10,6 +10,7 @@ const upstream = await startUpstream(({ url = '' }, response) => {
   asked.push(url)
   held.set(url, () => response.end(url))
   if (url.startsWith('/now')) response.end(url)
+  if (url === '/half') response.writeHead(200, { 'Content-Length': 'half of/half'.length }).write('half of')
 })
 const gateway = await startProxy(upstream.url)
 
@@ -50,6 +51,52 @@ test('what follows a request that closes its connection never goes on', async ()
     await connection.closed
   }
   assert.ok(!asked.includes('/now/behind'))
+})
+
+const faulty = 'GET / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n'
+
+for (const [what, bytes] of [
+  ['what is no HTTP', 'garbage\r\n\r\n'],
+  ['a request that is framed twice', faulty],
+  ['a tunnel to another host', 'CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n'],
+]) {
+  test(`${what} behind a request is refused after its answer, not in the middle of it`, async () => {
+    for (const path of ['/half', '/silent']) {
+      const connection = openRaw(portOf(gateway))
+      const arrived = once(upstream.server, 'request')
+      connection.send(head(path))
+      await arrived
+      if (path === '/half') await connection.until(/half of$/)
+      connection.send(bytes!)
+      await fetch(`${gateway.url}/now/other`, { headers: { 'Remote-User': 'bob' } }) // it has read them by now
+      connection.send(bytes!)
+      held.get(path)!()
+      const text = await connection.closed
+      assert.match(
+        text,
+        /^HTTP\/1\.1 200 OK\r\n[^{]*(?:half of\/half|\/silent)HTTP\/1\.1 400 Bad Request\r\n[^{]*\{[^{}]*\}\n$/,
+      )
+    }
+  })
+
+  test(`${what} behind a request that closes its connection is not heard`, async () => {
+    const connection = openRaw(portOf(gateway))
+    const arrived = once(upstream.server, 'request')
+    connection.send(head('/last', 'Connection: close') + bytes)
+    await arrived
+    held.get('/last')!()
+    assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
+  })
+}
+
+test('a body that turns out broken when its answer has begun cuts it: a word of ours would look like its end', async () => {
+  const connection = openRaw(portOf(gateway))
+  connection.send(
+    'PUT /half HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+  )
+  await connection.until(/half of$/)
+  connection.send('zz\r\n')
+  assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
 })
 
 test('an upgrade behind a request that is not answered is an ordinary request: a tunnel would go before the answer', async () => {

@@ -211,6 +211,16 @@ describe('what is no HTTP is 400 and closed', () => {
     assert.notEqual(await Promise.race([closing, late]), 'still open')
   })
 
+  for (const isKnown of [true, false]) {
+    test(`behind a request that closes its connection it is not heard, be its answer ${isKnown ? 'there at once' : 'late'}`, async () => {
+      if (isKnown) handle = () => answerWith(200, 'text/plain', 'mode')
+      const connection = open()
+      connection.send('GET / HTTP/1.0\r\nHost: es\r\n\r\nGET / HTTP/1.1\r\nHost: es\r\n\r\n')
+      assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
+      assert.deepEqual(faults, [])
+    })
+  }
+
   test('the server goes on', async () => {
     open().send('hello\r\n\r\n')
     assert.equal((await ask('/')).status, 200)
