@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Answer } from './answer.ts'
+import type { Answer, StreamedAnswer } from './answer.ts'
 import { isQuestion, refuseQuestions } from './endpoints/no-question.ts'
 import { GatewayError } from './errors.ts'
 import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
@@ -15,6 +15,7 @@ import { confirmSignOutPage, signedOutPage } from './pages/sign-out.ts'
 import type { OidcProviderOptions } from './providers/oidc/index.ts'
 import { type Handler, type Mode, ownPath, type Page, readMethods } from './route.ts'
 import type { Sessions } from './sessions/sessions.ts'
+import { orElse } from './soon.ts'
 
 /** What a reload of the configuration makes anew. */
 export type LoginFront = Readonly<{
@@ -96,12 +97,10 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
       function modeWithLogin(request) {
         const page = isProxy ? undefined : askedPage(request)
         if (page !== undefined) return page
-        try {
-          const answer = mode(request)
-          return answer instanceof Promise ? answer.catch((error) => loginFor(request, error)) : answer
-        } catch (error) {
-          return loginFor(request, error)
-        }
+        return orElse<Answer | StreamedAnswer>(
+          () => mode(request),
+          (error) => loginFor(request, error),
+        )
       },
     logout: {
       isNavigation: ({ method = '', headers }: IncomingMessage) => isNavigation(method, headers),

@@ -7,11 +7,7 @@ import type { ServerOptions } from './server.ts'
 
 export type Requests = Readonly<{
   /** Answers a request, whatever happens. @param check throws GatewayError for a head that we do not take */
-  onRequest: (
-    request: IncomingMessage,
-    response: ServerResponse,
-    check: (request: IncomingMessage) => void,
-  ) => Promise<void>
+  onRequest: (request: IncomingMessage, response: ServerResponse, check: (request: IncomingMessage) => void) => void
   /** To be called when a request is over. @param startedAt `performance.now()` when it arrived */
   ended: (request: IncomingMessage, status: number, startedAt: number) => void
 }>
@@ -79,13 +75,11 @@ export function createOnRequest(
   }
 
   return Object.freeze({
-    async onRequest(request, response, check) {
-      try {
-        await answerRequest(request, response, check)
-      } catch (error) {
+    onRequest(request, response, check) {
+      answerRequest(request, response, check).catch((error) => {
         logFault('internal', request.socket.remoteAddress, error)
         response.destroy()
-      }
+      })
     },
     ended,
   })

@@ -5,3 +5,13 @@ export type Soon<T> = T | Promise<T>
 export function soon<T, U>(value: Soon<T>, next: (value: T) => Soon<U>): Soon<U> {
   return value instanceof Promise ? value.then(next) : next(value)
 }
+
+/** What an attempt gives; where it throws or rejects, what `mend` makes of that, which may throw in turn. */
+export function orElse<T>(attempt: () => Soon<T>, mend: (thrown: unknown) => Soon<T>): Soon<T> {
+  try {
+    const value = attempt()
+    return value instanceof Promise ? value.catch(mend) : value
+  } catch (thrown) {
+    return mend(thrown)
+  }
+}

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Identity } from '../auth/identity.ts'
 import { asGatewayError, GatewayError } from '../errors.ts'
-import type { Soon } from '../soon.ts'
+import { orElse, type Soon } from '../soon.ts'
 import type { Provider } from './index.ts'
 
 /**
@@ -15,16 +15,13 @@ export function createProviderChain(providers: readonly Provider[]): Provider {
   function ask(request: IncomingMessage, isTrusted: boolean, index: number, missed: string[]): Soon<Identity> {
     const provider = providers[index]
     if (provider === undefined) throw new GatewayError('identity_missing', missed.join('; '))
-    const goOn = (thrown: unknown) => {
-      const { code, detail } = asGatewayError(thrown)
-      if (code !== 'identity_missing') throw thrown
-      return ask(request, isTrusted, index + 1, [...missed, detail])
-    }
-    try {
-      const found = provider(request, isTrusted)
-      return found instanceof Promise ? found.catch(goOn) : found
-    } catch (thrown) {
-      return goOn(thrown)
-    }
+    return orElse(
+      () => provider(request, isTrusted),
+      (thrown) => {
+        const { code, detail } = asGatewayError(thrown)
+        if (code !== 'identity_missing') throw thrown
+        return ask(request, isTrusted, index + 1, [...missed, detail])
+      },
+    )
   }
 }

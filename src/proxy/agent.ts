@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { TlsOptions } from './tls.ts'
 
@@ -26,7 +27,7 @@ export function createPool(url: URL, { timeout, idleTimeout }: AgentOptions, tls
       connect(options, (...result) => {
         const [, socket] = result
         // Node reads on after a TLS alert, and undici would name the end that it then finds, not the alert.
-        socket?.once('error', (error) => socket.destroy(error))
+        socket?.on('error', destroyWith)
         callback(...result)
       })
     },
@@ -37,4 +38,9 @@ export function createPool(url: URL, { timeout, idleTimeout }: AgentOptions, tls
     bodyTimeout: timeout,
     maxHeaderSize,
   })
+}
+
+/** One for all sockets, which are many and stay. */
+function destroyWith(this: Socket, error: Error): void {
+  this.destroy(error)
 }

@@ -1,13 +1,5 @@
 import type { ServerResponse } from 'node:http'
 
-export type AnswerWriter = Readonly<{
-  /** @param reason `''` for the usual one */
-  writeHead: (status: number, reason: string, headers: string[]) => void
-  /** @returns false when the client takes no more for now */
-  write: (piece: Buffer) => boolean
-  end: () => void
-}>
-
 /** A first piece beyond this goes out at once, as it is: to copy it would cost more than a second write. In bytes. */
 const small = 16 * 1024
 
@@ -15,39 +7,49 @@ const small = 16 * 1024
  * Writes an answer in as few system calls as it takes: they are most of what a small request costs. The head waits for
  * the first piece and that one for the end, but only while what has arrived is being read: what is late waits for nobody.
  */
-export function createAnswerWriter(response: ServerResponse): AnswerWriter {
-  let first: Buffer | undefined
-  let isOut = false
+export class AnswerWriter {
+  readonly #response: ServerResponse
+  #first: Buffer | undefined
+  #isOut = false
 
-  function writeHead(status: number, reason: string, headers: string[]): void {
-    if (reason === '') response.writeHead(status, headers)
-    else response.writeHead(status, reason, headers)
-    process.nextTick(flush)
+  constructor(response: ServerResponse) {
+    this.#response = response
   }
 
-  function flush(): void {
-    if (isOut || response.writableEnded || response.destroyed) return
-    isOut = true
-    if (first === undefined) response.flushHeaders()
-    else response.write(first)
-    first = undefined
+  /** @param reason `''` for the usual one */
+  writeHead(status: number, reason: string, headers: string[]): void {
+    if (reason === '') this.#response.writeHead(status, headers)
+    else this.#response.writeHead(status, reason, headers)
+    process.nextTick(flush, this)
   }
 
-  function write(piece: Buffer): boolean {
-    if (!isOut && first === undefined && piece.length <= small) {
-      first = piece
+  flush(): void {
+    const response = this.#response
+    if (this.#isOut || response.writableEnded || response.destroyed) return
+    this.#isOut = true
+    if (this.#first === undefined) response.flushHeaders()
+    else response.write(this.#first)
+    this.#first = undefined
+  }
+
+  /** @returns false when the client takes no more for now */
+  write(piece: Buffer): boolean {
+    if (!this.#isOut && this.#first === undefined && piece.length <= small) {
+      this.#first = piece
       return true
     }
-    if (first !== undefined) flush()
-    isOut = true
-    return response.destroyed || response.write(piece)
+    if (this.#first !== undefined) this.flush()
+    this.#isOut = true
+    return this.#response.destroyed || this.#response.write(piece)
   }
 
   /** As text, Node writes a piece together with the head; latin-1 leaves every byte as it is. */
-  function end(): void {
-    if (first === undefined) response.end()
-    else response.end(first.toString('latin1'), 'latin1')
+  end(): void {
+    if (this.#first === undefined) this.#response.end()
+    else this.#response.end(this.#first.toString('latin1'), 'latin1')
   }
+}
 
-  return { writeHead, write, end }
+function flush(writer: AnswerWriter): void {
+  writer.flush()
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
-import { createAnswerWriter } from './answer-writer.ts'
+import { AnswerWriter } from './answer-writer.ts'
 import { createBody, hasBody } from './body.ts'
 import { clientLeft, type HeldAnswer, holdAnswer } from './held-answer.ts'
 import { sendInformation } from './information.ts'
 import { buildResponseHeaders } from './response-headers.ts'
-import { createStallWatch } from './stall.ts'
+import { createStallWatch, type StallWatch } from './stall.ts'
 import { toUpstreamError } from './upstream-error.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -41,107 +42,135 @@ const sent: Forwarded = { kind: 'sent' }
  */
 export function forward(exchange: Exchange): Promise<Forwarded> {
   const { request, response, upstream, path, headers, patience } = exchange
-  const { promise, resolve, reject } = Promise.withResolvers<Forwarded>()
-  let controller: Dispatcher.DispatchController | undefined
-  let held: ReturnType<typeof holdAnswer> | undefined
-  const answer = createAnswerWriter(response)
-  const stall = createStallWatch(response, exchange.clientTimeout, onStall)
-
   if (response.destroyed) return Promise.reject(clientLeft())
-  response.on('close', onClose)
-  const method = request.method ?? 'GET'
   const body = hasBody(request) ? createBody(request, patience) : null
-  upstream.dispatch(
-    { method, path, headers, body },
-    { onRequestStart, onResponseStart, onResponseData, onResponseEnd, onResponseError },
-  )
-  return promise
+  return new Promise((resolve, reject) => {
+    const relay = new Relay(exchange, body, { resolve, reject })
+    upstream.dispatch({ method: request.method ?? 'GET', path, headers, body }, relay)
+  })
+}
 
-  function onRequestStart(started: Dispatcher.DispatchController): void {
-    controller = started
-    if (response.destroyed) {
-      started.abort(clientLeft())
+type Settle = Readonly<{ resolve: (forwarded: Forwarded) => void; reject: (error: GatewayError) => void }>
+
+/**
+ * What undici tells of an exchange, carried over to the client. There is one for every stream that is open, which may be
+ * thousands for hours: hence methods, which all share, and not a closure for each event.
+ */
+class Relay implements Dispatcher.DispatchHandler {
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #upstream: Upstream
+  readonly #end: () => void
+  readonly #clientTimeout: number
+  readonly #holdRefusal: boolean
+  readonly #body: Readable | null
+  readonly #settle: Settle
+  readonly #answer: AnswerWriter
+  readonly #onClose = () => this.#closed()
+  #controller: Dispatcher.DispatchController | undefined
+  #held: ReturnType<typeof holdAnswer> | undefined
+  /** Only for a client that did not take at once what there was for it. */
+  #stall: StallWatch | undefined
+
+  constructor(exchange: Exchange, body: Readable | null, settle: Settle) {
+    const { request, response, upstream, clientTimeout, holdRefusal } = exchange
+    this.#request = request
+    this.#response = response
+    this.#upstream = upstream
+    this.#end = upstream.begin()
+    this.#clientTimeout = clientTimeout
+    this.#holdRefusal = holdRefusal
+    this.#body = body
+    this.#settle = settle
+    this.#answer = new AnswerWriter(response)
+    response.on('close', this.#onClose)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#response.destroyed) {
+      controller.abort(clientLeft())
       return
     }
-    response.on('drain', onDrain)
     // The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it.
-    if (body && request.headers.expect !== undefined) response.writeContinue()
+    if (this.#body && this.#request.headers.expect !== undefined) this.#response.writeContinue()
   }
 
-  function onResponseStart(
-    { rawHeaders }: Dispatcher.DispatchController,
-    status: number,
-    _: unknown,
-    reason = '',
-  ): void {
-    const answerHeaders = buildResponseHeaders(rawHeaders as Buffer[])
-    if (status < 200) sendInformation(request, response, status, answerHeaders)
-    else if (status === 401 && exchange.holdRefusal) held = holdAnswer(status, answerHeaders)
-    else answer.writeHead(status, reason, answerHeaders)
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
+    const headers = buildResponseHeaders(controller.rawHeaders as Buffer[])
+    // Nobody looks at them again, and for as long as the answer lasts they would hold all that arrived with them.
+    controller.rawHeaders = null
+    if (status < 200) sendInformation(this.#request, this.#response, status, headers)
+    else if (status === 401 && this.#holdRefusal) this.#held = holdAnswer(status, headers)
+    else this.#answer.writeHead(status, reason, headers)
   }
 
-  function onResponseData(_: unknown, chunk: Buffer): void {
-    if (held?.add(chunk)) return
-    if (held) release(held.answer)
-    else write(chunk)
+  onResponseData(_: unknown, chunk: Buffer): void {
+    if (this.#held?.add(chunk)) return
+    if (this.#held) this.#release(this.#held.answer)
+    else this.#write(chunk)
   }
 
-  function onResponseEnd(): void {
-    if (held !== undefined) {
-      const refusal = held.answer
-      settle(() => resolve({ kind: 'refused', answer: refusal }))
+  onResponseEnd(): void {
+    if (this.#held !== undefined) {
+      this.#leave()
+      this.#settle.resolve({ kind: 'refused', answer: this.#held.answer })
       return
     }
-    answer.end()
-    if (response.writableLength > 0) stall.start()
+    this.#answer.end()
+    if (this.#response.writableLength > 0) this.#watchStall()
   }
 
-  function onResponseError(_: unknown, error: Error): void {
-    const failure = toUpstreamError(error, upstream.url.origin, !response.headersSent && held === undefined)
-    settle(() => {
-      if (controller === undefined && failure.code !== 'internal') resolve({ kind: 'unreachable', error: failure })
-      else reject(failure)
+  onResponseError(_: unknown, error: Error): void {
+    const isBeforeAnswer = !this.#response.headersSent && this.#held === undefined
+    const failure = toUpstreamError(error, this.#upstream.url.origin, isBeforeAnswer)
+    this.#leave()
+    const isUnsent = this.#controller === undefined && failure.code !== 'internal'
+    if (isUnsent) this.#settle.resolve({ kind: 'unreachable', error: failure })
+    else this.#settle.reject(failure)
+    this.#body?.destroy()
+  }
+
+  #closed(): void {
+    if (this.#response.writableFinished) {
+      this.#leave()
+      this.#settle.resolve(sent)
+    } else this.#breakOff(clientLeft())
+  }
+
+  #breakOff(reason: GatewayError): void {
+    this.#leave()
+    this.#settle.reject(reason)
+    this.#controller?.abort(reason)
+    this.#body?.destroy()
+  }
+
+  #write(piece: Buffer): void {
+    if (this.#answer.write(piece)) return
+    this.#controller?.pause()
+    this.#watchStall()
+  }
+
+  #watchStall(): void {
+    this.#stall ??= createStallWatch(this.#response, this.#clientTimeout, {
+      onDrain: () => this.#controller?.resume(),
+      onStall: () =>
+        this.#breakOff(
+          new GatewayError('client_closed', `the client took nothing of its answer for ${this.#clientTimeout} ms`),
+        ),
     })
-    body?.destroy()
+    this.#stall.start()
   }
 
-  function onDrain(): void {
-    stall.stop()
-    controller?.resume()
+  #release({ status, headers, body }: HeldAnswer): void {
+    this.#held = undefined
+    this.#answer.writeHead(status, '', headers)
+    for (const piece of body) this.#write(piece)
   }
 
-  function onClose(): void {
-    if (response.writableFinished) settle(() => resolve(sent))
-    else breakOff(clientLeft())
-  }
-
-  function onStall(): void {
-    breakOff(
-      new GatewayError('client_closed', `the client took nothing of its answer for ${exchange.clientTimeout} ms`),
-    )
-  }
-
-  function breakOff(reason: GatewayError): void {
-    settle(() => reject(reason))
-    controller?.abort(reason)
-    body?.destroy()
-  }
-
-  function write(piece: Buffer): void {
-    if (answer.write(piece)) return
-    controller?.pause()
-    stall.start()
-  }
-
-  function release({ status, headers: answerHeaders, body: pieces }: HeldAnswer): void {
-    held = undefined
-    answer.writeHead(status, '', answerHeaders)
-    for (const piece of pieces) write(piece)
-  }
-
-  function settle(end: () => void): void {
-    stall.stop()
-    response.off('close', onClose).off('drain', onDrain)
-    end()
+  #leave(): void {
+    this.#end()
+    this.#stall?.end()
+    this.#response.off('close', this.#onClose)
   }
 }

@@ -3,6 +3,7 @@ import type { StreamedAnswer } from '../answer.ts'
 import type { Authenticate, Authenticated } from '../auth/authentication.ts'
 import type { Credential } from '../auth/credentials.ts'
 import { GatewayError } from '../errors.ts'
+import { orElse, type Soon, soon } from '../soon.ts'
 import { hasBody } from './body.ts'
 import { forward } from './forward.ts'
 import { checkFraming, originForm } from './framing.ts'
@@ -32,18 +33,25 @@ export type Admitted = Readonly<{
   headersFor: (authorization: string | undefined) => string[]
 }>
 
-export type Admit = (request: IncomingMessage) => Promise<Admitted>
+/** Throws, or rejects with, GatewayError. */
+export type Admit = (request: IncomingMessage) => Soon<Admitted>
 
 /** Request → route → identity → the headers to go on with: the same for requests and upgrades. */
 export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: ProxyHandlerOptions): Admit {
-  return async function admit(request) {
+  return function admit(request) {
     checkFraming(request)
     const target = originForm(request.url ?? '/')
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
-    const authenticated = route.auth === 'required' ? await authenticate(request) : undefined
+    const path = route.strip_path ? stripPath(target, route.path) : target
+    return soon(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
+      return { route, path, authenticated, headersFor: headersOf(request, route) }
+    })
+  }
+
+  function headersOf(request: IncomingMessage, route: ProxyRoute): Admitted['headersFor'] {
     const { socket, rawHeaders } = request
-    const headersFor = (authorization: string | undefined) =>
+    return (authorization) =>
       buildHeaders(rawHeaders, {
         address: socket.remoteAddress,
         encrypted: 'encrypted' in socket,
@@ -51,8 +59,6 @@ export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: 
         authorization,
         added: route.headers,
       })
-    const path = route.strip_path ? stripPath(target, route.path) : target
-    return { route, path, authenticated, headersFor }
   }
 }
 
@@ -61,27 +67,37 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
   const { routing, turns, heal } = options
   const admit = createAdmit(options)
 
-  return async function proxyRequest(request: IncomingMessage): Promise<StreamedAnswer> {
-    const answered = turns.enter(request.socket)
-    const leave = () => {
-      answered()
-      boundRest(request, routing.timeout)
-    }
-    try {
-      const admitted = await admit(request)
-      return {
-        username: admitted.authenticated?.identity.username,
-        stream: (response) => pass(request, response, admitted).finally(leave),
-      }
-    } catch (error) {
-      leave()
-      throw error
-    }
+  return function proxyRequest(request: IncomingMessage): Soon<StreamedAnswer> {
+    turns.enter(request.socket)
+    return orElse<StreamedAnswer>(
+      () =>
+        soon(admit(request), (admitted) => ({
+          username: admitted.authenticated?.identity.username,
+          stream: (response) => pass(request, response, admitted),
+        })),
+      (error) => {
+        leave(request)
+        throw error
+      },
+    )
+  }
+
+  function leave(request: IncomingMessage): void {
+    turns.leave(request.socket)
+    boundRest(request, routing.timeout)
   }
 
   async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
-    const turn = awaitTurn(request, response)
-    if (turn !== undefined) await turn
+    try {
+      const turn = awaitTurn(request, response)
+      if (turn !== undefined) await turn
+      await send(request, response, admitted)
+    } finally {
+      leave(request)
+    }
+  }
+
+  async function send(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
     const { route, path, authenticated, headersFor } = admitted
     const tried = new Set<Upstream>()
     let authorization = authenticated?.credential.authorization
@@ -91,10 +107,9 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
     let isHealed = false
     const { timeout: patience, clientTimeout } = routing
     for (;;) {
-      const end = upstream.begin()
       const headers = headersFor(authorization)
       const exchange = { request, response, upstream, path, headers, patience, clientTimeout, holdRefusal }
-      const forwarded = await forward(exchange).finally(end)
+      const forwarded = await forward(exchange)
       if (forwarded.kind !== 'unreachable') routing.report(upstream, true)
       if (forwarded.kind === 'sent') {
         if (response.statusCode === 401 && authenticated && !isHealed) void heal(authenticated)

@@ -1,16 +1,29 @@
 import type { ServerResponse } from 'node:http'
 
 /** Watches a client that has to make room before there is more for it. */
-export type StallWatch = Readonly<{ start: () => void; stop: () => void }>
+export type StallWatch = Readonly<{ start: () => void; end: () => void }>
+
+export type StallListeners = Readonly<{
+  /** The client has taken all that waited for it. */
+  onDrain: () => void
+  /** The client has taken nothing for too long. */
+  onStall: () => void
+}>
 
 /** @param patience how long a client may take nothing of what waits for it, in milliseconds */
 export function createStallWatch(
-  response: Pick<ServerResponse, 'writableLength'>,
+  response: Pick<ServerResponse, 'writableLength' | 'on' | 'off'>,
   patience: number,
-  onStall: () => void,
+  { onDrain, onStall }: StallListeners,
 ): StallWatch {
   let timer: NodeJS.Timeout | undefined
   let waiting = 0
+  response.on('drain', drained)
+
+  function drained(): void {
+    clearTimeout(timer)
+    onDrain()
+  }
 
   function look(): void {
     if (response.writableLength < waiting) start()
@@ -23,5 +36,10 @@ export function createStallWatch(
     timer = setTimeout(look, patience)
   }
 
-  return { start, stop: () => clearTimeout(timer) }
+  function end(): void {
+    clearTimeout(timer)
+    response.off('drain', drained)
+  }
+
+  return { start, end }
 }

@@ -7,21 +7,21 @@ import { GatewayError } from '../errors.ts'
  * could turn the order of two writes around (RFC 9112, 9.3.2), and let one connection start any number.
  */
 export type Turns = Readonly<{
-  /** Counts a request as not answered yet, until the returned function is called. */
-  enter: (socket: Socket) => () => void
+  /** Counts a request as not answered yet, until it leaves. */
+  enter: (socket: Socket) => void
+  leave: (socket: Socket) => void
   /** Whether requests of this connection are still to be answered: it cannot become something other than HTTP then. */
   isBusy: (socket: Socket) => boolean
 }>
 
 export function createTurns(): Turns {
   const waiting = new WeakMap<Socket, number>()
+  const count = (socket: Socket) => waiting.get(socket) ?? 0
 
   return Object.freeze({
-    enter(socket: Socket) {
-      waiting.set(socket, (waiting.get(socket) ?? 0) + 1)
-      return () => void waiting.set(socket, waiting.get(socket)! - 1)
-    },
-    isBusy: (socket: Socket) => (waiting.get(socket) ?? 0) > 0,
+    enter: (socket: Socket) => void waiting.set(socket, count(socket) + 1),
+    leave: (socket: Socket) => void waiting.set(socket, count(socket) - 1),
+    isBusy: (socket: Socket) => count(socket) > 0,
   })
 }
 
