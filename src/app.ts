@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { providersOf } from '../config/header-presets.ts'
 import { parseListeners } from '../config/listeners.ts'
@@ -98,7 +97,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     tls: tlsOptions(config.tls),
     mode: Number.parseInt(config.listen_mode, 8),
     front: () => front,
-    logRequest: createLogRequest(log, (request: IncomingMessage) => front.originalRequest(request)),
+    logRequest: createLogRequest(log, (request) => front.originalOf(request)),
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,

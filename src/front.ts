@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
-import { createOriginalRequest } from './auth/original-request.ts'
+import { createOriginalRequestOf, itself, type OriginalRequestOf } from './auth/original-request.ts'
 import { createMapRoles } from './auth/roles.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import { createAnswerError } from './error-answer.ts'
@@ -36,14 +36,16 @@ export type Core = Readonly<{
   checks: ReadinessChecks
 }>
 
-type FrontWithOriginal = Front & Readonly<{ originalRequest: ReturnType<typeof createOriginalRequest> }>
+type FrontWithOriginal = Front & Readonly<{ originalOf: OriginalRequestOf }>
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
 export function createFront(config: Config, core: Core): FrontWithOriginal {
   const { obtain, heal, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
+  // A proxied request is itself the one that was asked for, whatever it says of another.
+  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted) : itself
   const { profile } = config.forward_auth
-  const login = oidc?.login?.createFront({ isTrusted, subRequestStatus: profile === 'nginx' ? 401 : 302 })
+  const login = oidc?.login?.createFront({ isTrusted, originalOf, subRequestStatus: profile === 'nginx' ? 401 : 302 })
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
@@ -80,8 +82,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
       takesTokens: oidc !== undefined,
       hasLogin: login !== undefined,
     }),
-    // A proxied request is itself the one that was asked for, whatever it says of another.
-    originalRequest: createOriginalRequest(proxy === undefined ? isTrusted : () => false),
+    originalOf,
   })
 }
 

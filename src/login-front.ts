@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
+import { itself, type OriginalRequestOf } from './auth/original-request.ts'
 import { isQuestion, refuseQuestions } from './endpoints/no-question.ts'
 import { GatewayError } from './errors.ts'
 import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
-import { type Asked, askedDirectly, createAskedOf } from './login/asked.ts'
+import type { Asked } from './login/asked.ts'
 import type { Attempts } from './login/attempt.ts'
 import { createBeginLogin, createLoginPage } from './login/begin.ts'
 import { type CallbackOptions, createCallbackPage } from './login/callback.ts'
@@ -41,13 +42,13 @@ export type LoginFrontOptions = Pick<CallbackOptions, 'grants'> &
     isProxy: boolean
     subRequestStatus: 302 | 401
     isTrusted: (request: IncomingMessage) => boolean
+    originalOf: OriginalRequestOf
   }>
 
 /** The pages of a login, and the way to them. */
 export function createLoginFront(options: LoginFrontOptions): LoginFront {
-  const { sessions, isProxy, isTrusted } = options
+  const { sessions, isProxy, isTrusted, originalOf } = options
   const originOf = createOriginOf(options.redirectUrl, isTrusted)
-  const askedOf = isProxy ? askedDirectly : createAskedOf(isTrusted)
   const beginLogin = createBeginLogin({ ...options, originOf })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
   const logout = createLogoutPage({ ...options, originOf, pages })
@@ -57,6 +58,10 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], answer: logout }],
     ['/elastauth/signed-out', { methods: readMethods, answer: async () => signedOutPage() }],
   ])
+
+  function askedOf(request: IncomingMessage): Asked {
+    return { ...originalOf(request), request, isSubRequest: !isProxy }
+  }
 
   /** In auth-only mode a sub-request about one of our pages is that page. */
   function askedPage(request: IncomingMessage): Promise<Answer> | undefined {
@@ -68,7 +73,7 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
 
   /** A page by its own address; Envoy's sub-requests come by that, too. */
   function ownPage(page: AskedPage): Handler {
-    return (request) => answerAsked(page, { ...askedDirectly(request), isSubRequest: !isProxy && isQuestion(request) })
+    return (request) => answerAsked(page, directly(request, !isProxy && isQuestion(request)))
   }
 
   async function answerAsked({ answer }: AskedPage, asked: Asked): Promise<Answer> {
@@ -104,9 +109,14 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
       },
     logout: {
       isNavigation: ({ method = '', headers }: IncomingMessage) => isNavigation(method, headers),
-      signOut: (request: IncomingMessage) => logout(askedDirectly(request)),
+      signOut: (request: IncomingMessage) => logout(directly(request, false)),
     },
   })
 }
 
 type AskedPage = Readonly<{ methods: readonly string[]; answer: (asked: Asked) => Promise<Answer> }>
+
+/** A request that is itself what is asked for. */
+function directly(request: IncomingMessage, isSubRequest: boolean): Asked {
+  return { ...itself(request), request, isSubRequest }
+}

@@ -14,7 +14,9 @@ import { createSessions, type Login, type Sessions } from './sessions/sessions.t
 
 /** What of login lives as long as the process: sessions above all. */
 export type LoginParts = Pick<Sessions, 'note' | 'recheckAll'> &
-  Readonly<{ createFront: (options: Pick<LoginFrontOptions, 'isTrusted' | 'subRequestStatus'>) => LoginFront }>
+  Readonly<{
+    createFront: (options: Pick<LoginFrontOptions, 'isTrusted' | 'originalOf' | 'subRequestStatus'>) => LoginFront
+  }>
 
 type Deps = OidcDeps &
   Readonly<{

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pinoHttp } from 'pino-http'
+import type { OriginalRequestOf } from './auth/original-request.ts'
 import { errorTable, type GatewayError } from './errors.ts'
 import type { Logger } from './log.ts'
+import { type Loggable, loggable } from './loggable.ts'
 
 /** How a request ended. */
 export type Outcome = Readonly<{
@@ -14,10 +16,7 @@ export type Outcome = Readonly<{
   status?: number | undefined
 }>
 
-/** What was asked for, as the client asked it. `path` is without the query, which may hold a secret. */
-export type Asked = Readonly<{ method: string; path: string; domain?: string | undefined }>
-
-type Ending = Outcome & Readonly<{ asked: Asked }>
+type Ending = Outcome & Readonly<{ asked: Loggable }>
 
 /** `response` is undefined where the connection became something other than HTTP. */
 export type LogRequest = (request: IncomingMessage, response: ServerResponse | undefined, outcome: Outcome) => void
@@ -26,7 +25,7 @@ export type LogRequest = (request: IncomingMessage, response: ServerResponse | u
  * One line per request, when its answer is out or its client is gone. pino-http knows when that is; what it would
  * write by itself (every header, `Authorization` too) is replaced by a list of fields of our own.
  */
-export function createLogRequest(log: Logger, askedBy: (request: IncomingMessage) => Asked): LogRequest {
+export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): LogRequest {
   const endings = new WeakMap<ServerResponse, Ending>()
   const nothing = () => undefined
   const fields = (request: IncomingMessage, response: ServerResponse) =>
@@ -48,7 +47,7 @@ export function createLogRequest(log: Logger, askedBy: (request: IncomingMessage
   return function logRequest(request, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    const ending = { ...outcome, asked: askedBy(request) }
+    const ending = { ...outcome, asked: loggable(originalOf(request)) }
     if (response === undefined || response.destroyed) {
       // It is over already: no event will come.
       log[level](fieldsOf(request, response, ending), messageOf(response, ending))

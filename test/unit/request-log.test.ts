@@ -45,8 +45,8 @@ async function serve({ work, write, ...outcome }: Given, options: Partial<LogOpt
   const log = createLog({ level: 'info', format: 'json', destination, ...options })
   const logRequest = createLogRequest(log, (request) => ({
     method: request.method ?? '',
-    path: (request.url ?? '').replace(/\?.*/, ''),
-    domain: 'es.example.com',
+    target: request.url ?? '',
+    host: 'es.example.com',
   }))
   const server = createServer(async (request, response) => {
     const startedAt = performance.now()
