@@ -2,7 +2,7 @@ import { constants } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
-import { attachHandlers } from './http1.ts'
+import { attachHandlers, http1Options } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { http1Limits } from './limits.ts'
 import type { Handlers, OpenListener } from './listener.ts'
@@ -45,9 +45,8 @@ export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions):
 /** HTTP/2 and HTTP/1.1 on one port, as the client chooses by ALPN (RFC 7301); HTTP/1.1 where it has no ALPN. */
 export function createTlsListener(handlers: Handlers, requestTimeout: number, tls: TlsOptions): OpenListener {
   const server = createServer({
-    ...http1Limits,
+    ...http1Options(handlers),
     requestTimeout,
-    shouldUpgradeCallback: handlers.isUpgrade,
     ...contextOptions(tls),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: http1Limits.headersTimeout,

@@ -190,6 +190,13 @@ describe('what is no HTTP is 400 and closed', () => {
     assert.deepEqual(faults, [['payload_invalid', '127.0.0.1']])
   })
 
+  test('a request of HTTP/1.1 without a Host is, and its line in the log says why', async () => {
+    const connection = open()
+    connection.send('GET / HTTP/1.1\r\n\r\n')
+    assert.match(await connection.closed, /^HTTP\/1\.1 400 .*"payload_invalid".*\}\n$/s)
+    assert.equal(outcomes[0]?.error?.detail, 'no Host header')
+  })
+
   test('who has more to say can read why it is refused, and is refused once', async () => {
     const connection = open()
     connection.socket.pause()
