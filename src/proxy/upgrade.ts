@@ -16,9 +16,12 @@ export type Tunnels = Readonly<{
   close: () => void
 }>
 
-/** Only WebSockets are passed on as upgrades; to any other (`h2c` above all) a request is an ordinary one. */
-export function isWebSocket({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+/**
+ * Only WebSockets are passed on as upgrades; to any other (`h2c` above all) a request is an ordinary one, and so is one of
+ * HTTP/1.0, which knows none (RFC 9110, 7.8).
+ */
+export function isWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
+  return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 /** Request → the right to a tunnel. The returned function throws as `Admit` does. */

@@ -100,13 +100,18 @@ describe('a WebSocket', () => {
   })
 })
 
-for (const protocol of ['h2c', 'TLS/1.0', 'websocket, h2c']) {
-  test(`an upgrade to ${protocol} is an ordinary request without one`, async () => {
+for (const [protocol, version] of [
+  ['h2c', '1.1'],
+  ['TLS/1.0', '1.1'],
+  ['websocket, h2c', '1.1'],
+  ['websocket', '1.0'],
+]) {
+  test(`an upgrade to ${protocol} in HTTP/${version} is an ordinary request without one`, async () => {
     answer = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     const before = upstream.received().length
     const connection = openRaw(portOf(gateway))
     const words = ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMAAABkAAQAAP__']
-    connection.send(['GET / HTTP/1.1', 'Host: es', 'Remote-User: bob', ...words, '', ''].join('\r\n'))
+    connection.send([`GET / HTTP/${version}`, 'Host: es', 'Remote-User: bob', ...words, '', ''].join('\r\n'))
     await connection.until(/^HTTP\/1.1 200 OK[\s\S]*ok$/)
     assert.doesNotMatch(upstream.received().slice(before), /upgrade|http2/i)
     connection.socket.destroy()
