@@ -5,6 +5,7 @@ import { answersIn, openFuzzClient } from '../support/fuzz/client.ts'
 import { addressIn, createJudge } from '../support/fuzz/judge.ts'
 import { createAttack } from '../support/fuzz/mutate.ts'
 import { createRandom } from '../support/fuzz/random.ts'
+import { faultIn } from '../support/fuzz/strict-answers.ts'
 import { parseStrictly } from '../support/fuzz/strict-request.ts'
 import { findFreePort } from '../support/port.ts'
 import { startProxy, startTcpUpstream } from '../support/upstream.ts'
@@ -38,7 +39,11 @@ function onUpstreamConnection(socket: Socket): void {
       seen.whole++
       judge.check(request, true)
       const body = request.method === 'HEAD' ? '' : `<${addressIn(request)}>`
-      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+      const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+      // The end of some comes late, so that there is a middle of them to get into.
+      const late = seen.whole % 4 === 0 ? body.length >> 1 : 0
+      socket.write(answer.slice(0, answer.length - late))
+      if (late > 0) setTimeout(() => socket.write(answer.slice(-late)), 2)
     }
   })
   socket.on('close', () => {
@@ -66,9 +71,8 @@ async function attack(number: number, port: number): Promise<void> {
   const text = await client.end()
   seen.attacks++
   seen.answers += answersIn(text)
-  for (const [, of] of text.matchAll(/<(127[^>]*)>/g)) {
-    if (of !== address) judge.fail(`an answer of ${of}`, address, text)
-  }
+  const fault = faultIn(text, `<${address}>`, bytes.includes('HEAD'))
+  if (fault !== undefined) judge.fail(fault, address, text)
 }
 
 test(`${count} damaged requests: the upstream reads what was sent, by whom it was sent, or nothing`, async (context) => {
