@@ -65,5 +65,5 @@ const kinds: Record<string, () => RequestListener> = {
   },
 }
 
-const server = createServer({ requestTimeout: 0 }, kinds[kind]!())
+const server = createServer({ requestTimeout: 0, keepAliveTimeout: 600_000 }, kinds[kind]!())
 server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))

@@ -1,5 +1,6 @@
 /**
- * Proxy mode with many answers that never end: what each holds in memory, and how long a single byte takes through it.
+ * Proxy mode with many answers that never end: what each holds in memory, beside a bare dispatch loop that authenticates
+ * nobody, and how long a single byte takes through it.
  * Linux, after `npm run build`. `node bench/proxy-streams.ts [streams] [bytes]`
  */
 import { once } from 'node:events'
@@ -21,20 +22,24 @@ process.exit(0)
 
 async function measureIdleStreams(): Promise<void> {
   const upstream = await startServer('open')
-  const gateway = await startElastauth(upstream.url)
-  const before = resident(gateway.pid)
-  const messages: IncomingMessage[] = []
-  while (messages.length < streams) {
-    const opened = Array.from({ length: Math.min(100, streams - messages.length) }, () => open(gateway.url))
-    messages.push(...(await Promise.all(opened)))
+  for (const start of [() => startServer('dispatch', upstream.url), () => startElastauth(upstream.url)]) {
+    const { name, url, pid } = await start()
+    const before = resident(pid)
+    const messages: IncomingMessage[] = []
+    while (messages.length < streams) {
+      const opened = Array.from({ length: Math.min(100, streams - messages.length) }, () => open(url))
+      messages.push(...(await Promise.all(opened)))
+    }
+    await sleep(5000)
+    const after = resident(pid)
+    const each = ((after - before) * 1024) / streams
+    console.log(
+      `${streams} idle streams, ${name}: ${after.toFixed(0)} MB resident (${before.toFixed(0)} before, ${each.toFixed(1)} kB each)`,
+    )
+    process.kill(pid)
+    await sleep(1000)
   }
-  await sleep(5000)
-  const after = resident(gateway.pid)
-  const each = ((after - before) * 1024) / streams
-  console.log(
-    `${streams} idle streams: ${after.toFixed(0)} MB resident (${before.toFixed(0)} before, ${each.toFixed(1)} kB each)`,
-  )
-  for (const { pid } of [gateway, upstream]) process.kill(pid)
+  process.kill(upstream.pid)
   await sleep(500)
 }
 
