@@ -1,10 +1,10 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import { createBehindAnswers } from './behind-answers.ts'
 import { checkHeaderCount, mostHeaders } from './header-count.ts'
 import { http1Limits } from './limits.ts'
 import type { Handlers } from './listener.ts'
+import { createOpenAnswers } from './open-answers.ts'
 
 /** For `createServer`, with TLS or without. */
 export function http1Options({ isUpgrade }: Handlers) {
@@ -14,7 +14,7 @@ export function http1Options({ isUpgrade }: Handlers) {
 /** Lets the handlers hear of all that an HTTP/1.1 server, with TLS or without, has to tell. */
 export function attachHandlers(server: Server, handlers: Handlers): void {
   const { onRequest, onUpgrade, refuseTunnel, refuseFaulty } = handlers
-  const { follow, speak } = createBehindAnswers()
+  const { follow, speakAfter, cut } = createOpenAnswers()
   const listener: Parameters<Server['on']>[1] = (request, response) => {
     follow(response)
     onRequest(request, response, checkHead)
@@ -25,8 +25,11 @@ export function attachHandlers(server: Server, handlers: Handlers): void {
   // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
   server.on('request', listener).on('checkContinue', listener).on('checkExpectation', listener)
   server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
-  server.on('connect', (_request, stream) => speak(stream as Socket, () => refuseTunnel(stream as Socket)))
-  server.on('clientError', (error, stream) => speak(stream as Socket, () => refuseFaulty(error, stream as Socket)))
+  // Node lets go of a connection that asks for a tunnel: an answer before it would hear neither `drain` nor the client leave.
+  server.on('connect', (_request, stream) => {
+    if (!cut(stream as Socket)) refuseTunnel(stream as Socket)
+  })
+  server.on('clientError', (error, stream) => speakAfter(stream as Socket, () => refuseFaulty(error, stream as Socket)))
 }
 
 /** Throws GatewayError headers_too_large, payload_invalid: no Host (RFC 9112, 3.2), which Node would refuse unseen. */

@@ -54,7 +54,7 @@ type Settle = Readonly<{ resolve: (forwarded: Forwarded) => void; reject: (error
 
 /**
  * What undici tells of an exchange, carried over to the client. There is one for every stream that is open, which may be
- * thousands for hours: hence methods, which all share, and not a closure for each event.
+ * thousands for hours: hence methods, which all share, and closures only where an emitter needs one.
  */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage

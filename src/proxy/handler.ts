@@ -76,7 +76,8 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
           stream: (response) => pass(request, response, admitted),
         })),
       (error) => {
-        leave(request)
+        // Not in the middle of Node's reading: no request is complete there, and an upgrade behind this one would be next.
+        process.nextTick(leave, request)
         throw error
       },
     )

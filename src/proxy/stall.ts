@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 
-/** Watches a client that has to make room before there is more for it. */
+/** Watches a client that has to make room before there is more for it, and listens to it until `end`. */
 export type StallWatch = Readonly<{ start: () => void; end: () => void }>
 
 export type StallListeners = Readonly<{

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openRaw } from '../support/raw-request.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
 const asked: string[] = []
 const held = new Map<string, () => void>()
+const streams = new Map<string, ServerResponse>()
+const write = (path: string, piece: string) => void streams.get(path)!.write(piece)
 const upstream = await startUpstream(({ url = '' }, response) => {
   asked.push(url)
   held.set(url, () => response.end(url))
+  streams.set(url, response)
   if (url.startsWith('/now')) response.end(url)
   if (url === '/half') response.writeHead(200, { 'Content-Length': 'half of/half'.length }).write('half of')
 })
@@ -58,7 +63,6 @@ const faulty = 'GET / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\nCont
 for (const [what, bytes] of [
   ['what is no HTTP', 'garbage\r\n\r\n'],
   ['a request that is framed twice', faulty],
-  ['a tunnel to another host', 'CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n'],
 ]) {
   test(`${what} behind a request is refused after its answer, not in the middle of it`, async () => {
     for (const path of ['/half', '/silent']) {
@@ -89,6 +93,45 @@ for (const [what, bytes] of [
   })
 }
 
+const tunnel = 'CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n'
+
+test('a tunnel to another host behind a request cuts its answer, and ends those that wait behind it', async () => {
+  for (const isReset of [false, true]) {
+    const connection = openRaw(portOf(gateway))
+    connection.send(head('/half') + head(`/now/queued/${isReset}`))
+    await connection.until(/half of$/)
+    connection.send(tunnel)
+    if (isReset) connection.socket.resetAndDestroy()
+    assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
+    const line = await gateway.logged((one) => one['url.path'] === `/now/queued/${isReset}`)
+    assert.equal(line['http.response.status_code'], 499)
+  }
+  assert.equal(gateway.process.exitCode, null)
+})
+
+test('a client that leaves in the middle of its next request is gone for the one before, too', async () => {
+  const connection = openRaw(portOf(gateway))
+  const arrived = once(upstream.server, 'request')
+  connection.send(`${head('/silent')}GET /par`)
+  const [asked] = (await arrived) as [IncomingMessage]
+  const left = once(asked.on('error', () => {}).socket, 'close')
+  connection.socket.end()
+  await left
+})
+
+test('a refusal that is known at once ends nothing of the answer before it', async () => {
+  const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1s' } })
+  const connection = openRaw(portOf(impatient))
+  connection.send(`${head('/half')}GET /nobody HTTP/1.1\r\nHost: es\r\n\r\n`)
+  await connection.until(/half of$/)
+  for (const piece of ['/', 'h', 'a', 'l', 'f']) {
+    await sleep(400)
+    write('/half', piece)
+  }
+  assert.match(await connection.until(/identity_missing.*\n$/s), /half of\/halfHTTP\/1\.1 401 /)
+  connection.socket.destroy()
+})
+
 test('a body that turns out broken when its answer has begun cuts it: a word of ours would look like its end', async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(
@@ -97,6 +140,16 @@ test('a body that turns out broken when its answer has begun cuts it: a word of 
   await connection.until(/half of$/)
   connection.send('zz\r\n')
   assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
+})
+
+test('an upgrade behind a refusal, in one piece with it, is an ordinary request', async () => {
+  const words = ['Host: es', 'Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5']
+  const connection = openRaw(portOf(gateway))
+  const upgrade = ['GET /now/upgrade HTTP/1.1', ...words, '', ''].join('\r\n')
+  connection.send(`GET /nobody HTTP/1.1\r\nHost: es\r\n\r\n${upgrade}`)
+  const text = await connection.until(/\/now\/upgrade$/)
+  assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 401', 'HTTP/1.1 200'])
+  connection.socket.destroy()
 })
 
 test('an upgrade behind a request that is not answered is an ordinary request: a tunnel would go before the answer', async () => {

@@ -3,28 +3,22 @@ import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { createBehindAnswers } from '../../../src/listeners/behind-answers.ts'
+import { createOpenAnswers } from '../../../src/listeners/open-answers.ts'
 
 function answering() {
-  const socket = {} as Socket
+  const socket = { writable: true } as Socket
   const said: string[] = []
-  const { follow, speak } = createBehindAnswers()
+  const { follow, speakAfter } = createOpenAnswers()
   return {
     /** An answer that is still to be given, and a way to give it. */
     ask() {
       const response = Object.assign(new EventEmitter(), {
         req: { socket, complete: true },
-        writableFinished: false,
-        closed: false,
-        shouldKeepAlive: true,
       })
       follow(response as unknown as ServerResponse)
-      return () => {
-        Object.assign(response, { writableFinished: true, closed: true })
-        response.emit('close')
-      }
+      return () => response.emit('close')
     },
-    speak: (word: string) => speak(socket, () => said.push(word)),
+    speak: (word: string) => speakAfter(socket, () => said.push(word)),
     said,
   }
 }
@@ -34,9 +28,9 @@ test('a time-out of the next head is not spoken of when that came whole, while a
   const answerFirst = ask()
   speak('408')
   const answerSecond = ask()
+  speak('400') // behind the second one
   answerFirst()
   assert.deepEqual(said, [])
-  speak('400')
   answerSecond()
   assert.deepEqual(said, ['400'])
 })

@@ -1,0 +1,74 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/**
+ * The answers that are still to go out on each connection. Node tells of what is no HTTP, and of tunnels, as soon as it has
+ * read them, and what we say to that must get neither ahead of those answers nor into the middle of one (RFC 9112, 9.3.2).
+ */
+export type OpenAnswers = Readonly<{
+  /** To be called with the answer to each request, in the order in which they came. */
+  follow: (response: ServerResponse) => void
+  /**
+   * Lets somebody speak of a fault when all answers are out; not at all where one of them was the last on the connection,
+   * or the client has left. Where the fault is in the body of a request whose answer has begun, or has others before it,
+   * the connection is cut.
+   */
+  speakAfter: (socket: Socket, words: () => void) => void
+  /** Cuts a connection on which answers are open. @returns whether there were any */
+  cut: (socket: Socket) => boolean
+}>
+
+export function createOpenAnswers(): OpenAnswers {
+  const open = new WeakMap<Socket, Set<ServerResponse>>()
+  const spokenAfter = new WeakSet<ServerResponse>()
+
+  function follow(response: ServerResponse): void {
+    const { socket } = response.req
+    const answers = open.get(socket)
+    if (answers === undefined) open.set(socket, new Set([response]))
+    else answers.add(response)
+    response.on('close', forget)
+  }
+
+  function forget(this: ServerResponse): void {
+    open.get(this.req.socket)?.delete(this)
+  }
+
+  function lastOn(socket: Socket): ServerResponse | undefined {
+    return [...(open.get(socket) ?? [])].at(-1)
+  }
+
+  function speakAfter(socket: Socket, words: () => void): void {
+    const last = lastOn(socket)
+    if (last === undefined) speak(socket, words)
+    else if (!last.req.complete) {
+      if (last.socket !== null && !last.headersSent) words()
+      else socket.destroy()
+    } else if (socket.readableEnded)
+      socket.end() // the client has left, in the middle of its next request
+    else if (!spokenAfter.has(last)) {
+      // Each further piece that arrives is reported as another fault.
+      spokenAfter.add(last)
+      last.on('close', () => {
+        // A head that was late (408) may have come whole meanwhile.
+        if (lastOn(socket) === undefined) speak(socket, words)
+      })
+    }
+  }
+
+  function cut(socket: Socket): boolean {
+    const answers = [...(open.get(socket) ?? [])]
+    // Those that wait for their turn would not hear of the socket's end: Node has stopped listening to it.
+    for (const response of answers) {
+      response.destroy()
+      response.req.destroy()
+    }
+    return answers.length > 0
+  }
+
+  return Object.freeze({ follow, speakAfter, cut })
+}
+
+function speak(socket: Socket, words: () => void): void {
+  if (socket.writable) words()
+}
