@@ -103,7 +103,11 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     metrics,
     maxConnections: affordableConnections(config.max_connections, log),
     onUnixConnection: peers.addUnix,
-    ...(proxy && { requestTimeout: 0, isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request) }),
+    ...(proxy && {
+      // A body may take any time as long as somebody waits for it.
+      requestTimeouts: { whole: 0, rest: config.proxy.timeout },
+      isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request),
+    }),
   })
   const stopped = new AbortController()
   const findMissingRoles = createFindMissingRoles(client, call)

@@ -9,7 +9,6 @@ import { createAdmit, createProxyHandler, type ProxyHandlerOptions } from './pro
 import { createBuildUpstreamHeaders } from './proxy/headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from './proxy/kibana-logout.ts'
 import { createRouting, type Routing } from './proxy/routing.ts'
-import { createTurns, type Turns } from './proxy/turns.ts'
 import { createTunnels, createUpgrade, isWebSocket, type Tunnels } from './proxy/upgrade.ts'
 import type { Front } from './server.ts'
 
@@ -30,13 +29,11 @@ export function createProxyParts(proxy: Config['proxy'], log: Logger): ProxyPart
     },
   })
   const tunnels = createTunnels(routing)
-  const turns = createTurns()
   return Object.freeze({
     routing,
     tunnels,
-    // Where answers are still to go out, an upgrade is an ordinary request: a tunnel's bytes would go before them.
-    isUpgrade: (request: IncomingMessage) => isWebSocket(request) && !turns.isBusy(request.socket),
-    createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels, turns }, options),
+    isUpgrade: isWebSocket,
+    createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels }, options),
   })
 }
 
@@ -53,7 +50,7 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
 
 /** Proxy mode: every request outside `/elastauth/` goes on upstream, with the credential of its user. */
 function createProxyMode(
-  { routing, tunnels, turns }: Pick<ProxyParts, 'routing' | 'tunnels'> & Readonly<{ turns: Turns }>,
+  { routing, tunnels }: Pick<ProxyParts, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<Front, 'handle' | 'upgrade'> {
   const { privateHeaders, privateCookies, authenticate, isTrusted, heal, logout } = options
@@ -61,7 +58,6 @@ function createProxyMode(
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const handlerOptions: ProxyHandlerOptions = {
     routing,
-    turns,
     authenticate,
     isTrusted,
     buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders], privateCookies }),

@@ -7,8 +7,8 @@ import type { Upgrade } from './answer.ts'
 import type { AnswerError } from './error-answer.ts'
 import type { ErrorCode } from './errors.ts'
 import { limitConnections } from './listeners/connection-limit.ts'
-import { usualRequestTimeout } from './listeners/limits.ts'
-import type { Handlers } from './listeners/listener.ts'
+import { usualRequestTimeouts } from './listeners/limits.ts'
+import type { Handlers, RequestTimeouts } from './listeners/listener.ts'
 import { type Opened, openListener } from './listeners/open.ts'
 import { createPlainListener } from './listeners/plain.ts'
 import { contextOptions, createTlsListener, type TlsOptions } from './listeners/tls.ts'
@@ -43,8 +43,8 @@ export type ServerOptions = Readonly<{
   logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
   logTlsFailure?: (reason: string, address: string | undefined) => void
   metrics: Metrics
-  /** How long a whole request may take to arrive, in milliseconds; 0 for any time. Node's own limit where absent. */
-  requestTimeout?: number
+  /** Node's own limits where absent. */
+  requestTimeouts?: RequestTimeouts
   /** Connections of all listeners; more are closed at once. */
   maxConnections?: number
   /** Requests that go to `front.upgrade`; none where absent. */
@@ -65,7 +65,7 @@ export type GatewayServer = Readonly<{
 
 /** All listeners, and what they have in common: what becomes of a request does not depend on where it came in. */
 export function createServer(options: ServerOptions): GatewayServer {
-  const { requestTimeout = usualRequestTimeout, mode = 0o660, maxConnections, onUnixConnection = () => {} } = options
+  const { requestTimeouts = usualRequestTimeouts, mode = 0o660, maxConnections, onUnixConnection = () => {} } = options
   const nextId = createRequestId()
   let isClosing = false
   const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing, closeIdle)
@@ -80,8 +80,8 @@ export function createServer(options: ServerOptions): GatewayServer {
   }
   const listeners = options.listeners.map((place) => {
     const listener = place.isTls
-      ? createTlsListener(handlers, requestTimeout, options.tls!)
-      : createPlainListener(handlers, requestTimeout)
+      ? createTlsListener(handlers, requestTimeouts, options.tls!)
+      : createPlainListener(handlers, requestTimeouts)
     if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
     return { place, ...listener }
   })

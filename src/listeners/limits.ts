@@ -7,8 +7,8 @@ export const http1Limits = {
   headersTimeout: 20_000,
 } as const
 
-/** How long a whole request may take to arrive, in milliseconds: Node's own limit. */
-export const usualRequestTimeout = 300_000
+/** How long a request may take to arrive, in milliseconds: Node's own limit. */
+export const usualRequestTimeouts = { whole: 300_000, rest: 300_000 } as const
 
 /** As `http2.performServerHandshake` takes them. What is beyond them ends the stream, or the connection. */
 export const http2Limits = {

@@ -16,6 +16,14 @@ export type Handlers = Readonly<{
   onTlsFailure: (error: NodeJS.ErrnoException, socket: Socket) => void
 }>
 
+/** For the requests of HTTP/1.1, in milliseconds. */
+export type RequestTimeouts = Readonly<{
+  /** For a whole request to arrive; 0 for any time. */
+  whole: number
+  /** For what is left of its body when its answer is out. */
+  rest: number
+}>
+
 /** One place where connections come in. */
 export type OpenListener = Readonly<{
   server: Server

@@ -8,6 +8,9 @@ import type { Socket } from 'node:net'
 export type OpenAnswers = Readonly<{
   /** To be called with the answer to each request, in the order in which they came. */
   follow: (response: ServerResponse) => void
+  /** To be called when an answer has closed. */
+  forget: (response: ServerResponse) => void
+  isOpen: (socket: Socket) => boolean
   /**
    * Lets somebody speak of a fault when all answers are out; not at all where one of them was the last on the connection,
    * or the client has left. Where the fault is in the body of a request whose answer has begun, or has others before it,
@@ -27,11 +30,14 @@ export function createOpenAnswers(): OpenAnswers {
     const answers = open.get(socket)
     if (answers === undefined) open.set(socket, new Set([response]))
     else answers.add(response)
-    response.on('close', forget)
   }
 
-  function forget(this: ServerResponse): void {
-    open.get(this.req.socket)?.delete(this)
+  function forget(response: ServerResponse): void {
+    open.get(response.req.socket)?.delete(response)
+  }
+
+  function isOpen(socket: Socket): boolean {
+    return (open.get(socket)?.size ?? 0) > 0
   }
 
   function lastOn(socket: Socket): ServerResponse | undefined {
@@ -66,7 +72,7 @@ export function createOpenAnswers(): OpenAnswers {
     return answers.length > 0
   }
 
-  return Object.freeze({ follow, speakAfter, cut })
+  return Object.freeze({ follow, forget, isOpen, speakAfter, cut })
 }
 
 function speak(socket: Socket, words: () => void): void {

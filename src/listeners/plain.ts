@@ -1,11 +1,12 @@
 import { createServer } from 'node:http'
-import { attachHandlers, http1Options } from './http1.ts'
-import type { Handlers, OpenListener } from './listener.ts'
+import { createHttp1 } from './http1.ts'
+import type { Handlers, OpenListener, RequestTimeouts } from './listener.ts'
 
-/** HTTP/1.1 without TLS. @param requestTimeout for a whole request to arrive, in milliseconds; 0 for any time */
-export function createPlainListener(handlers: Handlers, requestTimeout: number): OpenListener {
-  const server = createServer({ ...http1Options(handlers), requestTimeout })
-  attachHandlers(server, handlers)
+/** HTTP/1.1 without TLS. */
+export function createPlainListener(handlers: Handlers, timeouts: RequestTimeouts): OpenListener {
+  const http1 = createHttp1(handlers, timeouts)
+  const server = createServer(http1.options)
+  http1.attach(server)
   return Object.freeze({
     server,
     closeIdle: () => server.closeIdleConnections(),

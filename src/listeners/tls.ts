@@ -2,10 +2,10 @@ import { constants } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
-import { attachHandlers, http1Options } from './http1.ts'
+import { createHttp1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { http1Limits } from './limits.ts'
-import type { Handlers, OpenListener } from './listener.ts'
+import type { Handlers, OpenListener, RequestTimeouts } from './listener.ts'
 
 export type TlsOptions = Readonly<{
   /** PEM texts. */
@@ -43,17 +43,17 @@ export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions):
 }
 
 /** HTTP/2 and HTTP/1.1 on one port, as the client chooses by ALPN (RFC 7301); HTTP/1.1 where it has no ALPN. */
-export function createTlsListener(handlers: Handlers, requestTimeout: number, tls: TlsOptions): OpenListener {
+export function createTlsListener(handlers: Handlers, timeouts: RequestTimeouts, tls: TlsOptions): OpenListener {
+  const http1 = createHttp1(handlers, timeouts)
   const server = createServer({
-    ...http1Options(handlers),
-    requestTimeout,
+    ...http1.options,
     ...contextOptions(tls),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: http1Limits.headersTimeout,
     requestCert: tls.clientAuth !== 'none',
     rejectUnauthorized: tls.clientAuth === 'require',
   })
-  attachHandlers(server, handlers)
+  http1.attach(server)
   const http2 = createHttp2(handlers.onRequest)
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {

@@ -3,21 +3,19 @@ import type { StreamedAnswer } from '../answer.ts'
 import type { Authenticate, Authenticated } from '../auth/authentication.ts'
 import type { Credential } from '../auth/credentials.ts'
 import { GatewayError } from '../errors.ts'
-import { orElse, type Soon, soon } from '../soon.ts'
+import { type Soon, soon } from '../soon.ts'
 import { hasBody } from './body.ts'
 import { forward } from './forward.ts'
 import { checkFraming, originForm } from './framing.ts'
 import type { BuildUpstreamHeaders } from './headers.ts'
 import { sendHeld } from './held-answer.ts'
-import { boundRest } from './rest.ts'
 import { stripPath } from './routes.ts'
 import type { ProxyRoute, Routing } from './routing.ts'
-import { awaitTurn, type Turns } from './turns.ts'
+import { awaitTurn } from './turn.ts'
 import type { Upstream } from './upstreams.ts'
 
 export type ProxyHandlerOptions = Readonly<{
   routing: Routing
-  turns: Turns
   authenticate: Authenticate
   isTrusted: (request: IncomingMessage) => boolean
   buildHeaders: BuildUpstreamHeaders
@@ -64,41 +62,19 @@ export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: 
 
 /** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */
 export function createProxyHandler(options: ProxyHandlerOptions) {
-  const { routing, turns, heal } = options
+  const { routing, heal } = options
   const admit = createAdmit(options)
 
   return function proxyRequest(request: IncomingMessage): Soon<StreamedAnswer> {
-    turns.enter(request.socket)
-    return orElse<StreamedAnswer>(
-      () =>
-        soon(admit(request), (admitted) => ({
-          username: admitted.authenticated?.identity.username,
-          stream: (response) => pass(request, response, admitted),
-        })),
-      (error) => {
-        // Not in the middle of Node's reading: no request is complete there, and an upgrade behind this one would be next.
-        process.nextTick(leave, request)
-        throw error
-      },
-    )
-  }
-
-  function leave(request: IncomingMessage): void {
-    turns.leave(request.socket)
-    boundRest(request, routing.timeout)
+    return soon(admit(request), (admitted) => ({
+      username: admitted.authenticated?.identity.username,
+      stream: (response) => pass(request, response, admitted),
+    }))
   }
 
   async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
-    try {
-      const turn = awaitTurn(request, response)
-      if (turn !== undefined) await turn
-      await send(request, response, admitted)
-    } finally {
-      leave(request)
-    }
-  }
-
-  async function send(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
+    const turn = awaitTurn(request, response)
+    if (turn !== undefined) await turn
     const { route, path, authenticated, headersFor } = admitted
     const tried = new Set<Upstream>()
     let authorization = authenticated?.credential.authorization

@@ -122,7 +122,7 @@ test('a client that leaves in the middle of its next request is gone for the one
 test('a refusal that is known at once ends nothing of the answer before it', async () => {
   const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1s' } })
   const connection = openRaw(portOf(impatient))
-  connection.send(`${head('/half')}GET /nobody HTTP/1.1\r\nHost: es\r\n\r\n`)
+  connection.send(`${head('/half')}POST /nobody HTTP/1.1\r\nHost: es\r\nContent-Length: 3\r\n\r\nabc`)
   await connection.until(/half of$/)
   for (const piece of ['/', 'h', 'a', 'l', 'f']) {
     await sleep(400)
@@ -142,14 +142,38 @@ test('a body that turns out broken when its answer has begun cuts it: a word of 
   assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
 })
 
-test('an upgrade behind a refusal, in one piece with it, is an ordinary request', async () => {
-  const words = ['Host: es', 'Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5']
-  const connection = openRaw(portOf(gateway))
-  const upgrade = ['GET /now/upgrade HTTP/1.1', ...words, '', ''].join('\r\n')
-  connection.send(`GET /nobody HTTP/1.1\r\nHost: es\r\n\r\n${upgrade}`)
-  const text = await connection.until(/\/now\/upgrade$/)
-  assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 401', 'HTTP/1.1 200'])
-  connection.socket.destroy()
+const upgrade = (path: string, protocol = 'websocket') =>
+  [`GET ${path} HTTP/1.1`, 'Host: es', 'Remote-User: bob', 'Connection: Upgrade', `Upgrade: ${protocol}`, '', ''].join(
+    '\r\n',
+  )
+
+test('an upgrade behind a refusal or a page of ours, in one piece with it, is an ordinary request', async () => {
+  for (const [path, status] of [
+    ['/nobody', 401],
+    ['/elastauth/health', 200],
+  ] as const) {
+    const connection = openRaw(portOf(gateway))
+    connection.send(`GET ${path} HTTP/1.1\r\nHost: es\r\n\r\n${upgrade('/now/upgrade')}`)
+    const text = await connection.until(/\/now\/upgrade$/)
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), [`HTTP/1.1 ${status}`, 'HTTP/1.1 200'])
+    connection.socket.destroy()
+  }
+})
+
+test('what comes behind an upgrade that is an ordinary request is no request: Node has lost its beginning', async () => {
+  for (const [path, protocol] of [
+    ['/now/h2c', 'h2c'],
+    ['/elastauth/health', 'websocket'],
+  ] as const) {
+    asked.length = 0
+    const connection = openRaw(portOf(gateway))
+    const smuggled = head('/now/smuggled')
+    connection.send(upgrade(path, protocol) + head('/now/lost').replace('Length: 0', `Length: ${smuggled.length}`))
+    await connection.until(/^HTTP\/1\.1 200 [\s\S]*Connection: close\r\n/)
+    connection.send(smuggled)
+    assert.equal((await connection.closed).match(/HTTP\/1\.1 /g)?.length, 1)
+    assert.ok(!asked.includes('/now/smuggled'))
+  }
 })
 
 test('an upgrade behind a request that is not answered is an ordinary request: a tunnel would go before the answer', async () => {

@@ -51,15 +51,20 @@ describe(`slowloris with ${crowd} sockets: others go on being answered`, () => {
     await askOthers(gateway)
   })
 
-  test('dribbling bodies of nobody, and they are cut off after their 401', async () => {
-    const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
-    const { all, dribble } = openCrowd(impatient, 'POST / HTTP/1.1\r\nHost: es\r\nContent-Length: 1000000\r\n\r\n')
-    const timer = setInterval(dribble, 100)
-    await askOthers(impatient)
-    const texts = await Promise.all(all.map(({ closed }) => closed))
-    clearInterval(timer)
-    for (const text of texts) assert.match(text, /^HTTP\/1\.1 401 /)
-  })
+  for (const [path, status] of [
+    ['/', 401],
+    ['/elastauth/health', 405],
+  ] as const)
+    test(`dribbling bodies of nobody for ${path}, and they are cut off after their ${status}`, async () => {
+      const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
+      const beginning = `POST ${path} HTTP/1.1\r\nHost: es\r\nContent-Length: 1000000\r\n\r\n`
+      const { all, dribble } = openCrowd(impatient, beginning)
+      const timer = setInterval(dribble, 100)
+      await askOthers(impatient)
+      const texts = await Promise.all(all.map(({ closed }) => closed))
+      clearInterval(timer)
+      for (const text of texts) assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `))
+    })
 
   test('dribbling bodies of users', async () => {
     const { all, dribble } = openCrowd(

@@ -5,6 +5,7 @@ import { type ClientHttp2Session, connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { usualRequestTimeouts } from '../../../src/listeners/limits.ts'
 import type { Handlers, OpenListener } from '../../../src/listeners/listener.ts'
 import { createTlsListener } from '../../../src/listeners/tls.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
@@ -24,7 +25,7 @@ let session: ClientHttp2Session
 
 async function openListener(t: TestContext): Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  listener = createTlsListener({ ...handlers, onRequest: (_, response) => answer(response) }, 0, {
+  listener = createTlsListener({ ...handlers, onRequest: (_, response) => answer(response) }, usualRequestTimeouts, {
     ...pair,
     clientCa: undefined,
     clientAuth: 'none',

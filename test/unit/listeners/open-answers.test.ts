@@ -8,14 +8,16 @@ import { createOpenAnswers } from '../../../src/listeners/open-answers.ts'
 function answering() {
   const socket = { writable: true } as Socket
   const said: string[] = []
-  const { follow, speakAfter } = createOpenAnswers()
+  const { follow, forget, speakAfter } = createOpenAnswers()
   return {
     /** An answer that is still to be given, and a way to give it. */
     ask() {
       const response = Object.assign(new EventEmitter(), {
         req: { socket, complete: true },
       })
-      follow(response as unknown as ServerResponse)
+      const answer = response as unknown as ServerResponse
+      follow(answer)
+      response.on('close', () => forget(answer))
       return () => response.emit('close')
     },
     speak: (word: string) => speakAfter(socket, () => said.push(word)),
