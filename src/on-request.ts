@@ -69,7 +69,7 @@ export function createOnRequest(
   /** What is out cannot be taken back, and to end it in good order would make half an answer look whole. */
   function cutShort(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
-    response.destroy()
+    cut(request, response)
     logRequest(request, response, { ...outcome, status })
     ended(request, status, outcome.startedAt)
   }
@@ -83,4 +83,11 @@ export function createOnRequest(
     },
     ended,
   })
+}
+
+/** To HTTP/1.0 an answer without a length is whole when its connection ends, unless that is reset (RFC 9112, 8). */
+function cut({ httpVersion }: IncomingMessage, response: ServerResponse): void {
+  const { socket } = response
+  if (httpVersion === '1.0' && socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
+  else response.destroy()
 }

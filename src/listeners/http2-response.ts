@@ -81,7 +81,7 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
     isBodyless ||= bodylessStatuses.has(status)
     if (stream.closed || stream.destroyed) return answer
     const headers = (Array.isArray(rest.at(-1)) ? rest.at(-1) : []) as string[]
-    stream.respond([':status', String(status), ...lowered(headers)], { endStream: isBodyless })
+    stream.respond([':status', String(status), ...lowered(headers, status === 205)], { endStream: isBodyless })
     return answer
   }
 
@@ -108,11 +108,13 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
   }
 }
 
-function lowered(headers: readonly string[]): string[] {
+/** @param isEmpty whether there is no body though the headers may speak of one, which makes an answer malformed (RFC 9113, 8.1.1) */
+function lowered(headers: readonly string[], isEmpty = false): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!.toLowerCase()
-    if (!connectionHeaders.has(name)) kept.push(name, headers[i + 1]!)
+    if (connectionHeaders.has(name) || (isEmpty && name === 'content-length')) continue
+    kept.push(name, headers[i + 1]!)
   }
   return kept
 }

@@ -26,8 +26,7 @@ export function createPool(url: URL, { timeout, idleTimeout }: AgentOptions, tls
     connect({ servername: _, ...options }, callback) {
       connect(options, (...result) => {
         const [, socket] = result
-        // Node reads on after a TLS alert, and undici would name the end that it then finds, not the alert.
-        socket?.on('error', destroyWith)
+        socket?.on('error', endAtOnce)
         callback(...result)
       })
     },
@@ -40,7 +39,10 @@ export function createPool(url: URL, { timeout, idleTimeout }: AgentOptions, tls
   })
 }
 
-/** One for all sockets, which are many and stay. */
-function destroyWith(this: Socket, error: Error): void {
+/** One for all sockets, which are many and stay. Runs before undici's own. */
+function endAtOnce(this: Socket, error: NodeJS.ErrnoException): void {
+  // undici takes a reset for the end of an answer that has no length, and half of it would look whole (RFC 9112, 8).
+  if (error.code === 'ECONNRESET') error.code = 'UND_ERR_SOCKET'
+  // Node reads on after a TLS alert, and undici would name the end that it then finds, not the alert.
   this.destroy(error)
 }

@@ -97,12 +97,12 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
-    const headers = buildResponseHeaders(controller.rawHeaders as Buffer[])
+    const headers = buildResponseHeaders(controller.rawHeaders as Buffer[], status)
     // Nobody looks at them again, and for as long as the answer lasts they would hold all that arrived with them.
     controller.rawHeaders = null
     if (status < 200) sendInformation(this.#request, this.#response, status, headers)
     else if (status === 401 && this.#holdRefusal) this.#held = holdAnswer(status, headers)
-    else this.#answer.writeHead(status, reason, headers)
+    else this.#answer.writeHead(status, isReason(reason) ? reason : '', headers)
   }
 
   onResponseData(_: unknown, chunk: Buffer): void {
@@ -173,4 +173,9 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#stall?.end()
     this.#response.off('close', this.#onClose)
   }
+}
+
+/** What Node would write. undici reads it as UTF-8, and nobody reads it for anything. */
+function isReason(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
 }

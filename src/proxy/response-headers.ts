@@ -12,7 +12,7 @@ const hopByHop = new Set([
 ])
 
 /** An upstream's raw headers → those for the client, names and values in turn, doubled ones and spellings kept. */
-export function buildResponseHeaders(rawHeaders: readonly (Buffer | string)[]): string[] {
+export function buildResponseHeaders(rawHeaders: readonly (Buffer | string)[], status: number): string[] {
   const headers: string[] = []
   let named: string[] | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -20,9 +20,15 @@ export function buildResponseHeaders(rawHeaders: readonly (Buffer | string)[]): 
     const value = textOf(rawHeaders[i + 1]!)
     const lower = name.toLowerCase()
     if (lower === 'connection' && !isUsual(value)) named = [...(named ?? []), ...value.toLowerCase().split(',')]
-    if (!hopByHop.has(lower)) headers.push(name, value)
+    if (hopByHop.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
+    headers.push(name, value)
   }
   return named === undefined ? headers : withoutNamed(headers, named)
+}
+
+/** RFC 9110, 8.6: what has no body says no length. */
+function hasNoLength(status: number): boolean {
+  return status < 200 || status === 204
 }
 
 /** Nearly every answer's `Connection` names nothing but itself. */

@@ -45,6 +45,32 @@ describe('an upstream that breaks off in the middle: the client’s connection e
   }
 })
 
+test('an answer that ends with its connection is cut where that is reset', async () => {
+  answer = (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\nhalf', () => setTimeout(() => socket.resetAndDestroy(), 50))
+  assert.match(await ask('/reset'), /4\r\nhalf\r\n$/)
+  assert.equal((await lineOf('/reset'))['error.code'], 'upstream_unavailable')
+})
+
+test('to a client of HTTP/1.0 an answer that is cut ends with a reset: in good order it would look whole', async () => {
+  answer = (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
+  const connection = openRaw(portOf(gateway))
+  const failed = once(connection.socket, 'error')
+  connection.send('GET /old HTTP/1.0\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
+  const [error] = await failed
+  assert.equal(error.code, 'ECONNRESET')
+})
+
+describe('a reason that Node would not write gives the usual one', () => {
+  for (const reason of ['N\xe3o', '\xe6\x88\x90\xe5\x8a\x9f', 'a\x01b']) {
+    test(JSON.stringify(reason), async () => {
+      answer = (socket) => socket.write(`HTTP/1.1 404 ${reason}\r\nContent-Length: 2\r\n\r\nok`, 'latin1')
+      const connection = openRaw(portOf(gateway))
+      connection.send('GET /reason HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
+      assert.match(await connection.closed, /^HTTP\/1\.1 (?:404 Not Found|502 Bad Gateway)\r\n/)
+    })
+  }
+})
+
 test('what an upstream sends beyond its length reaches nobody', async () => {
   answer = (socket) => socket.write(`${ok}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworld`)
   const connection = openRaw(portOf(gateway))

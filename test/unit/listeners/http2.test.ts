@@ -145,3 +145,15 @@ test('a client that says goodbye before its answer: closed, and not finished', a
   session.request({ ':path': '/', ':method': 'HEAD' }).on('error', () => {})
   assert.equal(await closed, false)
 })
+
+test('an answer that may have no body, and says a length, is given without it: a client would take it for malformed', async (t) => {
+  answer = (response) => {
+    response.writeHead(205, ['Content-Length', '5', 'X-A', '1'])
+    response.end('hello')
+  }
+  await openListener(t)
+  const stream = session.request({ ':path': '/' }).resume()
+  const [head] = await once(stream, 'response')
+  assert.deepEqual([head[':status'], head['content-length'], head['x-a']], [205, undefined, '1'])
+  await once(stream, 'end')
+})
