@@ -153,7 +153,9 @@ test('an answer that may have no body, and says a length, is given without it: a
   }
   await openListener(t)
   const stream = session.request({ ':path': '/' }).resume()
+  const closed = once(stream, 'close')
   const [head] = await once(stream, 'response')
   assert.deepEqual([head[':status'], head['content-length'], head['x-a']], [205, undefined, '1'])
-  await once(stream, 'end')
+  await closed
+  assert.equal(stream.rstCode, 0)
 })
