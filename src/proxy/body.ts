@@ -8,6 +8,27 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return length === undefined ? headers['transfer-encoding'] !== undefined : Number(length) > 0
 }
 
+/** Whether a client sends its body when it has heard `100 Continue`, of which HTTP/1.0 knows nothing (RFC 9110, 10.1.1). */
+export function waitsForWord({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.expect !== undefined && httpVersion !== '1.0'
+}
+
+/**
+ * Waits until there is something of a body, or its end. undici keeps a request's head back until then, and meanwhile would
+ * take whatever comes on the connection that it has chosen, a word that the upstream owes nobody, for the answer.
+ * Rejects with GatewayError client_closed; request_timeout when nothing comes for `patience` milliseconds.
+ */
+export function awaitBody(request: IncomingMessage, patience: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => reject(silent(patience)), patience)
+  const onClose = () => reject(left())
+  request.once('readable', resolve).once('close', onClose)
+  return promise.finally(() => {
+    clearTimeout(timer)
+    request.off('readable', resolve).off('close', onClose)
+  })
+}
+
 /**
  * A request's body as a stream of its own. Whoever reads it may destroy it: the client's connection lives on, and can
  * still carry our answer, while what else the client sends is read and thrown away. Nothing is read before the first
@@ -53,12 +74,20 @@ export function createBody(request: IncomingMessage, patience: number): Readable
   }
 
   function onClose(): void {
-    body.destroy(new GatewayError('client_closed', 'the client left in the middle of its request'))
+    body.destroy(left())
   }
 
   function onTimeout(): void {
     // While the upstream takes nothing, the silence is not the client's.
     if (request.isPaused()) return
-    body.destroy(new GatewayError('request_timeout', `the client sent nothing for ${patience} ms`))
+    body.destroy(silent(patience))
   }
+}
+
+function left(): GatewayError {
+  return new GatewayError('client_closed', 'the client left in the middle of its request')
+}
+
+function silent(patience: number): GatewayError {
+  return new GatewayError('request_timeout', `the client sent nothing for ${patience} ms`)
 }

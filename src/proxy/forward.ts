@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import { AnswerWriter } from './answer-writer.ts'
-import { createBody, hasBody } from './body.ts'
+import { createBody, hasBody, waitsForWord } from './body.ts'
 import { clientLeft, type HeldAnswer, holdAnswer } from './held-answer.ts'
 import { sendInformation } from './information.ts'
 import { buildResponseHeaders } from './response-headers.ts'
@@ -93,7 +93,7 @@ class Relay implements Dispatcher.DispatchHandler {
       return
     }
     // The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it.
-    if (this.#body && this.#request.headers.expect !== undefined) this.#response.writeContinue()
+    if (this.#body && waitsForWord(this.#request)) this.#response.writeContinue()
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {

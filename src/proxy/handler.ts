@@ -4,7 +4,7 @@ import type { Authenticate, Authenticated } from '../auth/authentication.ts'
 import type { Credential } from '../auth/credentials.ts'
 import { GatewayError } from '../errors.ts'
 import { type Soon, soon } from '../soon.ts'
-import { hasBody } from './body.ts'
+import { awaitBody, hasBody, waitsForWord } from './body.ts'
 import { forward } from './forward.ts'
 import { checkFraming, originForm } from './framing.ts'
 import type { BuildUpstreamHeaders } from './headers.ts'
@@ -75,6 +75,7 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
   async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
     const turn = awaitTurn(request, response)
     if (turn !== undefined) await turn
+    if (hasBody(request) && !waitsForWord(request)) await awaitBody(request, routing.timeout)
     const { route, path, authenticated, headersFor } = admitted
     const tried = new Set<Upstream>()
     let authorization = authenticated?.credential.authorization

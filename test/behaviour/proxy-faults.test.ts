@@ -71,6 +71,32 @@ describe('a reason that Node would not write gives the usual one', () => {
   }
 })
 
+describe('while a body is late, its request is on no connection', () => {
+  for (const [what, stray] of [
+    ['what an upstream owes nobody is not taken for the answer', (socket: Socket) => socket.write(`${ok}stray`)],
+    ['an upstream that closes an idle connection loses nothing', (socket: Socket) => socket.end()],
+  ] as const) {
+    test(what, async () => {
+      const sockets: Socket[] = []
+      answer = (socket, head) => {
+        sockets.push(socket)
+        if (!head.startsWith('POST')) return void socket.write(ok)
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine')
+      }
+      await (await fetch(gateway.url, { headers: bob })).text()
+      const connection = openRaw(portOf(gateway))
+      connection.send('POST /late HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 3\r\n\r\n')
+      await (await fetch(`${gateway.url}/elastauth/health`)).text() // the head is read by now
+      const idle = sockets.at(-1)!
+      stray(idle)
+      await once(idle, 'close')
+      connection.send('abc')
+      assert.match(await connection.until(/\r\n\r\n.{2,}/), /^HTTP\/1\.1 200 [\s\S]*mine$/)
+      connection.socket.destroy()
+    })
+  }
+})
+
 test('what an upstream sends beyond its length reaches nobody', async () => {
   answer = (socket) => socket.write(`${ok}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworld`)
   const connection = openRaw(portOf(gateway))

@@ -147,6 +147,13 @@ describe('Expect: 100-continue', () => {
     assert.match(await sendRaw(...lines, '', ''), /^HTTP\/1.1 401 [\s\S]*Connection: close/)
   })
 
+  test('a client of HTTP/1.0 is not: it would take that for its answer', async () => {
+    answer = async (request, response) => response.end(await read(request))
+    const [, ...headers] = lines
+    const text = await sendRaw('POST / HTTP/1.0', ...headers, 'Remote-User: bob', '', 'hello')
+    assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*hello$/)
+  })
+
   test('nobody is asked for a body that no upstream is there to take', async () => {
     const connection = openRaw(portOf(nowhere))
     connection.send([...lines, 'Remote-User: bob', '', ''].join('\r\n'))
