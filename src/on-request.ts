@@ -12,16 +12,11 @@ export type Requests = Readonly<{
   ended: (request: IncomingMessage, status: number, startedAt: number) => void
 }>
 
-/**
- * What becomes of a request, by whatever listener and protocol it came.
- * @param isClosing whether we were told to end
- * @param onLast called after each request from then on
- */
+/** What becomes of a request, by whatever listener and protocol it came. @param isClosing whether we were told to end */
 export function createOnRequest(
   { front, logRequest, logFault, metrics }: ServerOptions,
   nextId: () => string,
   isClosing: () => boolean,
-  onLast: () => void,
 ): Requests {
   async function answerRequest(
     request: IncomingMessage,
@@ -62,8 +57,6 @@ export function createOnRequest(
 
   function ended({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
     metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
-    // What began before we were told to close has no `Connection: close` in its answer.
-    if (isClosing()) setImmediate(onLast)
   }
 
   /** What is out cannot be taken back, and to end it in good order would make half an answer look whole. */

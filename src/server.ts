@@ -68,7 +68,7 @@ export function createServer(options: ServerOptions): GatewayServer {
   const { requestTimeouts = usualRequestTimeouts, mode = 0o660, maxConnections, onUnixConnection = () => {} } = options
   const nextId = createRequestId()
   let isClosing = false
-  const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing, closeIdle)
+  const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing)
   const { refuse, refuseFaulty } = createRefuse(options, nextId)
   const handlers: Handlers = {
     onRequest,
@@ -106,17 +106,13 @@ export function createServer(options: ServerOptions): GatewayServer {
   async function close(patience: number): Promise<void> {
     isClosing = true
     const closed = listeners.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())))
-    closeIdle()
+    for (const { closeIdle } of listeners) closeIdle()
     const timer = setTimeout(() => {
       for (const { cut } of listeners) cut()
     }, patience)
     await Promise.all(closed)
     clearTimeout(timer)
     for (const { remove } of opened.splice(0)) remove()
-  }
-
-  function closeIdle(): void {
-    for (const listener of listeners) listener.closeIdle()
   }
 
   async function connections(): Promise<number> {

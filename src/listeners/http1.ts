@@ -10,7 +10,9 @@ import { boundRest } from './rest.ts'
 /** HTTP/1.1, with TLS or without: what a server is made with, and what then lets the handlers hear of all that it tells. */
 export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
   const { onRequest, isUpgrade, onUpgrade, refuseTunnel, refuseFaulty } = handlers
-  const { follow, forget, isOpen, speakAfter, cut } = createOpenAnswers()
+  const { follow, forget, isOpen, isAnyEnding, speakAfter, cut } = createOpenAnswers()
+  let isClosing = false
+  let closeIdle = () => {}
 
   function onHead(request: IncomingMessage, response: ServerResponse): void {
     follow(response)
@@ -24,6 +26,8 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
   function onAnswered(this: ServerResponse): void {
     forget(this)
     boundRest(this.req, timeouts.rest)
+    // What began before we were told to close has no `Connection: close` in its answer.
+    if (isClosing) setImmediate(closeIdle)
   }
 
   return Object.freeze({
@@ -36,6 +40,13 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
         isUpgrade(request) && request.socket.writable && !isOpen(request.socket),
     },
     attach(server: Server): void {
+      // To Node a connection is idle, and is cut, when its answer has ended, be it out or on its way. While one is on its
+      // way, the idle ones stay as well: we would not end sooner without them. Node's `close` calls this, too.
+      const closeEnded = server.closeIdleConnections.bind(server)
+      closeIdle = server.closeIdleConnections = () => {
+        isClosing = true
+        if (!isAnyEnding()) closeEnded()
+      }
       // Node drops the rest in silence: one too many is kept for us to see. Without a bound, a head of 64 KiB could hold
       // 10,000 headers, which fill ten times as much memory before there is a request to refuse.
       server.maxHeadersCount = mostHeaders + 1

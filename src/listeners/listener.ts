@@ -27,7 +27,7 @@ export type RequestTimeouts = Readonly<{
 /** One place where connections come in. */
 export type OpenListener = Readonly<{
   server: Server
-  /** Closes connections without a request, now that no more are taken. */
+  /** Closes connections without a request, now that no more are taken, and the others after their last answer. */
   closeIdle: () => void
   /** Takes other certificates for connections from now on, where there is TLS. */
   renew?: (context: SecureContextOptions) => void

@@ -17,19 +17,27 @@ export type OpenAnswers = Readonly<{
    * the connection is cut.
    */
   speakAfter: (socket: Socket, words: () => void) => void
+  /** Whether an answer has ended, or a connection, and is not out yet. */
+  isAnyEnding: () => boolean
   /** Cuts a connection on which answers are open. @returns whether there were any */
   cut: (socket: Socket) => boolean
 }>
 
 export function createOpenAnswers(): OpenAnswers {
-  const open = new WeakMap<Socket, Set<ServerResponse>>()
+  const open = new Map<Socket, Set<ServerResponse>>()
   const spokenAfter = new WeakSet<ServerResponse>()
 
   function follow(response: ServerResponse): void {
     const { socket } = response.req
     const answers = open.get(socket)
-    if (answers === undefined) open.set(socket, new Set([response]))
-    else answers.add(response)
+    if (answers === undefined) {
+      open.set(socket, new Set([response]))
+      socket.on('close', forgetAll)
+    } else answers.add(response)
+  }
+
+  function forgetAll(this: Socket): void {
+    open.delete(this)
   }
 
   function forget(response: ServerResponse): void {
@@ -38,6 +46,12 @@ export function createOpenAnswers(): OpenAnswers {
 
   function isOpen(socket: Socket): boolean {
     return (open.get(socket)?.size ?? 0) > 0
+  }
+
+  function isAnyEnding(): boolean {
+    return open.entries().some(([socket, answers]) => {
+      return socket.writableEnded || answers.values().some(({ writableEnded }) => writableEnded)
+    })
   }
 
   function lastOn(socket: Socket): ServerResponse | undefined {
@@ -72,7 +86,7 @@ export function createOpenAnswers(): OpenAnswers {
     return answers.length > 0
   }
 
-  return Object.freeze({ follow, forget, isOpen, speakAfter, cut })
+  return Object.freeze({ follow, forget, isOpen, isAnyEnding, speakAfter, cut })
 }
 
 function speak(socket: Socket, words: () => void): void {

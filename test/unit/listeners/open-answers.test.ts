@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { createOpenAnswers } from '../../../src/listeners/open-answers.ts'
 
 function answering() {
-  const socket = { writable: true } as Socket
+  const socket = Object.assign(new EventEmitter(), { writable: true }) as Socket
   const said: string[] = []
   const { follow, forget, speakAfter } = createOpenAnswers()
   return {
