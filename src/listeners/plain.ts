@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { createHttp1 } from './http1.ts'
 import type { Handlers, OpenListener, RequestTimeouts } from './listener.ts'
+import { followSockets } from './open-sockets.ts'
 
 /** HTTP/1.1 without TLS. */
 export function createPlainListener(handlers: Handlers, timeouts: RequestTimeouts): OpenListener {
@@ -10,6 +11,6 @@ export function createPlainListener(handlers: Handlers, timeouts: RequestTimeout
   return Object.freeze({
     server,
     closeIdle: () => server.closeIdleConnections(),
-    cut: () => server.closeAllConnections(),
+    cut: followSockets(server).cut,
   })
 }

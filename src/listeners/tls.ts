@@ -1,11 +1,11 @@
 import { constants } from 'node:crypto'
 import { createServer } from 'node:https'
-import type { Socket } from 'node:net'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import { createHttp1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { http1Limits } from './limits.ts'
 import type { Handlers, OpenListener, RequestTimeouts } from './listener.ts'
+import { followSockets } from './open-sockets.ts'
 
 export type TlsOptions = Readonly<{
   /** PEM texts. */
@@ -55,11 +55,6 @@ export function createTlsListener(handlers: Handlers, timeouts: RequestTimeouts,
   })
   http1.attach(server)
   const http2 = createHttp2(handlers.onRequest)
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
 
   // https.Server takes every connection for HTTP/1.1. It is to be asked about those that are.
   const [takeHttp1] = server.rawListeners('secureConnection') as ((socket: TLSSocket) => void)[]
@@ -80,9 +75,7 @@ export function createTlsListener(handlers: Handlers, timeouts: RequestTimeouts,
       http2.close()
       server.closeIdleConnections()
     },
-    cut() {
-      for (const socket of sockets) socket.destroy()
-    },
+    cut: followSockets(server).cut,
     renew: (context) => server.setSecureContext(context),
   })
 }

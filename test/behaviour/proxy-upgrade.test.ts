@@ -5,9 +5,7 @@ import type { Socket } from 'node:net'
 import { beforeEach, describe, test } from 'node:test'
 import { openRaw } from '../support/raw-request.ts'
 import { portOf, startProxy, startRawUpstream, userOf } from '../support/upstream.ts'
-
-const switched =
-  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+import { askForWebSocket, switched } from '../support/web-socket.ts'
 
 let answer: (socket: Socket, head: string) => void
 const upstream = await startRawUpstream((socket, head) => answer(socket, head))
@@ -21,12 +19,7 @@ beforeEach(() => {
   }
 })
 
-function open(path: string, headers: string[] = ['Remote-User: bob'], to = gateway) {
-  const connection = openRaw(portOf(to))
-  const words = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13']
-  connection.send([`GET ${path} HTTP/1.1`, 'Host: es', ...words, ...headers, '', ''].join('\r\n'))
-  return connection
-}
+const open = (path: string, headers?: string[], to = gateway) => askForWebSocket(to, path, headers)
 
 describe('a WebSocket', () => {
   test('is a tunnel for its user, with the path and headers of its own', async () => {

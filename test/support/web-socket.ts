@@ -1,0 +1,15 @@
+import type { Gateway } from './gateway.ts'
+import { openRaw, type RawConnection } from './raw-request.ts'
+import { portOf } from './upstream.ts'
+
+/** An upstream's word that opens a tunnel. */
+export const switched =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+
+/** Asks a gateway for a WebSocket, as bob unless told otherwise. */
+export function askForWebSocket(to: Gateway, path: string, headers: string[] = ['Remote-User: bob']): RawConnection {
+  const connection = openRaw(portOf(to))
+  const words = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13']
+  connection.send([`GET ${path} HTTP/1.1`, 'Host: es', ...words, ...headers, '', ''].join('\r\n'))
+  return connection
+}
