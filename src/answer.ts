@@ -23,10 +23,17 @@ export type StreamedAnswer = Readonly<{
 export type Upgrade = Readonly<{
   username: string | undefined
   /**
-   * Resolves, when the tunnel has closed, to the status the client was told: 101, or what the upstream said instead.
-   * Rejects with GatewayError where there was none; the client has then been told by `refuse`, while it could be.
+   * Resolves when the tunnel has closed, or what the upstream said instead is out. Throws, or rejects with, GatewayError
+   * where the client heard of neither; it has then been told by `refuse`, while it could be.
    */
-  tunnel: (socket: Socket, head: Buffer, refuse: (error: GatewayError) => void) => Promise<number>
+  tunnel: (socket: Socket, head: Buffer, refuse: (error: GatewayError) => void) => Promise<UpgradeEnd>
+}>
+
+export type UpgradeEnd = Readonly<{
+  /** What the client was told: 101, or what the upstream said instead. 499 where it left in the middle of that. */
+  status: number
+  /** Why the upstream's answer was cut in the middle. */
+  error?: GatewayError
 }>
 
 /** A JSON document that nobody may keep. */

@@ -39,7 +39,10 @@ export function createOnUpgrade(
       checkHeaderCount(request)
       const admitted = await upgrade!(request)
       username = admitted.username
-      status = await admitted.tunnel(socket, head, refuse)
+      const end = await admitted.tunnel(socket, head, refuse)
+      status = end.status
+      error = end.error
+      if (error) metrics.failed(error.code)
     } catch (thrown) {
       error = asGatewayError(thrown)
       status = errorTable[error.code].status

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 
 /** Watches a client that has to make room before there is more for it, and listens to it until `end`. */
 export type StallWatch = Readonly<{ start: () => void; end: () => void }>
@@ -12,7 +12,7 @@ export type StallListeners = Readonly<{
 
 /** @param patience how long a client may take nothing of what waits for it, in milliseconds */
 export function createStallWatch(
-  response: Pick<ServerResponse, 'writableLength' | 'on' | 'off'>,
+  response: Pick<Writable, 'writableLength' | 'on' | 'off'>,
   patience: number,
   { onDrain, onStall }: StallListeners,
 ): StallWatch {

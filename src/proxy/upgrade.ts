@@ -1,10 +1,11 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
-import type { Upgrade } from '../answer.ts'
+import type { Upgrade, UpgradeEnd } from '../answer.ts'
 import { GatewayError } from '../errors.ts'
 import { hasBody } from './body.ts'
 import type { Admit } from './handler.ts'
+import { passAnswer } from './refused-upgrade.ts'
 import type { Routing } from './routing.ts'
 import { bareHost } from './tls.ts'
 import { toUpstreamError } from './upstream-error.ts'
@@ -39,7 +40,7 @@ export function createUpgrade(admit: Admit, routing: Routing, tunnels: Tunnels) 
 }
 
 /** Tunnels through http-proxy-3, which gets our headers and our path in place of the client's. */
-export function createTunnels({ timeout }: Pick<Routing, 'timeout'>): Tunnels {
+export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout' | 'clientTimeout'>): Tunnels {
   const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
   const sockets = new Set<Socket>()
   const watchers = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
@@ -48,39 +49,18 @@ export function createTunnels({ timeout }: Pick<Routing, 'timeout'>): Tunnels {
 
   function open(request: IncomingMessage, upstream: Upstream, path: string, headers: string[]): Upgrade['tunnel'] {
     return function tunnel(socket, head, refuse) {
-      const { promise, resolve, reject } = Promise.withResolvers<number>()
+      const { promise, resolve, reject } = Promise.withResolvers<UpgradeEnd>()
       const { url } = upstream
       const end = upstream.begin()
       let status: number | undefined
       sockets.add(socket)
-      watchers.set(socket, (upstreamRequest) => {
-        upstreamRequest.path = url.pathname.replace(/\/+$/, '') + path // as it came: http-proxy-3 would join it anew
-        upstreamRequest.setTimeout(timeout, () => {
-          const error = Object.assign(new Error('no answer to the upgrade'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
-          upstreamRequest.destroy(error)
-        })
-        upstreamRequest.once('upgrade', () => {
-          stopWatching()
-          status = 101
-        })
-        upstreamRequest.once('response', (response) => {
-          status = response.statusCode
-        })
-        socket.once('close', () => upstreamRequest.destroy())
-      })
+      watchers.set(socket, watch)
       socket.once('close', () => {
         sockets.delete(socket)
         end()
         if (status === undefined) reject(new GatewayError('client_closed', 'the client left before its upgrade'))
-        else resolve(status)
+        else if (status === 101) resolve({ status })
       })
-      // http-proxy-3 closes the socket next, and what is written before that still goes out.
-      const onError = (error: Error) => {
-        if (status !== undefined) return
-        const failure = toUpstreamError(error, url.origin, true)
-        refuse(failure)
-        reject(failure)
-      }
       const stopWatching = watchForLeaving(socket)
       const target = { protocol: url.protocol, host: url.hostname, hostname: bareHost(url), port: portOf(url) }
       const tls = upstream.tls()
@@ -93,6 +73,57 @@ export function createTunnels({ timeout }: Pick<Routing, 'timeout'>): Tunnels {
         onError(error as Error)
       }
       return promise
+
+      function watch(upstreamRequest: ClientRequest): void {
+        upstreamRequest.path = url.pathname.replace(/\/+$/, '') + path // as it came: http-proxy-3 would join it anew
+        const onSilence = () => {
+          const error = Object.assign(new Error('no answer to the upgrade'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
+          upstreamRequest.destroy(error)
+        }
+        upstreamRequest.setTimeout(timeout, onSilence)
+        upstreamRequest.once('upgrade', () => {
+          stopWatching()
+          status = 101
+        })
+        // http-proxy-3 would write any other answer by itself, as fast as it comes and whether it is whole or not, and has no
+        // option against it. It puts its ear on after this event, in the same turn: before an answer can come, it is off again.
+        process.nextTick(() => {
+          upstreamRequest.removeAllListeners('response').once('response', (answer) => {
+            upstreamRequest.off('timeout', onSilence)
+            onAnswer(upstreamRequest, answer)
+          })
+        })
+        socket.once('close', () => upstreamRequest.destroy())
+      }
+
+      function onAnswer(upstreamRequest: ClientRequest, answer: IncomingMessage): void {
+        const told = answer.statusCode!
+        if (told === 101) {
+          upstreamRequest.destroy(new GatewayError('upstream_protocol', `${url.origin}: a 101 that is no upgrade`))
+          return
+        }
+        status = told
+        sockets.delete(socket) // it has an end of its own
+        stopWatching()
+        // What the client still says is for nobody; left unread, it would turn the end of the connection into a reset.
+        socket.on('end', () => socket.destroy()).resume()
+        // http-proxy-3 would end the socket in good order, as if the answer were whole.
+        upstreamRequest.removeAllListeners('error').on('error', (error) => {
+          if (!answer.complete) answer.destroy(error)
+        })
+        passAnswer(answer, socket, { timeout, clientTimeout, origin: url.origin }).then(
+          () => resolve({ status: told }),
+          (error: GatewayError) => resolve({ status: error.code === 'client_closed' ? 499 : told, error }),
+        )
+      }
+
+      // http-proxy-3 closes the socket next, and what is written before that still goes out.
+      function onError(error: Error): void {
+        if (status !== undefined) return
+        const failure = toUpstreamError(error, url.origin, true)
+        refuse(failure)
+        reject(failure)
+      }
     }
   }
 

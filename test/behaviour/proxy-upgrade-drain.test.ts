@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import type { Socket } from 'node:net'
+import { beforeEach, describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-request.ts'
 import { portOf, startRawUpstream } from '../support/upstream.ts'
 import { askForWebSocket, switched } from '../support/web-socket.ts'
 import { createSetting } from './setting.ts'
 
-const upstream = await startRawUpstream((socket) => socket.write(switched))
+let answer: (socket: Socket) => void
+const upstream = await startRawUpstream((socket) => answer(socket))
 const { standIn, start } = await createSetting()
 
-function startLeaving(shutdownTimeout: string): Promise<Gateway> {
+beforeEach(() => {
+  answer = (socket) => socket.write(switched)
+})
+
+function startLeaving(shutdownTimeout = '1h'): Promise<Gateway> {
   return start({
     flags: {
       'proxy.enabled': 'true',
@@ -19,7 +25,29 @@ function startLeaving(shutdownTimeout: string): Promise<Gateway> {
   })
 }
 
+/** SIGTERM. @returns when it is heard, and the exit code in the end */
+async function stop(gateway: Gateway): Promise<{ code: Promise<number | null> }> {
+  const code = gateway.stop()
+  await gateway.logged(({ message = '' }) => message.startsWith('stopping'))
+  return { code }
+}
+
 describe('after SIGTERM', () => {
+  test('an upstream’s answer in place of a tunnel is finished first', async () => {
+    const leaving = await startLeaving()
+    let finish = () => {}
+    answer = (socket) => {
+      socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 8\r\n\r\nhalf')
+      finish = () => void socket.write('half')
+    }
+    const connection = askForWebSocket(leaving, '/')
+    await connection.until(/half$/)
+    const { code } = await stop(leaving)
+    finish()
+    assert.match(await connection.closed, /halfhalf$/)
+    assert.equal(await code, 0)
+  })
+
   test('a WebSocket whose user never becomes known is cut after shutdown_timeout', async () => {
     const leaving = await startLeaving('200ms')
     const letGo = standIn.holdWrites()
