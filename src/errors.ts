@@ -32,6 +32,7 @@ const table = {
   upstream_protocol: { status: 502, level: 'error', message: 'The service behind this gateway gave no valid answer' },
   upstream_timeout: { status: 504, level: 'error', message: 'The service behind this gateway did not answer in time' },
   overloaded: { status: 503, level: 'error', message: 'This gateway has too much to do right now' },
+  stopping: { status: 503, level: 'error', message: 'This gateway is being stopped' },
   /** For the log only: there is nobody to tell. */
   client_closed: { status: 499, level: 'info', message: 'The client left' },
   internal: { status: 500, level: 'error', message: 'Something went wrong on our side' },

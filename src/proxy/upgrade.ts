@@ -13,7 +13,7 @@ import type { Upstream } from './upstreams.ts'
 
 export type Tunnels = Readonly<{
   open: (request: IncomingMessage, upstream: Upstream, path: string, headers: string[]) => Upgrade['tunnel']
-  /** Cuts all tunnels: they have no end of their own to wait for. */
+  /** Cuts all tunnels, which have no end of their own to wait for, and lets no more open. */
   close: () => void
 }>
 
@@ -42,21 +42,23 @@ export function createUpgrade(admit: Admit, routing: Routing, tunnels: Tunnels) 
 /** Tunnels through http-proxy-3, which gets our headers and our path in place of the client's. */
 export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout' | 'clientTimeout'>): Tunnels {
   const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
-  const sockets = new Set<Socket>()
+  const cuts = new Set<() => void>()
   const watchers = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
+  let isClosed = false
   proxy.on('proxyReqWs', (upstreamRequest, _request, socket) => watchers.get(socket)?.(upstreamRequest))
   proxy.on('error', () => {}) // each tunnel has its own ear
 
   function open(request: IncomingMessage, upstream: Upstream, path: string, headers: string[]): Upgrade['tunnel'] {
     return function tunnel(socket, head, refuse) {
+      if (isClosed) throw stopping()
       const { promise, resolve, reject } = Promise.withResolvers<UpgradeEnd>()
       const { url } = upstream
       const end = upstream.begin()
       let status: number | undefined
-      sockets.add(socket)
+      cuts.add(cut)
       watchers.set(socket, watch)
       socket.once('close', () => {
-        sockets.delete(socket)
+        cuts.delete(cut)
         end()
         if (status === undefined) reject(new GatewayError('client_closed', 'the client left before its upgrade'))
         else if (status === 101) resolve({ status })
@@ -103,7 +105,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
           return
         }
         status = told
-        sockets.delete(socket) // it has an end of its own
+        cuts.delete(cut) // it has an end of its own
         stopWatching()
         // What the client still says is for nobody; left unread, it would turn the end of the connection into a reset.
         socket.on('end', () => socket.destroy()).resume()
@@ -124,15 +126,25 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
         refuse(failure)
         reject(failure)
       }
+
+      function cut(): void {
+        if (status === undefined) onError(stopping())
+        else socket.destroy()
+      }
     }
   }
 
   return Object.freeze({
     open,
     close() {
-      for (const socket of sockets) socket.destroy()
+      isClosed = true
+      for (const cut of cuts) cut()
     },
   })
+}
+
+function stopping(): GatewayError {
+  return new GatewayError('stopping', 'elastauth stops before there is a tunnel')
 }
 
 /** Nobody reads a socket before its tunnel is open, and who does not read does not hear the other side leave. */

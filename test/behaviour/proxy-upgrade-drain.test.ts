@@ -33,6 +33,42 @@ async function stop(gateway: Gateway): Promise<{ code: Promise<number | null> }>
 }
 
 describe('after SIGTERM', () => {
+  test('a WebSocket whose user is not known yet is refused, and the upstream does not hear of it', async () => {
+    const leaving = await startLeaving()
+    const letGo = standIn.holdWrites()
+    const connection = askForWebSocket(leaving, '/held', ['Remote-User: held'])
+    await standIn.whenHeld(1)
+    const before = upstream.received()
+    const { code } = await stop(leaving)
+    letGo()
+    assert.match(await connection.closed, /^HTTP\/1\.1 503 [\s\S]*"stopping"/)
+    assert.equal(await code, 0)
+    assert.equal(upstream.received(), before)
+    const line = await leaving.logged((one) => one['url.path'] === '/held')
+    assert.deepEqual(
+      [line['http.response.status_code'], line['error.code'], line['user.name']],
+      [503, 'stopping', 'held'],
+    )
+  })
+
+  test('one that the upstream has not answered yet is refused, and its upstream connection closed', async () => {
+    const leaving = await startLeaving()
+    const asked = Promise.withResolvers<void>()
+    const gone = Promise.withResolvers<void>()
+    answer = (socket) => {
+      socket.once('close', () => gone.resolve())
+      asked.resolve()
+    }
+    const connection = askForWebSocket(leaving, '/asked')
+    await asked.promise
+    const { code } = await stop(leaving)
+    assert.match(await connection.closed, /^HTTP\/1\.1 503 [\s\S]*"stopping"/)
+    await gone.promise
+    assert.equal(await code, 0)
+    const line = await leaving.logged((one) => one['url.path'] === '/asked')
+    assert.deepEqual([line['http.response.status_code'], line['error.code']], [503, 'stopping'])
+  })
+
   test('an upstream’s answer in place of a tunnel is finished first', async () => {
     const leaving = await startLeaving()
     let finish = () => {}

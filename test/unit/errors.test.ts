@@ -33,6 +33,7 @@ const statuses: Record<ErrorCode, number> = {
   upstream_protocol: 502,
   upstream_timeout: 504,
   overloaded: 503,
+  stopping: 503,
   client_closed: 499,
   internal: 500,
 }
