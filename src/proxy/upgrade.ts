@@ -50,6 +50,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
 
   function open(request: IncomingMessage, upstream: Upstream, path: string, headers: string[]): Upgrade['tunnel'] {
     return function tunnel(socket, head, refuse) {
+      if (socket.destroyed) throw leftBefore()
       if (isClosed) throw stopping()
       const { promise, resolve, reject } = Promise.withResolvers<UpgradeEnd>()
       const { url } = upstream
@@ -60,7 +61,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
       socket.once('close', () => {
         cuts.delete(cut)
         end()
-        if (status === undefined) reject(new GatewayError('client_closed', 'the client left before its upgrade'))
+        if (status === undefined) reject(leftBefore())
         else if (status === 101) resolve({ status })
       })
       const stopWatching = watchForLeaving(socket)
@@ -141,6 +142,10 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
       for (const cut of cuts) cut()
     },
   })
+}
+
+function leftBefore(): GatewayError {
+  return new GatewayError('client_closed', 'the client left before its upgrade')
 }
 
 function stopping(): GatewayError {

@@ -15,7 +15,7 @@ beforeEach(() => {
   answer = (socket) => socket.write(switched)
 })
 
-function startLeaving(shutdownTimeout = '1h'): Promise<Gateway> {
+function startWithUsers(shutdownTimeout = '1h'): Promise<Gateway> {
   return start({
     flags: {
       'proxy.enabled': 'true',
@@ -34,7 +34,7 @@ async function stop(gateway: Gateway): Promise<{ code: Promise<number | null> }>
 
 describe('after SIGTERM', () => {
   test('a WebSocket whose user is not known yet is refused, and the upstream does not hear of it', async () => {
-    const leaving = await startLeaving()
+    const leaving = await startWithUsers()
     const letGo = standIn.holdWrites()
     const connection = askForWebSocket(leaving, '/held', ['Remote-User: held'])
     await standIn.whenHeld(1)
@@ -52,7 +52,7 @@ describe('after SIGTERM', () => {
   })
 
   test('one that the upstream has not answered yet is refused, and its upstream connection closed', async () => {
-    const leaving = await startLeaving()
+    const leaving = await startWithUsers()
     const asked = Promise.withResolvers<void>()
     const gone = Promise.withResolvers<void>()
     answer = (socket) => {
@@ -70,7 +70,7 @@ describe('after SIGTERM', () => {
   })
 
   test('an upstream’s answer in place of a tunnel is finished first', async () => {
-    const leaving = await startLeaving()
+    const leaving = await startWithUsers()
     let finish = () => {}
     answer = (socket) => {
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 8\r\n\r\nhalf')
@@ -85,7 +85,7 @@ describe('after SIGTERM', () => {
   })
 
   test('a WebSocket whose user never becomes known is cut after shutdown_timeout', async () => {
-    const leaving = await startLeaving('200ms')
+    const leaving = await startWithUsers('200ms')
     const letGo = standIn.holdWrites()
     const connection = askForWebSocket(leaving, '/', ['Remote-User: never'])
     await standIn.whenHeld(1)
@@ -95,7 +95,7 @@ describe('after SIGTERM', () => {
   })
 
   test('what is no WebSocket is cut then, too', async () => {
-    const leaving = await startLeaving('200ms')
+    const leaving = await startWithUsers('200ms')
     const letGo = standIn.holdWrites()
     const connection = openRaw(portOf(leaving))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: waiting\r\n\r\n')
@@ -104,4 +104,19 @@ describe('after SIGTERM', () => {
     assert.equal(await connection.closed, '')
     letGo()
   })
+})
+
+test('a WebSocket whose client is gone before its user is known: 499, and the upstream does not hear of it', async () => {
+  const gateway = await startWithUsers()
+  const letGo = standIn.holdWrites()
+  const connection = askForWebSocket(gateway, '/gone', ['Remote-User: gone'])
+  await standIn.whenHeld(1)
+  const before = upstream.received()
+  connection.socket.resetAndDestroy()
+  await connection.closed
+  await fetch(`${gateway.url}/elastauth/health`) // what came before it has been noticed
+  letGo()
+  const line = await gateway.logged((one) => one['url.path'] === '/gone')
+  assert.deepEqual([line['http.response.status_code'], line['error.code']], [499, 'client_closed'])
+  assert.equal(upstream.received(), before)
 })
