@@ -54,7 +54,7 @@ export async function passAnswer(
 
 /** The client has HTTP/1.1, or it could not ask for an upgrade; in chunks, an answer that is cut does not look whole to it. */
 function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage, isChunked: boolean): string {
-  const headers = [...buildResponseHeaders(rawHeaders), 'Connection', 'close']
+  const headers = [...buildResponseHeaders(rawHeaders, statusCode!), 'Connection', 'close']
   if (isChunked) headers.push('Transfer-Encoding', 'chunked')
   const lines = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))
   return [`HTTP/1.1 ${statusCode} ${statusMessage}`, ...lines, '', ''].join('\r\n')
