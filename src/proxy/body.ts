@@ -19,13 +19,15 @@ export function waitsForWord({ headers, httpVersion }: IncomingMessage): boolean
  * Rejects with GatewayError client_closed; request_timeout when nothing comes for `patience` milliseconds.
  */
 export function awaitBody(request: IncomingMessage, patience: number): Promise<void> {
+  if (request.destroyed) return Promise.reject(left())
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const timer = setTimeout(() => reject(silent(patience)), patience)
+  const onBegun = () => resolve()
   const onClose = () => reject(left())
-  request.once('readable', resolve).once('close', onClose)
+  request.on('readable', onBegun).on('end', onBegun).on('close', onClose)
   return promise.finally(() => {
     clearTimeout(timer)
-    request.off('readable', resolve).off('close', onClose)
+    request.off('readable', onBegun).off('end', onBegun).off('close', onClose)
   })
 }
 
@@ -54,6 +56,7 @@ export function createBody(request: IncomingMessage, patience: number): Readable
   return body.on('error', () => {})
 
   function start(): void {
+    if (request.readableEnded) return void body.push(null)
     isReading = true
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('timeout', onTimeout).setTimeout(patience)
   }

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { createBody, hasBody } from '../../../src/proxy/body.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import { awaitBody, createBody, hasBody } from '../../../src/proxy/body.ts'
 import { openRaw, type RawConnection } from '../../support/raw-request.ts'
 
 test('a request has a body when its framing says so', () => {
@@ -30,9 +31,9 @@ describe('a body', () => {
   })
 
   /** The server's side of a request whose first bytes are these. */
-  async function receive(bytes: string): Promise<[IncomingMessage, ServerResponse]> {
+  async function receive(bytes: string, framing = 'Content-Length: 10'): Promise<[IncomingMessage, ServerResponse]> {
     const request = once(server, 'request') as unknown as Promise<[IncomingMessage, ServerResponse]>
-    client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n${bytes}`)
+    client.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${bytes}`)
     return request
   }
 
@@ -41,6 +42,42 @@ describe('a body', () => {
     const read = text(createBody(request, 5000))
     client.send('56789')
     assert.equal(await read, '0123456789')
+  })
+
+  test('is waited for until the first of it is there, and then is whole', async () => {
+    const [request] = await receive('')
+    let isThere = false
+    const waited = awaitBody(request, 5000).then(() => {
+      isThere = true
+    })
+    await turn()
+    assert.equal(isThere, false)
+    client.send('01234')
+    await waited
+    const read = text(createBody(request, 5000))
+    client.send('56789')
+    assert.equal(await read, '0123456789')
+  })
+
+  test('that turns out empty is there, too, be it read before or after somebody waits for it', async () => {
+    for (const isEarly of [true, false]) {
+      const [request, response] = await receive(isEarly ? '0\r\n\r\n' : '', 'Transfer-Encoding: chunked')
+      while (isEarly && !request.complete) await turn()
+      const waited = awaitBody(request, 5000)
+      if (!isEarly) client.send('0\r\n\r\n')
+      await waited
+      assert.equal(await text(createBody(request, 5000)), '')
+      response.end()
+    }
+  })
+
+  test('is waited for in vain where the client leaves or has left, or is silent', async () => {
+    const [request] = await receive('')
+    await assert.rejects(awaitBody(request, 50), { name: 'GatewayError', code: 'request_timeout' })
+    const waited = awaitBody(request, 5000)
+    client.socket.destroy()
+    await assert.rejects(waited, { name: 'GatewayError', code: 'client_closed' })
+    await assert.rejects(awaitBody(request, 5000), { name: 'GatewayError', code: 'client_closed' })
   })
 
   test('is left alone until somebody reads it, so that a second one can be made', async () => {
