@@ -10,9 +10,9 @@ import { boundRest } from './rest.ts'
 /** HTTP/1.1, with TLS or without: what a server is made with, and what then lets the handlers hear of all that it tells. */
 export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
   const { onRequest, isUpgrade, onUpgrade, refuseTunnel, refuseFaulty } = handlers
-  const { follow, forget, isOpen, isAnyEnding, speakAfter, cut } = createOpenAnswers()
   let isClosing = false
   let closeIdle = () => {}
+  const { follow, forget, isOpen, isAnyEnding, speakAfter, cut } = createOpenAnswers(lookAgain)
 
   function onHead(request: IncomingMessage, response: ServerResponse): void {
     follow(response)
@@ -26,7 +26,11 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
   function onAnswered(this: ServerResponse): void {
     forget(this)
     boundRest(this.req, timeouts.rest)
-    // What began before we were told to close has no `Connection: close` in its answer.
+    lookAgain()
+  }
+
+  /** What began before we were told to close has no `Connection: close` in its answer, and nobody else closes it. */
+  function lookAgain(): void {
     if (isClosing) setImmediate(closeIdle)
   }
 

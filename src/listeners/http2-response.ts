@@ -71,7 +71,9 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
   return answer
 
   function closeRest(): void {
-    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+    if (stream.readableEnded) return
+    stream.resume() // or it would never close: Node does so only where nobody has read of it
+    stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
   /** @param rest a reason, which HTTP/2 has no place for, and names and values in turn */

@@ -23,7 +23,8 @@ export type OpenAnswers = Readonly<{
   cut: (socket: Socket) => boolean
 }>
 
-export function createOpenAnswers(): OpenAnswers {
+/** @param onGone called when a connection has closed */
+export function createOpenAnswers(onGone: () => void): OpenAnswers {
   const open = new Map<Socket, Set<ServerResponse>>()
   const spokenAfter = new WeakSet<ServerResponse>()
 
@@ -38,6 +39,7 @@ export function createOpenAnswers(): OpenAnswers {
 
   function forgetAll(this: Socket): void {
     open.delete(this)
+    onGone()
   }
 
   function forget(response: ServerResponse): void {

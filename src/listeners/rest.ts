@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http'
 export function boundRest(request: IncomingMessage, patience: number): void {
   if (request.complete || request.destroyed) return
   const { socket } = request
+  request.resume() // Node does so only where nobody has read of it
   const timer = setTimeout(() => request.destroy(), patience)
   const stop = () => {
     clearTimeout(timer)

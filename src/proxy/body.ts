@@ -19,6 +19,7 @@ export function waitsForWord({ headers, httpVersion }: IncomingMessage): boolean
  * Rejects with GatewayError client_closed; request_timeout when nothing comes for `patience` milliseconds.
  */
 export function awaitBody(request: IncomingMessage, patience: number): Promise<void> {
+  if (request.readableEnded) return Promise.resolve()
   if (request.destroyed) return Promise.reject(left())
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const timer = setTimeout(() => reject(silent(patience)), patience)

@@ -84,9 +84,11 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
           upstreamRequest.destroy(error)
         }
         upstreamRequest.setTimeout(timeout, onSilence)
-        upstreamRequest.once('upgrade', () => {
+        upstreamRequest.once('upgrade', (_answer, upstreamSocket) => {
           stopWatching()
           status = 101
+          // What the client still says is for nobody; left unread, it would hide its leaving.
+          upstreamSocket.once('close', () => process.nextTick(() => socket.resume()))
         })
         // http-proxy-3 would write any other answer by itself, as fast as it comes and whether it is whole or not, and has no
         // option against it. It puts its ear on after this event, in the same turn: before an answer can come, it is off again.

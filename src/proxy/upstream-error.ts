@@ -38,6 +38,7 @@ export function toUpstreamError(
 function codeOf(error: Error & { code?: string }) {
   if (error instanceof errors.HTTPParserError) return 'upstream_protocol'
   if (error instanceof errors.SocketError && /^bad /.test(error.message)) return 'upstream_protocol'
+  if (error.code?.startsWith('HPE_')) return 'upstream_protocol' // Node's own client, for upgrades
   return codes[error.code ?? ''] ?? 'upstream_unavailable'
 }
 

@@ -245,3 +245,16 @@ test('a stale connection in the pool is not used again', async () => {
   }
   for (let i = 0; i < 20; i++) assert.equal((await fetch(gateway.url, { headers: bob })).status, 200)
 })
+
+test('what an unreachable upstream does not take is read, and the connection serves the next request', async () => {
+  const nowhere = await startProxy('http://127.0.0.1:9')
+  const connection = openRaw(portOf(nowhere))
+  const body = 'x'.repeat(4 * 1024 * 1024)
+  connection.send(`POST / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: ${body.length}\r\n\r\n`)
+  await (await fetch(`${nowhere.url}/elastauth/health`)).text() // the head is read by now
+  connection.send(body)
+  await connection.until(/^HTTP\/1\.1 502 /)
+  connection.send('GET /elastauth/health HTTP/1.1\r\nHost: es\r\n\r\n')
+  await connection.until(/HTTP\/1\.1 200 OK/)
+  connection.socket.destroy()
+})

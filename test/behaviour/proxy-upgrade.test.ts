@@ -69,6 +69,30 @@ describe('a WebSocket', () => {
     assert.match(await open('/').closed, /^HTTP\/1.1 101 /)
   })
 
+  test('whose upstream has closed ends with its client, whatever that says last', async () => {
+    const closed = Promise.withResolvers<void>()
+    answer = (socket) => {
+      socket.write(switched)
+      socket.on('data', () => socket.end()).once('close', () => closed.resolve())
+    }
+    const connection = openRaw(portOf(gateway), { allowHalfOpen: true })
+    const words = [
+      'Host: es',
+      'Remote-User: bob',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Key: a2V5',
+    ]
+    connection.send(['GET /last-words HTTP/1.1', ...words, 'Sec-WebSocket-Version: 13', '', ''].join('\r\n'))
+    await connection.until(/101 /)
+    connection.send('end')
+    await once(connection.socket, 'end')
+    await closed.promise
+    connection.send('x')
+    connection.socket.end()
+    assert.equal((await gateway.logged((one) => one['url.path'] === '/last-words'))['http.response.status_code'], 101)
+  })
+
   test('whose client leaves takes its upstream connection along, before the answer and after', async () => {
     for (const reply of ['', switched]) {
       const began = Promise.withResolvers<void>()

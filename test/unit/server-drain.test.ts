@@ -118,6 +118,20 @@ for (const isTls of [false, true]) {
       assert.deepEqual(statuses, [200, 200, 200])
     })
 
+    test('is the last to keep idle connections, though its own ends with its answer', async () => {
+      await serve(isTls)
+      const idle = await open(isTls)
+      idle.read()
+      await idle.askFor('/')
+      const slow = await open(isTls)
+      slow.send('GET /large HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n')
+      while (!responses[1]?.writableEnded) await turn()
+      const closing = server.close(600_000)
+      slow.read()
+      for (const { closed } of [slow, idle]) await closed
+      await closing
+    })
+
     test('gets all on a second connection, too, when the first one is done', async () => {
       await serve(isTls)
       const [first, second] = [await open(isTls), await open(isTls)]

@@ -8,7 +8,7 @@ import { createOpenAnswers } from '../../../src/listeners/open-answers.ts'
 function answering() {
   const socket = Object.assign(new EventEmitter(), { writable: true }) as Socket
   const said: string[] = []
-  const { follow, forget, speakAfter } = createOpenAnswers()
+  const { follow, forget, speakAfter } = createOpenAnswers(() => {})
   return {
     /** An answer that is still to be given, and a way to give it. */
     ask() {
