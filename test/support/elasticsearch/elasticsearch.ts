@@ -74,6 +74,9 @@ export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> =
   return { kind: 'none', reasons }
 }
 
+/** A node that others use may have a crowd's passwords to hash before it looks at ours. */
+const busyForMs = 120_000
+
 /**
  * A real, secured node that answers, with its `.security` index active. Ways are tried in the order of
  * findElasticsearch; one that fails to start is passed over, except `ELASTICSEARCH_URL`, whose failure is thrown.
@@ -82,7 +85,7 @@ export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> =
 export async function startElasticsearch(options: Options = {}): Promise<Elasticsearch> {
   const reasons: string[] = []
   const external = isWanted('external', options) ? readExternal() : undefined
-  if (external) return createHandle('external', async () => external, external, await awaitLogin(external, 30_000))
+  if (external) return createHandle('external', async () => external, external, await awaitLogin(external, busyForMs))
   if (isWanted('external', options)) reasons.push('external: ELASTICSEARCH_URL is not set')
 
   for (const kind of ['docker', 'java'] as const) {
