@@ -19,12 +19,15 @@ const upstream = await startUpstream(async (request, response) => {
 const gateway = await startProxy(upstream.url)
 
 /** Connections that have begun, and say a byte each time that `dribble` is called. */
-function openCrowd(to: Gateway, beginning: string): { all: RawConnection[]; dribble: () => void } {
-  const all = Array.from({ length: crowd }, () => {
-    const connection = openRaw(portOf(to))
-    connection.send(beginning)
-    return connection
-  })
+async function openCrowd(to: Gateway, beginning: string): Promise<{ all: RawConnection[]; dribble: () => void }> {
+  const all: RawConnection[] = []
+  while (all.length < crowd) {
+    // No more at once than wait to be accepted (511): the kernel resets what is beyond.
+    const some = Array.from({ length: 200 }, () => openRaw(portOf(to)))
+    await Promise.all(some.map(({ socket }) => once(socket, 'connect')))
+    for (const { send } of some) send(beginning)
+    all.push(...some)
+  }
   const dribble = () => {
     for (const { socket, send } of all) if (socket.writable) send('x')
   }
@@ -42,7 +45,7 @@ async function askOthers(to: Gateway): Promise<void> {
 
 describe(`slowloris with ${crowd} sockets: others go on being answered`, () => {
   test('dribbling headers, and those that never end are closed', { timeout: 120_000 }, async () => {
-    const { all, dribble } = openCrowd(gateway, 'GET / HTTP/1.1\r\nHost: es\r\nX-A: ')
+    const { all, dribble } = await openCrowd(gateway, 'GET / HTTP/1.1\r\nHost: es\r\nX-A: ')
     const timer = setInterval(dribble, 1000)
     await askOthers(gateway)
     const texts = await Promise.all(all.map(({ closed }) => closed))
@@ -59,7 +62,7 @@ describe(`slowloris with ${crowd} sockets: others go on being answered`, () => {
       // Time enough for a crowd on one slow core to read its answers: what is unread when a connection is cut is lost.
       const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '6s' } })
       const beginning = `POST ${path} HTTP/1.1\r\nHost: es\r\nContent-Length: 1000000\r\n\r\n`
-      const { all, dribble } = openCrowd(impatient, beginning)
+      const { all, dribble } = await openCrowd(impatient, beginning)
       const timer = setInterval(dribble, 100)
       await askOthers(impatient)
       const texts = await Promise.all(all.map(({ closed }) => closed))
@@ -68,7 +71,7 @@ describe(`slowloris with ${crowd} sockets: others go on being answered`, () => {
     })
 
   test('dribbling bodies of users', async () => {
-    const { all, dribble } = openCrowd(
+    const { all, dribble } = await openCrowd(
       gateway,
       'POST / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\n',
     )
