@@ -31,8 +31,7 @@ for (let round = 0; round < rounds; round++) {
 console.log(`small GET, 32 connections, ${rounds} rounds of ${seconds} s; median (least–most)`)
 report(results)
 for (const other of ['http-proxy-3', 'nginx']) {
-  const measured = results.get(other)
-  if (!measured) continue
+  if (!results.has(other)) continue
   console.log(`beside ${other}`)
   report(new Map([other, 'elastauth'].map((name) => [name, results.get(name)!])))
 }

@@ -75,15 +75,7 @@ describe('a WebSocket', () => {
       socket.write(switched)
       socket.on('data', () => socket.end()).once('close', () => closed.resolve())
     }
-    const connection = openRaw(portOf(gateway), { allowHalfOpen: true })
-    const words = [
-      'Host: es',
-      'Remote-User: bob',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Key: a2V5',
-    ]
-    connection.send(['GET /last-words HTTP/1.1', ...words, 'Sec-WebSocket-Version: 13', '', ''].join('\r\n'))
+    const connection = askForWebSocket(gateway, '/last-words', undefined, { allowHalfOpen: true })
     await connection.until(/101 /)
     connection.send('end')
     await once(connection.socket, 'end')

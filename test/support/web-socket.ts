@@ -7,8 +7,13 @@ export const switched =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
 
 /** Asks a gateway for a WebSocket, as bob unless told otherwise. */
-export function askForWebSocket(to: Gateway, path: string, headers: string[] = ['Remote-User: bob']): RawConnection {
-  const connection = openRaw(portOf(to))
+export function askForWebSocket(
+  to: Gateway,
+  path: string,
+  headers: string[] = ['Remote-User: bob'],
+  options?: Parameters<typeof openRaw>[1],
+): RawConnection {
+  const connection = openRaw(portOf(to), options)
   const words = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13']
   connection.send([`GET ${path} HTTP/1.1`, 'Host: es', ...words, ...headers, '', ''].join('\r\n'))
   return connection
