@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { after, describe, test } from 'node:test'
+import { findFreePort } from '../support/port.ts'
 import { openRaw } from '../support/raw-request.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
 
@@ -71,10 +71,7 @@ describe('one process before Kibana and Elasticsearch', () => {
 describe('several upstreams', () => {
   test('one that is down is passed over, a body and all, and comes back', async () => {
     const server = createServer((_request, response) => response.end('back'))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    server.close()
+    const port = await findFreePort()
     const other = await startUpstream(async (request, response) => {
       let body = ''
       for await (const chunk of request) body += chunk

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { findFreePort } from '../port.ts'
 import { buildNode } from './build.ts'
 import { findJdk } from './jdk.ts'
 import type { NodeSpec, Running } from './own-node.ts'
@@ -28,7 +29,10 @@ export async function startOnJava(spec: NodeSpec): Promise<Running> {
   await mkdir(join(spec.dataDir, 'tmp'), { recursive: true })
   await writeFile(join(config, 'log4j2.properties'), logConfig)
 
-  const settings: Record<string, string> = { 'http.port': String(spec.port), ...spec.settings }
+  const settings: Record<string, string> = {
+    'http.port': String(spec.port || (await findFreePort())),
+    ...spec.settings,
+  }
   if (spec.certificate) {
     await writeFile(join(config, 'http.crt'), spec.certificate.cert)
     await writeFile(join(config, 'http.key'), spec.certificate.key, { mode: 0o600 })

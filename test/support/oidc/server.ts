@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { findFreePort } from '../port.ts'
 
 /** A server on a free port of `localhost`, which can be closed and opened again there. */
 export async function startServer(listener: RequestListener) {
@@ -9,8 +9,8 @@ export async function startServer(listener: RequestListener) {
     server.listen(port, 'localhost')
     await once(server, 'listening')
   }
-  await listen(0)
-  const { port } = server.address() as AddressInfo
+  const port = await findFreePort()
+  await listen(port)
   return Object.freeze({
     port,
     resume: () => listen(port),

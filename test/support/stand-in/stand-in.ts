@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { findFreePort } from '../port.ts'
 import { authenticate, builtInRoles, createUser, createUsers, type StandInUser, type Users } from './accounts.ts'
 import { type Answer, accept, Refusal, refuse, refuseLogin } from './answers.ts'
 import { parseObject, readText } from './body.ts'
@@ -17,7 +17,7 @@ export type Options = {
 }
 
 export type StandIn = {
-  /** Listens on 127.0.0.1 and resolves to the address; port 0, the default, picks a free one. */
+  /** Listens on 127.0.0.1 and resolves to the address; without a port on a free one, which it keeps for listening again. */
   listen(port?: number): Promise<string>
   /** Cuts all connections, hanging ones too. It may listen again, with the same users. */
   close(): Promise<void>
@@ -87,12 +87,13 @@ export function createStandIn(options: Options = {}): StandIn {
   }
 
   return {
-    async listen(port = 0) {
+    async listen(wanted) {
+      const port = wanted || (await findFreePort())
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       server.once('error', reject).listen(port, '127.0.0.1', resolve)
       await promise
       server.off('error', reject)
-      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      return `http://127.0.0.1:${port}`
     },
     async close() {
       gate.open()
