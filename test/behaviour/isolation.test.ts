@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Agent, get } from 'node:http'
 import { after, test } from 'node:test'
+import { createRandom } from '../support/fuzz/random.ts'
 import { parseBasic } from './credential.ts'
 import { createSetting } from './setting.ts'
 
@@ -25,11 +26,10 @@ async function ask(url: string, username: string, groups = ''): Promise<Answer> 
 }
 
 test('500 users at once, thousands of requests: everybody gets their own credential, and it logs in', async () => {
-  standIn.faults.delay = () => Math.random() * 30
+  const random = createRandom(1)
+  standIn.faults.delay = () => random.below(30)
   const users = Array.from({ length: 500 }, (_, i) => `many-${i}`)
-  const questions = Array.from({ length: 10 }, () => users)
-    .flat()
-    .sort(() => Math.random() - 0.5)
+  const questions = random.shuffled(Array.from({ length: 10 }, () => users).flat())
   const credentials = new Map<string, string>()
   await Promise.all(
     questions.map(async (asked) => {

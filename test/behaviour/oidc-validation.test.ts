@@ -117,9 +117,10 @@ describe('token_validation: both', async () => {
 describe('token_validation: introspection', async () => {
   const idp = await createProviderFor()
   const { url } = await startTokens(setting, idp, { flags: { 'oidc.token_validation': 'introspection' } })
+  let tokens = 0
   const answered = async (document: object) => {
     const undo = idp.interpose('introspection', answerJson(200, document))
-    const verdict = await verdictOf(await bearer(url, `opaque-${Math.random()}`))
+    const verdict = await verdictOf(await bearer(url, `opaque-${++tokens}`))
     undo()
     return verdict
   }

@@ -3,16 +3,19 @@ import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createRandom } from '../support/fuzz/random.ts'
+import { findFreePort } from '../support/port.ts'
 import { startProxy, startUpstream, userOf } from '../support/upstream.ts'
 
 const users = 500
 /** In all; 100,000 is the full run, of a minute or two. */
 const requests = Number(process.env.ISOLATION_REQUESTS ?? 10_000)
+const random = createRandom(1)
 const requestsPerUser = Math.ceil(requests / users)
 
 test('500 users at once, answers in any order: each request carries its own user’s credential, each client gets its own answer', async () => {
   const upstream = await startUpstream(async (asked, response) => {
-    const delay = Math.random() * 20
+    const delay = random.below(20)
     if (delay > 5) await sleep(delay)
     const said = asked.headers['x-expected-user']
     const body = await text(asked).catch(() => undefined)
@@ -20,7 +23,9 @@ test('500 users at once, answers in any order: each request carries its own user
     const isRight = userOf(asked.headers.authorization) === said && (body === '' || body === said)
     response.writeHead(isRight ? 200 : 500, { 'X-User': userOf(asked.headers.authorization) }).end(said)
   })
-  const gateway = await startProxy(upstream.url, { flags: { log_level: 'warn', listen: '127.0.0.1:6127' } })
+  const gateway = await startProxy(upstream.url, {
+    flags: { log_level: 'warn', listen: `127.0.0.1:${await findFreePort()}` },
+  })
   const agent = new Agent({ keepAlive: true, maxSockets: 200 })
 
   function ask(user: string, turn: number): Promise<void> {
@@ -42,7 +47,7 @@ test('500 users at once, answers in any order: each request carries its own user
       })
     })
     asked.on('error', onError).end(turn % 2 ? user : undefined)
-    if (isLeaving) setTimeout(() => asked.destroy(), Math.random() * 10)
+    if (isLeaving) setTimeout(() => asked.destroy(), random.below(10))
     return promise
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createRandom } from '../support/fuzz/random.ts'
 import { parseBasic } from './credential.ts'
 import { askFor, createSetting } from './setting.ts'
 
@@ -9,6 +10,7 @@ const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '300ms' }
 const env = { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' }
 const gateways = await Promise.all([start({ flags, env }), start({ flags, env })])
 const loadFor = 8000
+const random = createRandom(1)
 
 /** Asks again and again, and logs in with each answer at once. */
 async function keepAsking(until: number, url: string, username: string, groups: () => string): Promise<string[]> {
@@ -32,7 +34,7 @@ test('passwords rotate under load on two replicas, and no credential that was ha
     ['steady', () => ''],
     ['steady-too', () => 'writers'],
     ['changing', () => (Math.floor(Date.now() / 700) % 2 === 0 ? 'writers' : 'readers')],
-    ['changing-often', () => (Math.random() < 0.5 ? 'writers' : 'readers')],
+    ['changing-often', () => random.of(['writers', 'readers'])],
   ]
   const askers = users.map(([username, groups]) =>
     Promise.all(gateways.map(({ url }) => keepAsking(until, url, username, groups))),

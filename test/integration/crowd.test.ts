@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { createRandom } from '../support/fuzz/random.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
 
@@ -32,8 +33,9 @@ describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, ()
   test('500 users in random order, each in several requests at once: nobody gets another’s credential', async () => {
     const users = Array.from({ length: 500 }, (_, i) => `crowd-${i}-${stamp}`)
     const wrong: string[] = []
+    const random = createRandom(1)
     const visit = async (username: string) => {
-      await sleep(Math.random() * 2000)
+      await sleep(random.below(2000))
       const answers = await Promise.all([authorize(gateway, username), authorize(gateway, username)])
       for (const { status, authorization } of answers) {
         assert.equal(status, 200)

@@ -29,10 +29,11 @@ describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 180
     gateway.process.kill('SIGHUP')
     await gateway.logged(({ message = '' }) => message.startsWith('configuration not reloaded'))
     await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    let users = 0
     await eventually(
       async () => {
         const before = await metric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })
-        await ask(gateway.url, `user-${Math.random()}`)
+        await ask(gateway.url, `user-${++users}`)
         return (await metric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })) - before
       },
       (calls) => calls > 0,

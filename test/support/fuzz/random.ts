@@ -5,6 +5,8 @@ export type Random = Readonly<{
   of: <T>(choices: readonly T[]) => T
   /** True once in so many times. */
   oneIn: (times: number) => boolean
+  /** The same ones in another order. */
+  shuffled: <T>(items: readonly T[]) => T[]
 }>
 
 /** The same numbers for the same seeds: what a test has found can be found again. (mulberry32) */
@@ -23,5 +25,10 @@ export function createRandom(...seeds: readonly number[]): Random {
     below,
     of: <T>(choices: readonly T[]) => choices[below(choices.length)]!,
     oneIn: (times: number) => below(times) === 0,
+    shuffled: <T>(items: readonly T[]) =>
+      items
+        .map((item) => ({ item, key: next() }))
+        .sort((a, b) => a.key - b.key)
+        .map(({ item }) => item),
   })
 }

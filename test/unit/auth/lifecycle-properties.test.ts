@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { type Decision, decide, endOf, type LifecycleRules, type Situation } from '../../../src/auth/lifecycle.ts'
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from '../../../src/auth/managed-user.ts'
+import fc from '../../support/property.ts'
 
 const hour = 60 * 60 * 1000
 const noon = Date.UTC(2026, 10, 23, 12)

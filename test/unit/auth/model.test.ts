@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import fc from '../../support/property.ts'
 import { type Broken, type Lived, live } from './model/live.ts'
 import { expiration, pause, type World, worldOfLateWrites, worldWith } from './model/world.ts'
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { isLoopbackHost, parseAddress } from '../../../config/addresses.ts'
 import { formatDuration, parseDuration } from '../../../config/duration.ts'
 import { problemsOf } from '../../../config/format.ts'
 import { type FormatName, formatNamed, formats } from '../../../config/formats.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
+import fc from '../../support/property.ts'
 import { key, writeFiles } from './fixture.ts'
 
 const { cert, key: pemKey } = createCertificateAuthority().issue('client')

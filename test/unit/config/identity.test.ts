@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { problemsOf } from '../../../config/format.ts'
 import { type FormatName, formatNamed } from '../../../config/formats.ts'
 import { checkIdentity, type Identity } from '../../../src/auth/identity.ts'
+import fc from '../../support/property.ts'
 import { linesOf, load, minimal } from './fixture.ts'
 
 const character = fc.constantFrom(...'aZ09._@+-: ,;<ä€\0\u0085\u2028\n')

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../../support/property.ts'
 
 /** What the invariants are stated for, in milliseconds; docs/credentials-model.md says how they belong together. */
 export const expiration = 10_000
