@@ -5,9 +5,11 @@ import type { Credentials } from './auth/credentials.ts'
 import { createSubject } from './auth/subject.ts'
 import type { Logger } from './log.ts'
 import { routingOptions } from './options/proxy.ts'
+import { createPrivateCookies } from './proxy/cookies.ts'
 import { createAdmit, createProxyHandler, type ProxyHandlerOptions } from './proxy/handler.ts'
 import { createBuildUpstreamHeaders } from './proxy/headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from './proxy/kibana-logout.ts'
+import { createBuildResponseHeaders } from './proxy/response-headers.ts'
 import { createRouting, type Routing } from './proxy/routing.ts'
 import { createTunnels, createUpgrade, isWebSocket, type Tunnels } from './proxy/upgrade.ts'
 import type { Front } from './server.ts'
@@ -56,17 +58,19 @@ function createProxyMode(
   const { privateHeaders, privateCookies, authenticate, isTrusted, heal, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
+  const cookies = createPrivateCookies(privateCookies)
   const handlerOptions: ProxyHandlerOptions = {
     routing,
     authenticate,
     isTrusted,
-    buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders], privateCookies }),
+    buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders], privateCookies: cookies }),
+    buildResponseHeaders: createBuildResponseHeaders(cookies),
     heal: ({ identity, roles, credential }) => heal(createSubject(identity, roles), credential),
   }
   const proxy = createProxyHandler(handlerOptions)
   const answerLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
     handle: answerLogout ? (request) => answerLogout(request) ?? proxy(request) : proxy,
-    upgrade: createUpgrade(createAdmit(handlerOptions), routing, tunnels),
+    upgrade: createUpgrade(createAdmit(handlerOptions), handlerOptions, tunnels),
   }
 }

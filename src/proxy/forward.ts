@@ -6,7 +6,7 @@ import { AnswerWriter } from './answer-writer.ts'
 import { createBody, hasBody, waitsForWord } from './body.ts'
 import { clientLeft, type HeldAnswer, holdAnswer } from './held-answer.ts'
 import { sendInformation } from './information.ts'
-import { buildResponseHeaders } from './response-headers.ts'
+import type { BuildResponseHeaders } from './response-headers.ts'
 import { createStallWatch, type StallWatch } from './stall.ts'
 import { toUpstreamError } from './upstream-error.ts'
 import type { Upstream } from './upstreams.ts'
@@ -17,6 +17,7 @@ export type Exchange = Readonly<{
   upstream: Upstream
   path: string
   headers: string[]
+  buildResponseHeaders: BuildResponseHeaders
   /** How long the client may be silent in the middle of its body, in milliseconds. */
   patience: number
   /** How long the client may take nothing of the answer, in milliseconds. */
@@ -61,6 +62,7 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse
   readonly #upstream: Upstream
   readonly #end: () => void
+  readonly #buildHeaders: BuildResponseHeaders
   readonly #clientTimeout: number
   readonly #holdRefusal: boolean
   readonly #body: Readable | null
@@ -73,11 +75,12 @@ class Relay implements Dispatcher.DispatchHandler {
   #stall: StallWatch | undefined
 
   constructor(exchange: Exchange, body: Readable | null, settle: Settle) {
-    const { request, response, upstream, clientTimeout, holdRefusal } = exchange
+    const { request, response, upstream, buildResponseHeaders, clientTimeout, holdRefusal } = exchange
     this.#request = request
     this.#response = response
     this.#upstream = upstream
     this.#end = upstream.begin()
+    this.#buildHeaders = buildResponseHeaders
     this.#clientTimeout = clientTimeout
     this.#holdRefusal = holdRefusal
     this.#body = body
@@ -97,7 +100,7 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
-    const headers = buildResponseHeaders(controller.rawHeaders as Buffer[], status)
+    const headers = this.#buildHeaders(controller.rawHeaders as Buffer[], status)
     // Nobody looks at them again, and for as long as the answer lasts they would hold all that arrived with them.
     controller.rawHeaders = null
     if (status < 200) sendInformation(this.#request, this.#response, status, headers)

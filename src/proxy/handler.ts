@@ -9,6 +9,7 @@ import { forward } from './forward.ts'
 import { checkFraming, originForm } from './framing.ts'
 import type { BuildUpstreamHeaders } from './headers.ts'
 import { sendHeld } from './held-answer.ts'
+import type { BuildResponseHeaders } from './response-headers.ts'
 import { stripPath } from './routes.ts'
 import type { ProxyRoute, Routing } from './routing.ts'
 import { awaitTurn } from './turn.ts'
@@ -19,6 +20,7 @@ export type ProxyHandlerOptions = Readonly<{
   authenticate: Authenticate
   isTrusted: (request: IncomingMessage) => boolean
   buildHeaders: BuildUpstreamHeaders
+  buildResponseHeaders: BuildResponseHeaders
   /** Another credential for one that Elasticsearch refused, if there is one. Never rejects. */
   heal: (authenticated: Authenticated) => Promise<Credential | undefined>
 }>
@@ -62,7 +64,7 @@ export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: 
 
 /** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */
 export function createProxyHandler(options: ProxyHandlerOptions) {
-  const { routing, heal } = options
+  const { routing, heal, buildResponseHeaders } = options
   const admit = createAdmit(options)
 
   return function proxyRequest(request: IncomingMessage): Soon<StreamedAnswer> {
@@ -86,8 +88,17 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
     const { timeout: patience, clientTimeout } = routing
     for (;;) {
       const headers = headersFor(authorization)
-      const exchange = { request, response, upstream, path, headers, patience, clientTimeout, holdRefusal }
-      const forwarded = await forward(exchange)
+      const forwarded = await forward({
+        request,
+        response,
+        upstream,
+        path,
+        headers,
+        buildResponseHeaders,
+        patience,
+        clientTimeout,
+        holdRefusal,
+      })
       if (forwarded.kind !== 'unreachable') routing.report(upstream, true)
       if (forwarded.kind === 'sent') {
         if (response.statusCode === 401 && authenticated && !isHealed) void heal(authenticated)

@@ -1,12 +1,12 @@
-import { createWithoutPrivate } from './cookies.ts'
+import type { PrivateCookies } from './cookies.ts'
 import { addressOf, forwardedElement, portOf } from './forwarded.ts'
 import { type Chain, canonicalise, createJudge } from './header-rules.ts'
 
 export type HeaderRules = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
   private: readonly string[]
-  /** Cookies that prove it; elastauth's own need no mention. */
-  privateCookies?: readonly string[]
+  /** Cookies that prove it. */
+  privateCookies: PrivateCookies
 }>
 
 /** What a request's headers upstream depend on, beside those it came with. */
@@ -27,7 +27,7 @@ export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: Head
 /** Pure: a client's raw headers → those sent upstream, names and values in turn. A body's framing is not among them, save its length. */
 export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHeaders {
   const judge = createJudge(new Set(given.private.map(canonicalise)))
-  const withoutPrivate = createWithoutPrivate(given.privateCookies ?? [])
+  const { strip } = given.privateCookies
 
   return function buildUpstreamHeaders(rawHeaders, { address, encrypted, trusted, authorization, added }) {
     const headers: string[] = []
@@ -59,7 +59,7 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
           headers.push(name, value)
           break
         case 'cookie': {
-          const cookies = withoutPrivate(value)
+          const cookies = strip(value)
           if (cookies !== '') headers.push(name, cookies)
           break
         }

@@ -4,12 +4,13 @@ import type { Socket } from 'node:net'
 import { finished, pipeline } from 'node:stream/promises'
 import { GatewayError } from '../errors.ts'
 import { clientLeft } from './held-answer.ts'
-import { buildResponseHeaders } from './response-headers.ts'
+import type { BuildResponseHeaders } from './response-headers.ts'
 import type { Routing } from './routing.ts'
 import { createStallWatch } from './stall.ts'
 import { toUpstreamError } from './upstream-error.ts'
 
-export type PassAnswerOptions = Pick<Routing, 'timeout' | 'clientTimeout'> & Readonly<{ origin: string }>
+export type PassAnswerOptions = Pick<Routing, 'timeout' | 'clientTimeout'> &
+  Readonly<{ origin: string; buildResponseHeaders: BuildResponseHeaders }>
 
 /**
  * Passes on what an upstream says in place of an upgrade, a piece at a time, no faster than the client takes it. The socket
@@ -19,7 +20,7 @@ export type PassAnswerOptions = Pick<Routing, 'timeout' | 'clientTimeout'> & Rea
 export async function passAnswer(
   answer: IncomingMessage,
   socket: Socket,
-  { timeout, clientTimeout, origin }: PassAnswerOptions,
+  { timeout, clientTimeout, origin, buildResponseHeaders }: PassAnswerOptions,
 ): Promise<void> {
   const broken = new AbortController()
   const { signal } = broken
@@ -31,7 +32,7 @@ export async function passAnswer(
   socket.once('error', onGone).once('close', onGone)
   boundSilence(answer, socket, timeout)
   try {
-    socket.write(headOf(answer, isChunked), 'latin1')
+    socket.write(headOf(answer, buildResponseHeaders, isChunked), 'latin1')
     await pipeline(answer, pass, { signal })
   } catch (error) {
     throw signal.aborted ? signal.reason : toUpstreamError(error as Error, origin, false)
@@ -53,7 +54,11 @@ export async function passAnswer(
 }
 
 /** The client has HTTP/1.1, or it could not ask for an upgrade; in chunks, an answer that is cut does not look whole to it. */
-function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage, isChunked: boolean): string {
+function headOf(
+  { statusCode, statusMessage, rawHeaders }: IncomingMessage,
+  buildResponseHeaders: BuildResponseHeaders,
+  isChunked: boolean,
+): string {
   const headers = [...buildResponseHeaders(rawHeaders, statusCode!), 'Connection', 'close']
   if (isChunked) headers.push('Transfer-Encoding', 'chunked')
   const lines = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))

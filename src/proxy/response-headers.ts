@@ -1,3 +1,5 @@
+import type { PrivateCookies } from './cookies.ts'
+
 /** For one connection only (RFC 9110, 7.6.1). Trailers are not passed on, so neither is their announcement. */
 const hopByHop = new Set([
   'connection',
@@ -11,19 +13,27 @@ const hopByHop = new Set([
   'upgrade',
 ])
 
-/** An upstream's raw headers → those for the client, names and values in turn, doubled ones and spellings kept. */
-export function buildResponseHeaders(rawHeaders: readonly (Buffer | string)[], status: number): string[] {
-  const headers: string[] = []
-  let named: string[] | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = textOf(rawHeaders[i]!)
-    const value = textOf(rawHeaders[i + 1]!)
-    const lower = name.toLowerCase()
-    if (lower === 'connection' && !isUsual(value)) named = [...(named ?? []), ...value.toLowerCase().split(',')]
-    if (hopByHop.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
-    headers.push(name, value)
+export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], status: number) => string[]
+
+/**
+ * Pure: an upstream's raw headers → those for the client, names and values in turn, doubled ones and spellings kept.
+ * Final, interim (1xx) and 101 responses alike: none of them sets a cookie that is ours.
+ */
+export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'isSetBy'>): BuildResponseHeaders {
+  return function buildResponseHeaders(rawHeaders, status) {
+    const headers: string[] = []
+    let named: string[] | undefined
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = textOf(rawHeaders[i]!)
+      const value = textOf(rawHeaders[i + 1]!)
+      const lower = name.toLowerCase()
+      if (lower === 'connection' && !isUsual(value)) named = [...(named ?? []), ...value.toLowerCase().split(',')]
+      if (hopByHop.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
+      if (lower === 'set-cookie' && isSetBy(value)) continue
+      headers.push(name, value)
+    }
+    return named === undefined ? headers : withoutNamed(headers, named)
   }
-  return named === undefined ? headers : withoutNamed(headers, named)
 }
 
 /** RFC 9110, 8.6: what has no body says no length. */

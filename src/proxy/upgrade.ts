@@ -4,17 +4,26 @@ import { createProxyServer } from 'http-proxy-3'
 import type { Upgrade, UpgradeEnd } from '../answer.ts'
 import { GatewayError } from '../errors.ts'
 import { hasBody } from './body.ts'
-import type { Admit } from './handler.ts'
+import type { Admit, ProxyHandlerOptions } from './handler.ts'
 import { passAnswer } from './refused-upgrade.ts'
+import type { BuildResponseHeaders } from './response-headers.ts'
 import type { Routing } from './routing.ts'
 import { bareHost } from './tls.ts'
 import { toUpstreamError } from './upstream-error.ts'
 import type { Upstream } from './upstreams.ts'
 
 export type Tunnels = Readonly<{
-  open: (request: IncomingMessage, upstream: Upstream, path: string, headers: string[]) => Upgrade['tunnel']
+  open: (request: IncomingMessage, to: TunnelTo) => Upgrade['tunnel']
   /** Cuts all tunnels, which have no end of their own to wait for, and lets no more open. */
   close: () => void
+}>
+
+/** Where a tunnel goes, and what either side hears of the other. */
+export type TunnelTo = Readonly<{
+  upstream: Upstream
+  path: string
+  headers: string[]
+  buildResponseHeaders: BuildResponseHeaders
 }>
 
 /**
@@ -26,7 +35,11 @@ export function isWebSocket({ method, httpVersion, headers }: IncomingMessage): 
 }
 
 /** Request → the right to a tunnel. The returned function throws as `Admit` does. */
-export function createUpgrade(admit: Admit, routing: Routing, tunnels: Tunnels) {
+export function createUpgrade(
+  admit: Admit,
+  { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
+  tunnels: Tunnels,
+) {
   return async function upgrade(request: IncomingMessage): Promise<Upgrade> {
     const { route, path, authenticated, headersFor } = await admit(request)
     if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade with a body')
@@ -34,7 +47,7 @@ export function createUpgrade(admit: Admit, routing: Routing, tunnels: Tunnels) 
     const headers = headersFor(authenticated?.credential.authorization)
     return {
       username: authenticated?.identity.username,
-      tunnel: tunnels.open(request, upstream, path, headers),
+      tunnel: tunnels.open(request, { upstream, path, headers, buildResponseHeaders }),
     }
   }
 }
@@ -48,7 +61,10 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
   proxy.on('proxyReqWs', (upstreamRequest, _request, socket) => watchers.get(socket)?.(upstreamRequest))
   proxy.on('error', () => {}) // each tunnel has its own ear
 
-  function open(request: IncomingMessage, upstream: Upstream, path: string, headers: string[]): Upgrade['tunnel'] {
+  function open(
+    request: IncomingMessage,
+    { upstream, path, headers, buildResponseHeaders }: TunnelTo,
+  ): Upgrade['tunnel'] {
     return function tunnel(socket, head, refuse) {
       if (socket.destroyed) throw leftBefore()
       if (isClosed) throw stopping()
@@ -84,9 +100,15 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
           upstreamRequest.destroy(error)
         }
         upstreamRequest.setTimeout(timeout, onSilence)
-        upstreamRequest.once('upgrade', (_answer, upstreamSocket) => {
+        upstreamRequest.once('upgrade', (switched, upstreamSocket) => {
           stopWatching()
           status = 101
+          // http-proxy-3 writes these next, as text.
+          switched.headers = {
+            ...headersFrom(buildResponseHeaders(switched.rawHeaders, 101)),
+            upgrade: switched.headers.upgrade,
+          }
+          socket.setDefaultEncoding('latin1')
           // What the client still says is for nobody; left unread, it would hide its leaving.
           upstreamSocket.once('close', () => process.nextTick(() => socket.resume()))
         })
@@ -116,7 +138,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
         upstreamRequest.removeAllListeners('error').on('error', (error) => {
           if (!answer.complete) answer.destroy(error)
         })
-        passAnswer(answer, socket, { timeout, clientTimeout, origin: url.origin }).then(
+        passAnswer(answer, socket, { timeout, clientTimeout, origin: url.origin, buildResponseHeaders }).then(
           () => resolve({ status: told }),
           (error: GatewayError) => resolve({ status: error.code === 'client_closed' ? 499 : told, error }),
         )

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { createPrivateCookies } from '../../../src/proxy/cookies.ts'
 import { createBuildUpstreamHeaders, type HeaderContext } from '../../../src/proxy/headers.ts'
 
-const build = createBuildUpstreamHeaders({ private: ['Remote-User', 'Remote-Groups', 'X-Elastauth-Proxy-Secret'] })
+const build = createBuildUpstreamHeaders({
+  private: ['Remote-User', 'Remote-Groups', 'X-Elastauth-Proxy-Secret'],
+  privateCookies: createPrivateCookies([]),
+})
 const untrusted: HeaderContext = {
   address: '203.0.113.7',
   encrypted: false,
@@ -135,7 +139,10 @@ describe('cookies', () => {
     ['ACCESS_TOKEN=t', undefined],
     ['access_tokens=x; a=access_token', 'access_tokens=x; a=access_token'],
   ]
-  const withTokens = createBuildUpstreamHeaders({ private: [], privateCookies: ['access_token', 'id_token'] })
+  const withTokens = createBuildUpstreamHeaders({
+    private: [],
+    privateCookies: createPrivateCookies(['access_token', 'id_token']),
+  })
   for (const [sent, expected] of tokens) {
     test(`${sent}, where those cookies hold a token`, () => {
       const built = withTokens([...host, 'Cookie', sent], untrusted)

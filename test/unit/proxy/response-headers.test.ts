@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { buildResponseHeaders } from '../../../src/proxy/response-headers.ts'
+import { createPrivateCookies } from '../../../src/proxy/cookies.ts'
+import { createBuildResponseHeaders } from '../../../src/proxy/response-headers.ts'
+
+const buildResponseHeaders = createBuildResponseHeaders(createPrivateCookies(['access_token', 'id_token']))
 
 const build = (...headers: string[]) => buildWith(200, ...headers)
 const buildWith = (status: number, ...headers: string[]) =>
