@@ -90,6 +90,7 @@ export const formats = {
   log_format: oneOf(['auto', 'text', 'json']),
   forward_auth_profile: oneOf(['generic', 'nginx']),
   client_auth: oneOf(['none', 'request', 'require']),
+  rekey: oneOf(['allow', 'never']),
   cache_type: oneOf(['memory', 'redis', 'none', 'file']),
   token_validation: oneOf(['jwks', 'userinfo', 'both', 'introspection']),
   client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),

@@ -200,6 +200,11 @@ export const schema = {
       format: 'boolean',
       default: false,
     },
+    rekey: {
+      doc: 'Whether a user under a secret key that is not known here may be taken over: `allow` (once, with a warning) or `never`. See docs/credentials.md.',
+      format: 'rekey',
+      default: 'allow',
+    },
   },
   cache: {
     type: {

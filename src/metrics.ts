@@ -11,6 +11,7 @@ export type Metrics = Readonly<{
   elasticsearchCalled: (operation: string, result: string) => void
   redisCalled: (operation: string, result: string) => void
   userWritten: (reason: string) => void
+  keyConflict: () => void
   /** For the page; absent when nothing is counted. */
   registry?: Registry
 }>
@@ -27,6 +28,7 @@ export const noMetrics: Metrics = Object.freeze({
   elasticsearchCalled: nothing,
   redisCalled: nothing,
   userWritten: nothing,
+  keyConflict: nothing,
 })
 
 /** In seconds: from a cached hit to an Elasticsearch that hangs. */
@@ -47,6 +49,7 @@ export function createMetrics(): Metrics {
   const calls = counter('elasticsearch_requests', 'Calls to Elasticsearch.', 'operation', 'result')
   const redisCalls = counter('redis_requests', 'Calls to Redis.', 'operation', 'result')
   const writes = counter('user_writes', 'Users written to Elasticsearch, by reason.', 'reason')
+  const keyConflicts = counter('key_conflicts', 'Users found under a secret key that we do not know, and left alone.')
   const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers })
   const duration = new Histogram({
     name: 'elastauth_request_duration_seconds',
@@ -68,6 +71,7 @@ export function createMetrics(): Metrics {
     elasticsearchCalled: (operation: string, result: string) => calls.inc({ operation, result }),
     redisCalled: (operation: string, result: string) => redisCalls.inc({ operation, result }),
     userWritten: (reason: string) => writes.inc({ reason }),
+    keyConflict: () => keyConflicts.inc(),
     registry,
   })
 }

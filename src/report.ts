@@ -11,14 +11,25 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
         metrics.cacheLookedUp(event.result)
         return
       case 'written': {
-        const { reason, username, version } = event
+        const { reason, username, version, keyIds } = event
         metrics.userWritten(reason)
+        if (keyIds !== undefined) {
+          log.warn(
+            { 'event.action': `user_${reason}`, 'user.name': username },
+            `user ${username}: taken over from the key ${keyIds.former}, which is not known here, to ours, ${keyIds.current} ` +
+              `(version ${version}). If another installation manages the same users, give both the same secret_key`,
+          )
+          return
+        }
         log.info(
           { 'event.action': `user_${reason}`, 'user.name': username },
           `user ${username}: ${reason} (version ${version})`,
         )
         return
       }
+      case 'key_conflict':
+        metrics.keyConflict() // the log hears of it from the request or the check that failed
+        return
       case 'recheck_failed': {
         const { code, detail } = asGatewayError(event.error)
         log.warn(

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { withUsername } from '../errors.ts'
 import type { CachedCredential, CredentialCache } from './cache/l1.ts'
 import { encodeState } from './cache/shared-entry.ts'
@@ -16,7 +17,16 @@ export type Credential = Readonly<{ authorization: string }>
 /** What happened to a user's credential, for the log and the metrics. */
 export type CredentialEvent =
   | Readonly<{ kind: 'cache'; result: 'hit' | 'miss' }>
-  | Readonly<{ kind: 'written'; reason: WriteReason; username: string; version: number }>
+  | Readonly<{
+      kind: 'written'
+      reason: WriteReason
+      username: string
+      version: number
+      /** Where the key is another one from now on. */
+      keyIds?: Readonly<{ former: string; current: string }>
+    }>
+  /** Another installation, with another key, writes this user, too. */
+  | Readonly<{ kind: 'key_conflict'; username: string }>
   | Readonly<{ kind: 'recheck_failed'; username: string; error: unknown }>
 
 export type CredentialsOptions = Readonly<{
@@ -44,6 +54,9 @@ export type Credentials = Readonly<{
   heal: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
 }>
 
+/** Users that are remembered as ours, least recently used first out. */
+const maxHeld = 10_000
+
 /** `recheckAll` spreads its checks over this time, in milliseconds, so that they are no storm. */
 const recheckSpread = 5000
 
@@ -55,6 +68,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   const flights = createFlights<CachedCredential>()
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
+  /** When a user was last found or written under a key of ours: see `decide`. */
+  const held = new LRUCache<string, number>({ max: maxHeld })
   const settle = createSettle(options)
   const { recheck, heal: healCached } = createRecheck({ ...options, resettle: fly })
   // An active user's end can only be pushed on in time when somebody looks often enough.
@@ -95,7 +110,9 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   async function settleAndRemember(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
     const { username } = subject.identity
     try {
-      const { state, endTurn } = await settle(subject, refused, () => news.set(username, {}))
+      const heldAt = held.peek(username)
+      const { state, endTurn } = await settle({ subject, refused, heldAt, onRead: () => news.set(username, {}) })
+      held.set(username, now())
       const credential = remember(username, state)
       await endTurn?.(state)
       return credential

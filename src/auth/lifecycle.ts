@@ -11,12 +11,14 @@ export type LifecycleRules = Readonly<{
   extend: boolean
   /** Take over users that somebody else made. */
   adoptExisting: boolean
+  /** Whether a user under a key that we do not know may be taken over: once (`allow`), or not at all (`never`). */
+  rekey: 'allow' | 'never'
 }>
 
 export type WriteReason = 'created' | 'taken_over' | 'changed' | 'rotated' | 'healed' | 'rekeyed' | 'extended'
 
 export type Decision =
-  | Readonly<{ kind: 'refuse'; code: 'user_reserved' | 'user_disabled' | 'user_foreign' }>
+  | Readonly<{ kind: 'refuse'; code: 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict' }>
   /** Nothing may be written before `until` (milliseconds since 1970); then read again and decide anew. */
   | Readonly<{ kind: 'wait'; until: number }>
   /** What is stored is right: hand out its password. */
@@ -32,6 +34,8 @@ export type Situation = Readonly<{
   rules: LifecycleRules
   /** A state whose password Elasticsearch was seen to refuse. */
   refused?: ManagedState | undefined
+  /** When this process last held the user under a key of ours, in milliseconds since 1970. */
+  heldAt?: number | undefined
 }>
 
 const day = 24 * 60 * 60 * 1000
@@ -40,7 +44,7 @@ const day = 24 * 60 * 60 * 1000
  * The life-cycle of a credential as one pure function. Replicas that see the same stored user make the same decision,
  * and their writes hold the same password, so they need no lock. See docs/credentials.md.
  */
-export function decide({ stored, subject, now, keys, rules, refused }: Situation): Decision {
+export function decide({ stored, subject, now, keys, rules, refused, heldAt }: Situation): Decision {
   if (stored === undefined) return begin('created')
   if (stored.reserved) return { kind: 'refuse', code: 'user_reserved' }
   // A write would have to name `enabled`, and so undo what an administrator did on purpose.
@@ -48,7 +52,12 @@ export function decide({ stored, subject, now, keys, rules, refused }: Situation
   const state = readManagedState(stored.metadata)
   if (state === undefined) return rules.adoptExisting ? begin('taken_over') : { kind: 'refuse', code: 'user_foreign' }
 
-  if (!keys.knows(state.key_id)) return next('rekeyed', state)
+  if (!keys.knows(state.key_id)) {
+    // Another installation took the user from us a moment ago: to take it back would replace each other's passwords for ever.
+    const isContested = heldAt !== undefined && now < heldAt + rules.expiration
+    if (isContested || rules.rekey === 'never') return { kind: 'refuse', code: 'key_conflict' }
+    return next('rekeyed', state)
+  }
   if (refused && isSamePassword(state, refused)) return next('healed', state)
 
   const end = endOf(state, rules)

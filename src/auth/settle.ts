@@ -1,8 +1,8 @@
 import { GatewayError } from '../errors.ts'
 import type { EndTurn } from './cache/shared-states.ts'
 import type { CredentialsOptions } from './credentials.ts'
-import { decide, endOf, extend } from './lifecycle.ts'
-import type { ManagedState, StoredUser } from './managed-user.ts'
+import { decide, endOf, extend, type LifecycleRules } from './lifecycle.ts'
+import { type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
 import type { UserToWrite } from './user-directory.ts'
 
@@ -10,6 +10,16 @@ type SettleOptions = Pick<
   CredentialsOptions,
   'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
 >
+
+export type SettleRequest = Readonly<{
+  subject: Subject
+  /** A state whose password Elasticsearch was seen to refuse. */
+  refused: ManagedState | undefined
+  /** See `Situation`. */
+  heldAt: number | undefined
+  /** Called before each reading: what is heard of the user from then on may be newer. */
+  onRead: () => void
+}>
 
 /** `endTurn` is there after a write: call it when the state is remembered, so that replicas hear of it. */
 export type Settled = Readonly<{ state: ManagedState; endTurn?: EndTurn }>
@@ -21,12 +31,7 @@ const insistFrom = 6
 
 /** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
 export function createSettle({ directory, keys, cache, states, rules, now, sleep, report }: SettleOptions) {
-  /** @param onRead called before each reading: what is heard of the user from then on may be newer */
-  return async function settle(
-    subject: Subject,
-    refused: ManagedState | undefined,
-    onRead: () => void,
-  ): Promise<Settled> {
+  return async function settle({ subject, refused, heldAt, onRead }: SettleRequest): Promise<Settled> {
     const { username } = subject.identity
     let insist = false
     for (let step = 0; step < maxSteps; step++) {
@@ -34,11 +39,13 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
       const shared = await states.read(username)
       if (!refused && shared.state && isAsNeeded(shared.state, subject)) return { state: shared.state }
       const stored = await directory.get(username)
-      const decision = decide({ stored, subject, now: now(), keys, rules, refused })
+      const decision = decide({ stored, subject, now: now(), keys, rules, refused, heldAt })
       if (decision.kind === 'refuse') {
         cache.delete(username)
         if (shared.state) states.doubt(username, shared.state)
-        throw new GatewayError(decision.code, refusals[decision.code])
+        if (decision.code !== 'key_conflict') throw new GatewayError(decision.code, refusals[decision.code])
+        report({ kind: 'key_conflict', username })
+        throw new GatewayError('key_conflict', keyConflict(keyIdIn(stored), keys.currentId, rules.rekey))
       }
       if (decision.kind === 'adopt') {
         states.offer(username, decision.state, shared)
@@ -54,7 +61,11 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
         continue
       }
       await directory.put(username, userToWrite(subject, decision.state, stored))
-      report({ kind: 'written', reason: decision.reason, username, version: decision.state.version })
+      const { reason, state } = decision
+      report({
+        ...{ kind: 'written', reason, username, version: state.version },
+        ...(reason === 'rekeyed' && { keyIds: { former: keyIdIn(stored), current: state.key_id } }),
+      })
       // A write that took longer than its password lives may have undone another replica's: then decide once more.
       if (now() < endOf(decision.state, rules)) return { state: decision.state, endTurn }
     }
@@ -75,6 +86,23 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
       metadata: { ...stored?.metadata, groups: identity.groups, elastauth: state },
     }
   }
+}
+
+/** The id of the key that a stored user is under, fit for a log: whoever may write metadata may write anything there. */
+function keyIdIn(stored: StoredUser | undefined): string {
+  const { key_id = '' } = readManagedState(stored?.metadata ?? {}) ?? {}
+  return /^[0-9a-f]{8}$/.test(key_id) ? key_id : '(malformed)'
+}
+
+function keyConflict(storedKeyId: string, currentKeyId: string, rekey: LifecycleRules['rekey']): string {
+  const fix =
+    'use the same secret_key in all installations that manage the users of this Elasticsearch, ' +
+    `or add the key with the id ${storedKeyId} to previous_secret_keys`
+  const why =
+    rekey === 'never'
+      ? 'elasticsearch.rekey is never'
+      : 'we wrote it within cache.expiration: another installation with another secret_key writes the same users'
+  return `the user is under the key ${storedKeyId}, which is neither ours (${currentKeyId}) nor a previous one, and ${why}; ${fix}`
 }
 
 /** What the log says of a user that we must not touch. */

@@ -8,5 +8,6 @@ export function lifecycleRules({ cache, extend_cache, elasticsearch }: Config): 
     // A prolonged password has to be noted in the user.
     extend: extend_cache && !elasticsearch.dry_run,
     adoptExisting: elasticsearch.adopt_existing_users,
+    rekey: elasticsearch.rekey,
   }
 }

@@ -14,6 +14,7 @@ const statuses: Record<ErrorCode, number> = {
   user_reserved: 403,
   user_foreign: 403,
   user_disabled: 403,
+  key_conflict: 503,
   login_failed: 400,
   login_denied: 403,
   login_insecure: 400,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ManagedState } from '../../../src/auth/managed-user.ts'
+import { keyIdOf } from '../../../src/auth/password.ts'
+import type { GatewayError } from '../../../src/errors.ts'
 import { createDryRunUsers } from '../../../src/es/users.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { createMemoryUser, unavailable } from '../../support/memory-directory.ts'
@@ -268,6 +270,69 @@ describe('rotation', () => {
     const next = createReplica(directory, clock, { keys: [otherKey] })
     assert.ok(directory.accepts(await next.obtain(bob)))
     assert.deepEqual(next.writes(), ['rekeyed'])
+  })
+})
+
+describe('two installations with two keys', () => {
+  test('the second one takes a user over once, naming both keys; the first one rejects the user and writes nothing', async () => {
+    const { clock, directory, obtain, writes, events } = createWorld()
+    await obtain(bob)
+    const second = createReplica(directory, clock, { keys: [otherKey] })
+    const taken = await second.obtain(bob)
+    assert.deepEqual(
+      second.events.flatMap((event) => (event.kind === 'written' ? [event.keyIds] : [])),
+      [{ former: keyIdOf(key), current: keyIdOf(otherKey) }],
+    )
+    await clock.advance(minute)
+    await obtain(bob) // still from the cache, and sets off the check that finds out
+    await rest(clock)
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(obtain(bob), ({ code, detail }: GatewayError) => {
+        assert.equal(code, 'key_conflict')
+        return detail.includes(keyIdOf(key)) && detail.includes(keyIdOf(otherKey))
+      })
+      assert.equal(await second.obtain(bob), taken)
+      await clock.advance(minute / 2)
+      await rest(clock)
+    }
+    assert.ok(directory.accepts(taken))
+    assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
+    assert.ok(events.filter(({ kind }) => kind === 'key_conflict').length >= 20)
+  })
+
+  test('users alternating between both for an hour: at most one take-over by each', async () => {
+    const { clock, directory, obtain, writes } = createWorld()
+    const second = createReplica(directory, clock, { keys: [otherKey] })
+    for (let i = 0; i < 59; i++) {
+      await Promise.allSettled([obtain(bob)])
+      await Promise.allSettled([second.obtain(bob)])
+      await clock.advance(minute)
+      await rest(clock)
+    }
+    assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
+  })
+
+  test('a restart with another key and an empty memory takes the users over', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    const restarted = createReplica(directory, clock, { keys: [otherKey] })
+    assert.ok(directory.accepts(await restarted.obtain(bob)))
+  })
+
+  test('rekey never: rejected at once, and the user is left as it is', async () => {
+    const { clock, directory, obtain } = createWorld()
+    const first = await obtain(bob)
+    const strict = createReplica(directory, clock, { keys: [otherKey], rules: { rekey: 'never' } })
+    await assert.rejects(strict.obtain(bob), { code: 'key_conflict' })
+    assert.ok(directory.accepts(first))
+    assert.equal(directory.calls.put, 1)
+  })
+
+  test('a key id that is no key id does not reach the log', async () => {
+    const { directory, obtain } = createWorld({ rules: { rekey: 'never' } })
+    const elastauth = { created: '2026-11-23', version: 1, key_id: 'x\nforged line', issued_at: noon, fingerprint: '' }
+    directory.users.set('bob', createMemoryUser({ metadata: { elastauth } }))
+    await assert.rejects(obtain(bob), ({ detail }: GatewayError) => !detail.includes('forged'))
   })
 })
 

@@ -26,7 +26,7 @@ function createShared(extend = false) {
   const clock = createFakeClock(noon)
   const directory = createMemoryDirectory()
   const store = createMemorySharedStore(clock.now)
-  const rules = { expiration: hour, rotationPause: pause, extend, adoptExisting: false }
+  const rules = { expiration: hour, rotationPause: pause, extend, adoptExisting: false, rekey: 'allow' } as const
   const add = () => {
     const states = createL2({ store, keys, rules, markLife: 30_000, now: clock.now, sleep: clock.sleep })
     const replica = createReplica(directory, clock, { states, rules })
@@ -138,7 +138,7 @@ describe('two replicas', () => {
         states: createL2({
           store: values,
           keys,
-          rules: { expiration: hour, rotationPause: pause, extend: false, adoptExisting: false },
+          rules: { expiration: hour, rotationPause: pause, extend: false, adoptExisting: false, rekey: 'allow' },
           markLife: 1,
           now: clock.now,
           sleep: clock.sleep,

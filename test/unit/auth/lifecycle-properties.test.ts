@@ -13,6 +13,7 @@ const rulesOf = fc.record<LifecycleRules>({
   rotationPause: fc.integer({ min: 0, max: 5000 }),
   extend: fc.boolean(),
   adoptExisting: fc.boolean(),
+  rekey: fc.constantFrom('allow', 'never'),
 })
 
 /** Distances from now: near every boundary, and anywhere. */

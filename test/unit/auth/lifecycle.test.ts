@@ -10,7 +10,13 @@ const noon = Date.UTC(2026, 10, 23, 12)
 const midnight = Date.UTC(2026, 10, 24)
 const end = noon + hour
 
-const rules: LifecycleRules = { expiration: hour, rotationPause: pause, extend: false, adoptExisting: false }
+const rules: LifecycleRules = {
+  expiration: hour,
+  rotationPause: pause,
+  extend: false,
+  adoptExisting: false,
+  rekey: 'allow',
+}
 const keys = { currentId: 'new-key', knows: (id: string) => ['new-key', 'old-key'].includes(id) }
 const subject = { roles: ['reader', 'writer'], fingerprint: 'same' }
 const state: ManagedState = {
@@ -42,7 +48,13 @@ const adopted = (state: ManagedState) => ({ kind: 'adopt', state })
 const waiting = (until: number) => ({ kind: 'wait', until })
 const refused = (code: string) => ({ kind: 'refuse', code })
 
-type Given = { now?: number; rules?: Partial<LifecycleRules>; refused?: ManagedState; roles?: string[] }
+type Given = {
+  now?: number
+  rules?: Partial<LifecycleRules>
+  refused?: ManagedState
+  roles?: string[]
+  heldAt?: number
+}
 type Row = [situation: string, stored: StoredUser | undefined, given: Given, decision: unknown]
 
 const changed = { ...state, fingerprint: 'other' }
@@ -144,6 +156,42 @@ const rows: Row[] = [
     user({ ...state, key_id: 'lost' }),
     { now: end },
     written('rekeyed', { ...next, issued_at: end }),
+  ],
+  [
+    'unknown key, and we held the user a moment ago: another installation took it, so it is not taken back',
+    user({ ...state, key_id: 'lost' }),
+    { now: noon + hour - 1, heldAt: noon },
+    refused('key_conflict'),
+  ],
+  [
+    'unknown key, and we held the user an expiration ago: taken over',
+    user({ ...state, key_id: 'lost' }),
+    { now: noon + hour, heldAt: noon },
+    written('rekeyed', { ...next, issued_at: noon + hour }),
+  ],
+  [
+    'unknown key, with rekey never: refused though we never held the user',
+    user({ ...state, key_id: 'lost' }),
+    { rules: { rekey: 'never' } },
+    refused('key_conflict'),
+  ],
+  [
+    'the previous key, with rekey never, held a moment ago: kept',
+    user({ ...state, key_id: 'old-key' }),
+    { rules: { rekey: 'never' }, heldAt: noon },
+    adopted({ ...state, key_id: 'old-key' }),
+  ],
+  [
+    'unknown key and disabled: disabled, whoever held the user',
+    user({ ...state, key_id: 'lost' }, { enabled: false }),
+    { heldAt: noon },
+    refused('user_disabled'),
+  ],
+  [
+    'absent, with rekey never, held a moment ago: created',
+    undefined,
+    { rules: { rekey: 'never' }, heldAt: noon },
+    written('created', first('2026-11-23', noon)),
   ],
   ['the stored password was refused: healed', user(), { refused: state }, written('healed', next)],
   [
@@ -322,7 +370,12 @@ const rows: Row[] = [
 ]
 
 describe('decide', () => {
-  for (const [situation, stored, { now = noon, rules: more, refused, roles = subject.roles }, decision] of rows) {
+  for (const [
+    situation,
+    stored,
+    { now = noon, rules: more, refused, roles = subject.roles, heldAt },
+    decision,
+  ] of rows) {
     test(situation, () => {
       const made: Decision = decide({
         stored,
@@ -331,6 +384,7 @@ describe('decide', () => {
         keys,
         rules: { ...rules, ...more },
         refused,
+        heldAt,
       })
       assert.deepEqual(made, decision)
     })

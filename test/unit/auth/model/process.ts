@@ -67,7 +67,7 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     finish: reach(store.finish, true),
     doubt: reach(store.doubt, true),
   }
-  const rules = { expiration, rotationPause: pause, extend: false, adoptExisting: false }
+  const rules = { expiration, rotationPause: pause, extend: false, adoptExisting: false, rekey: 'allow' } as const
   const now = () => clock.now() + ahead
   const states = createL2({ store: farStore, keys: keyring, rules, markLife, now, sleep: clock.sleep })
   const replica = createReplica(farDirectory, clock, { keys, states, rules, ahead, revalidate: 3000 })

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { keyIdOf } from '../../src/auth/password.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { testKey } from '../support/gateway.ts'
+import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+
+const elasticsearch = await useElasticsearch()
+const otherKey = 'a1b2c3d4'.repeat(8)
+const start = (key: string, flags: Readonly<Record<string, string>> = {}) =>
+  startBefore(
+    elasticsearch.node,
+    { enable_metrics: 'true', 'cache.revalidate': '1s', ...flags },
+    { ELASTAUTH_SECRET_KEY: key },
+  )
+
+describe('two gateways with two secret keys manage the users of one Elasticsearch', {
+  skip: elasticsearch.skip,
+}, () => {
+  test('one take-over with a warning, then the first gateway rejects the user with 503 and the second keeps working', async (context) => {
+    const { node } = elasticsearch
+    const [first, second] = await Promise.all([start(testKey), start(otherKey)])
+    context.after(() => Promise.all([first.stop(), second.stop()]))
+    assert.equal((await logIn(node, (await authorize(first, 'contested')).authorization)).status, 200)
+    const taken = await authorize(second, 'contested')
+    assert.equal((await logIn(node, taken.authorization)).status, 200)
+    const warning = await second.logged((line) => line['event.action'] === 'user_rekeyed')
+    assert.equal(warning['log.level'], 'warn')
+    for (const key of [testKey, otherKey]) assert.ok(warning.message!.includes(keyIdOf(key)))
+
+    while ((await authorize(first, 'contested')).status !== 503) await new Promise(setImmediate)
+    for (let i = 0; i < 50; i++) {
+      assert.equal((await authorize(first, 'contested')).status, 503)
+      assert.deepEqual(await authorize(second, 'contested'), taken)
+    }
+    assert.equal((await logIn(node, taken.authorization)).status, 200)
+    const error = await first.logged((line) => line['error.code'] === 'key_conflict' && line['log.level'] === 'error')
+    for (const key of [testKey, otherKey]) assert.ok(JSON.stringify(error).includes(keyIdOf(key)))
+    const metrics = await (await fetch(`${first.url}/elastauth/metrics`)).text()
+    assert.match(metrics, /^elastauth_key_conflicts_total [1-9]/m)
+    const writes = [first, second].flatMap(({ log }) => log.flatMap((line) => line['event.action'] ?? []))
+    assert.deepEqual(
+      writes.filter((action) => String(action).startsWith('user_')),
+      ['user_created', 'user_rekeyed'],
+    )
+  })
+
+  test('elasticsearch.rekey never: a user of another installation is rejected at once and left as it is', async (context) => {
+    const { node } = elasticsearch
+    const [first, second] = await Promise.all([start(testKey), start(otherKey, { 'elasticsearch.rekey': 'never' })])
+    context.after(() => Promise.all([first.stop(), second.stop()]))
+    const { authorization } = await authorize(first, 'guarded')
+    assert.equal((await authorize(second, 'guarded')).status, 503)
+    assert.equal((await logIn(node, authorization)).status, 200)
+  })
+
+  test('a restart with the placeholder of the documentation as the key serves the users of the run before', async () => {
+    const { node } = elasticsearch
+    for (const _run of [1, 2]) {
+      const gateway = await start('your-64-char-hex-key')
+      const { status, authorization } = await authorize(gateway, 'returning')
+      assert.equal(status, 200)
+      assert.equal((await logIn(node, authorization)).status, 200)
+      await gateway.stop()
+    }
+  })
+})
