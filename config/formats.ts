@@ -91,6 +91,7 @@ export const formats = {
   forward_auth_profile: oneOf(['generic', 'nginx']),
   client_auth: oneOf(['none', 'request', 'require']),
   rekey: oneOf(['allow', 'never']),
+  password_hashing: oneOf(['pbkdf2_1000', 'server']),
   cache_type: oneOf(['memory', 'redis', 'none', 'file']),
   token_validation: oneOf(['jwks', 'userinfo', 'both', 'introspection']),
   client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),

@@ -190,6 +190,11 @@ export const schema = {
     client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
     insecure_skip_verify: { doc: 'Do not verify the certificate. For development.', format: 'boolean', default: false },
     timeout: { doc: 'Limit of one call.', format: 'duration', default: '10s', min: 1, max: 3_600_000 },
+    password_hashing: {
+      doc: 'Who hashes users’ passwords: `pbkdf2_1000` is elastauth, which makes new users cheap for Elasticsearch; `server` is Elasticsearch, by its own setting, e.g. for a FIPS policy.',
+      format: 'password_hashing',
+      default: 'pbkdf2_1000',
+    },
     dry_run: {
       doc: 'Neither read nor write Elasticsearch; still answer with a header.',
       format: 'boolean',

@@ -6,9 +6,11 @@ import { affordableConnections } from './affordable-connections.ts'
 import { createL1 } from './auth/cache/l1.ts'
 import { createCredentials } from './auth/credentials.ts'
 import { createKeyring } from './auth/password.ts'
+import { createPasswordWriter } from './auth/password-writer.ts'
 import { fixedRoles } from './auth/roles.ts'
 import { createCall } from './es/call.ts'
 import { createElasticsearch } from './es/client.ts'
+import { createPasswordHashing } from './es/password-hashing.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront } from './front.ts'
@@ -24,7 +26,7 @@ import { createPeers } from './peers.ts'
 import { watchElasticsearch } from './readiness.ts'
 import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
-import { createLogFault, createReportCredential } from './report.ts'
+import { createLogFault, createReportCredential, createReportHashRejection } from './report.ts'
 import { createLogRequest } from './request-log.ts'
 import { isOwn } from './route.ts'
 import { createServer } from './server.ts'
@@ -51,13 +53,18 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     report: metrics.elasticsearchCalled,
   })
   const isDryRun = config.elasticsearch.dry_run
+  const hashing = createPasswordHashing(
+    isDryRun ? 'server' : config.elasticsearch.password_hashing,
+    createReportHashRejection(log, metrics),
+  )
   const keys = createKeyring([config.secret_key!, ...config.previous_secret_keys])
   const rules = lifecycleRules(config)
   const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
   const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
   const credentials = createCredentials({
-    directory: isDryRun ? createDryRunUsers() : createUsers(client, call),
+    directory: isDryRun ? createDryRunUsers() : createUsers(client, call, hashing),
     keys,
+    preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
     cache,
     states: replicas.states,
     rules,

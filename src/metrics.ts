@@ -12,6 +12,7 @@ export type Metrics = Readonly<{
   redisCalled: (operation: string, result: string) => void
   userWritten: (reason: string) => void
   keyConflict: () => void
+  passwordHashRejected: () => void
   /** For the page; absent when nothing is counted. */
   registry?: Registry
 }>
@@ -29,6 +30,7 @@ export const noMetrics: Metrics = Object.freeze({
   redisCalled: nothing,
   userWritten: nothing,
   keyConflict: nothing,
+  passwordHashRejected: nothing,
 })
 
 /** In seconds: from a cached hit to an Elasticsearch that hangs. */
@@ -50,6 +52,7 @@ export function createMetrics(): Metrics {
   const redisCalls = counter('redis_requests', 'Calls to Redis.', 'operation', 'result')
   const writes = counter('user_writes', 'Users written to Elasticsearch, by reason.', 'reason')
   const keyConflicts = counter('key_conflicts', 'Users found under a secret key that we do not know, and left alone.')
+  const hashRejections = counter('password_hash_rejections', 'Password hashes that Elasticsearch rejected.')
   const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers })
   const duration = new Histogram({
     name: 'elastauth_request_duration_seconds',
@@ -72,6 +75,7 @@ export function createMetrics(): Metrics {
     redisCalled: (operation: string, result: string) => redisCalls.inc({ operation, result }),
     userWritten: (reason: string) => writes.inc({ reason }),
     keyConflict: () => keyConflicts.inc(),
+    passwordHashRejected: () => hashRejections.inc(),
     registry,
   })
 }

@@ -41,6 +41,19 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
   }
 }
 
+/** Counts hashes of passwords that Elasticsearch rejects, and warns once. */
+export function createReportHashRejection(log: Logger, metrics: Metrics) {
+  return function reportHashRejection({ reason, isFirst }: Readonly<{ reason: string; isFirst: boolean }>): void {
+    metrics.passwordHashRejected()
+    if (!isFirst) return
+    log.warn(
+      { 'event.action': 'password_hash_rejected' },
+      `Elasticsearch rejects pbkdf2_1000 password hashes: ${reason}. Passwords are sent as text until the next start, ` +
+        'and new users take longer: set elasticsearch.password_hashing: server to expect this',
+    )
+  }
+}
+
 /** Logs what happens before there is a request, such as one that is no HTTP. */
 export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
   return function logFault(code, address, error) {

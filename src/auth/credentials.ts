@@ -7,6 +7,7 @@ import { createFlights } from './flights.ts'
 import { endOf, type LifecycleRules, type WriteReason } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
 import type { Keyring } from './password.ts'
+import type { PreparePassword } from './password-writer.ts'
 import { createRecheck } from './recheck.ts'
 import { createSettle } from './settle.ts'
 import type { Subject } from './subject.ts'
@@ -32,6 +33,7 @@ export type CredentialEvent =
 export type CredentialsOptions = Readonly<{
   directory: UserDirectory
   keys: Keyring
+  preparePassword: PreparePassword
   cache: CredentialCache
   /** What other replicas know; `noSharedStates` when there is nothing between them. */
   states: SharedStates

@@ -6,6 +6,8 @@ export type Keyring = Readonly<{
   knows: (keyId: string) => boolean
   /** The password of one version of a user. Throws when `keyId` names a key that we do not know: ask first. */
   password: (keyId: string, username: string, created: string, version: number) => string
+  /** The salt for the hash of that password, the same on every replica: 32 bytes. Throws as `password` does. */
+  passwordSalt: (keyId: string, username: string, created: string, version: number) => Buffer
   /** Proves that one of us wrote `text`: 22 characters. Throws as `password` does. */
   seal: (keyId: string, text: string) => string
 }>
@@ -18,7 +20,10 @@ export function createKeyring(secrets: readonly [string, ...string[]]): Keyring 
     currentId: keyIdOf(secrets[0]),
     knows: (keyId: string) => keys.has(keyId),
     password(keyId: string, username: string, created: string, version: number) {
-      return derivePassword(find(keys, keyId), username, created, version)
+      return derive(find(keys, keyId), 'password', username, created, version).toString('base64url')
+    },
+    passwordSalt(keyId: string, username: string, created: string, version: number) {
+      return derive(find(keys, keyId), 'password-salt', username, created, version)
     },
     seal(keyId: string, text: string) {
       return createHmac('sha256', find(sealKeys, keyId)).update(text).digest().subarray(0, 16).toString('base64url')
@@ -38,12 +43,18 @@ export function keyIdOf(hex: string): string {
 }
 
 /**
- * HKDF-SHA256 (RFC 5869) of the secret key, 32 bytes as base64url.
+ * HKDF-SHA256 (RFC 5869) of the secret key, 32 bytes.
  * NUL separates the parts of `info`, and none of them can hold one, so that no two users share an `info`.
  */
-function derivePassword(key: Buffer, username: string, created: string, version: number): string {
-  const info = ['password', username, created, version].join('\0')
-  return Buffer.from(hkdfSync('sha256', key, 'elastauth', info, 32)).toString('base64url')
+function derive(
+  key: Buffer,
+  label: 'password' | 'password-salt',
+  username: string,
+  created: string,
+  version: number,
+): Buffer {
+  const info = [label, username, created, version].join('\0')
+  return Buffer.from(hkdfSync('sha256', key, 'elastauth', info, 32))
 }
 
 /** A key of its own, so that no seal tells anything of a password. */

@@ -4,11 +4,10 @@ import type { CredentialsOptions } from './credentials.ts'
 import { decide, endOf, extend, type LifecycleRules } from './lifecycle.ts'
 import { type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
-import type { UserToWrite } from './user-directory.ts'
 
 type SettleOptions = Pick<
   CredentialsOptions,
-  'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
+  'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
 >
 
 export type SettleRequest = Readonly<{
@@ -30,7 +29,9 @@ const maxSteps = 8
 const insistFrom = 6
 
 /** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
-export function createSettle({ directory, keys, cache, states, rules, now, sleep, report }: SettleOptions) {
+export function createSettle(options: SettleOptions) {
+  const { directory, keys, preparePassword, cache, states, rules, now, sleep, report } = options
+
   return async function settle({ subject, refused, heldAt, onRead }: SettleRequest): Promise<Settled> {
     const { username } = subject.identity
     let insist = false
@@ -55,12 +56,13 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
         await sleep(decision.until - now())
         continue
       }
+      const password = await preparePassword(username, decision.state)
       const endTurn = await states.begin(username, shared, insist || step >= insistFrom)
       if (typeof endTurn === 'string') {
         insist = endTurn === 'stuck'
         continue
       }
-      await directory.put(username, userToWrite(subject, decision.state, stored))
+      await directory.put(username, { ...password, ...profileToWrite(subject, decision.state, stored) })
       const { reason, state } = decision
       report({
         ...{ kind: 'written', reason, username, version: state.version },
@@ -77,9 +79,8 @@ export function createSettle({ directory, keys, cache, states, rules, now, sleep
     return state.fingerprint === fingerprint && now() < endOf(state, rules) && !extend(state, now(), rules)
   }
 
-  function userToWrite({ identity, roles }: Subject, state: ManagedState, stored: StoredUser | undefined): UserToWrite {
+  function profileToWrite({ identity, roles }: Subject, state: ManagedState, stored: StoredUser | undefined) {
     return {
-      password: keys.password(state.key_id, identity.username, state.created, state.version),
       roles,
       full_name: identity.name ?? null,
       email: identity.email ?? null,

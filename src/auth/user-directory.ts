@@ -1,4 +1,5 @@
 import type { StoredUser } from './managed-user.ts'
+import type { PasswordToWrite } from './password-writer.ts'
 
 /** What the life-cycle needs of Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
 export type UserDirectory = Readonly<{
@@ -8,8 +9,9 @@ export type UserDirectory = Readonly<{
   authenticate: (username: string, password: string) => Promise<Pick<StoredUser, 'roles' | 'metadata'> | undefined>
 }>
 
-export type UserToWrite = Readonly<{
-  password: string
+export type UserToWrite = PasswordToWrite & UserProfile
+
+type UserProfile = Readonly<{
   roles: readonly string[]
   full_name: string | null
   email: string | null

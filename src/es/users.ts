@@ -1,5 +1,6 @@
 import { type Client, errors } from '@elastic/elasticsearch'
 import type { Call } from './call.ts'
+import { type PasswordHashing, sendPassword } from './password-hashing.ts'
 
 type Metadata = Readonly<Record<string, unknown>>
 
@@ -9,6 +10,8 @@ export type Login = Pick<NativeUser, 'roles' | 'metadata'>
 
 export type NativeUserToWrite = Readonly<{
   password: string
+  /** Elasticsearch's own form of a hashed password, sent in place of the text while it takes ours. */
+  passwordHash?: string
   roles: readonly string[]
   full_name: string | null
   email: string | null
@@ -19,7 +22,7 @@ export type NativeUserToWrite = Readonly<{
  * The users of Elasticsearch's native realm.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
-export function createUsers(client: () => Client, call: Call) {
+export function createUsers(client: () => Client, call: Call, hashing: PasswordHashing) {
   return Object.freeze({
     /** https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-user */
     async get(username: string): Promise<NativeUser | undefined> {
@@ -34,9 +37,13 @@ export function createUsers(client: () => Client, call: Call) {
      * Creates or replaces; Elasticsearch drops its cached logins of the user.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-put-user
      */
-    async put(username: string, user: NativeUserToWrite): Promise<void> {
+    async put(username: string, { password, passwordHash, ...user }: NativeUserToWrite): Promise<void> {
       const body = { ...user, roles: [...user.roles], metadata: { ...user.metadata }, enabled: true }
-      await call('user_write', () => client().security.putUser({ username, ...body }))
+      await call('user_write', () =>
+        sendPassword({ password, passwordHash }, hashing, (fields) =>
+          client().security.putUser({ username, ...body, ...fields }),
+        ),
+      )
     },
 
     /**

@@ -13,7 +13,9 @@ let count = 0
 const freshName = () => `user-${count++}`
 const isUserWrite = ({ method }: { method: string }) => method === 'PUT'
 
-afterEach(() => Object.assign(faults, { answer: 'normal', delay: 0, forbidPut: false, concerns: () => true }))
+afterEach(() =>
+  Object.assign(faults, { answer: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }),
+)
 
 async function assertIsIn(response: Response, username: string): Promise<string> {
   assert.equal(response.status, 200)
@@ -96,6 +98,34 @@ test('without manage_security a new user gets 502, and the log names the privile
   const line = await gateway.logged((entry) => entry['error.code'] === 'elasticsearch_rejected')
   assert.match(line.message!, /granted by the cluster privileges \[manage_security/)
   assert.deepEqual([line['log.level'], line['user.name']], ['error', late])
+})
+
+test('an Elasticsearch that rejects our password hashes gets texts from then on, with one warning', async () => {
+  faults.rejectHash = true
+  const { url, log } = await start({ flags: { enable_metrics: 'true' } })
+  const writes = standIn.calls.filter(isUserWrite).length
+  const names = Array.from({ length: 5 }, freshName)
+  for (const username of names) await assertIsIn(await askFor(url, username), username)
+  assert.equal(standIn.calls.filter(isUserWrite).length - writes, 6, 'one hash was sent')
+  const warnings = log.filter((line) => line['event.action'] === 'password_hash_rejected')
+  assert.deepEqual(
+    warnings.map((line) => line['log.level']),
+    ['warn'],
+  )
+  assert.match(warnings[0]!.message!, /rejects pbkdf2_1000 password hashes: The provided .*password_hashing: server/)
+  const metrics = await (await fetch(`${url}/elastauth/metrics`)).text()
+  assert.match(metrics, /^elastauth_password_hash_rejections_total 1$/m)
+})
+
+test('with password_hashing: server no hash is sent', async () => {
+  faults.rejectHash = true
+  const { url, log } = await start({ flags: { 'elasticsearch.password_hashing': 'server' } })
+  const username = freshName()
+  await assertIsIn(await askFor(url, username), username)
+  assert.deepEqual(
+    log.filter((line) => line['event.action'] === 'password_hash_rejected'),
+    [],
+  )
 })
 
 test('a service account without the privilege is told of at the start', async () => {

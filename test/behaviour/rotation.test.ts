@@ -8,7 +8,9 @@ import { askFor, createSetting } from './setting.ts'
 const { standIn, start, logIn } = await createSetting()
 const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '300ms' }
 const env = { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' }
-const gateways = await Promise.all([start({ flags, env }), start({ flags, env })])
+const asText = { ...flags, 'elasticsearch.password_hashing': 'server' }
+/** The second one writes passwords as a replica of an older release does. */
+const gateways = await Promise.all([start({ flags, env }), start({ flags: asText, env })])
 const loadFor = 8000
 const random = createRandom(1)
 
@@ -28,7 +30,7 @@ async function keepAsking(until: number, url: string, username: string, groups: 
   return passwords
 }
 
-test('passwords rotate under load on two replicas, and no credential that was handed out is refused', async () => {
+test('passwords rotate under load on two replicas, of which one sends hashes and one sends texts, and no credential that was handed out is refused', async () => {
   const until = Date.now() + loadFor
   const users: [username: string, groups: () => string][] = [
     ['steady', () => ''],

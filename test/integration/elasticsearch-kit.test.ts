@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { Client } from '@elastic/elasticsearch'
+import { hashPassword } from '../../src/auth/password-writer.ts'
 import { ask, type Question, type Target } from '../support/elasticsearch/ask.ts'
 import { findElasticsearch, startElasticsearch } from '../support/elasticsearch/elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
@@ -13,6 +14,8 @@ import { createStandIn } from '../support/stand-in/stand-in.ts'
 // The stand-in is only worth something while it answers as a real node does: one suite, run against both.
 const elasticsearch = await useElasticsearch()
 const standIn = createStandIn()
+/** Its base64 has a plus and a slash. */
+const salt = Buffer.alloc(32, Buffer.from('+/+/', 'base64'))
 const kit = { username: 'kit', password: 'secret-1' }
 const standInTarget: Target = { url: '', username: 'elastic', password: 'changeme' }
 
@@ -168,6 +171,58 @@ function contract(target: () => Target): void {
     const changed = await to(`${user(dave)}/_password`, { method: 'POST', body: { password: 'secret-3' } })
     assert.deepEqual([changed.status, changed.body], [200, {}])
     assert.deepEqual([(await logIn(dave, 'secret-2')).status, (await logIn(dave, 'secret-3')).status], [401, 200])
+  })
+
+  test('a password sent as a hash is in force, and the next one ends it', async () => {
+    const ivan = name('ivan')
+    await put(ivan, { password_hash: await hashPassword('secret-1', salt), roles: [] })
+    assert.equal((await logIn(ivan, 'secret-1')).status, 200)
+    await put(ivan, { password_hash: await hashPassword('secret-2', salt), roles: [] })
+    assert.deepEqual([(await logIn(ivan, 'secret-1')).status, (await logIn(ivan, 'secret-2')).status], [401, 200])
+    const body = { password_hash: await hashPassword('secret-3', salt) }
+    const changed = await to(`${user(ivan)}/_password`, { method: 'POST', body })
+    assert.deepEqual([changed.status, changed.body], [200, {}])
+    assert.deepEqual([(await logIn(ivan, 'secret-2')).status, (await logIn(ivan, 'secret-3')).status], [401, 200])
+    await put(ivan, { password: 'secret-3', roles: [] })
+    assert.equal((await logIn(ivan, 'secret-3')).status, 200)
+  })
+
+  test('a hash in another flavor of base64 is accepted, and lets nobody in', async () => {
+    const judy = name('judy')
+    const hash = await hashPassword('secret-1', salt)
+    assert.match(hash, /[+/].*=/, 'it has what differs')
+    for (const other of [hash.replaceAll('+', '-').replaceAll('/', '_'), hash.replaceAll('=', '')]) {
+      assert.equal((await put(judy, { password_hash: other, roles: [] })).status, 200)
+      assert.equal((await logIn(judy, 'secret-1')).status, 401)
+    }
+  })
+
+  test('a hash of an algorithm that it does not know is 400, and says so', async () => {
+    const known =
+      /^illegal_argument_exception: The provided password hash is not a hash or it could not be resolved to a supported hash algorithm\. The supported password hash algorithms are \[bcrypt, .*\bpbkdf2_1000\b/
+    for (const hash of ['', 'nonsense', '{SSHA256}c2FsdHNhbHQ=']) {
+      const reply = await put(name('kim'), { password_hash: hash, roles: [] })
+      assert.equal(reply.status, 400)
+      assert.match(reasonOf(reply), known)
+    }
+    const few = (await hashPassword('secret-1', salt)).replace('1000', '500')
+    const reply = await put(name('kim'), { password_hash: few, roles: [] })
+    assert.deepEqual(
+      [reply.status, reasonOf(reply)],
+      [400, 'illegal_argument_exception: unknown hash function [pbkdf2_500]'],
+    )
+  })
+
+  test('a password as text and as a hash at once is 400', async () => {
+    const password_hash = await hashPassword('secret-1', salt)
+    for (const body of [
+      { password: 'secret-1', password_hash, roles: [] },
+      { password_hash, password: 'secret-1', roles: [] },
+    ]) {
+      const reply = await put(name('both'), body)
+      const reason = 'validation_exception: Validation Failed: 1: password_hash has already been set;'
+      assert.deepEqual([reply.status, reasonOf(reply)], [400, reason])
+    }
   })
 
   test('an unknown user is 404 with an empty object', async () => {

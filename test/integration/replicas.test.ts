@@ -10,7 +10,7 @@ const elasticsearch = await useElasticsearch()
 const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000
 
 /**
- * Two processes that share nothing but a key and Elasticsearch, credentials that live two seconds, and every credential
+ * Two processes, one of which sends passwords as hashes and one as texts, that share nothing but a key and Elasticsearch, credentials that live two seconds, and every credential
  * that either hands out shown to Elasticsearch at once.
  */
 describe('two replicas without Redis, credentials of two seconds', { skip: elasticsearch.skip }, () => {
@@ -22,7 +22,7 @@ describe('two replicas without Redis, credentials of two seconds', { skip: elast
     const env = { ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}' }
     replicas = await Promise.all([
       startBefore(elasticsearch.node, flags, env),
-      startBefore(elasticsearch.node, flags, env),
+      startBefore(elasticsearch.node, { ...flags, 'elasticsearch.password_hashing': 'server' }, env),
     ])
   })
   after(() => Promise.all(replicas.map((replica) => replica.stop())))

@@ -12,6 +12,7 @@ function tellAll(metrics: Metrics): void {
   metrics.elasticsearchCalled('user_read', 'ok')
   metrics.userWritten('created')
   metrics.keyConflict()
+  metrics.passwordHashRejected()
 }
 
 describe('what is told can be read', () => {
@@ -23,6 +24,7 @@ describe('what is told can be read', () => {
     'elastauth_elasticsearch_requests_total{operation="user_read",result="ok"} 1',
     'elastauth_user_writes_total{reason="created"} 1',
     'elastauth_key_conflicts_total 1',
+    'elastauth_password_hash_rejections_total 1',
     'elastauth_active_requests 1',
     'elastauth_request_duration_seconds_bucket{le="0.0025"} 0',
     'elastauth_request_duration_seconds_bucket{le="0.005"} 1',

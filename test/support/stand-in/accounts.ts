@@ -1,6 +1,7 @@
 import { refuseAction, refuseLogin } from './answers.ts'
+import { isPassword } from './password-hash.ts'
 
-/** A user as the stand-in holds it; the password is kept as it is. */
+/** A user as the stand-in holds it. The password is kept as it was sent: the text, or its hash. */
 export type StandInUser = {
   password: string
   roles: string[]
@@ -48,7 +49,7 @@ export function authenticate(users: Users, authorization: string | undefined, pa
   const [username, ...rest] = Buffer.from(encoded, 'base64').toString('utf8').split(':') as [string, ...string[]]
   const user = users.get(username)
   const password = rest.join(':')
-  if (!user?.enabled || password === '' || password !== user.password) {
+  if (!user?.enabled || password === '' || !isPassword(user.password, password)) {
     throw refuseLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
   }
   return { username, user }

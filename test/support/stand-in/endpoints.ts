@@ -10,7 +10,7 @@ import {
 import { type Answer, accept, refuse, refuseInvalid, refuseMethod } from './answers.ts'
 import { parsePassword, parseUserBody } from './user-body.ts'
 
-export type State = { users: Users; roles: Roles; forbidsPut(): boolean }
+export type State = { users: Users; roles: Roles; forbidsPut(): boolean; rejectsHash(): boolean }
 /** `readBody` gives the JSON object that was sent, or undefined for no body, and throws a 400 for anything else. */
 export type Request = { method: string; path: string; caller: Caller; readBody(): Record<string, unknown> | undefined }
 
@@ -97,10 +97,14 @@ function getUsers({ users, roles }: State, { caller }: Request, names: string[])
   return accept(Object.fromEntries(found), found.length > 0 ? 200 : 404)
 }
 
-function putUser({ users, roles, forbidsPut }: State, { caller, readBody }: Request, username: string): Answer {
+function putUser(
+  { users, roles, forbidsPut, rejectsHash }: State,
+  { caller, readBody }: Request,
+  username: string,
+): Answer {
   const body = readBody()
   if (!body) throw refuse(400, 'parse_exception', 'request body is required')
-  const { password: given, roles: assigned = [], ...rest } = parseUserBody(body, username)
+  const { password: given, roles: assigned = [], ...rest } = parseUserBody(body, username, rejectsHash())
   const before = users.get(username)
   if (before?.metadata._reserved) {
     throw refuseInvalid(`user [${username}] is reserved and only the password can be changed`)
@@ -124,8 +128,11 @@ function deleteUser({ users, roles }: State, { caller }: Request, username: stri
   return accept({ found }, found ? 200 : 404)
 }
 
-function changePassword({ users, roles }: State, { caller, readBody }: Request, username: string): Answer {
-  const password = parsePassword(readBody()?.password)
+function changePassword({ users, roles, rejectsHash }: State, request: Request, username: string): Answer {
+  const { caller, readBody } = request
+  const body = readBody() ?? {}
+  const field = 'password_hash' in body ? 'password_hash' : 'password'
+  const password = parsePassword(field, body[field], rejectsHash())
   if (caller.username !== username) authorize(roles, caller, `${actions}/change_password`, writers)
   const user = users.get(username)
   if (!user) throw refuseInvalid('user must exist in order to change password', 'validation_exception')

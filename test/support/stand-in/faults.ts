@@ -14,6 +14,8 @@ export type Faults = {
   delay: number | ((call: Call) => number)
   /** PUT and POST of a user are answered 403, as if the account lacked manage_security. */
   forbidPut: boolean
+  /** A `password_hash` is answered 400, whatever its algorithm. */
+  rejectHash: boolean
   /** Which calls `answer` concerns; all by default. */
   concerns: (call: Call) => boolean
 }
@@ -29,7 +31,7 @@ export type Gate = {
 }
 
 export function createFaults(): Faults {
-  return { answer: 'normal', delay: 0, forbidPut: false, concerns: () => true }
+  return { answer: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }
 }
 
 export function createGate(): Gate {

@@ -46,7 +46,7 @@ export function createStandIn(options: Options = {}): StandIn {
   const gate = createGate()
   const calls: Call[] = []
   const counters = { requests: 0, writes: 0, refusedLogins: 0 }
-  const state = { users, roles, forbidsPut: () => faults.forbidPut }
+  const state = { users, roles, forbidsPut: () => faults.forbidPut, rejectsHash: () => faults.rejectHash }
 
   const server = createServer(async (request, response) => {
     const call = describe(request)

@@ -1,6 +1,8 @@
 import { refuse, refuseInvalid } from './answers.ts'
+import { parsePasswordHash } from './password-hash.ts'
 
 export type UserBody = {
+  /** The text, or the hash. */
   password?: string
   roles?: string[]
   full_name: string | null
@@ -15,11 +17,15 @@ const nameRule =
   'Leading or trailing whitespace is not allowed.'
 
 /** Elasticsearch's rules for the body of PUT /_security/user/{name}, in its order and its words. */
-export function parseUserBody(body: Record<string, unknown>, username: string): UserBody {
+export function parseUserBody(body: Record<string, unknown>, username: string, rejectsHash: boolean): UserBody {
   const parsed: UserBody = { full_name: null, email: null, metadata: {}, enabled: true }
   for (const [field, value] of Object.entries(body)) {
-    if (field === 'password') parsed.password = parsePassword(value)
-    else if (field === 'roles') parsed.roles = parseRoles(value)
+    if (field === 'password' || field === 'password_hash') {
+      const password = parsePassword(field, value, rejectsHash)
+      if (parsed.password !== undefined)
+        throw refuseInvalid('password_hash has already been set', 'validation_exception')
+      parsed.password = password
+    } else if (field === 'roles') parsed.roles = parseRoles(value)
     else if (field === 'full_name' || field === 'email') {
       if (value !== null) check(field, value, 'string')
       parsed[field] = value as string | null
@@ -42,9 +48,11 @@ export function parseUserBody(body: Record<string, unknown>, username: string): 
   return parsed
 }
 
-export function parsePassword(value: unknown): string {
-  check('password', value, 'string')
+/** @returns the password's text, or its hash */
+export function parsePassword(field: 'password' | 'password_hash', value: unknown, rejectsHash: boolean): string {
+  check(field, value, 'string')
   const password = value as string
+  if (field === 'password_hash') return parsePasswordHash(password, rejectsHash)
   if (password.length < 6) {
     throw refuseInvalid('passwords must be at least [6] characters long', 'validation_exception')
   }

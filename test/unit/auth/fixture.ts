@@ -4,6 +4,7 @@ import { type CredentialEvent, type Credentials, createCredentials } from '../..
 import type { Identity } from '../../../src/auth/identity.ts'
 import type { LifecycleRules } from '../../../src/auth/lifecycle.ts'
 import { createKeyring } from '../../../src/auth/password.ts'
+import { createPasswordWriter } from '../../../src/auth/password-writer.ts'
 import { createSubject, type Subject } from '../../../src/auth/subject.ts'
 import type { UserDirectory } from '../../../src/auth/user-directory.ts'
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts'
@@ -38,9 +39,11 @@ export type ReplicaOptions = Readonly<{
 export function createReplica(directory: UserDirectory, clock: FakeClock, options: ReplicaOptions = {}) {
   const events: CredentialEvent[] = []
   const cache = createL1(options.maxEntries ?? 100)
+  const keys = createKeyring(options.keys ?? [key])
   const credentials: Credentials = createCredentials({
     directory,
-    keys: createKeyring(options.keys ?? [key]),
+    keys,
+    preparePassword: createPasswordWriter({ keys, sendsHash: () => false }), // a fake clock does not wait for threads
     cache,
     states: options.states ?? noSharedStates,
     rules: {

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { hashPassword } from '../../../src/auth/password-writer.ts'
 import { createCall } from '../../../src/es/call.ts'
 import { createElasticsearchClient, type ElasticsearchOptions } from '../../../src/es/client.ts'
+import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
 import { createPing, createPrivilegeCheck } from '../../../src/es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../../../src/es/users.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
@@ -22,16 +26,18 @@ const bob = {
 /** Everything we do in Elasticsearch, and what has to be closed afterwards. */
 function connect(options: Partial<ElasticsearchOptions> & Pick<ElasticsearchOptions, 'hosts'>) {
   const client = createElasticsearchClient({ ...account, ...options })
+  const hashing = createPasswordHashing('pbkdf2_1000', (rejection) => void rejections.push(rejection))
   const call = createCall({ now: Date.now, report: () => {} })
   toClose.push(() => client.close())
   return {
-    ...createUsers(() => client, call),
+    ...createUsers(() => client, call, hashing),
     ping: createPing(() => client, call),
     checkPrivilege: createPrivilegeCheck(() => client, call),
   }
 }
 
 const toClose: (() => unknown)[] = []
+const rejections: unknown[] = []
 let standIn: StandIn
 let url: string
 
@@ -41,8 +47,28 @@ beforeEach(async () => {
   toClose.push(standIn.close)
 })
 afterEach(async () => {
+  rejections.length = 0
   for (const close of toClose.splice(0).reverse()) await close()
 })
+
+/** A node that answers 400 to every `password_hash`, and the bodies it was sent. */
+async function startRejecting(error: unknown): Promise<{ url: string; bodies: Record<string, unknown>[] }> {
+  const bodies: Record<string, unknown>[] = []
+  const server = http.createServer(async (request, response) => {
+    bodies.push((await json(request)) as Record<string, unknown>)
+    const isRejected = 'password_hash' in bodies.at(-1)!
+    response
+      .writeHead(isRejected ? 400 : 200, { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' })
+      .end(JSON.stringify(isRejected ? { error, status: 400 } : { created: true }))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  toClose.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies }
+}
 
 describe('users', () => {
   test('nobody there is undefined', async () => {
@@ -67,6 +93,61 @@ describe('users', () => {
     assert.equal(standIn.users.get('bob')?.password, bob.password)
     assert.equal(standIn.users.get('bob')?.full_name, 'Bob')
   })
+
+  test('sends the hash in place of the password, and the password is in force', async () => {
+    const users = connect({ hosts: [url] })
+    const passwordHash = await hashPassword(bob.password, Buffer.alloc(32, 0xfb))
+    await users.put('bob', { ...bob, passwordHash })
+    assert.equal(standIn.users.get('bob')?.password, passwordHash)
+    assert.ok(await users.authenticate('bob', bob.password))
+    assert.equal(await users.authenticate('bob', passwordHash), undefined)
+  })
+
+  for (const reason of [
+    'The provided password hash is not a hash or it could not be resolved to a supported hash algorithm. The supported password hash algorithms are [bcrypt]',
+    'unknown hash function [pbkdf2_1000]',
+    'Provided password hash uses [PBKDF2_1000] but the configured hashing algorithm is [BCRYPT]',
+  ]) {
+    test(`sends the text, from then on, after the 400 "${reason.slice(0, 40)}…"`, async () => {
+      const { url: node, bodies } = await startRejecting({ type: 'illegal_argument_exception', reason })
+      const users = connect({ hosts: [node] })
+      for (let i = 0; i < 3; i++) await users.put('bob', { ...bob, passwordHash: 'a hash' })
+      const sent = bodies.map(({ password, password_hash }) => password ?? password_hash)
+      assert.deepEqual(sent, ['a hash', bob.password, bob.password, bob.password])
+      assert.deepEqual(rejections, [{ reason, isFirst: true }])
+    })
+  }
+
+  test('writes that are under way when the first hash is rejected all send the text, and one of them is the first', async () => {
+    standIn.faults.rejectHash = true
+    const release = standIn.holdWrites()
+    const users = connect({ hosts: [url] })
+    const all = Promise.all(['a', 'b', 'c'].map((name) => users.put(name, { ...bob, passwordHash: 'a hash' })))
+    await standIn.whenHeld(3)
+    release()
+    await all
+    for (const name of ['a', 'b', 'c']) assert.equal(standIn.users.get(name)?.password, bob.password)
+    assert.deepEqual(
+      rejections.map((rejection) => (rejection as { isFirst: boolean }).isFirst),
+      [true, false, false],
+    )
+  })
+
+  for (const error of [
+    { type: 'validation_exception', reason: 'Validation Failed: 1: password_hash has already been set;' },
+    { type: 'parse_exception', reason: 'The provided password hash is not a hash' },
+    { type: 'illegal_argument_exception', reason: 'user [bob] has unknown hash function [x]' },
+    { type: 'illegal_argument_exception', reason: ['unknown hash function [x]'] },
+    { type: 'illegal_argument_exception' },
+  ]) {
+    test(`does not send the text after another 400: ${JSON.stringify(error)}`, async () => {
+      const { url: node, bodies } = await startRejecting(error)
+      const put = connect({ hosts: [node] }).put('bob', { ...bob, passwordHash: 'a hash' })
+      await assert.rejects(put, { code: 'elasticsearch_rejected', detail: /answered 400/ })
+      assert.equal(bodies.length, 1)
+      assert.deepEqual(rejections, [])
+    })
+  }
 
   test('a reserved user is known as one, a disabled one too', async () => {
     const users = connect({ hosts: [url] })

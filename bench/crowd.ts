@@ -1,0 +1,64 @@
+/**
+ * What a crowd of new users costs: passwords sent as hashes (`elasticsearch.password_hashing: pbkdf2_1000`) beside
+ * passwords sent as text (`server`), before a real Elasticsearch. Each credential is shown to the node.
+ * `node test/support/elasticsearch/with-elasticsearch.ts -- node bench/crowd.ts [users] [at once] [rounds]`
+ */
+import { startElasticsearch } from '../test/support/elasticsearch/elasticsearch.ts'
+import { authorize, logIn, startBefore } from '../test/support/real-gateway.ts'
+import { median, spread } from './load.ts'
+
+const users = Number(process.argv[2] ?? 400)
+const atOnce = Number(process.argv[3] ?? 50)
+/** The users come in so many portions, hash and text by turns: what else the machine does falls on both sides alike. */
+const rounds = Number(process.argv[4] ?? 4)
+
+const node = await startElasticsearch()
+const sides = await Promise.all(
+  (['pbkdf2_1000', 'server'] as const).map(async (mode) => {
+    const gateway = await startBefore(node, { 'elasticsearch.password_hashing': mode, log_level: 'info' })
+    return { mode, gateway, seconds: [] as number[], perUser: [] as number[] }
+  }),
+)
+const stamp = Date.now().toString(36)
+
+for (const { gateway, mode } of sides) await crowd(gateway, `warm-${mode}`, 20) // the node compiles what it needs
+for (let round = 0; round < rounds; round++) {
+  for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
+    const startedAt = performance.now()
+    side.perUser.push(...(await crowd(side.gateway, `${side.mode}-${round}`, Math.ceil(users / rounds))))
+    side.seconds.push((performance.now() - startedAt) / 1000)
+  }
+}
+console.log(
+  `Elasticsearch ${node.version}: ${users} new users on each side, ${atOnce} at once, ${rounds} rounds by turns`,
+)
+for (const { mode, seconds, perUser } of sides) {
+  const whole = seconds.reduce((sum, each) => sum + each, 0)
+  console.log(`${mode.padEnd(12)} ${whole.toFixed(1)} s; a user ${spread(perUser, 0)} ms, median (least–most)`)
+}
+const [hash, text] = sides
+const ratios = hash!.seconds.map((seconds, round) => seconds / text!.seconds[round]!)
+console.log(
+  `hash beside text: ${spread(ratios, 3)}, 1/${(1 / median(ratios)).toFixed(1)}, median (least–most) of the rounds`,
+)
+await Promise.all(sides.map(({ gateway }) => gateway.stop()))
+await node.stop()
+
+/** @returns for each user the milliseconds until its credential was accepted by the node */
+async function crowd(gateway: (typeof sides)[number]['gateway'], name: string, size: number): Promise<number[]> {
+  const times: number[] = []
+  let next = 0
+  const lane = async () => {
+    while (next < size) {
+      const username = `crowd-${name}-${next++}-${stamp}`
+      const startedAt = performance.now()
+      const { status, authorization } = await authorize(gateway, username)
+      const login = await logIn(node, authorization)
+      if (status !== 200 || login.status !== 200 || login.username !== username)
+        throw new Error(`${username}: ${status}, and Elasticsearch said ${login.status} ${login.username}`)
+      times.push(performance.now() - startedAt)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, lane))
+  return times
+}

@@ -1,0 +1,57 @@
+import { errors } from '@elastic/elasticsearch'
+
+/** `pbkdf2_1000`: we hash passwords. `server`: passwords are sent as text, and Elasticsearch hashes them. */
+export type PasswordHashingMode = 'pbkdf2_1000' | 'server'
+
+export type PasswordHashing = Readonly<{
+  /** Whether passwords are sent as hashes. */
+  isOn: () => boolean
+  /** Elasticsearch has rejected a hash: from now on passwords are sent as text. */
+  turnOff: (reason: string) => void
+}>
+
+/** @param onRejected called for each rejected hash; several writes may be under way when the first one is rejected */
+export function createPasswordHashing(
+  mode: PasswordHashingMode,
+  onRejected: (rejection: Readonly<{ reason: string; isFirst: boolean }>) => void,
+): PasswordHashing {
+  let isOn = mode === 'pbkdf2_1000'
+  return Object.freeze({
+    isOn: () => isOn,
+    turnOff(reason: string) {
+      onRejected({ reason, isFirst: isOn })
+      isOn = false
+    },
+  })
+}
+
+/** Sends the hash, if there is one; the text where Elasticsearch rejects the hash's algorithm. Rejects as `send` does. */
+export async function sendPassword<T>(
+  { password, passwordHash }: Readonly<{ password: string; passwordHash: string | undefined }>,
+  hashing: PasswordHashing,
+  send: (fields: { password: string } | { password_hash: string }) => Promise<T>,
+): Promise<T> {
+  if (passwordHash === undefined || !hashing.isOn()) return send({ password })
+  try {
+    return await send({ password_hash: passwordHash })
+  } catch (error) {
+    const reason = hashRejectionOf(error)
+    if (reason === undefined) throw error
+    hashing.turnOff(reason)
+    return send({ password })
+  }
+}
+
+/** Why Elasticsearch rejected a write, if the algorithm of the password hash is the reason. */
+function hashRejectionOf(error: unknown): string | undefined {
+  if (!(error instanceof errors.ResponseError) || error.statusCode !== 400) return undefined
+  const { type, reason } = (error.body as { error?: Record<string, unknown> } | undefined)?.error ?? {}
+  if (type !== 'illegal_argument_exception' || typeof reason !== 'string') return undefined
+  return rejections.some((pattern) => pattern.test(reason)) ? reason : undefined
+}
+
+const rejections = [
+  /^The provided password hash is not a hash or it could not be resolved to a supported hash algorithm\b/, // 8.19, 9.5
+  /^unknown hash function \[/, // 8.19, 9.5: a number of iterations that it does not know
+  /^Provided password hash uses \[/, // older ones: an algorithm that is not the configured one
+]

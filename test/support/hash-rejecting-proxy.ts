@@ -1,0 +1,46 @@
+import { createServer, request as forward } from 'node:http'
+import type { refuse } from './stand-in/answers.ts'
+import { parsePasswordHash } from './stand-in/password-hash.ts'
+
+/**
+ * In front of an Elasticsearch: what a node says that does not take our hashes (400), everything else from behind.
+ * @returns the address, and how to end it
+ */
+export async function startHashRejectingProxy(target: string): Promise<Readonly<{ url: string; close: () => void }>> {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const body = Buffer.concat(chunks)
+    if (body.includes('"password_hash"')) {
+      const { status, headers, body: reply } = rejection
+      response.writeHead(status, { ...headers, 'content-type': 'application/json' }).end(JSON.stringify(reply))
+      return
+    }
+    const { method, url, headers } = request
+    forward(new URL(url!, target), { method: method!, headers }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(response)
+    })
+      .on('error', () => response.destroy())
+      .end(body)
+  })
+  server.listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as { port: number }
+  return Object.freeze({
+    url: `http://127.0.0.1:${port}`,
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+}
+
+const rejection = (() => {
+  try {
+    parsePasswordHash('', true)
+  } catch (error) {
+    return (error as ReturnType<typeof refuse>).answer
+  }
+  throw new Error('not rejected')
+})()
