@@ -33,7 +33,7 @@ const waitingToLogIn = 56
 
 export function createLoginParts(config: Config, deps: Deps): LoginParts {
   const { oidc, session } = config
-  const { issuer, toIdentity, verifyLogoutToken } = deps.tokens
+  const { issuer, toIdentity, combineClaims, verifyLogoutToken } = deps.tokens
   const now = Date.now
   const secrets = [config.secret_key!, ...config.previous_secret_keys] as const
   const maxSessions = config.cache.max_entries
@@ -44,6 +44,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     usePkce: oidc.use_pkce,
     parameters: oidc.authorization_parameters,
     inTurn: createTurns(loggingIn, waitingToLogIn),
+    combineClaims,
     now,
   })
   const sessions = createSessions({

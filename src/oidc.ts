@@ -32,8 +32,10 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
   })
   if (!oidc.login) return tokens
   const { createLoginParts } = await import('./login-mode.ts')
-  const onFailure = (error: unknown) =>
-    log.warn({ 'error.code': 'provider_unavailable' }, `a session was not refreshed: ${asGatewayError(error).detail}`)
+  const onFailure = (thrown: unknown) => {
+    const { code, detail } = asGatewayError(thrown)
+    log.warn({ 'error.code': code }, `a session was not refreshed: ${detail}`)
+  }
   let isSaid = false
   const onUnrefreshable = () => {
     if (!isSaid) log.info('the provider gives no refresh token (scope offline_access?): groups stay those of the login')

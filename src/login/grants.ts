@@ -1,5 +1,5 @@
 import * as client from 'openid-client'
-import type { Granted, Redeem } from '../sessions/refresh.ts'
+import type { Redeem } from '../sessions/refresh.ts'
 import type { Login } from '../sessions/sessions.ts'
 import type { Attempt } from './attempt.ts'
 import { toLoginError } from './login-error.ts'
@@ -13,8 +13,14 @@ export type GrantsOptions = Readonly<{
   parameters: Readonly<Record<string, string>>
   /** Runs when it is its turn what anybody can make us ask, with an invented code for one. Sessions do not wait in that line. */
   inTurn: <T>(ask: () => Promise<T>) => Promise<T>
+  /** Claims of the ID token and of userinfo, as far as each was asked, with what was known before: see Granted. */
+  combineClaims: (given: GivenClaims, former?: SourcedClaims) => SourcedClaims & Readonly<{ isFresh: boolean }>
   now: () => number
 }>
+
+type Claims = Readonly<Record<string, unknown>>
+type GivenClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
+type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
 
 /** What we ask of the provider for people. Every function rejects with GatewayError provider_unavailable. */
 export type Grants = Readonly<{
@@ -30,7 +36,9 @@ const supposedLife = 300_000
 const shortestLife = 1000
 
 /** Authorization code flow with PKCE (OpenID Connect Core 1.0, 3.1; RFC 7636; RFC 9207) and refresh (12). */
-export function createGrants({ configuration, scopes, usePkce, parameters, inTurn, now }: GrantsOptions): Grants {
+export function createGrants(options: GrantsOptions): Grants {
+  const { configuration, scopes, usePkce, parameters, inTurn, combineClaims, now } = options
+
   async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: Attempt): Promise<URL> {
     const config = await configuration()
     const asked = {
@@ -71,10 +79,10 @@ export function createGrants({ configuration, scopes, usePkce, parameters, inTur
       idTokenExpected: true,
       ...(usePkce && { pkceCodeVerifier: verifier }),
     })
-    const claims = tokens.claims()!
-    const { sub: subject, sid } = claims
-    const all = { ...claims, ...(await userinfo(config, tokens.access_token, subject)) }
-    return { ...granted(tokens, all), claims: all, subject, sid: typeof sid === 'string' ? sid : undefined }
+    const idToken = tokens.claims()!
+    const { sub: subject, sid } = idToken
+    const combined = combineClaims({ idToken, userinfo: await userinfo(config, tokens.access_token, subject) })
+    return { ...granted(tokens), ...combined, subject, sid: typeof sid === 'string' ? sid : undefined }
   }
 
   async function refresh(...[refreshToken, session]: Parameters<Redeem>): ReturnType<Redeem> {
@@ -88,13 +96,15 @@ export function createGrants({ configuration, scopes, usePkce, parameters, inTur
       if (mayBeRedeemed(error)) return { unanswered: failure }
       throw failure
     }
-    const claims = tokens.claims()
-    if (claims !== undefined && claims.sub !== session.subject) return 'refused' // somebody else's
-    const base = claims ?? session.claims
+    const idToken = tokens.claims()
+    if (idToken !== undefined && idToken.sub !== session.subject) return 'refused' // somebody else's
+    const former = { claims: session.claims, fromUserinfo: session.fromUserinfo ?? [] }
     try {
-      return granted(tokens, { ...base, ...(await userinfo(config, tokens.access_token, session.subject)) })
+      const given = { idToken, userinfo: await userinfo(config, tokens.access_token, session.subject) }
+      return { ...granted(tokens), ...combineClaims(given, former) }
     } catch {
-      return granted(tokens, undefined) // the old token is spent: what came for it must be kept
+      // The old token is spent: what came for it must be kept.
+      return { ...granted(tokens), ...former, claims: undefined, isFresh: false }
     }
   }
 
@@ -103,13 +113,10 @@ export function createGrants({ configuration, scopes, usePkce, parameters, inTur
     return client.fetchUserInfo(config, accessToken, subject)
   }
 
-  function granted(
-    tokens: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers,
-    claims: Granted['claims'],
-  ) {
+  function granted(tokens: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers) {
     const { refresh_token: refreshToken, id_token: idToken } = tokens
     const life = tokens.expiresIn() ?? lifeOf(tokens.claims()?.exp)
-    return { refreshToken, idToken, claims, tokenEnd: now() + Math.max(shortestLife, life * 1000) }
+    return { refreshToken, idToken, tokenEnd: now() + Math.max(shortestLife, life * 1000) }
   }
 
   function lifeOf(exp: number | undefined): number {

@@ -16,12 +16,19 @@ export type FindOptions = RefreshOptions &
     onFailure: (error: unknown) => void
   }>
 
+type Found = Exclude<Refreshed, { kind: 'over' }>
+
 export type FindSession = (id: string) => Soon<Identity | undefined>
 
 /** How often a session that is known here is looked up in the store, and told to it when it is used, in milliseconds. */
 const lookEvery = 30_000
 /** How long a store or a provider that failed is let rest, in milliseconds. */
 const rest = 5000
+
+const stale = new GatewayError(
+  'provider_unavailable',
+  'refreshes bring no ID token, and userinfo does not give what it gave (username, groups): the user signs in again',
+)
 
 /** Finds sessions: those known here at once, without the store; what has to be looked at meanwhile is, in the background. */
 export function createFindSession(options: FindOptions, known: KnownSessions, endings: Endings): FindSession {
@@ -85,17 +92,35 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     const refreshed: Refreshed = isDue ? await refresh(id, key, value!, session) : { kind: 'current', session }
     if (refreshed.kind === 'over' || endings.hasEnded(key)) return noMore(id, key)
     if (refreshed.kind === 'failed' && refreshed.error !== undefined) onFailure(refreshed.error)
-    return keep(id, key, refreshed)
+    const identity = identityOf(refreshed.session)
+    if (identity !== undefined) return keep(id, key, refreshed, identity)
+    // A new sign-in gets fresh claims, or says what is wrong with them.
+    await endings.end(key).catch(() => {})
+    return undefined
+  }
+
+  function identityOf(session: Session): Identity | undefined {
+    try {
+      if (!canBeFresh(session)) throw stale
+      return toIdentity(session.claims)
+    } catch (error) {
+      onFailure(error)
+      return undefined
+    }
+  }
+
+  /** False where the provider answered the refresh, and did not say again who the user is or which groups they have. */
+  function canBeFresh({ refreshAt, freshUntil }: Session): boolean {
+    return now() < freshUntil + rules.grace || now() >= refreshAt
   }
 
   function noMore(id: string, key: string): undefined {
     if (known.get(id)) endings.note(key) // only then: anybody can make ids up
   }
 
-  function keep(id: string, key: string, { kind, session, unsaved }: Exclude<Refreshed, { kind: 'over' }>): Known {
+  function keep(id: string, key: string, { kind, session, unsaved }: Found, identity: Identity): Known {
     const held = known.get(id)
     const time = now()
-    const identity = toIdentity(session.claims)
     const retryAt = kind === 'failed' ? time + rest : (held?.retryAt ?? 0)
     const next: Known = {
       key,

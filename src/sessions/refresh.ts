@@ -9,6 +9,10 @@ export type Granted = Readonly<{
   idToken?: string | undefined
   /** Undefined where the provider could not be asked for them: those known so far stay, and age. */
   claims: Readonly<Record<string, unknown>> | undefined
+  /** The names of the claims that the userinfo endpoint gave. */
+  fromUserinfo: readonly string[]
+  /** False where username or groups come from a source that was not asked this time: they age like claims that failed. */
+  isFresh: boolean
   /** Milliseconds since 1970. */
   tokenEnd: number
 }>
@@ -72,7 +76,7 @@ export function createRefresh({ store, seal, redeem, rules, now, sleep }: Refres
       await store.end(key).catch(() => {})
       return over
     }
-    const kind = renewed.freshUntil === session.freshUntil ? 'failed' : 'current'
+    const kind = granted === 'refused' || granted.claims === undefined ? 'failed' : 'current'
     try {
       const isStored = await store.finish(key, claimant, sealed, Math.min(rules.idleTimeout, session.endsAt - now()))
       return isStored ? { kind, session: renewed } : over
@@ -90,12 +94,14 @@ export function createRefresh({ store, seal, redeem, rules, now, sleep }: Refres
     return isLastResort ? store.claim(key, value, claimant, claim.takenBy) : claim
   }
 
-  function renew(session: Session, { refreshToken, idToken, claims, tokenEnd }: Granted): Session {
+  function renew(session: Session, granted: Granted): Session {
+    const { refreshToken, idToken, claims, fromUserinfo, isFresh, tokenEnd } = granted
+    const { freshUntil, refreshAt } = freshness(now(), tokenEnd, session.endsAt)
     return {
       ...session,
       refreshToken: refreshToken ?? session.refreshToken,
       idToken: idToken ?? session.idToken,
-      ...(claims !== undefined && { claims, ...freshness(now(), tokenEnd, session.endsAt) }),
+      ...(claims !== undefined && { claims, fromUserinfo, refreshAt, ...(isFresh && { freshUntil }) }),
     }
   }
 

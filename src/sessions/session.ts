@@ -5,6 +5,11 @@ export type Session = Readonly<{
   sid?: string | undefined
   /** What the provider says of the user. */
   claims: Readonly<Record<string, unknown>>
+  /**
+   * The names of the claims that the userinfo endpoint gave; the ID token gave the others. Sessions of older releases
+   * have no such list: their claims count as those of the ID token.
+   */
+  fromUserinfo?: readonly string[] | undefined
   refreshToken?: string | undefined
   /** Tells the provider, at logout, whose session is meant. */
   idToken?: string | undefined

@@ -36,7 +36,7 @@ export type Sessions = Readonly<{
   recheckAll: () => void
 }>
 
-export type Login = Omit<Granted, 'claims'> &
+export type Login = Omit<Granted, 'claims' | 'isFresh'> &
   Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }>
 
 /** Over how long the looks at all sessions are spread, in milliseconds. */
@@ -48,12 +48,12 @@ export function createSessions(options: SessionsOptions): Sessions {
   const known = createKnownSessions(options.maxKnown)
   const endings = createEndings(store, known, options.onEnded)
 
-  async function open({ subject, sid, claims, refreshToken, idToken, tokenEnd }: Login): Promise<string> {
+  async function open({ subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenEnd }: Login): Promise<string> {
     toIdentity(claims) // who could not be anybody gets no session
     const id = createSessionId()
     const endsAt = now() + rules.lifetime
     const times = { endsAt, ...freshness(now(), refreshToken === undefined ? undefined : tokenEnd, endsAt) }
-    const value = seal.close(id, { subject, sid, claims, refreshToken, idToken, ...times })
+    const value = seal.close(id, { subject, sid, claims, fromUserinfo, refreshToken, idToken, ...times })
     if (value === undefined) throw new GatewayError('login_failed', 'the provider’s claims and tokens are too large')
     // Listed first: whatever session there is can be ended by the provider.
     await store.enlist(indexOf('sub', subject), keyOf(id), rules.lifetime)

@@ -1,4 +1,5 @@
 import { type Claims, findClaim } from './claims.ts'
+import type { CombineClaims } from './combine-claims.ts'
 import type { Introspect } from './introspection.ts'
 import { invalidToken } from './invalid-token.ts'
 import type { AskUserinfo } from './userinfo.ts'
@@ -12,6 +13,7 @@ export type CheckTokenOptions = Readonly<{
   verifyToken: (token: string) => Promise<Verified>
   askUserinfo: AskUserinfo
   introspect: Introspect
+  combineClaims: CombineClaims
   /** Whether there is a userinfo endpoint to ask for what introspection leaves out. */
   hasUserinfo: () => Promise<boolean>
   /** The claims that somebody will look for. */
@@ -21,26 +23,37 @@ export type CheckTokenOptions = Readonly<{
   now: () => number
 }>
 
-export type CheckToken = (token: string) => Promise<Verified>
+/**
+ * @param fromUserinfo the names of the token's claims that userinfo gave, too, when this token was checked before: the token itself
+ * never changes, and must not bring back what userinfo has ceased to give
+ */
+export type CheckToken = (token: string, fromUserinfo?: readonly string[]) => Promise<Verified>
 
 /** The claims of a good token, and for how long they hold. Rejects with GatewayError: see the parts. */
 export function createCheckToken(options: CheckTokenOptions): CheckToken {
-  const { validation, verifyToken, askUserinfo, introspect, hasUserinfo, wanted, ttl, now } = options
+  const { validation, verifyToken, askUserinfo, introspect, combineClaims, hasUserinfo, wanted, ttl, now } = options
 
   const ways: Readonly<Record<TokenValidation, CheckToken>> = {
-    jwks: verifyToken,
+    jwks: (token) => verifyToken(token),
     userinfo: async (token) => ({ claims: await askUserinfo(token, undefined), until: now() + ttl }),
-    async both(token) {
-      const { claims, until } = await verifyToken(token)
-      const details = await askUserinfo(token, subjectOf(claims))
-      return { claims: { ...claims, ...details }, until: Math.min(until, now() + ttl) }
+    async both(token, before) {
+      const { claims: idToken, until } = await verifyToken(token)
+      const userinfo = await askUserinfo(token, subjectOf(idToken))
+      const { claims } =
+        before === undefined
+          ? combineClaims({ idToken, userinfo })
+          : combineClaims({ userinfo }, { claims: idToken, fromUserinfo: before })
+      const isFromUserinfo = (name: string) => Object.hasOwn(userinfo, name) || before?.includes(name)
+      const fromUserinfo = Object.keys(idToken).filter(isFromUserinfo)
+      return { claims, fromUserinfo, until: Math.min(until, now() + ttl) }
     },
     async introspection(token) {
       const claims = await introspect(token)
       const until = Math.min(typeof claims.exp === 'number' ? claims.exp * 1000 : Number.POSITIVE_INFINITY, now() + ttl)
       const isWhole = wanted.every((name) => findClaim(claims, name) !== undefined)
       if (isWhole || !(await hasUserinfo())) return { claims, until }
-      return { claims: { ...claims, ...(await askUserinfo(token, subjectOf(claims))) }, until }
+      const userinfo = await askUserinfo(token, subjectOf(claims))
+      return { claims: combineClaims({ idToken: claims, userinfo }).claims, until }
     },
   }
   return ways[validation]

@@ -15,7 +15,7 @@ export type KnownTokensOptions = Readonly<{
 /** Token → identity. Throws, or rejects with, GatewayError. */
 export type IdentifyToken = (token: string) => Soon<Identity>
 
-type Good = Readonly<{ identity: Identity; until: number; size: number }>
+type Good = Readonly<{ identity: Identity; until: number; size: number; fromUserinfo?: readonly string[] | undefined }>
 type Bad = Readonly<{ error: GatewayError; until: number }>
 
 /** So many tokens, and characters of their identities: an opaque token is short, whatever userinfo says of it. */
@@ -51,16 +51,17 @@ export function createKnownTokens({ checkToken, toIdentity, now }: KnownTokensOp
 
   async function identify(token: string, key: string): Promise<Identity> {
     try {
-      const { claims, until } = await checkToken(token)
+      const { claims, until, fromUserinfo } = await checkToken(token, good.get(key)?.fromUserinfo)
       const identity = toIdentity(claims)
-      good.set(key, { identity, until, size: sizeOf(identity) })
+      good.set(key, { identity, until, size: sizeOf(identity), fromUserinfo })
       return identity
     } catch (thrown) {
       const error = asGatewayError(thrown)
-      good.delete(key)
       // What the provider could not tell us is not the token’s fault.
-      if (error.code !== 'provider_unavailable' && error.code !== 'internal')
+      if (error.code !== 'provider_unavailable' && error.code !== 'internal') {
+        good.delete(key)
         bad.set(key, { error, until: now() + badFor })
+      }
       throw error
     }
   }

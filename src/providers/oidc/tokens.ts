@@ -4,6 +4,7 @@ import { asGatewayError } from '../../errors.ts'
 import { type Soon, soon } from '../../soon.ts'
 import { createCheckToken, type TokenValidation } from './check-token.ts'
 import { createToIdentity, type ToIdentity, type ToIdentityOptions } from './claims.ts'
+import { type CombineClaims, createCombineClaims } from './combine-claims.ts'
 import { createFindToken, findCookie } from './find-token.ts'
 import { tokenCookies } from './index.ts'
 import { createIntrospect } from './introspection.ts'
@@ -36,6 +37,7 @@ type FindIdentity = (request: Pick<IncomingMessage, 'rawHeaders'>) => Soon<Ident
 export type OidcTokens = Readonly<{
   issuer: Issuer
   toIdentity: ToIdentity
+  combineClaims: CombineClaims
   verifyLogoutToken: VerifyLogoutToken
   /** Whose token the request’s headers carry, if any. Throws, or rejects with, GatewayError when it is not a good one. */
   findToken: FindIdentity
@@ -63,6 +65,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const issuerName = async () => (await issuer.metadata()).issuer
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
+  const combineClaims = createCombineClaims(options.claimMappings)
   const inTurn = createTurns(asking, waitingToAsk)
   const askUserinfo = createAskUserinfo(issuer)
   const introspect = createIntrospect({ ...issuer, audiences, now })
@@ -71,6 +74,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     verifyToken: createVerifyToken({ ...options, issuer: issuerName, audiences, getKey: keySet.getKey }),
     askUserinfo: (token, subject) => inTurn(() => askUserinfo(token, subject)),
     introspect: (token) => inTurn(() => introspect(token)),
+    combineClaims,
     hasUserinfo: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
     wanted: [options.claimMappings.username, options.claimMappings.groups],
     ttl: options.validationTtl,
@@ -97,6 +101,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   return Object.freeze({
     issuer,
     toIdentity,
+    combineClaims,
     verifyLogoutToken: createVerifyLogoutToken({
       issuer: issuerName,
       clientId: options.clientId,

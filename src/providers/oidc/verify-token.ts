@@ -15,7 +15,12 @@ export type VerifyTokenOptions = Readonly<{
 }>
 
 /** A token’s claims, and the end of its time in milliseconds since 1970. */
-export type Verified = Readonly<{ claims: Claims; until: number }>
+export type Verified = Readonly<{
+  claims: Claims
+  until: number
+  /** The names of its claims that the userinfo endpoint gave, too, where that was asked. */
+  fromUserinfo?: readonly string[] | undefined
+}>
 
 /** How far the provider’s clock may be ahead of ours, in seconds. */
 const clockTolerance = 30

@@ -42,3 +42,16 @@ export function createGate() {
   }
   return Object.freeze({ gate, open, arrived })
 }
+
+/** The endpoint's own JSON answer, changed on its way out. */
+export const changeJson =
+  (change: (document: Record<string, unknown>) => Record<string, unknown>): Interposed =>
+  (_request, response, pass) => {
+    const end = response.end.bind(response)
+    response.end = ((body?: string | Buffer) => {
+      const text = JSON.stringify(change(JSON.parse(String(body))))
+      response.setHeader('Content-Length', Buffer.byteLength(text))
+      return end(text)
+    }) as typeof response.end
+    pass()
+  }

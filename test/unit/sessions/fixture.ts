@@ -1,4 +1,5 @@
 import type { Identity } from '../../../src/auth/identity.ts'
+import { GatewayError } from '../../../src/errors.ts'
 import { createMemorySessionStore } from '../../../src/sessions/memory-store.ts'
 import type { Granted, Redeem } from '../../../src/sessions/refresh.ts'
 import { createSeal } from '../../../src/sessions/seal.ts'
@@ -26,6 +27,7 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
   const fault: { store?: Error | undefined; calls: number } = { calls: 0 }
   const memory = createMemorySessionStore(1000, clock.now)
   const ended: string[] = []
+  const sealed = createSessionSeal(createSeal([secret], 'session'))
   const failures: unknown[] = []
   const valid = new Set(['r0'])
   const provider: Provider = {
@@ -42,18 +44,21 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
   }
   function grant(refreshToken: string): Granted {
     valid.add(refreshToken)
-    return { refreshToken, claims: { name: 'alice', groups: provider.groups }, tokenEnd: clock.now() + 5 * minute }
+    const claims = { name: 'alice', groups: provider.groups }
+    return { refreshToken, claims, fromUserinfo: [], isFresh: true, tokenEnd: clock.now() + 5 * minute }
   }
 
-  const toIdentity = ({ name, groups }: Readonly<Record<string, unknown>>): Identity =>
-    Object.freeze({ username: name as string, groups: groups as string[], provider: 'oidc' })
+  const toIdentity = ({ name, groups }: Readonly<Record<string, unknown>>): Identity => {
+    if (typeof name !== 'string') throw new GatewayError('identity_invalid', 'no name')
+    return Object.freeze({ username: name, groups: groups as string[], provider: 'oidc' })
+  }
   const all: Sessions[] = []
   for (let i = 0; i < count; i++) all.push(createReplica())
 
   function createReplica(): Sessions {
     const sessions: Sessions = createSessions({
       store: faulty(memory),
-      seal: createSessionSeal(createSeal([secret], 'session')),
+      seal: sealed,
       rules: { idleTimeout: hour, lifetime: 8 * hour, grace: 5 * minute, ...rules },
       redeem: (...args) => provider.redeem(...args),
       toIdentity,
@@ -104,9 +109,23 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
     subject: 'sub-alice',
     sid: 'sid-1',
     claims: { name: 'alice', groups: provider.groups },
+    fromUserinfo: [],
     refreshToken: 'r0',
     idToken: 'id-token',
     tokenEnd: clock.now() + 5 * minute,
   }
-  return { clock, fault, memory, provider, grant, sessions: all[0]!, all, createReplica, ended, failures, login }
+  return {
+    clock,
+    fault,
+    sealed,
+    memory,
+    provider,
+    grant,
+    sessions: all[0]!,
+    all,
+    createReplica,
+    ended,
+    failures,
+    login,
+  }
 }

@@ -383,6 +383,72 @@ describe('refresh', () => {
     await assert.rejects(async () => sessions.find(id), { code: 'provider_unavailable' })
   })
 
+  test('that does not confirm the groups leaves the session for its grace, without a storm, and then ends it', async () => {
+    const { all, login, clock, provider, grant, failures } = createReplicas(2)
+    const id = await all[0]!.open(login)
+    for (const sessions of all) await sessions.find(id)
+    provider.redeem = async (refreshToken) => {
+      provider.seen.push(refreshToken)
+      return { ...grant(`r${provider.seen.length}`), isFresh: false }
+    }
+    for (let second = 0; second < 600; second += 5) {
+      for (const sessions of all) assert.equal((await sessions.find(id))?.username, 'alice', `second ${second}`)
+      await clock.advance(5000)
+    }
+    assert.deepEqual(provider.seen, ['r0', 'r1'])
+    for (const sessions of all) assert.equal(await sessions.find(id), undefined)
+    assert.deepEqual(provider.seen, ['r0', 'r1'])
+    assert.match(String(failures[0]), /no ID token/)
+  })
+
+  test('that does not confirm the groups of a session long unused ends it at once', async () => {
+    const { sessions, login, clock, provider, grant } = createReplicas()
+    const id = await sessions.open(login)
+    await sessions.find(id)
+    provider.redeem = async () => ({ ...grant('r1'), isFresh: false })
+    await clock.advance(30 * minute)
+    assert.equal(await sessions.find(id), undefined)
+  })
+
+  test('that confirms the groups again after one that did not keeps the session', async () => {
+    const { sessions, login, clock, provider, grant } = createReplicas()
+    const id = await sessions.open(login)
+    await sessions.find(id)
+    const isFresh = [false, true, true, true]
+    provider.redeem = async () => ({ ...grant('r'), isFresh: isFresh.shift() ?? true })
+    for (let passed = 0; passed < 15; passed++) {
+      await clock.advance(minute)
+      assert.equal((await sessions.find(id))?.username, 'alice', `minute ${passed}`)
+    }
+  })
+
+  test('whose claims are no identity any more ends the session, so that the user can sign in again', async () => {
+    const { sessions, login, clock, provider, grant, failures } = createReplicas()
+    const id = await sessions.open(login)
+    await sessions.find(id)
+    provider.redeem = async () => ({ ...grant('r1'), claims: { groups: ['staff'] } })
+    await clock.advance(30 * minute)
+    assert.equal(await sessions.find(id), undefined)
+    assert.equal(await sessions.read(id), undefined)
+    assert.equal((failures[0] as GatewayError).code, 'identity_invalid')
+  })
+
+  test('of a session of an older release, without the sources of its claims, works', async () => {
+    const { sessions, login, clock, provider, memory, sealed } = createReplicas()
+    const id = await sessions.open(login)
+    const { fromUserinfo: _, ...older } = (await sessions.read(id))!
+    await memory.put(keyOf(id), sealed.close(id, older)!, hour)
+    let seen: unknown = 'not called'
+    const { redeem } = provider
+    provider.redeem = (token, session) => {
+      seen = session.fromUserinfo
+      return redeem(token, session)
+    }
+    await clock.advance(10 * minute)
+    assert.equal((await sessions.find(id))?.username, 'alice')
+    assert.equal(seen, undefined)
+  })
+
   test('a session that ended meanwhile is not brought back', async () => {
     const { all, login, clock, provider, grant, memory } = createReplicas(2)
     const id = await all[0]!.open(login)

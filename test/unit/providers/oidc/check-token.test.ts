@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type CheckTokenOptions, createCheckToken } from '../../../../src/providers/oidc/check-token.ts'
 import type { Claims } from '../../../../src/providers/oidc/claims.ts'
+import { createCombineClaims } from '../../../../src/providers/oidc/combine-claims.ts'
 
 const now = 1_800_000_000_000
 const ttl = 30_000
@@ -9,7 +10,7 @@ const ttl = 30_000
 function create(
   validation: CheckTokenOptions['validation'],
   claims: Claims,
-  { until = now + 60_000, userinfo = true } = {},
+  { until = now + 60_000, userinfo = true, answer }: { until?: number; userinfo?: boolean; answer?: Claims } = {},
 ) {
   const asked: (string | undefined)[] = []
   const check = createCheckToken({
@@ -17,9 +18,10 @@ function create(
     verifyToken: async () => ({ claims, until }),
     async askUserinfo(_token, subject) {
       asked.push(subject)
-      return { sub: 'bob', name: 'of userinfo', groups: ['new'] }
+      return answer ?? { sub: 'bob', name: 'of userinfo', groups: ['new'] }
     },
     introspect: async () => claims,
+    combineClaims: createCombineClaims({ username: 'name', email: 'email', groups: 'groups' }),
     hasUserinfo: async () => userinfo,
     wanted: ['name', 'realm.groups'],
     ttl,
@@ -78,3 +80,21 @@ for (const validation of ['both', 'introspection'] as const) {
     assert.deepEqual(asked, [])
   })
 }
+
+test('both: groups that userinfo gave before and now omits do not come back from the token', async () => {
+  const token = { sub: 'bob', groups: ['old'], aud: 'us' }
+  const first = await create('both', token).check('token')
+  assert.deepEqual([first.claims.groups, first.fromUserinfo], [['new'], ['sub', 'groups']])
+  const again = await create('both', token, { answer: { sub: 'bob' } }).check('token', first.fromUserinfo)
+  assert.deepEqual([again.claims, again.fromUserinfo], [{ sub: 'bob', aud: 'us' }, ['sub', 'groups']])
+  const never = await create('both', token, { answer: { sub: 'bob' } }).check('token')
+  assert.deepEqual(never.claims.groups, ['old'])
+})
+
+test('both: the token’s email_verified does not vouch for another address of userinfo', async () => {
+  const token = { sub: 'bob', email: 'a@x', email_verified: true }
+  for (const before of [undefined, ['sub']]) {
+    const { claims } = await create('both', token, { answer: { sub: 'bob', email: 'b@x' } }).check('token', before)
+    assert.equal(claims.email_verified, false)
+  }
+})

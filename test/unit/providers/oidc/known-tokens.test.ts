@@ -8,16 +8,18 @@ function createWorld() {
   const world = {
     now: 1000,
     checked: [] as string[],
+    before: [] as (readonly string[] | undefined)[],
     error: undefined as ErrorCode | undefined,
     gate: Promise.resolve(),
   }
   return Object.assign(world, {
     identify: createKnownTokens({
-      async checkToken(token) {
+      async checkToken(token, fromUserinfo) {
         world.checked.push(token)
+        world.before.push(fromUserinfo)
         await world.gate
         if (world.error) throw new GatewayError(world.error, 'refused')
-        return { claims: { token, turn: world.checked.length }, until: world.now + 60_000 }
+        return { claims: { token, turn: world.checked.length }, until: world.now + 60_000, fromUserinfo: ['groups'] }
       },
       toIdentity: ({ token }) => Object.freeze({ username: String(token), groups: [], provider: 'oidc' }),
       now: () => world.now,
@@ -118,4 +120,15 @@ test('memory is bounded: 64 Mi characters of identities are kept in all, however
   assert.equal(checked.length, 64)
   await identify('0')
   assert.equal(checked.length, 65)
+})
+
+test('a check after an outage still hears which claims userinfo gave before', async () => {
+  const world = createWorld()
+  await world.identify('a')
+  world.now += 60_000
+  world.error = 'provider_unavailable'
+  await assert.rejects(async () => world.identify('a'))
+  world.error = undefined
+  await world.identify('a')
+  assert.deepEqual(world.before, [undefined, ['groups'], ['groups']])
 })

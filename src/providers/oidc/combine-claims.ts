@@ -1,0 +1,71 @@
+import { type ClaimMappings, type Claims, findClaim } from './claims.ts'
+
+/** Claims, and the names of those that the userinfo endpoint gave. The ID token gave all others. */
+export type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
+
+/** What each source says now; undefined for a source that was not asked. */
+export type GivenClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
+
+export type CombinedClaims = SourcedClaims &
+  Readonly<{
+    /** False where username or groups come from a source that was not asked this time. */
+    isFresh: boolean
+  }>
+
+export type CombineClaims = (given: GivenClaims, former?: SourcedClaims) => CombinedClaims
+
+/**
+ * One set of claims from the ID token and the userinfo endpoint, which takes precedence. Many providers omit a claim
+ * that has become empty, so a claim that its source no longer gives is gone. A claim whose source was not asked is kept,
+ * and is not fresh. Pure.
+ */
+export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | 'email' | 'groups'>): CombineClaims {
+  const deciding = [mappings.username, mappings.groups]
+  const addresses = mappings.username === 'email' ? ['email', mappings.email] : [mappings.email]
+
+  return function combineClaims({ idToken, userinfo }, former) {
+    const kept = former === undefined ? {} : keep(former, { idToken, userinfo })
+    const claims = { ...kept, ...idToken, ...userinfo }
+    const isFresh = !Object.keys(kept).some((name) => !isGiven(name) && deciding.some((path) => holds(name, path)))
+    const isTrusted = addresses.every((path) => isVouchedFor(path))
+    return {
+      claims: isTrusted ? claims : { ...claims, email_verified: false },
+      fromUserinfo: userinfo === undefined ? (former?.fromUserinfo ?? []).filter(isKept) : Object.keys(userinfo),
+      isFresh,
+    }
+
+    function isGiven(name: string): boolean {
+      return [idToken, userinfo].some((source) => source !== undefined && Object.hasOwn(source, name))
+    }
+
+    function isKept(name: string): boolean {
+      return Object.hasOwn(kept, name) && !isGiven(name)
+    }
+
+    /** Whether `email_verified` is about this address, and not about another one that a source gave, or gave before. */
+    function isVouchedFor(path: string): boolean {
+      const address = findClaim(claims, path)
+      if (address === undefined) return true
+      const speaker = [userinfo, idToken].find((source) => source?.email_verified !== undefined)
+      if (speaker === undefined) {
+        const wasSaid = former?.claims.email_verified !== undefined
+        return !wasSaid || findClaim(former?.claims, path) === address
+      }
+      const spokenOf = findClaim(speaker, path)
+      if (spokenOf !== undefined) return spokenOf === address
+      return findClaim(userinfo, path) === address || findClaim(idToken, path) === address
+    }
+  }
+}
+
+/** The claims whose source was not asked. */
+function keep({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: GivenClaims): Claims {
+  const names = new Set(fromUserinfo)
+  const isKept = (name: string) => (names.has(name) ? userinfo : idToken) === undefined
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => isKept(name)))
+}
+
+/** Whether the claim of that name is the one at the path, or holds it: see `findClaim`. */
+function holds(name: string, path: string): boolean {
+  return path === name || path.startsWith(`${name}.`)
+}

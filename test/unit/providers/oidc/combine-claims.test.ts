@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  type CombinedClaims,
+  createCombineClaims,
+  type GivenClaims,
+  type SourcedClaims,
+} from '../../../../src/providers/oidc/combine-claims.ts'
+
+const mappings = { username: 'preferred_username', email: 'email', groups: 'realm_access.roles' }
+const combine = createCombineClaims(mappings)
+const name = { preferred_username: 'bob' }
+const roles = (...list: string[]) => ({ realm_access: { roles: list } })
+
+type Row = readonly [
+  what: string,
+  signIn: GivenClaims,
+  refresh: GivenClaims,
+  claims: Record<string, unknown>,
+  isFresh: boolean,
+]
+
+describe('claims after a refresh', () => {
+  const rows: Row[] = [
+    [
+      'drop groups that userinfo gave and now omits, when there is no ID token',
+      { idToken: name, userinfo: roles('admin') },
+      { userinfo: name },
+      name,
+      true,
+    ],
+    [
+      'drop groups that both sources gave when userinfo now omits them and there is no ID token',
+      { idToken: { ...name, ...roles('admin') }, userinfo: { ...name, ...roles('admin') } },
+      { userinfo: name },
+      name,
+      true,
+    ],
+    [
+      'drop groups that the ID token gave and a new ID token omits',
+      { idToken: { ...name, ...roles('admin') }, userinfo: {} },
+      { idToken: name, userinfo: {} },
+      name,
+      true,
+    ],
+    [
+      'drop groups that userinfo gave and now omits, when a new ID token never had them',
+      { idToken: name, userinfo: roles('admin') },
+      { idToken: name, userinfo: {} },
+      name,
+      true,
+    ],
+    [
+      'keep groups of the ID token as not fresh when there is no new one and userinfo omits them',
+      { idToken: { ...name, ...roles('admin') }, userinfo: name },
+      { userinfo: name },
+      { ...name, ...roles('admin') },
+      false,
+    ],
+    [
+      'keep groups of userinfo as not fresh when userinfo was not asked',
+      { idToken: name, userinfo: roles('admin') },
+      { idToken: name },
+      { ...name, ...roles('admin') },
+      false,
+    ],
+    [
+      'keep everything as not fresh when no source was asked',
+      { idToken: { ...name, ...roles('admin') } },
+      {},
+      { ...name, ...roles('admin') },
+      false,
+    ],
+    [
+      'take groups from userinfo in place of older ones of the ID token',
+      { idToken: { ...name, ...roles('admin') }, userinfo: name },
+      { userinfo: { ...name, ...roles('staff') } },
+      { ...name, ...roles('staff') },
+      true,
+    ],
+    [
+      'take groups from a new ID token in place of older ones of userinfo',
+      { idToken: name, userinfo: roles('admin') },
+      { idToken: { ...name, ...roles('staff') } },
+      { ...name, ...roles('staff') },
+      true,
+    ],
+    [
+      'are fresh although a claim that decides about nothing comes from a source that was not asked',
+      { idToken: { ...name, auth_time: 1 }, userinfo: { ...name, ...roles('admin') } },
+      { userinfo: { ...name, ...roles('staff') } },
+      { ...name, auth_time: 1, ...roles('staff') },
+      true,
+    ],
+    [
+      'are not fresh when the username comes from a source that was not asked',
+      { idToken: name, userinfo: roles('admin') },
+      { userinfo: roles('admin') },
+      { ...name, ...roles('admin') },
+      false,
+    ],
+    [
+      'keep an empty list of groups as such',
+      { userinfo: { ...name, ...roles('admin') } },
+      { userinfo: { ...name, ...roles() } },
+      { ...name, ...roles() },
+      true,
+    ],
+  ]
+  for (const [what, signIn, refresh, claims, isFresh] of rows) {
+    test(what, () => {
+      const { claims: found, isFresh: fresh } = combine(refresh, combine(signIn))
+      assert.deepEqual({ claims: found, isFresh: fresh }, { claims, isFresh })
+    })
+  }
+
+  test('drop groups in the second refresh when userinfo gave them in the first', () => {
+    const signedIn = combine({ idToken: { ...name, ...roles('admin') }, userinfo: name })
+    const first = combine({ userinfo: { ...name, ...roles('admin') } }, signedIn)
+    assert.deepEqual(combine({ userinfo: name }, first).claims, name)
+  })
+
+  test('keep groups of userinfo through a refresh without it, and drop them in the next one that omits them', () => {
+    const signedIn = combine({ idToken: name, userinfo: roles('admin') })
+    const first = combine({ idToken: name }, signedIn)
+    assert.deepEqual(first.claims, { ...name, ...roles('admin') })
+    assert.deepEqual(combine({ userinfo: {} }, first).claims, name)
+  })
+
+  test('of a session whose sources are unknown are not fresh until an ID token comes', () => {
+    const former: SourcedClaims = { claims: { ...name, ...roles('admin') }, fromUserinfo: [] }
+    const kept = combine({ userinfo: name }, former)
+    assert.deepEqual([kept.claims, kept.isFresh], [former.claims, false])
+    const renewed = combine({ idToken: name, userinfo: {} }, kept)
+    assert.deepEqual([renewed.claims, renewed.isFresh], [name, true])
+  })
+
+  test('that are named like members of every object are handled like any other', () => {
+    const odd = JSON.parse('{"__proto__": {"roles": ["admin"]}, "constructor": 1, "preferred_username": "bob"}')
+    const combined = combine({ userinfo: { constructor: 2 } }, combine({ idToken: odd }))
+    assert.deepEqual(Object.keys(combined.claims).sort(), ['__proto__', 'constructor', 'preferred_username'])
+    assert.equal(combined.claims.constructor, 2)
+    assert.equal(Object.getPrototypeOf(combined.claims), Object.prototype)
+  })
+})
+
+describe('email_verified', () => {
+  const verified = (address: string) => ({ email: address, email_verified: true })
+  const both = (given: GivenClaims, former?: CombinedClaims) => {
+    const { email, email_verified } = combine(given, former).claims
+    return [email, email_verified]
+  }
+
+  test('of the ID token does not vouch for another address that userinfo gives', () => {
+    assert.deepEqual(both({ idToken: verified('a@x'), userinfo: { email: 'b@x' } }), ['b@x', false])
+    assert.deepEqual(both({ idToken: verified('a@x'), userinfo: { email: 'a@x' } }), ['a@x', true])
+    assert.deepEqual(both({ idToken: { email_verified: true }, userinfo: { email: 'b@x' } }), ['b@x', true])
+  })
+
+  test('of the sign-in does not vouch for a new address after a refresh', () => {
+    const byIdToken = combine({ idToken: verified('a@x') })
+    assert.deepEqual(both({ userinfo: { email: 'b@x' } }, byIdToken), ['b@x', false])
+    assert.deepEqual(both({ userinfo: { email: 'a@x' } }, byIdToken), ['a@x', true])
+    const byUserinfo = combine({ userinfo: verified('a@x') })
+    assert.deepEqual(both({ userinfo: { email: 'b@x' } }, byUserinfo), ['b@x', false])
+    assert.deepEqual(both({ idToken: { email: 'b@x' } }, byUserinfo), ['b@x', false])
+    assert.deepEqual(both({ userinfo: verified('b@x') }, byUserinfo), ['b@x', true])
+  })
+
+  test('that refuses a new address still refuses it in the next refresh', () => {
+    const refused = combine({ userinfo: { email: 'b@x' } }, combine({ idToken: verified('a@x') }))
+    assert.deepEqual(both({ userinfo: { email: 'b@x' } }, refused), ['b@x', false])
+    assert.deepEqual(both({ userinfo: verified('b@x') }, refused), ['b@x', true])
+  })
+
+  test('is not invented for a provider that never says it', () => {
+    const signedIn = combine({ userinfo: { email: 'a@x' } })
+    assert.deepEqual(both({ userinfo: { email: 'b@x' } }, signedIn), ['b@x', undefined])
+  })
+
+  test('is about the claim that is mapped to the address', () => {
+    const combineMail = createCombineClaims({ ...mappings, email: 'mail' })
+    const signedIn = combineMail({ idToken: { mail: 'a@x', email_verified: true } })
+    assert.equal(combineMail({ userinfo: { mail: 'b@x' } }, signedIn).claims.email_verified, false)
+    assert.equal(combineMail({ userinfo: { email: 'b@x', mail: 'a@x' } }, signedIn).claims.email_verified, true)
+  })
+})
