@@ -70,6 +70,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
           privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
           isTrusted,
+          canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnix,
           heal,
           logout: login?.logout,
         })

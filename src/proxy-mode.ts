@@ -39,7 +39,7 @@ export function createProxyParts(proxy: Config['proxy'], log: Logger): ProxyPart
   })
 }
 
-export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTrusted'> &
+export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTrusted' | 'canReset'> &
   Readonly<{
     /** The headers that say who the user is, and the one that proves who says so. */
     privateHeaders: readonly string[]
@@ -55,7 +55,7 @@ function createProxyMode(
   { routing, tunnels }: Pick<ProxyParts, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<Front, 'handle' | 'upgrade'> {
-  const { privateHeaders, privateCookies, authenticate, isTrusted, heal, logout } = options
+  const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, heal, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const cookies = createPrivateCookies(privateCookies)
@@ -63,6 +63,7 @@ function createProxyMode(
     routing,
     authenticate,
     isTrusted,
+    canReset,
     buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders], privateCookies: cookies }),
     buildResponseHeaders: createBuildResponseHeaders(cookies),
     heal: ({ identity, roles, credential }) => heal(createSubject(identity, roles), credential),

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { StreamedAnswer } from '../answer.ts'
 import type { Authenticate, Authenticated } from '../auth/authentication.ts'
 import type { Credential } from '../auth/credentials.ts'
@@ -19,6 +20,8 @@ export type ProxyHandlerOptions = Readonly<{
   routing: Routing
   authenticate: Authenticate
   isTrusted: (request: IncomingMessage) => boolean
+  /** Whether a connection can be reset, so that a client sees that its response is truncated. */
+  canReset: (socket: Socket) => boolean
   buildHeaders: BuildUpstreamHeaders
   buildResponseHeaders: BuildResponseHeaders
   /** Another credential for one that Elasticsearch refused, if there is one. Never rejects. */
@@ -37,9 +40,10 @@ export type Admitted = Readonly<{
 export type Admit = (request: IncomingMessage) => Soon<Admitted>
 
 /** Request → route → identity → the headers to go on with: the same for requests and upgrades. */
-export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: ProxyHandlerOptions): Admit {
+export function createAdmit({ routing, authenticate, isTrusted, canReset, buildHeaders }: ProxyHandlerOptions): Admit {
   return function admit(request) {
     checkFraming(request)
+    if (request.httpVersion === '1.0' && !canReset(request.socket)) throw looksWhole()
     const target = originForm(request.url ?? '/')
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
@@ -60,6 +64,14 @@ export function createAdmit({ routing, authenticate, isTrusted, buildHeaders }: 
         added: route.headers,
       })
   }
+}
+
+/** To HTTP/1.0 the end of the connection is the end of a response without a length (RFC 9112, 6.3), unless it is a reset. */
+function looksWhole(): GatewayError {
+  return new GatewayError(
+    'http_version_unsupported',
+    'HTTP/1.0 over a unix socket or TLS, where a truncated response looks whole: use HTTP/1.1 (nginx: proxy_http_version 1.1)',
+  )
 }
 
 /** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */

@@ -163,6 +163,17 @@ describe('a unix socket', () => {
     const path = newPath()
     await startProxy(upstream.url, { flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
     assert.equal(await curl('--unix-socket', path, ...asBob), 'unknown')
+    assert.equal(await curlStatus('--unix-socket', path, '--http1.0', ...asBob), '505')
+    assert.equal(await curlStatus('--unix-socket', path, '--http1.0', 'http://elastauth/elastauth/health'), '200')
+  })
+
+  test('answers sub-requests of auth-only mode over HTTP/1.0, whose responses have a length', async () => {
+    const path = newPath()
+    await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
+    assert.equal(
+      await curlStatus('--unix-socket', path, '--http1.0', '-H', 'Remote-User: bob', 'http://elastauth/'),
+      '200',
+    )
   })
 })
 
