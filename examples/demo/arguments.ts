@@ -17,7 +17,7 @@ export const usage = `Usage: npm run demo [-- [--proxy] [--oidc] [--elasticsearc
 Starts an Elasticsearch and two elastauths in front of it, and shows what to type. ^C ends it.
 With --proxy another one, in proxy mode: all requests go through it.
 With --oidc another one, in proxy mode too, where you log in with a browser.
-Without --elasticsearch: the one that ELASTICSEARCH_URL names, else Docker, else a JDK (17 or later), else a stand-in.`
+Without --elasticsearch: the one that ELASTICSEARCH_URL names, else Docker, else Java (17 or later), else a stand-in.`
 
 export function parseArguments(argv: readonly string[]): Arguments {
   const options = {

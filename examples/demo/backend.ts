@@ -45,12 +45,12 @@ export async function startBackend(choice: Choice | undefined): Promise<Backend>
 const origins = {
   external: 'named by ELASTICSEARCH_URL; the users testuser and developer will stay in it',
   docker: 'in a container',
-  java: 'on this machine’s JDK',
+  java: 'on this machine’s Java',
 } as const
 
 function firstTime(kind: string): string {
   if (kind === 'external') return ''
-  return kind === 'docker' ? ' (the first time its image is downloaded)' : ' (the first time 69 MB are downloaded)'
+  return kind === 'docker' ? ' (the first time its image is downloaded)' : ' (the first time some 90 MB are downloaded)'
 }
 
 async function startStandIn(why: string): Promise<Backend> {

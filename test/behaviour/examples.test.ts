@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { Ajv } from 'ajv'
+import { majors, readLock } from '../support/elasticsearch/versions.ts'
 import {
   environmentOf,
   examples,
@@ -57,6 +58,13 @@ for (const example of examples) {
         if (build === undefined) assert.match(image, /:v?\d+\.\d+\.\d+(-alpine)?$/, name)
         else assert.ok(existsSync(pathOf(example, `${build}/Dockerfile`)), name)
       }
+    })
+
+    test('Elasticsearch and Kibana have one version, and it is one that the tests run', () => {
+      const versions = every.flatMap(([, { image = '' }]) => /docker\.elastic\.co\/.*:(.*)/.exec(image)?.slice(1) ?? [])
+      const tested = majors.map((major) => readLock(major).version)
+      assert.deepEqual(versions, [versions[0], versions[0]])
+      assert.ok(tested.includes(String(versions[0])), `${versions[0]} is not among ${tested}`)
     })
 
     test('ports are published on this machine only, and nothing but the front door has one', () => {

@@ -36,8 +36,10 @@ export function pathOf(example: string, file: string): string {
   return join(root, example, file)
 }
 
+/** Its compose file, with `${NAME:-default}` as it is where nobody sets the variable. */
 export function readCompose(example: string): Compose {
-  return parse(readFileSync(pathOf(example, 'docker-compose.yml'), 'utf8'), { merge: true })
+  const text = readFileSync(pathOf(example, 'docker-compose.yml'), 'utf8').replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1')
+  return parse(text, { merge: true })
 }
 
 /** `volume or file:path in the container:ro`, taken apart. */

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import { copyFile, link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { fetchJars, fileNameOf, type Jar } from './jars.ts'
-import type { Jdk } from './jdk.ts'
+import { createCompiler } from './compile.ts'
+import type { Java } from './find-java.ts'
+import { fetchJars, fileNameOf } from './jars.ts'
+import { folderOf, type Major, oldestJava, readLock } from './versions.ts'
 
 const run = promisify(execFile)
-const javaSources = join(import.meta.dirname, 'java')
-const lockFile = join(import.meta.dirname, 'jars.json')
 
 /** The plugin class of each module, and what it extends: the part of its plugin-descriptor.properties that is not version numbers. */
 const pluginClasses = {
@@ -21,18 +21,18 @@ const pluginClasses = {
 export type BuiltNode = { classPath: string; modules: string }
 
 /**
- * Lays out a node as an Elasticsearch distribution has it (lib/ and modules/NAME/), with our two Java classes compiled.
- * Done once for each state of jars.json and java/. Built aside and renamed, so that two processes may do it at once.
+ * Lays out a node as an Elasticsearch distribution has it (lib/ and modules/NAME/), with our Java classes compiled.
+ * Done once for each state of its sources. Built aside and renamed, so that two processes may do it at once.
  */
-export async function buildNode(jdk: Jdk): Promise<BuiltNode> {
+export async function buildNode(java: Java, major: Major): Promise<BuiltNode> {
   const cache = process.env.ELASTAUTH_CACHE_DIR || join(import.meta.dirname, '../../../.cache')
   const home = join(cache, 'elasticsearch')
-  const target = join(home, await nameOfBuild())
+  const target = join(home, await nameOfBuild(major))
   if (!(await exists(target))) {
     await mkdir(home, { recursive: true })
     const scratch = await mkdtemp(join(home, 'building-'))
     try {
-      await assemble(jdk, scratch, join(home, 'jars'))
+      await assemble(java, major, scratch, join(home, 'jars'))
       await rename(scratch, target).catch(async (error) => {
         if (!(await exists(target))) throw error // else somebody else was first, with the same content
       })
@@ -44,15 +44,26 @@ export async function buildNode(jdk: Jdk): Promise<BuiltNode> {
   return { classPath, modules: join(target, 'modules') }
 }
 
-async function nameOfBuild(): Promise<string> {
-  const hash = createHash('sha256')
-  const sources = (await readdir(javaSources)).sort().map((name) => join(javaSources, name))
-  for (const file of [lockFile, import.meta.filename, ...sources]) hash.update(await readFile(file))
-  return `node-${hash.digest('hex').slice(0, 12)}`
+/** Our sources: what all versions share, and what this one has to itself. */
+function sourcesOf(major: Major) {
+  const common = (name: string) => join(import.meta.dirname, 'java', name)
+  const own = (name: string) => join(folderOf(major), 'java', name)
+  return {
+    server: [common('SecuredNode.java'), common('JarWriter.java'), own('Bundles.java')],
+    module: [common('RootEndpoint.java'), common('FirstOccurrences.java'), own('UnpublishedModules.java')],
+  }
 }
 
-async function assemble(jdk: Jdk, directory: string, store: string): Promise<void> {
-  const lock: { version: string; jars: Jar[] } = JSON.parse(await readFile(lockFile, 'utf8'))
+async function nameOfBuild(major: Major): Promise<string> {
+  const hash = createHash('sha256')
+  const { server, module } = sourcesOf(major)
+  const files = [join(folderOf(major), 'jars.json'), import.meta.filename, ...server, ...module]
+  for (const file of files) hash.update(await readFile(file))
+  return `node-${major}-${hash.digest('hex').slice(0, 12)}`
+}
+
+async function assemble(java: Java, major: Major, directory: string, store: string): Promise<void> {
+  const lock = readLock(major)
   const files = await fetchJars(lock.jars, store)
   for (const jar of lock.jars) {
     const folder = jar.module === 'lib' ? join(directory, 'lib') : join(directory, 'modules', jar.module)
@@ -60,19 +71,19 @@ async function assemble(jdk: Jdk, directory: string, store: string): Promise<voi
     await place(files.get(jar.sha256)!, join(folder, fileNameOf(jar)))
   }
 
-  const compile = (source: string, output: string) =>
-    run(jdk.javac, ['--release', '17', '-proc:none', '-cp', join(directory, 'lib', '*'), '-d', output, source])
-  const unpublished = join(directory, 'unpublished-classes')
+  const compile = await createCompiler(java, oldestJava[major], store)
+  const classPath = (await readdir(join(directory, 'lib'))).map((name) => join(directory, 'lib', name))
+  const [classes, moduleClasses] = [join(directory, 'classes'), join(directory, 'unpublished-classes')]
+  const { server, module } = sourcesOf(major)
   await mkdir(join(directory, 'modules', 'unpublished'))
-  await Promise.all([
-    compile(join(javaSources, 'SecuredNode.java'), join(directory, 'classes')),
-    compile(join(javaSources, 'UnpublishedModules.java'), unpublished),
-  ])
-  await run(jdk.jar, ['cf', join(directory, 'modules', 'unpublished', 'unpublished.jar'), '-C', unpublished, '.'])
+  await Promise.all([compile(server, classPath, classes), compile(module, classPath, moduleClasses)])
+  const jar = join(directory, 'modules', 'unpublished', 'unpublished.jar')
+  await run(java.java, ['-cp', classes, 'JarWriter', moduleClasses, jar])
 
   for (const [name, own] of Object.entries(pluginClasses)) {
     // No `modulename` line, unlike the descriptors inside the jars: plain class loaders will do.
-    const versions = `version=${lock.version}\nelasticsearch.version=${lock.version}\njava.version=17`
+    const { version } = lock
+    const versions = `version=${version}\nelasticsearch.version=${version}\njava.version=${oldestJava[major]}`
     const descriptor = `name=${name}\ndescription=${name}\n${versions}\n${own}\n`
     await writeFile(join(directory, 'modules', name, 'plugin-descriptor.properties'), descriptor)
   }

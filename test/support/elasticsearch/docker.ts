@@ -5,9 +5,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findFreePort } from '../port.ts'
 import type { NodeSpec, Running } from './own-node.ts'
+import { majors, readLock, requestedMajor } from './versions.ts'
 
 const run = promisify(execFile)
-const image = () => process.env.ELASTICSEARCH_IMAGE || 'docker.elastic.co/elasticsearch/elasticsearch:8.19.21'
+const image = () =>
+  process.env.ELASTICSEARCH_IMAGE ||
+  `docker.elastic.co/elasticsearch/elasticsearch:${readLock(requestedMajor() ?? majors[0]).version}`
 const inside = { data: '/usr/share/elasticsearch/data', config: '/usr/share/elasticsearch/config' }
 const label = 'elastauth.test.parent'
 const owner = (pid: number | string) => `${hostname()}:${pid}`

@@ -1,9 +1,10 @@
 import { startOnDocker, whyNoDocker } from './docker.ts'
 import { readExternal } from './external.ts'
+import { findJava } from './find-java.ts'
 import { startOnJava } from './java.ts'
-import { findJdk } from './jdk.ts'
 import { createHandle, startOwnNode } from './own-node.ts'
 import { awaitLogin } from './ready.ts'
+import { requestedMajor } from './versions.ts'
 
 export type Kind = 'external' | 'docker' | 'java'
 export type Found = { kind: Kind; describe: string } | { kind: 'none'; reasons: string[] }
@@ -54,10 +55,10 @@ export class ElasticsearchUnavailable extends Error {
 
 const ways = {
   docker: { find: whyNoDocker, start: startOnDocker, describe: 'a container on Docker' },
-  java: { find: whyNoJdk, start: startOnJava, describe: 'a node on this machine’s JDK' },
+  java: { find: whyNoJava, start: startOnJava, describe: 'a node on this machine’s Java' },
 } as const
 
-/** The first way that should work: `ELASTICSEARCH_URL`, then Docker, then a JDK. Nothing is started. */
+/** The first way that should work: `ELASTICSEARCH_URL`, then Docker, then Java. Nothing is started. */
 export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> = {}): Promise<Found> {
   const reasons: string[] = []
   if (isWanted('external', options)) {
@@ -85,7 +86,10 @@ const busyForMs = 120_000
 export async function startElasticsearch(options: Options = {}): Promise<Elasticsearch> {
   const reasons: string[] = []
   const external = isWanted('external', options) ? readExternal() : undefined
-  if (external) return createHandle('external', async () => external, external, await awaitLogin(external, busyForMs))
+  if (external) {
+    const version = await awaitLogin(external, busyForMs)
+    return checkVersion(createHandle('external', async () => external, external, version))
+  }
   if (isWanted('external', options)) reasons.push('external: ELASTICSEARCH_URL is not set')
 
   for (const kind of ['docker', 'java'] as const) {
@@ -96,7 +100,7 @@ export async function startElasticsearch(options: Options = {}): Promise<Elastic
       continue
     }
     try {
-      return await startOwnNode(kind, ways[kind].start, options)
+      return await checkVersion(await startOwnNode(kind, ways[kind].start, options))
     } catch (error) {
       reasons.push(`${kind}: ${error instanceof Error ? error.message : String(error)}`)
       console.error(`elasticsearch by way of ${reasons.at(-1)}`)
@@ -105,9 +109,17 @@ export async function startElasticsearch(options: Options = {}): Promise<Elastic
   throw new ElasticsearchUnavailable(reasons)
 }
 
-async function whyNoJdk(): Promise<string | undefined> {
-  const jdk = await findJdk()
-  return typeof jdk === 'string' ? jdk : undefined
+async function whyNoJava(): Promise<string | undefined> {
+  const found = await findJava()
+  return typeof found === 'string' ? found : undefined
+}
+
+/** What was found is of the version that was asked for: a node that ELASTICSEARCH_URL or ELASTICSEARCH_IMAGE names may be of another. */
+async function checkVersion(node: Elasticsearch): Promise<Elasticsearch> {
+  const major = requestedMajor()
+  if (major === undefined || node.version.startsWith(`${major}.`)) return node
+  await node.stop()
+  throw new Error(`ELASTICSEARCH_VERSION=${major}, but the ${node.kind} Elasticsearch is ${node.version}`)
 }
 
 function isWanted(kind: Kind, { kind: only, own = false }: Pick<Options, 'kind' | 'own'>): boolean {

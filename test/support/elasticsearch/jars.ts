@@ -10,15 +10,16 @@ import { showProgress } from './progress.ts'
 /** `lib` is the server's class path; the others are modules, each with a class loader of its own. */
 export const moduleNames = ['lib', 'transport-netty4', 'x-pack-core', 'x-pack-security'] as const
 export type ModuleName = (typeof moduleNames)[number]
-/** One line of jars.json; `size` in bytes. */
-export type Jar = {
-  module: ModuleName
+/** A jar on Maven Central; `size` in bytes. */
+export type Artifact = {
   group: string
   artifact: string
   version: string
   size: number
   sha256: string
 }
+/** One line of jars.json. */
+export type Jar = Artifact & { module: ModuleName }
 
 const parallel = 6
 const attempts = 3
@@ -28,10 +29,10 @@ const attemptTimeoutMs = 300_000
  * Makes sure that each jar is on this machine with the locked hash, and says where: in the local Maven repository, or
  * else in `store`, downloaded from Maven Central (`MAVEN_REPOSITORY_URL` overrides). Throws when one cannot be had.
  */
-export async function fetchJars(jars: readonly Jar[], store: string): Promise<Map<string, string>> {
+export async function fetchJars(jars: readonly Artifact[], store: string): Promise<Map<string, string>> {
   await mkdir(store, { recursive: true })
   const found = new Map<string, string>()
-  const missing = new Map<string, Jar>()
+  const missing = new Map<string, Artifact>()
   for (const jar of jars) {
     const file = await findLocally(jar, store)
     if (file) found.set(jar.sha256, file)
@@ -54,19 +55,19 @@ export async function fetchJars(jars: readonly Jar[], store: string): Promise<Ma
   return found
 }
 
-export function fileNameOf(jar: Jar): string {
+export function fileNameOf(jar: Artifact): string {
   return `${jar.artifact}-${jar.version}.jar`
 }
 
-function pathOf(jar: Jar): string {
+function pathOf(jar: Artifact): string {
   return `${jar.group.replaceAll('.', '/')}/${jar.artifact}/${jar.version}/${fileNameOf(jar)}`
 }
 
-function sumOf(jars: readonly Jar[]): number {
+function sumOf(jars: readonly Artifact[]): number {
   return jars.reduce((sum, jar) => sum + jar.size, 0)
 }
 
-async function findLocally(jar: Jar, store: string): Promise<string | undefined> {
+async function findLocally(jar: Artifact, store: string): Promise<string | undefined> {
   const places = [join(store, fileNameOf(jar)), join(homedir(), '.m2', 'repository', ...pathOf(jar).split('/'))]
   for (const place of places) {
     const size = await stat(place).then(
@@ -78,7 +79,7 @@ async function findLocally(jar: Jar, store: string): Promise<string | undefined>
   return undefined
 }
 
-async function download(jar: Jar, store: string, onBytes: (count: number) => void): Promise<string> {
+async function download(jar: Artifact, store: string, onBytes: (count: number) => void): Promise<string> {
   const base = (process.env.MAVEN_REPOSITORY_URL || 'https://repo.maven.apache.org/maven2').replace(/\/+$/, '')
   for (let attempt = 1; ; attempt++) {
     let received = 0
@@ -97,7 +98,12 @@ async function download(jar: Jar, store: string, onBytes: (count: number) => voi
 }
 
 /** Written under a name of this process's own and renamed once whole and verified, so that a reader never sees half a jar. */
-async function downloadOnce(jar: Jar, url: string, target: string, onBytes: (count: number) => void): Promise<string> {
+async function downloadOnce(
+  jar: Artifact,
+  url: string,
+  target: string,
+  onBytes: (count: number) => void,
+): Promise<string> {
   const partial = `${target}.${process.pid}.partial`
   const hash = createHash('sha256')
   const tap = new Transform({
@@ -111,7 +117,7 @@ async function downloadOnce(jar: Jar, url: string, target: string, onBytes: (cou
     const response = await fetch(url, { signal: AbortSignal.timeout(attemptTimeoutMs) })
     if (!response.ok || !response.body) throw new Error(`status ${response.status}`)
     await pipeline(Readable.fromWeb(response.body), tap, createWriteStream(partial))
-    if (hash.digest('hex') !== jar.sha256) throw new Error('its SHA-256 is not the one in jars.json')
+    if (hash.digest('hex') !== jar.sha256) throw new Error('its SHA-256 is not the expected one')
     await rename(partial, target)
     return target
   } finally {

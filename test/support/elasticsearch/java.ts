@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { findFreePort } from '../port.ts'
 import { buildNode } from './build.ts'
-import { findJdk } from './jdk.ts'
+import { findJava } from './find-java.ts'
 import type { NodeSpec, Running } from './own-node.ts'
 
 /** C1 alone starts in three quarters of the time; a benchmark sets `ELASTICSEARCH_JAVA_OPTIONS` (may be empty) to have both compilers. */
@@ -19,11 +19,12 @@ rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 `
 
-/** Runs a node on a JDK of this machine: java/SecuredNode.java, and Elasticsearch's own jars. */
+/** Runs a node on a Java of this machine: java/SecuredNode.java, and Elasticsearch's own jars. */
 export async function startOnJava(spec: NodeSpec): Promise<Running> {
-  const jdk = await findJdk()
-  if (typeof jdk === 'string') throw new Error(jdk)
-  const { classPath, modules } = await buildNode(jdk)
+  const found = await findJava()
+  if (typeof found === 'string') throw new Error(found)
+  const { java, major } = found
+  const { classPath, modules } = await buildNode(java, major)
   const config = join(spec.dataDir, 'config')
   await mkdir(config, { recursive: true })
   await mkdir(join(spec.dataDir, 'tmp'), { recursive: true })
@@ -46,11 +47,12 @@ export async function startOnJava(spec: NodeSpec): Promise<Running> {
     `-Djava.io.tmpdir=${join(spec.dataDir, 'tmp')}`,
     '-Dlog4j.shutdownHookEnabled=false',
     '-Dlog4j2.disable.jmx=true',
+    ...(major === '8' ? [] : ['--enable-native-access=ALL-UNNAMED']),
   ]
   if (spec.isTemporary) options.push('-Dtemporary=true')
   const program = ['-cp', classPath, 'SecuredNode', modules, spec.dataDir]
   const child = spawn(
-    jdk.java,
+    java.java,
     [...memory, ...options, ...program, ...Object.entries(settings).map((pair) => pair.join('='))],
     {
       env: { ...process.env, ELASTIC_PASSWORD: spec.password },

@@ -1,6 +1,6 @@
 /**
  * Writes jars.json, the list of every jar a node is built from: where it goes, and its size and hash. Needs Maven,
- * once per Elasticsearch version; nothing else here does. Run: node test/support/elasticsearch/lock.ts
+ * once per Elasticsearch version; nothing else here does. Run: node test/support/elasticsearch/lock.ts 9
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -8,8 +8,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
 import { type Jar, type ModuleName, moduleNames } from './jars.ts'
+import { folderOf, majors } from './versions.ts'
 
-const here = import.meta.dirname
+const major = majors.find((known) => known === process.argv[2])
+if (!major) throw new Error(`usage: lock.ts ${majors.join('|')}`)
+const here = folderOf(major)
 const repository = join(homedir(), '.m2', 'repository')
 const scratch = mkdtempSync(join(tmpdir(), 'elastauth-lock-'))
 

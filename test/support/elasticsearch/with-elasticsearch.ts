@@ -36,9 +36,15 @@ async function startOrExplain(): Promise<Elasticsearch | undefined> {
   }
 }
 
-function environmentFor({ kind, url, username, password }: Elasticsearch): NodeJS.ProcessEnv {
+function environmentFor({ kind, url, username, password, version }: Elasticsearch): NodeJS.ProcessEnv {
   if (kind === 'external') return {} // already there, its CA too
-  return { ELASTICSEARCH_URL: url, ELASTICSEARCH_USERNAME: username, ELASTICSEARCH_PASSWORD: password }
+  console.error(`Elasticsearch ${version} (${kind})`)
+  return {
+    ELASTICSEARCH_URL: url,
+    ELASTICSEARCH_USERNAME: username,
+    ELASTICSEARCH_PASSWORD: password,
+    ELASTICSEARCH_VERSION: version.split('.')[0], // for the tests that start a node of their own
+  }
 }
 
 async function run(command: string, args: string[], environment: NodeJS.ProcessEnv): Promise<number> {

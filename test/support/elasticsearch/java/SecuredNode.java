@@ -39,7 +39,7 @@ public class SecuredNode {
         try {
             exitAtEndOf(in, Path.of(args[1]));
             Node node = new Node(environment(Path.of(args[1]), args), PluginsLoader.createPluginsLoader(
-                PluginsLoader.loadModulesBundles(Path.of(args[0])),
+                Bundles.in(Path.of(args[0])),
                 Set.of(),
                 Map.of(),
                 false)); // the server comes from the class path, not from a Java module

@@ -1,0 +1,71 @@
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import org.apache.lucene.analysis.TokenStream;
+import org.apache.lucene.analysis.Tokenizer;
+import org.apache.lucene.analysis.email.UAX29URLEmailTokenizer;
+import org.apache.lucene.analysis.pattern.PatternCaptureGroupTokenFilter;
+import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.index.analysis.AbstractTokenFilterFactory;
+import org.elasticsearch.index.analysis.AbstractTokenizerFactory;
+import org.elasticsearch.index.analysis.TokenFilterFactory;
+import org.elasticsearch.index.analysis.TokenizerFactory;
+import org.elasticsearch.indices.analysis.AnalysisModule.AnalysisProvider;
+import org.elasticsearch.plugins.ActionPlugin;
+import org.elasticsearch.plugins.AnalysisPlugin;
+import org.elasticsearch.plugins.Plugin;
+import org.elasticsearch.rest.RestHandler;
+
+/**
+ * The pieces a secured node needs of two modules that Maven Central does not have: the analysis that the .security
+ * index is made with (from analysis-common), and the answer to GET / and HEAD / (from rest-root).
+ */
+public class UnpublishedModules extends Plugin implements AnalysisPlugin, ActionPlugin {
+
+    @Override
+    public Map<String, AnalysisProvider<TokenizerFactory>> getTokenizers() {
+        return Map.of("uax_url_email", (index, environment, name, settings) ->
+            new AbstractTokenizerFactory(name) {
+                @Override
+                public Tokenizer create() {
+                    return new UAX29URLEmailTokenizer();
+                }
+            });
+    }
+
+    @Override
+    public Map<String, AnalysisProvider<TokenFilterFactory>> getTokenFilters() {
+        return Map.of(
+            "pattern_capture", AnalysisPlugin.requiresAnalysisSettings((index, environment, name, settings) -> {
+                Pattern[] patterns = settings.getAsList("patterns").stream().map(Pattern::compile).toArray(Pattern[]::new);
+                boolean preserveOriginal = settings.getAsBoolean("preserve_original", true);
+                return filter(name, in -> new PatternCaptureGroupTokenFilter(in, preserveOriginal, patterns));
+            }),
+            "unique", (index, environment, name, settings) -> filter(name, FirstOccurrences::new));
+    }
+
+    private static TokenFilterFactory filter(String name, UnaryOperator<TokenStream> wrap) {
+        return new AbstractTokenFilterFactory(name) {
+            @Override
+            public TokenStream create(TokenStream in) {
+                return wrap.apply(in);
+            }
+        };
+    }
+
+    @Override
+    public Collection<ActionHandler> getActions() {
+        return List.of(new ActionHandler(RootEndpoint.BANNER, RootEndpoint.GetBanner.class));
+    }
+
+    @Override
+    public Collection<RestHandler> getRestHandlers(RestHandlersServices services, Supplier<DiscoveryNodes> nodes,
+            Predicate<NodeFeature> features) {
+        return List.of(new RootEndpoint());
+    }
+}

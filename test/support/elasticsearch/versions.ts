@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Jar } from './jars.ts'
+
+/** Elasticsearch's major versions that tests run on, the newest first. Each has a folder here with its jars.json and Java sources. */
+export const majors = ['9', '8'] as const
+export type Major = (typeof majors)[number]
+
+/** The oldest Java that runs a node of that version. */
+export const oldestJava: Readonly<Record<Major, number>> = { 9: 21, 8: 17 }
+
+export const folderOf = (major: Major) => join(import.meta.dirname, major)
+
+export function readLock(major: Major): { version: string; jars: Jar[] } {
+  return JSON.parse(readFileSync(join(folderOf(major), 'jars.json'), 'utf8'))
+}
+
+/** What ELASTICSEARCH_VERSION asks for; undefined leaves the choice to us. */
+export function requestedMajor(env = process.env): Major | undefined {
+  const text = env.ELASTICSEARCH_VERSION
+  if (!text) return undefined
+  const major = majors.find((known) => known === text)
+  if (!major) throw new Error(`ELASTICSEARCH_VERSION=${text}: use ${majors.join(' or ')}`)
+  return major
+}
