@@ -37,6 +37,9 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     async get(key: string): Promise<string | undefined> {
       return (await call('session_read', () => commands.hget(keyOf('session', key), 'v'))) ?? undefined
     },
+    async has(key: string): Promise<boolean> {
+      return (await call('session_read', () => commands.pttl(keyOf('session', key)))) > 0
+    },
     async put(key: string, value: string, life: number): Promise<void> {
       await call('session_write', () => scripts.eaSessionPut(keyOf('session', key), value, whole(life)))
     },
@@ -60,10 +63,13 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       const args = [channel, `${mark} ${key} ended`]
       return (await call('session_write', () => scripts.eaSessionEnd(keyOf('session', key), ...args))) === 1
     },
-    async enlist(name: string, key: string, life: number): Promise<void> {
+    async enlist(name: string, key: string, life: number): Promise<number> {
       const now = Date.now()
       const args = [key, now + whole(life), now, whole(life)]
-      await call('session_write', () => scripts.eaEnlist(keyOf('list', name), ...args))
+      return Number(await call('session_write', () => scripts.eaEnlist(keyOf('list', name), ...args)))
+    },
+    async delist(name: string, keys: readonly string[]): Promise<void> {
+      if (keys.length > 0) await call('session_write', () => commands.zrem(keyOf('list', name), ...keys))
     },
     async list(name: string): Promise<readonly string[]> {
       return call('session_read', () => commands.zrangebyscore(keyOf('list', name), Date.now(), '+inf'))
@@ -86,5 +92,7 @@ export async function probeSessions(store: ReturnType<typeof createSessionStore>
   await store.end('probe')
   await store.enlist('probe', 'probe', 1000)
   await store.list('probe')
+  await store.has('probe')
+  await store.delist('probe', ['probe'])
   await store.once('probe', 1000)
 }

@@ -21,6 +21,7 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
 
   return Object.freeze({
     get: async (key: string) => find(key)?.value,
+    has: async (key: string) => find(key) !== undefined,
     async put(key: string, value: string, life: number) {
       entries.set(key, { value, until: now() + life })
     },
@@ -55,7 +56,12 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
     async enlist(name: string, key: string, life: number) {
       const list = lists.get(name) ?? new Map<string, number>()
       for (const [other, until] of list) if (until <= now()) list.delete(other)
-      lists.set(name, list.set(key, now() + life))
+      if (!list.has(key)) list.set(key, now() + life)
+      lists.set(name, list)
+      return list.size
+    },
+    async delist(name: string, keys: readonly string[]) {
+      for (const key of keys) lists.get(name)?.delete(key)
     },
     list: async (name: string) => [...(lists.get(name) ?? [])].filter(([, until]) => now() < until).map(([key]) => key),
     async once(name: string, life: number) {

@@ -39,6 +39,9 @@ export type Sessions = Readonly<{
 export type Login = Omit<Granted, 'claims' | 'isFresh'> &
   Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }>
 
+/** Sessions of one subject: enough for every browser and script of a person. The oldest ends when there is another. */
+export const maxListed = 50
+
 /** Over how long the looks at all sessions are spread, in milliseconds. */
 const spread = 10_000
 
@@ -55,11 +58,24 @@ export function createSessions(options: SessionsOptions): Sessions {
     const times = { endsAt, ...freshness(now(), refreshToken === undefined ? undefined : tokenEnd, endsAt) }
     const value = seal.close(id, { subject, sid, claims, fromUserinfo, refreshToken, idToken, ...times })
     if (value === undefined) throw new GatewayError('login_failed', 'the provider’s claims and tokens are too large')
+    const lists = [indexOf('sub', subject), ...(sid === undefined ? [] : [indexOf('sid', sid)])]
     // Listed first: whatever session there is can be ended by the provider.
-    await store.enlist(indexOf('sub', subject), keyOf(id), rules.lifetime)
-    if (sid !== undefined) await store.enlist(indexOf('sid', sid), keyOf(id), rules.lifetime)
+    for (const list of lists) await store.enlist(list, keyOf(id), rules.lifetime)
     await store.put(keyOf(id), value, Math.min(rules.idleTimeout, rules.lifetime))
+    for (const list of lists) await endSurplus(list, keyOf(id))
     return id
+  }
+
+  /** Ends the oldest sessions of a list that has too many: one user's sign-ins must not evict the sessions of others. */
+  async function endSurplus(list: string, key: string): Promise<void> {
+    // Listed again: until it was put, another sign-in could take it for one that has ended.
+    if ((await store.enlist(list, key, rules.lifetime)) <= maxListed) return
+    const listed = await store.list(list)
+    const areThere = await Promise.all(listed.map(store.has))
+    const open = listed.filter((_key, at) => areThere[at])
+    const surplus = open.slice(0, Math.max(0, open.length - maxListed))
+    await Promise.all(surplus.map(endings.end))
+    await store.delist(list, [...listed.filter((_key, at) => !areThere[at]), ...surplus])
   }
 
   return Object.freeze({

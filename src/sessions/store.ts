@@ -4,6 +4,8 @@
  */
 export type SessionStore = Readonly<{
   get: (key: string) => Promise<string | undefined>
+  /** Whether anything stands there, without reading it. */
+  has: (key: string) => Promise<boolean>
   put: (key: string, value: string, life: number) => Promise<void>
   /** Lets what stands there live on for `life`. */
   touch: (key: string, life: number) => Promise<void>
@@ -19,9 +21,14 @@ export type SessionStore = Readonly<{
   release: (key: string, claimant: string) => Promise<void>
   /** False where nothing stood there. */
   end: (key: string) => Promise<boolean>
-  /** Lists a session under a name, for `life` at least. */
-  enlist: (name: string, key: string, life: number) => Promise<void>
-  /** The sessions under a name; some of them may have ended. */
+  /**
+   * Lists a session under a name as its newest, for `life`; one that is listed already keeps its place. Resolves to how
+   * many are listed there now.
+   */
+  enlist: (name: string, key: string, life: number) => Promise<number>
+  /** Takes sessions from the list under a name. */
+  delist: (name: string, keys: readonly string[]) => Promise<void>
+  /** The sessions under a name, the oldest first; some of them may have ended. */
   list: (name: string) => Promise<readonly string[]>
   /** Whether this is the first call with this name for `life`. */
   once: (name: string, life: number) => Promise<boolean>

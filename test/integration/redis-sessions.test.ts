@@ -4,7 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { RedisConnection } from '../../src/redis/connect.ts'
 import { createRedis, readSessionNews } from '../../src/redis/redis.ts'
-import type { SessionNews } from '../../src/sessions/store.ts'
+import { createSeal } from '../../src/sessions/seal.ts'
+import { indexOf, keyOf } from '../../src/sessions/session-id.ts'
+import { createSessionSeal } from '../../src/sessions/session-seal.ts'
+import { createSessions } from '../../src/sessions/sessions.ts'
+import type { SessionNews, SessionStore } from '../../src/sessions/store.ts'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/redis/world.ts'
@@ -15,7 +19,24 @@ const skip = skipWithoutRedis()
 /** The rights that docs/credentials-model.md names, and no more. */
 const rights =
   '~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info' +
-  ' +hget +hmget +hset +hdel +pexpire +pttl +zadd +zrangebyscore +zremrangebyscore'
+  ' +hget +hmget +hset +hdel +pexpire +pttl +zadd +zcard +zrem +zrangebyscore +zremrangebyscore'
+
+/** Sessions of one replica, of people who are all called alice. */
+function createSessionsIn(store: SessionStore) {
+  const refuse = () => Promise.reject(new Error('nothing is refreshed here'))
+  return createSessions({
+    store,
+    seal: createSessionSeal(createSeal(['5eed'.padEnd(64, '0')], 'session')),
+    rules: { idleTimeout: 3_600_000, lifetime: 3_600_000, grace: 0 },
+    redeem: refuse,
+    toIdentity: () => ({ username: 'alice', groups: [], provider: 'oidc' }),
+    now: Date.now,
+    sleep: (milliseconds) => sleep(milliseconds),
+    maxKnown: 100,
+    onEnded: () => {},
+    onFailure: () => {},
+  })
+}
 
 type Started = Readonly<{ connection: RedisConnection; clients: readonly Redis[]; stop: () => Promise<void> }>
 
@@ -64,6 +85,27 @@ for (const [name, start] of [
     test('the probe finds nothing missing', async () => {
       await redis.probe(true)
       assert.equal(await redis.sessions.get('probe'), undefined)
+    })
+
+    test('120 sign-ins of one user at the same moment leave 50 sessions at the most, and those of others stay', async () => {
+      for (const client of server.clients) await client.flushall()
+      const replicas = [0, 1, 2].map(() => createSessionsIn(redis.sessions))
+      const loginOf = (subject: string) => ({
+        subject,
+        claims: {},
+        fromUserinfo: [],
+        refreshToken: 'token',
+        tokenEnd: Date.now() + 3_600_000,
+      })
+      const other = await replicas[0]!.open(loginOf('bob'))
+      const ids = await Promise.all(Array.from({ length: 120 }, (_, i) => replicas[i % 3]!.open(loginOf('alice'))))
+      const there = await Promise.all(ids.map((id) => redis.sessions.has(keyOf(id))))
+      const count = there.filter(Boolean).length
+      assert.ok(count > 0 && count <= 50, `${count} sessions`)
+      assert.equal((await redis.sessions.list(indexOf('sub', 'alice'))).length, count)
+      const latest = await replicas[1]!.open(loginOf('alice'))
+      for (const id of [other, latest]) assert.ok(await redis.sessions.has(keyOf(id)))
+      assert.equal(await replicas[2]!.endAll('sub', 'alice'), Math.min(count + 1, 50))
     })
 
     testSessionStore(async () => {

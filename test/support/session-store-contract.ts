@@ -143,6 +143,49 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.deepEqual(await store.list('alice'), ['b'])
   })
 
+  it('says how many sessions are listed under a name, without those whose life is over', async ({ store, pass }) => {
+    assert.equal(await store.enlist('alice', 'a', 200), 1)
+    assert.equal(await store.enlist('alice', 'b', life), 2)
+    assert.equal(await store.enlist('alice', 'b', life), 2)
+    assert.equal(await store.enlist('bob', 'c', life), 1)
+    await pass(250)
+    assert.equal(await store.enlist('alice', 'd', life), 2)
+  })
+
+  it('counts many sessions that are listed at the same moment', async ({ store }) => {
+    const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => store.enlist('alice', `k${i}`, life)))
+    assert.deepEqual(
+      counts.toSorted((a, b) => a - b),
+      Array.from({ length: 100 }, (_, i) => i + 1),
+    )
+  })
+
+  it('lists the oldest session first, and one that is listed again in its place', async ({ store, pass }) => {
+    for (const key of ['c', 'b', 'a', 'c']) {
+      await store.enlist('alice', key, life)
+      await pass(2)
+    }
+    assert.deepEqual(await store.list('alice'), ['c', 'b', 'a'])
+  })
+
+  it('takes sessions from a list, and leaves the others and what was put', async ({ store }) => {
+    for (const key of ['a', 'b', 'c']) await store.enlist('alice', key, life)
+    await store.put('a', 'one', life)
+    await store.delist('alice', ['a', 'c', 'none'])
+    await store.delist('alice', [])
+    await store.delist('nobody', ['a'])
+    assert.deepEqual(await store.list('alice'), ['b'])
+    assert.equal(await store.get('a'), 'one')
+  })
+
+  it('knows whether a session is there, until its end', async ({ store, pass }) => {
+    assert.equal(await store.has('a'), false)
+    await store.put('a', 'one', 200)
+    assert.equal(await store.has('a'), true)
+    await pass(250)
+    assert.equal(await store.has('a'), false)
+  })
+
   it('says which call is the first', async ({ store, pass }) => {
     assert.equal(await store.once('jti', 200), true)
     assert.equal(await store.once('jti', 200), false)

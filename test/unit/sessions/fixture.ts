@@ -83,11 +83,13 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
     }
     return {
       get: (...args) => call(() => store.get(...args)),
+      has: (...args) => call(() => store.has(...args)),
       put: (...args) => call(() => store.put(...args)),
       touch: (...args) => call(() => store.touch(...args)),
       claim: (...args) => call(() => store.claim(...args)),
       release: (...args) => call(() => store.release(...args)),
       enlist: (...args) => call(() => store.enlist(...args)),
+      delist: (...args) => call(() => store.delist(...args)),
       list: (...args) => call(() => store.list(...args)),
       once: (...args) => call(() => store.once(...args)),
       finish: (key, ...args) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { GatewayError } from '../../../src/errors.ts'
-import { keyOf } from '../../../src/sessions/session-id.ts'
+import { indexOf, keyOf } from '../../../src/sessions/session-id.ts'
 import { createReplicas, hour, minute } from './fixture.ts'
 
 const outage = () => new GatewayError('provider_unavailable', 'down')
@@ -78,6 +78,43 @@ describe('a session', () => {
     }
     await clock.advance(minute)
     assert.equal(await sessions.find(id), undefined)
+  })
+
+  test('ends when its subject opens 50 later ones, and sessions of others stay', async () => {
+    const { all, login, clock } = createReplicas(3)
+    const bob = await all[0]!.open({ ...login, subject: 'sub-bob', sid: 'sid-2' })
+    const ids: string[] = []
+    for (let i = 0; i < 200; i++) {
+      ids.push(await all[i % 3]!.open({ ...login, sid: `sid-${i % 7}` }))
+      await clock.advance(1)
+    }
+    for (const sessions of all) {
+      const found = await Promise.all(ids.map((id) => sessions.find(id)))
+      const open = found.map((identity) => identity !== undefined)
+      assert.deepEqual(open, [...Array(150).fill(false), ...Array(50).fill(true)])
+      assert.equal((await sessions.find(bob))?.username, 'alice')
+    }
+    assert.equal(await all[0]!.endAll('sub', 'sub-alice'), 50)
+  })
+
+  test('counts for the limit of its subject only until it has ended', async () => {
+    const { sessions, login, clock, memory } = createReplicas()
+    const first = await sessions.open(login)
+    for (let i = 0; i < 500; i++) {
+      await sessions.end(await sessions.open(login))
+      await clock.advance(1)
+    }
+    assert.equal((await sessions.find(first))?.username, 'alice')
+    for (const name of [indexOf('sub', 'sub-alice'), indexOf('sid', 'sid-1')])
+      assert.ok((await memory.list(name)).length <= 50, 'the list is bounded')
+  })
+
+  test('is one of 50 that stay when its subject opens 200 at the same moment', async () => {
+    const { all, login } = createReplicas(3)
+    const ids = await Promise.all(Array.from({ length: 200 }, (_, i) => all[i % 3]!.open(login)))
+    const found = await Promise.all(ids.map((id) => all[0]!.find(id)))
+    assert.equal(found.filter((identity) => identity !== undefined).length, 50)
+    assert.equal(await all[0]!.endAll('sub', 'sub-alice'), 50)
   })
 
   test('that is ended is gone on every replica', async () => {
