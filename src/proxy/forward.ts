@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
+import { isClosedAfterUse } from './agent.ts'
 import { AnswerWriter } from './answer-writer.ts'
 import { createBody, hasBody, waitsForWord } from './body.ts'
 import { clientLeft, type HeldAnswer, holdAnswer } from './held-answer.ts'
@@ -17,6 +18,8 @@ export type Exchange = Readonly<{
   upstream: Upstream
   path: string
   headers: string[]
+  /** Whether it must not meet a connection that the upstream is just closing. */
+  onNewConnection: boolean
   buildResponseHeaders: BuildResponseHeaders
   /** How long the client may be silent in the middle of its body, in milliseconds. */
   patience: number
@@ -31,6 +34,8 @@ export type Forwarded =
   | Readonly<{ kind: 'sent' }>
   /** A 401, of which the client has heard nothing. */
   | Readonly<{ kind: 'refused'; answer: HeldAnswer }>
+  /** The request was sent on a connection that the upstream was closing, and may be sent once more, on a new one. */
+  | Readonly<{ kind: 'closed'; error: GatewayError }>
   /** Nothing of the request was sent, so another upstream may have it. */
   | Readonly<{ kind: 'unreachable'; error: GatewayError }>
 
@@ -42,12 +47,12 @@ const sent: Forwarded = { kind: 'sent' }
  * upstream_timeout, upstream_protocol; where `response.headersSent`, the answer was cut in the middle.
  */
 export function forward(exchange: Exchange): Promise<Forwarded> {
-  const { request, response, upstream, path, headers, patience } = exchange
+  const { request, response, upstream, path, headers, onNewConnection, patience } = exchange
   if (response.destroyed) return Promise.reject(clientLeft())
   const body = hasBody(request) ? createBody(request, patience) : null
   return new Promise((resolve, reject) => {
     const relay = new Relay(exchange, body, { resolve, reject })
-    upstream.dispatch({ method: request.method ?? 'GET', path, headers, body }, relay)
+    upstream.dispatch({ method: request.method ?? 'GET', path, headers, body, onNewConnection }, relay)
   })
 }
 
@@ -70,6 +75,7 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #answer: AnswerWriter
   readonly #onClose = () => this.#closed()
   #controller: Dispatcher.DispatchController | undefined
+  #hasResponseBegun = false
   #held: ReturnType<typeof holdAnswer> | undefined
   /** Only for a client that did not take at once what there was for it. */
   #stall: StallWatch | undefined
@@ -97,6 +103,11 @@ class Relay implements Dispatcher.DispatchHandler {
     }
     // The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it.
     if (this.#body && waitsForWord(this.#request)) this.#response.writeContinue()
+  }
+
+  /** At its first byte. */
+  onResponseStarted(): void {
+    this.#hasResponseBegun = true
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
@@ -130,8 +141,15 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#leave()
     const isUnsent = this.#controller === undefined && failure.code !== 'internal'
     if (isUnsent) this.#settle.resolve({ kind: 'unreachable', error: failure })
+    else if (this.#mayRepeat(error)) this.#settle.resolve({ kind: 'closed', error: failure })
     else this.#settle.reject(failure)
     this.#body?.destroy()
+  }
+
+  /** RFC 9110, 9.2.2: only what is idempotent by its method; and only what has no body, as that would be gone. */
+  #mayRepeat(error: Error): boolean {
+    const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
+    return isRead && this.#body === null && !this.#hasResponseBegun && isClosedAfterUse(error)
   }
 
   #closed(): void {

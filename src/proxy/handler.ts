@@ -97,6 +97,7 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
     // What the client has sent of a body is gone, so a request that has one goes out once.
     let holdRefusal = authenticated !== undefined && !hasBody(request)
     let isHealed = false
+    let onNewConnection = false
     const { timeout: patience, clientTimeout } = routing
     for (;;) {
       const headers = headersFor(authorization)
@@ -106,11 +107,17 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
         upstream,
         path,
         headers,
+        onNewConnection,
         buildResponseHeaders,
         patience,
         clientTimeout,
         holdRefusal,
       })
+      if (forwarded.kind === 'closed') {
+        // From now on, no further attempt can end like this one.
+        onNewConnection = true
+        continue
+      }
       if (forwarded.kind !== 'unreachable') routing.report(upstream, true)
       if (forwarded.kind === 'sent') {
         if (response.statusCode === 401 && authenticated && !isHealed) void heal(authenticated)

@@ -6,7 +6,8 @@ const interval = 5_000
 
 /**
  * Asks each upstream now and then, so that one that is down is not tried by requests, and one that is back is. Any
- * answer will do: what it says is for clients to judge. Ends with the signal.
+ * answer will do: what it says is for clients to judge. On connections of their own, as one that the upstream has just
+ * closed says nothing of whether it can be reached. Ends with the signal.
  */
 export async function watchHealth(
   upstreams: readonly Upstream[],
@@ -34,7 +35,12 @@ function pauseBetween(stopped: AbortSignal): Promise<unknown> {
 function answers(upstream: Upstream): Promise<boolean> {
   return new Promise((resolve) => {
     upstream.dispatch(
-      { method: 'GET', path: '/', headers: ['Host', upstream.url.host, 'User-Agent', 'elastauth'] },
+      {
+        method: 'GET',
+        path: '/',
+        headers: ['Host', upstream.url.host, 'User-Agent', 'elastauth'],
+        onNewConnection: true,
+      },
       {
         onRequestStart() {},
         onResponseStart: () => resolve(true),

@@ -22,7 +22,11 @@ export type Upstream = Readonly<{
   close: () => Promise<void>
 }>
 
-export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'body'> & { headers: string[] }
+export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'body'> & {
+  headers: string[]
+  /** Whether it needs a connection of its own, which the upstream cannot have closed meanwhile. */
+  onNewConnection?: boolean
+}
 
 export type UpstreamOptions = AgentOptions & Readonly<{ maxIdle: number }>
 
@@ -35,20 +39,22 @@ export function createUpstream(url: URL, tls: UpstreamTls, { maxIdle, ...agent }
 
   function connect(texts: UpstreamTls): Connections {
     const options = url.protocol === 'https:' ? createTlsOptions(url, texts) : undefined
-    return { texts: JSON.stringify(texts), tls: options, pool: createPool(url, agent, options) }
+    const [pool, singleUse] = [createPool(url, agent, options), createPool(url, agent, options)]
+    return { texts: JSON.stringify(texts), tls: options, pool, singleUse }
   }
 
   return Object.freeze({
     url,
-    dispatch({ path, ...request }, handler) {
-      connections.pool.dispatch(
+    dispatch({ path, onNewConnection = false, ...request }, handler) {
+      const pool = onNewConnection ? connections.singleUse : connections.pool
+      pool.dispatch(
         {
           ...request,
           path: basePath + path,
           // One constant name, or each new Host would be taken for another TLS server. See createPool for the real one.
           ...{ servername: url.hostname },
           // More connections than may idle end with their request.
-          ...(inFlight > maxIdle && { reset: true }),
+          ...((onNewConnection || inFlight > maxIdle) && { reset: true }),
         },
         handler,
       )
@@ -73,17 +79,26 @@ export function createUpstream(url: URL, tls: UpstreamTls, { maxIdle, ...agent }
       if (JSON.stringify(next) === connections.texts) return () => {}
       const renewed = connect(next)
       return () => {
-        const { pool: former } = connections
+        const { pool, singleUse } = connections
         connections = renewed
-        void former.close()
+        void pool.close()
+        void singleUse.close()
       }
     },
-    close: () => connections.pool.destroy(),
+    async close() {
+      await Promise.all([connections.pool.destroy(), connections.singleUse.destroy()])
+    },
   } satisfies Upstream)
 }
 
 /** With the certificates that they are made with. */
-type Connections = Readonly<{ texts: string; tls: TlsOptions | undefined; pool: Pool }>
+type Connections = Readonly<{
+  texts: string
+  tls: TlsOptions | undefined
+  pool: Pool
+  /** Whose connections end with their first request. */
+  singleUse: Pool
+}>
 
 /** The least busy of the healthy ones that were not tried yet, else of the others; undefined when all were tried. Equals take turns. */
 export function createPickUpstream(): (
