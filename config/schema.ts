@@ -189,7 +189,13 @@ export const schema = {
     client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
     client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
     insecure_skip_verify: { doc: 'Do not verify the certificate. For development.', format: 'boolean', default: false },
-    timeout: { doc: 'Limit of one call.', format: 'duration', default: '10s', min: 1, max: 3_600_000 },
+    timeout: {
+      doc: 'Limit of one call, retries on other hosts and the whole response included. Waiting for one of 16 connections a host comes before, and takes at most twice as long.',
+      format: 'duration',
+      default: '10s',
+      min: 1,
+      max: 3_600_000,
+    },
     password_hashing: {
       doc: 'Who hashes users’ passwords: `pbkdf2_1000` is elastauth, which makes new users cheap for Elasticsearch; `server` is Elasticsearch, by its own setting, e.g. for a FIPS policy.',
       format: 'password_hashing',

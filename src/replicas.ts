@@ -41,8 +41,8 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           store: redis.store,
           keys,
           rules,
-          // A call to each host, and as much again for what a dying network still delivers.
-          markLife: 2 * elasticsearch.timeout * Math.max(2, elasticsearch.hosts.length),
+          // Three times the timeout for a call (es/connection.ts), and once more for what a dying network still delivers.
+          markLife: 4 * elasticsearch.timeout,
           now: Date.now,
           sleep: (milliseconds) => sleep(milliseconds),
         }),

@@ -30,7 +30,7 @@ export function createCall({ now, report }: CallOptions): Call {
       report(operation, 'ok')
       return result
     } catch (error) {
-      refusedSince = statusOf(error) === 401 ? (refusedSince ?? now()) : undefined
+      refusedSince = isLoginRejection(error) ? (refusedSince ?? now()) : undefined
       const late = refusedSince !== undefined && now() - refusedSince > startGrace
       const failure = toGatewayError(error, late)
       report(operation, failure.code === 'elasticsearch_rejected' ? 'rejected' : 'unavailable')
@@ -39,16 +39,24 @@ export function createCall({ now, report }: CallOptions): Call {
   }
 }
 
+/** Elasticsearch's own 401. Any other is of something in between, and says nothing of a password. */
+export function isLoginRejection(error: unknown): boolean {
+  return statusOf(error) === 401 && (error as errors.ResponseError).body?.error?.type === 'security_exception'
+}
+
 function toGatewayError(error: unknown, refusedForLong: boolean): GatewayError {
+  if (error instanceof GatewayError) return error
   const status = statusOf(error)
-  if (status === 401) {
+  if (isLoginRejection(error)) {
     const detail =
       'Elasticsearch answered 401 to our service account: elasticsearch.username and password (or api_key) are wrong, ' +
       'or the node has just started and its security index is not ready'
     return new GatewayError(refusedForLong ? 'elasticsearch_rejected' : 'elasticsearch_unavailable', detail)
   }
   const detail = reasonOf(error)
-  const passing = status === undefined || status === 429 || status >= 500
+  // An error of Elasticsearch says what it is; what does not is of something in between, and may pass.
+  const isOwn = error instanceof errors.ResponseError && error.body?.error !== undefined
+  const passing = status === undefined || status === 429 || status >= 500 || !isOwn
   return new GatewayError(passing ? 'elasticsearch_unavailable' : 'elasticsearch_rejected', detail)
 }
 

@@ -1,4 +1,5 @@
 import { Client, type ClientOptions, SniffingTransport } from '@elastic/elasticsearch'
+import { BoundedConnection, type CallBudget, connectionLimits } from './connection.ts'
 
 export type ElasticsearchOptions = Readonly<{
   hosts: readonly string[]
@@ -10,7 +11,7 @@ export type ElasticsearchOptions = Readonly<{
   cert?: string | undefined
   key?: string | undefined
   insecureSkipVerify: boolean
-  /** For one call to one host, in milliseconds. */
+  /** For one call with all its retries, in milliseconds. */
   timeout: number
 }>
 
@@ -27,9 +28,8 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
     // Every call of ours may be repeated: reads, and writes that say the same each time. One try for each other host.
     maxRetries: Math.max(1, options.hosts.length - 1),
     resurrectStrategy: 'optimistic',
-    // In a crowd of new users the requests wait here and not in Elasticsearch's queues. Writing a user costs it 6 ms,
-    // or 90 ms of bcrypt where it hashes the password itself (elasticsearch.password_hashing: server).
-    agent: { connections: 16 },
+    agent: connectionLimits,
+    Connection: BoundedConnection,
     enableMetaHeader: false,
     Transport: PromptTransport,
     name: 'elastauth',
@@ -60,12 +60,27 @@ export function createElasticsearch(first: ElasticsearchOptions): Elasticsearch 
   })
 }
 
-/** Tries the next host at once: a request of a user's waits for the answer. */
+/** Tries the next host at once, since a user's request waits for the response, and gives each call its time. */
 class PromptTransport extends SniffingTransport {
+  readonly #timeoutMs: number
+
   constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
     super({ ...options, retryBackoff: () => 0, retryOnTimeout: options.connectionPool.size > 1 })
+    this.#timeoutMs = Number(options.requestTimeout)
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the official client's overloads
+  override request(params: Request[0], options: Request[1] = {}): Promise<any> {
+    const budget: CallBudget = {
+      leftMs: this.#timeoutMs,
+      maxWaitMs: 2 * this.#timeoutMs,
+      retries: this.connectionPool.size - 1,
+    }
+    return super.request(params, { ...options, context: budget })
   }
 }
+
+type Request = Parameters<SniffingTransport['request']>
 
 function authOf({ username, password, apiKey }: ElasticsearchOptions): NonNullable<ClientOptions['auth']> {
   return apiKey ? { apiKey } : { username: username ?? '', password: password ?? '' }

@@ -25,11 +25,13 @@ export function createPasswordHashing(
   })
 }
 
+export type PasswordFields = Readonly<{ password: string } | { password_hash: string }>
+
 /** Sends the hash, if there is one; the text where Elasticsearch rejects the hash's algorithm. Rejects as `send` does. */
 export async function sendPassword<T>(
   { password, passwordHash }: Readonly<{ password: string; passwordHash: string | undefined }>,
   hashing: PasswordHashing,
-  send: (fields: { password: string } | { password_hash: string }) => Promise<T>,
+  send: (fields: PasswordFields) => Promise<T>,
 ): Promise<T> {
   if (passwordHash === undefined || !hashing.isOn()) return send({ password })
   try {

@@ -1,6 +1,7 @@
 import type { Client } from '@elastic/elasticsearch'
 import { GatewayError } from '../errors.ts'
 import type { Call } from './call.ts'
+import { checkOwnLogin, readPrivileges, readRoleNames } from './read-response.ts'
 
 /** What elastauth does in Elasticsearch needs this one cluster privilege. */
 const privilege = 'manage_security'
@@ -8,7 +9,7 @@ const privilege = 'manage_security'
 /** Whether Elasticsearch answers and knows our service account. Throws GatewayError. */
 export function createPing(client: () => Client, call: Call): () => Promise<void> {
   return async function ping() {
-    await call('ping', () => client().security.authenticate())
+    await call('ping', async () => checkOwnLogin(await client().security.authenticate()))
   }
 }
 
@@ -18,11 +19,13 @@ export function createPing(client: () => Client, call: Call): () => Promise<void
  */
 export function createPrivilegeCheck(client: () => Client, call: Call): () => Promise<void> {
   return async function checkPrivilege() {
-    const answer = await call('ping', () => client().security.hasPrivileges({ cluster: [privilege] }))
-    if (answer.has_all_requested) return
+    const { username, hasAll } = await call('ping', async () =>
+      readPrivileges(await client().security.hasPrivileges({ cluster: [privilege] })),
+    )
+    if (hasAll) return
     throw new GatewayError(
       'elasticsearch_rejected',
-      `our service account ${answer.username} lacks the cluster privilege ${privilege}: give it a role that has it`,
+      `our service account ${username} lacks the cluster privilege ${privilege}: give it a role that has it`,
     )
   }
 }
@@ -36,7 +39,7 @@ export function createFindMissingRoles(
   call: Call,
 ): (roles: readonly string[]) => Promise<string[]> {
   return async function findMissingRoles(roles) {
-    const known = await call('ping', () => client().security.getRole())
-    return roles.filter((role) => !Object.hasOwn(known, role))
+    const known = await call('ping', async () => readRoleNames(await client().security.getRole()))
+    return roles.filter((role) => !known.has(role))
   }
 }

@@ -1,12 +1,7 @@
-import { type Client, errors } from '@elastic/elasticsearch'
-import type { Call } from './call.ts'
-import { type PasswordHashing, sendPassword } from './password-hashing.ts'
-
-type Metadata = Readonly<Record<string, unknown>>
-
-export type NativeUser = Readonly<{ reserved: boolean; enabled: boolean; roles: readonly string[]; metadata: Metadata }>
-
-export type Login = Pick<NativeUser, 'roles' | 'metadata'>
+import type { Client } from '@elastic/elasticsearch'
+import { type Call, isLoginRejection } from './call.ts'
+import { type PasswordFields, type PasswordHashing, sendPassword } from './password-hashing.ts'
+import { checkPut, type Login, type NativeUser, readLogin, readUser } from './read-response.ts'
 
 export type NativeUserToWrite = Readonly<{
   password: string
@@ -15,7 +10,7 @@ export type NativeUserToWrite = Readonly<{
   roles: readonly string[]
   full_name: string | null
   email: string | null
-  metadata: Metadata
+  metadata: NativeUser['metadata']
 }>
 
 /**
@@ -26,11 +21,9 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
   return Object.freeze({
     /** https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-user */
     async get(username: string): Promise<NativeUser | undefined> {
-      const users = await call('user_read', () => client().security.getUser({ username }, { ignore: [404] }))
-      const user = Object.hasOwn(users, username) ? users[username] : undefined
-      if (user === undefined) return undefined
-      const { enabled, roles, metadata } = user
-      return { reserved: metadata?._reserved === true, enabled, roles, metadata: metadata ?? {} }
+      return call('user_read', async () =>
+        readUser(await client().security.getUser({ username }, { ignore: [404], meta: true }), username),
+      )
     },
 
     /**
@@ -39,11 +32,10 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
      */
     async put(username: string, { password, passwordHash, ...user }: NativeUserToWrite): Promise<void> {
       const body = { ...user, roles: [...user.roles], metadata: { ...user.metadata }, enabled: true }
-      await call('user_write', () =>
-        sendPassword({ password, passwordHash }, hashing, (fields) =>
-          client().security.putUser({ username, ...body, ...fields }),
-        ),
-      )
+      await call('user_write', async () => {
+        const put = (fields: PasswordFields) => client().security.putUser({ username, ...body, ...fields })
+        checkPut(await sendPassword({ password, passwordHash }, hashing, put))
+      })
     },
 
     /**
@@ -54,10 +46,9 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
       const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
       return call('user_authenticate', async () => {
         try {
-          const { roles, metadata } = await client().security.authenticate({}, { headers: { authorization } })
-          return { roles, metadata }
+          return readLogin(await client().security.authenticate({}, { headers: { authorization } }), username)
         } catch (error) {
-          if (error instanceof errors.ResponseError && error.statusCode === 401) return undefined
+          if (isLoginRejection(error)) return undefined
           throw error
         }
       })

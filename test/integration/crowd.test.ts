@@ -13,7 +13,8 @@ describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, ()
   const stamp = Date.now().toString(36)
 
   before(async () => {
-    gateway = await startBefore(elasticsearch.node)
+    // A busy machine's node takes its time for so many.
+    gateway = await startBefore(elasticsearch.node, { 'elasticsearch.timeout': '2m' })
   })
   after(() => gateway.stop())
 

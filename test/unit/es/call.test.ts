@@ -29,7 +29,8 @@ function meta(statusCode: number | undefined, body: unknown) {
     },
   } as unknown as ConstructorParameters<typeof errors.ResponseError>[0]
 }
-const responseError = (status: number, body: unknown = { error: { reason: `reason of ${status}` }, status }) =>
+const errorBody = (status: number) => ({ error: { type: 'security_exception', reason: `reason of ${status}` }, status })
+const responseError = (status: number, body: unknown = errorBody(status)) =>
   new errors.ResponseError(meta(status, body))
 
 function create() {

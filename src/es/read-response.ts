@@ -1,0 +1,79 @@
+import { GatewayError } from '../errors.ts'
+
+export type NativeUser = Readonly<{
+  reserved: boolean
+  enabled: boolean
+  roles: readonly string[]
+  metadata: Readonly<Record<string, unknown>>
+}>
+
+export type Login = Pick<NativeUser, 'roles' | 'metadata'>
+
+/**
+ * What Elasticsearch's responses say. Types at compile time prove nothing: something between us may answer in its place,
+ * and a wrong answer about a user would have us overwrite one. Every function throws GatewayError elasticsearch_unavailable.
+ */
+
+type Response = Readonly<{ statusCode: number | null; body: unknown }>
+
+/** @param response to "get user" for one name */
+export function readUser(response: Response, username: string): NativeUser | undefined {
+  const { statusCode, body } = response
+  if (statusCode === 404) {
+    if (isObject(body) && Object.keys(body).length === 0) return undefined
+    throw malformed('"get user" is a 404 that is not for an unknown user')
+  }
+  const user = statusCode === 200 && isObject(body) && Object.hasOwn(body, username) ? body[username] : undefined
+  if (!isUser(user, username)) throw malformed('"get user" does not hold the user')
+  const { enabled, roles, metadata } = user
+  return { reserved: metadata._reserved === true, enabled, roles, metadata }
+}
+
+/** @param body of the response to `_authenticate` with that user's credential */
+export function readLogin(body: unknown, username: string): Login {
+  if (!isUser(body, username)) throw malformed('"authenticate" does not name the user who logs in')
+  return { roles: body.roles, metadata: body.metadata }
+}
+
+/** @param body of the response to "put user" */
+export function checkPut(body: unknown): void {
+  if (!isObject(body) || typeof body.created !== 'boolean') throw malformed('"put user" does not say what was done')
+}
+
+/** @param body of the response to `_authenticate` with our own credential */
+export function checkOwnLogin(body: unknown): void {
+  if (!isObject(body) || typeof body.username !== 'string') throw malformed('"authenticate" names no user')
+}
+
+/** @param body of the response to "has privileges" */
+export function readPrivileges(body: unknown): Readonly<{ username: string; hasAll: boolean }> {
+  if (!isObject(body) || typeof body.username !== 'string' || typeof body.has_all_requested !== 'boolean')
+    throw malformed('"has privileges" does not say which')
+  return { username: body.username, hasAll: body.has_all_requested }
+}
+
+/** @param body of the response to "get roles" */
+export function readRoleNames(body: unknown): ReadonlySet<string> {
+  if (!isObject(body) || !Object.values(body).every(isObject)) throw malformed('"get roles" does not hold roles')
+  return new Set(Object.keys(body))
+}
+
+type User = Pick<NativeUser, 'enabled' | 'roles' | 'metadata'>
+
+function isUser(value: unknown, username: string): value is User {
+  if (!isObject(value) || value.username !== username) return false
+  const { enabled, roles, metadata } = value
+  const hasRoles = Array.isArray(roles) && roles.every((role) => typeof role === 'string')
+  return typeof enabled === 'boolean' && hasRoles && isObject(metadata)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function malformed(what: string): GatewayError {
+  return new GatewayError(
+    'elasticsearch_unavailable',
+    `the response to ${what}: look for a proxy or load balancer between elastauth and Elasticsearch`,
+  )
+}

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import http, { type RequestListener } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { afterEach, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { createCall } from '../../../src/es/call.ts'
+import { createElasticsearchClient } from '../../../src/es/client.ts'
+import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
+import { createUsers } from '../../../src/es/users.ts'
+
+const own = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
+const toClose: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of toClose.splice(0).reverse()) await close()
+})
+
+async function serve(listener: RequestListener) {
+  const server = http.createServer(listener)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  toClose.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+function connect(hosts: readonly string[], timeout: number) {
+  const client = createElasticsearchClient({
+    ...{ hosts, username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout },
+  })
+  toClose.push(() => client.close())
+  const call = createCall({ now: Date.now, report: () => {} })
+  return createUsers(
+    () => client,
+    call,
+    createPasswordHashing('pbkdf2_1000', () => {}),
+  )
+}
+
+/** A byte now and then, for ever: each one resets the official client's own time limits. */
+const drip: RequestListener = (_, response) => {
+  response.writeHead(200, own)
+  const timer = setInterval(() => response.write(' '), 20)
+  response.on('close', () => clearInterval(timer))
+}
+const notFound: RequestListener = (_, response) => void response.writeHead(404, own).end('{}')
+const unavailable = (detail: RegExp) => ({ code: 'elasticsearch_unavailable', detail })
+
+describe('elasticsearch.timeout', () => {
+  test('ends a call whose body drips', async () => {
+    const { url } = await serve(drip)
+    await assert.rejects(connect([url], 200).get('bob'), unavailable(/TimeoutError: no whole response within 200 ms/))
+  })
+
+  test('ends a call whose header section drips', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.write('HTTP/1.1 200 OK\r\n')
+      const timer = setInterval(() => socket.write('x: y\r\n'), 20)
+      socket.on('close', () => clearInterval(timer))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    toClose.push(() => server.close())
+    const { port } = server.address() as AddressInfo
+    await assert.rejects(connect([`http://127.0.0.1:${port}`], 200).get('bob'), unavailable(/TimeoutError/))
+  })
+
+  test('ends a call after one 103 after the other', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'), 5)
+      socket.on('close', () => clearInterval(timer))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    toClose.push(() => server.close())
+    const { port } = server.address() as AddressInfo
+    await assert.rejects(connect([`http://127.0.0.1:${port}`], 200).get('bob'), unavailable(/TimeoutError/))
+  })
+
+  test('lets a new user in while 16 dripping responses hold all connections', async () => {
+    const { url } = await serve((request, response) => {
+      if (request.url!.includes('slow')) drip(request, response)
+      else notFound(request, response)
+    })
+    const users = connect([url], 1500)
+    const slow = Array.from({ length: 16 }, (_, i) =>
+      assert.rejects(users.get(`slow-${i}`), unavailable(/TimeoutError/)),
+    )
+    assert.equal(await users.get('bob'), undefined)
+    await Promise.all(slow)
+  })
+
+  test('does not run while a call waits for a connection, which may take twice as long', async () => {
+    const held: (() => void)[] = []
+    const { url } = await serve((request, response) => {
+      if (request.url!.includes('held')) held.push(() => notFound(request, response))
+      else notFound(request, response)
+    })
+    const users = connect([url], 1500)
+    const all = Array.from({ length: 16 }, (_, i) => users.get(`held-${i}`).catch(() => 'late'))
+    const waiting = users.get('bob') // its turn comes when the others' time is up, as late as its own would be
+    assert.deepEqual(await Promise.all(all), Array(16).fill('late'))
+    assert.equal(await waiting, undefined)
+    assert.equal(held.length, 16)
+  })
+
+  test('ends a call that waits for a connection for more than twice as long', async () => {
+    const { url } = await serve(() => {})
+    const users = connect([url], 200)
+    const calls = Array.from({ length: 16 * 5 }, () => users.get('bob').then(String, ({ detail }) => String(detail)))
+    const details = await Promise.all(calls)
+    assert.ok(details.some((detail) => detail.includes('no connection was free within 400 ms')))
+  })
+
+  test('bounds a call with all its retries: of two hosts that drip, neither gets the whole time', async () => {
+    const [first, second] = [await serve(drip), await serve(drip)]
+    const requests: string[] = []
+    for (const { server, url } of [first, second]) server.on('request', () => requests.push(url))
+    const detail = /TimeoutError: no whole response within (\d+) ms/
+    const failure = await connect([first.url, second.url], 400)
+      .get('bob')
+      .catch((error) => error)
+    assert.match(failure.detail, detail)
+    assert.ok(Number(detail.exec(failure.detail)![1]) <= 200, failure.detail)
+    assert.deepEqual(requests.toSorted(), [first.url, second.url].toSorted())
+  })
+
+  test('leaves time for the second host when the first one drips', async () => {
+    const [first, second] = [await serve(drip), await serve(notFound)]
+    const users = connect([first.url, second.url], 3000)
+    for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
+  })
+})
+
+describe('a response that is too large', () => {
+  const endless: RequestListener = (_, response) => {
+    response.writeHead(200, own)
+    const chunk = Buffer.alloc(64 * 1024, ' ')
+    const more = () => {
+      while (!response.destroyed && response.write(chunk));
+    }
+    response.on('drain', more)
+    more()
+  }
+
+  test('is cut off: the server can send some megabytes, and no more', async () => {
+    const { server, url } = await serve(endless)
+    const closed = once(server, 'connection').then(([socket]: Socket[]) => {
+      socket!.on('error', () => {}) // reset
+      return new Promise<number>((resolve) => socket!.once('close', () => resolve(socket!.bytesWritten)))
+    })
+    await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/ConnectionError/))
+    assert.ok((await closed) < 64 * 1024 * 1024)
+  })
+
+  for (const length of [512 * 1024 * 1024, 999_999_999_999]) {
+    test(`is cut off where its Content-Length says ${length}, and the process lives`, async () => {
+      const { url } = await serve((_, response) => {
+        response.writeHead(200, { ...own, 'content-length': length })
+        response.write(Buffer.alloc(5 * 1024 * 1024, ' '))
+      })
+      await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/ConnectionError/))
+    })
+  }
+
+  test('is not unpacked: nothing compressed was asked for', async () => {
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '))
+    const { url } = await serve((_, response) => {
+      response.writeHead(200, { ...own, 'content-encoding': 'gzip' }).end(bomb)
+    })
+    const before = process.memoryUsage.rss()
+    await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/it is compressed/))
+    assert.ok(process.memoryUsage.rss() - before < 48 * 1024 * 1024)
+  })
+
+  test('with a header section of 17 kB is cut off', async () => {
+    const { url } = await serve(
+      (_, response) => void response.writeHead(200, { ...own, x: 'x'.repeat(17_000) }).end('{}'),
+    )
+    await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/Headers Overflow|ConnectionError/))
+  })
+})

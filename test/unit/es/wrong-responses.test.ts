@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { createCall } from '../../../src/es/call.ts'
+import { createElasticsearchClient } from '../../../src/es/client.ts'
+import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
+import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../../../src/es/service-account.ts'
+import { createUsers } from '../../../src/es/users.ts'
+
+type Reply = Readonly<{ status: number; headers?: http.OutgoingHttpHeaders; body?: string | Buffer }>
+
+const own = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
+const html = { 'content-type': 'text/html' }
+const json = (value: unknown, status = 200): Reply => ({ status, headers: own, body: JSON.stringify(value) })
+const bob = { username: 'bob', roles: ['viewer'], full_name: null, email: null, metadata: {}, enabled: true }
+const securityError = { error: { type: 'security_exception', reason: 'no' }, status: 401 }
+
+/** What answers in place of Elasticsearch. */
+let reply: Reply
+let requests: IncomingMessage[] = []
+const server = http.createServer((request: IncomingMessage, response: ServerResponse) => {
+  requests.push(request)
+  request.resume()
+  response.writeHead(reply.status, reply.headers).end(reply.body)
+})
+let client: ReturnType<typeof createElasticsearchClient>
+let origin: string
+
+before(async () => {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  client = createElasticsearchClient({
+    ...{ hosts: [origin], username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout: 5000 },
+  })
+})
+after(async () => {
+  await client.close()
+  server.closeAllConnections()
+  server.close()
+})
+afterEach(() => {
+  requests = []
+})
+
+const call = createCall({ now: Date.now, report: () => {} })
+const users = createUsers(
+  () => client,
+  call,
+  createPasswordHashing('pbkdf2_1000', () => {}),
+)
+const unavailable = { code: 'elasticsearch_unavailable' }
+
+/** No endpoint of ours is answered like this by Elasticsearch. */
+const foreign: Record<string, Reply> = {
+  'a 404 with HTML': { status: 404, headers: { ...own, ...html }, body: '<h1>Not Found</h1>' },
+  'a 404 with JSON that has no product header': {
+    status: 404,
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  },
+  'the 404 of Elastic Cloud’s proxy': {
+    status: 404,
+    headers: { 'content-type': 'application/json', 'x-cloud-error-codes': 'proxy.not-found' },
+    body: '{"ok":false,"message":"Unknown resource."}',
+  },
+  'a 404 without a body': { status: 404, headers: { 'x-elastic-product': 'Elasticsearch' } },
+  'a 301': { status: 301, headers: { ...own, location: '/elsewhere' }, body: '{}' },
+  'a 302 to a login page': { status: 302, headers: { location: 'https://login.example.com/' } },
+  'a 304': { status: 304, headers: own },
+  'a 204': { status: 204, headers: own },
+  'a 206': { status: 206, headers: own, body: JSON.stringify({ bob })!.slice(0, 5) },
+  'a 200 without a body': { status: 200, headers: own },
+  'a 200 with text': { status: 200, headers: { ...own, 'content-type': 'text/plain' }, body: 'OK' },
+  'a 200 with HTML': { status: 200, headers: { ...own, ...html }, body: '<h1>Maintenance</h1>' },
+  'a 200 of a server that is no Elasticsearch': { ...json({ bob }), headers: { 'content-type': 'application/json' } },
+  'a 200 with JSON cut off': { ...json({}), body: '{"bob":{"username":"bob"' },
+  'a 200 with []': json([]),
+  'a 200 with null': json(null),
+  'a 200 with a string': json('bob'),
+  'a 200 with a number': json(0),
+  'a compressed 200': {
+    status: 200,
+    headers: { ...own, 'content-encoding': 'gzip' },
+    body: gzipSync(JSON.stringify({ bob })),
+  },
+  'a 400 with HTML': { status: 400, headers: html, body: '<h1>Bad Request</h1>' },
+  'a 401 with HTML': { status: 401, headers: { ...html, 'www-authenticate': 'Basic realm="proxy"' } },
+  'a 401 with JSON of somebody else': { status: 401, headers: own, body: '{"message":"no"}' },
+  'a 403 with HTML': { status: 403, headers: html, body: '<h1>Forbidden</h1>' },
+  'a 403 with JSON of somebody else': { status: 403, headers: own, body: '{"message":"no"}' },
+  'a 405 with HTML': { status: 405, headers: html, body: '<h1>Not allowed</h1>' },
+}
+
+const calls: Record<string, () => Promise<unknown>> = {
+  'get user': () => users.get('bob'),
+  'put user': () => users.put('bob', { password: 'secret-1', roles: [], full_name: null, email: null, metadata: {} }),
+  authenticate: () => users.authenticate('bob', 'secret-1'),
+  ping: createPing(() => client, call),
+  'has privileges': createPrivilegeCheck(() => client, call),
+}
+
+for (const [name, run] of Object.entries(calls)) {
+  describe(`${name} is elasticsearch_unavailable`, () => {
+    for (const [what, wrong] of Object.entries(foreign)) {
+      test(`for ${what}`, async () => {
+        reply = wrong
+        await assert.rejects(run(), unavailable)
+      })
+    }
+  })
+}
+
+describe('get user is elasticsearch_unavailable', () => {
+  const rows: Record<string, unknown> = {
+    'another user': { alice: { ...bob, username: 'alice' } },
+    'another user under that name': { bob: { ...bob, username: 'alice' } },
+    'no user': {},
+    'a list for the user': { bob: [] },
+    'a text for the user': { bob: 'bob' },
+    'no enabled': { bob: { ...bob, enabled: undefined } },
+    'a text for enabled': { bob: { ...bob, enabled: 'false' } },
+    'a text for roles': { bob: { ...bob, roles: 'viewer' } },
+    'a number among the roles': { bob: { ...bob, roles: [1] } },
+    'no metadata': { bob: { ...bob, metadata: undefined } },
+    'a list for metadata': { bob: { ...bob, metadata: [] } },
+  }
+  for (const [what, body] of Object.entries(rows)) {
+    test(`for a 200 with ${what}`, async () => {
+      reply = json(body)
+      await assert.rejects(users.get('bob'), unavailable)
+    })
+  }
+
+  test('for a 404 of Elasticsearch that is not about the user', async () => {
+    reply = json({ error: { type: 'index_not_found_exception', reason: 'no such index' }, status: 404 }, 404)
+    await assert.rejects(users.get('bob'), unavailable)
+  })
+})
+
+test('get user finds nobody by the one response that says so: 404, {}, with the product header', async () => {
+  reply = json({}, 404)
+  assert.equal(await users.get('bob'), undefined)
+})
+
+test('follows no redirect: neither our credential nor a user’s goes elsewhere', async () => {
+  reply = { status: 307, headers: { ...own, location: `${origin}/elsewhere` }, body: '{}' }
+  await assert.rejects(users.get('bob'), unavailable)
+  await assert.rejects(users.authenticate('bob', 'secret-1'), unavailable)
+  assert.deepEqual([...new Set(requests.map(({ url }) => url))], ['/_security/user/bob', '/_security/_authenticate'])
+})
+
+test('put user is elasticsearch_unavailable when the response does not say whether the user was created', async () => {
+  for (const body of [{}, { created: 'true' }, { created: null }, { found: true }]) {
+    reply = json(body)
+    await assert.rejects(calls['put user']!(), unavailable)
+  }
+})
+
+test('authenticate is elasticsearch_unavailable when it names another user', async () => {
+  for (const body of [{ ...bob, username: 'alice' }, { ...bob, username: ['bob'] }, { ...bob, roles: {} }, { bob }]) {
+    reply = json(body)
+    await assert.rejects(users.authenticate('bob', 'secret-1'), unavailable)
+  }
+})
+
+test('authenticate takes a password as refused by Elasticsearch’s own 401 alone', async () => {
+  reply = { status: 401, headers: { 'content-type': 'application/json' }, body: JSON.stringify(securityError) }
+  assert.equal(await users.authenticate('bob', 'secret-1'), undefined)
+})
+
+test('has privileges is elasticsearch_unavailable when the response does not say which', async () => {
+  for (const body of [
+    { has_all_requested: true },
+    { username: 'elastic' },
+    { username: 'elastic', has_all_requested: 1 },
+  ]) {
+    reply = json(body)
+    await assert.rejects(calls['has privileges']!(), unavailable)
+  }
+})
+
+test('get roles is elasticsearch_unavailable when the response holds no roles', async () => {
+  const findMissingRoles = createFindMissingRoles(() => client, call)
+  for (const wrong of [json([]), json({ viewer: 1 }), foreign['a 404 with HTML']!, foreign['a 204']!]) {
+    reply = wrong
+    await assert.rejects(findMissingRoles(['viewer']), unavailable)
+  }
+})
