@@ -39,6 +39,10 @@ export function findAdvice(config: Config): string[] {
       'static.allow_remote is true: whoever reaches the listener is the static user.',
     ],
     [
+      hasOidc && oidc.login && !proxy.enabled && config.forward_auth.listen === null,
+      'forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would hand them out. Set it, and point the proxy’s auth address there.',
+    ],
+    [
       hasOidc && oidc.token_validation === 'userinfo',
       'oidc.token_validation is "userinfo": that says whose a token is, but not for whom it is meant. Tokens that other applications got from the provider are taken too; "both" and "introspection" refuse them.',
     ],

@@ -36,7 +36,7 @@ export function checkPair(keyA: string, a: string | null, keyB: string, b: strin
 }
 
 export function checkStaticProvider(config: Config): (Broken | false)[] {
-  const { static: user, listen, elasticsearch } = config
+  const { static: user, listen, forward_auth, elasticsearch } = config
   if (!providersOf(config).includes('static')) return []
   return [
     user.username === null &&
@@ -48,6 +48,13 @@ export function checkStaticProvider(config: Config): (Broken | false)[] {
         'is the service account, which would lose its rights',
         'use another name',
         'elasticsearch.username',
+      ),
+    !user.allow_remote &&
+      !(forward_auth.listen ?? []).every(isLocalListener) &&
+      broken(
+        'forward_auth.listen',
+        'can be reached by others, who would all be the static user',
+        'use 127.0.0.1 or a unix socket, or set static.allow_remote: true',
       ),
     !listen.every(isLocalListener) &&
       !user.allow_remote &&

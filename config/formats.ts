@@ -2,7 +2,7 @@ import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from
 import { duration } from './duration.ts'
 import { type Format, listOf, oneOf, textFormat } from './format.ts'
 import { basicUsername, email, fullName, groupList, username } from './identity.ts'
-import { fileMode, listenList } from './listeners.ts'
+import { fileMode, listenList, subRequestPath } from './listeners.ts'
 import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
@@ -66,6 +66,7 @@ export const formats = {
   shared_secret: sharedSecret,
   listen_list: listenList,
   file_mode: fileMode,
+  sub_request_path: subRequestPath,
   host_port: hostPort,
   host_port_list: hostPortList,
   url: httpUrl,

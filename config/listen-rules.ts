@@ -2,24 +2,45 @@ import { type Broken, broken } from './checks.ts'
 import { parseListeners } from './listeners.ts'
 import type { Config } from './schema.ts'
 
+type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen'; name: string }>
+
+/** All addresses to listen on, whatever is answered there. */
+function entriesOf({ listen, forward_auth }: Config): Entry[] {
+  const entries = (list: Entry['list'], texts: readonly string[]) =>
+    texts.map((text, index): Entry => ({ text, list, name: `${list}[${index}]` }))
+  return [...entries('listen', listen), ...entries('forward_auth.listen', forward_auth.listen ?? [])]
+}
+
 /** Two entries for one place: the second would find it taken, by ourselves. */
-export function checkListen({ listen }: Config): (Broken | false)[] {
-  const places = listen.map((text) => text.replace(/^https?:\/\//, ''))
-  return places.map((place, index) => {
-    const first = places.indexOf(place)
-    const isTwin = first < index && !place.endsWith(':0')
-    return isTwin && broken(`listen[${index}]`, `is the same place as listen[${first}]`, 'remove one of them', 'listen')
+export function checkListen(config: Config): (Broken | false)[] {
+  const entries = entriesOf(config)
+  const places = entries.map(({ text }) => text.replace(/^https?:\/\//, ''))
+  return entries.map((entry, at) => {
+    const first = places.indexOf(places[at]!)
+    const isTwin = first < at && !places[at]!.endsWith(':0')
+    const problem = `is the same place as ${entries[first]!.name}`
+    return isTwin && broken(entry.name, problem, 'remove one of them', entry.list)
   })
 }
 
-export function checkTls({ listen, tls, trusted_proxies }: Config): (Broken | false)[] {
-  const isTls = parseListeners(listen, tls.cert !== null).map((listener) => listener.isTls)
+export function checkTls(config: Config): (Broken | false)[] {
+  const { tls, trusted_proxies } = config
+  const entries = entriesOf(config)
+  const isTls = parseListeners(
+    entries.map(({ text }) => text),
+    tls.cert !== null,
+  ).map((listener) => listener.isTls)
   const first = isTls.indexOf(true)
   const asks = tls.client_auth !== 'none'
   return [
     first !== -1 &&
       tls.cert === null &&
-      broken('tls.cert', `is required for listen[${first}], which is https`, 'set it, with tls.key', 'listen'),
+      broken(
+        'tls.cert',
+        `is required for ${entries[first]!.name}, which is https`,
+        'set it, with tls.key',
+        entries[first]!.list,
+      ),
     first === -1 &&
       tls.cert !== null &&
       broken('tls.cert', 'is set, but every listener is http://', 'remove it, or an http:// of listen', 'listen'),

@@ -57,6 +57,14 @@ export function isLocalListener(text: string): boolean {
   return place?.kind === 'unix' || (place?.kind === 'tcp' && isLoopbackHost(place.host))
 }
 
+/** Plain segments: no proxy reads them in two ways. Not below `/elastauth`, where our pages are. */
+export const subRequestPath = textFormat(
+  'a path for sub-requests',
+  'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',
+  { pattern: '^(?!/[eE][lL][aA][sS][tT][aA][uU][tT][hH])(/[A-Za-z0-9_-]{1,100}){1,10}$' },
+  (text) => /^(?!\/elastauth)(?:\/[a-z0-9_-]{1,100}){1,10}$/i.test(text),
+)
+
 /** Permissions of a file, as `chmod` takes them. */
 export const fileMode = textFormat(
   'permissions',

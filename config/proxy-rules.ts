@@ -2,6 +2,16 @@ import { type Broken, broken } from './checks.ts'
 import type { Route } from './routes.ts'
 import type { Config } from './schema.ts'
 
+/** Of what only auth-only mode has. */
+export function checkForwardAuth({ proxy, forward_auth: { listen, path_prefix } }: Config): (Broken | false)[] {
+  const problem = 'is set, but proxy mode answers no sub-requests'
+  const fix = 'remove it, or set proxy.enabled: false'
+  return [
+    proxy.enabled && listen !== null && broken('forward_auth.listen', problem, fix, 'proxy.enabled'),
+    proxy.enabled && path_prefix !== null && broken('forward_auth.path_prefix', problem, fix, 'proxy.enabled'),
+  ]
+}
+
 export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } }: Config): (Broken | false)[] {
   const urls = [...routes.flatMap(({ upstreams }) => upstreams), elasticsearch_url]
   const isSet = tls.insecure_skip_verify || [tls.ca_cert, tls.client_cert, tls.client_key].some((file) => file !== null)

@@ -5,7 +5,7 @@ import { checkListen, checkTls } from './listen-rules.ts'
 import { checkOidc } from './oidc-rules.ts'
 import { checkKeyPair } from './pem.ts'
 import { checkProviders } from './provider-rules.ts'
-import { checkProxy, checkProxyRoutes } from './proxy-rules.ts'
+import { checkForwardAuth, checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import type { Config } from './schema.ts'
 
 type Rule = (config: Config, isSet: (key: string) => boolean) => readonly (Broken | false)[]
@@ -49,6 +49,7 @@ const rules: readonly Rule[] = [
         'shorten it, or lengthen cache.expiration',
       ),
   ],
+  checkForwardAuth,
   checkProxy,
   checkProxyRoutes,
   checkProviders,

@@ -111,9 +111,19 @@ export const schema = {
   },
   forward_auth: {
     profile: {
-      doc: '`nginx` answers 403 where `generic` answers 400, which nginx would turn into 500.',
+      doc: '`nginx` answers 403 where `generic` answers 400 or 404, which nginx would turn into 500.',
       format: 'forward_auth_profile',
       default: 'generic',
+    },
+    path_prefix: {
+      doc: 'For proxies that append the client’s path to the address of their sub-requests (Envoy): sub-requests are answered below this path, too, e.g. `/authorize`. Without it, on `/` only.',
+      format: 'sub_request_path',
+      default: null,
+    },
+    listen: {
+      doc: 'Address, or list of addresses, that answers sub-requests and nothing else; `listen` then answers none, and only serves pages. Spelled like `listen`. Use it where browsers reach `/elastauth/`. See docs/listeners.md.',
+      format: 'listen_list',
+      default: null,
     },
   },
   session: {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { providersOf } from '../config/header-presets.ts'
-import { parseListeners } from '../config/listeners.ts'
 import type { Config } from '../config/schema.ts'
 import { affordableConnections } from './affordable-connections.ts'
 import { createL1 } from './auth/cache/l1.ts'
@@ -19,7 +18,7 @@ import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
 import { lifecycleRules } from './options/lifecycle.ts'
-import { tlsOptions } from './options/listeners.ts'
+import { listenersOf, tlsOptions } from './options/listeners.ts'
 import { readPem } from './options/pem.ts'
 import { roleRules } from './options/roles.ts'
 import { createPeers } from './peers.ts'
@@ -100,7 +99,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   let front = createFront(config, core)
   const server = createServer({
-    listeners: parseListeners(config.listen, config.tls.cert !== null),
+    listeners: listenersOf(config),
     tls: tlsOptions(config.tls),
     mode: Number.parseInt(config.listen_mode, 8),
     front: () => front,

@@ -36,7 +36,7 @@ export function createAnswerError(profile: ForwardAuthProfile, options: AnswerEr
 
 function statusFor(code: ErrorCode, profile: ForwardAuthProfile): number {
   const { status } = errorTable[code]
-  return profile === 'nginx' && (status === 400 || status === 431) ? 403 : status
+  return profile === 'nginx' && (status === 400 || status === 404 || status === 431) ? 403 : status
 }
 
 /** RFC 6750, 3: a request without a token is told no error. */

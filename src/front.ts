@@ -4,6 +4,7 @@ import type { Credentials } from './auth/credentials.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequestOf, itself, type OriginalRequestOf } from './auth/original-request.ts'
 import { createMapRoles } from './auth/roles.ts'
+import { createCheckSubRequestTarget, type SubRequestPaths } from './auth/sub-request.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import { createAnswerError } from './error-answer.ts'
 import type { Logger } from './log.ts'
@@ -17,7 +18,7 @@ import type { Peers } from './peers.ts'
 import { createProvider } from './providers/index.ts'
 import { tokenCookies } from './providers/oidc/index.ts'
 import type { ProxyParts } from './proxy-mode.ts'
-import type { Handler } from './route.ts'
+import type { Handler, Mode } from './route.ts'
 import type { Front } from './server.ts'
 import { soon } from './soon.ts'
 import { createIsTrustedRequest } from './trusted-request.ts'
@@ -42,8 +43,9 @@ type FrontWithOriginal = Front & Readonly<{ originalOf: OriginalRequestOf }>
 export function createFront(config: Config, core: Core): FrontWithOriginal {
   const { obtain, heal, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
+  const pathPrefix = config.forward_auth.path_prefix ?? undefined
   // A proxied request is itself the one that was asked for, whatever it says of another.
-  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted) : itself
+  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, pathPrefix) : itself
   const { profile } = config.forward_auth
   const login = oidc?.login?.createFront({ isTrusted, originalOf, subRequestStatus: profile === 'nginx' ? 401 : 302 })
   const oidcProvider = oidc && {
@@ -75,9 +77,11 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
           logout: login?.logout,
         })
 
+  const handle = login?.withLogin(mode.handle) ?? mode.handle
   return Object.freeze({
     ...mode,
-    ...(login && { handle: login.withLogin(mode.handle) }),
+    handle:
+      proxy === undefined ? answerSubRequests(handle, { pathPrefix, hasPredecessorPath: login === undefined }) : handle,
     pages: createOwnPages(config, { authentication, checks, login, peerOf, metrics, log }),
     answerError: createAnswerError(profile, {
       takesTokens: oidc !== undefined,
@@ -87,10 +91,19 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   })
 }
 
-/** Auth-only mode: every request outside `/elastauth/` is a question, and this is the answer. */
+/** The response to a sub-request in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
   const answerAuthorized = createAnswerAuthorized()
   return (request) => soon(authenticate(request), answerAuthorized)
+}
+
+/** Rejects what is no sub-request before anything else looks at it. */
+function answerSubRequests(handle: Mode, paths: SubRequestPaths): Mode {
+  const checkTarget = createCheckSubRequestTarget(paths)
+  return function answerSubRequest(request) {
+    checkTarget(request.url ?? '')
+    return handle(request)
+  }
 }
 
 function countAuthentications(authenticate: Authenticate, metrics: Metrics): Authenticate {

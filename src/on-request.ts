@@ -2,12 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
 import { asGatewayError, type GatewayError } from './errors.ts'
 import type { Outcome } from './request-log.ts'
-import { route } from './route.ts'
+import { route, type Serves } from './route.ts'
 import type { ServerOptions } from './server.ts'
 
 export type Requests = Readonly<{
-  /** Answers a request, whatever happens. @param check throws GatewayError for a head that we do not take */
-  onRequest: (request: IncomingMessage, response: ServerResponse, check: (request: IncomingMessage) => void) => void
+  /** Answers a request, whatever happens. @param check throws GatewayError for a head that we do not take @param serves what its listener answers */
+  onRequest: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    check: (request: IncomingMessage) => void,
+    serves: Serves,
+  ) => void
   /** To be called when a request is over. @param startedAt `performance.now()` when it arrived */
   ended: (request: IncomingMessage, status: number, startedAt: number) => void
 }>
@@ -22,17 +27,19 @@ export function createOnRequest(
     request: IncomingMessage,
     response: ServerResponse,
     check: (request: IncomingMessage) => void,
+    serves: Serves,
   ): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
-    const { handle, pages, answerError } = front()
+    const routes = front()
+    const { answerError } = routes
     metrics.requestStarted()
     let answer: Answer | StreamedAnswer
     let username: string | undefined
     let error: GatewayError | undefined
     try {
       check(request)
-      const answering = route(request, handle, pages)(request)
+      const answering = route(request, routes, serves)(request)
       answer = answering instanceof Promise ? await answering : answering
       username = answer.username
       if ('stream' in answer) {
@@ -68,8 +75,8 @@ export function createOnRequest(
   }
 
   return Object.freeze({
-    onRequest(request, response, check) {
-      answerRequest(request, response, check).catch((error) => {
+    onRequest(request, response, check, serves) {
+      answerRequest(request, response, check, serves).catch((error) => {
         logFault('internal', request.socket.remoteAddress, error)
         response.destroy()
       })

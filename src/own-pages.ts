@@ -58,7 +58,9 @@ export function createOwnPages(config: Config, options: OwnPagesOptions): Pages 
   const loginPages = [...(login?.pages ?? [])]
   const names = [...pages.keys(), 'docs', 'openapi.yaml', ...loginPages.map(([path]) => path.slice(prefix.length))]
   pages.set('docs', createDocsPage(names))
-  pages.set('openapi.yaml', createOpenApiPage(describeApi(names, isResponder, version)))
+  const { listen, path_prefix: pathPrefix } = config.forward_auth
+  const subRequests = isResponder && listen === null ? { pathPrefix } : undefined
+  pages.set('openapi.yaml', createOpenApiPage(describeApi(names, subRequests, version)))
 
   return new Map([
     ...[...pages].map(([name, page]): [string, Page] => {

@@ -24,10 +24,15 @@ export type Reload = Readonly<{
 
 /** The running configuration with what may be taken over from the next one. */
 export function planReload(running: Config, next: Config): Reload {
-  const taken = Object.fromEntries(reloadable.map((key) => [key, next[key]]))
-  const config = Object.freeze({ ...running, ...taken })
+  const taken = Object.fromEntries(reloadable.map((key) => [key, next[key]])) as Pick<
+    Config,
+    (typeof reloadable)[number]
+  >
+  const forward_auth = Object.freeze({ ...taken.forward_auth, listen: running.forward_auth.listen })
+  const config = Object.freeze({ ...running, ...taken, forward_auth })
   const ignored = (Object.keys(next) as (keyof Config)[]).filter((key) => !isSame(config[key], next[key]))
-  return { config, ignored }
+  // Of this section all else has been taken over.
+  return { config, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
 }
 
 /** Both come from the same schema, with their keys in the same order. */

@@ -14,13 +14,20 @@ export type Pages = ReadonlyMap<string, Page>
 
 export type Page = Readonly<{ methods: readonly string[]; handle: Handler }>
 
+/** What a listener answers; `everything` is both of the others. */
+export type Serves = 'everything' | 'pages' | 'sub-requests'
+
 /** What every page may be asked by, unless it says otherwise. */
 export const readMethods: readonly string[] = ['GET', 'HEAD']
 
 /** Who answers: the mode, or one of our own pages. Throws GatewayError not_found, method_not_allowed. */
-export function route({ url = '/', method }: IncomingMessage, handle: Mode, pages: Pages): Mode {
+export function route({ url = '/', method }: IncomingMessage, { handle, pages }: Routes, serves: Serves): Mode {
   const path = ownPath(url)
-  if (path === undefined) return handle
+  if (path === undefined) {
+    if (serves === 'pages') throw new GatewayError('not_found', pagesOnly)
+    return handle
+  }
+  if (serves === 'sub-requests') throw new GatewayError('not_found', subRequestsOnly)
   const page = pages.get(path)
   if (page === undefined) throw new GatewayError('not_found', 'no such page of elastauth’s own')
   const { methods } = page
@@ -29,6 +36,12 @@ export function route({ url = '/', method }: IncomingMessage, handle: Mode, page
   return page.handle
 }
 
+export type Routes = Readonly<{ handle: Mode; pages: Pages }>
+
+const pagesOnly =
+  'this listener serves the pages below /elastauth/ only: point the proxy’s auth address to / on forward_auth.listen'
+const subRequestsOnly = 'forward_auth.listen answers sub-requests only: route /elastauth/ to an address of listen'
+
 /** Whether a request is for a page of ours. */
 export function isOwn({ url = '/' }: IncomingMessage): boolean {
   return ownPath(url) !== undefined
@@ -36,15 +49,24 @@ export function isOwn({ url = '/' }: IncomingMessage): boolean {
 
 const ownPrefix = '/elastauth/'
 
-/** The path under `/elastauth/`, decoded once, or undefined when it is the mode's. Nothing is normalised: `/x/../elastauth/` is not ours. */
+/**
+ * The path under `/elastauth/`, decoded once, or undefined when it is the mode's. Nothing is normalized: `/x/../elastauth/` is
+ * not ours. Proxies route by the decoded path and pass on the one that came, so `/%65lastauth/login` arrives here as it is.
+ * What cannot be decoded is ours too, and no page: `/elastauth/%ff` must not reach the mode.
+ */
 export function ownPath(url: string): string | undefined {
   // Every request comes by here; few hold a `%`, and decoding costs.
   if (!url.startsWith(ownPrefix) && !url.includes('%')) return undefined
   const end = url.search(/[?#]/)
+  const raw = end === -1 ? url : url.slice(0, end)
+  const path = decoded(raw)
+  return path.startsWith(ownPrefix) ? path : undefined
+}
+
+function decoded(path: string): string {
   try {
-    const path = decodeURIComponent(end === -1 ? url : url.slice(0, end))
-    return path.startsWith(ownPrefix) ? path : undefined
+    return decodeURIComponent(path)
   } catch {
-    return undefined
+    return path
   }
 }

@@ -32,8 +32,11 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
 }
 
 function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
+  const pages = addresses.slice(0, config.listen.length)
+  const subRequests = addresses.slice(config.listen.length)
+  const where = subRequests.length === 0 ? '' : ` (pages) and ${subRequests.join(', ')} (sub-requests)`
   log.info(
-    `elastauth ${version} listens on ${addresses.join(', ')} as ${modeOf(config)}; identities from ${providersOf(config).join(', then ')}; ` +
+    `elastauth ${version} listens on ${pages.join(', ')}${where} as ${modeOf(config)}; identities from ${providersOf(config).join(', then ')}; ` +
       `trusted peers: ${config.trusted_proxies.join(', ')}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
   )
 }

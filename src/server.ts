@@ -17,7 +17,7 @@ import { createOnRequest } from './on-request.ts'
 import { createRefuse } from './refuse.ts'
 import { createRequestId } from './request-id.ts'
 import type { LogRequest } from './request-log.ts'
-import type { Mode, Pages } from './route.ts'
+import type { Mode, Pages, Serves } from './route.ts'
 import { createOnUpgrade } from './upgrades.ts'
 
 /** What answers requests. A reload of the configuration replaces it as one, so no request sees half of each. */
@@ -31,8 +31,8 @@ export type Front = Readonly<{
 }>
 
 export type ServerOptions = Readonly<{
-  /** Where to listen. */
-  listeners: readonly Listener[]
+  /** Where to listen, and what is answered there: everything, unless said otherwise. */
+  listeners: readonly (Listener & Readonly<{ serves?: Serves }>)[]
   /** Permissions of unix sockets. */
   mode?: number
   /** For the listeners with TLS. */
@@ -63,25 +63,28 @@ export type GatewayServer = Readonly<{
   close: (patience: number) => Promise<void>
 }>
 
-/** All listeners, and what they have in common: what becomes of a request does not depend on where it came in. */
+/** All listeners, and what they have in common. What is done with a request depends on where it came in only by `serves`. */
 export function createServer(options: ServerOptions): GatewayServer {
   const { requestTimeouts = usualRequestTimeouts, mode = 0o660, maxConnections, onUnixConnection = () => {} } = options
   const nextId = createRequestId()
   let isClosing = false
   const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing)
   const { refuse, refuseFaulty } = createRefuse(options, nextId)
-  const handlers: Handlers = {
-    onRequest,
+  const handlers: Omit<Handlers, 'onRequest'> = {
     isUpgrade: options.isUpgrade ?? (() => false),
     onUpgrade: createOnUpgrade(options, nextId, ended),
     refuseTunnel: (socket) => refuse(socket, 'payload_invalid'), // nobody's way to other hosts
     refuseFaulty,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
-  const listeners = options.listeners.map((place) => {
+  const handlersFor = (serves: Serves): Handlers => ({
+    ...handlers,
+    onRequest: (request, response, check) => onRequest(request, response, check, serves),
+  })
+  const listeners = options.listeners.map(({ serves = 'everything', ...place }) => {
     const listener = place.isTls
-      ? createTlsListener(handlers, requestTimeouts, options.tls!)
-      : createPlainListener(handlers, requestTimeouts)
+      ? createTlsListener(handlersFor(serves), requestTimeouts, options.tls!)
+      : createPlainListener(handlersFor(serves), requestTimeouts)
     if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
     return { place, ...listener }
   })

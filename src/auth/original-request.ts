@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { afterPrefix } from './sub-request.ts'
 
 /** A request as its client made it. */
 export type OriginalRequest = Readonly<{
@@ -19,17 +20,22 @@ export function itself({ method = 'GET', url = '/' }: IncomingMessage): Original
 /**
  * The request that a forward-auth sub-request asks about. Traefik and Caddy say it in X-Forwarded-*, nginx by convention
  * in X-Original-*. Only a trusted peer is believed, and only what can be a method or a target.
+ * @param pathPrefix after which a proxy that sends no such header (Envoy) appends the path
  */
-export function createOriginalRequestOf(isTrusted: (request: IncomingMessage) => boolean): OriginalRequestOf {
+export function createOriginalRequestOf(
+  isTrusted: (request: IncomingMessage) => boolean,
+  pathPrefix?: string,
+): OriginalRequestOf {
   return function originalRequestOf(request) {
     const own = itself(request)
     if (!isTrusted(request)) return own
     const { headers } = request
+    const appended = pathPrefix === undefined ? undefined : afterPrefix(own.target, pathPrefix)
     const method = single(headers['x-forwarded-method']) ?? single(headers['x-original-method'])
     const url = single(headers['x-forwarded-uri']) ?? single(headers['x-original-url'])
     return {
       method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : own.method,
-      target: originForm(url) ?? own.target,
+      target: originForm(url) ?? appended ?? own.target,
       host: single(headers['x-forwarded-host']),
     }
   }

@@ -11,6 +11,7 @@ type Described = Readonly<{
 }>
 
 const json = 'application/json'
+const text = { type: 'string' }
 const html = 'text/html'
 
 /** What is under `/elastauth/`, by name. */
@@ -53,14 +54,18 @@ export const summaryOf = (name: string): string | undefined => pages[name]?.summ
 /**
  * The description of our HTTP interface (OpenAPI 3.1).
  * @param names of the pages there are
- * @param isResponder whether every other path answers forward auth
+ * @param subRequests where this listener answers forward auth; undefined where it does not
  */
-export function describeApi(names: readonly string[], isResponder: boolean, version: string): OpenApi {
+export function describeApi(
+  names: readonly string[],
+  subRequests: Readonly<{ pathPrefix: string | null }> | undefined,
+  version: string,
+): OpenApi {
   const own = names.map((name) => [`/elastauth/${name}`, describePage(pages[name] ?? { summary: name })])
   return {
     openapi: '3.1.1',
     info: { title: 'elastauth', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
-    paths: { ...(isResponder && { '/': forwardAuth }), ...Object.fromEntries(own) },
+    paths: { ...(subRequests && describeSubRequests(subRequests)), ...Object.fromEntries(own) },
     components: { schemas: { Authenticated: authenticated, Error: error } },
   }
 }
@@ -81,21 +86,28 @@ function describePage({ summary, type, others = {}, form }: Described) {
 
 const failure = { description: 'A denial', content: { [json]: { schema: { $ref: '#/components/schemas/Error' } } } }
 
-const forwardAuth = {
-  get: {
-    summary: 'Forward auth: on every path outside /elastauth/, with every method',
-    responses: {
-      200: {
-        description: 'The request may pass',
-        headers: { Authorization: { description: 'The credential to pass it on with', schema: { type: 'string' } } },
-        content: { [json]: { schema: { $ref: '#/components/schemas/Authenticated' } } },
+function describeSubRequests({ pathPrefix }: Readonly<{ pathPrefix: string | null }>) {
+  const path = { name: 'path', in: 'path', required: true, description: 'The client’s path', schema: text }
+  return {
+    '/': { get: { summary: 'Forward auth: a proxy’s sub-request, with any method', ...forwardAuth } },
+    ...(pathPrefix !== null && {
+      [`${pathPrefix}/{path}`]: {
+        get: { summary: 'The same, for proxies that append the client’s path', parameters: [path], ...forwardAuth },
       },
-      default: failure,
-    },
-  },
+    }),
+  }
 }
 
-const text = { type: 'string' }
+const forwardAuth = {
+  responses: {
+    200: {
+      description: 'The request may pass',
+      headers: { Authorization: { description: 'The credential to pass it on with', schema: { type: 'string' } } },
+      content: { [json]: { schema: { $ref: '#/components/schemas/Authenticated' } } },
+    },
+    default: failure,
+  },
+}
 
 const authenticated = {
   type: 'object',

@@ -1,6 +1,20 @@
+import { parseListeners } from '../../config/listeners.ts'
 import type { Config } from '../../config/schema.ts'
 import type { TlsOptions } from '../listeners/tls.ts'
+import type { ServerOptions } from '../server.ts'
 import { readPem } from './pem.ts'
+
+/** Where sub-requests have an address of their own, pages and sub-requests never meet, whatever a proxy makes of a path. */
+export function listenersOf({ listen, forward_auth, tls }: Config): ServerOptions['listeners'] {
+  const hasCertificate = tls.cert !== null
+  const listeners = parseListeners(listen, hasCertificate)
+  if (forward_auth.listen === null) return listeners
+  const own = parseListeners(forward_auth.listen, hasCertificate)
+  return [
+    ...listeners.map((listener) => ({ ...listener, serves: 'pages' as const })),
+    ...own.map((listener) => ({ ...listener, serves: 'sub-requests' as const })),
+  ]
+}
 
 /** For our listeners. */
 export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {

@@ -7,11 +7,14 @@ import { askFor, createSetting } from './setting.ts'
 const { standIn, start, userCalls } = await createSetting()
 const gateway = await start()
 
-/** Asks, and leaves once the user's write is under way. @returns what lets the write through */
+/** Asks about a request for this path, and leaves once the user's write is under way. @returns what lets the write through */
 async function askAndLeave(path: string, username: string): Promise<() => void> {
   const letThrough = standIn.holdWrites()
   const leaving = new AbortController()
-  const asked = fetch(gateway.url + path, { headers: { 'Remote-User': username }, signal: leaving.signal })
+  const asked = fetch(gateway.url, {
+    headers: { 'Remote-User': username, 'X-Forwarded-Uri': path },
+    signal: leaving.signal,
+  })
   await standIn.whenHeld(1)
   leaving.abort()
   await assert.rejects(asked)

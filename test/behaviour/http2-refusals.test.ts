@@ -85,8 +85,7 @@ for (const [mode, gateway] of Object.entries(modes)) {
         fieldsOf({}, bob),
         fieldsOf({}, ['host', 'ES'], bob, ['te', 'trailers']),
         fieldsOf({ ':authority': undefined }, ['host', 'es'], bob),
-        ...(mode === 'proxy mode' ? [] : [fieldsOf({ ':method': 'OPTIONS', ':path': '*' }, bob)]),
-        fieldsOf({ ':scheme': 'http', ':path': '/a%20b?c=d&%0d' }, bob),
+        fieldsOf({ ':scheme': 'http', ':path': `${mode === 'proxy mode' ? '/a%20b' : '/'}?c=d&%0d` }, bob),
       ]
       for (const [index, fields] of good.entries()) {
         connection.send(request(2 * index + 1, fields))

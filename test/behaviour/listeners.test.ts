@@ -19,7 +19,7 @@ after(() => rmSync(directory, { recursive: true }))
 let count = 0
 const newPath = () => join(directory, `${count++}.sock`)
 
-const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/x']
+const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/']
 
 /** Tries to serve, for places where that cannot be. */
 function refused(listen: string): Promise<Ended> {

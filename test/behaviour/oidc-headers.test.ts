@@ -111,7 +111,7 @@ describe('auth_providers: oidc, authelia', async () => {
   })
 
   test('nobody at all: the log says what was looked for', async () => {
-    assert.equal(await ask(`${url}/nobody`, {}), '401 identity_missing')
+    assert.equal(await ask(url, { 'X-Forwarded-Uri': '/nobody' }), '401 identity_missing')
     const { message } = await logged(({ message = '' }) => message.startsWith('GET /nobody'))
     assert.match(message!, /no token, no session.*Remote-User/)
   })
@@ -180,7 +180,10 @@ describe('claims', async () => {
 
   test('groups that Entra ID left out are not taken for none', async () => {
     const left = { resource_access: undefined, _claim_names: { 'resource_access.kibana.roles': 'src1' } }
-    assert.equal(await verdictOf(await bearer(`${url}/overage`, await idp.sign(left))), '400 identity_invalid')
+    assert.equal(
+      await verdictOf(await bearer(url, await idp.sign(left), { 'X-Forwarded-Uri': '/overage' })),
+      '400 identity_invalid',
+    )
     await logged(({ message = '' }) => message.startsWith('GET /overage') && message.includes('too many'))
   })
 })

@@ -123,7 +123,7 @@ describe('refused:', () => {
     test(what, async () => {
       const path = `/${encodeURIComponent(what)}`
       const token = await makeToken()
-      const response = await bearer(url + path, token)
+      const response = await bearer(url, token, { 'X-Forwarded-Uri': path })
       assert.match(response.headers.get('www-authenticate') ?? '', /^Bearer error="invalid_token"/)
       assert.equal(response.headers.get('authorization'), null)
       assert.equal(await verdictOf(response), expected)
@@ -201,7 +201,7 @@ test('no token, and no part of one, is in the log', async () => {
   const token = await idp.sign()
   await bearer(url, token)
   const expired = await idp.sign({ exp: 1 })
-  await bearer(`${url}/last?access_token=${token}`, expired)
+  await bearer(url, expired, { 'X-Forwarded-Uri': `/last?access_token=${token}` })
   await logged(({ message = '' }) => message.startsWith('GET /last'))
   const parts = [token, expired].flatMap((text) => text.split('.')).filter((part) => part.length > 100)
   assert.equal(parts.length, 4)

@@ -60,7 +60,7 @@ describe('token_validation: userinfo', async () => {
 
   test('the log does not hold what the provider said in its error', async () => {
     const undo = idp.interpose('userinfo', answerJson(500, { error: 'hunter2' }))
-    await bearer(`${url}/in-error`, 'another')
+    await bearer(url, 'another', { 'X-Forwarded-Uri': '/in-error' })
     undo()
     const { message } = await logged(({ message = '' }) => message.startsWith('GET /in-error'))
     assert.match(message!, /503 the identity provider, userinfo/)

@@ -17,7 +17,7 @@ const first = '127.0.0.1'
 const second = '127.0.0.2'
 
 function ask({ url }: { url: string }, localAddress: string, ...headers: string[]): Promise<RawAnswer> {
-  return exchange(url, ['GET /x HTTP/1.1', 'Host: elastauth', ...headers], { localAddress })
+  return exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...headers], { localAddress })
 }
 
 async function statuses(gateway: { url: string }, ...headers: string[]): Promise<number[]> {

@@ -16,6 +16,7 @@ export const help = `Plays the sub-requests of reverse proxies to a forward-auth
   --credential NAME  header of a yes that is handed on; may be repeated (Authorization)
   --header HEADER    added to every sub-request, as by the proxy; the value may be @FILE, for a secret
   --own-path PATH    a path the server answers by itself, such as /healthz; may be repeated
+  --path-prefix PATH what Envoy puts before the client's path (the path of --url, or /authorize)
   --timeout SECONDS  limit for one answer (10)
   --help
 
@@ -42,6 +43,7 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
       credential: texts,
       header: texts,
       'own-path': texts,
+      'path-prefix': text,
       timeout: text,
       help: { type: 'boolean', short: 'h' },
     },
@@ -50,12 +52,13 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
   const { profile: profiles = [...callers.keys()], timeout = '10' } = values
   const unknown = profiles.find((name) => !callers.has(name))
   if (unknown !== undefined) throw new Error(`--profile ${unknown}: there are ${[...callers.keys()].join(', ')}`)
+  const url = parseUrl(values.url)
   const patience = Number(timeout) * 1000
   if (!(patience > 0 && patience <= 600_000)) throw new Error(`--timeout ${timeout}: write seconds, up to 600`)
   return {
     profiles,
     subject: {
-      url: parseUrl(values.url),
+      url,
       people: {
         user: (values.identity ?? ['Remote-User: conformance']).map(parseHeader),
         other: (values.other ?? ['Remote-User: conformance-other']).map(parseHeader),
@@ -64,6 +67,7 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
       credential: values.credential ?? ['Authorization'],
       added: (values.header ?? []).map(parseHeader).map(fromFile),
       ownPaths: values['own-path'] ?? [],
+      pathPrefix: values['path-prefix'] ?? (url.pathname.replace(/\/$/, '') || '/authorize'),
       patience,
     },
   }

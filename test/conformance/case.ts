@@ -10,8 +10,11 @@ export type People = Readonly<{
   forbidden?: readonly Header[]
 }>
 
-/** `user`: let in, as that user. `nobody`: not let in. `not other`: either, but never as the second user. */
-export type Expectation = 'user' | 'other' | 'nobody' | 'not other'
+/**
+ * `user`: let in, as that user. `nobody`: not let in. `not other`: either, but never as the second user. `no credential`: any
+ * status, for what a browser asks and not the proxy.
+ */
+export type Expectation = 'user' | 'other' | 'nobody' | 'not other' | 'no credential'
 
 export type Question = Readonly<{ original: Original; expect: Expectation }>
 

@@ -1,6 +1,7 @@
 import { type Case, original, type People, single } from './case.ts'
 import { forgeryCases } from './forgery-cases.ts'
 import type { Header } from './message.ts'
+import { spellingsOf } from './spellings.ts'
 
 const browser: Header = ['Accept', 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8']
 const websocket: readonly Header[] = [
@@ -26,7 +27,24 @@ export function casesFor(people: People, ownPaths: readonly string[]): Case[] {
     ...requestCases(people),
     ...connectionCases(people),
     ...forgeryCases(people, ownPaths),
+    ...routedCases(people, ownPaths),
   ]
+}
+
+/**
+ * What a browser asks by way of the proxy's route to the server's own pages, such as its sign-in. The proxy hands the response
+ * to the browser, so it must hold no credential, however the path is written and whoever asks.
+ */
+function routedCases({ user }: People, ownPaths: readonly string[]): Case[] {
+  const names = new Set(ownPaths.map((path) => path.split('/')[1]!))
+  return [...(names.size > 0 ? names : ['elastauth'])].flatMap(spellingsOf).flatMap((target) => [
+    single(`routed to the server: ${target.slice(0, 45)}`, 'no credential', original(user, { target }), {
+      alter: (request) => ({ ...request, method: 'GET', target }),
+    }),
+    single(`after the prefix: ${target.slice(0, 45)}: nobody is let in`, 'nobody', original([], { target }), {
+      only: ['envoy'],
+    }),
+  ])
 }
 
 function peopleCases({ user, other, forbidden }: People): Case[] {

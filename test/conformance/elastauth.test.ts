@@ -7,7 +7,11 @@ import { callers } from './callers/index.ts'
 
 const { start } = await createSetting()
 const env = { ELASTAUTH_PROXY_SECRET: 'the-proxy-adds-this-itself' }
-const [generic, nginx] = await Promise.all([start({ env }), start({ env, flags: { 'forward_auth.profile': 'nginx' } })])
+const prefixed = { 'forward_auth.path_prefix': '/authorize' }
+const [generic, nginx] = await Promise.all([
+  start({ env, flags: prefixed }),
+  start({ env, flags: { 'forward_auth.profile': 'nginx' } }),
+])
 
 type Run = { code: number | string; stdout: string; stderr: string }
 
@@ -27,13 +31,22 @@ for (const profile of callers.keys()) {
     const { url } = profile === 'nginx' ? nginx : generic
     const { code, stdout } = await run('--url', url, '--profile', profile, ...about)
     assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
-    assert.match(stdout, new RegExp(`^${profile}: all \\d\\d as they should be$`, 'm'))
+    assert.match(stdout, new RegExp(`^${profile}: all \\d{3} as they should be$`, 'm'))
   })
 }
 
-test('Envoy may ask under a prefix, and does not get a page of ours for the original’s path', async () => {
-  const { code, stdout } = await run('--url', `${generic.url}/authorize`, '--profile', 'envoy', ...about)
-  assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
+test('Envoy may have another prefix, where forward_auth.path_prefix says so, and no other than that', async () => {
+  const flags = { 'forward_auth.path_prefix': '/ext/authz' }
+  const { url } = await start({ env, flags })
+  for (const prefix of [
+    ['--url', `${url}/ext/authz`],
+    ['--url', url, '--path-prefix', '/ext/authz'],
+  ]) {
+    const { code, stdout } = await run(...prefix, '--profile', 'envoy', ...about)
+    assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
+  }
+  const { code, stderr } = await run('--url', url, '--profile', 'envoy', ...about)
+  assert.deepEqual([code, /the user \(Remote-User\) is answered 404/.test(stderr)], [2, true])
 })
 
 test('without forward_auth.profile: nginx an nginx makes errors of some denials, and the table says which', async () => {

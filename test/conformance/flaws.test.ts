@@ -71,7 +71,7 @@ const flaws: readonly Flaw[] = [
   [
     'a page of its own answers for the path of the service behind',
     'envoy',
-    { whoIs: (request) => (request.url === '/healthz' ? 'probe' : sound.whoIs(request)) },
+    { whoIs: (request) => (request.url === '/authorize/healthz' ? 'probe' : sound.whoIs(request)) },
     /^\/healthz of the service behind is not open: 200: let in/m,
   ],
   [
@@ -141,6 +141,33 @@ const flaws: readonly Flaw[] = [
     /^an answer to HEAD has no body: the next one follows: "yes!/m,
   ],
 ]
+
+for (const [title, isSubRequest, fault] of [
+  ['every path is a sub-request', () => true, /^routed to the server: \/healthz\/%ff: 200 with Authorization, /m],
+  [
+    'what cannot be decoded is one',
+    (target, ...paths) => sound.isSubRequest(target, ...paths) || !isDecodable(target),
+    /^routed to the server: \/healthz\/%c3%28: 200 with Authorization, /m,
+  ],
+  [
+    'paths are normalized before they are compared',
+    (target, ...paths) => sound.isSubRequest(new URL(target, 'http://x').pathname, ...paths),
+    /^routed to the server: \/healthz\/%2e%2e\/: 200 with Authorization, /m,
+  ],
+] as [string, Server['isSubRequest'], RegExp][]) {
+  test(`a proxy would hand the credential to a browser, and the suite notices: ${title}`, async () => {
+    assert.match((await faultsOf('traefik', { isSubRequest })).join('\n'), fault)
+  })
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const firstOn = new WeakMap<object, string>()
 

@@ -23,6 +23,10 @@ export function findFault(
 ): string | undefined {
   const verdict = judge(answer)
   const handedOut = credentialOf(answer, known.names)
+  if (expect === 'no credential') {
+    const leaked = known.names.filter((name) => valuesOf(answer.headers, name).length > 0)
+    return leaked.length > 0 ? `${answer.status} with ${leaked.join(', ')}, which the browser sees` : undefined
+  }
   const isOther = handedOut !== undefined && handedOut === known.other
   if (answer.headLength > largestHead)
     return `the head of the answer has ${answer.headLength} bytes, more than ${largestHead}`

@@ -5,12 +5,15 @@ import { callers } from './callers/index.ts'
 import { runSuite, type Subject } from './suite.ts'
 
 export type Server = Readonly<{
+  isSubRequest: (target: string, path: string, pathPrefix: string) => boolean
   whoIs: (request: IncomingMessage) => string | undefined
   answer: (response: ServerResponse, user: string | undefined, request: IncomingMessage) => void
 }>
 
 /** A forward-auth server of the smallest kind, for tests that break one thing of it. */
 export const sound: Server = {
+  isSubRequest: (target, path, pathPrefix) =>
+    target.split('?')[0] === path.split('?')[0] || target.startsWith(`${pathPrefix}/`),
   whoIs({ rawHeaders }) {
     const named = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'remote-user')
     return named.length === 1 && /^[\w-]+$/.test(named[0]!) ? named[0] : undefined
@@ -26,8 +29,12 @@ type Asking = Partial<Pick<Subject, 'people' | 'patience'>> & Readonly<{ path?: 
 /** What the suite finds wrong with a server that is sound but for this. */
 export async function faultsOf(profile: string, broken: Partial<Server>, asking: Asking = {}): Promise<string[]> {
   const { path = '/', ...rest } = asking
-  const { whoIs, answer } = { ...sound, ...broken }
-  const server = createServer((request, response) => answer(response, whoIs(request), request))
+  const { isSubRequest, whoIs, answer } = { ...sound, ...broken }
+  const pathPrefix = '/authorize'
+  const server = createServer((request, response) => {
+    if (isSubRequest(request.url!, path, pathPrefix)) answer(response, whoIs(request), request)
+    else response.writeHead(404).end()
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const subject: Subject = {
@@ -36,6 +43,7 @@ export async function faultsOf(profile: string, broken: Partial<Server>, asking:
     credential: ['Authorization'],
     added: [],
     ownPaths: ['/healthz'],
+    pathPrefix,
     patience: 20_000,
     ...rest,
   }

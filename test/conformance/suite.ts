@@ -14,6 +14,8 @@ export type Subject = Readonly<{
   /** What the proxy itself adds to each sub-request, such as a shared secret. */
   added: readonly Header[]
   ownPaths: readonly string[]
+  /** What Envoy puts before the client's path. */
+  pathPrefix: string
   /** Limit for one answer, in milliseconds. */
   patience: number
 }>
@@ -45,9 +47,9 @@ async function play(one: Case, caller: Caller, subject: Subject, known: Credenti
 }
 
 function ask({ questions, alter = (request) => request }: Case, caller: Caller, subject: Subject): Promise<Answer[]> {
-  const { url, people, added, patience } = subject
+  const { url, people, added, pathPrefix, patience } = subject
   const names = [...people.user, ...people.other, ...(people.forbidden ?? [])].map(([name]) => name)
-  const server: Server = { url, passed: names }
+  const server: Server = { url, pathPrefix, passed: names }
   const requests = questions.map(({ original }) => {
     const request = alter(caller.ask(original, server))
     const addedNames = added.map(([name]) => name)

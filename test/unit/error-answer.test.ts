@@ -104,7 +104,7 @@ test('whose request it was goes to the log, not to the client', () => {
 describe('for nginx', () => {
   for (const code of Object.keys(errorTable) as ErrorCode[]) {
     const { status } = errorTable[code]
-    const told = status === 400 || status === 431 ? 403 : status
+    const told = status === 400 || status === 404 || status === 431 ? 403 : status
     test(`${code}: ${told}`, () => assert.equal(answer(code, { profile: 'nginx' }).status, told))
   }
 

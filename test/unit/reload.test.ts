@@ -23,6 +23,20 @@ test('roles and trust are taken over', () => {
   assert.deepEqual(ignored, [])
 })
 
+test('a path prefix and a profile are taken over, a listener for sub-requests needs a restart', () => {
+  const { config, ignored } = planReload(
+    load({ ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5001' }),
+    load({
+      ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5002',
+      ELASTAUTH_FORWARD_AUTH_PATH_PREFIX: '/authorize',
+      ELASTAUTH_FORWARD_AUTH_PROFILE: 'nginx',
+    }),
+  )
+  const expected = { profile: 'nginx', path_prefix: '/authorize', listen: ['127.0.0.1:5001'] }
+  assert.deepEqual(config.forward_auth, expected)
+  assert.deepEqual(ignored, ['forward_auth.listen'])
+})
+
 test('a listener open to the network does not become static by a reload', () => {
   const running = load({ ELASTAUTH_LISTEN: '0.0.0.0:5000' })
   const next = load({

@@ -96,7 +96,12 @@ describe('own pages are found by their exact path, all else is the mode’s', ()
     ['/%', 'mode'],
     ['/%zz', 'mode'],
     ['/%e0%a4%a', 'mode'],
-    ['/elastauth/%zz', 'mode'],
+    ['/elastauth/%zz', 404],
+    ['/elastauth/%ff', 404],
+    ['/elastauth/%c3%28', 404],
+    ['/elastauth/%', 404],
+    ['/elastauth/health%ff', 404],
+    ['/%65lastauth/%ff', 'mode'],
     ['*', 'mode'],
   ]
   for (const [target, expected] of rows) {

@@ -12,6 +12,8 @@ export type Verdict = 'allow' | 'deny' | 'broken'
 
 export type Server = Readonly<{
   url: URL
+  /** What stands before the client's path, for a caller that appends that. */
+  pathPrefix: string
   /** Names of headers that the proxy is told to pass on, where it passes on none by itself. */
   passed: readonly string[]
 }>

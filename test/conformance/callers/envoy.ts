@@ -1,9 +1,9 @@
 import { isSameName } from '../message.ts'
-import { type Caller, fixedTarget, joined, type Server, type Verdict } from './caller.ts'
+import { type Caller, joined, type Verdict } from './caller.ts'
 
 /**
  * Envoy's ext_authz with an `http_service` (source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc): the
- * original's method, its path after `path_prefix`, `Content-Length: 0`, and of its headers Authorization and those in
+ * original's method, its path after `path_prefix` (which it always has here), `Content-Length: 0`, and of its headers Authorization and those in
  * `allowed_headers`. https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/ext_authz_filter
  */
 export const envoy: Caller = {
@@ -13,7 +13,7 @@ export const envoy: Caller = {
     const isPassed = (name: string) => [...alwaysPassed, ...server.passed].some((other) => isSameName(name, other))
     return {
       method: original.method,
-      target: prefixOf(server) + original.target,
+      target: server.pathPrefix + original.target,
       version: '1.1',
       headers: [
         ['host', original.host],
@@ -31,11 +31,6 @@ export const envoy: Caller = {
 }
 
 const alwaysPassed = ['Authorization', 'Accept', 'Cookie']
-
-/** What is asked for goes after it, so that a slash at its end would be doubled. */
-function prefixOf({ url }: Server): string {
-  return fixedTarget(url).replace(/\/$/, '')
-}
 
 /** 200 and no other is yes. */
 function judge({ status }: { status: number }): Verdict {

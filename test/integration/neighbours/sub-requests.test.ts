@@ -86,7 +86,7 @@ for (const program of programs) {
         const { authelia, proxy } = await started
         await exchange(new URL(proxy.url), [toWire(one)], 5000)
         const url = new URL(`http://${authelia}/verify?for=tests`)
-        const said = callers.get(program.name)!.ask(one, { url, passed: [] })
+        const said = callers.get(program.name)!.ask(one, { url, pathPrefix: '', passed: [] })
         assert.deepEqual(seen(asked.at(-1)!), { ...said, headers: comparable(said.headers) })
       })
     }

@@ -36,6 +36,16 @@ test('what anybody else says is ignored', () => {
   assert.deepEqual(read({ ...traefik, 'x-original-url': '/public' }, false), { method: 'GET', target: '/auth?a=b' })
 })
 
+test('what Envoy appends to the prefix is the original’s path, unless a header says another', () => {
+  const under = (headers: IncomingHttpHeaders, url: string, isTrusted = true) =>
+    createOriginalRequestOf(() => isTrusted, '/authorize')({ method: 'PUT', url, headers } as IncomingMessage).target
+  assert.equal(under({}, '/authorize/app/home?a=b'), '/app/home?a=b')
+  assert.equal(under({}, '/authorize/'), '/')
+  assert.equal(under({ 'x-forwarded-uri': '/said' }, '/authorize/app'), '/said')
+  assert.equal(under({}, '/authorizex/app'), '/authorizex/app')
+  assert.equal(under({}, '/authorize/app', false), '/authorize/app')
+})
+
 test('nothing said: the request’s own', () => {
   assert.deepEqual(read({}), { method: 'GET', target: '/auth?a=b', host: undefined })
   assert.deepEqual(read({}, false, {}), { method: 'GET', target: '/' })

@@ -4,7 +4,9 @@ import { linesOf, load, minimal } from './fixture.ts'
 
 const good = { issuer: 'https://id.example', client_id: 'elastauth', client_secret: 'hunter2' }
 
-function yaml(oidc: Record<string, unknown>, rest: Record<string, unknown> = { auth_provider: 'oidc' }): string {
+const usual = { auth_provider: 'oidc', forward_auth: { listen: '127.0.0.1:0' } }
+
+function yaml(oidc: Record<string, unknown>, rest: Record<string, unknown> = usual): string {
   return `${minimal}${Object.entries({ ...rest, oidc: { ...good, ...oidc } })
     .map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
     .join('\n')}\n`

@@ -10,6 +10,7 @@ const env = {
   ELASTAUTH_SECRET_KEY: testKey,
   ELASTAUTH_ELASTICSEARCH_API_KEY: 'an API key',
   ELASTAUTH_OIDC_CLIENT_SECRET: 'a client secret',
+  ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5001', // oidc.md has it in a block of its own
 }
 
 describe('what docs say of OpenID providers', () => {

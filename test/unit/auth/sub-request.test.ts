@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createCheckSubRequestTarget, leadsElsewhere, type SubRequestPaths } from '../../../src/auth/sub-request.ts'
+import { GatewayError } from '../../../src/errors.ts'
+import { otherTargets, spellingsOf } from '../../conformance/spellings.ts'
+
+const check = (target: string, paths: Partial<SubRequestPaths> = {}) => {
+  try {
+    createCheckSubRequestTarget({ pathPrefix: undefined, hasPredecessorPath: true, ...paths })(target)
+    return 'sub-request'
+  } catch (error) {
+    assert.ok(error instanceof GatewayError && error.code === 'not_found')
+    return error.detail
+  }
+}
+
+describe('a sub-request is one to / byte for byte', () => {
+  for (const target of ['/', '/?', '/?x=1', '/?/elastauth/x', '/??', '/?%ff#', '/?\\..//']) {
+    test(`${target} is a sub-request: the query does not count`, () => assert.equal(check(target), 'sub-request'))
+  }
+  for (const target of [...spellingsOf('elastauth'), ...otherTargets, '', '*', '?', '/ ', '/\u00e9', '/\t']) {
+    test(`${JSON.stringify(target.slice(0, 40))} is not a sub-request, and the log says where those go`, () => {
+      assert.match(check(target), /on \/ only: point the proxy’s auth address there, or set forward_auth\.path_prefix$/)
+    })
+  }
+})
+
+describe('the predecessor’s address /elastauth', () => {
+  for (const target of ['/elastauth', '/elastauth?a=/elastauth/x', '/elastauth?']) {
+    test(`${target} is a sub-request while nobody signs in through us`, () => {
+      assert.equal(check(target), 'sub-request')
+    })
+    test(`${target} is not one where people sign in through us, and the log says to use /`, () => {
+      assert.match(
+        check(target, { hasPredecessorPath: false }),
+        /on \/ only where people sign in .*, not to \/elastauth$/,
+      )
+    })
+  }
+  for (const target of ['/elastauth/', '/ELASTAUTH', '/elastaut%68', '/elastauth#', '/elastauth;', '//elastauth']) {
+    test(`${target} is not a spelling of it`, () => assert.notEqual(check(target), 'sub-request'))
+  }
+})
+
+describe('below forward_auth.path_prefix the client’s path follows as it came', () => {
+  const below = (rest: string) => check(`/ext/authz${rest}`, { pathPrefix: '/ext/authz' })
+
+  for (const rest of [
+    '/',
+    '/?x',
+    '/app/home?lang=en',
+    '/_bulk',
+    '//double//slashes/',
+    '/dots/../and/./more',
+    '/encoded%2Fslash%20blank%25percent',
+    '/no%zzescape?%',
+    '/%ff/%c3%28/%',
+    '/a/..',
+    '/a/b/%2e%2e/c',
+    '/%25252525',
+    '/...',
+    '/..a/..b',
+    '/a\\b',
+    '/a;b=..',
+    '/elastauthx/y',
+    '/x/elastauth/y',
+    '/app?/../../elastauth',
+    '/%E2%80%A6/',
+    `/${'a/'.repeat(4000)}`,
+  ]) {
+    test(`${rest.slice(0, 40)} is a sub-request`, () => assert.equal(below(rest), 'sub-request'))
+  }
+
+  for (const rest of [
+    '/..',
+    '/../',
+    '/../elastauth/x',
+    '/../../elastauth/x',
+    '/a/../../elastauth/x',
+    '//../x',
+    '/a//../../x',
+    '/./../x',
+    '/..;/x',
+    '/..;a=b/x',
+    '/..\\x',
+    '\\..\\x',
+    '/\\..\\x',
+    '/%2e%2e/x',
+    '/.%2e/x',
+    '/..%2fx',
+    '/%2e%2e%2fx',
+    '/..%5cx',
+    '/%252e%252e/x',
+    '/%25252e%25252e%25252fx',
+    '/a%2fb/../../x',
+    '/a\\b/../../x',
+    '/a%5cb/../../x',
+    '/a%252fb/../../kibana',
+    '/a/%2e%2e/%2e%2e/elastauth/%252e%252e/ext/authz/x',
+    '/x%3f/../../y',
+    `/%${'25'.repeat(9)}2e/x`,
+    '/elastauth/../x',
+    '/elastauth//../x',
+    '/elastauth',
+    '/elastauth/',
+    '/elastauth/health',
+    '/ELASTAUTH/x',
+    '/elastauth%2fx',
+    '/%65lastauth/x',
+    '/%2565lastauth/x',
+    '//elastauth/x',
+    '/./elastauth/x',
+    '/x/../elastauth/x',
+    '/x/%2e%2e/elastauth/x',
+    '/\\elastauth\\x',
+    '/elastauth;x',
+    '/elastauth;x/y',
+    '/elastauth?x',
+  ]) {
+    test(`${rest.slice(0, 40)} is rejected: it leads out of the prefix or to /elastauth`, () => {
+      const detail = below(rest)
+      if (rest.startsWith('\\')) assert.match(detail, /below forward_auth\.path_prefix only/)
+      else assert.match(detail, /leads out of the prefix or to \/elastauth/)
+    })
+  }
+
+  for (const target of [
+    '/ext/authz',
+    '/ext/authz?x',
+    '/ext',
+    '/ext/',
+    '/ext/authzx/y',
+    '/EXT/authz/x',
+    '//ext/authz/x',
+  ]) {
+    test(`${target} is not below it`, () => {
+      const detail = check(target, { pathPrefix: '/ext/authz' })
+      assert.match(detail, /on \/ and below forward_auth\.path_prefix only/)
+    })
+  }
+
+  test('/ is answered as well, for other proxies and for a look by hand', () => {
+    assert.equal(check('/', { pathPrefix: '/ext/authz' }), 'sub-request')
+  })
+
+  test('without a prefix nothing is below one', () => assert.notEqual(check('/ext/authz/x'), 'sub-request'))
+})
+
+test('a path that is encoded more than four times is rejected, so that nobody makes us decode thirty thousand times', () => {
+  assert.equal(leadsElsewhere('/%2525252e'), false)
+  assert.equal(leadsElsewhere('/%252525252e'), true)
+  assert.equal(leadsElsewhere(`/%${'25'.repeat(30_000)}2e`), true)
+})
+
+/** Deterministic, so that a failure can be repeated. */
+function createRandom(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+test('no reading of an accepted path leaves the prefix or enters /elastauth, in 50,000 random paths', () => {
+  const random = createRandom(12)
+  const pieces = [
+    '/',
+    '/',
+    '..',
+    '.',
+    'a',
+    'elastauth',
+    'ELASTAUTH',
+    '%2e',
+    '%2f',
+    '%5c',
+    '\\',
+    '%25',
+    '2e',
+    '2f',
+    ';',
+    '%',
+  ]
+  let accepted = 0
+  for (let i = 0; i < 50_000; i++) {
+    const path = `/${Array.from({ length: 1 + random(9) }, () => pieces[random(pieces.length)]).join('')}`
+    if (leadsElsewhere(path)) continue
+    accepted++
+    let reading = path
+    for (let depth = 0; depth < 12; depth++) {
+      // What a WHATWG URL parser, which knows nothing of this code, makes of it.
+      for (const written of [reading, reading.replaceAll('\\', '_')]) {
+        const { pathname } = new URL(`http://h/prefix${written}`)
+        assert.match(pathname, /^\/prefix(?:\/|$)/, `${path} read as ${written}`)
+        assert.doesNotMatch(pathname, /^\/prefix\/elastauth(?:\/|$)/i, `${path} read as ${written}`)
+      }
+      reading = reading.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    }
+  }
+  assert.ok(accepted > 1000, String(accepted))
+})

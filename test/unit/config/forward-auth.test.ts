@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { linesOf, load, minimal } from './fixture.ts'
+
+const faults = (yaml: string) => linesOf(() => load(minimal + yaml))
+const loaded = (yaml: string) => load(minimal + yaml).config.forward_auth
+
+describe('forward_auth.path_prefix', () => {
+  for (const prefix of ['/authorize', '/a/b-c/d_e', '/9', '/elastaut', '/x/elastauth']) {
+    test(`accepts ${prefix}`, () =>
+      assert.equal(loaded(`forward_auth: { path_prefix: ${prefix} }`).path_prefix, prefix))
+  }
+  for (const prefix of [
+    '/',
+    '//',
+    '/authorize/',
+    '//authorize',
+    '/a//b',
+    'authorize',
+    '/a b',
+    '/a?b',
+    '/a#b',
+    '/a%2fb',
+    '/a.b',
+    '/.',
+    '/..',
+    '/a/../b',
+    '/a;b',
+    '/a\\b',
+    '/é',
+    '/elastauth',
+    '/elastauth/x',
+    '/elastauthorize',
+    '/ELASTAUTH/x',
+  ]) {
+    test(`rejects ${prefix}: it is no plain path, or ours`, () => {
+      const [line, ...rest] = faults(`forward_auth: { path_prefix: ${JSON.stringify(prefix)} }`)
+      assert.match(line!, /^3 forward_auth\.path_prefix .*is not a path for sub-requests: write e\.g\. \/authorize/)
+      assert.deepEqual(rest, [])
+    })
+  }
+})
+
+describe('forward_auth.listen', () => {
+  test('is one address or a list, and not set unless it is', () => {
+    assert.equal(loaded('').listen, null)
+    assert.deepEqual(loaded('forward_auth: { listen: ":5001" }').listen, [':5001'])
+    assert.deepEqual(loaded('forward_auth: { listen: [":5001", "unix:/a.sock"] }').listen, [':5001', 'unix:/a.sock'])
+  })
+
+  test('rejects an empty list and what is no address', () => {
+    assert.match(faults('forward_auth: { listen: [] }').join(), /^3 forward_auth\.listen is empty: write host:port/)
+    assert.match(
+      faults('forward_auth: { listen: [":5001", nowhere] }').join(),
+      /^3 forward_auth\.listen\[1\] "nowhere" is not an address/,
+    )
+  })
+
+  test('rejects an address that listen has already, with another scheme too', () => {
+    for (const [listen, own] of [
+      ['":6000"', '":6000"'],
+      ['":6000"', '"http://:6000"'],
+      ['[":6001", "unix:/a.sock"]', '[":6002", "http://unix:/a.sock"]'],
+    ]) {
+      const lines = faults(`listen: ${listen}\nforward_auth: { listen: ${own} }`)
+      assert.match(lines.join(), /^- forward_auth\.listen\[\d\] is the same place as listen\[\d\]: remove one of them$/)
+    }
+    assert.deepEqual(faults('listen: ":0"\nforward_auth: { listen: ":0" }'), [])
+  })
+
+  test('needs tls.cert for https, as listen does', () => {
+    const lines = faults('forward_auth: { listen: "https://:5001" }')
+    assert.match(lines.join(), /tls\.cert is required for forward_auth\.listen\[0\], which is https/)
+  })
+
+  test('must be on this machine with the static provider, as listen must', () => {
+    const yaml = 'auth_provider: static\nstatic: { username: dev }\nforward_auth: { listen: "0.0.0.0:5001" }'
+    assert.match(faults(yaml).join(), /forward_auth\.listen can be reached by others, who would all be the static user/)
+    assert.deepEqual(faults(yaml.replace('0.0.0.0', '127.0.0.1')), [])
+    assert.deepEqual(faults(yaml.replace('username: dev', 'username: dev, allow_remote: true')), [])
+  })
+})
+
+test('in proxy mode there are no sub-requests, so forward_auth.listen and path_prefix are faults', () => {
+  const yaml =
+    'proxy: { enabled: true, elasticsearch_url: "http://es:9200" }\nforward_auth: { listen: ":5001", path_prefix: /a }'
+  assert.deepEqual(faults(yaml), [
+    '4 forward_auth.listen is set, but proxy mode answers no sub-requests: remove it, or set proxy.enabled: false',
+    '4 forward_auth.path_prefix is set, but proxy mode answers no sub-requests: remove it, or set proxy.enabled: false',
+  ])
+})
+
+describe('a warning at the start where people sign in and sub-requests have no listener of their own', () => {
+  const oidc = 'oidc: { issuer: "https://id.example", client_id: x, client_secret: y }\n'
+  const warnings = (yaml: string) =>
+    load(minimal + yaml).warnings.filter((text) => text.includes('forward_auth.listen'))
+
+  test('is given with auth_provider oidc, and with oidc among several', () => {
+    for (const provider of ['auth_provider: oidc\n', 'auth_providers: [oidc, authelia]\n']) {
+      assert.match(warnings(provider + oidc).join(), /forward_auth\.listen is not set/)
+    }
+  })
+  test('is not given with forward_auth.listen, without logins, in proxy mode, or without OpenID Connect', () => {
+    for (const yaml of [
+      `auth_provider: oidc\n${oidc}forward_auth: { listen: ":5001" }`,
+      `auth_provider: oidc\n${oidc.replace('client_id', 'login: false, client_id')}`,
+      `auth_provider: oidc\n${oidc}proxy: { enabled: true, elasticsearch_url: "http://es:9200" }`,
+      'auth_provider: authelia',
+    ]) {
+      assert.deepEqual(warnings(yaml), [], yaml)
+    }
+  })
+})
