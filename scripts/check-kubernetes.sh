@@ -13,7 +13,7 @@ kustomize=$(scripts/go-tool.sh sigs.k8s.io/kustomize/kustomize/v5 v5.7.1)
 
 rendered=$(mktemp)
 trap 'rm -f "$rendered"' EXIT
-for folder in base traefik ingress-nginx; do
+for folder in base traefik; do
   "$kustomize" build "deploy/kubernetes/$folder" >"$rendered"
   for kubernetes in 1.30 1.37; do
     # Traefik's own kinds have no schema there
