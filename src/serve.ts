@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts'
 import { type App, createApp } from './app.ts'
 import { createLog, type Logger } from './log.ts'
 import { openLogOutput } from './log-output.ts'
+import type { Serves } from './route.ts'
 import { version } from './version.ts'
 
 /** Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration again. Throws ConfigError. */
@@ -20,7 +21,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   try {
     announce(log, config, await app.listen(), file)
   } catch (error) {
-    throw new ConfigError([listenFault(error as NodeJS.ErrnoException)])
+    throw new ConfigError([listenFault(error as NodeJS.ErrnoException & { serves?: Serves })])
   }
   await stopped
   process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // heard by nobody, it would end us at once
@@ -68,9 +69,10 @@ function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
   return new Promise((resolve) => process.once(signal, () => resolve()))
 }
 
-function listenFault({ code, message }: NodeJS.ErrnoException) {
+function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: Serves }) {
+  const key = serves === 'sub-requests' ? 'forward_auth.listen' : 'listen'
   const problem = code === 'EADDRINUSE' ? `is in use by another program (${message})` : `cannot be had (${message})`
   const mend =
-    code === 'EADDRINUSE' ? 'stop the other program, or choose another address with --listen' : 'choose another'
-  return { key: 'listen', problem, mend }
+    code === 'EADDRINUSE' ? `stop the other program, or choose another address with --${key}` : 'choose another'
+  return { key, problem, mend }
 }

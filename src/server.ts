@@ -53,7 +53,7 @@ export type ServerOptions = Readonly<{
 }>
 
 export type GatewayServer = Readonly<{
-  /** @returns the addresses, as people write them. Rejects when one cannot be had, and then listens on none. */
+  /** @returns the addresses, as people write them. Rejects when one cannot be had, with what it `serves`, and then listens on none. */
   listen: () => Promise<string[]>
   /** How many are open now, on all listeners. */
   connections: () => Promise<number>
@@ -86,7 +86,7 @@ export function createServer(options: ServerOptions): GatewayServer {
       ? createTlsListener(handlersFor(serves), requestTimeouts, options.tls!)
       : createPlainListener(handlersFor(serves), requestTimeouts)
     if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
-    return { place, ...listener }
+    return { place, serves, ...listener }
   })
   if (maxConnections !== undefined) {
     limitConnections(
@@ -98,7 +98,10 @@ export function createServer(options: ServerOptions): GatewayServer {
 
   async function listen(): Promise<string[]> {
     try {
-      for (const { server, place } of listeners) opened.push(await openListener(server, place, mode))
+      for (const { server, place, serves } of listeners) {
+        const naming = (error: Error) => Promise.reject(Object.assign(error, { serves }))
+        opened.push(await openListener(server, place, mode).catch(naming))
+      }
       return opened.map(({ address }) => address)
     } catch (error) {
       await close(0)

@@ -33,6 +33,12 @@ export type Gateway = Readonly<{
   stop: () => Promise<number | null>
 }>
 
+/** Where it answers sub-requests, started with `forward_auth.listen`: `url` is then for browsers. */
+export async function subRequestUrlOf({ logged }: Pick<Gateway, 'logged'>): Promise<string> {
+  const { message } = await logged(({ message = '' }) => message.includes(' listens on '))
+  return / and (\S+) \(sub-requests\)/.exec(message!)![1]!
+}
+
 export type LogLine = Readonly<Record<string, unknown> & { message?: string }>
 
 /** Runs elastauth as users do, as a process of its own, on a free port; resolves when it listens. Rejects with its output when it does not. */

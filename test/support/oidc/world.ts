@@ -32,7 +32,7 @@ export async function createOidcWorld(options: OidcProviderOptions = {}): Promis
   async function start(flags: Flags, env: Flags): Promise<Gateway> {
     const gateway = await startGateway({
       flags: {
-        auth_provider: 'oidc',
+        ...('auth_providers' in flags ? {} : { auth_provider: 'oidc' }),
         'oidc.issuer': idp.issuer,
         'oidc.client_id': idp.clientId,
         'elasticsearch.dry_run': 'true',

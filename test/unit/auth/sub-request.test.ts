@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { createCheckSubRequestTarget, leadsElsewhere, type SubRequestPaths } from '../../../src/auth/sub-request.ts'
 import { GatewayError } from '../../../src/errors.ts'
 import { otherTargets, spellingsOf } from '../../conformance/spellings.ts'
+import { createRandom } from '../../support/fuzz/random.ts'
 
 const check = (target: string, paths: Partial<SubRequestPaths> = {}) => {
   try {
@@ -152,15 +153,6 @@ test('a path that is encoded more than four times is rejected, so that nobody ma
   assert.equal(leadsElsewhere(`/%${'25'.repeat(30_000)}2e`), true)
 })
 
-/** Deterministic, so that a failure can be repeated. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
 test('no reading of an accepted path leaves the prefix or enters /elastauth, in 50,000 random paths', () => {
   const random = createRandom(12)
   const pieces = [
@@ -183,7 +175,7 @@ test('no reading of an accepted path leaves the prefix or enters /elastauth, in 
   ]
   let accepted = 0
   for (let i = 0; i < 50_000; i++) {
-    const path = `/${Array.from({ length: 1 + random(9) }, () => pieces[random(pieces.length)]).join('')}`
+    const path = `/${Array.from({ length: 1 + random.below(9) }, () => random.of(pieces)).join('')}`
     if (leadsElsewhere(path)) continue
     accepted++
     let reading = path
