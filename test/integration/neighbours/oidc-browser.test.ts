@@ -1,84 +1,35 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { signInAs, skipWithoutChromium, startBrowser } from '../../support/browser.ts'
+import { subRequestUrlOf } from '../../support/gateway.ts'
 import { createOidcWorld } from '../../support/oidc/world.ts'
 import { whyNotInstalled } from './installed.ts'
-import { adapted, configurationFrom } from './page.ts'
-import { type Neighbour, type Running, type Surroundings, startNeighbour } from './proxy.ts'
+import { createOidcNeighbours, onlyAsking } from './oidc-neighbours.ts'
+import { type Running, startNeighbour } from './proxy.ts'
 
-const caddyfile = (port: number, addresses: Readonly<Record<string, string>>, text: string) => ({
-  args: ['run', '--config', 'Caddyfile'],
-  files: {
-    Caddyfile: `{\n admin off\n auto_https off\n default_bind 127.0.0.1\n}\n${adapted(text, {
-      ...addresses,
-      'kibana.example.com {': `http://127.0.0.1:${port} {`,
-    })}`,
-  },
-})
+const { nginx, caddy, haproxy } = createOidcNeighbours()
 
-const caddy: Neighbour = {
-  name: 'Caddy',
-  program: 'caddy',
-  profile: 'generic',
-  command: ({ port }, around) => caddyfile(port, addressesOf(around), configurationFrom('../oidc.md', 'caddyfile')),
-}
-
-/** No route for `/elastauth/`: all that Caddy does is ask. */
-const onlyAsking: Neighbour = {
-  ...caddy,
-  name: 'Caddy without a route for our pages',
-  command: ({ port }, around) =>
-    caddyfile(
-      port,
-      addressesOf(around),
-      `kibana.example.com {
-  forward_auth elastauth:5000 {
-    uri /
-    copy_headers Authorization
-  }
-  reverse_proxy kibana:5601
-}`,
-    ),
-}
-
-const nginx: Neighbour = {
-  name: 'nginx',
-  program: 'nginx',
-  profile: 'nginx',
-  command({ directory, port }, around) {
-    const page = adapted(configurationFrom('../oidc.md', 'nginx'), {
-      ...addressesOf(around),
-      'listen 443 ssl;': `listen 127.0.0.1:${port};`,
-    })
-    const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    const places = kinds.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join(' ')
-    const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
-      events { worker_connections 512; }
-      http { access_log off; ${places} ${page} }`
-    const args = ['-p', directory, '-e', 'stderr', '-c', join(directory, 'nginx.conf')]
-    return { args, files: { 'nginx.conf': conf } }
-  },
-}
-
-function addressesOf({ elastauth, kibana }: Surroundings): Record<string, string> {
-  return { 'elastauth:5000': elastauth, 'kibana:5601': kibana }
-}
-
-for (const neighbour of [caddy, onlyAsking, nginx]) {
+for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
   const { name, profile } = neighbour
   const skip = skipWithoutChromium() || whyNotInstalled(neighbour)
   describe(`people log in, in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
     const { idp, app, reached, startForwardAuth } = await createOidcWorld()
-    const gateway = await startForwardAuth({ 'forward_auth.profile': profile })
+    const gateway = await startForwardAuth({ 'forward_auth.profile': profile, 'forward_auth.listen': '127.0.0.1:0' })
+    const subRequestUrl = await subRequestUrlOf(gateway)
     const until = new AsyncDisposableStack()
     let proxy: Running
     let page: Page
 
     before(async () => {
-      const [elastauth, kibana] = [gateway, app].map(({ url }) => new URL(url).host)
-      const surroundings = { authelia: '', elastauth: elastauth!, kibana: kibana!, proxySecret: '' }
+      const [elastauth, subRequests, kibana] = [gateway.url, subRequestUrl, app.url].map((url) => new URL(url).host)
+      const surroundings = {
+        authelia: '',
+        elastauth: elastauth!,
+        subRequests: subRequests!,
+        kibana: kibana!,
+        proxySecret: '',
+      }
       proxy = await startNeighbour(neighbour, surroundings, until)
       idp.register(proxy.url)
       const kit = await startBrowser()

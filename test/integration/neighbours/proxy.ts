@@ -9,7 +9,14 @@ import { searchPath } from './installed.ts'
 import type { Address } from './listen.ts'
 
 /** Whom a proxy asks, and to whom it passes on. */
-export type Surroundings = Readonly<{ authelia: Address; elastauth: Address; kibana: Address; proxySecret: string }>
+export type Surroundings = Readonly<{
+  authelia: Address
+  elastauth: Address
+  /** Where elastauth answers sub-requests, if that is another address. */
+  subRequests?: Address
+  kibana: Address
+  proxySecret: string
+}>
 
 /** A reverse proxy's program, and how it is run with the configuration of its page. */
 export type Neighbour = Readonly<{

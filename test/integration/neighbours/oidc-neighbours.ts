@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { adapted, configurationFrom, pages } from './page.ts'
+import type { Neighbour, Surroundings } from './proxy.ts'
+
+/** The proxies as docs/oidc.md configures them. `change` is what an administrator may have done to the configuration. */
+export type OidcNeighbours = Readonly<{ nginx: Neighbour; caddy: Neighbour; haproxy: Neighbour; traefik: Neighbour }>
+
+type Change = (configuration: string) => string
+
+export function createOidcNeighbours(changes: Partial<Record<keyof OidcNeighbours, Change>> = {}): OidcNeighbours {
+  const page = (name: keyof OidcNeighbours, language: string, around: Surroundings, own: Record<string, string>) =>
+    (changes[name] ?? ((text) => text))(adapted(blockOf(language), { ...addressesOf(around), ...own }))
+  return {
+    nginx: {
+      name: 'nginx',
+      program: 'nginx',
+      profile: 'nginx',
+      command: ({ directory, port }, around) =>
+        nginxCommand(directory, page('nginx', 'nginx', around, { 'listen 443 ssl;': `listen 127.0.0.1:${port};` })),
+    },
+    caddy: {
+      name: 'Caddy',
+      program: 'caddy',
+      profile: 'generic',
+      command: ({ port }, around) =>
+        caddyCommand(page('caddy', 'caddyfile', around, { 'kibana.example.com {': `http://127.0.0.1:${port} {` })),
+    },
+    haproxy: {
+      name: 'HAProxy',
+      program: 'haproxy',
+      profile: 'generic',
+      command: ({ port }, around) => ({
+        args: ['-db', '-f', 'haproxy.cfg'],
+        files: {
+          'haproxy.cfg': page('haproxy', 'haproxy', around, {
+            'bind :80 ': `bind 127.0.0.1:${port} `,
+            '/etc/haproxy/': '',
+          }),
+          'forward-auth.lua': readFileSync(join(pages, 'forward-auth.lua'), 'utf8'),
+        },
+      }),
+    },
+    traefik: {
+      name: 'Traefik',
+      program: process.env.TRAEFIK_BIN || 'traefik',
+      isOptional: true,
+      profile: 'generic',
+      isReady: hasRoute,
+      command: ({ port }, around) => ({
+        args: [
+          `--entrypoints.websecure.address=127.0.0.1:${port}`,
+          '--providers.file.filename=dynamic.yml',
+          '--entrypoints.websecure.http.sanitizepath=false',
+          '--global.checknewversion=false',
+        ],
+        files: {
+          'dynamic.yml': page('traefik', 'yaml', around, {
+            '      tls: {}\n': '',
+            'kibana.example.com': '127.0.0.1',
+          }),
+        },
+      }),
+    },
+  }
+}
+
+/** A Caddy that only asks, and has no route to elastauth's pages. */
+export const onlyAsking: Neighbour = {
+  name: 'Caddy without a route for our pages',
+  program: 'caddy',
+  profile: 'generic',
+  command: ({ port }, { subRequests, kibana }) =>
+    caddyCommand(`http://127.0.0.1:${port} {
+  request_header -Remote*
+  forward_auth ${subRequests} {
+    uri /
+    copy_headers Authorization
+  }
+  reverse_proxy ${kibana}
+}`),
+}
+
+/** Its one block of that language; of YAML, which pages have for elastauth too, Traefik's. */
+function blockOf(language: string): string {
+  if (language !== 'yaml') return configurationFrom('../oidc.md', language)
+  const text = readFileSync(join(pages, '../oidc.md'), 'utf8')
+  const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, block]) => block!)
+  return blocks.find((block) => block.includes('forwardAuth'))!
+}
+
+function addressesOf({ elastauth, subRequests = '', kibana }: Surroundings): Record<string, string> {
+  return { 'elastauth:5000': elastauth, 'elastauth:5001': subRequests, 'kibana:5601': kibana }
+}
+
+function caddyCommand(site: string) {
+  const options = '{\n admin off\n auto_https off\n default_bind 127.0.0.1\n}\n'
+  return { args: ['run', '--config', 'Caddyfile'], files: { Caddyfile: options + site } }
+}
+
+function nginxCommand(directory: string, page: string) {
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  const places = kinds.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join(' ')
+  const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
+    events { worker_connections 512; }
+    http { access_log off; ${places} ${page} }`
+  const args = ['-p', directory, '-e', 'stderr', '-c', join(directory, 'nginx.conf')]
+  return { args, files: { 'nginx.conf': conf } }
+}
+
+/** Until its file is read, Traefik has no route, and says 404. */
+function hasRoute(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    get({ port, host: '127.0.0.1', path: '/elastauth/login' }, (answer) => {
+      answer.resume()
+      resolve(answer.statusCode !== 404)
+    }).on('error', () => resolve(false))
+  })
+}
