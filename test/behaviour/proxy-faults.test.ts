@@ -12,7 +12,7 @@ const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 let answer: (socket: Socket, head: string) => void
 const upstream = await startRawUpstream((socket, head) => answer(socket, head))
 const gateway = await startProxy(upstream.url)
-const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1s' } })
+const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1500ms' } })
 
 beforeEach(() => {
   answer = (socket) => socket.write(ok)
@@ -164,7 +164,7 @@ describe('silence', () => {
     answer = async (socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n')
       for (const byte of 'steady') {
-        await new Promise((resolve) => setTimeout(resolve, 250))
+        await new Promise((resolve) => setTimeout(resolve, 400))
         socket.write(byte)
       }
     }

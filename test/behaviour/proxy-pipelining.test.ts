@@ -120,12 +120,12 @@ test('a client that leaves in the middle of its next request is gone for the one
 })
 
 test('a refusal that is known at once ends nothing of the answer before it', async () => {
-  const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1s' } })
+  const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
   const connection = openRaw(portOf(impatient))
   connection.send(`${head('/half')}POST /nobody HTTP/1.1\r\nHost: es\r\nContent-Length: 3\r\n\r\nabc`)
   await connection.until(/half of$/)
   for (const piece of ['/', 'h', 'a', 'l', 'f']) {
-    await sleep(400)
+    await sleep(600)
     write('/half', piece)
   }
   assert.match(await connection.until(/identity_missing.*\n$/s), /half of\/halfHTTP\/1\.1 401 /)

@@ -6,12 +6,12 @@ import { parseBasic } from './credential.ts'
 import { askFor, createSetting } from './setting.ts'
 
 const { standIn, start, logIn } = await createSetting()
-const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '300ms' }
+const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '1s' }
 const env = { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' }
 const asText = { ...flags, 'elasticsearch.password_hashing': 'server' }
 /** The second one writes passwords as a replica of an older release does. */
 const gateways = await Promise.all([start({ flags, env }), start({ flags: asText, env })])
-const loadFor = 8000
+const loadFor = 10_000
 const random = createRandom(1)
 
 /** Asks again and again, and logs in with each answer at once. */

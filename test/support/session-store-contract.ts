@@ -27,18 +27,19 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('keeps what was put, each under its key, for its life', async ({ store, pass }) => {
-    await store.put('a', 'one', 200)
+    await store.put('a', 'one', life)
     await store.put('b', 'two', life)
     assert.deepEqual([await store.get('a'), await store.get('b')], ['one', 'two'])
+    await store.put('a', 'one', 200)
     await pass(250)
     assert.deepEqual([await store.get('a'), await store.get('b')], [undefined, 'two'])
     assert.equal(await store.claim('a', 'one', 'me'), 'gone')
   })
 
   it('what is touched lives on', async ({ store, pass }) => {
-    await store.put('a', 'one', 300)
+    await store.put('a', 'one', 1500) // time for a busy machine to touch it
     await store.touch('a', life)
-    await pass(350)
+    await pass(1600)
     assert.equal(await store.get('a'), 'one')
   })
 
@@ -131,16 +132,14 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
 
   it('lists sessions under names, each for its life', async ({ store, pass }) => {
     assert.deepEqual(await store.list('alice'), [])
-    await store.enlist('alice', 'a', 200)
+    await store.enlist('alice', 'a', life)
     await store.enlist('alice', 'b', life)
     await store.enlist('alice', 'b', life)
     await store.enlist('bob', 'c', life)
     assert.deepEqual([...(await store.list('alice'))].sort(), ['a', 'b'])
-    await pass(250)
-    assert.deepEqual(await store.list('alice'), ['b'])
     await store.enlist('alice', 'd', 100)
     await pass(150)
-    assert.deepEqual(await store.list('alice'), ['b'])
+    assert.deepEqual([...(await store.list('alice'))].sort(), ['a', 'b'])
   })
 
   it('says how many sessions are listed under a name, without those whose life is over', async ({ store, pass }) => {
@@ -187,11 +186,12 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('says which call is the first', async ({ store, pass }) => {
-    assert.equal(await store.once('jti', 200), true)
-    assert.equal(await store.once('jti', 200), false)
+    assert.equal(await store.once('jti', life), true)
+    assert.equal(await store.once('jti', life), false)
     assert.equal(await store.once('other', 200), true)
     await pass(250)
-    assert.equal(await store.once('jti', 200), true)
+    assert.equal(await store.once('other', life), true)
+    assert.equal(await store.once('jti', life), false)
   })
 
   it('keeps 96 KiB whole', async ({ store }) => {
