@@ -10,8 +10,8 @@ export const usernamePattern = /^[A-Za-z0-9._@+-]+$/
 
 export const emailPattern = /^[^\s@,;:<>()"]+@[^\s@,;:<>()"]+$/
 
-/** C0 and C1 controls, and Unicode's own line ends. */
-export const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+/** C0 and C1 controls, Unicode's own line ends, and halves of surrogate pairs, which UTF-8 cannot carry. */
+export const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Cs}]/u
 
 const builtIn: ReadonlySet<string> = new Set([
   'elastic',

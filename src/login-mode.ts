@@ -67,7 +67,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     attempts: createAttempts(createSeal(secrets, 'login'), secrets[0], now),
     grants,
     sessions: { ...sessions, open },
-    backchannel: createBackchannelPage({ verify: verifyLogoutToken, sessions, once: store.once, now }),
+    backchannel: createBackchannelPage({ verify: verifyLogoutToken, sessions, once: store.once }),
     configuration: issuer.configuration,
     redirectUrl: oidc.redirect_url ?? undefined,
     postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,

@@ -1,4 +1,4 @@
-import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
+import { isSamePassword, lastVersion, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
 
 /** How long credentials live. All times in milliseconds. */
@@ -77,7 +77,7 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
   if (extended && !tooLate) return { kind: 'write', reason: 'extended', state: extended }
   return { kind: 'adopt', state }
 
-  function begin(reason: 'created' | 'taken_over'): Decision {
+  function begin(reason: WriteReason, version = 1): Decision {
     // Two replicas on two sides of midnight would make two different passwords.
     const midnight = Math.ceil((now + 1) / day) * day
     if (midnight - now <= rules.rotationPause) return { kind: 'wait', until: midnight }
@@ -86,11 +86,13 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
     return {
       kind: 'write',
       reason,
-      state: { created, version: 1, key_id: keys.currentId, issued_at: now, fingerprint },
+      state: { created, version, key_id: keys.currentId, issued_at: now, fingerprint },
     }
   }
 
   function next(reason: WriteReason, { created, version }: ManagedState): Decision {
+    // A new series, from a version that no series of today has reached, so that no former password comes back.
+    if (version >= lastVersion) return begin(reason, Math.floor(now / 1000))
     const { fingerprint } = subject
     return {
       kind: 'write',

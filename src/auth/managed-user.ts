@@ -23,18 +23,30 @@ export type StoredUser = Readonly<{
   metadata: Readonly<Record<string, unknown>>
 }>
 
-/** The managed state in a user's metadata, or undefined when there is none that we understand. */
+/** No series of versions gets that far by itself. After it, nothing can be counted. */
+export const lastVersion = Number.MAX_SAFE_INTEGER
+
+/**
+ * The managed state in a user's metadata, or undefined when there is none of the right types. Numbers that elastauth
+ * cannot have written (a version of 1e300, a negative time) give a state that has expired and whose version is the last
+ * one, so that the next write begins a new series and the user is not lost.
+ */
 export function readManagedState(metadata: Readonly<Record<string, unknown>>): ManagedState | undefined {
   const state = metadata.elastauth
   if (typeof state !== 'object' || state === null) return undefined
   const { created, version, key_id, issued_at, extended_at, fingerprint } = state as Record<string, unknown>
   if (typeof created !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(created)) return undefined
-  if (!isCount(version) || version < 1 || !isCount(issued_at)) return undefined
+  if (typeof version !== 'number' || typeof issued_at !== 'number') return undefined
   if (typeof key_id !== 'string' || typeof fingerprint !== 'string') return undefined
+  if (!isCount(version) || version < 1 || !isCount(issued_at))
+    return Object.freeze({ created, version: lastVersion, key_id, issued_at: 0, fingerprint })
   if (extended_at === undefined) return Object.freeze({ created, version, key_id, issued_at, fingerprint })
-  return isCount(extended_at)
-    ? Object.freeze({ created, version, key_id, issued_at, extended_at, fingerprint })
-    : undefined
+  if (typeof extended_at !== 'number') return undefined
+  // Before the password was made it cannot have been extended: then it has ended.
+  return Object.freeze({
+    ...{ created, version, key_id, issued_at, fingerprint },
+    extended_at: isCount(extended_at) ? extended_at : 0,
+  })
 }
 
 /** True when both name the same password. */

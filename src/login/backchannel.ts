@@ -10,26 +10,24 @@ export type BackchannelOptions = Readonly<{
   verify: (token: string) => Promise<Readonly<Record<string, unknown>>>
   sessions: Pick<Sessions, 'endAll'>
   once: SessionStore['once']
-  now: () => number
 }>
 
-/** How long a token's id is remembered where the token does not say when it ends, in milliseconds. */
-const longestLife = 600_000
+/** How long a token's id is remembered. `verify` accepts no token that was issued more than half of that before. */
+const replayWindowMs = 600_000
 
 /**
  * `POST /elastauth/backchannel-logout`: the provider itself says that somebody has logged out (OpenID Connect Back-Channel
  * Logout 1.0). Rejects with GatewayError logout_invalid, sessions_unavailable, provider_unavailable.
  */
-export function createBackchannelPage({ verify, sessions, once, now }: BackchannelOptions) {
+export function createBackchannelPage({ verify, sessions, once }: BackchannelOptions) {
   return async function backchannelPage(request: IncomingMessage): Promise<Answer> {
     const tokens = (await readForm(request)).getAll('logout_token')
     if (tokens.length !== 1) throw invalid('there is not exactly one logout_token')
-    const { jti, sid, sub, exp } = await verifyToken(tokens[0]!)
+    const { jti, sid, sub } = await verifyToken(tokens[0]!)
     if (typeof jti !== 'string' || jti === '') throw invalid('the logout token has no jti')
     const hasSid = typeof sid === 'string'
     if (!hasSid && typeof sub !== 'string') throw invalid('the logout token names neither sid nor sub')
-    const life = typeof exp === 'number' ? exp * 1000 - now() + 60_000 : longestLife
-    if (!(await firstTime(jti, Math.max(life, longestLife)))) throw invalid('the logout token was used already')
+    if (!(await firstTime(jti, replayWindowMs))) throw invalid('the logout token was used already')
     const ended = hasSid ? await sessions.endAll('sid', sid) : await sessions.endAll('sub', sub as string)
     if (ended === 0) throw invalid('the logout token is about no session of ours')
     return answerWith(200, 'text/plain; charset=utf-8', '')

@@ -19,6 +19,12 @@ export type RedisCallOptions = Readonly<{
   report: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
 }>
 
+/** For the `catch` of a read: nothing stands under a key whose value is of another type than ours. */
+export function nothingOfWrongType(error: unknown): null {
+  if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return null
+  throw error
+}
+
 /** Gives every call its deadline, and tells when Redis goes and comes back. */
 export function createRedisCall({ timeout, whyApart, count, report }: RedisCallOptions) {
   let fault: 'unreachable' | 'refused' | undefined

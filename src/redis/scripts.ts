@@ -1,3 +1,13 @@
+/** Lua: what is no value of ours, but of another type, is deleted. Otherwise its user would stay without one for good. */
+export function dropIfWrongType(reply: string, then = ''): string {
+  return `
+if type(${reply}) == 'table' and ${reply}.err then
+  if not string.find(${reply}.err, 'WRONGTYPE', 1, true) then return ${reply} end
+  redis.call('DEL', KEYS[1])
+  ${then}
+end`
+}
+
 /**
  * The atomic steps, each on the one key of a user, so that they run on a Cluster. What a key holds: see
  * auth/cache/l2.ts. A Redis that is full refuses SET; DEL it never refuses, and no entry is as good as a mark.
@@ -8,7 +18,8 @@ local function set(...)
   if reply.err then redis.call('DEL', KEYS[1]) end
   return reply
 end
-local held = redis.call('GET', KEYS[1]) or ''
+local held = redis.pcall('GET', KEYS[1]) or ''
+${dropIfWrongType('held', "held = ''")}
 `
 
 /** expected, value, life, channel, message */

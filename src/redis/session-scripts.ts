@@ -1,3 +1,5 @@
+import { dropIfWrongType } from './scripts.ts'
+
 /**
  * The atomic steps of sessions, each on one key, so that they run on a Cluster. A session is a hash: `v` what is sealed,
  * `c` who is redeeming its refresh token. See sessions/store.ts.
@@ -43,7 +45,8 @@ return ended`
 
 /** member, its end, now, life: how many members there are */
 export const enlist = `
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+local removed = redis.pcall('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+${dropIfWrongType('removed')}
 redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return redis.call('ZCARD', KEYS[1])`

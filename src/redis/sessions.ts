@@ -1,4 +1,4 @@
-import type { RedisCall } from './call.ts'
+import { nothingOfWrongType, type RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
 import { claim, end, enlist, finish, put, release } from './session-scripts.ts'
 import { channel, keyPrefix } from './store.ts'
@@ -35,7 +35,10 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
 
   return Object.freeze({
     async get(key: string): Promise<string | undefined> {
-      return (await call('session_read', () => commands.hget(keyOf('session', key), 'v'))) ?? undefined
+      return (
+        (await call('session_read', () => commands.hget(keyOf('session', key), 'v').catch(nothingOfWrongType))) ??
+        undefined
+      )
     },
     async has(key: string): Promise<boolean> {
       return (await call('session_read', () => commands.pttl(keyOf('session', key)))) > 0
@@ -72,7 +75,8 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       if (keys.length > 0) await call('session_write', () => commands.zrem(keyOf('list', name), ...keys))
     },
     async list(name: string): Promise<readonly string[]> {
-      return call('session_read', () => commands.zrangebyscore(keyOf('list', name), Date.now(), '+inf'))
+      const range = () => commands.zrangebyscore(keyOf('list', name), Date.now(), '+inf').catch(nothingOfWrongType)
+      return (await call('session_read', range)) ?? []
     },
     async once(name: string, life: number): Promise<boolean> {
       const set = () => commands.set(keyOf('once', name), '1', 'PX', whole(life), 'NX')

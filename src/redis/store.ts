@@ -1,4 +1,4 @@
-import type { RedisCall } from './call.ts'
+import { nothingOfWrongType, type RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
 import { claim, doubt, finish, replace } from './scripts.ts'
 
@@ -21,7 +21,7 @@ export function createStore(commands: Commands, call: RedisCall) {
 
   return Object.freeze({
     async get(username: string): Promise<string> {
-      return (await call('read', () => commands.get(keyOf(username)))) ?? ''
+      return (await call('read', () => commands.get(keyOf(username)).catch(nothingOfWrongType))) ?? ''
     },
     async replace(username: string, expected: string, value: string, life: number, id: string): Promise<void> {
       const args = [expected, value, life, channel, message(username, id)]

@@ -150,6 +150,22 @@ describe('sessions of three replicas with a real Redis', { skip }, async () => {
     )
   })
 
+  test('a logout token without a foreseeable end ends the session, and is remembered as used', async () => {
+    const { ask } = await signIn('bob')
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+    for (const exp of [1e300, Number.MAX_SAFE_INTEGER]) {
+      await signIn('bob')
+      const token = await world.idp.sign({ sub: 'bob', jti: `without end ${exp}`, events, exp }, { typ: 'logout+jwt' })
+      const body = new URLSearchParams({ logout_token: token })
+      const send = () => fetch(`${urls[1]}/elastauth/backchannel-logout`, { method: 'POST', body })
+      assert.deepEqual([(await send()).status, (await send()).status], [200, 400])
+    }
+    await eventually(
+      () => everywhere(ask),
+      (statuses) => statuses.every((status) => status === 302),
+    )
+  })
+
   test('Redis is gone: who is known stays in, others hear 503, and all is well when it is back', async () => {
     const { ask } = await signIn()
     assert.equal((await ask(0)).status, 200)

@@ -228,6 +228,11 @@ describe('faults of Redis', { skip, timeout: 280_000 }, () => {
     await redis.client.del('elastauth:1:alice')
     await redis.client.lpush('elastauth:1:alice', 'a list')
     assert.deepEqual(await ask(other.url, 'alice'), honest)
+    await eventually(
+      () => redis.client.type('elastauth:1:alice'),
+      (type) => type === 'string',
+    )
+    assert.equal(downs(other), 0)
   })
 
   test('the channel full of nonsense: nothing but new reads', async () => {

@@ -108,6 +108,27 @@ for (const [name, start] of [
       assert.equal(await replicas[2]!.endAll('sub', 'alice'), Math.min(count + 1, 50))
     })
 
+    test('a key of another type is a session that has ended, and stops no sign-in', async () => {
+      for (const client of server.clients) await client.flushall()
+      const sessions = createSessionsIn(redis.sessions)
+      const login = { subject: 'alice', claims: {}, fromUserinfo: [], tokenEnd: Date.now() + 3_600_000 }
+      const id = await sessions.open(login)
+      for (const [kind, name] of [
+        ['session', keyOf(id)],
+        ['list', indexOf('sub', 'alice')],
+      ]) {
+        const key = `elastauth:1:${kind}:${name}`
+        // In a cluster, the nodes that do not hold the key refuse it.
+        await Promise.any(server.clients.map((client) => client.del(key)))
+        await Promise.any(server.clients.map((client) => client.rpush(key, 'a list')))
+      }
+      assert.equal(await sessions.find(id), undefined)
+      assert.equal(await sessions.endAll('sub', 'alice'), 0)
+      const next = await sessions.open(login)
+      assert.equal((await sessions.find(next))?.username, 'alice')
+      assert.equal(await sessions.endAll('sub', 'alice'), 1)
+    })
+
     testSessionStore(async () => {
       for (const client of server.clients) await client.flushall()
       heard.length = 0

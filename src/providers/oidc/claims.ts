@@ -104,7 +104,8 @@ function isUnverified({ email_verified: verified }: Claims): boolean {
 /** Entra ID beyond 200 groups: a reference in their place (OpenID Connect Core, 5.6.2), or `hasgroups`. */
 function isLeftOut(claims: Claims, claim: string): boolean {
   return (
-    findClaim(claims._claim_names, claim) !== undefined || (claim === 'groups' && String(claims.hasgroups) === 'true')
+    findClaim(claims._claim_names, claim) !== undefined ||
+    (claim === 'groups' && (claims.hasgroups === true || claims.hasgroups === 'true'))
   )
 }
 

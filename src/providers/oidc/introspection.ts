@@ -49,13 +49,23 @@ export function createIntrospect({ configuration, metadata, audiences, now }: In
   }
 
   function checkTime({ exp, nbf }: Claims): void {
-    if (typeof exp === 'number' && exp * 1000 <= now()) throw new GatewayError('token_expired', 'the token has expired')
-    if (typeof nbf === 'number' && nbf * 1000 > now() + 30_000) throw invalidToken('it is not valid yet')
+    if (secondsOf(exp, 'exp', Number.POSITIVE_INFINITY) * 1000 <= now())
+      throw new GatewayError('token_expired', 'the token has expired')
+    if (secondsOf(nbf, 'nbf', 0) * 1000 > now() + 30_000) throw invalidToken('it is not valid yet')
   }
+}
+
+/** A time that is not a number says nothing that we could hold a token to. */
+function secondsOf(claim: unknown, name: string, absent: number): number {
+  if (claim === undefined || claim === null) return absent
+  if (typeof claim === 'number') return claim
+  throw invalidToken(`its ${name} is not a number`)
 }
 
 /** A refresh token is active too, but it is no access token; and one that is bound to a key needs a proof of it. */
 function checkKind({ token_use: use, typ, token_type: type = 'Bearer', cnf }: Claims): void {
-  if (/refresh/i.test(`${use} ${typ}`)) throw invalidToken('it is a refresh token')
-  if (String(type).toLowerCase() !== 'bearer' || cnf !== undefined) throw invalidToken('it is bound to a key')
+  if ([use, typ].some((kind) => typeof kind === 'string' && /refresh/i.test(kind)))
+    throw invalidToken('it is a refresh token')
+  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer' || cnf !== undefined)
+    throw invalidToken('it is bound to a key')
 }

@@ -26,8 +26,9 @@ export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): Veri
 
   return async function verifyLogoutToken(token) {
     const { payload, protectedHeader } = await verify(token)
-    const { typ = 'JWT' } = protectedHeader
-    if (!/^(?:application\/)?(?:logout\+)?jwt$/i.test(typ)) throw invalidToken('its type is not logout+jwt')
+    const typ: unknown = protectedHeader.typ ?? 'JWT'
+    if (typeof typ !== 'string' || !/^(?:application\/)?(?:logout\+)?jwt$/i.test(typ))
+      throw invalidToken('its type is not logout+jwt')
     const { events } = payload
     if (typeof events !== 'object' || events === null || !Object.hasOwn(events, event))
       throw invalidToken('it tells of no logout')

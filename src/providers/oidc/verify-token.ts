@@ -64,8 +64,10 @@ export function createVerifyToken(options: VerifyTokenOptions) {
   }
 }
 
-function checkKind(payload: JWTPayload, { typ }: ProtectedHeaderParameters): void {
-  if (typ !== undefined && !types.has(typ.toLowerCase())) throw invalidToken('its type is neither JWT nor at+jwt')
+function checkKind(payload: JWTPayload, header: ProtectedHeaderParameters): void {
+  const typ: unknown = header.typ
+  if (typ !== undefined && !(typeof typ === 'string' && types.has(typ.toLowerCase())))
+    throw invalidToken('its type is neither JWT nor at+jwt')
   if (payload.events !== undefined) throw invalidToken('it is a logout token, or another security event')
   if (payload.cnf !== undefined) throw invalidToken('it is bound to a key of its holder (cnf), which we cannot ask for')
 }

@@ -171,3 +171,12 @@ describe('groups', () => {
     test(`${show(group)} is refused`, () => refuses('identity_invalid', { groups: ['x', group] }, group))
   }
 })
+
+test('rejects half of a surrogate pair in a name, a group or an e-mail address, which UTF-8 cannot carry', () => {
+  for (const half of ['\ud800', 'a\udc00b', '\udfff\ud800']) {
+    refuses('identity_invalid', { name: half }, half)
+    refuses('identity_invalid', { groups: [half] }, half)
+    refuses('identity_invalid', { email: `${half}@example.com` }, half)
+  }
+  check({ name: '\u{1f600}', groups: ['\u{1f600}'] })
+})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Decision, decide, endOf, type LifecycleRules, type Situation } from '../../../src/auth/lifecycle.ts'
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from '../../../src/auth/managed-user.ts'
+import { oddDocument, oddValue } from '../../support/extreme-values.ts'
 import fc from '../../support/property.ts'
 
 const hour = 60 * 60 * 1000
@@ -190,4 +191,38 @@ test('reserved and disabled users are refused whatever else is so', () => {
     if (!given.stored || (!given.stored.reserved && given.stored.enabled)) return
     assert.equal(decide(given).kind, 'refuse')
   })
+})
+
+test('whatever metadata.elastauth holds, there is a decision, and what is written is adopted afterwards', () => {
+  const state = { created: '2026-11-23', version: 7, key_id: 'key-1', issued_at: noon, fingerprint: 'same' }
+  const odd = oddDocument([...Object.keys(state), 'extended_at', '__proto__'])
+  const elastauth = fc.oneof(
+    odd.map((fields) => ({ ...state, ...fields })),
+    oddValue,
+  )
+  const rules = { expiration: hour, rotationPause: 1000, extend: false, rekey: 'allow' } as const
+  const subject = { roles: ['a'], fingerprint: 'same' }
+  fc.assert(
+    fc.property(elastauth, fc.boolean(), (given, adoptExisting) => {
+      const look = (metadata: Readonly<Record<string, unknown>>, now: number) => {
+        const stored = { reserved: false, enabled: true, roles: ['a'], metadata }
+        return decide({ stored, subject, now, keys, rules: { ...rules, adoptExisting } })
+      }
+      const decision = look({ elastauth: given }, noon)
+      const isForeign = decision.kind === 'refuse' && decision.code === 'user_foreign'
+      if (isForeign) return assert.ok(!adoptExisting)
+      assert.ok(decision.kind === 'write' || decision.kind === 'adopt', JSON.stringify(decision))
+      const written = JSON.parse(JSON.stringify({ elastauth: decision.state }))
+      assert.deepEqual(look(written, noon), { kind: 'adopt', state: decision.state })
+      // And it can be rotated, again and again.
+      let { state: latest } = decision
+      for (const time of [1, 2, 3].map((i) => noon + i * 2 * hour)) {
+        const rotation = look(JSON.parse(JSON.stringify({ elastauth: latest })), time)
+        assert.ok(rotation.kind === 'write', JSON.stringify([latest, rotation]))
+        assert.ok(!isSamePassword(rotation.state, latest))
+        latest = rotation.state
+      }
+    }),
+    { numRuns: 2000 },
+  )
 })

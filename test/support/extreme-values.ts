@@ -1,0 +1,58 @@
+import fc from './property.ts'
+
+/** Texts that something on the way may stumble over. */
+export const oddTexts = [
+  '',
+  ' ',
+  '\0',
+  'a\nb',
+  'a\u0085b',
+  'a\u2028b',
+  '\ud800',
+  'a\udc00b',
+  '\ufeffa',
+  '__proto__',
+  'constructor',
+  'a'.repeat(256),
+  'a'.repeat(100_000),
+  'é'.repeat(501),
+  '../../_security/user/elastic',
+  '1e309',
+]
+
+export const oddNumbers = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53 - 1, 2 ** 53, -(2 ** 53), 1e21, 1e300, -1e300, 5e-324]
+
+const oddObjects = [
+  {},
+  [],
+  [[]],
+  { toString: null, valueOf: 1 },
+  { toString: 'x' },
+  { length: 7, 0: 'a' },
+  ['a', 7],
+  Array.from({ length: 100_000 }, (_, i) => i.toString(36)),
+  Array.from({ length: 1001 }, (_, i) => `g${i}`),
+  JSON.parse('{"__proto__": {"groups": ["admins"]}}'),
+  JSON.parse('['.repeat(500) + ']'.repeat(500)),
+]
+
+/** Whatever JSON can hold, with a liking for what breaks programs. */
+export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
+  fc.constantFrom<unknown>(null, true, false, ...oddTexts, ...oddNumbers, ...oddObjects),
+  fc.array(fc.constantFrom<unknown>(...oddTexts.filter((text) => text.length < 1000), 'admins', 7, null), {
+    maxLength: 4,
+  }),
+  fc.jsonValue({ maxDepth: 3, noUnicodeString: false }),
+)
+
+/** In characters of JSON: what is longer than 1 MiB is a fault of the provider, not of a value. */
+const maxDocument = 900_000
+
+/** Some of these names, each with an odd value. */
+export function oddDocument(names: readonly string[]): fc.Arbitrary<Record<string, unknown>> {
+  return fc
+    .uniqueArray(fc.constantFrom(...names), { minLength: 1, maxLength: 4 })
+    .chain((chosen) => fc.tuple(...chosen.map((name) => fc.tuple(fc.constant(name), oddValue))))
+    .map((entries) => Object.fromEntries(entries))
+    .filter((document) => JSON.stringify(document).length <= maxDocument)
+}
