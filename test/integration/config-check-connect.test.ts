@@ -20,7 +20,7 @@ function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Reco
     execFile(
       process.execPath,
       [main, ...args],
-      { env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...login, ...env }, timeout: 20_000 },
+      { env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...login, ...env }, timeout: 120_000 },
       (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
     ),
   )

@@ -74,15 +74,13 @@ describe('sessions of three replicas with a real Redis', { skip }, async () => {
     await withLife(2, async () => {
       const { ask } = await signIn()
       const before = refreshes().length
-      const end = Date.now() + 8000
-      while (Date.now() < end) {
+      while (refreshes().length - before < 4) {
         const statuses = (await Promise.all(Array.from({ length: 12 }, (_, i) => ask(i % 3)))).map(
           ({ status }) => status,
         )
         assert.deepEqual([...new Set(statuses)], [200])
       }
       const made = refreshes().slice(before)
-      assert.ok(made.length >= 3, `${made.length} refreshes`)
       assert.deepEqual(
         made.filter(({ error }) => error !== undefined),
         [],

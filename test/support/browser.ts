@@ -12,6 +12,9 @@ export function skipWithoutChromium(): string | false {
   return 'no chromium on the PATH'
 }
 
+/** How long a page is waited for: Chromium is slow on a busy machine. */
+const pageTimeoutMs = 120_000
+
 export type BrowserKit = Readonly<{
   /** A person: cookies and storage of their own. */
   open: (options?: Parameters<Browser['newContext']>[0]) => Promise<BrowserContext>
@@ -23,9 +26,13 @@ export async function startBrowser(): Promise<BrowserKit> {
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
   // Containers often have a small /dev/shm, and root in them.
   const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
-  const browser = await chromium.launch({ executablePath, args })
+  const browser = await chromium.launch({ executablePath, args, timeout: pageTimeoutMs })
   return Object.freeze({
-    open: (options = {}) => browser.newContext(options),
+    async open(options = {}) {
+      const context = await browser.newContext(options)
+      context.setDefaultTimeout(pageTimeoutMs)
+      return context
+    },
     stop: () => browser.close(),
   })
 }

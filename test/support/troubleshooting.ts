@@ -29,7 +29,7 @@ function readQuote(line: string): Quote {
 
 /** Waits until one of the gateways has logged what is quoted; where none does, the error says what they logged instead. */
 export async function findQuoted(gateways: readonly Gateway[], quote: Quote): Promise<void> {
-  const deadline = AbortSignal.timeout(10_000)
+  const deadline = AbortSignal.timeout(120_000)
   const tooLate = new Promise<never>((_, reject) => {
     deadline.addEventListener('abort', () => {
       const logs = gateways.map((gateway) => gateway.output()).join('\n')

@@ -70,7 +70,7 @@ const lines = (): Line[] =>
 /** Resolves once that many lines are there; rejects where they do not come. */
 const logged = (count = 1) =>
   new Promise<Line[]>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no line: ${JSON.stringify(text)}`)), 20_000)
+    const timer = setTimeout(() => reject(new Error(`no line: ${JSON.stringify(text)}`)), 120_000)
     watch = () => {
       if (text.split('\n').length <= count) return
       clearTimeout(timer)
@@ -81,7 +81,7 @@ const logged = (count = 1) =>
 
 const arrival = (pattern: RegExp) =>
   new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no line: ${JSON.stringify(text)}`)), 20_000)
+    const timer = setTimeout(() => reject(new Error(`no line: ${JSON.stringify(text)}`)), 120_000)
     watch = () => {
       if (!pattern.test(text)) return
       clearTimeout(timer)

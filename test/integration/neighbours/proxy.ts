@@ -61,7 +61,7 @@ export async function startNeighbour(
     await ended
     await rm(directory, { recursive: true, force: true })
   })
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 120_000
   while (!(await isReady(port))) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start:\n${output}`)
     await sleep(20)

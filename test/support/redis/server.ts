@@ -76,7 +76,7 @@ export async function startRedis(options: ServerOptions = {}): Promise<RedisServ
 
   async function run(): Promise<ChildProcess> {
     const started = spawn('redis-server', [file, ...(options.sentinel ? ['--sentinel'] : [])], { stdio: 'ignore' })
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 120_000
     while (!(await isListening(port))) {
       if (started.exitCode !== null || Date.now() > deadline) throw new Error(`redis-server did not start: ${lines}`)
       await sleep(20)
