@@ -15,7 +15,7 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
 /** For what never comes: thousands of requests take a while on a busy machine. */
-const bounds = { timeout: 240_000 }
+const bounds = { timeout: 600_000 }
 
 for (const format of ['json', 'text']) {
   describe(`${format}:`, () => {

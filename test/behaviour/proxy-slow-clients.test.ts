@@ -44,7 +44,7 @@ async function askOthers(to: Gateway): Promise<void> {
 }
 
 describe(`slowloris with ${crowd} sockets: others go on being answered`, () => {
-  test('dribbling headers, and those that never end are closed', { timeout: 240_000 }, async () => {
+  test('dribbling headers, and those that never end are closed', { timeout: 600_000 }, async () => {
     const { all, dribble } = await openCrowd(gateway, 'GET / HTTP/1.1\r\nHost: es\r\nX-A: ')
     const timer = setInterval(dribble, 1000)
     await askOthers(gateway)

@@ -14,7 +14,7 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-certificates-'))
 after(() => rmSync(directory, { recursive: true }))
 
 /** Redis gets certificates of another authority, and restarts; so must we, without a restart. */
-describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 180_000 }, () => {
+describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 600_000 }, () => {
   test('of one server', (t) => check(t, createRedisTls(directory, 'one'), startOne))
   test('of Sentinels and what they watch', (t) => check(t, createRedisTls(directory, 'sentinels'), startSentinels))
   test('of a Cluster', (t) => check(t, createRedisTls(directory, 'cluster'), startCluster))

@@ -49,7 +49,7 @@ async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Pr
   return [a, b]
 }
 
-describe('ways to connect to Redis', { skip, timeout: 240_000 }, () => {
+describe('ways to connect to Redis', { skip, timeout: 600_000 }, () => {
   test('cache.redis_host and redis_db', async (t) => {
     const [redis, world] = [await startRedis(), await createRedisWorld()]
     t.after(() => Promise.all([world.stop(), redis.stop()]))

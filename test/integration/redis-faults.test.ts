@@ -15,7 +15,7 @@ const isUp = ({ message = '' }) => message === 'Redis works again'
 const downs = (gateway: Gateway) => gateway.log.filter(isDown).length
 
 /** Whatever happens to Redis: nobody is refused, who is cached is served at once, one line per change, and it comes back. */
-describe('faults of Redis', { skip, timeout: 280_000 }, () => {
+describe('faults of Redis', { skip, timeout: 600_000 }, () => {
   let redis: RedisServer
   let world: Awaited<ReturnType<typeof createRedisWorld>>
   let nextUser = 0

@@ -45,7 +45,7 @@ for (const [title, count] of timesFailed) console.log(`  ${count} of ${times}  $
 process.exit(failedRuns > 0 ? 1 : 0)
 
 async function runOnce(): Promise<{ failures: Failure[]; passed: number; skipped: number; seconds: number }> {
-  const stream = run({ files: [...files], concurrency: 2, timeout: 300_000 })
+  const stream = run({ files: [...files], concurrency: 2, timeout: 900_000 })
   const failures = collectFailures(stream)
   let result = { passed: 0, skipped: 0, seconds: 0 }
   stream.on('test:summary', ({ file, counts, duration_ms }) => {
