@@ -9,6 +9,12 @@ end`
 }
 
 /**
+ * How much of a value is read, in bytes: ours have some 130. What somebody else puts there may have 512 MB. Its beginning
+ * stands for it, which is no entry of ours, and is replaced like one that is broken.
+ */
+export const maxValueBytes = 1024
+
+/**
  * The atomic steps, each on the one key of a user, so that they run on a Cluster. What a key holds: see
  * auth/cache/l2.ts. A Redis that is full refuses SET; DEL it never refuses, and no entry is as good as a mark.
  */
@@ -18,7 +24,7 @@ local function set(...)
   if reply.err then redis.call('DEL', KEYS[1]) end
   return reply
 end
-local held = redis.pcall('GET', KEYS[1]) or ''
+local held = redis.pcall('GETRANGE', KEYS[1], 0, ${maxValueBytes - 1})
 ${dropIfWrongType('held', "held = ''")}
 `
 

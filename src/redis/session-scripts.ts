@@ -5,6 +5,33 @@ import { dropIfWrongType } from './scripts.ts'
  * `c` who is redeeming its refresh token. See sessions/store.ts.
  */
 
+/**
+ * What is read of one session, in bytes. Sealed, the provider's largest token response and userinfo (1 MB each, see
+ * providers/oidc/provider-fetch.ts) are smaller. Whoever may write to Redis may put 512 MB there.
+ */
+const maxSessionBytes = 4 * 1024 * 1024
+/** Of a claimant, and of a session's key in a list. */
+const maxNameBytes = 256
+/** Of the sessions in one list; sessions/sessions.ts keeps far fewer. */
+const maxListed = 1000
+
+/** `isReadable`: whether there is a session whose parts are of a size that we write, and that is no other kind of value. */
+const isReadable = `
+local function isReadable()
+  local length = redis.pcall('HSTRLEN', KEYS[1], 'v')
+  if type(length) == 'table' then
+    if string.find(length.err, 'WRONGTYPE', 1, true) then return false end
+    error(length)
+  end
+  return length <= ${maxSessionBytes} and redis.call('HSTRLEN', KEYS[1], 'c') <= ${maxNameBytes}
+end
+`
+
+/** no arguments: the value, or nothing */
+export const get = `${isReadable}
+if not isReadable() then return false end
+return redis.call('HGET', KEYS[1], 'v')`
+
 /** value, life */
 export const put = `
 redis.call('DEL', KEYS[1])
@@ -13,7 +40,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`
 
 /** value, claimant, in place of whom ('' for nobody) */
-export const claim = `
+export const claim = `${isReadable}
+if not isReadable() then return 'gone' end
 local held = redis.call('HMGET', KEYS[1], 'v', 'c')
 if not held[1] then return 'gone' end
 if held[1] ~= ARGV[1] then return 'changed' end
@@ -22,7 +50,8 @@ redis.call('HSET', KEYS[1], 'c', ARGV[2])
 return 'granted'`
 
 /** claimant, value, life, channel, message */
-export const finish = `
+export const finish = `${isReadable}
+if not isReadable() then return 0 end
 local held = redis.call('HMGET', KEYS[1], 'v', 'c')
 if held[1] == ARGV[2] then return 1 end
 if held[2] ~= ARGV[1] then return 0 end
@@ -33,7 +62,8 @@ redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1`
 
 /** claimant */
-export const release = `
+export const release = `${isReadable}
+if not isReadable() then return 0 end
 if redis.call('HGET', KEYS[1], 'c') == ARGV[1] then redis.call('HDEL', KEYS[1], 'c') end
 return 1`
 
@@ -50,3 +80,13 @@ ${dropIfWrongType('removed')}
 redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return redis.call('ZCARD', KEYS[1])`
+
+/** now: the members that have not ended */
+export const list = `
+local members = redis.pcall('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf', 'LIMIT', 0, ${maxListed})
+${dropIfWrongType('members', 'return {}')}
+local found = {}
+for _, member in ipairs(members) do
+  if #member <= ${maxNameBytes} then found[#found + 1] = member end
+end
+return found`

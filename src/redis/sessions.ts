@@ -1,6 +1,6 @@
-import { nothingOfWrongType, type RedisCall } from './call.ts'
+import type { RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
-import { claim, end, enlist, finish, put, release } from './session-scripts.ts'
+import { claim, end, enlist, finish, get, list, put, release } from './session-scripts.ts'
 import { channel, keyPrefix } from './store.ts'
 
 /** Stands where a user's name does in other messages, and can be none. */
@@ -9,7 +9,14 @@ const mark = ':session'
 type Script = (key: string, ...args: (string | number)[]) => Promise<unknown>
 type Scripted = Readonly<
   Record<
-    'eaSessionPut' | 'eaSessionClaim' | 'eaSessionFinish' | 'eaSessionRelease' | 'eaSessionEnd' | 'eaEnlist',
+    | 'eaSessionGet'
+    | 'eaList'
+    | 'eaSessionPut'
+    | 'eaSessionClaim'
+    | 'eaSessionFinish'
+    | 'eaSessionRelease'
+    | 'eaSessionEnd'
+    | 'eaEnlist',
     Script
   >
 >
@@ -28,6 +35,8 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
   commands.defineCommand('eaSessionFinish', { numberOfKeys: 1, lua: finish })
   commands.defineCommand('eaSessionRelease', { numberOfKeys: 1, lua: release })
   commands.defineCommand('eaSessionEnd', { numberOfKeys: 1, lua: end })
+  commands.defineCommand('eaSessionGet', { numberOfKeys: 1, lua: get })
+  commands.defineCommand('eaList', { numberOfKeys: 1, lua: list })
   commands.defineCommand('eaEnlist', { numberOfKeys: 1, lua: enlist })
   const scripts = commands as unknown as Scripted
   const keyOf = (kind: 'session' | 'list' | 'once', name: string) => `${keyPrefix}${kind}:${name}`
@@ -35,10 +44,8 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
 
   return Object.freeze({
     async get(key: string): Promise<string | undefined> {
-      return (
-        (await call('session_read', () => commands.hget(keyOf('session', key), 'v').catch(nothingOfWrongType))) ??
-        undefined
-      )
+      const value = await call('session_read', () => scripts.eaSessionGet(keyOf('session', key)))
+      return typeof value === 'string' ? value : undefined
     },
     async has(key: string): Promise<boolean> {
       return (await call('session_read', () => commands.pttl(keyOf('session', key)))) > 0
@@ -75,8 +82,8 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       if (keys.length > 0) await call('session_write', () => commands.zrem(keyOf('list', name), ...keys))
     },
     async list(name: string): Promise<readonly string[]> {
-      const range = () => commands.zrangebyscore(keyOf('list', name), Date.now(), '+inf').catch(nothingOfWrongType)
-      return (await call('session_read', range)) ?? []
+      const members = await call('session_read', () => scripts.eaList(keyOf('list', name), Date.now()))
+      return members as string[]
     },
     async once(name: string, life: number): Promise<boolean> {
       const set = () => commands.set(keyOf('once', name), '1', 'PX', whole(life), 'NX')

@@ -1,6 +1,6 @@
 import { nothingOfWrongType, type RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
-import { claim, doubt, finish, replace } from './scripts.ts'
+import { claim, doubt, finish, maxValueBytes, replace } from './scripts.ts'
 
 /** Another release that stores other things has another number, and reads nothing of ours. */
 export const keyPrefix = 'elastauth:1:'
@@ -21,7 +21,8 @@ export function createStore(commands: Commands, call: RedisCall) {
 
   return Object.freeze({
     async get(username: string): Promise<string> {
-      return (await call('read', () => commands.get(keyOf(username)).catch(nothingOfWrongType))) ?? ''
+      const read = () => commands.getrange(keyOf(username), 0, maxValueBytes - 1)
+      return (await call('read', () => read().catch(nothingOfWrongType))) ?? ''
     },
     async replace(username: string, expected: string, value: string, life: number, id: string): Promise<void> {
       const args = [expected, value, life, channel, message(username, id)]

@@ -149,5 +149,5 @@ async function checkCluster(world: World, cluster: RedisCluster, [a, b]: readonl
 /** The rights that docs/credentials-model.md names, and no more. */
 function aclUser(more = ''): string {
   const hash = createHash('sha256').update(password).digest('hex')
-  return `user gate on "#${hash}" ~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info ${more}`
+  return `user gate on "#${hash}" ~elastauth:1:* &elastauth:1 +getrange +set +del +evalsha +eval +publish +subscribe +ping +info ${more}`
 }

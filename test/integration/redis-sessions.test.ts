@@ -18,8 +18,8 @@ const skip = skipWithoutRedis()
 
 /** The rights that docs/credentials-model.md names, and no more. */
 const rights =
-  '~elastauth:1:* &elastauth:1 +get +set +del +evalsha +eval +publish +subscribe +ping +info' +
-  ' +hget +hmget +hset +hdel +pexpire +pttl +zadd +zcard +zrem +zrangebyscore +zremrangebyscore'
+  '~elastauth:1:* &elastauth:1 +getrange +set +del +evalsha +eval +publish +subscribe +ping +info' +
+  ' +hget +hmget +hstrlen +hset +hdel +pexpire +pttl +zadd +zcard +zrem +zrangebyscore +zremrangebyscore'
 
 /** Sessions of one replica, of people who are all called alice. */
 function createSessionsIn(store: SessionStore) {
@@ -31,6 +31,7 @@ function createSessionsIn(store: SessionStore) {
     redeem: refuse,
     toIdentity: () => ({ username: 'alice', groups: [], provider: 'oidc' }),
     now: Date.now,
+    monotonicNow: () => performance.now(),
     sleep: (milliseconds) => sleep(milliseconds),
     maxKnown: 100,
     onEnded: () => {},

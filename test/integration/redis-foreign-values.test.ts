@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { createRedis } from '../../src/redis/redis.ts'
+import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+
+const skip = skipWithoutRedis()
+const mebibyte = 1024 * 1024
+const life = 60_000
+
+/** What somebody else, with the right to write there, puts where our values are. */
+describe('values in Redis that are not ours', { skip }, () => {
+  let server: RedisServer
+  let redis: ReturnType<typeof createRedis>
+  const failures: string[] = []
+
+  before(async () => {
+    server = await startRedis()
+    redis = createRedis({
+      connection: {
+        servers: { kind: 'one', address: { host: '127.0.0.1', port: server.port } },
+        db: 0,
+        timeout: 10_000,
+      },
+      count: (operation, result) => void (result !== 'ok' && failures.push(`${operation} ${result}`)),
+      report: () => {},
+    })
+    await redis.start()
+  })
+  after(async () => {
+    redis.close()
+    await server.stop()
+  })
+  beforeEach(async () => {
+    failures.length = 0
+    await server.client.flushall()
+  })
+
+  const key = 'elastauth:1:session:id'
+  /** 512 MB, made in Redis itself. */
+  const fill = (key: string) => server.client.setrange(key, 512 * mebibyte - 1, 'x')
+
+  test('one of 512 MB is read in part, and replaced like a broken one', async () => {
+    await fill('elastauth:1:bob')
+    const before = process.memoryUsage.rss()
+    const value = await redis.store.get('bob')
+    assert.equal(value.length, 1024)
+    assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'it did not come here')
+    await redis.store.replace('bob', value, 'ours', life, 'id')
+    assert.equal(await redis.store.get('bob'), 'ours')
+    await server.client.del('elastauth:1:bob')
+    await fill('elastauth:1:bob')
+    assert.equal(await redis.store.claim('bob', value, 'token', life, false), 'granted')
+    await redis.store.finish('bob', 'token', 'written', life, 'id', life)
+    assert.equal(await redis.store.get('bob'), 'written')
+    assert.deepEqual(failures, [])
+  })
+
+  const kinds: Record<string, (key: string) => Promise<unknown>> = {
+    list: (key) => server.client.rpush(key, 'x'),
+    hash: (key) => server.client.hset(key, 'x', 'x'),
+    set: (key) => server.client.sadd(key, 'x'),
+    'sorted set': (key) => server.client.zadd(key, 1, 'x'),
+    stream: (key) => server.client.xadd(key, '*', 'x', 'x'),
+  }
+  for (const [kind, put] of Object.entries(kinds)) {
+    test(`a ${kind} where a user's state should be is nothing, and is replaced; Redis does not count as down`, async () => {
+      for (const step of ['replace', 'claim', 'doubt'] as const) {
+        await server.client.flushall()
+        await put('elastauth:1:bob')
+        assert.equal(await redis.store.get('bob'), '')
+        if (step === 'replace') await redis.store.replace('bob', '', 'ours', life, 'id')
+        if (step === 'claim') assert.equal(await redis.store.claim('bob', '', 'token', life, false), 'granted')
+        if (step === 'doubt') await redis.store.doubt('bob', '', 'token', life)
+        assert.equal(await redis.store.get('bob'), { replace: 'ours', claim: '!token', doubt: '' }[step])
+      }
+      assert.deepEqual(failures, [])
+    })
+  }
+
+  test('a session of 512 MB is none', async () => {
+    const { sessions } = redis
+    await fill('elsewhere')
+    await server.client.eval("redis.call('HSET', KEYS[1], 'v', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
+    const before = process.memoryUsage.rss()
+    assert.equal(await sessions.get('id'), undefined)
+    assert.equal(await sessions.claim('id', 'x', 'me'), 'gone')
+    assert.equal(await sessions.finish('id', 'me', 'x', life), false)
+    assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'it did not come here')
+    await sessions.put('id', 'ours', life)
+    assert.equal(await sessions.get('id'), 'ours')
+    assert.deepEqual(failures, [])
+  })
+
+  test('a claimant of 512 MB does not come here', async () => {
+    await redis.sessions.put('id', 'ours', life)
+    await fill('elsewhere')
+    await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
+    assert.equal(await redis.sessions.claim('id', 'ours', 'me'), 'gone')
+  })
+
+  test('a text where a session should be is none', async () => {
+    await server.client.set(key, 'x')
+    assert.equal(await redis.sessions.get('id'), undefined)
+    await redis.sessions.put('id', 'ours', life)
+    assert.equal(await redis.sessions.get('id'), 'ours')
+    assert.deepEqual(failures, [])
+  })
+
+  test('of a list with 10,000 members and one of 64 MB, 1,000 short ones come here at the most', async () => {
+    await server.client.setrange('elsewhere', 64 * mebibyte - 1, 'x')
+    const script = `
+for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end
+redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
+    await server.client.eval(script, 2, 'elastauth:1:list:name', 'elsewhere')
+    const members = await redis.sessions.list('name')
+    assert.equal(members.length, 999)
+  })
+})
