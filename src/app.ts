@@ -42,13 +42,16 @@ export type App = Readonly<{
   close: () => Promise<void>
 }>
 
+/** For intervals. The wall clock may be set, and then counts for the ends of passwords, tokens and sessions only. */
+const monotonicNow = () => performance.now()
+
 /** The composition root: everything is made here, once, and handed to what needs it. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
   const metrics = config.enable_metrics ? createMetrics() : noMetrics
   const elasticsearch = createElasticsearch(elasticsearchOptions(config.elasticsearch))
   const { client } = elasticsearch
   const call = createCall({
-    now: Date.now,
+    monotonicNow,
     report: metrics.elasticsearchCalled,
   })
   const isDryRun = config.elasticsearch.dry_run
@@ -69,6 +72,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     rules,
     revalidate: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
     now: Date.now,
+    monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     report: isDryRun ? () => {} : createReportCredential(log, metrics),
   })

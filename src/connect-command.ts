@@ -36,7 +36,7 @@ async function say(name: string, where: string, attempt: () => Promise<void>): P
 async function tryElasticsearch(elasticsearch: Config['elasticsearch']): Promise<void> {
   const client = createElasticsearchClient(elasticsearchOptions(elasticsearch))
   try {
-    await createPrivilegeCheck(() => client, createCall({ now: Date.now, report: () => {} }))()
+    await createPrivilegeCheck(() => client, createCall({ monotonicNow, report: () => {} }))()
   } finally {
     void client.close()
   }
@@ -54,8 +54,17 @@ async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<v
 
 async function tryProvider(oidc: Config['oidc']): Promise<void> {
   const { createOidcTokens } = await import('./providers/oidc/tokens.ts') // loaded where it is needed
-  const { learn, close } = createOidcTokens({ ...oidcTokensOptions(oidc), now: Date.now, report: () => {} })
+  const { learn, close } = createOidcTokens({
+    ...oidcTokensOptions(oidc),
+    now: Date.now,
+    monotonicNow,
+    report: () => {},
+  })
   await learn().finally(close)
+}
+
+function monotonicNow(): number {
+  return performance.now()
 }
 
 /** Never the URL itself, which may hold a password. */

@@ -35,6 +35,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
   const { oidc, session } = config
   const { issuer, toIdentity, combineClaims, verifyLogoutToken } = deps.tokens
   const now = Date.now
+  const monotonicNow = () => performance.now()
   const secrets = [config.secret_key!, ...config.previous_secret_keys] as const
   const maxSessions = config.cache.max_entries
   const store = deps.sessionStore ?? createMemorySessionStore(maxSessions, now)
@@ -54,6 +55,7 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     redeem: grants.refresh,
     toIdentity,
     now,
+    monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     maxKnown: maxSessions,
     onEnded: deps.onEnded,

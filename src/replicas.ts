@@ -44,6 +44,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           // Three times the timeout for a call (es/connection.ts), and once more for what a dying network still delivers.
           markLife: 4 * elasticsearch.timeout,
           now: Date.now,
+          monotonicNow: () => performance.now(),
           sleep: (milliseconds) => sleep(milliseconds),
         }),
     sessions: redis.sessions,

@@ -41,6 +41,8 @@ export type CredentialsOptions = Readonly<{
   /** How old a cached credential's last check may be before Elasticsearch is asked again, in milliseconds. */
   revalidate: number
   now: () => number
+  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
   report: (event: CredentialEvent) => void
 }>
@@ -66,7 +68,7 @@ const cacheHit: CredentialEvent = { kind: 'cache', result: 'hit' }
 const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
-  const { keys, cache, rules, now, report } = options
+  const { keys, cache, rules, now, monotonicNow, report } = options
   const flights = createFlights<CachedCredential>()
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
@@ -81,8 +83,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     const cached = recall(subject)
     report(cached ? cacheHit : cacheMiss)
     if (cached === undefined) return fly(subject)
-    if (now() >= cached.recheckAt) {
-      cached.recheckAt = now() + recheckEvery
+    if (monotonicNow() >= cached.recheckAt) {
+      cached.recheckAt = monotonicNow() + recheckEvery
       void recheck(subject, cached)
     }
     return cached
@@ -128,7 +130,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   function remember(username: string, state: ManagedState): CachedCredential {
     const password = keys.password(state.key_id, username, state.created, state.version)
     const authorization = basicAuthorization(username, password)
-    const credential = { state, authorization, recheckAt: now() + recheckEvery }
+    const credential = { state, authorization, recheckAt: monotonicNow() + recheckEvery }
     // What was heard in the meantime may be newer than what we read. Then this request is answered, and the next reads.
     const heard = news.get(username)?.stateId
     if (heard === undefined || heard === encodeState(state)) cache.set(username, credential)
@@ -143,7 +145,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   function recheckAll(): void {
-    cache.recheckAll(now(), recheckSpread)
+    cache.recheckAll(monotonicNow(), recheckSpread)
   }
 
   return Object.freeze({ obtain, heal, noteChange, recheckAll })

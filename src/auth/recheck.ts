@@ -8,7 +8,10 @@ import type { Subject } from './subject.ts'
 /** A user is healed at most once in this time, in milliseconds: what healing does not mend must not become a storm. */
 const healInterval = 10_000
 
-type RecheckOptions = Pick<CredentialsOptions, 'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'report'> &
+type RecheckOptions = Pick<
+  CredentialsOptions,
+  'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'monotonicNow' | 'report'
+> &
   Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<CachedCredential> }>
 
 type Attempt = Readonly<{
@@ -39,6 +42,7 @@ export function createRecheck({
   states,
   rules,
   now,
+  monotonicNow,
   report,
   resettle,
 }: RecheckOptions): Recheck {
@@ -73,7 +77,7 @@ export function createRecheck({
   /** The last attempt to mend this user, while there is to be no other. */
   function attemptOf(username: string): Attempt | undefined {
     const attempt = attempts.get(username)
-    return attempt && now() < attempt.at + healInterval ? attempt : undefined
+    return attempt && monotonicNow() < attempt.at + healInterval ? attempt : undefined
   }
 
   function begin(subject: Subject, refused: CachedCredential): Attempt {
@@ -82,7 +86,7 @@ export function createRecheck({
       report({ kind: 'recheck_failed', username, error })
       return undefined
     })
-    const attempt = { at: now(), refused: refused.authorization, result }
+    const attempt = { at: monotonicNow(), refused: refused.authorization, result }
     attempts.set(username, attempt)
     return attempt
   }

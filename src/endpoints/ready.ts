@@ -13,13 +13,13 @@ const maxAge = 1000
 /** `ready`: 200 when nothing is down, else 503 that names what is down. The reasons are for the log. */
 export function createReadyPage(
   checks: ReadinessChecks,
-  now: () => number,
+  monotonicNow: () => number,
   onFailure: (name: string, error: unknown) => void,
 ): Handler {
   let last = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, string>>>({}) }
 
   return async function answerReady() {
-    if (now() - last.at > maxAge) last = { at: now(), result: runAll() }
+    if (monotonicNow() - last.at > maxAge) last = { at: monotonicNow(), result: runAll() }
     const components = await last.result
     const isReady = Object.values(components).every((state) => state !== 'down')
     return jsonAnswer(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })

@@ -10,7 +10,8 @@ export type CallResult = 'ok' | 'unavailable' | 'rejected'
 export type Call = <T>(operation: Operation, call: () => Promise<T>) => Promise<T>
 
 export type CallOptions = Readonly<{
-  now: () => number
+  /** Milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
   report: (operation: Operation, result: CallResult) => void
 }>
 
@@ -18,7 +19,7 @@ export type CallOptions = Readonly<{
  * Runs calls that our service account makes and turns their failures into ours.
  * The returned function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
-export function createCall({ now, report }: CallOptions): Call {
+export function createCall({ monotonicNow, report }: CallOptions): Call {
   // A node that has just started answers 401 to everybody until its security index is up; a wrong password is the same
   // 401 for good. Only time tells them apart.
   let refusedSince: number | undefined
@@ -30,8 +31,8 @@ export function createCall({ now, report }: CallOptions): Call {
       report(operation, 'ok')
       return result
     } catch (error) {
-      refusedSince = isLoginRejection(error) ? (refusedSince ?? now()) : undefined
-      const late = refusedSince !== undefined && now() - refusedSince > startGrace
+      refusedSince = isLoginRejection(error) ? (refusedSince ?? monotonicNow()) : undefined
+      const late = refusedSince !== undefined && monotonicNow() - refusedSince > startGrace
       const failure = toGatewayError(error, late)
       report(operation, failure.code === 'elasticsearch_rejected' ? 'rejected' : 'unavailable')
       throw failure

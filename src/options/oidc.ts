@@ -3,7 +3,7 @@ import type { OidcTokensOptions } from '../providers/oidc/tokens.ts'
 import { readPem } from './pem.ts'
 
 /** @param oidc its rules hold: issuer and client_id are there */
-export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions, 'now' | 'report'> {
+export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'report'> {
   const endpoints = {
     authorization_endpoint: oidc.authorization_endpoint,
     token_endpoint: oidc.token_endpoint,

@@ -32,25 +32,21 @@ const stale = new GatewayError(
 
 /** Finds sessions: those known here at once, without the store; what has to be looked at meanwhile is, in the background. */
 export function createFindSession(options: FindOptions, known: KnownSessions, endings: Endings): FindSession {
-  const { store, seal, rules, toIdentity, now, onFailure } = options
+  const { store, seal, rules, toIdentity, now, monotonicNow, onFailure } = options
   const refresh = createRefresh(options)
   const flights = new Map<string, Promise<Known | undefined>>()
 
   function find(id: string): Soon<Identity | undefined> {
     const held = known.get(id)
-    const time = now()
     if (held === undefined) return look(id).then(serve)
-    if (time < held.dueAt) {
-      held.usedAt = time
-      return held.identity
-    }
-    if (time - held.usedAt >= rules.idleTimeout || time >= held.endsAt) {
+    const [time, uptime] = [now(), monotonicNow()]
+    if (uptime - held.usedAt >= rules.idleTimeout || time >= held.endsAt) {
       known.drop(id) // unless it was used elsewhere: the store knows
       return look(id).then(serve)
     }
-    held.usedAt = time
-    if (time >= held.freshUntil && time >= held.retryAt) return look(id).then(serve)
-    if (time >= held.lookAt) look(id).catch(() => {})
+    held.usedAt = uptime
+    if (time >= held.freshUntil && uptime >= held.retryAt) return look(id).then(serve)
+    if (uptime >= held.lookAt) look(id).catch(() => {})
     return serve(held)
   }
 
@@ -82,13 +78,14 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
       value = await store.get(key)
     } catch (cause) {
       if (held === undefined) throw unavailable(cause)
-      held.retryAt = now() + rest
-      return schedule(held, held.retryAt)
+      held.lookAt = held.retryAt = monotonicNow() + rest
+      return held
     }
     endings.payOwed()
     const session = value === undefined ? undefined : seal.open(id, value)
     if (session === undefined || session.endsAt <= now()) return noMore(id, key)
-    const isDue = session.refreshToken !== undefined && now() >= session.refreshAt && now() >= (held?.retryAt ?? 0)
+    const isDue =
+      session.refreshToken !== undefined && now() >= session.refreshAt && monotonicNow() >= (held?.retryAt ?? 0)
     const refreshed: Refreshed = isDue ? await refresh(id, key, value!, session) : { kind: 'current', session }
     if (refreshed.kind === 'over' || endings.hasEnded(key)) return noMore(id, key)
     if (refreshed.kind === 'failed' && refreshed.error !== undefined) onFailure(refreshed.error)
@@ -120,39 +117,31 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
 
   function keep(id: string, key: string, { kind, session, unsaved }: Found, identity: Identity): Known {
     const held = known.get(id)
-    const time = now()
-    const retryAt = kind === 'failed' ? time + rest : (held?.retryAt ?? 0)
+    const uptime = monotonicNow()
+    const retryAt = kind === 'failed' ? uptime + rest : (held?.retryAt ?? 0)
+    // A clock that is set moves the refresh, but never puts off the next look.
+    const refreshIn = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
     const next: Known = {
       key,
       // The same object while nothing has changed: what follows from it is remembered.
       identity: held && isSame(held.identity, identity) ? held.identity : identity,
       freshUntil: session.freshUntil,
       endsAt: session.endsAt,
-      dueAt: 0,
-      lookAt: 0,
-      usedAt: time,
-      touchedAt: touch(key, session, held?.touchedAt ?? 0),
+      lookAt: uptime + Math.min(lookEvery, Math.max(refreshIn, retryAt - uptime)),
+      usedAt: uptime,
+      touchedAt: touch(key, session, held?.touchedAt ?? Number.NEGATIVE_INFINITY),
       retryAt,
       unsaved,
     }
-    const refreshAt = session.refreshToken === undefined ? session.endsAt : session.refreshAt
-    schedule(next, Math.min(time + lookEvery, Math.max(refreshAt, retryAt)))
     known.set(id, next)
     return next
   }
 
-  function schedule(held: Known, lookAt: number): Known {
-    const isFresh = now() < held.freshUntil
-    held.lookAt = lookAt
-    held.dueAt = Math.min(lookAt, isFresh ? held.freshUntil : lastMoment(held), held.endsAt)
-    return held
-  }
-
   function touch(key: string, { endsAt }: Session, touchedAt: number): number {
-    const time = now()
-    if (time - touchedAt < Math.min(lookEvery, rules.idleTimeout / 10)) return touchedAt
-    store.touch(key, Math.min(rules.idleTimeout, endsAt - time)).catch(() => {})
-    return time
+    const uptime = monotonicNow()
+    if (uptime - touchedAt < Math.min(lookEvery, rules.idleTimeout / 10)) return touchedAt
+    store.touch(key, Math.min(rules.idleTimeout, endsAt - now())).catch(() => {})
+    return uptime
   }
 
   async function save(held: Known): Promise<void> {

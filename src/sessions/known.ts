@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache'
 import type { Identity } from '../auth/identity.ts'
 
-/** A session as this process knows it: who it is, and when to look again. Times in milliseconds since 1970. */
+/** A session as this process knows it: who it is, and when to look again. Times in milliseconds. */
 export type Known = {
   readonly key: string
   readonly identity: Identity
+  /** By the wall clock, since 1970. */
   readonly freshUntil: number
+  /** By the wall clock, since 1970. */
   readonly endsAt: number
-  /** Until then the identity is handed out without a thought. */
-  dueAt: number
-  /** From then on the store is asked whether there is news. */
+  /** From then on the store is asked whether there is news. By the monotonic clock, as are those below. */
   lookAt: number
   usedAt: number
   touchedAt: number

@@ -39,6 +39,8 @@ export type RefreshOptions = Readonly<{
   redeem: Redeem
   rules: SessionRules
   now: () => number
+  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>
 

@@ -47,7 +47,7 @@ const spread = 10_000
 
 /** Sessions of people who have logged in: in a store that replicas may share, and in this process as far as they are in use. */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, seal, rules, toIdentity, now } = options
+  const { store, seal, rules, toIdentity, now, monotonicNow } = options
   const known = createKnownSessions(options.maxKnown)
   const endings = createEndings(store, known, options.onEnded)
 
@@ -100,11 +100,11 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (what === 'ended') return endings.note(key)
       const id = known.idOf(key)
       const held = id === undefined ? undefined : known.get(id)
-      if (held) held.dueAt = held.lookAt = 0
+      if (held) held.lookAt = 0
     },
     recheckAll() {
       endings.payOwed()
-      for (const held of known.values()) held.lookAt = held.dueAt = Math.min(held.dueAt, now() + Math.random() * spread)
+      for (const held of known.values()) held.lookAt = Math.min(held.lookAt, monotonicNow() + Math.random() * spread)
     },
   })
 }

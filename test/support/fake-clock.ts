@@ -3,17 +3,22 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises'
 /** A clock that stands still until it is told to move. Times in milliseconds, `now` since 1970. */
 export type FakeClock = Readonly<{
   now: () => number
+  /** Does not follow when the clock is set. */
+  monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
   /** Moves on step by step, and lets each sleeper do all it can before the next one wakes. */
   advance: (milliseconds: number) => Promise<void>
   /** Moves on without waking anybody: what a slow call does to the time. */
   pass: (milliseconds: number) => void
+  /** Sets the wall clock back. */
+  setBack: (milliseconds: number) => void
   /** How long each sleeper still has to sleep. */
   sleeping: () => readonly number[]
 }>
 
 export function createFakeClock(start: number): FakeClock {
   let time = start
+  let behind = 0
   let sleepers: { until: number; wake: () => void }[] = []
 
   async function advance(milliseconds: number): Promise<void> {
@@ -31,7 +36,11 @@ export function createFakeClock(start: number): FakeClock {
   }
 
   return Object.freeze({
-    now: () => time,
+    now: () => time - behind,
+    monotonicNow: () => time - start,
+    setBack(milliseconds: number) {
+      behind += milliseconds
+    },
     sleep: (milliseconds: number) =>
       new Promise<void>((wake) => sleepers.push({ until: time + Math.max(milliseconds, 0), wake })),
     advance,

@@ -6,7 +6,7 @@ export type CachedCredential = {
   readonly state: ManagedState
   /** The whole value of the `Authorization` header. */
   readonly authorization: string
-  /** From when on Elasticsearch is asked in the background whether it still accepts it, in milliseconds since 1970. */
+  /** From when on Elasticsearch is asked in the background whether it still accepts it, in milliseconds by the monotonic clock. */
   recheckAt: number
 }
 
@@ -16,8 +16,8 @@ export type CredentialCache = Readonly<{
   set: (username: string, credential: CachedCredential) => void
   delete: (username: string) => void
   size: () => number
-  /** Makes every entry's next check due, spread evenly over `spread` milliseconds from `now` on. */
-  recheckAll: (now: number, spread: number) => void
+  /** Makes every entry's next check due, spread evenly over `spread` milliseconds from `monotonicNow` on. */
+  recheckAll: (monotonicNow: number, spread: number) => void
 }>
 
 /** The least recently used user leaves when `maxEntries` are held. 0 turns the cache off. */
@@ -29,10 +29,10 @@ export function createL1(maxEntries: number): CredentialCache {
     set: (username: string, credential: CachedCredential) => void entries.set(username, credential),
     delete: (username: string) => void entries.delete(username),
     size: () => entries.size,
-    recheckAll(now: number, spread: number) {
+    recheckAll(monotonicNow: number, spread: number) {
       let index = 0
       for (const entry of entries.values()) {
-        entry.recheckAt = Math.min(entry.recheckAt, now + Math.floor((spread * index++) / entries.size))
+        entry.recheckAt = Math.min(entry.recheckAt, monotonicNow + Math.floor((spread * index++) / entries.size))
       }
     },
   })

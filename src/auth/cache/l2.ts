@@ -42,6 +42,8 @@ export type L2Options = Readonly<{
   /** Longer than any write to Elasticsearch may take until it is carried out or given up. */
   markLife: number
   now: () => number
+  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>
 
@@ -53,7 +55,7 @@ const lookEvery = 25
  * States shared through Redis. An entry stands there only if its writer was alone from before its write to Elasticsearch
  * until after it; so nothing older ever replaces anything newer, whatever the clocks say.
  */
-export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options): SharedStates {
+export function createL2({ store, keys, rules, markLife, now, monotonicNow, sleep }: L2Options): SharedStates {
   // What stood there while we could not reach it may be older than what we wrote.
   const debts = createDebts((username) => store.doubt(username, '', createToken(), markLife))
 
@@ -100,9 +102,8 @@ export function createL2({ store, keys, rules, markLife, now, sleep }: L2Options
 
   /** Waits until it is nobody's turn any more. @returns false when that takes too long */
   async function isOver(username: string): Promise<boolean> {
-    // By the clock, since looking takes time, too; and by count, since a clock may be set back.
-    const until = now() + patience
-    for (let looks = 0; looks < patience / lookEvery && now() < until; looks++) {
+    const until = monotonicNow() + patience // not by count: looking takes time, too
+    while (monotonicNow() < until) {
       await sleep(lookEvery)
       const value = await store.get(username)
       if (!isMark(value) || value.endsWith('.')) return true

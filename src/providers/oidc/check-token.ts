@@ -20,22 +20,32 @@ export type CheckTokenOptions = Readonly<{
   wanted: readonly string[]
   /** How long the provider’s answers are believed, in milliseconds. */
   ttl: number
-  now: () => number
+  /** Milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
 }>
 
 /**
  * @param fromUserinfo the names of the token's claims that userinfo gave, too, when this token was checked before: the token itself
  * never changes, and must not bring back what userinfo has ceased to give
  */
-export type CheckToken = (token: string, fromUserinfo?: readonly string[]) => Promise<Verified>
+export type CheckToken = (token: string, fromUserinfo?: readonly string[]) => Promise<Checked>
+
+/** `checkAt`: when the provider is asked again, by the monotonic clock; absent where the token's signature is enough. */
+export type Checked = Verified & Readonly<{ checkAt?: number }>
 
 /** The claims of a good token, and for how long they hold. Rejects with GatewayError: see the parts. */
 export function createCheckToken(options: CheckTokenOptions): CheckToken {
-  const { validation, verifyToken, askUserinfo, introspect, combineClaims, hasUserinfo, wanted, ttl, now } = options
+  const { validation, verifyToken, askUserinfo, introspect, combineClaims, hasUserinfo, wanted, ttl, monotonicNow } =
+    options
+  const never = Number.POSITIVE_INFINITY
 
   const ways: Readonly<Record<TokenValidation, CheckToken>> = {
     jwks: (token) => verifyToken(token),
-    userinfo: async (token) => ({ claims: await askUserinfo(token, undefined), until: now() + ttl }),
+    userinfo: async (token) => ({
+      claims: await askUserinfo(token, undefined),
+      until: never,
+      checkAt: monotonicNow() + ttl,
+    }),
     async both(token, before) {
       const { claims: idToken, until } = await verifyToken(token)
       const userinfo = await askUserinfo(token, subjectOf(idToken))
@@ -45,15 +55,16 @@ export function createCheckToken(options: CheckTokenOptions): CheckToken {
           : combineClaims({ userinfo }, { claims: idToken, fromUserinfo: before })
       const isFromUserinfo = (name: string) => Object.hasOwn(userinfo, name) || before?.includes(name)
       const fromUserinfo = Object.keys(idToken).filter(isFromUserinfo)
-      return { claims, fromUserinfo, until: Math.min(until, now() + ttl) }
+      return { claims, fromUserinfo, until, checkAt: monotonicNow() + ttl }
     },
     async introspection(token) {
       const claims = await introspect(token)
-      const until = Math.min(typeof claims.exp === 'number' ? claims.exp * 1000 : Number.POSITIVE_INFINITY, now() + ttl)
+      const until = typeof claims.exp === 'number' ? claims.exp * 1000 : never
+      const checkAt = monotonicNow() + ttl
       const isWhole = wanted.every((name) => findClaim(claims, name) !== undefined)
-      if (isWhole || !(await hasUserinfo())) return { claims, until }
+      if (isWhole || !(await hasUserinfo())) return { claims, until, checkAt }
       const userinfo = await askUserinfo(token, subjectOf(claims))
-      return { claims: combineClaims({ idToken: claims, userinfo }).claims, until }
+      return { claims: combineClaims({ idToken: claims, userinfo }).claims, until, checkAt }
     },
   }
   return ways[validation]

@@ -31,6 +31,8 @@ export type IssuerOptions = Readonly<{
   needed: readonly Endpoint[]
   fetch: CustomFetch
   now: () => number
+  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
   /** Told when the provider’s metadata cannot be had, once for each reason, and when it can again (`undefined`). */
   report: (problem: string | undefined) => void
 }>
@@ -56,16 +58,18 @@ const longestPause = 30_000
 
 /** The provider’s metadata: discovered when first needed (OpenID Connect Discovery 1.0), renewed hourly, the last good kept. */
 export function createIssuer(options: IssuerOptions): Issuer {
-  const { endpoints, needed, now, report } = options
+  const { endpoints, needed, now, monotonicNow, report } = options
   const clientAuth = createClientAuth(options.client)
   const isManual = needed.every((name) => endpoints[name] !== undefined)
   let known: Known | undefined
   let failure: { error: GatewayError; pause: number; at: number } | undefined
   let flight: Promise<Known> | undefined
+  /** How far the wall clock was ahead of the monotonic one, at the most. */
+  let configuredAhead = now() - monotonicNow()
 
   async function current(): Promise<Known> {
-    if (known !== undefined && (isManual || now() - known.at < freshFor)) return known
-    const isPaused = failure !== undefined && now() - failure.at < failure.pause
+    if (known !== undefined && (isManual || monotonicNow() - known.at < freshFor)) return known
+    const isPaused = failure !== undefined && monotonicNow() - failure.at < failure.pause
     if (known === undefined) {
       if (isPaused) throw failure!.error
       return renew()
@@ -87,14 +91,16 @@ export function createIssuer(options: IssuerOptions): Issuer {
       const server = { ...metadata, ...endpoints }
       checkServer(server, needed)
       const isSame = JSON.stringify(known?.metadata) === JSON.stringify(server)
-      known = isSame ? { ...known!, at: now() } : { metadata: server, configuration: configure(server), at: now() }
+      known = isSame
+        ? { ...known!, at: monotonicNow() }
+        : { metadata: server, configuration: configure(server), at: monotonicNow() }
       if (failure !== undefined) report(undefined)
       failure = undefined
       return known
     } catch (thrown) {
       const error = asProviderError(thrown, 'discovery')
       if (failure?.error.detail !== error.detail) report(error.detail)
-      failure = { error, pause: Math.min((failure?.pause ?? firstPause / 2) * 2, longestPause), at: now() }
+      failure = { error, pause: Math.min((failure?.pause ?? firstPause / 2) * 2, longestPause), at: monotonicNow() }
       throw error
     }
   }
@@ -114,8 +120,23 @@ export function createIssuer(options: IssuerOptions): Issuer {
     return configuration
   }
 
+  /**
+   * openid-client keeps the provider's keys by the wall clock, in its Configuration: when that is set back, they would stay
+   * until it has caught up, and no login by a newer key would work. A Configuration of its own for each setting forgets them.
+   */
+  function withCurrentClock(from: Known): Configuration {
+    const ahead = now() - monotonicNow()
+    if (ahead < configuredAhead - 1000) {
+      configuredAhead = ahead
+      known = { ...from, configuration: configure(from.metadata) }
+      return known.configuration
+    }
+    configuredAhead = Math.max(configuredAhead, ahead)
+    return from.configuration
+  }
+
   return Object.freeze({
-    configuration: async () => (await current()).configuration,
+    configuration: async () => withCurrentClock(await current()),
     metadata: async () => (await current()).metadata,
     isFailing: () => failure !== undefined,
   })

@@ -7,7 +7,8 @@ export type KeySetOptions = Readonly<{
   /** The address of the provider’s keys (RFC 7517, 5). */
   address: () => Promise<string>
   fetch: CustomFetch
-  now: () => number
+  /** Milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
   /** Told when the keys cannot be had, once for each reason, and when they can again (`undefined`). */
   report: (problem: string | undefined) => void
 }>
@@ -29,7 +30,7 @@ const pauseBetween = 10_000
 const pauseAfterFailure = 5000
 
 /** The provider’s public keys. One fetch at a time, few of them, and the last good ones outlive the provider’s failures. */
-export function createKeySet({ address, fetch, now, report }: KeySetOptions): KeySet {
+export function createKeySet({ address, fetch, monotonicNow, report }: KeySetOptions): KeySet {
   let known: { find: JWTVerifyGetKey; at: number } | undefined
   let failure: GatewayError | undefined
   let askedAt = Number.NEGATIVE_INFINITY
@@ -43,8 +44,8 @@ export function createKeySet({ address, fetch, now, report }: KeySetOptions): Ke
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
       // A key that is new since we asked is found at once; after that it may take a moment.
-      if (flight !== undefined || now() - missedAt >= pauseBetween) {
-        missedAt = now()
+      if (flight !== undefined || monotonicNow() - missedAt >= pauseBetween) {
+        missedAt = monotonicNow()
         await renew().catch(() => {}) // kept as `failure`
       }
       if (failure !== undefined) throw failure // the key may well be a new one
@@ -53,7 +54,7 @@ export function createKeySet({ address, fetch, now, report }: KeySetOptions): Ke
   }
 
   async function usable(): Promise<JWTVerifyGetKey> {
-    const age = known === undefined ? Number.POSITIVE_INFINITY : now() - known.at
+    const age = known === undefined ? Number.POSITIVE_INFINITY : monotonicNow() - known.at
     if (age > usableFor) {
       if (failure !== undefined && !mayAsk(pauseAfterFailure)) throw failure
       await renew()
@@ -62,7 +63,7 @@ export function createKeySet({ address, fetch, now, report }: KeySetOptions): Ke
   }
 
   function mayAsk(pause: number): boolean {
-    return flight !== undefined || now() - askedAt >= pause
+    return flight !== undefined || monotonicNow() - askedAt >= pause
   }
 
   function renew(): Promise<void> {
@@ -73,9 +74,9 @@ export function createKeySet({ address, fetch, now, report }: KeySetOptions): Ke
   }
 
   async function load(): Promise<void> {
-    askedAt = now()
+    askedAt = monotonicNow()
     try {
-      known = { find: createLocalJWKSet(await fetchKeys()), at: now() }
+      known = { find: createLocalJWKSet(await fetchKeys()), at: monotonicNow() }
       if (failure !== undefined) report(undefined)
       failure = undefined
     } catch (thrown) {

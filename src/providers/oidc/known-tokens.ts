@@ -10,13 +10,22 @@ export type KnownTokensOptions = Readonly<{
   checkToken: CheckToken
   toIdentity: ToIdentity
   now: () => number
+  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  monotonicNow: () => number
 }>
 
 /** Token → identity. Throws, or rejects with, GatewayError. */
 export type IdentifyToken = (token: string) => Soon<Identity>
 
-type Good = Readonly<{ identity: Identity; until: number; size: number; fromUserinfo?: readonly string[] | undefined }>
-type Bad = Readonly<{ error: GatewayError; until: number }>
+/** `until` by the wall clock, as tokens have it; `checkAt` by the monotonic one. */
+type Good = Readonly<{
+  identity: Identity
+  until: number
+  checkAt: number
+  size: number
+  fromUserinfo?: readonly string[] | undefined
+}>
+type Bad = Readonly<{ error: GatewayError; checkAt: number }>
 
 /** So many tokens, and characters of their identities: an opaque token is short, whatever userinfo says of it. */
 const remembered = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: Good) => size }
@@ -30,7 +39,7 @@ const badRemembered = 1000
  * at once and by the same frozen identity, until its claims’ time is over. Who shows one that is just being checked
  * waits for that check.
  */
-export function createKnownTokens({ checkToken, toIdentity, now }: KnownTokensOptions): IdentifyToken {
+export function createKnownTokens({ checkToken, toIdentity, now, monotonicNow }: KnownTokensOptions): IdentifyToken {
   const good = new LRUCache<string, Good>(remembered)
   const bad = new LRUCache<string, Bad>({ max: badRemembered })
   const checks = new Map<string, Promise<Identity>>()
@@ -38,9 +47,9 @@ export function createKnownTokens({ checkToken, toIdentity, now }: KnownTokensOp
   return function identifyToken(token) {
     const key = hash('sha256', token, 'base64')
     const known = good.get(key)
-    if (known !== undefined && known.until > now()) return known.identity
+    if (known !== undefined && known.until > now() && known.checkAt > monotonicNow()) return known.identity
     const refused = bad.get(key)
-    if (refused !== undefined && refused.until > now()) throw refused.error
+    if (refused !== undefined && refused.checkAt > monotonicNow()) throw refused.error
     let check = checks.get(key)
     if (check === undefined) {
       check = identify(token, key).finally(() => checks.delete(key))
@@ -51,16 +60,21 @@ export function createKnownTokens({ checkToken, toIdentity, now }: KnownTokensOp
 
   async function identify(token: string, key: string): Promise<Identity> {
     try {
-      const { claims, until, fromUserinfo } = await checkToken(token, good.get(key)?.fromUserinfo)
+      const {
+        claims,
+        until,
+        checkAt = Number.POSITIVE_INFINITY,
+        fromUserinfo,
+      } = await checkToken(token, good.get(key)?.fromUserinfo)
       const identity = toIdentity(claims)
-      good.set(key, { identity, until, size: sizeOf(identity), fromUserinfo })
+      good.set(key, { identity, until, checkAt, size: sizeOf(identity), fromUserinfo })
       return identity
     } catch (thrown) {
       const error = asGatewayError(thrown)
       // What the provider could not tell us is not the token’s fault.
       if (error.code !== 'provider_unavailable' && error.code !== 'internal') {
         good.delete(key)
-        bad.set(key, { error, until: now() + badFor })
+        bad.set(key, { error, checkAt: monotonicNow() + badFor })
       }
       throw error
     }

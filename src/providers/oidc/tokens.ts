@@ -18,7 +18,7 @@ import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout
 import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
 
 export type OidcTokensOptions = ProviderFetchOptions &
-  Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'report'> &
+  Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'monotonicNow' | 'report'> &
   Omit<ToIdentityOptions, 'provider'> &
   Pick<VerifyTokenOptions, 'isOwnNonce'> &
   Readonly<{
@@ -57,11 +57,11 @@ const waitingToAsk = 120
 
 /** Everything about the provider and its tokens. Outlives reloads: what was verified stays so. */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
-  const { validation, algorithms, now, report } = options
+  const { validation, algorithms, now, monotonicNow, report } = options
   const { fetch, renew, close } = createProviderFetch(options)
   const needed = neededFor(options)
   const issuer = createIssuer({ ...options, needed, fetch })
-  const keySet = createKeySet({ address: async () => (await issuer.metadata()).jwks_uri!, fetch, now, report })
+  const keySet = createKeySet({ address: async () => (await issuer.metadata()).jwks_uri!, fetch, monotonicNow, report })
   const issuerName = async () => (await issuer.metadata()).issuer
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
@@ -78,9 +78,9 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     hasUserinfo: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
     wanted: [options.claimMappings.username, options.claimMappings.groups],
     ttl: options.validationTtl,
-    now,
+    monotonicNow,
   })
-  const identifyToken = createKnownTokens({ checkToken, toIdentity, now })
+  const identifyToken = createKnownTokens({ checkToken, toIdentity, now, monotonicNow })
   const findHeader = createFindToken(options.tokenHeader)
 
   const [first, second] = tokenCookies

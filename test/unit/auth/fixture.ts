@@ -56,6 +56,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     },
     revalidate: options.revalidate ?? minute,
     now: () => clock.now() + (options.ahead ?? 0),
+    monotonicNow: clock.monotonicNow,
     sleep: clock.sleep,
     report: (event) => void events.push(event),
   })

@@ -28,7 +28,15 @@ function createShared(extend = false) {
   const store = createMemorySharedStore(clock.now)
   const rules = { expiration: hour, rotationPause: pause, extend, adoptExisting: false, rekey: 'allow' } as const
   const add = () => {
-    const states = createL2({ store, keys, rules, markLife: 30_000, now: clock.now, sleep: clock.sleep })
+    const states = createL2({
+      store,
+      keys,
+      rules,
+      markLife: 30_000,
+      now: clock.now,
+      monotonicNow: clock.monotonicNow,
+      sleep: clock.sleep,
+    })
     const replica = createReplica(directory, clock, { states, rules })
     store.onChange(replica.noteChange)
     return replica
@@ -141,6 +149,7 @@ describe('two replicas', () => {
           rules: { expiration: hour, rotationPause: pause, extend: false, adoptExisting: false, rekey: 'allow' },
           markLife: 1,
           now: clock.now,
+          monotonicNow: clock.monotonicNow,
           sleep: clock.sleep,
         }),
       },

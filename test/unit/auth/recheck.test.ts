@@ -38,6 +38,15 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(directory.calls.authenticate, 2)
   })
 
+  test('at its time even if the clock was set back', async () => {
+    const { clock, directory, request } = await createDueWorld()
+    await request()
+    clock.setBack(hour)
+    await clock.advance(minute)
+    await request()
+    assert.equal(directory.calls.authenticate, 2)
+  })
+
   test('not before', async () => {
     const { clock, directory, obtain } = createWorld()
     await obtain(bob)
@@ -96,6 +105,17 @@ describe('a cached credential is checked in the background', () => {
     }
     assert.deepEqual(writes(), ['created', 'healed'])
     await clock.advance(1000)
+    change({ password: 'changed again' })
+    await request()
+    assert.deepEqual(writes(), ['created', 'healed', 'healed'])
+  })
+
+  test('what is changed again 10 s later is healed even if the clock was set back', async () => {
+    const { clock, change, request, writes } = await createDueWorld({ revalidate: 1000 })
+    change({ password: 'changed in Kibana' })
+    await request()
+    clock.setBack(hour / 2)
+    await clock.advance(10_000)
     change({ password: 'changed again' })
     await request()
     assert.deepEqual(writes(), ['created', 'healed', 'healed'])

@@ -31,7 +31,7 @@ function connect(hosts: readonly string[], timeout: number) {
     ...{ hosts, username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout },
   })
   toClose.push(() => client.close())
-  const call = createCall({ now: Date.now, report: () => {} })
+  const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })
   return createUsers(
     () => client,
     call,

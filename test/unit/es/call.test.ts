@@ -36,7 +36,7 @@ const responseError = (status: number, body: unknown = errorBody(status)) =>
 function create() {
   const reports: [Operation, CallResult][] = []
   const clock = { now: 0 }
-  const call = createCall({ now: () => clock.now, report: (...report) => void reports.push(report) })
+  const call = createCall({ monotonicNow: () => clock.now, report: (...report) => void reports.push(report) })
   const fail = async (error: unknown, operation: Operation = 'user_read'): Promise<GatewayError> => {
     const failure = await call(operation, () => Promise.reject(error)).then(
       () => assert.fail('did not fail'),

@@ -27,7 +27,7 @@ const bob = {
 function connect(options: Partial<ElasticsearchOptions> & Pick<ElasticsearchOptions, 'hosts'>) {
   const client = createElasticsearchClient({ ...account, ...options })
   const hashing = createPasswordHashing('pbkdf2_1000', (rejection) => void rejections.push(rejection))
-  const call = createCall({ now: Date.now, report: () => {} })
+  const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })
   toClose.push(() => client.close())
   return {
     ...createUsers(() => client, call, hashing),

@@ -46,7 +46,7 @@ afterEach(() => {
   requests = []
 })
 
-const call = createCall({ now: Date.now, report: () => {} })
+const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })
 const users = createUsers(
   () => client,
   call,

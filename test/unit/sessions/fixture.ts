@@ -63,6 +63,7 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
       redeem: (...args) => provider.redeem(...args),
       toIdentity,
       now: clock.now,
+      monotonicNow: clock.monotonicNow,
       sleep: clock.sleep,
       maxKnown: 100,
       onEnded: (username) => ended.push(username),

@@ -140,6 +140,18 @@ describe('a session', () => {
     assert.equal(await all[1]!.find(id), undefined)
   })
 
+  test('is looked up after 30 s even if the clock was set back', async () => {
+    const { all, login, memory, clock } = createReplicas()
+    const id = await all[0]!.open(login)
+    await all[0]!.find(id)
+    clock.setBack(hour)
+    await memory.end(keyOf(id)) // unheard
+    await clock.advance(31_000)
+    await all[0]!.find(id)
+    await clock.advance(1)
+    assert.equal(await all[0]!.find(id), undefined)
+  })
+
   test('that was ended here does not come back by a look under way', async () => {
     const { sessions, login, fault } = createReplicas()
     const id = await sessions.open(login)

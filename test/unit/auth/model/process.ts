@@ -69,7 +69,15 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
   }
   const rules = { expiration, rotationPause: pause, extend: false, adoptExisting: false, rekey: 'allow' } as const
   const now = () => clock.now() + ahead
-  const states = createL2({ store: farStore, keys: keyring, rules, markLife, now, sleep: clock.sleep })
+  const states = createL2({
+    store: farStore,
+    keys: keyring,
+    rules,
+    markLife,
+    now,
+    monotonicNow: clock.monotonicNow,
+    sleep: clock.sleep,
+  })
   const replica = createReplica(farDirectory, clock, { keys, states, rules, ahead, revalidate: 3000 })
   store.onChange(async (username, id) => {
     await travel()

@@ -6,6 +6,7 @@ import { createCombineClaims } from '../../../../src/providers/oidc/combine-clai
 
 const now = 1_800_000_000_000
 const ttl = 30_000
+const uptime = 1000
 
 function create(
   validation: CheckTokenOptions['validation'],
@@ -25,30 +26,33 @@ function create(
     hasUserinfo: async () => userinfo,
     wanted: ['name', 'realm.groups'],
     ttl,
-    now: () => now,
+    monotonicNow: () => uptime,
   })
   return { check, asked }
 }
 
 describe('how long the claims hold', () => {
   const inSeconds = (seconds: number) => Math.floor(now / 1000) + seconds
-  const rows: [what: string, ...Parameters<typeof create>, until: number][] = [
-    ['jwks: to the token’s end', 'jwks', {}, {}, now + 60_000],
-    ['both: as long as an answer is believed', 'both', { sub: 'bob' }, {}, now + ttl],
-    ['both: never beyond the token’s end', 'both', { sub: 'bob' }, { until: now + 5000 }, now + 5000],
-    ['userinfo: as long as an answer is believed', 'userinfo', {}, {}, now + ttl],
+  const never = Number.POSITIVE_INFINITY
+  const rows: [what: string, ...Parameters<typeof create>, until: number, checkAt: number | undefined][] = [
+    ['jwks: to the token’s end', 'jwks', {}, {}, now + 60_000, undefined],
+    ['both: to the token’s end, and checked again', 'both', { sub: 'bob' }, {}, now + 60_000, uptime + ttl],
+    ['userinfo: checked again', 'userinfo', {}, {}, never, uptime + ttl],
     [
-      'introspection: as long as an answer is believed',
+      'introspection: to the token’s end, and checked again',
       'introspection',
       { sub: 'bob', exp: inSeconds(60) },
       {},
-      now + ttl,
+      now + 60_000,
+      uptime + ttl,
     ],
-    ['introspection: never beyond the token’s end', 'introspection', { sub: 'bob', exp: inSeconds(5) }, {}, now + 5000],
-    ['introspection that knows no end', 'introspection', { sub: 'bob' }, {}, now + ttl],
+    ['introspection that knows no end: checked again', 'introspection', { sub: 'bob' }, {}, never, uptime + ttl],
   ]
-  for (const [what, validation, claims, options, until] of rows)
-    test(what, async () => assert.equal((await create(validation, claims, options).check('token')).until, until))
+  for (const [what, validation, claims, options, until, checkAt] of rows)
+    test(what, async () => {
+      const checked = await create(validation, claims, options).check('token')
+      assert.deepEqual([checked.until, checked.checkAt], [until, checkAt])
+    })
 })
 
 test('both: userinfo’s claims over the token’s, for the token’s subject', async () => {

@@ -13,6 +13,8 @@ const json = (body: unknown, status = 200) =>
 function createWorld(options: Partial<IssuerOptions> = {}) {
   const world = {
     now: 1_000_000,
+    /** How far the wall clock was set back. */
+    behind: 0,
     calls: [] as { url: string; options: CustomFetchOptions }[],
     reported: [] as (string | undefined)[],
     respond: (_url: string): Response | Promise<Response> => json(document),
@@ -28,7 +30,8 @@ function createWorld(options: Partial<IssuerOptions> = {}) {
         world.calls.push({ url, options: fetchOptions })
         return world.respond(url)
       },
-      now: () => world.now,
+      now: () => world.now - world.behind,
+      monotonicNow: () => world.now,
       report: (problem) => void world.reported.push(problem),
       ...options,
     }),
@@ -48,6 +51,29 @@ test('discovered once for many at once, the same object for an hour', async () =
     world.calls.map(({ url }) => url),
     [`${issuer}/.well-known/openid-configuration`],
   )
+})
+
+test('a provider that failed is asked again after the pause even if the clock was set back', async () => {
+  const world = createWorld()
+  const { respond } = world
+  world.respond = () => json({}, 500)
+  await assert.rejects(world.issuer.configuration())
+  world.respond = respond
+  world.behind = hour
+  world.now += 1000
+  assert.ok(await world.issuer.configuration())
+})
+
+test('a clock that is set back brings another Configuration, whose cache of keys is empty, and no call', async () => {
+  const world = createWorld()
+  const first = await world.issuer.configuration()
+  world.behind = hour
+  const second = await world.issuer.configuration()
+  assert.notEqual(second, first)
+  assert.deepEqual(second.serverMetadata(), first.serverMetadata())
+  world.now += 1000
+  assert.equal(await world.issuer.configuration(), second)
+  assert.equal(world.calls.length, 1)
 })
 
 test('renewed after an hour behind the callers’ backs, and the same object while nothing has changed', async () => {

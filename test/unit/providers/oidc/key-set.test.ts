@@ -21,7 +21,7 @@ function createWorld() {
       world.calls++
       return world.respond()
     },
-    now: () => world.now,
+    monotonicNow: () => world.now,
     report: (problem) => void world.reported.push(problem),
   })
   const find = async (key = first) => keySet.getKey({ alg: 'ES256', kid: key.kid }, { payload: '', signature: '' })

@@ -7,6 +7,9 @@ import { createKnownTokens } from '../../../../src/providers/oidc/known-tokens.t
 function createWorld() {
   const world = {
     now: 1000,
+    uptime: 0,
+    /** Undefined where the token's signature is enough. */
+    ttl: undefined as number | undefined,
     checked: [] as string[],
     before: [] as (readonly string[] | undefined)[],
     error: undefined as ErrorCode | undefined,
@@ -19,10 +22,16 @@ function createWorld() {
         world.before.push(fromUserinfo)
         await world.gate
         if (world.error) throw new GatewayError(world.error, 'refused')
-        return { claims: { token, turn: world.checked.length }, until: world.now + 60_000, fromUserinfo: ['groups'] }
+        return {
+          claims: { token, turn: world.checked.length },
+          until: world.now + 60_000,
+          ...(world.ttl !== undefined && { checkAt: world.uptime + world.ttl }),
+          fromUserinfo: ['groups'],
+        }
       },
       toIdentity: ({ token }) => Object.freeze({ username: String(token), groups: [], provider: 'oidc' }),
       now: () => world.now,
+      monotonicNow: () => world.uptime,
     }),
   })
 }
@@ -44,6 +53,28 @@ test('until its time is over, to the millisecond', async () => {
   await assert.rejects(async () => world.identify('a'), { code: 'token_expired' })
   world.now -= 60_000 // a clock set back brings nobody back
   await assert.rejects(async () => world.identify('a'), { code: 'token_expired' })
+})
+
+test('is checked again after its time even if the clock was set back', async () => {
+  const world = createWorld()
+  world.ttl = 30_000
+  await world.identify('a')
+  world.now -= 3_600_000
+  world.uptime += 29_999
+  assert.ok(!(world.identify('a') instanceof Promise))
+  world.uptime++
+  await world.identify('a')
+  assert.deepEqual(world.checked, ['a', 'a'])
+})
+
+test('a token that was refused is checked again after 10 s even if the clock was set back', async () => {
+  const world = createWorld()
+  world.error = 'token_invalid'
+  await assert.rejects(async () => world.identify('a'))
+  world.now -= 3_600_000
+  world.uptime += 10_000
+  world.error = undefined
+  assert.equal((await world.identify('a')).username, 'a')
 })
 
 test('many at once are one check, and each gets its own token’s identity', async () => {
@@ -72,7 +103,7 @@ describe('a bad token', () => {
     world.error = 'token_invalid'
     for (let i = 0; i < 20; i++) {
       await assert.rejects(async () => world.identify('a'), { code: 'token_invalid' })
-      world.now += 1000
+      world.uptime += 1000
     }
     assert.equal(world.checked.length, 2)
   })
@@ -114,6 +145,7 @@ test('memory is bounded: 64 Mi characters of identities are kept in all, however
     },
     toIdentity: () => Object.freeze({ username: 'bob', groups, provider: 'oidc' }),
     now: () => 0,
+    monotonicNow: () => 0,
   })
   for (let i = 0; i < 64; i++) await identify(`${i}`)
   await identify('63')
