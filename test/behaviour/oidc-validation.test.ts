@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { answerHtml, answerJson, createGate, hang } from '../support/oidc/faults.ts'
+import { answerHtml, answerJson, answerPage, createGate, hang, type Interposed } from '../support/oidc/faults.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 import { createSetting } from './setting.ts'
 
@@ -40,9 +40,15 @@ describe('token_validation: userinfo', async () => {
     assert.equal(idp.calls('userinfo') - before, 1)
   })
 
-  const faults = {
+  const faults: Record<string, Interposed> = {
     'an HTML page': answerHtml,
     'an error': answerJson(500, {}),
+    'a 401 with a page of something in between': answerPage(401),
+    'a 403 with a page of something in between': answerPage(403),
+    'a redirect': (_request, response) => response.writeHead(302, { Location: '/elsewhere' }).end(),
+    'no body': (_request, response) => response.writeHead(204).end(),
+    'a list': answerJson(200, []),
+    'a number for the subject': answerJson(200, { sub: 5 }),
     silence: hang,
     'no subject': answerJson(200, {}),
   }

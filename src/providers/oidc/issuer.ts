@@ -12,13 +12,15 @@ import { type ClientCredentials, createClientAuth } from './client-auth.ts'
 import { asProviderError } from './provider-error.ts'
 
 /** The endpoints we may use, by their names in the provider’s metadata (RFC 8414, 2). */
-export type Endpoint =
-  | 'authorization_endpoint'
-  | 'token_endpoint'
-  | 'userinfo_endpoint'
-  | 'introspection_endpoint'
-  | 'end_session_endpoint'
-  | 'jwks_uri'
+const endpointNames = [
+  'authorization_endpoint',
+  'token_endpoint',
+  'userinfo_endpoint',
+  'introspection_endpoint',
+  'end_session_endpoint',
+  'jwks_uri',
+] as const
+export type Endpoint = (typeof endpointNames)[number]
 
 export type IssuerOptions = Readonly<{
   /** As the provider spells it: tokens must name it by exactly this text. */
@@ -147,6 +149,12 @@ function checkServer(server: ServerMetadata, needed: readonly Endpoint[]): void 
   if (server.issuer.includes('{')) throw unusable(`its issuer is a template, ${server.issuer}: configure your tenant’s`)
   const missing = needed.filter((name) => server[name] === undefined)
   if (missing.length > 0) throw unusable(`it offers no ${missing.join(', ')}`)
+  const broken = endpointNames.filter((name) => server[name] !== undefined && !isAddress(server[name]))
+  if (broken.length > 0) throw unusable(`its ${broken.join(', ')} is no http(s) address`)
+}
+
+function isAddress(value: unknown): boolean {
+  return typeof value === 'string' && ['https:', 'http:'].includes(URL.parse(value)?.protocol ?? '')
 }
 
 function unusable(detail: string): GatewayError {

@@ -21,3 +21,12 @@ export function statusOf(thrown: unknown): number | undefined {
   const found = status ?? cause?.status
   return typeof found === 'number' ? found : undefined
 }
+
+/** Whether the answer that made openid-client throw was HTML. */
+export function isPage(thrown: unknown): boolean {
+  const { response, cause } = thrown as { response?: unknown; cause?: unknown }
+  const answer = [response, cause].find((one) => one instanceof Response)
+  return (
+    answer !== undefined && /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(answer.headers.get('content-type') ?? '')
+  )
+}

@@ -3,7 +3,7 @@ import type { GatewayError } from '../../errors.ts'
 import type { Claims } from './claims.ts'
 import { invalidToken } from './invalid-token.ts'
 import type { Issuer } from './issuer.ts'
-import { asProviderError, statusOf } from './provider-error.ts'
+import { asProviderError, isPage, statusOf } from './provider-error.ts'
 
 /**
  * What the provider says about an access token’s user (OpenID Connect Core, 5.3).
@@ -25,7 +25,8 @@ export function createAskUserinfo({ configuration }: Pick<Issuer, 'configuration
 
 function refusalOf(error: unknown): GatewayError {
   const status = statusOf(error)
-  if (status === 400 || status === 401 || status === 403)
+  // A page is not the endpoint's own: a proxy or firewall in between says nothing about the token.
+  if ((status === 400 || status === 401 || status === 403) && !isPage(error))
     return invalidToken(`the provider’s userinfo endpoint answered ${status}`)
   if ((error as { code?: string }).code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
     return invalidToken('the userinfo endpoint speaks of another subject')

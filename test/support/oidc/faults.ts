@@ -18,6 +18,12 @@ export const answerJson =
 export const answerHtml: Interposed = (_request, response) =>
   response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><title>Welcome</title>')
 
+/** The error page of a proxy or firewall between us and the provider. */
+export const answerPage =
+  (status: number): Interposed =>
+  (_request, response) =>
+    response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8' }).end('<!doctype html><h1>Blocked</h1>')
+
 /** JSON that does not end, for as long as somebody reads; 64 MB at the most. */
 export const answerHuge: Interposed = (_request, response) => {
   const piece = Buffer.alloc(64 * 1024, ' ')

@@ -74,6 +74,21 @@ describe('given up after oidc.timeout:', () => {
       },
     ],
   ]
+  for (const [what, piece] of [
+    ['a head that trickles', 'x: y\r\n'],
+    ['one 103 after the other', 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'],
+  ] as const) {
+    test(what, async () => {
+      const { server, url } = await serve(() => {})
+      server.removeAllListeners('connection').on('connection', (socket: Socket) => {
+        socket.on('error', () => {})
+        if (piece.startsWith('x')) socket.write('HTTP/1.1 200 OK\r\n')
+        const timer = setInterval(() => socket.write(piece), 20)
+        socket.on('close', () => clearInterval(timer))
+      })
+      await assert.rejects(create({ timeout: 500 })(url), unavailable(/did not answer within 500 ms/))
+    })
+  }
   for (const [what, answer] of servers) {
     test(what, async () => {
       const { url } = await serve(answer)
