@@ -14,6 +14,8 @@ export type RedisCallOptions = Readonly<{
   timeout: number
   /** Why there is no connection, where that is known. */
   whyApart: () => string | undefined
+  /** Called when a response is overdue: those to later calls wait behind it, on the same connection. */
+  reconnect: () => void
   count: (operation: RedisOperation, result: RedisResult) => void
   /** Called once when things begin to fail, and once when they work again. */
   report: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
@@ -25,15 +27,18 @@ export function nothingOfWrongType(error: unknown): null {
   throw error
 }
 
+/** For how many times its limit a response may be late before its connection is made anew. */
+const graceFactor = 2
+
 /** Gives every call its deadline, and tells when Redis goes and comes back. */
-export function createRedisCall({ timeout, whyApart, count, report }: RedisCallOptions) {
+export function createRedisCall({ timeout, whyApart, reconnect, count, report }: RedisCallOptions) {
   let fault: 'unreachable' | 'refused' | undefined
   let recoveries = 0
 
   async function call<T>(operation: RedisOperation, run: () => Promise<T>): Promise<T> {
     const begun = recoveries
     try {
-      const result = await withDeadline(run(), timeout)
+      const result = await withDeadline(run(), timeout, reconnectUnlessSettled)
       count(operation, 'ok')
       const isProof = fault === 'unreachable' || writes.includes(operation)
       if (fault && isProof) {
@@ -54,12 +59,23 @@ export function createRedisCall({ timeout, whyApart, count, report }: RedisCallO
     }
   }
 
+  /** A connection whose bytes drip is not idle, so no limit of the client's own ends it. */
+  function reconnectUnlessSettled(work: Promise<unknown>): void {
+    const timer = setTimeout(reconnect, graceFactor * timeout)
+    timer.unref()
+    const stop = () => clearTimeout(timer)
+    work.then(stop, stop)
+  }
+
   return Object.freeze({ call: call satisfies RedisCall, isFaulty: () => fault !== undefined })
 }
 
-async function withDeadline<T>(work: Promise<T>, timeout: number): Promise<T> {
+async function withDeadline<T>(work: Promise<T>, timeout: number, onLate: (work: Promise<T>) => void): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const giveUp = () => reject(new Error(`no answer within ${timeout} ms`))
+  const giveUp = () => {
+    onLate(work)
+    reject(new Error(`no answer within ${timeout} ms`))
+  }
   // An answer may lie in the socket while we were busy with other things: it is read before the immediate's turn.
   const timer = setTimeout(() => setImmediate(giveUp), timeout)
   try {

@@ -23,7 +23,13 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
   commands.on('error', ({ message, lastNodeError }: Error & { lastNodeError?: Error }) => {
     whyApart = lastNodeError?.message ?? message
   })
-  const { call, isFaulty } = createRedisCall({ timeout: connection.timeout, whyApart: () => whyApart, count, report })
+  const { call, isFaulty } = createRedisCall({
+    timeout: connection.timeout,
+    whyApart: () => whyApart,
+    reconnect: () => commands.disconnect(true),
+    count,
+    report,
+  })
   const store = createStore(commands, call)
   const sessions = createSessionStore(commands, call)
   const stopped = new AbortController()

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createRedis } from '../../src/redis/redis.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
@@ -115,4 +118,49 @@ redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
     const members = await redis.sessions.list('name')
     assert.equal(members.length, 999)
   })
+})
+
+test('a response that drips ends its connection: later calls get theirs on another one', { skip }, async () => {
+  const server = await startRedis()
+  let drips = false
+  let connections = 0
+  const between = createServer((client: Socket) => {
+    connections++
+    const onward = connect(server.port, '127.0.0.1')
+    let timer: NodeJS.Timeout | undefined
+    client.on('data', (data) => {
+      onward.write(data)
+      if (!drips || timer !== undefined) return
+      onward.removeAllListeners('data')
+      client.write('$536870912\r\n')
+      timer = setInterval(() => client.write('x'), 20)
+    })
+    onward.on('data', (data) => client.write(data))
+    const end = () => {
+      clearInterval(timer)
+      client.destroy()
+      onward.destroy()
+    }
+    for (const socket of [client, onward]) socket.on('error', end).on('close', end)
+  }).listen(0, '127.0.0.1')
+  await once(between, 'listening')
+  const { port } = between.address() as AddressInfo
+  const servers = { kind: 'one', address: { host: '127.0.0.1', port } } as const
+  const redis = createRedis({ connection: { servers, db: 0, timeout: 250 }, count: () => {}, report: () => {} })
+  try {
+    await redis.start()
+    const before = connections
+    drips = true
+    await assert.rejects(redis.store.get('bob'), /no answer within 250 ms/)
+    drips = false // for connections made from now on
+    for (;;) {
+      if ((await redis.store.get('bob').catch(() => undefined)) === '') break
+      await sleep(50)
+    }
+    assert.ok(connections > before)
+  } finally {
+    redis.close()
+    between.close()
+    await server.stop()
+  }
 })

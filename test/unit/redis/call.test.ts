@@ -9,6 +9,7 @@ function createWorld(timeout = 60_000, whyApart?: string) {
   const redis = createRedisCall({
     timeout,
     whyApart: () => whyApart,
+    reconnect: () => said.push('reconnect'),
     count: (operation, result) => counted.push(`${operation} ${result}`),
     report: (change) => said.push(change.state === 'up' ? 'up' : `down: ${change.reason}`),
   })
