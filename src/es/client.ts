@@ -73,7 +73,7 @@ class PromptTransport extends SniffingTransport {
   override request(params: Request[0], options: Request[1] = {}): Promise<any> {
     const budget: CallBudget = {
       leftMs: this.#timeoutMs,
-      maxWaitMs: 2 * this.#timeoutMs,
+      waitLeftMs: 2 * this.#timeoutMs,
       retries: this.connectionPool.size - 1,
     }
     return super.request(params, { ...options, context: budget })

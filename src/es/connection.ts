@@ -13,9 +13,10 @@ const noLimits = { maxResponseSize: Number.POSITIVE_INFINITY, maxCompressedRespo
 
 /** The time that one call has, whatever its attempts. Travels as the call's `context` through the official client. */
 export type CallBudget = {
-  /** Milliseconds of work. Waiting for a free connection does not count, and may take twice as long. */
+  /** Milliseconds of work. Waiting for a free connection does not count. */
   leftMs: number
-  readonly maxWaitMs: number
+  /** Milliseconds of waiting for a free connection, on all hosts together. */
+  waitLeftMs: number
   /** Attempts that may follow one that timed out: one for each other host. */
   retries: number
 }
@@ -34,7 +35,7 @@ export class BoundedConnection extends UndiciConnection {
   // biome-ignore lint/suspicious/noExplicitAny: the official client overloads it for streams, which we do not use
   override async request(params: Request[0], options: Request[1]): Promise<any> {
     const budget = options.context as CallBudget
-    await this.#waitForTurn(budget.maxWaitMs)
+    await this.#waitForTurn(budget)
     try {
       return await this.#attempt(params, options, budget)
     } finally {
@@ -62,18 +63,22 @@ export class BoundedConnection extends UndiciConnection {
     }
   }
 
-  async #waitForTurn(maxWaitMs: number): Promise<void> {
+  async #waitForTurn(budget: CallBudget): Promise<void> {
     if (this.#active < maxConnections) {
       this.#active++
       return
     }
+    const startedAt = performance.now()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiting.add(resolve)
     const timer = setTimeout(() => {
       this.#waiting.delete(resolve)
-      reject(new errors.TimeoutError(`no connection was free within ${maxWaitMs} ms`))
-    }, maxWaitMs)
-    await promise.finally(() => clearTimeout(timer))
+      reject(new errors.TimeoutError('no connection to Elasticsearch was free in time'))
+    }, budget.waitLeftMs)
+    await promise.finally(() => {
+      clearTimeout(timer)
+      budget.waitLeftMs = Math.max(0, budget.waitLeftMs - (performance.now() - startedAt))
+    })
   }
 
   #next(): void {
@@ -90,10 +95,11 @@ export class BoundedConnection extends UndiciConnection {
  * too, and a wrong "not found" would have us overwrite a user. The official client goes by the status alone.
  */
 export function faultOf({ statusCode, headers }: Pick<Response, 'statusCode' | 'headers'>): string | undefined {
-  if (statusCode === 429 || statusCode >= 500) return undefined // not available, whoever says so
   const what = `the response ${statusCode} is not Elasticsearch's`
-  if (statusCode >= 300 && statusCode < 400) return `${what}: it redirects`
+  // The official client would unpack it, however large it becomes.
   if (headers['content-encoding'] !== undefined) return `${what}: it is compressed, which was not asked for`
+  if (statusCode === 429 || statusCode >= 500) return undefined // not available, whoever says so
+  if (statusCode >= 300 && statusCode < 400) return `${what}: it redirects`
   const type = headers['content-type']
   if (typeof type !== 'string' || !/^application\/(vnd\.elasticsearch\+)?json\s*(;|$)/i.test(type))
     return `${what}: it is no JSON`

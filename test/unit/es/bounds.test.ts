@@ -111,7 +111,7 @@ describe('elasticsearch.timeout', () => {
     const users = connect([url], 200)
     const calls = Array.from({ length: 16 * 5 }, () => users.get('bob').then(String, ({ detail }) => String(detail)))
     const details = await Promise.all(calls)
-    assert.ok(details.some((detail) => detail.includes('no connection was free within 400 ms')))
+    assert.ok(details.some((detail) => detail.includes('no connection to Elasticsearch was free in time')))
   })
 
   test('bounds a call with all its retries: of two hosts that drip, neither gets the whole time', async () => {
@@ -165,15 +165,15 @@ describe('a response that is too large', () => {
     })
   }
 
-  test('is not unpacked: nothing compressed was asked for', async () => {
-    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '))
-    const { url } = await serve((_, response) => {
-      response.writeHead(200, { ...own, 'content-encoding': 'gzip' }).end(bomb)
+  for (const status of [200, 429, 503]) {
+    test(`is not unpacked where a ${status} is compressed: nothing compressed was asked for`, async () => {
+      const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '))
+      const { url } = await serve((_, response) => {
+        response.writeHead(status, { ...own, 'content-encoding': 'gzip' }).end(bomb)
+      })
+      await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/it is compressed/))
     })
-    const before = process.memoryUsage.rss()
-    await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/it is compressed/))
-    assert.ok(process.memoryUsage.rss() - before < 48 * 1024 * 1024)
-  })
+  }
 
   test('with a header section of 17 kB is cut off', async () => {
     const { url } = await serve(
