@@ -8,7 +8,7 @@ import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
 import type { Grants } from './grants.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
-import { sessionIdOf } from './session-of.ts'
+import { sessionIdOf, sessionIdsOf } from './session-of.ts'
 
 export type CallbackOptions = Readonly<{
   attempts: Attempts
@@ -40,7 +40,7 @@ export function createCallbackPage({ attempts, grants, sessions, originOf, begin
       throw new GatewayError('login_failed', 'the login was begun in another browser, or its cookie is gone')
     }
     const id = await sessions.open(await grants.redeemCode(callback, attempt))
-    if (former !== undefined) await sessions.end(former)
+    for (const each of sessionIdsOf(request)) await sessions.end(each)
     return {
       ...redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)]),
       username: await userOf(id),

@@ -8,11 +8,20 @@ export const sessionCookie = '__Host-elastauth-session'
 
 /** The value of a cookie; undefined where it is not there, or not there once: then nobody knows which one is meant. */
 export function readCookie(header: string | undefined, name: string): string | undefined {
-  if (header === undefined) return undefined
-  const start = positionOf(header, name, 0)
-  if (start === -1 || positionOf(header, name, start) !== -1) return undefined
-  const end = header.indexOf(';', start)
-  return (end === -1 ? header.slice(start) : header.slice(start, end)).trim()
+  const [value, ...more] = readCookies(header, name, 2)
+  return more.length > 0 ? undefined : value
+}
+
+/** The values of all cookies of that name, `max` at the most. */
+export function readCookies(header: string | undefined, name: string, max: number): string[] {
+  const values: string[] = []
+  if (header === undefined) return values
+  for (let start = positionOf(header, name, 0); start !== -1 && values.length < max; ) {
+    const end = header.indexOf(';', start)
+    values.push((end === -1 ? header.slice(start) : header.slice(start, end)).trim())
+    start = positionOf(header, name, start)
+  }
+  return values
 }
 
 /** A `Set-Cookie` value. Without `maxAge` it goes when the browser is closed. @param maxAge in seconds */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Configuration, tokenRevocation } from 'openid-client'
 import type { Answer } from '../answer.ts'
 import { GatewayError } from '../errors.ts'
+import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Asked } from './asked.ts'
 import { clearCookie, sessionCookie } from './cookies.ts'
@@ -10,7 +11,7 @@ import { endSessionUrl } from './end-session.ts'
 import { isNavigation } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
-import { sessionIdOf } from './session-of.ts'
+import { sessionIdsOf } from './session-of.ts'
 
 export type LogoutOptions = Readonly<{
   sessions: Pick<Sessions, 'read' | 'end'>
@@ -51,14 +52,19 @@ export function createLogoutPage({
   }
 
   async function signOut(request: IncomingMessage): Promise<Answer> {
-    const id = sessionIdOf(request)
-    if (id === undefined) return pages.signedOut([])
+    const ids = sessionIdsOf(request)
+    if (ids.length === 0) return pages.signedOut([])
+    const ended = await Promise.all(ids.map(end))
+    const cookies = [clearCookie(sessionCookie)]
+    const url = await endSession(ended.find((session) => session?.idToken !== undefined)?.idToken)
+    return url ? redirect(303, url.href, cookies) : pages.signedOut(cookies.flatMap((cookie) => ['Set-Cookie', cookie]))
+  }
+
+  async function end(id: string): Promise<Session | undefined> {
     const session = await sessions.read(id).catch(() => undefined)
     await sessions.end(id)
     if (session?.refreshToken !== undefined) void revoke(session.refreshToken)
-    const cookies = [clearCookie(sessionCookie)]
-    const url = await endSession(session?.idToken)
-    return url ? redirect(303, url.href, cookies) : pages.signedOut(cookies.flatMap((cookie) => ['Set-Cookie', cookie]))
+    return session
   }
 
   /** As far as the provider can (RFC 7009): whoever has stolen it shall have nothing of it. */

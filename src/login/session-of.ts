@@ -3,7 +3,7 @@ import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../errors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Soon } from '../soon.ts'
-import { readCookie, sessionCookie } from './cookies.ts'
+import { readCookie, readCookies, sessionCookie } from './cookies.ts'
 
 const idLength = 43
 
@@ -11,6 +11,15 @@ const idLength = 43
 export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
   const id = readCookie(headers.cookie, sessionCookie)
   return id?.length === idLength ? id : undefined
+}
+
+/** Of a request that has several session cookies: so many of them are ended with a logout or a new session. */
+const maxEnded = 4
+
+/** Every id that a request's session cookies may be. None of several counts as a session, but a logout is meant for all. */
+export function sessionIdsOf({ headers }: IncomingMessage): readonly string[] {
+  const ids = readCookies(headers.cookie, sessionCookie, maxEnded).filter(({ length }) => length === idLength)
+  return [...new Set(ids)]
 }
 
 /**

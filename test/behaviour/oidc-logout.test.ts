@@ -54,6 +54,18 @@ describe('logout', async () => {
     })
   }
 
+  test('ends every session whose cookie comes with it, though several together are none', async () => {
+    const [alice, bob] = [await signedIn(), await signedIn('bob')]
+    const cookie = [alice, bob].map((agent) => agent.cookies(url)).join('; ')
+    const doubled = createUserAgent()
+    assert.equal((await doubled.request(`${url}/app`, { headers: { cookie } })).status, 302)
+    const headers = { cookie, 'sec-fetch-site': 'same-origin' }
+    const response = await doubled.request(`${url}/elastauth/logout`, { headers })
+    assert.equal(response.status, 303)
+    assert.match(response.headers.getSetCookie().join(), /__Host-elastauth-session=; .*Max-Age=0/)
+    assert.deepEqual([await isIn(alice), await isIn(bob)], [false, false])
+  })
+
   test('HEAD changes nothing', async () => {
     const agent = await signedIn()
     assert.equal((await agent.request(`${url}/elastauth/logout`, { method: 'HEAD' })).status, 200)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCookie, sessionCookie } from '../../../src/login/cookies.ts'
+import { readCookie, readCookies, sessionCookie } from '../../../src/login/cookies.ts'
+import fc from '../../support/property.ts'
 
 const rows: readonly [header: string | undefined, value: string | undefined][] = [
   [undefined, undefined],
@@ -29,3 +30,27 @@ const rows: readonly [header: string | undefined, value: string | undefined][] =
 for (const [header, value] of rows) {
   test(`${header} → ${value}`, () => assert.equal(readCookie(header, sessionCookie), value))
 }
+
+test('reads all values of a doubled cookie, as many as asked for', () => {
+  const header = `a=b; ${sessionCookie}=x; ${sessionCookie}=; ${sessionCookie}= z ;${sessionCookie}2=n`
+  assert.deepEqual(readCookies(header, sessionCookie, 9), ['x', '', 'z'])
+  assert.deepEqual(readCookies(header, sessionCookie, 2), ['x', ''])
+  assert.deepEqual(readCookies(undefined, sessionCookie, 9), [])
+})
+
+test('reads a cookie from any header as plain splitting does, and at most once', () => {
+  const part = fc.constantFrom(sessionCookie, '=', ';', ' ', 'x', `${sessionCookie}=x`, '; ', ',', '"', '\t', 'é')
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+      const header = parts.join('')
+      const values = header
+        .split(';')
+        .map((pair) => pair.replace(/^ +/, ''))
+        .filter((pair) => pair.startsWith(`${sessionCookie}=`))
+        .map((pair) => pair.slice(sessionCookie.length + 1).trim())
+      assert.deepEqual(readCookies(header, sessionCookie, 99), values)
+      assert.equal(readCookie(header, sessionCookie), values.length === 1 ? values[0] : undefined)
+    }),
+    { numRuns: 2000 },
+  )
+})
