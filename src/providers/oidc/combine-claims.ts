@@ -21,17 +21,31 @@ export type CombineClaims = (given: GivenClaims, former?: SourcedClaims) => Comb
  */
 export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | 'email' | 'groups'>): CombineClaims {
   const deciding = [mappings.username, mappings.groups]
+  /** Groups that were there are an empty list when they are gone: a claim that was never there may be a fault of the set-up. */
+  const hasLostGroups = (former: Claims | undefined, claims: Claims) =>
+    (findClaim(former, mappings.groups) ?? null) !== null &&
+    (findClaim(claims, mappings.groups) ?? null) === null &&
+    claims._claim_names === undefined && // left out because they are too many: see claims.ts
+    claims.hasgroups === undefined
   const addresses = mappings.username === 'email' ? ['email', mappings.email] : [mappings.email]
 
   return function combineClaims({ idToken, userinfo }, former) {
     const kept = former === undefined ? {} : keep(former, { idToken, userinfo })
-    const claims = { ...kept, ...idToken, ...userinfo }
+    const given = { ...kept, ...idToken, ...userinfo }
+    const isEmptied = hasLostGroups(former?.claims, given)
+    const claims = isEmptied ? { ...given, [mappings.groups]: [] } : given
     const isFresh = !Object.keys(kept).some((name) => !isGiven(name) && deciding.some((path) => holds(name, path)))
     const isTrusted = addresses.every((path) => isVouchedFor(path))
     return {
       claims: isTrusted ? claims : { ...claims, email_verified: false },
-      fromUserinfo: userinfo === undefined ? (former?.fromUserinfo ?? []).filter(isKept) : Object.keys(userinfo),
+      fromUserinfo: fromUserinfo(),
       isFresh,
+    }
+
+    function fromUserinfo(): string[] {
+      if (userinfo === undefined) return (former?.fromUserinfo ?? []).filter(isKept)
+      // Whoever is asked next time says it again.
+      return isEmptied ? [...Object.keys(userinfo), mappings.groups] : Object.keys(userinfo)
     }
 
     function isGiven(name: string): boolean {

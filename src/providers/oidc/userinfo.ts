@@ -30,13 +30,16 @@ function refusalOf(error: unknown): GatewayError {
     return invalidToken(`the provider’s userinfo endpoint answered ${status}`)
   if ((error as { code?: string }).code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
     return invalidToken('the userinfo endpoint speaks of another subject')
-  if (isWithoutSubject(error)) return invalidToken('the userinfo endpoint names no subject (sub)')
+  if (hasInvalidSubject(error)) return invalidToken('the userinfo endpoint names no subject (sub)')
   return asProviderError(error, 'userinfo')
 }
 
-/** A JSON object whose `sub` is missing, empty or not a string: openid-client refuses it like what is no object at all. */
-function isWithoutSubject(error: unknown): boolean {
+/**
+ * A JSON object whose `sub` is empty or not a string. openid-client rejects it like a response that is no object, or that
+ * has no `sub` at all: those are not from a userinfo endpoint.
+ */
+function hasInvalidSubject(error: unknown): boolean {
   const { code, cause } = error as { code?: string; cause?: { cause?: { body?: unknown } } }
   const body = cause?.cause?.body
-  return code === 'OAUTH_INVALID_RESPONSE' && typeof body === 'object' && body !== null && !Array.isArray(body)
+  return code === 'OAUTH_INVALID_RESPONSE' && typeof body === 'object' && body !== null && Object.hasOwn(body, 'sub')
 }

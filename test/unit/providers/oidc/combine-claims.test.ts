@@ -10,6 +10,8 @@ import {
 const mappings = { username: 'preferred_username', email: 'email', groups: 'realm_access.roles' }
 const combine = createCombineClaims(mappings)
 const name = { preferred_username: 'bob' }
+/** What is left of groups that a source no longer gives: an empty list, which is not the same as a claim that is missing. */
+const none = { 'realm_access.roles': [] }
 const roles = (...list: string[]) => ({ realm_access: { roles: list } })
 
 type Row = readonly [
@@ -26,28 +28,28 @@ describe('claims after a refresh', () => {
       'drop groups that userinfo gave and now omits, when there is no ID token',
       { idToken: name, userinfo: roles('admin') },
       { userinfo: name },
-      name,
+      { ...name, ...none },
       true,
     ],
     [
       'drop groups that both sources gave when userinfo now omits them and there is no ID token',
       { idToken: { ...name, ...roles('admin') }, userinfo: { ...name, ...roles('admin') } },
       { userinfo: name },
-      name,
+      { ...name, ...none },
       true,
     ],
     [
       'drop groups that the ID token gave and a new ID token omits',
       { idToken: { ...name, ...roles('admin') }, userinfo: {} },
       { idToken: name, userinfo: {} },
-      name,
+      { ...name, ...none },
       true,
     ],
     [
       'drop groups that userinfo gave and now omits, when a new ID token never had them',
       { idToken: name, userinfo: roles('admin') },
       { idToken: name, userinfo: {} },
-      name,
+      { ...name, ...none },
       true,
     ],
     [
@@ -117,14 +119,34 @@ describe('claims after a refresh', () => {
   test('drop groups in the second refresh when userinfo gave them in the first', () => {
     const signedIn = combine({ idToken: { ...name, ...roles('admin') }, userinfo: name })
     const first = combine({ userinfo: { ...name, ...roles('admin') } }, signedIn)
-    assert.deepEqual(combine({ userinfo: name }, first).claims, name)
+    assert.deepEqual(combine({ userinfo: name }, first).claims, { ...name, ...none })
   })
 
   test('keep groups of userinfo through a refresh without it, and drop them in the next one that omits them', () => {
     const signedIn = combine({ idToken: name, userinfo: roles('admin') })
     const first = combine({ idToken: name }, signedIn)
     assert.deepEqual(first.claims, { ...name, ...roles('admin') })
-    assert.deepEqual(combine({ userinfo: {} }, first).claims, name)
+    assert.deepEqual(combine({ userinfo: {} }, first).claims, { ...name, ...none })
+  })
+
+  test('have no groups at all where no source ever gave any, and an empty list for good where one did', () => {
+    assert.deepEqual(combine({ userinfo: name }, combine({ userinfo: name })).claims, name)
+    let session = combine({ userinfo: { ...name, ...roles('admin') } })
+    for (let refresh = 0; refresh < 3; refresh++) {
+      session = combine({ userinfo: name }, session)
+      assert.deepEqual([session.claims, session.isFresh], [{ ...name, ...none }, true])
+    }
+    session = combine({ userinfo: { ...name, 'realm_access.roles': ['staff'] } }, session)
+    assert.deepEqual(session.claims['realm_access.roles'], ['staff'])
+    session = combine({ userinfo: { ...name, ...roles('staff') } }, session)
+    assert.deepEqual(session.claims, { ...name, ...roles('staff') })
+  })
+
+  test('are no empty list where the provider leaves the groups out because they are too many', () => {
+    for (const reference of [{ _claim_names: { groups: 'src1' } }, { hasgroups: true }]) {
+      const signedIn = combine({ idToken: { ...name, ...roles('admin') } })
+      assert.deepEqual(combine({ idToken: { ...name, ...reference } }, signedIn).claims, { ...name, ...reference })
+    }
   })
 
   test('of a session whose sources are unknown are not fresh until an ID token comes', () => {
@@ -132,7 +154,7 @@ describe('claims after a refresh', () => {
     const kept = combine({ userinfo: name }, former)
     assert.deepEqual([kept.claims, kept.isFresh], [former.claims, false])
     const renewed = combine({ idToken: name, userinfo: {} }, kept)
-    assert.deepEqual([renewed.claims, renewed.isFresh], [name, true])
+    assert.deepEqual([renewed.claims, renewed.isFresh], [{ ...name, ...none }, true])
   })
 
   test('that are named like members of every object are handled like any other', () => {
