@@ -206,6 +206,16 @@ describe('where people sign in through us', async () => {
     }
   })
 
+  test('what Traefik’s StripPrefix and Envoy’s prefix_rewrite make of /elastauth/ is no sub-request on listen', async () => {
+    const cookie = await signIn()
+    for (const mark of [{ 'x-forwarded-prefix': '/elastauth' }, { 'x-envoy-original-path': '/elastauth/' }]) {
+      for (const target of ['/', '/?return_to=/', '/x', '//']) {
+        const answer = await send(gateway.url, target, { ...forwarded, ...mark, cookie })
+        assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []], target)
+      }
+    }
+  })
+
   test('/elastauth is no sub-request there, also without forward_auth.listen, and the log says to use /', async () => {
     const one = await startForwardAuth({}, env)
     const cookie = await signIn(one.url)
