@@ -23,7 +23,11 @@ export function isQuestion({ headers }: Pick<IncomingMessage, 'headers'>): boole
   return marks.some((name) => name in headers) || isEnvoyQuestion(headers)
 }
 
-/** Envoy's ext_authz has no mark of its own, but marks what it asks itself as internal and states a length, 0 with GET too. */
+/**
+ * Envoy's ext_authz marks what it asks itself as internal, and states the length 0, with GET too; with `with_request_body`
+ * it says so. A POST that Envoy routes to us, such as a back-channel logout, has another length.
+ */
 function isEnvoyQuestion(headers: IncomingMessage['headers']): boolean {
-  return 'x-envoy-internal' in headers && 'content-length' in headers
+  if (!('x-envoy-internal' in headers)) return false
+  return headers['content-length'] === '0' || 'x-envoy-auth-partial-body' in headers
 }

@@ -190,6 +190,16 @@ describe('login by forward auth', async () => {
     assert.match(await askOwn('/elastauth/signed-out', []), /^HTTP\/1.1 200 /)
   })
 
+  test('a back-channel logout that Envoy routes to us from a private network is no sub-request', async () => {
+    const response = await fetch(`${url}/elastauth/backchannel-logout`, {
+      method: 'POST',
+      headers: { 'X-Envoy-Internal': 'true', 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: 'logout_token=none',
+    })
+    assert.equal(response.status, 400)
+    assert.equal(((await response.json()) as { error: string }).error, 'logout_invalid')
+  })
+
   test('the pages work where the proxy routes them to us, too', async () => {
     const agent = createUserAgent()
     const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-host': new URL(site).host }

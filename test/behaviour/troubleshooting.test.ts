@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { request } from 'undici'
 import { errorTable } from '../../src/errors.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
-import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
+import { type Gateway, type GatewayOptions, startGateway, subRequestUrlOf } from '../support/gateway.ts'
 import { findQuoted, isQuoted, quotedCases } from '../support/troubleshooting.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { runElastauth } from './elastauth-command.ts'
@@ -61,6 +61,17 @@ const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     const gateway = await ask({ flags: { trusted_proxies: '10.0.0.0/8' } })
     await fetch(gateway.url)
     return [gateway]
+  },
+  '404 from elastauth, or 403 with nginx, whoever asks': async () => {
+    const one = await start()
+    await fetch(`${one.url}/auth`)
+    const two = await start({ flags: { 'forward_auth.listen': '127.0.0.1:0' } })
+    await fetch(two.url)
+    await fetch(`${await subRequestUrlOf(two)}/elastauth/login`)
+    const provider = { auth_provider: 'oidc', 'oidc.issuer': `http://${nowhere}/`, 'oidc.client_id': 'kibana' }
+    const three = await start({ flags: provider, env: { ELASTAUTH_OIDC_CLIENT_SECRET: 'known-to-the-provider' } })
+    await fetch(`${three.url}/elastauth`)
+    return [one, two, three]
   },
   'Authorization header not forwarded': async () => [await ask()],
   'Elasticsearch user not created': () =>
