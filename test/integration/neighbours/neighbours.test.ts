@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { otherTargets, spellingsOf } from '../../conformance/spellings.ts'
 import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.ts'
 import { type Ask, ask } from './ask.ts'
 import { startAuthelia } from './authelia.ts'
@@ -70,6 +71,16 @@ for (const neighbour of neighbours) {
         assert.doesNotMatch(body, /Authentication successful/)
       })
     }
+
+    test('no spelling of a path below /elastauth hands a user a credential', async () => {
+      for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
+        // Some proxies close the connection at a target that is none.
+        const outcome = await ask(proxy, { session: 'bob', target }).catch(() => undefined)
+        assert.doesNotMatch(outcome?.body ?? '', /Authentication successful/, target)
+        assert.ok(!outcome?.answered.includes('authorization'), target)
+      }
+      assert.equal((await outcomeOf({ session: 'bob' })).user, 'neighbour-bob')
+    })
 
     test('a user whose Connection names the identity is that user or nobody', async () => {
       const { status, user } = await outcomeOf({ session: 'bob', lines: ['Connection: Remote-User, Remote-Groups'] })
