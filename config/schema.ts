@@ -103,7 +103,7 @@ export const schema = {
     max: 3_600_000,
   },
   max_connections: {
-    doc: 'Client connections at once; more are closed as they come. In Linux, each needs a file descriptor, and in proxy mode two. Fewer, if the heap could not hold their headers.',
+    doc: 'Client connections at once; more are closed as they come. In Linux, each needs a file descriptor, and in proxy mode two. Fewer, if half of the heap could not hold what they may hold (320 KiB each; docs/listeners.md).',
     format: 'integer',
     default: 10_000,
     min: 1,

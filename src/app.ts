@@ -111,7 +111,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
-    maxConnections: affordableConnections(config.max_connections, log),
+    connectionLimits: {
+      maxConnections: config.max_connections,
+      maxWeight: affordableConnections(config.max_connections, log),
+    },
     onUnixConnection: peers.addUnix,
     ...(proxy && {
       // A body may take any time as long as somebody waits for it.

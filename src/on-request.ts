@@ -1,17 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
 import { asGatewayError, type GatewayError } from './errors.ts'
+import { limitStall } from './listeners/stall-limit.ts'
 import type { Outcome } from './request-log.ts'
 import { route, type Serves } from './route.ts'
 import type { ServerOptions } from './server.ts'
 
 export type Requests = Readonly<{
-  /** Answers a request, whatever happens. @param check throws GatewayError for a head that we do not take @param serves what its listener answers */
+  /** Answers a request, whatever happens. As `Handlers` has it. @param serves what its listener answers */
   onRequest: (
     request: IncomingMessage,
     response: ServerResponse,
     check: (request: IncomingMessage) => void,
     serves: Serves,
+    onAuthenticated: (() => void) | undefined,
   ) => void
   /** To be called when a request is over. @param startedAt `performance.now()` when it arrived */
   ended: (request: IncomingMessage, status: number, startedAt: number) => void
@@ -28,6 +30,7 @@ export function createOnRequest(
     response: ServerResponse,
     check: (request: IncomingMessage) => void,
     serves: Serves,
+    onAuthenticated: (() => void) | undefined,
   ): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
@@ -42,6 +45,7 @@ export function createOnRequest(
       const answering = route(request, routes, serves)(request)
       answer = answering instanceof Promise ? await answering : answering
       username = answer.username
+      if (username !== undefined) onAuthenticated?.()
       if ('stream' in answer) {
         if (isClosing()) response.shouldKeepAlive = false
         await answer.stream(response)
@@ -58,6 +62,10 @@ export function createOnRequest(
     if (isClosing() || error?.code === 'payload_invalid') response.shouldKeepAlive = false
     response.writeHead(answer.status, answer.headers)
     response.end(answer.body) // Node leaves the body out of an answer to HEAD
+    if (!response.writableFinished) {
+      letGo(request)
+      limitStall(response)
+    }
     // nginx counts a client that has left as 499
     ended(request, response.destroyed ? 499 : answer.status, startedAt)
   }
@@ -75,14 +83,20 @@ export function createOnRequest(
   }
 
   return Object.freeze({
-    onRequest(request, response, check, serves) {
-      answerRequest(request, response, check, serves).catch((error) => {
+    onRequest(request, response, check, serves, onAuthenticated) {
+      answerRequest(request, response, check, serves, onAuthenticated).catch((error) => {
         logFault('internal', request.socket.remoteAddress, error)
         response.destroy()
       })
     },
     ended,
   })
+}
+
+/** A client that does not take its response would hold these as well, which nobody reads again. */
+function letGo(request: IncomingMessage): void {
+  request.rawHeaders = []
+  request.headers = {}
 }
 
 /** To HTTP/1.0 an answer without a length is whole when its connection ends, unless that is reset (RFC 9112, 8). */

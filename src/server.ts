@@ -6,7 +6,7 @@ import type { Listener } from '../config/listeners.ts'
 import type { Upgrade } from './answer.ts'
 import type { AnswerError } from './error-answer.ts'
 import type { ErrorCode } from './errors.ts'
-import { limitConnections } from './listeners/connection-limit.ts'
+import { type ConnectionBudget, type ConnectionLimits, limitConnections } from './listeners/connection-limit.ts'
 import { usualRequestTimeouts } from './listeners/limits.ts'
 import type { Handlers, RequestTimeouts } from './listeners/listener.ts'
 import { type Opened, openListener } from './listeners/open.ts'
@@ -45,8 +45,8 @@ export type ServerOptions = Readonly<{
   metrics: Metrics
   /** Node's own limits where absent. */
   requestTimeouts?: RequestTimeouts
-  /** Connections of all listeners; more are closed at once. */
-  maxConnections?: number
+  /** Of all listeners together; more connections are closed at once. */
+  connectionLimits?: ConnectionLimits
   /** Requests that go to `front.upgrade`; none where absent. */
   isUpgrade?: (request: IncomingMessage) => boolean
   onUnixConnection?: (socket: Socket) => void
@@ -65,7 +65,12 @@ export type GatewayServer = Readonly<{
 
 /** All listeners, and what they have in common. What is done with a request depends on where it came in only by `serves`. */
 export function createServer(options: ServerOptions): GatewayServer {
-  const { requestTimeouts = usualRequestTimeouts, mode = 0o660, maxConnections, onUnixConnection = () => {} } = options
+  const {
+    requestTimeouts = usualRequestTimeouts,
+    mode = 0o660,
+    connectionLimits,
+    onUnixConnection = () => {},
+  } = options
   const nextId = createRequestId()
   let isClosing = false
   const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing)
@@ -77,22 +82,25 @@ export function createServer(options: ServerOptions): GatewayServer {
     refuseFaulty,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
+  // Without limits, as in unit tests, every connection fits.
+  let weigh: ConnectionBudget['weigh'] = () => true
   const handlersFor = (serves: Serves): Handlers => ({
     ...handlers,
-    onRequest: (request, response, check) => onRequest(request, response, check, serves),
+    onRequest: (request, response, check, onAuthenticated) =>
+      onRequest(request, response, check, serves, onAuthenticated),
   })
   const listeners = options.listeners.map(({ serves = 'everything', ...place }) => {
     const listener = place.isTls
-      ? createTlsListener(handlersFor(serves), requestTimeouts, options.tls!)
+      ? createTlsListener(handlersFor(serves), requestTimeouts, options.tls!, (...weighed) => weigh(...weighed))
       : createPlainListener(handlersFor(serves), requestTimeouts)
     if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
     return { place, serves, ...listener }
   })
-  if (maxConnections !== undefined) {
-    limitConnections(
+  if (connectionLimits !== undefined) {
+    weigh = limitConnections(
       listeners.map(({ server }) => server),
-      maxConnections,
-    )
+      connectionLimits,
+    ).weigh
   }
   const opened: Opened[] = []
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { rawAnswer } from './answer.ts'
 import { asGatewayError, errorTable, type GatewayError } from './errors.ts'
 import { checkHeaderCount } from './listeners/header-count.ts'
+import { lingering } from './listeners/limits.ts'
 import type { ServerOptions } from './server.ts'
 
 /** @param ended called when a tunnel has closed, or there was none */
@@ -50,6 +51,8 @@ export function createOnUpgrade(
       refuse(error)
       // While a body is still to come, Node gives us another stream in place of the socket, without `destroySoon`.
       socket.end(() => socket.destroy())
+      const cut = setTimeout(() => socket.destroy(), lingering) // a client that does not read makes no room for it
+      socket.once('close', () => clearTimeout(cut))
     }
     logRequest(request, undefined, { requestId, startedAt, username, error, status })
     ended(request, status, startedAt)

@@ -1,20 +1,64 @@
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 
-/** Holds all listeners together to a number of connections; Node counts those of each, and closes more as they come. */
-export function limitConnections(servers: readonly Server[], most: number): void {
+export type ConnectionLimits = Readonly<{
+  /** Connections of all listeners. */
+  maxConnections: number
+  /** How many HTTP/1.1 connections the memory is enough for. */
+  maxWeight: number
+}>
+
+export type ConnectionBudget = Readonly<{
+  /**
+   * Counts a connection as if it were several, until it closes or is weighed again.
+   * @returns whether there is room for it; where there is none, it counts as before
+   */
+  weigh: (socket: Socket, weight: number) => boolean
+}>
+
+/** Holds all listeners together to what is affordable; Node counts the connections of each, and closes more as they come. */
+export function limitConnections(
+  servers: readonly Server[],
+  { maxConnections, maxWeight }: ConnectionLimits,
+): ConnectionBudget {
   const open = new Map(servers.map((server) => [server, 0]))
-  let total = 0
-  const change = (server: Server, by: 1 | -1) => {
+  const extras = new Map<Socket, number>()
+  let count = 0
+  let weight = 0
+
+  function change(server: Server, by: 1 | -1): void {
     open.set(server, open.get(server)! + by)
-    total += by
-    for (const [each, own] of open) each.maxConnections = own + most - total
+    count += by
+    addWeight(by)
   }
+
+  function addWeight(by: number): void {
+    weight += by
+    const room = Math.max(0, Math.floor(Math.min(maxConnections - count, maxWeight - weight)))
+    for (const [each, own] of open) each.maxConnections = own + room
+  }
+
   for (const server of servers) {
-    server.maxConnections = most
-    if (servers.length === 1) return
+    server.maxConnections = Math.min(maxConnections, maxWeight)
     server.on('connection', (socket) => {
       change(server, 1)
       socket.once('close', () => change(server, -1))
     })
   }
+
+  return Object.freeze({
+    weigh(socket, wanted) {
+      const extra = wanted - 1
+      const before = extras.get(socket)
+      if (weight + extra - (before ?? 0) > maxWeight) return false
+      if (before === undefined) {
+        socket.once('close', () => {
+          addWeight(-extras.get(socket)!)
+          extras.delete(socket)
+        })
+      }
+      extras.set(socket, extra)
+      addWeight(extra - (before ?? 0))
+      return true
+    },
+  })
 }

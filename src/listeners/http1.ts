@@ -5,6 +5,7 @@ import { checkHeaderCount, mostHeaders } from './header-count.ts'
 import { http1Limits } from './limits.ts'
 import type { Handlers, RequestTimeouts } from './listener.ts'
 import { createOpenAnswers } from './open-answers.ts'
+import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining.ts'
 import { boundRest } from './rest.ts'
 
 /** HTTP/1.1, with TLS or without: what a server is made with, and what then lets the handlers hear of all that it tells. */
@@ -12,10 +13,12 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
   const { onRequest, isUpgrade, onUpgrade, refuseTunnel, refuseFaulty } = handlers
   let isClosing = false
   let closeIdle = () => {}
-  const { follow, forget, isOpen, isAnyEnding, speakAfter, cut } = createOpenAnswers(lookAgain)
+  const { follow, forget, isOpen, requestsOn, hasLast, isAnyEnding, speakAfter, cut } = createOpenAnswers(lookAgain)
 
   function onHead(request: IncomingMessage, response: ServerResponse): void {
+    if (request instanceof DroppedRequest) return
     follow(response)
+    if (mustBeLast(requestsOn(request.socket))) response.shouldKeepAlive = false
     response.on('close', onAnswered)
     // Not taken as one, an upgrade ends Node's reading all the same: what came in one piece with it, and belongs to the
     // next request, is lost, and what comes later would be taken for a request in its place.
@@ -37,11 +40,15 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
   return Object.freeze({
     options: {
       ...http1Limits,
+      ...createMessageClasses(hasLast),
       requestTimeout: timeouts.whole,
       requireHostHeader: false,
       // Where answers are still to go out, an upgrade is an ordinary request: a tunnel's bytes would go before them.
       shouldUpgradeCallback: (request: IncomingMessage) =>
-        isUpgrade(request) && request.socket.writable && !isOpen(request.socket),
+        !(request instanceof DroppedRequest) &&
+        isUpgrade(request) &&
+        request.socket.writable &&
+        !isOpen(request.socket),
     },
     attach(server: Server): void {
       // To Node a connection is idle, and is cut, when its answer has ended, be it out or on its way. While one is on its

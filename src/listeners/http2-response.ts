@@ -6,6 +6,9 @@ import { stallTimeout } from './limits.ts'
 /** For one connection of HTTP/1.1 only; in HTTP/2 they make an answer malformed (RFC 9113, 8.2.2). */
 const connectionHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
+/** Interim responses wait behind no more frames of their connection than these. */
+const mostQueuedFrames = 16
+
 const bodylessStatuses = new Set([204, 205, 304])
 
 /**
@@ -89,6 +92,8 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
 
   function writeInformation(status: number, headers: readonly string[]): void {
     if (hasHead || stream.closed || stream.destroyed) return
+    // The client does not read: nghttp2 keeps what it cannot write.
+    if ((stream.session?.state.outboundQueueSize ?? 0) > mostQueuedFrames) return
     const grouped: OutgoingHttpHeaders & Record<string, string | string[]> = { ':status': String(status) }
     const pairs = lowered(headers)
     for (let i = 0; i < pairs.length; i += 2) {

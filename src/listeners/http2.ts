@@ -1,8 +1,17 @@
-import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2'
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { createHttp2Request } from './http2-request.ts'
+import type { ConnectionBudget } from './connection-limit.ts'
+import { createHttp2Request, headSize } from './http2-request.ts'
 import { createHttp2Response } from './http2-response.ts'
-import { http1Limits, http2Limits, lingering, mostControlFrames } from './limits.ts'
+import {
+  http1Limits,
+  http2Limits,
+  http2Weight,
+  knownClient,
+  lingering,
+  mostControlFrames,
+  unknownClient,
+} from './limits.ts'
 import type { Handlers } from './listener.ts'
 
 export type Http2 = Readonly<{
@@ -13,18 +22,21 @@ export type Http2 = Readonly<{
 }>
 
 /** HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets come by HTTP/1.1. */
-export function createHttp2(onRequest: Handlers['onRequest']): Http2 {
+export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionBudget['weigh']): Http2 {
   const sessions = new Set<ServerHttp2Session>()
 
   function take(socket: Socket): void {
+    if (!weigh(socket, http2Weight.unknown)) return void socket.destroy()
     const session = performServerHandshake(socket, http2Limits)
     sessions.add(session)
+    const { admit, onAuthenticated } = limitStreams(session, () => weigh(socket, http2Weight.known))
     const stopTimer = limitSilence(session, socket)
     limitControlFrames(session, socket)
     session.on('error', () => {}) // faults end the session by themselves
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      if (!admit(stream, rawHeaders)) return
       const { request, check } = createHttp2Request(stream, headers, rawHeaders, socket)
-      onRequest(request, createHttp2Response(stream, request.method === 'HEAD'), check)
+      onRequest(request, createHttp2Response(stream, request.method === 'HEAD'), check, onAuthenticated)
     })
     socket.once('close', () => {
       stopTimer()
@@ -36,6 +48,49 @@ export function createHttp2(onRequest: Handlers['onRequest']): Http2 {
     take,
     close() {
       for (const session of sessions) session.close()
+    },
+  })
+}
+
+/**
+ * Until a connection has authenticated a user, it may hold little. From then on it may hold what a browser with Kibana
+ * needs, if it has acknowledged the first limits and there is room.
+ * @param hasRoom whether the connection may count as that of a known client from now on
+ */
+function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
+  let heldBytes = 0
+  let limits: typeof unknownClient | typeof knownClient = unknownClient
+  let isAuthenticated = false
+  let isAcknowledged = false
+  session.once('localSettings', () => {
+    isAcknowledged = true
+    raise()
+  })
+
+  function raise(): void {
+    if (!isAuthenticated || !isAcknowledged || limits === knownClient || session.closed || !hasRoom()) return
+    limits = knownClient
+    session.settings({ maxConcurrentStreams: knownClient.maxConcurrentStreams })
+  }
+
+  return Object.freeze({
+    /** @returns false where the stream is refused, so that the client tries again later (RFC 9113, 8.7) */
+    admit(stream: ServerHttp2Stream, received: readonly string[]): boolean {
+      const bytes = headSize(received)
+      if (heldBytes > 0 && heldBytes + bytes > limits.maxHeldBytes) {
+        stream.on('error', () => {}).close(constants.NGHTTP2_REFUSED_STREAM)
+        return false
+      }
+      heldBytes += bytes
+      stream.once('close', () => {
+        heldBytes -= bytes
+      })
+      return true
+    },
+    onAuthenticated() {
+      if (isAuthenticated) return
+      isAuthenticated = true
+      raise()
     },
   })
 }

@@ -7,13 +7,29 @@ export const http1Limits = {
   headersTimeout: 20_000,
 } as const
 
+/** Requests of one HTTP/1.1 connection whose responses are not out, at the most. With the last of them the connection closes. */
+export const mostPending = 32
+
+/** What pending requests may hold together before the next one is the last: heads, and bodies that have arrived. In bytes. */
+export const mostPendingBytes = 32 * 1024
+
 /** How long a request may take to arrive, in milliseconds: Node's own limit. */
 export const usualRequestTimeouts = { whole: 300_000, rest: 300_000 } as const
+
+/**
+ * What an HTTP/2 connection may hold before it has authenticated a user, and from then on: what a browser with Kibana needs.
+ * `maxHeldBytes` is the size of the heads of all open streams together; one alone may be as large as any.
+ */
+export const unknownClient = { maxConcurrentStreams: 8, maxHeldBytes: 64 * 1024 } as const
+export const knownClient = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024 } as const
+
+/** How many HTTP/1.1 connections an HTTP/2 connection counts for, by what it can hold: measured, 0.5 and 4.5 MB. */
+export const http2Weight = { unknown: 2, known: 16 } as const
 
 /** As `http2.performServerHandshake` takes them. What is beyond them ends the stream, or the connection. */
 export const http2Limits = {
   settings: {
-    maxConcurrentStreams: 100,
+    maxConcurrentStreams: unknownClient.maxConcurrentStreams,
     /** Twice what we take, so that there is a stream to say 431 on (RFC 9113, 6.5.2, counts 32 bytes more for each header). */
     maxHeaderListSize: 2 * http1Limits.maxHeaderSize,
   },
@@ -22,8 +38,9 @@ export const http2Limits = {
   /** Streams that are reset before they are over: so many at once, then so many a second (CVE-2023-44487). A browser does that to the page it leaves. */
   streamResetBurst: 300,
   streamResetRate: 30,
-  maxSessionInvalidFrames: 100,
-  maxSessionRejectedStreams: 100,
+  /** Before it hears of our limit, a client may send requests for as many streams as it likes, usually a hundred. To nghttp2 each is an invalid frame, too. */
+  maxSessionInvalidFrames: 200,
+  maxSessionRejectedStreams: 200,
   /** An upstream's doubled header is passed on as in HTTP/1.1. */
   strictSingleValueFields: false,
 } as const

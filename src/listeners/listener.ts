@@ -4,8 +4,16 @@ import type { SecureContextOptions } from 'node:tls'
 
 /** Who takes what comes in, the same for every listener. None of these throws or rejects. */
 export type Handlers = Readonly<{
-  /** @param check throws GatewayError for a head that this protocol allows and we do not */
-  onRequest: (request: IncomingMessage, response: ServerResponse, check: (request: IncomingMessage) => void) => void
+  /**
+   * @param check throws GatewayError for a head that this protocol allows and we do not
+   * @param onAuthenticated called when the request turns out to be a user's, before the response
+   */
+  onRequest: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    check: (request: IncomingMessage) => void,
+    onAuthenticated?: () => void,
+  ) => void
   isUpgrade: (request: IncomingMessage) => boolean
   onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => void
   /** Somebody who asks for a tunnel to another host. */

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
@@ -11,6 +11,10 @@ export type OpenAnswers = Readonly<{
   /** To be called when an answer has closed. */
   forget: (response: ServerResponse) => void
   isOpen: (socket: Socket) => boolean
+  /** The requests whose answers are open, in the order in which they came. */
+  requestsOn: (socket: Socket) => IncomingMessage[]
+  /** Whether the connection closes with an answer that is open, or has had its last one. */
+  hasLast: (socket: Socket) => boolean
   /**
    * Lets somebody speak of a fault when all answers are out; not at all where one of them was the last on the connection,
    * or the client has left. Where the fault is in the body of a request whose answer has begun, or has others before it,
@@ -53,6 +57,14 @@ export function createOpenAnswers(onGone: () => void): OpenAnswers {
     return (open.get(socket)?.length ?? 0) > 0
   }
 
+  function requestsOn(socket: Socket): IncomingMessage[] {
+    return (open.get(socket) ?? []).map(({ req }) => req)
+  }
+
+  function hasLast(socket: Socket): boolean {
+    return !socket.writable || lastOn(socket)?.shouldKeepAlive === false
+  }
+
   function isAnyEnding(): boolean {
     return open.entries().some(([socket, answers]) => {
       return socket.writableEnded || answers.some(({ writableEnded }) => writableEnded)
@@ -91,7 +103,7 @@ export function createOpenAnswers(onGone: () => void): OpenAnswers {
     return answers.length > 0
   }
 
-  return Object.freeze({ follow, forget, isOpen, isAnyEnding, speakAfter, cut })
+  return Object.freeze({ follow, forget, isOpen, requestsOn, hasLast, isAnyEnding, speakAfter, cut })
 }
 
 function speak(socket: Socket, words: () => void): void {

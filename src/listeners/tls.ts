@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
+import type { ConnectionBudget } from './connection-limit.ts'
 import { createHttp1 } from './http1.ts'
 import { createHttp2 } from './http2.ts'
 import { http1Limits } from './limits.ts'
@@ -43,7 +44,12 @@ export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions):
 }
 
 /** HTTP/2 and HTTP/1.1 on one port, as the client chooses by ALPN (RFC 7301); HTTP/1.1 where it has no ALPN. */
-export function createTlsListener(handlers: Handlers, timeouts: RequestTimeouts, tls: TlsOptions): OpenListener {
+export function createTlsListener(
+  handlers: Handlers,
+  timeouts: RequestTimeouts,
+  tls: TlsOptions,
+  weigh: ConnectionBudget['weigh'] = () => true,
+): OpenListener {
   const http1 = createHttp1(handlers, timeouts)
   const server = createServer({
     ...http1.options,
@@ -54,7 +60,7 @@ export function createTlsListener(handlers: Handlers, timeouts: RequestTimeouts,
     rejectUnauthorized: tls.clientAuth === 'require',
   })
   http1.attach(server)
-  const http2 = createHttp2(handlers.onRequest)
+  const http2 = createHttp2(handlers.onRequest, weigh)
 
   // https.Server takes every connection for HTTP/1.1. It is to be asked about those that are.
   const [takeHttp1] = server.rawListeners('secureConnection') as ((socket: TLSSocket) => void)[]

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
  * Passes an interim answer on (102, 103 and their like; RFC 9110, 15.2). HTTP/1.0 has none, and older releases of Node
- * cannot send them all: they are hints, so there they are dropped.
+ * cannot send them all: they are hints, so there they are dropped. So they are where the client does not read: an upstream
+ * may send any number of them, and none waits for back-pressure.
  */
 export function sendInformation(
   { httpVersion }: IncomingMessage,
@@ -11,5 +12,6 @@ export function sendInformation(
   headers: string[],
 ): void {
   if (httpVersion === '1.0' || response.headersSent || response.destroyed) return
+  if (response.writableLength >= response.writableHighWaterMark) return
   if (typeof response.writeInformation === 'function') response.writeInformation(status, headers)
 }

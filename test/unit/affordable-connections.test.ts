@@ -4,17 +4,17 @@ import { affordableConnections } from '../../src/affordable-connections.ts'
 
 const gigabyte = 1024 ** 3
 
-test('a heap that holds the largest heads of all connections takes as many as were asked for, in silence', () => {
-  assert.equal(affordableConnections(10_000, { info: assert.fail }, 4 * gigabyte), 10_000)
+test('a heap that holds what all connections may hold says nothing', () => {
+  assert.ok(affordableConnections(6_000, { info: assert.fail }, 4 * gigabyte) >= 6_000)
 })
 
-test('a smaller one takes as many as it holds, and says so', () => {
+test('a smaller one is enough for as many as half of it holds, and says so', () => {
   const lines: unknown[] = []
   const info = (line: unknown) => void lines.push(line)
-  assert.equal(affordableConnections(10_000, { info }, gigabyte / 8), 390)
+  assert.equal(affordableConnections(10_000, { info }, gigabyte / 8), 204)
   assert.match(
     String(lines),
-    /^max_connections is 10000, but the heap of 128 MiB is enough for 390: .*--max-old-space-size/,
+    /^max_connections is 10000, but the heap of 128 MiB is enough for 204: .*--max-old-space-size/,
   )
-  assert.equal(affordableConnections(390, { info: assert.fail }, gigabyte / 8), 390)
+  assert.equal(affordableConnections(204, { info: assert.fail }, gigabyte / 8), 204)
 })

@@ -1,0 +1,91 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { lingering, mostPending, mostPendingBytes } from './limits.ts'
+
+/**
+ * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before it minds
+ * back-pressure, and keeps each until its response is out: without a limit, one client could fill the heap.
+ * @param pending the requests whose responses are not out, the new one last
+ */
+export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
+  if (pending.length === 1) return false
+  if (pending.length >= mostPending) return true
+  return pending.reduce((sum, request) => sum + heldBytes(request), 0) > mostPendingBytes
+}
+
+/** What V8 holds for a string beside its characters, and for its place in a list and in `headers`. In bytes. */
+const stringOverhead = 50
+
+function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): number {
+  let bytes = url.length + rawHeaders.length * stringOverhead + readableLength
+  for (const text of rawHeaders) bytes += text.length
+  return bytes
+}
+
+/**
+ * The classes with which Node makes requests and responses. What comes behind the last request of a connection must not be
+ * processed (RFC 9112, 9.6), but Node goes on parsing the piece that has it: for all of that it gets the same two inert
+ * objects, and what arrives later is not parsed at all.
+ * @param hasLast whether the connection has had its last request
+ */
+export function createMessageClasses(hasLast: (socket: Socket) => boolean) {
+  const dropped = new WeakMap<Socket, DroppedRequest>()
+
+  function drop(socket: Socket): DroppedRequest {
+    const known = dropped.get(socket)
+    if (known) return known
+    const request = new DroppedRequest(socket)
+    dropped.set(socket, request)
+    lingerAtEnd(socket)
+    // Not before Node is through with the piece that it parses.
+    setImmediate(discardInput, socket)
+    return request
+  }
+
+  // Node calls both with `new`, which hands on what they return.
+  return Object.freeze({
+    IncomingMessage: function makeRequest(socket: Socket) {
+      return hasLast(socket) ? drop(socket) : new IncomingMessage(socket)
+    } as unknown as typeof IncomingMessage,
+    ServerResponse: function makeResponse(request: IncomingMessage, options: object) {
+      return request instanceof DroppedRequest ? request.response : new Response(request, options)
+    } as unknown as typeof ServerResponse,
+  })
+}
+
+/** With the options that Node passes; its types leave them out. */
+const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => ServerResponse
+
+/** Stands for all requests of a connection that are not processed. */
+export class DroppedRequest extends IncomingMessage {
+  readonly response = new DroppedResponse(this)
+
+  override push(): boolean {
+    return true
+  }
+}
+
+class DroppedResponse extends ServerResponse {
+  override on(): this {
+    return this
+  }
+
+  override assignSocket(): void {}
+}
+
+/** Reads on, so that we hear the client leave, but throws away what comes. */
+function discardInput(socket: Socket): void {
+  if (!socket.destroyed) socket.removeAllListeners('data').on('data', () => {})
+}
+
+/**
+ * Closed at once, with bytes of the client's still unread, TCP would reset the connection and the last responses might be
+ * lost (RFC 9112, 9.6). Node calls `destroySoon` when the last response is out.
+ */
+function lingerAtEnd(socket: Socket): void {
+  socket.destroySoon = () => {
+    const timer = setTimeout(() => socket.destroy(), lingering)
+    socket.once('close', () => clearTimeout(timer))
+    socket.end()
+  }
+}

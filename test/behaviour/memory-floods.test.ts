@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Gateway } from '../support/gateway.ts'
+import { openRaw } from '../support/raw-request.ts'
+import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
+import { curlStatus } from './curl.ts'
+import { createSetting } from './setting.ts'
+
+const { start } = await createSetting()
+
+/** Answers only /quick. */
+const upstream = await startUpstream(({ url }, response) => {
+  if (url === '/quick') response.end('ok')
+})
+upstream.server.maxHeadersCount = 1000
+
+/** More requests in one piece than Node reads at once. */
+const burst = (head: string) => Buffer.from(head.repeat(Math.ceil((72 * 1024) / head.length)), 'latin1')
+const distinct = Array.from({ length: 480 }, (_, i) => `x${i}:${i}y\r\n`).join('')
+
+const anonymousFloods: [what: string, bytes: Buffer][] = [
+  ['requests for error pages', burst('GET / HTTP/1.1\r\nHost: es\r\nAccept: text/html\r\n\r\n')],
+  ['many headers', burst(`GET / HTTP/1.1\r\nHost: es\r\n${distinct}\r\n`)],
+]
+
+const userFloods: [what: string, bytes: Buffer][] = [
+  ['tiny requests behind a slow response', burst('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')],
+  ['many headers behind a slow response', burst(`GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n${distinct}\r\n`)],
+]
+
+/** Opens connections until one more is not let in, each of which sends all of that and reads nothing. */
+async function flood(gateway: Gateway, bytes: Buffer, connections: number): Promise<() => void> {
+  const sockets: Socket[] = []
+  while (sockets.length < connections) {
+    // No more at once than wait to be accepted (511): the kernel resets what is beyond.
+    const some = Array.from({ length: 100 }, () => openRaw(portOf(gateway)).socket.pause())
+    await Promise.all(some.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])))
+    for (const socket of some) socket.write(bytes)
+    sockets.push(...some)
+    await sleep(50) // the kernel's buffers are full by now, or empty
+  }
+  return () => {
+    for (const socket of sockets) socket.destroy()
+  }
+}
+
+/** How many connections the heap is enough for, by the gateway's own account. */
+async function affordable(gateway: Gateway): Promise<number> {
+  const { message } = await gateway.logged((line) => line.message?.startsWith('max_connections is ') ?? false)
+  return Number(/enough for (\d+)/.exec(message!)![1])
+}
+
+async function isServed(gateway: Gateway, path: string, ...flags: string[]): Promise<void> {
+  // Those that have left may not be counted out yet.
+  while (gateway.process.exitCode === null && gateway.process.signalCode === null) {
+    if ((await curlStatus(...flags, '-H', 'Remote-User: eve', `${gateway.url}${path}`)) === '200') return
+    await sleep(50)
+  }
+  assert.fail(`the gateway ended: ${gateway.output().slice(-2000)}`)
+}
+
+for (const heap of [128, 256, 512]) {
+  const nodeArguments = [`--max-old-space-size=${heap}`]
+
+  describe(`with a heap of ${heap} MB, all connections that are let in send as much as they can and read nothing:`, () => {
+    test('auth-only mode survives, and serves a user afterwards', { timeout: 300_000 }, async () => {
+      const gateway = await start({ nodeArguments, flags: { log_level: 'info' } })
+      const most = await affordable(gateway)
+      for (const [, bytes] of anonymousFloods) {
+        const leave = await flood(gateway, bytes, most)
+        leave()
+        await isServed(gateway, '/')
+      }
+    })
+
+    test('proxy mode survives, and serves a user afterwards', { timeout: 300_000 }, async () => {
+      const gateway = await startProxy(upstream.url, { nodeArguments })
+      const most = await affordable(gateway)
+      for (const [, bytes] of userFloods) {
+        const leave = await flood(gateway, bytes, most)
+        leave()
+        await isServed(gateway, '/quick')
+      }
+    })
+  })
+}

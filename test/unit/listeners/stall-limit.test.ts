@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { afterEach, beforeEach, mock, test } from 'node:test'
+import { stallTimeout } from '../../../src/listeners/limits.ts'
+import { limitStall } from '../../../src/listeners/stall-limit.ts'
+
+beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }))
+afterEach(() => mock.timers.reset())
+
+type Fake = EventEmitter & { socket: object | null | undefined; writableLength: number; destroyed: boolean }
+
+function createResponse(changes: Partial<Fake> = {}): Fake {
+  const response = Object.assign(new EventEmitter(), {
+    socket: {},
+    writableLength: 10,
+    destroyed: false,
+    destroy() {
+      response.destroyed = true
+      response.emit('close')
+    },
+    ...changes,
+  })
+  return response
+}
+
+const watch = (response: Fake) => limitStall(response as unknown as ServerResponse)
+
+test('a client that takes nothing of a response for 120 s loses its connection', () => {
+  const response = createResponse()
+  watch(response)
+  mock.timers.tick(stallTimeout - 1)
+  assert.ok(!response.destroyed)
+  mock.timers.tick(1)
+  assert.ok(response.destroyed)
+})
+
+test('a client that takes some of a response every 120 s keeps its connection', () => {
+  const response = createResponse()
+  watch(response)
+  for (let left = 9; left > 0; left--) {
+    response.writableLength = left
+    mock.timers.tick(stallTimeout)
+    assert.ok(!response.destroyed)
+  }
+})
+
+test('a response that waits for those before it has its 120 s from its turn on', () => {
+  const response = createResponse({ socket: null })
+  watch(response)
+  mock.timers.tick(10 * stallTimeout)
+  response.socket = {}
+  mock.timers.tick(stallTimeout)
+  assert.ok(!response.destroyed)
+  mock.timers.tick(stallTimeout)
+  assert.ok(response.destroyed)
+})
+
+test('a response that is out, one that is cut and one of HTTP/2 are not watched', () => {
+  const out = createResponse()
+  watch(out)
+  out.emit('close')
+  const cut = createResponse({ destroyed: true })
+  watch(cut)
+  const http2 = createResponse({ socket: undefined })
+  watch(http2)
+  mock.timers.tick(2 * stallTimeout)
+  assert.deepEqual([out.destroyed, http2.destroyed, cut.listenerCount('close')], [false, false, 0])
+})
