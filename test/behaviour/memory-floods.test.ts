@@ -4,7 +4,9 @@ import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
+import { type FrameConnection, fieldsOf, frame, openFrames, request, setting } from '../support/http2-frames.ts'
 import { openRaw } from '../support/raw-request.ts'
+import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
 import { createSetting } from './setting.ts'
@@ -87,3 +89,51 @@ for (const heap of [128, 256, 512]) {
     })
   })
 }
+
+describe('with a heap of 128 MB, HTTP/2 connections with large heads and a window of 0:', () => {
+  const nodeArguments = ['--max-old-space-size=128']
+  const initialWindowSize = 4
+  const endStream = 1
+  const endHeaders = 4
+
+  /** A request with 54 KB of headers, in as many frames as it takes. */
+  function largeRequest(stream: number, user: readonly (readonly [string, string])[]): Buffer[] {
+    const headers = Array.from({ length: 54 }, (_, i) => [`x${i}`, `${i}${'y'.repeat(1000)}`] as const)
+    const block = request(stream, fieldsOf({}, ...user, ...headers)).subarray(9)
+    const pieces: Buffer[] = []
+    for (let at = 0; at < block.length; at += 16_384) pieces.push(block.subarray(at, at + 16_384))
+    return pieces.map((payload, i) => {
+      const flags = (i === 0 ? endStream : 0) | (i === pieces.length - 1 ? endHeaders : 0)
+      return frame(i === 0 ? 'headers' : 'continuation', { stream, flags, payload })
+    })
+  }
+
+  async function floodHttp2(
+    gateway: Gateway,
+    user: readonly (readonly [string, string])[],
+  ): Promise<FrameConnection[]> {
+    const connections: FrameConnection[] = []
+    for (;;) {
+      const opened = await openFrames(portOf(gateway), setting(initialWindowSize, 0)).catch(() => undefined)
+      if (opened === undefined) return connections
+      connections.push(opened)
+      for (let i = 0; i < 12; i++) await opened.send(...largeRequest(2 * i + 1, user))
+    }
+  }
+
+  for (const [mode, run] of [
+    ['auth-only', () => start({ nodeArguments, flags: tlsFlags() })],
+    ['proxy', () => startProxy(upstream.url, { nodeArguments, flags: tlsFlags() })],
+  ] as const) {
+    test(`${mode} mode lets in half as many as of HTTP/1.1, survives, and serves a user afterwards`, {
+      timeout: 300_000,
+    }, async () => {
+      const gateway = await run()
+      const most = await affordable(gateway)
+      const connections = await floodHttp2(gateway, mode === 'proxy' ? [['remote-user', 'bob']] : [])
+      assert.ok(connections.length > 0 && connections.length <= most, `${connections.length} of ${most}`)
+      for (const connection of connections) connection.destroy()
+      await isServed(gateway, mode === 'proxy' ? '/quick' : '/', '--cacert', caFile)
+    })
+  }
+})
