@@ -20,7 +20,7 @@ export type Route = {
 const fields: {
   readonly [field: string]: { readonly expected: string; readonly isValid: (value: unknown) => boolean }
 } = {
-  host: { expected: 'a host name, e.g. kibana.example.com', isValid: (value) => isText(value, /^[^\s/:@]+$/) },
+  host: { expected: 'a host name, e.g. kibana.example.com', isValid: (value) => isText(value, /^[A-Za-z0-9._-]+$/) },
   path: { expected: 'a path that begins with /', isValid: (value) => isText(value, /^\/[^\s?#]*$/) },
   upstreams: { expected: 'a list of URLs', isValid: (value) => Array.isArray(value) && value.length > 0 },
   strip_path: { expected: 'true or false', isValid: (value) => typeof value === 'boolean' },

@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.ts'
 export type RequestHead = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & Readonly<{ url?: string | undefined }>
 
 /** What our server and an upstream could read in two ways. A host with at most a port: nothing that a URL takes for more. */
-const hostPattern = /^(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
+const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
 
 /**
  * Refuses requests whose end or whose target two servers could see in different places (RFC 9112, 11.2): what Node's

@@ -43,6 +43,9 @@ export type Admit = (request: IncomingMessage) => Soon<Admitted>
 export function createAdmit({ routing, authenticate, isTrusted, canReset, buildHeaders }: ProxyHandlerOptions): Admit {
   return function admit(request) {
     checkFraming(request)
+    // RFC 9110, 9.3.8: the upstream's response would show the credential that we add.
+    if (request.method === 'TRACE')
+      throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
     if (request.httpVersion === '1.0' && !canReset(request.socket)) throw looksWhole()
     const target = originForm(request.url ?? '/')
     const route = routing.pickRoute(request.headers.host ?? '', target)
@@ -65,6 +68,8 @@ export function createAdmit({ routing, authenticate, isTrusted, canReset, buildH
       })
   }
 }
+
+const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
 /** To HTTP/1.0 the end of the connection is the end of a response without a length (RFC 9112, 6.3), unless it is a reset. */
 function looksWhole(): GatewayError {

@@ -29,9 +29,10 @@ const rules: Readonly<Record<string, Rule>> = {
   'x-forwarded-host': 'x-forwarded-host',
   'x-forwarded-port': 'x-forwarded-port',
   'x-real-ip': 'from proxies',
-  'x-original-url': 'from proxies',
-  'x-original-method': 'from proxies',
-  'x-rewrite-url': 'from proxies',
+  // Some frameworks route by these in place of the target. They are for sub-requests, and this is none.
+  'x-original-url': 'drop',
+  'x-original-method': 'drop',
+  'x-rewrite-url': 'drop',
   // For this connection only (RFC 9110, 7.6.1); the next one gets its own.
   'keep-alive': 'drop',
   te: 'drop',
@@ -43,6 +44,16 @@ const rules: Readonly<Record<string, Rule>> = {
   // The client's own credentials, and Elasticsearch's ways to act as somebody else.
   authorization: 'drop',
   'es-security-runas-user': 'drop',
+  // Tokens that proxies before us add, which are the user to whoever sees them: oauth2-proxy, authentik, Pomerium, Cloudflare
+  // Access, Google's and Amazon's load balancers.
+  'x-auth-request-access-token': 'drop',
+  'x-forwarded-access-token': 'drop',
+  'x-authentik-jwt': 'drop',
+  'x-pomerium-jwt-assertion': 'drop',
+  'cf-access-jwt-assertion': 'drop',
+  'x-goog-iap-jwt-assertion': 'drop',
+  'x-amzn-oidc-data': 'drop',
+  'x-amzn-oidc-accesstoken': 'drop',
   // Opens Elasticsearch's internal routes where it guards them; Kibana 9 wants it of its own pages, which send both.
   'x-elastic-internal-origin': 'from Kibana’s pages',
   'kbn-version': 'Kibana’s mark',

@@ -9,22 +9,37 @@ export function createPickRoute<R extends RouteMatch>(
   routes: readonly R[],
 ): (host: string, path: string) => R | undefined {
   const compiled = routes
-    .map((route) => ({ route, host: route.host?.toLowerCase(), prefix: prefixOf(route.path) }))
+    .map((route) => ({
+      route,
+      host: route.host === null ? undefined : hostName(route.host),
+      prefix: prefixOf(route.path),
+    }))
     .toSorted(
       (a, b) => Number(b.host !== undefined) - Number(a.host !== undefined) || b.prefix.length - a.prefix.length,
     )
 
   return function pickRoute(host, path) {
     const name = compiled[0]?.host === undefined ? '' : hostName(host)
-    const found = compiled.find(
-      (one) =>
-        (one.host === undefined || one.host === name) &&
-        isBelow(path, one.prefix) &&
-        // What the upstream may take for another path must not pass for one that needs no login.
-        (one.route.auth === 'required' || isPlain(path)),
+    const index = compiled.findIndex((one) => matches(one, name, path) && (isProtected(one) || isPlain(path)))
+    const found = compiled[index]
+    if (found === undefined || isProtected(found)) return found?.route
+    // To most upstreams `%61dmin` is `admin`, and to some `ADMIN` and `admin.` are: a more specific route that needs a login wins.
+    const folded = fold(path)
+    const isOpen = !compiled.some(
+      (one, i) => i < index && isProtected(one) && matches({ ...one, prefix: fold(one.prefix) }, name, folded),
     )
-    return found?.route
+    return isOpen ? found.route : compiled.find((one) => isProtected(one) && matches(one, name, path))?.route
   }
+}
+
+type CompiledRoute<R extends RouteMatch> = Readonly<{ route: R; host: string | undefined; prefix: string }>
+
+function matches<R extends RouteMatch>({ host, prefix }: CompiledRoute<R>, name: string, path: string): boolean {
+  return (host === undefined || host === name) && isBelow(path, prefix)
+}
+
+function isProtected<R extends RouteMatch>({ route }: CompiledRoute<R>): boolean {
+  return route.auth === 'required'
 }
 
 /** A path without a route's own, its other bytes as they came. */
@@ -46,12 +61,39 @@ function isBelow(path: string, prefix: string): boolean {
   return next === undefined || next === '/' || next === '?'
 }
 
-/** No dot segments, no doubled, encoded or turned slashes: servers disagree about what those mean. */
+/**
+ * Whether all servers agree on the segments of a target's path: no dot segments, no doubled or back slashes, no path
+ * parameters, and none of the characters that make them in an encoded spelling.
+ */
 function isPlain(target: string): boolean {
-  const [path = ''] = target.split('?', 1)
-  return !/\/\/|\\|#|%(?:25|2e|2f|5c|00)|\/\.{1,2}(?:[/;]|$)|;/i.test(path)
+  const path = pathOf(target)
+  if (/\/\/|\\|[#;]|\/\.{1,2}(?:\/|$)/.test(path)) return false
+  return !path.includes('%') || (!ambiguousEncoding.test(path) && decoded(path) !== undefined)
 }
 
+/** Of a control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that encodes nothing. */
+const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i
+
+/** A path as the most lenient server may read it: decoded, without case, without dots at the end of a segment. */
+function fold(target: string): string {
+  const path = pathOf(target)
+  return (decoded(path) ?? path).toLowerCase().replace(/\.+(?=\/|$)/g, '')
+}
+
+function pathOf(target: string): string {
+  return target.split('?', 1)[0]!
+}
+
+/** Undefined for what is no valid UTF-8, such as `%c0%ae`, which some servers take for a dot. */
+function decoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** The host's name without its port, and without the dot that ends an absolute name (RFC 3986, 3.2.2). */
 function hostName(host: string): string {
-  return host.replace(/:\d+$/, '').toLowerCase()
+  return host.replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase()
 }

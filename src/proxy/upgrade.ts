@@ -186,7 +186,11 @@ function watchForLeaving(socket: Socket): () => void {
 
 /** Names and values in turn → as Node's client wants them, doubled ones as lists; with the words of an upgrade. */
 function headersFrom(flat: readonly string[]): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = { connection: 'Upgrade', upgrade: 'websocket' }
+  // Without a prototype: a client may call a header `constructor`.
+  const headers: Record<string, string | string[]> = Object.assign(Object.create(null), {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+  })
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i]!.toLowerCase()
     const before = headers[name]

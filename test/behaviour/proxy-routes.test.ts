@@ -17,6 +17,7 @@ const [elasticsearch, kibana, open, based] = await Promise.all(['elasticsearch',
 const routes = [
   { path: '/kibana', upstreams: [kibana!.url], strip_path: true, headers: { 'X-Scope': 'ours' } },
   { path: '/public', upstreams: [open!.url], auth: 'none' },
+  { path: '/public/admin', upstreams: [open!.url] },
   { host: 'based.example.com', upstreams: [`${based!.url}/base/`] },
 ]
 const gateway = await startProxy(elasticsearch!.url, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
@@ -55,6 +56,22 @@ describe('one process before Kibana and Elasticsearch', () => {
       user: null,
       scope: 'theirs',
     })
+  })
+
+  test('a path that the upstream decodes to a protected one needs the login of that one', async () => {
+    for (const path of ['/public/%61dmin/x', '/public/ADMIN/x', '/public/a/..%3b/admin'])
+      assert.equal((await ask('es', path, '')).status, 401, path)
+  })
+
+  test('a host with the dot of an absolute name takes the route of that host', async () => {
+    assert.equal((await ask('based.example.com.', '/x', '')).status, 401)
+    assert.equal((await ask('based.example.com.', '/x')).name, 'based')
+  })
+
+  test('TRACE is answered with 405, so that no upstream can show our credential', async () => {
+    const connection = openRaw(portOf(gateway))
+    connection.send('TRACE / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
+    assert.match(await connection.closed, /^HTTP\/1.1 405 [\s\S]*\r\nAllow: GET, HEAD/)
   })
 
   test('and does not lead anywhere else', async () => {

@@ -48,6 +48,19 @@ describe('a WebSocket', () => {
     assert.deepEqual([line['http.response.status_code'], line['user.name']], [101, 'bob'])
   })
 
+  test('has its headers as they were sent, whatever their names mean in JavaScript', async () => {
+    const before = upstream.received().length
+    const connection = open('/names', ['Remote-User: bob', 'constructor: v1', 'toString: v2', 'valueOf: v3'])
+    await connection.until(/^HTTP\/1.1 101 [\s\S]*\r\n\r\n$/)
+    const head = upstream.received().slice(before)
+    assert.deepEqual(head.match(/^(?:constructor|tostring|valueof): .*$/gim), [
+      'constructor: v1',
+      'tostring: v2',
+      'valueof: v3',
+    ])
+    connection.socket.destroy()
+  })
+
   test('of nobody is refused before the upstream hears of it', async () => {
     const before = upstream.received()
     assert.match(await open('/', []).closed, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)

@@ -16,6 +16,8 @@ describe('what two servers could read in two ways is refused', () => {
     ['a Host with userinfo', ['Host', 'es@evil']],
     ['a Host that is a list', ['Host', 'es, evil']],
     ['a Host with a quote', ['Host', 'es"x']],
+    ['an encoded dot in the Host', ['Host', 'es%2eexample.com']],
+    ['a tilde in the Host', ['Host', 'es~1']],
     ['a port that is none', ['Host', 'es:80a']],
     ['two lengths', [...host, 'Content-Length', '3', 'content-length', '3']],
     ['a signed length', [...host, 'Content-Length', '+5']],

@@ -16,6 +16,7 @@ describe('a request’s route', () => {
     host: route('Logs.Example.com', null),
     hostPath: route('logs.example.com', '/x'),
     open: route(null, '/public', 'none'),
+    hidden: route(null, '/public/admin'),
   }
   const pick = createPickRoute(Object.values(routes))
   const rows: [host: string, path: string, expected: keyof typeof routes][] = [
@@ -35,6 +36,11 @@ describe('a request’s route', () => {
     ['logs.example.com', '/x/y', 'hostPath'],
     ['es', '/public/app.js', 'open'],
     ['es', '/public?next=/../x', 'open'],
+    ['es', '/public/%61bc/a%20b/%C3%A9/%40x', 'open'],
+    ['es', '/public/admins', 'open'],
+    ['es', '/public/admin/users', 'hidden'],
+    ['logs.example.com.', '/', 'host'],
+    ['logs.example.com.:5000', '/x', 'hostPath'],
   ]
   for (const [host, path, expected] of rows) {
     test(`${host}${path} is ${expected}`, () => assert.equal(pick(host, path), routes[expected]))
@@ -51,6 +57,20 @@ describe('a request’s route', () => {
     '\\..\\x',
     '/..;/x',
     '/%252e',
+    '/%61dmin',
+    '/adm%69n/users',
+    '/%61%64%6d%69%6e?x',
+    '/ADMIN',
+    '/%41dmin.',
+    '/admin./users',
+    '/x/..%3b/admin',
+    '/%c0%ae%c0%ae/admin',
+    '/%u002e',
+    '/%',
+    '/.%09./admin',
+    '/a%00b',
+    '/a%23b',
+    '/a%3fb',
   ]
   for (const rest of hidden) {
     test(`/public${rest} needs a login, whatever the upstream makes of it`, () => {
@@ -61,6 +81,11 @@ describe('a request’s route', () => {
 
 test('no route is found where none matches', () => {
   assert.equal(createPickRoute([route('a', null), route(null, '/x')])('b', '/y'), undefined)
+})
+
+test('a host in the configuration may end with a dot, as an absolute name does', () => {
+  const absolute = route('kibana.test.', null)
+  assert.equal(createPickRoute([absolute, route(null, null, 'none')])('kibana.test', '/'), absolute)
 })
 
 test('the order in the configuration is of no account', () => {
