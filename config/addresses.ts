@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type Format, listOf, textFormat } from './format.ts'
+import { type Format, listOf, type Problem, textFormat } from './format.ts'
 
 /** `host:port` to connect to. */
 export const hostPort = textFormat(
@@ -81,8 +81,38 @@ export const peerList: Format<readonly string[]> = {
     if (lone !== undefined && peers.length > 1) {
       return [{ problem: `has ${lone} beside other entries`, mend: `write ["${lone}"], or leave it out` }]
     }
-    return listOf(peer, '', '').check?.(peers, {}) ?? []
+    const problems = listOf(peer, '', '').check?.(peers, {}) ?? []
+    return problems.length > 0 ? problems : peers.flatMap(checkHostBits)
   },
+}
+
+/** `172.20.0.5/8` is all of `172.0.0.0/8`, and hardly what is meant. */
+function checkHostBits(entry: string, index: number): Problem[] {
+  const [address = '', prefix] = entry.split('/')
+  if (prefix === undefined || isNetworkAddress(address, Number(prefix))) return []
+  return [
+    {
+      value: entry,
+      problem: 'is an address inside a network, and would mean all of that network',
+      mend: `write ${address} for that address, or the network with zeros after its first ${prefix} bits`,
+      path: [index],
+    },
+  ]
+}
+
+/** Whether all bits after the prefix are zero. */
+function isNetworkAddress(address: string, prefix: number): boolean {
+  const hostBits = BigInt((isIP(address) === 4 ? 32 : 128) - prefix)
+  return (bitsOf(address) & ((1n << hostBits) - 1n)) === 0n
+}
+
+function bitsOf(address: string): bigint {
+  if (isIP(address) === 4) return address.split('.').reduce((bits, part) => bits * 256n + BigInt(part), 0n)
+  // In a URL every IPv6 address has the same form (RFC 5952).
+  const [start = '', end] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
+  const [left, right] = [start, end ?? ''].map((text) => (text === '' ? [] : text.split(':')))
+  const zeros = Array.from({ length: 8 - left!.length - right!.length }, () => '0')
+  return [...left!, ...zeros, ...right!].reduce((bits, group) => bits * 65536n + BigInt(`0x${group}`), 0n)
 }
 
 function isNetwork(text: string): boolean {

@@ -31,8 +31,12 @@ export function findAdvice(config: Config): string[] {
       'proxy.tls.insecure_skip_verify is true: whoever stands between can read users’ credentials.',
     ],
     [
-      config.trusted_proxies.includes('all') && config.proxy_secret === null,
-      'trusted_proxies is "all" and there is no proxy_secret: whoever reaches the listener can be any user.',
+      trustsEverybody(config.trusted_proxies) && config.proxy_secret === null,
+      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: whoever reaches the listener can be any user.',
+    ],
+    [
+      config.group_whitelist.length > 0 && !config.enable_group_whitelist,
+      'group_whitelist is set but not used: that takes enable_group_whitelist: true.',
     ],
     [
       providersOf(config).includes('static') && config.static.allow_remote,
@@ -55,4 +59,8 @@ export function findAdvice(config: Config): string[] {
     advice.push([true, `tls.cert has expired on ${expiry.toISOString().slice(0, 10)}: clients will refuse it.`])
   }
   return advice.filter(([applies]) => applies).map(([, text]) => text)
+}
+
+function trustsEverybody(peers: readonly string[]): boolean {
+  return peers.some((peer) => peer === 'all' || peer.endsWith('/0'))
 }

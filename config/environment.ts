@@ -1,4 +1,4 @@
-import type { Fault } from './faults.ts'
+import { emptyGuard, type Fault } from './faults.ts'
 import { legacyKeys } from './legacy.ts'
 import { envNameOf, keys } from './schema.ts'
 import { readSecretFile } from './secret-file.ts'
@@ -22,8 +22,10 @@ export function readEnvironment(env: { readonly [name: string]: string | undefin
     const fileKey = keyOfEnv.get(source.replace(/_FILE$/, ''))
     if (key !== undefined) {
       if (value !== '') settings.push({ key, value, place: { source }, typed: false })
+      else if (keys.get(key)?.guards) faults.push({ source, key, ...emptyGuard })
       else if (keys.get(key)?.sensitive) warnings.push(`${source} is empty: taken as not set`)
     } else if (fileKey !== undefined && isSensitive(fileKey)) {
+      if (value === '' && keys.get(fileKey)?.guards) faults.push({ source, key: fileKey, ...emptyGuard })
       if (value === '') continue
       const file = readSecretFile(value)
       warnings.push(...file.warnings.map((warning) => `${source}: ${warning}`))

@@ -72,8 +72,9 @@ export const schema = {
     doc: 'Let in only members of a group in `group_whitelist`.',
     format: 'boolean',
     default: false,
+    guards: true,
   },
-  group_whitelist: { doc: 'The groups to let in.', format: 'text_list', default: [] },
+  group_whitelist: { doc: 'The groups to let in.', format: 'text_list', default: [], guards: true },
   extend_cache: {
     doc: 'Push an active user’s credential’s end on, at most to 24 h of age.',
     format: 'boolean',
@@ -83,12 +84,14 @@ export const schema = {
     doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, unix (whoever may open the socket), client_cert (whoever shows a certificate of `tls.client_ca`), all, none.',
     format: 'peer_list',
     default: ['loopback', 'private'],
+    guards: true,
   },
   proxy_secret: {
     doc: 'If set, the proxy must send it in `proxy_secret_header`; at least 16 characters.',
     format: 'shared_secret',
     default: null,
     sensitive: true,
+    guards: true,
   },
   proxy_secret_header: {
     doc: 'Header that carries `proxy_secret`.',
@@ -470,6 +473,8 @@ export type Key = {
   readonly default: string | number | boolean | null | readonly string[] | { readonly [key: string]: never }
   /** Masked wherever it is shown; may come from a file (`…_FILE`), never from a flag. */
   readonly sensitive?: true
+  /** Keeps somebody out: set to nothing (`key:`, `""`, an empty variable) it is a fault, and not the default. */
+  readonly guards?: true
   readonly min?: number
   /** Below 2^31 ms for a duration that reaches a timer: Node takes a longer one for 1 ms. */
   readonly max?: number

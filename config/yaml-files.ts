@@ -6,7 +6,7 @@ import type { Fault } from './faults.ts'
 export function listFiles(path: string): string[] | Fault {
   try {
     if (!statSync(path).isDirectory()) return [path]
-    const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/.test(name))
+    const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/i.test(name))
     if (names.length > 0) return names.sort().map((name) => join(path, name))
     const mend = 'put one there, or name a file (Docker makes a directory where a file to mount is missing)'
     return { file: path, key: '--config', problem: 'is a directory without a *.yml file', mend }

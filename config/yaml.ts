@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import type { Fault } from './faults.ts'
+import { emptyGuard, type Fault } from './faults.ts'
 import { nameOfType } from './format.ts'
 import { formatNamed } from './formats.ts'
 import { legacyKeys } from './legacy.ts'
@@ -91,7 +91,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
           typed: true,
           lineOf: (path) => lineOfPart(pair.value as Node, path, walk),
         })
-      }
+      } else if (keys.get(key)?.guards) walk.faults.push({ ...place, key, ...emptyGuard })
     } else {
       walk.faults.push({ ...place, key, problem: 'unknown key', mend: suggestKey(name, section) })
     }

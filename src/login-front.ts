@@ -54,7 +54,8 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
   const logout = createLogoutPage({ ...options, originOf, pages })
   const forPeople = new Map<string, AskedPage>([
     ['/elastauth/login', { methods: readMethods, answer: createLoginPage(beginLogin) }],
-    ['/elastauth/callback', { methods: readMethods, answer: createCallbackPage({ ...options, originOf, beginLogin }) }],
+    // Not HEAD, which is safe (RFC 9110, 9.2.1): this redeems the code.
+    ['/elastauth/callback', { methods: ['GET'], answer: createCallbackPage({ ...options, originOf, beginLogin }) }],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], answer: logout }],
     ['/elastauth/signed-out', { methods: readMethods, answer: async () => signedOutPage() }],
   ])

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts'
+import { type Config, schema } from '../config/schema.ts'
 
 /** What a running elastauth can take over: all of it is read by the front, and none says where we listen or store. */
 const reloadable = [
@@ -22,8 +22,37 @@ export type Reload = Readonly<{
   ignored: readonly string[]
 }>
 
-/** The running configuration with what may be taken over from the next one. */
+/**
+ * What keeps people out, or in, and would be lost with the end of a file that is read while it is written. Users whose
+ * groups map to nothing any more lose their roles in Elasticsearch, too.
+ */
+const losses: readonly [key: keyof Config, isLost: (running: Config, next: Config) => boolean][] = [
+  ['proxy_secret', (running, next) => running.proxy_secret !== null && next.proxy_secret === null],
+  [
+    'trusted_proxies',
+    (running, next) =>
+      isSame(next.trusted_proxies, schema.trusted_proxies.default) &&
+      !isSame(running.trusted_proxies, schema.trusted_proxies.default),
+  ],
+  ['enable_group_whitelist', (running, next) => running.enable_group_whitelist && !next.enable_group_whitelist],
+  ['group_mappings', (running, next) => hasMappings(running) && !hasMappings(next)],
+]
+
+function hasMappings({ group_mappings }: Config): boolean {
+  return Object.keys(group_mappings).length > 0
+}
+
+/**
+ * The running configuration with what may be taken over from the next one. Throws where the next one lacks what protects
+ * the running one: to remove that takes a restart.
+ */
 export function planReload(running: Config, next: Config): Reload {
+  const lost = losses.filter(([, isLost]) => isLost(running, next)).map(([key]) => key)
+  if (lost.length > 0)
+    throw new Error(
+      `${lost.join(', ')} would go back to the default, as in a file that is half written. Write the whole file and send SIGHUP again; ` +
+        'to remove a key that protects, restart',
+    )
   const taken = Object.fromEntries(reloadable.map((key) => [key, next[key]])) as Pick<
     Config,
     (typeof reloadable)[number]

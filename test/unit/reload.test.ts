@@ -66,3 +66,37 @@ test('who says who the user is stays until a restart, and the log says that it d
   assert.equal(config.oidc.claim_mappings.username, 'preferred_username')
   assert.deepEqual(ignored, ['auth_providers', 'oidc'])
 })
+
+const guarded = {
+  ELASTAUTH_PROXY_SECRET: 'a-shared-secret-of-32-characters',
+  ELASTAUTH_TRUSTED_PROXIES: '10.0.0.0/8',
+  ELASTAUTH_ENABLE_GROUP_WHITELIST: 'true',
+  ELASTAUTH_GROUP_WHITELIST: 'staff',
+  ELASTAUTH_GROUP_MAPPINGS: '{"staff":["viewer"]}',
+}
+const leaving: [key: string, ...variables: (keyof typeof guarded)[]][] = [
+  ['proxy_secret', 'ELASTAUTH_PROXY_SECRET'],
+  ['trusted_proxies', 'ELASTAUTH_TRUSTED_PROXIES'],
+  ['enable_group_whitelist', 'ELASTAUTH_ENABLE_GROUP_WHITELIST', 'ELASTAUTH_GROUP_WHITELIST'],
+  ['group_mappings', 'ELASTAUTH_GROUP_MAPPINGS'],
+]
+for (const [key, ...variables] of leaving) {
+  test(`a reload without ${key}, as of a file that is half written, is rejected`, () => {
+    const next = Object.fromEntries(
+      Object.entries(guarded).filter(([name]) => !variables.includes(name as keyof typeof guarded)),
+    )
+    assert.throws(
+      () => planReload(load(guarded), load(next)),
+      new RegExp(`^Error: ${key} would go back to the default`),
+    )
+  })
+}
+
+test('a reload may change what protects, and narrow it', () => {
+  const next = {
+    ...guarded,
+    ELASTAUTH_TRUSTED_PROXIES: 'none',
+    ELASTAUTH_PROXY_SECRET: 'another-secret-of-32-characters!',
+  }
+  assert.deepEqual(planReload(load(guarded), load(next)).config.trusted_proxies, ['none'])
+})

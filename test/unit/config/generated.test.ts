@@ -16,12 +16,14 @@ test('the generated files are up to date (npm run docs)', () => {
   assert.deepEqual(findStaleFiles(), [])
 })
 
-test('the example loads, and so does every line of it that is commented out', () => {
+test('the example loads, and so does every line of it that is commented out, but for a secret that must not be empty', () => {
   assert.deepEqual(load(buildExample()).config.default_roles, ['kibana_user'])
-  const everything = buildExample().replaceAll(/^(\s*)# (?=\s*[\w.]+:)/gm, '$1')
+  const uncommented = buildExample().replaceAll(/^(\s*)# (?=\s*[\w.]+:)/gm, '$1')
+  assert.throws(() => load(uncommented), /^ConfigError: .*1 fault\n[^\n]* proxy_secret +is empty/)
+  const everything = uncommented.replace('proxy_secret:\n', 'proxy_secret: a-shared-secret-of-32-characters\n')
   const { config } = load(everything)
   assert.equal(Object.keys(parse(everything)).length, Object.keys(config).length)
-  assert.deepEqual(config, { ...load(buildExample()).config })
+  assert.deepEqual({ ...config, proxy_secret: null }, { ...load(buildExample()).config })
 })
 
 test('the JSON schema accepts the example and the page’s file', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmodSync } from 'node:fs'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { ConfigError } from '../../../config/faults.ts'
 import { legacyKeys } from '../../../config/legacy.ts'
 import { loadConfig } from '../../../config/load.ts'
@@ -127,9 +127,51 @@ test('a Service named elastauth-redis is no fault either, but what merely looks 
 })
 
 test('an empty secret variable is not set, with a warning', () => {
-  const { config, warnings } = load(minimal, { env: { ELASTAUTH_PROXY_SECRET: '', ELASTAUTH_LISTEN: '' } })
-  assert.equal(config.proxy_secret, null)
-  assert.deepEqual(warnings, ['ELASTAUTH_PROXY_SECRET is empty: taken as not set'])
+  const { config, warnings } = load(minimal, { env: { ELASTAUTH_CACHE_REDIS_PASSWORD: '', ELASTAUTH_LISTEN: '' } })
+  assert.equal(config.cache.redis_password, null)
+  assert.deepEqual(warnings, ['ELASTAUTH_CACHE_REDIS_PASSWORD is empty: taken as not set'])
+})
+
+describe('a key that keeps somebody out, with nothing in it, is a fault and not the default', () => {
+  for (const line of [
+    'proxy_secret:',
+    'proxy_secret: ""',
+    'trusted_proxies:',
+    'group_whitelist:',
+    'enable_group_whitelist:',
+  ]) {
+    test(`${line} in YAML`, () => {
+      const lines = linesOf(() => load(`${minimal}${line}\n`))
+      assert.match(
+        lines.join('\n'),
+        new RegExp(`^3 ${line.split(':')[0]} is empty, and what it protects would be open: `),
+      )
+    })
+  }
+  for (const name of [
+    'PROXY_SECRET',
+    'PROXY_SECRET_FILE',
+    'TRUSTED_PROXIES',
+    'GROUP_WHITELIST',
+    'ENABLE_GROUP_WHITELIST',
+  ]) {
+    test(`ELASTAUTH_${name} in the environment`, () => {
+      const lines = linesOf(() => load(minimal, { env: { [`ELASTAUTH_${name}`]: '' } }))
+      assert.match(
+        lines.join('\n'),
+        new RegExp(`^ELASTAUTH_${name} \\w+ is empty, and what it protects would be open: `),
+      )
+    })
+  }
+})
+
+test('a group whitelist that is not enabled, and a network of all addresses, are warned of', () => {
+  const { warnings } = load(`${minimal}group_whitelist: [staff]\ntrusted_proxies: ["::/0"]\n`)
+  assert.match(warnings.join('\n'), /group_whitelist is set but not used/)
+  assert.match(
+    warnings.join('\n'),
+    /trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret/,
+  )
 })
 
 test('any secret may come from a file, its last newline dropped', () => {
