@@ -1,0 +1,22 @@
+import { ask, type Target } from './ask.ts'
+
+const users = 12
+/** What writing and showing that many passwords takes an idle node on two cores. */
+const usualMs = 1500
+
+/**
+ * How many times slower than usual a node is at present, at least 1. Where credentials live a few seconds, a test
+ * multiplies its times by it: on a machine so busy that one write takes seconds, a credential would be over before it is out.
+ */
+export async function slownessOf(node: Target): Promise<number> {
+  const stamp = Date.now().toString(36)
+  const startedAt = performance.now()
+  await Promise.all(Array.from({ length: users }, (_, i) => writeAndShow(node, `pace-${stamp}-${i}`)))
+  return Math.max(1, (performance.now() - startedAt) / usualMs)
+}
+
+async function writeAndShow(node: Target, username: string): Promise<void> {
+  const password = `password-of-${username}`
+  await ask(node, `/_security/user/${username}`, { method: 'PUT', body: { password, roles: [] }, timeoutMs: 240_000 })
+  await ask(node, '/_security/_authenticate', { as: { username, password }, timeoutMs: 240_000 })
+}
