@@ -97,18 +97,18 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   /** The cached credential, if it may still be handed out to this subject. */
-  function recall({ identity, fingerprint }: Subject): CachedCredential | undefined {
+  function recall({ identity, access }: Subject): CachedCredential | undefined {
     const cached = cache.get(identity.username)
-    if (cached === undefined || cached.state.fingerprint !== fingerprint) return undefined
+    if (cached === undefined || cached.access !== access) return undefined
     return now() < endOf(cached.state, rules) ? cached : undefined
   }
 
   function fly(subject: Subject, refused?: ManagedState): Promise<CachedCredential> {
-    const { identity, fingerprint } = subject
+    const { identity, access } = subject
     const task = () => settleAndRemember(subject, refused)
     // To heal is not what other flights do, nor is it done because the cache holds what is to be healed.
-    if (refused) return flights.join(identity.username, `heal ${fingerprint}`, task, () => undefined)
-    return flights.join(identity.username, fingerprint, task, () => recall(subject))
+    if (refused) return flights.join(identity.username, `heal ${access}`, task, () => undefined)
+    return flights.join(identity.username, access, task, () => recall(subject))
   }
 
   async function settleAndRemember(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
@@ -117,7 +117,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       const heldAt = held.peek(username)
       const { state, endTurn } = await settle({ subject, refused, heldAt, onRead: () => news.set(username, {}) })
       held.set(username, now())
-      const credential = remember(username, state)
+      const credential = remember(subject, state)
       await endTurn?.(state)
       return credential
     } catch (error) {
@@ -127,10 +127,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     }
   }
 
-  function remember(username: string, state: ManagedState): CachedCredential {
+  function remember({ identity: { username }, access }: Subject, state: ManagedState): CachedCredential {
     const password = keys.password(state.key_id, username, state.created, state.version)
     const authorization = basicAuthorization(username, password)
-    const credential = { state, authorization, recheckAt: monotonicNow() + recheckEvery }
+    const credential = { state, access, authorization, recheckAt: monotonicNow() + recheckEvery }
     // What was heard in the meantime may be newer than what we read. Then this request is answered, and the next reads.
     const heard = news.get(username)?.stateId
     if (heard === undefined || heard === encodeState(state)) cache.set(username, credential)

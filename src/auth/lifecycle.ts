@@ -1,5 +1,13 @@
-import { isSamePassword, lastVersion, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
-import type { Subject } from './subject.ts'
+import {
+  isSamePassword,
+  lastVersion,
+  type ManagedState,
+  readChangedAt,
+  readGroups,
+  readManagedState,
+  type StoredUser,
+} from './managed-user.ts'
+import { accessOf, type Subject } from './subject.ts'
 
 /** How long credentials live. All times in milliseconds. */
 export type LifecycleRules = Readonly<{
@@ -13,9 +21,19 @@ export type LifecycleRules = Readonly<{
   adoptExisting: boolean
   /** Whether a user under a key that we do not know may be taken over: once (`allow`), or not at all (`never`). */
   rekey: 'allow' | 'never'
+  /** A user's roles and groups are written at most once in this time. */
+  changeInterval: number
 }>
 
-export type WriteReason = 'created' | 'taken_over' | 'changed' | 'rotated' | 'healed' | 'rekeyed' | 'extended'
+export type WriteReason =
+  | 'created'
+  | 'taken_over'
+  | 'changed'
+  | 'rotated'
+  | 'healed'
+  | 'rekeyed'
+  | 'extended'
+  | 'denied'
 
 export type Decision =
   | Readonly<{ kind: 'refuse'; code: 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict' }>
@@ -28,7 +46,7 @@ export type Decision =
 
 export type Situation = Readonly<{
   stored: StoredUser | undefined
-  subject: Pick<Subject, 'roles' | 'fingerprint'>
+  subject: Pick<Subject, 'roles' | 'fingerprint' | 'access'>
   now: number
   keys: Readonly<{ currentId: string; knows: (keyId: string) => boolean }>
   rules: LifecycleRules
@@ -69,12 +87,15 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
 
   // So late a write might land after another replica's rotation and bring the old password back.
   const tooLate = now >= end - rules.rotationPause
-  if (state.fingerprint !== subject.fingerprint || !isSameSet(stored.roles, subject.roles)) {
+  if (!hasAccess(stored, state, subject)) {
     if (tooLate) return rotation
+    const next = nextChangeAt(stored, now, rules)
+    if (now < next) return { kind: 'wait', until: next }
     return { kind: 'write', reason: 'changed', state: { ...state, fingerprint: subject.fingerprint } }
   }
   const extended = extend(state, now, rules)
-  if (extended && !tooLate) return { kind: 'write', reason: 'extended', state: extended }
+  if (extended && !tooLate)
+    return { kind: 'write', reason: 'extended', state: { ...extended, fingerprint: subject.fingerprint } }
   return { kind: 'adopt', state }
 
   function begin(reason: WriteReason, version = 1): Decision {
@@ -100,6 +121,28 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
       state: { created, version: version + 1, key_id: keys.currentId, issued_at: now, fingerprint },
     }
   }
+}
+
+/** Whether what is stored gives the subject its own roles and groups. The name and the e-mail may be former ones. */
+function hasAccess(
+  stored: StoredUser,
+  state: ManagedState,
+  { roles, fingerprint, access }: Situation['subject'],
+): boolean {
+  if (!isSameSet(stored.roles, roles)) return false
+  if (state.fingerprint === fingerprint) return true
+  const groups = readGroups(stored.metadata)
+  return groups !== undefined && accessOf(roles, groups) === access
+}
+
+/**
+ * When roles and groups may be written again. Each such write may undo an administrator's disable (docs/credentials.md),
+ * and two tokens of one user that differ would cause one for each request.
+ */
+export function nextChangeAt({ metadata }: StoredUser, now: number, { changeInterval }: LifecycleRules): number {
+  const changedAt = readChangedAt(metadata)
+  const isMadeUp = changedAt === undefined || changedAt > now + changeInterval
+  return isMadeUp ? now : changedAt + changeInterval
 }
 
 /** When the password of `state` is handed out for the last time, in milliseconds since 1970. */

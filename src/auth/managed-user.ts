@@ -49,6 +49,20 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
   })
 }
 
+/**
+ * When the user was last written for the sake of other roles or groups, in milliseconds since 1970. Stored beside the
+ * state and no part of it: it says nothing about the password, and replicas of earlier releases do not keep it.
+ */
+export function readChangedAt(metadata: Readonly<Record<string, unknown>>): number | undefined {
+  const changedAt = (metadata.elastauth as Readonly<Record<string, unknown>> | null | undefined)?.changed_at
+  return isCount(changedAt) ? changedAt : undefined
+}
+
+/** The groups that are stored with a user, or undefined where there is no such list. */
+export function readGroups({ groups }: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  return Array.isArray(groups) && groups.every((group) => typeof group === 'string') ? groups : undefined
+}
+
 /** True when both name the same password. */
 export function isSamePassword(a: ManagedState, b: ManagedState): boolean {
   return a.created === b.created && a.version === b.version && a.key_id === b.key_id

@@ -94,7 +94,11 @@ export function createRecheck({
   async function mend(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
     // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
-    await directory.get(username)
+    const stored = await directory.get(username)
+    if (stored?.enabled === false) {
+      forget(username, refused) // nothing is wrong with the password: the next request reads, and is told
+      return undefined
+    }
     if ((await authenticate(username, refused.state)) !== undefined) return undefined
     return resettle(subject, refused.state)
   }

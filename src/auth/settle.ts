@@ -2,8 +2,9 @@ import { GatewayError } from '../errors.ts'
 import type { EndTurn } from './cache/shared-states.ts'
 import type { CredentialsOptions } from './credentials.ts'
 import { decide, endOf, extend, type LifecycleRules } from './lifecycle.ts'
-import { type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
+import type { ManagedState, StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
+import { createWriteUser, keyIdIn } from './write-user.ts'
 
 type SettleOptions = Pick<
   CredentialsOptions,
@@ -30,17 +31,20 @@ const insistFrom = 6
 
 /** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
 export function createSettle(options: SettleOptions) {
-  const { directory, keys, preparePassword, cache, states, rules, now, sleep, report } = options
+  const { directory, keys, cache, states, rules, now, sleep, report } = options
+  const writeUser = createWriteUser(options)
 
   return async function settle({ subject, refused, heldAt, onRead }: SettleRequest): Promise<Settled> {
     const { username } = subject.identity
+    const decideOn = (stored: StoredUser | undefined) =>
+      decide({ stored, subject, now: now(), keys, rules, refused, heldAt })
     let insist = false
     for (let step = 0; step < maxSteps; step++) {
       onRead()
       const shared = await states.read(username)
       if (!refused && shared.state && isAsNeeded(shared.state, subject)) return { state: shared.state }
       const stored = await directory.get(username)
-      const decision = decide({ stored, subject, now: now(), keys, rules, refused, heldAt })
+      const decision = decideOn(stored)
       if (decision.kind === 'refuse') {
         cache.delete(username)
         if (shared.state) states.doubt(username, shared.state)
@@ -56,20 +60,12 @@ export function createSettle(options: SettleOptions) {
         await sleep(decision.until - now())
         continue
       }
-      const password = await preparePassword(username, decision.state)
-      const endTurn = await states.begin(username, shared, insist || step >= insistFrom)
-      if (typeof endTurn === 'string') {
-        insist = endTurn === 'stuck'
-        continue
-      }
-      await directory.put(username, { ...password, ...profileToWrite(subject, decision.state, stored) })
-      const { reason, state } = decision
-      report({
-        ...{ kind: 'written', reason, username, version: state.version },
-        ...(reason === 'rekeyed' && { keyIds: { former: keyIdIn(stored), current: state.key_id } }),
-      })
+      const insists = insist || step >= insistFrom
+      const outcome = await writeUser({ subject, shared, stored, write: decision, decideOn, insist: insists })
+      insist = outcome.kind === 'stuck'
+      if (outcome.kind === 'adopted') return outcome
       // A write that took longer than its password lives may have undone another replica's: then decide once more.
-      if (now() < endOf(decision.state, rules)) return { state: decision.state, endTurn }
+      if (outcome.kind === 'written' && now() < endOf(outcome.state, rules)) return outcome
     }
     throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
   }
@@ -78,21 +74,6 @@ export function createSettle(options: SettleOptions) {
   function isAsNeeded(state: ManagedState, { fingerprint }: Subject): boolean {
     return state.fingerprint === fingerprint && now() < endOf(state, rules) && !extend(state, now(), rules)
   }
-
-  function profileToWrite({ identity, roles }: Subject, state: ManagedState, stored: StoredUser | undefined) {
-    return {
-      roles,
-      full_name: identity.name ?? null,
-      email: identity.email ?? null,
-      metadata: { ...stored?.metadata, groups: identity.groups, elastauth: state },
-    }
-  }
-}
-
-/** The id of the key that a stored user is under, fit for a log: whoever may write metadata may write anything there. */
-function keyIdIn(stored: StoredUser | undefined): string {
-  const { key_id = '' } = readManagedState(stored?.metadata ?? {}) ?? {}
-  return /^[0-9a-f]{8}$/.test(key_id) ? key_id : '(malformed)'
 }
 
 function keyConflict(storedKeyId: string, currentKeyId: string, rekey: LifecycleRules['rekey']): string {

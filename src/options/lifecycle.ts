@@ -9,5 +9,6 @@ export function lifecycleRules({ cache, extend_cache, elasticsearch }: Config): 
     extend: extend_cache && !elasticsearch.dry_run,
     adoptExisting: elasticsearch.adopt_existing_users,
     rekey: elasticsearch.rekey,
+    changeInterval: 5000,
   }
 }

@@ -4,6 +4,8 @@ import type { ManagedState } from '../managed-user.ts'
 /** One user's credential, ready to hand out. */
 export type CachedCredential = {
   readonly state: ManagedState
+  /** Of the subject that it was obtained for: whoever has the same access may have it. */
+  readonly access: string
   /** The whole value of the `Authorization` header. */
   readonly authorization: string
   /** From when on Elasticsearch is asked in the background whether it still accepts it, in milliseconds by the monotonic clock. */

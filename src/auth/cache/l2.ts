@@ -88,12 +88,14 @@ export function createL2({ store, keys, rules, markLife, now, monotonicNow, slee
     } catch {
       // Without Redis a write needs no turn: what replicas write at the same time holds the same password.
     }
-    return (written) => end(username, token, written)
+    return (held) => end(username, token, held)
   }
 
-  async function end(username: string, token: string, state: ManagedState): Promise<void> {
-    const life = Math.max(lifeOf(state), 1)
+  async function end(username: string, token: string, state: ManagedState | undefined): Promise<void> {
     try {
+      // An empty value counts as none, and is gone in a millisecond.
+      if (state === undefined) return await store.finish(username, token, '', 1, '', markLife)
+      const life = Math.max(lifeOf(state), 1)
       await store.finish(username, token, entryOf(username, state), life, encodeState(state), markLife)
     } catch {
       debts.add(username)

@@ -18,8 +18,11 @@ export type SharedStates = Readonly<{
   doubt: (username: string, state: ManagedState) => void
 }>
 
-/** Shares what was written. A turn that never ends leaves the user unshared for a while. */
-export type EndTurn = (written: ManagedState) => Promise<void>
+/**
+ * Shares what was written, or found to need no write; undefined where nothing was written and nothing is to be shared.
+ * A turn that never ends leaves the user unshared for a while.
+ */
+export type EndTurn = (held: ManagedState | undefined) => Promise<void>
 
 export type SharedRead = Readonly<{
   state: ManagedState | undefined

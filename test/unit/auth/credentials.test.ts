@@ -126,7 +126,7 @@ describe('a change of groups', () => {
     assert.deepEqual(writes(), ['created', 'changed'])
     assert.deepEqual(directory.users.get('bob')?.roles, ['admin', 'reader'])
     assert.deepEqual(directory.users.get('bob')?.metadata.groups, ['staff', 'admins'])
-    assert.equal(directory.calls.get, 2)
+    assert.equal(directory.calls.get, 3, 'one to create, one to decide on the change, one just before its write')
   })
 
   test('a group that is lost is gone from Elasticsearch before the answer', async () => {
@@ -136,11 +136,50 @@ describe('a change of groups', () => {
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 
-  test('a name or an e-mail that is gone is taken out', async () => {
-    const { directory, obtain } = createWorld()
-    await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
+  test('another name or e-mail alone costs no call at all, and is written with the next rotation', async () => {
+    const { clock, directory, obtain, writes } = createWorld({ revalidate: 2 * hour })
+    const first = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
+    for (let i = 0; i < 1000; i++) {
+      assert.equal(await obtain(bob), first)
+      assert.equal(await obtain(subject({ name: 'Bob', email: 'bob@example.com' })), first)
+    }
+    assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
+    await clock.advance(hour + pause)
     await obtain(bob)
     assert.deepEqual([directory.users.get('bob')?.full_name, directory.users.get('bob')?.email], [null, null])
+    assert.deepEqual(writes(), ['created', 'rotated'])
+  })
+
+  test('another name on another replica: one read, no write', async () => {
+    const { clock, directory, obtain } = createWorld()
+    const first = await obtain(subject({ name: 'Bob' }))
+    const other = createReplica(directory, clock)
+    assert.equal(await other.obtain(subject({ name: 'Robert' })), first)
+    assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
+  })
+
+  test('two sets of groups in turn for a minute, on one replica or on three: at most 12 changes', async () => {
+    for (const count of [1, 3]) {
+      const { clock, directory } = createWorld()
+      const replicas = Array.from({ length: count }, () =>
+        createReplica(directory, clock, { rules: { changeInterval: 5000 } }),
+      )
+      for (const { obtain } of replicas) await obtain(bob)
+      const begun = directory.calls.put
+      const asking = new Set<Promise<unknown>>()
+      for (let tenth = 0; tenth < 599; tenth++) {
+        const asked = replicas[tenth % count]!.obtain(tenth % 2 === 0 ? bobPromoted : bob)
+        asking.add(asked)
+        asked.then((authorization) => assert.ok(directory.accepts(authorization)))
+        await clock.advance(100)
+      }
+      const changes = directory.calls.put - begun
+      assert.ok(changes <= 12 * count, `${changes} changes by ${count} replicas`)
+      const times = new Set(directory.written.map(({ metadata }) => Object(metadata.elastauth).changed_at))
+      assert.ok(times.size - 1 <= 12, `${times.size - 1} moments of change`)
+      await clock.advance(minute)
+      await Promise.all(asking)
+    }
   })
 
   test('two sets of groups at the same time for one user: each answer comes when its own roles are stored', async () => {
@@ -270,6 +309,40 @@ describe('rotation', () => {
     const next = createReplica(directory, clock, { keys: [otherKey] })
     assert.ok(directory.accepts(await next.obtain(bob)))
     assert.deepEqual(next.writes(), ['rekeyed'])
+  })
+})
+
+describe('an administrator disables a user', () => {
+  test('between our read and our write: nothing is written, and the request is rejected', async () => {
+    for (const asks of [bobPromoted, bob]) {
+      const { clock, directory, obtain } = createWorld()
+      await obtain(bob)
+      if (asks === bob) await clock.advance(hour + pause) // a rotation
+      directory.hooks.after = (operation) => {
+        const user = directory.users.get('bob')!
+        if (operation === 'get') directory.users.set('bob', { ...user, enabled: false })
+      }
+      await assert.rejects(obtain(asks), { code: 'user_disabled' })
+      assert.equal(directory.users.get('bob')?.enabled, false)
+      assert.equal(directory.calls.put, 1)
+    }
+  })
+
+  test('200 times, while two sets of groups alternate and each write takes 50 ms to arrive: at most one is undone', async () => {
+    const { clock, directory, obtain } = createWorld({ rules: { changeInterval: 5000 } })
+    await obtain(bob)
+    directory.hooks.before = (operation) => (operation === 'put' ? clock.sleep(50) : undefined)
+    let undone = 0
+    for (let time = 0; time < 200; time++) {
+      const asked = [bobPromoted, bob].map((who) => obtain(who).catch(() => {}))
+      await clock.advance(7)
+      directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
+      await clock.advance(13)
+      if (directory.users.get('bob')!.enabled) undone++
+      directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
+      void asked
+    }
+    assert.ok(undone <= 1, `${undone} of 200 undone`)
   })
 })
 

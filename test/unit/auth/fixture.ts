@@ -52,6 +52,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
       extend: false,
       adoptExisting: false,
       rekey: 'allow',
+      changeInterval: 0,
       ...options.rules,
     },
     revalidate: options.revalidate ?? minute,

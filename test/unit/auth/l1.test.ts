@@ -4,6 +4,7 @@ import { createL1 } from '../../../src/auth/cache/l1.ts'
 
 const credential = (authorization: string) => ({
   state: { created: '2026-11-23', version: 1, key_id: 'k', issued_at: 0, fingerprint: 'f' },
+  access: 'a',
   authorization,
   recheckAt: 0,
 })

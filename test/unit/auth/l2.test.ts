@@ -26,7 +26,14 @@ function createShared(extend = false) {
   const clock = createFakeClock(noon)
   const directory = createMemoryDirectory()
   const store = createMemorySharedStore(clock.now)
-  const rules = { expiration: hour, rotationPause: pause, extend, adoptExisting: false, rekey: 'allow' } as const
+  const rules = {
+    expiration: hour,
+    rotationPause: pause,
+    extend,
+    adoptExisting: false,
+    rekey: 'allow',
+    changeInterval: 0,
+  } as const
   const add = () => {
     const states = createL2({
       store,
@@ -146,7 +153,14 @@ describe('two replicas', () => {
         states: createL2({
           store: values,
           keys,
-          rules: { expiration: hour, rotationPause: pause, extend: false, adoptExisting: false, rekey: 'allow' },
+          rules: {
+            expiration: hour,
+            rotationPause: pause,
+            extend: false,
+            adoptExisting: false,
+            rekey: 'allow',
+            changeInterval: 0,
+          },
           markLife: 1,
           now: clock.now,
           monotonicNow: clock.monotonicNow,

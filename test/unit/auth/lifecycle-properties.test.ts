@@ -1,7 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Decision, decide, endOf, type LifecycleRules, type Situation } from '../../../src/auth/lifecycle.ts'
-import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from '../../../src/auth/managed-user.ts'
+import {
+  type Decision,
+  decide,
+  endOf,
+  isSameSet,
+  type LifecycleRules,
+  type Situation,
+} from '../../../src/auth/lifecycle.ts'
+import {
+  isSamePassword,
+  type ManagedState,
+  readChangedAt,
+  readGroups,
+  readManagedState,
+  type StoredUser,
+} from '../../../src/auth/managed-user.ts'
+import { accessOf } from '../../../src/auth/subject.ts'
 import { oddDocument, oddValue } from '../../support/extreme-values.ts'
 import fc from '../../support/property.ts'
 
@@ -15,6 +30,7 @@ const rulesOf = fc.record<LifecycleRules>({
   extend: fc.boolean(),
   adoptExisting: fc.boolean(),
   rekey: fc.constantFrom('allow', 'never'),
+  changeInterval: fc.constant(5000),
 })
 
 /** Distances from now: near every boundary, and anywhere. */
@@ -33,8 +49,10 @@ const situation: fc.Arbitrary<Situation> = rulesOf.chain((rules) =>
       roles: fc.constantFrom(['a', 'b'], ['b', 'a'], ['a'], []),
       kind: fc.constantFrom('ours', 'ours', 'ours', 'ours', 'foreign', 'absent', 'reserved', 'disabled'),
       refused: fc.constantFrom('none', 'none', 'same', 'older'),
+      changedAgo: fc.option(fc.integer({ min: -12_000, max: 12_000 }), { nil: undefined }),
+      groups: fc.constantFrom(['g'], ['h'], undefined),
     })
-    .map(({ now, age, nearEnd, extension, kind, refused, roles, ...rest }) => {
+    .map(({ now, age, nearEnd, extension, kind, refused, roles, changedAgo, groups, ...rest }) => {
       const issued_at = now + age - (nearEnd ? rules.expiration : 0)
       const state: ManagedState = {
         created: '2026-11-01',
@@ -49,11 +67,17 @@ const situation: fc.Arbitrary<Situation> = rulesOf.chain((rules) =>
               reserved: kind === 'reserved',
               enabled: kind !== 'disabled',
               roles,
-              metadata: kind === 'foreign' ? {} : { elastauth: state },
+              metadata:
+                kind === 'foreign'
+                  ? {}
+                  : {
+                      groups,
+                      elastauth: { ...state, ...(changedAgo !== undefined && { changed_at: now - changedAgo }) },
+                    },
             }
       return {
         stored,
-        subject: { roles: ['a', 'b'], fingerprint: 'same' },
+        subject: { roles: ['a', 'b'], fingerprint: 'same', access: accessOf(['a', 'b'], ['g']) },
         now,
         keys,
         rules,
@@ -148,12 +172,33 @@ test('no password lives longer than its expiration or a day, whichever is longer
   })
 })
 
-test('a wait lies ahead, and is a matter of the pause', () => {
+test('a wait lies ahead, and is a matter of the pause or of the time between two changes', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'wait') return
     assert.ok(decision.until > given.now)
-    assert.ok(decision.until <= given.now + 2 * given.rules.rotationPause)
+    const { rotationPause, changeInterval } = given.rules
+    assert.ok(decision.until <= given.now + 2 * Math.max(rotationPause, changeInterval))
+  })
+})
+
+test('a change is never written within the change interval after the one before', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write' || decision.reason !== 'changed') return
+    const changedAt = readChangedAt(given.stored!.metadata)
+    const { changeInterval } = given.rules
+    const isTooSoon = changedAt !== undefined && Math.abs(given.now - changedAt) < changeInterval
+    assert.ok(!isTooSoon, JSON.stringify(given))
+  })
+})
+
+test('roles and groups that are as needed are never a reason to write, whatever the name and the e-mail are', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write' || decision.reason !== 'changed') return
+    const { roles, metadata } = given.stored!
+    assert.ok(!isSameSet(roles, given.subject.roles) || readGroups(metadata)?.[0] !== 'g')
   })
 })
 
@@ -195,13 +240,13 @@ test('reserved and disabled users are refused whatever else is so', () => {
 
 test('whatever metadata.elastauth holds, there is a decision, and what is written is adopted afterwards', () => {
   const state = { created: '2026-11-23', version: 7, key_id: 'key-1', issued_at: noon, fingerprint: 'same' }
-  const odd = oddDocument([...Object.keys(state), 'extended_at', '__proto__'])
+  const odd = oddDocument([...Object.keys(state), 'extended_at', 'changed_at', '__proto__'])
   const elastauth = fc.oneof(
     odd.map((fields) => ({ ...state, ...fields })),
     oddValue,
   )
-  const rules = { expiration: hour, rotationPause: 1000, extend: false, rekey: 'allow' } as const
-  const subject = { roles: ['a'], fingerprint: 'same' }
+  const rules = { expiration: hour, rotationPause: 1000, extend: false, rekey: 'allow', changeInterval: 5000 } as const
+  const subject = { roles: ['a'], fingerprint: 'same', access: accessOf(['a'], []) }
   fc.assert(
     fc.property(elastauth, fc.boolean(), (given, adoptExisting) => {
       const look = (metadata: Readonly<Record<string, unknown>>, now: number) => {

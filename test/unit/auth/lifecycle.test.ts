@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Decision, decide, endOf, type LifecycleRules } from '../../../src/auth/lifecycle.ts'
 import type { ManagedState, StoredUser } from '../../../src/auth/managed-user.ts'
+import { accessOf } from '../../../src/auth/subject.ts'
 
 const day = 24 * 60 * 60 * 1000
 const hour = 60 * 60 * 1000
@@ -16,9 +17,11 @@ const rules: LifecycleRules = {
   extend: false,
   adoptExisting: false,
   rekey: 'allow',
+  changeInterval: 5000,
 }
 const keys = { currentId: 'new-key', knows: (id: string) => ['new-key', 'old-key'].includes(id) }
-const subject = { roles: ['reader', 'writer'], fingerprint: 'same' }
+const groups = ['staff']
+const subject = { roles: ['reader', 'writer'], fingerprint: 'same', access: accessOf(['reader', 'writer'], groups) }
 const state: ManagedState = {
   created: '2026-11-01',
   version: 7,
@@ -276,6 +279,93 @@ const rows: Row[] = [
   ['the same roles in another order are the same', user(state, { roles: ['writer', 'reader'] }), {}, adopted(state)],
   ['the same role twice is the same', user(state, { roles: ['writer', 'reader', 'writer'] }), {}, adopted(state)],
 
+  [
+    'another name or e-mail, the same roles and groups: adopted, and waits for the next write',
+    user(changed, { metadata: { groups, elastauth: changed } }),
+    {},
+    adopted(changed),
+  ],
+  [
+    'another name, the groups in another order and twice: adopted',
+    user(changed, { metadata: { groups: ['staff'], elastauth: changed } }),
+    {},
+    adopted(changed),
+  ],
+  [
+    'another name at its end: one rotation for both',
+    user(changed, { metadata: { groups, elastauth: changed } }),
+    { now: end + pause },
+    written('rotated', { ...next, issued_at: end + pause }),
+  ],
+  [
+    'another name when it is extended: written with it',
+    user(changed, { metadata: { groups, elastauth: changed } }),
+    { now: noon + hour / 2 + 1, rules: extend },
+    written('extended', extendedTo(noon + hour / 2 + 1)),
+  ],
+  [
+    'another name and other roles: changed',
+    user(changed, { roles: ['reader'], metadata: { groups, elastauth: changed } }),
+    {},
+    written('changed', state),
+  ],
+  [
+    'other groups that give the same roles: changed',
+    user(changed, { metadata: { groups: ['staff', 'guests'], elastauth: changed } }),
+    {},
+    written('changed', state),
+  ],
+  [
+    'groups that are no list: changed',
+    user(changed, { metadata: { groups: 'staff', elastauth: changed } }),
+    {},
+    written('changed', state),
+  ],
+  [
+    'other groups, and the last change was a moment ago: waits',
+    user({ ...changed, changed_at: noon - 1 }),
+    {},
+    waiting(noon + 4999),
+  ],
+  [
+    'other groups, the last millisecond of the change interval: waits',
+    user({ ...changed, changed_at: noon - 4999 }),
+    {},
+    waiting(noon + 1),
+  ],
+  [
+    'other groups, the change interval is over: changed',
+    user({ ...changed, changed_at: noon - 5000 }),
+    {},
+    written('changed', state),
+  ],
+  [
+    'other groups, changed by a replica whose clock is ahead: waits',
+    user({ ...changed, changed_at: noon + 900 }),
+    {},
+    waiting(noon + 5900),
+  ],
+  [
+    'other groups, changed in the far future, which is made up: changed',
+    user({ ...changed, changed_at: noon + 5001 }),
+    {},
+    written('changed', state),
+  ],
+  ...[-1, 1.5, 'now', null, Number.NaN].map(
+    (changed_at): Row => [
+      `other groups, and a changed_at that is no time (${changed_at}): changed`,
+      user({ ...changed, changed_at }),
+      {},
+      written('changed', state),
+    ],
+  ),
+  ['as it should be, changed a moment ago: adopted', user({ ...state, changed_at: noon - 1 }), {}, adopted(state)],
+  [
+    'at its end, changed a moment ago: rotated all the same',
+    user({ ...changed, changed_at: end + pause - 1 }),
+    { now: end + pause },
+    written('rotated', { ...next, issued_at: end + pause }),
+  ],
   ['extend, more than half left', user(), { now: noon + hour / 2 - 1, rules: extend }, adopted(state)],
   ['extend, half left', user(), { now: noon + hour / 2, rules: extend }, adopted(state)],
   [

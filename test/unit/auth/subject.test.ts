@@ -51,6 +51,20 @@ test('every release must make the same fingerprint, or all users are written ane
   assert.equal(fingerprint(base, ['reader']), '4EHmk8vBXqkeUsnB_qEOVGQ1')
 })
 
+test('access changes with roles and groups, and with nothing else', () => {
+  const access = (...args: Parameters<typeof subject>) => subject(...args).access
+  const all = [
+    access(base),
+    access(base, ['reader', 'writer']),
+    access(base, []),
+    access({ ...base, groups: ['a'] }),
+    access({ ...base, groups: [] }, ['a']),
+    access({ ...base, groups: ['a,b'] }),
+  ]
+  assert.equal(new Set(all).size, all.length)
+  assert.equal(access({ groups: ['b', 'a'], name: 'Robert' }), access(base))
+})
+
 test('it is frozen, and keeps the identity as the same object', () => {
   const who = identity()
   const made = createSubject(who, [])

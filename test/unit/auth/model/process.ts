@@ -67,7 +67,14 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     finish: reach(store.finish, true),
     doubt: reach(store.doubt, true),
   }
-  const rules = { expiration, rotationPause: pause, extend: false, adoptExisting: false, rekey: 'allow' } as const
+  const rules = {
+    expiration,
+    rotationPause: pause,
+    extend: false,
+    adoptExisting: false,
+    rekey: 'allow',
+    changeInterval: 1000,
+  } as const
   const now = () => clock.now() + ahead
   const states = createL2({
     store: farStore,
