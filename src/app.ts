@@ -74,6 +74,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     now: Date.now,
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
+    pause: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createReportCredential(log, metrics),
   })
   // What one installation in two does without is not loaded: it would double the start's time.
@@ -89,6 +90,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const core: Core = {
     obtain: credentials.obtain,
     heal: credentials.heal,
+    deny: credentials.deny,
     ...(oidc && { oidc }),
     ...(proxy && { proxy }),
     peerOf: peers.peerOf,
@@ -158,6 +160,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
     async close() {
       stopped.abort()
+      credentials.close()
       proxy?.tunnels.close()
       await server.close(config.shutdown_timeout)
       await proxy?.routing.close()

@@ -27,6 +27,7 @@ import { createIsTrustedRequest } from './trusted-request.ts'
 export type Core = Readonly<{
   obtain: AuthenticationOptions['obtain']
   heal: Credentials['heal']
+  deny: AuthenticationOptions['deny']
   /** Tokens and sessions, where the OpenID provider is among the providers. */
   oidc?: Oidc
   /** Where requests go on to, in proxy mode. */
@@ -41,7 +42,7 @@ type FrontWithOriginal = Front & Readonly<{ originalOf: OriginalRequestOf }>
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
 export function createFront(config: Config, core: Core): FrontWithOriginal {
-  const { obtain, heal, oidc, proxy, metrics, log, checks, peerOf } = core
+  const { obtain, heal, deny, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
   // A proxied request is itself the one that was asked for, whatever it says of another.
@@ -60,6 +61,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
     identify: createProvider(providerOptions(config, oidcProvider)),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
+    deny,
     serviceAccount: config.elasticsearch.username ?? undefined,
   })
 

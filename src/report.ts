@@ -30,6 +30,20 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
       case 'key_conflict':
         metrics.keyConflict() // the log hears of it from the request or the check that failed
         return
+      case 'denial_dropped':
+        log.warn(
+          { 'event.action': 'user_denial_dropped', 'user.name': event.username },
+          `user ${event.username}: too many denied users wait for Elasticsearch; the next request tries again to take the roles away`,
+        )
+        return
+      case 'denial_failed': {
+        const { code, detail } = asGatewayError(event.error)
+        log.warn(
+          { 'error.code': code, 'user.name': event.username },
+          `user ${event.username}: the roles of this denied user could not be taken away yet, trying again: ${detail}`,
+        )
+        return
+      }
       case 'recheck_failed': {
         const { code, detail } = asGatewayError(event.error)
         log.warn(

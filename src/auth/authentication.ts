@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../errors.ts'
 import { type Soon, soon } from '../soon.ts'
 import type { Credential } from './credentials.ts'
 import { checkIdentity, type Identity } from './identity.ts'
@@ -21,13 +22,15 @@ export type AuthenticationOptions = Readonly<{
   identify: (request: IncomingMessage, isTrusted: boolean) => Soon<Identity>
   mapRoles: MapRoles
   obtain: (subject: Subject) => Soon<Credential>
+  /** Told of everybody whose groups give no access: takes the user's rights away in the background. Never throws. */
+  deny: (identity: Identity) => void
   /** Our own username in Elasticsearch, where we have one: nobody may be it. */
   serviceAccount?: string | undefined
 }>
 
 /** Request → identity → roles → credential: what both modes begin with. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
-  const { isTrusted, identify, mapRoles, obtain, serviceAccount } = options
+  const { isTrusted, identify, mapRoles, obtain, deny, serviceAccount } = options
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
@@ -44,10 +47,25 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
 
   function admit(identity: Identity): Subject {
     checkIdentity(identity, serviceAccount)
-    const subject = createSubject(identity, mapRoles(identity))
+    const subject = createSubject(identity, rolesOf(identity))
     subjects.set(identity, subject)
     return subject
   }
 
+  function rolesOf(identity: Identity): readonly string[] {
+    try {
+      return mapRoles(identity)
+    } catch (error) {
+      // A provider that says nothing about groups has not said that there are none.
+      if (isDenial(error) && !identity.groupsMissing) deny(identity)
+      throw error
+    }
+  }
+
   return Object.freeze({ recognise, authenticate })
+}
+
+/** The groups of a known user were looked at, and give no access. */
+function isDenial(error: unknown): boolean {
+  return error instanceof GatewayError && (error.code === 'no_roles' || error.code === 'group_denied')
 }

@@ -3,7 +3,9 @@ import { withUsername } from '../errors.ts'
 import type { CachedCredential, CredentialCache } from './cache/l1.ts'
 import { encodeState } from './cache/shared-entry.ts'
 import type { SharedStates } from './cache/shared-states.ts'
+import { createDenials } from './denials.ts'
 import { createFlights } from './flights.ts'
+import type { Identity } from './identity.ts'
 import { endOf, type LifecycleRules, type WriteReason } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
 import type { Keyring } from './password.ts'
@@ -29,6 +31,10 @@ export type CredentialEvent =
   /** Another installation, with another key, writes this user, too. */
   | Readonly<{ kind: 'key_conflict'; username: string }>
   | Readonly<{ kind: 'recheck_failed'; username: string; error: unknown }>
+  /** The rights of a denied user could not be taken away yet: it is tried again. */
+  | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
+  /** Too many denials wait for Elasticsearch to be remembered: this one is carried out at the user's next request. */
+  | Readonly<{ kind: 'denial_dropped'; username: string }>
 
 export type CredentialsOptions = Readonly<{
   directory: UserDirectory
@@ -44,6 +50,8 @@ export type CredentialsOptions = Readonly<{
   /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
+  /** For work in the background: does not keep the process alive. `sleep` where it is not given. */
+  pause?: (milliseconds: number) => Promise<void>
   report: (event: CredentialEvent) => void
 }>
 
@@ -56,6 +64,10 @@ export type Credentials = Readonly<{
   recheckAll: () => void
   /** A credential in place of one that Elasticsearch refused, or undefined where there is none. Never rejects. */
   heal: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
+  /** Takes the rights away from somebody whose groups give no access, in the background. Never throws. */
+  deny: (identity: Identity) => void
+  /** No work in the background is begun any more. */
+  close: () => void
 }>
 
 /** Users that are remembered as ours, least recently used first out. */
@@ -69,13 +81,18 @@ const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { keys, cache, rules, now, monotonicNow, report } = options
-  const flights = createFlights<CachedCredential>()
+  const flights = createFlights<unknown>()
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
   /** When a user was last found or written under a key of ours: see `decide`. */
   const held = new LRUCache<string, number>({ max: maxHeld })
   const settle = createSettle(options)
   const { recheck, heal: healCached } = createRecheck({ ...options, resettle: fly })
+  const denials = createDenials({
+    ...options,
+    pause: options.pause ?? options.sleep,
+    alone: (username, task) => join(username, 'deny', task, () => undefined),
+  })
   // An active user's end can only be pushed on in time when somebody looks often enough.
   const recheckEvery = rules.extend ? Math.min(options.revalidate, rules.expiration / 4) : options.revalidate
 
@@ -83,6 +100,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     const cached = recall(subject)
     report(cached ? cacheHit : cacheMiss)
     if (cached === undefined) return fly(subject)
+    denials.allow(subject.identity.username, false)
     if (monotonicNow() >= cached.recheckAt) {
       cached.recheckAt = monotonicNow() + recheckEvery
       void recheck(subject, cached)
@@ -107,8 +125,13 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     const { identity, access } = subject
     const task = () => settleAndRemember(subject, refused)
     // To heal is not what other flights do, nor is it done because the cache holds what is to be healed.
-    if (refused) return flights.join(identity.username, `heal ${access}`, task, () => undefined)
-    return flights.join(identity.username, access, task, () => recall(subject))
+    if (refused) return join(identity.username, `heal ${access}`, task, () => undefined)
+    return join(identity.username, access, task, () => recall(subject))
+  }
+
+  /** Whoever has the same topic wants the same kind of result. */
+  function join<T>(username: string, topic: string, task: () => Promise<T>, recall: () => T | undefined): Promise<T> {
+    return flights.join(username, topic, task, recall) as Promise<T>
   }
 
   async function settleAndRemember(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
@@ -117,6 +140,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
       const heldAt = held.peek(username)
       const { state, endTurn } = await settle({ subject, refused, heldAt, onRead: () => news.set(username, {}) })
       held.set(username, now())
+      denials.allow(username, true)
       const credential = remember(subject, state)
       await endTurn?.(state)
       return credential
@@ -140,6 +164,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   function noteChange(username: string, stateId: string): void {
     const pending = news.get(username)
     if (pending) pending.stateId = stateId
+    denials.noteChange(username, stateId)
     const cached = cache.get(username)
     if (cached && encodeState(cached.state) !== stateId) cache.delete(username)
   }
@@ -148,7 +173,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     cache.recheckAll(monotonicNow(), recheckSpread)
   }
 
-  return Object.freeze({ obtain, heal, noteChange, recheckAll })
+  return Object.freeze({ obtain, heal, deny: denials.deny, noteChange, recheckAll, close: denials.close })
 }
 
 /** Every credential that `obtain` gives is one. */

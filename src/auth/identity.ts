@@ -12,6 +12,8 @@ import { GatewayError } from '../errors.ts'
 export type Identity = Readonly<{
   username: string
   groups: readonly string[]
+  /** The provider said nothing about groups, which is not the same as that there are none. */
+  groupsMissing?: true
   email?: string
   name?: string
   provider: string

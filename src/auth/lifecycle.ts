@@ -98,28 +98,36 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
     return { kind: 'write', reason: 'extended', state: { ...extended, fingerprint: subject.fingerprint } }
   return { kind: 'adopt', state }
 
-  function begin(reason: WriteReason, version = 1): Decision {
-    // Two replicas on two sides of midnight would make two different passwords.
-    const midnight = Math.ceil((now + 1) / day) * day
-    if (midnight - now <= rules.rotationPause) return { kind: 'wait', until: midnight }
-    const created = new Date(now).toISOString().slice(0, 10)
-    const { fingerprint } = subject
-    return {
-      kind: 'write',
-      reason,
-      state: { created, version, key_id: keys.currentId, issued_at: now, fingerprint },
-    }
+  function begin(reason: WriteReason): Decision {
+    return beginSeries(reason, 1, { subject, now, keys, rules })
   }
 
-  function next(reason: WriteReason, { created, version }: ManagedState): Decision {
-    // A new series, from a version that no series of today has reached, so that no former password comes back.
-    if (version >= lastVersion) return begin(reason, Math.floor(now / 1000))
-    const { fingerprint } = subject
-    return {
-      kind: 'write',
-      reason,
-      state: { created, version: version + 1, key_id: keys.currentId, issued_at: now, fingerprint },
-    }
+  function next(reason: WriteReason, state: ManagedState): Decision {
+    return nextVersion(reason, state, { subject, now, keys, rules })
+  }
+}
+
+type ForNewPassword = Pick<Situation, 'now' | 'keys' | 'rules'> & Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
+type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
+
+function beginSeries(reason: WriteReason, version: number, { subject, now, keys, rules }: ForNewPassword): WaitOrWrite {
+  // Two replicas on two sides of midnight would make two different passwords.
+  const midnight = Math.ceil((now + 1) / day) * day
+  if (midnight - now <= rules.rotationPause) return { kind: 'wait', until: midnight }
+  const created = new Date(now).toISOString().slice(0, 10)
+  const { fingerprint } = subject
+  return { kind: 'write', reason, state: { created, version, key_id: keys.currentId, issued_at: now, fingerprint } }
+}
+
+function nextVersion(reason: WriteReason, { created, version }: ManagedState, given: ForNewPassword): WaitOrWrite {
+  // A new series, from a version that no series of today has reached, so that no former password comes back.
+  if (version >= lastVersion) return beginSeries(reason, Math.floor(given.now / 1000), given)
+  const { subject, now, keys } = given
+  const { fingerprint } = subject
+  return {
+    kind: 'write',
+    reason,
+    state: { created, version: version + 1, key_id: keys.currentId, issued_at: now, fingerprint },
   }
 }
 
@@ -143,6 +151,36 @@ export function nextChangeAt({ metadata }: StoredUser, now: number, { changeInte
   const changedAt = readChangedAt(metadata)
   const isMadeUp = changedAt === undefined || changedAt > now + changeInterval
   return isMadeUp ? now : changedAt + changeInterval
+}
+
+export type DenialDecision =
+  /** There is nothing to take away, or it is not ours to take. */
+  | Readonly<{ kind: 'none' }>
+  /** Somebody else has written the user since: what was seen then counts no more. */
+  | Readonly<{ kind: 'superseded' }>
+  | WaitOrWrite
+
+export type DenialSituation = Pick<Situation, 'stored' | 'now' | 'keys' | 'rules'> &
+  Readonly<{
+    subject: Pick<Subject, 'fingerprint'>
+    /** When the provider was last seen to give no group that has access, in milliseconds since 1970. */
+    seenAt: number
+  }>
+
+/**
+ * What to do about the user of somebody whose groups give no access. A new version ends the password at once, without the
+ * rotation's pause: requests in flight that carry it are the user's own.
+ */
+export function decideDenial({ stored, subject, seenAt, now, keys, rules }: DenialSituation): DenialDecision {
+  if (stored === undefined || stored.reserved || !stored.enabled) return { kind: 'none' }
+  const state = readManagedState(stored.metadata)
+  if (state === undefined || !keys.knows(state.key_id) || stored.roles.length === 0) return { kind: 'none' }
+  const writtenAt = Math.max(state.issued_at, readChangedAt(stored.metadata) ?? 0)
+  const isMadeUp = writtenAt > now + rules.expiration + day
+  if (!isMadeUp && writtenAt > seenAt + rules.rotationPause) return { kind: 'superseded' }
+  const until = nextChangeAt(stored, now, rules)
+  if (now < until) return { kind: 'wait', until }
+  return nextVersion('denied', state, { subject, now, keys, rules })
 }
 
 /** When the password of `state` is handed out for the last time, in milliseconds since 1970. */

@@ -1,6 +1,6 @@
 import type { EndTurn, SharedRead } from './cache/shared-states.ts'
 import type { CredentialsOptions } from './credentials.ts'
-import type { Decision, WriteReason } from './lifecycle.ts'
+import type { Decision, DenialDecision, WriteReason } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readChangedAt, readManagedState, type StoredUser } from './managed-user.ts'
 import type { Subject } from './subject.ts'
 
@@ -15,7 +15,7 @@ export type WriteRequest = Readonly<{
   stored: StoredUser | undefined
   write: Write
   /** Decides once more, on what is read just before the write. */
-  decideOn: (stored: StoredUser | undefined) => Decision | Readonly<{ kind: 'none' }>
+  decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision
   insist: boolean
 }>
 
@@ -32,7 +32,9 @@ const spaced: readonly WriteReason[] = ['changed', 'denied']
  * write. An administrator may disable a user at any time, and Elasticsearch enables each user that is put (there is no
  * compare-and-set), so nothing slow may come between that look and the write. Rejects with GatewayError.
  */
-export function createWriteUser({ directory, preparePassword, states, now, report }: WriteUserOptions) {
+export type WriteUser = (request: WriteRequest) => Promise<WriteOutcome>
+
+export function createWriteUser({ directory, preparePassword, states, now, report }: WriteUserOptions): WriteUser {
   return async function writeUser(request: WriteRequest): Promise<WriteOutcome> {
     const { subject, shared, stored, write, insist } = request
     const { username } = subject.identity

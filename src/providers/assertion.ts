@@ -1,8 +1,8 @@
 import type { HeaderNames } from '../../config/header-presets.ts'
 import { GatewayError } from '../errors.ts'
 
-/** The raw values of the identity headers, `''` where one is absent. */
-export type Assertion = { username: string; groups: string; email: string; name: string }
+/** The raw values of the identity headers, `''` where one is absent; absent groups are undefined. */
+export type Assertion = { username: string; groups: string | undefined; email: string; name: string }
 
 type Slot = keyof Assertion
 
@@ -22,7 +22,7 @@ export function createAssertionReader(names: HeaderNames) {
   const lengths = new Set([...canonical].map((name) => name.length))
 
   function readAssertion(rawHeaders: readonly string[]): Assertion {
-    const assertion: Assertion = { username: '', groups: '', email: '', name: '' }
+    const assertion: Assertion = { username: '', groups: undefined, email: '', name: '' }
     let seen: string[] | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const length = rawHeaders[i]!.length

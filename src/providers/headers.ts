@@ -9,6 +9,9 @@ import { trimBlanks } from './trim-blanks.ts'
 /** Parsing is pure, so its last results are kept, for so many assertions and characters of them. */
 const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identity, key: string) => key.length }
 
+/** No header's value holds a line end. */
+const noGroups = '\r'
+
 /** An identity that a trusted proxy asserts by request headers, such as Authelia's. */
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
@@ -20,7 +23,7 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
     if (!isTrusted) throw refuse(request.rawHeaders)
     const assertion = readAssertion(request.rawHeaders)
     const { username, groups, email, name: fullName } = assertion
-    const key = `${username}\n${groups}\n${email}\n${fullName}`
+    const key = `${username}\n${groups ?? noGroups}\n${email}\n${fullName}`
     if (username === '') throw missing
     const known = identities.get(key)
     if (known !== undefined) return known
@@ -37,12 +40,13 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
 }
 
 function toIdentity(provider: string, assertion: Assertion, separator: string): Identity {
-  const groups = decode(assertion.groups).split(separator)
+  const groups = decode(assertion.groups ?? '').split(separator)
   const email = decode(assertion.email)
   const name = decode(assertion.name)
   return Object.freeze({
     username: decode(assertion.username),
     groups: Object.freeze([...new Set(groups.map(trimBlanks).filter((group) => group !== ''))]),
+    ...(assertion.groups === undefined && { groupsMissing: true }),
     ...(email && { email }),
     ...(name && { name }),
     provider,

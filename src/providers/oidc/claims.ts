@@ -34,7 +34,8 @@ export function createToIdentity(options: ToIdentityOptions): ToIdentity {
 
   return function toIdentity(claims) {
     const username = usernameOf(claims)
-    const groups = groupsOf(claims)
+    const named = groupsOf(claims)
+    const groups = (named ?? [])
       .filter((group) => group.startsWith(stripGroupPrefix))
       .map((group) => group.slice(stripGroupPrefix.length))
       .filter((group) => group !== '')
@@ -43,6 +44,7 @@ export function createToIdentity(options: ToIdentityOptions): ToIdentity {
     return Object.freeze({
       username: addUsernamePrefix + username,
       groups: Object.freeze([...new Set(groups)]),
+      ...(named === undefined && { groupsMissing: true }),
       ...(email && { email }),
       ...(name && { name }),
       provider,
@@ -60,13 +62,14 @@ export function createToIdentity(options: ToIdentityOptions): ToIdentity {
     return username
   }
 
-  function groupsOf(claims: Claims): readonly string[] {
+  /** Undefined where the provider says nothing about groups. */
+  function groupsOf(claims: Claims): readonly string[] | undefined {
     const claim = claimMappings.groups
     const found = findClaim(claims, claim)
     if (found === undefined || found === null) {
       if (isLeftOut(claims, claim))
         throw invalid(`the provider left ${claim} out, because they are too many: see docs/providers/entra-id.md`)
-      return []
+      return undefined
     }
     if (typeof found === 'string')
       return groupsSeparator === undefined ? [found] : found.split(groupsSeparator).map(trimBlanks)

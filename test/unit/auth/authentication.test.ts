@@ -22,6 +22,7 @@ function create(more: Partial<AuthenticationOptions> = {}) {
     identify: () => who,
     mapRoles: () => ['reader'],
     obtain: () => credential,
+    deny: () => {},
     ...more,
   }
   const authentication = createAuthentication({
@@ -29,6 +30,7 @@ function create(more: Partial<AuthenticationOptions> = {}) {
     identify: note('identify', options.identify),
     mapRoles: note('mapRoles', options.mapRoles),
     obtain: note('obtain', options.obtain),
+    deny: note('deny', options.deny),
   })
   return { ...authentication, calls, who }
 }
@@ -92,4 +94,39 @@ test('what answers later works as well, and its failure is ours', async () => {
   assert.equal((await authenticate(request)).credential, credential)
   const failing = create({ obtain: () => Promise.reject(new GatewayError('elasticsearch_unavailable', '')) })
   await assert.rejects(async () => failing.authenticate(request), { code: 'elasticsearch_unavailable' })
+})
+
+for (const code of ['no_roles', 'group_denied'] as const) {
+  const refuse = () => {
+    throw new GatewayError(code, 'not this one')
+  }
+
+  test(`${code}: the identity is denied, and the request is rejected with it`, async () => {
+    const { authenticate, calls } = create({ mapRoles: refuse })
+    await assert.rejects(async () => authenticate(request), { code })
+    assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'deny'])
+  })
+
+  test(`${code} where the provider said nothing about groups: rejected, and nothing is taken away`, async () => {
+    const { authenticate, calls } = create({
+      mapRoles: refuse,
+      identify: () => identity({ groups: [], groupsMissing: true }),
+    })
+    await assert.rejects(async () => authenticate(request), { code })
+    assert.ok(!calls.includes('deny'))
+  })
+}
+
+test('an identity that is not valid, reserved or unknown denies nobody', async () => {
+  for (const identify of [
+    () => identity({ username: 'a:b' }),
+    () => identity({ username: 'elastic' }),
+    () => {
+      throw new GatewayError('identity_missing', '')
+    },
+  ]) {
+    const { authenticate, calls } = create({ identify })
+    await assert.rejects(async () => authenticate(request))
+    assert.ok(!calls.includes('deny'))
+  }
 })

@@ -64,6 +64,8 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
   return Object.freeze({
     cache,
     noteChange: credentials.noteChange,
+    deny: credentials.deny,
+    close: credentials.close,
     recheckAll: credentials.recheckAll,
     events,
     obtain: async (who: Subject) => (await credentials.obtain(who)).authorization,

@@ -21,8 +21,9 @@ for (const [preset, names] of Object.entries(headerPresets)) {
         assert.equal(read(all.map((text, i) => (i % 2 ? text : spell(text)))).username, 'bob')
     })
 
-    test('absent is empty', () => {
-      assert.deepEqual(read(['Host', 'es']), { username: '', groups: '', email: '', name: '' })
+    test('absent is empty, and absent groups are told from empty ones', () => {
+      assert.deepEqual(read(['Host', 'es']), { username: '', groups: undefined, email: '', name: '' })
+      assert.equal(read([names.groups, '']).groups, '')
     })
 
     for (const [slot, name] of Object.entries(names).filter(([slot]) => slot !== 'groupsSeparator')) {

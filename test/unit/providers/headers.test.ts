@@ -54,6 +54,23 @@ describe('presets', () => {
   })
 })
 
+test('no groups header, and an empty one: the same groups, but only the first says that they are missing', () => {
+  const named = ['Remote-User', 'bob']
+  assert.deepEqual(identify(named), { username: 'bob', groups: [], groupsMissing: true, provider: 'authelia' })
+  for (const empty of ['', ' ', ', ,']) {
+    assert.deepEqual(identify([...named, 'Remote-Groups', empty]), {
+      username: 'bob',
+      groups: [],
+      provider: 'authelia',
+    })
+  }
+  assert.equal(identify(named), identify(named))
+})
+
+test('static: configured groups are never missing, though there are none', () => {
+  assert.ok(!('groupsMissing' in create({ names: ['static'] })([])))
+})
+
 describe('who may assert', () => {
   test('nobody is asserted: 401, from a trusted peer and from any other', () => {
     for (const isTrusted of [true, false]) {

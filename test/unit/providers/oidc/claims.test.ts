@@ -42,6 +42,13 @@ describe('a claim by its path', () => {
   }
 })
 
+test('a token without the groups claim says that groups are missing; one with none of them does not', () => {
+  for (const groups of [undefined, null]) assert.equal(map({ groups }).groupsMissing, true)
+  for (const groups of [[], '', ['other']]) {
+    assert.ok(!('groupsMissing' in map({ groups }, { stripGroupPrefix: 'elastic-' })))
+  }
+})
+
 describe('groups', () => {
   const good: [what: string, claim: unknown, groups: string[]][] = [
     ['no claim', undefined, []],

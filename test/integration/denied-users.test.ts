@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ask } from '../support/elasticsearch/ask.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { startGateway } from '../support/gateway.ts'
+import { authorize, logIn } from '../support/real-gateway.ts'
+
+const elasticsearch = await useElasticsearch()
+const start = () =>
+  startGateway({
+    flags: { 'elasticsearch.hosts': elasticsearch.node.url },
+    env: {
+      ELASTAUTH_ELASTICSEARCH_USERNAME: elasticsearch.node.username,
+      ELASTAUTH_ELASTICSEARCH_PASSWORD: elasticsearch.node.password,
+      ELASTAUTH_GROUP_MAPPINGS: '{"readers":["viewer"],"staff":["viewer"]}',
+    },
+  })
+
+describe('a user whose groups give no access any more', { skip: elasticsearch.skip }, () => {
+  async function userOf(username: string) {
+    const { body } = await ask(elasticsearch.node, `/_security/user/${username}`)
+    return body[username] as { enabled: boolean; roles: string[]; metadata: { groups: string[] } }
+  }
+
+  async function untilDenied(username: string): Promise<void> {
+    while ((await userOf(username)).roles.length > 0) await sleep(20)
+  }
+
+  /** The user is written before the node drops what it has cached of logins. */
+  async function untilRefused(authorization: string | null): Promise<void> {
+    while ((await logIn(elasticsearch.node, authorization)).status !== 401) await sleep(20)
+  }
+
+  test('loses the roles and the password in Elasticsearch, stays enabled, and is let in again with the groups', async (context) => {
+    const gateway = await start()
+    context.after(() => gateway.stop())
+    const former = await authorize(gateway, 'leaver', 'readers')
+    assert.equal((await logIn(elasticsearch.node, former.authorization)).status, 200)
+    for (let i = 0; i < 100; i++) assert.equal((await authorize(gateway, 'leaver', 'guests')).status, 403)
+    await untilDenied('leaver')
+    assert.deepEqual((await userOf('leaver')).enabled, true)
+    await untilRefused(former.authorization)
+    const { authorization } = await authorize(gateway, 'leaver', 'readers')
+    assert.deepEqual((await logIn(elasticsearch.node, authorization)).roles, ['viewer'])
+    const actions = gateway.log.flatMap((line) => line['event.action'] ?? [])
+    assert.deepEqual(
+      actions.filter((action) => String(action).startsWith('user_')),
+      ['user_created', 'user_denied', 'user_changed'],
+    )
+  })
+
+  test('loses a password that the user set as the last act', async (context) => {
+    const { node } = elasticsearch
+    const gateway = await start()
+    context.after(() => gateway.stop())
+    const { authorization } = await authorize(gateway, 'stayer', 'readers')
+    const { status } = await ask(node, '/_security/user/_password', {
+      method: 'POST',
+      as: null,
+      headers: { authorization: authorization! },
+      body: { password: 'a-password-of-my-own' },
+    })
+    assert.equal(status, 200)
+    const own = `Basic ${btoa('stayer:a-password-of-my-own')}`
+    assert.equal((await logIn(node, own)).status, 200)
+    assert.equal((await authorize(gateway, 'stayer', '')).status, 403)
+    await untilDenied('stayer')
+    await untilRefused(own)
+  })
+
+  test('keeps everything when the proxy sends no groups header at all', async (context) => {
+    const gateway = await start()
+    context.after(() => gateway.stop())
+    const { authorization } = await authorize(gateway, 'keeper', 'readers')
+    for (let i = 0; i < 20; i++) {
+      const response = await fetch(gateway.url, { headers: { 'Remote-User': 'keeper' } })
+      assert.equal(response.status, 403)
+    }
+    assert.deepEqual((await userOf('keeper')).roles, ['viewer'])
+    assert.equal((await logIn(elasticsearch.node, authorization)).status, 200)
+  })
+
+  test('is denied by the next gateway when the first one is killed at any moment of it', async () => {
+    for (const delay of [0, 5, 15]) {
+      const username = `killed-${delay}`
+      const first = await start()
+      const { authorization } = await authorize(first, username, 'readers')
+      assert.equal((await authorize(first, username, 'guests')).status, 403)
+      await sleep(delay)
+      const exited = new Promise((resolve) => first.process.once('exit', resolve))
+      first.process.kill('SIGKILL')
+      await exited
+      const second = await start()
+      assert.equal((await authorize(second, username, 'guests')).status, 403)
+      await untilDenied(username)
+      await untilRefused(authorization)
+      const back = await authorize(second, username, 'readers')
+      assert.equal((await logIn(elasticsearch.node, back.authorization)).status, 200)
+      await second.stop()
+    }
+  })
+})
