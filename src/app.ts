@@ -13,6 +13,7 @@ import { createPasswordHashing } from './es/password-hashing.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from './es/service-account.ts'
 import { createDryRunUsers, createUsers } from './es/users.ts'
 import { type Core, createFront } from './front.ts'
+import { startIdleSweep } from './idle-sweep.ts'
 import type { Logger } from './log.ts'
 import { mindMemory } from './memory.ts'
 import { createMetrics, noMetrics } from './metrics.ts'
@@ -63,10 +64,12 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const rules = lifecycleRules(config)
   const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
   const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
+  const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
+  const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
   const credentials = createCredentials({
-    directory: isDryRun ? createDryRunUsers() : createUsers(client, call, hashing),
+    directory,
     keys,
-    preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
+    preparePassword,
     cache,
     states: replicas.states,
     rules,
@@ -138,7 +141,11 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       proxy?.routing.watch()
       oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
       mindMemory({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
-      if (!isDryRun) void watchElasticsearch(startChecks, log, stopped.signal)
+      if (!isDryRun) {
+        void watchElasticsearch(startChecks, log, stopped.signal)
+        const lease = replicas.sweepLease
+        startIdleSweep({ directory, keys, preparePassword, rules, lease, log, metrics }, stopped.signal)
+      }
       return addresses
     },
     reload(next: Config) {

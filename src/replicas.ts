@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import { createL2, type L2Options } from './auth/cache/l2.ts'
 import { noSharedStates, type SharedStates } from './auth/cache/shared-states.ts'
 import type { Credentials } from './auth/credentials.ts'
+import { createSweepLease, noSweepLease, type SweepLease } from './auth/sweep-lease.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import type { Logger } from './log.ts'
 import { redisConnection } from './options/redis.ts'
@@ -13,6 +14,8 @@ import type { SessionStore } from './sessions/store.ts'
 /** What this process has to do with others of its kind. */
 export type Replicas = Readonly<{
   states: SharedStates
+  /** Whose turn it is to look for idle users. */
+  sweepLease: SweepLease
   /** Where they share sessions; undefined where each has its own. */
   sessions: SessionStore | undefined
   checks: ReadinessChecks
@@ -47,6 +50,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           monotonicNow: () => performance.now(),
           sleep: (milliseconds) => sleep(milliseconds),
         }),
+    sweepLease: createSweepLease(redis.store),
     sessions: redis.sessions,
     checks: { redis: redis.check },
     async join(credentials, sessions) {
@@ -70,6 +74,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
 
 const alone: Replicas = Object.freeze({
   states: noSharedStates,
+  sweepLease: noSweepLease,
   sessions: undefined,
   checks: {},
   join: async () => {},

@@ -19,7 +19,16 @@ const maxSteps = 8
 
 type DenialsOptions = Pick<
   CredentialsOptions,
-  'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'revalidate' | 'now' | 'monotonicNow' | 'report'
+  | 'directory'
+  | 'keys'
+  | 'preparePassword'
+  | 'cache'
+  | 'states'
+  | 'rules'
+  | 'revalidate'
+  | 'now'
+  | 'monotonicNow'
+  | 'report'
 > &
   Readonly<{
     /** Waits without keeping the process alive. */

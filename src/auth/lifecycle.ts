@@ -183,6 +183,32 @@ export function decideDenial({ stored, subject, seenAt, now, keys, rules }: Deni
   return nextVersion('denied', state, { subject, now, keys, rules })
 }
 
+/** How long after the moment at which a user's next request rotates the password a user counts as idle. */
+export const idleGrace = 60_000
+
+export type IdleSituation = Pick<Situation, 'keys' | 'rules'> &
+  Readonly<{
+    stored: StoredUser | undefined
+    /** Users whose time came in this span are looked for: after `from`, up to `until`, in milliseconds since 1970. */
+    from: number
+    until: number
+  }>
+
+/**
+ * The state whose password ends an idle user's: that of the next version. It is what the user's next request writes, so a
+ * late sweep and a login at the same time make the same password. Undefined for users that are not idle, not ours, or were
+ * idle before `from`.
+ */
+export function decideIdle({ stored, from, until, keys, rules }: IdleSituation): ManagedState | undefined {
+  if (stored === undefined || stored.reserved) return undefined
+  const state = readManagedState(stored.metadata)
+  if (state === undefined || !keys.knows(state.key_id)) return undefined
+  const idleAt = endOf(state, rules) + rules.rotationPause + idleGrace
+  if (idleAt <= from || idleAt > until) return undefined
+  const next = nextVersion('rotated', state, { subject: state, now: until, keys, rules })
+  return next.kind === 'write' ? next.state : undefined
+}
+
 /** When the password of `state` is handed out for the last time, in milliseconds since 1970. */
 export function endOf(state: ManagedState, { expiration }: LifecycleRules): number {
   const end = (state.extended_at ?? state.issued_at) + expiration

@@ -17,3 +17,14 @@ type UserProfile = Readonly<{
   email: string | null
   metadata: Readonly<Record<string, unknown>>
 }>
+
+/** What the sweep of idle users needs of Elasticsearch besides. Functions throw as those above do. */
+export type UserPages = Pick<UserDirectory, 'get'> &
+  Readonly<{
+    /** The first `size` users whose names come after `after`, in the order of their names. */
+    page: (after: string | undefined, size: number) => Promise<readonly NamedUser[]>
+    /** Changes the password alone: neither `enabled` nor roles nor metadata. */
+    setPassword: (username: string, password: PasswordToWrite) => Promise<void>
+  }>
+
+export type NamedUser = StoredUser & Readonly<{ username: string }>

@@ -29,6 +29,25 @@ export function readUser(response: Response, username: string): NativeUser | und
   return { reserved: metadata._reserved === true, enabled, roles, metadata }
 }
 
+export type NamedUser = NativeUser & Readonly<{ username: string }>
+
+/** @param body of the response to "query users" */
+export function readUserPage(body: unknown): NamedUser[] {
+  if (!isObject(body) || !Array.isArray(body.users)) throw malformed('"query users" does not hold users')
+  return body.users.map((user: unknown) => {
+    const username = isObject(user) ? user.username : undefined
+    if (typeof username !== 'string' || !isUser(user, username)) throw malformed('"query users" does not hold users')
+    const { enabled, roles, metadata } = user
+    return { username, reserved: metadata._reserved === true, enabled, roles, metadata }
+  })
+}
+
+/** @param body of the response to "change password" */
+export function checkPasswordChange(body: unknown): void {
+  if (!isObject(body) || Object.keys(body).length > 0)
+    throw malformed('"change password" does not say that it was done')
+}
+
 /** @param body of the response to `_authenticate` with that user's credential */
 export function readLogin(body: unknown, username: string): Login {
   if (!isUser(body, username)) throw malformed('"authenticate" does not name the user who logs in')

@@ -1,17 +1,30 @@
 import type { Client } from '@elastic/elasticsearch'
 import { type Call, isLoginRejection } from './call.ts'
 import { type PasswordFields, type PasswordHashing, sendPassword } from './password-hashing.ts'
-import { checkPut, type Login, type NativeUser, readLogin, readUser } from './read-response.ts'
+import {
+  checkPasswordChange,
+  checkPut,
+  type Login,
+  type NamedUser,
+  type NativeUser,
+  readLogin,
+  readUser,
+  readUserPage,
+} from './read-response.ts'
 
-export type NativeUserToWrite = Readonly<{
+export type PasswordToSet = Readonly<{
   password: string
   /** Elasticsearch's own form of a hashed password, sent in place of the text while it takes ours. */
   passwordHash?: string
-  roles: readonly string[]
-  full_name: string | null
-  email: string | null
-  metadata: NativeUser['metadata']
 }>
+
+export type NativeUserToWrite = PasswordToSet &
+  Readonly<{
+    roles: readonly string[]
+    full_name: string | null
+    email: string | null
+    metadata: NativeUser['metadata']
+  }>
 
 /**
  * The users of Elasticsearch's native realm.
@@ -39,6 +52,33 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
+     * Users in the order of their names; Elasticsearch 8.14 or later.
+     * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-query-user
+     */
+    async page(after: string | undefined, size: number): Promise<NamedUser[]> {
+      return call('user_read', async () =>
+        readUserPage(
+          await client().security.queryUser({
+            size,
+            sort: [{ username: { order: 'asc' } }],
+            ...(after !== undefined && { search_after: [after] }),
+          }),
+        ),
+      )
+    },
+
+    /**
+     * Changes the password alone: `enabled`, roles and metadata stay as they are.
+     * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-change-password
+     */
+    async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<void> {
+      await call('user_write', async () => {
+        const set = (fields: PasswordFields) => client().security.changePassword({ username, ...fields })
+        checkPasswordChange(await sendPassword({ password, passwordHash }, hashing, set))
+      })
+    },
+
+    /**
      * Logs in as the user itself: what Elasticsearch has of it, or undefined when the password is refused.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-authenticate
      */
@@ -58,5 +98,11 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
 
 /** Stands where the users would be when `elasticsearch.dry_run` is on: nothing is read or written. */
 export function createDryRunUsers(): ReturnType<typeof createUsers> {
-  return Object.freeze({ get: async () => undefined, put: async () => {}, authenticate: async () => undefined })
+  return Object.freeze({
+    get: async () => undefined,
+    put: async () => {},
+    page: async () => [],
+    setPassword: async () => {},
+    authenticate: async () => undefined,
+  })
 }

@@ -1,4 +1,5 @@
-import type { UserDirectory, UserToWrite } from '../../src/auth/user-directory.ts'
+import type { PasswordToWrite } from '../../src/auth/password-writer.ts'
+import type { UserDirectory, UserPages, UserToWrite } from '../../src/auth/user-directory.ts'
 import { GatewayError } from '../../src/errors.ts'
 
 export type MemoryUser = {
@@ -11,14 +12,17 @@ export type MemoryUser = {
   reserved: boolean
 }
 
-type Operation = 'get' | 'put' | 'authenticate'
+type Operation = 'get' | 'put' | 'authenticate' | 'page' | 'setPassword'
 
 export type MemoryDirectory = UserDirectory &
+  UserPages &
   Readonly<{
     users: Map<string, MemoryUser>
-    calls: Record<Operation, number>
+    calls: Record<'get' | 'put' | 'authenticate', number>
     /** Every user written, in order. */
     written: (UserToWrite & { username: string })[]
+    /** Every user whose password alone was changed, in order. */
+    passwordsSet: { username: string; password: string }[]
     /** Awaited before and after the work of each call; throws to make the call fail there. */
     hooks: { before?: Hook | undefined; after?: Hook | undefined }
     /** Whether this `Authorization` value would open Elasticsearch now. */
@@ -32,10 +36,18 @@ export function createMemoryDirectory(): MemoryDirectory {
   const users = new Map<string, MemoryUser>()
   const calls = { get: 0, put: 0, authenticate: 0 }
   const written: MemoryDirectory['written'] = []
+  const passwordsSet: MemoryDirectory['passwordsSet'] = []
   const hooks: MemoryDirectory['hooks'] = {}
 
+  let names: string[] = []
+  function namesAfter(after: string | undefined): string[] {
+    if (names.length !== users.size || !names.every((name) => users.has(name))) names = [...users.keys()].sort()
+    const index = after === undefined ? 0 : names.findIndex((name) => name > after)
+    return index === -1 ? [] : names.slice(index)
+  }
+
   async function run<T>(operation: Operation, username: string, work: () => T): Promise<T> {
-    calls[operation]++
+    if (operation !== 'page' && operation !== 'setPassword') calls[operation]++
     await hooks.before?.(operation, username)
     const result = work()
     await hooks.after?.(operation, username)
@@ -46,12 +58,26 @@ export function createMemoryDirectory(): MemoryDirectory {
     users,
     calls,
     written,
+    passwordsSet,
     hooks,
     get: (username: string) => run('get', username, () => copyOf(users.get(username))),
     put: (username: string, user: UserToWrite) =>
       run('put', username, () => {
         written.push({ username, ...structuredClone(user) })
         users.set(username, { ...structuredClone(user), enabled: true, reserved: false })
+      }),
+    page: (after: string | undefined, size: number) =>
+      run('page', '', () =>
+        namesAfter(after)
+          .slice(0, size)
+          .map((username) => ({ ...users.get(username)!, username })),
+      ),
+    setPassword: (username: string, { password }: PasswordToWrite) =>
+      run('setPassword', username, () => {
+        const user = users.get(username)
+        if (user === undefined) throw new GatewayError('elasticsearch_rejected', 'user must exist')
+        passwordsSet.push({ username, password })
+        users.set(username, { ...user, password })
       }),
     authenticate: (username: string, password: string) =>
       run('authenticate', username, () => {

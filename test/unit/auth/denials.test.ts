@@ -297,7 +297,15 @@ describe('three replicas', () => {
       changeInterval,
     } as const
     const replicas = Array.from({ length: 3 }, () => {
-      const states = createL2({ store, keys, rules: sharedRules, markLife: 30_000, now: clock.now, sleep: clock.sleep })
+      const states = createL2({
+        store,
+        keys,
+        rules: sharedRules,
+        markLife: 30_000,
+        now: clock.now,
+        monotonicNow: clock.now,
+        sleep: clock.sleep,
+      })
       const replica = createReplica(directory, clock, { states, rules: sharedRules })
       store.onChange(replica.noteChange)
       return replica

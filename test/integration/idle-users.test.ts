@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sweepIdleUsers } from '../../src/auth/idle-sweep.ts'
+import { createKeyring } from '../../src/auth/password.ts'
+import { createPasswordWriter } from '../../src/auth/password-writer.ts'
+import { noSweepLease } from '../../src/auth/sweep-lease.ts'
+import { createCall } from '../../src/es/call.ts'
+import { createElasticsearchClient } from '../../src/es/client.ts'
+import { createPasswordHashing } from '../../src/es/password-hashing.ts'
+import { createUsers } from '../../src/es/users.ts'
+import { ask } from '../support/elasticsearch/ask.ts'
+import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
+import { testKey } from '../support/gateway.ts'
+import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+
+const elasticsearch = await useElasticsearch()
+const [expiration, pause] = [2000, 300]
+
+describe('the sweep of idle users against a real node', { skip: elasticsearch.skip }, () => {
+  /** A sweep whose clock is so far ahead that every user has been idle for long. It ends by itself after one pass. */
+  async function sweepOnce(aheadMs: number): Promise<string[]> {
+    const { url, username, password } = elasticsearch.node
+    const options = { hosts: [url], username, password, insecureSkipVerify: false, timeout: 10_000 }
+    const client = createElasticsearchClient(options)
+    const hashing = createPasswordHashing('pbkdf2_1000', () => {})
+    const keys = createKeyring([testKey])
+    const ended: string[] = []
+    const stopped = new AbortController()
+    await sweepIdleUsers(
+      {
+        directory: createUsers(
+          () => client,
+          createCall({ monotonicNow: () => performance.now(), report: () => {} }),
+          hashing,
+        ),
+        keys,
+        preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
+        rules: {
+          expiration,
+          rotationPause: pause,
+          extend: false,
+          adoptExisting: false,
+          rekey: 'allow',
+          changeInterval: 5000,
+        },
+        lease: { begin: async () => ({ ...(await noSweepLease.begin())!, end: async () => stopped.abort() }) },
+        now: () => Date.now() + aheadMs,
+        sleep: async () => {},
+        random: () => 0,
+        report: (event) => {
+          if (event.kind === 'sweep_failed') throw event.error
+          ended.push(event.username)
+        },
+      },
+      stopped.signal,
+    )
+    await client.close()
+    return ended
+  }
+
+  const start = () =>
+    startBefore(elasticsearch.node, {
+      'cache.expiration': `${expiration}ms`,
+      'cache.rotation_pause': `${pause}ms`,
+    })
+
+  test('ends our password and one that the user has set, and leaves enabled, roles and metadata alone', async (context) => {
+    const { node } = elasticsearch
+    const gateway = await start()
+    context.after(() => gateway.stop())
+    const { authorization } = await authorize(gateway, 'idle-one')
+    const owner = await authorize(gateway, 'idle-owner')
+    const changed = await ask(node, '/_security/user/_password', {
+      method: 'POST',
+      as: null,
+      headers: { authorization: owner.authorization! },
+      body: { password: 'a-password-of-my-own' },
+    })
+    assert.equal(changed.status, 200)
+    await authorize(gateway, 'idle-disabled')
+    await ask(node, '/_security/user/idle-disabled/_disable', { method: 'PUT' })
+    await ask(node, '/_security/user/by-hand', { method: 'PUT', body: { password: 'by-hand-1', roles: ['viewer'] } })
+    const read = async () => (await ask(node, '/_security/user')).body
+    const before = await read()
+
+    assert.deepEqual(
+      (await sweepOnce(0)).filter((name) => name.startsWith('idle-')),
+      [],
+      'nobody is idle yet',
+    )
+    assert.equal((await logIn(node, authorization)).status, 200)
+    assert.deepEqual(
+      (await sweepOnce(10 * 60_000)).filter((name) => name.startsWith('idle-')),
+      ['idle-disabled', 'idle-one', 'idle-owner'],
+    )
+    assert.deepEqual(await read(), before)
+    assert.equal((await logIn(node, authorization)).status, 401)
+    assert.equal((await logIn(node, `Basic ${btoa('idle-owner:a-password-of-my-own')}`)).status, 401)
+    assert.equal((await logIn(node, `Basic ${btoa('by-hand:by-hand-1')}`)).status, 200)
+
+    await sleep(expiration + pause)
+    for (const name of ['idle-one', 'idle-owner']) {
+      assert.equal((await logIn(node, (await authorize(gateway, name)).authorization)).status, 200)
+    }
+  })
+
+  test('while users log in again, none of their credentials is refused', async (context) => {
+    const { node } = elasticsearch
+    const gateway = await start()
+    context.after(() => gateway.stop())
+    const names = Array.from({ length: 20 }, (_, index) => `racing-${index}`)
+    for (const name of names) await authorize(gateway, name)
+    await sleep(expiration + pause)
+    const logins = names.map(async (name, index) => {
+      await sleep(index * 15)
+      const { authorization } = await authorize(gateway, name)
+      const first = await logIn(node, authorization)
+      await sleep(200)
+      return [first.status, (await logIn(node, authorization)).status]
+    })
+    // By a clock that is ahead: at the very moment at which the users come back.
+    const [ended] = await Promise.all([sweepOnce(60_000 + pause), ...logins])
+    for (const statuses of await Promise.all(logins)) assert.deepEqual(statuses, [200, 200])
+    context.diagnostic(`${ended.length} of them were swept`)
+  })
+})
