@@ -48,7 +48,6 @@ describe('token_validation: userinfo', async () => {
     'a redirect': (_request, response) => response.writeHead(302, { Location: '/elsewhere' }).end(),
     'no body': (_request, response) => response.writeHead(204).end(),
     'a list': answerJson(200, []),
-    'a number for the subject': answerJson(200, { sub: 5 }),
     silence: hang,
     'no subject': answerJson(200, {}),
   }
@@ -61,6 +60,20 @@ describe('token_validation: userinfo', async () => {
       assert.equal(response.headers.get('retry-after'), '5')
       assert.equal(await verdictOf(response), '503 provider_unavailable')
       assert.equal(await verdictOf(await bearer(url, access_token)), '200 carol')
+    })
+  }
+
+  for (const sub of ['', 5, null, ['alice'], { sub: 'alice' }]) {
+    test(`rejects a token with 401 when userinfo gives ${JSON.stringify(sub)} as its subject, and the log says so`, async () => {
+      const undo = idp.interpose('userinfo', answerJson(200, { sub, preferred_username: 'alice' }))
+      const path = `/subject/${encodeURIComponent(JSON.stringify(sub))}`
+      const response = await bearer(url, `subject${JSON.stringify(sub).length}${typeof sub}`, {
+        'X-Forwarded-Uri': path,
+      })
+      undo()
+      assert.equal(await verdictOf(response), '401 token_invalid')
+      const { message } = await logged(({ message = '' }) => message.startsWith(`GET ${path} 401`))
+      assert.match(message!, /the userinfo endpoint names no subject/)
     })
   }
 
