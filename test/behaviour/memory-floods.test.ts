@@ -19,8 +19,8 @@ const upstream = await startUpstream(({ url }, response) => {
 })
 upstream.server.maxHeadersCount = 1000
 
-/** More requests in one piece than Node reads at once. */
-const burst = (head: string) => Buffer.from(head.repeat(Math.ceil((72 * 1024) / head.length)), 'latin1')
+/** More requests than Node reads at once, with more responses than the kernel's buffers take. */
+const burst = (head: string) => Buffer.from(head.repeat(Math.ceil((256 * 1024) / head.length)), 'latin1')
 const distinct = Array.from({ length: 480 }, (_, i) => `x${i}:${i}y\r\n`).join('')
 
 const anonymousFloods: [what: string, bytes: Buffer][] = [
