@@ -20,7 +20,9 @@ const monitors = ['monitor', 'manage', 'all']
 const actions = 'cluster:admin/xpack/security/user'
 
 export function isEndpoint(path: string): boolean {
-  return /^\/(_cluster\/health|_security\/_authenticate|_security\/role|_security\/user(\/.+)?)?$/.test(path)
+  return /^\/(_cluster\/health|_security\/_authenticate|_security\/role|_security\/_query\/user|_security\/user(\/.+)?)?$/.test(
+    path,
+  )
 }
 
 /** Answers the few Elasticsearch endpoints that elastauth uses. Throws Refusal. */
@@ -30,6 +32,7 @@ export function answerEndpoint(state: State, request: Request): Answer {
   if (path === '/_cluster/health') return only(['GET'], request, () => health(state, request))
   if (path === '/_security/_authenticate') return only(['GET'], request, () => describeCaller(request.caller))
   if (path === '/_security/user') return only(['GET'], request, () => getUsers(state, request, [...state.users.keys()]))
+  if (path === '/_security/_query/user') return only(['GET', 'POST'], request, () => queryUsers(state, request))
   if (path === '/_security/role') return only(['GET'], request, () => getRoles(state, request))
   if (path === '/_security/user/_has_privileges') {
     return only(['GET', 'POST'], request, () => checkPrivileges(state, request))
@@ -95,6 +98,22 @@ function getUsers({ users, roles }: State, { caller }: Request, names: string[])
     return user ? [[name, publicPart(name, user)] as const] : []
   })
   return accept(Object.fromEntries(found), found.length > 0 ? 200 : 404)
+}
+
+/** Native users by their names, as the sweep of idle users asks for them. */
+function queryUsers({ users, roles }: State, { caller, readBody }: Request): Answer {
+  authorize(roles, caller, `${actions}/query`, readers)
+  const { size = 10, search_after: [after = ''] = [] } = (readBody() ?? {}) as {
+    size?: number
+    search_after?: string[]
+  }
+  const native = [...users].filter(([, { metadata }]) => !metadata._reserved)
+  const page = native
+    .filter(([name]) => name > after)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .slice(0, size)
+    .map(([name, user]) => ({ ...publicPart(name, user), _sort: [name] }))
+  return accept({ total: native.length, count: page.length, users: page })
 }
 
 function putUser(

@@ -123,6 +123,24 @@ describe('two replicas', () => {
     assert.deepEqual([...a.writes(), ...b.writes()].sort(), ['created', 'rotated'])
   })
 
+  test('a turn that comes to no write is given back at once, and nobody waits for it', async () => {
+    const { a, b, clock, directory, store } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    let reads = 0
+    directory.hooks.after = (operation) => {
+      const user = directory.users.get('bob')!
+      if (operation === 'get' && ++reads === 1) directory.users.set('bob', { ...user, enabled: false })
+    }
+    await assert.rejects(a.obtain(bobPromoted), { code: 'user_disabled' })
+    await clock.advance(1)
+    assert.equal(store.values().get('bob'), undefined)
+    assert.equal(b.cache.get('bob'), undefined, 'the other replica has heard of it')
+    directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
+    const { put } = directory.calls
+    await b.obtain(bobPromoted) // by a clock that stands still: it would wait for a turn for ever
+    assert.equal(directory.calls.put, put + 1)
+  })
+
   test('a group that changed at one holds at the other', async () => {
     const { a, b, directory, shared } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
