@@ -1,14 +1,15 @@
 import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
 import type { Credentials } from './auth/credentials.ts'
+import { createIsCrossSiteWrite } from './auth/csrf.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequestOf, itself, type OriginalRequestOf } from './auth/original-request.ts'
+import { originOfUrl, ownOriginOf } from './auth/own-origin.ts'
 import { createMapRoles } from './auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from './auth/sub-request.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
 import { createAnswerError } from './error-answer.ts'
 import type { Logger } from './log.ts'
-import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
 import type { Metrics } from './metrics.ts'
 import type { Oidc } from './oidc.ts'
 import { privateHeaders, providerOptions } from './options/providers.ts'
@@ -52,13 +53,15 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
-    actsFromElsewhere: createActsFromElsewhere(config.oidc.redirect_url ?? undefined, isTrusted),
     // In auth-only mode the answer holds a password.
     trustedOnly: proxy === undefined,
   }
+  const { redirect_url } = config.oidc
+  const configuredOrigin = redirect_url === null ? undefined : originOfUrl(redirect_url)
   const authentication = createAuthentication({
     isTrusted,
     identify: createProvider(providerOptions(config, oidcProvider)),
+    isCrossSiteWrite: createIsCrossSiteWrite((request) => configuredOrigin ?? ownOriginOf(request, isTrusted(request))),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
     deny,

@@ -3,7 +3,6 @@ import type { Answer, StreamedAnswer } from './answer.ts'
 import { itself, type OriginalRequestOf } from './auth/original-request.ts'
 import { isQuestion, refuseQuestions } from './endpoints/no-question.ts'
 import { GatewayError } from './errors.ts'
-import { createActsFromElsewhere } from './login/acts-from-elsewhere.ts'
 import type { Asked } from './login/asked.ts'
 import type { Attempts } from './login/attempt.ts'
 import { createBeginLogin, createLoginPage } from './login/begin.ts'
@@ -91,7 +90,7 @@ export function createLoginFront(options: LoginFrontOptions): LoginFront {
   }
 
   return Object.freeze({
-    findSession: createSessionOf(sessions, createActsFromElsewhere(options.redirectUrl, isTrusted)),
+    findSession: createSessionOf(sessions),
     pages: new Map([
       ...[...forPeople].map(([path, page]): [string, Page] => [path, { methods: page.methods, handle: ownPage(page) }]),
       [

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.ts'
 import { type Soon, soon } from '../soon.ts'
 import type { Credential } from './credentials.ts'
-import { checkIdentity, type Identity } from './identity.ts'
+import { checkIdentity, type Identified, type Identity } from './identity.ts'
 import type { MapRoles } from './roles.ts'
 import { createSubject, type Subject } from './subject.ts'
 
@@ -19,7 +19,8 @@ export type Authentication = Readonly<{
 
 export type AuthenticationOptions = Readonly<{
   isTrusted: (request: IncomingMessage) => boolean
-  identify: (request: IncomingMessage, isTrusted: boolean) => Soon<Identity>
+  identify: (request: IncomingMessage, isTrusted: boolean) => Soon<Identified>
+  isCrossSiteWrite: (request: IncomingMessage) => boolean
   mapRoles: MapRoles
   obtain: (subject: Subject) => Soon<Credential>
   /** Told of everybody whose groups give no access: takes the user's rights away in the background. Never throws. */
@@ -28,14 +29,22 @@ export type AuthenticationOptions = Readonly<{
   serviceAccount?: string | undefined
 }>
 
+const crossSite =
+  'another site’s page made this request, in the name of a user whose identity browsers or the proxy add by themselves'
+
 /** Request → identity → roles → credential: what both modes begin with. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
-  const { isTrusted, identify, mapRoles, obtain, deny, serviceAccount } = options
+  const { isTrusted, identify, isCrossSiteWrite, mapRoles, obtain, deny, serviceAccount } = options
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
   function recognise(request: IncomingMessage): Soon<Subject> {
-    return soon(identify(request, isTrusted(request)), (identity) => subjects.get(identity) ?? admit(identity))
+    return soon(identify(request, isTrusted(request)), ({ identity, isAmbient }) => {
+      const subject = subjects.get(identity) ?? admit(identity)
+      if (isAmbient && isCrossSiteWrite(request))
+        throw new GatewayError('cross_site', crossSite, { username: identity.username })
+      return subject
+    })
   }
 
   function authenticate(request: IncomingMessage): Soon<Authenticated> {

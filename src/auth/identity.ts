@@ -19,6 +19,16 @@ export type Identity = Readonly<{
   provider: string
 }>
 
+/** An identity, and how the request carries it. */
+export type Identified = Readonly<{
+  identity: Identity
+  /**
+   * Whether a browser or a proxy adds it to every request, as with cookies, Basic authentication, client certificates or an
+   * address: then another site's page can use it (CSRF). A token that a client puts into a header itself is not.
+   */
+  isAmbient: boolean
+}>
+
 /**
  * Holds an identity to the rules of both sides: what Basic authentication can carry and what Elasticsearch accepts.
  * @param serviceAccount our own name in Elasticsearch: as a user of ours it would lose its rights, and lock out everybody

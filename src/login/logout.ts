@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { type Configuration, tokenRevocation } from 'openid-client'
 import type { Answer } from '../answer.ts'
+import { requestSite } from '../auth/csrf.ts'
+import { originOfUrl } from '../auth/own-origin.ts'
 import { GatewayError } from '../errors.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Asked } from './asked.ts'
 import { clearCookie, sessionCookie } from './cookies.ts'
-import { fromWhere } from './cross-site.ts'
 import { endSessionUrl } from './end-session.ts'
 import { isNavigation } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
@@ -42,10 +43,10 @@ export function createLogoutPage({
   pages,
 }: LogoutOptions): LogoutPage {
   return async function logoutPage({ request, method }) {
-    const from = fromWhere(request.headers, originOf(request))
+    const isOurs = requestSite(request.headers, originOfUrl(originOf(request))) === 'same-origin'
     if (method === 'POST') {
-      if (from !== 'here') throw new GatewayError('cross_site', 'a logout that was not asked for on our own page')
-    } else if (method !== 'GET' || from !== 'here' || !isNavigation(method, request.headers)) {
+      if (!isOurs) throw new GatewayError('cross_site', 'a logout that was not asked for on our own page')
+    } else if (method !== 'GET' || !isOurs || !isNavigation(method, request.headers)) {
       return pages.confirm(await endSession(undefined))
     }
     return signOut(request)

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { isWebSocket } from '../auth/csrf.ts'
 
 /**
  * Whether a request is a person's who looks at a page, so that a redirect to the provider leads to a login. The table is
@@ -13,11 +14,6 @@ export function isNavigation(method: string, headers: IncomingHttpHeaders): bool
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) return mode === 'navigate' && headers['sec-fetch-dest'] === 'document'
   return acceptsHtml(headers.accept)
-}
-
-/** Proxies before us take `Upgrade` away from what they ask us, and leave the rest. */
-export function isWebSocket(headers: IncomingHttpHeaders): boolean {
-  return headers.upgrade !== undefined || headers['sec-websocket-key'] !== undefined
 }
 
 /** Whether a browser asks before anybody has clicked. */

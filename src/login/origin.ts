@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { originOfUrl, ownOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../errors.ts'
 
 /** The origin under which browsers know us, such as `https://kibana.example.com`. Throws GatewayError login_insecure, login_failed. */
 export type OriginOf = (request: IncomingMessage) => string
-
-const host = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
 /**
  * The configured redirect URL's origin; else what a trusted proxy says of it (X-Forwarded-Proto, -Host); else the request's
@@ -14,10 +13,11 @@ export function createOriginOf(
   redirectUrl: string | undefined,
   isTrusted: (request: IncomingMessage) => boolean,
 ): OriginOf {
-  const configured = redirectUrl === undefined ? undefined : new URL(redirectUrl).origin
+  const configured = redirectUrl === undefined ? undefined : originOfUrl(redirectUrl)
 
   return function originOf(request) {
-    const origin = configured ?? apparentOrigin(request, isTrusted(request))
+    const own = configured ?? ownOriginOf(request, isTrusted(request))
+    const origin = own && toOrigin(own, 'http')
     if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
     if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${mend}`)
     return origin
@@ -28,14 +28,6 @@ const mend =
   'is not https, so browsers would not keep our cookies. Use https; where a proxy does, it must send X-Forwarded-Proto and be in trusted_proxies, or set oidc.redirect_url'
 
 const noOrigin = 'X-Forwarded-Proto, X-Forwarded-Host or Host make no origin: set oidc.redirect_url'
-
-/** What a request says of the origin it was made to; undefined where that is none. */
-export function apparentOrigin({ headers, socket }: IncomingMessage, isTrusted: boolean): string | undefined {
-  const proto = (isTrusted && headers['x-forwarded-proto']) || ('encrypted' in socket ? 'https' : 'http')
-  const name = (isTrusted && headers['x-forwarded-host']) || headers.host
-  if (typeof name !== 'string' || typeof proto !== 'string') return undefined
-  return host.test(name) && /^https?$/.test(proto) ? URL.parse(`${proto}://${name}`)?.origin : undefined
-}
 
 function isSecure(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)

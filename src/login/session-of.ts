@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import type { Identity } from '../auth/identity.ts'
-import { GatewayError } from '../errors.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Soon } from '../soon.ts'
 import { readCookie, readCookies, sessionCookie } from './cookies.ts'
@@ -23,19 +22,12 @@ export function sessionIdsOf({ headers }: IncomingMessage): readonly string[] {
 }
 
 /**
- * Who the session of a request is. Our cookie does not come with another site's requests; where one of a neighbouring
- * host, or of a browser that knows no `SameSite`, carries it all the same, it may read but not act.
- * Throws, or rejects with, GatewayError cross_site, sessions_unavailable, provider_unavailable, identity_invalid.
+ * Who the session of a request is. Throws, or rejects with, GatewayError sessions_unavailable, provider_unavailable,
+ * identity_invalid.
  */
-export function createSessionOf(
-  sessions: Pick<Sessions, 'find'>,
-  actsFromElsewhere: (request: IncomingMessage) => boolean,
-) {
+export function createSessionOf(sessions: Pick<Sessions, 'find'>) {
   return function sessionOf(request: IncomingMessage): Soon<Identity | undefined> {
     const id = sessionIdOf(request)
-    if (id === undefined) return undefined
-    if (actsFromElsewhere(request))
-      throw new GatewayError('cross_site', 'another site’s page made this request, in a session of ours')
-    return sessions.find(id)
+    return id === undefined ? undefined : sessions.find(id)
   }
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Identity } from '../auth/identity.ts'
+import type { Identified } from '../auth/identity.ts'
 import { asGatewayError, GatewayError } from '../errors.ts'
 import { orElse, type Soon } from '../soon.ts'
 import type { Provider } from './index.ts'
@@ -12,7 +12,7 @@ export function createProviderChain(providers: readonly Provider[]): Provider {
   const [only] = providers
   return providers.length === 1 ? only! : (request, isTrusted) => ask(request, isTrusted, 0, [])
 
-  function ask(request: IncomingMessage, isTrusted: boolean, index: number, missed: string[]): Soon<Identity> {
+  function ask(request: IncomingMessage, isTrusted: boolean, index: number, missed: string[]): Soon<Identified> {
     const provider = providers[index]
     if (provider === undefined) throw new GatewayError('identity_missing', missed.join('; '))
     return orElse(

@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import type { HeaderNames } from '../../config/header-presets.ts'
-import type { Identity } from '../auth/identity.ts'
+import type { Identified, Identity } from '../auth/identity.ts'
 import { GatewayError } from '../errors.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import type { Provider } from './index.ts'
 import { trimBlanks } from './trim-blanks.ts'
 
 /** Parsing is pure, so its last results are kept, for so many assertions and characters of them. */
-const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identity, key: string) => key.length }
+const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identified, key: string) => key.length }
 
 /** No header's value holds a line end. */
 const noGroups = '\r'
@@ -15,7 +15,7 @@ const noGroups = '\r'
 /** An identity that a trusted proxy asserts by request headers, such as Authelia's. */
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
-  const identities = new LRUCache<string, Identity>(remembered)
+  const identities = new LRUCache<string, Identified>(remembered)
   // Thrown with many a request where other providers are asked after this one, so it is made once.
   const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
 
@@ -27,9 +27,10 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
     if (username === '') throw missing
     const known = identities.get(key)
     if (known !== undefined) return known
-    const identity = toIdentity(name, assertion, names.groupsSeparator)
-    identities.set(key, identity)
-    return identity
+    // The proxy asserts it of every request, whichever page made it.
+    const identified = Object.freeze({ identity: toIdentity(name, assertion, names.groupsSeparator), isAmbient: true })
+    identities.set(key, identified)
+    return identified
   }
 
   function refuse(rawHeaders: readonly string[]): GatewayError {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { HeaderNames, HeaderPreset } from '../../config/header-presets.ts'
-import type { Identity } from '../auth/identity.ts'
+import type { Identified } from '../auth/identity.ts'
 import type { Soon } from '../soon.ts'
 import { createProviderChain } from './chain.ts'
 import { createHeaderProvider } from './headers.ts'
@@ -8,10 +8,10 @@ import { createOidcProvider, type OidcProviderOptions } from './oidc/index.ts'
 import { createStaticProvider } from './static.ts'
 
 /**
- * Request → identity. Returns the same frozen object for the same assertion: what follows from it is then remembered.
+ * Request → identity. The identity is the same frozen object for the same assertion: what follows from it is then remembered.
  * Throws, or rejects with, GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
  */
-export type Provider = (request: IncomingMessage, isTrusted: boolean) => Soon<Identity>
+export type Provider = (request: IncomingMessage, isTrusted: boolean) => Soon<Identified>
 
 export type ProviderName = HeaderPreset | 'static' | 'oidc'
 

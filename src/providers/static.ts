@@ -4,8 +4,10 @@ import type { Provider } from './index.ts'
 
 /** One identity for every trusted peer: for local development. */
 export function createStaticProvider(identity: Identity): Provider {
+  const identified = Object.freeze({ identity, isAmbient: true })
+
   return function identify(_request, isTrusted) {
-    if (isTrusted) return identity
+    if (isTrusted) return identified
     throw new GatewayError('peer_untrusted', 'a peer that is not in trusted_proxies, or without the proxy_secret')
   }
 }

@@ -47,7 +47,7 @@ describe('a token in a cookie that another site’s page makes the browser send'
     for (const origin of [evil, 'null']) {
       const before = reached.length
       const response = await fetch(`${url}/_bulk`, { method: 'POST', headers: { cookie, origin }, body: '{}' })
-      assert.equal(response.status, 401)
+      assert.equal(response.status, 403)
       assert.equal(reached.length, before)
     }
     const own = await fetch(`${url}/_bulk`, { method: 'POST', headers: { cookie, origin: url }, body: '{}' })
@@ -61,7 +61,7 @@ describe('a token in a cookie that another site’s page makes the browser send'
     connection.send(
       ['GET /ws HTTP/1.1', `Host: ${host}`, ...words, `Origin: ${evil}`, `Cookie: ${cookie}`, '', ''].join('\r\n'),
     )
-    assert.match(await connection.closed, /^HTTP\/1.1 401 /)
+    assert.match(await connection.closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
   })
 
   test('nor is one where the proxy before us takes Upgrade away', async () => {
@@ -75,11 +75,26 @@ describe('a token in a cookie that another site’s page makes the browser send'
       string
     >[]) {
       const response = await fetch(asked, { headers: { cookie, ...proxied, ...from } })
-      assert.equal(response.status, 401)
+      assert.equal(response.status, 403)
       assert.equal(response.headers.get('authorization'), null)
     }
     const own = await fetch(asked, { headers: { cookie, ...proxied, origin: 'https://kibana.example.com' } })
     assert.equal(own.status, 200)
+  })
+})
+
+describe('a token that a client puts into a header itself', async () => {
+  const flags = { 'oidc.token_header': 'X-Token' }
+  const [{ url }, { url: forwardAuth }] = await Promise.all([startProxy(flags), startForwardAuth(flags)])
+  const token = await idp.sign()
+  const crossSite = { origin: 'https://app.example', 'sec-fetch-site': 'cross-site' }
+
+  test('is accepted with a cross-site write: no other page can add it', async () => {
+    for (const header of [{ authorization: `Bearer ${token}` }, { 'x-token': token }] as Record<string, string>[]) {
+      const headers = { ...header, ...crossSite }
+      assert.equal((await fetch(`${url}/_bulk`, { method: 'POST', headers, body: '{}' })).status, 200)
+      assert.equal((await fetch(forwardAuth, { headers: { ...headers, 'x-forwarded-method': 'POST' } })).status, 200)
+    }
   })
 })
 

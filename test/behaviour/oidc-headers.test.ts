@@ -76,11 +76,11 @@ describe('a token in a cookie', async () => {
 
   const site = { 'Sec-Fetch-Site': 'cross-site' }
   const acting: [what: string, headers: Record<string, string>, verdict: string][] = [
-    ['another site’s POST is nobody’s', { ...site, 'X-Forwarded-Method': 'POST' }, '401 identity_missing'],
+    ['another site’s POST is rejected', { ...site, 'X-Forwarded-Method': 'POST' }, '403 cross_site'],
     [
-      'a sibling’s DELETE is nobody’s',
+      'a sibling’s DELETE is rejected',
       { 'Sec-Fetch-Site': 'same-site', 'X-Original-Method': 'DELETE' },
-      '401 identity_missing',
+      '403 cross_site',
     ],
     ['another site’s GET reads', { ...site, 'X-Forwarded-Method': 'GET' }, '200 bob'],
     ['our own page’s POST acts', { 'Sec-Fetch-Site': 'same-origin', 'X-Forwarded-Method': 'POST' }, '200 bob'],

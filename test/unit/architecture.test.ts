@@ -22,7 +22,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/listeners': ['src/listeners', 'src/errors.ts', 'type:config/listeners.ts'],
   'src/sessions': ['src/sessions', 'type:src/auth', 'src/errors.ts', 'src/soon.ts'],
-  'src/login': ['src/login', 'type:src/sessions', 'type:src/auth', 'src/answer.ts', 'src/errors.ts', 'src/soon.ts'],
+  'src/login': [
+    'src/login',
+    'type:src/sessions',
+    'type:src/auth',
+    'src/auth/csrf.ts',
+    'src/auth/own-origin.ts',
+    'src/answer.ts',
+    'src/errors.ts',
+    'src/soon.ts',
+  ],
   'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
   'src/options': ['src/options', 'config', 'type:src'],
   'src/endpoints': [

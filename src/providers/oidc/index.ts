@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Identity } from '../../auth/identity.ts'
+import type { Identified, Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../errors.ts'
 import { type Soon, soon } from '../../soon.ts'
 import type { Provider } from '../index.ts'
@@ -10,8 +10,6 @@ export type OidcProviderOptions = Readonly<{
   findToken: Find
   findSession: Find
   findCookieToken: Find
-  /** Whether another site’s page made the request, and it may change something: then no cookie counts. */
-  actsFromElsewhere: (request: IncomingMessage) => boolean
   /**
    * Only a trusted peer is told whose token or session it is. Tokens prove themselves, whoever brings them; but in
    * auth-only mode the answer holds a password, and is for the proxy alone.
@@ -31,21 +29,24 @@ const untrusted = new GatewayError(
 
 /** A token that the request shows in a header, a session of ours, a token that somebody else put into a cookie. */
 export function createOidcProvider(options: OidcProviderOptions): Provider {
-  const { findToken, findSession, findCookieToken, actsFromElsewhere, trustedOnly } = options
+  const { findToken, findSession, findCookieToken, trustedOnly } = options
 
   return function identify(request, isTrusted) {
     if (trustedOnly && !isTrusted) throw untrusted
     return soon(
       findToken(request),
-      (bearer) => bearer ?? soon(findSession(request), (session) => session ?? last(request)),
+      // Browsers add a header only where a script of a page that we allow says so (CORS), and cookies by themselves.
+      (bearer) => (bearer ? { identity: bearer, isAmbient: false } : findByCookie(request)),
     )
   }
 
-  function last(request: IncomingMessage): Soon<Identity> {
-    if (actsFromElsewhere(request)) throw missing
-    return soon(findCookieToken(request), (identity) => {
-      if (identity === undefined) throw missing
-      return identity
+  function findByCookie(request: IncomingMessage): Soon<Identified> {
+    return soon(findSession(request), (session) => {
+      if (session !== undefined) return { identity: session, isAmbient: true }
+      return soon(findCookieToken(request), (identity) => {
+        if (identity === undefined) throw missing
+        return { identity, isAmbient: true }
+      })
     })
   }
 }

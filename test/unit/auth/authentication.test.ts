@@ -19,7 +19,8 @@ function create(more: Partial<AuthenticationOptions> = {}) {
   const who = identity()
   const options: AuthenticationOptions = {
     isTrusted: () => true,
-    identify: () => who,
+    identify: () => ({ identity: who, isAmbient: true }),
+    isCrossSiteWrite: () => false,
     mapRoles: () => ['reader'],
     obtain: () => credential,
     deny: () => {},
@@ -28,6 +29,7 @@ function create(more: Partial<AuthenticationOptions> = {}) {
   const authentication = createAuthentication({
     isTrusted: note('isTrusted', options.isTrusted),
     identify: note('identify', options.identify),
+    isCrossSiteWrite: options.isCrossSiteWrite,
     mapRoles: note('mapRoles', options.mapRoles),
     obtain: note('obtain', options.obtain),
     deny: note('deny', options.deny),
@@ -55,7 +57,7 @@ test('the provider is told whether the peer is trusted', async () => {
       isTrusted: () => isTrusted,
       identify: (_, trusted) => {
         told = trusted
-        return identity()
+        return { identity: identity(), isAmbient: true }
       },
     })
     await authenticate(request)
@@ -73,7 +75,7 @@ test('the same identity is checked and mapped once, its credential asked for eac
 
 test('an invalid identity is refused every time, and never reaches roles or credential', async () => {
   const bad = identity({ username: 'bob:x' })
-  const { authenticate, recognise, calls } = create({ identify: () => bad })
+  const { authenticate, recognise, calls } = create({ identify: () => ({ identity: bad, isAmbient: true }) })
   for (let i = 0; i < 2; i++) await assert.rejects(async () => authenticate(request), { code: 'identity_invalid' })
   await assert.rejects(async () => recognise(request), { code: 'identity_invalid' })
   assert.ok(!calls.includes('mapRoles') && !calls.includes('obtain'))
@@ -90,7 +92,10 @@ test('no role: no credential is asked for', async () => {
 })
 
 test('what answers later works as well, and its failure is ours', async () => {
-  const { authenticate } = create({ identify: async () => identity(), obtain: async () => credential })
+  const { authenticate } = create({
+    identify: async () => ({ identity: identity(), isAmbient: true }),
+    obtain: async () => credential,
+  })
   assert.equal((await authenticate(request)).credential, credential)
   const failing = create({ obtain: () => Promise.reject(new GatewayError('elasticsearch_unavailable', '')) })
   await assert.rejects(async () => failing.authenticate(request), { code: 'elasticsearch_unavailable' })
@@ -110,7 +115,7 @@ for (const code of ['no_roles', 'group_denied'] as const) {
   test(`${code} where the provider said nothing about groups: rejected, and nothing is taken away`, async () => {
     const { authenticate, calls } = create({
       mapRoles: refuse,
-      identify: () => identity({ groups: [], groupsMissing: true }),
+      identify: () => ({ identity: identity({ groups: [], groupsMissing: true }), isAmbient: true }),
     })
     await assert.rejects(async () => authenticate(request), { code })
     assert.ok(!calls.includes('deny'))
@@ -119,8 +124,8 @@ for (const code of ['no_roles', 'group_denied'] as const) {
 
 test('an identity that is not valid, reserved or unknown denies nobody', async () => {
   for (const identify of [
-    () => identity({ username: 'a:b' }),
-    () => identity({ username: 'elastic' }),
+    () => ({ identity: identity({ username: 'a:b' }), isAmbient: true }),
+    () => ({ identity: identity({ username: 'elastic' }), isAmbient: true }),
     () => {
       throw new GatewayError('identity_missing', '')
     },
@@ -129,4 +134,17 @@ test('an identity that is not valid, reserved or unknown denies nobody', async (
     await assert.rejects(async () => authenticate(request))
     assert.ok(!calls.includes('deny'))
   }
+})
+
+test('an ambient identity gets no credential for a cross-site write, and an explicit token does', async () => {
+  const identified = { identity: identity(), isAmbient: true }
+  const { authenticate, recognise, calls } = create({ identify: () => identified, isCrossSiteWrite: () => true })
+  await assert.rejects(async () => authenticate(request), {
+    code: 'cross_site',
+    username: identified.identity.username,
+  })
+  await assert.rejects(async () => recognise(request), { code: 'cross_site' })
+  assert.ok(!calls.includes('obtain'))
+  const explicit = create({ identify: () => ({ ...identified, isAmbient: false }), isCrossSiteWrite: () => true })
+  assert.equal((await explicit.authenticate(request)).credential, credential)
 })

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import type { Identity } from '../../../src/auth/identity.ts'
+import type { Identified } from '../../../src/auth/identity.ts'
 import { type ErrorCode, GatewayError } from '../../../src/errors.ts'
 import { createProviderChain } from '../../../src/providers/chain.ts'
 import type { Provider } from '../../../src/providers/index.ts'
 
 const request = {} as IncomingMessage
-const bob: Identity = Object.freeze({ username: 'bob', groups: [], provider: 'x' })
+const bob: Identified = Object.freeze({
+  identity: Object.freeze({ username: 'bob', groups: [], provider: 'x' }),
+  isAmbient: true,
+})
 const throws =
   (code: ErrorCode, detail: string = code): Provider =>
   () => {

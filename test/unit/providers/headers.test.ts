@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { headerPresets } from '../../../config/header-presets.ts'
-import type { Identity } from '../../../src/auth/identity.ts'
+import type { Identified } from '../../../src/auth/identity.ts'
 import { createProvider, type ProviderOptions } from '../../../src/providers/index.ts'
 
 const create = (more: Partial<ProviderOptions> = {}) => {
@@ -12,7 +12,11 @@ const create = (more: Partial<ProviderOptions> = {}) => {
     static: { username: 'dev', groups: [], email: null, name: null },
     ...more,
   })
-  return (rawHeaders: string[], isTrusted = true) => identify({ rawHeaders } as IncomingMessage, isTrusted) as Identity
+  return (rawHeaders: string[], isTrusted = true) => {
+    const { identity, isAmbient } = identify({ rawHeaders } as IncomingMessage, isTrusted) as Identified
+    assert.equal(isAmbient, true) // a proxy asserts it of every request
+    return identity
+  }
 }
 const identify = create()
 /** A header value as Node hands it over. */
