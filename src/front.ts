@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from './auth/authentication.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { createIsCrossSiteWrite } from './auth/csrf.ts'
+import { checkNotRebound } from './auth/dns-rebinding.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequestOf, itself, type OriginalRequestOf } from './auth/original-request.ts'
 import { originOfUrl, ownOriginOf } from './auth/own-origin.ts'
@@ -60,7 +61,10 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   const configuredOrigin = redirect_url === null ? undefined : originOfUrl(redirect_url)
   const authentication = createAuthentication({
     isTrusted,
-    identify: createProvider(providerOptions(config, oidcProvider)),
+    identify: createProvider({
+      ...providerOptions(config, oidcProvider),
+      checkAsserted: config.proxy_secret === null ? checkNotRebound : undefined,
+    }),
     isCrossSiteWrite: createIsCrossSiteWrite((request) => configuredOrigin ?? ownOriginOf(request, isTrusted(request))),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,

@@ -20,6 +20,8 @@ export type ProviderOptions = Readonly<{
   names: readonly ProviderName[]
   headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
+  /** Throws for a request whose identity nobody but a proxy can assert, and that no proxy has sent; absent where that is proved. */
+  checkAsserted?: ((request: IncomingMessage) => void) | undefined
   /** What `oidc` is made of. */
   oidc?: OidcProviderOptions | undefined
 }>
@@ -30,9 +32,22 @@ export function createProvider(options: ProviderOptions): Provider {
 }
 
 /** The one switch over the providers’ names. */
-function createNamed(name: ProviderName, { headers, static: fixed, oidc }: ProviderOptions): Provider {
+function createNamed(name: ProviderName, options: ProviderOptions): Provider {
+  const { headers, static: fixed, oidc, checkAsserted } = options
   if (name === 'oidc') return createOidcProvider(oidc!)
-  if (name !== 'static') return createHeaderProvider(name, headers)
+  return checked(name === 'static' ? createStatic(name, fixed) : createHeaderProvider(name, headers), checkAsserted)
+}
+
+function checked(provider: Provider, checkAsserted: ProviderOptions['checkAsserted']): Provider {
+  if (checkAsserted === undefined) return provider
+  return function identifyChecked(request, isTrusted) {
+    const identified = provider(request, isTrusted)
+    checkAsserted(request)
+    return identified
+  }
+}
+
+function createStatic(name: ProviderName, fixed: ProviderOptions['static']): Provider {
   const { username, groups, email, name: fullName } = fixed
   return createStaticProvider(
     Object.freeze({ username, groups, ...(email && { email }), ...(fullName && { name: fullName }), provider: name }),
