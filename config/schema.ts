@@ -58,7 +58,7 @@ export const schema = {
   enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
   enableOtel: { doc: 'Accepted for compatibility; traces are not exported.', format: 'boolean', default: false },
   default_roles: {
-    doc: 'Elasticsearch roles of users whose groups map to none.',
+    doc: 'Elasticsearch roles of users whose groups map to none. Never more than a mapped group gives: a groups header that got lost cannot be told from a user without groups.',
     format: 'role_list',
     default: [],
     example: ['kibana_user'],
@@ -114,7 +114,7 @@ export const schema = {
   },
   forward_auth: {
     profile: {
-      doc: '`nginx` answers 403 where `generic` answers 400 or 404, which nginx would turn into 500.',
+      doc: 'What the proxy speaks. `nginx` answers 403 where `generic` answers 400 or 404, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` from `X-Forwarded-*`. A proxy that appends the path (`path_prefix`) says it in the request line.',
       format: 'forward_auth_profile',
       default: 'generic',
     },

@@ -5,7 +5,7 @@ import { createIsCrossSiteWrite } from './auth/csrf.ts'
 import { checkNotRebound } from './auth/dns-rebinding.ts'
 import { createAnswerAuthorized } from './auth/forward-auth.ts'
 import { createOriginalRequestOf, itself, type OriginalRequestOf } from './auth/original-request.ts'
-import { originOfUrl, ownOriginOf } from './auth/own-origin.ts'
+import { createOwnOriginOf } from './auth/own-origin.ts'
 import { createMapRoles } from './auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from './auth/sub-request.ts'
 import type { ReadinessChecks } from './endpoints/ready.ts'
@@ -46,26 +46,26 @@ type FrontWithOriginal = Front & Readonly<{ originalOf: OriginalRequestOf }>
 export function createFront(config: Config, core: Core): FrontWithOriginal {
   const { obtain, heal, deny, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
+  const { profile } = config.forward_auth
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
   // A proxied request is itself the one that was asked for, whatever it says of another.
-  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, pathPrefix) : itself
-  const { profile } = config.forward_auth
-  const login = oidc?.login?.createFront({ isTrusted, originalOf, subRequestStatus: profile === 'nginx' ? 401 : 302 })
+  const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
+  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : itself
+  const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
+  const login = oidc?.login?.createFront({ ownOriginOf, originalOf, subRequestStatus: profile === 'nginx' ? 401 : 302 })
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
     // In auth-only mode the answer holds a password.
     trustedOnly: proxy === undefined,
   }
-  const { redirect_url } = config.oidc
-  const configuredOrigin = redirect_url === null ? undefined : originOfUrl(redirect_url)
   const authentication = createAuthentication({
     isTrusted,
     identify: createProvider({
       ...providerOptions(config, oidcProvider),
       checkAsserted: config.proxy_secret === null ? checkNotRebound : undefined,
     }),
-    isCrossSiteWrite: createIsCrossSiteWrite((request) => configuredOrigin ?? ownOriginOf(request, isTrusted(request))),
+    isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
     mapRoles: createMapRoles(roleRules(config)),
     obtain,
     deny,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
 import { itself, type OriginalRequestOf } from './auth/original-request.ts'
+import type { OwnOriginOf } from './auth/own-origin.ts'
 import { isQuestion, refuseQuestions } from './endpoints/no-question.ts'
 import { GatewayError } from './errors.ts'
 import type { Asked } from './login/asked.ts'
@@ -37,17 +38,16 @@ export type LoginFrontOptions = Pick<CallbackOptions, 'grants'> &
     attempts: Attempts
     sessions: Sessions
     backchannel: Handler
-    redirectUrl: string | undefined
     isProxy: boolean
     subRequestStatus: 302 | 401
-    isTrusted: (request: IncomingMessage) => boolean
+    ownOriginOf: OwnOriginOf
     originalOf: OriginalRequestOf
   }>
 
 /** The pages of a login, and the way to them. */
 export function createLoginFront(options: LoginFrontOptions): LoginFront {
-  const { sessions, isProxy, isTrusted, originalOf } = options
-  const originOf = createOriginOf(options.redirectUrl, isTrusted)
+  const { sessions, isProxy, originalOf } = options
+  const originOf = createOriginOf(options.ownOriginOf)
   const beginLogin = createBeginLogin({ ...options, originOf })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
   const logout = createLogoutPage({ ...options, originOf, pages })

@@ -15,7 +15,7 @@ import { createSessions, type Login, type Sessions } from './sessions/sessions.t
 /** What of login lives as long as the process: sessions above all. */
 export type LoginParts = Pick<Sessions, 'note' | 'recheckAll'> &
   Readonly<{
-    createFront: (options: Pick<LoginFrontOptions, 'isTrusted' | 'originalOf' | 'subRequestStatus'>) => LoginFront
+    createFront: (options: Pick<LoginFrontOptions, 'ownOriginOf' | 'originalOf' | 'subRequestStatus'>) => LoginFront
   }>
 
 type Deps = OidcDeps &
@@ -71,7 +71,6 @@ export function createLoginParts(config: Config, deps: Deps): LoginParts {
     sessions: { ...sessions, open },
     backchannel: createBackchannelPage({ verify: verifyLogoutToken, sessions, once: store.once }),
     configuration: issuer.configuration,
-    redirectUrl: oidc.redirect_url ?? undefined,
     postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
     isProxy: config.proxy.enabled,
   } as const

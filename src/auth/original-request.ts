@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { afterPrefix } from './sub-request.ts'
 
 /** A request as its client made it. */
@@ -17,27 +17,62 @@ export function itself({ method = 'GET', url = '/' }: IncomingMessage): Original
   return { method, target: originForm(url) ?? url }
 }
 
-/**
- * The request that a forward-auth sub-request asks about. Traefik and Caddy say it in X-Forwarded-*, nginx by convention
- * in X-Original-*. Only a trusted peer is believed, and only what can be a method or a target.
- * @param pathPrefix after which a proxy that sends no such header (Envoy) appends the path
- */
+/** How the proxy says what it was asked: one way alone, as it may pass a client's own headers of the others on. */
+export type OriginalRequestSource = Readonly<{
+  /** `generic`: X-Forwarded-* (Traefik, Caddy, HAProxy); `nginx`: X-Original-Method and X-Original-URL. */
+  profile: 'generic' | 'nginx'
+  /** After which a proxy appends the path (Envoy): then the request line says all, where it has the prefix. */
+  pathPrefix?: string | undefined
+}>
+
+/** The request that a forward-auth sub-request asks about. Only a trusted peer is believed, and only what can be a method or a target. */
 export function createOriginalRequestOf(
   isTrusted: (request: IncomingMessage) => boolean,
-  pathPrefix?: string,
+  source: OriginalRequestSource,
 ): OriginalRequestOf {
   return function originalRequestOf(request) {
     const own = itself(request)
     if (!isTrusted(request)) return own
-    const { headers } = request
-    const appended = pathPrefix === undefined ? undefined : afterPrefix(own.target, pathPrefix)
-    const method = single(headers['x-forwarded-method']) ?? single(headers['x-original-method'])
-    const url = single(headers['x-forwarded-uri']) ?? single(headers['x-original-url'])
+    const { method, url, host } = readSource(request, source)
     return {
       method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : own.method,
-      target: originForm(url) ?? appended ?? own.target,
-      host: single(headers['x-forwarded-host']),
+      target: originForm(url) ?? own.target,
+      host,
     }
+  }
+}
+
+/** What the source says, unchecked. */
+export type Said = Readonly<{ [part in 'method' | 'url' | 'host' | 'scheme']?: string | undefined }>
+
+export function readSource(
+  { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>,
+  { profile, pathPrefix }: OriginalRequestSource,
+): Said {
+  const appended = pathPrefix === undefined ? undefined : afterPrefix(originForm(url) ?? '', pathPrefix)
+  if (appended !== undefined)
+    return { url: appended, host: single(headers.host), scheme: single(headers['x-forwarded-proto']) }
+  return profile === 'nginx' ? readOriginalHeaders(headers) : readForwardedHeaders(headers)
+}
+
+function readForwardedHeaders(headers: IncomingHttpHeaders): Said {
+  return {
+    method: single(headers['x-forwarded-method']),
+    url: single(headers['x-forwarded-uri']),
+    host: single(headers['x-forwarded-host']),
+    scheme: single(headers['x-forwarded-proto']),
+  }
+}
+
+/** X-Forwarded-Proto is for requests that are no sub-requests, such as a login's. */
+function readOriginalHeaders(headers: IncomingHttpHeaders): Said {
+  const url = single(headers['x-original-url'])
+  const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url ?? '') ?? []
+  return {
+    method: single(headers['x-original-method']),
+    url,
+    host,
+    scheme: scheme?.toLowerCase() ?? single(headers['x-forwarded-proto']),
   }
 }
 

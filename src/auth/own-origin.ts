@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { type OriginalRequestSource, readSource } from './original-request.ts'
 
 /** The origin under which browsers know us, as far as a request tells. */
 export type OwnOrigin = Readonly<{
@@ -8,11 +9,22 @@ export type OwnOrigin = Readonly<{
   host: string
 }>
 
-/** What a request says of the origin that it was made to: X-Forwarded-Proto and -Host of a trusted proxy, else its own. */
-export function ownOriginOf({ headers, socket }: IncomingMessage, isTrusted: boolean): OwnOrigin | undefined {
-  const scheme = (isTrusted && headers['x-forwarded-proto']) || ('encrypted' in socket ? 'https' : undefined)
-  const host = (isTrusted && headers['x-forwarded-host']) || headers.host
-  return typeof host === 'string' && !Array.isArray(scheme) ? { scheme, host } : undefined
+export type OwnOriginOf = (request: IncomingMessage) => OwnOrigin | undefined
+
+/** The configured redirect URL's origin; else what a trusted proxy says of the original request; else what the request itself says. */
+export function createOwnOriginOf(
+  redirectUrl: string | undefined,
+  isTrusted: (request: IncomingMessage) => boolean,
+  source: OriginalRequestSource,
+): OwnOriginOf {
+  const configured = redirectUrl === undefined ? undefined : originOfUrl(redirectUrl)
+  return function ownOriginOf(request) {
+    if (configured !== undefined) return configured
+    const said = isTrusted(request) ? readSource(request, source) : {}
+    const host = said.host ?? request.headers.host
+    const scheme = said.scheme ?? ('encrypted' in request.socket ? 'https' : undefined)
+    return host === undefined ? undefined : { scheme, host }
+  }
 }
 
 export function originOfUrl(url: string): OwnOrigin {

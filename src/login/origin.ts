@@ -1,22 +1,14 @@
 import type { IncomingMessage } from 'node:http'
-import { originOfUrl, ownOriginOf, toOrigin } from '../auth/own-origin.ts'
+import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../errors.ts'
 
 /** The origin under which browsers know us, such as `https://kibana.example.com`. Throws GatewayError login_insecure, login_failed. */
 export type OriginOf = (request: IncomingMessage) => string
 
-/**
- * The configured redirect URL's origin; else what a trusted proxy says of it (X-Forwarded-Proto, -Host); else the request's
- * own Host. A login needs `https`, or a loopback host: browsers keep our cookies only there.
- */
-export function createOriginOf(
-  redirectUrl: string | undefined,
-  isTrusted: (request: IncomingMessage) => boolean,
-): OriginOf {
-  const configured = redirectUrl === undefined ? undefined : originOfUrl(redirectUrl)
-
+/** A login needs `https`, or a loopback host: browsers keep our cookies only there. */
+export function createOriginOf(ownOriginOf: OwnOriginOf): OriginOf {
   return function originOf(request) {
-    const own = configured ?? ownOriginOf(request, isTrusted(request))
+    const own = ownOriginOf(request)
     const origin = own && toOrigin(own, 'http')
     if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
     if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${mend}`)

@@ -5,7 +5,9 @@ import { createOriginalRequestOf, itself } from '../../../src/auth/original-requ
 
 const own = { method: 'GET', url: '/auth?a=b' }
 const read = (headers: IncomingHttpHeaders, isTrusted = true, request: { method?: string; url?: string } = own) =>
-  createOriginalRequestOf(() => isTrusted)({ ...request, headers } as IncomingMessage)
+  createOriginalRequestOf(() => isTrusted, { profile: 'generic' })({ ...request, headers } as IncomingMessage)
+const readNginx = (headers: IncomingHttpHeaders) =>
+  createOriginalRequestOf(() => true, { profile: 'nginx' })({ ...own, headers } as IncomingMessage)
 
 const traefik = {
   'x-forwarded-method': 'POST',
@@ -17,33 +19,46 @@ test('what a trusted proxy says', () => {
   assert.deepEqual(read(traefik), { method: 'POST', target: '/_bulk?a=b', host: 'es.example.com' })
 })
 
-test('what nginx says', () => {
-  const headers = { 'x-original-method': 'DELETE', 'x-original-url': 'https://es.example.com/i?a=b' }
-  assert.deepEqual(read(headers), { method: 'DELETE', target: '/i?a=b', host: undefined })
+const nginx = { 'x-original-method': 'DELETE', 'x-original-url': 'https://es.example.com/i?a=b' }
+
+test('what nginx says, with profile nginx', () => {
+  assert.deepEqual(readNginx(nginx), { method: 'DELETE', target: '/i?a=b', host: 'es.example.com' })
 })
 
-test('where one of two ways is empty, the other holds', () => {
-  const headers = {
-    'x-forwarded-method': '',
-    'x-original-method': 'PUT',
-    'x-forwarded-uri': '',
-    'x-original-url': '/i',
-  }
-  assert.deepEqual(read(headers), { method: 'PUT', target: '/i', host: undefined })
+test('with profile nginx, a client’s own X-Forwarded-* say nothing', () => {
+  assert.deepEqual(readNginx({ ...nginx, ...traefik, 'x-forwarded-host': 'forged' }), readNginx(nginx))
+  assert.deepEqual(readNginx(traefik), { method: 'GET', target: '/auth?a=b', host: undefined })
+})
+
+test('with profile generic, a client’s own X-Original-* say nothing', () => {
+  assert.deepEqual(read({ ...traefik, 'x-original-method': 'PUT', 'x-original-url': 'http://forged/' }), read(traefik))
+  assert.deepEqual(read(nginx), { method: 'GET', target: '/auth?a=b', host: undefined })
+})
+
+test('the host of X-Original-URL is without what may be a password', () => {
+  const host = (url: string) => readNginx({ 'x-original-url': url }).host
+  assert.equal(host('https://user:secret@es.example.com:8443/i'), 'es.example.com:8443')
+  assert.equal(host('https://user:se@cret@es.example.com?a'), 'es.example.com')
+  assert.equal(host('/i'), undefined)
 })
 
 test('what anybody else says is ignored', () => {
   assert.deepEqual(read({ ...traefik, 'x-original-url': '/public' }, false), { method: 'GET', target: '/auth?a=b' })
 })
 
-test('what Envoy appends to the prefix is the original’s path, unless a header says another', () => {
+test('below the prefix the request line says all, as Envoy appends the path, and no header changes it', () => {
   const under = (headers: IncomingHttpHeaders, url: string, isTrusted = true) =>
-    createOriginalRequestOf(() => isTrusted, '/authorize')({ method: 'PUT', url, headers } as IncomingMessage).target
-  assert.equal(under({}, '/authorize/app/home?a=b'), '/app/home?a=b')
-  assert.equal(under({}, '/authorize/'), '/')
-  assert.equal(under({ 'x-forwarded-uri': '/said' }, '/authorize/app'), '/said')
-  assert.equal(under({}, '/authorizex/app'), '/authorizex/app')
-  assert.equal(under({}, '/authorize/app', false), '/authorize/app')
+    createOriginalRequestOf(() => isTrusted, { profile: 'generic', pathPrefix: '/authorize' })({
+      method: 'PUT',
+      url,
+      headers: { host: 'es.example.com', ...headers },
+    } as IncomingMessage)
+  const expected = { method: 'PUT', target: '/app/home?a=b', host: 'es.example.com' }
+  for (const forged of [{}, traefik, nginx]) assert.deepEqual(under(forged, '/authorize/app/home?a=b'), expected)
+  assert.equal(under({}, '/authorize/').target, '/')
+  assert.equal(under({}, '/authorizex/app').target, '/authorizex/app')
+  assert.equal(under({}, '/authorize/app', false).target, '/authorize/app')
+  assert.equal(under(traefik, '/').target, '/_bulk?a=b')
 })
 
 test('nothing said: the request’s own', () => {

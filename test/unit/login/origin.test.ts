@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
+import { createOwnOriginOf } from '../../../src/auth/own-origin.ts'
 import { GatewayError } from '../../../src/errors.ts'
 import { createOriginOf } from '../../../src/login/origin.ts'
 
 const requestWith = (headers: IncomingMessage['headers']) => ({ headers, socket: {} }) as IncomingMessage
-const trusting = createOriginOf(undefined, () => true)
-const distrusting = createOriginOf(undefined, () => false)
+const create = (redirectUrl?: string, isTrusted = true, profile: 'generic' | 'nginx' = 'generic') =>
+  createOriginOf(createOwnOriginOf(redirectUrl, () => isTrusted, { profile }))
+const trusting = create()
+const distrusting = create(undefined, false)
 const proxied = { host: 'internal:5000', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'kibana.example.com' }
 
 describe('the origin under which browsers know us', () => {
@@ -28,11 +31,20 @@ describe('the origin under which browsers know us', () => {
   })
 
   test('is that of the configured redirect URL, whatever the request says', () => {
-    const originOf = createOriginOf('https://kibana.example.com/elastauth/callback', () => true)
+    const originOf = create('https://kibana.example.com/elastauth/callback')
     assert.equal(
       originOf(requestWith({ host: 'evil.example', 'x-forwarded-proto': 'http' })),
       'https://kibana.example.com',
     )
+  })
+
+  test('behind nginx is that of X-Original-URL, or Host with X-Forwarded-Proto where there is none', () => {
+    const behindNginx = create(undefined, true, 'nginx')
+    const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' }
+    const original = { host: 'elastauth:5000', 'x-original-url': 'https://kibana.example.com/app' }
+    assert.equal(behindNginx(requestWith({ ...original, ...forged })), 'https://kibana.example.com')
+    const page = { host: 'kibana.example.com', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'evil.example' }
+    assert.equal(behindNginx(requestWith(page)), 'https://kibana.example.com')
   })
 
   for (const host of ['localhost', 'localhost:5000', 'kibana.localhost', '127.0.0.1:5000', '127.8.9.1', '[::1]:5000']) {
