@@ -15,15 +15,24 @@ import { type Running, startNeighbour } from './proxy.ts'
 const targets = ['/elastauth', '/elastauth?x', '/?x', ...spellingsOf('elastauth'), ...otherTargets]
 const separated = { 'forward_auth.listen': '127.0.0.1:0' }
 
-/** What an administrator may do to the route for `/elastauth/`: strip the prefix. */
+/** What an administrator may do to the route for the pages: send all of `/elastauth/` that way, and strip the prefix. */
 const stripping: Record<keyof OidcNeighbours, (configuration: string) => string> = {
-  nginx: (text) => replaced(text, /(location \/elastauth\/ \{\s+proxy_pass http:\/\/[^;]+);/, '$1/;'),
-  caddy: (text) => replaced(text, 'handle /elastauth/*', 'handle_path /elastauth/*'),
+  nginx: (text) =>
+    replaced(text, /location ~ \^\/elastauth\/.* \{(\s+proxy_pass http:\/\/[^;]+);/, 'location /elastauth/ {$1/;'),
+  caddy: (text) => replaced(text, 'handle @pages', 'handle_path /elastauth/*'),
   haproxy: (text) =>
-    replaced(text, 'backend elastauth\n', 'backend elastauth\n  http-request replace-path /elastauth/(.*) /\\1\n'),
+    replaced(
+      replaced(text, /acl elastauth .*/, 'acl elastauth path_beg /elastauth/'),
+      'backend elastauth\n',
+      'backend elastauth\n  http-request replace-path /elastauth/(.*) /\\1\n',
+    ),
   traefik: (text) =>
     replaced(
-      replaced(text, /middlewares: \[strip\]/, 'middlewares: [strip, strip-prefix]'),
+      replaced(
+        replaced(text, /Path\(`\/elastauth\/login`\)/, 'PathPrefix(`/elastauth/`)'),
+        /middlewares: \[strip\]/,
+        'middlewares: [strip, strip-prefix]',
+      ),
       '  middlewares:\n',
       '  middlewares:\n    strip-prefix: { stripPrefix: { prefixes: [/elastauth] } }\n',
     ),
@@ -86,6 +95,28 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       await assertInService(proxy, cookie)
     })
 
+    test('of elastauth’s pages, only those that a browser needs are routed to it', async () => {
+      const { proxy, cookie } = await startBehind(sound, { ...separated, enable_metrics: 'true' })
+      const names = ['health', 'live', 'ready', 'metrics', 'whoami', 'config', 'docs', 'openapi.yaml']
+      for (const target of names.flatMap((name) => [
+        `/elastauth/${name}`,
+        `/elastauth/%${hexOf(name[0]!)}${name.slice(1)}`,
+      ])) {
+        const stranger = await ask(proxy, target)
+        assert.ok([302, 401].includes(stranger!.status), `${target}: ${stranger?.status}`)
+        assert.match((await ask(proxy, target, [`Cookie: ${cookie}`]))!.body, /Hello alice/, target) // the application
+      }
+      for (const target of [
+        '/elastauth/callback',
+        '/elastauth/logout',
+        '/elastauth/signed-out',
+        '/elastauth/backchannel-logout',
+      ]) {
+        const { status, text } = (await ask(proxy, target, [`Cookie: ${cookie}`]))!
+        assert.doesNotMatch(text, /Hello alice/, `${target}: ${status}`)
+      }
+    })
+
     test('with auth_providers [oidc, authelia] a client’s own Remote-User is nobody, in any spelling', async () => {
       const chained = await startBehind(sound, { ...separated, auth_providers: 'oidc,authelia' })
       const count = reached.length
@@ -96,10 +127,8 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
           answer!.status === 401 || answer!.status === 302 || answer!.status === 400,
           `${name}: ${answer?.status}`,
         )
-        const whoami = await ask(chained.proxy, '/elastauth/whoami', claims)
-        assert.doesNotMatch(whoami!.body, /mallory/, name)
-        const own = await ask(chained.proxy, '/elastauth/whoami', [...claims, `Cookie: ${chained.cookie}`])
-        assert.doesNotMatch(own!.body, /mallory/, name)
+        const login = await ask(chained.proxy, '/elastauth/login', claims)
+        assert.doesNotMatch(login!.text, /mallory/, name)
       }
       assert.equal(reached.length, count)
     })
@@ -127,6 +156,8 @@ function replaced(text: string, from: string | RegExp, to: string): string {
   assert.notEqual(changed, text, String(from))
   return changed
 }
+
+const hexOf = (character: string) => character.charCodeAt(0).toString(16)
 
 function assertNoCredential(answer: (Answer & { text: string }) | undefined, target: string): void {
   if (answer === undefined) return // the proxy closed the connection
