@@ -3,7 +3,11 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSetting } from '../behaviour/setting.ts'
+import type { Caller } from './callers/caller.ts'
 import { callers } from './callers/index.ts'
+import { original } from './case.ts'
+import { exchange } from './exchange.ts'
+import type { Header } from './message.ts'
 
 const { start } = await createSetting()
 const env = { ELASTAUTH_PROXY_SECRET: 'the-proxy-adds-this-itself' }
@@ -32,6 +36,59 @@ for (const profile of callers.keys()) {
     const { code, stdout } = await run('--url', url, '--profile', profile, ...about)
     assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
     assert.match(stdout, new RegExp(`^${profile}: all \\d{3} as they should be$`, 'm'))
+  })
+}
+
+const forged: readonly Header[] = [
+  ['X-Forwarded-Method', 'OPTIONS'],
+  ['X-Forwarded-Uri', '/forged'],
+  ['X-Forwarded-Host', 'forged.example.com'],
+  ['X-Original-Method', 'OPTIONS'],
+  ['X-Original-URL', 'https://forged.example.com/forged'],
+]
+
+/** What a caller asks about a request of bob's. */
+async function askAs(caller: Caller, path: string, headers: readonly Header[], method = 'PUT') {
+  const gateway = caller.name === 'nginx' ? nginx : generic
+  const url = new URL(gateway.url)
+  const passed = ['Remote-User', ...[...forged, ...headers].map(([name]) => name)]
+  const asked = original([['Remote-User', 'bob'], ...headers], { method, target: `${path}?a=b` })
+  const { headers: sent, ...rest } = caller.ask(asked, { url, pathPrefix: '/authorize', passed })
+  const withSecret = [...sent, ['X-Elastauth-Proxy-Secret', env.ELASTAUTH_PROXY_SECRET] as const]
+  const [answer] = await exchange(url, [{ ...rest, headers: withSecret }], 20_000)
+  return { gateway, status: answer!.status }
+}
+
+for (const caller of callers.values()) {
+  test(`a client’s own X-Forwarded-* and X-Original-* do not change what is logged of it behind ${caller.name}`, async () => {
+    const path = `/mine/${caller.name}`
+    const { gateway, status } = await askAs(caller, path, forged)
+    assert.equal(status, 200)
+    const line = await gateway.logged((entry) => entry['url.path'] === path)
+    assert.deepEqual([line['http.request.method'], line['url.domain']], ['PUT', 'app.example.com'])
+    assert.ok(!gateway.log.some((entry) => /forged/.test(`${entry['url.path']} ${entry['url.domain']}`)))
+  })
+
+  test(`another site’s page gets no write through behind ${caller.name}, and a page of its own does`, async () => {
+    const path = `/write/${caller.name}`
+    const statusOf = async (headers: readonly Header[], method?: string) =>
+      (await askAs(caller, path, headers, method)).status
+    assert.equal(await statusOf([['Origin', 'https://evil.example']]), 403)
+    assert.equal(await statusOf([['Origin', 'https://evil.example'], ...forged]), 403)
+    assert.equal(await statusOf([['Sec-Fetch-Site', 'cross-site']]), 403)
+    assert.equal(await statusOf([['Origin', 'https://forged.example.com'], ...forged]), 403)
+    assert.equal(
+      await statusOf(
+        [
+          ['Origin', 'https://evil.example'],
+          ['Sec-WebSocket-Key', 'a2V5'],
+        ],
+        'GET',
+      ),
+      403,
+    )
+    assert.equal(await statusOf([['Origin', 'https://app.example.com']]), 200)
+    assert.equal(await statusOf([['Origin', 'https://evil.example']], 'GET'), 200)
   })
 }
 
