@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
 import { asGatewayError, type GatewayError } from './errors.ts'
 import { limitStall } from './listeners/stall-limit.ts'
+import { awaitTurn } from './listeners/turn.ts'
 import type { Outcome } from './request-log.ts'
 import { route, type Serves } from './route.ts'
 import type { ServerOptions } from './server.ts'
@@ -34,13 +35,17 @@ export function createOnRequest(
   ): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
-    const routes = front()
-    const { answerError } = routes
+    let routes = front()
     metrics.requestStarted()
     let answer: Answer | StreamedAnswer
     let username: string | undefined
     let error: GatewayError | undefined
     try {
+      const turn = awaitTurn(request, response)
+      if (turn !== undefined) {
+        await turn
+        routes = front()
+      }
       check(request)
       const answering = route(request, routes, serves)(request)
       answer = answering instanceof Promise ? await answering : answering
@@ -54,7 +59,7 @@ export function createOnRequest(
       // The only catch: every error of a request ends here.
       error = asGatewayError(thrown)
       metrics.failed(error.code)
-      answer = answerError(request, error, requestId)
+      answer = routes.answerError(request, error, requestId)
       if (response.headersSent) return cutShort(request, response, { requestId, startedAt, username, error })
     }
     logRequest(request, response, { requestId, startedAt, username, error })

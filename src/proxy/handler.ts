@@ -13,7 +13,6 @@ import { sendHeld } from './held-answer.ts'
 import type { BuildResponseHeaders } from './response-headers.ts'
 import { stripPath } from './routes.ts'
 import type { ProxyRoute, Routing } from './routing.ts'
-import { awaitTurn } from './turn.ts'
 import type { Upstream } from './upstreams.ts'
 
 export type ProxyHandlerOptions = Readonly<{
@@ -92,8 +91,6 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
   }
 
   async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
-    const turn = awaitTurn(request, response)
-    if (turn !== undefined) await turn
     if (hasBody(request) && !waitsForWord(request)) await awaitBody(request, routing.timeout)
     const { route, path, authenticated, headersFor } = admitted
     const tried = new Set<Upstream>()

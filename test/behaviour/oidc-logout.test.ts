@@ -3,7 +3,33 @@ import { after, describe, test } from 'node:test'
 import { createSigningKey } from '../support/oidc/keys.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { createOidcWorld } from '../support/oidc/world.ts'
+import { openRaw } from '../support/raw-request.ts'
 import { createStandIn } from '../support/stand-in/stand-in.ts'
+import { portOf, startUpstream } from '../support/upstream.ts'
+
+test('a request that waits behind another on its connection while its user signs out is rejected with 401', async () => {
+  const { startProxy } = await createOidcWorld()
+  const forwarded: string[] = []
+  const arrived = Promise.withResolvers<() => void>()
+  const upstream = await startUpstream(({ method, url = '' }, response) => {
+    forwarded.push(`${method} ${url}`)
+    if (url === '/slow') arrived.resolve(() => response.end('slow'))
+    else response.end('ok')
+  })
+  const { url } = await startProxy({ 'proxy.elasticsearch_url': upstream.url })
+  const agent = createUserAgent()
+  await agent.visit(`${url}/app`, 'alice')
+  const connection = openRaw(portOf({ url }))
+  const cookie = `Cookie: ${agent.cookies(url)}`
+  const head = (line: string) => [line, `Host: ${new URL(url).host}`, cookie, '', ''].join('\r\n')
+  connection.send(head('GET /slow HTTP/1.1') + head('DELETE /index HTTP/1.1'))
+  const release = await arrived.promise
+  await agent.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
+  release()
+  assert.match(await connection.until(/HTTP\/1\.1 [\s\S]*HTTP\/1\.1 \d+/), /^HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 401/)
+  assert.deepEqual(forwarded, ['GET /app', 'GET /slow'])
+  connection.socket.destroy()
+})
 
 describe('logout', async () => {
   const { idp, startProxy } = await createOidcWorld()
