@@ -12,6 +12,7 @@ const table = {
   user_foreign: { status: 403, level: 'warn', message: 'This username belongs to a user that is managed elsewhere' },
   user_disabled: { status: 403, level: 'warn', message: 'This user is disabled' },
   key_conflict: { status: 503, level: 'error', message: 'This user is managed by another installation' },
+  password_change_denied: { status: 403, level: 'warn', message: 'Passwords are managed by this gateway' },
   login_failed: { status: 400, level: 'warn', message: 'The login did not succeed' },
   login_denied: { status: 403, level: 'info', message: 'The identity provider did not let you in' },
   login_insecure: { status: 400, level: 'warn', message: 'Logins need HTTPS' },

@@ -10,6 +10,7 @@ import { forward } from './forward.ts'
 import { checkFraming, originForm } from './framing.ts'
 import type { BuildUpstreamHeaders } from './headers.ts'
 import { sendHeld } from './held-answer.ts'
+import { changesUserPassword } from './password-change.ts'
 import type { BuildResponseHeaders } from './response-headers.ts'
 import { stripPath } from './routes.ts'
 import type { ProxyRoute, Routing } from './routing.ts'
@@ -51,6 +52,7 @@ export function createAdmit({ routing, authenticate, isTrusted, canReset, buildH
     if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target
     return soon(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
+      if (authenticated !== undefined && changesUserPassword(target)) throw managed(authenticated)
       return { route, path, authenticated, headersFor: headersOf(request, route) }
     })
   }
@@ -69,6 +71,11 @@ export function createAdmit({ routing, authenticate, isTrusted, canReset, buildH
 }
 
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
+
+/** Defense in depth: with a password of their own, users would keep their access after elastauth has taken it away. */
+function managed({ identity: { username } }: Authenticated): GatewayError {
+  return new GatewayError('password_change_denied', 'a request to change the password of a user', { username })
+}
 
 /** To HTTP/1.0 the end of the connection is the end of a response without a length (RFC 9112, 6.3), unless it is a reset. */
 function looksWhole(): GatewayError {

@@ -33,6 +33,33 @@ async function ask(host: string, target: string, user: string | undefined = 'bob
   return { status: Number(head.split(' ')[1]), ...(json && JSON.parse(json)) }
 }
 
+describe('a request that would change the password of a user', () => {
+  const targets = [
+    '/_security/user/_password',
+    '/_security/user/bob/_password/?pretty',
+    '/kibana/internal/security/users/bob/password',
+    '/kibana/s/team/api/console/proxy?method=POST&path=_security%2Fuser%2F_password',
+  ]
+
+  test('is rejected with 403 and a log line that names the user, and does not reach an upstream', async () => {
+    for (const target of targets) {
+      const { status, error, name } = await ask('es', target)
+      assert.deepEqual([status, error, name], [403, 'password_change_denied', undefined], target)
+    }
+    const line = await gateway.logged((one) => one['error.code'] === 'password_change_denied')
+    assert.deepEqual([line['user.name'], line['log.level']], ['bob', 'warn'])
+  })
+
+  test('is rejected with 401 when it is nobody’s', async () => {
+    for (const target of targets) assert.equal((await ask('es', target, '')).status, 401)
+  })
+
+  test('passes on a route with auth: none, which has no credential', async () => {
+    const target = '/public/_security/user/_password'
+    assert.deepEqual(await ask('es', target), { status: 200, name: 'open', url: target, user: null, scope: 'theirs' })
+  })
+})
+
 describe('one process before Kibana and Elasticsearch', () => {
   test('by path, stripped, with the route’s header in place of the client’s', async () => {
     const expected = { status: 200, name: 'kibana', url: '/app//x?y=%2F', user: 'bob', scope: 'ours' }

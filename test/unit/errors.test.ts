@@ -15,6 +15,7 @@ const statuses: Record<ErrorCode, number> = {
   user_foreign: 403,
   user_disabled: 403,
   key_conflict: 503,
+  password_change_denied: 403,
   login_failed: 400,
   login_denied: 403,
   login_insecure: 400,

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { changesUserPassword } from '../../../src/proxy/password-change.ts'
+
+/** Taken by Elasticsearch 8.19 and 9.5, as tried on real nodes. */
+const takenByElasticsearch = [
+  '/_security/user/_password',
+  '/_security/user/bob/_password',
+  '/_security/user/b%6Fb/_password',
+  '/_security/user/_password/',
+  '/_security/user/_password//',
+  '/_security/user/bob/_password/',
+  '/_security/user/_password#x',
+  '/_security/user/_password#/../x',
+  '/_security/user/_password?error_trace=true',
+  '/_security/user/_password?x=/../..',
+]
+
+/** Not taken by them, but perhaps by what stands between. */
+const takenByOthers = [
+  '//_security/user/_password',
+  '/_security//user/_password',
+  '/_security/user//_password',
+  '/_security/user/%5fpassword',
+  '/%5Fsecurity/us%65r/_pass%77ord',
+  '/_security%2fuser%2f_password',
+  '/_security/user/%255fpassword',
+  '/_Security/User/_PASSWORD',
+  '/./_security/x/../user/_password',
+  '/x/%2e%2e/_security/user/_password',
+  '/_security/user/_password/%2e',
+  '/_security\\user\\_password',
+  '/_security/user/_password;x',
+  '/_xpack/security/user/_password',
+  '/_xpack/security/user/bob/_password',
+  '/logs/_security/user/_password',
+]
+
+const takenByKibana = [
+  '/internal/security/users/bob/password',
+  '/api/security/v1/users/bob/password',
+  '/api/security/users/bob/password',
+  '/s/team/internal/security/users/bob/password',
+  '/kibana/s/team/internal/security/users/bob/password/',
+  '/internal/security/users/b%40b/p%61ssword?x',
+  '/internal//security/users/bob/password',
+]
+
+const own = '_security/user/_password'
+const inConsole = [
+  `path=${own}&method=POST`,
+  `method=POST&path=/${own}`,
+  `path=//${own}`,
+  `path=${encodeURIComponent(`/${own}`)}`,
+  `path=${encodeURIComponent(encodeURIComponent(own))}`,
+  'path=_security%2Fuser%2Fbob%2F_password',
+  `path=_search&path=${own}`,
+  `path=${own}&path=_search`,
+  `path[]=${own}`,
+  `p%61th=${own}`,
+  `path=${own}?pretty`,
+  `path=${own}%3Fx=/../../..`,
+  `path=x/../${own}`,
+  'path=_security/x%2f..%2fuser/_password',
+  'path=_security/x;y/../user/_password',
+  'path=_security/x=y/../user/_password',
+  'path=_security/x%253fy/%252e%252e/user/_password?z=/../../..',
+  'path=_security%5Cuser%5C_password',
+  'path=_secu%09rity/user/_password',
+  `path=+${own}+`,
+  `path=${own}%23x`,
+  `path=${own}%0a`,
+]
+
+describe('counts as a request to change a password', () => {
+  for (const target of [...takenByElasticsearch, ...takenByOthers, ...takenByKibana])
+    test(target, () => assert.ok(changesUserPassword(target)))
+  for (const query of inConsole) {
+    test(`/api/console/proxy?${query}`, () => {
+      for (const path of ['/api/console/proxy', '/s/team/api/console/proxy', '/kibana/api/c%6fnsole/proxy/'])
+        assert.ok(changesUserPassword(`${path}?${query}`))
+    })
+  }
+})
+
+describe('does not count as a request to change a password', () => {
+  const targets = [
+    '/',
+    '/_search?q=_security/user/_password',
+    '/_security/user/bob',
+    '/_security/user',
+    '/_security/user/bob/_passwords',
+    '/_security/user/bob/_disable',
+    '/_security/users/_password',
+    '/my_security/user/_password',
+    '/logs/_doc/a%20password',
+    '/internal/security/users/bob',
+    '/internal/security/users/bob/password_policy',
+    '/internal/security/users?q=/security/users/bob/password',
+    '/app/password',
+    '/api/console/proxy',
+    '/api/console/proxy?path=_search&method=GET',
+    '/api/console/proxy?path=_security%2Fuser%2Fbob&method=GET',
+    '/api/console/proxy?path=%&method=GET',
+    '/api/console/autocomplete?path=_security/user/_password',
+  ]
+  for (const target of targets) test(target, () => assert.ok(!changesUserPassword(target)))
+})
