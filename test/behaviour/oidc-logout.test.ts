@@ -7,7 +7,7 @@ import { openRaw } from '../support/raw-request.ts'
 import { createStandIn } from '../support/stand-in/stand-in.ts'
 import { portOf, startUpstream } from '../support/upstream.ts'
 
-test('a request that waits behind another on its connection while its user signs out is rejected with 401', async () => {
+test('a request that waits behind another on its connection while its user signs out is rejected with 401', async (context) => {
   const { startProxy } = await createOidcWorld()
   const forwarded: string[] = []
   const arrived = Promise.withResolvers<() => void>()
@@ -20,6 +20,7 @@ test('a request that waits behind another on its connection while its user signs
   const agent = createUserAgent()
   await agent.visit(`${url}/app`, 'alice')
   const connection = openRaw(portOf({ url }))
+  context.after(() => connection.socket.destroy())
   const cookie = `Cookie: ${agent.cookies(url)}`
   const head = (line: string) => [line, `Host: ${new URL(url).host}`, cookie, '', ''].join('\r\n')
   connection.send(head('GET /slow HTTP/1.1') + head('DELETE /index HTTP/1.1'))
@@ -28,7 +29,6 @@ test('a request that waits behind another on its connection while its user signs
   release()
   assert.match(await connection.until(/HTTP\/1\.1 [\s\S]*HTTP\/1\.1 \d+/), /^HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 401/)
   assert.deepEqual(forwarded, ['GET /app', 'GET /slow'])
-  connection.socket.destroy()
 })
 
 describe('logout', async () => {
