@@ -41,7 +41,7 @@ export function createOnRequest(
     let username: string | undefined
     let error: GatewayError | undefined
     try {
-      const turn = awaitTurn(request, response)
+      const turn = routes.inTurn ? awaitTurn(request, response) : undefined
       if (turn !== undefined) {
         await turn
         routes = front()

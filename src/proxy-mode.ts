@@ -19,7 +19,7 @@ export type ProxyParts = Readonly<{
   routing: Routing
   tunnels: Tunnels
   isUpgrade: (request: IncomingMessage) => boolean
-  createMode: (options: ProxyModeOptions) => Pick<Front, 'handle' | 'upgrade'>
+  createMode: (options: ProxyModeOptions) => Pick<Front, 'handle' | 'upgrade' | 'inTurn'>
 }>
 
 export function createProxyParts(proxy: Config['proxy'], log: Logger): ProxyParts {
@@ -54,7 +54,7 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
 function createProxyMode(
   { routing, tunnels }: Pick<ProxyParts, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
-): Pick<Front, 'handle' | 'upgrade'> {
+): Pick<Front, 'handle' | 'upgrade' | 'inTurn'> {
   const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, heal, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
@@ -73,5 +73,6 @@ function createProxyMode(
   return {
     handle: answerLogout ? (request) => answerLogout(request) ?? proxy(request) : proxy,
     upgrade: createUpgrade(createAdmit(handlerOptions), handlerOptions, tunnels),
+    inTurn: true,
   }
 }

@@ -27,6 +27,8 @@ export type Front = Readonly<{
   /** The right to become something other than HTTP, for those that ask for it and `isUpgrade` accepts. */
   upgrade?: (request: IncomingMessage) => Promise<Upgrade>
   pages: Pages
+  /** Whether a pipelined request waits, before it is authenticated, until the responses before its own are out. */
+  inTurn?: boolean
   answerError: AnswerError
 }>
 
