@@ -8,8 +8,9 @@ export const duration: Format<number> = {
   noun: 'a duration',
   hint: 'write e.g. 30m or 1h',
   hintFor: (value) => {
-    if (/^\d+(\.\d+)?$/.test(String(value))) return `add a unit, e.g. ${value}s`
-    const [, days] = /^(\d+)d$/.exec(String(value)) ?? []
+    const text = typeof value === 'number' || typeof value === 'string' ? String(value) : ''
+    if (/^\d+(\.\d+)?$/.test(text)) return `add a unit, e.g. ${text}s`
+    const [, days] = /^(\d+)d$/.exec(text) ?? []
     return days === undefined ? undefined : `write ${Number(days) * 24}h`
   },
   json: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
