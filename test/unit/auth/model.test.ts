@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from '../../support/property.ts'
 import { type Broken, type Lived, live } from './model/live.ts'
-import { expiration, pause, type World, worldOfLateWrites, worldWith } from './model/world.ts'
+import { expiration, pause, type World, worldOfDenials, worldOfLateWrites, worldWith } from './model/world.ts'
 
 /**
  * A model of several replicas, one Redis and one Elasticsearch, in virtual time. What is driven is the real thing:
@@ -23,6 +23,7 @@ const invariants: Readonly<Record<keyof Broken, string>> = {
   stale: '5: at rest, what is shared is what Elasticsearch holds',
   tooOld: '6: no password is handed out after its end, nor under another name',
   otherGroups: '7: who comes undisturbed has the roles of the groups it comes with',
+  keptRoles: '9: whoever is denied while nobody comes has no roles in Elasticsearch afterwards',
   otherKey: '8: a new password is made with the current key of whoever makes it',
 }
 
@@ -55,6 +56,7 @@ check(
 )
 
 check('without faults', worldWith({}))
+check('the user is denied at times', worldOfDenials())
 
 /** What others changed is heard late, or by the next check. */
 const unheard = ['otherGroups'] as const

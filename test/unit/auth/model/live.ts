@@ -28,10 +28,22 @@ const longAfter = 60_000
 const steps = 4 * longestDelay
 
 /** What was seen that must not be, each as a sentence. */
-export type Broken = Record<'refused' | 'tooSoon' | 'tooOld' | 'otherKey' | 'otherGroups' | 'stale', string[]>
+export type Broken = Record<
+  'refused' | 'tooSoon' | 'tooOld' | 'otherKey' | 'otherGroups' | 'stale' | 'keptRoles',
+  string[]
+>
 
 /** Lives through a world. */
-export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, delays, requests, faults }: World) {
+export async function live({
+  beforeMidnight,
+  hasLostUser,
+  hasNewKey,
+  skews,
+  delays,
+  requests,
+  faults,
+  denials = [],
+}: World) {
   const start = Date.UTC(2026, 10, 24) - beforeMidnight
   const clock = createFakeClock(start)
   const directory = createMemoryDirectory()
@@ -40,7 +52,15 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
   const store = createMemorySharedStore(clock.now)
   let step = 0
   const travel = () => clock.sleep(delays[step++ % delays.length]!)
-  const broken: Broken = { refused: [], tooSoon: [], tooOld: [], otherKey: [], otherGroups: [], stale: [] }
+  const broken: Broken = {
+    refused: [],
+    tooSoon: [],
+    tooOld: [],
+    otherKey: [],
+    otherGroups: [],
+    stale: [],
+    keptRoles: [],
+  }
   const note = (kind: keyof Broken, what = '') => broken[kind].push(`at ${clock.now() - start}: ${what}`)
   const stored = () => readManagedState(directory.users.get('bob')?.metadata ?? {})
 
@@ -50,14 +70,18 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
   })
 
   const seen = new Set<string>()
+  /** When a denial was last written, and whether the last to come was denied while nobody waited. */
+  let deniedAt = Number.NEGATIVE_INFINITY
+  let isDeniedInQuiet = false
 
   /** Looks at every write that makes another password. It is not another for coming after a late write of a former one. */
-  function checkWrite(username: string, { password, metadata }: UserToWrite, currentKey: string) {
+  function checkWrite(username: string, { password, roles, metadata }: UserToWrite, currentKey: string) {
+    if (username === 'bob' && roles.length === 0) deniedAt = clock.now()
     const [before, after] = [stored(), readManagedState(metadata)!]
     if (username !== 'bob' || seen.has(password) || (before && after.version <= before.version)) return
     seen.add(password)
     if (after.key_id !== currentKey) note('otherKey', after.key_id)
-    if (before === undefined || !keyring.knows(before.key_id)) return
+    if (before === undefined || !keyring.knows(before.key_id) || roles.length === 0) return
     const soonest = before.issued_at + expiration + pause - longestSkew
     if (clock.now() < soonest) note('tooSoon', `version ${after.version}, ${soonest - clock.now()} ms too soon`)
   }
@@ -71,6 +95,7 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     if (!replica.isAlive()) return
     if (lastAsked !== who) quietSince = clock.now()
     lastAsked = who
+    isDeniedInQuiet = false
     const isAlone = () => lastAsked === who && waiting.values().every((other) => other.who === who)
     const isQuiet = () => isAlone() && clock.now() - quietSince > restAfter
     const beganInQuiet = isQuiet()
@@ -92,9 +117,17 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
         const isTheirs = stored()?.fingerprint === who.fingerprint && isSameSet(roles, who.roles)
         if (beganInQuiet && isQuiet() && !isTheirs) note('otherGroups', `${roles}`)
         await travel()
-        if (!directory.accepts(authorization)) note('refused')
+        // A denial ends a password while requests of the user carry it.
+        if (!directory.accepts(authorization) && clock.now() > deniedAt + restAfter) note('refused')
       })
       .catch((error) => note('refused', String(error)))
+  }
+
+  function deny(replica: Process): void {
+    quietSince = clock.now()
+    lastAsked = undefined
+    isDeniedInQuiet = stuck() === 0
+    replica.deny()
   }
 
   function afflict(fault: Fault): void {
@@ -113,6 +146,8 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
     do await clock.advance(restAfter)
     while (stuck() > 0 && clock.now() + restAfter + settleTime < until)
     if (stuck() > 0 || replicas.some((replica) => replica.isCut())) return
+    const { roles = [] } = directory.users.get('bob') ?? {}
+    if (isDeniedInQuiet && clock.now() - quietSince >= restAfter && roles.length > 0) note('keptRoles', `${roles}`)
     for (const replica of replicas) replica.askForAnother()
     await clock.advance(settleTime)
     const value = store.values().get('bob')
@@ -124,6 +159,7 @@ export async function live({ beforeMidnight, hasLostUser, hasNewKey, skews, dela
 
   const events = [
     ...faults.map(({ at, fault }) => ({ at, run: () => afflict(fault) })),
+    ...denials.map(({ at, replica }) => ({ at, run: () => deny(replicas[replica]!) })),
     ...requests.map(({ at, replica, who }) => ({ at, run: () => ask(replicas[replica]!, subjects[who]!) })),
   ].sort((a, b) => a.at - b.at)
   for (const [index, { at, run }] of events.entries()) {

@@ -4,8 +4,11 @@ import { createKeyring } from '../../../../src/auth/password.ts'
 import type { Subject } from '../../../../src/auth/subject.ts'
 import type { UserDirectory, UserToWrite } from '../../../../src/auth/user-directory.ts'
 import type { FakeClock } from '../../../support/fake-clock.ts'
-import { createReplica, subject } from '../fixture.ts'
+import { createReplica, identity, subject } from '../fixture.ts'
 import { expiration, type Fault, markLife, pause } from './world.ts'
+
+/** One user, whose groups give no role. */
+const denied = identity({ groups: ['outsiders'] })
 
 export type ProcessOptions = Readonly<{
   clock: FakeClock
@@ -112,6 +115,9 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
       recheckAfter(length)
     },
     obtain: async (who: Subject) => (await replica.obtainNow(who)) as CachedCredential,
+    deny() {
+      if (alive) replica.deny(denied)
+    },
     /** What brings a replica that lost Redis to make good what it could not mark. */
     askForAnother() {
       if (alive) replica.obtain(subject({ username: `other-${strangers++}` })).catch(() => {})

@@ -31,6 +31,8 @@ export type World = {
   /** `who` is an index of `subjects` (see live.ts). */
   requests: { at: number; replica: number; who: number }[]
   faults: { at: number; fault: Fault }[]
+  /** When a replica sees the user without a group that gives access. */
+  denials?: { at: number; replica: number }[]
 }
 
 export type WorldOptions = Readonly<{
@@ -56,6 +58,14 @@ export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arb
       .map(([first, others]) => [{ ...first, at: 0 }, ...others]),
     faults: faults.length === 0 ? fc.constant([]) : fc.array(faultAmong(faults), { minLength: 1, maxLength: 4 }),
   })
+}
+
+/** No faults; the user comes with and without groups that give access. */
+export function worldOfDenials(): fc.Arbitrary<World> {
+  const denial = fc.record({ at: requestTime, replica: replicaIndex })
+  return fc
+    .record({ world: worldWith({}), denials: fc.array(denial, { minLength: 1, maxLength: 6 }) })
+    .map(({ world, denials }) => ({ ...world, denials }))
 }
 
 /** Many come, with these groups or those, within a password's life; one replica is slow to write, and dies at it. */
