@@ -37,7 +37,7 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
   const { created, version, key_id, issued_at, extended_at, fingerprint } = state as Record<string, unknown>
   if (typeof created !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(created)) return undefined
   if (typeof version !== 'number' || typeof issued_at !== 'number') return undefined
-  if (typeof key_id !== 'string' || typeof fingerprint !== 'string') return undefined
+  if (typeof key_id !== 'string' || key_id === '' || typeof fingerprint !== 'string') return undefined
   if (!isCount(version) || version < 1 || !isCount(issued_at))
     return Object.freeze({ created, version: lastVersion, key_id, issued_at: 0, fingerprint })
   if (extended_at === undefined) return Object.freeze({ created, version, key_id, issued_at, fingerprint })

@@ -8,9 +8,11 @@ const { start } = await createSetting()
 const { url } = await start()
 const names = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'] as const
 
-/** The status of a request with these values, byte for byte. */
+let users = 0
+
+/** The status of a new user's request with these values, byte for byte. One user's groups are written once in 5 s only. */
 async function statusOf(values: Partial<Record<(typeof names)[number], Uint8Array | string>>): Promise<number> {
-  const lines = Object.entries({ 'Remote-User': 'bob', ...values }).map(([name, value]) =>
+  const lines = Object.entries({ 'Remote-User': `user-${users++}`, ...values }).map(([name, value]) =>
     Buffer.concat([Buffer.from(`${name}: `), Buffer.from(value as string), Buffer.from('\r\n')]),
   )
   return (await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...lines, 'Connection: close'])).status
