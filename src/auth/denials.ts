@@ -48,7 +48,13 @@ export type Denials = Readonly<{
 }>
 
 type Attempt = Readonly<{ at: number; isDenied: boolean; stateId: string }>
-type Pending = { identity: Identity; seenAt: number; allowedAt: number }
+type Pending = {
+  identity: Identity
+  seenAt: number
+  allowedAt: number
+  /** What was heard of the user since the attempt began: it may be newer than what the attempt read. */
+  heard?: string | undefined
+}
 
 /**
  * Takes the rights away from users whose groups give no access any more: no roles, and a password that nobody was given.
@@ -77,7 +83,7 @@ export function createDenials(options: DenialsOptions): Denials {
       report({ kind: 'denial_dropped', username })
       return
     }
-    const entry = { identity, seenAt: now(), allowedAt: 0 }
+    const entry: Pending = { identity, seenAt: now(), allowedAt: 0 }
     pending.set(username, entry)
     void carryOut(username, entry, last)
   }
@@ -87,13 +93,18 @@ export function createDenials(options: DenialsOptions): Denials {
     if (last) await waitFor(last.at + rules.changeInterval - monotonicNow())
     for (let failures = 0; !isClosed && entry.allowedAt <= entry.seenAt; ) {
       try {
-        const subject = createSubject(entry.identity, [])
-        const outcome = await inTurn(() => alone(username, () => attempt(subject, entry.seenAt)))
+        const { identity, seenAt } = entry
+        const subject = createSubject(identity, [])
+        entry.heard = undefined
+        const outcome = await inTurn(() => alone(username, () => attempt(subject, seenAt)))
         const stateId = outcome.kind === 'write' ? encodeState(outcome.state) : ''
-        const isDenied = outcome.kind === 'none' || outcome.kind === 'write'
+        const isNews = entry.heard !== undefined && entry.heard !== stateId
+        const isDenied = !isNews && (outcome.kind === 'none' || outcome.kind === 'write')
         attempts.set(username, { at: monotonicNow(), isDenied, stateId })
-        if (outcome.kind !== 'wait') break
-        await waitFor(outcome.until - now())
+        // Somebody was let in since then; but perhaps denied once more while we looked.
+        const isSeenAgain = outcome.kind === 'superseded' && entry.seenAt > seenAt
+        if (outcome.kind !== 'wait' && !isSeenAgain) break
+        await waitFor(outcome.kind === 'wait' ? outcome.until - now() : rules.changeInterval)
       } catch (error) {
         if (failures === 0) report({ kind: 'denial_failed', username, error })
         await pause(Math.min(firstRetryMs * 2 ** failures++, maxRetryMs))
@@ -138,6 +149,8 @@ export function createDenials(options: DenialsOptions): Denials {
   }
 
   function noteChange(username: string, stateId: string): void {
+    const entry = pending.get(username)
+    if (entry) entry.heard = stateId
     if (attempts.peek(username)?.stateId !== stateId) forget(username)
   }
 

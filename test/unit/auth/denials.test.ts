@@ -222,6 +222,26 @@ describe('a user whose groups give no access any more', () => {
   })
 })
 
+test('denied again while an attempt finds that the user was let in since: the later denial is carried out, too', async () => {
+  const world = createWorld({ rules })
+  await world.obtain(bob)
+  let isFirst = true
+  world.directory.hooks.before = async (operation) => {
+    if (operation !== 'get' || !isFirst) return
+    isFirst = false
+    await world.clock.sleep(10_000) // another replica lets the user in meanwhile, and then nobody does
+    const user = userOf(world)
+    const elastauth = { ...Object(user.metadata.elastauth), changed_at: world.clock.now() }
+    world.directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
+    await world.clock.sleep(10_000)
+  }
+  world.deny(outsider)
+  await world.clock.advance(15_000)
+  world.deny(outsider)
+  await world.clock.advance(minute)
+  assert.deepEqual(userOf(world).roles, [])
+})
+
 describe('while Elasticsearch is down', () => {
   test('a denial throws nothing and waits; it is carried out when Elasticsearch is back, and logged once', async () => {
     const world = createWorld()
