@@ -68,7 +68,9 @@ function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
   })
 
   function raise(): void {
-    if (!isAuthenticated || !isAcknowledged || limits === knownClient || session.closed || !hasRoom()) return
+    if (!isAuthenticated || !isAcknowledged || limits === knownClient) return
+    // The client may have left while it was authenticated. Reset by it, a session is destroyed and not closed.
+    if (session.closed || session.destroyed || !hasRoom()) return
     limits = knownClient
     session.settings({ maxConcurrentStreams: knownClient.maxConcurrentStreams })
   }

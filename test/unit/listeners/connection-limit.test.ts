@@ -59,3 +59,13 @@ test('a small max_connections counts connections, however heavy they are', () =>
   assert.ok(weigh(connect(server!), 50))
   assert.equal(server!.maxConnections, 2)
 })
+
+test('a connection that has closed is not weighed any more, since nothing would ever take its weight back', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const gone = connect(server!)
+  assert.ok(weigh(gone, 2))
+  Object.assign(gone, { destroyed: true }).emit('close')
+  assert.ok(!weigh(gone, 9))
+  assert.equal(server!.maxConnections, 10)
+})
