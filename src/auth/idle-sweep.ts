@@ -6,7 +6,8 @@ import type { PreparePassword } from './password-writer.ts'
 import type { SweepLease } from './sweep-lease.ts'
 import type { UserPages } from './user-directory.ts'
 
-const pageSize = 500
+/** Users read at once, and when such a page is too large for a response (es/connection.ts): users with many groups are. */
+const [pageSize, minPageSize] = [100, 10]
 const pagePauseMs = 250
 /** 20 writes a second at most. */
 const writePauseMs = 50
@@ -49,6 +50,8 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
     if (turn === undefined) continue // another replica is at it
     sweptUntil = Math.max(sweptUntil, turn.sweptUntil ?? sweptUntil)
     const until = now()
+    // A clock that was ahead has swept a time that is still to come: whoever is idle by now is looked for once more.
+    if (sweptUntil > until + maxIntervalMs) sweptUntil = Number.NEGATIVE_INFINITY
     const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: turn.renew }, stopped)
     if (isDone) sweptUntil = Math.max(sweptUntil, until)
     await turn.end(sweptUntil)
@@ -65,8 +68,16 @@ async function sweepOnce(
 ): Promise<boolean> {
   const { directory, sleep, report } = options
   let after: string | undefined
+  let size = pageSize
   while (!stopped.aborted) {
-    const users = await retry(options, undefined, stopped, () => directory.page(after, pageSize))
+    const users = await retry(options, undefined, stopped, async () => {
+      try {
+        return await directory.page(after, size)
+      } catch (error) {
+        size = Math.max(minPageSize, Math.floor(size / 2))
+        throw error
+      }
+    })
     if (users === undefined) return false
     for (const stored of users) {
       if (stopped.aborted) return false
@@ -76,7 +87,7 @@ async function sweepOnce(
       if (isEnded) report({ kind: 'password_ended', username })
       await sleep(writePauseMs)
     }
-    if (users.length < pageSize) return true
+    if (users.length < size) return true
     after = users.at(-1)!.username
     await renew()
     await sleep(pagePauseMs)

@@ -283,6 +283,32 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 1)
   })
 
+  test('a page of users that is larger than a response may be is read in smaller ones', async () => {
+    const { clock, directory } = createBed()
+    for (let i = 0; i < 150; i++) addUser(directory, `user-${i}`)
+    const page: MemoryDirectory['page'] = (after, size) =>
+      size > 30 ? Promise.reject(unavailable()) : directory.page(after, size)
+    const { stop } = startSweep({ ...directory, page }, clock)
+    await clock.advance(3 * hour)
+    stop()
+    assert.equal(directory.passwordsSet.length, 150)
+  })
+
+  test('a clock that was ahead, and is set back, keeps no password alive', async () => {
+    const { clock, directory } = createBed()
+    const { obtain } = createReplica(directory, clock)
+    const store = createMemorySharedStore(clock.now)
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store) })
+    await clock.advance(24 * hour)
+    clock.setBack(24 * hour)
+    const authorization = await obtain(bob)
+    await clock.advance(3 * hour)
+    assert.ok(!directory.accepts(authorization))
+    await clock.advance(12 * hour)
+    stop()
+    assert.equal(directory.passwordsSet.length, 1)
+  })
+
   test('stopped in the middle: nothing is written any more', async () => {
     const { clock, directory } = createBed()
     for (let i = 0; i < 100; i++) addUser(directory, `user-${i}`)
