@@ -44,8 +44,9 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           store: redis.store,
           keys,
           rules,
-          // Three times the timeout for a call (es/connection.ts), and once more for what a dying network still delivers.
-          markLife: 4 * elasticsearch.timeout,
+          // A turn (auth/write-user.ts) is a read and a write, which is sent twice where its hash is rejected: three calls, each of up
+          // to three times the timeout (es/connection.ts). And once more for what a dying network still delivers.
+          markLife: 10 * elasticsearch.timeout,
           now: Date.now,
           monotonicNow: () => performance.now(),
           sleep: (milliseconds) => sleep(milliseconds),
