@@ -106,7 +106,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
   }
 
-  let front = createFront(config, core)
+  let running = config
+  let front = createFront(running, core)
   const server = createServer({
     listeners: listenersOf(config),
     tls: tlsOptions(config.tls),
@@ -149,7 +150,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       return addresses
     },
     reload(next: Config) {
-      const { config: renewed, ignored } = planReload(config, next)
+      const { config: renewed, ignored } = planReload(running, next)
       const nextFront = createFront(renewed, core)
       const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
       const providerCa = readPem(config.oidc.ca_cert)
@@ -162,6 +163,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       renewUpstreams?.()
       elasticsearch.renew(nextElasticsearch)
       oidc?.renew(providerCa)
+      running = renewed
       front = nextFront
       return ignored
     },

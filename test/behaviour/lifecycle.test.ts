@@ -76,6 +76,25 @@ test('SIGHUP: a good file holds at once, a broken one leaves the old one in forc
   assert.equal(gateway.process.exitCode, null)
 })
 
+test('SIGHUP: what an earlier reload has brought is not lost by a file that is half written', async () => {
+  const config = join(directory, 'half-written.yml')
+  const roles = 'default_roles: [viewer]\n'
+  writeFileSync(config, roles)
+  const gateway = await start({ flags: { config } })
+  writeFileSync(config, `${roles}group_mappings:\n  writers: [editor]\n`)
+  gateway.process.kill('SIGHUP')
+  const first = await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+
+  writeFileSync(config, roles)
+  gateway.process.kill('SIGHUP')
+  const second = await gateway.logged(
+    (line) => line !== first && /^configuration (not )?reloaded/.test(line.message ?? ''),
+  )
+  assert.match(second.message!, /not reloaded.*group_mappings/s)
+  const response = await askFor(gateway.url, 'dora', { 'Remote-Groups': 'writers' })
+  assert.deepEqual((await logIn(response.headers.get('authorization'))).body.roles, ['editor'])
+})
+
 test('the log and a reader that went away do not stop it', async () => {
   const gateway = await start()
   gateway.process.stdout!.destroy()
