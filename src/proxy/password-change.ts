@@ -8,6 +8,8 @@ const maySpell = /%|password|console/i
 
 /** Encodings within encodings: one for each of Kibana's console, its URL parser and Elasticsearch, and one to spare. */
 const maxDecodings = 4
+/** What is longer, and names what is looked for, nobody sends: to go through all spellings of 64 KB takes most of a second. */
+const maxSuspectLength = 2048
 
 /**
  * Whether a request would change a user's password: Elasticsearch's own API, Kibana's route, or Kibana's console asked for
@@ -18,13 +20,23 @@ const maxDecodings = 4
 export function changesUserPassword(target: string): boolean {
   const start = target.indexOf('?')
   const path = start === -1 ? target : target.slice(0, start)
-  if (!maySpell.test(path) || !/password/i.test(decodeFully(target))) return false
-  const spellings = spellingsOf(path)
-  if (spellings.some((spelling) => changesPassword.test(spelling))) return true
-  if (start === -1 || !spellings.some((spelling) => isConsole.test(spelling))) return false
-  return valuesIn(target.slice(start + 1)).some((value) =>
-    spellingsOf(value).some((spelling) => changesPassword.test(spelling)),
-  )
+  if (!maySpell.test(path)) return false
+  const decodedPath = decodeFully(path)
+  if (namesPassword(decodedPath) && isSpelled(path, changesPassword)) return true
+  if (start === -1 || !/console/i.test(decodedPath)) return false
+  const suspects = valuesIn(target.slice(start + 1)).filter((value) => namesPassword(decodeFully(value)))
+  if (suspects.length === 0 || !isSpelled(path, isConsole)) return false
+  const length = suspects.reduce((sum, value) => sum + value.length, 0)
+  return length > maxSuspectLength || suspects.some((value) => isSpelled(value, changesPassword))
+}
+
+function namesPassword(decodedText: string): boolean {
+  return /password/i.test(decodedText)
+}
+
+/** Whether any spelling matches. What is too long counts as if one did. */
+function isSpelled(text: string, pattern: RegExp): boolean {
+  return text.length > maxSuspectLength || spellingsOf(text).some((spelling) => pattern.test(spelling))
 }
 
 /** The values of all parameters, doubled ones and those by other names as well. */
