@@ -53,8 +53,9 @@ const maxDecodings = 4
 export function leadsElsewhere(path: string): boolean {
   let reading = path
   for (let i = 0; i <= maxDecodings; i++) {
+    if (walksElsewhere(reading.split('/'))) return true
     // To some servers a backslash is a slash, to others a letter.
-    if (walksElsewhere(reading.split('/')) || walksElsewhere(reading.split(/[/\\]/))) return true
+    if (reading.includes('\\') && walksElsewhere(reading.split(/[/\\]/))) return true
     const decoded = decodeOnce(reading)
     if (decoded === reading) return false
     reading = decoded
@@ -69,7 +70,8 @@ export function leadsElsewhere(path: string): boolean {
 function walksElsewhere(parts: readonly string[]): boolean {
   let depth = 0
   for (const part of parts) {
-    const segment = part.split(';', 1)[0]!
+    const end = part.indexOf(';')
+    const segment = end === -1 ? part : part.slice(0, end)
     if (segment === '' || segment === '.') continue
     if (segment === '..') depth--
     else if (depth === 0 && segment.toLowerCase() === 'elastauth') return true
