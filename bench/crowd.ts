@@ -1,6 +1,6 @@
 /**
- * What a crowd of new users costs: passwords sent as hashes (`elasticsearch.password_hashing: pbkdf2_1000`) beside
- * passwords sent as text (`server`), before a real Elasticsearch. Each credential is shown to the node.
+ * Measures the cost of many new users: passwords sent as hashes (`elasticsearch.password_hashing: pbkdf2_1000`) against passwords
+ * sent as plain text (`server`), with a real Elasticsearch. The node verifies each credential.
  * `node test/support/elasticsearch/with-elasticsearch.ts -- node bench/crowd.ts [users] [at once] [rounds]`
  */
 import { startElasticsearch } from '../test/support/elasticsearch/elasticsearch.ts'
@@ -9,7 +9,7 @@ import { median, spread } from './load.ts'
 
 const users = Number(process.argv[2] ?? 400)
 const atOnce = Number(process.argv[3] ?? 50)
-/** The users come in so many portions, hash and text by turns: what else the machine does falls on both sides alike. */
+/** The number of rounds. Hash and text alternate, so that other load on the machine affects both sides equally. */
 const rounds = Number(process.argv[4] ?? 4)
 
 const node = await startElasticsearch()
@@ -31,7 +31,7 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 console.log(
-  `Elasticsearch ${node.version}: ${users} new users on each side, ${atOnce} at once, ${rounds} rounds by turns`,
+  `Elasticsearch ${node.version}: ${users} new users on each side, ${atOnce} at once, ${rounds} alternating rounds`,
 )
 for (const { mode, seconds, perUser } of sides) {
   const whole = seconds.reduce((sum, each) => sum + each, 0)
@@ -40,7 +40,7 @@ for (const { mode, seconds, perUser } of sides) {
 const [hash, text] = sides
 const ratios = hash!.seconds.map((seconds, round) => seconds / text!.seconds[round]!)
 console.log(
-  `hash beside text: ${spread(ratios, 3)}, 1/${(1 / median(ratios)).toFixed(1)}, median (least–most) of the rounds`,
+  `hash to text: ${spread(ratios, 3)}, 1/${(1 / median(ratios)).toFixed(1)}, median (least–most) of the rounds`,
 )
 await Promise.all(sides.map(({ gateway }) => gateway.stop()))
 await node.stop()

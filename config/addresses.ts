@@ -86,7 +86,7 @@ export const peerList: Format<readonly string[]> = {
   },
 }
 
-/** `172.20.0.5/8` is all of `172.0.0.0/8`, and hardly what is meant. */
+/** `172.20.0.5/8` means all of `172.0.0.0/8`, which is hardly intended. */
 function checkHostBits(entry: string, index: number): Problem[] {
   const [address = '', prefix] = entry.split('/')
   if (prefix === undefined || isNetworkAddress(address, Number(prefix))) return []

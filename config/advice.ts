@@ -32,11 +32,11 @@ export function findAdvice(config: Config): string[] {
     ],
     [
       trustsEverybody(config.trusted_proxies) && config.proxy_secret === null,
-      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: whoever reaches the listener can be any user.',
+      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: every client that reaches the listener can be any user.',
     ],
     [
       config.group_whitelist.length > 0 && !config.enable_group_whitelist,
-      'group_whitelist is set but not used: that takes enable_group_whitelist: true.',
+      'group_whitelist is set but not used: set enable_group_whitelist: true to use it.',
     ],
     [
       providersOf(config).includes('static') && config.static.allow_remote,
@@ -44,7 +44,7 @@ export function findAdvice(config: Config): string[] {
     ],
     [
       hasOidc && oidc.login && !proxy.enabled && config.forward_auth.listen === null,
-      'forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would hand them out. Set it, and point the proxy’s auth address there.',
+      "forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would hand them out. Set it, and point the proxy's auth address there.",
     ],
     [
       hasOidc && oidc.token_validation === 'userinfo',

@@ -4,10 +4,10 @@ export type Place = { readonly file?: string; readonly line?: number; readonly s
 /** One thing wrong, where, and what to do about it. */
 export type Fault = Place & { readonly key: string; readonly problem: string; readonly mend: string }
 
-/** A key that keeps somebody out, with nothing in it: a variable that was not filled in, or a list whose entries are commented out. */
+/** A key that restricts access is empty: a variable was not set, or all entries of a list are commented out. */
 export const emptyGuard = {
-  problem: 'is empty, and what it protects would be open',
-  mend: 'write a value, or remove the key to have its default',
+  problem: 'is empty, which would disable this protection',
+  mend: 'write a value, or remove the key to use the default',
 } as const
 
 /** Thrown once, with every fault found. Its message shows them all and no secret. */

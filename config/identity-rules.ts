@@ -10,7 +10,7 @@ export const usernamePattern = /^[A-Za-z0-9._@+-]+$/
 
 export const emailPattern = /^[^\s@,;:<>()"]+@[^\s@,;:<>()"]+$/
 
-/** C0 and C1 controls, Unicode's own line ends, and halves of surrogate pairs, which UTF-8 cannot carry. */
+/** C0 and C1 control characters, Unicode line separators, and lone surrogates, which UTF-8 cannot encode. */
 export const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Cs}]/u
 
 const builtIn: ReadonlySet<string> = new Set([

@@ -4,7 +4,7 @@ import type { Config } from './schema.ts'
 
 type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen'; name: string }>
 
-/** All addresses to listen on, whatever is answered there. */
+/** All addresses to listen on, for pages or sub-requests. */
 function entriesOf({ listen, forward_auth }: Config): Entry[] {
   const entries = (list: Entry['list'], texts: readonly string[]) =>
     texts.map((text, index): Entry => ({ text, list, name: `${list}[${index}]` }))

@@ -57,7 +57,7 @@ export function isLocalListener(text: string): boolean {
   return place?.kind === 'unix' || (place?.kind === 'tcp' && isLoopbackHost(place.host))
 }
 
-/** Plain segments: no proxy reads them in two ways. Not below `/elastauth`, where our pages are. */
+/** Plain segments, which every proxy reads in the same way. Not below `/elastauth`, where our pages are. */
 export const subRequestPath = textFormat(
   'a path for sub-requests',
   'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',

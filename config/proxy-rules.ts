@@ -2,7 +2,7 @@ import { type Broken, broken } from './checks.ts'
 import type { Route } from './routes.ts'
 import type { Config } from './schema.ts'
 
-/** Of what only auth-only mode has. */
+/** Rejects keys that only apply to auth-only mode. */
 export function checkForwardAuth({ proxy, forward_auth: { listen, path_prefix } }: Config): (Broken | false)[] {
   const problem = 'is set, but proxy mode answers no sub-requests'
   const fix = 'remove it, or set proxy.enabled: false'

@@ -58,7 +58,7 @@ export const schema = {
   enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
   enableOtel: { doc: 'Accepted for compatibility; traces are not exported.', format: 'boolean', default: false },
   default_roles: {
-    doc: 'Elasticsearch roles of users whose groups map to none. Never more than a mapped group gives: a groups header that got lost cannot be told from a user without groups.',
+    doc: 'Elasticsearch roles of users whose groups map to none. Never grant more than a mapped group does: a lost groups header looks the same as a user without groups.',
     format: 'role_list',
     default: [],
     example: ['kibana_user'],
@@ -106,7 +106,7 @@ export const schema = {
     max: 3_600_000,
   },
   max_connections: {
-    doc: 'Client connections at once; more are closed as they come. In Linux, each needs a file descriptor, and in proxy mode two. Fewer, if half of the heap could not hold what they may hold (320 KiB each; docs/listeners.md).',
+    doc: 'Maximum of concurrent client connections; further ones are closed. On Linux each needs a file descriptor, and two in proxy mode. Lowered to what half of the heap has room for (320 KiB each; docs/listeners.md).',
     format: 'integer',
     default: 10_000,
     min: 1,
@@ -114,17 +114,17 @@ export const schema = {
   },
   forward_auth: {
     profile: {
-      doc: 'What the proxy speaks. `nginx` answers 403 where `generic` answers 400 or 404, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` from `X-Forwarded-*`. A proxy that appends the path (`path_prefix`) says it in the request line.',
+      doc: 'The conventions of the proxy. `nginx` responds with 403 where `generic` responds with 400 or 404, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` reads it from `X-Forwarded-*`. Below `path_prefix` it is read from the request line.',
       format: 'forward_auth_profile',
       default: 'generic',
     },
     path_prefix: {
-      doc: 'For proxies that append the client’s path to the address of their sub-requests (Envoy): sub-requests are answered below this path, too, e.g. `/authorize`. Without it, on `/` only.',
+      doc: "For proxies that append the client's path to the address of their sub-requests (Envoy): sub-requests are also accepted below this path, e.g. `/authorize`. Without it, only on `/`.",
       format: 'sub_request_path',
       default: null,
     },
     listen: {
-      doc: 'Address, or list of addresses, that answers sub-requests and nothing else; `listen` then answers none, and only serves pages. Spelled like `listen`. Use it where browsers reach `/elastauth/`. See docs/listeners.md.',
+      doc: 'Address, or list of addresses, for sub-requests only; `listen` then serves only pages. Same syntax as `listen`. Use it where browsers reach `/elastauth/`. See docs/listeners.md.',
       format: 'listen_list',
       default: null,
     },
@@ -203,14 +203,14 @@ export const schema = {
     client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
     insecure_skip_verify: { doc: 'Do not verify the certificate. For development.', format: 'boolean', default: false },
     timeout: {
-      doc: 'Limit of one call, retries on other hosts and the whole response included. Waiting for one of 16 connections a host comes before, and takes at most twice as long.',
+      doc: 'Timeout of one call, including retries on other hosts and the whole response. In addition, a call may wait up to twice as long for one of 16 connections per host.',
       format: 'duration',
       default: '10s',
       min: 1,
       max: 3_600_000,
     },
     password_hashing: {
-      doc: 'Who hashes users’ passwords: `pbkdf2_1000` is elastauth, which makes new users cheap for Elasticsearch; `server` is Elasticsearch, by its own setting, e.g. for a FIPS policy.',
+      doc: "Who hashes users' passwords: with `pbkdf2_1000` elastauth does, which makes new users cheap for Elasticsearch; with `server` Elasticsearch does, by its own setting, e.g. for a FIPS policy.",
       format: 'password_hashing',
       default: 'pbkdf2_1000',
     },
@@ -225,7 +225,7 @@ export const schema = {
       default: false,
     },
     rekey: {
-      doc: 'Whether a user under a secret key that is not known here may be taken over: `allow` (once, with a warning) or `never`. See docs/credentials.md.',
+      doc: 'Whether to take over a user that was written with an unknown secret key: `allow` (once, with a warning) or `never`. See docs/credentials.md.',
       format: 'rekey',
       default: 'allow',
     },
@@ -473,7 +473,7 @@ export type Key = {
   readonly default: string | number | boolean | null | readonly string[] | { readonly [key: string]: never }
   /** Masked wherever it is shown; may come from a file (`…_FILE`), never from a flag. */
   readonly sensitive?: true
-  /** Keeps somebody out: set to nothing (`key:`, `""`, an empty variable) it is a fault, and not the default. */
+  /** Restricts access: an empty value (`key:`, `""`, an empty variable) is a fault and does not mean the default. */
   readonly guards?: true
   readonly min?: number
   /** Below 2^31 ms for a duration that reaches a timer: Node takes a longer one for 1 ms. */

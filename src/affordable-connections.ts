@@ -2,8 +2,8 @@ import { getHeapStatistics } from 'node:v8'
 import type { Logger } from './log.ts'
 
 /**
- * What an HTTP/1.1 connection may fill of the heap, whoever has made it: two requests with the largest heads, or as many
- * small ones as may be pending (measured: 300 KB). In bytes. HTTP/2 connections count as several (listeners/limits.ts).
+ * The heap that one HTTP/1.1 connection can occupy, in bytes: two requests with the largest headers, or the maximum of small
+ * pending ones (measured: 300 KB). An HTTP/2 connection counts as several (listeners/limits.ts).
  */
 const bytesPerConnection = 320 * 1024
 
@@ -11,8 +11,8 @@ const bytesPerConnection = 320 * 1024
 const share = 1 / 2
 
 /**
- * As many connections as the heap holds when each of them holds all that it can: beyond that, somebody without a name could
- * end the process. Node's own heap on a machine of 16 GB holds 6,500. Says so where that is less than was asked for.
+ * The number of connections that the heap has room for if each occupies its maximum: with more, an unauthenticated client could
+ * exhaust the memory. Node's default heap on a machine with 16 GB has room for 6,500. Warns if this lowers `max_connections`.
  * @param heap all that V8 may use, in bytes
  */
 export function affordableConnections(
@@ -24,7 +24,7 @@ export function affordableConnections(
   if (affordable < wanted) {
     log.info(
       `max_connections is ${wanted}, but the heap of ${Math.round(heap / 1024 ** 2)} MiB is enough for ${affordable}: ` +
-        'more are closed. Give the process more memory (--max-old-space-size) for all of them',
+        'further connections are closed. To allow them, give the process more memory (--max-old-space-size)',
     )
   }
   return affordable

@@ -43,7 +43,7 @@ export type App = Readonly<{
   close: () => Promise<void>
 }>
 
-/** For intervals. The wall clock may be set, and then counts for the ends of passwords, tokens and sessions only. */
+/** For intervals. The wall clock may be set back, so it is used only for the expiry of passwords, tokens and sessions. */
 const monotonicNow = () => performance.now()
 
 /** The composition root: everything is made here, once, and handed to what needs it. */

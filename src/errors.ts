@@ -23,7 +23,7 @@ const table = {
   method_not_allowed: { status: 405, level: 'info', message: 'This method is not possible here' },
   headers_too_large: { status: 431, level: 'warn', message: 'The request has too many headers, or too large ones' },
   payload_invalid: { status: 400, level: 'warn', message: 'The request is malformed' },
-  http_version_unsupported: { status: 505, level: 'warn', message: 'This version of HTTP is not served here' },
+  http_version_unsupported: { status: 505, level: 'warn', message: 'This version of HTTP is not supported here' },
   request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },
   token_expired: { status: 401, level: 'info', message: 'The token sent with this request has expired' },

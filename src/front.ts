@@ -48,7 +48,7 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const { profile } = config.forward_auth
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
-  // A proxied request is itself the one that was asked for, whatever it says of another.
+  // In proxy mode the request itself is the original one; headers that describe another one are ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : itself
   const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
@@ -106,7 +106,7 @@ function createForwardAuth(authenticate: Authenticate): Handler {
   return (request) => soon(authenticate(request), answerAuthorized)
 }
 
-/** Rejects what is no sub-request before anything else looks at it. */
+/** Rejects requests that are not sub-requests before any other processing. */
 function answerSubRequests(handle: Mode, paths: SubRequestPaths): Mode {
   const checkTarget = createCheckSubRequestTarget(paths)
   return function answerSubRequest(request) {

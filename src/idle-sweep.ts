@@ -26,12 +26,17 @@ function createReportSweep(log: Logger, metrics: Metrics): (event: SweepEvent) =
     const { username } = event
     if (event.kind === 'password_ended') {
       metrics.userWritten('idle')
-      log.info({ 'event.action': 'user_idle', 'user.name': username }, `user ${username}: idle, the password was ended`)
+      log.info(
+        { 'event.action': 'user_idle', 'user.name': username },
+        `user ${username}: idle, the password was replaced by one that is not handed out`,
+      )
       return
     }
     const { code, detail } = asGatewayError(event.error)
     const what =
-      username === undefined ? 'idle users could not be looked for' : `idle user ${username} could not be written`
+      username === undefined
+        ? 'idle users could not be listed'
+        : `the password of idle user ${username} could not be changed`
     log.warn({ 'error.code': code, ...(username !== undefined && { 'user.name': username }) }, `${what}: ${detail}`)
   }
 }

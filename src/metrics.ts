@@ -51,7 +51,10 @@ export function createMetrics(): Metrics {
   const calls = counter('elasticsearch_requests', 'Calls to Elasticsearch.', 'operation', 'result')
   const redisCalls = counter('redis_requests', 'Calls to Redis.', 'operation', 'result')
   const writes = counter('user_writes', 'Users written to Elasticsearch, by reason.', 'reason')
-  const keyConflicts = counter('key_conflicts', 'Users found under a secret key that we do not know, and left alone.')
+  const keyConflicts = counter(
+    'key_conflicts',
+    'Users that were rejected because they are under an unknown secret key.',
+  )
   const hashRejections = counter('password_hash_rejections', 'Password hashes that Elasticsearch rejected.')
   const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers })
   const duration = new Histogram({

@@ -8,7 +8,7 @@ import { route, type Serves } from './route.ts'
 import type { ServerOptions } from './server.ts'
 
 export type Requests = Readonly<{
-  /** Answers a request, whatever happens. As `Handlers` has it. @param serves what its listener answers */
+  /** Responds to a request in every case. See `Handlers`. @param serves what its listener serves */
   onRequest: (
     request: IncomingMessage,
     response: ServerResponse,
@@ -98,7 +98,7 @@ export function createOnRequest(
   })
 }
 
-/** A client that does not take its response would hold these as well, which nobody reads again. */
+/** Releases memory that is not used any more, in case the client does not read its response. */
 function letGo(request: IncomingMessage): void {
   request.rawHeaders = []
   request.headers = {}

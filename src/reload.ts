@@ -23,8 +23,8 @@ export type Reload = Readonly<{
 }>
 
 /**
- * What keeps people out, or in, and would be lost with the end of a file that is read while it is written. Users whose
- * groups map to nothing any more lose their roles in Elasticsearch, too.
+ * Settings that protect access and would be lost if a file is read while it is being written. Without group_mappings, users would
+ * also lose their roles in Elasticsearch.
  */
 const losses: readonly [key: keyof Config, isLost: (running: Config, next: Config) => boolean][] = [
   ['proxy_secret', (running, next) => running.proxy_secret !== null && next.proxy_secret === null],
@@ -43,15 +43,15 @@ function hasMappings({ group_mappings }: Config): boolean {
 }
 
 /**
- * The running configuration with what may be taken over from the next one. Throws where the next one lacks what protects
- * the running one: to remove that takes a restart.
+ * The running configuration with the reloadable settings of the next one. Throws if the next one lacks a setting that protects
+ * the running one: removing it requires a restart.
  */
 export function planReload(running: Config, next: Config): Reload {
   const lost = losses.filter(([, isLost]) => isLost(running, next)).map(([key]) => key)
   if (lost.length > 0)
     throw new Error(
-      `${lost.join(', ')} would go back to the default, as in a file that is half written. Write the whole file and send SIGHUP again; ` +
-        'to remove a key that protects, restart',
+      `${lost.join(', ')} would go back to the default, as with an incomplete file. Write the whole file and send SIGHUP again; ` +
+        'to remove such a key on purpose, restart',
     )
   const taken = Object.fromEntries(reloadable.map((key) => [key, next[key]])) as Pick<
     Config,
@@ -60,7 +60,7 @@ export function planReload(running: Config, next: Config): Reload {
   const forward_auth = Object.freeze({ ...taken.forward_auth, listen: running.forward_auth.listen })
   const config = Object.freeze({ ...running, ...taken, forward_auth })
   const ignored = (Object.keys(next) as (keyof Config)[]).filter((key) => !isSame(config[key], next[key]))
-  // Of this section all else has been taken over.
+  // All other keys of this section are reloadable.
   return { config, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
 }
 

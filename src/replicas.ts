@@ -14,7 +14,7 @@ import type { SessionStore } from './sessions/store.ts'
 /** What this process has to do with others of its kind. */
 export type Replicas = Readonly<{
   states: SharedStates
-  /** Whose turn it is to look for idle users. */
+  /** Decides which replica sweeps idle users. */
   sweepLease: SweepLease
   /** Where they share sessions; undefined where each has its own. */
   sessions: SessionStore | undefined
@@ -44,8 +44,8 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           store: redis.store,
           keys,
           rules,
-          // A turn (auth/write-user.ts) is a read and a write, which is sent twice where its hash is rejected: three calls, each of up
-          // to three times the timeout (es/connection.ts). And once more for what a dying network still delivers.
+          // A lock (auth/write-user.ts) covers a read and a write, which is repeated if its hash is rejected: three calls of up to three
+          // times the timeout each (es/connection.ts), and once more for writes that the network delivers late.
           markLife: 10 * elasticsearch.timeout,
           now: Date.now,
           monotonicNow: () => performance.now(),

@@ -16,8 +16,8 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
         if (keyIds !== undefined) {
           log.warn(
             { 'event.action': `user_${reason}`, 'user.name': username },
-            `user ${username}: taken over from the key ${keyIds.former}, which is not known here, to ours, ${keyIds.current} ` +
-              `(version ${version}). If another installation manages the same users, give both the same secret_key`,
+            `user ${username}: taken over from the unknown key ${keyIds.former} to ours, ${keyIds.current} (version ${version}). ` +
+              'If another installation manages the same users, give both the same secret_key',
           )
           return
         }
@@ -28,19 +28,19 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
         return
       }
       case 'key_conflict':
-        metrics.keyConflict() // the log hears of it from the request or the check that failed
+        metrics.keyConflict() // the failed request or check is logged
         return
       case 'denial_dropped':
         log.warn(
           { 'event.action': 'user_denial_dropped', 'user.name': event.username },
-          `user ${event.username}: too many denied users wait for Elasticsearch; the next request tries again to take the roles away`,
+          `user ${event.username}: too many denied users wait for Elasticsearch; the user's next request tries again to remove the roles`,
         )
         return
       case 'denial_failed': {
         const { code, detail } = asGatewayError(event.error)
         log.warn(
           { 'error.code': code, 'user.name': event.username },
-          `user ${event.username}: the roles of this denied user could not be taken away yet, trying again: ${detail}`,
+          `user ${event.username}: the roles of this denied user could not be removed yet, retrying: ${detail}`,
         )
         return
       }
@@ -55,7 +55,7 @@ export function createReportCredential(log: Logger, metrics: Metrics): (event: C
   }
 }
 
-/** Counts hashes of passwords that Elasticsearch rejects, and warns once. */
+/** Counts password hashes that Elasticsearch rejects, and warns once. */
 export function createReportHashRejection(log: Logger, metrics: Metrics) {
   return function reportHashRejection({ reason, isFirst }: Readonly<{ reason: string; isFirst: boolean }>): void {
     metrics.passwordHashRejected()

@@ -14,7 +14,7 @@ export type Pages = ReadonlyMap<string, Page>
 
 export type Page = Readonly<{ methods: readonly string[]; handle: Handler }>
 
-/** What a listener answers; `everything` is both of the others. */
+/** What a listener serves; `everything` means both. */
 export type Serves = 'everything' | 'pages' | 'sub-requests'
 
 /** What every page may be asked by, unless it says otherwise. */
@@ -39,7 +39,7 @@ export function route({ url = '/', method }: IncomingMessage, { handle, pages }:
 export type Routes = Readonly<{ handle: Mode; pages: Pages }>
 
 const pagesOnly =
-  'this listener serves the pages below /elastauth/ only: point the proxy’s auth address to / on forward_auth.listen'
+  "this listener serves the pages below /elastauth/ only: point the proxy's auth address to / on forward_auth.listen"
 const subRequestsOnly = 'forward_auth.listen answers sub-requests only: route /elastauth/ to an address of listen'
 
 /** Whether a request is for a page of ours. */
@@ -50,9 +50,9 @@ export function isOwn({ url = '/' }: IncomingMessage): boolean {
 const ownPrefix = '/elastauth/'
 
 /**
- * The path under `/elastauth/`, decoded once, or undefined when it is the mode's. Nothing is normalized: `/x/../elastauth/` is
- * not ours. Proxies route by the decoded path and pass on the one that came, so `/%65lastauth/login` arrives here as it is.
- * What cannot be decoded is ours too, and no page: `/elastauth/%ff` must not reach the mode.
+ * The path under `/elastauth/`, decoded once, or undefined if the request is for the mode. Paths are not normalized:
+ * `/x/../elastauth/` is not ours. Proxies route by the decoded path and forward the original one, so `/%65lastauth/login` arrives
+ * unchanged. A path that cannot be decoded is ours too, and not a page: `/elastauth/%ff` must not reach the mode.
  */
 export function ownPath(url: string): string | undefined {
   // Every request comes by here; few hold a `%`, and decoding costs.

@@ -27,13 +27,13 @@ export type Front = Readonly<{
   /** The right to become something other than HTTP, for those that ask for it and `isUpgrade` accepts. */
   upgrade?: (request: IncomingMessage) => Promise<Upgrade>
   pages: Pages
-  /** Whether a pipelined request waits, before it is authenticated, until the responses before its own are out. */
+  /** Whether a pipelined request is authenticated only when the earlier responses of its connection have been sent. */
   inTurn?: boolean
   answerError: AnswerError
 }>
 
 export type ServerOptions = Readonly<{
-  /** Where to listen, and what is answered there: everything, unless said otherwise. */
+  /** Where to listen, and what is served there: by default everything. */
   listeners: readonly (Listener & Readonly<{ serves?: Serves }>)[]
   /** Permissions of unix sockets. */
   mode?: number
@@ -47,7 +47,7 @@ export type ServerOptions = Readonly<{
   metrics: Metrics
   /** Node's own limits where absent. */
   requestTimeouts?: RequestTimeouts
-  /** Of all listeners together; more connections are closed at once. */
+  /** Maximum for all listeners together; further connections are closed at once. */
   connectionLimits?: ConnectionLimits
   /** Requests that go to `front.upgrade`; none where absent. */
   isUpgrade?: (request: IncomingMessage) => boolean
@@ -55,7 +55,7 @@ export type ServerOptions = Readonly<{
 }>
 
 export type GatewayServer = Readonly<{
-  /** @returns the addresses, as people write them. Rejects when one cannot be had, with what it `serves`, and then listens on none. */
+  /** @returns the addresses in readable form. Rejects if one is unavailable, with what it `serves`, and then listens on none. */
   listen: () => Promise<string[]>
   /** How many are open now, on all listeners. */
   connections: () => Promise<number>
@@ -65,7 +65,7 @@ export type GatewayServer = Readonly<{
   close: (patience: number) => Promise<void>
 }>
 
-/** All listeners, and what they have in common. What is done with a request depends on where it came in only by `serves`. */
+/** All listeners and their shared state. Listeners differ only in what they serve (`serves`). */
 export function createServer(options: ServerOptions): GatewayServer {
   const {
     requestTimeouts = usualRequestTimeouts,
@@ -84,7 +84,7 @@ export function createServer(options: ServerOptions): GatewayServer {
     refuseFaulty,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
-  // Without limits, as in unit tests, every connection fits.
+  // Without limits, as in unit tests, there is room for every connection.
   let weigh: ConnectionBudget['weigh'] = () => true
   const handlersFor = (serves: Serves): Handlers => ({
     ...handlers,

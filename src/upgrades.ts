@@ -51,7 +51,7 @@ export function createOnUpgrade(
       refuse(error)
       // While a body is still to come, Node gives us another stream in place of the socket, without `destroySoon`.
       socket.end(() => socket.destroy())
-      const cut = setTimeout(() => socket.destroy(), lingering) // a client that does not read makes no room for it
+      const cut = setTimeout(() => socket.destroy(), lingering) // a client that does not read leaves no room for it
       socket.once('close', () => clearTimeout(cut))
     }
     logRequest(request, undefined, { requestId, startedAt, username, error, status })

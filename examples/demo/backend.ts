@@ -50,7 +50,7 @@ const origins = {
 
 function firstTime(kind: string): string {
   if (kind === 'external') return ''
-  return kind === 'docker' ? ' (the first time its image is downloaded)' : ' (the first time some 90 MB are downloaded)'
+  return kind === 'docker' ? ' (downloads its image the first time)' : ' (downloads some 90 MB the first time)'
 }
 
 async function startStandIn(why: string): Promise<Backend> {

@@ -23,14 +23,14 @@ export type AuthenticationOptions = Readonly<{
   isCrossSiteWrite: (request: IncomingMessage) => boolean
   mapRoles: MapRoles
   obtain: (subject: Subject) => Soon<Credential>
-  /** Told of everybody whose groups give no access: takes the user's rights away in the background. Never throws. */
+  /** Called with each identity whose groups grant no access: removes the user's roles in the background. Never throws. */
   deny: (identity: Identity) => void
   /** Our own username in Elasticsearch, where we have one: nobody may be it. */
   serviceAccount?: string | undefined
 }>
 
 const crossSite =
-  'another site’s page made this request, in the name of a user whose identity browsers or the proxy add by themselves'
+  "a page of another site made this request (CSRF), and the browser or the proxy added the user's identity"
 
 /** Request → identity → roles → credential: what both modes begin with. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
@@ -65,7 +65,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     try {
       return mapRoles(identity)
     } catch (error) {
-      // A provider that says nothing about groups has not said that there are none.
+      // Missing groups are not the same as an empty list: nothing is written.
       if (isDenial(error) && !identity.groupsMissing) deny(identity)
       throw error
     }
@@ -74,7 +74,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   return Object.freeze({ recognise, authenticate })
 }
 
-/** The groups of a known user were looked at, and give no access. */
+/** Whether the groups of a known user grant no access. */
 function isDenial(error: unknown): boolean {
   return error instanceof GatewayError && (error.code === 'no_roles' || error.code === 'group_denied')
 }

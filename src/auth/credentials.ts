@@ -25,15 +25,15 @@ export type CredentialEvent =
       reason: WriteReason
       username: string
       version: number
-      /** Where the key is another one from now on. */
+      /** Set if the key changes. */
       keyIds?: Readonly<{ former: string; current: string }>
     }>
-  /** Another installation, with another key, writes this user, too. */
+  /** Another installation with another key also writes this user. */
   | Readonly<{ kind: 'key_conflict'; username: string }>
   | Readonly<{ kind: 'recheck_failed'; username: string; error: unknown }>
-  /** The rights of a denied user could not be taken away yet: it is tried again. */
+  /** The roles of a denied user could not be removed yet: it is retried. */
   | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
-  /** Too many denials wait for Elasticsearch to be remembered: this one is carried out at the user's next request. */
+  /** Too many denials are pending to remember this one: it is retried at the user's next request. */
   | Readonly<{ kind: 'denial_dropped'; username: string }>
 
 export type CredentialsOptions = Readonly<{
@@ -47,10 +47,10 @@ export type CredentialsOptions = Readonly<{
   /** How old a cached credential's last check may be before Elasticsearch is asked again, in milliseconds. */
   revalidate: number
   now: () => number
-  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
-  /** For work in the background: does not keep the process alive. `sleep` where it is not given. */
+  /** For background work: does not keep the process alive. Defaults to `sleep`. */
   pause?: (milliseconds: number) => Promise<void>
   report: (event: CredentialEvent) => void
 }>
@@ -64,13 +64,13 @@ export type Credentials = Readonly<{
   recheckAll: () => void
   /** A credential in place of one that Elasticsearch refused, or undefined where there is none. Never rejects. */
   heal: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
-  /** Takes the rights away from somebody whose groups give no access, in the background. Never throws. */
+  /** Removes the roles of a user whose groups grant no access, in the background. Never throws. */
   deny: (identity: Identity) => void
-  /** No work in the background is begun any more. */
+  /** Starts no more background work. */
   close: () => void
 }>
 
-/** Users that are remembered as ours, least recently used first out. */
+/** Maximum of users remembered as held under our key; the least recently used is evicted first. */
 const maxHeld = 10_000
 
 /** `recheckAll` spreads its checks over this time, in milliseconds, so that they are no storm. */
@@ -129,7 +129,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return join(identity.username, access, task, () => recall(subject))
   }
 
-  /** Whoever has the same topic wants the same kind of result. */
+  /** Callers with the same topic expect the same kind of result. */
   function join<T>(username: string, topic: string, task: () => Promise<T>, recall: () => T | undefined): Promise<T> {
     return flights.join(username, topic, task, recall) as Promise<T>
   }

@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { type OwnOrigin, toOrigin } from './own-origin.ts'
 
-/** The site whose page made a request; `unknown` where the browser does not say so, or the client is no browser. */
+/** The site whose page made a request; `unknown` if the browser does not say, or the client is not a browser. */
 export type RequestSite = 'same-origin' | 'cross-site' | 'unknown'
 
 /**
- * `Sec-Fetch-Site` decides where there is one: no script can set it, and no proxy changes what it says. Without it (older
- * browsers, pages without TLS) `Origin` does, which comes with every write and WebSocket, then `Referer`.
- * `same-site` counts as cross-site: another host or port of the same domain is not us.
+ * `Sec-Fetch-Site` takes precedence: scripts cannot set it, and proxies do not change it. Without it (older browsers, pages
+ * without TLS) `Origin` decides, which browsers send with every write and WebSocket, then `Referer`. `same-site` counts as
+ * cross-site: it means another host or port of the same domain.
  */
 export function requestSite(headers: IncomingHttpHeaders, ownOrigin: OwnOrigin | undefined): RequestSite {
   const site = headers['sec-fetch-site']
@@ -17,7 +17,7 @@ export function requestSite(headers: IncomingHttpHeaders, ownOrigin: OwnOrigin |
   return isOwn(source, ownOrigin) ? 'same-origin' : 'cross-site'
 }
 
-/** Where our own scheme is unknown, because TLS may end at a proxy that does not say so, the host decides. */
+/** If our own scheme is unknown, because TLS may end at a proxy that does not report it, the host decides. */
 function isOwn(source: string, ownOrigin: OwnOrigin | undefined): boolean {
   const url = URL.parse(source)
   if (url === null || ownOrigin === undefined) return false
@@ -26,7 +26,7 @@ function isOwn(source: string, ownOrigin: OwnOrigin | undefined): boolean {
 
 /**
  * Whether another site's page made a request that may change something (CSRF, cross-site WebSocket hijacking). Safe methods
- * (RFC 9110, 9.2.1) may come from everywhere: the same-origin policy keeps their responses from other pages.
+ * (RFC 9110, 9.2.1) are allowed from any site: the same-origin policy hides their responses from other pages.
  */
 export function createIsCrossSiteWrite(ownOriginOf: (request: IncomingMessage) => OwnOrigin | undefined) {
   return function isCrossSiteWrite(request: IncomingMessage): boolean {
@@ -35,7 +35,7 @@ export function createIsCrossSiteWrite(ownOriginOf: (request: IncomingMessage) =
   }
 }
 
-/** Of a sub-request, its own method and the one that it asks about have to be safe, whichever header says so. */
+/** For a sub-request, both its own method and the original one have to be safe. */
 function isSafe({ method, headers }: IncomingMessage): boolean {
   return (
     isSafeMethod(method) &&
@@ -49,7 +49,7 @@ function isSafeMethod(method: string | string[] | undefined): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === undefined
 }
 
-/** Proxies strip `Upgrade` from their sub-requests, and keep the rest. */
+/** Proxies strip `Upgrade` from their sub-requests, but keep the other WebSocket headers. */
 export function isWebSocket(headers: IncomingHttpHeaders): boolean {
   return headers.upgrade !== undefined || headers['sec-websocket-key'] !== undefined
 }

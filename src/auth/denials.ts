@@ -8,10 +8,10 @@ import type { StoredUser } from './managed-user.ts'
 import { createSubject, type Subject } from './subject.ts'
 import { createWriteUser } from './write-user.ts'
 
-/** Users that are remembered as denied, and those whose denial is still to be carried out. */
+/** Maximum of users remembered as denied, and of users with a pending denial. */
 const maxRemembered = 10_000
 const maxPending = 10_000
-/** Denials that are carried out at a time: requests share the connections to Elasticsearch. */
+/** Concurrent denials: requests share the connections to Elasticsearch. */
 const maxRunning = 8
 const [firstRetryMs, maxRetryMs] = [1000, 30_000]
 /** See settle.ts. */
@@ -33,14 +33,14 @@ type DenialsOptions = Pick<
   Readonly<{
     /** Waits without keeping the process alive. */
     pause: (milliseconds: number) => Promise<void>
-    /** Runs a task while nothing else in this process writes the user. */
+    /** Runs a task while no other task in this process writes the user. */
     alone: <T>(username: string, task: () => Promise<T>) => Promise<T>
   }>
 
 export type Denials = Readonly<{
-  /** The groups of this identity give no access. Never throws, and does nothing that the caller would have to wait for. */
+  /** The groups of this identity grant no access. Never throws, and returns at once. */
   deny: (identity: Identity) => void
-  /** The user was let in. @param wasRead whether Elasticsearch or the shared cache was asked for it */
+  /** The user was let in. @param wasRead whether Elasticsearch or the shared cache was read for that */
   allow: (username: string, wasRead: boolean) => void
   /** Another replica has written the user. */
   noteChange: (username: string, stateId: string) => void
@@ -57,8 +57,8 @@ type Pending = {
 }
 
 /**
- * Takes the rights away from users whose groups give no access any more: no roles, and a password that nobody was given.
- * At most one read and one write per user in `rules.changeInterval`, in the background, again and again until it is done.
+ * Removes the access of users whose groups no longer grant any: no roles, and a password that was never handed out. At most one
+ * read and one write per user in `rules.changeInterval`, in the background, retried until done.
  */
 export function createDenials(options: DenialsOptions): Denials {
   const { directory, keys, cache, states, rules, revalidate, now, monotonicNow, pause, alone, report } = options
@@ -117,7 +117,7 @@ export function createDenials(options: DenialsOptions): Denials {
     if (milliseconds > 0) await pause(Math.min(milliseconds, 2 * rules.changeInterval))
   }
 
-  /** @returns what was decided last: a write is carried out. Rejects with GatewayError. */
+  /** @returns the last decision, after carrying out a write. Rejects with GatewayError. */
   async function attempt(subject: Subject, seenAt: number): Promise<DenialDecision> {
     const { username } = subject.identity
     const decideOn = (stored: StoredUser | undefined) =>
@@ -128,7 +128,7 @@ export function createDenials(options: DenialsOptions): Denials {
       const stored = await directory.get(username)
       const write = decideOn(stored)
       if (write.kind !== 'write') {
-        if (write.kind === 'none') cache.delete(username) // another replica may have taken the rights away
+        if (write.kind === 'none') cache.delete(username) // another replica may have denied the user
         return write
       }
       cache.delete(username)
@@ -139,7 +139,7 @@ export function createDenials(options: DenialsOptions): Denials {
       await outcome.endTurn(outcome.state)
       return { ...write, state: outcome.state }
     }
-    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
+    throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
   }
 
   function allow(username: string, wasRead: boolean): void {
@@ -154,7 +154,7 @@ export function createDenials(options: DenialsOptions): Denials {
     if (attempts.peek(username)?.stateId !== stateId) forget(username)
   }
 
-  /** What is known of the last attempt counts no more, but it still sets the pace. */
+  /** The result of the last attempt is outdated, but its time still limits the rate. */
   function forget(username: string): void {
     const last = attempts.peek(username)
     if (last?.isDenied) attempts.set(username, { ...last, isDenied: false })
@@ -170,7 +170,7 @@ export function createDenials(options: DenialsOptions): Denials {
   })
 }
 
-/** Runs so many tasks at a time; the others wait in order. */
+/** Limits how many tasks run at a time; the others wait in order. */
 function createTurns(maxRunning: number) {
   const waiting: (() => void)[] = []
   let running = 0

@@ -3,10 +3,10 @@ import { isIPv4 } from 'node:net'
 import { GatewayError } from '../errors.ts'
 
 /**
- * Throws GatewayError peer_untrusted for a request that a web page may have sent by DNS rebinding: the page's own name,
- * such as `evil.test:5000`, resolves to this machine, so that it may set any header and read the response. `Host` then names
- * the page's host with our own port. A proxy on this machine has another port, and requests from other machines another
- * address. TLS is safe: no browser accepts our certificate for that name.
+ * Throws GatewayError peer_untrusted for a request that a web page may have sent by DNS rebinding: the page's own name, such as
+ * `evil.test:5000`, resolves to this machine, so that the page may set any header and read the response. `Host` then names the
+ * page's host with our own port. A proxy on this machine has another port, and requests from other machines have another address.
+ * TLS is safe: browsers do not accept our certificate for that name.
  */
 export function checkNotRebound({ headers: { host = '' }, socket }: Pick<IncomingMessage, 'headers' | 'socket'>): void {
   const colon = host.lastIndexOf(':')
@@ -16,15 +16,15 @@ export function checkNotRebound({ headers: { host = '' }, socket }: Pick<Incomin
 }
 
 const detail =
-  'Host is a domain name with the port of this listener, from a peer on this machine: a web page may have sent it by DNS rebinding. If a proxy did, set proxy_secret'
+  'Host is a domain name with the port of this listener, from a peer on this machine: a web page may have sent it by DNS rebinding. If a proxy sent it, set proxy_secret'
 
-/** One that can be registered, and made to resolve to any address: not `localhost`, which browsers resolve by themselves. */
+/** A name that anyone can register and resolve to any address: not `localhost`, which browsers resolve themselves. */
 function isDomainName(text: string): boolean {
   const name = text.endsWith('.') ? text.slice(0, -1) : text
   return name.includes('.') && !/\.localhost$/i.test(name) && !isIPv4(name) && !name.startsWith('[')
 }
 
-/** Browsers come from 127.0.0.1 or ::1, or from the very address that they ask. Sidecars of a mesh come from others, such as 127.0.0.6. */
+/** Browsers connect from 127.0.0.1 or ::1, or from the address that they connect to. Service mesh sidecars use other addresses, such as 127.0.0.6. */
 function isFromThisMachine({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean {
   const isLoopback = remoteAddress === '127.0.0.1' || remoteAddress === '::1' || remoteAddress === '::ffff:127.0.0.1'
   return isLoopback || (remoteAddress !== undefined && remoteAddress === localAddress)

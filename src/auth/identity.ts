@@ -12,7 +12,7 @@ import { GatewayError } from '../errors.ts'
 export type Identity = Readonly<{
   username: string
   groups: readonly string[]
-  /** The provider said nothing about groups, which is not the same as that there are none. */
+  /** The provider sent no information about groups, which is not the same as an empty list. */
   groupsMissing?: true
   email?: string
   name?: string
@@ -24,7 +24,7 @@ export type Identified = Readonly<{
   identity: Identity
   /**
    * Whether a browser or a proxy adds it to every request, as with cookies, Basic authentication, client certificates or an
-   * address: then another site's page can use it (CSRF). A token that a client puts into a header itself is not.
+   * address: then another site's page can use it (CSRF). A token that a client puts into a header itself is not ambient.
    */
   isAmbient: boolean
 }>

@@ -9,16 +9,16 @@ import type { UserPages } from './user-directory.ts'
 /** Users read at once, and when such a page is too large for a response (es/connection.ts): users with many groups are. */
 const [pageSize, minPageSize] = [100, 10]
 const pagePauseMs = 250
-/** 20 writes a second at most. */
+/** At most 20 writes a second. */
 const writePauseMs = 50
 const [minIntervalMs, maxIntervalMs] = [10_000, 5 * 60_000]
-/** Before the first pass: a gateway that has just started has other things to do. */
+/** Delay before the first pass, so that it does not compete with the startup. */
 const firstPassMs = 30_000
 const [firstRetryMs, maxRetryMs] = [1000, 60_000]
 
 export type SweepEvent =
   | Readonly<{ kind: 'password_ended'; username: string }>
-  /** `username` is undefined where users cannot be listed. */
+  /** `username` is undefined if users cannot be listed. */
   | Readonly<{ kind: 'sweep_failed'; username: string | undefined; error: unknown }>
 
 export type IdleSweepOptions = Readonly<{
@@ -28,7 +28,7 @@ export type IdleSweepOptions = Readonly<{
   rules: LifecycleRules
   lease: SweepLease
   now: () => number
-  /** Resolves early when the sweep is stopped, and does not keep the process alive. */
+  /** Resolves early when the sweep is stopped; does not keep the process alive. */
   sleep: (milliseconds: number) => Promise<void>
   /** 0 to 1: spreads the replicas' sweeps. */
   random: () => number
@@ -36,9 +36,9 @@ export type IdleSweepOptions = Readonly<{
 }>
 
 /**
- * Ends the passwords of users who do not come back: each once, no earlier than `idleGrace` after the time at which the user's
- * own next request would have replaced it. A pass looks for the users whose time came since the pass before, so that
- * nothing has to be remembered of any user. Runs until `stopped`; never rejects.
+ * Ends the passwords of users who do not come back: each once, no earlier than `idleGrace` after the time at which the user's own
+ * next request would have replaced it. A pass covers the users who became idle since the previous pass, so that no state per user
+ * is needed. Runs until `stopped`; never rejects.
  */
 export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSignal): Promise<void> {
   const { rules, lease, now, sleep, random } = options
@@ -47,7 +47,7 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
   let sweptUntil = Number.NEGATIVE_INFINITY
   for (await sleep(firstPassMs + jittered() * random()); !stopped.aborted; await sleep(jittered())) {
     const turn = await lease.begin()
-    if (turn === undefined) continue // another replica is at it
+    if (turn === undefined) continue // another replica is sweeping
     sweptUntil = Math.max(sweptUntil, turn.sweptUntil ?? sweptUntil)
     const until = now()
     // A clock that was ahead has swept a time that is still to come: whoever is idle by now is looked for once more.
@@ -95,7 +95,7 @@ async function sweepOnce(
   return false
 }
 
-/** Looks at the user again just before the write: the page may be old by now. @returns whether there was something to end */
+/** Reads the user again just before the write: the page may be outdated. @returns whether a password was ended */
 async function endPassword(options: IdleSweepOptions, username: string, span: Span): Promise<boolean> {
   const { directory, preparePassword } = options
   const state = decideIdle({ stored: await directory.get(username), ...span, ...options })
@@ -107,7 +107,7 @@ async function endPassword(options: IdleSweepOptions, username: string, span: Sp
   return true
 }
 
-/** Tries again while Elasticsearch is not available. @returns undefined where it was stopped, or it is rejected for good */
+/** Retries while Elasticsearch is unavailable. @returns undefined if stopped, or after any other error */
 async function retry<T>(
   { sleep, report }: IdleSweepOptions,
   username: string | undefined,

@@ -19,7 +19,7 @@ export type LifecycleRules = Readonly<{
   extend: boolean
   /** Take over users that somebody else made. */
   adoptExisting: boolean
-  /** Whether a user under a key that we do not know may be taken over: once (`allow`), or not at all (`never`). */
+  /** Whether a user under an unknown key may be taken over: once (`allow`) or never (`never`). */
   rekey: 'allow' | 'never'
   /** A user's roles and groups are written at most once in this time. */
   changeInterval: number
@@ -71,7 +71,7 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
   if (state === undefined) return rules.adoptExisting ? begin('taken_over') : { kind: 'refuse', code: 'user_foreign' }
 
   if (!keys.knows(state.key_id)) {
-    // Another installation took the user from us a moment ago: to take it back would replace each other's passwords for ever.
+    // Another installation has just taken the user over: taking it back would make both replace each other's passwords endlessly.
     const isContested = heldAt !== undefined && now < heldAt + rules.expiration
     if (isContested || rules.rekey === 'never') return { kind: 'refuse', code: 'key_conflict' }
     return next('rekeyed', state)
@@ -111,7 +111,7 @@ type ForNewPassword = Pick<Situation, 'now' | 'keys' | 'rules'> & Readonly<{ sub
 type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
 
 function beginSeries(reason: WriteReason, version: number, { subject, now, keys, rules }: ForNewPassword): WaitOrWrite {
-  // Two replicas on two sides of midnight would make two different passwords.
+  // Replicas on both sides of midnight would derive different passwords.
   const midnight = Math.ceil((now + 1) / day) * day
   if (midnight - now <= rules.rotationPause) return { kind: 'wait', until: midnight }
   const created = new Date(now).toISOString().slice(0, 10)
@@ -120,7 +120,7 @@ function beginSeries(reason: WriteReason, version: number, { subject, now, keys,
 }
 
 function nextVersion(reason: WriteReason, { created, version }: ManagedState, given: ForNewPassword): WaitOrWrite {
-  // A new series, from a version that no series of today has reached, so that no former password comes back.
+  // A new series, from a version that no series of today has reached, so that a former password is never reused.
   if (version >= lastVersion) return beginSeries(reason, Math.floor(given.now / 1000), given)
   const { subject, now, keys } = given
   const { fingerprint } = subject
@@ -131,7 +131,7 @@ function nextVersion(reason: WriteReason, { created, version }: ManagedState, gi
   }
 }
 
-/** Whether what is stored gives the subject its own roles and groups. The name and the e-mail may be former ones. */
+/** Whether the stored user has the subject's roles and groups. The name and the e-mail may be outdated. */
 function hasAccess(
   stored: StoredUser,
   state: ManagedState,
@@ -154,22 +154,22 @@ export function nextChangeAt({ metadata }: StoredUser, now: number, { changeInte
 }
 
 export type DenialDecision =
-  /** There is nothing to take away, or it is not ours to take. */
+  /** There is nothing to remove, or the user is not ours. */
   | Readonly<{ kind: 'none' }>
-  /** Somebody else has written the user since: what was seen then counts no more. */
+  /** The user has been written since: the denial is outdated. */
   | Readonly<{ kind: 'superseded' }>
   | WaitOrWrite
 
 export type DenialSituation = Pick<Situation, 'stored' | 'now' | 'keys' | 'rules'> &
   Readonly<{
     subject: Pick<Subject, 'fingerprint'>
-    /** When the provider was last seen to give no group that has access, in milliseconds since 1970. */
+    /** When the provider last sent groups without access, in milliseconds since 1970. */
     seenAt: number
   }>
 
 /**
- * What to do about the user of somebody whose groups give no access. A new version ends the password at once, without the
- * rotation's pause: requests in flight that carry it are the user's own.
+ * What to do about a user whose groups grant no access. A new version ends the password at once, without the rotation's pause:
+ * the only requests in flight that carry it are the user's own.
  */
 export function decideDenial({ stored, subject, seenAt, now, keys, rules }: DenialSituation): DenialDecision {
   if (stored === undefined || stored.reserved || !stored.enabled) return { kind: 'none' }
@@ -183,21 +183,21 @@ export function decideDenial({ stored, subject, seenAt, now, keys, rules }: Deni
   return nextVersion('denied', state, { subject, now, keys, rules })
 }
 
-/** How long after the moment at which a user's next request rotates the password a user counts as idle. */
+/** How long after the time at which a request would rotate the password a user counts as idle. */
 export const idleGrace = 60_000
 
 export type IdleSituation = Pick<Situation, 'keys' | 'rules'> &
   Readonly<{
     stored: StoredUser | undefined
-    /** Users whose time came in this span are looked for: after `from`, up to `until`, in milliseconds since 1970. */
+    /** Selects users who became idle in this span: after `from`, up to `until`, in milliseconds since 1970. */
     from: number
     until: number
   }>
 
 /**
- * The state whose password ends an idle user's: that of the next version. It is what the user's next request writes, so a
- * late sweep and a login at the same time make the same password. Undefined for users that are not idle, not ours, or were
- * idle before `from`.
+ * The state whose password replaces that of an idle user: the next version. The user's next request writes the same state, so a
+ * late sweep and a concurrent login derive the same password. Undefined for users that are not idle, not ours, or were idle
+ * before `from`.
  */
 export function decideIdle({ stored, from, until, keys, rules }: IdleSituation): ManagedState | undefined {
   if (stored === undefined || stored.reserved) return undefined

@@ -23,13 +23,13 @@ export type StoredUser = Readonly<{
   metadata: Readonly<Record<string, unknown>>
 }>
 
-/** No series of versions gets that far by itself. After it, nothing can be counted. */
+/** Not reached by normal rotation. Larger numbers cannot be incremented exactly. */
 export const lastVersion = Number.MAX_SAFE_INTEGER
 
 /**
- * The managed state in a user's metadata, or undefined when there is none of the right types. Numbers that elastauth
- * cannot have written (a version of 1e300, a negative time) give a state that has expired and whose version is the last
- * one, so that the next write begins a new series and the user is not lost.
+ * The managed state in a user's metadata, or undefined if it is absent or has wrong types. Numbers that elastauth cannot have
+ * written (a version of 1e300, a negative time) are read as an expired state with the last version, so that the next write begins
+ * a new series and the user keeps working.
  */
 export function readManagedState(metadata: Readonly<Record<string, unknown>>): ManagedState | undefined {
   const state = metadata.elastauth
@@ -42,7 +42,7 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
     return Object.freeze({ created, version: lastVersion, key_id, issued_at: 0, fingerprint })
   if (extended_at === undefined) return Object.freeze({ created, version, key_id, issued_at, fingerprint })
   if (typeof extended_at !== 'number') return undefined
-  // Before the password was made it cannot have been extended: then it has ended.
+  // A password cannot have been extended before it was issued: such a state has expired.
   return Object.freeze({
     ...{ created, version, key_id, issued_at, fingerprint },
     extended_at: isCount(extended_at) ? extended_at : 0,
@@ -50,15 +50,15 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
 }
 
 /**
- * When the user was last written for the sake of other roles or groups, in milliseconds since 1970. Stored beside the
- * state and no part of it: it says nothing about the password, and replicas of earlier releases do not keep it.
+ * When a change of roles or groups was last written, in milliseconds since 1970. Stored beside the state and not part of it: it
+ * does not concern the password, and replicas of earlier releases do not keep it.
  */
 export function readChangedAt(metadata: Readonly<Record<string, unknown>>): number | undefined {
   const changedAt = (metadata.elastauth as Readonly<Record<string, unknown>> | null | undefined)?.changed_at
   return isCount(changedAt) ? changedAt : undefined
 }
 
-/** The groups that are stored with a user, or undefined where there is no such list. */
+/** The groups that are stored with a user, or undefined if there is no such list. */
 export function readGroups({ groups }: Readonly<Record<string, unknown>>): readonly string[] | undefined {
   return Array.isArray(groups) && groups.every((group) => typeof group === 'string') ? groups : undefined
 }

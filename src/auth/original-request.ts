@@ -17,15 +17,15 @@ export function itself({ method = 'GET', url = '/' }: IncomingMessage): Original
   return { method, target: originForm(url) ?? url }
 }
 
-/** How the proxy says what it was asked: one way alone, as it may pass a client's own headers of the others on. */
+/** How the proxy describes the original request. Only one source is read: the proxy may forward a client's own headers of the others. */
 export type OriginalRequestSource = Readonly<{
   /** `generic`: X-Forwarded-* (Traefik, Caddy, HAProxy); `nginx`: X-Original-Method and X-Original-URL. */
   profile: 'generic' | 'nginx'
-  /** After which a proxy appends the path (Envoy): then the request line says all, where it has the prefix. */
+  /** The prefix before the client's path (Envoy): a request line that starts with it describes the original request. */
   pathPrefix?: string | undefined
 }>
 
-/** The request that a forward-auth sub-request asks about. Only a trusted peer is believed, and only what can be a method or a target. */
+/** The request that a forward-auth sub-request asks about. Read only from a trusted peer, and only values that can be a method or a target. */
 export function createOriginalRequestOf(
   isTrusted: (request: IncomingMessage) => boolean,
   source: OriginalRequestSource,
@@ -42,7 +42,7 @@ export function createOriginalRequestOf(
   }
 }
 
-/** What the source says, unchecked. */
+/** The values of the source, not validated. */
 export type Said = Readonly<{ [part in 'method' | 'url' | 'host' | 'scheme']?: string | undefined }>
 
 export function readSource(
@@ -64,7 +64,7 @@ function readForwardedHeaders(headers: IncomingHttpHeaders): Said {
   }
 }
 
-/** X-Forwarded-Proto is for requests that are no sub-requests, such as a login's. */
+/** X-Forwarded-Proto is for requests that are not sub-requests, such as those of a login. */
 function readOriginalHeaders(headers: IncomingHttpHeaders): Said {
   const url = single(headers['x-original-url'])
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url ?? '') ?? []

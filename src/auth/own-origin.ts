@@ -1,17 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import { type OriginalRequestSource, readSource } from './original-request.ts'
 
-/** The origin under which browsers know us, as far as a request tells. */
+/** The origin under which browsers reach us, as far as the request shows it. */
 export type OwnOrigin = Readonly<{
-  /** Undefined where nothing says so: without TLS of our own, a proxy before us may have ended it. */
+  /** Undefined if unknown: without TLS here, a proxy in front of us may have terminated it. */
   scheme: string | undefined
-  /** With the port, if it is not the scheme's own. */
+  /** With the port, unless it is the scheme's default. */
   host: string
 }>
 
 export type OwnOriginOf = (request: IncomingMessage) => OwnOrigin | undefined
 
-/** The configured redirect URL's origin; else what a trusted proxy says of the original request; else what the request itself says. */
+/** The origin of the configured redirect URL; else that of the original request as a trusted proxy describes it; else that of the request itself. */
 export function createOwnOriginOf(
   redirectUrl: string | undefined,
   isTrusted: (request: IncomingMessage) => boolean,
@@ -34,7 +34,7 @@ export function originOfUrl(url: string): OwnOrigin {
 
 const hostPattern = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
-/** As browsers write it in `Origin`; undefined for what makes none. @param assumedScheme where our own is unknown */
+/** As browsers send it in `Origin`; undefined if there is none. @param assumedScheme used if our own is unknown */
 export function toOrigin(own: OwnOrigin, assumedScheme: string): string | undefined {
   const { scheme = assumedScheme, host } = own
   if (!hostPattern.test(host) || !/^https?$/.test(scheme)) return undefined

@@ -7,14 +7,14 @@ import type { Keyring } from './password.ts'
 export type PasswordToWrite = Readonly<{ password: string; passwordHash?: string }>
 
 /**
- * Prepares the password that `state` names. The hash takes a millisecond of another thread: prepare first, then make
- * the read that decides the write.
+ * Prepares the password for `state`. Hashing takes a millisecond on another thread: prepare first, then do the read that decides
+ * the write.
  */
 export type PreparePassword = (username: string, state: ManagedState) => Promise<PasswordToWrite>
 
 type PasswordWriterOptions = Readonly<{
   keys: Pick<Keyring, 'password' | 'passwordSalt'>
-  /** Whether Elasticsearch takes our hashes, as far as is known. */
+  /** Whether Elasticsearch is believed to accept our hashes. */
   sendsHash: () => boolean
 }>
 

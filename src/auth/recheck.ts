@@ -96,7 +96,7 @@ export function createRecheck({
     // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
     const stored = await directory.get(username)
     if (stored?.enabled === false) {
-      forget(username, refused) // nothing is wrong with the password: the next request reads, and is told
+      forget(username, refused) // the password is fine: the next request reads the user and is rejected
       return undefined
     }
     if ((await authenticate(username, refused.state)) !== undefined) return undefined

@@ -13,11 +13,11 @@ type SettleOptions = Pick<
 
 export type SettleRequest = Readonly<{
   subject: Subject
-  /** A state whose password Elasticsearch was seen to refuse. */
+  /** A state whose password Elasticsearch has rejected. */
   refused: ManagedState | undefined
   /** See `Situation`. */
   heldAt: number | undefined
-  /** Called before each reading: what is heard of the user from then on may be newer. */
+  /** Called before each read: later news of the user may be newer than its result. */
   onRead: () => void
 }>
 
@@ -67,7 +67,7 @@ export function createSettle(options: SettleOptions) {
       // A write that took longer than its password lives may have undone another replica's: then decide once more.
       if (outcome.kind === 'written' && now() < endOf(outcome.state, rules)) return outcome
     }
-    throw new GatewayError('elasticsearch_unavailable', `the user did not come to rest in ${maxSteps} steps`)
+    throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
   }
 
   /** The same test as for what we cache, and it is not due to be prolonged. */
@@ -83,7 +83,7 @@ function keyConflict(storedKeyId: string, currentKeyId: string, rekey: Lifecycle
   const why =
     rekey === 'never'
       ? 'elasticsearch.rekey is never'
-      : 'we wrote it within cache.expiration: another installation with another secret_key writes the same users'
+      : 'this installation wrote it within cache.expiration: another installation with another secret_key writes the same users'
   return `the user is under the key ${storedKeyId}, which is neither ours (${currentKeyId}) nor a previous one, and ${why}; ${fix}`
 }
 

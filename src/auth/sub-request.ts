@@ -1,15 +1,15 @@
 import { GatewayError } from '../errors.ts'
 
 export type SubRequestPaths = Readonly<{
-  /** `forward_auth.path_prefix`: proxies that append the client's path ask under it. */
+  /** `forward_auth.path_prefix`, for proxies that append the client's path. */
   pathPrefix: string | undefined
-  /** Whether the predecessor's address `/elastauth` is answered: never where people sign in through us. */
+  /** Whether the Go elastauth's address `/elastauth` is accepted: never if people sign in through us. */
   hasPredecessorPath: boolean
 }>
 
 /**
- * Throws GatewayError not_found unless the target of a request is one that a proxy's sub-request has: byte for byte `/`, or
- * what begins with the prefix. The response holds a credential, and a proxy may route any other path to a browser.
+ * Throws GatewayError not_found unless the target is that of a sub-request: byte for byte `/`, or a path that begins with the
+ * prefix. The response contains a credential, and a proxy may route any other path from a browser.
  */
 export type CheckSubRequestTarget = (target: string) => void
 
@@ -31,30 +31,30 @@ export function createCheckSubRequestTarget(paths: SubRequestPaths): CheckSubReq
 const predecessorPath = '/elastauth'
 
 const predecessorDetail =
-  'sub-requests are answered on / only where people sign in through elastauth: point the proxy’s auth address there, not to /elastauth'
+  "sub-requests are answered on / only where people sign in through elastauth: point the proxy's auth address there, not to /elastauth"
 const noPrefix =
-  'sub-requests are answered on / only: point the proxy’s auth address there, or set forward_auth.path_prefix'
+  "sub-requests are answered on / only: point the proxy's auth address there, or set forward_auth.path_prefix"
 const otherPath =
-  'sub-requests are answered on / and below forward_auth.path_prefix only: point the proxy’s auth address there'
+  "sub-requests are answered on / and below forward_auth.path_prefix only: point the proxy's auth address there"
 const escapesPrefix =
   'the path after forward_auth.path_prefix leads out of the prefix or to /elastauth: route /elastauth/ to elastauth without a sub-request'
 
-/** The client's path and query, where a proxy has appended them to the prefix. */
+/** The client's path and query, if a proxy has appended them to the prefix. */
 export function afterPrefix(target: string, pathPrefix: string): string | undefined {
   return target.startsWith(pathPrefix) && target[pathPrefix.length] === '/'
     ? target.slice(pathPrefix.length)
     : undefined
 }
 
-/** Deeper percent-encoding than this is rejected: no service behind decodes a path so often. */
+/** Paths that are percent-encoded more often are rejected: no service decodes a path that many times. */
 const maxDecodings = 4
 
-/** Whether a path, by any reading of it, leaves what stands before it or enters `/elastauth`. */
+/** Whether any reading of a path leaves the prefix or enters `/elastauth`. */
 export function leadsElsewhere(path: string): boolean {
   let reading = path
   for (let i = 0; i <= maxDecodings; i++) {
     if (walksElsewhere(reading.split('/'))) return true
-    // To some servers a backslash is a slash, to others a letter.
+    // Some servers treat a backslash as a slash, others as an ordinary character.
     if (reading.includes('\\') && walksElsewhere(reading.split(/[/\\]/))) return true
     const decoded = decodeOnce(reading)
     if (decoded === reading) return false
@@ -64,8 +64,8 @@ export function leadsElsewhere(path: string): boolean {
 }
 
 /**
- * Follows a path segment by segment, without parameters (`..;x`). Empty segments are no level, although RFC 3986 counts them:
- * so the depth is never more than any server's, and `..` leads out here if it does so anywhere.
+ * Follows a path segment by segment, without parameters (`..;x`). Empty segments do not count as a level, although they do in RFC
+ * 3986: so the depth is never greater than in any server, and a `..` that leaves the prefix there also does so here.
  */
 function walksElsewhere(parts: readonly string[]): boolean {
   let depth = 0
@@ -81,7 +81,7 @@ function walksElsewhere(parts: readonly string[]): boolean {
   return false
 }
 
-/** Byte by byte: what is no valid UTF-8 stays what it is. */
+/** Byte by byte: invalid UTF-8 is kept as it is. */
 function decodeOnce(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 }

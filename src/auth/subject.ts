@@ -7,7 +7,7 @@ export type Subject = Readonly<{
   roles: readonly string[]
   /** Changes whenever anything changes that Elasticsearch stores about the user: roles, name, e-mail, groups. */
   fingerprint: string
-  /** Changes whenever what the user may do changes: roles, groups. A name or an e-mail alone is no reason to write. */
+  /** Changes with the user's roles and groups. A changed name or e-mail alone does not cause a write. */
   access: string
 }>
 
@@ -20,7 +20,7 @@ export function createSubject(identity: Identity, roles: readonly string[]): Sub
   })
 }
 
-/** The same for the same roles and groups, whatever their order. */
+/** Independent of the order of roles and groups. */
 export function accessOf(roles: readonly string[], groups: readonly string[]): string {
   return hashOf([roles.toSorted(), groups.toSorted()])
 }
@@ -29,7 +29,7 @@ function fingerprintOf(identity: Identity, roles: readonly string[]): string {
   return hashOf([roles.toSorted(), identity.name ?? null, identity.email ?? null, identity.groups.toSorted()])
 }
 
-/** 144 bits of SHA-256 as 24 base64url characters. JSON keeps the parts apart. */
+/** 144 bits of SHA-256 as 24 base64url characters. JSON separates the parts unambiguously. */
 function hashOf(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest().subarray(0, 18).toString('base64url')
 }

@@ -18,12 +18,12 @@ type UserProfile = Readonly<{
   metadata: Readonly<Record<string, unknown>>
 }>
 
-/** What the sweep of idle users needs of Elasticsearch besides. Functions throw as those above do. */
+/** What the sweep of idle users also needs. Functions throw like those above. */
 export type UserPages = Pick<UserDirectory, 'get'> &
   Readonly<{
-    /** The first `size` users whose names come after `after`, in the order of their names. */
+    /** The first `size` users whose names come after `after`, sorted by name. */
     page: (after: string | undefined, size: number) => Promise<readonly NamedUser[]>
-    /** Changes the password alone: neither `enabled` nor roles nor metadata. */
+    /** Changes only the password, not `enabled`, roles or metadata. */
     setPassword: (username: string, password: PasswordToWrite) => Promise<void>
   }>
 

@@ -10,11 +10,11 @@ type Write = Extract<Decision, { kind: 'write' }>
 
 export type WriteRequest = Readonly<{
   subject: Subject
-  /** What was read when `write` was decided. */
+  /** The user as read when `write` was decided. */
   shared: SharedRead
   stored: StoredUser | undefined
   write: Write
-  /** Decides once more, on what is read just before the write. */
+  /** Decides again, on the user as read just before the write. */
   decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision
   insist: boolean
 }>
@@ -24,13 +24,13 @@ export type WriteOutcome =
   | Readonly<{ kind: 'changed' | 'stuck' }>
   | Readonly<{ kind: 'adopted' | 'written'; state: ManagedState; endTurn: EndTurn }>
 
-/** Writes whose time the next such write has to keep a distance from. */
+/** Writes that must be `changeInterval` apart. */
 const spaced: readonly WriteReason[] = ['changed', 'denied']
 
 /**
- * Carries out one decision to write: the password's hash first, then the turn, then a last look at the user, then the
- * write. An administrator may disable a user at any time, and Elasticsearch enables each user that is put (there is no
- * compare-and-set), so nothing slow may come between that look and the write. Rejects with GatewayError.
+ * Carries out one decision to write: hashes the password, takes the lock, reads the user again, then writes. An administrator may
+ * disable a user at any time, and "put user" enables the user (there is no compare-and-set), so no slow step may come between
+ * that read and the write. Rejects with GatewayError.
  */
 export type WriteUser = (request: WriteRequest) => Promise<WriteOutcome>
 
@@ -56,7 +56,7 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
     return { kind: 'written', state, endTurn }
   }
 
-  /** A user that was not there cannot have been disabled. */
+  /** A user that did not exist cannot have been disabled. */
   async function lookAgain({ subject, stored, write, decideOn }: WriteRequest, endTurn: EndTurn) {
     if (stored === undefined) return { latest: undefined, last: write }
     try {
@@ -87,7 +87,7 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
   }
 }
 
-/** The id of the key that a stored user is under, fit for a log: whoever may write metadata may write anything there. */
+/** The id of a stored user's key, sanitized for the log: users with the right to write metadata can put anything there. */
 export function keyIdIn(stored: StoredUser | undefined): string {
   const { key_id = '' } = readManagedState(stored?.metadata ?? {}) ?? {}
   return /^[0-9a-f]{8}$/.test(key_id) ? key_id : '(malformed)'

@@ -24,8 +24,8 @@ export function isQuestion({ headers }: Pick<IncomingMessage, 'headers'>): boole
 }
 
 /**
- * Envoy's ext_authz marks what it asks itself as internal, and states the length 0, with GET too; with `with_request_body`
- * it says so. A POST that Envoy routes to us, such as a back-channel logout, has another length.
+ * Envoy's ext_authz marks its own sub-requests as internal, and sends `Content-Length: 0` even with GET, or a header of its own
+ * with `with_request_body`. A POST that Envoy routes to us, such as a back-channel logout, has another length.
  */
 function isEnvoyQuestion(headers: IncomingMessage['headers']): boolean {
   if (!('x-envoy-internal' in headers)) return false

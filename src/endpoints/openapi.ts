@@ -54,7 +54,7 @@ export const summaryOf = (name: string): string | undefined => pages[name]?.summ
 /**
  * The description of our HTTP interface (OpenAPI 3.1).
  * @param names of the pages there are
- * @param subRequests where this listener answers forward auth; undefined where it does not
+ * @param subRequests where this listener accepts sub-requests; undefined if it does not
  */
 export function describeApi(
   names: readonly string[],
@@ -87,12 +87,12 @@ function describePage({ summary, type, others = {}, form }: Described) {
 const failure = { description: 'A denial', content: { [json]: { schema: { $ref: '#/components/schemas/Error' } } } }
 
 function describeSubRequests({ pathPrefix }: Readonly<{ pathPrefix: string | null }>) {
-  const path = { name: 'path', in: 'path', required: true, description: 'The client’s path', schema: text }
+  const path = { name: 'path', in: 'path', required: true, description: "The client's path", schema: text }
   return {
-    '/': { get: { summary: 'Forward auth: a proxy’s sub-request, with any method', ...forwardAuth } },
+    '/': { get: { summary: "Forward auth: a proxy's sub-request, with any method", ...forwardAuth } },
     ...(pathPrefix !== null && {
       [`${pathPrefix}/{path}`]: {
-        get: { summary: 'The same, for proxies that append the client’s path', parameters: [path], ...forwardAuth },
+        get: { summary: "The same, for proxies that append the client's path", parameters: [path], ...forwardAuth },
       },
     }),
   }
@@ -102,7 +102,7 @@ const forwardAuth = {
   responses: {
     200: {
       description: 'The request may pass',
-      headers: { Authorization: { description: 'The credential to pass it on with', schema: { type: 'string' } } },
+      headers: { Authorization: { description: 'The credential to forward it with', schema: { type: 'string' } } },
       content: { [json]: { schema: { $ref: '#/components/schemas/Authenticated' } } },
     },
     default: failure,

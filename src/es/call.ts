@@ -10,7 +10,7 @@ export type CallResult = 'ok' | 'unavailable' | 'rejected'
 export type Call = <T>(operation: Operation, call: () => Promise<T>) => Promise<T>
 
 export type CallOptions = Readonly<{
-  /** Milliseconds from any point on, by a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
   report: (operation: Operation, result: CallResult) => void
 }>
@@ -40,7 +40,7 @@ export function createCall({ monotonicNow, report }: CallOptions): Call {
   }
 }
 
-/** Elasticsearch's own 401. Any other is of something in between, and says nothing of a password. */
+/** Elasticsearch's own 401. Any other comes from an intermediary, and does not concern the password. */
 export function isLoginRejection(error: unknown): boolean {
   return statusOf(error) === 401 && (error as errors.ResponseError).body?.error?.type === 'security_exception'
 }
@@ -55,7 +55,7 @@ function toGatewayError(error: unknown, refusedForLong: boolean): GatewayError {
     return new GatewayError(refusedForLong ? 'elasticsearch_rejected' : 'elasticsearch_unavailable', detail)
   }
   const detail = reasonOf(error)
-  // An error of Elasticsearch says what it is; what does not is of something in between, and may pass.
+  // An error of Elasticsearch has a type. One without comes from an intermediary, and may be temporary.
   const isOwn = error instanceof errors.ResponseError && error.body?.error !== undefined
   const passing = status === undefined || status === 429 || status >= 500 || !isOwn
   return new GatewayError(passing ? 'elasticsearch_unavailable' : 'elasticsearch_rejected', detail)

@@ -60,7 +60,7 @@ export function createElasticsearch(first: ElasticsearchOptions): Elasticsearch 
   })
 }
 
-/** Tries the next host at once, since a user's request waits for the response, and gives each call its time. */
+/** Tries the next host at once, since a user's request waits for the response, and sets the deadline of each call. */
 class PromptTransport extends SniffingTransport {
   readonly #timeoutMs: number
 

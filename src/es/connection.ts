@@ -1,23 +1,23 @@
 import { errors, UndiciConnection } from '@elastic/elasticsearch'
 
-/** Connections to one host. Further requests wait here, so that a crowd does not fill Elasticsearch's queues. */
+/** Maximum of connections to one host. Further requests wait here, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
-/** What one response may hold, in bytes: a user takes a few kB, all roles of a large cluster some 100 kB. */
+/** Maximum size of a response, in bytes: a user takes a few kB, all roles of a large cluster some 100 kB. */
 const maxResponseBytes = 4 * 1024 * 1024
 
 /** For undici, below the official client. */
 export const connectionLimits = { connections: maxConnections, maxResponseSize: maxResponseBytes }
 
-/** The official client's own limits: at `Content-Length: 999999999999` it ends the process by an error that nobody can catch. */
+/** Replaces the official client's own limits: it reports `Content-Length: 999999999999` with an uncaught error that ends the process. */
 const noLimits = { maxResponseSize: Number.POSITIVE_INFINITY, maxCompressedResponseSize: Number.POSITIVE_INFINITY }
 
-/** The time that one call has, whatever its attempts. Travels as the call's `context` through the official client. */
+/** The deadline of one call with all its attempts. Passed through the official client as the call's `context`. */
 export type CallBudget = {
   /** Milliseconds of work. Waiting for a free connection does not count. */
   leftMs: number
   /** Milliseconds of waiting for a free connection, on all hosts together. */
   waitLeftMs: number
-  /** Attempts that may follow one that timed out: one for each other host. */
+  /** Attempts allowed after one that timed out: one for each other host. */
   retries: number
 }
 
@@ -25,8 +25,8 @@ type Request = Parameters<UndiciConnection['request']>
 type Response = Readonly<{ statusCode: number; headers: Readonly<Record<string, unknown>>; body: string | Buffer }>
 
 /**
- * The official client's connection, with what it leaves open: a deadline over the whole response (its own time limits start
- * again with each byte), a limit to the response's size, and a check that the response is Elasticsearch's.
+ * The official client's connection, with what it lacks: a deadline for the whole response (its own timeouts restart with each
+ * byte), a limit for the response's size, and a check that the response comes from Elasticsearch.
  */
 export class BoundedConnection extends UndiciConnection {
   #active = 0
@@ -45,7 +45,7 @@ export class BoundedConnection extends UndiciConnection {
   }
 
   async #attempt(params: Request[0], options: Request[1], budget: CallBudget): Promise<Response> {
-    // A host that hangs leaves half of the time to the others.
+    // A host that hangs uses at most half of the time.
     const limitMs = budget.retries > 0 ? budget.leftMs / 2 : budget.leftMs
     budget.retries--
     const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(limitMs)))
@@ -56,7 +56,7 @@ export class BoundedConnection extends UndiciConnection {
       if (fault !== undefined) throw new errors.ConnectionError(fault)
       return response
     } catch (error) {
-      if (deadline.aborted) throw new errors.TimeoutError(`no whole response within ${Math.round(limitMs)} ms`)
+      if (deadline.aborted) throw new errors.TimeoutError(`no complete response within ${Math.round(limitMs)} ms`)
       throw error
     } finally {
       budget.leftMs -= performance.now() - startedAt
@@ -73,7 +73,7 @@ export class BoundedConnection extends UndiciConnection {
     this.#waiting.add(resolve)
     const timer = setTimeout(() => {
       this.#waiting.delete(resolve)
-      reject(new errors.TimeoutError('no connection to Elasticsearch was free in time'))
+      reject(new errors.TimeoutError('timed out waiting for a free connection to Elasticsearch'))
     }, budget.waitLeftMs)
     await promise.finally(() => {
       clearTimeout(timer)
@@ -91,18 +91,18 @@ export class BoundedConnection extends UndiciConnection {
 }
 
 /**
- * Why a response is not Elasticsearch's own, or undefined where it may be. Proxies and load balancers in between answer
- * too, and a wrong "not found" would have us overwrite a user. The official client goes by the status alone.
+ * Why a response does not come from Elasticsearch, or undefined if it may. Proxies and load balancers in between send responses,
+ * too, and a wrong "not found" would let us overwrite a user. The official client only checks the status.
  */
 export function faultOf({ statusCode, headers }: Pick<Response, 'statusCode' | 'headers'>): string | undefined {
   const what = `the response ${statusCode} is not Elasticsearch's`
-  // The official client would unpack it, however large it becomes.
-  if (headers['content-encoding'] !== undefined) return `${what}: it is compressed, which was not asked for`
-  if (statusCode === 429 || statusCode >= 500) return undefined // not available, whoever says so
+  // The official client would decompress it without a size limit.
+  if (headers['content-encoding'] !== undefined) return `${what}: it is compressed, which was not requested`
+  if (statusCode === 429 || statusCode >= 500) return undefined // unavailable, whether from Elasticsearch or an intermediary
   if (statusCode >= 300 && statusCode < 400) return `${what}: it redirects`
   const type = headers['content-type']
   if (typeof type !== 'string' || !/^application\/(vnd\.elasticsearch\+)?json\s*(;|$)/i.test(type))
-    return `${what}: it is no JSON`
+    return `${what}: it is not JSON`
   // Elasticsearch's 401 and 403 have no such header.
   const isMarked = statusCode < 300 || statusCode === 404
   if (isMarked && headers['x-elastic-product'] !== 'Elasticsearch') return `${what}: it has no X-elastic-product header`

@@ -10,7 +10,7 @@ export type PasswordHashing = Readonly<{
   turnOff: (reason: string) => void
 }>
 
-/** @param onRejected called for each rejected hash; several writes may be under way when the first one is rejected */
+/** @param onRejected called for each rejected hash; several writes may be in flight when the first one is rejected */
 export function createPasswordHashing(
   mode: PasswordHashingMode,
   onRejected: (rejection: Readonly<{ reason: string; isFirst: boolean }>) => void,
@@ -27,7 +27,7 @@ export function createPasswordHashing(
 
 export type PasswordFields = Readonly<{ password: string } | { password_hash: string }>
 
-/** Sends the hash, if there is one; the text where Elasticsearch rejects the hash's algorithm. Rejects as `send` does. */
+/** Sends the hash, if there is one, and the text if Elasticsearch rejects the hash's algorithm. Rejects like `send`. */
 export async function sendPassword<T>(
   { password, passwordHash }: Readonly<{ password: string; passwordHash: string | undefined }>,
   hashing: PasswordHashing,
@@ -44,7 +44,7 @@ export async function sendPassword<T>(
   }
 }
 
-/** Why Elasticsearch rejected a write, if the algorithm of the password hash is the reason. */
+/** Why Elasticsearch rejected a write, if the reason is the algorithm of the password hash. */
 function hashRejectionOf(error: unknown): string | undefined {
   if (!(error instanceof errors.ResponseError) || error.statusCode !== 400) return undefined
   const { type, reason } = (error.body as { error?: Record<string, unknown> } | undefined)?.error ?? {}
@@ -54,6 +54,6 @@ function hashRejectionOf(error: unknown): string | undefined {
 
 const rejections = [
   /^The provided password hash is not a hash or it could not be resolved to a supported hash algorithm\b/, // 8.19, 9.5
-  /^unknown hash function \[/, // 8.19, 9.5: a number of iterations that it does not know
-  /^Provided password hash uses \[/, // older ones: an algorithm that is not the configured one
+  /^unknown hash function \[/, // 8.19, 9.5: an unsupported number of iterations
+  /^Provided password hash uses \[/, // older releases: an algorithm that is not the configured one
 ]

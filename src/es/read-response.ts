@@ -10,8 +10,8 @@ export type NativeUser = Readonly<{
 export type Login = Pick<NativeUser, 'roles' | 'metadata'>
 
 /**
- * What Elasticsearch's responses say. Types at compile time prove nothing: something between us may answer in its place,
- * and a wrong answer about a user would have us overwrite one. Every function throws GatewayError elasticsearch_unavailable.
+ * Validates and reads Elasticsearch's responses at runtime: an intermediary may respond in its place, and a wrong response could
+ * let us overwrite a user. Every function throws GatewayError elasticsearch_unavailable.
  */
 
 type Response = Readonly<{ statusCode: number | null; body: unknown }>
@@ -21,10 +21,10 @@ export function readUser(response: Response, username: string): NativeUser | und
   const { statusCode, body } = response
   if (statusCode === 404) {
     if (isObject(body) && Object.keys(body).length === 0) return undefined
-    throw malformed('"get user" is a 404 that is not for an unknown user')
+    throw malformed('"get user" is a 404 for another reason than an unknown user')
   }
   const user = statusCode === 200 && isObject(body) && Object.hasOwn(body, username) ? body[username] : undefined
-  if (!isUser(user, username)) throw malformed('"get user" does not hold the user')
+  if (!isUser(user, username)) throw malformed('"get user" does not contain the user')
   const { enabled, roles, metadata } = user
   return { reserved: metadata._reserved === true, enabled, roles, metadata }
 }
@@ -33,10 +33,10 @@ export type NamedUser = NativeUser & Readonly<{ username: string }>
 
 /** @param body of the response to "query users" */
 export function readUserPage(body: unknown): NamedUser[] {
-  if (!isObject(body) || !Array.isArray(body.users)) throw malformed('"query users" does not hold users')
+  if (!isObject(body) || !Array.isArray(body.users)) throw malformed('"query users" does not contain users')
   return body.users.map((user: unknown) => {
     const username = isObject(user) ? user.username : undefined
-    if (typeof username !== 'string' || !isUser(user, username)) throw malformed('"query users" does not hold users')
+    if (typeof username !== 'string' || !isUser(user, username)) throw malformed('"query users" does not contain users')
     const { enabled, roles, metadata } = user
     return { username, reserved: metadata._reserved === true, enabled, roles, metadata }
   })
@@ -44,36 +44,36 @@ export function readUserPage(body: unknown): NamedUser[] {
 
 /** @param body of the response to "change password" */
 export function checkPasswordChange(body: unknown): void {
-  if (!isObject(body) || Object.keys(body).length > 0)
-    throw malformed('"change password" does not say that it was done')
+  if (!isObject(body) || Object.keys(body).length > 0) throw malformed('"change password" does not confirm the change')
 }
 
 /** @param body of the response to `_authenticate` with that user's credential */
 export function readLogin(body: unknown, username: string): Login {
-  if (!isUser(body, username)) throw malformed('"authenticate" does not name the user who logs in')
+  if (!isUser(body, username)) throw malformed('"authenticate" does not name the user of the credential')
   return { roles: body.roles, metadata: body.metadata }
 }
 
 /** @param body of the response to "put user" */
 export function checkPut(body: unknown): void {
-  if (!isObject(body) || typeof body.created !== 'boolean') throw malformed('"put user" does not say what was done')
+  if (!isObject(body) || typeof body.created !== 'boolean')
+    throw malformed('"put user" does not say whether the user was created')
 }
 
 /** @param body of the response to `_authenticate` with our own credential */
 export function checkOwnLogin(body: unknown): void {
-  if (!isObject(body) || typeof body.username !== 'string') throw malformed('"authenticate" names no user')
+  if (!isObject(body) || typeof body.username !== 'string') throw malformed('"authenticate" does not name a user')
 }
 
 /** @param body of the response to "has privileges" */
 export function readPrivileges(body: unknown): Readonly<{ username: string; hasAll: boolean }> {
   if (!isObject(body) || typeof body.username !== 'string' || typeof body.has_all_requested !== 'boolean')
-    throw malformed('"has privileges" does not say which')
+    throw malformed('"has privileges" does not list the privileges')
   return { username: body.username, hasAll: body.has_all_requested }
 }
 
 /** @param body of the response to "get roles" */
 export function readRoleNames(body: unknown): ReadonlySet<string> {
-  if (!isObject(body) || !Object.values(body).every(isObject)) throw malformed('"get roles" does not hold roles')
+  if (!isObject(body) || !Object.values(body).every(isObject)) throw malformed('"get roles" does not contain roles')
   return new Set(Object.keys(body))
 }
 

@@ -14,7 +14,7 @@ import {
 
 export type PasswordToSet = Readonly<{
   password: string
-  /** Elasticsearch's own form of a hashed password, sent in place of the text while it takes ours. */
+  /** The password hash in Elasticsearch's format, sent instead of the text while Elasticsearch accepts it. */
   passwordHash?: string
 }>
 
@@ -68,7 +68,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Changes the password alone: `enabled`, roles and metadata stay as they are.
+     * Changes only the password: `enabled`, roles and metadata stay as they are.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-change-password
      */
     async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<void> {

@@ -3,19 +3,19 @@ import type { Server, Socket } from 'node:net'
 export type ConnectionLimits = Readonly<{
   /** Connections of all listeners. */
   maxConnections: number
-  /** How many HTTP/1.1 connections the memory is enough for. */
+  /** How many HTTP/1.1 connections the heap has room for. */
   maxWeight: number
 }>
 
 export type ConnectionBudget = Readonly<{
   /**
-   * Counts a connection as if it were several, until it closes or is weighed again.
-   * @returns whether there is room for it; where there is none, it counts as before
+   * Counts a connection as several, until it closes or is weighed again. @returns whether there is room; if not, its weight stays
+   * the same
    */
   weigh: (socket: Socket, weight: number) => boolean
 }>
 
-/** Holds all listeners together to what is affordable; Node counts the connections of each, and closes more as they come. */
+/** Limits the connections of all listeners together; Node counts those of each listener and closes further ones. */
 export function limitConnections(
   servers: readonly Server[],
   { maxConnections, maxWeight }: ConnectionLimits,

@@ -44,7 +44,7 @@ export function createHttp2Request(
   return { request, check: () => checkHead(request, pseudo, hosts, received) }
 }
 
-/** As RFC 9113 counts a header list (6.5.2). In bytes. @param received names and values in turn */
+/** As RFC 9113 counts a header list (6.5.2). In bytes. @param received alternating names and values */
 export function headSize(received: readonly string[]): number {
   return received.reduce((sum, part) => sum + part.length + 16, 0)
 }

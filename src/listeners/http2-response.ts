@@ -6,7 +6,7 @@ import { stallTimeout } from './limits.ts'
 /** For one connection of HTTP/1.1 only; in HTTP/2 they make an answer malformed (RFC 9113, 8.2.2). */
 const connectionHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
-/** Interim responses wait behind no more frames of their connection than these. */
+/** Interim responses are dropped if more frames than this wait on their connection. */
 const mostQueuedFrames = 16
 
 const bodylessStatuses = new Set([204, 205, 304])
@@ -92,7 +92,7 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
 
   function writeInformation(status: number, headers: readonly string[]): void {
     if (hasHead || stream.closed || stream.destroyed) return
-    // The client does not read: nghttp2 keeps what it cannot write.
+    // The client does not read: nghttp2 buffers what it cannot write.
     if ((stream.session?.state.outboundQueueSize ?? 0) > mostQueuedFrames) return
     const grouped: OutgoingHttpHeaders & Record<string, string | string[]> = { ':status': String(status) }
     const pairs = lowered(headers)

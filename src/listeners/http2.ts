@@ -53,9 +53,9 @@ export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionB
 }
 
 /**
- * Until a connection has authenticated a user, it may hold little. From then on it may hold what a browser with Kibana
- * needs, if it has acknowledged the first limits and there is room.
- * @param hasRoom whether the connection may count as that of a known client from now on
+ * Until a connection has authenticated a user, low limits apply. Then it gets the limits that a browser with Kibana needs, if it
+ * has acknowledged the first limits and there is room. @param hasRoom whether the connection may now count as that of a known
+ * client
  */
 function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
   let heldBytes = 0

@@ -7,23 +7,23 @@ export const http1Limits = {
   headersTimeout: 20_000,
 } as const
 
-/** Requests of one HTTP/1.1 connection whose responses are not out, at the most. With the last of them the connection closes. */
+/** Maximum of pending requests on one HTTP/1.1 connection. The connection closes after the last of them. */
 export const mostPending = 32
 
-/** What pending requests may hold together before the next one is the last: heads, and bodies that have arrived. In bytes. */
+/** Maximum size of all pending requests together (headers and received bodies), in bytes. The request that exceeds it is the last. */
 export const mostPendingBytes = 32 * 1024
 
 /** How long a request may take to arrive, in milliseconds: Node's own limit. */
 export const usualRequestTimeouts = { whole: 300_000, rest: 300_000 } as const
 
 /**
- * What an HTTP/2 connection may hold before it has authenticated a user, and from then on: what a browser with Kibana needs.
- * `maxHeldBytes` is the size of the heads of all open streams together; one alone may be as large as any.
+ * Limits of an HTTP/2 connection before and after it has authenticated a user; the latter are what a browser with Kibana needs.
+ * `maxHeldBytes` limits the header lists of all open streams together, if there are several.
  */
 export const unknownClient = { maxConcurrentStreams: 8, maxHeldBytes: 64 * 1024 } as const
 export const knownClient = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024 } as const
 
-/** How many HTTP/1.1 connections an HTTP/2 connection counts for, by what it can hold: measured, 0.5 and 4.5 MB. */
+/** How many HTTP/1.1 connections an HTTP/2 connection counts as. Measured: it can occupy 0.5 and 4.5 MB. */
 export const http2Weight = { unknown: 2, known: 16 } as const
 
 /** As `http2.performServerHandshake` takes them. What is beyond them ends the stream, or the connection. */
@@ -38,7 +38,7 @@ export const http2Limits = {
   /** Streams that are reset before they are over: so many at once, then so many a second (CVE-2023-44487). A browser does that to the page it leaves. */
   streamResetBurst: 300,
   streamResetRate: 30,
-  /** Before it hears of our limit, a client may send requests for as many streams as it likes, usually a hundred. To nghttp2 each is an invalid frame, too. */
+  /** Before it receives our limit, a client may open any number of streams, usually a hundred. nghttp2 counts each one as an invalid frame, too. */
   maxSessionInvalidFrames: 200,
   maxSessionRejectedStreams: 200,
   /** An upstream's doubled header is passed on as in HTTP/1.1. */

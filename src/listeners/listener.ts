@@ -5,8 +5,8 @@ import type { SecureContextOptions } from 'node:tls'
 /** Who takes what comes in, the same for every listener. None of these throws or rejects. */
 export type Handlers = Readonly<{
   /**
-   * @param check throws GatewayError for a head that this protocol allows and we do not
-   * @param onAuthenticated called when the request turns out to be a user's, before the response
+   * @param check throws GatewayError for headers that this protocol allows and we do not
+   * @param onAuthenticated called when a user has been authenticated, before the response
    */
   onRequest: (
     request: IncomingMessage,

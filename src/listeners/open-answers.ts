@@ -11,9 +11,9 @@ export type OpenAnswers = Readonly<{
   /** To be called when an answer has closed. */
   forget: (response: ServerResponse) => void
   isOpen: (socket: Socket) => boolean
-  /** The requests whose answers are open, in the order in which they came. */
+  /** The requests with pending responses, in order of arrival. */
   requestsOn: (socket: Socket) => IncomingMessage[]
-  /** Whether the connection closes with an answer that is open, or has had its last one. */
+  /** Whether the connection closes after a pending response, or has had its last one. */
   hasLast: (socket: Socket) => boolean
   /**
    * Lets somebody speak of a fault when all answers are out; not at all where one of them was the last on the connection,

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import { lingering, mostPending, mostPendingBytes } from './limits.ts'
 
 /**
- * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before it minds
- * back-pressure, and keeps each until its response is out: without a limit, one client could fill the heap.
- * @param pending the requests whose responses are not out, the new one last
+ * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before back-pressure
+ * applies, and keeps each until its response is sent: without a limit, one client could fill the heap.
+ * @param pending the requests whose responses have not been sent, the new one last
  */
 export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
   if (pending.length === 1) return false
@@ -13,7 +13,7 @@ export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
   return pending.reduce((sum, request) => sum + heldBytes(request), 0) > mostPendingBytes
 }
 
-/** What V8 holds for a string beside its characters, and for its place in a list and in `headers`. In bytes. */
+/** V8's overhead for a string, including its place in a list and in `headers`, in bytes. */
 const stringOverhead = 50
 
 function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): number {
@@ -23,9 +23,9 @@ function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): n
 }
 
 /**
- * The classes with which Node makes requests and responses. What comes behind the last request of a connection must not be
- * processed (RFC 9112, 9.6), but Node goes on parsing the piece that has it: for all of that it gets the same two inert
- * objects, and what arrives later is not parsed at all.
+ * The classes that Node uses for requests and responses. Requests after the last one of a connection must not be processed (RFC
+ * 9112, 9.6), but Node parses the current chunk to its end: it gets the same two inert objects for all of them, and later chunks
+ * are not parsed.
  * @param hasLast whether the connection has had its last request
  */
 export function createMessageClasses(hasLast: (socket: Socket) => boolean) {
@@ -37,12 +37,12 @@ export function createMessageClasses(hasLast: (socket: Socket) => boolean) {
     const request = new DroppedRequest(socket)
     dropped.set(socket, request)
     lingerAtEnd(socket)
-    // Not before Node is through with the piece that it parses.
+    // Not before Node has parsed the current chunk.
     setImmediate(discardInput, socket)
     return request
   }
 
-  // Node calls both with `new`, which hands on what they return.
+  // Node calls both with `new`, which returns what they return.
   return Object.freeze({
     IncomingMessage: function makeRequest(socket: Socket) {
       return hasLast(socket) ? drop(socket) : new IncomingMessage(socket)
@@ -56,7 +56,7 @@ export function createMessageClasses(hasLast: (socket: Socket) => boolean) {
 /** With the options that Node passes; its types leave them out. */
 const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => ServerResponse
 
-/** Stands for all requests of a connection that are not processed. */
+/** Represents all unprocessed requests of a connection. */
 export class DroppedRequest extends IncomingMessage {
   readonly response = new DroppedResponse(this)
 
@@ -73,14 +73,14 @@ class DroppedResponse extends ServerResponse {
   override assignSocket(): void {}
 }
 
-/** Reads on, so that we hear the client leave, but throws away what comes. */
+/** Keeps reading, to notice when the client disconnects, but discards the data. */
 function discardInput(socket: Socket): void {
   if (!socket.destroyed) socket.removeAllListeners('data').on('data', () => {})
 }
 
 /**
- * Closed at once, with bytes of the client's still unread, TCP would reset the connection and the last responses might be
- * lost (RFC 9112, 9.6). Node calls `destroySoon` when the last response is out.
+ * If the connection were closed at once with unread bytes of the client, TCP would reset it and the last responses might be lost
+ * (RFC 9112, 9.6). Node calls `destroySoon` when the last response has been sent.
  */
 function lingerAtEnd(socket: Socket): void {
   socket.destroySoon = () => {

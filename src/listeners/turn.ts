@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../errors.ts'
 
 /**
- * Waits until the responses to the requests before this one on its connection are out. Node hands over pipelined requests
- * at once. To process one beside the one before it could reverse the order of two writes (RFC 9112, 9.3.2), let one
- * connection start any number, and authenticate a request long before it is forwarded, by a session that has ended since.
+ * Waits until the responses to the earlier requests of this connection have been sent. Node delivers pipelined requests at once.
+ * Processing them concurrently could reverse the order of two writes (RFC 9112, 9.3.2), let one connection start any number of
+ * requests, and authenticate a request long before it is forwarded, with a session that has ended since.
  * Rejects with GatewayError client_closed where none will go out any more: Node reads on behind
  * a request whose answer is the connection's last, and what it finds there must not be processed (RFC 9112, 9.6).
  * Undefined where there is nothing to wait for.

@@ -12,7 +12,7 @@ export type BackchannelOptions = Readonly<{
   once: SessionStore['once']
 }>
 
-/** How long a token's id is remembered. `verify` accepts no token that was issued more than half of that before. */
+/** How long a token's id is remembered. `verify` rejects tokens that were issued more than half of that time ago. */
 const replayWindowMs = 600_000
 
 /**

@@ -12,7 +12,7 @@ export function readCookie(header: string | undefined, name: string): string | u
   return more.length > 0 ? undefined : value
 }
 
-/** The values of all cookies of that name, `max` at the most. */
+/** The values of all cookies of that name, at most `max`. */
 export function readCookies(header: string | undefined, name: string, max: number): string[] {
   const values: string[] = []
   if (header === undefined) return values

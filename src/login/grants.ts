@@ -13,7 +13,7 @@ export type GrantsOptions = Readonly<{
   parameters: Readonly<Record<string, string>>
   /** Runs when it is its turn what anybody can make us ask, with an invented code for one. Sessions do not wait in that line. */
   inTurn: <T>(ask: () => Promise<T>) => Promise<T>
-  /** Claims of the ID token and of userinfo, as far as each was asked, with what was known before: see Granted. */
+  /** Claims of the ID token and of userinfo, as far as available, combined with the earlier claims: see Granted. */
   combineClaims: (given: GivenClaims, former?: SourcedClaims) => SourcedClaims & Readonly<{ isFresh: boolean }>
   now: () => number
 }>
@@ -103,7 +103,7 @@ export function createGrants(options: GrantsOptions): Grants {
       const given = { idToken, userinfo: await userinfo(config, tokens.access_token, session.subject) }
       return { ...granted(tokens), ...combineClaims(given, former) }
     } catch {
-      // The old token is spent: what came for it must be kept.
+      // The old refresh token has been used: the new one must be kept.
       return { ...granted(tokens), ...former, claims: undefined, isFresh: false }
     }
   }

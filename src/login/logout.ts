@@ -45,7 +45,7 @@ export function createLogoutPage({
   return async function logoutPage({ request, method }) {
     const isOurs = requestSite(request.headers, originOfUrl(originOf(request))) === 'same-origin'
     if (method === 'POST') {
-      if (!isOurs) throw new GatewayError('cross_site', 'a logout that was not asked for on our own page')
+      if (!isOurs) throw new GatewayError('cross_site', 'a logout that does not come from one of our own pages')
     } else if (method !== 'GET' || !isOurs || !isNavigation(method, request.headers)) {
       return pages.confirm(await endSession(undefined))
     }

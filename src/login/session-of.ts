@@ -12,17 +12,17 @@ export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
   return id?.length === idLength ? id : undefined
 }
 
-/** Of a request that has several session cookies: so many of them are ended with a logout or a new session. */
+/** Maximum of session cookies per request whose sessions a logout or a new session ends. */
 const maxEnded = 4
 
-/** Every id that a request's session cookies may be. None of several counts as a session, but a logout is meant for all. */
+/** The ids in all session cookies of a request. If there are several, none authenticates, but a logout ends them all. */
 export function sessionIdsOf({ headers }: IncomingMessage): readonly string[] {
   const ids = readCookies(headers.cookie, sessionCookie, maxEnded).filter(({ length }) => length === idLength)
   return [...new Set(ids)]
 }
 
 /**
- * Who the session of a request is. Throws, or rejects with, GatewayError sessions_unavailable, provider_unavailable,
+ * The identity of a request's session. Throws, or rejects with, GatewayError sessions_unavailable, provider_unavailable,
  * identity_invalid.
  */
 export function createSessionOf(sessions: Pick<Sessions, 'find'>) {

@@ -4,7 +4,7 @@ import type { TlsOptions } from '../listeners/tls.ts'
 import type { ServerOptions } from '../server.ts'
 import { readPem } from './pem.ts'
 
-/** Where sub-requests have an address of their own, pages and sub-requests never meet, whatever a proxy makes of a path. */
+/** If sub-requests have a separate address, no rewriting of a path in a proxy can turn a page into a sub-request. */
 export function listenersOf({ listen, forward_auth, tls }: Config): ServerOptions['listeners'] {
   const hasCertificate = tls.cert !== null
   const listeners = parseListeners(listen, hasCertificate)

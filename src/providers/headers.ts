@@ -27,7 +27,7 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
     if (username === '') throw missing
     const known = identities.get(key)
     if (known !== undefined) return known
-    // The proxy asserts it of every request, whichever page made it.
+    // The proxy adds it to every request, whichever page made it.
     const identified = Object.freeze({ identity: toIdentity(name, assertion, names.groupsSeparator), isAmbient: true })
     identities.set(key, identified)
     return identified

@@ -8,7 +8,7 @@ import { createOidcProvider, type OidcProviderOptions } from './oidc/index.ts'
 import { createStaticProvider } from './static.ts'
 
 /**
- * Request → identity. The identity is the same frozen object for the same assertion: what follows from it is then remembered.
+ * Request → identity. The identity is the same frozen object for the same assertion, so that results derived from it can be cached.
  * Throws, or rejects with, GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
  */
 export type Provider = (request: IncomingMessage, isTrusted: boolean) => Soon<Identified>
@@ -20,7 +20,7 @@ export type ProviderOptions = Readonly<{
   names: readonly ProviderName[]
   headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
-  /** Throws for a request whose identity nobody but a proxy can assert, and that no proxy has sent; absent where that is proved. */
+  /** Throws for a request whose identity only a proxy may assert, but that no proxy has sent; absent if a secret proves the proxy. */
   checkAsserted?: ((request: IncomingMessage) => void) | undefined
   /** What `oidc` is made of. */
   oidc?: OidcProviderOptions | undefined

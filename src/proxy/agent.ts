@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { TlsOptions } from './tls.ts'
 
-/** A connection that broke: what Node or undici says of it. */
+/** A broken connection, as Node or undici reports it. */
 export type ConnectionError = Error & { code?: string; socket?: Readonly<{ bytesRead?: number | undefined }> | null }
 
 export type AgentOptions = Readonly<{
@@ -44,7 +44,7 @@ export function createPool(url: URL, { timeout, idleTimeout }: AgentOptions, tls
 
 /** One for all sockets, which are many and stay. Runs before undici's own. */
 function endAtOnce(this: Socket, error: ConnectionError): void {
-  // As undici's SocketError has it.
+  // Like undici's SocketError.
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') error.socket = { bytesRead: this.bytesRead }
   // undici takes a reset for the end of an answer that has no length, and half of it would look whole (RFC 9112, 8).
   if (error.code === 'ECONNRESET') error.code = 'UND_ERR_SOCKET'
@@ -53,8 +53,8 @@ function endAtOnce(this: Socket, error: ConnectionError): void {
 }
 
 /**
- * Whether the upstream closed a connection that it had answered on before. Where no response to the request at hand had
- * begun, the two have crossed on the wire: an upstream may close an idle connection at any time (RFC 9112, 9.6).
+ * Whether the upstream closed a reused connection. If no response to the current request had begun, it may not have processed the
+ * request: an upstream may close an idle connection at any time (RFC 9112, 9.6).
  */
 export function isClosedAfterUse({ code, socket }: ConnectionError): boolean {
   const isClose = code === 'UND_ERR_SOCKET' || code === 'EPIPE'

@@ -18,7 +18,7 @@ export type Exchange = Readonly<{
   upstream: Upstream
   path: string
   headers: string[]
-  /** Whether it must not meet a connection that the upstream is just closing. */
+  /** Whether it needs a new connection, because the upstream may be closing a reused one. */
   onNewConnection: boolean
   buildResponseHeaders: BuildResponseHeaders
   /** How long the client may be silent in the middle of its body, in milliseconds. */
@@ -34,7 +34,7 @@ export type Forwarded =
   | Readonly<{ kind: 'sent' }>
   /** A 401, of which the client has heard nothing. */
   | Readonly<{ kind: 'refused'; answer: HeldAnswer }>
-  /** The request was sent on a connection that the upstream was closing, and may be sent once more, on a new one. */
+  /** The request was sent on a connection that the upstream was closing, and may be retried once on a new one. */
   | Readonly<{ kind: 'closed'; error: GatewayError }>
   /** Nothing of the request was sent, so another upstream may have it. */
   | Readonly<{ kind: 'unreachable'; error: GatewayError }>
@@ -105,7 +105,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#body && waitsForWord(this.#request)) this.#response.writeContinue()
   }
 
-  /** At its first byte. */
+  /** Called at the first byte of the response. */
   onResponseStarted(): void {
     this.#hasResponseBegun = true
   }
@@ -146,7 +146,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#body?.destroy()
   }
 
-  /** RFC 9110, 9.2.2: only what is idempotent by its method; and only what has no body, as that would be gone. */
+  /** RFC 9110, 9.2.2: only requests with an idempotent method; and only those without a body, which has been consumed. */
   #mayRepeat(error: Error): boolean {
     const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
     return isRead && this.#body === null && !this.#hasResponseBegun && isClosedAfterUse(error)

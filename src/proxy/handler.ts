@@ -20,7 +20,7 @@ export type ProxyHandlerOptions = Readonly<{
   routing: Routing
   authenticate: Authenticate
   isTrusted: (request: IncomingMessage) => boolean
-  /** Whether a connection can be reset, so that a client sees that its response is truncated. */
+  /** Whether the connection can be reset, so that the client detects a truncated response. */
   canReset: (socket: Socket) => boolean
   buildHeaders: BuildUpstreamHeaders
   buildResponseHeaders: BuildResponseHeaders
@@ -43,7 +43,7 @@ export type Admit = (request: IncomingMessage) => Soon<Admitted>
 export function createAdmit({ routing, authenticate, isTrusted, canReset, buildHeaders }: ProxyHandlerOptions): Admit {
   return function admit(request) {
     checkFraming(request)
-    // RFC 9110, 9.3.8: the upstream's response would show the credential that we add.
+    // RFC 9110, 9.3.8: the upstream's response would reveal the credential that we add.
     if (request.method === 'TRACE')
       throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
     if (request.httpVersion === '1.0' && !canReset(request.socket)) throw looksWhole()
@@ -72,16 +72,16 @@ export function createAdmit({ routing, authenticate, isTrusted, canReset, buildH
 
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
-/** Defense in depth: with a password of their own, users would keep their access after elastauth has taken it away. */
+/** Defense in depth: with a password of their own, users would keep their access after elastauth has revoked it. */
 function managed({ identity: { username } }: Authenticated): GatewayError {
   return new GatewayError('password_change_denied', 'a request to change the password of a user', { username })
 }
 
-/** To HTTP/1.0 the end of the connection is the end of a response without a length (RFC 9112, 6.3), unless it is a reset. */
+/** In HTTP/1.0 the end of the connection ends a response without a length (RFC 9112, 6.3), unless it is a reset. */
 function looksWhole(): GatewayError {
   return new GatewayError(
     'http_version_unsupported',
-    'HTTP/1.0 over a unix socket or TLS, where a truncated response looks whole: use HTTP/1.1 (nginx: proxy_http_version 1.1)',
+    'HTTP/1.0 over a unix socket or TLS, where a client cannot detect a truncated response: use HTTP/1.1 (nginx: proxy_http_version 1.1)',
   )
 }
 
@@ -123,7 +123,7 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
         holdRefusal,
       })
       if (forwarded.kind === 'closed') {
-        // From now on, no further attempt can end like this one.
+        // A new connection cannot fail in this way again.
         onNewConnection = true
         continue
       }

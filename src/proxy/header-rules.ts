@@ -29,7 +29,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'x-forwarded-host': 'x-forwarded-host',
   'x-forwarded-port': 'x-forwarded-port',
   'x-real-ip': 'from proxies',
-  // Some frameworks route by these in place of the target. They are for sub-requests, and this is none.
+  // Some frameworks route by these instead of the target. They are for sub-requests, and a proxied request is not one.
   'x-original-url': 'drop',
   'x-original-method': 'drop',
   'x-rewrite-url': 'drop',
@@ -44,8 +44,8 @@ const rules: Readonly<Record<string, Rule>> = {
   // The client's own credentials, and Elasticsearch's ways to act as somebody else.
   authorization: 'drop',
   'es-security-runas-user': 'drop',
-  // Tokens that proxies before us add, which are the user to whoever sees them: oauth2-proxy, authentik, Pomerium, Cloudflare
-  // Access, Google's and Amazon's load balancers.
+  // Bearer tokens that proxies in front of us add: oauth2-proxy, authentik, Pomerium, Cloudflare Access, Google's and Amazon's
+  // load balancers.
   'x-auth-request-access-token': 'drop',
   'x-forwarded-access-token': 'drop',
   'x-authentik-jwt': 'drop',

@@ -5,7 +5,7 @@ import { type Chain, canonicalise, createJudge } from './header-rules.ts'
 export type HeaderRules = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
   private: readonly string[]
-  /** Cookies that prove it. */
+  /** Cookies that authenticate it. */
   privateCookies: PrivateCookies
 }>
 

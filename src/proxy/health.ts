@@ -6,8 +6,8 @@ const interval = 5_000
 
 /**
  * Asks each upstream now and then, so that one that is down is not tried by requests, and one that is back is. Any
- * answer will do: what it says is for clients to judge. On connections of their own, as one that the upstream has just
- * closed says nothing of whether it can be reached. Ends with the signal.
+ * answer will do: what it says is for clients to judge. Uses new connections, because a reused one that the upstream has just
+ * closed does not show whether it is reachable. Ends with the signal.
  */
 export async function watchHealth(
   upstreams: readonly Upstream[],

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
  * Passes an interim answer on (102, 103 and their like; RFC 9110, 15.2). HTTP/1.0 has none, and older releases of Node
- * cannot send them all: they are hints, so there they are dropped. So they are where the client does not read: an upstream
- * may send any number of them, and none waits for back-pressure.
+ * cannot send them all: they are hints, so there they are dropped. They are also dropped if the client does not read: an upstream
+ * may send any number of them, and there is no back-pressure for them.
  */
 export function sendInformation(
   { httpVersion }: IncomingMessage,

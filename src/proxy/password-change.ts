@@ -1,20 +1,20 @@
-/** In Elasticsearch, for the user who asks and for one by name; in Kibana, below any base path and space. */
+/** Elasticsearch's API, for the current user or a named one; Kibana's route, below any base path and space. */
 const changesPassword =
   /(?:^|\/)(?:_security|_xpack\/security)\/user(?:\/[^/]*)?\/_password(?=[/?#;&\s]|$)|\/security\/(?:v1\/)?users\/[^/]+\/password(?=[/?#;&\s]|$)/i
 /** Kibana's console, which sends a request to the path in its query. */
 const isConsole = /\/api\/console\/proxy(?=[/?#;\s]|$)/i
-/** A path without any of these is none of those: nearly every path. */
+/** A fast check: nearly every path contains none of these. */
 const maySpell = /%|password|console/i
 
-/** Encodings within encodings: one for each of Kibana's console, its URL parser and Elasticsearch, and one to spare. */
+/** Nested encodings: one for each of Kibana's console, its URL parser and Elasticsearch, and one in reserve. */
 const maxDecodings = 4
 /** What is longer, and names what is looked for, nobody sends: to go through all spellings of 64 KB takes most of a second. */
 const maxSuspectLength = 2048
 
 /**
- * Whether a request would change a user's password: Elasticsearch's own API, Kibana's route, or Kibana's console asked for
- * the API. Any method, and more spellings than Elasticsearch and Kibana take for the same: a spelling too many costs a request
- * that nobody sends, one too few a password that outlives its user's rights.
+ * Whether a request would change a user's password: Elasticsearch's own API, Kibana's route, or Kibana's console with the API's
+ * path. Matches any method, and more spellings than Elasticsearch and Kibana accept: a spelling too many blocks a request that
+ * clients do not send, one too few permits a password that outlives its user's rights.
  * @param target path and query
  */
 export function changesUserPassword(target: string): boolean {
@@ -39,12 +39,12 @@ function isSpelled(text: string, pattern: RegExp): boolean {
   return text.length > maxSuspectLength || spellingsOf(text).some((spelling) => pattern.test(spelling))
 }
 
-/** The values of all parameters, doubled ones and those by other names as well. */
+/** The values of all parameters, whatever their names, including duplicates. */
 function valuesIn(query: string): string[] {
   return query.split('&').map((pair) => decode(pair.slice(pair.indexOf('=') + 1).replaceAll('+', ' ')))
 }
 
-/** A path as it is, and as servers may read it that decode it or normalize it. */
+/** A path as it is, and as servers may read it after decoding or normalizing it. */
 function spellingsOf(path: string): string[] {
   const spellings = new Set([path])
   let last = [path]
@@ -64,12 +64,12 @@ function decodeFully(text: string): string {
   return decoded.replace(/[\t\r\n]/g, '')
 }
 
-/** Latin-1 is enough: all that is looked for is ASCII. */
+/** Latin-1 is sufficient: the patterns are ASCII. */
 function decode(text: string): string {
   return text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
-/** As the URL standard has it: blanks around it and line ends in it go, `\` is `/`, dot segments are resolved; doubled slashes are one. */
+/** As in the URL standard: surrounding spaces and line breaks are removed, `\` becomes `/`, dot segments are resolved. Multiple slashes become one. */
 function normalize(path: string): string {
   const segments: string[] = []
   for (const segment of path

@@ -16,8 +16,8 @@ const hopByHop = new Set([
 export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], status: number) => string[]
 
 /**
- * Pure: an upstream's raw headers → those for the client, names and values in turn, doubled ones and spellings kept.
- * Final, interim (1xx) and 101 responses alike: none of them sets a cookie that is ours.
+ * Pure: an upstream's raw headers → those for the client, as alternating names and values, with duplicates and case preserved.
+ * Applies to final, interim (1xx) and 101 responses: none of them may set one of our cookies.
  */
 export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'isSetBy'>): BuildResponseHeaders {
   return function buildResponseHeaders(rawHeaders, status) {

@@ -23,7 +23,7 @@ export function createPickRoute<R extends RouteMatch>(
     const index = compiled.findIndex((one) => matches(one, name, path) && (isProtected(one) || isPlain(path)))
     const found = compiled[index]
     if (found === undefined || isProtected(found)) return found?.route
-    // To most upstreams `%61dmin` is `admin`, and to some `ADMIN` and `admin.` are: a more specific route that needs a login wins.
+    // Most upstreams read `%61dmin` as `admin`, and some also `ADMIN` and `admin.`: a more specific route that requires a login wins.
     const folded = fold(path)
     const isOpen = !compiled.some(
       (one, i) => i < index && isProtected(one) && matches({ ...one, prefix: fold(one.prefix) }, name, folded),
@@ -62,8 +62,8 @@ function isBelow(path: string, prefix: string): boolean {
 }
 
 /**
- * Whether all servers agree on the segments of a target's path: no dot segments, no doubled or back slashes, no path
- * parameters, and none of the characters that make them in an encoded spelling.
+ * Whether all servers agree on the segments of a target's path: no dot segments, no duplicate slashes, no backslashes, no path
+ * parameters, and none of these characters in an encoded form.
  */
 function isPlain(target: string): boolean {
   const path = pathOf(target)
@@ -71,10 +71,10 @@ function isPlain(target: string): boolean {
   return !path.includes('%') || (!ambiguousEncoding.test(path) && decoded(path) !== undefined)
 }
 
-/** Of a control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that encodes nothing. */
+/** An encoded control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that is not an encoding. */
 const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i
 
-/** A path as the most lenient server may read it: decoded, without case, without dots at the end of a segment. */
+/** A path as the most lenient server may read it: decoded, in lower case, without dots at the end of a segment. */
 function fold(target: string): string {
   const path = pathOf(target)
   return (decoded(path) ?? path).toLowerCase().replace(/\.+(?=\/|$)/g, '')
@@ -84,7 +84,7 @@ function pathOf(target: string): string {
   return target.split('?', 1)[0]!
 }
 
-/** Undefined for what is no valid UTF-8, such as `%c0%ae`, which some servers take for a dot. */
+/** Undefined for invalid UTF-8, such as `%c0%ae`, which some servers read as a dot. */
 function decoded(path: string): string | undefined {
   try {
     return decodeURIComponent(path)

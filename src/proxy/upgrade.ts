@@ -18,7 +18,7 @@ export type Tunnels = Readonly<{
   close: () => void
 }>
 
-/** Where a tunnel goes, and what either side hears of the other. */
+/** The upstream of a tunnel, and the headers for both sides. */
 export type TunnelTo = Readonly<{
   upstream: Upstream
   path: string

@@ -24,7 +24,7 @@ export type Upstream = Readonly<{
 
 export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'body'> & {
   headers: string[]
-  /** Whether it needs a connection of its own, which the upstream cannot have closed meanwhile. */
+  /** Whether it needs a new connection, which the upstream cannot have closed meanwhile. */
   onNewConnection?: boolean
 }
 
@@ -96,7 +96,7 @@ type Connections = Readonly<{
   texts: string
   tls: TlsOptions | undefined
   pool: Pool
-  /** Whose connections end with their first request. */
+  /** Its connections close after their first request. */
   singleUse: Pool
 }>
 

@@ -14,20 +14,20 @@ export type RedisCallOptions = Readonly<{
   timeout: number
   /** Why there is no connection, where that is known. */
   whyApart: () => string | undefined
-  /** Called when a response is overdue: those to later calls wait behind it, on the same connection. */
+  /** Called when a response is overdue: the responses to later calls wait behind it on the same connection. */
   reconnect: () => void
   count: (operation: RedisOperation, result: RedisResult) => void
   /** Called once when things begin to fail, and once when they work again. */
   report: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
 }>
 
-/** For the `catch` of a read: nothing stands under a key whose value is of another type than ours. */
+/** For the `catch` of a read: a value of the wrong type counts as absent. */
 export function nothingOfWrongType(error: unknown): null {
   if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return null
   throw error
 }
 
-/** For how many times its limit a response may be late before its connection is made anew. */
+/** After how many times its timeout an overdue response makes us reconnect. */
 const graceFactor = 2
 
 /** Gives every call its deadline, and tells when Redis goes and comes back. */
@@ -59,7 +59,7 @@ export function createRedisCall({ timeout, whyApart, reconnect, count, report }:
     }
   }
 
-  /** A connection whose bytes drip is not idle, so no limit of the client's own ends it. */
+  /** A connection with a slow trickle of bytes is not idle, so the client's own timeouts do not close it. */
   function reconnectUnlessSettled(work: Promise<unknown>): void {
     const timer = setTimeout(reconnect, graceFactor * timeout)
     timer.unref()

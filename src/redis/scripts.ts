@@ -1,4 +1,4 @@
-/** Lua: what is no value of ours, but of another type, is deleted. Otherwise its user would stay without one for good. */
+/** Lua: deletes a value of the wrong type. Otherwise its user could never be stored. */
 export function dropIfWrongType(reply: string, then = ''): string {
   return `
 if type(${reply}) == 'table' and ${reply}.err then
@@ -9,8 +9,8 @@ end`
 }
 
 /**
- * How much of a value is read, in bytes: ours have some 130. What somebody else puts there may have 512 MB. Its beginning
- * stands for it, which is no entry of ours, and is replaced like one that is broken.
+ * How much of a value is read, in bytes: ours have some 130, but anyone with write access may store 512 MB. The truncated value
+ * is not a valid entry, and is replaced like a corrupt one.
  */
 export const maxValueBytes = 1024
 

@@ -6,16 +6,16 @@ import { dropIfWrongType } from './scripts.ts'
  */
 
 /**
- * What is read of one session, in bytes. Sealed, the provider's largest token response and userinfo (1 MB each, see
- * providers/oidc/provider-fetch.ts) are smaller. Whoever may write to Redis may put 512 MB there.
+ * Maximum size of a stored session, in bytes: more than the provider's largest token response and userinfo (1 MB each, see
+ * providers/oidc/provider-fetch.ts) take when sealed. Anyone with write access to Redis may store 512 MB.
  */
 const maxSessionBytes = 4 * 1024 * 1024
-/** Of a claimant, and of a session's key in a list. */
+/** Maximum size of a claimant, and of a session's key in a list. */
 const maxNameBytes = 256
-/** Of the sessions in one list; sessions/sessions.ts keeps far fewer. */
+/** Maximum of sessions read from one list; sessions/sessions.ts keeps far fewer. */
 const maxListed = 1000
 
-/** `isReadable`: whether there is a session whose parts are of a size that we write, and that is no other kind of value. */
+/** `isReadable`: whether the key has a session of the right type whose parts are not larger than those that we write. */
 const isReadable = `
 local function isReadable()
   local length = redis.pcall('HSTRLEN', KEYS[1], 'v')

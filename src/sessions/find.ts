@@ -27,7 +27,7 @@ const rest = 5000
 
 const stale = new GatewayError(
   'provider_unavailable',
-  'refreshes bring no ID token, and userinfo does not give what it gave (username, groups): the user signs in again',
+  'refreshes bring no ID token, and userinfo does not return its username or groups: the user has to sign in again',
 )
 
 /** Finds sessions: those known here at once, without the store; what has to be looked at meanwhile is, in the background. */
@@ -91,7 +91,7 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     if (refreshed.kind === 'failed' && refreshed.error !== undefined) onFailure(refreshed.error)
     const identity = identityOf(refreshed.session)
     if (identity !== undefined) return keep(id, key, refreshed, identity)
-    // A new sign-in gets fresh claims, or says what is wrong with them.
+    // A new sign-in gets fresh claims, or reports what is wrong with them.
     await endings.end(key).catch(() => {})
     return undefined
   }
@@ -106,7 +106,7 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     }
   }
 
-  /** False where the provider answered the refresh, and did not say again who the user is or which groups they have. */
+  /** False if the provider accepted the refresh but did not confirm the username or the groups. */
   function canBeFresh({ refreshAt, freshUntil }: Session): boolean {
     return now() < freshUntil + rules.grace || now() >= refreshAt
   }
@@ -119,7 +119,7 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     const held = known.get(id)
     const uptime = monotonicNow()
     const retryAt = kind === 'failed' ? uptime + rest : (held?.retryAt ?? 0)
-    // A clock that is set moves the refresh, but never puts off the next look.
+    // Setting the clock moves the refresh, but does not delay the next lookup.
     const refreshIn = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
     const next: Known = {
       key,

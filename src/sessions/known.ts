@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Identity } from '../auth/identity.ts'
 
-/** A session as this process knows it: who it is, and when to look again. Times in milliseconds. */
+/** A session as this process knows it: its identity, and when to look it up again. Times in milliseconds. */
 export type Known = {
   readonly key: string
   readonly identity: Identity
@@ -9,7 +9,7 @@ export type Known = {
   readonly freshUntil: number
   /** By the wall clock, since 1970. */
   readonly endsAt: number
-  /** From then on the store is asked whether there is news. By the monotonic clock, as are those below. */
+  /** When to look for changes in the store. By the monotonic clock, like those below. */
   lookAt: number
   usedAt: number
   touchedAt: number

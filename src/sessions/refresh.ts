@@ -9,9 +9,9 @@ export type Granted = Readonly<{
   idToken?: string | undefined
   /** Undefined where the provider could not be asked for them: those known so far stay, and age. */
   claims: Readonly<Record<string, unknown>> | undefined
-  /** The names of the claims that the userinfo endpoint gave. */
+  /** The names of the claims from the userinfo endpoint. */
   fromUserinfo: readonly string[]
-  /** False where username or groups come from a source that was not asked this time: they age like claims that failed. */
+  /** False if username or groups come from a source that was not asked this time: they age as after a failed refresh. */
   isFresh: boolean
   /** Milliseconds since 1970. */
   tokenEnd: number
@@ -39,7 +39,7 @@ export type RefreshOptions = Readonly<{
   redeem: Redeem
   rules: SessionRules
   now: () => number
-  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>

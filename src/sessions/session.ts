@@ -6,8 +6,8 @@ export type Session = Readonly<{
   /** What the provider says of the user. */
   claims: Readonly<Record<string, unknown>>
   /**
-   * The names of the claims that the userinfo endpoint gave; the ID token gave the others. Sessions of older releases
-   * have no such list: their claims count as those of the ID token.
+   * The names of the claims from the userinfo endpoint; the others are from the ID token. Sessions of older releases have no such
+   * list: their claims count as those of the ID token.
    */
   fromUserinfo?: readonly string[] | undefined
   refreshToken?: string | undefined

@@ -39,7 +39,7 @@ export type Sessions = Readonly<{
 export type Login = Omit<Granted, 'claims' | 'isFresh'> &
   Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }>
 
-/** Sessions of one subject: enough for every browser and script of a person. The oldest ends when there is another. */
+/** Maximum of sessions per subject: enough for all browsers and scripts of a person. A further one ends the oldest. */
 export const maxListed = 50
 
 /** Over how long the looks at all sessions are spread, in milliseconds. */
@@ -66,9 +66,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     return id
   }
 
-  /** Ends the oldest sessions of a list that has too many: one user's sign-ins must not evict the sessions of others. */
+  /** Ends the oldest sessions of a list that is too long: one user's sign-ins must not evict the sessions of others. */
   async function endSurplus(list: string, key: string): Promise<void> {
-    // Listed again: until it was put, another sign-in could take it for one that has ended.
+    // Listed again: before it was stored, another sign-in could mistake it for one that has ended.
     if ((await store.enlist(list, key, rules.lifetime)) <= maxListed) return
     const listed = await store.list(list)
     const areThere = await Promise.all(listed.map(store.has))

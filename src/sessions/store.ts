@@ -4,7 +4,7 @@
  */
 export type SessionStore = Readonly<{
   get: (key: string) => Promise<string | undefined>
-  /** Whether anything stands there, without reading it. */
+  /** Whether there is a value, without reading it. */
   has: (key: string) => Promise<boolean>
   put: (key: string, value: string, life: number) => Promise<void>
   /** Lets what stands there live on for `life`. */
@@ -22,11 +22,11 @@ export type SessionStore = Readonly<{
   /** False where nothing stood there. */
   end: (key: string) => Promise<boolean>
   /**
-   * Lists a session under a name as its newest, for `life`; one that is listed already keeps its place. Resolves to how
-   * many are listed there now.
+   * Lists a session under a name as its newest, for `life`; one that is already listed keeps its place. Resolves to the new
+   * length of the list.
    */
   enlist: (name: string, key: string, life: number) => Promise<number>
-  /** Takes sessions from the list under a name. */
+  /** Removes sessions from the list under a name. */
   delist: (name: string, keys: readonly string[]) => Promise<void>
   /** The sessions under a name, the oldest first; some of them may have ended. */
   list: (name: string) => Promise<readonly string[]>

@@ -55,7 +55,7 @@ test('a rejected path is one line in the log, which names the path and the fix',
   const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /verify 404 '))
   assert.equal(
     line.message,
-    'GET /verify 404 sub-requests are answered on / only: point the proxy’s auth address there, or set forward_auth.path_prefix',
+    "GET /verify 404 sub-requests are answered on / only: point the proxy's auth address there, or set forward_auth.path_prefix",
   )
   assert.deepEqual([line['error.code'], line['log.level']], ['not_found', 'info'])
 })

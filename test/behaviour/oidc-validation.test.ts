@@ -73,7 +73,7 @@ describe('token_validation: userinfo', async () => {
       undo()
       assert.equal(await verdictOf(response), '401 token_invalid')
       const { message } = await logged(({ message = '' }) => message.startsWith(`GET ${path} 401`))
-      assert.match(message!, /the userinfo endpoint names no subject/)
+      assert.match(message!, /the userinfo response has no valid subject/)
     })
   }
 

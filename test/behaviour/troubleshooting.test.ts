@@ -62,7 +62,7 @@ const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     await fetch(gateway.url)
     return [gateway]
   },
-  '404 from elastauth, or 403 with nginx, whoever asks': async () => {
+  '404 from elastauth, or 403 with nginx, for every user': async () => {
     const one = await start()
     await fetch(`${one.url}/auth`)
     const two = await start({ flags: { 'forward_auth.listen': '127.0.0.1:0' } })

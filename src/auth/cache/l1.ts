@@ -4,11 +4,11 @@ import type { ManagedState } from '../managed-user.ts'
 /** One user's credential, ready to hand out. */
 export type CachedCredential = {
   readonly state: ManagedState
-  /** Of the subject that it was obtained for: whoever has the same access may have it. */
+  /** The access of the subject that it was obtained for: a subject with the same access may use it. */
   readonly access: string
   /** The whole value of the `Authorization` header. */
   readonly authorization: string
-  /** From when on Elasticsearch is asked in the background whether it still accepts it, in milliseconds by the monotonic clock. */
+  /** When to check in the background whether Elasticsearch still accepts it, in milliseconds of the monotonic clock. */
   recheckAt: number
 }
 
@@ -18,7 +18,7 @@ export type CredentialCache = Readonly<{
   set: (username: string, credential: CachedCredential) => void
   delete: (username: string) => void
   size: () => number
-  /** Makes every entry's next check due, spread evenly over `spread` milliseconds from `monotonicNow` on. */
+  /** Makes every entry's next check due within `spread` milliseconds of `monotonicNow`, evenly spread. */
   recheckAll: (monotonicNow: number, spread: number) => void
 }>
 

@@ -42,7 +42,7 @@ export type L2Options = Readonly<{
   /** Longer than any write to Elasticsearch may take until it is carried out or given up. */
   markLife: number
   now: () => number
-  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>
@@ -93,7 +93,7 @@ export function createL2({ store, keys, rules, markLife, now, monotonicNow, slee
 
   async function end(username: string, token: string, state: ManagedState | undefined): Promise<void> {
     try {
-      // An empty value counts as none, and is gone in a millisecond.
+      // An empty value counts as absent, and expires after a millisecond.
       if (state === undefined) return await store.finish(username, token, '', 1, '', markLife)
       const life = Math.max(lifeOf(state), 1)
       await store.finish(username, token, entryOf(username, state), life, encodeState(state), markLife)
@@ -104,7 +104,7 @@ export function createL2({ store, keys, rules, markLife, now, monotonicNow, slee
 
   /** Waits until it is nobody's turn any more. @returns false when that takes too long */
   async function isOver(username: string): Promise<boolean> {
-    const until = monotonicNow() + patience // not by count: looking takes time, too
+    const until = monotonicNow() + patience // by time, not by count: reads take time, too
     while (monotonicNow() < until) {
       await sleep(lookEvery)
       const value = await store.get(username)

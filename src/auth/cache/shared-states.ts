@@ -19,8 +19,8 @@ export type SharedStates = Readonly<{
 }>
 
 /**
- * Shares what was written, or found to need no write; undefined where nothing was written and nothing is to be shared.
- * A turn that never ends leaves the user unshared for a while.
+ * Shares the state that was written, or that needed no write; undefined if there is nothing to share. If it is never called, the
+ * user is not shared for a while.
  */
 export type EndTurn = (held: ManagedState | undefined) => Promise<void>
 

@@ -20,17 +20,17 @@ export type CheckTokenOptions = Readonly<{
   wanted: readonly string[]
   /** How long the provider’s answers are believed, in milliseconds. */
   ttl: number
-  /** Milliseconds from any point on, by a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
 }>
 
 /**
- * @param fromUserinfo the names of the token's claims that userinfo gave, too, when this token was checked before: the token itself
- * never changes, and must not bring back what userinfo has ceased to give
+ * @param fromUserinfo the names of the token's claims that userinfo also returned in the previous check: the token itself never
+ * changes, and must not restore claims that userinfo no longer returns
  */
 export type CheckToken = (token: string, fromUserinfo?: readonly string[]) => Promise<Checked>
 
-/** `checkAt`: when the provider is asked again, by the monotonic clock; absent where the token's signature is enough. */
+/** `checkAt`: when to ask the provider again, by the monotonic clock; absent if the token's signature is sufficient. */
 export type Checked = Verified & Readonly<{ checkAt?: number }>
 
 /** The claims of a good token, and for how long they hold. Rejects with GatewayError: see the parts. */

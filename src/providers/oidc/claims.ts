@@ -62,7 +62,7 @@ export function createToIdentity(options: ToIdentityOptions): ToIdentity {
     return username
   }
 
-  /** Undefined where the provider says nothing about groups. */
+  /** Undefined if the provider sends no information about groups. */
   function groupsOf(claims: Claims): readonly string[] | undefined {
     const claim = claimMappings.groups
     const found = findClaim(claims, claim)

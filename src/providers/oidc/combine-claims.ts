@@ -1,9 +1,9 @@
 import { type ClaimMappings, type Claims, findClaim } from './claims.ts'
 
-/** Claims, and the names of those that the userinfo endpoint gave. The ID token gave all others. */
+/** Claims, and the names of those from the userinfo endpoint. All others are from the ID token. */
 export type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
 
-/** What each source says now; undefined for a source that was not asked. */
+/** The current response of each source; undefined for a source that was not asked. */
 export type GivenClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
 
 export type CombinedClaims = SourcedClaims &
@@ -16,16 +16,16 @@ export type CombineClaims = (given: GivenClaims, former?: SourcedClaims) => Comb
 
 /**
  * One set of claims from the ID token and the userinfo endpoint, which takes precedence. Many providers omit a claim
- * that has become empty, so a claim that its source no longer gives is gone. A claim whose source was not asked is kept,
- * and is not fresh. Pure.
+ * that has become empty, so a claim that its source no longer returns is removed. A claim whose source was not asked is kept, but
+ * is not fresh. Pure.
  */
 export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | 'email' | 'groups'>): CombineClaims {
   const deciding = [mappings.username, mappings.groups]
-  /** Groups that were there are an empty list when they are gone: a claim that was never there may be a fault of the set-up. */
+  /** Groups that disappear become an empty list; a claim that was never there may be a configuration error. */
   const hasLostGroups = (former: Claims | undefined, claims: Claims) =>
     (findClaim(former, mappings.groups) ?? null) !== null &&
     (findClaim(claims, mappings.groups) ?? null) === null &&
-    claims._claim_names === undefined && // left out because they are too many: see claims.ts
+    claims._claim_names === undefined && // omitted because there are too many: see claims.ts
     claims.hasgroups === undefined
   const addresses = mappings.username === 'email' ? ['email', mappings.email] : [mappings.email]
 
@@ -44,7 +44,7 @@ export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | '
 
     function fromUserinfo(): string[] {
       if (userinfo === undefined) return (former?.fromUserinfo ?? []).filter(isKept)
-      // Whoever is asked next time says it again.
+      // The source that is asked next time returns it again.
       return isEmptied ? [...Object.keys(userinfo), mappings.groups] : Object.keys(userinfo)
     }
 
@@ -56,7 +56,7 @@ export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | '
       return Object.hasOwn(kept, name) && !isGiven(name)
     }
 
-    /** Whether `email_verified` is about this address, and not about another one that a source gave, or gave before. */
+    /** Whether `email_verified` is about this address, and not about a former one or one from the other source. */
     function isVouchedFor(path: string): boolean {
       const address = findClaim(claims, path)
       if (address === undefined) return true
@@ -79,7 +79,7 @@ function keep({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: Gi
   return Object.fromEntries(Object.entries(claims).filter(([name]) => isKept(name)))
 }
 
-/** Whether the claim of that name is the one at the path, or holds it: see `findClaim`. */
+/** Whether the claim of that name is the one at the path, or contains it: see `findClaim`. */
 function holds(name: string, path: string): boolean {
   return path === name || path.startsWith(`${name}.`)
 }

@@ -35,7 +35,7 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
     if (trustedOnly && !isTrusted) throw untrusted
     return soon(
       findToken(request),
-      // Browsers add a header only where a script of a page that we allow says so (CORS), and cookies by themselves.
+      // Browsers add cookies themselves, but add this header only for a script of an allowed origin (CORS).
       (bearer) => (bearer ? { identity: bearer, isAmbient: false } : findByCookie(request)),
     )
   }

@@ -55,7 +55,7 @@ export function createIntrospect({ configuration, metadata, audiences, now }: In
   }
 }
 
-/** A time that is not a number says nothing that we could hold a token to. */
+/** A time that is not a number cannot be checked. */
 function secondsOf(claim: unknown, name: string, absent: number): number {
   if (claim === undefined || claim === null) return absent
   if (typeof claim === 'number') return claim

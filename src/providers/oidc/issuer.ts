@@ -33,7 +33,7 @@ export type IssuerOptions = Readonly<{
   needed: readonly Endpoint[]
   fetch: CustomFetch
   now: () => number
-  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   /** Told when the provider’s metadata cannot be had, once for each reason, and when it can again (`undefined`). */
   report: (problem: string | undefined) => void
@@ -66,7 +66,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   let known: Known | undefined
   let failure: { error: GatewayError; pause: number; at: number } | undefined
   let flight: Promise<Known> | undefined
-  /** How far the wall clock was ahead of the monotonic one, at the most. */
+  /** The largest lead of the wall clock over the monotonic one so far. */
   let configuredAhead = now() - monotonicNow()
 
   async function current(): Promise<Known> {
@@ -123,8 +123,8 @@ export function createIssuer(options: IssuerOptions): Issuer {
   }
 
   /**
-   * openid-client keeps the provider's keys by the wall clock, in its Configuration: when that is set back, they would stay
-   * until it has caught up, and no login by a newer key would work. A Configuration of its own for each setting forgets them.
+   * openid-client caches the provider's keys by the wall clock, in its Configuration: if the clock is set back, they would stay
+   * until it has caught up, and no login with a newer key would work. A new Configuration drops that cache.
    */
   function withCurrentClock(from: Known): Configuration {
     const ahead = now() - monotonicNow()
@@ -150,7 +150,7 @@ function checkServer(server: ServerMetadata, needed: readonly Endpoint[]): void 
   const missing = needed.filter((name) => server[name] === undefined)
   if (missing.length > 0) throw unusable(`it offers no ${missing.join(', ')}`)
   const broken = endpointNames.filter((name) => server[name] !== undefined && !isAddress(server[name]))
-  if (broken.length > 0) throw unusable(`its ${broken.join(', ')} is no http(s) address`)
+  if (broken.length > 0) throw unusable(`its ${broken.join(', ')} is not an http(s) URL`)
 }
 
 function isAddress(value: unknown): boolean {

@@ -7,7 +7,7 @@ export type KeySetOptions = Readonly<{
   /** The address of the provider’s keys (RFC 7517, 5). */
   address: () => Promise<string>
   fetch: CustomFetch
-  /** Milliseconds from any point on, by a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
   /** Told when the keys cannot be had, once for each reason, and when they can again (`undefined`). */
   report: (problem: string | undefined) => void

@@ -10,14 +10,14 @@ export type KnownTokensOptions = Readonly<{
   checkToken: CheckToken
   toIdentity: ToIdentity
   now: () => number
-  /** For intervals: milliseconds from any point on, by a clock that nobody sets. */
+  /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
 }>
 
 /** Token → identity. Throws, or rejects with, GatewayError. */
 export type IdentifyToken = (token: string) => Soon<Identity>
 
-/** `until` by the wall clock, as tokens have it; `checkAt` by the monotonic one. */
+/** `until` by the wall clock, as in tokens; `checkAt` by the monotonic one. */
 type Good = Readonly<{
   identity: Identity
   until: number

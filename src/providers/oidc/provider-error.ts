@@ -22,7 +22,7 @@ export function statusOf(thrown: unknown): number | undefined {
   return typeof found === 'number' ? found : undefined
 }
 
-/** Whether the answer that made openid-client throw was HTML. */
+/** Whether the response that made openid-client throw was HTML. */
 export function isPage(thrown: unknown): boolean {
   const { response, cause } = thrown as { response?: unknown; cause?: unknown }
   const answer = [response, cause].find((one) => one instanceof Response)

@@ -25,18 +25,18 @@ export function createAskUserinfo({ configuration }: Pick<Issuer, 'configuration
 
 function refusalOf(error: unknown): GatewayError {
   const status = statusOf(error)
-  // A page is not the endpoint's own: a proxy or firewall in between says nothing about the token.
+  // An HTML page does not come from the endpoint but from a proxy or firewall, and does not concern the token.
   if ((status === 400 || status === 401 || status === 403) && !isPage(error))
     return invalidToken(`the provider’s userinfo endpoint answered ${status}`)
   if ((error as { code?: string }).code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
     return invalidToken('the userinfo endpoint speaks of another subject')
-  if (hasInvalidSubject(error)) return invalidToken('the userinfo endpoint names no subject (sub)')
+  if (hasInvalidSubject(error)) return invalidToken('the userinfo response has no valid subject (sub)')
   return asProviderError(error, 'userinfo')
 }
 
 /**
- * A JSON object whose `sub` is empty or not a string. openid-client rejects it like a response that is no object, or that
- * has no `sub` at all: those are not from a userinfo endpoint.
+ * A JSON object whose `sub` is empty or not a string. openid-client rejects it like a response that is not an object or has no
+ * `sub`: those do not come from a userinfo endpoint.
  */
 function hasInvalidSubject(error: unknown): boolean {
   const { code, cause } = error as { code?: string; cause?: { cause?: { body?: unknown } } }

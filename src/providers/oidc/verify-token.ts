@@ -18,7 +18,7 @@ export type VerifyTokenOptions = Readonly<{
 export type Verified = Readonly<{
   claims: Claims
   until: number
-  /** The names of its claims that the userinfo endpoint gave, too, where that was asked. */
+  /** The names of its claims that the userinfo endpoint also returned, if it was asked. */
   fromUserinfo?: readonly string[] | undefined
 }>
 

@@ -21,7 +21,7 @@ describe('a sub-request is one to / byte for byte', () => {
   }
   for (const target of [...spellingsOf('elastauth'), ...otherTargets, '', '*', '?', '/ ', '/\u00e9', '/\t']) {
     test(`${JSON.stringify(target.slice(0, 40))} is not a sub-request, and the log says where those go`, () => {
-      assert.match(check(target), /on \/ only: point the proxy’s auth address there, or set forward_auth\.path_prefix$/)
+      assert.match(check(target), /on \/ only: point the proxy's auth address there, or set forward_auth\.path_prefix$/)
     })
   }
 })

@@ -144,7 +144,7 @@ describe('a key that keeps somebody out, with nothing in it, is a fault and not 
       const lines = linesOf(() => load(`${minimal}${line}\n`))
       assert.match(
         lines.join('\n'),
-        new RegExp(`^3 ${line.split(':')[0]} is empty, and what it protects would be open: `),
+        new RegExp(`^3 ${line.split(':')[0]} is empty, which would disable this protection: `),
       )
     })
   }
@@ -159,7 +159,7 @@ describe('a key that keeps somebody out, with nothing in it, is a fault and not 
       const lines = linesOf(() => load(minimal, { env: { [`ELASTAUTH_${name}`]: '' } }))
       assert.match(
         lines.join('\n'),
-        new RegExp(`^ELASTAUTH_${name} \\w+ is empty, and what it protects would be open: `),
+        new RegExp(`^ELASTAUTH_${name} \\w+ is empty, which would disable this protection: `),
       )
     })
   }

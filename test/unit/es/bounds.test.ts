@@ -51,7 +51,10 @@ const unavailable = (detail: RegExp) => ({ code: 'elasticsearch_unavailable', de
 describe('elasticsearch.timeout', () => {
   test('ends a call whose body drips', async () => {
     const { url } = await serve(drip)
-    await assert.rejects(connect([url], 200).get('bob'), unavailable(/TimeoutError: no whole response within 200 ms/))
+    await assert.rejects(
+      connect([url], 200).get('bob'),
+      unavailable(/TimeoutError: no complete response within 200 ms/),
+    )
   })
 
   test('ends a call whose header section drips', async () => {
@@ -111,14 +114,14 @@ describe('elasticsearch.timeout', () => {
     const users = connect([url], 200)
     const calls = Array.from({ length: 16 * 5 }, () => users.get('bob').then(String, ({ detail }) => String(detail)))
     const details = await Promise.all(calls)
-    assert.ok(details.some((detail) => detail.includes('no connection to Elasticsearch was free in time')))
+    assert.ok(details.some((detail) => detail.includes('timed out waiting for a free connection to Elasticsearch')))
   })
 
   test('bounds a call with all its retries: of two hosts that drip, neither gets the whole time', async () => {
     const [first, second] = [await serve(drip), await serve(drip)]
     const requests: string[] = []
     for (const { server, url } of [first, second]) server.on('request', () => requests.push(url))
-    const detail = /TimeoutError: no whole response within (\d+) ms/
+    const detail = /TimeoutError: no complete response within (\d+) ms/
     const failure = await connect([first.url, second.url], 400)
       .get('bob')
       .catch((error) => error)
