@@ -52,7 +52,7 @@ type Pending = {
   identity: Identity
   seenAt: number
   allowedAt: number
-  /** What was heard of the user since the attempt began: it may be newer than what the attempt read. */
+  /** News of the user since the attempt began: it may be newer than the attempt's read. */
   heard?: string | undefined
 }
 
@@ -101,7 +101,7 @@ export function createDenials(options: DenialsOptions): Denials {
         const isNews = entry.heard !== undefined && entry.heard !== stateId
         const isDenied = !isNews && (outcome.kind === 'none' || outcome.kind === 'write')
         attempts.set(username, { at: monotonicNow(), isDenied, stateId })
-        // Somebody was let in since then; but perhaps denied once more while we looked.
+        // The user was let in since, but may have been denied again during the attempt.
         const isSeenAgain = outcome.kind === 'superseded' && entry.seenAt > seenAt
         if (outcome.kind !== 'wait' && !isSeenAgain) break
         await waitFor(outcome.kind === 'wait' ? outcome.until - now() : rules.changeInterval)

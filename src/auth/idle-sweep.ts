@@ -6,7 +6,7 @@ import type { PreparePassword } from './password-writer.ts'
 import type { SweepLease } from './sweep-lease.ts'
 import type { UserPages } from './user-directory.ts'
 
-/** Users read at once, and when such a page is too large for a response (es/connection.ts): users with many groups are. */
+/** Users per page, and per page if the response exceeds its limit (es/connection.ts), as users with many groups can make it. */
 const [pageSize, minPageSize] = [100, 10]
 const pagePauseMs = 250
 /** At most 20 writes a second. */
@@ -50,7 +50,7 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
     if (turn === undefined) continue // another replica is sweeping
     sweptUntil = Math.max(sweptUntil, turn.sweptUntil ?? sweptUntil)
     const until = now()
-    // A clock that was ahead has swept a time that is still to come: whoever is idle by now is looked for once more.
+    // A clock that was ahead recorded progress in the future: sweep all users who are idle by now once more.
     if (sweptUntil > until + maxIntervalMs) sweptUntil = Number.NEGATIVE_INFINITY
     const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: turn.renew }, stopped)
     if (isDone) sweptUntil = Math.max(sweptUntil, until)

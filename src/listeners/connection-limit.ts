@@ -47,7 +47,7 @@ export function limitConnections(
 
   return Object.freeze({
     weigh(socket, wanted) {
-      if (socket.destroyed) return false // nothing would take its weight back
+      if (socket.destroyed) return false // its weight would never be released
       const extra = wanted - 1
       const before = extras.get(socket)
       if (weight + extra - (before ?? 0) > maxWeight) return false

@@ -69,7 +69,7 @@ function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
 
   function raise(): void {
     if (!isAuthenticated || !isAcknowledged || limits === knownClient) return
-    // The client may have left while it was authenticated. Reset by it, a session is destroyed and not closed.
+    // The client may have disconnected during authentication. A session that it resets is destroyed, not closed.
     if (session.closed || session.destroyed || !hasRoom()) return
     limits = knownClient
     session.settings({ maxConcurrentStreams: knownClient.maxConcurrentStreams })

@@ -8,7 +8,7 @@ const maySpell = /%|password|console/i
 
 /** Nested encodings: one for each of Kibana's console, its URL parser and Elasticsearch, and one in reserve. */
 const maxDecodings = 4
-/** What is longer, and names what is looked for, nobody sends: to go through all spellings of 64 KB takes most of a second. */
+/** Longer texts that contain these words are rejected without a full check: all spellings of 64 KB would take most of a second, and clients do not send such requests. */
 const maxSuspectLength = 2048
 
 /**
@@ -34,7 +34,7 @@ function namesPassword(decodedText: string): boolean {
   return /password/i.test(decodedText)
 }
 
-/** Whether any spelling matches. What is too long counts as if one did. */
+/** Whether any spelling matches. A text that is too long counts as a match. */
 function isSpelled(text: string, pattern: RegExp): boolean {
   return text.length > maxSuspectLength || spellingsOf(text).some((spelling) => pattern.test(spelling))
 }

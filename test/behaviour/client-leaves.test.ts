@@ -7,7 +7,7 @@ import { askFor, createSetting } from './setting.ts'
 const { standIn, start, userCalls } = await createSetting()
 const gateway = await start()
 
-/** Asks about a request for this path, and leaves once the user's write is under way. @returns what lets the write through */
+/** Sends a sub-request for this path, and disconnects while the user's write is in flight. @returns a function that releases the write */
 async function askAndLeave(path: string, username: string): Promise<() => void> {
   const letThrough = standIn.holdWrites()
   const leaving = new AbortController()

@@ -24,17 +24,17 @@ const crossSite: readonly string[][] = [
   ['Sec-Fetch-Site: same-site', 'Origin: http://wiki.example.com'],
   ['Sec-Fetch-Site: cross-site', 'Origin: http://kibana.example.com'],
   ['Referer: https://evil.example/page'],
-  // An honest browser says this once.
+  // A real browser sends this header once.
   ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site'],
 ]
 const notCrossSite: readonly string[][] = [
   [],
   ['Sec-Fetch-Site: none'],
   ['Sec-Fetch-Site: same-origin', 'Origin: http://kibana.example.com'],
-  // Behind a proxy that changes Host and says nothing of it.
+  // Behind a proxy that changes Host without reporting it.
   ['Sec-Fetch-Site: same-origin', 'Origin: https://public.example.com'],
   ['Origin: http://kibana.example.com'],
-  // TLS ends before us, and nothing says so.
+  // TLS ends at a proxy that does not report it.
   ['Origin: https://kibana.example.com'],
   ['X-Forwarded-Host: public.example.com', 'X-Forwarded-Proto: https', 'Origin: https://public.example.com'],
 ]

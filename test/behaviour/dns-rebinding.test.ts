@@ -86,7 +86,7 @@ test('the log says that a request may come from a page by DNS rebinding, and nam
   assert.match(line.message!, /DNS rebinding.*proxy_secret/)
 })
 
-test('a request without an identity hears the same 401 under such a Host as under any other', async () => {
+test('a request without an identity gets the same 401 with such a Host as with any other', async () => {
   const host = `evil.test:${portOf(forwardAuth)}`
   assert.deepEqual(await ask(forwardAuth, host), [401, 'identity_missing'])
 })

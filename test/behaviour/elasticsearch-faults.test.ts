@@ -100,7 +100,7 @@ test('without manage_security a new user gets 502, and the log names the privile
   assert.deepEqual([line['log.level'], line['user.name']], ['error', late])
 })
 
-test('an Elasticsearch that rejects our password hashes gets texts from then on, with one warning', async () => {
+test('an Elasticsearch that rejects our password hashes gets plain-text passwords from then on, with one warning', async () => {
   faults.rejectHash = true
   const { url, log } = await start({ flags: { enable_metrics: 'true' } })
   const writes = standIn.calls.filter(isUserWrite).length

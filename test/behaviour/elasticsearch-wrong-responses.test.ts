@@ -8,7 +8,7 @@ import { askFor, createSetting } from './setting.ts'
 type Reply = Readonly<{ status: number; headers?: OutgoingHttpHeaders; body?: string }>
 
 const { standIn, standInUrl, start } = await createSetting()
-/** Answers "get user" in place of the stand-in, while it is set. */
+/** While set, the response to "get user" in place of the stand-in's. */
 let wrong: Reply | undefined
 const between = createServer((request, response) => {
   if (wrong !== undefined && request.method === 'GET' && request.url!.startsWith('/_security/user/')) {

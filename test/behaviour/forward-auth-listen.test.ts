@@ -31,7 +31,7 @@ describe('with forward_auth.listen', async () => {
   const { gateway, pages, subRequests } = await startSeparated({ 'forward_auth.path_prefix': '/authorize' })
   const get = (url: string, target: string) => exchange(url, [`GET ${target} HTTP/1.1`, ...asBob])
 
-  test('sub-requests are answered on that listener, on the same targets as ever', async () => {
+  test('sub-requests are answered on that listener, on the same targets', async () => {
     for (const target of ['/', '/?x', '/elastauth', '/authorize/app/home']) {
       const answer = await get(subRequests, target)
       assert.deepEqual([answer.status, headersOf(answer, 'authorization').length], [200, 1], target)
@@ -46,13 +46,13 @@ describe('with forward_auth.listen', async () => {
     ...spellingsOf('elastauth'),
     ...otherTargets,
   ]) {
-    test(`listen answers ${target.slice(0, 40)} with 404 and no credential, whoever asks`, async () => {
+    test(`listen answers ${target.slice(0, 40)} with 404 and no credential, for every client`, async () => {
       const answer = await get(pages, target)
       assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []])
     })
   }
 
-  test('the log says of a sub-request on listen where it belongs', async () => {
+  test('the log of a sub-request on listen names the right address', async () => {
     await get(pages, '/?where')
     const { message } = await gateway.logged(({ message = '' }) => message.startsWith('GET / 404 '))
     assert.match(
@@ -81,7 +81,7 @@ describe('with forward_auth.listen', async () => {
     assert.match(message!, /route \/elastauth\/ to an address of listen$/)
   })
 
-  test('the OpenAPI document of listen does not speak of sub-requests', async () => {
+  test('the OpenAPI document of listen does not contain sub-requests', async () => {
     const { body } = await get(pages, '/elastauth/openapi.yaml')
     assert.doesNotMatch(body, /Forward auth|^ {2}\/:/m)
   })
@@ -94,20 +94,20 @@ describe('with forward_auth.listen', async () => {
     assert.equal((await exchange(strict.subRequests, ['GET / HTTP/1.1', ...asBob], from)).status, 200)
   })
 
-  test('nginx hears 403 in place of 404', async () => {
+  test('nginx gets 403 instead of 404', async () => {
     const nginx = await startSeparated({ 'forward_auth.profile': 'nginx' })
     assert.equal((await get(nginx.pages, '/')).status, 403)
     assert.equal((await get(nginx.subRequests, '/elastauth/health')).status, 403)
     assert.equal((await get(nginx.subRequests, '/')).status, 200)
   })
 
-  test('elastauth health asks listen', async () => {
+  test('elastauth health connects to listen', async () => {
     const { code, stdout } = await runElastauth(['health', '--listen', new URL(pages).host])
     assert.deepEqual([code, /answered 200/.test(stdout)], [0, true])
   })
 })
 
-test('both may be lists with unix sockets, which keep apart as addresses do', async () => {
+test('both may be lists with unix sockets, which separate pages and sub-requests like addresses', async () => {
   const [pages, subRequests] = [join(directory, 'pages.sock'), join(directory, 'sub.sock')]
   await start({
     flags: {
@@ -122,7 +122,7 @@ test('both may be lists with unix sockets, which keep apart as addresses do', as
   assert.deepEqual([await status(subRequests, '/'), await status(subRequests, '/elastauth/health')], ['200', '404'])
 })
 
-test('both may have TLS, and keep apart by HTTP/2 as well', async () => {
+test('both may use TLS, and separate pages and sub-requests over HTTP/2 as well', async () => {
   const { pages, subRequests } = await startSeparated({ ...tlsFlags(), 'forward_auth.listen': 'https://127.0.0.1:0' })
   const get = async (url: string, path: string) => {
     const session = connect(url, { ca: authority.cert })
@@ -143,7 +143,7 @@ test('both may have TLS, and keep apart by HTTP/2 as well', async () => {
     assert.deepEqual(await get(pages, path), [404, false], path)
 })
 
-test('an address that is taken is a fault of forward_auth.listen, and nothing listens', async () => {
+test('an address in use is reported as a fault of forward_auth.listen, and no listener starts', async () => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   const { port } = taken.address() as { port: number }
@@ -159,7 +159,7 @@ test('an address that is taken is a fault of forward_auth.listen, and nothing li
   assert.match(stderr, /forward_auth\.listen +is in use by another program .*--forward_auth\.listen/)
 })
 
-test('SIGHUP takes over a path prefix, and says that another forward_auth.listen needs a restart', async () => {
+test('SIGHUP reloads the path prefix, and reports that a changed forward_auth.listen needs a restart', async () => {
   const config = join(directory, 'reload.yml')
   const write = (prefix: string, port: number) =>
     writeFileSync(config, `forward_auth: { path_prefix: ${prefix}, listen: "127.0.0.1:${port}" }\n`)
@@ -206,7 +206,7 @@ describe('where people sign in through us', async () => {
     }
   })
 
-  test('what Traefik’s StripPrefix and Envoy’s prefix_rewrite make of /elastauth/ is no sub-request on listen', async () => {
+  test("a path that Traefik's StripPrefix or Envoy's prefix_rewrite makes of /elastauth/ is not a sub-request on listen", async () => {
     const cookie = await signIn()
     for (const mark of [{ 'x-forwarded-prefix': '/elastauth' }, { 'x-envoy-original-path': '/elastauth/' }]) {
       for (const target of ['/', '/?return_to=/', '/x', '//']) {
@@ -216,7 +216,7 @@ describe('where people sign in through us', async () => {
     }
   })
 
-  test('/elastauth is no sub-request there, also without forward_auth.listen, and the log says to use /', async () => {
+  test('/elastauth is not a sub-request there, even without forward_auth.listen, and the log says to use /', async () => {
     const one = await startForwardAuth({}, env)
     const cookie = await signIn(one.url)
     const answer = await send(one.url, '/elastauth', { ...forwarded, cookie })
@@ -231,7 +231,7 @@ describe('where people sign in through us', async () => {
     assert.equal((await send(tokens.url, '/elastauth', headers)).status, 200)
   })
 
-  test('a client’s own Remote-User on the browser’s route is no credential, whatever auth_providers has', async () => {
+  test("a client's own Remote-User on the browser's route gets no credential, whatever auth_providers contains", async () => {
     const chained = await startForwardAuth({ ...ownListener, auth_providers: 'oidc,authelia' }, env)
     for (const target of ['/', ...spellingsOf('elastauth')]) {
       const answer = await send(chained.url, target, { ...forwarded, 'remote-user': 'elsa', 'remote-groups': 'admins' })

@@ -34,7 +34,7 @@ for (const target of ['/', '/?', '/?x=1&y=/elastauth/health', '/elastauth', '/el
 }
 
 for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
-  test(`the target ${target.slice(0, 40)} is answered with no credential, and as a page that is not there`, async () => {
+  test(`the target ${target.slice(0, 40)} is answered without a credential, like a missing page`, async () => {
     for (const [to, denial] of [
       [url, 404],
       [nginx.url, 403],
@@ -46,7 +46,7 @@ for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
   })
 }
 
-test('OPTIONS * is no sub-request: 404', async () => {
+test('OPTIONS * is not a sub-request: 404', async () => {
   assert.equal((await exchange(url, ['OPTIONS * HTTP/1.1', ...asBob])).status, 404)
 })
 

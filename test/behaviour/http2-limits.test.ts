@@ -39,7 +39,7 @@ async function open(): Promise<FrameConnection> {
 
 const acknowledge = (connection: FrameConnection) => connection.send(frame('settings', { flags: acknowledgement }))
 
-/** What the connection has been told of how many streams it may open, in order. */
+/** The announced values of MAX_CONCURRENT_STREAMS, in order. */
 function toldStreams({ received }: FrameConnection): number[] {
   const settings = received.filter(({ type, flags }) => type === frameTypes.settings && flags === 0)
   return settings.flatMap(({ payload }) => {
@@ -56,7 +56,7 @@ function refusedStreams({ received }: FrameConnection): number[] {
     .map(({ stream }) => stream)
 }
 
-/** All frames that were sent before have been read when this is answered. */
+/** When the response arrives, all frames sent before have been read. */
 async function ping(connection: FrameConnection): Promise<void> {
   const count = () => connection.received.filter(({ type }) => type === frameTypes.ping).length
   const before = count()
@@ -93,7 +93,7 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
     assert.deepEqual(refusedStreams(connection), streams.slice(8))
   })
 
-  test('is not told of more for a request that is rejected', async () => {
+  test('does not get more streams for a request that is rejected', async () => {
     const connection = await open()
     await acknowledge(connection)
     await connection.send(request(1, fieldsOf()))
@@ -102,7 +102,7 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
     assert.deepEqual(toldStreams(connection), [8])
   })
 
-  test('may hold 64 KiB of heads in all its streams, and a head beyond that is refused', async () => {
+  test('may hold 64 KiB of headers in all its streams, and a stream beyond that is refused', async () => {
     const connection = await open()
     const streams = await sendMany(connection, 1, 8, bob, large)
     assert.deepEqual(refusedStreams(connection), streams.slice(4))
@@ -112,7 +112,7 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
     assert.ok(!refusedStreams(connection).includes(next!), 'a stream that has closed makes room')
   })
 
-  test('may have one head as large as any', async () => {
+  test('may have one header list of the maximum size', async () => {
     const connection = await open()
     await connection.send(request(1, fieldsOf({ ':path': '/quick' }, bob, ['x-large', 'x'.repeat(16_000)])))
     await isAnswered(connection, 1)
@@ -133,7 +133,7 @@ describe('an HTTP/2 connection that has authenticated a user', () => {
     assert.equal(streams.length, 100)
   })
 
-  test('may hold 512 KiB of heads in all its streams', async () => {
+  test('may hold 512 KiB of headers in all its streams', async () => {
     const connection = await open()
     await acknowledge(connection)
     await authenticate(connection, 1)

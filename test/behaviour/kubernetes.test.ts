@@ -38,7 +38,7 @@ test('elastauth starts with this configuration, and all probes answer', async ()
     writeFileSync(join(directory, name), text, { mode: 0o440 })
   const standIn = createStandIn({})
   after(() => standIn.close())
-  // the stand-in speaks no TLS
+  // the stand-in does not support TLS
   const variables: { name: string; value: string }[] = container.env.filter(
     ({ name }: { name: string }) => !name.endsWith('_CA_CERT'),
   )

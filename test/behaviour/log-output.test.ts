@@ -14,7 +14,7 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
-/** For what never comes: thousands of requests take a while on a busy machine. */
+/** The timeout for missing lines: thousands of requests take a while on a busy machine. */
 const bounds = { timeout: 600_000 }
 
 for (const format of ['json', 'text']) {

@@ -19,7 +19,7 @@ const upstream = await startUpstream(({ url }, response) => {
 })
 upstream.server.maxHeadersCount = 1000
 
-/** More requests than Node reads at once, with more responses than the kernel's buffers take. */
+/** More requests than Node reads at once, with responses that exceed the kernel's buffers. */
 const burst = (head: string) => Buffer.from(head.repeat(Math.ceil((256 * 1024) / head.length)), 'latin1')
 const distinct = Array.from({ length: 480 }, (_, i) => `x${i}:${i}y\r\n`).join('')
 
@@ -33,11 +33,11 @@ const userFloods: [what: string, bytes: Buffer][] = [
   ['many headers behind a slow response', burst(`GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n${distinct}\r\n`)],
 ]
 
-/** Opens connections until one more is not let in, each of which sends all of that and reads nothing. */
+/** Opens connections that send all of that and read nothing, until one is not accepted. */
 async function flood(gateway: Gateway, bytes: Buffer, connections: number): Promise<() => void> {
   const sockets: Socket[] = []
   while (sockets.length < connections) {
-    // No more at once than wait to be accepted (511): the kernel resets what is beyond.
+    // No more at once than the accept queue holds (511): the kernel resets further ones.
     const some = Array.from({ length: 100 }, () => openRaw(portOf(gateway)).socket.pause())
     await Promise.all(some.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])))
     for (const socket of some) socket.write(bytes)
@@ -49,14 +49,14 @@ async function flood(gateway: Gateway, bytes: Buffer, connections: number): Prom
   }
 }
 
-/** How many connections the heap is enough for, by the gateway's own account. */
+/** How many connections the heap has room for, according to the gateway's log. */
 async function affordable(gateway: Gateway): Promise<number> {
   const { message } = await gateway.logged((line) => line.message?.startsWith('max_connections is ') ?? false)
   return Number(/enough for (\d+)/.exec(message!)![1])
 }
 
 async function isServed(gateway: Gateway, path: string, ...flags: string[]): Promise<void> {
-  // Those that have left may not be counted out yet.
+  // Closed connections may still be counted.
   while (gateway.process.exitCode === null && gateway.process.signalCode === null) {
     if ((await curlStatus(...flags, '-H', 'Remote-User: eve', `${gateway.url}${path}`)) === '200') return
     await sleep(50)
@@ -67,7 +67,7 @@ async function isServed(gateway: Gateway, path: string, ...flags: string[]): Pro
 for (const heap of [128, 256, 512]) {
   const nodeArguments = [`--max-old-space-size=${heap}`]
 
-  describe(`with a heap of ${heap} MB, all connections that are let in send as much as they can and read nothing:`, () => {
+  describe(`with a heap of ${heap} MB, all accepted connections send as much as they can and read nothing:`, () => {
     test('auth-only mode survives, and serves a user afterwards', { timeout: 300_000 }, async () => {
       const gateway = await start({ nodeArguments, flags: { log_level: 'info' } })
       const most = await affordable(gateway)
@@ -96,7 +96,7 @@ describe('with a heap of 128 MB, HTTP/2 connections with large heads and a windo
   const endStream = 1
   const endHeaders = 4
 
-  /** A request with 54 KB of headers, in as many frames as it takes. */
+  /** A request with 54 KB of headers, in several frames. */
   function largeRequest(stream: number, user: readonly (readonly [string, string])[]): Buffer[] {
     const headers = Array.from({ length: 54 }, (_, i) => [`x${i}`, `${i}${'y'.repeat(1000)}`] as const)
     const block = request(stream, fieldsOf({}, ...user, ...headers)).subarray(9)

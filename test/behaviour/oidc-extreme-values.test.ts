@@ -15,7 +15,7 @@ const names = [
 ]
 const claims = oddDocument(names)
 
-/** What a request may hear about a token: it is good, or somebody's mistake. Never that something is broken. */
+/** The allowed responses to a token: success or a client error, never a server error. */
 const verdicts = [200, 400, 401, 403]
 
 describe('claims at their extremes end in 200, 400, 401 or 403', async () => {

@@ -80,7 +80,7 @@ describe('logout', async () => {
     })
   }
 
-  test('ends every session whose cookie comes with it, though several together are none', async () => {
+  test('ends the session of every session cookie in the request, although several cookies do not authenticate', async () => {
     const [alice, bob] = [await signedIn(), await signedIn('bob')]
     const cookie = [alice, bob].map((agent) => agent.cookies(url)).join('; ')
     const doubled = createUserAgent()

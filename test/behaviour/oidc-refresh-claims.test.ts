@@ -6,7 +6,7 @@ import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { createOidcWorld } from '../support/oidc/world.ts'
 import { eventually } from '../support/redis/world.ts'
 
-/** Somebody who has signed in with tokens that live two seconds, and a provider that gives no ID token after the sign-in. */
+/** A signed-in user with tokens that live two seconds, and a provider that sends no ID token after the sign-in. */
 async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interposed) {
   const world = await createOidcWorld({ lifetimes: { accessToken: 2 }, ...options })
   const { idp } = world
@@ -19,7 +19,7 @@ async function signIn(options: OidcProviderOptions, flags: Record<string, string
     'token',
     changeJson(({ id_token: _, ...rest }) => rest),
   )
-  /** What alice gets with her session alone. */
+  /** What alice gets with only her session. */
   const status = async () => (await agent.request(`${gateway.url}/app`)).status
   const whoami = async () => {
     const answer = await agent.request(`${gateway.url}/elastauth/whoami`)

@@ -32,7 +32,7 @@ const requests = (count: number, ...headers: string[]) =>
   Array.from({ length: count }, (_, i) => get(`/${i}`, ...headers)).join('')
 const subRequests = (count: number) => get('/').repeat(count)
 
-/** What came, response by response. */
+/** The received responses. */
 const responsesIn = (text: string) => text.split(/(?=HTTP\/1\.1 \d)/).filter((part) => part !== '')
 const isClosing = (response: string) => /\r\nConnection: close\r\n/i.test(response)
 
@@ -86,7 +86,7 @@ describe('a client that pipelines more requests than may be pending', () => {
     })
   }
 
-  test('is answered in the same way on a route without authentication', async () => {
+  test('gets the same responses on a route without authentication', async () => {
     const config = join(directory, 'config.yml')
     writeFileSync(config, `proxy: { routes: [{ path: /, auth: none, upstreams: ["${upstream.url}"] }] }\n`)
     const open = await startProxy(undefined, { flags: { config } })
@@ -98,7 +98,7 @@ describe('a client that pipelines more requests than may be pending', () => {
     assertClosesWithTheLast(await connection.closed, 200)
   })
 
-  test('may send bodies with its requests, whose bytes are not taken for requests', async () => {
+  test('may send bodies with its requests, whose bytes are not parsed as requests', async () => {
     asked.length = 0
     const arrived = once(upstream.server, 'request')
     const connection = openRaw(portOf(proxy))
@@ -111,7 +111,7 @@ describe('a client that pipelines more requests than may be pending', () => {
     assert.deepEqual(asked, ['/0', ...Array(mostPending - 1).fill('/post')])
   })
 
-  test('and then sends what is no HTTP, an upgrade or a CONNECT, gets its responses and nothing more', async () => {
+  test('and then sends invalid HTTP, an upgrade or a CONNECT, gets its responses and nothing more', async () => {
     for (const last of ['garbage\r\n\r\n', get('/', 'Connection: Upgrade', 'Upgrade: websocket')]) {
       const connection = openRaw(portOf(authOnly))
       connection.send(subRequests(mostPending + 10) + last)
@@ -134,7 +134,7 @@ test(`a client that pipelines ${mostPending - 1} requests at a time keeps its co
   connection.socket.destroy()
 })
 
-test('large heads count for more: the third of 12 kB behind a slow response is answered with Connection: close', async () => {
+test('large headers count for more: the third request with 12 kB behind a slow response is answered with Connection: close', async () => {
   const arrived = once(upstream.server, 'request')
   const connection = openRaw(portOf(proxy))
   const large = get('/large', 'Remote-User: bob', `X-A: ${'x'.repeat(12_000)}`)
@@ -145,7 +145,7 @@ test('large heads count for more: the third of 12 kB behind a slow response is a
   assert.deepEqual(responsesIn(await connection.closed).map(isClosing), [false, false, false, true])
 })
 
-test('a large head alone leaves its connection open', async () => {
+test('a single request with large headers keeps its connection open', async () => {
   const connection = openRaw(portOf(authOnly))
   for (let round = 1; round <= 3; round++) {
     connection.send(get('/', `X-A: ${'x'.repeat(60_000)}`))

@@ -19,7 +19,7 @@ const ours = ['__Host-elastauth-session=evil; Path=/; Secure', '__host-Elastauth
 const theirs = ['sid=Fe26.2**\xe9; Path=/;  HttpOnly', 'a=elastauth']
 const cookies = [ours[0]!, theirs[0]!, ours[1]!, theirs[1]!, ours[2]!].map((cookie) => `Set-Cookie: ${cookie}`)
 
-/** The upstream's bytes: a status line, all of these cookies, and more headers. */
+/** The upstream's response: a status line, all of these cookies, and more headers. */
 const headOf = (status: string, ...headers: string[]) =>
   [`HTTP/1.1 ${status}`, ...cookies, ...headers, '', ''].join('\r\n')
 
@@ -27,7 +27,7 @@ function cookiesIn(text: string): string[] {
   return [...text.matchAll(/^set-cookie: (.*)\r$/gim)].map(([, value]) => value!)
 }
 
-describe('an upstream cannot set the cookies of elastauth, and its own pass byte for byte,', () => {
+describe('an upstream cannot set the cookies of elastauth, and its own cookies are forwarded unchanged,', () => {
   test('in an interim and a final HTTP/1.1 response', async () => {
     respond = (socket) =>
       socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1')

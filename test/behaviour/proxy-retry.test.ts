@@ -10,11 +10,11 @@ import { portOf, startProxy, startRawUpstream, startUpstream } from '../support/
 const bob = { 'Remote-User': 'bob' }
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-/** How often each request has reached the upstream, by its path. */
+/** How often each request has reached the upstream, by path. */
 const seen = new Map<string, number>()
 const served = new WeakMap<Socket, number>()
 
-/** Answers one request on each connection, and closes it when the next one has arrived: the worst moment for an idle one. */
+/** Answers one request on each connection, and closes it when the next one has arrived, the worst moment to close an idle connection. */
 const closeWhenReused: RequestListener = (incoming, response) => {
   const { socket, url = '' } = incoming
   seen.set(url, (seen.get(url) ?? 0) + 1)
@@ -47,7 +47,7 @@ for (const [name, { url }, count, flags] of [
   describe(`an upstream over ${name} that closes each connection when it is used again`, async () => {
     const gateway = await startProxy(url, { flags })
 
-    test(`answers ${count} GETs, and gets none more than twice`, async () => {
+    test(`answers ${count} GETs, and gets each at most twice`, async () => {
       seen.clear()
       const byStatus = await send(count, (i) => `${gateway.url}/get/${i}`)
       assert.deepEqual(Object.keys(byStatus), ['200'])
@@ -104,7 +104,7 @@ describe('a GET without a body is sent', async () => {
       assert.equal(timesSent(`/first/${end}`), 1)
     })
 
-    test(`twice, not more, when the upstream closes a used connection and then a new one by ${end}`, async () => {
+    test(`at most twice when the upstream closes a used connection and then a new one by ${end}`, async () => {
       assert.equal(await get('/warm'), 200)
       respond = (socket) => socket[end]()
       assert.equal(await get(`/always/${end}`), 502)

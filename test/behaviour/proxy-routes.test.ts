@@ -50,11 +50,11 @@ describe('a request that would change the password of a user', () => {
     assert.deepEqual([line['user.name'], line['log.level']], ['bob', 'warn'])
   })
 
-  test('is rejected with 401 when it is nobody’s', async () => {
+  test('is rejected with 401 without an identity', async () => {
     for (const target of targets) assert.equal((await ask('es', target, '')).status, 401)
   })
 
-  test('passes on a route with auth: none, which has no credential', async () => {
+  test('is forwarded on a route with auth: none, which has no credential', async () => {
     const target = '/public/_security/user/_password'
     assert.deepEqual(await ask('es', target), { status: 200, name: 'open', url: target, user: null, scope: 'theirs' })
   })
@@ -85,17 +85,17 @@ describe('one process before Kibana and Elasticsearch', () => {
     })
   })
 
-  test('a path that the upstream decodes to a protected one needs the login of that one', async () => {
+  test('a path that the upstream decodes to a protected one requires the login of the protected path', async () => {
     for (const path of ['/public/%61dmin/x', '/public/ADMIN/x', '/public/a/..%3b/admin'])
       assert.equal((await ask('es', path, '')).status, 401, path)
   })
 
-  test('a host with the dot of an absolute name takes the route of that host', async () => {
+  test('a host with the trailing dot of an absolute name uses the route of that host', async () => {
     assert.equal((await ask('based.example.com.', '/x', '')).status, 401)
     assert.equal((await ask('based.example.com.', '/x')).name, 'based')
   })
 
-  test('TRACE is answered with 405, so that no upstream can show our credential', async () => {
+  test('TRACE is answered with 405, so that no upstream can reveal our credential', async () => {
     const connection = openRaw(portOf(gateway))
     connection.send('TRACE / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1.1 405 [\s\S]*\r\nAllow: GET, HEAD/)

@@ -48,7 +48,7 @@ describe('a WebSocket', () => {
     assert.deepEqual([line['http.response.status_code'], line['user.name']], [101, 'bob'])
   })
 
-  test('has its headers as they were sent, whatever their names mean in JavaScript', async () => {
+  test('has its headers as they were sent, even with names that have a meaning in JavaScript', async () => {
     const before = upstream.received().length
     const connection = open('/names', ['Remote-User: bob', 'constructor: v1', 'toString: v2', 'valueOf: v3'])
     await connection.until(/^HTTP\/1.1 101 [\s\S]*\r\n\r\n$/)

@@ -13,7 +13,7 @@ import { curlStatus } from './curl.ts'
 const nodeArguments = ['--max-old-space-size=96']
 const megabyte = 1024 * 1024
 const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${'x'.repeat(32 * 1024)}>\r\n\r\n`
-/** More than the gateway's heap, and what the sockets' buffers take besides. */
+/** More than the gateway's heap plus the sockets' buffers. */
 const hints = 6000
 
 let hintsTaken = Promise.withResolvers<void>()
@@ -36,7 +36,7 @@ async function ask({ url }: Gateway): Promise<void> {
   assert.equal(await curlStatus('--cacert', caFile, '-H', 'Remote-User: eve', `${url}/`), '200')
 }
 
-/** Writes until the other side has made no room for as long as some other requests take. @returns how much that was */
+/** Writes until the other side has not read for as long as some other requests take. @returns the number of bytes written */
 async function writeUntilStuck(socket: Socket, gateway: Gateway, most: number): Promise<number> {
   const piece = Buffer.alloc(64 * 1024, 'x')
   let quietRounds = 0
@@ -49,7 +49,7 @@ async function writeUntilStuck(socket: Socket, gateway: Gateway, most: number): 
   return socket.bytesWritten - socket.writableLength
 }
 
-describe('interim responses without an end, to a client that does not read, are dropped:', () => {
+describe('endless interim responses to a client that does not read are dropped:', () => {
   test('HTTP/1.1, and the final response arrives whole', { timeout: 120_000 }, async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments })
     hintsTaken = Promise.withResolvers()

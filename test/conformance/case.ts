@@ -12,7 +12,7 @@ export type People = Readonly<{
 
 /**
  * `user`: let in, as that user. `nobody`: not let in. `not other`: either, but never as the second user. `no credential`: any
- * status, for what a browser asks and not the proxy.
+ * status, for requests of a browser instead of the proxy.
  */
 export type Expectation = 'user' | 'other' | 'nobody' | 'not other' | 'no credential'
 

@@ -32,8 +32,8 @@ export function casesFor(people: People, ownPaths: readonly string[]): Case[] {
 }
 
 /**
- * What a browser asks by way of the proxy's route to the server's own pages, such as its sign-in. The proxy hands the response
- * to the browser, so it must hold no credential, however the path is written and whoever asks.
+ * Requests of a browser through the proxy's route to the server's own pages, such as its sign-in. The proxy passes the response
+ * to the browser, so it must not contain a credential, whatever the spelling of the path and whoever the client is.
  */
 function routedCases({ user }: People, ownPaths: readonly string[]): Case[] {
   const names = new Set(ownPaths.map((path) => path.split('/')[1]!))

@@ -1,6 +1,6 @@
 /**
- * Ways to write a path below `/<name>/`, or out of it, that some proxy, server or script reads so and others do not. A proxy
- * may route any of them from a browser to the server, so none may be answered with a credential.
+ * Ways to write a path below `/<name>/`, or out of it, that proxies, servers and scripts read differently. A proxy may route any
+ * of them from a browser to the server, so no response may contain a credential.
  */
 export function spellingsOf(name: string): string[] {
   const hex = name.charCodeAt(0).toString(16)

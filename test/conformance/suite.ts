@@ -14,7 +14,7 @@ export type Subject = Readonly<{
   /** What the proxy itself adds to each sub-request, such as a shared secret. */
   added: readonly Header[]
   ownPaths: readonly string[]
-  /** What Envoy puts before the client's path. */
+  /** The prefix that Envoy puts before the client's path. */
   pathPrefix: string
   /** Limit for one answer, in milliseconds. */
   patience: number

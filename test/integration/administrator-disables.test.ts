@@ -12,7 +12,7 @@ describe('an administrator disables a user 200 times while two identities of tha
   skip: elasticsearch.skip,
 }, () => {
   const headers = [{ 'Remote-Groups': 'readers', 'Remote-Name': 'Ann' }, { 'Remote-Groups': 'readers' }]
-  test('that differ in the name: no disable is undone', async (context) => {
+  test('that differ in the name, and no disable is undone', async (context) => {
     const { node } = elasticsearch
     const username = 'victim'
     const gateway = await startBefore(node, {}, { ELASTAUTH_GROUP_MAPPINGS: mappings })
@@ -22,7 +22,7 @@ describe('an administrator disables a user 200 times while two identities of tha
       await response.arrayBuffer()
     }
     const set = async (verb: '_enable' | '_disable') => {
-      // Elasticsearch answers 409 to an administrator whose change meets a write: that one is told, and tries again.
+      // Elasticsearch responds with 409 to an administrator whose change conflicts with a write; the administrator retries.
       for (let status = 409; status !== 200; ) {
         status = (await ask(node, `/_security/user/${username}/${verb}`, { method: 'PUT' })).status
         assert.ok([200, 409].includes(status), String(status))

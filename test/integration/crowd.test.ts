@@ -13,7 +13,7 @@ describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, ()
   const stamp = Date.now().toString(36)
 
   before(async () => {
-    // A busy machine's node takes its time for so many.
+    // On a busy machine, the node needs a while for this many.
     gateway = await startBefore(elasticsearch.node, { 'elasticsearch.timeout': '2m' })
   })
   after(() => gateway.stop())

@@ -27,7 +27,7 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
     while ((await userOf(username)).roles.length > 0) await sleep(20)
   }
 
-  /** The user is written before the node drops what it has cached of logins. */
+  /** The user is written before the node drops its cache of logins. */
   async function untilRefused(authorization: string | null): Promise<void> {
     while ((await logIn(elasticsearch.node, authorization)).status !== 401) await sleep(20)
   }
@@ -50,7 +50,7 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
     )
   })
 
-  test('loses a password that the user set as the last act', async (context) => {
+  test('loses a password that the user has just set', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())
@@ -81,7 +81,7 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
     assert.equal((await logIn(elasticsearch.node, authorization)).status, 200)
   })
 
-  test('is denied by the next gateway when the first one is killed at any moment of it', async () => {
+  test('is denied by the next gateway when the first one is killed at any moment during the denial', async () => {
     for (const delay of [0, 5, 15]) {
       const username = `killed-${delay}`
       const first = await start()

@@ -18,7 +18,7 @@ const elasticsearch = await useElasticsearch()
 const [expiration, pause] = [2000, 300]
 
 describe('the sweep of idle users against a real node', { skip: elasticsearch.skip }, () => {
-  /** A sweep whose clock is so far ahead that every user has been idle for long. It ends by itself after one pass. */
+  /** A sweep whose clock is so far ahead that every user counts as idle. It ends after one pass. */
   async function sweepOnce(aheadMs: number): Promise<string[]> {
     const { url, username, password } = elasticsearch.node
     const options = { hosts: [url], username, password, insecureSkipVerify: false, timeout: 10_000 }
@@ -105,7 +105,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     }
   })
 
-  test('while users log in again, none of their credentials is refused', async (context) => {
+  test('while users log in again, all of their credentials are accepted', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())
@@ -119,7 +119,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
       await sleep(200)
       return [first.status, (await logIn(node, authorization)).status]
     })
-    // By a clock that is ahead: at the very moment at which the users come back.
+    // With a clock that is ahead, so that the sweep coincides with the users' return.
     const [ended] = await Promise.all([sweepOnce(60_000 + pause), ...logins])
     for (const statuses of await Promise.all(logins)) assert.deepEqual(statuses, [200, 200])
     context.diagnostic(`${ended.length} of them were swept`)

@@ -10,7 +10,7 @@ const skip = skipWithoutRedis()
 const mebibyte = 1024 * 1024
 const life = 60_000
 
-/** What somebody else, with the right to write there, puts where our values are. */
+/** Values that another client with write access stores under our keys. */
 describe('values in Redis that are not ours', { skip }, () => {
   let server: RedisServer
   let redis: ReturnType<typeof createRedis>
@@ -42,7 +42,7 @@ describe('values in Redis that are not ours', { skip }, () => {
   /** 512 MB, made in Redis itself. */
   const fill = (key: string) => server.client.setrange(key, 512 * mebibyte - 1, 'x')
 
-  test('one of 512 MB is read in part, and replaced like a broken one', async () => {
+  test('one of 512 MB is read in part, and replaced like a corrupt one', async () => {
     await fill('elastauth:1:bob')
     const before = process.memoryUsage.rss()
     const value = await redis.store.get('bob')
@@ -80,7 +80,7 @@ describe('values in Redis that are not ours', { skip }, () => {
     })
   }
 
-  test('a session of 512 MB is none', async () => {
+  test('a session of 512 MB counts as absent', async () => {
     const { sessions } = redis
     await fill('elsewhere')
     await server.client.eval("redis.call('HSET', KEYS[1], 'v', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
@@ -94,14 +94,14 @@ describe('values in Redis that are not ours', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('a claimant of 512 MB does not come here', async () => {
+  test('a claimant of 512 MB is not read', async () => {
     await redis.sessions.put('id', 'ours', life)
     await fill('elsewhere')
     await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
     assert.equal(await redis.sessions.claim('id', 'ours', 'me'), 'gone')
   })
 
-  test('a text where a session should be is none', async () => {
+  test('a string in place of a session counts as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
     await redis.sessions.put('id', 'ours', life)
@@ -109,7 +109,7 @@ describe('values in Redis that are not ours', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('of a list with 10,000 members and one of 64 MB, 1,000 short ones come here at the most', async () => {
+  test('at most 1,000 short members of a list with 10,000 members and one of 64 MB are read', async () => {
     await server.client.setrange('elsewhere', 64 * mebibyte - 1, 'x')
     const script = `
 for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end
@@ -120,7 +120,7 @@ redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
   })
 })
 
-test('a response that drips ends its connection: later calls get theirs on another one', { skip }, async () => {
+test('a slowly dripping response ends its connection, and later calls use another one', { skip }, async () => {
   const server = await startRedis()
   let drips = false
   let connections = 0

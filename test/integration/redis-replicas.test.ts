@@ -14,7 +14,7 @@ const elasticsearch = await useElasticsearch()
 const skip = elasticsearch.skip || skipWithoutRedis()
 const slowness = skip ? 1 : await slownessOf(elasticsearch.node)
 const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
-/** One replica in three has its passwords hashed by bcrypt, which keeps a processor busy: so many as this machine's node can carry. */
+/** One replica in three has its passwords hashed by bcrypt, which keeps a processor busy: as many as this machine's node can handle. */
 const userCount = Number(process.env.REPLICA_TEST_USERS ?? Math.min(50, 6 * availableParallelism()))
 const expiration = Math.round(2000 * slowness)
 const pause = Math.min(10_000, Math.round(1000 * slowness))

@@ -88,7 +88,7 @@ for (const [name, start] of [
       assert.equal(await redis.sessions.get('probe'), undefined)
     })
 
-    test('120 sign-ins of one user at the same moment leave 50 sessions at the most, and those of others stay', async () => {
+    test('120 simultaneous sign-ins of one user leave at most 50 sessions, and the sessions of others stay', async () => {
       for (const client of server.clients) await client.flushall()
       const replicas = [0, 1, 2].map(() => createSessionsIn(redis.sessions))
       const loginOf = (subject: string) => ({
@@ -109,7 +109,7 @@ for (const [name, start] of [
       assert.equal(await replicas[2]!.endAll('sub', 'alice'), Math.min(count + 1, 50))
     })
 
-    test('a key of another type is a session that has ended, and stops no sign-in', async () => {
+    test('a key of another type counts as an ended session, and does not prevent a sign-in', async () => {
       for (const client of server.clients) await client.flushall()
       const sessions = createSessionsIn(redis.sessions)
       const login = { subject: 'alice', claims: {}, fromUserinfo: [], tokenEnd: Date.now() + 3_600_000 }

@@ -17,7 +17,7 @@ const start = (key: string, flags: Readonly<Record<string, string>> = {}) =>
 describe('two gateways with two secret keys manage the users of one Elasticsearch', {
   skip: elasticsearch.skip,
 }, () => {
-  test('one take-over with a warning, then the first gateway rejects the user with 503 and the second keeps working', async (context) => {
+  test('one takeover with a warning, then the first gateway rejects the user with 503 and the second keeps working', async (context) => {
     const { node } = elasticsearch
     const [first, second] = await Promise.all([start(testKey), start(otherKey)])
     context.after(() => Promise.all([first.stop(), second.stop()]))

@@ -36,7 +36,7 @@ export function pathOf(example: string, file: string): string {
   return join(root, example, file)
 }
 
-/** Its compose file, with `${NAME:-default}` as it is where nobody sets the variable. */
+/** Its compose file, with `${NAME:-default}` replaced by the default. */
 export function readCompose(example: string): Compose {
   const text = readFileSync(pathOf(example, 'docker-compose.yml'), 'utf8').replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1')
   return parse(text, { merge: true })

@@ -1,6 +1,6 @@
 import fc from './property.ts'
 
-/** Texts that something on the way may stumble over. */
+/** Texts that may break a component on the way. */
 export const oddTexts = [
   '',
   ' ',
@@ -36,7 +36,7 @@ const oddObjects = [
   JSON.parse('['.repeat(500) + ']'.repeat(500)),
 ]
 
-/** Whatever JSON can hold, with a liking for what breaks programs. */
+/** Arbitrary JSON values, with a preference for those that break programs. */
 export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(null, true, false, ...oddTexts, ...oddNumbers, ...oddObjects),
   fc.array(fc.constantFrom<unknown>(...oddTexts.filter((text) => text.length < 1000), 'admins', 7, null), {
@@ -45,7 +45,7 @@ export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3, noUnicodeString: false }),
 )
 
-/** In characters of JSON: what is longer than 1 MiB is a fault of the provider, not of a value. */
+/** In characters of JSON: a response larger than 1 MiB counts as a provider error, not as a bad value. */
 const maxDocument = 900_000
 
 /** Some of these names, each with an odd value. */

@@ -6,7 +6,7 @@ export type Failure = Readonly<{ file: string; name: string; message: string }>
 
 type Reported = { name: string; nesting: number; file?: string; details?: { error?: Error & { failureType?: string } } }
 
-/** The failed tests of a test run's events, each with the names of its suites; a suite that only has failed tests is none. */
+/** The failed tests of a test run's events, each with the names of its suites; a suite that fails only because of its tests is not listed. */
 export function collectFailures(events: EventEmitter): Failure[] {
   const failures: Failure[] = []
   const open = new Map<string, string[]>()

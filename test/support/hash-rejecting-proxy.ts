@@ -3,7 +3,7 @@ import type { refuse } from './stand-in/answers.ts'
 import { parsePasswordHash } from './stand-in/password-hash.ts'
 
 /**
- * In front of an Elasticsearch: what a node says that does not take our hashes (400), everything else from behind.
+ * A proxy in front of Elasticsearch that rejects password hashes with 400, and forwards all other requests.
  * @returns the address, and how to end it
  */
 export async function startHashRejectingProxy(target: string): Promise<Readonly<{ url: string; close: () => void }>> {

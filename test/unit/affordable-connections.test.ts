@@ -4,11 +4,11 @@ import { affordableConnections } from '../../src/affordable-connections.ts'
 
 const gigabyte = 1024 ** 3
 
-test('a heap that holds what all connections may hold says nothing', () => {
+test('a heap with room for max_connections logs nothing', () => {
   assert.ok(affordableConnections(6_000, { info: assert.fail }, 4 * gigabyte) >= 6_000)
 })
 
-test('a smaller one is enough for as many as half of it holds, and says so', () => {
+test('a smaller heap lowers max_connections to what half of it has room for, and logs it', () => {
   const lines: unknown[] = []
   const info = (line: unknown) => void lines.push(line)
   assert.equal(affordableConnections(10_000, { info }, gigabyte / 8), 204)

@@ -23,7 +23,7 @@ test('roles and trust are taken over', () => {
   assert.deepEqual(ignored, [])
 })
 
-test('a path prefix and a profile are taken over, a listener for sub-requests needs a restart', () => {
+test('a path prefix and a profile are reloaded, a listener for sub-requests needs a restart', () => {
   const { config, ignored } = planReload(
     load({ ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5001' }),
     load({
@@ -81,7 +81,7 @@ const leaving: [key: string, ...variables: (keyof typeof guarded)[]][] = [
   ['group_mappings', 'ELASTAUTH_GROUP_MAPPINGS'],
 ]
 for (const [key, ...variables] of leaving) {
-  test(`a reload without ${key}, as of a file that is half written, is rejected`, () => {
+  test(`a reload without ${key}, as from an incomplete file, is rejected`, () => {
     const next = Object.fromEntries(
       Object.entries(guarded).filter(([name]) => !variables.includes(name as keyof typeof guarded)),
     )
@@ -92,7 +92,7 @@ for (const [key, ...variables] of leaving) {
   })
 }
 
-test('a reload may change what protects, and narrow it', () => {
+test('a reload may change and narrow a setting that restricts access', () => {
   const next = {
     ...guarded,
     ELASTAUTH_TRUSTED_PROXIES: 'none',

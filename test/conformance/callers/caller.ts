@@ -12,7 +12,7 @@ export type Verdict = 'allow' | 'deny' | 'broken'
 
 export type Server = Readonly<{
   url: URL
-  /** What stands before the client's path, for a caller that appends that. */
+  /** The prefix before the client's path, for a caller that appends the path. */
   pathPrefix: string
   /** Names of headers that the proxy is told to pass on, where it passes on none by itself. */
   passed: readonly string[]

@@ -7,7 +7,7 @@ import { startProxy } from '../../support/upstream.ts'
 import { whyNotInstalled } from './installed.ts'
 import { type Neighbour, startNeighbour } from './proxy.ts'
 
-/** A plain reverse proxy on this machine, before proxy mode. @param marks whether it says that it forwards */
+/** A plain reverse proxy on this machine, in front of proxy mode. @param marks whether it adds X-Forwarded-For */
 function plainHaproxy(marks: boolean): Neighbour {
   return {
     name: 'haproxy',

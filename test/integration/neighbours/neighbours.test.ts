@@ -74,7 +74,7 @@ for (const neighbour of neighbours) {
 
     test('no spelling of a path below /elastauth hands a user a credential', async () => {
       for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
-        // Some proxies close the connection at a target that is none.
+        // Some proxies close the connection on an invalid target.
         const outcome = await ask(proxy, { session: 'bob', target }).catch(() => undefined)
         assert.doesNotMatch(outcome?.body ?? '', /Authentication successful/, target)
         assert.ok(!outcome?.answered.includes('authorization'), target)

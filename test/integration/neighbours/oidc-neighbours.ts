@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { adapted, configurationFrom, pages } from './page.ts'
 import type { Neighbour, Surroundings } from './proxy.ts'
 
-/** The proxies as docs/oidc.md configures them. `change` is what an administrator may have done to the configuration. */
+/** The proxies as docs/oidc.md configures them. `change` is a change that an administrator may have made to the configuration. */
 export type OidcNeighbours = Readonly<{ nginx: Neighbour; caddy: Neighbour; haproxy: Neighbour; traefik: Neighbour }>
 
 type Change = (configuration: string) => string
@@ -66,7 +66,7 @@ export function createOidcNeighbours(changes: Partial<Record<keyof OidcNeighbour
   }
 }
 
-/** A Caddy that only asks, and has no route to elastauth's pages. */
+/** A Caddy that only sends sub-requests, without a route to elastauth's pages. */
 export const onlyAsking: Neighbour = {
   name: 'Caddy without a route for our pages',
   program: 'caddy',
@@ -109,7 +109,7 @@ function nginxCommand(directory: string, page: string) {
   return { args, files: { 'nginx.conf': conf } }
 }
 
-/** Until its file is read, Traefik has no route, and says 404. */
+/** Until Traefik has read its file, it has no route and responds with 404. */
 function hasRoute(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     get({ port, host: '127.0.0.1', path: '/elastauth/login' }, (answer) => {

@@ -48,7 +48,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
     const until = new AsyncDisposableStack()
     after(() => until.disposeAsync())
 
-    /** elastauth and the proxy, and somebody who has signed in through both. */
+    /** elastauth, the proxy, and a user who has signed in through both. */
     async function startBehind(neighbour = sound, flags: Record<string, string> = separated) {
       const gateway = await startForwardAuth({ 'forward_auth.profile': sound.profile, ...flags })
       const subRequestUrl = 'forward_auth.listen' in flags ? await subRequestUrlOf(gateway) : gateway.url
@@ -69,10 +69,10 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       return { proxy, cookie: agent.cookies(direct.url) }
     }
 
-    // Here and not in a hook: what a hook starts ends with it.
+    // Not in a hook, because processes that a hook starts end with it.
     const { proxy, cookie } = await startBehind()
 
-    /** So that no test finds nothing because nothing is there. */
+    /** So that no test passes only because the application is unreachable. */
     async function assertInService(through: Running, withCookie: string): Promise<void> {
       const page = await ask(through, '/app/home', [`Cookie: ${withCookie}`])
       assert.match(page!.body, /Hello alice/)
@@ -83,13 +83,13 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       await assertInService(proxy, cookie)
     })
 
-    test('nor to anybody else, whatever headers they send', async () => {
+    test('no spelling of a path brings a credential to any other client, whatever headers it sends', async () => {
       const claims = ['Remote-User: mallory', 'Remote-Groups: admins', 'X-Forwarded-Uri: /', 'X-Forwarded-Method: GET']
       for (const target of targets) assertNoCredential(await ask(proxy, target, claims), target)
       await assertInService(proxy, cookie)
     })
 
-    test('elastauth’s pages are pages, and the application is let through to', async () => {
+    test("elastauth's pages are served, and other requests reach the application", async () => {
       const login = await ask(proxy, '/elastauth/login?return_to=/app')
       assert.equal(login?.status, 302)
       await assertInService(proxy, cookie)
@@ -117,7 +117,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       }
     })
 
-    test('with auth_providers [oidc, authelia] a client’s own Remote-User is nobody, in any spelling', async () => {
+    test("with auth_providers [oidc, authelia] a client's own Remote-User is ignored, in any spelling", async () => {
       const chained = await startBehind(sound, { ...separated, auth_providers: 'oidc,authelia' })
       const count = reached.length
       for (const name of ['Remote-User', 'remote-user', 'REMOTE-USER', 'Remote_User', 'Remote.User']) {
@@ -133,13 +133,13 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       assert.equal(reached.length, count)
     })
 
-    test('a route that strips the prefix brings no credential to the browser either', async () => {
+    test('a route that strips the prefix does not bring a credential to the browser', async () => {
       const stripped = await startBehind(misconfigured)
       for (const target of ['/elastauth/', '/elastauth/?x', '/elastauth/elastauth', '/elastauth//', ...targets]) {
         assertNoCredential(await ask(stripped.proxy, target, [`Cookie: ${stripped.cookie}`]), target)
       }
       await assertInService(stripped.proxy, stripped.cookie)
-      // The route is as wrong as it is meant to be: it does not find the page.
+      // The route is misconfigured as intended: it does not find the page.
       assert.ok([403, 404].includes((await ask(stripped.proxy, '/elastauth/login'))!.status))
     })
 

@@ -13,7 +13,7 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-truncation-'))
 const socket = join(directory, 'elastauth.sock')
 after(() => rmSync(directory, { recursive: true }))
 
-/** Where nginx reaches elastauth, by the name that its location has below. */
+/** The address at which nginx reaches elastauth, by the name of its location below. */
 type Places = Readonly<Record<string, string>>
 
 /** nginx in front of proxy mode, with one location for each place and each HTTP version that it can speak to upstreams. */

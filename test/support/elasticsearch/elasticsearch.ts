@@ -114,7 +114,7 @@ async function whyNoJava(): Promise<string | undefined> {
   return typeof found === 'string' ? found : undefined
 }
 
-/** What was found is of the version that was asked for: a node that ELASTICSEARCH_URL or ELASTICSEARCH_IMAGE names may be of another. */
+/** Checks the version: the node that ELASTICSEARCH_URL or ELASTICSEARCH_IMAGE names may have another one than requested. */
 async function checkVersion(node: Elasticsearch): Promise<Elasticsearch> {
   const major = requestedMajor()
   if (major === undefined || node.version.startsWith(`${major}.`)) return node

@@ -1,7 +1,7 @@
 import { ask, type Target } from './ask.ts'
 
 const users = 12
-/** What writing and showing that many passwords takes an idle node on two cores. */
+/** The time that an idle node on two cores needs to write and check that many passwords. */
 const usualMs = 1500
 
 /**

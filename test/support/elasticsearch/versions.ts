@@ -15,7 +15,7 @@ export function readLock(major: Major): { version: string; jars: Jar[] } {
   return JSON.parse(readFileSync(join(folderOf(major), 'jars.json'), 'utf8'))
 }
 
-/** What ELASTICSEARCH_VERSION asks for; undefined leaves the choice to us. */
+/** The requested ELASTICSEARCH_VERSION; undefined for the default. */
 export function requestedMajor(env = process.env): Major | undefined {
   const text = env.ELASTICSEARCH_VERSION
   if (!text) return undefined

@@ -8,7 +8,7 @@ const supported = [
   ...['pbkdf2_stretch', ...iterations.map((count) => `pbkdf2_stretch_${count}`)],
 ]
 
-/** Elasticsearch's check of a `password_hash`: the algorithm alone. What follows it is looked at when the user logs in. */
+/** Elasticsearch's check of a `password_hash`: only the algorithm. The rest is checked when the user logs in. */
 export function parsePasswordHash(hash: string, isRejected: boolean): string {
   const [, kind, count = ''] = /^\{(PBKDF2|PBKDF2_STRETCH)\}(\d+)\$/.exec(hash) ?? []
   const isKnown = kind !== undefined || /^\$2[ab]\$\d\d\$/.test(hash)
@@ -32,7 +32,7 @@ export function isPassword(stored: string, given: string): boolean {
   return pbkdf2Sync(given, Buffer.from(salt!, 'base64'), Number(count), expected.length, 'sha512').equals(expected)
 }
 
-/** RFC 4648 §4 with padding. Elasticsearch lets nobody in whose hash is written otherwise. */
+/** RFC 4648 §4 with padding. In Elasticsearch, a hash in another encoding matches no password. */
 function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]+={0,2}$/.test(text)
 }

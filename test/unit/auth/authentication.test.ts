@@ -112,7 +112,7 @@ for (const code of ['no_roles', 'group_denied'] as const) {
     assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'deny'])
   })
 
-  test(`${code} where the provider said nothing about groups: rejected, and nothing is taken away`, async () => {
+  test(`${code} where the provider said nothing about groups: rejected, and the user keeps roles and password`, async () => {
     const { authenticate, calls } = create({
       mapRoles: refuse,
       identify: () => ({ identity: identity({ groups: [], groupsMissing: true }), isAmbient: true }),
@@ -122,7 +122,7 @@ for (const code of ['no_roles', 'group_denied'] as const) {
   })
 }
 
-test('an identity that is not valid, reserved or unknown denies nobody', async () => {
+test('an invalid, reserved or unknown identity does not cause a denial', async () => {
   for (const identify of [
     () => ({ identity: identity({ username: 'a:b' }), isAmbient: true }),
     () => ({ identity: identity({ username: 'elastic' }), isAmbient: true }),

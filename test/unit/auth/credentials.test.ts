@@ -136,7 +136,7 @@ describe('a change of groups', () => {
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 
-  test('another name or e-mail alone costs no call at all, and is written with the next rotation', async () => {
+  test('a changed name or e-mail alone causes no call, and is written with the next rotation', async () => {
     const { clock, directory, obtain, writes } = createWorld({ revalidate: 2 * hour })
     const first = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
     for (let i = 0; i < 1000; i++) {
@@ -158,7 +158,7 @@ describe('a change of groups', () => {
     assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
   })
 
-  test('two sets of groups in turn for a minute, on one replica or on three: at most 12 changes', async () => {
+  test('two alternating sets of groups for a minute, on one replica or on three: at most 12 changes', async () => {
     for (const count of [1, 3]) {
       const { clock, directory } = createWorld()
       const replicas = Array.from({ length: count }, () =>
@@ -373,7 +373,7 @@ describe('two installations with two keys', () => {
     assert.ok(events.filter(({ kind }) => kind === 'key_conflict').length >= 20)
   })
 
-  test('users alternating between both for an hour: at most one take-over by each', async () => {
+  test('users alternating between both for an hour: at most one takeover by each', async () => {
     const { clock, directory, obtain, writes } = createWorld()
     const second = createReplica(directory, clock, { keys: [otherKey] })
     for (let i = 0; i < 59; i++) {
@@ -401,7 +401,7 @@ describe('two installations with two keys', () => {
     assert.equal(directory.calls.put, 1)
   })
 
-  test('a key id that is no key id does not reach the log', async () => {
+  test('an invalid key id does not reach the log', async () => {
     const { directory, obtain } = createWorld({ rules: { rekey: 'never' } })
     const elastauth = { created: '2026-11-23', version: 1, key_id: 'x\nforged line', issued_at: noon, fingerprint: '' }
     directory.users.set('bob', createMemoryUser({ metadata: { elastauth } }))

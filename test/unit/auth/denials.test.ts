@@ -167,7 +167,7 @@ describe('a user whose groups give no access any more', () => {
     assert.deepEqual(userOf(world).roles, [], 'denied once more, at once, however often that happens')
   })
 
-  test('who set an own password loses it, too', async () => {
+  test('who set a password of their own loses it, too', async () => {
     const world = createWorld()
     await world.obtain(bob)
     world.directory.users.set('bob', { ...userOf(world), password: 'of-my-own' })
@@ -203,7 +203,7 @@ describe('a user whose groups give no access any more', () => {
     assert.deepEqual([userOf(world).enabled, world.directory.calls.put], [false, 1])
   })
 
-  test('allowed and denied in turn for a minute: at most 12 writes, and every credential handed out works', async () => {
+  test('alternately allowed and denied for a minute: at most 12 writes, and every credential handed out works', async () => {
     const { clock, directory, obtain, deny } = createWorld({ rules })
     await obtain(bob)
     const begun = { ...directory.calls }
@@ -259,7 +259,7 @@ describe('while Elasticsearch is down', () => {
     assert.ok(!world.directory.accepts(former))
   })
 
-  test('10,000 users are denied: 8 at a time are tried, and more than 10,000 are dropped and said so', async () => {
+  test('10,000 users are denied: 8 at a time are tried, and further ones are dropped and reported', async () => {
     const { clock, directory, deny, events } = createWorld()
     let [running, most] = [0, 0]
     directory.hooks.before = async () => {
@@ -274,7 +274,7 @@ describe('while Elasticsearch is down', () => {
     assert.equal(events.filter(({ kind }) => kind === 'denial_dropped').length, 5)
   })
 
-  test('somebody let in since keeps the roles when Elasticsearch is back', async () => {
+  test('a user who was let in since keeps the roles when Elasticsearch is back', async () => {
     const world = createWorld()
     const credential = await world.obtain(bob)
     world.directory.hooks.before = () => {
@@ -288,7 +288,7 @@ describe('while Elasticsearch is down', () => {
     assert.ok(world.directory.accepts(credential))
   })
 
-  test('closed: nothing is tried any more', async () => {
+  test('closed: nothing is retried', async () => {
     const world = createWorld()
     await world.obtain(bob)
     world.directory.hooks.before = () => {
@@ -304,7 +304,7 @@ describe('while Elasticsearch is down', () => {
 })
 
 describe('three replicas', () => {
-  test('with Redis: one write, and the others forget what they had cached', async () => {
+  test('with Redis: one write, and the others drop their cached credential', async () => {
     const { clock, directory } = createWorld()
     const store = createMemorySharedStore(clock.now)
     const keys = createKeyring([key])

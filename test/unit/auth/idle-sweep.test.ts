@@ -175,7 +175,7 @@ describe('the sweep', () => {
     assert.notEqual(directory.users.get('bob')!.password, 'of-my-own')
   })
 
-  test('a write that is decided before a login and arrives after it does the login no harm', async () => {
+  test('a write that is decided before a login and arrives after it does not affect the login', async () => {
     const { clock, directory } = createBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
@@ -234,7 +234,7 @@ describe('the sweep', () => {
     }
   })
 
-  test('while Elasticsearch is down it waits, goes on where it was, and says so once per user', async () => {
+  test('while Elasticsearch is down it waits, then resumes, and reports it once per user', async () => {
     const { clock, directory } = createBed()
     for (let i = 0; i < 1500; i++) addUser(directory, `user-${i}`)
     let isDown = false
@@ -253,7 +253,7 @@ describe('the sweep', () => {
     assert.equal(events.filter(({ kind }) => kind === 'sweep_failed').length, 1)
   })
 
-  test('a user whom Elasticsearch rejects holds nobody up', async () => {
+  test('a user whom Elasticsearch rejects does not delay others', async () => {
     const { clock, directory } = createBed()
     for (const name of ['a', 'b', 'c']) addUser(directory, name)
     directory.hooks.before = (operation, username) => {
@@ -268,7 +268,7 @@ describe('the sweep', () => {
     )
   })
 
-  test('where users cannot be listed it says so, and tries again at the next interval', async () => {
+  test('if users cannot be listed it reports that, and tries again at the next interval', async () => {
     const { clock, directory } = createBed()
     addUser(directory, 'a')
     directory.hooks.before = (operation) => {
@@ -283,7 +283,7 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 1)
   })
 
-  test('a page of users that is larger than a response may be is read in smaller ones', async () => {
+  test('a page of users that exceeds the response limit is read in smaller pages', async () => {
     const { clock, directory } = createBed()
     for (let i = 0; i < 150; i++) addUser(directory, `user-${i}`)
     const page: MemoryDirectory['page'] = (after, size) =>
@@ -294,7 +294,7 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 150)
   })
 
-  test('a clock that was ahead, and is set back, keeps no password alive', async () => {
+  test('passwords still end after a clock that was ahead is set back', async () => {
     const { clock, directory } = createBed()
     const { obtain } = createReplica(directory, clock)
     const store = createMemorySharedStore(clock.now)
@@ -309,7 +309,7 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 1)
   })
 
-  test('stopped in the middle: nothing is written any more', async () => {
+  test('stopped in the middle: writes nothing more', async () => {
     const { clock, directory } = createBed()
     for (let i = 0; i < 100; i++) addUser(directory, `user-${i}`)
     const { stop, done } = startSweep(directory, clock)
@@ -364,7 +364,7 @@ describe('three replicas', () => {
     assert.equal(new Set(directory.passwordsSet.map(({ username }) => username)).size, 700)
   })
 
-  test('without Redis: whoever writes, a user’s password is the same each time', async () => {
+  test('without Redis: every replica writes the same password for a user', async () => {
     const { clock, directory } = createBed()
     addUsers(directory)
     const sweeps = [0.2, 0.5, 0.9].map((random) => startSweep(directory, clock, { random: () => random }))
@@ -378,7 +378,7 @@ describe('three replicas', () => {
     assert.ok(directory.passwordsSet.length <= 3 * 700)
   })
 
-  test('with a key of its own, a replica leaves the users of the others alone', async () => {
+  test('with a different key, a replica does not write the users of the others', async () => {
     const { clock, directory } = createBed()
     addUsers(directory)
     const { stop } = startSweep(directory, clock, { keys: createKeyring([otherKey]) })
@@ -387,7 +387,7 @@ describe('three replicas', () => {
     assert.equal(directory.passwordsSet.length, 0)
   })
 
-  test('when Redis is out of reach: sweeps all the same', async () => {
+  test('when Redis is unreachable: sweeps anyway', async () => {
     const { clock, directory } = createBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)

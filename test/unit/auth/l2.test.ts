@@ -123,7 +123,7 @@ describe('two replicas', () => {
     assert.deepEqual([...a.writes(), ...b.writes()].sort(), ['created', 'rotated'])
   })
 
-  test('a turn that comes to no write is given back at once, and nobody waits for it', async () => {
+  test('a lock that leads to no write is released at once, and no replica waits for it', async () => {
     const { a, b, clock, directory, store } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
     let reads = 0

@@ -172,7 +172,7 @@ test('no password lives longer than its expiration or a day, whichever is longer
   })
 })
 
-test('a wait lies ahead, and is a matter of the pause or of the time between two changes', () => {
+test('a wait ends in the future, after the pause or the change interval', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'wait') return
@@ -193,7 +193,7 @@ test('a change is never written within the change interval after the one before'
   })
 })
 
-test('roles and groups that are as needed are never a reason to write, whatever the name and the e-mail are', () => {
+test('correct roles and groups never cause a write, whatever the name and the e-mail are', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || decision.reason !== 'changed') return

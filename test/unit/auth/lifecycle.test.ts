@@ -559,7 +559,7 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
     { issued_at: Number.NaN },
   ]
   for (const numbers of beyond) {
-    test(`${Object.entries(numbers).flat().join(' ')}: a new series begins, and the user works on`, () => {
+    test(`${Object.entries(numbers).flat().join(' ')}: a new series begins, and the user keeps working`, () => {
       const stored = user({ ...state, created: today, ...numbers })
       const decision = decide({ stored, subject, now: noon, keys, rules })
       assert.deepEqual(decision, written('rotated', series(noon)))
@@ -598,7 +598,7 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
     assert.ok(versions.every((version) => version > 86_400 && Number.isSafeInteger(version + 1e9)))
   })
 
-  test('a day that is in no calendar names a password like any other', () => {
+  test('an invalid calendar day derives a password like any other', () => {
     const odd = { ...state, created: '2026-99-99' }
     assert.deepEqual(decide({ stored: user(odd), subject, now: noon, keys, rules }), { kind: 'adopt', state: odd })
     const { state: rotated } = decide({ stored: user(odd), subject, now: end + pause, keys, rules }) as {

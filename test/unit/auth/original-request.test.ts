@@ -25,17 +25,17 @@ test('what nginx says, with profile nginx', () => {
   assert.deepEqual(readNginx(nginx), { method: 'DELETE', target: '/i?a=b', host: 'es.example.com' })
 })
 
-test('with profile nginx, a client’s own X-Forwarded-* say nothing', () => {
+test("with profile nginx, a client's own X-Forwarded-* are ignored", () => {
   assert.deepEqual(readNginx({ ...nginx, ...traefik, 'x-forwarded-host': 'forged' }), readNginx(nginx))
   assert.deepEqual(readNginx(traefik), { method: 'GET', target: '/auth?a=b', host: undefined })
 })
 
-test('with profile generic, a client’s own X-Original-* say nothing', () => {
+test("with profile generic, a client's own X-Original-* are ignored", () => {
   assert.deepEqual(read({ ...traefik, 'x-original-method': 'PUT', 'x-original-url': 'http://forged/' }), read(traefik))
   assert.deepEqual(read(nginx), { method: 'GET', target: '/auth?a=b', host: undefined })
 })
 
-test('the host of X-Original-URL is without what may be a password', () => {
+test('the host of X-Original-URL does not contain user info', () => {
   const host = (url: string) => readNginx({ 'x-original-url': url }).host
   assert.equal(host('https://user:secret@es.example.com:8443/i'), 'es.example.com:8443')
   assert.equal(host('https://user:se@cret@es.example.com?a'), 'es.example.com')
@@ -46,7 +46,7 @@ test('what anybody else says is ignored', () => {
   assert.deepEqual(read({ ...traefik, 'x-original-url': '/public' }, false), { method: 'GET', target: '/auth?a=b' })
 })
 
-test('below the prefix the request line says all, as Envoy appends the path, and no header changes it', () => {
+test('below the prefix only the request line is read, as Envoy appends the path, and no header changes it', () => {
   const under = (headers: IncomingHttpHeaders, url: string, isTrusted = true) =>
     createOriginalRequestOf(() => isTrusted, { profile: 'generic', pathPrefix: '/authorize' })({
       method: 'PUT',

@@ -44,7 +44,7 @@ test('prepares hashes with a salt of its own for each user, day, version and key
   assert.equal(new Set(salts).size, others.length)
 })
 
-test('prepares a salt that is not the password in another spelling', async () => {
+test('prepares a salt that does not reveal the password', async () => {
   const { password, passwordHash } = await prepare('bob', state)
   const salt = Buffer.from(passwordHash!.split('$')[1]!, 'base64')
   assert.notEqual(salt.toString('base64url'), password)
@@ -60,7 +60,7 @@ test('does not block the event loop: the hash needs a turn of it', async () => {
   await prepared
 })
 
-test('prepares the text alone once Elasticsearch does not take hashes', async () => {
+test('prepares only plain text once Elasticsearch has rejected a hash', async () => {
   let sendsHash = true
   const prepareUntil = createPasswordWriter({ keys, sendsHash: () => sendsHash })
   assert.ok((await prepareUntil('bob', state)).passwordHash)

@@ -110,7 +110,7 @@ describe('a cached credential is checked in the background', () => {
     assert.deepEqual(writes(), ['created', 'healed', 'healed'])
   })
 
-  test('what is changed again 10 s later is healed even if the clock was set back', async () => {
+  test('a password that is changed again 10 s later is healed even if the clock was set back', async () => {
     const { clock, change, request, writes } = await createDueWorld({ revalidate: 1000 })
     change({ password: 'changed in Kibana' })
     await request()

@@ -20,7 +20,7 @@ describe('a sub-request is one to / byte for byte', () => {
     test(`${target} is a sub-request: the query does not count`, () => assert.equal(check(target), 'sub-request'))
   }
   for (const target of [...spellingsOf('elastauth'), ...otherTargets, '', '*', '?', '/ ', '/\u00e9', '/\t']) {
-    test(`${JSON.stringify(target.slice(0, 40))} is not a sub-request, and the log says where those go`, () => {
+    test(`${JSON.stringify(target.slice(0, 40))} is not a sub-request, and the log says which target to use`, () => {
       assert.match(check(target), /on \/ only: point the proxy's auth address there, or set forward_auth\.path_prefix$/)
     })
   }
@@ -28,7 +28,7 @@ describe('a sub-request is one to / byte for byte', () => {
 
 describe('the predecessor’s address /elastauth', () => {
   for (const target of ['/elastauth', '/elastauth?a=/elastauth/x', '/elastauth?']) {
-    test(`${target} is a sub-request while nobody signs in through us`, () => {
+    test(`${target} is a sub-request if users do not sign in through us`, () => {
       assert.equal(check(target), 'sub-request')
     })
     test(`${target} is not one where people sign in through us, and the log says to use /`, () => {
@@ -140,14 +140,15 @@ describe('below forward_auth.path_prefix the client’s path follows as it came'
     })
   }
 
-  test('/ is answered as well, for other proxies and for a look by hand', () => {
+  test('/ is a sub-request as well, for other proxies and for manual checks', () => {
     assert.equal(check('/', { pathPrefix: '/ext/authz' }), 'sub-request')
   })
 
-  test('without a prefix nothing is below one', () => assert.notEqual(check('/ext/authz/x'), 'sub-request'))
+  test('without a prefix the same path is not a sub-request', () =>
+    assert.notEqual(check('/ext/authz/x'), 'sub-request'))
 })
 
-test('a path that is encoded more than four times is rejected, so that nobody makes us decode thirty thousand times', () => {
+test('a path that is encoded more than four times is rejected, so that no client makes us decode thirty thousand times', () => {
   assert.equal(leadsElsewhere('/%2525252e'), false)
   assert.equal(leadsElsewhere('/%252525252e'), true)
   assert.equal(leadsElsewhere(`/%${'25'.repeat(30_000)}2e`), true)

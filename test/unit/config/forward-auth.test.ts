@@ -33,7 +33,7 @@ describe('forward_auth.path_prefix', () => {
     '/elastauthorize',
     '/ELASTAUTH/x',
   ]) {
-    test(`rejects ${prefix}: it is no plain path, or ours`, () => {
+    test(`rejects ${prefix}: it is not a plain path, or one of ours`, () => {
       const [line, ...rest] = faults(`forward_auth: { path_prefix: ${JSON.stringify(prefix)} }`)
       assert.match(line!, /^3 forward_auth\.path_prefix .*is not a path for sub-requests: write e\.g\. \/authorize/)
       assert.deepEqual(rest, [])
@@ -42,13 +42,13 @@ describe('forward_auth.path_prefix', () => {
 })
 
 describe('forward_auth.listen', () => {
-  test('is one address or a list, and not set unless it is', () => {
+  test('is one address or a list, and not set by default', () => {
     assert.equal(loaded('').listen, null)
     assert.deepEqual(loaded('forward_auth: { listen: ":5001" }').listen, [':5001'])
     assert.deepEqual(loaded('forward_auth: { listen: [":5001", "unix:/a.sock"] }').listen, [':5001', 'unix:/a.sock'])
   })
 
-  test('rejects an empty list and what is no address', () => {
+  test('rejects an empty list and invalid addresses', () => {
     assert.match(faults('forward_auth: { listen: [] }').join(), /^3 forward_auth\.listen is empty: write host:port/)
     assert.match(
       faults('forward_auth: { listen: [":5001", nowhere] }').join(),
@@ -90,7 +90,7 @@ test('in proxy mode there are no sub-requests, so forward_auth.listen and path_p
   ])
 })
 
-describe('a warning at the start where people sign in and sub-requests have no listener of their own', () => {
+describe('a warning at startup if people sign in and sub-requests have no separate listener', () => {
   const oidc = 'oidc: { issuer: "https://id.example", client_id: x, client_secret: y }\n'
   const warnings = (yaml: string) =>
     load(minimal + yaml).warnings.filter((text) => text.includes('forward_auth.listen'))

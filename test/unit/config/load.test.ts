@@ -132,7 +132,7 @@ test('an empty secret variable is not set, with a warning', () => {
   assert.deepEqual(warnings, ['ELASTAUTH_CACHE_REDIS_PASSWORD is empty: taken as not set'])
 })
 
-describe('a key that keeps somebody out, with nothing in it, is a fault and not the default', () => {
+describe('an empty key that restricts access is a fault and does not mean the default', () => {
   for (const line of [
     'proxy_secret:',
     'proxy_secret: ""',
@@ -165,7 +165,7 @@ describe('a key that keeps somebody out, with nothing in it, is a fault and not 
   }
 })
 
-test('a group whitelist that is not enabled, and a network of all addresses, are warned of', () => {
+test('a group whitelist that is not enabled, and a network of all addresses, cause a warning', () => {
   const { warnings } = load(`${minimal}group_whitelist: [staff]\ntrusted_proxies: ["::/0"]\n`)
   assert.match(warnings.join('\n'), /group_whitelist is set but not used/)
   assert.match(

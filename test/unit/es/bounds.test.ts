@@ -39,7 +39,7 @@ function connect(hosts: readonly string[], timeout: number) {
   )
 }
 
-/** A byte now and then, for ever: each one resets the official client's own time limits. */
+/** A byte now and then, endlessly: each one resets the official client's own timeouts. */
 const drip: RequestListener = (_, response) => {
   response.writeHead(200, own)
   const timer = setInterval(() => response.write(' '), 20)
@@ -70,7 +70,7 @@ describe('elasticsearch.timeout', () => {
     await assert.rejects(connect([`http://127.0.0.1:${port}`], 200).get('bob'), unavailable(/TimeoutError/))
   })
 
-  test('ends a call after one 103 after the other', async () => {
+  test('ends a call with endless 103 responses', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'), 5)
@@ -103,7 +103,7 @@ describe('elasticsearch.timeout', () => {
     })
     const users = connect([url], 1500)
     const all = Array.from({ length: 16 }, (_, i) => users.get(`held-${i}`).catch(() => 'late'))
-    const waiting = users.get('bob') // its turn comes when the others' time is up, as late as its own would be
+    const waiting = users.get('bob') // it gets a connection when the others time out, as late as its own deadline would be
     assert.deepEqual(await Promise.all(all), Array(16).fill('late'))
     assert.equal(await waiting, undefined)
     assert.equal(held.length, 16)
@@ -148,7 +148,7 @@ describe('a response that is too large', () => {
     more()
   }
 
-  test('is cut off: the server can send some megabytes, and no more', async () => {
+  test('is cut off: the server can send only some megabytes', async () => {
     const { server, url } = await serve(endless)
     const closed = once(server, 'connection').then(([socket]: Socket[]) => {
       socket!.on('error', () => {}) // reset
@@ -169,7 +169,7 @@ describe('a response that is too large', () => {
   }
 
   for (const status of [200, 429, 503]) {
-    test(`is not unpacked where a ${status} is compressed: nothing compressed was asked for`, async () => {
+    test(`is not decompressed if a ${status} is compressed, which was not requested`, async () => {
       const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '))
       const { url } = await serve((_, response) => {
         response.writeHead(status, { ...own, 'content-encoding': 'gzip' }).end(bomb)

@@ -108,7 +108,7 @@ describe('users', () => {
     'unknown hash function [pbkdf2_1000]',
     'Provided password hash uses [PBKDF2_1000] but the configured hashing algorithm is [BCRYPT]',
   ]) {
-    test(`sends the text, from then on, after the 400 "${reason.slice(0, 40)}…"`, async () => {
+    test(`sends plain text from then on after the 400 "${reason.slice(0, 40)}…"`, async () => {
       const { url: node, bodies } = await startRejecting({ type: 'illegal_argument_exception', reason })
       const users = connect({ hosts: [node] })
       for (let i = 0; i < 3; i++) await users.put('bob', { ...bob, passwordHash: 'a hash' })

@@ -18,7 +18,7 @@ const json = (value: unknown, status = 200): Reply => ({ status, headers: own, b
 const bob = { username: 'bob', roles: ['viewer'], full_name: null, email: null, metadata: {}, enabled: true }
 const securityError = { error: { type: 'security_exception', reason: 'no' }, status: 401 }
 
-/** What answers in place of Elasticsearch. */
+/** The response in place of Elasticsearch's. */
 let reply: Reply
 let requests: IncomingMessage[] = []
 const server = http.createServer((request: IncomingMessage, response: ServerResponse) => {
@@ -54,7 +54,7 @@ const users = createUsers(
 )
 const unavailable = { code: 'elasticsearch_unavailable' }
 
-/** No endpoint of ours is answered like this by Elasticsearch. */
+/** Responses that Elasticsearch never sends for the endpoints that we use. */
 const foreign: Record<string, Reply> = {
   'a 404 with HTML': { status: 404, headers: { ...own, ...html }, body: '<h1>Not Found</h1>' },
   'a 404 with JSON that has no product header': {
@@ -141,7 +141,7 @@ describe('get user is elasticsearch_unavailable', () => {
   })
 })
 
-test('get user finds nobody by the one response that says so: 404, {}, with the product header', async () => {
+test('get user reports a missing user only for 404, {}, with the product header', async () => {
   reply = json({}, 404)
   assert.equal(await users.get('bob'), undefined)
 })
@@ -167,7 +167,7 @@ test('authenticate is elasticsearch_unavailable when it names another user', asy
   }
 })
 
-test('authenticate takes a password as refused by Elasticsearch’s own 401 alone', async () => {
+test("authenticate counts a password as rejected only by Elasticsearch's own 401", async () => {
   reply = { status: 401, headers: { 'content-type': 'application/json' }, body: JSON.stringify(securityError) }
   assert.equal(await users.authenticate('bob', 'secret-1'), undefined)
 })

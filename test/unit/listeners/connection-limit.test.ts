@@ -16,7 +16,7 @@ function connect(server: Server): Socket {
 
 const limitsOf = (servers: Server[]) => servers.map(({ maxConnections }) => maxConnections)
 
-test('all listeners share max_connections, each keeping what it has', () => {
+test('all listeners share max_connections, and each keeps its open connections', () => {
   const servers = createServers(2)
   limitConnections(servers, { maxConnections: 3, maxWeight: 100 })
   const first = connect(servers[0]!)
@@ -28,7 +28,7 @@ test('all listeners share max_connections, each keeping what it has', () => {
   assert.deepEqual(limitsOf(servers), [2, 2])
 })
 
-test('a connection that is weighed takes the place of several until it closes', () => {
+test('a connection with a weight counts as several until it closes', () => {
   const [server] = createServers(1)
   const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const heavy = connect(server!)
@@ -40,7 +40,7 @@ test('a connection that is weighed takes the place of several until it closes', 
   assert.equal(server!.maxConnections, 10)
 })
 
-test('a connection that is too heavy for the room that is left counts as before', () => {
+test('a connection that is too heavy for the remaining room keeps its weight', () => {
   const [server] = createServers(1)
   const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const [first, second] = [connect(server!), connect(server!)]
@@ -60,7 +60,7 @@ test('a small max_connections counts connections, however heavy they are', () =>
   assert.equal(server!.maxConnections, 2)
 })
 
-test('a connection that has closed is not weighed any more, since nothing would ever take its weight back', () => {
+test('a closed connection gets no weight, since it would never be released', () => {
   const [server] = createServers(1)
   const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const gone = connect(server!)

@@ -26,7 +26,7 @@ function createResponse(changes: Partial<Fake> = {}): Fake {
 
 const watch = (response: Fake) => limitStall(response as unknown as ServerResponse)
 
-test('a client that takes nothing of a response for 120 s loses its connection', () => {
+test('a client that reads nothing of a response for 120 s loses its connection', () => {
   const response = createResponse()
   watch(response)
   mock.timers.tick(stallTimeout - 1)
@@ -35,7 +35,7 @@ test('a client that takes nothing of a response for 120 s loses its connection',
   assert.ok(response.destroyed)
 })
 
-test('a client that takes some of a response every 120 s keeps its connection', () => {
+test('a client that reads some of a response every 120 s keeps its connection', () => {
   const response = createResponse()
   watch(response)
   for (let left = 9; left > 0; left--) {
@@ -45,7 +45,7 @@ test('a client that takes some of a response every 120 s keeps its connection', 
   }
 })
 
-test('a response that waits for those before it has its 120 s from its turn on', () => {
+test('the 120 s of a response begin when the responses before it have been sent', () => {
   const response = createResponse({ socket: null })
   watch(response)
   mock.timers.tick(10 * stallTimeout)
@@ -56,7 +56,7 @@ test('a response that waits for those before it has its 120 s from its turn on',
   assert.ok(response.destroyed)
 })
 
-test('a response that is out, one that is cut and one of HTTP/2 are not watched', () => {
+test('a response that has been sent, one that is cut and one of HTTP/2 have no limit', () => {
   const out = createResponse()
   watch(out)
   out.emit('close')

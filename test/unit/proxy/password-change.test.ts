@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { changesUserPassword } from '../../../src/proxy/password-change.ts'
 
-/** Taken by Elasticsearch 8.19 and 9.5, as tried on real nodes. */
+/** Accepted by Elasticsearch 8.19 and 9.5, as tested on real nodes. */
 const takenByElasticsearch = [
   '/_security/user/_password',
   '/_security/user/bob/_password',
@@ -16,7 +16,7 @@ const takenByElasticsearch = [
   '/_security/user/_password?x=/../..',
 ]
 
-/** Not taken by them, but perhaps by what stands between. */
+/** Not accepted by them, but possibly changed by an intermediary into one that is. */
 const takenByOthers = [
   '//_security/user/_password',
   '/_security//user/_password',
@@ -83,7 +83,7 @@ describe('counts as a request to change a password', () => {
   }
 })
 
-describe('counts as a request to change a password without a look at its spellings, which would keep everybody waiting', () => {
+describe('counts as a request to change a password without checking all its spellings, which would block the event loop', () => {
   const targets = {
     'a path of 60 KB that names a password': `/${'%252e%252e/%25252fpassword%2525253f/'.repeat(1600)}`,
     'a path of 60 KB that names the console, with the API in its query': `/${'%252e/console/'.repeat(4000)}?path=${own}`,

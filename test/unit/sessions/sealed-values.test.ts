@@ -26,7 +26,7 @@ const change: fc.Arbitrary<(text: string) => string> = fc.oneof(
   fc.constant(() => 'A'.repeat(1_000_000)),
 )
 
-test('a changed sealed session, or one of another id or key, opens as none and throws nothing', () => {
+test('a changed sealed session, or one of another id or key, counts as absent and throws nothing', () => {
   const seal = createSessionSeal(createSeal([secret], 'session'))
   const other = createSessionSeal(createSeal([otherSecret], 'session'))
   const session = { subject: 'alice', claims: {}, freshUntil: 1, refreshAt: 1, endsAt: 1 }
@@ -47,12 +47,12 @@ test('a changed sealed session, or one of another id or key, opens as none and t
   )
 })
 
-/** The last character of base64 may hold bits that say nothing, and what is no base64 is skipped. */
+/** The last character of base64 may contain unused bits, and characters outside base64 are skipped. */
 function hasSameBytes(a: string, b: string): boolean {
   return Buffer.from(a.slice(2), 'base64url').equals(Buffer.from(b.slice(2), 'base64url'))
 }
 
-test('a changed shared entry, or one of another user or key, is none and throws nothing', () => {
+test('a changed shared entry, or one of another user or key, counts as absent and throws nothing', () => {
   const keys = createKeyring([secret])
   const state: ManagedState = {
     created: '2026-11-23',

@@ -451,7 +451,7 @@ describe('refresh', () => {
     assert.match(String(failures[0]), /no ID token/)
   })
 
-  test('that does not confirm the groups of a session long unused ends it at once', async () => {
+  test('that does not confirm the groups of a long unused session ends it at once', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.open(login)
     await sessions.find(id)
@@ -472,7 +472,7 @@ describe('refresh', () => {
     }
   })
 
-  test('whose claims are no identity any more ends the session, so that the user can sign in again', async () => {
+  test('whose claims are no longer a valid identity ends the session, so that the user can sign in again', async () => {
     const { sessions, login, clock, provider, grant, failures } = createReplicas()
     const id = await sessions.open(login)
     await sessions.find(id)

@@ -24,7 +24,7 @@ import org.elasticsearch.xcontent.XContentBuilder;
 
 /** GET / and HEAD /, as the module rest-root has them; the same for every version. */
 public class RootEndpoint extends BaseRestHandler {
-    /** Privileges such as `monitor` are checked against this name, so that GET / is refused to whom it should be. */
+    /** Privileges such as `monitor` are checked against this name, so that GET / is rejected for users without them. */
     static final ActionType<Banner> BANNER = new ActionType<>("cluster:monitor/main");
 
     @Override

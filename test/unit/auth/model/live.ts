@@ -70,7 +70,7 @@ export async function live({
   })
 
   const seen = new Set<string>()
-  /** When a denial was last written, and whether the last to come was denied while nobody waited. */
+  /** When a denial was last written, and whether the last request was denied while no other waited. */
   let deniedAt = Number.NEGATIVE_INFINITY
   let isDeniedInQuiet = false
 

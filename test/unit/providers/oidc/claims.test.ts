@@ -42,7 +42,7 @@ describe('a claim by its path', () => {
   }
 })
 
-test('a token without the groups claim says that groups are missing; one with none of them does not', () => {
+test('groups are missing in a token without the groups claim, but not in one with an empty list', () => {
   for (const groups of [undefined, null]) assert.equal(map({ groups }).groupsMissing, true)
   for (const groups of [[], '', ['other']]) {
     assert.ok(!('groupsMissing' in map({ groups }, { stripGroupPrefix: 'elastic-' })))

@@ -189,7 +189,7 @@ describe('email_verified', () => {
     assert.deepEqual(both({ userinfo: verified('b@x') }, byUserinfo), ['b@x', true])
   })
 
-  test('that refuses a new address still refuses it in the next refresh', () => {
+  test('that is false for a new address is still false in the next refresh', () => {
     const refused = combine({ userinfo: { email: 'b@x' } }, combine({ idToken: verified('a@x') }))
     assert.deepEqual(both({ userinfo: { email: 'b@x' } }, refused), ['b@x', false])
     assert.deepEqual(both({ userinfo: verified('b@x') }, refused), ['b@x', true])

@@ -154,7 +154,7 @@ test('memory is bounded: 64 Mi characters of identities are kept in all, however
   assert.equal(checked.length, 65)
 })
 
-test('a check after an outage still hears which claims userinfo gave before', async () => {
+test('a check after an outage still gets the claims that userinfo returned before', async () => {
   const world = createWorld()
   await world.identify('a')
   world.now += 60_000
