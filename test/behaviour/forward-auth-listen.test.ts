@@ -184,7 +184,7 @@ describe('where people sign in through us', async () => {
   const subRequests = await subRequestUrlOf(gateway)
   const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': new URL(site).host }
 
-  /** Signs in by way of the browser's route, as a proxy hands it through. */
+  /** Signs in through the browser's route, as a proxy forwards it. */
   async function signIn(url = gateway.url) {
     const agent = createUserAgent()
     const begun = await agent.request(`${url}/elastauth/login`, { headers: forwarded })
