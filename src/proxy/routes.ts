@@ -13,6 +13,7 @@ export function createPickRoute<R extends RouteMatch>(
       route,
       host: route.host === null ? undefined : hostName(route.host),
       prefix: prefixOf(route.path),
+      foldedPrefix: fold(prefixOf(route.path)),
     }))
     .toSorted(
       (a, b) => Number(b.host !== undefined) - Number(a.host !== undefined) || b.prefix.length - a.prefix.length,
@@ -26,19 +27,19 @@ export function createPickRoute<R extends RouteMatch>(
     // Most upstreams read `%61dmin` as `admin`, and some also `ADMIN` and `admin.`: a more specific route that requires a login wins.
     const folded = fold(path)
     const isOpen = !compiled.some(
-      (one, i) => i < index && isProtected(one) && matches({ ...one, prefix: fold(one.prefix) }, name, folded),
+      (one, i) => i < index && isProtected(one) && matches({ host: one.host, prefix: one.foldedPrefix }, name, folded),
     )
     return isOpen ? found.route : compiled.find((one) => isProtected(one) && matches(one, name, path))?.route
   }
 }
 
-type CompiledRoute<R extends RouteMatch> = Readonly<{ route: R; host: string | undefined; prefix: string }>
+type Place = Readonly<{ host: string | undefined; prefix: string }>
 
-function matches<R extends RouteMatch>({ host, prefix }: CompiledRoute<R>, name: string, path: string): boolean {
+function matches({ host, prefix }: Place, name: string, path: string): boolean {
   return (host === undefined || host === name) && isBelow(path, prefix)
 }
 
-function isProtected<R extends RouteMatch>({ route }: CompiledRoute<R>): boolean {
+function isProtected({ route }: Readonly<{ route: RouteMatch }>): boolean {
   return route.auth === 'required'
 }
 
