@@ -196,7 +196,7 @@ describe('where people sign in through us', async () => {
   const send = (url: string, target: string, headers: Record<string, string>) =>
     exchange(url, [`GET ${target} HTTP/1.1`, 'Host: kibana', ...Object.entries(headers).map(([n, v]) => `${n}: ${v}`)])
 
-  test('a session gets its credential by a sub-request, and by no target on the browser’s listener', async () => {
+  test("a session gets its credential through a sub-request, and never on the browser's listener", async () => {
     const cookie = await signIn()
     const verdict = await send(subRequests, '/', { ...forwarded, cookie })
     assert.deepEqual([verdict.status, headersOf(verdict, 'authorization').length], [200, 1])

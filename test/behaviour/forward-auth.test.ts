@@ -27,7 +27,7 @@ for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'
 }
 
 for (const target of ['/', '/?', '/?x=1&y=/elastauth/health', '/elastauth', '/elastauth?a=/elastauth/health']) {
-  test(`the target ${target} is a sub-request’s`, async () => {
+  test(`the target ${target} is a sub-request`, async () => {
     assertIsBob(await exchange(url, [`GET ${target} HTTP/1.1`, ...asBob]))
     assert.equal((await exchange(url, [`GET ${target} HTTP/1.1`, 'Host: elastauth'])).status, 401)
   })

@@ -68,7 +68,7 @@ test('what asks elastauth asks the Service, and on a port that its pods have', (
   assert.equal(service.ports[0].targetPort, container.ports[0].name)
 })
 
-test('the chain strips clients’ identity headers, then asks Authelia, whose headers elastauth believes', () => {
+test("the chain strips clients' identity headers, then asks Authelia, whose headers elastauth accepts", () => {
   const documents = parseAllDocuments(read('traefik/middleware.yaml')).map((document) => document.toJS())
   const chain = documents.find(({ spec }) => spec.chain)
   const names = chain.spec.chain.middlewares.map(({ name }: { name: string }) => name)

@@ -190,7 +190,7 @@ describe('login by forward auth', async () => {
     assert.match(await askOwn('/elastauth/signed-out', []), /^HTTP\/1.1 200 /)
   })
 
-  test('a back-channel logout that Envoy routes to us from a private network is no sub-request', async () => {
+  test('a back-channel logout that Envoy routes to us from a private network is not a sub-request', async () => {
     const response = await fetch(`${url}/elastauth/backchannel-logout`, {
       method: 'POST',
       headers: { 'X-Envoy-Internal': 'true', 'Content-Type': 'application/x-www-form-urlencoded' },

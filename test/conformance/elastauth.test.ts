@@ -60,7 +60,7 @@ async function askAs(caller: Caller, path: string, headers: readonly Header[], m
 }
 
 for (const caller of callers.values()) {
-  test(`a client’s own X-Forwarded-* and X-Original-* do not change what is logged of it behind ${caller.name}`, async () => {
+  test(`a client's own X-Forwarded-* and X-Original-* do not change the logged request behind ${caller.name}`, async () => {
     const path = `/mine/${caller.name}`
     const { gateway, status } = await askAs(caller, path, forged)
     assert.equal(status, 200)
@@ -69,7 +69,7 @@ for (const caller of callers.values()) {
     assert.ok(!gateway.log.some((entry) => /forged/.test(`${entry['url.path']} ${entry['url.domain']}`)))
   })
 
-  test(`another site’s page gets no write through behind ${caller.name}, and a page of its own does`, async () => {
+  test(`a write of another site's page is rejected behind ${caller.name}, and one of its own page is accepted`, async () => {
     const path = `/write/${caller.name}`
     const statusOf = async (headers: readonly Header[], method?: string) =>
       (await askAs(caller, path, headers, method)).status
@@ -92,7 +92,7 @@ for (const caller of callers.values()) {
   })
 }
 
-test('Envoy may have another prefix, where forward_auth.path_prefix says so, and no other than that', async () => {
+test('Envoy may use another prefix only if forward_auth.path_prefix is set to it', async () => {
   const flags = { 'forward_auth.path_prefix': '/ext/authz' }
   const { url } = await start({ env, flags })
   for (const prefix of [

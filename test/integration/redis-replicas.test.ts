@@ -159,7 +159,7 @@ async function createReplica({ redis, url, ahead, hashing }: Place) {
         'cache.expiration': `${expiration}ms`,
         'cache.rotation_pause': `${pause}ms`,
         'cache.revalidate': '1s',
-        'elasticsearch.timeout': '60s', // a node that is busy with bcrypt is late, and that is no fault here
+        'elasticsearch.timeout': '60s', // a node that is busy with bcrypt is slow, which is not a fault in this test
       },
       env: {
         ELASTAUTH_ELASTICSEARCH_USERNAME: username,

@@ -119,7 +119,7 @@ for (const [name, start] of [
         ['list', indexOf('sub', 'alice')],
       ]) {
         const key = `elastauth:1:${kind}:${name}`
-        // In a cluster, the nodes that do not hold the key refuse it.
+        // In a cluster, the nodes without the key reject it.
         await Promise.any(server.clients.map((client) => client.del(key)))
         await Promise.any(server.clients.map((client) => client.rpush(key, 'a list')))
       }

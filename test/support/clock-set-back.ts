@@ -1,4 +1,4 @@
-/** For `node --import`: SIGUSR2 sets the process's wall clock back by an hour, and a line says so. */
+/** For `node --import`: SIGUSR2 sets the process's wall clock back by an hour and prints a line. */
 const now = Date.now
 let behindMs = 0
 Date.now = () => now() - behindMs

@@ -3,7 +3,7 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises'
 /** A clock that stands still until it is told to move. Times in milliseconds, `now` since 1970. */
 export type FakeClock = Readonly<{
   now: () => number
-  /** Does not follow when the clock is set. */
+  /** Not affected when the wall clock is set. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
   /** Moves on step by step, and lets each sleeper do all it can before the next one wakes. */

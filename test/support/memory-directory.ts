@@ -21,7 +21,7 @@ export type MemoryDirectory = UserDirectory &
     calls: Record<'get' | 'put' | 'authenticate', number>
     /** Every user written, in order. */
     written: (UserToWrite & { username: string })[]
-    /** Every user whose password alone was changed, in order. */
+    /** The users for whom only the password was changed, in order. */
     passwordsSet: { username: string; password: string }[]
     /** Awaited before and after the work of each call; throws to make the call fail there. */
     hooks: { before?: Hook | undefined; after?: Hook | undefined }

@@ -11,7 +11,7 @@ test('no test draws unseeded random numbers: createRandom of test/support/fuzz/r
   assert.deepEqual(filesWith(/\bMath\.random\b/), [])
 })
 
-test('every property test has a seed: fast-check is imported by way of test/support/property.ts', () => {
+test('every property test has a seed: fast-check is imported through test/support/property.ts', () => {
   assert.deepEqual(filesWith(/from 'fast-check'/), ['test/support/property.ts'])
 })
 

@@ -70,7 +70,7 @@ for (const neighbour of neighbours) {
       assert.deepEqual({ method, path, domain }, { method: 'GET', path: '/app/mine', domain: 'kibana.example.com' })
     })
 
-    test('rejects a write and a WebSocket of another site’s page with 403, and forwards those of its own', async () => {
+    test("rejects a write and a WebSocket of another site's page with 403, and forwards those of its own pages", async () => {
       const both: readonly Ask[] = [{ method: 'POST', body: 3 }, { isWebSocket: true }]
       for (const asked of both) {
         const success = asked.isWebSocket ? 101 : 200

@@ -78,7 +78,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       assert.match(page!.body, /Hello alice/)
     }
 
-    test('no spelling of a path brings a credential to the browser of somebody who has signed in', async () => {
+    test('no spelling of a path brings a credential to the browser of a signed-in user', async () => {
       for (const target of targets) assertNoCredential(await ask(proxy, target, [`Cookie: ${cookie}`]), target)
       await assertInService(proxy, cookie)
     })
@@ -95,7 +95,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
       await assertInService(proxy, cookie)
     })
 
-    test('of elastauth’s pages, only those that a browser needs are routed to it', async () => {
+    test("only those of elastauth's pages that a browser needs are routed to it", async () => {
       const { proxy, cookie } = await startBehind(sound, { ...separated, enable_metrics: 'true' })
       const names = ['health', 'live', 'ready', 'metrics', 'whoami', 'config', 'docs', 'openapi.yaml']
       for (const target of names.flatMap((name) => [

@@ -6,7 +6,7 @@ const usualMs = 1500
 
 /**
  * How many times slower than usual a node is at present, at least 1. Where credentials live a few seconds, a test
- * multiplies its times by it: on a machine so busy that one write takes seconds, a credential would be over before it is out.
+ * multiplies its times by it: on a machine so busy that one write takes seconds, a credential would expire before it is handed out.
  */
 export async function slownessOf(node: Target): Promise<number> {
   const stamp = Date.now().toString(36)

@@ -13,7 +13,7 @@ export async function createRedisWorld() {
       flags: {
         default_roles: 'viewer',
         'cache.type': 'redis',
-        'cache.redis_timeout': '2s', // on a busy machine a call takes longer than the default of 250 ms now and then
+        'cache.redis_timeout': '2s', // on a busy machine a call sometimes takes longer than the default of 250 ms
         'elasticsearch.hosts': elasticsearch,
         enable_metrics: 'true',
         ...flags,

@@ -357,7 +357,7 @@ describe('two installations with two keys', () => {
       [{ former: keyIdOf(key), current: keyIdOf(otherKey) }],
     )
     await clock.advance(minute)
-    await obtain(bob) // still from the cache, and sets off the check that finds out
+    await obtain(bob) // still from the cache, and triggers the check that detects the takeover
     await rest(clock)
     for (let i = 0; i < 20; i++) {
       await assert.rejects(obtain(bob), ({ code, detail }: GatewayError) => {

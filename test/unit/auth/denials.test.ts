@@ -229,7 +229,7 @@ test('denied again while an attempt finds that the user was let in since: the la
   world.directory.hooks.before = async (operation) => {
     if (operation !== 'get' || !isFirst) return
     isFirst = false
-    await world.clock.sleep(10_000) // another replica lets the user in meanwhile, and then nobody does
+    await world.clock.sleep(10_000) // another replica lets the user in meanwhile; afterwards the user is not let in
     const user = userOf(world)
     const elastauth = { ...Object(user.metadata.elastauth), changed_at: world.clock.now() }
     world.directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
@@ -348,7 +348,7 @@ describe('three replicas', () => {
     assert.deepEqual([directory.users.get('bob')?.roles, directory.calls.put], [[], before + 1])
   })
 
-  test('without Redis: the writes at one moment hold the same password, and no role', async () => {
+  test('without Redis: simultaneous writes have the same password, and no role', async () => {
     const { clock, directory } = createWorld()
     const replicas = Array.from({ length: 3 }, () => createReplica(directory, clock, { rules }))
     for (const { obtain } of replicas) await obtain(bob)

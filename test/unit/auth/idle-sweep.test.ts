@@ -221,7 +221,7 @@ describe('the sweep', () => {
     stop()
   })
 
-  test('a restart without Redis sweeps once more, and no more', async () => {
+  test('a restart without Redis sweeps exactly once more', async () => {
     const { clock, directory } = createBed()
     for (let i = 0; i < 100; i++) addUser(directory, `user-${i}`)
     for (const writes of [100, 200]) {

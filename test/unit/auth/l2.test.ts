@@ -137,7 +137,7 @@ describe('two replicas', () => {
     assert.equal(b.cache.get('bob'), undefined, 'the other replica has heard of it')
     directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
     const { put } = directory.calls
-    await b.obtain(bobPromoted) // by a clock that stands still: it would wait for a turn for ever
+    await b.obtain(bobPromoted) // with a stopped clock, it would wait for a lock forever
     assert.equal(directory.calls.put, put + 1)
   })
 

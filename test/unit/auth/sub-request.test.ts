@@ -26,7 +26,7 @@ describe('a sub-request is one to / byte for byte', () => {
   }
 })
 
-describe('the predecessor’s address /elastauth', () => {
+describe("the Go elastauth's address /elastauth", () => {
   for (const target of ['/elastauth', '/elastauth?a=/elastauth/x', '/elastauth?']) {
     test(`${target} is a sub-request if users do not sign in through us`, () => {
       assert.equal(check(target), 'sub-request')
@@ -43,7 +43,7 @@ describe('the predecessor’s address /elastauth', () => {
   }
 })
 
-describe('below forward_auth.path_prefix the client’s path follows as it came', () => {
+describe("below forward_auth.path_prefix the client's path follows unchanged", () => {
   const below = (rest: string) => check(`/ext/authz${rest}`, { pathPrefix: '/ext/authz' })
 
   for (const rest of [

@@ -146,7 +146,7 @@ test('get user reports a missing user only for 404, {}, with the product header'
   assert.equal(await users.get('bob'), undefined)
 })
 
-test('follows no redirect: neither our credential nor a user’s goes elsewhere', async () => {
+test("does not follow redirects: neither our credential nor a user's is sent elsewhere", async () => {
   reply = { status: 307, headers: { ...own, location: `${origin}/elsewhere` }, body: '{}' }
   await assert.rejects(users.get('bob'), unavailable)
   await assert.rejects(users.authenticate('bob', 'secret-1'), unavailable)
