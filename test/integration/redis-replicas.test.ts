@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { slownessOf } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, shortLivedKey, startGateway } from '../support/gateway.ts'
 import { startHashRejectingProxy } from '../support/hash-rejecting-proxy.ts'
 import { authorize, logIn } from '../support/real-gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
@@ -162,6 +162,7 @@ async function createReplica({ redis, url, ahead, hashing }: Place) {
         'elasticsearch.timeout': '60s', // a node that is busy with bcrypt is slow, which is not a fault in this test
       },
       env: {
+        ELASTAUTH_SECRET_KEY: shortLivedKey,
         ELASTAUTH_ELASTICSEARCH_USERNAME: username,
         ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
         ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}',

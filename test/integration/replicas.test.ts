@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { slownessOf } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import type { Gateway } from '../support/gateway.ts'
+import { type Gateway, shortLivedKey } from '../support/gateway.ts'
 import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
 
 const elasticsearch = await useElasticsearch()
@@ -25,7 +25,10 @@ describe('two replicas without Redis, credentials of two seconds', { skip: elast
       'cache.revalidate': '1s',
       'elasticsearch.timeout': '60s',
     }
-    const env = { ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}' }
+    const env = {
+      ELASTAUTH_SECRET_KEY: shortLivedKey,
+      ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}',
+    }
     replicas = await Promise.all([
       startBefore(elasticsearch.node, flags, env),
       startBefore(elasticsearch.node, { ...flags, 'elasticsearch.password_hashing': 'server' }, env),

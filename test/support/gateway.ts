@@ -9,6 +9,12 @@ const source = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** A key for tests only. */
 export const testKey = '5eed0f7e57'.padEnd(64, '0123456789abcdef')
 
+/**
+ * For gateways whose passwords live for seconds: to their sweep, users of other tests on the same node would be idle. Users
+ * under a key that it does not know it leaves alone.
+ */
+export const shortLivedKey = '5407711ed0'.padEnd(64, '0123456789abcdef')
+
 export type GatewayOptions = Readonly<{
   /** Configuration keys as flags; secrets go through `env`. */
   flags?: Readonly<Record<string, string>>
