@@ -84,7 +84,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   const flights = createFlights<unknown>()
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
-  /** When a user was last found or written under a key of ours: see `decide`. */
+  /** When a user was last found or written under a key of ours, by the monotonic clock: see `decide`. */
   const held = new LRUCache<string, number>({ max: maxHeld })
   const settle = createSettle(options)
   const { recheck, heal: healCached } = createRecheck({ ...options, resettle: fly })
@@ -137,9 +137,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   async function settleAndRemember(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
     const { username } = subject.identity
     try {
-      const heldAt = held.peek(username)
+      const heldSince = held.peek(username)
+      const heldAt = heldSince === undefined ? undefined : now() - (monotonicNow() - heldSince)
       const { state, endTurn } = await settle({ subject, refused, heldAt, onRead: () => news.set(username, {}) })
-      held.set(username, now())
+      held.set(username, monotonicNow())
       denials.allow(username, true)
       const credential = remember(subject, state)
       await endTurn?.(state)

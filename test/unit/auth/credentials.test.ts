@@ -392,6 +392,17 @@ describe('two installations with two keys', () => {
     assert.ok(directory.accepts(await restarted.obtain(bob)))
   })
 
+  test('a clock that is set back keeps nobody out for longer than cache.expiration', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    await createReplica(directory, clock, { keys: [otherKey] }).obtain(bob)
+    clock.setBack(24 * hour)
+    await clock.advance(2 * hour)
+    await obtain(bob) // still from the cache, and sets off the check that finds out
+    await rest(clock)
+    assert.ok(directory.accepts(await obtain(bob)))
+  })
+
   test('rekey never: rejected at once, and the user is left as it is', async () => {
     const { clock, directory, obtain } = createWorld()
     const first = await obtain(bob)
