@@ -9,10 +9,11 @@ export type ConnectionLimits = Readonly<{
 
 export type ConnectionBudget = Readonly<{
   /**
-   * Counts a connection as several, until it closes or is weighed again. @returns whether there is room; if not, its weight stays
-   * the same
+   * Counts a connection as several, until it closes or is weighed again.
+   * @param share the part of all room that connections may take with it, 1 unless given
+   * @returns whether there is room; if not, its weight stays the same
    */
-  weigh: (socket: Socket, weight: number) => boolean
+  weigh: (socket: Socket, weight: number, share?: number) => boolean
 }>
 
 /** Limits the connections of all listeners together; Node counts those of each listener and closes further ones. */
@@ -46,11 +47,12 @@ export function limitConnections(
   }
 
   return Object.freeze({
-    weigh(socket, wanted) {
+    weigh(socket, wanted, share = 1) {
       if (socket.destroyed) return false // its weight would never be released
       const extra = wanted - 1
       const before = extras.get(socket)
-      if (weight + extra - (before ?? 0) > maxWeight) return false
+      const change = extra - (before ?? 0)
+      if (change > 0 && weight + change > maxWeight * share) return false
       if (before === undefined) {
         socket.once('close', () => {
           addWeight(-extras.get(socket)!)
@@ -58,7 +60,7 @@ export function limitConnections(
         })
       }
       extras.set(socket, extra)
-      addWeight(extra - (before ?? 0))
+      addWeight(change)
       return true
     },
   })

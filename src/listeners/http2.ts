@@ -7,7 +7,9 @@ import {
   http1Limits,
   http2Limits,
   http2Weight,
+  idleBeforeLowerMs,
   knownClient,
+  knownShare,
   lingering,
   mostControlFrames,
   unknownClient,
@@ -29,7 +31,9 @@ export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionB
     if (!weigh(socket, http2Weight.unknown)) return void socket.destroy()
     const session = performServerHandshake(socket, http2Limits)
     sessions.add(session)
-    const { admit, onAuthenticated } = limitStreams(session, () => weigh(socket, http2Weight.known))
+    const { admit, onAuthenticated } = limitStreams(session, (client) =>
+      weigh(socket, http2Weight[client], client === 'known' ? knownShare : 1),
+    )
     const stopTimer = limitSilence(session, socket)
     limitControlFrames(session, socket)
     session.on('error', () => {}) // faults end the session by themselves
@@ -54,25 +58,50 @@ export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionB
 
 /**
  * Until a connection has authenticated a user, low limits apply. Then it gets the limits that a browser with Kibana needs, if it
- * has acknowledged the first limits and there is room. @param hasRoom whether the connection may now count as that of a known
- * client
+ * has acknowledged the first limits and there is room. A connection that has been idle for a while goes back to the low limits,
+ * so that idle browsers leave the room to others; its next authenticated request raises them again.
+ * @param weigh counts the connection as that of a known or an unknown client. @returns whether there is room
  */
-function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
+function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof http2Weight) => boolean) {
   let heldBytes = 0
+  let open = 0
   let limits: typeof unknownClient | typeof knownClient = unknownClient
-  let isAuthenticated = false
   let isAcknowledged = false
+  let isAuthenticated = false
+  /** Whether the client has been told the low limits again, and has not acknowledged them yet. */
+  let isLowering = false
+  let idleTimer: NodeJS.Timeout | undefined
   session.once('localSettings', () => {
     isAcknowledged = true
     raise()
   })
+  session.once('close', () => clearTimeout(idleTimer))
 
   function raise(): void {
-    if (!isAuthenticated || !isAcknowledged || limits === knownClient) return
-    // The client may have disconnected during authentication. A session that it resets is destroyed, not closed.
-    if (session.closed || session.destroyed || !hasRoom()) return
+    if (!isAuthenticated || !isAcknowledged || isOver()) return
+    if (limits === knownClient && !isLowering) return
+    if (limits === unknownClient && !weigh('known')) return
     limits = knownClient
+    isLowering = false
     session.settings({ maxConcurrentStreams: knownClient.maxConcurrentStreams })
+  }
+
+  function lower(): void {
+    if (limits === unknownClient || isLowering || isOver()) return
+    isLowering = true
+    isAuthenticated = false
+    // Until the acknowledgement the client may open as many streams as before.
+    session.settings({ maxConcurrentStreams: unknownClient.maxConcurrentStreams }, () => {
+      if (!isLowering) return
+      isLowering = false
+      limits = unknownClient
+      weigh('unknown')
+    })
+  }
+
+  /** The client may have disconnected during authentication. A session that it resets is destroyed, not closed. */
+  function isOver(): boolean {
+    return session.closed || session.destroyed
   }
 
   return Object.freeze({
@@ -84,8 +113,10 @@ function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
         return false
       }
       heldBytes += bytes
+      if (open++ === 0) clearTimeout(idleTimer)
       stream.once('close', () => {
         heldBytes -= bytes
+        if (--open === 0 && limits === knownClient) idleTimer = setTimeout(lower, idleBeforeLowerMs).unref()
       })
       return true
     },
@@ -93,6 +124,7 @@ function limitStreams(session: ServerHttp2Session, hasRoom: () => boolean) {
       if (isAuthenticated) return
       isAuthenticated = true
       raise()
+      if (isAcknowledged && limits === unknownClient) isAuthenticated = false // there was no room: the next request tries again
     },
   })
 }

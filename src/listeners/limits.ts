@@ -26,6 +26,12 @@ export const knownClient = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024
 /** How many HTTP/1.1 connections an HTTP/2 connection counts as. Measured: it can occupy 0.5 and 4.5 MB. */
 export const http2Weight = { unknown: 2, known: 16 } as const
 
+/** The part of all room that connections of known clients may take with their weight: the rest stays for new connections. */
+export const knownShare = 1 / 2
+
+/** How long an HTTP/2 connection without a stream keeps the limits of a known client. */
+export const idleBeforeLowerMs = 5000
+
 /** As `http2.performServerHandshake` takes them. What is beyond them ends the stream, or the connection. */
 export const http2Limits = {
   settings: {

@@ -142,4 +142,32 @@ describe('an HTTP/2 connection that has authenticated a user', () => {
     const streams = await sendMany(connection, 3, 70, bob, eightKilobytes)
     assert.deepEqual(refusedStreams(connection), streams.slice(62))
   })
+
+  test('has the first limits again when it has been idle for a while, and more from its next authenticated request on', {
+    timeout: 60_000,
+  }, async () => {
+    const connection = await open()
+    await acknowledge(connection)
+    await authenticate(connection, 1)
+    await connection.until(() => toldStreams(connection).length === 3)
+    await acknowledge(connection)
+    await acknowledge(connection)
+    await authenticate(connection, 3)
+    await connection.until(() => toldStreams(connection).length === 4)
+    assert.deepEqual(toldStreams(connection), [8, 100, 8, 100])
+  })
+})
+
+test('40 idle HTTP/2 connections of known users leave room for others in a heap of 128 MB', async () => {
+  const { url } = await startProxy(upstream.url, {
+    flags: tlsFlags(),
+    nodeArguments: ['--max-old-space-size=128'],
+  })
+  for (let i = 0; i < 41; i++) {
+    const connection = await openFrames(Number(new URL(url).port))
+    connections.push(connection)
+    await connection.until(({ type, flags }) => type === frameTypes.settings && flags === 0)
+    await acknowledge(connection)
+    await authenticate(connection, 1)
+  }
 })

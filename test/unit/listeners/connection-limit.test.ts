@@ -69,3 +69,14 @@ test('a closed connection gets no weight, since it would never be released', () 
   assert.ok(!weigh(gone, 9))
   assert.equal(server!.maxConnections, 10)
 })
+
+test('a share of the room is the most that connections may take with a weight, and a lower weight is always possible', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 20 })
+  const [first, second] = [connect(server!), connect(server!)]
+  assert.ok(weigh(first!, 8, 1 / 2))
+  assert.ok(!weigh(second!, 8, 1 / 2))
+  assert.ok(weigh(second!, 8))
+  assert.ok(weigh(first!, 2))
+  assert.equal(server!.maxConnections, 2 + 10)
+})
