@@ -57,6 +57,8 @@ export type Situation = Readonly<{
 }>
 
 const day = 24 * 60 * 60 * 1000
+/** With short passwords, a conflict lasts longer than the password: it is noticed at the next background check only. */
+const minContestedMs = 60 * 60 * 1000
 
 /**
  * The life-cycle of a credential as one pure function. Replicas that see the same stored user make the same decision,
@@ -72,7 +74,7 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
 
   if (!keys.knows(state.key_id)) {
     // Another installation has just taken the user over: taking it back would make both replace each other's passwords endlessly.
-    const isContested = heldAt !== undefined && now < heldAt + rules.expiration
+    const isContested = heldAt !== undefined && now < heldAt + Math.max(rules.expiration, minContestedMs)
     if (isContested || rules.rekey === 'never') return { kind: 'refuse', code: 'key_conflict' }
     return next('rekeyed', state)
   }

@@ -76,12 +76,12 @@ function isPlain(target: string): boolean {
 const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i
 
 /** Matched from the first dot of a run only: from each of its dots, a run of 60,000 takes 15 s. */
-const dotsAtEnd = /(?<!\.)\.+(?=\/|$)/g
+const dotsAndBlanksAtEnd = /(?<![. ])[. ]+(?=\/|$)/g
 
-/** A path as the most lenient server may read it: decoded, in lower case, without dots at the end of a segment. */
+/** A path as the most lenient server may read it: decoded, in lower case, without dots and spaces at the end of a segment. */
 function fold(target: string): string {
   const path = pathOf(target)
-  return (decoded(path) ?? path).toLowerCase().replace(dotsAtEnd, '')
+  return (decoded(path) ?? path).toLowerCase().replace(dotsAndBlanksAtEnd, '')
 }
 
 function pathOf(target: string): string {

@@ -68,6 +68,8 @@ describe('a request’s route', () => {
     '/ADMIN',
     '/%41dmin.',
     '/admin./users',
+    '/admin%20',
+    '/admin%20./users',
     '/x/..%3b/admin',
     '/%c0%ae%c0%ae/admin',
     '/%u002e',
