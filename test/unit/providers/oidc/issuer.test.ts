@@ -127,8 +127,8 @@ describe('refused:', () => {
   const documents: [what: string, body: unknown, reason: RegExp][] = [
     ['another issuer’s document', { ...document, issuer: 'https://evil.example' }, /does not match/],
     ['no issuer', { jwks_uri: `${issuer}/keys` }, /issuer/],
-    ['a number for an endpoint', { ...document, token_endpoint: 5 }, /its token_endpoint is no http/],
-    ['a list for an endpoint', { ...document, jwks_uri: [`${issuer}/keys`] }, /its jwks_uri is no http/],
+    ['a number for an endpoint', { ...document, token_endpoint: 5 }, /its token_endpoint is not an http/],
+    ['a list for an endpoint', { ...document, jwks_uri: [`${issuer}/keys`] }, /its jwks_uri is not an http/],
     ['a script for an endpoint', { ...document, end_session_endpoint: 'javascript:alert(1)' }, /its end_session/],
     ['a path for an endpoint', { ...document, authorization_endpoint: '/authorize' }, /its authorization_endpoint/],
     ['an endpoint we need is missing', { issuer }, /offers no jwks_uri/],
