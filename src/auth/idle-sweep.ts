@@ -103,8 +103,7 @@ async function endPassword(options: IdleSweepOptions, username: string, span: Sp
   const password = await preparePassword(username, state)
   const last = decideIdle({ stored: await directory.get(username), ...span, ...options })
   if (last === undefined || !isSamePassword(last, state)) return false
-  await directory.setPassword(username, password)
-  return true
+  return directory.setPassword(username, password)
 }
 
 /** Retries while Elasticsearch is unavailable. @returns undefined if stopped, or after any other error */

@@ -23,8 +23,8 @@ export type UserPages = Pick<UserDirectory, 'get'> &
   Readonly<{
     /** The first `size` users whose names come after `after`, sorted by name. */
     page: (after: string | undefined, size: number) => Promise<readonly NamedUser[]>
-    /** Changes only the password, not `enabled`, roles or metadata. */
-    setPassword: (username: string, password: PasswordToWrite) => Promise<void>
+    /** Changes only the password, not `enabled`, roles or metadata. Resolves to false if the user was written meanwhile. */
+    setPassword: (username: string, password: PasswordToWrite) => Promise<boolean>
   }>
 
 export type NamedUser = StoredUser & Readonly<{ username: string }>

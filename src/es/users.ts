@@ -1,4 +1,4 @@
-import type { Client } from '@elastic/elasticsearch'
+import { type Client, errors } from '@elastic/elasticsearch'
 import { type Call, isLoginRejection } from './call.ts'
 import { type PasswordFields, type PasswordHashing, sendPassword } from './password-hashing.ts'
 import {
@@ -68,13 +68,20 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Changes only the password: `enabled`, roles and metadata stay as they are.
+     * Changes only the password: `enabled`, roles and metadata stay as they are. Resolves to false, and has changed nothing, if
+     * the user was written at the same moment: 409, as Elasticsearch reads the user before it writes this.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-change-password
      */
-    async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<void> {
-      await call('user_write', async () => {
+    async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<boolean> {
+      return call('user_write', async () => {
         const set = (fields: PasswordFields) => client().security.changePassword({ username, ...fields })
-        checkPasswordChange(await sendPassword({ password, passwordHash }, hashing, set))
+        try {
+          checkPasswordChange(await sendPassword({ password, passwordHash }, hashing, set))
+          return true
+        } catch (error) {
+          if (error instanceof errors.ResponseError && error.statusCode === 409) return false
+          throw error
+        }
       })
     },
 
@@ -102,7 +109,7 @@ export function createDryRunUsers(): ReturnType<typeof createUsers> {
     get: async () => undefined,
     put: async () => {},
     page: async () => [],
-    setPassword: async () => {},
+    setPassword: async () => true,
     authenticate: async () => undefined,
   })
 }

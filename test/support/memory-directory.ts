@@ -78,6 +78,7 @@ export function createMemoryDirectory(): MemoryDirectory {
         if (user === undefined) throw new GatewayError('elasticsearch_rejected', 'user must exist')
         passwordsSet.push({ username, password })
         users.set(username, { ...user, password })
+        return true
       }),
     authenticate: (username: string, password: string) =>
       run('authenticate', username, () => {

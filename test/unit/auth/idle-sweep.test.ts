@@ -268,6 +268,15 @@ describe('the sweep', () => {
     )
   })
 
+  test('a user who signs in at the moment of the write is not ended, and that is no failure', async () => {
+    const { clock, directory } = createBed()
+    addUser(directory, 'a')
+    const { events, stop } = startSweep({ ...directory, setPassword: async () => false }, clock)
+    await clock.advance(3 * hour)
+    stop()
+    assert.deepEqual(events, [])
+  })
+
   test('if users cannot be listed it reports that, and tries again at the next interval', async () => {
     const { clock, directory } = createBed()
     addUser(directory, 'a')

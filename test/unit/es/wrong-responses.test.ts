@@ -190,3 +190,9 @@ test('get roles is elasticsearch_unavailable when the response holds no roles', 
     await assert.rejects(findMissingRoles(['viewer']), unavailable)
   }
 })
+
+test('a password that conflicts with another write of the user is not set, and that is no fault', async () => {
+  const reason = '[user-bob]: version conflict, required seqNo [62], primary term [1]'
+  reply = json({ error: { type: 'version_conflict_engine_exception', reason }, status: 409 }, 409)
+  assert.equal(await users.setPassword('bob', { password: 'x' }), false)
+})
