@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer, StreamedAnswer } from './answer.ts'
 import { asGatewayError, type GatewayError } from './errors.ts'
-import { limitStall } from './listeners/stall-limit.ts'
+import { isUnsent, limitStall } from './listeners/stall-limit.ts'
 import { awaitTurn } from './listeners/turn.ts'
 import type { Outcome } from './request-log.ts'
 import { route, type Serves } from './route.ts'
@@ -67,7 +67,7 @@ export function createOnRequest(
     if (isClosing() || error?.code === 'payload_invalid') response.shouldKeepAlive = false
     response.writeHead(answer.status, answer.headers)
     response.end(answer.body) // Node leaves the body out of an answer to HEAD
-    if (!response.writableFinished) {
+    if (isUnsent(response)) {
       letGo(request)
       limitStall(response)
     }

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, mock, test } from 'node:test'
 import { stallTimeout } from '../../../src/listeners/limits.ts'
-import { limitStall } from '../../../src/listeners/stall-limit.ts'
+import { isUnsent, limitStall } from '../../../src/listeners/stall-limit.ts'
 
 beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }))
 afterEach(() => mock.timers.reset())
@@ -66,4 +66,14 @@ test('a response that has been sent, one that is cut and one of HTTP/2 have no l
   watch(http2)
   mock.timers.tick(2 * stallTimeout)
   assert.deepEqual([out.destroyed, http2.destroyed, cut.listenerCount('close')], [false, false, 0])
+})
+
+test('a response is unsent while it waits for its turn or its client, and not once the kernel has it', () => {
+  const unsent = (changes: Partial<Fake> & { writableFinished?: boolean }) =>
+    isUnsent(createResponse(changes) as unknown as ServerResponse)
+  assert.ok(unsent({ socket: null, writableLength: 0 }))
+  assert.ok(unsent({ writableLength: 1 }))
+  assert.ok(!unsent({ writableLength: 0, writableFinished: false }))
+  assert.ok(unsent({ socket: undefined, writableFinished: false }), 'HTTP/2')
+  assert.ok(!unsent({ socket: undefined, writableFinished: true }), 'HTTP/2')
 })
