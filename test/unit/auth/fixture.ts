@@ -35,6 +35,16 @@ export type ReplicaOptions = Readonly<{
   ahead?: number
 }>
 
+/** The rules of a replica, unless a test says otherwise. */
+export const rules: LifecycleRules = {
+  expiration: hour,
+  rotationPause: pause,
+  extend: false,
+  adoptExisting: false,
+  rekey: 'allow',
+  changeInterval: 0,
+}
+
 /** One elastauth process, as far as credentials go. */
 export function createReplica(directory: UserDirectory, clock: FakeClock, options: ReplicaOptions = {}) {
   const events: CredentialEvent[] = []
@@ -46,15 +56,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     preparePassword: createPasswordWriter({ keys, sendsHash: () => false }), // a fake clock does not wait for threads
     cache,
     states: options.states ?? noSharedStates,
-    rules: {
-      expiration: hour,
-      rotationPause: pause,
-      extend: false,
-      adoptExisting: false,
-      rekey: 'allow',
-      changeInterval: 0,
-      ...options.rules,
-    },
+    rules: { ...rules, ...options.rules },
     revalidate: options.revalidate ?? minute,
     now: () => clock.now() + (options.ahead ?? 0),
     monotonicNow: clock.monotonicNow,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type IdleSweepOptions, type SweepEvent, sweepIdleUsers } from '../../../src/auth/idle-sweep.ts'
-import { decideIdle, idleGrace, type LifecycleRules } from '../../../src/auth/lifecycle.ts'
+import { decideIdle, idleGrace } from '../../../src/auth/lifecycle.ts'
 import type { ManagedState, StoredUser } from '../../../src/auth/managed-user.ts'
 import { createKeyring } from '../../../src/auth/password.ts'
 import { createPasswordWriter } from '../../../src/auth/password-writer.ts'
@@ -26,17 +26,10 @@ import {
   passwordIn,
   pause,
   rest,
+  rules,
   subject,
 } from './fixture.ts'
 
-const rules: LifecycleRules = {
-  expiration: hour,
-  rotationPause: pause,
-  extend: false,
-  adoptExisting: false,
-  rekey: 'allow',
-  changeInterval: 0,
-}
 const keys = createKeyring([key])
 const bob = subject()
 /** When a user who was last seen at noon counts as idle. */

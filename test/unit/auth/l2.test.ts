@@ -8,7 +8,7 @@ import { createKeyring } from '../../../src/auth/password.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../support/memory-shared-store.ts'
-import { createReplica, hour, key, noon, otherKey, pause, rest, subject } from './fixture.ts'
+import { createReplica, hour, key, noon, otherKey, pause, rest, subject, rules as usualRules } from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
@@ -26,14 +26,7 @@ function createShared(extend = false) {
   const clock = createFakeClock(noon)
   const directory = createMemoryDirectory()
   const store = createMemorySharedStore(clock.now)
-  const rules = {
-    expiration: hour,
-    rotationPause: pause,
-    extend,
-    adoptExisting: false,
-    rekey: 'allow',
-    changeInterval: 0,
-  } as const
+  const rules = { ...usualRules, extend }
   const add = () => {
     const states = createL2({
       store,
@@ -171,14 +164,7 @@ describe('two replicas', () => {
         states: createL2({
           store: values,
           keys,
-          rules: {
-            expiration: hour,
-            rotationPause: pause,
-            extend: false,
-            adoptExisting: false,
-            rekey: 'allow',
-            changeInterval: 0,
-          },
+          rules: usualRules,
           markLife: 1,
           now: clock.now,
           monotonicNow: clock.monotonicNow,
