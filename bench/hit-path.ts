@@ -4,8 +4,8 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
-import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 import { load, type Measured, pin, report } from './load.ts'
 
 const rounds = Number(process.argv[2] ?? 7)

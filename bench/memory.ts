@@ -5,9 +5,9 @@
 
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { resident } from '../test/support/resident.ts'
-import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 
 const users = Number(process.argv[2] ?? 100_000)
 const standIn = createStandIn()

@@ -2,9 +2,10 @@
  * What Redis costs: a cached hit with and without it, a cold login with a warm L2 in round trips, bytes per user.
  * `node bench/redis.ts [users] [rounds] [seconds]`; Linux, with redis-server, wrk and taskset.
  */
+
+import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { startRedis } from '../test/support/redis/server.ts'
-import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 import { load, type Measured, median, pin, report } from './load.ts'
 
 const users = Number(process.argv[2] ?? 5000)

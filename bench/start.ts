@@ -1,6 +1,7 @@
 /** From the start of the process to its first answer to a user. `node bench/start.ts [runs]` */
+
+import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
-import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 import { spread } from './load.ts'
 
 const runs = Number(process.argv[2] ?? 9)

@@ -2,9 +2,10 @@
  * A known token beside a known header identity, both of elastauth, one processor each, in turn, in one run. Linux, with
  * wrk and taskset. `node bench/token.ts [rounds] [seconds]`
  */
+
+import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { startOidcProvider } from '../test/support/oidc/provider.ts'
-import { createStandIn } from '../test/support/stand-in/stand-in.ts'
 import { identityHeaders, load, type Measured, pin, report } from './load.ts'
 
 const rounds = Number(process.argv[2] ?? 9)

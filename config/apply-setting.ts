@@ -1,8 +1,8 @@
 import { type Fault, show } from './faults.ts'
-import { type Format, hintOf, nameOfType, problemsOf } from './format.ts'
-import { formatNamed } from './formats.ts'
+import { type Format, hintOf, nameOfType, problemsOf } from './formats/format.ts'
+import { formatNamed } from './formats/formats.ts'
 import { type Key, keys } from './schema.ts'
-import type { Setting } from './setting.ts'
+import type { Setting } from './sources/setting.ts'
 import type { Store } from './store.ts'
 
 /** Puts a setting into the store, or says what is wrong with it. */

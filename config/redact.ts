@@ -1,5 +1,5 @@
 import { maskUrl } from './faults.ts'
-import { isPlainMap } from './format.ts'
+import { isPlainMap } from './formats/format.ts'
 import { type Config, keys } from './schema.ts'
 
 const mask = '********'

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../config/faults.ts'
 import { findListeners, loadConfig } from '../config/load.ts'
-import { parseCommand } from './cli.ts'
-import { askHealth } from './health-command.ts'
-import { version } from './version.ts'
+import { version } from './app/version.ts'
+import { parseCommand } from './cli/args.ts'
+import { askHealth } from './cli/health.ts'
 
 const command = parseCommand(process.argv.slice(2))
 
@@ -24,13 +24,13 @@ try {
       process.exitCode = 2
       break
     case 'import':
-      ;(await import('./import-command.ts')).importConfig(command.file)
+      ;(await import('./cli/import.ts')).importConfig(command.file)
       break
     case 'check': {
       const { config, warnings, file } = loadConfig({ ...command, env: process.env })
       for (const warning of warnings) console.error(`warning: ${warning}`)
       console.log(`The configuration is good (${file ?? 'environment only'}).`)
-      if (command.connect) process.exitCode = await (await import('./connect-command.ts')).tryConnections(config)
+      if (command.connect) process.exitCode = await (await import('./cli/check.ts')).tryConnections(config)
       break
     }
     case 'health':
@@ -39,7 +39,7 @@ try {
       break
     case 'serve':
       // Loaded here, so that the others, the health check of a container above all, answer sooner
-      await (await import('./serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
+      await (await import('./cli/serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
   }
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error

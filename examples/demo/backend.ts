@@ -3,7 +3,7 @@ import {
   findElasticsearch,
   startElasticsearch,
 } from '../../test/support/elasticsearch/elasticsearch.ts'
-import { createStandIn } from '../../test/support/stand-in/stand-in.ts'
+import { createStandIn } from '../../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import type { Choice } from './arguments.ts'
 
 export type Backend = Readonly<{

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { loadConfig } from '../../config/load.ts'
-import { type App, createApp } from '../../src/app.ts'
-import type { Logger } from '../../src/log.ts'
+import { type App, createApp } from '../../src/app/app.ts'
+import type { Logger } from '../../src/observability/log.ts'
 import type { Backend } from './backend.ts'
 
 export type GatewayOptions = Readonly<{

@@ -2,7 +2,7 @@
  * Elasticsearch with two elastauths in front of it (more with `--proxy`, `--oidc`), until ^C: `npm run demo`.
  * What they are told is in authelia.yml, static.yml, proxy.yml and oidc.yml, beside this file.
  */
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/observability/log.ts'
 import { parseArguments, usage } from './arguments.ts'
 import { startBackend } from './backend.ts'
 import { describeDemo } from './describe.ts'

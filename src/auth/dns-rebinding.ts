@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv4 } from 'node:net'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /**
  * Throws GatewayError peer_untrusted for a request that a web page may have sent by DNS rebinding: the page's own name, such as

@@ -1,5 +1,5 @@
-import type { Answer } from '../answer.ts'
-import type { Authenticated } from './authentication.ts'
+import type { Answer } from '../http/response.ts'
+import type { Authenticated } from './authenticate.ts'
 import type { Identity } from './identity.ts'
 
 /** The answer to a forward-auth sub-request: the proxy takes `Authorization` from it and throws the rest away. */

@@ -5,8 +5,8 @@ import {
   isDotSegment,
   limits,
   usernamePattern,
-} from '../../config/identity-rules.ts'
-import { GatewayError } from '../errors.ts'
+} from '../../config/identity-limits.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /** Who the provider says the user is. Frozen; a provider returns the same object for the same assertion. */
 export type Identity = Readonly<{

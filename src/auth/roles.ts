@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 import type { Identity } from './identity.ts'
 
 export type RoleRules = Readonly<{

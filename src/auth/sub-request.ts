@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 export type SubRequestPaths = Readonly<{
   /** `forward_auth.path_prefix`, for proxies that append the client's path. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { jsonAnswer } from '../answer.ts'
-import type { Authentication } from '../auth/authentication.ts'
-import { GatewayError } from '../errors.ts'
-import type { Handler } from '../route.ts'
+import type { Authentication } from '../auth/authenticate.ts'
+import { GatewayError } from '../http/errors.ts'
+import type { Handler } from '../http/handler.ts'
+import { jsonAnswer } from '../http/response.ts'
 
 export type ConfigPageOptions = Readonly<{
   /** The configuration with every secret masked. */

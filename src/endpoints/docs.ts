@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
-import { type Answer, answerWith } from '../answer.ts'
-import { pageAnswer } from '../pages/page.ts'
-import type { Handler } from '../route.ts'
+import type { Handler } from '../http/handler.ts'
+import { type Answer, answerWith } from '../http/response.ts'
+import { pageAnswer } from './html/page.ts'
 import { type OpenApi, summaryOf } from './openapi.ts'
 
 /** `openapi.yaml` (media type: RFC 9512). */

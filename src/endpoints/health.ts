@@ -1,5 +1,5 @@
-import { jsonAnswer } from '../answer.ts'
-import type { Handler } from '../route.ts'
+import type { Handler } from '../http/handler.ts'
+import { jsonAnswer } from '../http/response.ts'
 
 /** `health` and `live`: the process runs and answers. Asks nobody else, so that a fault elsewhere restarts nothing. */
 export function createHealthPage(version: string): Handler {

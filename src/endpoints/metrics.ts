@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
-import { answerWith } from '../answer.ts'
-import type { Handler } from '../route.ts'
+import type { Handler } from '../http/handler.ts'
+import { answerWith } from '../http/response.ts'
 
 /** `metrics`, in Prometheus' text format. */
 export function createMetricsPage(registry: Registry): Handler {

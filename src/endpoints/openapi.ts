@@ -1,4 +1,4 @@
-import { errorTable } from '../errors.ts'
+import { errorTable } from '../http/errors.ts'
 
 type Described = Readonly<{
   summary: string

@@ -1,5 +1,5 @@
-import { jsonAnswer } from '../answer.ts'
-import type { Handler } from '../route.ts'
+import type { Handler } from '../http/handler.ts'
+import { jsonAnswer } from '../http/response.ts'
 
 /**
  * What must work before users can be let in, by name. A check rejects when its part is down, and resolves to

@@ -1,6 +1,6 @@
-import { jsonAnswer } from '../answer.ts'
-import type { Authentication } from '../auth/authentication.ts'
-import type { Handler } from '../route.ts'
+import type { Authentication } from '../auth/authenticate.ts'
+import type { Handler } from '../http/handler.ts'
+import { jsonAnswer } from '../http/response.ts'
 
 /** `whoami`: who the provider says the caller is, and which roles that gives. Never the credential. */
 export function createWhoamiPage({ recognise }: Authentication): Handler {

@@ -1,5 +1,5 @@
 import { errors } from '@elastic/elasticsearch'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /** How long our service account may be refused before we stop calling it "not available yet", in milliseconds. */
 const startGrace = 60_000

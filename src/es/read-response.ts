@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 export type NativeUser = Readonly<{
   reserved: boolean

@@ -1,5 +1,5 @@
 import type { Client } from '@elastic/elasticsearch'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 import type { Call } from './call.ts'
 import { checkOwnLogin, readPrivileges, readRoleNames } from './read-response.ts'
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { type Answer, answerWith } from '../answer.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
+import { type Answer, answerWith } from '../http/response.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { readForm } from './form-body.ts'

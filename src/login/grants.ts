@@ -1,9 +1,9 @@
 import * as client from 'openid-client'
 import type { Redeem } from '../sessions/refresh.ts'
 import type { Login } from '../sessions/sessions.ts'
-import type { Attempt } from './attempt.ts'
 import { toLoginError } from './login-error.ts'
-import { mayBeRedeemed } from './may-be-redeemed.ts'
+import type { Attempt } from './login-state.ts'
+import { mayBeRedeemed } from './redemption.ts'
 
 export type GrantsOptions = Readonly<{
   configuration: () => Promise<client.Configuration>

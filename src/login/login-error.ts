@@ -1,5 +1,5 @@
 import { AuthorizationResponseError, ResponseBodyError } from 'openid-client'
-import { type ErrorCode, GatewayError } from '../errors.ts'
+import { type ErrorCode, GatewayError } from '../http/errors.ts'
 
 /** What a person, or the provider's rules for people, decided against (RFC 6749, 4.1.2.1; OpenID Connect Core 1.0, 3.1.2.6). */
 const denials = [

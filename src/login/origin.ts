@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /** The origin under which browsers know us, such as `https://kibana.example.com`. Throws GatewayError login_insecure, login_failed. */
 export type OriginOf = (request: IncomingMessage) => string

@@ -1,4 +1,4 @@
-import type { Answer } from '../answer.ts'
+import type { Answer } from '../http/response.ts'
 
 /** A redirect that nobody keeps. */
 export function redirect(status: 302 | 303 | 401, location: string, cookies: readonly string[]): Answer {

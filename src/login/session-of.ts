@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { Soon } from '../async/maybe-promise.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import type { Soon } from '../soon.ts'
 import { readCookie, readCookies, sessionCookie } from './cookies.ts'
 
 const idLength = 43

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
+import { orElse, type Soon } from '../async/maybe-promise.ts'
 import type { Identified } from '../auth/identity.ts'
-import { asGatewayError, GatewayError } from '../errors.ts'
-import { orElse, type Soon } from '../soon.ts'
-import type { Provider } from './index.ts'
+import { asGatewayError, GatewayError } from '../http/errors.ts'
+import type { Provider } from './provider.ts'
 
 /**
  * Asks one provider after the other. The first one that a request has something for decides, for good or ill: what is

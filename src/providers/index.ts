@@ -1,17 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { HeaderNames, HeaderPreset } from '../../config/header-presets.ts'
-import type { Identified } from '../auth/identity.ts'
-import type { Soon } from '../soon.ts'
 import { createProviderChain } from './chain.ts'
-import { createHeaderProvider } from './headers.ts'
+import { createHeaderProvider } from './header/header.ts'
 import { createOidcProvider, type OidcProviderOptions } from './oidc/index.ts'
+import type { Provider } from './provider.ts'
 import { createStaticProvider } from './static.ts'
-
-/**
- * Request → identity. The identity is the same frozen object for the same assertion, so that results derived from it can be cached.
- * Throws, or rejects with, GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
- */
-export type Provider = (request: IncomingMessage, isTrusted: boolean) => Soon<Identified>
 
 export type ProviderName = HeaderPreset | 'static' | 'oidc'
 

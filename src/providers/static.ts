@@ -1,6 +1,6 @@
 import type { Identity } from '../auth/identity.ts'
-import { GatewayError } from '../errors.ts'
-import type { Provider } from './index.ts'
+import { GatewayError } from '../http/errors.ts'
+import type { Provider } from './provider.ts'
 
 /** One identity for every trusted peer: for local development. */
 export function createStaticProvider(identity: Identity): Provider {

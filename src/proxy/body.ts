@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /** Whether a request has a body. Only for one that `checkFraming` let through. */
 export function hasBody({ headers }: IncomingMessage): boolean {

@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { GatewayError } from '../errors.ts'
-import { isClosedAfterUse } from './agent.ts'
-import { AnswerWriter } from './answer-writer.ts'
+import { GatewayError } from '../http/errors.ts'
 import { createBody, hasBody, waitsForWord } from './body.ts'
-import { clientLeft, type HeldAnswer, holdAnswer } from './held-answer.ts'
-import { sendInformation } from './information.ts'
-import type { BuildResponseHeaders } from './response-headers.ts'
+import type { BuildResponseHeaders } from './headers/response-headers.ts'
+import { clientLeft, type HeldAnswer, holdAnswer } from './held-response.ts'
+import { sendInformation } from './informational.ts'
+import { AnswerWriter } from './response-writer.ts'
+import { isClosedAfterUse } from './routing/pool.ts'
+import type { Upstream } from './routing/upstreams.ts'
 import { createStallWatch, type StallWatch } from './stall.ts'
 import { toUpstreamError } from './upstream-error.ts'
-import type { Upstream } from './upstreams.ts'
 
 export type Exchange = Readonly<{
   request: IncomingMessage

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { Answer } from '../answer.ts'
-import { checkFraming, originForm } from './framing.ts'
-import type { Routing } from './routing.ts'
+import type { Answer } from '../http/response.ts'
+import { checkFraming, originForm } from './headers/framing.ts'
+import type { Routing } from './routing/routing.ts'
 
 export type KibanaLogoutOptions = Readonly<{
   routing: Pick<Routing, 'pickRoute'>

@@ -1,6 +1,6 @@
 import { errors } from 'undici'
-import { GatewayError } from '../errors.ts'
-import { mendFor } from './upstream-mend.ts'
+import { GatewayError } from '../http/errors.ts'
+import { mendFor } from './upstream-hint.ts'
 
 const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
   // Not the upstream's fault: we have no file descriptor or memory left for a connection.

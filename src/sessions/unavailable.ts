@@ -1,4 +1,4 @@
-import { GatewayError } from '../errors.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /** What the store rejected with, as an error of the request that needed it. */
 export function unavailable(cause: unknown): GatewayError {

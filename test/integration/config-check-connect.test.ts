@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { testKey } from '../support/gateway.ts'
 import { answerHtml } from '../support/oidc/faults.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { createStandIn } from '../support/stand-in/stand-in.ts'
 
 const skip = skipWithoutRedis()
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { Client } from '@elastic/elasticsearch'
-import { hashPassword } from '../../src/auth/password-writer.ts'
+import { hashPassword } from '../../src/auth/credentials/password-writer.ts'
 import { ask, type Question, type Target } from '../support/elasticsearch/ask.ts'
 import { findElasticsearch, startElasticsearch } from '../support/elasticsearch/elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { createStandIn } from '../support/stand-in/stand-in.ts'
+import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 
 // The stand-in is only worth something while it answers as a real node does: one suite, run against both.
 const elasticsearch = await useElasticsearch()

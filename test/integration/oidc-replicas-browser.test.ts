@@ -3,9 +3,9 @@ import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createGate } from '../support/oidc/faults.ts'
-import { createOidcWorld } from '../support/oidc/world.ts'
+import { createOidcWorld } from '../support/oidc/test-bed.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/redis/world.ts'
+import { eventually } from '../support/redis/test-bed.ts'
 
 const skip = skipWithoutChromium() || skipWithoutRedis()
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { createGate } from '../support/oidc/faults.ts'
+import { createOidcWorld } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
-import { createOidcWorld } from '../support/oidc/world.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/redis/world.ts'
+import { eventually } from '../support/redis/test-bed.ts'
 
 const skip = skipWithoutRedis()
 

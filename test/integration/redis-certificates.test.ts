@@ -6,8 +6,8 @@ import { after, describe, test } from 'node:test'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { startSentinelSet } from '../support/redis/sentinel.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { ask, createRedisWorld, eventually, metric } from '../support/redis/test-bed.ts'
 import { createRedisTls, type RedisTls } from '../support/redis/tls.ts'
-import { ask, createRedisWorld, eventually, metric } from '../support/redis/world.ts'
 
 const skip = skipWithoutRedis()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-certificates-'))

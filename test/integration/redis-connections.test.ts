@@ -8,8 +8,8 @@ import type { Gateway } from '../support/gateway.ts'
 import { type RedisCluster, startRedisCluster } from '../support/redis/cluster.ts'
 import { type SentinelSet, startSentinelSet } from '../support/redis/sentinel.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { ask, createRedisWorld, eventually, metric } from '../support/redis/test-bed.ts'
 import { createRedisTls } from '../support/redis/tls.ts'
-import { ask, createRedisWorld, eventually, metric } from '../support/redis/world.ts'
 
 const skip = skipWithoutRedis()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-tls-'))

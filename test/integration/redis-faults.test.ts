@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Gateway } from '../support/gateway.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { ask, createRedisWorld, eventually, metric } from '../support/redis/world.ts'
+import { ask, createRedisWorld, eventually, metric } from '../support/redis/test-bed.ts'
 
 const skip = skipWithoutRedis()
 /** How long the test of a paused Redis pauses it, in seconds. */

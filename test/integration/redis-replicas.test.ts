@@ -18,7 +18,7 @@ const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
 const userCount = Number(process.env.REPLICA_TEST_USERS ?? Math.min(50, 6 * availableParallelism()))
 const expiration = Math.round(2000 * slowness)
 const pause = Math.min(10_000, Math.round(1000 * slowness))
-const aheadScript = fileURLToPath(new URL('../support/ahead.ts', import.meta.url))
+const aheadScript = fileURLToPath(new URL('../support/future-time.ts', import.meta.url))
 
 type Seen = {
   logins: number

@@ -11,7 +11,7 @@ import { createSessions } from '../../src/sessions/sessions.ts'
 import type { SessionNews, SessionStore } from '../../src/sessions/store.ts'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/redis/world.ts'
+import { eventually } from '../support/redis/test-bed.ts'
 import { testSessionStore } from '../support/session-store-contract.ts'
 
 const skip = skipWithoutRedis()

@@ -2,7 +2,7 @@ import { after, before, describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRedis } from '../../src/redis/redis.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/redis/world.ts'
+import { eventually } from '../support/redis/test-bed.ts'
 import { testSharedStore } from '../support/shared-store-contract.ts'
 
 const skip = skipWithoutRedis()

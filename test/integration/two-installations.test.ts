@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { keyIdOf } from '../../src/auth/password.ts'
+import { keyIdOf } from '../../src/auth/credentials/password.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { testKey } from '../support/gateway.ts'
 import { authorize, logIn, startBefore } from '../support/real-gateway.ts'

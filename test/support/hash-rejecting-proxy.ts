@@ -1,6 +1,6 @@
 import { createServer, request as forward } from 'node:http'
-import type { refuse } from './stand-in/answers.ts'
-import { parsePasswordHash } from './stand-in/password-hash.ts'
+import { parsePasswordHash } from './fake-elasticsearch/password-hash.ts'
+import type { refuse } from './fake-elasticsearch/responses.ts'
 
 /**
  * A proxy in front of Elasticsearch that rejects password hashes with 400, and forwards all other requests.

@@ -1,6 +1,6 @@
-import type { PasswordToWrite } from '../../src/auth/password-writer.ts'
-import type { UserDirectory, UserPages, UserToWrite } from '../../src/auth/user-directory.ts'
-import { GatewayError } from '../../src/errors.ts'
+import type { PasswordToWrite } from '../../src/auth/credentials/password-writer.ts'
+import type { UserDirectory, UserPages, UserToWrite } from '../../src/auth/credentials/user-directory.ts'
+import { GatewayError } from '../../src/http/errors.ts'
 
 export type MemoryUser = {
   password: string

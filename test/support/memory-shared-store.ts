@@ -1,4 +1,4 @@
-import type { SharedStore } from '../../src/auth/cache/l2.ts'
+import type { SharedStore } from '../../src/auth/credentials/shared-cache.ts'
 
 type Operation = keyof SharedStore
 

@@ -1,4 +1,4 @@
-import type { Elasticsearch } from './elasticsearch/elasticsearch.ts'
+import type { Elasticsearch } from './elasticsearch/node.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 
 /** elastauth as a process before a real node, whose users get the role `viewer` unless the flags say otherwise. */

@@ -1,5 +1,5 @@
 import type { Gateway } from './gateway.ts'
-import { openRaw, type RawConnection } from './raw-request.ts'
+import { openRaw, type RawConnection } from './raw-http.ts'
 import { portOf } from './upstream.ts'
 
 /** An upstream's word that opens a tunnel. */

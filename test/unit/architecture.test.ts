@@ -5,74 +5,70 @@ import { test } from 'node:test'
 
 const root = join(import.meta.dirname, '../..')
 
-/** Who may import whom, as ARCHITECTURE.md says. `type:` before a target allows types only. */
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  config: ['config'],
-  'src/auth': ['src/auth', 'src/errors.ts', 'src/soon.ts', 'type:src/answer.ts', 'config/identity-rules.ts'],
-  'src/providers': ['src/providers', 'type:src/auth', 'src/errors.ts', 'src/soon.ts', 'type:config/header-presets.ts'],
-  'src/es': ['src/es', 'src/errors.ts'],
-  'src/redis': ['src/redis'],
-  'src/proxy': [
-    'src/proxy',
-    'type:src/auth',
-    'type:src/answer.ts',
-    'src/errors.ts',
-    'src/soon.ts',
-    'type:config/routes.ts',
-  ],
-  'src/listeners': ['src/listeners', 'src/errors.ts', 'type:config/listeners.ts'],
-  'src/sessions': ['src/sessions', 'type:src/auth', 'src/errors.ts', 'src/soon.ts'],
-  'src/login': [
-    'src/login',
-    'type:src/sessions',
-    'type:src/auth',
-    'src/auth/csrf.ts',
-    'src/auth/own-origin.ts',
-    'src/answer.ts',
-    'src/errors.ts',
-    'src/soon.ts',
-  ],
-  'src/pages': ['src/pages', 'src/answer.ts', 'type:src/errors.ts'],
-  'src/options': ['src/options', 'config', 'type:src'],
-  'src/endpoints': [
-    'src/endpoints',
-    'type:src/auth',
-    'src/answer.ts',
-    'src/errors.ts',
-    'src/pages',
-    'type:src/route.ts',
-  ],
-}
+/** A row of the table in ARCHITECTURE.md. Paths are relative to the repository; those of folders end in a slash. */
+type Row = Readonly<{ place: string; allowed: readonly Readonly<{ path: string; typesOnly: boolean }>[] }>
 
-for (const [folder, targets] of Object.entries(allowed)) {
-  test(`${folder} imports only what ARCHITECTURE.md allows`, () => {
-    const forbidden = globSync(`${folder}/**/*.ts`, { cwd: root }).flatMap((file) =>
-      importsOf(file)
-        .filter(({ target, isType }) => !targets.some((rule) => permits(rule, target, isType)))
-        .map(({ target }) => `${file} imports ${target}`),
-    )
-    assert.deepEqual(forbidden, [])
-  })
-}
+const files = globSync(['src/**/*.ts', 'config/**/*.ts'], { cwd: root })
+const rows = readTable(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'))
 
-test('every folder of src has its rule', () => {
-  const folders = new Set(globSync('src/*/**/*.ts', { cwd: root }).map((file) => file.split('/').slice(0, 2).join('/')))
+test('ARCHITECTURE.md has a row for every source file, and a file for every row', () => {
   assert.deepEqual(
-    [...folders].filter((folder) => !(folder in allowed)),
+    files.filter((file) => rows.every(({ place }) => !isWithin(file, place))),
+    [],
+  )
+  assert.deepEqual(
+    rows.filter(({ place }) => !files.some((file) => isWithin(file, place))),
     [],
   )
 })
 
-function permits(rule: string, target: string, isType: boolean): boolean {
-  const typesOnly = rule.startsWith('type:')
-  const place = typesOnly ? rule.slice('type:'.length) : rule
-  return (target === place || target.startsWith(`${place}/`)) && (isType || !typesOnly)
+for (const { place, allowed } of rows) {
+  test(`${place} imports only what its row in ARCHITECTURE.md allows`, () => {
+    const forbidden = files
+      .filter((file) => isWithin(file, place))
+      .flatMap((file) => importsOf(file).map(({ target, isType }) => ({ file, target, isType })))
+      .filter(({ target }) => !isWithin(target, place) && target !== 'package.json')
+      .filter(({ target, isType }) =>
+        allowed.every(({ path, typesOnly }) => !isWithin(target, path) || (typesOnly && !isType)),
+      )
+      .map(({ file, target }) => `${file} imports ${target}`)
+    assert.deepEqual(forbidden, [])
+  })
+}
+
+test('src has one loose file, main.ts', () => {
+  assert.deepEqual(globSync('src/*.ts', { cwd: root }), ['src/main.ts'])
+})
+
+function readTable(text: string): Row[] {
+  return [...text.matchAll(/^\| `((?:src|config)\/[^`]*)` \|[^|]*\|([^|]*)\|$/gm)].map(([, place, cell]) => ({
+    place: place!,
+    allowed: cell!.trim() === 'everything except `cli`' ? everythingExcept('src/cli/') : readCell(cell!),
+  }))
+}
+
+function everythingExcept(excluded: string): Row['allowed'] {
+  const folders = globSync(['src/*/', 'config/'], { cwd: root }).map((folder) => `${folder.replace(/\/$/, '')}/`)
+  return folders.filter((folder) => folder !== excluded).map((path) => ({ path, typesOnly: false }))
+}
+
+function readCell(cell: string): Row['allowed'] {
+  return [...cell.matchAll(/`([^`]+)`( \(types\))?/g)].map(([, name, types]) => {
+    const path = /^config\b/.test(name!) ? name! : `src/${name}`
+    const isFile = files.includes(`${path}.ts`)
+    return { path: isFile ? `${path}.ts` : `${path}/`, typesOnly: types !== undefined }
+  })
+}
+
+function isWithin(file: string, place: string): boolean {
+  return file === place || (place.endsWith('/') && file.startsWith(place))
 }
 
 function importsOf(file: string): { target: string; isType: boolean }[] {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(/^(?:import|export) (type )?(?:[^'"]*? from )?'(\.[^']+)'/gm)].map(([, type, path]) => ({
-    target: relative(root, join(root, dirname(file), path!)),
+  const imports = /^(?:import|export) (type )?(?:[^'"]*? from )?'(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm
+  return [...text.matchAll(imports)].map(([, type, path, dynamicPath]) => ({
+    target: relative(root, join(root, dirname(file), (path ?? dynamicPath)!)),
     isType: type !== undefined,
   }))
 }

@@ -1,6 +1,6 @@
 import type { Identity } from '../../auth/identity.ts'
-import { GatewayError } from '../../errors.ts'
-import { trimBlanks } from '../trim-blanks.ts'
+import { GatewayError } from '../../http/errors.ts'
+import { trimBlanks } from '../header/trim-blanks.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 import { invalidToken } from './invalid-token.ts'
 
 type Raw = Pick<IncomingMessage, 'rawHeaders'>

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
+import { type Soon, soon } from '../../async/maybe-promise.ts'
 import type { Identified, Identity } from '../../auth/identity.ts'
-import { GatewayError } from '../../errors.ts'
-import { type Soon, soon } from '../../soon.ts'
-import type { Provider } from '../index.ts'
+import { GatewayError } from '../../http/errors.ts'
+import type { Provider } from '../provider.ts'
 
 type Find = (request: IncomingMessage) => Soon<Identity | undefined>
 

@@ -1,5 +1,5 @@
 import { tokenIntrospection } from 'openid-client'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
 import { invalidToken } from './invalid-token.ts'
 import type { Issuer } from './issuer.ts'

@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 
 /** @param reason what is wrong with it, without anything of the token that could be used */
 export function invalidToken(reason: string): GatewayError {

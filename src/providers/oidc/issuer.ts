@@ -7,7 +7,7 @@ import {
   enableNonRepudiationChecks,
   type ServerMetadata,
 } from 'openid-client'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 import { type ClientCredentials, createClientAuth } from './client-auth.ts'
 import { asProviderError } from './provider-error.ts'
 

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import type { CustomFetch } from 'openid-client'
-import type { GatewayError } from '../../errors.ts'
+import type { GatewayError } from '../../http/errors.ts'
 import { asProviderError } from './provider-error.ts'
 
 export type KeySetOptions = Readonly<{

@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 
 /**
  * What a call to the provider threw, as GatewayError: our own as it is, anything else as provider_unavailable.

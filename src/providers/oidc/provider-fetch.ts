@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { CustomFetch } from 'openid-client'
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 
 export type ProviderFetchOptions = Readonly<{
   /** CA certificates as PEM text, in place of the platform’s. */

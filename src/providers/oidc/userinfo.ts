@@ -1,5 +1,5 @@
 import { fetchUserInfo, skipSubjectCheck } from 'openid-client'
-import type { GatewayError } from '../../errors.ts'
+import type { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
 import { invalidToken } from './invalid-token.ts'
 import type { Issuer } from './issuer.ts'

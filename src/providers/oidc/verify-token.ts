@@ -1,5 +1,5 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, type ProtectedHeaderParameters } from 'jose'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
 import { invalidToken } from './invalid-token.ts'
 

@@ -5,7 +5,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ElasticsearchUnavailable, type Kind, startElasticsearch } from './elasticsearch.ts'
+import { ElasticsearchUnavailable, startElasticsearch } from './elasticsearch.ts'
+import type { Kind } from './node.ts'
 
 const { values } = parseArgs({
   options: {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Target } from './ask.ts'
 import { type Certificate, createCertificateAuthority } from './certificates.ts'
-import type { Elasticsearch, Kind, Options } from './elasticsearch.ts'
+import type { Elasticsearch, Kind, Options } from './node.ts'
 import { awaitLogin } from './ready.ts'
 
 /** What a way to run a node is told. `port` 0 picks a free one. */

@@ -1,5 +1,6 @@
 import { after } from 'node:test'
-import { type Elasticsearch, ElasticsearchUnavailable, type Options, startElasticsearch } from './elasticsearch.ts'
+import { ElasticsearchUnavailable, startElasticsearch } from './elasticsearch.ts'
+import type { Elasticsearch, Options } from './node.ts'
 
 export type Usage = {
   /** For `{ skip }` of the tests that need the node: the reason when there is none, else false. */

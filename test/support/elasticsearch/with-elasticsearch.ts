@@ -6,7 +6,8 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { type Elasticsearch, ElasticsearchUnavailable, startElasticsearch } from './elasticsearch.ts'
+import { ElasticsearchUnavailable, startElasticsearch } from './elasticsearch.ts'
+import type { Elasticsearch } from './node.ts'
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const [command, ...args] = process.argv.slice(process.argv[2] === '--' ? 3 : 2)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAnswerAuthorized } from '../../../src/auth/forward-auth.ts'
 import type { Identity } from '../../../src/auth/identity.ts'
-import { identity } from './fixture.ts'
+import { identity } from './credentials/fixture.ts'
 
 const credential = { authorization: 'Basic Ym9iOmh1bnRlcjI=' }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkIdentity, type Identity } from '../../../src/auth/identity.ts'
-import { identity } from './fixture.ts'
+import { identity } from './credentials/fixture.ts'
 
 const check = (more: Partial<Identity>) => checkIdentity(identity(more))
 const show = (value: string) => JSON.stringify(value.length > 40 ? `${value.slice(0, 10)}… (${value.length})` : value)

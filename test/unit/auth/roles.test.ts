@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { createMapRoles, type RoleRules } from '../../../src/auth/roles.ts'
-import { identity } from './fixture.ts'
+import { identity } from './credentials/fixture.ts'
 
 describe('letters that become others in lower case', () => {
   const map = createMapRoles({

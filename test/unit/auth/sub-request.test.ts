@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createCheckSubRequestTarget, leadsElsewhere, type SubRequestPaths } from '../../../src/auth/sub-request.ts'
-import { GatewayError } from '../../../src/errors.ts'
+import { GatewayError } from '../../../src/http/errors.ts'
 import { otherTargets, spellingsOf } from '../../conformance/spellings.ts'
 import { createRandom } from '../../support/fuzz/random.ts'
 

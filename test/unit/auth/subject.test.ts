@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createSubject } from '../../../src/auth/subject.ts'
-import { identity, subject } from './fixture.ts'
+import { identity, subject } from './credentials/fixture.ts'
 
 const base = { groups: ['a', 'b'], name: 'Bob', email: 'bob@example.com' }
 const fingerprint = (...args: Parameters<typeof subject>) => subject(...args).fingerprint

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { errors } from '@elastic/elasticsearch'
-import type { GatewayError } from '../../../src/errors.ts'
 import { type CallResult, createCall, type Operation } from '../../../src/es/call.ts'
+import type { GatewayError } from '../../../src/http/errors.ts'
 
 const secret = 'Basic aHVudGVyMjpodW50ZXIy'
 

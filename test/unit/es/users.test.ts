@@ -5,14 +5,14 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { hashPassword } from '../../../src/auth/password-writer.ts'
+import { hashPassword } from '../../../src/auth/credentials/password-writer.ts'
 import { createCall } from '../../../src/es/call.ts'
 import { createElasticsearchClient, type ElasticsearchOptions } from '../../../src/es/client.ts'
 import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
 import { createPing, createPrivilegeCheck } from '../../../src/es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../../../src/es/users.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
-import { createStandIn, type StandIn } from '../../support/stand-in/stand-in.ts'
+import { createStandIn, type StandIn } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 
 const account = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout: 2000 }
 const bob = {

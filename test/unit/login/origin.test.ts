@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { createOwnOriginOf } from '../../../src/auth/own-origin.ts'
-import { GatewayError } from '../../../src/errors.ts'
+import { GatewayError } from '../../../src/http/errors.ts'
 import { createOriginOf } from '../../../src/login/origin.ts'
 
 const requestWith = (headers: IncomingMessage['headers']) => ({ headers, socket: {} }) as IncomingMessage

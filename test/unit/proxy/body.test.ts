@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { awaitBody, createBody, hasBody } from '../../../src/proxy/body.ts'
-import { openRaw, type RawConnection } from '../../support/raw-request.ts'
+import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 
 test('a request has a body when its framing says so', () => {
   const of = (headers: Record<string, string>) => hasBody({ headers } as unknown as IncomingMessage)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
-import { jsonAnswer } from '../../../src/answer.ts'
+import { jsonAnswer } from '../../../src/http/response.ts'
 import { createKibanaLogout } from '../../../src/proxy/kibana-logout.ts'
-import { createPickRoute } from '../../../src/proxy/routes.ts'
-import type { ProxyRoute } from '../../../src/proxy/routing.ts'
+import { createPickRoute } from '../../../src/proxy/routing/routes.ts'
+import type { ProxyRoute } from '../../../src/proxy/routing/routing.ts'
 
 const route = (path: string | null, auth: 'required' | 'none' = 'required') =>
   ({ host: null, path, auth, upstreams: [], strip_path: false, headers: [] }) satisfies ProxyRoute

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { errors } from 'undici'
-import { GatewayError } from '../../../src/errors.ts'
+import { GatewayError } from '../../../src/http/errors.ts'
 import { toUpstreamError } from '../../../src/proxy/upstream-error.ts'
 
 const https = 'https://es:9200'

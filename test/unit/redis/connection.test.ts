@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadConfig } from '../../../config/load.ts'
-import { redisConnection } from '../../../src/options/redis.ts'
+import { redisConnection } from '../../../src/app/options/redis.ts'
 
 const base = { ELASTAUTH_SECRET_KEY: '0123456789abcdef'.repeat(4), ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
 

@@ -1,5 +1,5 @@
 import type { Identity } from '../../../src/auth/identity.ts'
-import { GatewayError } from '../../../src/errors.ts'
+import { GatewayError } from '../../../src/http/errors.ts'
 import { createMemorySessionStore } from '../../../src/sessions/memory-store.ts'
 import type { Granted, Redeem } from '../../../src/sessions/refresh.ts'
 import { createSeal } from '../../../src/sessions/seal.ts'

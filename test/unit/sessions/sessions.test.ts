@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { GatewayError } from '../../../src/errors.ts'
+import { GatewayError } from '../../../src/http/errors.ts'
 import { indexOf, keyOf } from '../../../src/sessions/session-id.ts'
 import { createReplicas, hour, minute } from './fixture.ts'
 

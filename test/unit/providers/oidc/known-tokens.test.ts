@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Identity } from '../../../../src/auth/identity.ts'
-import { type ErrorCode, GatewayError } from '../../../../src/errors.ts'
-import { createKnownTokens } from '../../../../src/providers/oidc/known-tokens.ts'
+import { type ErrorCode, GatewayError } from '../../../../src/http/errors.ts'
+import { createKnownTokens } from '../../../../src/providers/oidc/token-cache.ts'
 
 function createWorld() {
   const world = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createTurns } from '../../../../src/providers/oidc/turns.ts'
+import { createTurns } from '../../../../src/async/concurrency-limit.ts'
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 

@@ -1,0 +1,108 @@
+import { hexKey, secretKey, sharedSecret } from '../secrets.ts'
+import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from './addresses.ts'
+import { duration } from './duration.ts'
+import { type Format, listOf, oneOf, textFormat } from './format.ts'
+import { basicUsername, email, fullName, groupList, username } from './identity.ts'
+import { fileMode, listenList, subRequestPath } from './listeners.ts'
+import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
+import { certificateFile, privateKeyFile } from './pem.ts'
+import { routeList } from './routes.ts'
+
+const words = new Map([
+  ['true', true],
+  ['false', false],
+])
+
+const boolean: Format<boolean> = {
+  yaml: 'boolean',
+  noun: 'true or false',
+  hint: 'write true or false',
+  json: { type: 'boolean' },
+  read: (value) => {
+    if (typeof value === 'boolean') return value
+    return typeof value === 'string' ? words.get(value.toLowerCase()) : undefined
+  },
+}
+
+const integer: Format<number> = {
+  yaml: 'integer',
+  noun: 'a whole number',
+  hint: 'write digits only',
+  json: { type: 'integer' },
+  read: (value) => {
+    const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
+    return Number.isSafeInteger(number) ? (number as number) : undefined
+  },
+  check: (number, { min = 0, max = Number.MAX_SAFE_INTEGER }) =>
+    number < min || number > max ? [{ value: number, problem: 'is out of range', mend: `write ${min} to ${max}` }] : [],
+}
+
+const text = textFormat(
+  'a line of text',
+  'write 1 character or more, none of them a control character',
+  { minLength: 1 },
+  (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
+)
+
+const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])
+
+/** A symmetric one would take whoever can verify a token for one who may issue it. */
+const signatureAlgorithm = {
+  ...oneOf(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']),
+  noun: 'an asymmetric signature algorithm',
+  hint: 'write RS256, ES256 or the like; HS256 and its kind, and none, are never accepted',
+}
+
+/** Every format of the schema, by the name the schema and convict know it by. */
+export const formats = {
+  boolean,
+  integer,
+  text,
+  duration,
+  certificate_file: certificateFile,
+  private_key_file: privateKeyFile,
+  secret_key: secretKey,
+  secret_key_list: listOf(hexKey, 'keys', 'write e.g. ["64 hex digits"]'),
+  shared_secret: sharedSecret,
+  listen_list: listenList,
+  file_mode: fileMode,
+  sub_request_path: subRequestPath,
+  host_port: hostPort,
+  host_port_list: hostPortList,
+  url: httpUrl,
+  url_list: httpUrlList,
+  redis_url: redisUrl,
+  peer_list: peerList,
+  role_list: listOf(roleName, 'roles', 'write e.g. ["kibana_user"]'),
+  text_list: listOf(text, 'texts', 'write e.g. ["one", "two"]'),
+  basic_username: basicUsername,
+  username,
+  email,
+  full_name: fullName,
+  group_list: groupList,
+  header_name: headerName,
+  header_map: headerMap,
+  parameter_map: parameterMap,
+  group_mappings: groupMappings,
+  route_list: routeList,
+  auth_provider: authProvider,
+  auth_provider_list: listOf(authProvider, 'providers', 'write e.g. ["oidc", "authelia"]'),
+  log_level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { warning: 'warn' }),
+  log_format: oneOf(['auto', 'text', 'json']),
+  forward_auth_profile: oneOf(['generic', 'nginx']),
+  client_auth: oneOf(['none', 'request', 'require']),
+  rekey: oneOf(['allow', 'never']),
+  password_hashing: oneOf(['pbkdf2_1000', 'server']),
+  cache_type: oneOf(['memory', 'redis', 'none', 'file']),
+  token_validation: oneOf(['jwks', 'userinfo', 'both', 'introspection']),
+  client_auth_method: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
+  signature_algorithm_list: listOf(signatureAlgorithm, 'algorithms', 'write e.g. ["RS256", "ES256"]'),
+} as const
+
+export type FormatName = keyof typeof formats
+export type FormatValue<F extends FormatName> = (typeof formats)[F] extends Format<infer T> ? T : never
+
+/** The format of that name, its value's type forgotten: for code that treats all keys alike. */
+export function formatNamed(name: FormatName): Format<unknown> {
+  return formats[name] as Format<unknown>
+}

@@ -1,0 +1,69 @@
+import { controlCharacter, emailPattern, isBuiltIn, isDotSegment, limits, usernamePattern } from '../identity-limits.ts'
+import { type Format, listOf, textFormat } from './format.ts'
+
+export const username: Format<string> = {
+  ...textFormat(
+    'a username',
+    'write 1 to 255 letters, digits and . _ @ + -',
+    { pattern: '^(?!\\.{1,2}$)[A-Za-z0-9.@+-][A-Za-z0-9._@+-]{0,254}$' },
+    (name) => usernamePattern.test(name) && name.length <= limits.username && !isDotSegment(name),
+  ),
+  check: (name) =>
+    isBuiltIn(name) ? [{ value: name, problem: 'is one of Elasticsearch’s own users', mend: 'use another name' }] : [],
+}
+
+export const email = textFormat(
+  'an e-mail address',
+  'write e.g. bob@example.com',
+  { pattern: emailPattern.source, maxLength: limits.email },
+  (address) => isLine(address, limits.email) && emailPattern.test(address),
+)
+
+export const fullName = textFormat(
+  'a name',
+  'write 1 to 500 characters, none of them a control character',
+  { minLength: 1, maxLength: limits.name },
+  (name) => isLine(name, limits.name),
+)
+
+const group = textFormat(
+  'a group’s name',
+  'write 1 to 255 characters, none of them a control character',
+  { minLength: 1, maxLength: limits.group },
+  (name) => isLine(name, limits.group),
+)
+
+const groups = listOf(group, 'groups', 'write e.g. ["admins"]')
+
+export const groupList: Format<readonly string[]> = {
+  ...groups,
+  json: { ...groups.json, maxItems: limits.groups },
+  check: (names, range) =>
+    names.length > limits.groups
+      ? [{ problem: `has more than ${limits.groups} groups`, mend: 'remove some' }]
+      : groups.check!(names, range),
+}
+
+/** The service account's name: what stands before the colon of Basic authentication (RFC 7617, 2). */
+export const basicUsername: Format<string> = {
+  ...textFormat(
+    'a line of text',
+    'write 1 character or more, none of them a control character',
+    { pattern: '^[^:]+$' },
+    (name) => name !== '' && !/[\x00-\x1f\x7f]/.test(name),
+  ),
+  check: (name) =>
+    name.includes(':')
+      ? [
+          {
+            value: name,
+            problem: 'has a colon, which Basic authentication cannot carry',
+            mend: 'use another user, or elasticsearch.api_key',
+          },
+        ]
+      : [],
+}
+
+function isLine(text: string, maxLength: number): boolean {
+  return text !== '' && text.length <= maxLength && !controlCharacter.test(text)
+}

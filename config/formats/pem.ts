@@ -1,0 +1,96 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { type Broken, broken } from '../rules/broken.ts'
+import { type Format, type Problem, textFormat } from './format.ts'
+
+const maxBytes = 16 * 1024 * 1024
+
+/** The path of a file with one PEM certificate or more. What stands between them is comment (RFC 7468, 2). */
+export const certificateFile = fileWith((text) => {
+  const blocks = text.match(/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(-----END \1?CERTIFICATE-----)?/g) ?? []
+  if (blocks.length === 0) return { problem: 'holds no certificate', mend: 'name a PEM file (BEGIN CERTIFICATE)' }
+  const bad = blocks.findIndex((block) => !isCertificate(block))
+  if (bad === -1) return undefined
+  return { problem: `holds a certificate that cannot be read, number ${bad + 1}`, mend: 'put the whole PEM text there' }
+})
+
+/** The path of a file with a PEM private key. */
+export const privateKeyFile = fileWith((text) => {
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
+    return { problem: 'holds an encrypted private key', mend: 'decrypt it, e.g. with `openssl pkey`, and keep PEM' }
+  }
+  if (isPrivateKey(text)) return undefined
+  return { problem: 'holds no readable private key', mend: 'name a PEM file (BEGIN PRIVATE KEY)' }
+})
+
+/** Whether the private key is the one of the (first) certificate. */
+export function checkKeyPair(
+  certKey: string,
+  certFile: string | null,
+  keyKey: string,
+  keyFile: string | null,
+): Broken | false {
+  if (certFile === null || keyFile === null || belongTogether(certFile, keyFile)) return false
+  return broken(keyKey, `does not belong to ${certKey}`, 'name the key the certificate was made with', certKey)
+}
+
+/** When the (first) certificate ceases to be good; undefined where it cannot be read. */
+export function expiryOf(certFile: string): Date | undefined {
+  try {
+    return new X509Certificate(readFileSync(certFile)).validToDate
+  } catch {
+    return undefined
+  }
+}
+
+/** OpenSSL's own messages are left out throughout: they say nothing more, and might quote the file. */
+function fileWith(findProblem: (text: string) => Problem | undefined): Format<string> {
+  const isPath = (path: string) => path !== '' && !path.includes('\0')
+  return {
+    ...textFormat('a file path', 'write the path of a file', { minLength: 1 }, isPath),
+    check: (path) => {
+      const text = readText(path)
+      const problem = typeof text === 'string' ? findProblem(text) : text
+      return problem === undefined ? [] : [{ value: path, ...problem }]
+    },
+  }
+}
+
+function readText(path: string): string | Problem {
+  try {
+    const stats = statSync(path)
+    if (stats.isDirectory()) return { problem: 'is a directory', mend: 'name the file itself' }
+    if (!stats.isFile()) return { problem: 'is not a file', mend: 'name a PEM file' }
+    if (stats.size > maxBytes) return { problem: 'is longer than 16 MiB', mend: 'name a PEM file' }
+    return readFileSync(path, 'latin1')
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    if (isMissing) return { problem: 'does not exist', mend: 'check the path, or mount the file there' }
+    return { problem: 'cannot be read', mend: 'check its permissions' }
+  }
+}
+
+function isCertificate(block: string): boolean {
+  try {
+    return new X509Certificate(block) !== undefined
+  } catch {
+    return false
+  }
+}
+
+function isPrivateKey(text: string): boolean {
+  try {
+    return createPrivateKey(text).type === 'private'
+  } catch {
+    return false
+  }
+}
+
+/** True, too, where one of them cannot be read: that is a fault already. */
+function belongTogether(certFile: string, keyFile: string): boolean {
+  try {
+    return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
+  } catch {
+    return true
+  }
+}

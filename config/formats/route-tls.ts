@@ -1,0 +1,78 @@
+import { isIP } from 'node:net'
+import { suggest } from '../suggest.ts'
+import { type Format, isPlainMap, type JsonSchema, nameOfType, type Problem, problemsOf, textFormat } from './format.ts'
+import { certificateFile, privateKeyFile } from './pem.ts'
+
+/** How one route's upstreams are reached over TLS; what is `null` is as in `proxy.tls`. */
+export type RouteTls = {
+  readonly ca_cert: string | null
+  readonly client_cert: string | null
+  readonly client_key: string | null
+  /** The name to ask for and to verify, in place of the URL's. */
+  readonly server_name: string | null
+  readonly insecure_skip_verify: boolean | null
+}
+
+const unset: RouteTls = {
+  ca_cert: null,
+  client_cert: null,
+  client_key: null,
+  server_name: null,
+  insecure_skip_verify: null,
+}
+
+const serverName = textFormat(
+  'a host name',
+  'write a name, e.g. elasticsearch.internal; TLS knows no addresses there',
+  { pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$', maxLength: 253 },
+  (text) => /^[\w-]+(?:\.[\w-]+)*$/.test(text) && text.length <= 253 && isIP(text) === 0,
+)
+
+const trueOrFalse: Format<boolean> = {
+  yaml: 'boolean',
+  noun: 'true or false',
+  hint: 'write true or false',
+  json: { type: 'boolean' },
+  read: (value) => (typeof value === 'boolean' ? value : undefined),
+}
+
+const fields: { readonly [field: string]: Format<string> | Format<boolean> } = {
+  ca_cert: certificateFile,
+  client_cert: certificateFile,
+  client_key: privateKeyFile,
+  server_name: serverName,
+  insecure_skip_verify: trueOrFalse,
+} satisfies { readonly [field in keyof RouteTls]: unknown }
+
+export const routeTlsJson: JsonSchema = {
+  type: ['object', 'null'],
+  additionalProperties: false,
+  properties: Object.fromEntries(
+    Object.entries(fields).map(([name, { json }]) => [name, { ...json, type: [json.type, 'null'] }]),
+  ),
+}
+
+/** Every field there, for a route that sets some of them or none. What is malformed stays, for the check to name. */
+export function completeRouteTls(value: unknown): RouteTls {
+  if (value === undefined || value === null) return unset
+  return isPlainMap(value) ? { ...unset, ...value } : (value as RouteTls)
+}
+
+export function checkRouteTls(tls: unknown): readonly Problem[] {
+  if (!isPlainMap(tls)) {
+    return [
+      {
+        problem: `has ${nameOfType(tls)} where a map is expected`,
+        mend: 'write e.g. tls: {ca_cert: /etc/ssl/kibana-ca.crt}',
+      },
+    ]
+  }
+  return Object.entries(tls).flatMap(([name, value]): readonly Problem[] => {
+    if (!Object.hasOwn(fields, name)) {
+      const mend = suggest(name, Object.keys(fields))
+      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, mend, path: [name] }]
+    }
+    const problems = value === null ? [] : problemsOf<string | boolean>(fields[name] as Format<string | boolean>, value)
+    return problems.map((problem) => ({ ...problem, path: [name] }))
+  })
+}

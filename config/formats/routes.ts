@@ -1,0 +1,105 @@
+import { suggest } from '../suggest.ts'
+import { httpUrlList } from './addresses.ts'
+import { type Format, isPlainMap, nameOfType, type Problem, problemsOf } from './format.ts'
+import { headerMap } from './mappings.ts'
+import { checkRouteTls, completeRouteTls, type RouteTls, routeTlsJson } from './route-tls.ts'
+
+export type { RouteTls }
+
+/** Where a request goes in proxy mode; `null` matches any host or path. */
+export type Route = {
+  readonly host: string | null
+  readonly path: string | null
+  readonly upstreams: readonly string[]
+  readonly strip_path: boolean
+  readonly auth: 'required' | 'none'
+  readonly headers: { readonly [name: string]: string }
+  readonly tls: RouteTls
+}
+
+const fields: {
+  readonly [field: string]: { readonly expected: string; readonly isValid: (value: unknown) => boolean }
+} = {
+  host: { expected: 'a host name, e.g. kibana.example.com', isValid: (value) => isText(value, /^[A-Za-z0-9._-]+$/) },
+  path: { expected: 'a path that begins with /', isValid: (value) => isText(value, /^\/[^\s?#]*$/) },
+  upstreams: { expected: 'a list of URLs', isValid: (value) => Array.isArray(value) && value.length > 0 },
+  strip_path: { expected: 'true or false', isValid: (value) => typeof value === 'boolean' },
+  auth: { expected: 'required or none', isValid: (value) => value === 'required' || value === 'none' },
+  headers: { expected: 'a map of header names to values', isValid: isPlainMap },
+  tls: { expected: 'a map', isValid: () => true },
+}
+
+/** For what has parts of its own. */
+const innerChecks: { readonly [field: string]: (value: unknown) => readonly Problem[] } = {
+  upstreams: (value) => problemsOf(httpUrlList, value),
+  headers: (value) => problemsOf(headerMap, value),
+  tls: checkRouteTls,
+}
+
+export const routeList: Format<readonly Route[]> = {
+  yaml: 'array',
+  noun: 'a list of routes',
+  hint: 'write e.g. [{path: /, upstreams: ["https://elasticsearch:9200"]}]; in the environment as JSON',
+  json: {
+    type: 'array',
+    items: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['upstreams'],
+      properties: {
+        host: { type: ['string', 'null'] },
+        path: { type: ['string', 'null'], pattern: '^/' },
+        upstreams: { ...httpUrlList.json, minItems: 1 },
+        strip_path: { type: 'boolean' },
+        auth: { enum: ['required', 'none'] },
+        headers: headerMap.json,
+        tls: routeTlsJson,
+      },
+    },
+  },
+  read: (value) => {
+    const list = typeof value === 'string' ? parseJson(value) : value
+    return Array.isArray(list) ? list.map(withDefaults) : undefined
+  },
+  check: (routes) => routes.flatMap((route, index) => checkRoute(route, index)),
+}
+
+function withDefaults(route: unknown): Route {
+  // A malformed route is kept as it is, for the check to name
+  if (!isPlainMap(route)) return route as unknown as Route
+  const tls = completeRouteTls(route.tls)
+  return { host: null, path: null, strip_path: false, auth: 'required', headers: {}, ...route, tls } as Route
+}
+
+function checkRoute(route: unknown, index: number): readonly Problem[] {
+  if (!isPlainMap(route)) {
+    return [{ problem: `has ${nameOfType(route)} where a route is expected`, mend: routeList.hint, path: [index] }]
+  }
+  if (!('upstreams' in route))
+    return [{ problem: 'has a route without upstreams', mend: 'add upstreams: [URL]', path: [index] }]
+  return Object.entries(route).flatMap(([name, value]): readonly Problem[] => {
+    const path = [index, name]
+    if (!Object.hasOwn(fields, name)) {
+      return [
+        { problem: `has the unknown key ${JSON.stringify(name)}`, mend: suggest(name, Object.keys(fields)), path },
+      ]
+    }
+    const field = fields[name]!
+    if (value === null && (name === 'host' || name === 'path')) return []
+    if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, mend: `write ${field.expected}`, path }]
+    const inner = innerChecks[name]?.(value) ?? []
+    return inner.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
+  })
+}
+
+function isText(value: unknown, pattern: RegExp): boolean {
+  return typeof value === 'string' && pattern.test(value)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

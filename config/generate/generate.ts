@@ -1,0 +1,55 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { buildExample } from './example.ts'
+import { buildJsonSchema } from './json-schema.ts'
+import { buildReference, refreshReadme } from './reference.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** The files made from the schema, by their path in the repository. */
+function buildFiles(): ReadonlyMap<string, string> {
+  return new Map([
+    ['config/elastauth.example.yml', buildExample()],
+    ['config/schema.json', writeJson(buildJsonSchema())],
+    ['docs/configuration.md', buildReference()],
+    ['README.md', refreshReadme(readFileSync(join(root, 'README.md'), 'utf8'))],
+  ])
+}
+
+/** The generated files that are missing or differ from what the schema says. */
+export function findStaleFiles(): string[] {
+  return [...buildFiles()].filter(([path, text]) => readIfThere(join(root, path)) !== text).map(([path]) => path)
+}
+
+if (import.meta.main) {
+  if (process.argv.includes('--check')) {
+    const stale = findStaleFiles()
+    for (const path of stale) console.error(`${path} is out of date: run \`npm run docs\``)
+    process.exitCode = stale.length > 0 ? 1 : 0
+  } else {
+    for (const [path, text] of buildFiles()) {
+      mkdirSync(dirname(join(root, path)), { recursive: true })
+      writeFileSync(join(root, path), text)
+    }
+  }
+}
+
+/** JSON as the formatter leaves it: a list of words on one line where it fits. */
+function writeJson(value: unknown): string {
+  const text = JSON.stringify(value, null, 2).replace(
+    /^(.*)\[\n([^[\]{}]*)\n\s*\](,?)$/gm,
+    (lines, start, items, end) => {
+      const line = `${start}[${items.trim().replace(/,\n\s*/g, ', ')}]${end}`
+      return line.length <= 120 ? line : lines
+    },
+  )
+  return `${text}\n`
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,40 @@
+import type { JsonSchema } from '../formats/format.ts'
+import { formatNamed } from '../formats/formats.ts'
+import { isKey, type Key, keys, schema } from '../schema.ts'
+import { legacyKeys } from '../sources/legacy.ts'
+
+/** The JSON schema (draft-07, which editors know best) of the YAML file. Every key may also be left empty. */
+export function buildJsonSchema(): JsonSchema {
+  const section = buildSection(schema, 'Configuration of elastauth')
+  const legacy = [...legacyKeys].map(([old, key]) => {
+    const spec = keys.get(key)!
+    const json = old === 'elasticsearch_host' ? { type: ['string', 'null'] } : buildKey(spec)
+    return [old, { ...json, description: `Old name: use ${key}.`, deprecated: true }] as const
+  })
+  const properties = { ...(section.properties as object), ...Object.fromEntries(legacy) }
+  return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'elastauth', ...section, properties }
+}
+
+function buildSection(section: object, description?: string): JsonSchema {
+  return {
+    ...(description !== undefined && { description }),
+    type: ['object', 'null'],
+    additionalProperties: false,
+    properties: Object.fromEntries(
+      Object.entries(section).map(([name, node]) => [name, isKey(node) ? buildKey(node) : buildSection(node)]),
+    ),
+  }
+}
+
+function buildKey(spec: Key): JsonSchema {
+  const { yaml, json } = formatNamed(spec.format)
+  const hasRange = yaml === 'integer'
+  return {
+    description: spec.doc,
+    ...(spec.default !== null && { default: spec.default }),
+    anyOf: [
+      { ...json, ...(hasRange && { minimum: spec.min ?? 0, ...(spec.max !== undefined && { maximum: spec.max }) }) },
+      yaml === 'string' || yaml === 'text or array' ? { enum: [null, ''] } : { type: 'null' },
+    ],
+  }
+}

@@ -1,0 +1,66 @@
+import { expiryOf } from '../formats/pem.ts'
+import { providersOf } from '../header-presets.ts'
+import type { Config } from '../schema.ts'
+
+/** What starts, but should be known. */
+export function findAdvice(config: Config): string[] {
+  const { cache, elasticsearch, oidc, proxy, tls } = config
+  const expiry = tls.cert === null ? undefined : expiryOf(tls.cert)
+  const hasOidc = providersOf(config).includes('oidc')
+  const advice: [applies: boolean, text: string][] = [
+    [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],
+    [
+      cache.type === 'file',
+      'cache.type "file" is taken as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',
+    ],
+    [
+      cache.type !== 'redis' &&
+        (cache.redis_url !== null || cache.redis_sentinels.length > 0 || cache.redis_cluster.length > 0),
+      'Redis is configured but not used: that takes cache.type "redis".',
+    ],
+    [
+      elasticsearch.dry_run,
+      'elasticsearch.dry_run is true: nothing is written, so the credentials handed out will not work.',
+    ],
+    [
+      elasticsearch.insecure_skip_verify,
+      'elasticsearch.insecure_skip_verify is true: whoever stands between can read the service account’s password.',
+    ],
+    [
+      proxy.enabled && proxy.tls.insecure_skip_verify,
+      'proxy.tls.insecure_skip_verify is true: whoever stands between can read users’ credentials.',
+    ],
+    [
+      trustsEverybody(config.trusted_proxies) && config.proxy_secret === null,
+      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: every client that reaches the listener can be any user.',
+    ],
+    [
+      config.group_whitelist.length > 0 && !config.enable_group_whitelist,
+      'group_whitelist is set but not used: set enable_group_whitelist: true to use it.',
+    ],
+    [
+      providersOf(config).includes('static') && config.static.allow_remote,
+      'static.allow_remote is true: whoever reaches the listener is the static user.',
+    ],
+    [
+      hasOidc && oidc.login && !proxy.enabled && config.forward_auth.listen === null,
+      "forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would hand them out. Set it, and point the proxy's auth address there.",
+    ],
+    [
+      hasOidc && oidc.token_validation === 'userinfo',
+      'oidc.token_validation is "userinfo": that says whose a token is, but not for whom it is meant. Tokens that other applications got from the provider are taken too; "both" and "introspection" refuse them.',
+    ],
+    [
+      hasOidc && oidc.allow_http,
+      'oidc.allow_http is true: whoever stands between can read tokens and the client’s secret, or be the provider.',
+    ],
+  ]
+  if (expiry !== undefined && expiry.getTime() < Date.now()) {
+    advice.push([true, `tls.cert has expired on ${expiry.toISOString().slice(0, 10)}: clients will refuse it.`])
+  }
+  return advice.filter(([applies]) => applies).map(([, text]) => text)
+}
+
+function trustsEverybody(peers: readonly string[]): boolean {
+  return peers.some((peer) => peer === 'all' || peer.endsWith('/0'))
+}

@@ -1,0 +1,42 @@
+import type { Fault } from '../faults.ts'
+import { formatNamed } from '../formats/formats.ts'
+import { envNameOf, keys } from '../schema.ts'
+import { suggest } from '../suggest.ts'
+import type { Layer, Setting } from './setting.ts'
+
+/** Every key that may be a flag: neither a secret nor a map. */
+export const flagKeys: readonly string[] = [...keys].flatMap(([key, { sensitive, format }]) =>
+  sensitive || formatNamed(format).yaml === 'object' ? [] : [key],
+)
+
+export function readFlags(flags: { readonly [key: string]: string }): Layer {
+  const settings: Setting[] = []
+  const faults: Fault[] = []
+  for (const [key, value] of Object.entries(flags)) {
+    const fault = findFlagFault(key)
+    if (fault) faults.push(fault)
+    else if (value === '') faults.push({ source: `--${key}`, key, problem: 'has no value', mend: 'write one after it' })
+    else settings.push({ key, value, place: { source: `--${key}` }, typed: false })
+  }
+  return { settings, faults, warnings: [] }
+}
+
+/** Why `--key` cannot be a flag, or `undefined` where it can. */
+export function findFlagFault(key: string, otherFlags: readonly string[] = []): Fault | undefined {
+  const source = `--${key}`
+  if (flagKeys.includes(key)) return undefined
+  const spec = keys.get(key)
+  if (spec === undefined) {
+    const mend = suggest(
+      source,
+      [...flagKeys, ...otherFlags].map((flag) => `--${flag}`),
+      'see --help',
+    )
+    return { source, key, problem: 'unknown flag', mend }
+  }
+  if (spec.sensitive) {
+    const mend = `use ${envNameOf(key)}, or a file named by ${envNameOf(key)}_FILE`
+    return { source, key, problem: 'is a secret, and every user of this machine can see flags', mend }
+  }
+  return { source, key, problem: 'is a map', mend: `write it in YAML, or as JSON in ${envNameOf(key)}` }
+}

@@ -1,0 +1,58 @@
+import { isDeepStrictEqual } from 'node:util'
+import { describePlace, type Fault } from '../faults.ts'
+import { formatNamed } from '../formats/formats.ts'
+import { keys } from '../schema.ts'
+import type { Layer, Setting } from './setting.ts'
+
+/** The predecessor's flat keys, and what they are called now. */
+export const legacyKeys: ReadonlyMap<string, string> = new Map([
+  ['elasticsearch_host', 'elasticsearch.hosts'],
+  ['elasticsearch_username', 'elasticsearch.username'],
+  ['elasticsearch_password', 'elasticsearch.password'],
+  ['elasticsearch_dry_run', 'elasticsearch.dry_run'],
+  ['redis_host', 'cache.redis_host'],
+  ['redis_db', 'cache.redis_db'],
+  ['cache_type', 'cache.type'],
+  ['cache_expire', 'cache.expiration'],
+  ['headers_username', 'headers.username'],
+  ['headers_groups', 'headers.groups'],
+  ['headers_email', 'headers.email'],
+  ['headers_name', 'headers.name'],
+])
+
+/** Gives legacy settings their new keys. An old and a new key of one source must agree; the new one is kept. */
+export function modernise(layer: Layer): Layer {
+  const given = new Map(layer.settings.map((setting) => [setting.key, setting]))
+  const faults: Fault[] = []
+  const warnings: string[] = []
+  const settings = layer.settings.flatMap((setting): Setting[] => {
+    const key = legacyKeys.get(setting.key)
+    if (key === undefined) return [setting]
+    const where = describePlace(setting.place)
+    const name = setting.place.source === undefined ? `${setting.key} ` : ''
+    warnings.push(`${where}: ${name}is an old name: use ${key} instead`)
+    const renamed = {
+      ...setting,
+      key,
+      value: setting.key === 'elasticsearch_host' ? asList(setting.value) : setting.value,
+    }
+    const current = given.get(key)
+    if (current === undefined) return [renamed]
+    if (!isSame(renamed, current)) {
+      const problem = `contradicts ${key} (${describePlace(current.place)})`
+      faults.push({ ...setting.place, key: setting.key, problem, mend: 'remove the old name' })
+    }
+    return []
+  })
+  return { settings, faults: [...layer.faults, ...faults], warnings: [...layer.warnings, ...warnings] }
+}
+
+/** The old key held one URL. */
+function asList(value: unknown): unknown {
+  return typeof value === 'string' ? [value] : value
+}
+
+function isSame(a: Setting, b: Setting): boolean {
+  const format = formatNamed(keys.get(b.key)!.format)
+  return isDeepStrictEqual(format.read(a.value) ?? a.value, format.read(b.value) ?? b.value)
+}

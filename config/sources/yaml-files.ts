@@ -1,0 +1,27 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Fault } from '../faults.ts'
+
+/** The file itself, or a directory's *.yml and *.yaml in the order of their names; a fault where there is none. */
+export function listFiles(path: string): string[] | Fault {
+  try {
+    if (!statSync(path).isDirectory()) return [path]
+    const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/i.test(name))
+    if (names.length > 0) return names.sort().map((name) => join(path, name))
+    const mend = 'put one there, or name a file (Docker makes a directory where a file to mount is missing)'
+    return { file: path, key: '--config', problem: 'is a directory without a *.yml file', mend }
+  } catch (error) {
+    return unreadable(path, error)
+  }
+}
+
+export function unreadable(file: string, error: unknown): Fault {
+  const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+  const problem = isMissing ? 'does not exist' : 'cannot be read'
+  return {
+    file,
+    key: '--config',
+    problem,
+    mend: isMissing ? 'check the path' : 'check that it is a readable file of at most 1 MiB',
+  }
+}

@@ -1,0 +1,185 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { providersOf } from '../../config/header-presets.ts'
+import type { Config } from '../../config/schema.ts'
+import { createL1 } from '../auth/credentials/credential-cache.ts'
+import { createCredentials } from '../auth/credentials/credentials.ts'
+import { createKeyring } from '../auth/credentials/password.ts'
+import { createPasswordWriter } from '../auth/credentials/password-writer.ts'
+import { fixedRoles } from '../auth/roles.ts'
+import { createPeers } from '../auth/trust/peers.ts'
+import { createCall } from '../es/call.ts'
+import { createElasticsearch } from '../es/client.ts'
+import { createPasswordHashing } from '../es/password-hashing.ts'
+import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../es/service-account.ts'
+import { createDryRunUsers, createUsers } from '../es/users.ts'
+import {
+  createLogFault,
+  createReportCredential,
+  createReportHashRejection,
+} from '../observability/credential-events.ts'
+import type { Logger } from '../observability/log.ts'
+import { createMetrics, noMetrics } from '../observability/metrics.ts'
+import { createLogRequest } from '../observability/request-log.ts'
+import { watchElasticsearch } from '../observability/startup-check.ts'
+import { affordableConnections } from '../server/connection-budget.ts'
+import { isOwn } from '../server/router.ts'
+import { createServer } from '../server/server.ts'
+import { type Core, createFront } from './handlers.ts'
+import { mindMemory } from './heap-tuning.ts'
+import { startIdleSweep } from './idle-sweep.ts'
+import { elasticsearchOptions } from './options/elasticsearch.ts'
+import { lifecycleRules } from './options/lifecycle.ts'
+import { listenersOf, tlsOptions } from './options/listeners.ts'
+import { readPem } from './options/pem.ts'
+import { roleRules } from './options/roles.ts'
+import { planReload } from './reload.ts'
+import { createReplicas } from './replicas.ts'
+
+export type App = Readonly<{
+  /** @returns the addresses, as people write them. Rejects when one cannot be had. */
+  listen: () => Promise<string[]>
+  /**
+   * Takes over what may change while running (see reload.ts) and reads the certificates of the listeners and those for
+   * Elasticsearch, Redis and upstreams again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
+   */
+  reload: (config: Config) => readonly string[]
+  /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
+  close: () => Promise<void>
+}>
+
+/** For intervals. The wall clock may be set back, so it is used only for the expiry of passwords, tokens and sessions. */
+const monotonicNow = () => performance.now()
+
+/** The composition root: everything is made here, once, and handed to what needs it. */
+export async function createApp(config: Config, log: Logger): Promise<App> {
+  const metrics = config.enable_metrics ? createMetrics() : noMetrics
+  const elasticsearch = createElasticsearch(elasticsearchOptions(config.elasticsearch))
+  const { client } = elasticsearch
+  const call = createCall({
+    monotonicNow,
+    report: metrics.elasticsearchCalled,
+  })
+  const isDryRun = config.elasticsearch.dry_run
+  const hashing = createPasswordHashing(
+    isDryRun ? 'server' : config.elasticsearch.password_hashing,
+    createReportHashRejection(log, metrics),
+  )
+  const keys = createKeyring([config.secret_key!, ...config.previous_secret_keys])
+  const rules = lifecycleRules(config)
+  const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
+  const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
+  const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
+  const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
+  const credentials = createCredentials({
+    directory,
+    keys,
+    preparePassword,
+    cache,
+    states: replicas.states,
+    rules,
+    revalidate: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
+    now: Date.now,
+    monotonicNow,
+    sleep: (milliseconds) => sleep(milliseconds),
+    pause: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
+    report: isDryRun ? () => {} : createReportCredential(log, metrics),
+  })
+  // What one installation in two does without is not loaded: it would double the start's time.
+  const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyParts(config.proxy, log) : undefined
+  const oidc = providersOf(config).includes('oidc')
+    ? await (await import('./oidc.ts')).createOidc(config, {
+        sessionStore: replicas.sessions,
+        log,
+        onEnded: (username) => credentials.noteChange(username, ''),
+      })
+    : undefined
+  const peers = createPeers(config.tls.client_names)
+  const core: Core = {
+    obtain: credentials.obtain,
+    heal: credentials.heal,
+    deny: credentials.deny,
+    ...(oidc && { oidc }),
+    ...(proxy && { proxy }),
+    peerOf: peers.peerOf,
+    metrics,
+    log,
+    checks: {
+      ...(!isDryRun && { elasticsearch: createPing(client, call) }),
+      ...replicas.checks,
+      ...(oidc && { provider: oidc.checkProvider }),
+    },
+  }
+
+  let running = config
+  let front = createFront(running, core)
+  const server = createServer({
+    listeners: listenersOf(config),
+    tls: tlsOptions(config.tls),
+    mode: Number.parseInt(config.listen_mode, 8),
+    front: () => front,
+    logRequest: createLogRequest(log, (request) => front.originalOf(request)),
+    logFault: createLogFault(log),
+    logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
+    metrics,
+    connectionLimits: {
+      maxConnections: config.max_connections,
+      maxWeight: affordableConnections(config.max_connections, log),
+    },
+    onUnixConnection: peers.addUnix,
+    ...(proxy && {
+      // A body may take any time as long as somebody waits for it.
+      requestTimeouts: { whole: 0, rest: config.proxy.timeout },
+      isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request),
+    }),
+  })
+  const stopped = new AbortController()
+  const findMissingRoles = createFindMissingRoles(client, call)
+  const startChecks = {
+    checkPrivilege: createPrivilegeCheck(client, call),
+    findMissingRoles: () => findMissingRoles(fixedRoles(roleRules(config))),
+  }
+
+  return Object.freeze({
+    async listen() {
+      await replicas.join(credentials, oidc?.login)
+      const addresses = await server.listen()
+      proxy?.routing.watch()
+      oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
+      mindMemory({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
+      if (!isDryRun) {
+        void watchElasticsearch(startChecks, log, stopped.signal)
+        const lease = replicas.sweepLease
+        startIdleSweep({ directory, keys, preparePassword, rules, lease, log, metrics }, stopped.signal)
+      }
+      return addresses
+    },
+    reload(next: Config) {
+      const { config: renewed, ignored } = planReload(running, next)
+      const nextFront = createFront(renewed, core)
+      const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
+      const providerCa = readPem(config.oidc.ca_cert)
+      const renewUpstreams = proxy?.routing.prepareRenewal()
+      const renewRedis = replicas.prepareRenewal()
+      const renewListeners = server.prepareRenewal(tlsOptions(config.tls))
+      // From here on nothing throws.
+      renewListeners()
+      renewRedis()
+      renewUpstreams?.()
+      elasticsearch.renew(nextElasticsearch)
+      oidc?.renew(providerCa)
+      running = renewed
+      front = nextFront
+      return ignored
+    },
+    async close() {
+      stopped.abort()
+      credentials.close()
+      proxy?.tunnels.close()
+      await server.close(config.shutdown_timeout)
+      await proxy?.routing.close()
+      void oidc?.close()
+      replicas.leave()
+      void elasticsearch.close() // waits for calls that nobody waits for any more
+    },
+  })
+}

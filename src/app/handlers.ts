@@ -1,0 +1,130 @@
+import type { Config } from '../../config/schema.ts'
+import { soon } from '../async/maybe-promise.ts'
+import { type Authenticate, type AuthenticationOptions, createAuthentication } from '../auth/authenticate.ts'
+import type { Credentials } from '../auth/credentials/credentials.ts'
+import { createIsCrossSiteWrite } from '../auth/csrf.ts'
+import { checkNotRebound } from '../auth/dns-rebinding.ts'
+import { createAnswerAuthorized } from '../auth/forward-auth.ts'
+import { createOriginalRequestOf, itself, type OriginalRequestOf } from '../auth/original-request.ts'
+import { createOwnOriginOf } from '../auth/own-origin.ts'
+import { createMapRoles } from '../auth/roles.ts'
+import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-request.ts'
+import type { Peers } from '../auth/trust/peers.ts'
+import { createIsTrustedRequest } from '../auth/trust/trusted-request.ts'
+import type { ReadinessChecks } from '../endpoints/ready.ts'
+import type { Handler, Mode } from '../http/handler.ts'
+import type { Logger } from '../observability/log.ts'
+import type { Metrics } from '../observability/metrics.ts'
+import { createProvider } from '../providers/index.ts'
+import { tokenCookies } from '../providers/oidc/index.ts'
+import { createAnswerError } from '../server/error-response.ts'
+import type { Front } from '../server/options.ts'
+import { createOwnPages } from './endpoints.ts'
+import type { Oidc } from './oidc.ts'
+import { privateHeaders, providerOptions } from './options/providers.ts'
+import { roleRules } from './options/roles.ts'
+import type { ProxyParts } from './proxy.ts'
+
+/** What outlives a reload of the configuration. */
+export type Core = Readonly<{
+  obtain: AuthenticationOptions['obtain']
+  heal: Credentials['heal']
+  deny: AuthenticationOptions['deny']
+  /** Tokens and sessions, where the OpenID provider is among the providers. */
+  oidc?: Oidc
+  /** Where requests go on to, in proxy mode. */
+  proxy?: ProxyParts
+  peerOf: Peers['peerOf']
+  metrics: Metrics
+  log: Logger
+  checks: ReadinessChecks
+}>
+
+type FrontWithOriginal = Front & Readonly<{ originalOf: OriginalRequestOf }>
+
+/** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
+export function createFront(config: Config, core: Core): FrontWithOriginal {
+  const { obtain, heal, deny, oidc, proxy, metrics, log, checks, peerOf } = core
+  const isTrusted = createIsTrustedRequest(config, peerOf)
+  const { profile } = config.forward_auth
+  const pathPrefix = config.forward_auth.path_prefix ?? undefined
+  // In proxy mode the request itself is the original one; headers that describe another one are ignored.
+  const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
+  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : itself
+  const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
+  const login = oidc?.login?.createFront({ ownOriginOf, originalOf, subRequestStatus: profile === 'nginx' ? 401 : 302 })
+  const oidcProvider = oidc && {
+    ...oidc,
+    findSession: login?.findSession ?? (() => undefined),
+    // In auth-only mode the answer holds a password.
+    trustedOnly: proxy === undefined,
+  }
+  const authentication = createAuthentication({
+    isTrusted,
+    identify: createProvider({
+      ...providerOptions(config, oidcProvider),
+      checkAsserted: config.proxy_secret === null ? checkNotRebound : undefined,
+    }),
+    isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
+    mapRoles: createMapRoles(roleRules(config)),
+    obtain,
+    deny,
+    serviceAccount: config.elasticsearch.username ?? undefined,
+  })
+
+  const authenticate = countAuthentications(authentication.authenticate, metrics)
+  const mode =
+    proxy === undefined
+      ? { handle: createForwardAuth(authenticate) }
+      : proxy.createMode({
+          privateHeaders: privateHeaders(config),
+          privateCookies: oidc === undefined ? [] : tokenCookies,
+          authenticate,
+          isTrusted,
+          canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnix,
+          heal,
+          logout: login?.logout,
+        })
+
+  const handle = login?.withLogin(mode.handle) ?? mode.handle
+  return Object.freeze({
+    ...mode,
+    handle:
+      proxy === undefined ? answerSubRequests(handle, { pathPrefix, hasPredecessorPath: login === undefined }) : handle,
+    pages: createOwnPages(config, { authentication, checks, login, peerOf, metrics, log }),
+    answerError: createAnswerError(profile, {
+      takesTokens: oidc !== undefined,
+      hasLogin: login !== undefined,
+    }),
+    originalOf,
+  })
+}
+
+/** The response to a sub-request in auth-only mode. */
+function createForwardAuth(authenticate: Authenticate): Handler {
+  const answerAuthorized = createAnswerAuthorized()
+  return (request) => soon(authenticate(request), answerAuthorized)
+}
+
+/** Rejects requests that are not sub-requests before any other processing. */
+function answerSubRequests(handle: Mode, paths: SubRequestPaths): Mode {
+  const checkTarget = createCheckSubRequestTarget(paths)
+  return function answerSubRequest(request) {
+    checkTarget(request.url ?? '')
+    return handle(request)
+  }
+}
+
+function countAuthentications(authenticate: Authenticate, metrics: Metrics): Authenticate {
+  if (metrics.registry === undefined) return authenticate
+  return async function countedAuthenticate(request) {
+    try {
+      const authenticated = await authenticate(request)
+      metrics.authenticated('success')
+      return authenticated
+    } catch (error) {
+      metrics.authenticated('failure')
+      throw error
+    }
+  }
+}

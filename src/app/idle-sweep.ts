@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type IdleSweepOptions, type SweepEvent, sweepIdleUsers } from '../auth/credentials/idle-sweep.ts'
+import { asGatewayError } from '../http/errors.ts'
+import type { Logger } from '../observability/log.ts'
+import type { Metrics } from '../observability/metrics.ts'
+
+export type IdleSweepDeps = Pick<IdleSweepOptions, 'directory' | 'keys' | 'preparePassword' | 'rules' | 'lease'> &
+  Readonly<{ log: Logger; metrics: Metrics }>
+
+/** Ends the passwords of idle users in the background, until `stopped`. */
+export function startIdleSweep({ log, metrics, ...options }: IdleSweepDeps, stopped: AbortSignal): void {
+  void sweepIdleUsers(
+    {
+      ...options,
+      now: Date.now,
+      sleep: (milliseconds) => sleep(milliseconds, undefined, { signal: stopped, ref: false }).catch(() => {}),
+      random: Math.random,
+      report: createReportSweep(log, metrics),
+    },
+    stopped,
+  )
+}
+
+function createReportSweep(log: Logger, metrics: Metrics): (event: SweepEvent) => void {
+  return function reportSweep(event) {
+    const { username } = event
+    if (event.kind === 'password_ended') {
+      metrics.userWritten('idle')
+      log.info(
+        { 'event.action': 'user_idle', 'user.name': username },
+        `user ${username}: idle, the password was replaced by one that is not handed out`,
+      )
+      return
+    }
+    const { code, detail } = asGatewayError(event.error)
+    const what =
+      username === undefined
+        ? 'idle users could not be listed'
+        : `the password of idle user ${username} could not be changed`
+    log.warn({ 'error.code': code, ...(username !== undefined && { 'user.name': username }) }, `${what}: ${detail}`)
+  }
+}

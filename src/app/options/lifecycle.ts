@@ -1,0 +1,14 @@
+import type { Config } from '../../../config/schema.ts'
+import type { LifecycleRules } from '../../auth/credentials/lifecycle.ts'
+
+export function lifecycleRules({ cache, extend_cache, elasticsearch }: Config): LifecycleRules {
+  return {
+    expiration: cache.expiration,
+    rotationPause: cache.rotation_pause,
+    // A prolonged password has to be noted in the user.
+    extend: extend_cache && !elasticsearch.dry_run,
+    adoptExisting: elasticsearch.adopt_existing_users,
+    rekey: elasticsearch.rekey,
+    changeInterval: 5000,
+  }
+}

@@ -1,0 +1,22 @@
+import { parseListeners } from '../../../config/formats/listeners.ts'
+import type { Config } from '../../../config/schema.ts'
+import type { TlsOptions } from '../../server/listen/tls.ts'
+import type { ServerOptions } from '../../server/options.ts'
+import { readPem } from './pem.ts'
+
+/** If sub-requests have a separate address, no rewriting of a path in a proxy can turn a page into a sub-request. */
+export function listenersOf({ listen, forward_auth, tls }: Config): ServerOptions['listeners'] {
+  const hasCertificate = tls.cert !== null
+  const listeners = parseListeners(listen, hasCertificate)
+  if (forward_auth.listen === null) return listeners
+  const own = parseListeners(forward_auth.listen, hasCertificate)
+  return [
+    ...listeners.map((listener) => ({ ...listener, serves: 'pages' as const })),
+    ...own.map((listener) => ({ ...listener, serves: 'sub-requests' as const })),
+  ]
+}
+
+/** For our listeners. */
+export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
+  return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
+}

@@ -1,0 +1,45 @@
+import type { Config } from '../../../config/schema.ts'
+import type { OidcTokensOptions } from '../../providers/oidc/tokens.ts'
+import { readPem } from './pem.ts'
+
+/** @param oidc its rules hold: issuer and client_id are there */
+export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'report'> {
+  const endpoints = {
+    authorization_endpoint: oidc.authorization_endpoint,
+    token_endpoint: oidc.token_endpoint,
+    userinfo_endpoint: oidc.userinfo_endpoint,
+    introspection_endpoint: oidc.introspection_endpoint,
+    end_session_endpoint: oidc.end_session_endpoint,
+    jwks_uri: oidc.jwks_uri,
+  }
+  return {
+    issuer: oidc.issuer!,
+    clientId: oidc.client_id!,
+    client: {
+      method: oidc.client_auth_method,
+      secret: oidc.client_secret ?? undefined,
+      privateKey: readPem(oidc.private_key),
+      privateKeyId: oidc.private_key_id ?? undefined,
+    },
+    endpoints: withoutNulls(endpoints),
+    login: oidc.login,
+    validation: oidc.token_validation,
+    validationTtl: oidc.validation_ttl,
+    audiences: oidc.audiences,
+    algorithms: oidc.algorithms,
+    tokenHeader: oidc.token_header ?? undefined,
+    claimMappings: oidc.claim_mappings,
+    addUsernamePrefix: oidc.add_username_prefix ?? undefined,
+    stripGroupPrefix: oidc.strip_group_prefix ?? undefined,
+    groupsSeparator: oidc.groups_separator ?? undefined,
+    ca: readPem(oidc.ca_cert),
+    httpProxy: oidc.http_proxy ?? undefined,
+    customHeaders: oidc.custom_headers,
+    timeout: oidc.timeout,
+    allowHttp: oidc.allow_http,
+  }
+}
+
+function withoutNulls<K extends string>(given: Record<K, string | null>): Partial<Record<K, string>> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)) as Partial<Record<K, string>>
+}

@@ -1,0 +1,54 @@
+import type { RouteTls } from '../../../config/formats/routes.ts'
+import type { Config } from '../../../config/schema.ts'
+import type { RoutingOptions, TlsFiles } from '../../proxy/routing/routing.ts'
+import type { UpstreamTls } from '../../proxy/routing/tls.ts'
+import { readPem } from './pem.ts'
+
+export function routingOptions({
+  elasticsearch_url,
+  routes,
+  tls,
+  ...settings
+}: Config['proxy']): Omit<RoutingOptions, 'onHealth'> {
+  const everything = { host: null, path: null, strip_path: false, auth: 'required', headers: {}, tls: noTls } as const
+  // The last resort: where a route takes everything itself, this one is never reached.
+  const all = elasticsearch_url === null ? routes : [...routes, { ...everything, upstreams: [elasticsearch_url] }]
+  return {
+    routes: all.map((route) => ({ ...route, tls: tlsFilesOf(route.tls, tls) })),
+    timeout: settings.timeout,
+    clientTimeout: settings.client_timeout,
+    idleTimeout: settings.idle_conn_timeout,
+    maxIdle: settings.max_idle_conns,
+    readTls,
+  }
+}
+
+const noTls: RouteTls = Object.freeze({
+  ca_cert: null,
+  client_cert: null,
+  client_key: null,
+  server_name: null,
+  insecure_skip_verify: null,
+})
+
+/** A route's own, else those for all upstreams. A client certificate and its key are taken together. */
+function tlsFilesOf(route: RouteTls, all: Config['proxy']['tls']): TlsFiles {
+  const { client_cert, client_key } = route.client_cert === null ? all : route
+  return {
+    ca_cert: route.ca_cert ?? all.ca_cert,
+    client_cert,
+    client_key,
+    server_name: route.server_name,
+    insecure_skip_verify: route.insecure_skip_verify ?? all.insecure_skip_verify,
+  }
+}
+
+function readTls({ ca_cert, client_cert, client_key, server_name, insecure_skip_verify }: TlsFiles): UpstreamTls {
+  return {
+    ca: readPem(ca_cert),
+    cert: readPem(client_cert),
+    key: readPem(client_key),
+    serverName: server_name ?? undefined,
+    insecureSkipVerify: insecure_skip_verify,
+  }
+}

@@ -1,0 +1,47 @@
+import { parseAddress } from '../../../config/formats/addresses.ts'
+import type { Config } from '../../../config/schema.ts'
+import type { Address, RedisConnection } from '../../redis/connect.ts'
+import { readPem } from './pem.ts'
+
+/** @param cache its rules hold: one way to name the servers, Sentinels with their master */
+export function redisConnection(cache: Config['cache']): RedisConnection {
+  const url = cache.redis_url === null ? undefined : new URL(cache.redis_url)
+  const { redis_ca_cert: ca, redis_client_cert: cert, redis_client_key: key } = cache
+  const isTls = cache.redis_tls || ca !== null || cert !== null || url?.protocol === 'rediss:'
+  return {
+    servers: serversOf(cache, url),
+    db: url?.pathname.slice(1) ? Number(url.pathname.slice(1)) : cache.redis_db,
+    username: decode(url?.username ?? '') || (cache.redis_username ?? undefined),
+    password: decode(url?.password ?? '') || (cache.redis_password ?? undefined),
+    tls: isTls ? { ca: readPem(ca), cert: readPem(cert), key: readPem(key) } : undefined,
+    timeout: cache.redis_timeout,
+  }
+}
+
+function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnection['servers'] {
+  if (cache.redis_cluster.length > 0) return { kind: 'cluster', addresses: cache.redis_cluster.map(addressOf) }
+  if (cache.redis_sentinels.length > 0) {
+    return {
+      kind: 'sentinels',
+      addresses: cache.redis_sentinels.map(addressOf),
+      master: cache.redis_sentinel_master!,
+      password: cache.redis_sentinel_password ?? undefined,
+    }
+  }
+  if (url === undefined) return { kind: 'one', address: addressOf(cache.redis_host) }
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  return { kind: 'one', address: { host, port: Number(url.port || 6379) } }
+}
+
+/** A lone per cent sign stands for itself. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function addressOf(text: string): Address {
+  return parseAddress(text)!
+}

@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../../config/schema.ts'
+import type { Credentials } from '../auth/credentials/credentials.ts'
+import { createL2, type L2Options } from '../auth/credentials/shared-cache.ts'
+import { noSharedStates, type SharedStates } from '../auth/credentials/shared-states.ts'
+import { createSweepLease, noSweepLease, type SweepLease } from '../auth/credentials/sweep-lease.ts'
+import type { ReadinessChecks } from '../endpoints/ready.ts'
+import type { Logger } from '../observability/log.ts'
+import type { RedisCallOptions } from '../redis/call.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { SessionStore } from '../sessions/store.ts'
+import { redisConnection } from './options/redis.ts'
+
+/** What this process has to do with others of its kind. */
+export type Replicas = Readonly<{
+  states: SharedStates
+  /** Decides which replica sweeps idle users. */
+  sweepLease: SweepLease
+  /** Where they share sessions; undefined where each has its own. */
+  sessions: SessionStore | undefined
+  checks: ReadinessChecks
+  /** Waits a moment for Redis; from then on what others change is known here. */
+  join: (
+    credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>,
+    sessions?: Pick<Sessions, 'note' | 'recheckAll'>,
+  ) => Promise<void>
+  /** Reads the certificates for Redis again. @returns what lets new connections use them. Throws when it cannot. */
+  prepareRenewal: () => () => void
+  leave: () => void
+}>
+
+type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<L2Options, 'keys' | 'rules'>
+
+/** Replicas agree through Redis where it is configured, else through Elasticsearch alone. */
+export async function createReplicas(config: Config, { keys, rules, log, count }: Deps): Promise<Replicas> {
+  const { cache, elasticsearch } = config
+  if (cache.type !== 'redis') return alone
+  const { createRedis, readSessionNews } = await import('../redis/redis.ts') // loaded where it is needed
+  const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
+  return Object.freeze({
+    states: elasticsearch.dry_run
+      ? noSharedStates
+      : createL2({
+          store: redis.store,
+          keys,
+          rules,
+          // A lock (auth/write-user.ts) covers a read and a write, which is repeated if its hash is rejected: three calls of up to three
+          // times the timeout each (es/connection.ts), and once more for writes that the network delivers late.
+          markLife: 10 * elasticsearch.timeout,
+          now: Date.now,
+          monotonicNow: () => performance.now(),
+          sleep: (milliseconds) => sleep(milliseconds),
+        }),
+    sweepLease: createSweepLease(redis.store),
+    sessions: redis.sessions,
+    checks: { redis: redis.check },
+    async join(credentials, sessions) {
+      await redis.start()
+      redis.listen({
+        onChange(name, rest) {
+          const news = readSessionNews(name, rest)
+          if (news === undefined) credentials.noteChange(name, rest)
+          else sessions?.note(news)
+        },
+        onListening() {
+          credentials.recheckAll()
+          sessions?.recheckAll()
+        },
+      })
+    },
+    prepareRenewal: () => redis.prepareRenewal(redisConnection(cache).tls),
+    leave: redis.close,
+  })
+}
+
+const alone: Replicas = Object.freeze({
+  states: noSharedStates,
+  sweepLease: noSweepLease,
+  sessions: undefined,
+  checks: {},
+  join: async () => {},
+  prepareRenewal: () => () => {},
+  leave: () => {},
+})
+
+function createReport(log: Logger): RedisCallOptions['report'] {
+  return (change) => {
+    if (change.state === 'up') log.info({ 'event.action': 'redis_up' }, 'Redis works again')
+    else log.warn({ 'event.action': 'redis_down' }, `Redis: ${change.reason}. Going on without it`)
+  }
+}

@@ -1,0 +1,44 @@
+import type { CredentialCache } from './credential-cache.ts'
+import type { LifecycleRules, WriteReason } from './lifecycle.ts'
+import type { Keyring } from './password.ts'
+import type { PreparePassword } from './password-writer.ts'
+import type { SharedStates } from './shared-states.ts'
+import type { UserDirectory } from './user-directory.ts'
+
+/** What happened to a user's credential, for the log and the metrics. */
+export type CredentialEvent =
+  | Readonly<{ kind: 'cache'; result: 'hit' | 'miss' }>
+  | Readonly<{
+      kind: 'written'
+      reason: WriteReason
+      username: string
+      version: number
+      /** Set if the key changes. */
+      keyIds?: Readonly<{ former: string; current: string }>
+    }>
+  /** Another installation with another key also writes this user. */
+  | Readonly<{ kind: 'key_conflict'; username: string }>
+  | Readonly<{ kind: 'recheck_failed'; username: string; error: unknown }>
+  /** The roles of a denied user could not be removed yet: it is retried. */
+  | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
+  /** Too many denials are pending to remember this one: it is retried at the user's next request. */
+  | Readonly<{ kind: 'denial_dropped'; username: string }>
+
+export type CredentialsOptions = Readonly<{
+  directory: UserDirectory
+  keys: Keyring
+  preparePassword: PreparePassword
+  cache: CredentialCache
+  /** What other replicas know; `noSharedStates` when there is nothing between them. */
+  states: SharedStates
+  rules: LifecycleRules
+  /** How old a cached credential's last check may be before Elasticsearch is asked again, in milliseconds. */
+  revalidate: number
+  now: () => number
+  /** For intervals: milliseconds of a monotonic clock. */
+  monotonicNow: () => number
+  sleep: (milliseconds: number) => Promise<void>
+  /** For background work: does not keep the process alive. Defaults to `sleep`. */
+  pause?: (milliseconds: number) => Promise<void>
+  report: (event: CredentialEvent) => void
+}>

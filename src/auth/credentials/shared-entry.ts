@@ -1,0 +1,39 @@
+import { timingSafeEqual } from 'node:crypto'
+import { type ManagedState, readManagedState } from './managed-user.ts'
+import type { Keyring } from './password.ts'
+
+export type Seal = Pick<Keyring, 'knows' | 'seal'>
+
+/**
+ * A state as it is shared: its fields, a number used once, and a seal over both and the user's name. The seal keeps
+ * whoever can write there from making up a state: a later end, another version. Nothing in it is secret.
+ */
+export function encodeEntry(username: string, state: ManagedState, nonce: string, keys: Seal): string {
+  const fields = `${encodeState(state)} ${nonce}`
+  return `${fields} ${sealOf(username, fields, state.key_id, keys)}`
+}
+
+/** The state, or undefined for what is broken, made up, another user's or sealed by a key that we do not know. */
+export function decodeEntry(username: string, entry: string, keys: Seal): ManagedState | undefined {
+  const [created, version, key_id = '', issued_at, extended_at, fingerprint, nonce, seal, ...rest] = entry.split(' ')
+  if (seal === undefined || rest.length > 0 || !keys.knows(key_id)) return undefined
+  const fields = entry.slice(0, -seal.length - 1)
+  if (nonce === '' || !isEqual(seal, sealOf(username, fields, key_id, keys))) return undefined
+  const extension = extended_at === '-' ? {} : { extended_at: Number(extended_at) }
+  const state = { created, version: Number(version), key_id, issued_at: Number(issued_at), fingerprint, ...extension }
+  return readManagedState({ elastauth: state })
+}
+
+/** Tells two states apart; equal for equal states. */
+export function encodeState({ created, version, key_id, issued_at, extended_at, fingerprint }: ManagedState): string {
+  return [created, version, key_id, issued_at, extended_at ?? '-', fingerprint].join(' ')
+}
+
+function sealOf(username: string, fields: string, keyId: string, keys: Seal): string {
+  return keys.seal(keyId, `${username}\0${fields}`)
+}
+
+function isEqual(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../../http/errors.ts'
+
+export type RequestHead = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & Readonly<{ url?: string | undefined }>
+
+/** What our server and an upstream could read in two ways. A host with at most a port: nothing that a URL takes for more. */
+const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
+
+/**
+ * Refuses requests whose end or whose target two servers could see in different places (RFC 9112, 11.2): what Node's
+ * parser lets through, and what it catches today and might not tomorrow. Throws GatewayError payload_invalid.
+ */
+export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalid(`HTTP version ${httpVersion}`)
+  let host: string | undefined
+  let length: string | undefined
+  let coding: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const value = rawHeaders[i + 1]!
+    switch (rawHeaders[i]!.length) {
+      case 'host'.length:
+        if (!isNamed(rawHeaders[i]!, 'host')) break
+        if (host !== undefined) throw invalid('two Host headers')
+        host = value
+        break
+      case 'content-length'.length:
+        if (!isNamed(rawHeaders[i]!, 'content-length')) break
+        if (length !== undefined) throw invalid('two Content-Length headers')
+        length = value
+        break
+      case 'transfer-encoding'.length:
+        if (!isNamed(rawHeaders[i]!, 'transfer-encoding')) break
+        if (coding !== undefined) throw invalid('two Transfer-Encoding headers')
+        coding = value
+    }
+  }
+  if (host === undefined) throw invalid('no Host header')
+  if (!hostPattern.test(host)) throw invalid('a Host header that is not a host')
+  if (length !== undefined && !isLength(length)) throw invalid('a Content-Length that is not a number')
+  if (coding !== undefined) {
+    if (length !== undefined) throw invalid('Content-Length beside Transfer-Encoding')
+    if (httpVersion === '1.0') throw invalid('Transfer-Encoding in HTTP/1.0')
+    if (coding.toLowerCase() !== 'chunked') throw invalid('a Transfer-Encoding other than chunked')
+  }
+  checkTarget(url, host)
+}
+
+/** The target in origin-form (RFC 9112, 3.2.1), its bytes as they came. Only for a request that `checkFraming` let through. */
+export function originForm(url: string): string {
+  if (url.startsWith('/')) return url
+  const path = url.replace(absoluteStart, '')
+  return path.startsWith('/') ? path : `/${path}`
+}
+
+const absoluteStart = /^https?:\/\/([^/?#]*)/i
+
+function checkTarget(url: string, host: string): void {
+  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a blank or a control character in the target')
+  if (url.startsWith('/')) return
+  const [, authority] = absoluteStart.exec(url) ?? []
+  if (authority === undefined) throw invalid('a target that is neither a path nor a URL')
+  if (authority.toLowerCase() !== host.toLowerCase()) throw invalid('a target on another host than Host')
+}
+
+function isNamed(name: string, expected: string): boolean {
+  return name === expected || name.toLowerCase() === expected
+}
+
+function isLength(value: string): boolean {
+  return /^[0-9]+$/.test(value) && Number.isSafeInteger(Number(value))
+}
+
+function invalid(detail: string): GatewayError {
+  return new GatewayError('payload_invalid', detail)
+}

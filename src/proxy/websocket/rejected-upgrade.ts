@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { finished, pipeline } from 'node:stream/promises'
+import { GatewayError } from '../../http/errors.ts'
+import type { BuildResponseHeaders } from '../headers/response-headers.ts'
+import { clientLeft } from '../held-response.ts'
+import type { Routing } from '../routing/routing.ts'
+import { createStallWatch } from '../stall.ts'
+import { toUpstreamError } from '../upstream-error.ts'
+
+export type PassAnswerOptions = Pick<Routing, 'timeout' | 'clientTimeout'> &
+  Readonly<{ origin: string; buildResponseHeaders: BuildResponseHeaders }>
+
+/**
+ * Passes on what an upstream says in place of an upgrade, a piece at a time, no faster than the client takes it. The socket
+ * is closed in the end, however that comes. Rejects with GatewayError client_closed, upstream_unavailable, upstream_timeout,
+ * upstream_protocol, and the answer was cut in the middle.
+ */
+export async function passAnswer(
+  answer: IncomingMessage,
+  socket: Socket,
+  { timeout, clientTimeout, origin, buildResponseHeaders }: PassAnswerOptions,
+): Promise<void> {
+  const broken = new AbortController()
+  const { signal } = broken
+  const onGone = () => broken.abort(clientLeft())
+  const onStall = () =>
+    broken.abort(new GatewayError('client_closed', `the client took nothing of its answer for ${clientTimeout} ms`))
+  const stall = createStallWatch(socket, clientTimeout, { onDrain: () => {}, onStall })
+  const isChunked = hasBody(answer) && answer.headers['content-length'] === undefined
+  socket.once('error', onGone).once('close', onGone)
+  boundSilence(answer, socket, timeout)
+  try {
+    socket.write(headOf(answer, buildResponseHeaders, isChunked), 'latin1')
+    await pipeline(answer, pass, { signal })
+  } catch (error) {
+    throw signal.aborted ? signal.reason : toUpstreamError(error as Error, origin, false)
+  } finally {
+    stall.end()
+    socket.off('error', onGone).off('close', onGone).destroy()
+  }
+
+  async function pass(pieces: AsyncIterable<Buffer>): Promise<void> {
+    for await (const piece of pieces) {
+      if (isChunked ? writeChunk(socket, piece) : socket.write(piece)) continue
+      stall.start()
+      await once(socket, 'drain', { signal })
+    }
+    socket.end(isChunked ? '0\r\n\r\n' : '')
+    stall.start()
+    await finished(socket, { readable: false, signal })
+  }
+}
+
+/** The client has HTTP/1.1, or it could not ask for an upgrade; in chunks, an answer that is cut does not look whole to it. */
+function headOf(
+  { statusCode, statusMessage, rawHeaders }: IncomingMessage,
+  buildResponseHeaders: BuildResponseHeaders,
+  isChunked: boolean,
+): string {
+  const headers = [...buildResponseHeaders(rawHeaders, statusCode!), 'Connection', 'close']
+  if (isChunked) headers.push('Transfer-Encoding', 'chunked')
+  const lines = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))
+  return [`HTTP/1.1 ${statusCode} ${statusMessage}`, ...lines, '', ''].join('\r\n')
+}
+
+/** RFC 9112, 6.3: these have none, whatever their headers say. */
+function hasBody({ statusCode }: IncomingMessage): boolean {
+  return statusCode !== 204 && statusCode !== 304
+}
+
+/** @returns false when the client takes no more for now */
+function writeChunk(socket: Socket, piece: Buffer): boolean {
+  socket.cork()
+  socket.write(`${piece.length.toString(16)}\r\n`)
+  socket.write(piece)
+  const hasRoom = socket.write('\r\n')
+  socket.uncork()
+  return hasRoom
+}
+
+/** While the client makes no room, the silence is not the upstream's: nobody reads it. */
+function boundSilence(answer: IncomingMessage, client: Socket, timeout: number): void {
+  const { socket } = answer
+  socket.setTimeout(timeout).on('timeout', () => {
+    if (client.writableNeedDrain) socket.setTimeout(timeout)
+    else
+      answer.destroy(Object.assign(new Error('silence in the middle of an answer'), { code: 'UND_ERR_BODY_TIMEOUT' }))
+  })
+}

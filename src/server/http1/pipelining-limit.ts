@@ -1,0 +1,91 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { lingering, mostPending, mostPendingBytes } from '../listen/limits.ts'
+
+/**
+ * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before back-pressure
+ * applies, and keeps each until its response is sent: without a limit, one client could fill the heap.
+ * @param pending the requests whose responses have not been sent, the new one last
+ */
+export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
+  if (pending.length === 1) return false
+  if (pending.length >= mostPending) return true
+  return pending.reduce((sum, request) => sum + heldBytes(request), 0) > mostPendingBytes
+}
+
+/** V8's overhead for a string, including its place in a list and in `headers`, in bytes. */
+const stringOverhead = 50
+
+function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): number {
+  let bytes = url.length + rawHeaders.length * stringOverhead + readableLength
+  for (const text of rawHeaders) bytes += text.length
+  return bytes
+}
+
+/**
+ * The classes that Node uses for requests and responses. Requests after the last one of a connection must not be processed (RFC
+ * 9112, 9.6), but Node parses the current chunk to its end: it gets the same two inert objects for all of them, and later chunks
+ * are not parsed.
+ * @param hasLast whether the connection has had its last request
+ */
+export function createMessageClasses(hasLast: (socket: Socket) => boolean) {
+  const dropped = new WeakMap<Socket, DroppedRequest>()
+
+  function drop(socket: Socket): DroppedRequest {
+    const known = dropped.get(socket)
+    if (known) return known
+    const request = new DroppedRequest(socket)
+    dropped.set(socket, request)
+    lingerAtEnd(socket)
+    // Not before Node has parsed the current chunk.
+    setImmediate(discardInput, socket)
+    return request
+  }
+
+  // Node calls both with `new`, which returns what they return.
+  return Object.freeze({
+    IncomingMessage: function makeRequest(socket: Socket) {
+      return hasLast(socket) ? drop(socket) : new IncomingMessage(socket)
+    } as unknown as typeof IncomingMessage,
+    ServerResponse: function makeResponse(request: IncomingMessage, options: object) {
+      return request instanceof DroppedRequest ? request.response : new Response(request, options)
+    } as unknown as typeof ServerResponse,
+  })
+}
+
+/** With the options that Node passes; its types leave them out. */
+const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => ServerResponse
+
+/** Represents all unprocessed requests of a connection. */
+export class DroppedRequest extends IncomingMessage {
+  readonly response = new DroppedResponse(this)
+
+  override push(): boolean {
+    return true
+  }
+}
+
+class DroppedResponse extends ServerResponse {
+  override on(): this {
+    return this
+  }
+
+  override assignSocket(): void {}
+}
+
+/** Keeps reading, to notice when the client disconnects, but discards the data. */
+function discardInput(socket: Socket): void {
+  if (!socket.destroyed) socket.removeAllListeners('data').on('data', () => {})
+}
+
+/**
+ * If the connection were closed at once with unread bytes of the client, TCP would reset it and the last responses might be lost
+ * (RFC 9112, 9.6). Node calls `destroySoon` when the last response has been sent.
+ */
+function lingerAtEnd(socket: Socket): void {
+  socket.destroySoon = () => {
+    const timer = setTimeout(() => socket.destroy(), lingering)
+    socket.once('close', () => clearTimeout(timer))
+    socket.end()
+  }
+}

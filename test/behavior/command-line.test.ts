@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { testKey } from '../support/gateway.ts'
+import { runElastauth } from './elastauth-command.ts'
+import { createSetting, serviceAccount } from './fixture.ts'
+
+const { start } = await createSetting()
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+after(() => rmSync(directory, { recursive: true }))
+const env = { ELASTAUTH_SECRET_KEY: testKey, ELASTAUTH_DEFAULT_ROLES: 'viewer', ...serviceAccount }
+
+function writeConfig(text: string): string {
+  const file = join(directory, 'elastauth.yml')
+  writeFileSync(file, text)
+  return file
+}
+
+test('--help explains, --version is one, --generateKey makes a new key each time', async () => {
+  const [help, version, key, other] = await Promise.all(
+    ['--help', '--version', '--generateKey', '--generateKey'].map((flag) => runElastauth([flag])),
+  )
+  assert.match(help!.stdout, /^Usage: elastauth .*--config/s)
+  assert.match(version!.stdout, /^\d+\.\d+\.\d+\n$/)
+  assert.match(key!.stdout, /^[0-9a-f]{64}\n$/)
+  assert.notEqual(key!.stdout, other!.stdout)
+  for (const { code, stderr } of [help!, version!, key!]) assert.deepEqual([code, stderr], [0, ''])
+})
+
+test('a port in use is a readable error, and ends it with 1', async () => {
+  const occupant = createServer().listen(0, '127.0.0.1')
+  await new Promise((listening) => occupant.once('listening', listening))
+  const listen = `127.0.0.1:${(occupant.address() as { port: number }).port}`
+  const { code, stderr } = await runElastauth(['--listen', listen], env)
+  occupant.close()
+  assert.equal(code, 1)
+  assert.match(stderr, new RegExp(`listen.*${listen}.*in use`))
+  assert.doesNotMatch(stderr, /node:|at .*\.ts:/)
+})
+
+test('every fault of a configuration is listed at once, with its place and the mend, and it does not start', async () => {
+  const file = writeConfig(
+    'listen: ":99999"\nelasticsearch:\n  hots: [a]\ncache:\n  type: disk\n  expiration: 1 hour\n',
+  )
+  for (const command of [['config', 'check'], []]) {
+    const { code, stdout, stderr } = await runElastauth([...command, '--config', file], {
+      ...env,
+      ELASTAUTH_LOG_LVL: 'info',
+    })
+    assert.equal(code, 1)
+    const expected = [/:1\b.*listen/, /:3\b.*hots.*hosts/s, /:5\b.*cache\.type.*memory/s, /:6\b.*cache\.expiration/s]
+    for (const fault of [...expected, /ELASTAUTH_LOG_LVL.*LOG_LEVEL/s]) assert.match(`${stdout}${stderr}`, fault)
+    assert.doesNotMatch(`${stdout}${stderr}`, /at .*\.ts:/)
+  }
+})
+
+test('config check says that a good file is good, and starts nothing', async () => {
+  const file = writeConfig('group_mappings:\n  admins: [superuser]\n')
+  const { code, stdout } = await runElastauth(['config', 'check', '--config', file], env)
+  assert.equal(code, 0)
+  assert.match(stdout, /configuration is good/)
+})
+
+test('a file that is not there, or no YAML, is a readable error', async () => {
+  for (const file of [join(directory, 'absent.yml'), writeConfig('a: [1\nb: }')]) {
+    const { code, stderr } = await runElastauth(['--config', file], env)
+    assert.equal(code, 1)
+    assert.ok(stderr.includes(file.split('/').at(-1)!), stderr)
+    assert.doesNotMatch(stderr, /at .*\.ts:/)
+  }
+})
+
+test('a misspelt flag ends it with the right spelling, a secret as a flag without repeating it', async () => {
+  const misspelt = await runElastauth(['--lisen', ':5000'], env)
+  assert.notEqual(misspelt.code, 0)
+  assert.match(misspelt.stderr, /--listen/)
+  const secret = await runElastauth(['--elasticsearch.password', 'hunter2'], env)
+  assert.notEqual(secret.code, 0)
+  assert.doesNotMatch(secret.stderr, /hunter2/)
+})
+
+test('the health command says 0 while it is up and 1 when it is not', async () => {
+  const gateway = await start()
+  const listen = new URL(gateway.url).host
+  const ask = () => runElastauth(['health', '--listen', listen], env)
+  assert.equal((await ask()).code, 0)
+  await gateway.stop()
+  const down = await ask()
+  assert.equal(down.code, 1)
+  assert.match(down.stderr, /does not answer/)
+})

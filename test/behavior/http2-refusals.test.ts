@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, constants } from 'node:http2'
+import { describe, test } from 'node:test'
+import {
+  type FrameConnection,
+  fieldsOf,
+  frame,
+  headerBlock,
+  openFrames,
+  outcomeOf,
+  request,
+} from '../support/http2-frames.ts'
+import { authority, tlsFlags } from '../support/tls-files.ts'
+import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
+import { createSetting } from './fixture.ts'
+
+const heard: (string | undefined)[] = []
+let headersHeard: object = {}
+const upstream = await startUpstream(({ url, headers }, response) => {
+  heard.push(url)
+  headersHeard = headers
+  response.end('upstream')
+})
+const { start } = await createSetting()
+const modes = {
+  'auth-only mode': await start({ flags: { ...tlsFlags(), enable_metrics: 'true' } }),
+  'proxy mode': await startProxy(upstream.url, { flags: tlsFlags() }),
+}
+const bob = ['remote-user', 'bob'] as const
+
+const malformed: [what: string, fields: (readonly [string, string])[]][] = [
+  ['Connection', fieldsOf({}, bob, ['connection', 'close'])],
+  ['Connection that names an identity header', fieldsOf({}, bob, ['connection', 'remote-user'])],
+  ['Transfer-Encoding', fieldsOf({}, bob, ['transfer-encoding', 'chunked'])],
+  ['Keep-Alive', fieldsOf({}, bob, ['keep-alive', 'timeout=5'])],
+  ['Proxy-Connection', fieldsOf({}, bob, ['proxy-connection', 'close'])],
+  ['Upgrade', fieldsOf({}, bob, ['upgrade', 'websocket'])],
+  ['TE other than trailers', fieldsOf({}, bob, ['te', 'gzip'])],
+  ['an upper-case name', fieldsOf({}, ['Remote-User', 'bob'])],
+  ['a pseudo header of its own', fieldsOf({}, bob, [':other', 'x'])],
+  ['a pseudo header after a header', [['remote-user', 'bob'], ...fieldsOf()]],
+  ['two :path', fieldsOf({}, [':path', '/other'], bob)],
+  ['no :path', fieldsOf({ ':path': undefined }, bob)],
+  ['an empty :path', fieldsOf({ ':path': '' }, bob)],
+  ['no :method', fieldsOf({ ':method': undefined }, bob)],
+  ['no :scheme', fieldsOf({ ':scheme': undefined }, bob)],
+  ['a blank in :path', fieldsOf({ ':path': '/a b' }, bob)],
+  ['CR LF in :path', fieldsOf({ ':path': '/a\r\nHost: evil' }, bob)],
+  ['DEL in :path', fieldsOf({ ':path': '/a\x7f' }, bob)],
+  ['a tabulator in :path', fieldsOf({ ':path': '/a\tb' }, bob)],
+  ['an absolute :path', fieldsOf({ ':path': 'http://es/' }, bob)],
+  ['* that is not for OPTIONS', fieldsOf({ ':path': '*' }, bob)],
+  ['a :path that is none', fieldsOf({ ':path': 'x' }, bob)],
+  ['a scheme that is not HTTP', fieldsOf({ ':scheme': 'ftp' }, bob)],
+  ['a Host other than :authority', fieldsOf({}, ['host', 'evil'], bob)],
+  ['two Host', fieldsOf({ ':authority': undefined }, ['host', 'es'], ['host', 'evil'], bob)],
+  ['neither :authority nor Host', fieldsOf({ ':authority': undefined }, bob)],
+  ['an :authority with a user', fieldsOf({ ':authority': 'u@es' }, bob)],
+  ['an :authority with a path', fieldsOf({ ':authority': 'es/x' }, bob)],
+  ['CONNECT', [[':method', 'CONNECT'], [':authority', 'es:443'], bob]],
+  ['extended CONNECT', fieldsOf({ ':method': 'CONNECT' }, [':protocol', 'websocket'], bob)],
+  ['a method of its own', fieldsOf({ ':method': 'BREW' }, bob)],
+  ['a Content-Length that is no number', fieldsOf({}, bob, ['content-length', '+5'])],
+  ['two Content-Length', fieldsOf({}, bob, ['content-length', '0'], ['content-length', '5'])],
+  ['a Content-Length without a body', fieldsOf({}, bob, ['content-length', '5'])],
+]
+
+for (const [mode, gateway] of Object.entries(modes)) {
+  describe(`${mode} by HTTP/2: 400, or the stream is reset, and nothing goes on`, () => {
+    for (const [what, fields] of malformed) {
+      test(what, async () => {
+        const connection = await openFrames(portOf(gateway))
+        heard.length = 0
+        connection.send(request(1, fields))
+        assert.match(await settled(connection), /^(400|reset 1|closed)$/)
+        assert.deepEqual(heard, [])
+        connection.destroy()
+      })
+    }
+
+    test('a good request is not among them', async () => {
+      const connection = await openFrames(portOf(gateway))
+      const good = [
+        fieldsOf({}, bob),
+        fieldsOf({}, ['host', 'ES'], bob, ['te', 'trailers']),
+        fieldsOf({ ':authority': undefined }, ['host', 'es'], bob),
+        fieldsOf({ ':scheme': 'http', ':path': `${mode === 'proxy mode' ? '/a%20b' : '/'}?c=d&%0d` }, bob),
+      ]
+      for (const [index, fields] of good.entries()) {
+        connection.send(request(2 * index + 1, fields))
+        assert.equal(await outcomeOf(connection, 2 * index + 1), '200', JSON.stringify(fields))
+      }
+      connection.destroy()
+    })
+
+    test('what is no header by its name or its value counts as not sent', async () => {
+      const connection = await openFrames(portOf(gateway))
+      const odd: [string, string][] = [
+        ['x y', '1'],
+        ['x', 'a\r\nremote-user: admin'],
+        ['x', 'a\0'],
+      ]
+      for (const [index, field] of odd.entries()) {
+        connection.send(request(2 * index + 1, fieldsOf({}, bob, field)))
+        assert.equal(await outcomeOf(connection, 2 * index + 1), '200')
+        assert.ok(
+          mode === 'auth-only mode' ||
+            Object.keys(headersHeard).every((name) => !name.startsWith('x') || name.startsWith('x-')),
+        )
+      }
+      connection.send(request(7, fieldsOf({}, ['remote-user', 'bob\r\nx'])))
+      assert.equal(await outcomeOf(connection, 7), '401')
+      connection.destroy()
+    })
+
+    test('two Remote-User, or another spelling of it, are 400 as by HTTP/1.1', async () => {
+      const connection = await openFrames(portOf(gateway))
+      connection.send(
+        request(1, fieldsOf({}, bob, ['remote-user', 'admin'])),
+        request(3, fieldsOf({}, bob, ['remote_user', 'admin'])),
+      )
+      for (const stream of [1, 3]) assert.equal(await outcomeOf(connection, stream), '400')
+      connection.destroy()
+    })
+
+    test('more than 500 headers, or 64 KiB of them, are 431; twice as much is a reset; and the connection lives', async () => {
+      const connection = await openFrames(portOf(gateway))
+      const many = (count: number) => Array.from({ length: count }, (_, i) => [`x${i}`, 'y'] as const)
+      const send = (stream: number, fields: (readonly [string, string])[]) =>
+        connection.send(...split(stream, headerBlock(fieldsOf({}, bob, ...fields))))
+      send(1, many(501))
+      assert.equal(await outcomeOf(connection, 1), '431')
+      send(3, many(1100))
+      assert.match(await outcomeOf(connection, 3), /^reset/)
+      send(
+        5,
+        ['x', 'y'].map((name) => [name, 'z'.repeat(35_000)]),
+      )
+      assert.equal(await outcomeOf(connection, 5), '431')
+      send(7, [['x', 'y'.repeat(mode === 'proxy mode' ? 10_000 : 60_000)]]) // our upstream here takes 16 KiB
+      assert.equal(await outcomeOf(connection, 7), '200')
+      connection.destroy()
+    })
+  })
+}
+
+test('methods that clients make up do not become metrics', async () => {
+  const gateway = modes['auth-only mode']
+  const connection = await openFrames(portOf(gateway))
+  connection.send(request(1, fieldsOf({ ':method': 'MADE-UP' }, bob)))
+  assert.equal(await outcomeOf(connection, 1), '400')
+  const line = await gateway.logged(({ message }) => message === 'UNKNOWN / 400 an unknown method')
+  assert.equal(line['error.code'], 'payload_invalid')
+  connection.destroy()
+})
+
+async function settled(connection: FrameConnection): Promise<string> {
+  return Promise.race([outcomeOf(connection, 1).catch(() => 'closed'), connection.closed.then(() => 'closed')])
+}
+
+/** A block of any length: HEADERS, and CONTINUATION for what does not fit. */
+function split(stream: number, block: Buffer): Buffer[] {
+  const pieces = Array.from({ length: Math.ceil(block.length / 16_384) }, (_, i) =>
+    block.subarray(i * 16_384, (i + 1) * 16_384),
+  )
+  return pieces.map((payload, i) => {
+    const flags = (i === 0 ? 0x1 : 0) | (i === pieces.length - 1 ? 0x4 : 0)
+    return frame(i === 0 ? 'headers' : 'continuation', { stream, flags, payload })
+  })
+}
+
+for (const [mode, { url }] of Object.entries(modes)) {
+  test(`${mode}: a body that nobody reads does not keep its stream open once the answer is out`, async () => {
+    const session = connect(url, { ca: authority.cert })
+    // What is known already is answered in the same turn.
+    for (let i = 0; i < 5; i++) {
+      const stream = session.request({ ':method': 'POST', 'remote-user': 'bob' })
+      stream.on('error', () => {})
+      stream.write('the rest never comes')
+      const [head] = await once(stream, 'response')
+      assert.equal(head[':status'], 200)
+      stream.resume()
+      await once(stream, 'close')
+      assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
+    }
+    session.close()
+  })
+}

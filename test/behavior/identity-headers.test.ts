@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createSetting } from './fixture.ts'
+import { exchange, headersOf, openConnection } from './raw-connection.ts'
+
+const { standIn, start, userCalls, logIn } = await createSetting()
+const { url, logged } = await start({
+  env: { ELASTAUTH_GROUP_MAPPINGS: JSON.stringify({ admins: ['editor'], 'team-*': ['editor', 'viewer'] }) },
+})
+const knownUsers = standIn.users.size
+let count = 0
+const freshName = () => `user-${count++}`
+const request = (...lines: (string | Buffer)[]) => exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...lines])
+const bytes = (...parts: (string | number[])[]) =>
+  Buffer.concat([...parts.map((part) => Buffer.from(part as string)), Buffer.from('\r\n')])
+
+const refused: [what: string, status: number, lines: (string | Buffer)[]][] = [
+  ['the alias Remote_User beside Remote-User', 400, ['Remote-User: bob', 'Remote_User: admin']],
+  ['the alias Remote_User alone', 400, ['Remote_User: admin']],
+  ['the alias Remote.User', 400, ['Remote-User: bob', 'Remote.User: admin']],
+  ['the alias rEMOTE_gROUPS', 400, ['Remote-User: bob', 'rEMOTE_gROUPS: admins']],
+  ['two Remote-User lines', 400, ['Remote-User: bob', 'Remote-User: admin']],
+  ['two Remote-User lines in other cases', 400, ['Remote-User: bob', 'remote-user: bob']],
+  ['two Remote-Groups lines', 400, ['Remote-User: bob', 'Remote-Groups: a', 'Remote-Groups: admins']],
+  ['two Remote-Email lines', 400, ['Remote-User: bob', 'Remote-Email: a@b.c', 'Remote-Email: d@e.f']],
+  ['a comma in the username', 400, ['Remote-User: bob, admin']],
+  ['Connection: Remote-User', 400, ['Remote-User: bob', 'Connection: Remote-User']],
+  ['Connection: close, remote_groups', 400, ['Remote-User: bob', 'Connection: close, remote_groups']],
+  [
+    'a second Connection line with Remote-Groups',
+    400,
+    ['Connection: close', 'Remote-User: b', 'Connection: Remote-Groups'],
+  ],
+  ['a folded line', 400, ['Remote-User: bob', ' admin']],
+  ['a blank before the colon', 400, ['Remote-User : bob']],
+  ['a bare CR in a value', 400, [bytes('Remote-User: bob\rRemote-User: admin')]],
+  ['NUL in a value', 400, [bytes('Remote-User: bob', [0], 'admin')]],
+  ['DEL in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0x7f])]],
+  ['a C1 control in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0xc2, 0x85])]],
+  ['latin-1 in the name', 400, ['Remote-User: bob', bytes('Remote-Name: Andr', [0xe9])]],
+  ['overlong UTF-8 in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0xc0, 0xaf])]],
+  ['a UTF-16 surrogate in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0xed, 0xa0, 0x80])]],
+  ['a name of 501 characters', 400, ['Remote-User: bob', `Remote-Name: ${'n'.repeat(501)}`]],
+  ['an e-mail with two @', 400, ['Remote-User: bob', 'Remote-Email: a@evil.com@corp.com']],
+  ['two e-mails in one line', 400, ['Remote-User: bob', 'Remote-Email: a@b.c, d@e.f']],
+  ['a group of 256 characters', 400, ['Remote-User: bob', `Remote-Groups: ${'g'.repeat(256)}`]],
+  ['5,000 groups', 400, ['Remote-User: bob', `Remote-Groups: ${Array.from({ length: 5000 }, (_, i) => i).join()}`]],
+  ['a username of 256 characters', 400, [`Remote-User: ${'u'.repeat(256)}`]],
+  ['a colon in the username', 400, ['Remote-User: bob:secret']],
+  ['a slash in the username', 400, ['Remote-User: ../_security/role/x']],
+  ['a dot segment as username', 400, ['Remote-User: ..']],
+  ['a percent sign in the username', 400, ['Remote-User: bob%2fadmin']],
+  ['a star as username', 400, ['Remote-User: *']],
+  ['a full-width username', 400, [bytes('Remote-User: ｅlastic')]],
+  ['a Kelvin sign in the username', 400, [bytes('Remote-User: \u212aibana')]],
+  ['no username but groups', 401, ['Remote-Groups: admins', 'Remote-Email: a@b.c']],
+  ['an empty username', 401, ['Remote-User:   ', 'Remote-Groups: admins']],
+  ['Remote-User in a query', 401, ['X-Forwarded-Uri: /?Remote-User=bob']],
+  ['one header of 1 MB', 431, ['Remote-User: bob', `Remote-Groups: ${'g'.repeat(1024 * 1024)}`]],
+  ['501 headers', 431, ['Remote-User: bob', ...Array.from({ length: 501 }, (_, i) => `X-${i}: 1`)]],
+  [
+    'Content-Length and Transfer-Encoding',
+    400,
+    ['Remote-User: bob', 'Content-Length: 5', 'Transfer-Encoding: chunked'],
+  ],
+  ['two Content-Lengths', 400, ['Remote-User: bob', 'Content-Length: 5', 'Content-Length: 6']],
+  ...['elastic', 'ELASTIC', 'Kibana_System', '\t elastic ', '_xpack', '_xpack_security', 'logstash_system'].map(
+    (name): [string, number, string[]] => [`the username ${JSON.stringify(name)}`, 403, [`Remote-User: ${name}`]],
+  ),
+]
+
+for (const [what, status, lines] of refused) {
+  test(`${what} is refused with ${status}, and Elasticsearch hears nothing`, async () => {
+    const before = userCalls()
+    const answer = await request(...lines)
+    assert.equal(answer.status, status, answer.head)
+    assert.deepEqual(headersOf(answer, 'authorization'), [])
+    assert.doesNotMatch(answer.body, /bob|admin|elastic"|evil|Andr/i)
+    assert.equal(userCalls(), before)
+  })
+}
+
+test('none of that made a user', () => {
+  assert.equal(standIn.users.size, knownUsers)
+})
+
+test('a user in a chunked body’s trailer is nobody', async () => {
+  const body = '0\r\nRemote-User: bob\r\n\r\n'
+  const lines = ['POST / HTTP/1.1', 'Host: elastauth', 'Transfer-Encoding: chunked', 'Trailer: Remote-User']
+  assert.equal((await exchange(url, lines, { body })).status, 401)
+})
+
+test('a request smuggled into a body is not answered', async () => {
+  const connection = await openConnection(url)
+  const inner = 'GET /?smuggled HTTP/1.1\r\nHost: e\r\nRemote-User: smuggled\r\n\r\n'
+  connection.send('POST / HTTP/1.1', 'Host: e', 'Remote-User: carol', `Content-Length: ${inner.length}`, '')
+  connection.send(Buffer.from(inner), 'GET / HTTP/1.1', 'Host: e', 'Remote-User: dave', 'Connection: close', '')
+  const names = [await connection.answer(), await connection.answer()].map(({ body }) => JSON.parse(body).username)
+  assert.deepEqual([...names, await connection.ended()], ['carol', 'dave', ''])
+})
+
+test('groups are trimmed, blanks and doubles dropped, and roles come once', async () => {
+  const username = freshName()
+  const answer = await request(`Remote-User: ${username}`, 'Remote-Groups:  ,admins ,, team-a,admins,\tteam-b ,')
+  assert.deepEqual(JSON.parse(answer.body).groups, ['admins', 'team-a', 'team-b'])
+  assert.deepEqual(standIn.users.get(username)?.roles, ['editor', 'viewer'])
+  assert.deepEqual(standIn.users.get(username)?.metadata.groups, ['admins', 'team-a', 'team-b'])
+})
+
+test('1,000 groups are the most that is let in', async () => {
+  const groups = (length: number) => `Remote-Groups: ${Array.from({ length }, (_, i) => `g${i}`).join()}`
+  const statusOf = async (length: number) => (await request(`Remote-User: ${freshName()}`, groups(length))).status
+  assert.deepEqual(await Promise.all([statusOf(1000), statusOf(1001)]), [200, 400])
+})
+
+test('a name in UTF-8 arrives as it was meant, and a percent-encoded one stays as it is', async () => {
+  for (const name of ['Zoë Šimić 山田', 'J%C3%BCrgen', 'a'.repeat(500)]) {
+    const username = freshName()
+    const answer = await request(`Remote-User: ${username}`, bytes(`Remote-Name: ${name}`))
+    assert.equal(JSON.parse(answer.body).name, name)
+    assert.equal(standIn.users.get(username)?.full_name, name)
+    const head = answer.head.replace(/^authorization:.*$/im, '') // its base64 may contain any two letters by chance
+    assert.doesNotMatch(head, /Zo|J%C3|aaa/)
+  }
+})
+
+test('an e-mail at an internationalised domain is let in, an empty one is none', async () => {
+  const withMail = (mail: string) => request(`Remote-User: ${freshName()}`, bytes(`Remote-Email: ${mail}`))
+  assert.equal(JSON.parse((await withMail('zoë@müller.example')).body).email, 'zoë@müller.example')
+  assert.equal('email' in JSON.parse((await withMail('')).body), false)
+})
+
+test('names that differ in case only are two users with two passwords', async () => {
+  const [upper, lower] = [await request('Remote-User: Erika'), await request('Remote-User: erika')]
+  const logins = await Promise.all([upper, lower].map((answer) => logIn(headersOf(answer, 'authorization')[0])))
+  assert.deepEqual(
+    logins.map(({ body }) => body.username),
+    ['Erika', 'erika'],
+  )
+  assert.notEqual(standIn.users.get('Erika')?.password, standIn.users.get('erika')?.password)
+})
+
+test('Connection may name other headers', async () => {
+  assert.equal((await request('Remote-User: bob', 'Connection: close, X-Forwarded-For')).status, 200)
+})
+
+test('the log tells the rule that was broken, not the value', async () => {
+  await request('Remote-User: hunter2, hunter3')
+  const line = await logged((entry) => entry['error.code'] === 'identity_invalid')
+  assert.match(line.message!, /^GET \/ 400 /)
+})

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { askFor, createSetting } from './fixture.ts'
+import { openConnection } from './raw-connection.ts'
+
+const { standIn, start, logIn } = await createSetting()
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+after(() => rmSync(directory, { recursive: true }))
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal}: what is under way is answered, nothing new is accepted, and it ends at once with 0`, {
+    timeout: 50_000,
+  }, async () => {
+    const gateway = await start({ flags: { shutdown_timeout: '1m' } })
+    const idle = await openConnection(gateway.url)
+    const letThrough = standIn.holdWrites()
+    const underWay = askFor(gateway.url, `slow-${signal}`)
+    await standIn.whenHeld(1)
+    const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
+    gateway.process.kill(signal)
+    await gateway.logged(({ message = '' }) => message.startsWith('stopping'))
+    while (await canConnect(gateway.url)) await sleep(5)
+    letThrough()
+    const response = await underWay
+    assert.deepEqual([response.status, response.headers.get('connection')], [200, 'close'])
+    assert.equal((await logIn(response.headers.get('authorization'))).status, 200)
+    assert.equal(await exited, 0)
+    idle.close()
+    assert.ok(gateway.log.some(({ message }) => message === 'stopped'))
+    assert.ok(
+      gateway.log.some((line) => line['user.name'] === `slow-${signal}` && line['http.response.status_code'] === 200),
+    )
+  })
+}
+
+test('what does not end in shutdown_timeout is cut, and it ends with 0 all the same', {
+  timeout: 50_000,
+}, async (context) => {
+  context.after(() => {
+    standIn.faults.answer = 'normal'
+  })
+  const gateway = await start({ flags: { shutdown_timeout: '200ms', 'elasticsearch.timeout': '1m' } })
+  standIn.faults.answer = 'hang'
+  const underWay = assert.rejects(askFor(gateway.url, 'never'))
+  while (!standIn.calls.some(({ path }) => path.endsWith('/never'))) await new Promise(setImmediate)
+  assert.equal(await gateway.stop(), 0)
+  await underWay
+})
+
+test('SIGHUP: a good file holds at once, a broken one leaves the old one in force and the log says why', async () => {
+  const config = join(directory, 'reloaded.yml')
+  const map = (roles: string) => writeFileSync(config, `group_mappings:\n  writers: ${roles}\n`)
+  map('[editor]')
+  const gateway = await start({ flags: { config } })
+  const rolesOf = async (username: string) => {
+    const response = await askFor(gateway.url, username, { 'Remote-Groups': 'writers' })
+    return (await logIn(response.headers.get('authorization'))).body.roles
+  }
+  assert.deepEqual(await rolesOf('ann'), ['editor'])
+
+  map('[kibana_admin]')
+  gateway.process.kill('SIGHUP')
+  await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+  assert.deepEqual([await rolesOf('ann'), await rolesOf('ben')], [['kibana_admin'], ['kibana_admin']])
+
+  writeFileSync(config, 'group_mapings:\n  writers: [superuser]\n')
+  gateway.process.kill('SIGHUP')
+  const line = await gateway.logged(({ message = '' }) => message.startsWith('configuration not reloaded'))
+  assert.match(line.message!, /group_mapings.*group_mappings/s)
+  assert.deepEqual([await rolesOf('ann'), await rolesOf('carl')], [['kibana_admin'], ['kibana_admin']])
+  assert.equal(gateway.process.exitCode, null)
+})
+
+test('SIGHUP: what an earlier reload has brought is not lost by a file that is half written', async () => {
+  const config = join(directory, 'half-written.yml')
+  const roles = 'default_roles: [viewer]\n'
+  writeFileSync(config, roles)
+  const gateway = await start({ flags: { config } })
+  writeFileSync(config, `${roles}group_mappings:\n  writers: [editor]\n`)
+  gateway.process.kill('SIGHUP')
+  const first = await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+
+  writeFileSync(config, roles)
+  gateway.process.kill('SIGHUP')
+  const second = await gateway.logged(
+    (line) => line !== first && /^configuration (not )?reloaded/.test(line.message ?? ''),
+  )
+  assert.match(second.message!, /not reloaded.*group_mappings/s)
+  const response = await askFor(gateway.url, 'dora', { 'Remote-Groups': 'writers' })
+  assert.deepEqual((await logIn(response.headers.get('authorization'))).body.roles, ['editor'])
+})
+
+test('the log and a reader that went away do not stop it', async () => {
+  const gateway = await start()
+  gateway.process.stdout!.destroy()
+  for (let i = 0; i < 20; i++) assert.equal((await askFor(gateway.url, 'bob')).status, 200)
+})
+
+async function canConnect(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url)
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(Number(port), hostname)
+  socket.once('error', () => resolve(false)).once('connect', () => resolve(true))
+  const answer = await promise
+  socket.destroy()
+  return answer
+}

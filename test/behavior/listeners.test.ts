@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, lstatSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { testKey } from '../support/gateway.ts'
+import { startProxy, startUpstream } from '../support/upstream.ts'
+import { curl, curlStatus } from './curl.ts'
+import { type Ended, runElastauth } from './elastauth-command.ts'
+import { createSetting } from './fixture.ts'
+
+const { start, standInUrl } = await createSetting()
+const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+after(() => rmSync(directory, { recursive: true }))
+
+let count = 0
+const newPath = () => join(directory, `${count++}.sock`)
+
+const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/']
+
+/** Tries to serve, for places where that cannot be. */
+function refused(listen: string): Promise<Ended> {
+  const flags = ['--listen', listen, '--default_roles', 'viewer', '--elasticsearch.hosts', standInUrl]
+  const account = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }
+  return runElastauth(flags, { ELASTAUTH_SECRET_KEY: testKey, ...account })
+}
+
+describe('several listeners', () => {
+  test('each of them answers, and the line at the start names them all', async () => {
+    const path = newPath()
+    const gateway = await start({ flags: { listen: `127.0.0.1:0,http://127.0.0.2:0,unix:${path}` } })
+    const { message } = await gateway.logged(({ message = '' }) => message.includes('listens on'))
+    const [, first, second] = /listens on (http:\S+), (http:\S+), (unix:\S+) as/.exec(message!)!
+    for (const url of [first!, second!]) assert.equal((await fetch(`${url}/elastauth/health`)).status, 200)
+    assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+  })
+
+  test('one that cannot be had is an error that names it, and no other is left behind', async () => {
+    const occupant = createServer().listen(0, '127.0.0.1')
+    await once(occupant, 'listening')
+    const { port } = occupant.address() as { port: number }
+    const path = newPath()
+    const { code, stderr } = await refused(`unix:${path},127.0.0.1:${port}`)
+    occupant.close()
+    assert.equal(code, 1)
+    assert.match(stderr, new RegExp(`listen.*in use.*127\\.0\\.0\\.1:${port}`))
+    assert.equal(existsSync(path), false)
+  })
+
+  test('the same place twice is a fault', async () => {
+    const { code, stderr } = await refused('127.0.0.1:5999,http://127.0.0.1:5999')
+    assert.deepEqual([code, /listen\[1\].*same place as listen\[0\]/.test(stderr)], [1, true])
+  })
+
+  test('max_connections is for all of them together', async () => {
+    const path = newPath()
+    const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, max_connections: '1' } })
+    const held = connect({ path })
+    await once(held, 'connect')
+    const status = () => curlStatus(`${gateway.url}/elastauth/health`)
+    while ((await status()) !== '000') await sleep(10)
+    held.destroy()
+    while ((await status()) !== '200') await sleep(10)
+  })
+})
+
+describe('a unix socket', () => {
+  test('is trusted where trusted_proxies says unix, and only there', async () => {
+    for (const [trusted_proxies, expected] of [
+      ['unix', '200'],
+      ['loopback,unix', '200'],
+      ['all', '200'],
+      ['loopback,private', '401'],
+      ['0.0.0.0/0,::/0', '401'],
+      ['none', '401'],
+    ] as const) {
+      const path = newPath()
+      await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies } })
+      assert.equal(await curlStatus('--unix-socket', path, ...asBob), expected, trusted_proxies)
+    }
+  })
+
+  test('does not lend its trust to the address beside it', async () => {
+    const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${newPath()}`, trusted_proxies: 'unix' } })
+    assert.equal(await curlStatus('-H', 'Remote-User: bob', gateway.url), '401')
+  })
+
+  test('has the permissions of listen_mode from the start', async () => {
+    for (const [mode, expected] of [
+      [undefined, 0o660],
+      ['0600', 0o600],
+      ['666', 0o666],
+    ] as const) {
+      const path = newPath()
+      await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, ...(mode && { listen_mode: mode }) } })
+      assert.equal(lstatSync(path).mode & 0o777, expected)
+    }
+  })
+
+  test('goes when elastauth ends', async () => {
+    const path = newPath()
+    const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
+    assert.ok(lstatSync(path).isSocket())
+    assert.equal(await gateway.stop(), 0)
+    assert.equal(existsSync(path), false)
+  })
+
+  test('that nobody listens on any more is replaced', async () => {
+    const path = newPath()
+    const killed = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
+    killed.process.kill('SIGKILL')
+    await once(killed.process, 'exit')
+    const left = lstatSync(path).ino
+    await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
+    assert.notEqual(lstatSync(path).ino, left)
+    assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+  })
+
+  test('that somebody listens on is not taken away', async () => {
+    const path = newPath()
+    await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
+    const { code, stderr } = await refused(`unix:${path}`)
+    assert.equal(code, 1)
+    assert.match(stderr, /listen.*in use/)
+    assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+  })
+
+  test('never takes the place of a file, a directory or a link, not even one to a dead socket', async () => {
+    const file = newPath()
+    writeFileSync(file, 'precious')
+    const link = newPath()
+    symlinkSync(file, link)
+    const dangling = newPath()
+    symlinkSync(newPath(), dangling)
+    for (const path of [file, link, dangling, directory]) {
+      const { code, stderr } = await refused(`unix:${path}`)
+      assert.equal(code, 1)
+      assert.match(stderr, /is there, and is no socket/)
+    }
+    assert.ok(lstatSync(link).isSymbolicLink() && lstatSync(dangling).isSymbolicLink())
+  })
+
+  test('that was replaced while we ran is left to its new owner', async () => {
+    const path = newPath()
+    const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
+    rmSync(path)
+    writeFileSync(path, 'precious')
+    assert.equal(await gateway.stop(), 0)
+    assert.ok(lstatSync(path).isFile())
+  })
+
+  test('in a directory that is not there is an error that names it', async () => {
+    const { code, stderr } = await refused(`unix:${directory}/nowhere/x.sock`)
+    assert.equal(code, 1)
+    assert.match(stderr, /listen.*nowhere is no directory/)
+  })
+
+  test('is a way in for proxy mode, too: the upstream hears of an unknown address', async () => {
+    const upstream = await startUpstream(({ headers }, response) => response.end(headers['x-forwarded-for']))
+    const path = newPath()
+    await startProxy(upstream.url, { flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
+    assert.equal(await curl('--unix-socket', path, ...asBob), 'unknown')
+    assert.equal(await curlStatus('--unix-socket', path, '--http1.0', ...asBob), '505')
+    assert.equal(await curlStatus('--unix-socket', path, '--http1.0', 'http://elastauth/elastauth/health'), '200')
+  })
+
+  test('answers sub-requests of auth-only mode over HTTP/1.0, whose responses have a length', async () => {
+    const path = newPath()
+    await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
+    assert.equal(
+      await curlStatus('--unix-socket', path, '--http1.0', '-H', 'Remote-User: bob', 'http://elastauth/'),
+      '200',
+    )
+  })
+})
+
+describe('elastauth health', () => {
+  test('asks through a unix socket', async () => {
+    const path = newPath()
+    const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
+    const { code, stdout } = await runElastauth(['health', '--listen', `unix:${path}`])
+    assert.deepEqual([code, /unix:.*answered 200/.test(stdout)], [0, true])
+    await gateway.stop()
+    const later = await runElastauth(['health', '--listen', `unix:${path}`])
+    assert.deepEqual([later.code, /does not answer/.test(later.stderr)], [1, true])
+  })
+
+  test('is content with one listener that answers', async () => {
+    const gateway = await start()
+    const { host } = new URL(gateway.url)
+    const { code } = await runElastauth(['health', '--listen', `unix:${newPath()},${host}`])
+    assert.equal(code, 0)
+  })
+})

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { answerHtml, answerHuge, answerJson, cut, hang, type Interposed } from '../support/oidc/faults.ts'
+import { createSigningKey } from '../support/oidc/keys.ts'
+import { createSetting } from './fixture.ts'
+import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
+
+const setting = await createSetting()
+const readiness = async (url: string) => {
+  const { components } = (await (await fetch(`${url}/elastauth/ready`)).json()) as {
+    components: Record<string, string>
+  }
+  return components.provider
+}
+
+test('the provider is asked twice at the start, and never for a token', async () => {
+  const idp = await createProviderFor()
+  const { url } = await startTokens(setting, idp)
+  const inOrder = () => idp.requests.map(({ endpoint }) => endpoint)
+  while (inOrder().length < 2) await new Promise((resolve) => setImmediate(resolve))
+  for (let i = 0; i < 20; i++)
+    assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: `${i}` }))), '200 alice')
+  assert.deepEqual(inOrder(), ['discovery', 'jwks'])
+})
+
+test('1,000 invented key IDs cost one look at the keys', async () => {
+  const idp = await createProviderFor()
+  const { url } = await startTokens(setting, idp)
+  await bearer(url, await idp.sign())
+  const stranger = createSigningKey('ES256')
+  for (let i = 0; i < 20; i++) {
+    const tokens = await Promise.all(Array.from({ length: 50 }, (_, j) => idp.sign({}, { kid: `${i}-${j}` }, stranger)))
+    const answers = await Promise.all(tokens.map((token) => bearer(url, token)))
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([401]))
+  }
+  assert.ok(idp.calls('jwks') <= 2, `${idp.calls('jwks')} calls`)
+  assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'good' }))), '200 alice')
+})
+
+const faults: [what: string, fault: Interposed, reason: RegExp][] = [
+  ['an HTML page', answerHtml, /holds no keys|content-type/],
+  ['an endless document', answerHuge, /sent more than 1048576 bytes/],
+  ['silence', hang, /did not answer within 3000 ms/],
+  ['a cut connection', cut, /cannot be reached/],
+  ['an error', answerJson(500, { error: 'server_error' }), /status/],
+  ['a redirect', (_request, response) => response.writeHead(302, { Location: 'http://127.0.0.1:1/' }).end(), /status/],
+  ['no keys', answerJson(200, { keys: [] }), /holds no keys/],
+  ['JSON of another kind', answerJson(200, []), /holds no keys/],
+]
+
+describe('the keys’ address answers with', () => {
+  for (const [what, fault, reason] of faults) {
+    test(`${what}: 503, and the log says what it was`, async () => {
+      const idp = await createProviderFor()
+      idp.interpose('jwks', fault)
+      const { url, logged } = await startTokens(setting, idp, { flags: { 'oidc.timeout': '3s' } })
+      assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
+      const { message } = await logged(({ message = '' }) => message.startsWith('GET / 503 '))
+      assert.match(message!, reason)
+    })
+  }
+})
+
+describe('discovery answers with', () => {
+  for (const [what, fault, reason] of faults.slice(0, 6)) {
+    test(`${what}: 503, not ready, and known users of others are not held up`, async () => {
+      const idp = await createProviderFor()
+      idp.interpose('discovery', fault)
+      const { url, logged } = await startTokens(setting, idp, {
+        flags: { auth_providers: 'oidc,authelia', 'oidc.timeout': '3s' },
+      })
+      assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
+      assert.equal(await readiness(url), 'down')
+      assert.equal((await fetch(url, { headers: { 'Remote-User': 'bob' } })).status, 200)
+      const { message } = await logged(({ message = '' }) => message.startsWith('the identity provider'))
+      assert.match(message!, reason)
+    })
+  }
+
+  test('another issuer’s document: 503', async () => {
+    const idp = await createProviderFor()
+    const stolen = { issuer: 'https://evil.example', jwks_uri: `${idp.issuer}/jwks` }
+    idp.interpose('discovery', answerJson(200, stolen))
+    const { url, logged } = await startTokens(setting, idp)
+    assert.equal(await verdictOf(await bearer(url, await idp.sign({ iss: stolen.issuer }))), '503 provider_unavailable')
+    await logged(({ message = '' }) => message.includes('issuer does not match'))
+  })
+
+  test('keys at an address without https: 503, and nobody is asked there', async () => {
+    const idp = await createProviderFor()
+    idp.interpose('discovery', answerJson(200, { issuer: idp.issuer, jwks_uri: 'http://keys.example/jwks' }))
+    const { url, logged } = await startTokens(setting, idp)
+    assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
+    await logged(({ message = '' }) => message.includes('keys.example is not https'))
+  })
+})
+
+test('the provider is not there at the start, and comes later', async () => {
+  const idp = await createProviderFor()
+  await idp.pause()
+  const { url, logged } = await startTokens(setting, idp)
+  assert.equal(await readiness(url), 'down')
+  assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
+  await idp.resume()
+  // Asked again a second after the failure, at the earliest: by whoever comes then.
+  while ((await readiness(url)) !== 'up') await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
+  await logged(({ message }) => message === 'the identity provider is there')
+})
+
+test('the provider goes down: tokens it signed before work on', async () => {
+  const idp = await createProviderFor()
+  const { url } = await startTokens(setting, idp)
+  assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
+  await idp.pause()
+  assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'new' }))), '200 alice')
+  const unknown = await idp.sign({}, {}, createSigningKey())
+  assert.match(await verdictOf(await bearer(url, unknown)), /401 token_invalid|503 provider_unavailable/)
+})
+
+test('with all endpoints in the configuration nothing is discovered', async () => {
+  const idp = await createProviderFor()
+  const { url } = await startTokens(setting, idp, { flags: { 'oidc.jwks_uri': `${idp.issuer}/jwks` } })
+  assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
+  assert.deepEqual([idp.calls('discovery'), idp.calls('jwks')], [0, 1])
+})
+
+test('custom headers go to the provider, and never in place of the protocol’s own', async () => {
+  const idp = await createProviderFor()
+  const { url } = await startTokens(setting, idp, {
+    flags: { 'oidc.token_validation': 'introspection' },
+    env: { ELASTAUTH_OIDC_CUSTOM_HEADERS: JSON.stringify({ 'X-Tenant': 'blue', Accept: 'text/html' }) },
+  })
+  const { access_token } = await idp.tokensFor('alice')
+  const before = idp.requests.length
+  assert.equal(await verdictOf(await bearer(url, access_token)), '200 alice')
+  for (const { headers } of idp.requests.slice(before)) {
+    assert.equal(headers['x-tenant'], 'blue')
+    assert.match(headers.accept ?? '', /json/)
+  }
+})
+
+test('after a reload the same tokens are known, and nobody is asked again', async () => {
+  const idp = await createProviderFor({ accessTokens: 'jwt' })
+  const gateway = await startTokens(setting, idp, { flags: { 'oidc.token_validation': 'both' } })
+  const { access_token } = await idp.tokensFor('alice')
+  assert.equal(await verdictOf(await bearer(gateway.url, access_token)), '200 alice')
+  const asked = idp.requests.length
+  gateway.process.kill('SIGHUP')
+  await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+  assert.equal(await verdictOf(await bearer(gateway.url, access_token)), '200 alice')
+  assert.equal(idp.requests.length, asked)
+})

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { describe, test } from 'node:test'
+import { createSigningKey, signJwt } from '../support/oidc/keys.ts'
+import { createSetting } from './fixture.ts'
+import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
+import { exchange } from './raw-connection.ts'
+
+const setting = await createSetting()
+const idp = await createProviderFor({ accessTokens: 'jwt' })
+const gateway = await startTokens(setting, idp, {
+  env: { ELASTAUTH_GROUP_MAPPINGS: JSON.stringify({ admins: ['editor'] }), ELASTAUTH_OIDC_AUDIENCES: 'urn:reports' },
+})
+const { url, logged } = gateway
+const now = () => Math.floor(Date.now() / 1000)
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const without = (claim: string): Record<string, unknown> => ({ [claim]: undefined })
+const verdict = async (token: string) => verdictOf(await bearer(url, token))
+
+describe('a token that the provider issued', () => {
+  test('an access token (at+jwt) gives the user, the groups, and a credential that works', async () => {
+    const { access_token } = await idp.tokensFor('alice')
+    const response = await bearer(url, access_token)
+    assert.deepEqual(await response.json(), {
+      message: 'Authentication successful',
+      username: 'alice',
+      groups: ['admins', 'staff'],
+      email: 'alice@example.com',
+      name: 'Alice Åkesson',
+    })
+    const { body } = await setting.logIn(response.headers.get('authorization'))
+    assert.deepEqual((body as { roles: string[] }).roles, ['editor'])
+  })
+
+  test('an ID token for us is one too', async () => {
+    const { id_token } = await idp.tokensFor('bob')
+    assert.equal(await verdict(id_token), '200 bob')
+  })
+
+  test('a refresh token is none', async () => {
+    const { refresh_token } = await idp.tokensFor('alice')
+    assert.equal(await verdict(refresh_token), '401 token_invalid')
+  })
+
+  test('the scheme has no case, and blanks after it do not count', async () => {
+    const token = await idp.sign()
+    for (const scheme of ['bearer', 'BEARER', 'Bearer   '])
+      assert.equal((await fetch(url, { headers: { Authorization: `${scheme} ${token}` } })).status, 200, scheme)
+  })
+})
+
+describe('taken:', () => {
+  const good: [what: string, token: () => Promise<string>][] = [
+    ['our name among several audiences', () => idp.sign({ aud: ['other', idp.clientId] })],
+    ['another configured audience', () => idp.sign({ aud: 'urn:reports' })],
+    ['a clock that is 20 s ahead of ours', () => idp.sign({ nbf: now() + 20, iat: now() + 20 })],
+    ['an access token with the long type', () => idp.sign({}, { typ: 'application/at+jwt' })],
+    ['no type', () => idp.sign({}, { typ: undefined })],
+    ['no email_verified', () => idp.sign({ email_verified: undefined })],
+  ]
+  for (const [what, token] of good) test(what, async () => assert.equal(await verdict(await token()), '200 alice'))
+})
+
+describe('refused:', () => {
+  const stranger = createSigningKey()
+  const forged = { ...stranger, kid: idp.key.kid }
+  const publicPem = idp.key.publicKey.export({ type: 'spki', format: 'pem' })
+  const unsigned = (header: unknown, claims: unknown) => `${base64(header)}.${base64(claims)}`
+  const claims = () => ({ iss: idp.issuer, aud: idp.clientId, sub: 'a', preferred_username: 'a', exp: now() + 600 })
+  const mac = (key: string | Buffer) => {
+    const text = unsigned({ alg: 'HS256', kid: idp.key.kid, typ: 'JWT' }, claims())
+    return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
+  }
+  const logoutEvents = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+
+  const bad: [what: string, token: () => string | Promise<string>, reason: RegExp, verdict?: string][] = [
+    ['alg none', () => `${unsigned({ alg: 'none' }, claims())}.`, /alg/i],
+    ['alg None, with a kid', () => `${unsigned({ alg: 'None', kid: idp.key.kid }, claims())}.`, /alg/i],
+    ['HS256 by the public key', () => mac(publicPem), /alg/i],
+    ['HS256 by the public key in DER', () => mac(idp.key.publicKey.export({ type: 'spki', format: 'der' })), /alg/i],
+    ['HS256 by the client secret', () => mac(idp.clientSecret), /alg/i],
+    ['a foreign key', () => idp.sign({}, {}, stranger), /no such key/],
+    ['a foreign key under the provider’s key ID', () => idp.sign({}, {}, forged), /signature/i],
+    [
+      'a key of its own in the header',
+      () => idp.sign({}, { jwk: stranger.publicKey.export({ format: 'jwk' }) }, forged),
+      /signature/i,
+    ],
+    [
+      'a key set of its own in the header',
+      () => idp.sign({}, { jku: 'https://evil.example/jwks' }, forged),
+      /signature/i,
+    ],
+    ['another issuer', () => idp.sign({ iss: 'https://evil.example' }), /https:\/\/evil\.example.*issuer/],
+    ['our issuer with a slash more', () => idp.sign({ iss: `${idp.issuer}/` }), /issuer/],
+    ['no issuer', () => idp.sign(without('iss')), /nobody/],
+    ['another audience', () => idp.sign({ aud: 'grafana' }), /"grafana".*oidc\.audiences/],
+    ['a list of other audiences', () => idp.sign({ aud: ['grafana', 'kiban', 'Kibana'] }), /grafana/],
+    ['an audience that holds ours', () => idp.sign({ aud: `${idp.clientId} x` }), /kibana x/],
+    ['no audience', () => idp.sign(without('aud')), /nobody/],
+    ['expired', () => idp.sign({ exp: now() - 1 }), /expired/, '401 token_expired'],
+    ['expired long ago', () => idp.sign({ exp: 1 }), /expired/, '401 token_expired'],
+    ['no expiry', () => idp.sign(without('exp')), /exp/],
+    ['an expiry that is a text', () => idp.sign({ exp: `${now() + 600}` as unknown as number }), /exp/],
+    ['not before the future', () => idp.sign({ nbf: now() + 60 }), /nbf/],
+    ['a logout token', () => idp.sign({ events: logoutEvents }, { typ: 'logout+jwt' }), /type/],
+    ['a logout token without its type', () => idp.sign({ events: logoutEvents }), /logout token/],
+    ['a DPoP proof’s type', () => idp.sign({}, { typ: 'dpop+jwt' }), /type/],
+    ['a token bound to a key', () => idp.sign({ cnf: { jkt: 'x' } }), /bound to a key/],
+    ['an extension it calls critical', () => signed({ crit: ['x'], x: 1 }, idp.key.privateKey), /x/],
+    ['a signature cut off', async () => (await idp.sign()).split('.').slice(0, 2).join('.'), /./],
+    ['a signature of nothing', async () => `${(await idp.sign()).split('.').slice(0, 2).join('.')}.`, /./],
+    ['claims changed', async () => changed(await idp.sign()), /signature/i],
+    ['no JWT at all', () => 'abcdef', /./],
+    ['five parts', () => 'a.b.c.d.e', /./],
+    ['a JWT of no JSON', () => 'e30.e30.e30', /./],
+    ['longer than 16 KiB', () => 'a'.repeat(16_385), /longer than/],
+    ['padding inside (AWS ALB)', async () => (await idp.sign()).replaceAll('.', '==.'), /no bearer token/],
+    ['two tokens', async () => `${await idp.sign()}, Bearer ${await idp.sign()}`, /no bearer token/],
+    ['nothing after the scheme', () => '', /no bearer token/],
+  ]
+  for (const [what, makeToken, reason, expected = '401 token_invalid'] of bad) {
+    test(what, async () => {
+      const path = `/${encodeURIComponent(what)}`
+      const token = await makeToken()
+      const response = await bearer(url, token, { 'X-Forwarded-Uri': path })
+      assert.match(response.headers.get('www-authenticate') ?? '', /^Bearer error="invalid_token"/)
+      assert.equal(response.headers.get('authorization'), null)
+      assert.equal(await verdictOf(response), expected)
+      const { message = '' } = await logged(({ message = '' }) => message.startsWith(`GET ${path} `))
+      assert.match(message, reason)
+    })
+  }
+
+  function changed(token: string): string {
+    const [header, payload, signature] = token.split('.')
+    const claims = JSON.parse(Buffer.from(payload!, 'base64url').toString())
+    return `${header}.${base64({ ...claims, groups: ['root'] })}.${signature}`
+  }
+})
+
+/** A token with a header that jose would not write. */
+function signed(header: object, key: KeyObject, issuer = idp.issuer): string {
+  const claims = { iss: issuer, aud: idp.clientId, sub: 'alice', preferred_username: 'alice', exp: now() + 600 }
+  const text = `${base64({ alg: 'RS256', kid: idp.key.kid, ...header })}.${base64(claims)}`
+  return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
+}
+
+test('a key of a wrong size is refused, though it is in the key set', async () => {
+  const other = await createProviderFor()
+  const small = { kid: 'small', alg: 'RS256' as const, ...generateKeyPairSync('rsa', { modulusLength: 1024 }) }
+  other.keys.push(small)
+  const own = await startTokens(setting, other)
+  const token = signed({ kid: 'small' }, small.privateKey, other.issuer)
+  assert.equal(await verdictOf(await bearer(own.url, token)), '401 token_invalid')
+  assert.equal(await verdictOf(await bearer(own.url, await other.sign())), '200 alice')
+})
+
+test('two Authorization lines are refused, whichever is good', async () => {
+  const token = await idp.sign()
+  const pairs = [
+    [`Bearer ${token}`, `Bearer ${token}`],
+    [`Bearer ${token}`, 'Basic eDp5'],
+    ['Basic eDp5', `Bearer ${token}`],
+    ['', `Bearer ${token}`],
+  ]
+  for (const lines of pairs) {
+    const names = ['Authorization', 'aUTHORIZATION']
+    const { status, body } = await exchange(url, [
+      'GET / HTTP/1.1',
+      'Host: elastauth',
+      ...lines.map((value, i) => `${names[i]}: ${value}`),
+    ])
+    assert.deepEqual([status, JSON.parse(body).error], [400, 'identity_invalid'])
+  }
+})
+
+test('nothing, or another scheme, is nobody: 401 with the bare challenge', async () => {
+  for (const headers of [{}, { Authorization: 'Basic eDp5' }, { Authorization: 'Bearerx abc' }]) {
+    const response = await fetch(url, { headers: headers as Record<string, string> })
+    assert.equal(response.headers.get('www-authenticate'), 'Bearer')
+    assert.equal(await verdictOf(response), '401 identity_missing')
+  }
+})
+
+test('the e-mail decides nothing, and an unverified one is left out', async () => {
+  const token = await idp.sign({ email: 'elastic@example.com', email_verified: false })
+  assert.deepEqual(await (await bearer(url, token)).json(), {
+    message: 'Authentication successful',
+    username: 'alice',
+    groups: ['admins', 'staff'],
+    name: 'Alice Åkesson',
+  })
+})
+
+test('a token may not name one of Elasticsearch’s own users', async () => {
+  assert.equal(await verdict(await idp.sign({ preferred_username: 'elastic' })), '403 user_reserved')
+})
+
+test('no token, and no part of one, is in the log', async () => {
+  const token = await idp.sign()
+  await bearer(url, token)
+  const expired = await idp.sign({ exp: 1 })
+  await bearer(url, expired, { 'X-Forwarded-Uri': `/last?access_token=${token}` })
+  await logged(({ message = '' }) => message.startsWith('GET /last'))
+  const parts = [token, expired].flatMap((text) => text.split('.')).filter((part) => part.length > 100)
+  assert.equal(parts.length, 4)
+  for (const part of parts) assert.ok(!gateway.output().includes(part.slice(0, 100)))
+  assert.ok(!gateway.output().includes(idp.clientSecret))
+})
+
+test('a token of a key that was published later is taken', async () => {
+  const later = createSigningKey()
+  const other = await createProviderFor()
+  const own = await startTokens(setting, other)
+  other.keys.push(later)
+  const token = await signJwt(later, {
+    iss: other.issuer,
+    aud: other.clientId,
+    preferred_username: 'bob',
+    exp: now() + 60,
+  })
+  assert.equal(await verdictOf(await bearer(own.url, token)), '200 bob')
+})

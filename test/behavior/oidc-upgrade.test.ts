@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createUserAgent } from '../support/oidc/user-agent.ts'
+import { openRaw } from '../support/raw-http.ts'
+import { startRawUpstream } from '../support/upstream.ts'
+
+const switched =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
+
+describe('a WebSocket where people log in', async () => {
+  const upstream = await startRawUpstream((socket, head) =>
+    socket.write(/upgrade: websocket/i.test(head) ? switched : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
+  )
+  const { startProxy } = await createOidcWorld()
+  const { url, process: gateway, logged } = await startProxy({ 'proxy.elasticsearch_url': upstream.url })
+  const { host, port } = new URL(url)
+  const agent = createUserAgent()
+  await agent.visit(`${url}/app`, 'alice')
+  const session = `Cookie: sid=kibana; ${agent.cookies(url)}`
+
+  function open(...headers: string[]) {
+    const connection = openRaw(Number(port))
+    const words = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13']
+    connection.send(['GET /ws HTTP/1.1', `Host: ${host}`, ...words, ...headers, '', ''].join('\r\n'))
+    return connection
+  }
+
+  test('without a session: 401 in JSON, and nothing upstream', async () => {
+    const before = upstream.received()
+    const answer = await open('Accept: */*', 'Sec-Fetch-Mode: websocket').closed
+    assert.match(answer, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
+    assert.doesNotMatch(answer, /^location:/im)
+    assert.equal(upstream.received(), before)
+  })
+
+  test('with one: a tunnel, and our cookie stays here', async () => {
+    const before = upstream.received().length
+    const connection = open(session, `Origin: ${url}`)
+    await connection.until(/^HTTP\/1.1 101 /)
+    const head = upstream.received().slice(before)
+    assert.match(head, /^cookie: sid=kibana\r$/im)
+    connection.socket.destroy()
+  })
+
+  for (const origin of ['https://evil.example', 'null', 'http://localhost:1', url.replace('127.0.0.1', 'localhost')]) {
+    test(`opened by a page of ${origin}, in somebody’s session: 403`, async () => {
+      assert.match(await open(session, `Origin: ${origin}`).closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
+    })
+  }
+
+  test('sessions outlive a reload of the configuration', async () => {
+    gateway.kill('SIGHUP')
+    await logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+    const connection = open(session, `Origin: ${url}`)
+    await connection.until(/^HTTP\/1.1 101 /)
+    connection.socket.destroy()
+  })
+})

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { createSetting } from './fixture.ts'
+
+const { start } = await createSetting()
+const [plain, full] = await Promise.all([
+  start(),
+  start({
+    flags: {
+      enable_metrics: 'true',
+      auth_provider: 'oidc',
+      'oidc.issuer': 'http://127.0.0.1:9',
+      'oidc.client_id': 'elastauth',
+    },
+    env: { ELASTAUTH_OIDC_CLIENT_SECRET: 'not-used', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' },
+  }),
+])
+
+type Api = { openapi: string; paths: Record<string, Record<string, { summary: string; responses: object }>> }
+
+async function readApi(url: string): Promise<Api> {
+  const response = await fetch(`${url}/elastauth/openapi.yaml`)
+  assert.equal(response.headers.get('content-type'), 'application/yaml; charset=utf-8')
+  return parse(await response.text())
+}
+
+test('the OpenAPI document lists every page there is, each with its method', async () => {
+  for (const { url } of [plain, full]) {
+    const { openapi, paths } = await readApi(url)
+    assert.match(openapi, /^3\.1\./)
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, { summary, responses }] of Object.entries(operations)) {
+        assert.ok(summary.includes(' ') && Object.keys(responses).length > 1, path)
+        const { status } = await fetch(url + path, { method, redirect: 'manual' })
+        assert.ok(status !== 404 && status !== 405, `${method} ${path}: ${status}`)
+      }
+    }
+  }
+})
+
+test('pages that are not there are not listed', async () => {
+  const listed = Object.keys((await readApi(plain.url)).paths)
+  assert.ok(listed.includes('/elastauth/health'))
+  for (const page of ['metrics', 'login', 'logout']) assert.ok(!listed.includes(`/elastauth/${page}`), page)
+  const all = Object.keys((await readApi(full.url)).paths)
+  for (const page of ['metrics', 'login', 'logout', 'backchannel-logout']) assert.ok(all.includes(`/elastauth/${page}`))
+})
+
+test('docs is a page of our own files alone, with every address of the document', async () => {
+  const response = await fetch(`${full.url}/elastauth/docs`)
+  assert.match(response.headers.get('content-security-policy')!, /^default-src 'none'/)
+  const html = await response.text()
+  for (const path of Object.keys((await readApi(full.url)).paths)) {
+    if (path !== '/') assert.ok(html.includes(`<code>${path}</code>`), path)
+  }
+  assert.doesNotMatch(html, /<script|https?:\/\//)
+})

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { confirmSignOutPage, signedOutPage } from '../../src/endpoints/html/sign-out.ts'
+import { type ErrorCode, errorTable, GatewayError } from '../../src/http/errors.ts'
+import type { Answer } from '../../src/http/response.ts'
+import { createAnswerError } from '../../src/server/error-response.ts'
+import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
+import { startUpstream } from '../support/upstream.ts'
+
+/** Every page there is, by its path. */
+const answerError = createAnswerError('generic', { hasLogin: true })
+const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed') as ErrorCode[]
+const pages = new Map<string, Answer>([
+  ['/signed-out', signedOutPage()],
+  ['/logout', confirmSignOutPage(new URL('http://localhost:9/end'))],
+  ...codes.map((code): [string, Answer] => {
+    const error = new GatewayError(code, 'private')
+    return [
+      `/${code}`,
+      answerError({ headers: { accept: 'text/html' } }, error, '7c9e6679-7425-40de-944b-e07fc1f90ae7'),
+    ]
+  }),
+])
+
+const { url } = await startUpstream((request, response) => {
+  const { status, headers, body } = pages.get(request.url ?? '') ?? { status: 404, headers: [], body: '' }
+  response.writeHead(status, headers).end(body)
+})
+
+describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () => {
+  let kit: BrowserKit
+
+  before(async () => {
+    kit = await startBrowser()
+  })
+  after(() => kit?.stop())
+
+  /** Opens each page, and collects what the browser complains of. */
+  async function look(options: BrowserContextOptions, judge: (page: Page, path: string) => Promise<void>) {
+    const context = await kit.open(options)
+    const page = await context.newPage()
+    const complaints: string[] = []
+    page.on('console', (message) => complaints.push(message.text()))
+    page.on('requestfailed', (request) => complaints.push(`${request.url()} failed`))
+    for (const path of pages.keys()) {
+      await page.goto(url + path)
+      await judge(page, path)
+    }
+    await context.close()
+    // Chromium itself notes each status of 400 and above.
+    return complaints.filter((text) => !text.startsWith('Failed to load resource: the server responded'))
+  }
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`${colorScheme}: the policy lets the stylesheet in, and every text has a contrast of 4.5 (WCAG AA)`, async () => {
+      const seen = new Set<string>()
+      const complaints = await look({ colorScheme }, async (page, path) => {
+        for (const { text, ratio, background } of await page.evaluate(measureContrast)) {
+          assert.ok(ratio >= 4.5, `${path}: “${text}” has ${ratio.toFixed(2)}`)
+          seen.add(background)
+        }
+      })
+      assert.deepEqual(complaints, [])
+      assert.ok(seen.has(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(26, 29, 36)'), [...seen].join())
+    })
+  }
+
+  test('on a narrow phone nothing is cut off', async () => {
+    await look({ viewport: { width: 320, height: 568 }, isMobile: true }, async (page, path) => {
+      const width = await page.evaluate('document.documentElement.scrollWidth')
+      assert.equal(width, 320, path)
+    })
+  })
+
+  test('without JavaScript, a reader of the page finds its language, its title and one heading', async () => {
+    await look({ javaScriptEnabled: false }, async (page, path) => {
+      assert.equal(await page.locator('html').getAttribute('lang'), 'en')
+      const headings = await page.getByRole('heading', { level: 1 }).allTextContents()
+      assert.deepEqual(headings, [await page.title()], path)
+      assert.equal(await page.getByRole('main').count(), 1)
+    })
+  })
+
+  test('by keyboard, everything that can be done is reached and its focus seen', async () => {
+    await look({}, async (page, path) => {
+      const count = await page.locator('a, button').count()
+      for (let i = 0; i < count; i++) {
+        await page.keyboard.press('Tab')
+        const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')
+        const focused = await page.evaluate('document.activeElement.matches("a, button")')
+        assert.deepEqual([focused, outline], [true, 'solid'], path)
+      }
+    })
+  })
+
+  test('the access denied page says why, and which number to ask with', async () => {
+    const page = await (await kit.open()).newPage()
+    await page.goto(`${url}/no_roles`)
+    const text = await page.getByRole('main').innerText()
+    assert.match(text, /^Access denied\n+None of your groups gives you a role\./)
+    assert.match(text, /7c9e6679-7425-40de-944b-e07fc1f90ae7/)
+    assert.equal(
+      await page.getByRole('link', { name: 'Use another account' }).getAttribute('href'),
+      '/elastauth/logout',
+    )
+  })
+})
+
+/** In the page: WCAG 2.2's contrast ratio of each text to the nearest background behind it. */
+const measureContrast = (): { text: string; ratio: number; background: string }[] => {
+  // biome-ignore lint/suspicious/noExplicitAny: this runs in the browser, whose types are not among ours
+  const { document, getComputedStyle } = globalThis as any
+  const partsOf = (color: string) => color.match(/[\d.]+/g)!.map(Number)
+  const luminance = (color: string) => {
+    const [r = 0, g = 0, b = 0] = partsOf(color).map((part) => {
+      const value = part / 255
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: an Element
+  const backgroundOf = (element: any): string => {
+    const { backgroundColor } = getComputedStyle(element)
+    return partsOf(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
+  }
+  return [...document.querySelectorAll('h1, p, small, a, button')].map((element) => {
+    const background = backgroundOf(element)
+    const [high = 0, low = 0] = [luminance(getComputedStyle(element).color), luminance(background)].sort(
+      (a, b) => b - a,
+    )
+    return { text: element.textContent, ratio: (high + 0.05) / (low + 0.05), background }
+  })
+}

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { askFor, createSetting } from './fixture.ts'
+import { exchange } from './raw-connection.ts'
+
+const { standIn, start } = await createSetting()
+const proxySecret = 'a-proxy-secret-for-this-test'
+const [plain, full] = await Promise.all([
+  start(),
+  start({
+    flags: { enable_metrics: 'true', admin_roles: 'editor', trusted_proxies: '127.0.0.1' },
+    env: {
+      ELASTAUTH_GROUP_MAPPINGS: '{"admins":["editor"]}',
+      ELASTAUTH_PROXY_SECRET: proxySecret,
+      ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme',
+    },
+  }),
+])
+const get = (page: string, headers: Record<string, string> = {}, { url } = plain) =>
+  fetch(`${url}/elastauth/${page}`, { headers })
+const viaProxy = { 'X-Forwarded-For': '203.0.113.7', 'X-Elastauth-Proxy-Secret': proxySecret }
+
+test('health and live answer without asking anybody', async () => {
+  for (const { logged } of [plain, full])
+    await logged(({ message = '' }) => message.startsWith('Elasticsearch is there'))
+  const requests = standIn.counters.requests
+  for (const page of ['health', 'live']) {
+    const response = await get(page)
+    assert.deepEqual([response.status, response.headers.get('cache-control')], [200, 'no-store'])
+    const { status, version } = (await response.json()) as Record<string, string>
+    assert.equal(status, 'ok')
+    assert.match(version!, /^\d+\.\d+\.\d+/)
+  }
+  assert.equal(standIn.counters.requests, requests)
+})
+
+test('ready says yes while Elasticsearch is up, and names it without the reason while it is down', async (context) => {
+  context.after(() => {
+    standIn.faults.answer = 'normal'
+  })
+  const up = await get('ready', {}, full)
+  assert.equal(up.status, 200)
+  assert.deepEqual(await up.json(), { status: 'ready', components: { elasticsearch: 'up' } })
+  standIn.faults.answer = 'unavailable'
+  const down = await get('ready')
+  assert.equal(down.status, 503)
+  assert.deepEqual(await down.json(), { status: 'unavailable', components: { elasticsearch: 'down' } })
+  await plain.logged(({ message = '' }) => /elasticsearch is down: .*503/.test(message))
+  assert.equal((await get('health')).status, 200)
+})
+
+test('metrics are off by default, and then there is no such page', async () => {
+  assert.equal((await get('metrics')).status, 404)
+})
+
+test('metrics are Prometheus text with the promised names', async () => {
+  await askFor(full.url, 'bob', viaProxy)
+  await askFor(full.url, 'bob', viaProxy)
+  await fetch(full.url)
+  const response = await get('metrics', {}, full)
+  assert.match(response.headers.get('content-type')!, /^text\/plain; version=/)
+  const text = await response.text()
+  const expected = [
+    /^elastauth_requests_total\{method="GET",status="200"\} \d+$/m,
+    /^elastauth_requests_total\{method="GET",status="401"\} 1$/m,
+    /^elastauth_request_duration_seconds_bucket\{le="0.005"\} \d+$/m,
+    /^elastauth_request_duration_seconds_count \d+$/m,
+    /^elastauth_active_requests 1$/m,
+    /^elastauth_authentication_total\{result="success"\} 2$/m,
+    /^elastauth_authentication_total\{result="failure"\} 1$/m,
+    /^elastauth_cache_hits_total\{result="hit"\} 1$/m,
+    /^elastauth_cache_hits_total\{result="miss"\} 1$/m,
+    /^elastauth_errors_total\{error_type="identity_missing"\} 1$/m,
+    /^elastauth_elasticsearch_requests_total\{operation="user_read",result="ok"\} 1$/m,
+    /^elastauth_elasticsearch_requests_total\{operation="user_write",result="ok"\} 1$/m,
+    /^elastauth_user_writes_total\{reason="created"\} 1$/m,
+  ]
+  for (const line of expected) assert.match(text, line)
+  assert.doesNotMatch(text, /bob/)
+})
+
+test('a method that somebody made up does not become a label of its own', async () => {
+  await exchange(full.url, ['QUERY / HTTP/1.1', 'Host: elastauth'])
+  const text = await (await get('metrics', {}, full)).text()
+  const methods = new Set([...text.matchAll(/^elastauth_requests_total\{method="([^"]*)"/gm)].map(([, name]) => name))
+  assert.ok(methods.size <= 10, [...methods].join())
+})
+
+test('config is shown on this machine, with every secret masked', async () => {
+  const response = await get('config', {}, full)
+  assert.equal(response.status, 200)
+  const text = await response.text()
+  assert.equal(JSON.parse(text).elasticsearch.username, 'elastic')
+  assert.doesNotMatch(text, /5eed0f7e57|changeme|a-proxy-secret/)
+})
+
+test('config is not shown to what came through a proxy, except to a holder of admin_roles', async () => {
+  for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'Forwarded', 'Via', 'X-Real-IP']) {
+    assert.equal((await get('config', { [name]: '127.0.0.1' })).status, 403, name)
+  }
+  const as = (groups: string) => get('config', { ...viaProxy, 'Remote-User': 'ann', 'Remote-Groups': groups }, full)
+  assert.equal((await as('admins')).status, 200)
+  assert.equal((await as('readers')).status, 403)
+  assert.equal((await get('config', viaProxy, full)).status, 401)
+})
+
+test('config is not shown to what came through nginx with nothing but proxy_pass: its own Host, no mark, HTTP/1.0', async () => {
+  for (const [version, status] of [
+    ['1.0', 403],
+    ['1.1', 200],
+  ] as const) {
+    const lines = [`GET /elastauth/config HTTP/${version}`, `Host: ${new URL(plain.url).host}`, 'Connection: close']
+    assert.equal((await exchange(plain.url, lines)).status, status, version)
+  }
+})
+
+test('whoami says who the caller is and which roles that gives, and no credential', async () => {
+  const response = await get('whoami', { 'Remote-User': 'ann', 'Remote-Groups': 'readers' })
+  assert.deepEqual(await response.json(), {
+    username: 'ann',
+    groups: ['readers'],
+    provider: 'authelia',
+    roles: ['viewer'],
+  })
+  assert.equal(response.headers.get('authorization'), null)
+  assert.equal((await get('whoami')).status, 401)
+})
+
+test('an unknown page is 404, and another method than GET and HEAD 405', async () => {
+  for (const page of ['', 'nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
+    const target = `GET /elastauth/${page} HTTP/1.1`
+    assert.equal((await exchange(plain.url, [target, 'Host: e', 'Remote-User: bob'])).status, 404, page)
+  }
+  const posted = await fetch(`${plain.url}/elastauth/health`, { method: 'POST', body: 'x' })
+  assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'GET, HEAD'])
+  const head = await fetch(`${plain.url}/elastauth/health`, { method: 'HEAD' })
+  assert.deepEqual([head.status, await head.text()], [200, ''])
+})
+
+test('a page is found under its encoded spelling too, and decoded once only', async () => {
+  const statusOf = async (target: string) => (await exchange(plain.url, [`GET ${target} HTTP/1.1`, 'Host: e'])).status
+  assert.equal(await statusOf('/elastauth/%68ealth?x=/'), 200)
+  assert.equal(await statusOf('/elastauth%2fhealth'), 200)
+  assert.equal(await statusOf('/elastauth/%2568ealth'), 404)
+})
+
+const envoy = ['X-Envoy-Internal: true', 'Content-Length: 0']
+const questions = [
+  ['X-Forwarded-Method: GET', 'X-Forwarded-Uri: /elastauth/health'],
+  ['X-Original-URL: https://kibana.example/elastauth/health'],
+  ['X-Original-Method: GET'],
+  envoy,
+]
+
+for (const marks of questions) {
+  test(`a forward-auth question about a page lets nobody through to that path: ${marks.join(', ')}`, async () => {
+    for (const target of ['/elastauth/health', '/%65lastauth/live?x=1', '/elastauth/ready', '/elastauth/nothing']) {
+      for (const identity of [[], ['Remote-User: bob']]) {
+        const { status, head } = await exchange(plain.url, [
+          `GET ${target} HTTP/1.1`,
+          'Host: kibana.example',
+          ...marks,
+          ...identity,
+        ])
+        assert.ok(status === 403 || status === 404, `${target}: ${status}`)
+        assert.doesNotMatch(head, /^authorization:/im)
+      }
+    }
+  })
+}
+
+test('Envoy’s marks apart are no question: a page may come through it, and a probe may state a length', async () => {
+  for (const mark of envoy)
+    assert.equal((await exchange(plain.url, ['GET /elastauth/health HTTP/1.1', 'Host: elastauth', mark])).status, 200)
+})

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Gateway } from '../support/gateway.ts'
+import { openRaw, type RawConnection } from '../support/raw-http.ts'
+import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
+
+const megabyte = Buffer.alloc(1024 * 1024)
+const upstream = await startUpstream(async (request, response) => {
+  request.on('error', () => {})
+  response.on('error', () => {})
+  if (request.url?.startsWith('/large')) {
+    for (let i = 0; i < 50 && !response.destroyed; i++)
+      if (!response.write(megabyte)) await once(response, 'drain').catch(() => {})
+    response.end()
+  } else request.resume().on('end', () => response.end('ok'))
+})
+
+const head = 'GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n'
+
+function openMany(to: Gateway, count: number, bytes: string): RawConnection[] {
+  return Array.from({ length: count }, () => {
+    const connection = openRaw(portOf(to))
+    connection.send(bytes)
+    return connection
+  })
+}
+
+function leave(connections: readonly RawConnection[]): Promise<unknown> {
+  for (const { socket } of connections) socket.destroy()
+  return Promise.all(connections.map(({ closed }) => closed))
+}
+
+/** Asks on connections of their own until one is answered: it may take a moment until those that left are counted out. */
+async function recovered(gateway: Gateway): Promise<void> {
+  while (gateway.process.exitCode === null && gateway.process.signalCode === null) {
+    const connection = openRaw(portOf(gateway))
+    connection.send(head.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    if (/^HTTP\/1\.1 200 [\s\S]*ok$/.test(await connection.closed)) return
+    await sleep(50)
+  }
+  assert.fail(`the gateway ended: ${gateway.output().slice(-2000)}`)
+}
+
+test('max_connections: one more is closed at once, the others live on, and who leaves makes room', async () => {
+  const gateway = await startProxy(upstream.url, { flags: { max_connections: '5' } })
+  const first = openMany(gateway, 5, head)
+  await Promise.all(first.map(({ until }) => until(/ok$/)))
+  assert.equal(await openMany(gateway, 1, head)[0]!.closed, '')
+  for (const { send } of first) send(head)
+  await Promise.all(first.map(({ until }) => until(/ok[\s\S]*ok$/)))
+  await leave(first)
+  await recovered(gateway)
+})
+
+test('a small number of file descriptors: 503 or closed, no crash, and it recovers', async () => {
+  const gateway = await startProxy(upstream.url, { fileLimit: 100, flags: { max_connections: '10000' } })
+  const crowd = openMany(gateway, 300, head)
+  const texts = await Promise.all(crowd.map(({ until, closed }) => Promise.race([until(/\r\n\r\n.+/), closed])))
+  const count = (pattern: RegExp) => texts.filter((text) => pattern.test(text)).length
+  const [good, shed, closed] = [count(/^HTTP\/1\.1 200 /), count(/^HTTP\/1\.1 503 [\s\S]*"overloaded"/), count(/^$/)]
+  assert.equal(good + shed + closed, 300, `${good} good, ${shed} shed, ${closed} closed`)
+  assert.ok(shed > 0, `${good} good, ${shed} shed, ${closed} closed`)
+  await recovered(gateway)
+  await leave(crowd)
+  assert.deepEqual(
+    gateway.log.filter((line) => line['error.code'] === 'internal'),
+    [],
+  )
+})
+
+describe('a small heap (128 MB): no crash, and it recovers', () => {
+  const small = ['--max-old-space-size=128']
+
+  test('with uploads and downloads of 50 MB each, ten at once', async () => {
+    const gateway = await startProxy(upstream.url, { nodeArguments: small })
+    const body = () => new ReadableStream({ pull, type: 'bytes' }, { highWaterMark: 0 })
+    const sent = new WeakMap<object, number>()
+    function pull(controller: ReadableByteStreamController) {
+      const count = sent.get(controller) ?? 0
+      sent.set(controller, count + 1)
+      if (count < 50) controller.enqueue(new Uint8Array(megabyte.length))
+      else controller.close()
+    }
+    const upload = async () => {
+      const init = { method: 'POST', body: body(), duplex: 'half', headers: { 'Remote-User': 'bob' } } as const
+      assert.equal(await (await fetch(gateway.url, init)).text(), 'ok')
+    }
+    const download = async () => {
+      const response = await fetch(`${gateway.url}/large`, { headers: { 'Remote-User': 'bob' } })
+      let length = 0
+      for await (const chunk of response.body!) length += chunk.length
+      assert.equal(length, 50 * megabyte.length)
+    }
+    await Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 ? upload() : download())))
+    assert.equal(gateway.process.exitCode, null)
+  })
+
+  test('with 2,000 clients that download and do not read', async () => {
+    const gateway = await startProxy(upstream.url, { nodeArguments: small })
+    const crowd = openMany(gateway, 2000, head.replace('/', '/large'))
+    for (const { socket } of crowd) socket.pause()
+    await sleep(5000)
+    await leave(crowd)
+    await recovered(gateway)
+    assert.equal(gateway.process.exitCode, null)
+  })
+
+  const heads: [what: string, headers: string][] = [
+    ['few long', `X-A: ${'x'.repeat(600)}\r\n`.repeat(100)],
+    ['many short', 'aa:bb\r\n'.repeat(8500)],
+  ]
+  for (const [what, headers] of heads) {
+    test(`with 5,000 clients that send 60 KB of headers each, ${what} ones, and do not end them`, async () => {
+      const gateway = await startProxy(upstream.url, { nodeArguments: small })
+      const crowd = openMany(gateway, 5000, `GET / HTTP/1.1\r\nHost: es\r\n${headers}`)
+      await sleep(3000)
+      await leave(crowd)
+      await recovered(gateway)
+      assert.equal(gateway.process.exitCode, null)
+    })
+  }
+})

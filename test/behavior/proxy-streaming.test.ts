@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get, type IncomingMessage, type RequestListener, request, type ServerResponse } from 'node:http'
+import { beforeEach, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { openRaw } from '../support/raw-http.ts'
+import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
+
+const bob = { 'Remote-User': 'bob' }
+
+let answer: RequestListener
+const upstream = await startUpstream((request, response) => answer(request, response))
+const gateway = await startProxy(upstream.url)
+const nowhere = await startProxy('http://127.0.0.1:9')
+
+beforeEach(() => {
+  answer = (_request, response) => response.end('ok')
+})
+
+/** Sends lines as they are, on a connection of their own. @returns everything that came back */
+function sendRaw(...lines: string[]): Promise<string> {
+  const connection = openRaw(portOf(gateway))
+  connection.send(lines.join('\r\n'))
+  return connection.closed
+}
+
+const head = ['Host: es', 'Remote-User: bob', 'Connection: close']
+
+async function read(message: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of message.setEncoding('latin1')) text += chunk
+  return text
+}
+
+describe('a request reaches the upstream as it was sent', () => {
+  const targets = [
+    '/',
+    '//',
+    '/a%2Fb',
+    '/a%252fb',
+    '/a..b/../c/./d',
+    '/%3Clogs-%7Bnow%2Fd%7D%3E/_search',
+    '/x?q=a+b&q=%20&&=;',
+    '/x?',
+    '/x??a',
+    '/x;y=1',
+    '/!$&\'()*,:@~|{}^`"<>',
+    `/${'long/'.repeat(1600)}`,
+  ]
+  for (const target of targets) {
+    test(`target ${target.slice(0, 40)}`, async () => {
+      let url: string | undefined
+      answer = (request, response) => {
+        url = request.url
+        response.end()
+      }
+      assert.match(await sendRaw(`GET ${target} HTTP/1.1`, ...head, '', ''), /^HTTP\/1.1 200 /)
+      assert.equal(url, target)
+    })
+  }
+
+  for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND', 'QUERY']) {
+    test(`method ${method}`, async () => {
+      answer = (request, response) => response.end(`${request.method}!`)
+      const text = await sendRaw(`${method} / HTTP/1.1`, ...head, 'Content-Length: 0', '', '')
+      assert.match(text, new RegExp(`${method}!`))
+    })
+  }
+
+  const bodies: [what: string, lines: string[], length: string | undefined, coding: string | undefined][] = [
+    ['POST with a length', ['POST / HTTP/1.1', ...head, 'Content-Length: 5', '', 'hello'], '5', undefined],
+    ['GET with a length', ['GET / HTTP/1.1', ...head, 'Content-Length: 5', '', 'hello'], '5', undefined],
+    ['DELETE with a length', ['DELETE / HTTP/1.1', ...head, 'Content-Length: 5', '', 'hello'], '5', undefined],
+    [
+      'GET in chunks',
+      ['GET / HTTP/1.1', ...head, 'Transfer-Encoding: chunked', '', '2;ext=1', 'he', '3', 'llo', '0', '', ''],
+      undefined,
+      'chunked',
+    ],
+    [
+      'POST in chunks, with trailers, which are dropped',
+      [
+        'POST / HTTP/1.1',
+        ...head,
+        'Transfer-Encoding: chunked',
+        'Trailer: X-Sum',
+        '',
+        '5',
+        'hello',
+        '0',
+        'X-Sum: 1',
+        '',
+        '',
+      ],
+      undefined,
+      'chunked',
+    ],
+  ]
+  for (const [what, lines, length, coding] of bodies) {
+    test(`body: ${what}`, async () => {
+      let seen: unknown
+      answer = async (request, response) => {
+        const { headers } = request
+        const body = await read(request)
+        seen = [body, headers['content-length'], headers['transfer-encoding'], { ...request.trailers }, headers.trailer]
+        response.end()
+      }
+      assert.match(await sendRaw(...lines), /^HTTP\/1.1 200 /)
+      assert.deepEqual(seen, ['hello', length, coding, {}, undefined])
+    })
+  }
+
+  test('with its user’s credential, and none of the client’s', async () => {
+    let seen: string[] = []
+    answer = (request, response) => {
+      seen = request.rawHeaders.filter((_, i) => request.rawHeaders[i - 1]?.toLowerCase() === 'authorization')
+      response.end()
+    }
+    await sendRaw(
+      'GET / HTTP/1.1',
+      ...head,
+      'Authorization: Basic ZWxhc3RpYzp4',
+      'es-security-runas-user: elastic',
+      '',
+      '',
+    )
+    assert.deepEqual(seen.map(userOf), ['bob'])
+  })
+})
+
+describe('Expect: 100-continue', () => {
+  const lines = ['POST / HTTP/1.1', 'Host: es', 'Expect: 100-continue', 'Content-Length: 5']
+
+  test('the word comes when the upstream is there to take the body, and the connection lives on', async () => {
+    answer = async (request, response) => response.end(await read(request))
+    const connection = openRaw(portOf(gateway))
+    connection.send([...lines, 'Remote-User: bob', '', ''].join('\r\n'))
+    await connection.until(/^HTTP\/1.1 100 Continue\r\n\r\n$/)
+    connection.send('hello')
+    const text = await connection.until(/hello$/)
+    assert.match(text, /200 OK[\s\S]*Connection: keep-alive/)
+    connection.send(['GET /2 HTTP/1.1', ...head, '', ''].join('\r\n'))
+    assert.equal((await connection.closed).match(/200 OK/g)?.length, 2)
+  })
+
+  test('nobody is asked for a body before they are known, and the connection ends: a body may come or not', async () => {
+    assert.match(await sendRaw(...lines, '', ''), /^HTTP\/1.1 401 [\s\S]*Connection: close/)
+  })
+
+  test('a client of HTTP/1.0 is not: it would take that for its answer', async () => {
+    answer = async (request, response) => response.end(await read(request))
+    const [, ...headers] = lines
+    const text = await sendRaw('POST / HTTP/1.0', ...headers, 'Remote-User: bob', '', 'hello')
+    assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*hello$/)
+  })
+
+  test('nobody is asked for a body that no upstream is there to take', async () => {
+    const connection = openRaw(portOf(nowhere))
+    connection.send([...lines, 'Remote-User: bob', '', ''].join('\r\n'))
+    assert.match(await connection.closed, /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/)
+  })
+})
+
+describe('an answer reaches the client as it was sent', () => {
+  test('doubled headers, their spelling and their order', async () => {
+    answer = (_request, response) =>
+      response.writeHead(200, ['Set-Cookie', 'a=1', 'X-elastic-product', 'Elasticsearch', 'Set-Cookie', 'b=2']).end('x')
+    const text = await sendRaw('GET / HTTP/1.1', ...head, '', '')
+    assert.match(text, /Set-Cookie: a=1\r\nX-elastic-product: Elasticsearch\r\nSet-Cookie: b=2\r\n/)
+  })
+
+  test('encoded bytes, with their length', async () => {
+    const bytes = gzipSync('x'.repeat(10_000))
+    answer = (_request, response) =>
+      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Length': bytes.length }).end(bytes)
+    const text = await sendRaw('GET / HTTP/1.1', ...head, 'Accept-Encoding: gzip', '', '')
+    assert.match(text, new RegExp(`Content-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n`))
+    assert.ok(text.endsWith(bytes.toString('latin1')))
+  })
+
+  const bodiless: [status: number, method: string, headers: Record<string, string>][] = [
+    [200, 'HEAD', { 'Content-Length': '1234' }],
+    [204, 'DELETE', {}],
+    [304, 'GET', { ETag: '"x"' }],
+  ]
+  for (const [status, method, headers] of bodiless) {
+    test(`${status} to ${method} has no body`, async () => {
+      answer = (_request, response) => response.writeHead(status, headers).end()
+      const text = await sendRaw(`${method} / HTTP/1.1`, ...head, '', '')
+      assert.match(text, new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\r\n\r\n$`))
+      for (const [name, value] of Object.entries(headers)) assert.ok(text.includes(`${name}: ${value}\r\n`))
+      assert.doesNotMatch(text, /transfer-encoding/i)
+    })
+  }
+
+  test('statuses nobody has heard of, and their reasons', async () => {
+    answer = (_request, response) => response.writeHead(799, 'Out of Tea').end()
+    assert.match(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /^HTTP\/1.1 799 Out of Tea\r\n/)
+  })
+
+  test('103 and 102 before the answer', async () => {
+    answer = (_request, response) => {
+      response.writeEarlyHints({ link: '</a.css>; rel=preload' })
+      response.writeProcessing()
+      response.end('done')
+    }
+    const text = await sendRaw('GET / HTTP/1.1', ...head, '', '')
+    assert.match(
+      text,
+      /^HTTP\/1.1 103 Early Hints\r\nlink: <\/a.css>; rel=preload\r\n\r\nHTTP\/1.1 102 [\s\S]*HTTP\/1.1 200 OK/i,
+    )
+  })
+
+  test('no interim answers to HTTP/1.0, which has none', async () => {
+    answer = (_request, response) => {
+      response.writeProcessing()
+      response.end('done')
+    }
+    assert.match(await sendRaw('GET / HTTP/1.0', 'Host: es', 'Remote-User: bob', '', ''), /^HTTP\/1.1 200 OK/)
+  })
+
+  test('trailers are dropped, and their announcement', async () => {
+    answer = (_request, response) => {
+      response.writeHead(200, { Trailer: 'X-Sum' })
+      response.write('x')
+      response.addTrailers({ 'X-Sum': '1' })
+      response.end()
+    }
+    assert.doesNotMatch(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /sum|trailer/i)
+  })
+
+  test('its head before its first byte, and each byte before the next is written', async () => {
+    let written!: ServerResponse
+    answer = (_request, response) => {
+      written = response
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
+    }
+    const asked = get(gateway.url, { headers: bob })
+    const [message] = (await once(asked, 'response')) as [IncomingMessage]
+    for (const byte of 'data: 1\n\n') {
+      written.write(byte)
+      const [chunk] = await once(message, 'data')
+      assert.equal(String(chunk), byte)
+    }
+    written.end()
+    message.resume()
+    await once(message, 'end')
+  })
+})
+
+describe('neither side is read faster than the other reads', () => {
+  const chunk = Buffer.alloc(64 * 1024)
+  const total = 4096 // chunks: 256 MB, far beyond what the buffers of three sockets hold
+
+  test('a client that does not read holds the upstream up', async () => {
+    let sent = 0
+    const stuck = Promise.withResolvers<void>()
+    answer = (_request, response) => {
+      response.writeHead(200)
+      const more = () => {
+        while (sent < total) {
+          sent++
+          if (!response.write(chunk)) {
+            // Nothing has moved for this long: the buffers between are full.
+            const timer = setTimeout(() => stuck.resolve(), 500)
+            response.once('drain', () => {
+              clearTimeout(timer)
+              more()
+            })
+            return
+          }
+        }
+        stuck.reject(new Error('all of it was taken, though nobody read'))
+      }
+      more()
+    }
+    const connection = openRaw(portOf(gateway))
+    connection.socket.pause()
+    connection.send(['GET / HTTP/1.1', ...head, '', ''].join('\r\n'))
+    await stuck.promise
+    assert.ok(sent < total / 4, `${sent} chunks went into buffers`)
+    connection.socket.destroy()
+  })
+
+  test('an upstream that does not read holds the client up', async () => {
+    answer = () => {}
+    const upload = request(gateway.url, { method: 'POST', headers: bob })
+    upload.on('error', () => {})
+    let sent = 0
+    await new Promise<void>((resolve, reject) => {
+      const more = () => {
+        while (sent < total) {
+          sent++
+          if (upload.write(chunk)) continue
+          const timer = setTimeout(resolve, 500)
+          upload.once('drain', () => {
+            clearTimeout(timer)
+            more()
+          })
+          return
+        }
+        reject(new Error('all of it was taken, though nobody read'))
+      }
+      more()
+    })
+    assert.ok(sent < total / 4, `${sent} chunks went into buffers`)
+    upload.destroy()
+  })
+})

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { beforeEach, describe, test } from 'node:test'
+import { openRaw } from '../support/raw-http.ts'
+import { portOf, startProxy, startRawUpstream, userOf } from '../support/upstream.ts'
+import { askForWebSocket, switched } from '../support/web-socket.ts'
+
+let answer: (socket: Socket, head: string) => void
+const upstream = await startRawUpstream((socket, head) => answer(socket, head))
+const gateway = await startProxy(upstream.url)
+const nowhere = await startProxy('http://127.0.0.1:9')
+
+beforeEach(() => {
+  answer = (socket) => {
+    socket.write(switched)
+    socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
+  }
+})
+
+const open = (path: string, headers?: string[], to = gateway) => askForWebSocket(to, path, headers)
+
+describe('a WebSocket', () => {
+  test('is a tunnel for its user, with the path and headers of its own', async () => {
+    const before = upstream.received().length
+    const theirs = [
+      'Remote-User: bob',
+      'Authorization: Basic ZWxhc3RpYzp4',
+      'Cookie: sid=1; __Host-elastauth=s',
+      'X-A: 1',
+      'X-A: 2',
+    ]
+    const connection = open('/ws//a%2Fb/..?x=%20&', [...theirs, 'es-security-runas-user: elastic'])
+    await connection.until(/^HTTP\/1.1 101 [\s\S]*\r\n\r\n$/)
+    connection.send('hello')
+    await connection.until(/echo hello$/)
+    const head = upstream.received().slice(before)
+    assert.match(head, /^GET \/ws\/\/a%2Fb\/\.\.\?x=%20& HTTP\/1.1\r\n/)
+    assert.equal(userOf(/^authorization: (.*)$/im.exec(head)?.[1]), 'bob')
+    assert.equal(head.match(/^authorization:/gim)?.length, 1)
+    assert.match(head, /^cookie: sid=1\r$/im)
+    assert.match(head, /^sec-websocket-key: a2V5\r$/im)
+    assert.deepEqual(head.match(/^x-a: .*$/gim), ['x-a: 1', 'x-a: 2'])
+    assert.doesNotMatch(head, /runas|remote-user|elastauth/i)
+    connection.socket.destroy()
+    const line = await gateway.logged((one) => one['url.path'] === '/ws//a%2Fb/..')
+    assert.deepEqual([line['http.response.status_code'], line['user.name']], [101, 'bob'])
+  })
+
+  test('has its headers as they were sent, even with names that have a meaning in JavaScript', async () => {
+    const before = upstream.received().length
+    const connection = open('/names', ['Remote-User: bob', 'constructor: v1', 'toString: v2', 'valueOf: v3'])
+    await connection.until(/^HTTP\/1.1 101 [\s\S]*\r\n\r\n$/)
+    const head = upstream.received().slice(before)
+    assert.deepEqual(head.match(/^(?:constructor|tostring|valueof): .*$/gim), [
+      'constructor: v1',
+      'tostring: v2',
+      'valueof: v3',
+    ])
+    connection.socket.destroy()
+  })
+
+  test('of nobody is refused before the upstream hears of it', async () => {
+    const before = upstream.received()
+    assert.match(await open('/', []).closed, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
+    assert.equal(upstream.received(), before)
+  })
+
+  test('that the upstream does not want gets the upstream’s answer', async () => {
+    answer = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
+    assert.match(await open('/refused').closed, /^HTTP\/1.1 403 Forbidden[\s\S]*no$/)
+    assert.equal((await gateway.logged((one) => one['url.path'] === '/refused'))['http.response.status_code'], 403)
+  })
+
+  test('without an upstream is 502', async () => {
+    assert.match(await open('/', undefined, nowhere).closed, /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/)
+  })
+
+  test('whose upstream closes is closed', async () => {
+    answer = (socket) => socket.end(switched)
+    assert.match(await open('/').closed, /^HTTP\/1.1 101 /)
+  })
+
+  test('whose upstream has closed ends with its client, whatever that says last', async () => {
+    const closed = Promise.withResolvers<void>()
+    answer = (socket) => {
+      socket.write(switched)
+      socket.on('data', () => socket.end()).once('close', () => closed.resolve())
+    }
+    const connection = askForWebSocket(gateway, '/last-words', undefined, { allowHalfOpen: true })
+    await connection.until(/101 /)
+    connection.send('end')
+    await once(connection.socket, 'end')
+    await closed.promise
+    connection.send('x')
+    connection.socket.end()
+    assert.equal((await gateway.logged((one) => one['url.path'] === '/last-words'))['http.response.status_code'], 101)
+  })
+
+  test('whose client leaves takes its upstream connection along, before the answer and after', async () => {
+    for (const reply of ['', switched]) {
+      const began = Promise.withResolvers<void>()
+      const gone = Promise.withResolvers<void>()
+      answer = (socket) => {
+        socket.write(reply)
+        socket.once('close', () => gone.resolve())
+        began.resolve()
+      }
+      const connection = open('/')
+      await began.promise
+      if (reply) await connection.until(/101 /)
+      connection.socket.destroy()
+      await gone.promise
+    }
+  })
+
+  test('to a page of ours is an ordinary request', async () => {
+    const connection = open('/elastauth/health')
+    await connection.until(/^HTTP\/1.1 200 OK[\s\S]*"ok"/)
+    connection.socket.destroy()
+  })
+})
+
+for (const [protocol, version] of [
+  ['h2c', '1.1'],
+  ['TLS/1.0', '1.1'],
+  ['websocket, h2c', '1.1'],
+  ['websocket', '1.0'],
+]) {
+  test(`an upgrade to ${protocol} in HTTP/${version} is an ordinary request without one`, async () => {
+    answer = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    const before = upstream.received().length
+    const connection = openRaw(portOf(gateway))
+    const words = ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMAAABkAAQAAP__']
+    connection.send([`GET / HTTP/${version}`, 'Host: es', 'Remote-User: bob', ...words, '', ''].join('\r\n'))
+    await connection.until(/^HTTP\/1.1 200 OK[\s\S]*ok$/)
+    assert.doesNotMatch(upstream.received().slice(before), /upgrade|http2/i)
+    connection.socket.destroy()
+  })
+}
+
+test('SIGTERM lets a stream end, closes tunnels and idle connections at once, and exits 0', async () => {
+  const streams: Socket[] = []
+  answer = (socket, head) => {
+    if (head.includes('websocket')) socket.write(switched)
+    else if (head.startsWith('GET /stream')) {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
+      streams.push(socket)
+    } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  }
+  const leaving = await startProxy(upstream.url)
+  const tunnels = Array.from({ length: 20 }, () => open('/', undefined, leaving))
+  await Promise.all(tunnels.map((tunnel) => tunnel.until(/101 /)))
+  const idle = openRaw(portOf(leaving))
+  idle.send('GET /idle HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
+  await idle.until(/ok$/)
+  const asked = get(`${leaving.url}/stream`, { headers: { 'Remote-User': 'bob' } })
+  const [message] = (await once(asked, 'response')) as [IncomingMessage]
+  let text = ''
+  message.on('data', (chunk) => {
+    text += chunk
+  })
+  await once(message, 'data')
+
+  const stopped = leaving.stop()
+  await Promise.all([...tunnels.map(({ closed }) => closed), idle.closed])
+  assert.equal(leaving.process.exitCode, null)
+  streams[0]!.write('half')
+  await once(message, 'end')
+  assert.equal(text, 'halfhalf')
+  assert.equal(await stopped, 0)
+})
+
+test('a stream that does not end is cut after shutdown_timeout, and its upstream with it', async () => {
+  const gone = Promise.withResolvers<void>()
+  answer = (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
+    socket.once('close', () => gone.resolve())
+  }
+  const leaving = await startProxy(upstream.url, { flags: { shutdown_timeout: '200ms' } })
+  const connection = openRaw(portOf(leaving))
+  connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
+  await connection.until(/half$/)
+  assert.equal(await leaving.stop(), 0)
+  assert.match(await connection.closed, /half$/)
+  await gone.promise
+})

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createRandom } from '../support/fuzz/random.ts'
+import { parseBasic } from './credential.ts'
+import { askFor, createSetting } from './fixture.ts'
+
+const { standIn, start, logIn } = await createSetting()
+const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '1s' }
+const env = { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' }
+const asText = { ...flags, 'elasticsearch.password_hashing': 'server' }
+/** The second one writes passwords like a replica of an older release. */
+const gateways = await Promise.all([start({ flags, env }), start({ flags: asText, env })])
+const loadFor = 10_000
+const random = createRandom(1)
+
+/** Asks again and again, and logs in with each answer at once. */
+async function keepAsking(until: number, url: string, username: string, groups: () => string): Promise<string[]> {
+  const passwords: string[] = []
+  while (Date.now() < until) {
+    const asked = groups()
+    const response = await askFor(url, username, { 'Remote-Groups': asked })
+    const authorization = response.headers.get('authorization')
+    assert.equal(response.status, 200)
+    const login = await logIn(authorization)
+    assert.deepEqual([login.status, login.body.username], [200, username])
+    passwords.push(parseBasic(authorization).password)
+    await sleep(20)
+  }
+  return passwords
+}
+
+test('passwords rotate under load on two replicas, one of which sends hashes and one plain text, and every credential that was handed out is accepted', async () => {
+  const until = Date.now() + loadFor
+  const users: [username: string, groups: () => string][] = [
+    ['steady', () => ''],
+    ['steady-too', () => 'writers'],
+    ['changing', () => (Math.floor(Date.now() / 700) % 2 === 0 ? 'writers' : 'readers')],
+    ['changing-often', () => random.of(['writers', 'readers'])],
+  ]
+  const askers = users.map(([username, groups]) =>
+    Promise.all(gateways.map(({ url }) => keepAsking(until, url, username, groups))),
+  )
+  for (const [i, both] of (await Promise.all(askers)).entries()) {
+    const [first, second] = both.map((passwords) => [...new Set(passwords)])
+    assert.ok(first!.length >= 3, `${users[i]![0]} had ${first!.length} passwords in ${loadFor} ms`)
+    const shared = first!.filter((password) => second!.includes(password))
+    assert.ok(shared.length >= Math.min(first!.length, second!.length) - 1, 'the replicas agree on the passwords')
+  }
+  assert.equal(standIn.counters.refusedLogins, 0)
+})
+
+test('when a credential has expired, the next question is answered with another, after the pause', async () => {
+  const [{ url }] = gateways
+  const before = (await askFor(url, 'resting')).headers.get('authorization')
+  await sleep(2010)
+  const after = (await askFor(url, 'resting')).headers.get('authorization')
+  assert.notEqual(after, before)
+  assert.deepEqual([(await logIn(after)).status, (await logIn(before)).status], [200, 401])
+})

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseBasic } from './credential.ts'
+import { createSetting } from './fixture.ts'
+import { exchange } from './raw-connection.ts'
+
+const secrets = {
+  key: 'a11ce'.padEnd(64, '0123456789abcdef'),
+  previousKey: 'b0b5'.padEnd(64, 'fedcba9876543210'),
+  proxySecret: 'proxy-secret-0815-0815',
+  servicePassword: 'service-password-4711',
+  clientAuthorization: Buffer.from('somebody:client-password-99').toString('base64'),
+  bearer: 'eyJhbGciOiJub25lIn0.client-token.x',
+  cookie: 'sid=cookie-value-1234',
+  queryToken: 'query-token-5678',
+  apiKey: 'api-key-9012',
+  body: 'body-text-3456',
+}
+const { standIn, start } = await createSetting({ password: secrets.servicePassword })
+const gateway = await start({
+  flags: { log_level: 'trace', enable_metrics: 'true', 'elasticsearch.timeout': '1s', 'cache.revalidate': '1s' },
+  env: {
+    ELASTAUTH_SECRET_KEY: secrets.key,
+    ELASTAUTH_PREVIOUS_SECRET_KEYS: secrets.previousKey,
+    ELASTAUTH_PROXY_SECRET: secrets.proxySecret,
+    ELASTAUTH_ELASTICSEARCH_PASSWORD: secrets.servicePassword,
+  },
+})
+const handedOut = new Set<string>()
+const bodies: string[] = []
+
+const length = `Content-Length: ${secrets.body.length}`
+const fromProxy = `X-Elastauth-Proxy-Secret: ${secrets.proxySecret}`
+const compromising = [
+  `Authorization: Basic ${secrets.clientAuthorization}`,
+  `Proxy-Authorization: Bearer ${secrets.bearer}`,
+  `Cookie: ${secrets.cookie}`,
+  `X-Api-Key: ${secrets.apiKey}`,
+]
+/** What makes a request a question about another; about a page of ours there is none that is answered. */
+const forwarded = [
+  `X-Forwarded-Uri: /forwarded?token=${secrets.queryToken}#${secrets.queryToken}`,
+  `X-Original-URL: https://user:${secrets.queryToken}@kibana/x?${secrets.queryToken}`,
+  'X-Forwarded-Host: kibana.example.com',
+]
+
+function ask(target: string, ...lines: string[]): Promise<number> {
+  return askPage(target, ...forwarded, ...lines)
+}
+
+async function askPage(target: string, ...lines: string[]): Promise<number> {
+  const request = [
+    `GET ${target}?token=${secrets.queryToken} HTTP/1.1`,
+    'Host: elastauth',
+    ...compromising,
+    length,
+    ...lines,
+  ]
+  const { status, headers, body } = await exchange(gateway.url, request, { body: secrets.body })
+  bodies.push(body, ...headers.filter(([name]) => name !== 'Authorization').flat())
+  const authorization = headers.find(([name]) => name === 'Authorization')?.[1]
+  if (authorization) handedOut.add(authorization)
+  return status
+}
+
+/** Success, and every failure there is. */
+before(async () => {
+  const statuses: number[] = [await ask('/', fromProxy, 'Remote-User: bob')]
+  const refused = [
+    [],
+    ['Remote-User: bob'],
+    [`X-Elastauth-Proxy-Secret: ${secrets.proxySecret}x`, 'Remote-User: bob'],
+    ['Remote-User: bob', 'Remote-User: bob'],
+    ['Remote-User: a b'],
+    ['Remote-User: elastic'],
+    ['Remote-User: bob', 'Content-Length: 3', 'Transfer-Encoding: chunked'],
+    ['Remote-User: bob', 'Broken line'],
+    ['Remote-User: bob', 'Accept: text/html'],
+    ['Remote-User: bob', `X-Large: ${'x'.repeat(100_000)}`],
+  ]
+  for (const lines of refused) statuses.push(await ask('/', ...lines), await ask('/', fromProxy, ...lines))
+  await sleep(1000) // cache.revalidate: the checks in the background fail as well
+  for (const answer of ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests', 'lose_answer'] as const) {
+    standIn.faults.answer = answer
+    for (const name of [answer, 'bob']) statuses.push(await ask('/', fromProxy, `Remote-User: ${name}`))
+    statuses.push(await askPage('/elastauth/ready', fromProxy))
+  }
+  standIn.faults.answer = 'normal'
+  standIn.faults.forbidPut = true
+  statuses.push(await ask('/', fromProxy, 'Remote-User: forbidden'))
+  for (const page of ['config', 'metrics', 'ready', 'health', 'whoami', 'nothing']) {
+    const target = `GET /elastauth/${page} HTTP/1.1`
+    bodies.push((await exchange(gateway.url, [target, 'Host: localhost', fromProxy, 'Remote-User: bob'])).body)
+    for (const askFor of [ask, askPage])
+      statuses.push(await askFor(`/elastauth/${page}`, fromProxy, 'Remote-User: bob'))
+  }
+  assert.deepEqual([...new Set(statuses)].sort(), [200, 400, 401, 403, 404, 431, 502, 503])
+  assert.equal(bodies.filter((body) => body.includes('"auth_provider"')).length, 1)
+  assert.equal(bodies.filter((body) => body.includes('elastauth_requests_total')).length, 2)
+  assert.ok(handedOut.size > 0)
+  await gateway.stop()
+})
+
+function assertFree(what: string, text: string): void {
+  for (const [name, secret] of Object.entries(secrets)) {
+    for (const spelling of [
+      secret,
+      Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+      Buffer.from(secret, 'hex').toString('base64'),
+    ]) {
+      assert.ok(spelling.length < 10 || !text.includes(spelling), `${what}: ${name}`)
+    }
+  }
+  const service = Buffer.from(`elastic:${secrets.servicePassword}`).toString('base64')
+  assert.ok(!text.includes(service), `${what}: the service account's header`)
+  for (const authorization of handedOut) {
+    const { username, password } = parseBasic(authorization)
+    for (const part of [password, authorization.replace('Basic ', '')]) {
+      assert.ok(!text.includes(part), `${what}: the credential of ${username}`)
+    }
+  }
+  for (const { password, metadata } of standIn.users.values()) {
+    assert.ok(metadata._reserved || !text.includes(password), `${what}: a user's password`)
+  }
+}
+
+test('no secret is in the output, at any level', () => {
+  assert.match(gateway.output(), /"user.name":"bob".*"message":"GET \/forwarded 200"/)
+  assertFree('output', gateway.output())
+})
+
+test('no secret is in a body, a page, or any header but Authorization', () => {
+  for (const body of bodies) assertFree(body.slice(0, 80), body)
+})
+
+test('no secret is in what Elasticsearch keeps beside the password', () => {
+  for (const { password: _, ...kept } of standIn.users.values()) assertFree('metadata', JSON.stringify(kept))
+})

@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectPlain } from 'node:net'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
+import { authority, caFile, pemFile, tlsFlags } from '../support/tls-files.ts'
+import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
+import { curl, curlStatus } from './curl.ts'
+import { runElastauth } from './elastauth-command.ts'
+import { createSetting } from './fixture.ts'
+
+const { start } = await createSetting()
+const gateway = await start({ flags: { ...tlsFlags(), enable_metrics: 'true' } })
+const trusting = ['--cacert', caFile]
+
+async function shake(options: ConnectionOptions = {}, port = portOf(gateway)): Promise<TLSSocket> {
+  const socket = connect({ host: '127.0.0.1', port, ca: authority.cert, ...options })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+describe('one port speaks', () => {
+  for (const [flag, version] of [
+    ['--http2', '2'],
+    ['--http1.1', '1.1'],
+    ['--no-alpn', '1.1'],
+  ] as const) {
+    test(`HTTP/${version} to curl ${flag}`, async () => {
+      const args = [
+        ...trusting,
+        flag,
+        '-H',
+        'Remote-User: bob',
+        '-w',
+        '%{http_code} %{http_version}',
+        '-o',
+        '/dev/null',
+      ]
+      assert.equal(await curl(...args, gateway.url), `200 ${version}`)
+    })
+  }
+
+  test('the same answer by both, headers and all', async () => {
+    const answer = async (flag: string) => {
+      const text = await curl(...trusting, flag, '-i', '-H', 'Remote-User: bob', gateway.url)
+      const [, ...lines] = text.split('\r\n')
+      return lines
+        .filter((line) => !/^(date|connection|keep-alive):/i.test(line))
+        .map((line) => line.replace(/^[\w-]+:/, (name) => name.toLowerCase()))
+    }
+    assert.deepEqual(await answer('--http2'), await answer('--http1.1'))
+  })
+
+  test('TLS 1.2 and 1.3, and nothing older', async () => {
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const socket = await shake({ minVersion: version, maxVersion: version })
+      assert.equal(socket.getProtocol(), version)
+      socket.destroy()
+    }
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+    await assert.rejects(shake(old))
+  })
+
+  test('no cipher without forward secrecy, and no renegotiation', async () => {
+    await assert.rejects(
+      shake({ maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA:AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA' }),
+    )
+    const socket = await shake({ maxVersion: 'TLSv1.2' })
+    socket.renegotiate({}, () => {})
+    const [error] = await once(socket, 'error')
+    assert.equal(error.code, 'ERR_SSL_NO_RENEGOTIATION')
+  })
+
+  test('nothing to those who speak plain HTTP, or no protocol of ours: they are closed, and a line says why', async () => {
+    const plain = connectPlain(portOf(gateway), '127.0.0.1')
+    plain.on('error', () => {})
+    plain.write('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
+    await once(plain, 'close')
+    await gateway.logged(({ message = '' }) => /^a TLS connection failed: ERR_SSL_HTTP_REQUEST/.test(message))
+    await assert.rejects(shake({ ALPNProtocols: ['h3'] }))
+  })
+})
+
+test('the log and the metrics know a request by HTTP/2 as any other', async () => {
+  await curl(
+    ...trusting,
+    '--http2',
+    '-H',
+    'Remote-User: carol',
+    '-H',
+    'X-Forwarded-Uri: /by-http2?token=hidden',
+    gateway.url,
+  )
+  const line = await gateway.logged(({ message }) => message === 'GET /by-http2 200')
+  assert.deepEqual([line['client.ip'], line['user.name']], ['127.0.0.1', 'carol'])
+  assert.match(
+    await curl(...trusting, '--http2', `${gateway.url}/elastauth/metrics`),
+    /requests_total\{method="GET",status="200"\}/,
+  )
+  assert.ok(!gateway.output().includes('hidden'))
+})
+
+test('the start says https', () => assert.match(gateway.url, /^https:/))
+
+describe('SIGHUP', () => {
+  test('takes a new certificate for new connections, keeps the old one where the file is broken, and cuts nobody', async () => {
+    const flags = tlsFlags(authority.issue('first'), 'renewed')
+    const renewing = await start({ flags })
+    const port = portOf(renewing)
+    const nameNow = async () => {
+      const socket = await shake({}, port)
+      const { subject } = socket.getPeerCertificate()
+      socket.destroy()
+      return subject.CN
+    }
+    const session = connectHttp2(renewing.url, { ca: authority.cert })
+    await once(session, 'connect')
+    assert.equal(await nameNow(), 'first')
+
+    const { cert, key } = authority.issue('second')
+    writeFileSync(flags['tls.cert'], cert)
+    renewing.process.kill('SIGHUP') // in the middle: the pair is none
+    await renewing.logged(({ message = '' }) => /not reloaded.*does not belong to tls\.cert/s.test(message))
+    assert.equal(await nameNow(), 'first')
+    writeFileSync(flags['tls.key'], key)
+    renewing.process.kill('SIGHUP')
+    await renewing.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
+    assert.equal(await nameNow(), 'second')
+
+    const stream = session.request({ ':path': '/elastauth/health' })
+    const [headers] = await once(stream, 'response')
+    assert.equal(headers[':status'], 200)
+    session.destroy()
+  })
+})
+
+describe('faults of the configuration are told before the start', () => {
+  const other = createCertificateAuthority().issue('other')
+  const flags = tlsFlags()
+  const rows: [what: string, flags: Record<string, string>, expected: RegExp][] = [
+    ['https without a certificate', { listen: 'https://127.0.0.1:0' }, /tls\.cert.*required.*listen\[0\]/],
+    ['a certificate without its key', { 'tls.cert': flags['tls.cert'] }, /tls\.key.*not set/],
+    ['another key', { ...flags, 'tls.key': pemFile('other.key', other.key) }, /tls\.key.*does not belong to tls\.cert/],
+    ['no file', { ...flags, 'tls.cert': '/does/not/exist' }, /tls\.cert.*does not exist/],
+    ['no certificate in it', { ...flags, 'tls.cert': flags['tls.key'] }, /tls\.cert.*no certificate/],
+    ['a certificate that nobody uses', { ...flags, listen: 'http://127.0.0.1:0' }, /tls\.cert.*every listener is http/],
+    ['client certificates of nobody', { ...flags, 'tls.client_auth': 'request' }, /tls\.client_ca.*required/],
+    ['a CA that nobody is asked about', { ...flags, 'tls.client_ca': caFile }, /tls\.client_auth.*no effect/],
+    [
+      'a proof that nobody is asked for',
+      { ...flags, trusted_proxies: 'client_cert' },
+      /trusted_proxies.*nobody is asked/,
+    ],
+    ['names for nothing', { ...flags, 'tls.client_names': 'a' }, /tls\.client_names/],
+  ]
+  for (const [what, withFlags, expected] of rows) {
+    test(what, async () => {
+      const args = Object.entries(withFlags).flatMap(([key, value]) => [`--${key}`, value])
+      const { code, stderr } = await runElastauth(['config', 'check', ...args], {
+        ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef'),
+        ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true',
+      })
+      assert.equal(code, 1)
+      assert.match(stderr, expected)
+    })
+  }
+
+  test('an expired certificate is a warning', async () => {
+    const expired = await start({ flags: tlsFlags(authority.issue('old', { expired: true }), 'expired') })
+    assert.ok(expired.log.some(({ message = '' }) => /tls\.cert has expired on \d{4}-/.test(message)))
+  })
+})
+
+test('elastauth health asks by TLS, whatever name the certificate is for', async () => {
+  const named = tlsFlags(authority.issue('elastauth.example.com', { names: ['elastauth.example.com'] }), 'named')
+  const { url } = await start({ flags: named })
+  const flags = ['--listen', `https://127.0.0.1:${new URL(url).port}`]
+  const { code, stdout } = await runElastauth(['health', ...flags])
+  assert.deepEqual([code, /answered 200/.test(stdout)], [0, true])
+})
+
+test('WebSockets are not offered by HTTP/2: no ENABLE_CONNECT_PROTOCOL', async () => {
+  const session = connectHttp2(gateway.url, { ca: authority.cert })
+  const [settings] = await once(session, 'remoteSettings')
+  assert.equal(settings.enableConnectProtocol, false)
+  session.destroy()
+})
+
+test('a WebSocket goes through TLS by HTTP/1.1, and the upstream hears that it was https', async () => {
+  const { promise: head, resolve } = Promise.withResolvers<string>()
+  const upstream = await startRawUpstream((socket, text) => {
+    resolve(text)
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
+  })
+  const proxy = await startProxy(upstream.url, { flags: tlsFlags() })
+  const socket = await shake({ ALPNProtocols: ['http/1.1'] }, portOf(proxy))
+  socket.write(
+    'GET /ws HTTP/1.1\r\nHost: es\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nRemote-User: bob\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n\r\n',
+  )
+  const [switched] = await once(socket, 'data')
+  assert.match(String(switched), /^HTTP\/1.1 101 /)
+  socket.write('hello')
+  const [echo] = await once(socket, 'data')
+  assert.equal(String(echo), 'echo hello')
+  assert.match(await head, /^x-forwarded-proto: https\r$/im)
+  socket.destroy()
+})
+
+test('SIGTERM: what is under way by HTTP/2 gets its answer, a new stream does not, and the exit code is 0', async () => {
+  const draining = await start({ flags: tlsFlags() })
+  const session = connectHttp2(draining.url, { ca: authority.cert })
+  const goaway = once(session, 'goaway')
+  const stream = session.request({ ':path': '/elastauth/health' })
+  await once(stream, 'response')
+  stream.resume()
+  await once(stream, 'close')
+  const idle = await shake({}, portOf(draining))
+  idle.on('error', () => {})
+  const handshaking = connectPlain(portOf(draining), '127.0.0.1')
+  handshaking.on('error', () => {})
+  await once(handshaking, 'connect')
+  await sleep(50)
+  handshaking.destroy()
+  const code = await draining.stop()
+  await goaway
+  assert.equal(code, 0)
+})
+
+test('curl without our CA refuses', async () => assert.equal(await curlStatus(gateway.url), '000'))

@@ -1,0 +1,25 @@
+import type { Elasticsearch } from '../../support/elasticsearch/node.ts'
+import { startGateway } from '../../support/gateway.ts'
+import type { Address } from './listen.ts'
+import type { Neighbour } from './proxy.ts'
+import { groupMappings } from './sessions.ts'
+
+/** elastauth beside this proxy, as docs/deployment/README.md configures it. */
+export async function startElastauth(
+  { profile }: Neighbour,
+  { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,
+  proxySecret: string,
+  until: AsyncDisposableStack,
+): Promise<Address> {
+  const gateway = await startGateway({
+    flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': url },
+    env: {
+      ELASTAUTH_PROXY_SECRET: proxySecret,
+      ELASTAUTH_GROUP_MAPPINGS: JSON.stringify(groupMappings),
+      ELASTAUTH_ELASTICSEARCH_USERNAME: username,
+      ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
+    },
+  })
+  until.defer(async () => void (await gateway.stop()))
+  return new URL(gateway.url).host
+}

@@ -1,0 +1,70 @@
+import { isPassword } from './password-hash.ts'
+import { refuseAction, refuseLogin } from './responses.ts'
+
+/** A user as the stand-in holds it. The password is kept as it was sent: the text, or its hash. */
+export type StandInUser = {
+  password: string
+  roles: string[]
+  full_name: string | null
+  email: string | null
+  metadata: Record<string, unknown>
+  enabled: boolean
+}
+export type Users = Map<string, StandInUser>
+/** Role name → cluster privileges. */
+export type Roles = ReadonlyMap<string, readonly string[]>
+export type Caller = { username: string; user: StandInUser }
+
+export const builtInRoles: Roles = new Map([
+  ['superuser', ['all']],
+  ['kibana_system', ['monitor', 'manage_own_api_key']],
+  ['kibana_admin', []],
+  ['kibana_user', []],
+  ['monitoring_user', []],
+  ['viewer', []],
+  ['editor', []],
+])
+
+const reserved = ['apm_system', 'beats_system', 'kibana', 'kibana_system', 'logstash_system', 'remote_monitoring_user']
+/** What else a privilege includes; `all` includes everything. */
+const included: Record<string, string[]> = { manage_security: ['read_security'], manage: ['monitor'] }
+
+export function createUsers(elasticPassword: string): Users {
+  const builtIn = (password: string, roles: string[]) => createUser({ password, roles, metadata: { _reserved: true } })
+  return new Map([
+    ['elastic', builtIn(elasticPassword, ['superuser'])],
+    ...reserved.map((name) => [name, builtIn('', [name === 'kibana' ? 'kibana_system' : name])] as const),
+  ])
+}
+
+export function createUser(given: Partial<StandInUser> & { password: string }): StandInUser {
+  return { roles: [], full_name: null, email: null, metadata: {}, enabled: true, ...given }
+}
+
+/** Checks the Basic credential against the users, or throws a 401 with Elasticsearch's own words. */
+export function authenticate(users: Users, authorization: string | undefined, path: string): Caller {
+  if (!authorization) throw refuseLogin(`missing authentication credentials for REST request [${path}]`)
+  const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1]
+  if (!encoded) throw refuseLogin('invalid basic authentication header encoding')
+  const [username, ...rest] = Buffer.from(encoded, 'base64').toString('utf8').split(':') as [string, ...string[]]
+  const user = users.get(username)
+  const password = rest.join(':')
+  if (!user?.enabled || password === '' || !isPassword(user.password, password)) {
+    throw refuseLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
+  }
+  return { username, user }
+}
+
+export function authorize(roles: Roles, caller: Caller, action: string, grantedBy: string[]): void {
+  if (grantedBy.some((privilege) => hasPrivilege(roles, caller.user, privilege))) return
+  const assigned = caller.user.roles
+  const missing = assigned.filter((role) => !roles.has(role))
+  const note = missing.length > 0 ? ` (assigned roles [${missing.join(',')}] were not found)` : ''
+  const effective = `[${assigned.filter((role) => roles.has(role)).join(',')}]${note}`
+  throw refuseAction(action, caller.username, effective, grantedBy)
+}
+
+export function hasPrivilege(roles: Roles, user: StandInUser, privilege: string): boolean {
+  const held = user.roles.flatMap((role) => roles.get(role) ?? [])
+  return held.some((name) => name === 'all' || name === privilege || included[name]?.includes(privilege))
+}

@@ -1,0 +1,12 @@
+/**
+ * Runs the stand-in in the foreground until SIGTERM or SIGINT: for a demo without Docker and Java.
+ *   node test/support/fake-elasticsearch/cli.ts [--port 9200]
+ */
+import { parseArgs } from 'node:util'
+import { createStandIn } from './fake-elasticsearch.ts'
+
+const { values } = parseArgs({ options: { port: { type: 'string', default: '9200' } } })
+const standIn = createStandIn()
+console.log(`stand-in (not a real Elasticsearch) ready ${await standIn.listen(Number(values.port))}`)
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.on(signal, () => standIn.close().then(() => process.exit(0)))

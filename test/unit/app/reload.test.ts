@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from '../../../config/load.ts'
+import { planReload } from '../../../src/app/reload.ts'
+
+const load = (env: Record<string, string>) =>
+  loadConfig({
+    env: {
+      ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef'),
+      ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true',
+      ...env,
+    },
+    flags: {},
+  }).config
+
+test('roles and trust are taken over', () => {
+  const { config, ignored } = planReload(
+    load({}),
+    load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_TRUSTED_PROXIES: '10.0.0.0/8' }),
+  )
+  assert.deepEqual(config.default_roles, ['viewer'])
+  assert.deepEqual(config.trusted_proxies, ['10.0.0.0/8'])
+  assert.deepEqual(ignored, [])
+})
+
+test('a path prefix and a profile are reloaded, a listener for sub-requests needs a restart', () => {
+  const { config, ignored } = planReload(
+    load({ ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5001' }),
+    load({
+      ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5002',
+      ELASTAUTH_FORWARD_AUTH_PATH_PREFIX: '/authorize',
+      ELASTAUTH_FORWARD_AUTH_PROFILE: 'nginx',
+    }),
+  )
+  const expected = { profile: 'nginx', path_prefix: '/authorize', listen: ['127.0.0.1:5001'] }
+  assert.deepEqual(config.forward_auth, expected)
+  assert.deepEqual(ignored, ['forward_auth.listen'])
+})
+
+test('a listener open to the network does not become static by a reload', () => {
+  const running = load({ ELASTAUTH_LISTEN: '0.0.0.0:5000' })
+  const next = load({
+    ELASTAUTH_AUTH_PROVIDER: 'static',
+    ELASTAUTH_STATIC_USERNAME: 'dev',
+    ELASTAUTH_LISTEN: '127.0.0.1:5000',
+  })
+  const { config, ignored } = planReload(running, next)
+  assert.deepEqual([config.auth_provider, config.listen, config.static.username], ['authelia', ['0.0.0.0:5000'], null])
+  assert.deepEqual(ignored, ['auth_provider', 'listen', 'static'])
+})
+
+test('who says who the user is stays until a restart, and the log says that it did', () => {
+  const oidc = {
+    ELASTAUTH_OIDC_ISSUER: 'https://id.example',
+    ELASTAUTH_OIDC_CLIENT_ID: 'kibana',
+    ELASTAUTH_OIDC_LOGIN: 'false',
+  }
+  const running = load({ ELASTAUTH_AUTH_PROVIDERS: 'oidc', ...oidc })
+  const next = load({
+    ELASTAUTH_AUTH_PROVIDERS: 'oidc,authelia',
+    ...oidc,
+    ELASTAUTH_OIDC_CLAIM_MAPPINGS_USERNAME: 'email',
+  })
+  const { config, ignored } = planReload(running, next)
+  assert.deepEqual(config.auth_providers, ['oidc'])
+  assert.equal(config.oidc.claim_mappings.username, 'preferred_username')
+  assert.deepEqual(ignored, ['auth_providers', 'oidc'])
+})
+
+const guarded = {
+  ELASTAUTH_PROXY_SECRET: 'a-shared-secret-of-32-characters',
+  ELASTAUTH_TRUSTED_PROXIES: '10.0.0.0/8',
+  ELASTAUTH_ENABLE_GROUP_WHITELIST: 'true',
+  ELASTAUTH_GROUP_WHITELIST: 'staff',
+  ELASTAUTH_GROUP_MAPPINGS: '{"staff":["viewer"]}',
+}
+const leaving: [key: string, ...variables: (keyof typeof guarded)[]][] = [
+  ['proxy_secret', 'ELASTAUTH_PROXY_SECRET'],
+  ['trusted_proxies', 'ELASTAUTH_TRUSTED_PROXIES'],
+  ['enable_group_whitelist', 'ELASTAUTH_ENABLE_GROUP_WHITELIST', 'ELASTAUTH_GROUP_WHITELIST'],
+  ['group_mappings', 'ELASTAUTH_GROUP_MAPPINGS'],
+]
+for (const [key, ...variables] of leaving) {
+  test(`a reload without ${key}, as from an incomplete file, is rejected`, () => {
+    const next = Object.fromEntries(
+      Object.entries(guarded).filter(([name]) => !variables.includes(name as keyof typeof guarded)),
+    )
+    assert.throws(
+      () => planReload(load(guarded), load(next)),
+      new RegExp(`^Error: ${key} would go back to the default`),
+    )
+  })
+}
+
+test('a reload may change and narrow a setting that restricts access', () => {
+  const next = {
+    ...guarded,
+    ELASTAUTH_TRUSTED_PROXIES: 'none',
+    ELASTAUTH_PROXY_SECRET: 'another-secret-of-32-characters!',
+  }
+  assert.deepEqual(planReload(load(guarded), load(next)).config.trusted_proxies, ['none'])
+})

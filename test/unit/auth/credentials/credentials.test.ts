@@ -1,0 +1,619 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { ManagedState } from '../../../../src/auth/credentials/managed-user.ts'
+import { keyIdOf } from '../../../../src/auth/credentials/password.ts'
+import { createDryRunUsers } from '../../../../src/es/users.ts'
+import type { GatewayError } from '../../../../src/http/errors.ts'
+import { createFakeClock } from '../../../support/fake-clock.ts'
+import { createMemoryUser, unavailable } from '../../../support/memory-directory.ts'
+import {
+  createReplica,
+  createWorld,
+  hour,
+  key,
+  minute,
+  noon,
+  otherKey,
+  passwordIn,
+  pause,
+  rest,
+  subject,
+} from './fixture.ts'
+
+const bob = subject()
+const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
+const stateOf = (metadata: Readonly<Record<string, unknown>> | undefined) => metadata?.elastauth as ManagedState
+
+describe('the first request of a user', () => {
+  test('creates the user, and the credential opens Elasticsearch', async () => {
+    const { directory, obtain, writes } = createWorld()
+    const authorization = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
+    assert.ok(directory.accepts(authorization))
+    assert.deepEqual(writes(), ['created'])
+    const { password, metadata, ...rest } = directory.written[0]!
+    assert.equal(password, passwordIn(authorization))
+    assert.deepEqual(rest, { username: 'bob', roles: ['reader'], full_name: 'Bob', email: 'bob@example.com' })
+    assert.deepEqual(metadata.groups, ['staff'])
+    assert.deepEqual(
+      { ...stateOf(metadata), fingerprint: '' },
+      {
+        created: '2026-11-23',
+        version: 1,
+        key_id: stateOf(metadata).key_id,
+        issued_at: noon,
+        fingerprint: '',
+      },
+    )
+  })
+
+  test('1,000 at once: one read, one write, one credential', async () => {
+    const { directory, obtain } = createWorld()
+    const all = await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
+    assert.equal(new Set(all).size, 1)
+    assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
+  })
+
+  test('1,000 at once on each of three replicas: every write holds the same password, every answer works', async () => {
+    const { clock, directory } = createWorld()
+    const replicas = [
+      createReplica(directory, clock),
+      createReplica(directory, clock, { ahead: pause }),
+      createReplica(directory, clock),
+    ]
+    const all = await Promise.all(
+      replicas.flatMap((replica) => Array.from({ length: 1000 }, () => replica.obtain(bob))),
+    )
+    assert.equal(new Set(all).size, 1)
+    assert.equal(new Set(directory.written.map(({ password }) => password)).size, 1)
+    assert.ok(directory.accepts(all[0]!))
+    assert.ok(directory.calls.put <= 3)
+  })
+
+  test('500 users at once never get each other’s', async () => {
+    const { clock, directory, obtain } = createWorld({ maxEntries: 50 })
+    directory.hooks.before = (_, username) => clock.sleep(username.length % 3)
+    const names = Array.from({ length: 500 }, (_, i) => `user-${i}`)
+    const all = Promise.all(
+      names
+        .flatMap((username) => [username, username])
+        .map(async (username) => [username, await obtain(subject({ username }))] as const),
+    )
+    await clock.advance(100)
+    for (const [username, authorization] of await all) {
+      assert.equal(Buffer.from(authorization.slice(6), 'base64').toString().split(':')[0], username)
+      assert.ok(directory.accepts(authorization))
+    }
+  })
+
+  test('the second one is served from the cache, without a promise', async () => {
+    const { directory, obtain, obtainNow, events } = createWorld()
+    const first = await obtain(bob)
+    const second = obtainNow(bob)
+    assert.ok(!(second instanceof Promise))
+    assert.equal(second.authorization, first)
+    assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
+    assert.deepEqual(
+      events.flatMap((event) => (event.kind === 'cache' ? [event.result] : [])),
+      ['miss', 'hit'],
+    )
+  })
+
+  test('a replica that comes later adopts without a write', async () => {
+    const { clock, directory, obtain } = createWorld()
+    const first = await obtain(bob)
+    const later = createReplica(directory, clock)
+    assert.equal(await later.obtain(bob), first)
+    assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
+  })
+
+  test('just before midnight: waits for the new day, then all replicas make the same password', async () => {
+    const { clock, directory } = createWorld()
+    await clock.advance(12 * hour - 300)
+    const behind = createReplica(directory, clock)
+    const ahead = createReplica(directory, clock, { ahead: 600 })
+    const both = Promise.all([behind.obtain(bob), ahead.obtain(bob)])
+    await clock.advance(pause)
+    assert.equal(new Set(await both).size, 1)
+    assert.ok(directory.written.every(({ metadata }) => stateOf(metadata).created === '2026-11-24'))
+  })
+})
+
+describe('a change of groups', () => {
+  test('same password, one write, on that very request', async () => {
+    const { directory, obtain, writes } = createWorld()
+    const before = await obtain(bob)
+    assert.equal(await obtain(bobPromoted), before)
+    assert.deepEqual(writes(), ['created', 'changed'])
+    assert.deepEqual(directory.users.get('bob')?.roles, ['admin', 'reader'])
+    assert.deepEqual(directory.users.get('bob')?.metadata.groups, ['staff', 'admins'])
+    assert.equal(directory.calls.get, 3, 'one to create, one to decide on the change, one just before its write')
+  })
+
+  test('a group that is lost is gone from Elasticsearch before the answer', async () => {
+    const { directory, obtain } = createWorld()
+    await obtain(bobPromoted)
+    await obtain(bob)
+    assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
+  })
+
+  test('a changed name or e-mail alone causes no call, and is written with the next rotation', async () => {
+    const { clock, directory, obtain, writes } = createWorld({ revalidate: 2 * hour })
+    const first = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
+    for (let i = 0; i < 1000; i++) {
+      assert.equal(await obtain(bob), first)
+      assert.equal(await obtain(subject({ name: 'Bob', email: 'bob@example.com' })), first)
+    }
+    assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
+    await clock.advance(hour + pause)
+    await obtain(bob)
+    assert.deepEqual([directory.users.get('bob')?.full_name, directory.users.get('bob')?.email], [null, null])
+    assert.deepEqual(writes(), ['created', 'rotated'])
+  })
+
+  test('another name on another replica: one read, no write', async () => {
+    const { clock, directory, obtain } = createWorld()
+    const first = await obtain(subject({ name: 'Bob' }))
+    const other = createReplica(directory, clock)
+    assert.equal(await other.obtain(subject({ name: 'Robert' })), first)
+    assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
+  })
+
+  test('two alternating sets of groups for a minute, on one replica or on three: at most 12 changes', async () => {
+    for (const count of [1, 3]) {
+      const { clock, directory } = createWorld()
+      const replicas = Array.from({ length: count }, () =>
+        createReplica(directory, clock, { rules: { changeInterval: 5000 } }),
+      )
+      for (const { obtain } of replicas) await obtain(bob)
+      const begun = directory.calls.put
+      const asking = new Set<Promise<unknown>>()
+      for (let tenth = 0; tenth < 599; tenth++) {
+        const asked = replicas[tenth % count]!.obtain(tenth % 2 === 0 ? bobPromoted : bob)
+        asking.add(asked)
+        asked.then((authorization) => assert.ok(directory.accepts(authorization)))
+        await clock.advance(100)
+      }
+      const changes = directory.calls.put - begun
+      assert.ok(changes <= 12 * count, `${changes} changes by ${count} replicas`)
+      const times = new Set(directory.written.map(({ metadata }) => Object(metadata.elastauth).changed_at))
+      assert.ok(times.size - 1 <= 12, `${times.size - 1} moments of change`)
+      await clock.advance(minute)
+      await Promise.all(asking)
+    }
+  })
+
+  test('two sets of groups at the same time for one user: each answer comes when its own roles are stored', async () => {
+    const { directory, obtain } = createWorld()
+    const rolesAt = async (who: typeof bob) => {
+      const authorization = await obtain(who)
+      return [who.roles, directory.users.get('bob')?.roles, directory.accepts(authorization)]
+    }
+    const results = await Promise.all([bob, bobPromoted, bob, bobPromoted, bob].map(rolesAt))
+    for (const [, , isAccepted] of results) assert.equal(isAccepted, true)
+    // The one whose write comes last has its roles; no write mixes the two.
+    for (const { roles, metadata } of directory.written) {
+      const isPromoted = roles.includes('admin')
+      assert.deepEqual(metadata.groups, isPromoted ? ['staff', 'admins'] : ['staff'])
+      assert.equal(stateOf(metadata).fingerprint, (isPromoted ? bobPromoted : bob).fingerprint)
+    }
+    assert.ok(directory.calls.put <= 5)
+  })
+
+  test('too late in a password’s life: waits and is in the next one', async () => {
+    const { clock, directory, obtain, writes } = createWorld()
+    await obtain(bob)
+    await clock.advance(hour - pause)
+    const promoted = obtain(bobPromoted)
+    await clock.advance(2 * pause - 1)
+    assert.deepEqual(writes(), ['created'])
+    await clock.advance(1)
+    assert.ok(directory.accepts(await promoted))
+    assert.deepEqual(writes(), ['created', 'rotated'])
+  })
+})
+
+describe('rotation', () => {
+  test('all who ask during the pause wait, and get the new password; one write', async () => {
+    const { clock, directory, obtain, writes } = createWorld()
+    const before = await obtain(bob)
+    await clock.advance(hour)
+    const waiting = Promise.all(Array.from({ length: 100 }, () => obtain(bob)))
+    await clock.advance(pause - 1)
+    assert.ok(directory.accepts(before), 'requests in flight still carry it')
+    await clock.advance(1)
+    const [after, ...others] = new Set(await waiting)
+    assert.deepEqual(others, [])
+    assert.notEqual(after, before)
+    assert.ok(directory.accepts(after!))
+    assert.ok(!directory.accepts(before))
+    assert.deepEqual(writes(), ['created', 'rotated'])
+  })
+
+  test('its last millisecond still serves, its end does not', async () => {
+    const { clock, obtain, obtainNow } = createWorld({ revalidate: 2 * hour })
+    await obtain(bob)
+    clock.pass(hour - 1)
+    assert.ok(!(obtainNow(bob) instanceof Promise))
+    clock.pass(1)
+    const late = obtainNow(bob)
+    assert.ok(late instanceof Promise)
+    await clock.advance(pause)
+    await late
+  })
+
+  test('two replicas, one ahead by the whole pause, rotate to the same password', async () => {
+    const { clock, directory } = createWorld()
+    const replicas = [createReplica(directory, clock), createReplica(directory, clock, { ahead: pause })]
+    const both = () => Promise.all(replicas.map(({ obtain }) => obtain(bob)))
+    await both()
+    await clock.advance(hour + 2 * pause)
+    const rotated = both()
+    await clock.advance(2 * pause)
+    assert.equal(new Set(await rotated).size, 1)
+    assert.ok(directory.accepts((await rotated)[0]!))
+    assert.equal(stateOf(directory.users.get('bob')?.metadata).version, 2)
+  })
+
+  test('a write that lands after its own end is decided again', async () => {
+    const { clock, directory, obtain, writes } = createWorld()
+    directory.hooks.before = (operation) => {
+      if (operation === 'put' && directory.calls.put === 1) clock.pass(hour)
+    }
+    const obtained = obtain(bob)
+    await clock.advance(pause)
+    assert.ok(directory.accepts(await obtained))
+    assert.deepEqual(writes(), ['created', 'rotated'])
+  })
+
+  test('a late write that undoes another replica’s rotation is put right before an answer goes out', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    const quick = createReplica(directory, clock)
+    const stuck = Promise.withResolvers<void>()
+    directory.hooks.before = (operation) =>
+      operation === 'put' && directory.calls.put === 2 ? stuck.promise : undefined
+    const slow = obtain(bobPromoted) // decided on version 1, hangs on its way
+    await clock.advance(hour + pause)
+    const rotated = await quick.obtain(bob)
+    assert.ok(directory.accepts(rotated))
+    stuck.resolve() // lands now, and brings version 1 back
+    await clock.advance(pause)
+    assert.ok(directory.accepts(await slow))
+    assert.deepEqual(directory.users.get('bob')?.roles, bobPromoted.roles)
+    assert.equal(stateOf(directory.users.get('bob')?.metadata).version, 2)
+    assert.equal(await slow, rotated)
+  })
+
+  test('somebody who keeps writing late: an error in the end, not a loop', async () => {
+    const { clock, directory, obtain } = createWorld()
+    directory.hooks.before = (operation) => (operation === 'put' ? clock.pass(hour + pause) : undefined)
+    await assert.rejects(obtain(bob), { code: 'elasticsearch_unavailable', username: 'bob' })
+    assert.ok(directory.calls.put < 20)
+  })
+
+  test('the key is rotated: users stay under the old one until they rotate', async () => {
+    const { clock, directory, obtain } = createWorld()
+    const before = await obtain(bob)
+    const next = createReplica(directory, clock, { keys: [otherKey, key] })
+    assert.equal(await next.obtain(bob), before)
+    assert.equal(directory.calls.put, 1)
+    await clock.advance(hour + pause)
+    const after = await next.obtain(bob)
+    assert.ok(directory.accepts(after))
+    assert.notEqual(stateOf(directory.written[1]?.metadata).key_id, stateOf(directory.written[0]?.metadata).key_id)
+  })
+
+  test('the old key is forgotten: the user gets a new password at once', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    const next = createReplica(directory, clock, { keys: [otherKey] })
+    assert.ok(directory.accepts(await next.obtain(bob)))
+    assert.deepEqual(next.writes(), ['rekeyed'])
+  })
+})
+
+describe('an administrator disables a user', () => {
+  test('between our read and our write: nothing is written, and the request is rejected', async () => {
+    for (const asks of [bobPromoted, bob]) {
+      const { clock, directory, obtain } = createWorld()
+      await obtain(bob)
+      if (asks === bob) await clock.advance(hour + pause) // a rotation
+      directory.hooks.after = (operation) => {
+        const user = directory.users.get('bob')!
+        if (operation === 'get') directory.users.set('bob', { ...user, enabled: false })
+      }
+      await assert.rejects(obtain(asks), { code: 'user_disabled' })
+      assert.equal(directory.users.get('bob')?.enabled, false)
+      assert.equal(directory.calls.put, 1)
+    }
+  })
+
+  test('200 times, while two sets of groups alternate and each write takes 50 ms to arrive: at most one is undone', async () => {
+    const { clock, directory, obtain } = createWorld({ rules: { changeInterval: 5000 } })
+    await obtain(bob)
+    directory.hooks.before = (operation) => (operation === 'put' ? clock.sleep(50) : undefined)
+    let undone = 0
+    for (let time = 0; time < 200; time++) {
+      const asked = [bobPromoted, bob].map((who) => obtain(who).catch(() => {}))
+      await clock.advance(7)
+      directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
+      await clock.advance(13)
+      if (directory.users.get('bob')!.enabled) undone++
+      directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
+      void asked
+    }
+    assert.ok(undone <= 1, `${undone} of 200 undone`)
+  })
+})
+
+describe('two installations with two keys', () => {
+  test('the second one takes a user over once, naming both keys; the first one rejects the user and writes nothing', async () => {
+    const { clock, directory, obtain, writes, events } = createWorld()
+    await obtain(bob)
+    const second = createReplica(directory, clock, { keys: [otherKey] })
+    const taken = await second.obtain(bob)
+    assert.deepEqual(
+      second.events.flatMap((event) => (event.kind === 'written' ? [event.keyIds] : [])),
+      [{ former: keyIdOf(key), current: keyIdOf(otherKey) }],
+    )
+    await clock.advance(minute)
+    await obtain(bob) // still from the cache, and triggers the check that detects the takeover
+    await rest(clock)
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(obtain(bob), ({ code, detail }: GatewayError) => {
+        assert.equal(code, 'key_conflict')
+        return detail.includes(keyIdOf(key)) && detail.includes(keyIdOf(otherKey))
+      })
+      assert.equal(await second.obtain(bob), taken)
+      await clock.advance(minute / 2)
+      await rest(clock)
+    }
+    assert.ok(directory.accepts(taken))
+    assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
+    assert.ok(events.filter(({ kind }) => kind === 'key_conflict').length >= 20)
+  })
+
+  test('users alternating between both for an hour: at most one takeover by each', async () => {
+    const { clock, directory, obtain, writes } = createWorld()
+    const second = createReplica(directory, clock, { keys: [otherKey] })
+    for (let i = 0; i < 59; i++) {
+      await Promise.allSettled([obtain(bob)])
+      await Promise.allSettled([second.obtain(bob)])
+      await clock.advance(minute)
+      await rest(clock)
+    }
+    assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
+  })
+
+  test('a restart with another key and an empty memory takes the users over', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    const restarted = createReplica(directory, clock, { keys: [otherKey] })
+    assert.ok(directory.accepts(await restarted.obtain(bob)))
+  })
+
+  test('a clock that is set back keeps nobody out for longer than cache.expiration', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    await createReplica(directory, clock, { keys: [otherKey] }).obtain(bob)
+    clock.setBack(24 * hour)
+    await clock.advance(2 * hour)
+    await obtain(bob) // still from the cache, and sets off the check that finds out
+    await rest(clock)
+    assert.ok(directory.accepts(await obtain(bob)))
+  })
+
+  test('rekey never: rejected at once, and the user is left as it is', async () => {
+    const { clock, directory, obtain } = createWorld()
+    const first = await obtain(bob)
+    const strict = createReplica(directory, clock, { keys: [otherKey], rules: { rekey: 'never' } })
+    await assert.rejects(strict.obtain(bob), { code: 'key_conflict' })
+    assert.ok(directory.accepts(first))
+    assert.equal(directory.calls.put, 1)
+  })
+
+  test('an invalid key id does not reach the log', async () => {
+    const { directory, obtain } = createWorld({ rules: { rekey: 'never' } })
+    const elastauth = { created: '2026-11-23', version: 1, key_id: 'x\nforged line', issued_at: noon, fingerprint: '' }
+    directory.users.set('bob', createMemoryUser({ metadata: { elastauth } }))
+    await assert.rejects(obtain(bob), ({ detail }: GatewayError) => !detail.includes('forged'))
+  })
+})
+
+describe('extend_cache', () => {
+  test('an active user keeps the password past its first end', async () => {
+    const { clock, directory, obtain, writes } = createWorld({ rules: { extend: true } })
+    const first = await obtain(bob)
+    for (let quarter = 0; quarter < 16; quarter++) {
+      await clock.advance(hour / 4)
+      assert.equal(await obtain(bob), first)
+      await rest(clock)
+    }
+    assert.ok(directory.accepts(first))
+    assert.ok(writes().includes('extended'))
+    assert.equal(new Set(directory.written.map(({ password }) => password)).size, 1)
+  })
+
+  test('at most to 24 h after the password was made', async () => {
+    const { clock, directory, obtain } = createWorld({ rules: { extend: true } })
+    const first = await obtain(bob)
+    let last = first
+    let changedAt = 0
+    for (let minutes = 0; minutes < 25 * 60 && last === first; minutes += 10) {
+      await clock.advance(10 * minute)
+      const asked = obtain(bob)
+      await clock.advance(pause)
+      last = await asked
+      changedAt = clock.now()
+    }
+    assert.notEqual(last, first)
+    assert.ok(changedAt >= noon + 24 * hour && changedAt <= noon + 24 * hour + 11 * minute)
+    assert.ok(directory.accepts(last))
+  })
+
+  test('a user who stays away is not extended', async () => {
+    const { clock, obtain, writes } = createWorld({ rules: { extend: true } })
+    await obtain(bob)
+    await clock.advance(hour + pause)
+    await obtain(bob)
+    assert.deepEqual(writes(), ['created', 'rotated'])
+  })
+})
+
+describe('when Elasticsearch fails', () => {
+  test('the read fails: the error comes out, nothing is kept, the next request recovers', async () => {
+    const { directory, obtain, cache } = createWorld()
+    directory.hooks.before = () => {
+      throw unavailable()
+    }
+    await assert.rejects(obtain(bob), { name: 'GatewayError', code: 'elasticsearch_unavailable' })
+    assert.equal(cache.size(), 0)
+    directory.hooks.before = undefined
+    assert.ok(directory.accepts(await obtain(bob)))
+  })
+
+  test('all who wait hear of the failure, with one call', async () => {
+    const { directory, obtain } = createWorld()
+    directory.hooks.before = () => {
+      throw unavailable()
+    }
+    const results = await Promise.allSettled(Array.from({ length: 100 }, () => obtain(bob)))
+    assert.ok(results.every(({ status }) => status === 'rejected'))
+    assert.equal(directory.calls.get, 1)
+  })
+
+  test('the write fails: nothing is kept, the next request recovers', async () => {
+    const { directory, obtain, cache } = createWorld()
+    directory.hooks.before = (operation) => {
+      if (operation === 'put') throw unavailable()
+    }
+    await assert.rejects(obtain(bob), { code: 'elasticsearch_unavailable' })
+    assert.equal(cache.size(), 0)
+    directory.hooks.before = undefined
+    assert.ok(directory.accepts(await obtain(bob)))
+  })
+
+  test('the write is done but its answer is lost: the next request adopts it, nobody is locked out', async () => {
+    const { directory, obtain } = createWorld()
+    directory.hooks.after = (operation) => {
+      if (operation === 'put') throw unavailable()
+    }
+    await assert.rejects(obtain(bob), { code: 'elasticsearch_unavailable' })
+    assert.ok(directory.accepts(await obtain(bob)))
+    assert.equal(directory.calls.put, 1)
+  })
+
+  test('a user in the cache keeps working', async () => {
+    const { clock, directory, obtain, recheckFailures } = createWorld()
+    const first = await obtain(bob)
+    directory.hooks.before = () => {
+      throw unavailable()
+    }
+    for (let minutes = 0; minutes < 59; minutes++) {
+      assert.equal(await obtain(bob), first)
+      await clock.advance(minute)
+    }
+    assert.ok(recheckFailures() > 50)
+  })
+
+  test('one failed flight does not spoil one about other groups', async () => {
+    const { directory, obtain } = createWorld()
+    directory.hooks.before = () => {
+      if (directory.calls.get === 1) throw unavailable()
+    }
+    const [failed, fine] = await Promise.allSettled([obtain(bob), obtain(bobPromoted)])
+    assert.equal(failed.status, 'rejected')
+    assert.ok(fine.status === 'fulfilled' && directory.accepts(fine.value))
+  })
+})
+
+describe('users that are not ours', () => {
+  const notOurs = [
+    ['foreign', createMemoryUser(), 'user_foreign'],
+    ['reserved', createMemoryUser({ reserved: true, metadata: { _reserved: true } }), 'user_reserved'],
+    ['disabled', createMemoryUser({ enabled: false, metadata: {} }), 'user_disabled'],
+  ] as const
+  for (const [name, user, code] of notOurs) {
+    test(`${name}: refused with ${code}, and left as it is`, async () => {
+      const { directory, obtain, cache } = createWorld()
+      directory.users.set('bob', user)
+      await assert.rejects(obtain(bob), { code, username: 'bob' })
+      await assert.rejects(obtain(bob), { code })
+      assert.equal(directory.calls.put, 0)
+      assert.equal(directory.users.get('bob'), user)
+      assert.equal(cache.size(), 0)
+    })
+  }
+
+  test('foreign, with adopt_existing_users: taken over, what others keep in its metadata stays', async () => {
+    const { directory, obtain, writes } = createWorld({ rules: { adoptExisting: true } })
+    directory.users.set('bob', createMemoryUser({ metadata: { team: 'blue', groups: ['old'], nested: { a: [1] } } }))
+    assert.ok(directory.accepts(await obtain(bob)))
+    assert.deepEqual(writes(), ['taken_over'])
+    const { elastauth: _, ...others } = directory.users.get('bob')!.metadata
+    assert.deepEqual(others, { team: 'blue', groups: ['staff'], nested: { a: [1] } })
+  })
+
+  test('what others put into our user’s metadata survives a change and a rotation', async () => {
+    const { clock, directory, obtain } = createWorld()
+    await obtain(bob)
+    const stored = directory.users.get('bob')!
+    directory.users.set('bob', { ...stored, metadata: { ...stored.metadata, team: 'blue' } })
+    await obtain(bobPromoted)
+    assert.equal(directory.users.get('bob')?.metadata.team, 'blue')
+    await clock.advance(hour + pause)
+    await obtain(bob)
+    assert.equal(directory.users.get('bob')?.metadata.team, 'blue')
+  })
+
+  test('a user who becomes foreign loses what was cached, at the next change of groups', async () => {
+    const { directory, obtain, cache } = createWorld()
+    await obtain(bob)
+    directory.users.set('bob', createMemoryUser())
+    await assert.rejects(obtain(bobPromoted), { code: 'user_foreign' })
+    assert.equal(cache.size(), 0)
+    await assert.rejects(obtain(bob), { code: 'user_foreign' })
+  })
+})
+
+describe('without a cache', () => {
+  test('every request reads, none but the first writes, all get the same', async () => {
+    const { directory, obtain } = createWorld({ maxEntries: 0 })
+    const all = [await obtain(bob), await obtain(bob), await obtain(bob)]
+    assert.equal(new Set(all).size, 1)
+    assert.deepEqual(directory.calls, { get: 3, put: 1, authenticate: 0 })
+  })
+
+  test('1,000 at once still share one flight', async () => {
+    const { directory, obtain } = createWorld({ maxEntries: 0 })
+    await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
+    assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
+  })
+
+  test('a cache of one: the user who was pushed out is adopted again', async () => {
+    const { directory, obtain, cache } = createWorld({ maxEntries: 1 })
+    const first = await obtain(bob)
+    await obtain(subject({ username: 'carol' }))
+    assert.equal(cache.size(), 1)
+    assert.equal(await obtain(bob), first)
+    assert.equal(directory.calls.put, 2)
+  })
+})
+
+describe('dry run', () => {
+  const createDryWorld = () => {
+    const clock = createFakeClock(noon)
+    return { clock, ...createReplica(createDryRunUsers(), clock, { revalidate: Number.POSITIVE_INFINITY }) }
+  }
+
+  test('the credential is handed out, stays the same, and nothing is checked', async () => {
+    const { clock, obtain, writes } = createDryWorld()
+    const first = await obtain(bob)
+    assert.match(passwordIn(first), /^[A-Za-z0-9_-]{43}$/)
+    for (let minutes = 0; minutes < 10; minutes++) {
+      await clock.advance(minute)
+      assert.equal(await obtain(bob), first)
+    }
+    assert.deepEqual(writes(), ['created'])
+  })
+})

@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type Decision,
+  decide,
+  endOf,
+  isSameSet,
+  type LifecycleRules,
+  type Situation,
+} from '../../../../src/auth/credentials/lifecycle.ts'
+import {
+  isSamePassword,
+  type ManagedState,
+  readChangedAt,
+  readGroups,
+  readManagedState,
+  type StoredUser,
+} from '../../../../src/auth/credentials/managed-user.ts'
+import { accessOf } from '../../../../src/auth/subject.ts'
+import { oddDocument, oddValue } from '../../../support/extreme-values.ts'
+import fc from '../../../support/property.ts'
+
+const hour = 60 * 60 * 1000
+const noon = Date.UTC(2026, 10, 23, 12)
+const keys = { currentId: 'key-1', knows: (id: string) => id === 'key-1' || id === 'key-2' }
+
+const rulesOf = fc.record<LifecycleRules>({
+  expiration: fc.integer({ min: 10_000, max: 50 * hour }),
+  rotationPause: fc.integer({ min: 0, max: 5000 }),
+  extend: fc.boolean(),
+  adoptExisting: fc.boolean(),
+  rekey: fc.constantFrom('allow', 'never'),
+  changeInterval: fc.constant(5000),
+})
+
+/** Distances from now: near every boundary, and anywhere. */
+const offset = fc.oneof(fc.integer({ min: -8000, max: 8000 }), fc.integer({ min: -60 * hour, max: 20 * hour }))
+
+const situation: fc.Arbitrary<Situation> = rulesOf.chain((rules) =>
+  fc
+    .record({
+      now: fc.oneof(fc.constant(noon), fc.integer({ min: noon + 12 * hour - 12_000, max: noon + 12 * hour + 12_000 })),
+      age: offset,
+      nearEnd: fc.boolean(),
+      version: fc.integer({ min: 1, max: 1e9 }),
+      key_id: fc.constantFrom('key-1', 'key-2', 'lost'),
+      fingerprint: fc.constantFrom('same', 'other'),
+      extension: fc.option(offset, { nil: undefined }),
+      roles: fc.constantFrom(['a', 'b'], ['b', 'a'], ['a'], []),
+      kind: fc.constantFrom('ours', 'ours', 'ours', 'ours', 'foreign', 'absent', 'reserved', 'disabled'),
+      refused: fc.constantFrom('none', 'none', 'same', 'older'),
+      changedAgo: fc.option(fc.integer({ min: -12_000, max: 12_000 }), { nil: undefined }),
+      groups: fc.constantFrom(['g'], ['h'], undefined),
+    })
+    .map(({ now, age, nearEnd, extension, kind, refused, roles, changedAgo, groups, ...rest }) => {
+      const issued_at = now + age - (nearEnd ? rules.expiration : 0)
+      const state: ManagedState = {
+        created: '2026-11-01',
+        ...rest,
+        issued_at,
+        ...(extension !== undefined && { extended_at: issued_at + Math.abs(extension) }),
+      }
+      const stored: StoredUser | undefined =
+        kind === 'absent'
+          ? undefined
+          : {
+              reserved: kind === 'reserved',
+              enabled: kind !== 'disabled',
+              roles,
+              metadata:
+                kind === 'foreign'
+                  ? {}
+                  : {
+                      groups,
+                      elastauth: { ...state, ...(changedAgo !== undefined && { changed_at: now - changedAgo }) },
+                    },
+            }
+      return {
+        stored,
+        subject: { roles: ['a', 'b'], fingerprint: 'same', access: accessOf(['a', 'b'], ['g']) },
+        now,
+        keys,
+        rules,
+        refused: { none: undefined, same: state, older: { ...state, version: state.version + 1 } }[refused],
+      }
+    }),
+)
+
+const stateBefore = ({ stored }: Situation) => stored && readManagedState(stored.metadata)
+const handedOut = (decision: Decision) => ('state' in decision ? decision.state : undefined)
+const check = (property: (situation: Situation) => void) =>
+  fc.assert(fc.property(situation, property), { numRuns: 2000 })
+
+test('the same situation gets the same decision, and is left as it was', () => {
+  check((given) => {
+    const before = structuredClone({ ...given, keys: undefined })
+    assert.deepEqual(decide(given), decide(given))
+    assert.deepEqual(structuredClone({ ...given, keys: undefined }), before)
+  })
+})
+
+test('two replicas that see the same user never write different passwords, while clocks agree within the pause', () => {
+  const twoReplicas = situation.chain((given) =>
+    fc.integer({ min: 0, max: given.rules.rotationPause }).map((skew) => [given, skew] as const),
+  )
+  fc.assert(
+    fc.property(twoReplicas, ([given, skew]) => {
+      const mine = decide(given)
+      const theirs = decide({ ...given, now: given.now + skew })
+      if (mine.kind !== 'write' || theirs.kind !== 'write') return
+      assert.ok(isSamePassword(mine.state, theirs.state), JSON.stringify([mine, theirs]))
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('while one replica hands out a password, none within the pause rotates it away', () => {
+  const twoReplicas = situation.chain((given) =>
+    fc.integer({ min: 0, max: given.rules.rotationPause }).map((skew) => [given, skew] as const),
+  )
+  fc.assert(
+    fc.property(twoReplicas, ([given, skew]) => {
+      const mine = decide(given)
+      const theirs = decide({ ...given, now: given.now + skew })
+      if (mine.kind !== 'adopt') return
+      assert.ok(theirs.kind !== 'write' || theirs.reason !== 'rotated', JSON.stringify([mine, theirs]))
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('the version never goes down, and the day of creation stays', () => {
+  check((given) => {
+    const before = stateBefore(given)
+    const after = handedOut(decide(given))
+    if (before === undefined || after === undefined) return
+    assert.ok(after.version === before.version || after.version === before.version + 1)
+    assert.equal(after.created, before.created)
+  })
+})
+
+test('changed and extended never change the password or the time it was made', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write' || !['changed', 'extended'].includes(decision.reason)) return
+    const before = stateBefore(given)!
+    assert.ok(isSamePassword(before, decision.state))
+    assert.equal(decision.state.issued_at, before.issued_at)
+  })
+})
+
+test('every other write makes a password that was not stored', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write' || ['changed', 'extended'].includes(decision.reason)) return
+    const before = stateBefore(given)
+    assert.ok(before === undefined || !isSamePassword(before, decision.state))
+  })
+})
+
+test('nothing is handed out at or after its end', () => {
+  check((given) => {
+    const state = handedOut(decide(given))
+    if (state) assert.ok(given.now < endOf(state, given.rules))
+  })
+})
+
+test('no password lives longer than its expiration or a day, whichever is longer', () => {
+  check((given) => {
+    const state = handedOut(decide(given))
+    if (state) assert.ok(endOf(state, given.rules) <= state.issued_at + Math.max(given.rules.expiration, 24 * hour))
+  })
+})
+
+test('a wait ends in the future, after the pause or the change interval', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'wait') return
+    assert.ok(decision.until > given.now)
+    const { rotationPause, changeInterval } = given.rules
+    assert.ok(decision.until <= given.now + 2 * Math.max(rotationPause, changeInterval))
+  })
+})
+
+test('a change is never written within the change interval after the one before', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write' || decision.reason !== 'changed') return
+    const changedAt = readChangedAt(given.stored!.metadata)
+    const { changeInterval } = given.rules
+    const isTooSoon = changedAt !== undefined && Math.abs(given.now - changedAt) < changeInterval
+    assert.ok(!isTooSoon, JSON.stringify(given))
+  })
+})
+
+test('correct roles and groups never cause a write, whatever the name and the e-mail are', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write' || decision.reason !== 'changed') return
+    const { roles, metadata } = given.stored!
+    assert.ok(!isSameSet(roles, given.subject.roles) || readGroups(metadata)?.[0] !== 'g')
+  })
+})
+
+test('a refused password is never handed out again, and nobody is given one that we cannot derive', () => {
+  check((given) => {
+    const state = handedOut(decide(given))
+    if (state === undefined) return
+    assert.ok(
+      !given.refused ||
+        !stateBefore(given) ||
+        !isSamePassword(state, given.refused) ||
+        state.version > stateBefore(given)!.version,
+    )
+    assert.ok(keys.knows(state.key_id))
+  })
+})
+
+test('what is written is adopted at the next look, and reads back as it was written', () => {
+  check((given) => {
+    const decision = decide(given)
+    if (decision.kind !== 'write') return
+    const stored = {
+      reserved: false,
+      enabled: true,
+      roles: given.subject.roles,
+      metadata: { elastauth: JSON.parse(JSON.stringify(decision.state)) },
+    }
+    const again = decide({ ...given, stored, refused: undefined, rules: { ...given.rules, extend: false } })
+    assert.deepEqual(again, { kind: 'adopt', state: decision.state })
+  })
+})
+
+test('reserved and disabled users are refused whatever else is so', () => {
+  check((given) => {
+    if (!given.stored || (!given.stored.reserved && given.stored.enabled)) return
+    assert.equal(decide(given).kind, 'refuse')
+  })
+})
+
+test('whatever metadata.elastauth holds, there is a decision, and what is written is adopted afterwards', () => {
+  const state = { created: '2026-11-23', version: 7, key_id: 'key-1', issued_at: noon, fingerprint: 'same' }
+  const odd = oddDocument([...Object.keys(state), 'extended_at', 'changed_at', '__proto__'])
+  const elastauth = fc.oneof(
+    odd.map((fields) => ({ ...state, ...fields })),
+    oddValue,
+  )
+  const rules = { expiration: hour, rotationPause: 1000, extend: false, rekey: 'allow', changeInterval: 5000 } as const
+  const subject = { roles: ['a'], fingerprint: 'same', access: accessOf(['a'], []) }
+  fc.assert(
+    fc.property(elastauth, fc.boolean(), (given, adoptExisting) => {
+      const look = (metadata: Readonly<Record<string, unknown>>, now: number) => {
+        const stored = { reserved: false, enabled: true, roles: ['a'], metadata }
+        return decide({ stored, subject, now, keys, rules: { ...rules, adoptExisting } })
+      }
+      const decision = look({ elastauth: given }, noon)
+      const isForeign = decision.kind === 'refuse' && decision.code === 'user_foreign'
+      if (isForeign) return assert.ok(!adoptExisting)
+      assert.ok(decision.kind === 'write' || decision.kind === 'adopt', JSON.stringify(decision))
+      const written = JSON.parse(JSON.stringify({ elastauth: decision.state }))
+      assert.deepEqual(look(written, noon), { kind: 'adopt', state: decision.state })
+      // And it can be rotated, again and again.
+      let { state: latest } = decision
+      for (const time of [1, 2, 3].map((i) => noon + i * 2 * hour)) {
+        const rotation = look(JSON.parse(JSON.stringify({ elastauth: latest })), time)
+        assert.ok(rotation.kind === 'write', JSON.stringify([latest, rotation]))
+        assert.ok(!isSamePassword(rotation.state, latest))
+        latest = rotation.state
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})

@@ -1,0 +1,373 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { ManagedState } from '../../../../src/auth/credentials/managed-user.ts'
+import { createKeyring } from '../../../../src/auth/credentials/password.ts'
+import { createL2 } from '../../../../src/auth/credentials/shared-cache.ts'
+import { decodeEntry, encodeEntry, encodeState } from '../../../../src/auth/credentials/shared-entry.ts'
+import { noSharedStates, type SharedStates } from '../../../../src/auth/credentials/shared-states.ts'
+import { createFakeClock } from '../../../support/fake-clock.ts'
+import { createMemoryDirectory, createMemoryUser } from '../../../support/memory-directory.ts'
+import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
+import { createReplica, hour, key, noon, otherKey, pause, rest, subject, rules as usualRules } from './fixture.ts'
+
+const bob = subject()
+const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
+const keys = createKeyring([key])
+const state: ManagedState = {
+  created: '2026-11-23',
+  version: 7,
+  key_id: keys.currentId,
+  issued_at: noon,
+  fingerprint: bob.fingerprint,
+}
+
+/** Replicas that share a store and hear of its changes at once. */
+function createShared(extend = false) {
+  const clock = createFakeClock(noon)
+  const directory = createMemoryDirectory()
+  const store = createMemorySharedStore(clock.now)
+  const rules = { ...usualRules, extend }
+  const add = () => {
+    const states = createL2({
+      store,
+      keys,
+      rules,
+      markLife: 30_000,
+      now: clock.now,
+      monotonicNow: clock.monotonicNow,
+      sleep: clock.sleep,
+    })
+    const replica = createReplica(directory, clock, { states, rules })
+    store.onChange(replica.noteChange)
+    return replica
+  }
+  const shared = () => decodeEntry('bob', store.values().get('bob') ?? '', keys)
+  return { clock, directory, store, add, a: add(), b: add(), shared }
+}
+
+describe('an entry', () => {
+  test('comes back as it was', () => {
+    for (const one of [state, { ...state, extended_at: noon + 5 }]) {
+      assert.deepEqual(decodeEntry('bob', encodeEntry('bob', one, 'nonce', keys), keys), one)
+    }
+  })
+
+  test('with any character changed, of another user, or of a key that we do not know is none', () => {
+    const entry = encodeEntry('bob', state, 'nonce', keys)
+    for (let i = 0; i < entry.length; i++) {
+      const changed = `${entry.slice(0, i)}${entry[i] === 'A' ? 'B' : 'A'}${entry.slice(i + 1)}`
+      assert.equal(decodeEntry('bob', changed, keys), undefined, changed)
+    }
+    assert.equal(decodeEntry('alice', entry, keys), undefined)
+    assert.equal(decodeEntry('bob', entry, createKeyring([otherKey])), undefined)
+    assert.deepEqual(decodeEntry('bob', entry, createKeyring([otherKey, key])), state)
+    for (const nonsense of ['', ' ', '{}', '!', '?a.', `${entry} `, ` ${entry}`, entry.slice(0, -1)]) {
+      assert.equal(decodeEntry('bob', nonsense, keys), undefined)
+    }
+  })
+
+  test('holds nothing secret, and is short', () => {
+    const entry = encodeEntry('bob', { ...state, extended_at: noon }, 'nonce678', keys)
+    assert.ok(!entry.includes(keys.password(state.key_id, 'bob', state.created, state.version)))
+    assert.ok(!entry.includes(key))
+    assert.ok(entry.length < 130, String(entry.length))
+  })
+
+  test('the seal is no password, nor the other way round', () => {
+    assert.notEqual(keys.seal(keys.currentId, 'x').length, keys.password(keys.currentId, 'x', 'y', 1).length)
+  })
+})
+
+describe('two replicas', () => {
+  test('the second costs one read of Redis, and no call to Elasticsearch', async () => {
+    const { a, b, directory, store } = createShared()
+    const first = await a.obtain(bob)
+    const [calls, steps] = [{ ...directory.calls }, { ...store.calls }]
+    assert.equal(await b.obtain(bob), first)
+    assert.deepEqual(directory.calls, calls)
+    assert.deepEqual(store.calls, { ...steps, get: steps.get + 1 })
+  })
+
+  test('a hit is answered at once, and asks nobody', async () => {
+    const { a, store, directory } = createShared()
+    await a.obtain(bob)
+    const [calls, steps] = [{ ...directory.calls }, { ...store.calls }]
+    for (let i = 0; i < 100; i++) assert.ok(!(a.obtainNow(bob) instanceof Promise))
+    assert.deepEqual([directory.calls, store.calls], [calls, steps])
+  })
+
+  test('first requests at the same time: one write', async () => {
+    const { a, b, clock, directory } = createShared()
+    directory.hooks.before = () => clock.sleep(10)
+    const all = Promise.all([a.obtain(bob), b.obtain(bob)])
+    await clock.advance(1000)
+    assert.equal(new Set(await all).size, 1)
+    assert.equal(directory.calls.put, 1)
+  })
+
+  test('a rotation: one write', async () => {
+    const { a, b, clock, directory } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    directory.hooks.before = () => clock.sleep(10)
+    await clock.advance(hour)
+    const all = Promise.all([a.obtain(bob), b.obtain(bob)])
+    await clock.advance(pause + 1000)
+    assert.equal(new Set(await all).size, 1)
+    assert.deepEqual([...a.writes(), ...b.writes()].sort(), ['created', 'rotated'])
+  })
+
+  test('a lock that leads to no write is released at once, and no replica waits for it', async () => {
+    const { a, b, clock, directory, store } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    let reads = 0
+    directory.hooks.after = (operation) => {
+      const user = directory.users.get('bob')!
+      if (operation === 'get' && ++reads === 1) directory.users.set('bob', { ...user, enabled: false })
+    }
+    await assert.rejects(a.obtain(bobPromoted), { code: 'user_disabled' })
+    await clock.advance(1)
+    assert.equal(store.values().get('bob'), undefined)
+    assert.equal(b.cache.get('bob'), undefined, 'the other replica has heard of it')
+    directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
+    const { put } = directory.calls
+    await b.obtain(bobPromoted) // with a stopped clock, it would wait for a lock forever
+    assert.equal(directory.calls.put, put + 1)
+  })
+
+  test('a group that changed at one holds at the other', async () => {
+    const { a, b, directory, shared } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    await a.obtain(bobPromoted)
+    assert.equal(b.cache.get('bob'), undefined, 'the former state is forgotten')
+    const calls = { ...directory.calls }
+    await b.obtain(bobPromoted)
+    assert.deepEqual(directory.calls, calls)
+    assert.equal(shared()!.fingerprint, bobPromoted.fingerprint)
+  })
+
+  test('a change that is heard while an older state is on its way is not overwritten by it', async () => {
+    const { a, b, clock, directory } = createShared()
+    await a.obtain(bob)
+    const answers = Promise.withResolvers<void>()
+    const values = createMemorySharedStore(clock.now)
+    const lonely = createReplica(
+      {
+        ...directory,
+        async get(name) {
+          const user = await directory.get(name)
+          await answers.promise
+          return user
+        },
+      },
+      clock,
+      {
+        states: createL2({
+          store: values,
+          keys,
+          rules: usualRules,
+          markLife: 1,
+          now: clock.now,
+          monotonicNow: clock.monotonicNow,
+          sleep: clock.sleep,
+        }),
+      },
+    )
+    const late = lonely.obtain(bob)
+    await rest(clock)
+    await b.obtain(bobPromoted)
+    lonely.noteChange('bob', encodeState({ ...state, version: 1, fingerprint: bobPromoted.fingerprint }))
+    answers.resolve()
+    await late
+    assert.equal(lonely.cache.size(), 0)
+  })
+
+  test('a user that was deleted and made anew: version 1 takes the place of version 3', async () => {
+    const { a, clock, directory, shared } = createShared()
+    for (let version = 1; version <= 3; version++) {
+      const done = a.obtain(bob)
+      await clock.advance(hour + pause)
+      await done
+    }
+    const done = a.obtain(bob)
+    await clock.advance(hour / 2)
+    await done
+    assert.equal(shared()!.version, 4)
+    directory.users.delete('bob')
+    await a.obtain(bob)
+    await rest(clock)
+    assert.equal(shared()!.version, 1)
+    assert.ok(directory.accepts(await a.obtain(bob)))
+  })
+
+  test('what one has healed, the other learns', async () => {
+    const { a, b, clock, directory } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    directory.users.set('bob', { ...directory.users.get('bob')!, password: 'somebody else was here' })
+    await clock.advance(61_000)
+    await a.obtain(bob)
+    await rest(clock)
+    const healed = await b.obtain(bob)
+    assert.ok(directory.accepts(healed))
+    assert.deepEqual([...a.writes(), ...b.writes()], ['created', 'healed'])
+  })
+
+  test('a user that an administrator disabled is not let in by what is shared, once a check has found it', async () => {
+    const { a, b, clock, directory, shared } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
+    await clock.advance(61_000)
+    await a.obtain(bob)
+    await rest(clock)
+    assert.equal(shared(), undefined)
+    for (const replica of [a, b]) await assert.rejects(replica.obtain(bob), /user_disabled/)
+  })
+
+  test('what a check finds changed is not taken from Redis again', async () => {
+    const { a, clock, directory, shared } = createShared()
+    await a.obtain(bob)
+    const user = directory.users.get('bob')!
+    directory.users.set('bob', { ...user, roles: ['somebody-else-gave-it'] })
+    await clock.advance(61_000)
+    await a.obtain(bob)
+    await rest(clock)
+    assert.equal(shared(), undefined)
+    await a.obtain(bob)
+    assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
+  })
+
+  test('a password that another replica made a moment earlier ends when that one says', async () => {
+    const { a, clock, directory } = createShared()
+    await a.obtain(bob)
+    const user = directory.users.get('bob')!
+    const elastauth = { ...(user.metadata.elastauth as ManagedState), issued_at: noon - 5000 }
+    directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
+    await clock.advance(61_000)
+    await a.obtain(bob)
+    await rest(clock)
+    await a.obtain(bob)
+    assert.equal(a.cache.get('bob')!.state.issued_at, noon - 5000)
+  })
+
+  test('extend: who is due to be prolonged is not served from Redis', async () => {
+    const { a, b, clock, directory } = createShared(true)
+    await a.obtain(bob)
+    await clock.advance(hour * 0.6)
+    await b.obtain(bob)
+    assert.deepEqual(b.writes(), ['extended'])
+    assert.ok(directory.users.has('bob'))
+  })
+})
+
+describe('what stands there is never believed more than it deserves', () => {
+  test('an entry whose end is past', async () => {
+    const { a, directory, store } = createShared()
+    store.put('bob', encodeEntry('bob', { ...state, issued_at: noon - hour }, 'n', keys))
+    await a.obtain(bob)
+    assert.equal(directory.calls.get, 1)
+  })
+
+  test('an entry of other groups', async () => {
+    const { a, directory, store } = createShared()
+    store.put('bob', encodeEntry('bob', { ...state, fingerprint: 'other' }, 'n', keys))
+    await a.obtain(bob)
+    assert.equal(directory.calls.get, 1)
+  })
+
+  test('a mark that nobody comes back for: two seconds of patience, then a write in doubt', async () => {
+    const { a, b, clock, store, directory } = createShared()
+    store.put('bob', '!gone')
+    const first = a.obtain(bob)
+    await clock.advance(1900)
+    assert.equal(directory.calls.put, 0)
+    await clock.advance(500)
+    assert.ok(directory.accepts(await first))
+    assert.match(store.values().get('bob')!, /^\?.*\.$/)
+    assert.equal(await b.obtain(bob), await first)
+  })
+
+  test('whoever was forestalled, and forestalled again, still takes nobody’s turn away', async () => {
+    const insisted: boolean[] = []
+    const begin: SharedStates['begin'] = async (_username, _read, insist) =>
+      insisted.push(insist) < 5 ? 'changed' : async () => {}
+    const states = { ...noSharedStates, begin }
+    await createReplica(createMemoryDirectory(), createFakeClock(noon), { states }).obtain(bob)
+    assert.deepEqual(insisted, [false, false, false, false, false])
+  })
+
+  test('nor is the patience longer where every look at Redis takes its time', async () => {
+    const { a, clock, store, directory } = createShared()
+    store.put('bob', '!gone')
+    store.hooks.before = () => clock.sleep(200)
+    const first = a.obtain(bob)
+    await clock.advance(4000)
+    assert.ok(directory.accepts(await first))
+  })
+})
+
+describe('a Redis that fails', () => {
+  const noRedis = () => {
+    throw new Error('no Redis')
+  }
+
+  test('at every step: everything as without it', async () => {
+    const { a, b, store, directory } = createShared()
+    store.hooks.before = noRedis
+    const first = await a.obtain(bob)
+    assert.equal(await b.obtain(bob), first)
+    await a.obtain(bobPromoted)
+    assert.ok(directory.accepts(first))
+    assert.equal(directory.calls.put, 2)
+  })
+
+  test('what could not be marked is in doubt as soon as it is back, and not believed before', async () => {
+    const { a, b, clock, store, shared } = createShared()
+    for (const replica of [a, b]) await replica.obtain(bob)
+    store.hooks.before = noRedis
+    await a.obtain(bobPromoted)
+    store.hooks.before = undefined
+    assert.equal(shared()!.fingerprint, bob.fingerprint, 'it is stale')
+    await a.obtain(subject({ username: 'alice' }))
+    await rest(clock)
+    assert.equal(shared(), undefined)
+  })
+
+  test('nor is it by the very request that finds Redis again', async () => {
+    const { a, store, directory } = createShared()
+    await a.obtain(bob)
+    store.hooks.before = noRedis
+    await a.obtain(bobPromoted)
+    store.hooks.before = undefined
+    a.cache.delete('bob')
+    await a.obtain(bob)
+    assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
+  })
+
+  test('an answer lost on its way: no user is locked out', async () => {
+    const { a, b, clock, store, directory } = createShared()
+    store.hooks.after = noRedis
+    const all = Promise.all([a.obtain(bob), b.obtain(bob)])
+    await clock.advance(10_000)
+    for (const credential of await all) assert.ok(directory.accepts(credential))
+    assert.equal(directory.users.get('bob')!.roles[0], 'reader')
+  })
+})
+
+test('a foreign user is refused with L2 as without', async () => {
+  const { a, directory } = createShared()
+  directory.users.set('bob', createMemoryUser())
+  await assert.rejects(a.obtain(bob), /user_foreign/)
+})
+
+test('recheckAll spreads the checks and asks nobody by itself', async () => {
+  const { a, clock, directory } = createShared()
+  for (let i = 0; i < 10; i++) await a.obtain(subject({ username: `user-${i}` }))
+  a.recheckAll()
+  assert.equal(directory.calls.authenticate, 0)
+  for (let i = 0; i < 10; i++) a.obtainNow(subject({ username: `user-${i}` }))
+  await rest(clock)
+  assert.equal(directory.calls.authenticate, 1)
+  await clock.advance(5000)
+  for (let i = 0; i < 10; i++) a.obtainNow(subject({ username: `user-${i}` }))
+  await rest(clock)
+  assert.equal(directory.calls.authenticate, 10)
+})

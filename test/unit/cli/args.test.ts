@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type Command, parseCommand } from '../../../src/cli/args.ts'
+
+const understood: [line: string, command: Command][] = [
+  ['', { name: 'serve', flags: {} }],
+  ['serve', { name: 'serve', flags: {} }],
+  ['--config a.yml', { name: 'serve', file: 'a.yml', flags: {} }],
+  ['-c a.yml serve', { name: 'serve', file: 'a.yml', flags: {} }],
+  ['--config=a.yml', { name: 'serve', file: 'a.yml', flags: {} }],
+  [
+    '--listen 127.0.0.1:0 --elasticsearch.dry_run=true',
+    { name: 'serve', flags: { listen: '127.0.0.1:0', 'elasticsearch.dry_run': 'true' } },
+  ],
+  ['config check', { name: 'check', flags: {} }],
+  ['config check -c dir --log_level debug', { name: 'check', file: 'dir', flags: { log_level: 'debug' } }],
+  ['health --config a.yml', { name: 'health', file: 'a.yml', flags: {} }],
+  ['import old.yml', { name: 'import', file: 'old.yml' }],
+  ['--generateKey', { name: 'generate-key' }],
+  ['generate-key', { name: 'generate-key' }],
+  ['--version', { name: 'version' }],
+  ['-v', { name: 'version' }],
+]
+
+for (const [line, command] of understood) {
+  test(`elastauth ${line}`, () => {
+    assert.deepEqual(parseCommand(line.split(' ').filter(Boolean)), command)
+  })
+}
+
+test('help is help, also beside a mistake', () => {
+  for (const argv of [['--help'], ['-h'], ['serve', '--help'], ['--nonsense', '-h']]) {
+    const command = parseCommand(argv)
+    assert.equal(command.name, 'help')
+    assert.match(
+      'text' in command ? command.text : '',
+      /Usage: elastauth.*config check.*--generateKey.*docs\/configuration\.md/s,
+    )
+  }
+})
+
+const refused: [line: string, message: RegExp][] = [
+  ['--lisen :5000', /^--lisen: unknown flag: did you mean `--listen`\?$/],
+  ['--confg a.yml', /did you mean `--config`/],
+  ['--generatekey', /did you mean `--generateKey`/],
+  ['--cache.expiraton 1h', /did you mean `--cache.expiration`/],
+  ['-x', /^-x: unknown flag: see --help$/],
+  ['serv', /^unknown command "serv": did you mean `serve`\?$/],
+  ['config', /^unknown command "config": known are serve, config check, /],
+  ['config chek', /did you mean `config check`/],
+  ['serve extra', /unknown command "serve extra"/],
+  ['import', /^import needs a file after it/],
+  ['import a.yml b.yml', /^import takes one file$/],
+  ['import a.yml --listen :1', /^--listen does not go with import/],
+  ['improt', /did you mean `import`/],
+  ['toString', /unknown command/],
+  ['--listen', /^--listen needs a value/],
+  ['--listen --config a', /^--listen needs a value/],
+  ['--config=', /^--config needs a value/],
+  ['--listen :1 --listen :2', /given twice/],
+  ['--version=2', /takes no value/],
+  ['--__proto__ x', /unknown flag/],
+  ['--group_mappings {}', /is a map/],
+]
+
+for (const [line, message] of refused) {
+  test(`elastauth ${line} is a usage error`, () => {
+    const command = parseCommand(line.split(' '))
+    assert.equal(command.name, 'usage-error', JSON.stringify(command))
+    assert.match('message' in command ? command.message : '', message)
+  })
+}
+
+test('a secret as a flag is refused without repeating it', () => {
+  for (const argv of [['--secret_key', 'hunter2'], ['--secret_key=hunter2'], ['--elasticsearch.password=hunter2']]) {
+    const command = parseCommand(argv)
+    assert.match('message' in command ? command.message : '', /_FILE/)
+    assert.doesNotMatch(JSON.stringify(command), /hunter2/)
+  }
+})
+
+test('elastauth health asks the elastauth that is up, though the configuration has been broken since', async (t) => {
+  const asked: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url)
+    response.end()
+  }).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const env = {
+    ...process.env,
+    ELASTAUTH_LISTEN: `127.0.0.1:${port}`,
+    ELASTAUTH_SECRET_KEY: 'broken',
+    ELASTAUTH_X: 'x',
+  }
+  const main = join(import.meta.dirname, '../../../src/main.ts')
+  const child = execFile(process.execPath, [main, 'health', '--config', '/does/not/exist'], { env })
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+  assert.deepEqual(asked, ['/elastauth/health'])
+})

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { asGatewayError, type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
+
+/** The contract with those who call us. A change here is a change for them. */
+const statuses: Record<ErrorCode, number> = {
+  identity_missing: 401,
+  peer_untrusted: 401,
+  identity_invalid: 400,
+  token_invalid: 401,
+  token_expired: 401,
+  group_denied: 403,
+  no_roles: 403,
+  user_reserved: 403,
+  user_foreign: 403,
+  user_disabled: 403,
+  key_conflict: 503,
+  password_change_denied: 403,
+  login_failed: 400,
+  login_denied: 403,
+  login_insecure: 400,
+  logout_invalid: 400,
+  cross_site: 403,
+  not_permitted: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  headers_too_large: 431,
+  payload_invalid: 400,
+  http_version_unsupported: 505,
+  request_timeout: 408,
+  provider_unavailable: 503,
+  sessions_unavailable: 503,
+  elasticsearch_unavailable: 503,
+  elasticsearch_rejected: 502,
+  upstream_unavailable: 502,
+  upstream_protocol: 502,
+  upstream_timeout: 504,
+  overloaded: 503,
+  stopping: 503,
+  client_closed: 499,
+  internal: 500,
+}
+
+describe('the table of errors', () => {
+  for (const [code, status] of Object.entries(statuses)) {
+    test(`${code} is ${status}`, () => assert.equal(errorTable[code as ErrorCode].status, status))
+  }
+
+  test('has no code besides', () => assert.deepEqual(Object.keys(errorTable).sort(), Object.keys(statuses).sort()))
+
+  test('an untrusted peer hears the same as one who sends nothing', () => {
+    assert.equal(errorTable.peer_untrusted.message, errorTable.identity_missing.message)
+  })
+
+  test('what is our fault is logged as an error, what is the client’s is not', () => {
+    for (const { status, level } of Object.values(errorTable))
+      assert.equal(level === 'error', status >= 500 && status !== 505)
+  })
+
+  test('messages need no escaping in JSON or HTML', () => {
+    for (const { message } of Object.values(errorTable)) assert.match(message, /^[A-Z][A-Za-z ,]+$/)
+  })
+})
+
+describe('GatewayError', () => {
+  test('keeps code, detail, user and cause apart', () => {
+    const cause = new Error('cause')
+    const error = new GatewayError('user_foreign', 'the detail', { cause, username: 'bob' })
+    assert.deepEqual(
+      [error.name, error.code, error.detail, error.username, error.cause],
+      ['GatewayError', 'user_foreign', 'the detail', 'bob', cause],
+    )
+    assert.ok(error instanceof Error)
+  })
+
+  test('comes out of asGatewayError as itself', () => {
+    const error = new GatewayError('no_roles', '')
+    assert.equal(asGatewayError(error), error)
+  })
+
+  for (const thrown of [new TypeError('broken'), 'text', undefined, null, 7, { code: 'no_roles' }]) {
+    test(`${String(thrown)}, thrown by whatever, is internal`, () => {
+      const error = asGatewayError(thrown)
+      assert.equal(error.code, 'internal')
+      assert.equal(error.cause, thrown)
+      assert.equal(error.detail, thrown instanceof Error ? thrown.message : String(thrown))
+    })
+  }
+})

@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
+import { createLog, type LogOptions } from '../../../src/observability/log.ts'
+import { createLogRequest, type Outcome } from '../../../src/observability/request-log.ts'
+import { openRaw } from '../../support/raw-http.ts'
+
+type Line = Record<string, unknown>
+type Given = Partial<Outcome> & {
+  /** What is waited for before the request can be answered. */
+  work?: (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
+  write?: (response: ServerResponse) => void
+}
+
+const answered: Given = {
+  username: 'bob',
+  write: (response) =>
+    response
+      .writeHead(200, { 'Set-Cookie': 'sid=SECRET-set-cookie', Authorization: 'Basic SECRET-answer' })
+      .end('SECRET-body'),
+}
+const refused = (status: number, error: GatewayError): Given => ({
+  error,
+  write: (response) => response.writeHead(status, { 'WWW-Authenticate': 'SECRET-header' }).end('SECRET-body'),
+})
+
+let text: string
+let watch: () => void
+let stop: () => void
+let port: number
+
+/** Serves as server.ts does: the log is told first, then the answer is written. */
+async function serve({ work, write, ...outcome }: Given, options: Partial<LogOptions> = {}) {
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      text += chunk
+      watch()
+      done()
+    },
+  })
+  const log = createLog({ level: 'info', format: 'json', destination, ...options })
+  const logRequest = createLogRequest(log, (request) => ({
+    method: request.method ?? '',
+    target: request.url ?? '',
+    host: 'es.example.com',
+  }))
+  const server = createServer(async (request, response) => {
+    const startedAt = performance.now()
+    if (work) await work(request, response)
+    logRequest(request, response, { requestId: 'id-7', startedAt, ...outcome })
+    write?.(response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  port = (server.address() as AddressInfo).port
+  stop = () => {
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+const lines = (): Line[] =>
+  text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+/** Resolves once that many lines are there; rejects where they do not come. */
+const logged = (count = 1) =>
+  new Promise<Line[]>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no line: ${JSON.stringify(text)}`)), 120_000)
+    watch = () => {
+      if (text.split('\n').length <= count) return
+      clearTimeout(timer)
+      resolve(lines())
+    }
+    watch()
+  })
+
+const arrival = (pattern: RegExp) =>
+  new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no line: ${JSON.stringify(text)}`)), 120_000)
+    watch = () => {
+      if (!pattern.test(text)) return
+      clearTimeout(timer)
+      resolve()
+    }
+    watch()
+  })
+
+async function ask(target = '/', headers: string[] = []) {
+  const connection = openRaw(port)
+  connection.send([`GET ${target} HTTP/1.1`, 'Host: es', 'Connection: close', ...headers, '', ''].join('\r\n'))
+  await connection.closed
+}
+
+beforeEach(() => {
+  text = ''
+  watch = () => {}
+})
+afterEach(() => stop())
+
+describe('one line per request', () => {
+  test('with the field names of the Elastic Common Schema, and no others', async () => {
+    await serve(answered)
+    await ask('/_search')
+    const [line] = await logged()
+    const { '@timestamp': at, 'event.duration': duration, ...rest } = line!
+    assert.ok(Math.abs(Date.parse(String(at)) - Date.now()) < 60_000)
+    assert.ok(Number.isInteger(duration) && Number(duration) > 0 && Number(duration) < 60e9)
+    assert.deepEqual(rest, {
+      'log.level': 'info',
+      'ecs.version': '8.17',
+      'service.name': 'elastauth',
+      'http.request.id': 'id-7',
+      'http.request.method': 'GET',
+      'url.domain': 'es.example.com',
+      'url.path': '/_search',
+      'http.response.status_code': 200,
+      'client.ip': '127.0.0.1',
+      'user.name': 'bob',
+      message: 'GET /_search 200',
+    })
+  })
+
+  for (const [name, work] of Object.entries({
+    'answered at once': undefined,
+    'answered by what had no need to wait': async () => {},
+    'answered later': () => new Promise(setImmediate),
+  })) {
+    test(name, async () => {
+      await serve({ ...answered, ...(work && { work }) })
+      await ask()
+      const all = await logged()
+      assert.deepEqual(
+        all.map((line) => line['http.response.status_code']),
+        [200],
+      )
+    })
+  }
+
+  test('ten requests on one connection are ten lines', async () => {
+    await serve(answered)
+    const connection = openRaw(port)
+    for (let i = 0; i < 10; i++) connection.send(`GET /${i} HTTP/1.1\r\nHost: es\r\n\r\n`)
+    const all = await logged(10)
+    assert.deepEqual(
+      all.map((line) => line['url.path']),
+      Array.from({ length: 10 }, (_, i) => `/${i}`),
+    )
+    connection.socket.destroy()
+  })
+})
+
+describe('a client that leaves before the answer', () => {
+  test('while the answer is on its way: 499', async () => {
+    await serve({ write: (response) => response.writeHead(200).write('half') })
+    const connection = openRaw(port)
+    connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
+    await connection.until(/half/)
+    connection.socket.destroy()
+    const [line] = await logged()
+    assert.equal(line?.['http.response.status_code'], 499)
+    assert.match(String(line?.message), / 499$/)
+  })
+
+  test('while we still work on it, as when Elasticsearch is slow: 499, one line, without waiting for more', async () => {
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
+    const { promise: done, resolve: finish } = Promise.withResolvers<Line[]>()
+    await serve({
+      ...answered,
+      async work(_request, response) {
+        arrive()
+        await once(response, 'close')
+      },
+      write(response) {
+        finish(lines())
+        answered.write?.(response)
+      },
+    })
+    const connection = openRaw(port)
+    connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
+    await arrived
+    connection.socket.destroy()
+    const statuses = (all: Line[]) => all.map((line) => line['http.response.status_code'])
+    assert.deepEqual(statuses(await done), [499])
+    await new Promise(setImmediate)
+    assert.deepEqual(statuses(lines()), [499])
+    assert.equal(lines()[0]?.['user.name'], 'bob')
+  })
+
+  test('its line keeps to the level too', async () => {
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
+    const { promise: done, resolve: finish } = Promise.withResolvers<void>()
+    const work: Given['work'] = async (_request, response) => {
+      arrive()
+      await once(response, 'close')
+    }
+    await serve({ work, write: () => finish() }, { level: 'warn' })
+    const connection = openRaw(port)
+    connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
+    await arrived
+    connection.socket.destroy()
+    await done
+    assert.equal(text, '')
+  })
+})
+
+describe('errors', () => {
+  for (const [code, { level, status }] of Object.entries(errorTable)) {
+    test(`${code} is logged at ${level}, with its detail and its user`, async () => {
+      await serve(refused(status, new GatewayError(code as ErrorCode, 'the private detail', { username: 'bob' })))
+      await ask('/x')
+      const [line] = await logged()
+      assert.equal(line?.['log.level'], level)
+      assert.equal(line?.['error.code'], code)
+      assert.equal(line?.['user.name'], 'bob')
+      assert.equal(line?.['http.response.status_code'], status)
+      assert.equal(line?.message, `GET /x ${status} the private detail`)
+      assert.equal(line?.['error.stack_trace'], undefined)
+    })
+  }
+
+  test('what we did not foresee comes with its stack', async () => {
+    await serve(refused(500, new GatewayError('internal', 'x', { cause: new TypeError('boom') })))
+    await ask()
+    const [line] = await logged()
+    assert.match(String(line?.['error.stack_trace']), /^TypeError: boom\n +at /)
+  })
+
+  test('a level that is off writes nothing', async () => {
+    await serve(answered, { level: 'warn' })
+    await ask()
+    assert.equal(text, '')
+  })
+
+  test('level warn still has the warnings', async () => {
+    await serve(refused(403, new GatewayError('user_foreign', 'x')), { level: 'warn' })
+    await ask()
+    assert.equal((await logged()).length, 1)
+  })
+})
+
+describe('nothing secret', () => {
+  const names = [
+    'Authorization',
+    'Cookie',
+    'Remote-User',
+    'Remote-Groups',
+    'Remote-Email',
+    'Remote-Name',
+    'X-Elastauth-Proxy-Secret',
+    'X-Forwarded-For',
+    'X-Forwarded-Uri',
+    'X-Forwarded-Host',
+    'X-Original-Url',
+    'X-Request-Id',
+    'X-Correlation-Id',
+    'Traceparent',
+    'User-Agent',
+    'Referer',
+    'Accept',
+    'es-secondary-authorization',
+    'Proxy-Authorization',
+    'X-Api-Key',
+  ]
+  const headers = names.map((name, i) => `${name}: SECRET-${i}`)
+
+  for (const format of ['json', 'text'] as const) {
+    for (const [what, given] of Object.entries<Given>({
+      'a success': answered,
+      'a refusal': refused(401, new GatewayError('identity_missing', 'missing authentication headers')),
+      'a failure': refused(500, new GatewayError('internal', 'x', { cause: new Error('x') })),
+    })) {
+      test(`${what}, as ${format}: no header, cookie, query or body in any line`, async () => {
+        await serve(given, { format, level: 'trace' })
+        await ask('/path?token=SECRET-query', headers)
+        await arrival(/\/path/)
+        assert.doesNotMatch(text, /SECRET/)
+      })
+    }
+  }
+})

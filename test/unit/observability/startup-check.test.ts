@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GatewayError } from '../../../src/http/errors.ts'
+import { createLog } from '../../../src/observability/log.ts'
+import { watchElasticsearch } from '../../../src/observability/startup-check.ts'
+
+function createLines() {
+  const lines: Record<string, unknown>[] = []
+  const log = createLog({
+    level: 'info',
+    format: 'json',
+    destination: { write: (line) => void lines.push(JSON.parse(line)) },
+  })
+  return { lines, log }
+}
+const brief = () => lines().map(({ 'log.level': level, message }) => `${level} ${message}`)
+let lines: () => Record<string, unknown>[]
+
+function watch(
+  checkPrivilege: () => Promise<void>,
+  { stopped = new AbortController(), missing = [] }: { stopped?: AbortController; missing?: string[] } = {},
+) {
+  const { lines: collected, log } = createLines()
+  lines = () => collected
+  return {
+    done: watchElasticsearch({ checkPrivilege, findMissingRoles: async () => missing }, log, stopped.signal),
+    stopped,
+  }
+}
+
+test('all is well: one line', async () => {
+  await watch(async () => {}).done
+  assert.deepEqual(brief(), ['info Elasticsearch is there, and our service account may manage users'])
+})
+
+test('roles that the configuration names and Elasticsearch lacks are named, once', async () => {
+  await watch(async () => {}, { missing: ['reader', 'writer'] }).done
+  assert.deepEqual(brief(), [
+    'info Elasticsearch is there, and our service account may manage users',
+    'warn Elasticsearch has no role reader, writer: nobody gets a right by it',
+  ])
+})
+
+test('says what is wrong, asks again until it works, then says so once', async () => {
+  let calls = 0
+  await watch(async () => {
+    if (++calls < 2) throw new GatewayError('elasticsearch_rejected', 'our service account lacks manage_security')
+  }).done
+  assert.deepEqual(brief(), [
+    'error Elasticsearch: our service account lacks manage_security. Trying again',
+    'info Elasticsearch is there, and our service account may manage users',
+  ])
+  assert.equal(lines()[0]?.['error.code'], 'elasticsearch_rejected')
+})
+
+test('one reason is one line, however often it is met; another reason is another', async () => {
+  const reasons = ['Elasticsearch answered 503: starting', 'Elasticsearch answered 503: starting', 'no privilege']
+  await watch(async () => {
+    const reason = reasons.shift()
+    if (reason !== undefined) throw new GatewayError('elasticsearch_unavailable', reason)
+  }).done
+  assert.deepEqual(brief(), [
+    'error Elasticsearch: answered 503: starting. Trying again',
+    'error Elasticsearch: no privilege. Trying again',
+    'info Elasticsearch is there, and our service account may manage users',
+  ])
+})
+
+test('a stop ends the wait at once', async () => {
+  const { done, stopped } = watch(() => Promise.reject(new Error('down')))
+  await new Promise(setImmediate)
+  stopped.abort()
+  const soon = (async () => {
+    for (let i = 0; i < 5; i++) await new Promise(setImmediate)
+    return 'still waiting'
+  })()
+  assert.notEqual(await Promise.race([done, soon]), 'still waiting')
+  assert.deepEqual(brief(), ['error Elasticsearch: down. Trying again'])
+})
+
+test('a stop during the check: nothing is logged of what the stop itself broke', async () => {
+  const stopped = new AbortController()
+  const { done } = watch(
+    async () => {
+      stopped.abort()
+      throw new Error('the client was closed')
+    },
+    { stopped },
+  )
+  await done
+  assert.deepEqual(brief(), [])
+})
+
+test('stopped before it began: asks nothing', async () => {
+  const stopped = new AbortController()
+  stopped.abort()
+  await watch(() => assert.fail('asked'), { stopped }).done
+  assert.deepEqual(brief(), [])
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import type { Server, Socket } from 'node:net'
+import { test } from 'node:test'
+import { limitConnections } from '../../../src/server/connection-limit.ts'
+
+function createServers(count: number): Server[] {
+  return Array.from({ length: count }, () => new EventEmitter() as Server)
+}
+
+function connect(server: Server): Socket {
+  const socket = new EventEmitter() as Socket
+  server.emit('connection', socket)
+  return socket
+}
+
+const limitsOf = (servers: Server[]) => servers.map(({ maxConnections }) => maxConnections)
+
+test('all listeners share max_connections, and each keeps its open connections', () => {
+  const servers = createServers(2)
+  limitConnections(servers, { maxConnections: 3, maxWeight: 100 })
+  const first = connect(servers[0]!)
+  connect(servers[0]!)
+  assert.deepEqual(limitsOf(servers), [3, 1])
+  connect(servers[1]!)
+  assert.deepEqual(limitsOf(servers), [2, 1])
+  first.emit('close')
+  assert.deepEqual(limitsOf(servers), [2, 2])
+})
+
+test('a connection with a weight counts as several until it closes', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const heavy = connect(server!)
+  assert.ok(weigh(heavy, 4))
+  assert.equal(server!.maxConnections, 1 + 6)
+  assert.ok(weigh(heavy, 10))
+  assert.equal(server!.maxConnections, 1)
+  heavy.emit('close')
+  assert.equal(server!.maxConnections, 10)
+})
+
+test('a connection that is too heavy for the remaining room keeps its weight', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const [first, second] = [connect(server!), connect(server!)]
+  assert.ok(weigh(first!, 6))
+  assert.ok(!weigh(second!, 5))
+  assert.ok(weigh(second!, 4))
+  assert.equal(server!.maxConnections, 2)
+  assert.ok(!weigh(first!, 7))
+  first!.emit('close')
+  assert.equal(server!.maxConnections, 1 + 6)
+})
+
+test('a small max_connections counts connections, however heavy they are', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 2, maxWeight: 100 })
+  assert.ok(weigh(connect(server!), 50))
+  assert.equal(server!.maxConnections, 2)
+})
+
+test('a closed connection gets no weight, since it would never be released', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const gone = connect(server!)
+  assert.ok(weigh(gone, 2))
+  Object.assign(gone, { destroyed: true }).emit('close')
+  assert.ok(!weigh(gone, 9))
+  assert.equal(server!.maxConnections, 10)
+})
+
+test('a share of the room is the most that connections may take with a weight, and a lower weight is always possible', () => {
+  const [server] = createServers(1)
+  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 20 })
+  const [first, second] = [connect(server!), connect(server!)]
+  assert.ok(weigh(first!, 8, 1 / 2))
+  assert.ok(!weigh(second!, 8, 1 / 2))
+  assert.ok(weigh(second!, 8))
+  assert.ok(weigh(first!, 2))
+  assert.equal(server!.maxConnections, 2 + 10)
+})

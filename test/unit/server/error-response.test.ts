@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import { describe, test } from 'node:test'
+import { type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
+import { rawAnswer } from '../../../src/http/response.ts'
+import { createAnswerError, type ForwardAuthProfile } from '../../../src/server/error-response.ts'
+
+const detail = 'a private detail about hunter2'
+
+type Given = { accept?: string; profile?: ForwardAuthProfile }
+
+function answer(code: ErrorCode, { accept, profile = 'generic' }: Given = {}) {
+  const request = { headers: accept === undefined ? {} : { accept } } as IncomingMessage
+  const error = new GatewayError(code, detail, { username: 'bob' })
+  const { status, headers, body, username } = createAnswerError(profile)(request, error, 'id-7')
+  const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as [string, string]] : []))
+  assert.equal(new Set(pairs.map(([name]) => name.toLowerCase())).size, pairs.length, 'no header comes twice')
+  return { status, headers: new Headers(pairs), text: body, username }
+}
+
+describe('every code', () => {
+  for (const code of Object.keys(errorTable) as ErrorCode[]) {
+    test(`${code}: the public half only, as JSON`, () => {
+      const { status, headers, text } = answer(code)
+      assert.equal(status, errorTable[code].status)
+      assert.deepEqual(JSON.parse(text), { error: code, message: errorTable[code].message, request_id: 'id-7' })
+      assert.equal(headers.get('content-type'), 'application/json; charset=utf-8')
+      assert.equal(headers.get('cache-control'), 'no-store')
+      assert.doesNotMatch(text, /hunter2|bob/)
+      assert.equal(headers.get('authorization'), null)
+    })
+
+    test(`${code}: raw, for a connection without a response object`, () => {
+      const error = new GatewayError(code, detail)
+      const raw = rawAnswer(createAnswerError('generic')({ headers: {} }, error, 'id-7'))
+      const [head = '', body = ''] = raw.split('\r\n\r\n')
+      assert.match(head, new RegExp(`^HTTP/1\\.1 ${errorTable[code].status} [ -~]*\r\n`))
+      assert.match(head, new RegExp(`\r\nContent-Length: ${Buffer.byteLength(body)}(\r\n|$)`))
+      assert.match(head, /\r\nConnection: close/)
+      assert.deepEqual(JSON.parse(body), { error: code, message: errorTable[code].message, request_id: 'id-7' })
+    })
+  }
+})
+
+describe('JSON or a page', () => {
+  const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
+  const rows: [string | undefined, boolean][] = [
+    [browser, true],
+    ['text/html', true],
+    ['TEXT/HTML;q=0.9', true],
+    [' text/html ; charset=utf-8', true],
+    ['application/xhtml+xml,text/html', true],
+    ['application/json', false],
+    ['application/json, text/html', false],
+    ['*/*', false],
+    ['', false],
+    [undefined, false],
+    ['text/htmlx', false],
+    ['text/plain', false],
+  ]
+  for (const [accept, isPage] of rows) {
+    test(`Accept: ${accept}`, () => {
+      const { headers, text } = answer('no_roles', accept === undefined ? {} : { accept })
+      assert.equal(headers.get('content-type'), isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
+      assert.equal(text.startsWith('<!doctype html>'), isPage)
+    })
+  }
+
+  test('the page says what happened and which number to ask with, and runs nothing', () => {
+    const { status, headers, text } = answer('no_roles', { accept: browser })
+    assert.equal(status, 403)
+    assert.ok(text.includes(errorTable.no_roles.message) && text.includes('id-7'))
+    assert.match(headers.get('content-security-policy') ?? '', /^default-src 'none';.*frame-ancestors 'none'/)
+    assert.doesNotMatch(text, /<script|https?:|hunter2|bob/)
+  })
+})
+
+describe('headers', () => {
+  test('Retry-After where it may work later, and nowhere else', () => {
+    assert.equal(answer('elasticsearch_unavailable').headers.get('retry-after'), '5')
+    assert.equal(answer('elasticsearch_rejected').headers.get('retry-after'), null)
+  })
+
+  test('Allow with 405', () => {
+    const error = new GatewayError('method_not_allowed', detail, { allow: ['POST'] })
+    const { headers } = createAnswerError('generic')({ headers: {} }, error, 'id-7')
+    assert.equal(headers[headers.indexOf('Allow') + 1], 'POST')
+  })
+
+  test('the length is that of the body in bytes', () => {
+    for (const given of [{}, { accept: 'text/html' }]) {
+      const { headers, text } = answer('internal', given)
+      assert.equal(headers.get('content-length'), String(Buffer.byteLength(text)))
+    }
+  })
+})
+
+test('whose request it was goes to the log, not to the client', () => {
+  const { username, text, headers } = answer('no_roles')
+  assert.equal(username, 'bob')
+  assert.doesNotMatch(text + [...headers].join(), /bob/)
+})
+
+describe('for nginx', () => {
+  for (const code of Object.keys(errorTable) as ErrorCode[]) {
+    const { status } = errorTable[code]
+    const told = status === 400 || status === 404 || status === 431 ? 403 : status
+    test(`${code}: ${told}`, () => assert.equal(answer(code, { profile: 'nginx' }).status, told))
+  }
+
+  test('the code in the body stays', () => {
+    assert.equal(JSON.parse(answer('identity_invalid', { profile: 'nginx' }).text).error, 'identity_invalid')
+  })
+})
