@@ -4,14 +4,14 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { load, type Measured, pin, report } from './load.ts'
 
 const rounds = Number(process.argv[2] ?? 7)
 const seconds = Number(process.argv[3] ?? 3)
 
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 const elasticsearch = await standIn.listen()
 const bare = spawn(process.execPath, [new URL('bare-server.ts', import.meta.url).pathname])
 const [bareUrl] = await once(bare.stdout, 'data')

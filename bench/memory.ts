@@ -5,12 +5,12 @@
 
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { resident } from '../test/support/resident.ts'
 
 const users = Number(process.argv[2] ?? 100_000)
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 const elasticsearch = await standIn.listen()
 const gateway = await startGateway({
   nodeArguments: process.argv.slice(3),

@@ -3,7 +3,7 @@
  * `node bench/redis.ts [users] [rounds] [seconds]`; Linux, with redis-server, wrk and taskset.
  */
 
-import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { startRedis } from '../test/support/redis/server.ts'
 import { load, type Measured, median, pin, report } from './load.ts'
@@ -13,7 +13,7 @@ const users = Number(process.argv[2] ?? 5000)
 const rounds = Number(process.argv[3] ?? 40)
 const seconds = Number(process.argv[4] ?? 1)
 
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 const elasticsearch = await standIn.listen()
 const redis = await startRedis()
 const gateway = (flags: Record<string, string>) =>

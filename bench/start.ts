@@ -1,11 +1,11 @@
 /** From the start of the process to its first answer to a user. `node bench/start.ts [runs]` */
 
-import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { spread } from './load.ts'
 
 const runs = Number(process.argv[2] ?? 9)
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 const elasticsearch = await standIn.listen()
 const times: number[] = []
 for (let run = 0; run <= runs; run++) {

@@ -3,7 +3,7 @@
  * wrk and taskset. `node bench/token.ts [rounds] [seconds]`
  */
 
-import { createStandIn } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
 import { startOidcProvider } from '../test/support/oidc/provider.ts'
 import { identityHeaders, load, type Measured, pin, report } from './load.ts'
@@ -11,7 +11,7 @@ import { identityHeaders, load, type Measured, pin, report } from './load.ts'
 const rounds = Number(process.argv[2] ?? 9)
 const seconds = Number(process.argv[3] ?? 3)
 
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 const elasticsearch = await standIn.listen()
 const idp = await startOidcProvider()
 const token = await idp.sign({

@@ -16,14 +16,14 @@ export function applySetting(setting: Setting, store: Store): Fault[] {
         ...place,
         key,
         problem: `expected ${expectedType(format)}, found ${nameOfType(value)}`,
-        mend: mendType(value, format),
+        fix: fixForType(value, format),
       },
     ]
   }
   const problems = problemsOf(format, value, spec)
   // convict coerces text only; lists and maps have spellings to tidy too
   if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.read(value))
-  return problems.map(({ problem, mend, path = [], ...found }) => {
+  return problems.map(({ problem, fix, path = [], ...found }) => {
     const line = setting.lineOf?.(path)
     return {
       ...place,
@@ -33,7 +33,7 @@ export function applySetting(setting: Setting, store: Store): Fault[] {
         key,
       ),
       problem: describeProblem(problem, 'value' in found, found.value, spec),
-      mend,
+      fix,
     }
   })
 }
@@ -54,7 +54,7 @@ function expectedType({ yaml, noun }: Format<unknown>): string {
   return yaml === 'string' && noun === 'one of the choices' ? 'a word' : noun
 }
 
-function mendType(value: unknown, format: Format<unknown>): string {
+function fixForType(value: unknown, format: Format<unknown>): string {
   const isQuoted = typeof value === 'string' && format.read(value) !== undefined
   if (isQuoted && (format.yaml === 'boolean' || format.yaml === 'integer')) return 'remove the quotes'
   const isScalar = typeof value === 'number' || typeof value === 'boolean'

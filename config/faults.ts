@@ -2,12 +2,12 @@
 export type Place = { readonly file?: string; readonly line?: number; readonly source?: string }
 
 /** One thing wrong, where, and what to do about it. */
-export type Fault = Place & { readonly key: string; readonly problem: string; readonly mend: string }
+export type Fault = Place & { readonly key: string; readonly problem: string; readonly fix: string }
 
 /** A key that restricts access is empty: a variable was not set, or all entries of a list are commented out. */
-export const emptyGuard = {
+export const emptyGuardProblem = {
   problem: 'is empty, which would disable this protection',
-  mend: 'write a value, or remove the key to use the default',
+  fix: 'write a value, or remove the key to use the default',
 } as const
 
 /** Thrown once, with every fault found. Its message shows them all and no secret. */
@@ -47,7 +47,7 @@ function describe(faults: readonly Fault[]): string {
   const rows = faults.map((fault) => ({
     where: describePlace(fault) || '(not set)',
     key: fault.key,
-    text: `${fault.problem}: ${fault.mend}`,
+    text: `${fault.problem}: ${fault.fix}`,
   }))
   const width = (column: 'where' | 'key') => Math.min(48, Math.max(...rows.map((row) => row[column].length)))
   const lines = rows.map(({ where, key, text }) =>

@@ -4,13 +4,13 @@ import { ConfigError, type Fault } from './faults.ts'
 import { problemsOf } from './formats/format.ts'
 import { formats } from './formats/formats.ts'
 import { type Listener, parseListeners } from './formats/listeners.ts'
-import { findAdvice } from './rules/advice.ts'
 import { findBrokenRules } from './rules/rules.ts'
+import { findWarnings } from './rules/warnings.ts'
 import { type Config, envNameOf, schema } from './schema.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './secrets.ts'
 import { readEnvironment } from './sources/environment.ts'
 import { readFlags } from './sources/flags.ts'
-import { modernise } from './sources/legacy.ts'
+import { renameLegacyKeys } from './sources/legacy.ts'
 import { readYaml } from './sources/yaml.ts'
 import { createStore } from './store.ts'
 
@@ -40,7 +40,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   faults.push(...broken.map((fault) => nameEmptyVariable(fault, env)))
   if (faults.length > 0) throw new ConfigError(faults.sort(byPlace))
 
-  const warnings = [...layers.flatMap((layer) => layer.warnings), ...findAdvice(values)]
+  const warnings = [...layers.flatMap((layer) => layer.warnings), ...findWarnings(values)]
   if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
   const config = deepFreeze(settle(values))
   return { config, warnings, ...(file !== null && { file }) }
@@ -58,7 +58,9 @@ export function findListeners(source: ConfigSource): Listener[] {
 
 /** The sources in the order of their precedence, and for each key the setting that wins. */
 function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
-  const layers = [...(file === null ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(modernise)
+  const layers = [...(file === null ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(
+    renameLegacyKeys,
+  )
   const settings = new Map(layers.flatMap((layer) => layer.settings).map((setting) => [setting.key, setting]))
   return { file, layers, settings }
 }

@@ -52,6 +52,6 @@ export const sharedSecret = textFormat(
 function withVariety(format: Format<string>): Format<string> {
   return {
     ...format,
-    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is one digit 64 times', mend: howToMakeOne }] : []),
+    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is one digit 64 times', fix: howToMakeOne }] : []),
   }
 }

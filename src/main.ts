@@ -4,7 +4,7 @@ import { ConfigError } from '../config/faults.ts'
 import { findListeners, loadConfig } from '../config/load.ts'
 import { version } from './app/version.ts'
 import { parseCommand } from './cli/args.ts'
-import { askHealth } from './cli/health.ts'
+import { checkHealth } from './cli/health.ts'
 
 const command = parseCommand(process.argv.slice(2))
 
@@ -30,12 +30,12 @@ try {
       const { config, warnings, file } = loadConfig({ ...command, env: process.env })
       for (const warning of warnings) console.error(`warning: ${warning}`)
       console.log(`The configuration is good (${file ?? 'environment only'}).`)
-      if (command.connect) process.exitCode = await (await import('./cli/check.ts')).tryConnections(config)
+      if (command.connect) process.exitCode = await (await import('./cli/check.ts')).checkConnections(config)
       break
     }
     case 'health':
       // A mistake in a file that a running elastauth has long read is no reason to restart it
-      process.exitCode = await askHealth(findListeners({ ...command, env: process.env }))
+      process.exitCode = await checkHealth(findListeners({ ...command, env: process.env }))
       break
     case 'serve':
       // Loaded here, so that the others, the health check of a container above all, answer sooner

@@ -40,11 +40,11 @@ export const httpUrl: Format<string> = {
     const url = new URL(text)
     if (url.username !== '' || url.password !== '') {
       return [
-        { value: text, problem: 'has credentials inside the URL', mend: 'move them to the username and password keys' },
+        { value: text, problem: 'has credentials inside the URL', fix: 'move them to the username and password keys' },
       ]
     }
     if (url.search !== '' || url.hash !== '') {
-      return [{ value: text, problem: 'has a query or a fragment', mend: 'end the URL with its path' }]
+      return [{ value: text, problem: 'has a query or a fragment', fix: 'end the URL with its path' }]
     }
     return []
   },
@@ -79,7 +79,7 @@ export const peerList: Format<readonly string[]> = {
   check: (peers) => {
     const lone = peers.find((entry) => entry === 'all' || entry === 'none')
     if (lone !== undefined && peers.length > 1) {
-      return [{ problem: `has ${lone} beside other entries`, mend: `write ["${lone}"], or leave it out` }]
+      return [{ problem: `has ${lone} beside other entries`, fix: `write ["${lone}"], or leave it out` }]
     }
     const problems = listOf(peer, '', '').check?.(peers, {}) ?? []
     return problems.length > 0 ? problems : peers.flatMap(checkHostBits)
@@ -94,7 +94,7 @@ function checkHostBits(entry: string, index: number): Problem[] {
     {
       value: entry,
       problem: 'is an address inside a network, and would mean all of that network',
-      mend: `write ${address} for that address, or the network with zeros after its first ${prefix} bits`,
+      fix: `write ${address} for that address, or the network with zeros after its first ${prefix} bits`,
       path: [index],
     },
   ]

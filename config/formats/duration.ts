@@ -16,8 +16,8 @@ export const duration: Format<number> = {
   json: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
   read: (value) => (typeof value === 'number' ? value : parseDuration(value)),
   check: (ms, { min = 0, max = Number.MAX_SAFE_INTEGER }) => {
-    if (ms < min) return [{ problem: `is shorter than ${formatDuration(min)}`, mend: range(min, max) }]
-    if (ms > max) return [{ problem: `is longer than ${formatDuration(max)}`, mend: range(min, max) }]
+    if (ms < min) return [{ problem: `is shorter than ${formatDuration(min)}`, fix: range(min, max) }]
+    if (ms > max) return [{ problem: `is longer than ${formatDuration(max)}`, fix: range(min, max) }]
     return []
   },
 }

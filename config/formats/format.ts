@@ -4,7 +4,7 @@ export type JsonSchema = { readonly [key: string]: unknown }
 /** What is wrong with a value, as a predicate (`is not a duration`) so that a secret's value can be left out before it. */
 export type Problem = {
   readonly problem: string
-  readonly mend: string
+  readonly fix: string
   /** The offending part, and where it sits inside the value. */
   readonly value?: unknown
   readonly path?: readonly (string | number)[]
@@ -30,7 +30,7 @@ export type Format<T> = {
 /** Everything wrong with a value, whether it comes from the environment, a flag, a file or a default. */
 export function problemsOf<T>(format: Format<T>, value: unknown, limits: Limits = {}): readonly Problem[] {
   const read = format.read(value)
-  if (read === undefined) return [{ value, problem: `is not ${format.noun}`, mend: hintOf(format, value) }]
+  if (read === undefined) return [{ value, problem: `is not ${format.noun}`, fix: hintOf(format, value) }]
   return format.check?.(read, limits) ?? []
 }
 
@@ -89,7 +89,7 @@ export function listOf<T extends string>(item: Format<T>, plural: string, hint: 
 
 function checkItem<T extends string>(item: Format<T>, entry: unknown, index: number): readonly Problem[] {
   if (typeof entry !== 'string') {
-    return [{ problem: `has ${nameOfType(entry)} where text is expected`, mend: 'put it in quotes', path: [index] }]
+    return [{ problem: `has ${nameOfType(entry)} where text is expected`, fix: 'put it in quotes', path: [index] }]
   }
   return problemsOf(item, entry).map((problem) => ({ ...problem, path: [index] }))
 }

@@ -34,7 +34,7 @@ const integer: Format<number> = {
     return Number.isSafeInteger(number) ? (number as number) : undefined
   },
   check: (number, { min = 0, max = Number.MAX_SAFE_INTEGER }) =>
-    number < min || number > max ? [{ value: number, problem: 'is out of range', mend: `write ${min} to ${max}` }] : [],
+    number < min || number > max ? [{ value: number, problem: 'is out of range', fix: `write ${min} to ${max}` }] : [],
 }
 
 const text = textFormat(

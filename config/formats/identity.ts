@@ -9,7 +9,7 @@ export const username: Format<string> = {
     (name) => usernamePattern.test(name) && name.length <= limits.username && !isDotSegment(name),
   ),
   check: (name) =>
-    isBuiltIn(name) ? [{ value: name, problem: 'is one of Elasticsearch’s own users', mend: 'use another name' }] : [],
+    isBuiltIn(name) ? [{ value: name, problem: 'is one of Elasticsearch’s own users', fix: 'use another name' }] : [],
 }
 
 export const email = textFormat(
@@ -40,7 +40,7 @@ export const groupList: Format<readonly string[]> = {
   json: { ...groups.json, maxItems: limits.groups },
   check: (names, range) =>
     names.length > limits.groups
-      ? [{ problem: `has more than ${limits.groups} groups`, mend: 'remove some' }]
+      ? [{ problem: `has more than ${limits.groups} groups`, fix: 'remove some' }]
       : groups.check!(names, range),
 }
 
@@ -58,7 +58,7 @@ export const basicUsername: Format<string> = {
           {
             value: name,
             problem: 'has a colon, which Basic authentication cannot carry',
-            mend: 'use another user, or elasticsearch.api_key',
+            fix: 'use another user, or elasticsearch.api_key',
           },
         ]
       : [],

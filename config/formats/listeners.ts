@@ -27,7 +27,7 @@ export const listenList: Format<readonly string[]> = {
   json: { type: ['string', 'array'], pattern: entry.json.pattern, items: entry.json, minItems: 1 },
   check: (list) =>
     list.length === 0
-      ? [{ problem: 'is empty', mend: entry.hint }]
+      ? [{ problem: 'is empty', fix: entry.hint }]
       : entries.check!(list, {}).map((problem) => (list.length > 1 ? problem : { ...problem, path: [] })),
 }
 

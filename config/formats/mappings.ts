@@ -35,12 +35,12 @@ export const groupMappings: Format<{ readonly [group: string]: readonly string[]
 }
 
 function checkGroup(group: string, roles: unknown): readonly Problem[] {
-  if (group === '__proto__') return [{ problem: 'has the group __proto__', mend: 'remove it' }]
+  if (group === '__proto__') return [{ problem: 'has the group __proto__', fix: 'remove it' }]
   if (group.trim() !== group || group === '' || group.length > 255) {
     return [
       {
         problem: 'has a group name that is empty, longer than 255 or has blanks around',
-        mend: 'correct it',
+        fix: 'correct it',
         path: [group],
       },
     ]
@@ -49,7 +49,7 @@ function checkGroup(group: string, roles: unknown): readonly Problem[] {
     return [
       {
         problem: `gives the group ${JSON.stringify(group)} ${Array.isArray(roles) ? 'no role' : nameOfType(roles)}`,
-        mend: 'write a list of roles',
+        fix: 'write a list of roles',
         path: [group],
       },
     ]
@@ -70,22 +70,22 @@ export const headerMap: Format<{ readonly [name: string]: string }> = {
 }
 
 function checkHeader(name: string, value: unknown): readonly Problem[] {
-  if (name === '__proto__') return [{ problem: 'has the header __proto__', mend: 'remove it' }]
-  const faults = problemsOf(headerName, name).map(({ mend }) => ({
+  if (name === '__proto__') return [{ problem: 'has the header __proto__', fix: 'remove it' }]
+  const faults = problemsOf(headerName, name).map(({ fix }) => ({
     problem: 'has a name that no header can have',
-    mend,
+    fix,
     path: [name],
   }))
   if (typeof value !== 'string') {
     faults.push({
       problem: `has ${nameOfType(value)} as the value of a header`,
-      mend: 'put it in quotes',
+      fix: 'put it in quotes',
       path: [name],
     })
   } else if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
     faults.push({
       problem: 'has a header value that cannot be sent',
-      mend: 'remove control and non-latin characters',
+      fix: 'remove control and non-latin characters',
       path: [name],
     })
   }
@@ -103,7 +103,7 @@ export const parameterMap: Format<{ readonly [name: string]: string }> = {
     Object.entries(map).flatMap(([name, value]) =>
       typeof value === 'string' && name !== '__proto__' && name !== ''
         ? []
-        : [{ problem: `has ${nameOfType(value)} as a parameter’s value`, mend: 'put it in quotes', path: [name] }],
+        : [{ problem: `has ${nameOfType(value)} as a parameter’s value`, fix: 'put it in quotes', path: [name] }],
     ),
 }
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { type Broken, broken } from '../rules/broken.ts'
+import { type RuleViolation, violation } from '../rules/violation.ts'
 import { type Format, type Problem, textFormat } from './format.ts'
 
 const maxBytes = 16 * 1024 * 1024
@@ -8,19 +8,19 @@ const maxBytes = 16 * 1024 * 1024
 /** The path of a file with one PEM certificate or more. What stands between them is comment (RFC 7468, 2). */
 export const certificateFile = fileWith((text) => {
   const blocks = text.match(/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(-----END \1?CERTIFICATE-----)?/g) ?? []
-  if (blocks.length === 0) return { problem: 'holds no certificate', mend: 'name a PEM file (BEGIN CERTIFICATE)' }
+  if (blocks.length === 0) return { problem: 'holds no certificate', fix: 'name a PEM file (BEGIN CERTIFICATE)' }
   const bad = blocks.findIndex((block) => !isCertificate(block))
   if (bad === -1) return undefined
-  return { problem: `holds a certificate that cannot be read, number ${bad + 1}`, mend: 'put the whole PEM text there' }
+  return { problem: `holds a certificate that cannot be read, number ${bad + 1}`, fix: 'put the whole PEM text there' }
 })
 
 /** The path of a file with a PEM private key. */
 export const privateKeyFile = fileWith((text) => {
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
-    return { problem: 'holds an encrypted private key', mend: 'decrypt it, e.g. with `openssl pkey`, and keep PEM' }
+    return { problem: 'holds an encrypted private key', fix: 'decrypt it, e.g. with `openssl pkey`, and keep PEM' }
   }
   if (isPrivateKey(text)) return undefined
-  return { problem: 'holds no readable private key', mend: 'name a PEM file (BEGIN PRIVATE KEY)' }
+  return { problem: 'holds no readable private key', fix: 'name a PEM file (BEGIN PRIVATE KEY)' }
 })
 
 /** Whether the private key is the one of the (first) certificate. */
@@ -29,9 +29,9 @@ export function checkKeyPair(
   certFile: string | null,
   keyKey: string,
   keyFile: string | null,
-): Broken | false {
+): RuleViolation | false {
   if (certFile === null || keyFile === null || belongTogether(certFile, keyFile)) return false
-  return broken(keyKey, `does not belong to ${certKey}`, 'name the key the certificate was made with', certKey)
+  return violation(keyKey, `does not belong to ${certKey}`, 'name the key the certificate was made with', certKey)
 }
 
 /** When the (first) certificate ceases to be good; undefined where it cannot be read. */
@@ -59,14 +59,14 @@ function fileWith(findProblem: (text: string) => Problem | undefined): Format<st
 function readText(path: string): string | Problem {
   try {
     const stats = statSync(path)
-    if (stats.isDirectory()) return { problem: 'is a directory', mend: 'name the file itself' }
-    if (!stats.isFile()) return { problem: 'is not a file', mend: 'name a PEM file' }
-    if (stats.size > maxBytes) return { problem: 'is longer than 16 MiB', mend: 'name a PEM file' }
+    if (stats.isDirectory()) return { problem: 'is a directory', fix: 'name the file itself' }
+    if (!stats.isFile()) return { problem: 'is not a file', fix: 'name a PEM file' }
+    if (stats.size > maxBytes) return { problem: 'is longer than 16 MiB', fix: 'name a PEM file' }
     return readFileSync(path, 'latin1')
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    if (isMissing) return { problem: 'does not exist', mend: 'check the path, or mount the file there' }
-    return { problem: 'cannot be read', mend: 'check its permissions' }
+    if (isMissing) return { problem: 'does not exist', fix: 'check the path, or mount the file there' }
+    return { problem: 'cannot be read', fix: 'check its permissions' }
   }
 }
 

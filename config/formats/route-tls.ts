@@ -63,14 +63,14 @@ export function checkRouteTls(tls: unknown): readonly Problem[] {
     return [
       {
         problem: `has ${nameOfType(tls)} where a map is expected`,
-        mend: 'write e.g. tls: {ca_cert: /etc/ssl/kibana-ca.crt}',
+        fix: 'write e.g. tls: {ca_cert: /etc/ssl/kibana-ca.crt}',
       },
     ]
   }
   return Object.entries(tls).flatMap(([name, value]): readonly Problem[] => {
     if (!Object.hasOwn(fields, name)) {
-      const mend = suggest(name, Object.keys(fields))
-      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, mend, path: [name] }]
+      const fix = suggest(name, Object.keys(fields))
+      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix, path: [name] }]
     }
     const problems = value === null ? [] : problemsOf<string | boolean>(fields[name] as Format<string | boolean>, value)
     return problems.map((problem) => ({ ...problem, path: [name] }))

@@ -73,20 +73,18 @@ function withDefaults(route: unknown): Route {
 
 function checkRoute(route: unknown, index: number): readonly Problem[] {
   if (!isPlainMap(route)) {
-    return [{ problem: `has ${nameOfType(route)} where a route is expected`, mend: routeList.hint, path: [index] }]
+    return [{ problem: `has ${nameOfType(route)} where a route is expected`, fix: routeList.hint, path: [index] }]
   }
   if (!('upstreams' in route))
-    return [{ problem: 'has a route without upstreams', mend: 'add upstreams: [URL]', path: [index] }]
+    return [{ problem: 'has a route without upstreams', fix: 'add upstreams: [URL]', path: [index] }]
   return Object.entries(route).flatMap(([name, value]): readonly Problem[] => {
     const path = [index, name]
     if (!Object.hasOwn(fields, name)) {
-      return [
-        { problem: `has the unknown key ${JSON.stringify(name)}`, mend: suggest(name, Object.keys(fields)), path },
-      ]
+      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix: suggest(name, Object.keys(fields)), path }]
     }
     const field = fields[name]!
     if (value === null && (name === 'host' || name === 'path')) return []
-    if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, mend: `write ${field.expected}`, path }]
+    if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, fix: `write ${field.expected}`, path }]
     const inner = innerChecks[name]?.(value) ?? []
     return inner.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
   })

@@ -86,8 +86,8 @@ function findProblems(settings: ReadonlyMap<string, unknown>): Remark[] {
   return [...settings].flatMap(([key, value]) => {
     const spec = keys.get(key)!
     if (spec.format.endsWith('_file')) return []
-    return problemsOf(formatNamed(spec.format), value, spec).map(({ problem, mend }) =>
-      decide(key, `its value ${problem}: ${mend}`),
+    return problemsOf(formatNamed(spec.format), value, spec).map(({ problem, fix }) =>
+      decide(key, `its value ${problem}: ${fix}`),
     )
   })
 }

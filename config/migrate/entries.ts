@@ -43,12 +43,12 @@ function readYaml(file: string, text: string): Entry[] {
   if (faults.length > 0) throw new ConfigError(faults)
   const content: unknown = document.toJS()
   if (!isPlainMap(content)) {
-    const mend = 'name the config.yml of the former elastauth, or its .env'
-    throw new ConfigError([{ file, key: 'FILE', problem: 'holds no settings', mend }])
+    const fix = 'name the config.yml of the former elastauth, or its .env'
+    throw new ConfigError([{ file, key: 'FILE', problem: 'holds no settings', fix }])
   }
   if (isPlainMap(content.services)) {
-    const mend = 'copy the ELASTAUTH_… variables from it into a file .env, one NAME=value a line, and name that'
-    throw new ConfigError([{ file, key: 'FILE', problem: 'is a compose file', mend }])
+    const fix = 'copy the ELASTAUTH_… variables from it into a file .env, one NAME=value a line, and name that'
+    throw new ConfigError([{ file, key: 'FILE', problem: 'is a compose file', fix }])
   }
   return flatten(content, '')
 }

@@ -1,6 +1,6 @@
 import { headerNames, isHeaderPreset, providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
-import { type Broken, broken } from './broken.ts'
+import { type RuleViolation, violation } from './violation.ts'
 
 /** Headers that HTTP, a browser or the proxy itself fills in: what they say is not what the proxy asserts. */
 const taken: ReadonlySet<string> = new Set([
@@ -29,7 +29,7 @@ type Header = {
 }
 
 /** What the names of the identity headers and of the proxy secret's must not be, to each other and at all. */
-export function checkHeaders(config: Config): (Broken | false)[] {
+export function checkHeaders(config: Config): (RuleViolation | false)[] {
   const headers = providersOf(config).some(isHeaderPreset) ? identityHeaders(config) : []
   return [
     ...checkSpellings(config),
@@ -49,23 +49,25 @@ function identityHeaders(config: Config): Header[] {
 }
 
 /** `headers.username` and `authelia.header_username` are one setting. */
-function checkSpellings({ headers, authelia }: Config): (Broken | false)[] {
+function checkSpellings({ headers, authelia }: Config): (RuleViolation | false)[] {
   return parts.map((part) => {
     const now = headers[part]?.toLowerCase()
     const old = authelia[`header_${part}`]?.toLowerCase()
     const contradict = now !== undefined && old !== undefined && now !== old
     return (
-      contradict && broken(`authelia.header_${part}`, `contradicts headers.${part}`, 'remove it', `headers.${part}`)
+      contradict && violation(`authelia.header_${part}`, `contradicts headers.${part}`, 'remove it', `headers.${part}`)
     )
   })
 }
 
-function checkTaken({ key, name }: Header): Broken | false {
-  return taken.has(canonicalise(name)) && broken(key, 'names a header with a meaning of its own', 'use another header')
+function checkTaken({ key, name }: Header): RuleViolation | false {
+  return (
+    taken.has(canonicalise(name)) && violation(key, 'names a header with a meaning of its own', 'use another header')
+  )
 }
 
 /** The e-mail address may well be the username, but groups are nothing else. */
-function checkTwin(header: Header, others: readonly Header[]): Broken | false {
+function checkTwin(header: Header, others: readonly Header[]): RuleViolation | false {
   const isGroups = ({ part }: Header) => part === 'groups'
   const twin = others
     .filter(({ name }) => canonicalise(name) === canonicalise(header.name))
@@ -73,35 +75,41 @@ function checkTwin(header: Header, others: readonly Header[]): Broken | false {
   if (twin === undefined) return false
   const [at, other] = header.isSet ? [header, twin] : [twin, header]
   return isGroups(header) || isGroups(twin)
-    ? broken(at.key, `names the same header as ${other.part}`, 'give each its own header', other.key)
-    : broken(at.key, `is another spelling of the header of ${other.part}`, 'spell them alike', other.key)
+    ? violation(at.key, `names the same header as ${other.part}`, 'give each its own header', other.key)
+    : violation(at.key, `is another spelling of the header of ${other.part}`, 'spell them alike', other.key)
 }
 
-function checkSecretHeader(secretHeader: string, headers: readonly Header[]): Broken[] {
+function checkSecretHeader(secretHeader: string, headers: readonly Header[]): RuleViolation[] {
   const key = 'proxy_secret_header'
   const name = canonicalise(secretHeader)
-  if (taken.has(name)) return [broken(key, 'names a header with a meaning of its own', 'use another header')]
+  if (taken.has(name)) return [violation(key, 'names a header with a meaning of its own', 'use another header')]
   const twin = headers.find((header) => canonicalise(header.name) === name)
   if (twin === undefined) return []
-  const mend = 'give it its own header'
+  const fix = 'give it its own header'
   // The fault stands where something was written: a provider's own name stands nowhere
   return [
     twin.isSet
-      ? broken(twin.key, 'names the header of proxy_secret', mend, key)
-      : broken(key, `names the header of ${twin.part}`, mend),
+      ? violation(twin.key, 'names the header of proxy_secret', fix, key)
+      : violation(key, `names the header of ${twin.part}`, fix),
   ]
 }
 
-function checkTokenHeader(tokenHeader: string | null, secretHeader: string, headers: readonly Header[]): Broken[] {
+function checkTokenHeader(
+  tokenHeader: string | null,
+  secretHeader: string,
+  headers: readonly Header[],
+): RuleViolation[] {
   if (tokenHeader === null) return []
   const key = 'oidc.token_header'
   const name = canonicalise(tokenHeader)
-  if (name === 'authorization') return [broken(key, 'names Authorization, which is read anyway', 'remove it')]
-  if (taken.has(name)) return [broken(key, 'names a header with a meaning of its own', 'use another header')]
+  if (name === 'authorization') return [violation(key, 'names Authorization, which is read anyway', 'remove it')]
+  if (taken.has(name)) return [violation(key, 'names a header with a meaning of its own', 'use another header')]
   if (name === canonicalise(secretHeader))
-    return [broken(key, 'names the header of proxy_secret', 'give it its own header', 'proxy_secret_header')]
+    return [violation(key, 'names the header of proxy_secret', 'give it its own header', 'proxy_secret_header')]
   const twin = headers.find((header) => canonicalise(header.name) === name)
-  return twin === undefined ? [] : [broken(key, `names the header of ${twin.part}`, 'give it its own header', twin.key)]
+  return twin === undefined
+    ? []
+    : [violation(key, `names the header of ${twin.part}`, 'give it its own header', twin.key)]
 }
 
 /** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */

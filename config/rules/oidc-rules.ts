@@ -1,22 +1,26 @@
 import { isLoopbackHost } from '../formats/addresses.ts'
 import { providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
-import { type Broken, broken } from './broken.ts'
+import { type RuleViolation, violation } from './violation.ts'
 
 type Oidc = Config['oidc']
 
 /** What the OpenID provider takes, and what would let others in. */
-export function checkOidc(config: Config): (Broken | false)[] {
+export function checkOidc(config: Config): (RuleViolation | false)[] {
   if (!providersOf(config).includes('oidc')) return []
   const { oidc } = config
   return [
-    oidc.issuer === null && broken('oidc.issuer', 'is required with the provider oidc', 'write its issuer URL'),
+    oidc.issuer === null && violation('oidc.issuer', 'is required with the provider oidc', 'write its issuer URL'),
     oidc.client_id === null &&
-      broken('oidc.client_id', 'is required with the provider oidc', 'write the ID the provider knows us by'),
+      violation('oidc.client_id', 'is required with the provider oidc', 'write the ID the provider knows us by'),
     isForAnyTenant(oidc.issuer) &&
-      broken('oidc.issuer', 'is for all tenants, so anybody with an account could enter', 'write your tenant’s issuer'),
+      violation(
+        'oidc.issuer',
+        'is for all tenants, so anybody with an account could enter',
+        'write your tenant’s issuer',
+      ),
     oidc.algorithms.length === 0 &&
-      broken('oidc.algorithms', 'is empty, so no token could be good', 'list some, or remove it'),
+      violation('oidc.algorithms', 'is empty, so no token could be good', 'list some, or remove it'),
     ...checkHttps(oidc),
     ...checkRedirect(oidc),
     ...checkClient(oidc),
@@ -36,45 +40,52 @@ const addresses = [
 ] as const satisfies readonly (keyof Oidc)[]
 
 /** Who can change what the provider says on its way to us can be anybody. */
-function checkHttps(oidc: Oidc): (Broken | false)[] {
+function checkHttps(oidc: Oidc): (RuleViolation | false)[] {
   if (oidc.allow_http) return []
   return addresses.map((name) => {
     const url = URL.parse(oidc[name] ?? '')
     const isOpen = url?.protocol === 'http:' && !isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ''))
-    return isOpen && broken(`oidc.${name}`, 'is not https', 'use https, or set oidc.allow_http: true in a test setting')
+    return (
+      isOpen && violation(`oidc.${name}`, 'is not https', 'use https, or set oidc.allow_http: true in a test setting')
+    )
   })
 }
 
-function checkRedirect({ redirect_url }: Oidc): (Broken | false)[] {
+function checkRedirect({ redirect_url }: Oidc): (RuleViolation | false)[] {
   const url = URL.parse(redirect_url ?? '')
   const isOther = url !== null && (url.pathname !== '/elastauth/callback' || url.search !== '' || url.hash !== '')
-  const mend = 'write https://<host>/elastauth/callback'
+  const fix = 'write https://<host>/elastauth/callback'
   return [
-    isOther && broken('oidc.redirect_url', 'is not the address of our page', mend),
+    isOther && violation('oidc.redirect_url', 'is not the address of our page', fix),
     url?.protocol === 'http:' &&
       !isLoopbackHost(url.hostname.replace(/^\[|\]$/g, '')) &&
-      broken('oidc.redirect_url', 'is not https, and browsers would not keep our cookies', mend),
+      violation('oidc.redirect_url', 'is not https, and browsers would not keep our cookies', fix),
   ]
 }
 
-function checkClient({ client_auth_method: method, client_secret, private_key, ...oidc }: Oidc): (Broken | false)[] {
+function checkClient({
+  client_auth_method: method,
+  client_secret,
+  private_key,
+  ...oidc
+}: Oidc): (RuleViolation | false)[] {
   const needsProof = oidc.login || oidc.token_validation === 'introspection'
   const hasSecret = method === 'client_secret_basic' || method === 'client_secret_post'
   return [
     needsProof &&
       hasSecret &&
       client_secret === null &&
-      broken(
+      violation(
         'oidc.client_secret',
         `is required with client_auth_method ${method}`,
         'set ELASTAUTH_OIDC_CLIENT_SECRET, write client_auth_method: none for a public client, or login: false for tokens only',
       ),
     method === 'private_key_jwt' &&
       private_key === null &&
-      broken('oidc.private_key', 'is required with client_auth_method private_key_jwt', 'name a PEM file'),
+      violation('oidc.private_key', 'is required with client_auth_method private_key_jwt', 'name a PEM file'),
     method !== 'private_key_jwt' &&
       private_key !== null &&
-      broken(
+      violation(
         'oidc.private_key',
         `is not used with client_auth_method ${method}`,
         'remove it, or write private_key_jwt',
@@ -83,17 +94,17 @@ function checkClient({ client_auth_method: method, client_secret, private_key, .
     method === 'none' &&
       oidc.login &&
       !oidc.use_pkce &&
-      broken('oidc.use_pkce', 'is false for a public client, whose codes anybody could use', 'set it to true'),
+      violation('oidc.use_pkce', 'is false for a public client, whose codes anybody could use', 'set it to true'),
   ]
 }
 
 /** What HTTP or the protocol fills in for each call. */
 const reserved = /^(?:authorization|connection|content-length|content-type|expect|host|transfer-encoding|upgrade)$/i
 
-function checkCustomHeaders({ custom_headers }: Oidc): (Broken | false)[] {
+function checkCustomHeaders({ custom_headers }: Oidc): (RuleViolation | false)[] {
   return Object.keys(custom_headers).map(
     (name) =>
-      reserved.test(name) && broken('oidc.custom_headers', `sets ${name}, which is not its to set`, 'remove it'),
+      reserved.test(name) && violation('oidc.custom_headers', `sets ${name}, which is not its to set`, 'remove it'),
   )
 }
 
@@ -101,10 +112,10 @@ function checkCustomHeaders({ custom_headers }: Oidc): (Broken | false)[] {
 const ownParameters =
   /^(?:client_id|redirect_uri|response_type|response_mode|scope|state|nonce|code_challenge|code_challenge_method|request|request_uri)$/i
 
-function checkParameters({ authorization_parameters }: Oidc): (Broken | false)[] {
+function checkParameters({ authorization_parameters }: Oidc): (RuleViolation | false)[] {
   const key = 'oidc.authorization_parameters'
   return Object.keys(authorization_parameters).map(
-    (name) => ownParameters.test(name) && broken(key, `sets ${name}, which is not its to set`, 'remove it'),
+    (name) => ownParameters.test(name) && violation(key, `sets ${name}, which is not its to set`, 'remove it'),
   )
 }
 

@@ -1,25 +1,25 @@
 import type { Route } from '../formats/routes.ts'
 import type { Config } from '../schema.ts'
-import { type Broken, broken } from './broken.ts'
+import { type RuleViolation, violation } from './violation.ts'
 
 /** Rejects keys that only apply to auth-only mode. */
-export function checkForwardAuth({ proxy, forward_auth: { listen, path_prefix } }: Config): (Broken | false)[] {
+export function checkForwardAuth({ proxy, forward_auth: { listen, path_prefix } }: Config): (RuleViolation | false)[] {
   const problem = 'is set, but proxy mode answers no sub-requests'
   const fix = 'remove it, or set proxy.enabled: false'
   return [
-    proxy.enabled && listen !== null && broken('forward_auth.listen', problem, fix, 'proxy.enabled'),
-    proxy.enabled && path_prefix !== null && broken('forward_auth.path_prefix', problem, fix, 'proxy.enabled'),
+    proxy.enabled && listen !== null && violation('forward_auth.listen', problem, fix, 'proxy.enabled'),
+    proxy.enabled && path_prefix !== null && violation('forward_auth.path_prefix', problem, fix, 'proxy.enabled'),
   ]
 }
 
-export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } }: Config): (Broken | false)[] {
+export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } }: Config): (RuleViolation | false)[] {
   const urls = [...routes.flatMap(({ upstreams }) => upstreams), elasticsearch_url]
   const isSet = tls.insecure_skip_verify || [tls.ca_cert, tls.client_cert, tls.client_key].some((file) => file !== null)
   if (!enabled) return []
   return [
     elasticsearch_url === null &&
       routes.length === 0 &&
-      broken(
+      violation(
         'proxy.elasticsearch_url',
         'is required when proxy.enabled is true',
         'set it, or write proxy.routes',
@@ -27,10 +27,10 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
       ),
     isSet &&
       !tls.enabled &&
-      broken('proxy.tls.enabled', 'is false, so other keys of proxy.tls would have no effect', 'set it to true'),
+      violation('proxy.tls.enabled', 'is false, so other keys of proxy.tls would have no effect', 'set it to true'),
     tls.enabled &&
       urls.every((url) => url?.startsWith('https:') !== true) &&
-      broken(
+      violation(
         'proxy.tls.enabled',
         'is true, but no upstream is https',
         'write https:// URLs, or set it to false',
@@ -43,24 +43,37 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
 const reserved =
   /^(?:connection|content-length|expect|forwarded|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|x-forwarded-(?:for|host|port|proto))$/i
 
-export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (Broken | false)[] {
+export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (RuleViolation | false)[] {
   if (!enabled) return []
   return routes.flatMap((route, index) => {
     const twin = routes.findIndex((other) => placeOf(other) === placeOf(route))
     return [
       twin < index &&
-        broken(`proxy.routes[${index}]`, `takes the same host and path as proxy.routes[${twin}]`, 'remove one of them'),
+        violation(
+          `proxy.routes[${index}]`,
+          `takes the same host and path as proxy.routes[${twin}]`,
+          'remove one of them',
+        ),
       route.strip_path &&
         placeOf(route).endsWith(' ') &&
-        broken(`proxy.routes[${index}]`, 'has strip_path, but no path', 'write the path to strip'),
+        violation(`proxy.routes[${index}]`, 'has strip_path, but no path', 'write the path to strip'),
       Object.values(route.tls).some((value) => value !== null) &&
         route.upstreams.every((url) => !url.startsWith('https:')) &&
-        broken(`proxy.routes[${index}]`, 'has tls, but no upstream that is https', 'write https:// URLs, or remove it'),
-      ...Object.keys(route.headers).flatMap((name): (Broken | false)[] => [
-        reserved.test(name) && broken(`proxy.routes[${index}]`, `sets ${name}, which is not its to set`, 'remove it'),
+        violation(
+          `proxy.routes[${index}]`,
+          'has tls, but no upstream that is https',
+          'write https:// URLs, or remove it',
+        ),
+      ...Object.keys(route.headers).flatMap((name): (RuleViolation | false)[] => [
+        reserved.test(name) &&
+          violation(`proxy.routes[${index}]`, `sets ${name}, which is not its to set`, 'remove it'),
         name.toLowerCase() === 'authorization' &&
           route.auth === 'required' &&
-          broken(`proxy.routes[${index}]`, 'sets Authorization, which is the user’s', 'remove it, or write auth: none'),
+          violation(
+            `proxy.routes[${index}]`,
+            'sets Authorization, which is the user’s',
+            'remove it, or write auth: none',
+          ),
       ]),
     ]
   })

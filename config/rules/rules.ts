@@ -1,21 +1,21 @@
 import type { Fault, Place } from '../faults.ts'
 import { checkKeyPair } from '../formats/pem.ts'
 import type { Config } from '../schema.ts'
-import { type Broken, broken } from './broken.ts'
 import { checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
 import { checkHeaders } from './header-rules.ts'
 import { checkListen, checkTls } from './listen-rules.ts'
 import { checkOidc } from './oidc-rules.ts'
 import { checkProviders } from './provider-rules.ts'
 import { checkForwardAuth, checkProxy, checkProxyRoutes } from './proxy-rules.ts'
+import { type RuleViolation, violation } from './violation.ts'
 
-type Rule = (config: Config, isSet: (key: string) => boolean) => readonly (Broken | false)[]
+type Rule = (config: Config, isSet: (key: string) => boolean) => readonly (RuleViolation | false)[]
 
 /** What must hold between keys. No rule throws; each sees defaults where a key is not set. */
 const rules: readonly Rule[] = [
   ({ secret_key }) => [
     secret_key === null &&
-      broken(
+      violation(
         'secret_key',
         'is required',
         'set ELASTAUTH_SECRET_KEY to the output of `elastauth --generateKey` or `openssl rand -hex 32`',
@@ -24,12 +24,12 @@ const rules: readonly Rule[] = [
   ({ secret_key, previous_secret_keys: previous }) => [
     secret_key !== null &&
       previous.includes(secret_key) &&
-      broken('previous_secret_keys', 'holds the present secret_key', 'list former keys only'),
+      violation('previous_secret_keys', 'holds the present secret_key', 'list former keys only'),
   ],
   ({ enable_group_whitelist, group_whitelist }) => [
     enable_group_whitelist &&
       group_whitelist.length === 0 &&
-      broken(
+      violation(
         'group_whitelist',
         'is empty while enable_group_whitelist is true, so nobody could enter',
         'list the groups to let in',
@@ -44,7 +44,7 @@ const rules: readonly Rule[] = [
   checkRedis,
   ({ cache }) => [
     cache.rotation_pause >= cache.expiration &&
-      broken(
+      violation(
         'cache.rotation_pause',
         'is not shorter than cache.expiration',
         'shorten it, or lengthen cache.expiration',
@@ -85,7 +85,7 @@ export function findBrokenRules(
     .flatMap((rule) => rule(config, (key) => placeOf(key) !== undefined))
     .filter((fault) => fault !== false)
     .filter(({ key, other = key }) => !isFaulty(key, faulty) && !isFaulty(other, faulty))
-    .map(({ key, problem, mend }) => ({ ...placeOf(key), key, problem, mend }))
+    .map(({ key, problem, fix }) => ({ ...placeOf(key), key, problem, fix }))
 }
 
 /** Whether the key, a part of it or a section around it is among the faulty ones. */

@@ -1,4 +1,4 @@
-import { emptyGuard, type Fault } from '../faults.ts'
+import { emptyGuardProblem, type Fault } from '../faults.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { suggest } from '../suggest.ts'
 import { legacyKeys } from './legacy.ts'
@@ -22,23 +22,23 @@ export function readEnvironment(env: { readonly [name: string]: string | undefin
     const fileKey = keyOfEnv.get(source.replace(/_FILE$/, ''))
     if (key !== undefined) {
       if (value !== '') settings.push({ key, value, place: { source }, typed: false })
-      else if (keys.get(key)?.guards) faults.push({ source, key, ...emptyGuard })
+      else if (keys.get(key)?.guards) faults.push({ source, key, ...emptyGuardProblem })
       else if (keys.get(key)?.sensitive) warnings.push(`${source} is empty: taken as not set`)
     } else if (fileKey !== undefined && isSensitive(fileKey)) {
-      if (value === '' && keys.get(fileKey)?.guards) faults.push({ source, key: fileKey, ...emptyGuard })
+      if (value === '' && keys.get(fileKey)?.guards) faults.push({ source, key: fileKey, ...emptyGuardProblem })
       if (value === '') continue
       const file = readSecretFile(value)
       warnings.push(...file.warnings.map((warning) => `${source}: ${warning}`))
       faults.push(...file.faults.map((fault) => ({ source, key: fileKey, ...fault })))
       if (env[envNameOf(fileKey)]) {
-        faults.push({ source, key: fileKey, problem: `is set, and so is ${envNameOf(fileKey)}`, mend: 'keep one' })
+        faults.push({ source, key: fileKey, problem: `is set, and so is ${envNameOf(fileKey)}`, fix: 'keep one' })
       }
       if (file.text !== undefined) settings.push({ key: fileKey, value: file.text, place: { source }, typed: false })
     } else if (fileKey !== undefined) {
-      const mend = `set ${envNameOf(fileKey)} itself`
-      faults.push({ source, key: fileKey, problem: 'is no secret, so it cannot come from a file', mend })
+      const fix = `set ${envNameOf(fileKey)} itself`
+      faults.push({ source, key: fileKey, problem: 'is no secret, so it cannot come from a file', fix })
     } else if (!isServiceLink(source, value)) {
-      faults.push({ source, key: '', problem: 'unknown variable', mend: suggest(source, [...keyOfEnv.keys()]) })
+      faults.push({ source, key: '', problem: 'unknown variable', fix: suggest(source, [...keyOfEnv.keys()]) })
     }
   }
   return { settings, faults, warnings }

@@ -15,7 +15,7 @@ export function readFlags(flags: { readonly [key: string]: string }): Layer {
   for (const [key, value] of Object.entries(flags)) {
     const fault = findFlagFault(key)
     if (fault) faults.push(fault)
-    else if (value === '') faults.push({ source: `--${key}`, key, problem: 'has no value', mend: 'write one after it' })
+    else if (value === '') faults.push({ source: `--${key}`, key, problem: 'has no value', fix: 'write one after it' })
     else settings.push({ key, value, place: { source: `--${key}` }, typed: false })
   }
   return { settings, faults, warnings: [] }
@@ -27,16 +27,16 @@ export function findFlagFault(key: string, otherFlags: readonly string[] = []): 
   if (flagKeys.includes(key)) return undefined
   const spec = keys.get(key)
   if (spec === undefined) {
-    const mend = suggest(
+    const fix = suggest(
       source,
       [...flagKeys, ...otherFlags].map((flag) => `--${flag}`),
       'see --help',
     )
-    return { source, key, problem: 'unknown flag', mend }
+    return { source, key, problem: 'unknown flag', fix }
   }
   if (spec.sensitive) {
-    const mend = `use ${envNameOf(key)}, or a file named by ${envNameOf(key)}_FILE`
-    return { source, key, problem: 'is a secret, and every user of this machine can see flags', mend }
+    const fix = `use ${envNameOf(key)}, or a file named by ${envNameOf(key)}_FILE`
+    return { source, key, problem: 'is a secret, and every user of this machine can see flags', fix }
   }
-  return { source, key, problem: 'is a map', mend: `write it in YAML, or as JSON in ${envNameOf(key)}` }
+  return { source, key, problem: 'is a map', fix: `write it in YAML, or as JSON in ${envNameOf(key)}` }
 }

@@ -21,7 +21,7 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Gives legacy settings their new keys. An old and a new key of one source must agree; the new one is kept. */
-export function modernise(layer: Layer): Layer {
+export function renameLegacyKeys(layer: Layer): Layer {
   const given = new Map(layer.settings.map((setting) => [setting.key, setting]))
   const faults: Fault[] = []
   const warnings: string[] = []
@@ -40,7 +40,7 @@ export function modernise(layer: Layer): Layer {
     if (current === undefined) return [renamed]
     if (!isSame(renamed, current)) {
       const problem = `contradicts ${key} (${describePlace(current.place)})`
-      faults.push({ ...setting.place, key: setting.key, problem, mend: 'remove the old name' })
+      faults.push({ ...setting.place, key: setting.key, problem, fix: 'remove the old name' })
     }
     return []
   })

@@ -4,7 +4,7 @@ const maxBytes = 65_536
 
 type SecretFile = {
   readonly text?: string
-  readonly faults: readonly { readonly problem: string; readonly mend: string }[]
+  readonly faults: readonly { readonly problem: string; readonly fix: string }[]
   readonly warnings: readonly string[]
 }
 
@@ -29,6 +29,6 @@ export function readSecretFile(path: string): SecretFile {
   }
 }
 
-function fault(problem: string, mend: string): SecretFile {
-  return { faults: [{ problem, mend }], warnings: [] }
+function fault(problem: string, fix: string): SecretFile {
+  return { faults: [{ problem, fix }], warnings: [] }
 }

@@ -2,7 +2,7 @@ import { type Document, isPair, isScalar, type LineCounter, type Pair, visit, ty
 import type { Fault } from '../faults.ts'
 
 // The parser's own messages quote the source, where a secret may stand.
-const meanings: { readonly [code: string]: readonly [problem: string, mend: string] } = {
+const meanings: { readonly [code: string]: readonly [problem: string, fix: string] } = {
   BAD_ALIAS: ['`*` begins an alias here, which refers to nothing', 'put the value in quotes'],
   BAD_INDENT: ['the indentation is wrong', 'indent with two spaces for each level'],
   TAB_AS_INDENT: ['a tab is used to indent', 'use spaces'],
@@ -33,14 +33,14 @@ export function checkDocument(document: Document.Parsed, file: string, lines: Li
   try {
     document.toJS({ maxAliasCount: 100 })
   } catch {
-    faults.push({ file, line: 1, key: 'YAML', problem: 'has too many aliases', mend: 'write the values out' })
+    faults.push({ file, line: 1, key: 'YAML', problem: 'has too many aliases', fix: 'write the values out' })
   }
   return faults
 }
 
 function describeError(error: YAMLError, file: string, lineAt: (offset: number) => number): Fault {
-  const [problem, mend] = meanings[error.code] ?? ['is not valid YAML here', 'look at this line and the one above it']
-  return { file, line: lineAt(error.pos[0]), key: 'YAML', problem, mend }
+  const [problem, fix] = meanings[error.code] ?? ['is not valid YAML here', 'look at this line and the one above it']
+  return { file, line: lineAt(error.pos[0]), key: 'YAML', problem, fix }
 }
 
 /** `elasticsearch.` for what stands below that key. */
@@ -52,13 +52,13 @@ function checkMapKeys(pairs: readonly Pair[], path: string, file: string, lineAt
   const firstLine = new Map<string, number>()
   return pairs.flatMap(({ key }): Fault[] => {
     if (!isScalar(key))
-      return [{ file, line: 1, key: 'YAML', problem: 'has a key that is not text', mend: 'write a name' }]
+      return [{ file, line: 1, key: 'YAML', problem: 'has a key that is not text', fix: 'write a name' }]
     const name = String(key.value)
     const line = lineAt(key.range?.[0] ?? 0)
     const first = firstLine.get(name)
     if (first === undefined) firstLine.set(name, line)
-    if (name === '__proto__') return [{ file, line, key: path + name, problem: 'cannot be a key', mend: 'remove it' }]
+    if (name === '__proto__') return [{ file, line, key: path + name, problem: 'cannot be a key', fix: 'remove it' }]
     if (first === undefined) return []
-    return [{ file, line, key: path + name, problem: `is given twice, first in line ${first}`, mend: 'keep one' }]
+    return [{ file, line, key: path + name, problem: `is given twice, first in line ${first}`, fix: 'keep one' }]
   })
 }

@@ -8,8 +8,8 @@ export function listFiles(path: string): string[] | Fault {
     if (!statSync(path).isDirectory()) return [path]
     const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/i.test(name))
     if (names.length > 0) return names.sort().map((name) => join(path, name))
-    const mend = 'put one there, or name a file (Docker makes a directory where a file to mount is missing)'
-    return { file: path, key: '--config', problem: 'is a directory without a *.yml file', mend }
+    const fix = 'put one there, or name a file (Docker makes a directory where a file to mount is missing)'
+    return { file: path, key: '--config', problem: 'is a directory without a *.yml file', fix }
   } catch (error) {
     return unreadable(path, error)
   }
@@ -22,6 +22,6 @@ export function unreadable(file: string, error: unknown): Fault {
     file,
     key: '--config',
     problem,
-    mend: isMissing ? 'check the path' : 'check that it is a readable file of at most 1 MiB',
+    fix: isMissing ? 'check the path' : 'check that it is a readable file of at most 1 MiB',
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { emptyGuard, type Fault } from '../faults.ts'
+import { emptyGuardProblem, type Fault } from '../faults.ts'
 import { nameOfType } from '../formats/format.ts'
 import { formatNamed } from '../formats/formats.ts'
 import { childrenOf, keys, sections } from '../schema.ts'
@@ -59,7 +59,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
     const { file } = walk
     const example = `${childrenOf(section)[0]}: …`
     const found = isCollection(node) ? 'a list' : nameOfType(isScalar(node) ? node.value : node)
-    const mend =
+    const fix =
       section === ''
         ? `write \`${example}\``
         : `write \`${section.split('.').at(-1)}:\` and below it, indented, \`${example}\``
@@ -68,7 +68,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
       line: lineOf(given, walk),
       key: section || 'the file',
       problem: `expected a map, found ${found}`,
-      mend,
+      fix,
     })
     return
   }
@@ -91,9 +91,9 @@ function walkSection(given: Node, section: string, walk: Walk): void {
           typed: true,
           lineOf: (path) => lineOfPart(pair.value as Node, path, walk),
         })
-      } else if (keys.get(key)?.guards) walk.faults.push({ ...place, key, ...emptyGuard })
+      } else if (keys.get(key)?.guards) walk.faults.push({ ...place, key, ...emptyGuardProblem })
     } else {
-      walk.faults.push({ ...place, key, problem: 'unknown key', mend: suggestKey(name, section) })
+      walk.faults.push({ ...place, key, problem: 'unknown key', fix: suggestKey(name, section) })
     }
   }
 }
@@ -120,7 +120,7 @@ function checkDoubles(settings: readonly Setting[]): Fault[] {
     // A key doubled within one file is checkDocument's
     if (place.file === setting.place.file) return []
     const problem = `is in ${place.file}:${place.line} too`
-    return [{ ...setting.place, key: setting.key, problem, mend: 'keep it in one file' }]
+    return [{ ...setting.place, key: setting.key, problem, fix: 'keep it in one file' }]
   })
 }
 

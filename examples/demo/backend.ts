@@ -3,7 +3,7 @@ import {
   findElasticsearch,
   startElasticsearch,
 } from '../../test/support/elasticsearch/elasticsearch.ts'
-import { createStandIn } from '../../test/support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import type { Choice } from './arguments.ts'
 
 export type Backend = Readonly<{
@@ -55,7 +55,7 @@ function firstTime(kind: string): string {
 
 async function startStandIn(why: string): Promise<Backend> {
   const password = 'changeme'
-  const standIn = createStandIn({ password })
+  const standIn = createFakeElasticsearch({ password })
   const url = await standIn.listen()
   const what = `a small stand-in that knows users and logins only (${why}); for a real one, have Docker or \`apt install default-jdk-headless\``
   return { what, url, username: 'elastic', password, close: () => standIn.close() }

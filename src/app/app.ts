@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { providersOf } from '../../config/header-presets.ts'
 import type { Config } from '../../config/schema.ts'
-import { createL1 } from '../auth/credentials/credential-cache.ts'
+import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
 import { createKeyring } from '../auth/credentials/password.ts'
 import { createPasswordWriter } from '../auth/credentials/password-writer.ts'
@@ -13,19 +13,19 @@ import { createPasswordHashing } from '../es/password-hashing.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../es/users.ts'
 import {
+  createCredentialReporter,
   createLogFault,
-  createReportCredential,
   createReportHashRejection,
 } from '../observability/credential-events.ts'
 import type { Logger } from '../observability/log.ts'
 import { createMetrics, noMetrics } from '../observability/metrics.ts'
 import { createLogRequest } from '../observability/request-log.ts'
 import { watchElasticsearch } from '../observability/startup-check.ts'
-import { affordableConnections } from '../server/connection-budget.ts'
-import { isOwn } from '../server/router.ts'
+import { computeConnectionBudget } from '../server/connection-budget.ts'
+import { isEndpointRequest } from '../server/router.ts'
 import { createServer } from '../server/server.ts'
-import { type Core, createFront } from './handlers.ts'
-import { mindMemory } from './heap-tuning.ts'
+import { createRequestHandlers, type Services } from './handlers.ts'
+import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
 import { lifecycleRules } from './options/lifecycle.ts'
@@ -67,7 +67,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const keys = createKeyring([config.secret_key!, ...config.previous_secret_keys])
   const rules = lifecycleRules(config)
   const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
-  const cache = createL1(config.cache.type === 'none' ? 0 : config.cache.max_entries)
+  const cache = createCredentialCache(config.cache.type === 'none' ? 0 : config.cache.max_entries)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
   const credentials = createCredentials({
@@ -82,10 +82,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     pause: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
-    report: isDryRun ? () => {} : createReportCredential(log, metrics),
+    report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
   })
   // What one installation in two does without is not loaded: it would double the start's time.
-  const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyParts(config.proxy, log) : undefined
+  const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyServices(config.proxy, log) : undefined
   const oidc = providersOf(config).includes('oidc')
     ? await (await import('./oidc.ts')).createOidc(config, {
         sessionStore: replicas.sessions,
@@ -94,9 +94,9 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       })
     : undefined
   const peers = createPeers(config.tls.client_names)
-  const core: Core = {
+  const services: Services = {
     obtain: credentials.obtain,
-    heal: credentials.heal,
+    heal: credentials.reissue,
     deny: credentials.deny,
     ...(oidc && { oidc }),
     ...(proxy && { proxy }),
@@ -111,25 +111,25 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   }
 
   let running = config
-  let front = createFront(running, core)
+  let handlers = createRequestHandlers(running, services)
   const server = createServer({
     listeners: listenersOf(config),
     tls: tlsOptions(config.tls),
     mode: Number.parseInt(config.listen_mode, 8),
-    front: () => front,
-    logRequest: createLogRequest(log, (request) => front.originalOf(request)),
+    handlers: () => handlers,
+    logRequest: createLogRequest(log, (request) => handlers.originalOf(request)),
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
     connectionLimits: {
       maxConnections: config.max_connections,
-      maxWeight: affordableConnections(config.max_connections, log),
+      maxWeight: computeConnectionBudget(config.max_connections, log),
     },
     onUnixConnection: peers.addUnix,
     ...(proxy && {
       // A body may take any time as long as somebody waits for it.
-      requestTimeouts: { whole: 0, rest: config.proxy.timeout },
-      isUpgrade: (request) => proxy.isUpgrade(request) && !isOwn(request),
+      requestTimeouts: { requestMs: 0, drainMs: config.proxy.timeout },
+      isUpgrade: (request) => proxy.isUpgrade(request) && !isEndpointRequest(request),
     }),
   })
   const stopped = new AbortController()
@@ -145,7 +145,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const addresses = await server.listen()
       proxy?.routing.watch()
       oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
-      mindMemory({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
+      tuneHeap({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
       if (!isDryRun) {
         void watchElasticsearch(startChecks, log, stopped.signal)
         const lease = replicas.sweepLease
@@ -155,7 +155,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
     reload(next: Config) {
       const { config: renewed, ignored } = planReload(running, next)
-      const nextFront = createFront(renewed, core)
+      const nextHandlers = createRequestHandlers(renewed, services)
       const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
       const providerCa = readPem(config.oidc.ca_cert)
       const renewUpstreams = proxy?.routing.prepareRenewal()
@@ -168,7 +168,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       elasticsearch.renew(nextElasticsearch)
       oidc?.renew(providerCa)
       running = renewed
-      front = nextFront
+      handlers = nextHandlers
       return ignored
     },
     async close() {

@@ -4,25 +4,25 @@ import type { Config } from '../../config/schema.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import type { Peers } from '../auth/trust/peers.ts'
 import { createIsTrusted } from '../auth/trust/trust.ts'
-import { createConfigPage } from '../endpoints/config.ts'
-import { createDocsPage, createOpenApiPage } from '../endpoints/docs.ts'
-import { createHealthPage } from '../endpoints/health.ts'
-import { createMetricsPage } from '../endpoints/metrics.ts'
+import { createConfigEndpoint } from '../endpoints/config.ts'
+import { createDocsEndpoint, createOpenApiEndpoint } from '../endpoints/docs.ts'
+import { createHealthEndpoint } from '../endpoints/health.ts'
+import { createMetricsEndpoint } from '../endpoints/metrics.ts'
 import { describeApi } from '../endpoints/openapi.ts'
-import { createReadyPage, type ReadinessChecks } from '../endpoints/ready.ts'
-import { refuseQuestions } from '../endpoints/reject-sub-requests.ts'
-import { createWhoamiPage } from '../endpoints/whoami.ts'
+import { createReadyEndpoint, type ReadinessChecks } from '../endpoints/ready.ts'
+import { rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
+import { createWhoamiEndpoint } from '../endpoints/whoami.ts'
 import { asGatewayError } from '../http/errors.ts'
-import { type Handler, type Page, type Pages, readMethods } from '../http/handler.ts'
+import { type Endpoint, type Endpoints, type Handler, readMethods } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics.ts'
-import type { LoginFront } from './login-handlers.ts'
+import type { LoginHandlers } from './login-handlers.ts'
 import { version } from './version.ts'
 
-export type OwnPagesOptions = Readonly<{
+export type EndpointsOptions = Readonly<{
   authentication: Authentication
   checks: ReadinessChecks
-  login: LoginFront | undefined
+  login: LoginHandlers | undefined
   peerOf: Peers['peerOf']
   metrics: Metrics
   log: Logger
@@ -31,45 +31,45 @@ export type OwnPagesOptions = Readonly<{
 const prefix = '/elastauth/'
 
 /** All pages under `/elastauth/`. */
-export function createOwnPages(config: Config, options: OwnPagesOptions): Pages {
+export function createEndpoints(config: Config, options: EndpointsOptions): Endpoints {
   const { authentication, checks, login, peerOf, metrics, log } = options
   const isResponder = !config.proxy.enabled
-  const health = createHealthPage(version)
+  const health = createHealthEndpoint(version)
   const isLoopback = createIsTrusted(['loopback'])
   const pages = new Map<string, Handler>([
     ['health', health],
     ['live', health],
     [
       'ready',
-      createReadyPage(
+      createReadyEndpoint(
         checks,
         () => performance.now(),
         (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`),
       ),
     ],
-    ['whoami', createWhoamiPage(authentication)],
+    ['whoami', createWhoamiEndpoint(authentication)],
     [
       'config',
-      createConfigPage({
+      createConfigEndpoint({
         redacted: () => redactConfig(config),
-        recognise: authentication.recognise,
+        recognize: authentication.recognize,
         adminRoles: config.admin_roles,
         isLoopback: ({ socket }: IncomingMessage) => isLoopback(peerOf(socket)),
       }),
     ],
   ])
-  if (metrics.registry) pages.set('metrics', createMetricsPage(metrics.registry))
+  if (metrics.registry) pages.set('metrics', createMetricsEndpoint(metrics.registry))
   const loginPages = [...(login?.pages ?? [])]
   const names = [...pages.keys(), 'docs', 'openapi.yaml', ...loginPages.map(([path]) => path.slice(prefix.length))]
-  pages.set('docs', createDocsPage(names))
+  pages.set('docs', createDocsEndpoint(names))
   const { listen, path_prefix: pathPrefix } = config.forward_auth
   const subRequests = isResponder && listen === null ? { pathPrefix } : undefined
-  pages.set('openapi.yaml', createOpenApiPage(describeApi(names, subRequests, version)))
+  pages.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
 
   return new Map([
-    ...[...pages].map(([name, page]): [string, Page] => {
+    ...[...pages].map(([name, page]): [string, Endpoint] => {
       // Who asks a proxy asks for nobody else, whatever headers say.
-      const handle = isResponder ? refuseQuestions(page) : page
+      const handle = isResponder ? rejectSubRequests(page) : page
       return [prefix + name, { methods: readMethods, handle }]
     }),
     ...loginPages,

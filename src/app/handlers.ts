@@ -1,10 +1,10 @@
 import type { Config } from '../../config/schema.ts'
-import { soon } from '../async/maybe-promise.ts'
+import { chain } from '../async/maybe-promise.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from '../auth/authenticate.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
 import { checkNotRebound } from '../auth/dns-rebinding.ts'
-import { createAnswerAuthorized } from '../auth/forward-auth.ts'
+import { createAuthorizedResponse } from '../auth/forward-auth.ts'
 import { createOriginalRequestOf, itself, type OriginalRequestOf } from '../auth/original-request.ts'
 import { createOwnOriginOf } from '../auth/own-origin.ts'
 import { createMapRoles } from '../auth/roles.ts'
@@ -12,38 +12,38 @@ import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-r
 import type { Peers } from '../auth/trust/peers.ts'
 import { createIsTrustedRequest } from '../auth/trust/trusted-request.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
-import type { Handler, Mode } from '../http/handler.ts'
+import type { Handler, ModeHandler } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import { createProvider } from '../providers/index.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
-import { createAnswerError } from '../server/error-response.ts'
-import type { Front } from '../server/options.ts'
-import { createOwnPages } from './endpoints.ts'
+import { createRenderError } from '../server/error-response.ts'
+import type { RequestHandlers } from '../server/options.ts'
+import { createEndpoints } from './endpoints.ts'
 import type { Oidc } from './oidc.ts'
 import { privateHeaders, providerOptions } from './options/providers.ts'
 import { roleRules } from './options/roles.ts'
-import type { ProxyParts } from './proxy.ts'
+import type { ProxyServices } from './proxy.ts'
 
 /** What outlives a reload of the configuration. */
-export type Core = Readonly<{
+export type Services = Readonly<{
   obtain: AuthenticationOptions['obtain']
-  heal: Credentials['heal']
+  heal: Credentials['reissue']
   deny: AuthenticationOptions['deny']
   /** Tokens and sessions, where the OpenID provider is among the providers. */
   oidc?: Oidc
   /** Where requests go on to, in proxy mode. */
-  proxy?: ProxyParts
+  proxy?: ProxyServices
   peerOf: Peers['peerOf']
   metrics: Metrics
   log: Logger
   checks: ReadinessChecks
 }>
 
-type FrontWithOriginal = Front & Readonly<{ originalOf: OriginalRequestOf }>
+type HandlersWithOriginal = RequestHandlers & Readonly<{ originalOf: OriginalRequestOf }>
 
 /** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
-export function createFront(config: Config, core: Core): FrontWithOriginal {
+export function createRequestHandlers(config: Config, core: Services): HandlersWithOriginal {
   const { obtain, heal, deny, oidc, proxy, metrics, log, checks, peerOf } = core
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const { profile } = config.forward_auth
@@ -52,7 +52,11 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : itself
   const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
-  const login = oidc?.login?.createFront({ ownOriginOf, originalOf, subRequestStatus: profile === 'nginx' ? 401 : 302 })
+  const login = oidc?.login?.createHandlers({
+    ownOriginOf,
+    originalOf,
+    subRequestStatus: profile === 'nginx' ? 401 : 302,
+  })
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
@@ -91,8 +95,8 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
     ...mode,
     handle:
       proxy === undefined ? answerSubRequests(handle, { pathPrefix, hasPredecessorPath: login === undefined }) : handle,
-    pages: createOwnPages(config, { authentication, checks, login, peerOf, metrics, log }),
-    answerError: createAnswerError(profile, {
+    endpoints: createEndpoints(config, { authentication, checks, login, peerOf, metrics, log }),
+    renderError: createRenderError(profile, {
       takesTokens: oidc !== undefined,
       hasLogin: login !== undefined,
     }),
@@ -102,12 +106,12 @@ export function createFront(config: Config, core: Core): FrontWithOriginal {
 
 /** The response to a sub-request in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
-  const answerAuthorized = createAnswerAuthorized()
-  return (request) => soon(authenticate(request), answerAuthorized)
+  const answerAuthorized = createAuthorizedResponse()
+  return (request) => chain(authenticate(request), answerAuthorized)
 }
 
 /** Rejects requests that are not sub-requests before any other processing. */
-function answerSubRequests(handle: Mode, paths: SubRequestPaths): Mode {
+function answerSubRequests(handle: ModeHandler, paths: SubRequestPaths): ModeHandler {
   const checkTarget = createCheckSubRequestTarget(paths)
   return function answerSubRequest(request) {
     checkTarget(request.url ?? '')

@@ -10,7 +10,7 @@ export type Load = Readonly<{ cachedUsers: () => number; connections: () => Prom
  * With few users V8's own habits are the quickest. With many it lets the heap grow to twice what they need before it
  * collects; from a crowd on it is told to mind the size, which costs a twentieth of the speed (see bench/README.md).
  */
-export function mindMemory({ cachedUsers, connections }: Load, stopped: AbortSignal): void {
+export function tuneHeap({ cachedUsers, connections }: Load, stopped: AbortSignal): void {
   const timer = setInterval(async () => {
     if (cachedUsers() < crowd.users && (await connections()) < crowd.connections) return
     setFlagsFromString('--optimize-for-size')

@@ -1,21 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/schema.ts'
-import { createTurns } from '../async/concurrency-limit.ts'
-import { createBackchannelPage } from '../login/backchannel.ts'
+import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
+import { createBackchannelEndpoint } from '../login/backchannel.ts'
 import { createGrants } from '../login/grants.ts'
-import { createAttempts } from '../login/login-state.ts'
+import { createLoginStates } from '../login/login-state.ts'
 import type { OidcTokens } from '../providers/oidc/tokens.ts'
 import { createMemorySessionStore } from '../sessions/memory-store.ts'
 import { createSeal } from '../sessions/seal.ts'
 import { createSessionSeal } from '../sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
-import { createLoginFront, type LoginFront, type LoginFrontOptions } from './login-handlers.ts'
+import { createLoginHandlers, type LoginHandlers, type LoginHandlersOptions } from './login-handlers.ts'
 
 /** What of login lives as long as the process: sessions above all. */
-export type LoginParts = Pick<Sessions, 'note' | 'recheckAll'> &
+export type LoginServices = Pick<Sessions, 'note' | 'recheckAll'> &
   Readonly<{
-    createFront: (options: Pick<LoginFrontOptions, 'ownOriginOf' | 'originalOf' | 'subRequestStatus'>) => LoginFront
+    createHandlers: (
+      options: Pick<LoginHandlersOptions, 'ownOriginOf' | 'originalOf' | 'subRequestStatus'>,
+    ) => LoginHandlers
   }>
 
 export type LoginDeps = Readonly<{
@@ -34,7 +36,7 @@ export type LoginDeps = Readonly<{
 const loggingIn = 8
 const waitingToLogIn = 56
 
-export function createLoginParts(config: Config, deps: LoginDeps): LoginParts {
+export function createLoginServices(config: Config, deps: LoginDeps): LoginServices {
   const { oidc, session } = config
   const { issuer, toIdentity, combineClaims, verifyLogoutToken } = deps.tokens
   const now = Date.now
@@ -47,7 +49,7 @@ export function createLoginParts(config: Config, deps: LoginDeps): LoginParts {
     scopes: oidc.scopes,
     usePkce: oidc.use_pkce,
     parameters: oidc.authorization_parameters,
-    inTurn: createTurns(loggingIn, waitingToLogIn),
+    inTurn: createConcurrencyLimit(loggingIn, waitingToLogIn),
     combineClaims,
     now,
   })
@@ -68,17 +70,17 @@ export function createLoginParts(config: Config, deps: LoginDeps): LoginParts {
     if (login.refreshToken === undefined) deps.onUnrefreshable()
     return sessions.open(login)
   }
-  const forFront = {
-    attempts: createAttempts(createSeal(secrets, 'login'), secrets[0], now),
+  const loginHandlersOptions = {
+    attempts: createLoginStates(createSeal(secrets, 'login'), secrets[0], now),
     grants,
     sessions: { ...sessions, open },
-    backchannel: createBackchannelPage({ verify: verifyLogoutToken, sessions, once: store.once }),
+    backchannel: createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, once: store.once }),
     configuration: issuer.configuration,
     postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
     isProxy: config.proxy.enabled,
   } as const
   return Object.freeze({
-    createFront: (options) => createLoginFront({ ...forFront, ...options }),
+    createHandlers: (options) => createLoginHandlers({ ...loginHandlersOptions, ...options }),
     note: sessions.note,
     recheckAll: sessions.recheckAll,
   })

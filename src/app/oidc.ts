@@ -3,13 +3,13 @@ import { asGatewayError } from '../http/errors.ts'
 import { createIsOwnNonce } from '../login/nonce.ts'
 import type { Logger } from '../observability/log.ts'
 import { createOidcTokens, type OidcTokens } from '../providers/oidc/tokens.ts'
-import type { LoginDeps, LoginParts } from './login.ts'
+import type { LoginDeps, LoginServices } from './login.ts'
 import { oidcTokensOptions } from './options/oidc.ts'
 
 export type OidcDeps = Pick<LoginDeps, 'sessionStore' | 'onEnded'> & Readonly<{ log: Logger }>
 
 /** What of OpenID Connect lives as long as the process: the provider, the tokens it verified, sessions where people log in. */
-export type Oidc = OidcTokens & Readonly<{ login?: LoginParts }>
+export type Oidc = OidcTokens & Readonly<{ login?: LoginServices }>
 
 export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> {
   const { oidc } = config
@@ -25,7 +25,7 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
     },
   })
   if (!oidc.login) return tokens
-  const { createLoginParts } = await import('./login.ts')
+  const { createLoginServices } = await import('./login.ts')
   const onFailure = (thrown: unknown) => {
     const { code, detail } = asGatewayError(thrown)
     log.warn({ 'error.code': code }, `a session was not refreshed: ${detail}`)
@@ -35,5 +35,8 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
     if (!isSaid) log.info('the provider gives no refresh token (scope offline_access?): groups stay those of the login')
     isSaid = true
   }
-  return Object.freeze({ ...tokens, login: createLoginParts(config, { ...deps, tokens, onFailure, onUnrefreshable }) })
+  return Object.freeze({
+    ...tokens,
+    login: createLoginServices(config, { ...deps, tokens, onFailure, onUnrefreshable }),
+  })
 }

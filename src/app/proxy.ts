@@ -11,18 +11,18 @@ import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
 import { createRouting, type Routing } from '../proxy/routing/routing.ts'
 import { createTunnels, createUpgrade, isWebSocket, type Tunnels } from '../proxy/websocket/upgrade.ts'
-import type { Front } from '../server/options.ts'
+import type { RequestHandlers } from '../server/options.ts'
 import { routingOptions } from './options/proxy.ts'
 
 /** What of proxy mode lives as long as the process: routes, connections, tunnels. */
-export type ProxyParts = Readonly<{
+export type ProxyServices = Readonly<{
   routing: Routing
   tunnels: Tunnels
   isUpgrade: (request: IncomingMessage) => boolean
-  createMode: (options: ProxyModeOptions) => Pick<Front, 'handle' | 'upgrade' | 'inTurn'>
+  createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'inTurn'>
 }>
 
-export function createProxyParts(proxy: Config['proxy'], log: Logger): ProxyParts {
+export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyServices {
   const routing = createRouting({
     ...routingOptions(proxy),
     onHealth: (upstream, isHealthy) => {
@@ -45,16 +45,16 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
     privateHeaders: readonly string[]
     /** Cookies whose value is a token. */
     privateCookies: readonly string[]
-    heal: Credentials['heal']
+    heal: Credentials['reissue']
     /** Where people log in with us, Kibana's logout is ours. */
     logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
   }>
 
 /** Proxy mode: every request outside `/elastauth/` goes on upstream, with the credential of its user. */
 function createProxyMode(
-  { routing, tunnels }: Pick<ProxyParts, 'routing' | 'tunnels'>,
+  { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
-): Pick<Front, 'handle' | 'upgrade' | 'inTurn'> {
+): Pick<RequestHandlers, 'handle' | 'upgrade' | 'inTurn'> {
   const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, heal, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))

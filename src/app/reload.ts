@@ -15,7 +15,7 @@ const reloadable = [
   'forward_auth',
 ] as const satisfies readonly (keyof Config)[]
 
-export type Reload = Readonly<{
+export type ReloadPlan = Readonly<{
   /** What is in force from now on. */
   config: Config
   /** Keys that changed and need a restart. */
@@ -46,7 +46,7 @@ function hasMappings({ group_mappings }: Config): boolean {
  * The running configuration with the reloadable settings of the next one. Throws if the next one lacks a setting that protects
  * the running one: removing it requires a restart.
  */
-export function planReload(running: Config, next: Config): Reload {
+export function planReload(running: Config, next: Config): ReloadPlan {
   const lost = losses.filter(([, isLost]) => isLost(running, next)).map(([key]) => key)
   if (lost.length > 0)
     throw new Error(

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/schema.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
-import { createL2, type L2Options } from '../auth/credentials/shared-cache.ts'
+import { createSharedCache, type SharedCacheOptions } from '../auth/credentials/shared-cache.ts'
 import { noSharedStates, type SharedStates } from '../auth/credentials/shared-states.ts'
 import { createSweepLease, noSweepLease, type SweepLease } from '../auth/credentials/sweep-lease.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
@@ -29,24 +29,24 @@ export type Replicas = Readonly<{
   leave: () => void
 }>
 
-type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<L2Options, 'keys' | 'rules'>
+type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<SharedCacheOptions, 'keys' | 'rules'>
 
 /** Replicas agree through Redis where it is configured, else through Elasticsearch alone. */
 export async function createReplicas(config: Config, { keys, rules, log, count }: Deps): Promise<Replicas> {
   const { cache, elasticsearch } = config
   if (cache.type !== 'redis') return alone
-  const { createRedis, readSessionNews } = await import('../redis/redis.ts') // loaded where it is needed
+  const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded where it is needed
   const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
   return Object.freeze({
     states: elasticsearch.dry_run
       ? noSharedStates
-      : createL2({
+      : createSharedCache({
           store: redis.store,
           keys,
           rules,
           // A lock (auth/write-user.ts) covers a read and a write, which is repeated if its hash is rejected: three calls of up to three
           // times the timeout each (es/connection.ts), and once more for writes that the network delivers late.
-          markLife: 10 * elasticsearch.timeout,
+          lockTtlMs: 10 * elasticsearch.timeout,
           now: Date.now,
           monotonicNow: () => performance.now(),
           sleep: (milliseconds) => sleep(milliseconds),
@@ -58,7 +58,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
       await redis.start()
       redis.listen({
         onChange(name, rest) {
-          const news = readSessionNews(name, rest)
+          const news = parseSessionEvent(name, rest)
           if (news === undefined) credentials.noteChange(name, rest)
           else sessions?.note(news)
         },

@@ -1,13 +1,13 @@
 import { GatewayError } from '../http/errors.ts'
 
 /** Runs a task when it is its turn. */
-export type InTurn = <T>(task: () => Promise<T>) => Promise<T>
+export type ConcurrencyLimit = <T>(task: () => Promise<T>) => Promise<T>
 
 /**
  * At most `running` tasks at a time, `waiting` more in line, and no others: rejects those with GatewayError
  * provider_unavailable. Whoever shows us made-up tokens, or codes, must not keep others from the same provider.
  */
-export function createTurns(running: number, waiting: number): InTurn {
+export function createConcurrencyLimit(running: number, waiting: number): ConcurrencyLimit {
   const line: (() => void)[] = []
   let free = running
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type Soon, soon } from '../async/maybe-promise.ts'
+import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Credential } from './credentials/credentials.ts'
 import { checkIdentity, type Identified, type Identity } from './identity.ts'
@@ -8,21 +8,21 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type Authenticated = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-export type Authenticate = (request: IncomingMessage) => Soon<Authenticated>
+export type Authenticate = (request: IncomingMessage) => MaybePromise<Authenticated>
 
 /** Both throw, or reject with, GatewayError: see the table in errors.ts. */
 export type Authentication = Readonly<{
   /** Who it is and what it may; Elasticsearch is not asked. */
-  recognise: (request: IncomingMessage) => Soon<Subject>
+  recognize: (request: IncomingMessage) => MaybePromise<Subject>
   authenticate: Authenticate
 }>
 
 export type AuthenticationOptions = Readonly<{
   isTrusted: (request: IncomingMessage) => boolean
-  identify: (request: IncomingMessage, isTrusted: boolean) => Soon<Identified>
+  identify: (request: IncomingMessage, isTrusted: boolean) => MaybePromise<Identified>
   isCrossSiteWrite: (request: IncomingMessage) => boolean
   mapRoles: MapRoles
-  obtain: (subject: Subject) => Soon<Credential>
+  obtain: (subject: Subject) => MaybePromise<Credential>
   /** Called with each identity whose groups grant no access: removes the user's roles in the background. Never throws. */
   deny: (identity: Identity) => void
   /** Our own username in Elasticsearch, where we have one: nobody may be it. */
@@ -38,8 +38,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
-  function recognise(request: IncomingMessage): Soon<Subject> {
-    return soon(identify(request, isTrusted(request)), ({ identity, isAmbient }) => {
+  function recognize(request: IncomingMessage): MaybePromise<Subject> {
+    return chain(identify(request, isTrusted(request)), ({ identity, isAmbient }) => {
       const subject = subjects.get(identity) ?? admit(identity)
       if (isAmbient && isCrossSiteWrite(request))
         throw new GatewayError('cross_site', crossSite, { username: identity.username })
@@ -47,10 +47,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     })
   }
 
-  function authenticate(request: IncomingMessage): Soon<Authenticated> {
-    return soon(recognise(request), (subject) => {
+  function authenticate(request: IncomingMessage): MaybePromise<Authenticated> {
+    return chain(recognize(request), (subject) => {
       const { identity, roles } = subject
-      return soon(obtain(subject), (credential) => ({ identity, roles, credential }))
+      return chain(obtain(subject), (credential) => ({ identity, roles, credential }))
     })
   }
 
@@ -71,7 +71,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     }
   }
 
-  return Object.freeze({ recognise, authenticate })
+  return Object.freeze({ recognize, authenticate })
 }
 
 /** Whether the groups of a known user grant no access. */

@@ -1,9 +1,9 @@
-import type { Answer } from '../http/response.ts'
+import type { GatewayResponse } from '../http/response.ts'
 import type { Authenticated } from './authenticate.ts'
 import type { Identity } from './identity.ts'
 
 /** The answer to a forward-auth sub-request: the proxy takes `Authorization` from it and throws the rest away. */
-export function createAnswerAuthorized(): (authenticated: Authenticated) => Answer {
+export function createAuthorizedResponse(): (authenticated: Authenticated) => GatewayResponse {
   const bodies = new WeakMap<Identity, string>()
 
   return function answerAuthorized({ identity, credential }) {

@@ -125,7 +125,7 @@ function checkOption({ name, rawName, value, inlineValue }: Option, earlier: Rea
   if (switches.includes(name)) return value === undefined ? undefined : `${rawName} takes no value`
   if (name !== 'config') {
     const fault = findFlagFault(name, ['config', ...switches])
-    if (fault) return `${rawName}: ${fault.problem}: ${fault.mend}`
+    if (fault) return `${rawName}: ${fault.problem}: ${fault.fix}`
   }
   if (value === undefined || value === '') return `${rawName} needs a value after it`
   if (!inlineValue && /^-./.test(value)) return `${rawName} needs a value after it, found ${value.replace(/=.*/s, '')}`

@@ -10,7 +10,7 @@ import { asGatewayError } from '../http/errors.ts'
 import { createRedis } from '../redis/redis.ts'
 
 /** `elastauth config check --connect`: tries what this configuration connects to, from here. @returns the exit code */
-export async function tryConnections(config: Config): Promise<0 | 1> {
+export async function checkConnections(config: Config): Promise<0 | 1> {
   const { elasticsearch, cache, oidc } = config
   const hasOidc = providersOf(config).includes('oidc')
   const results = [

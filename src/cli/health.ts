@@ -4,7 +4,7 @@ import type { Listener } from '../../config/formats/listeners.ts'
 const patience = 3000
 
 /** `elastauth health`: asks the elastauth that listens there, on this machine. One listener that answers is enough. @returns the exit code */
-export async function askHealth(listeners: readonly Listener[]): Promise<0 | 1> {
+export async function checkHealth(listeners: readonly Listener[]): Promise<0 | 1> {
   const failures: string[] = []
   for (const listener of listeners) {
     const place = describe(listener)

@@ -72,7 +72,7 @@ function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
 function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: Serves }) {
   const key = serves === 'sub-requests' ? 'forward_auth.listen' : 'listen'
   const problem = code === 'EADDRINUSE' ? `is in use by another program (${message})` : `cannot be had (${message})`
-  const mend =
+  const fix =
     code === 'EADDRINUSE' ? `stop the other program, or choose another address with --${key}` : 'choose another'
-  return { key, problem, mend }
+  return { key, problem, fix }
 }

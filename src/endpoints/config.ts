@@ -2,27 +2,27 @@ import type { IncomingMessage } from 'node:http'
 import type { Authentication } from '../auth/authenticate.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
-import { jsonAnswer } from '../http/response.ts'
+import { jsonResponse } from '../http/response.ts'
 
-export type ConfigPageOptions = Readonly<{
+export type ConfigEndpointOptions = Readonly<{
   /** The configuration with every secret masked. */
   redacted: () => unknown
-  recognise: Authentication['recognise']
+  recognize: Authentication['recognize']
   adminRoles: readonly string[]
   isLoopback: (request: IncomingMessage) => boolean
 }>
 
 /** `config`: for somebody on this machine, or a user with one of `admin_roles`. Throws GatewayError not_permitted. */
-export function createConfigPage({ redacted, recognise, adminRoles, isLoopback }: ConfigPageOptions): Handler {
+export function createConfigEndpoint({ redacted, recognize, adminRoles, isLoopback }: ConfigEndpointOptions): Handler {
   return async function answerConfig(request) {
     const username = await admit(request)
-    return jsonAnswer(200, redacted(), username)
+    return jsonResponse(200, redacted(), username)
   }
 
   async function admit(request: IncomingMessage): Promise<string | undefined> {
     if (isLoopback(request) && isForThisMachine(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0) throw new GatewayError('not_permitted', 'not from loopback, and admin_roles is empty')
-    const { identity, roles } = await recognise(request)
+    const { identity, roles } = await recognize(request)
     if (roles.some((role) => adminRoles.includes(role))) return identity.username
     throw new GatewayError('not_permitted', 'none of the user’s roles is in admin_roles', {
       username: identity.username,

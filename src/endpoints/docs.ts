@@ -1,12 +1,12 @@
 import { stringify } from 'yaml'
 import type { Handler } from '../http/handler.ts'
-import { type Answer, answerWith } from '../http/response.ts'
-import { pageAnswer } from './html/page.ts'
+import { answerWith, type GatewayResponse } from '../http/response.ts'
+import { htmlResponse } from './html/page.ts'
 import { type OpenApi, summaryOf } from './openapi.ts'
 
 /** `openapi.yaml` (media type: RFC 9512). */
-export function createOpenApiPage(api: OpenApi): Handler {
-  let answer: Answer | undefined
+export function createOpenApiEndpoint(api: OpenApi): Handler {
+  let answer: GatewayResponse | undefined
   return () => {
     answer ??= answerWith(200, 'application/yaml; charset=utf-8', stringify(api, { aliasDuplicateObjects: false }))
     return answer
@@ -14,10 +14,10 @@ export function createOpenApiPage(api: OpenApi): Handler {
 }
 
 /** `docs`: the pages there are, for people. */
-export function createDocsPage(names: readonly string[]): Handler {
+export function createDocsEndpoint(names: readonly string[]): Handler {
   const entries = names.map((name) => ({ term: `/elastauth/${name}`, text: summaryOf(name) ?? '' }))
   return () =>
-    pageAnswer({
+    htmlResponse({
       status: 200,
       heading: 'elastauth',
       paragraphs: ['What this gateway says of itself:'],

@@ -3,6 +3,6 @@ import type { Handler } from '../http/handler.ts'
 import { answerWith } from '../http/response.ts'
 
 /** `metrics`, in Prometheus' text format. */
-export function createMetricsPage(registry: Registry): Handler {
+export function createMetricsEndpoint(registry: Registry): Handler {
   return async () => answerWith(200, registry.contentType, await registry.metrics())
 }

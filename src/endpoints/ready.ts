@@ -1,5 +1,5 @@
 import type { Handler } from '../http/handler.ts'
-import { jsonAnswer } from '../http/response.ts'
+import { jsonResponse } from '../http/response.ts'
 
 /**
  * What must work before users can be let in, by name. A check rejects when its part is down, and resolves to
@@ -11,7 +11,7 @@ export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>
 const maxAge = 1000
 
 /** `ready`: 200 when nothing is down, else 503 that names what is down. The reasons are for the log. */
-export function createReadyPage(
+export function createReadyEndpoint(
   checks: ReadinessChecks,
   monotonicNow: () => number,
   onFailure: (name: string, error: unknown) => void,
@@ -22,7 +22,7 @@ export function createReadyPage(
     if (monotonicNow() - last.at > maxAge) last = { at: monotonicNow(), result: runAll() }
     const components = await last.result
     const isReady = Object.values(components).every((state) => state !== 'down')
-    return jsonAnswer(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
+    return jsonResponse(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
   }
 
   async function runAll() {

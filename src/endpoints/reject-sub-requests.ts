@@ -8,9 +8,10 @@ import type { Handler } from '../http/handler.ts'
  * of the service behind. Nothing there is called `/elastauth/…`, so the verdict is no, whoever asks.
  * Throws GatewayError not_permitted.
  */
-export function refuseQuestions(page: Handler): Handler {
+export function rejectSubRequests(page: Handler): Handler {
   return function answerReader(request) {
-    if (isQuestion(request)) throw new GatewayError('not_permitted', 'a forward-auth question about a page of our own')
+    if (isSubRequest(request))
+      throw new GatewayError('not_permitted', 'a forward-auth question about a page of our own')
     return page(request)
   }
 }
@@ -19,7 +20,7 @@ export function refuseQuestions(page: Handler): Handler {
 const marks = ['x-forwarded-uri', 'x-forwarded-method', 'x-original-url', 'x-original-uri', 'x-original-method']
 
 /** Whether a request for a page of our own is a sub-request all the same. */
-export function isQuestion({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+export function isSubRequest({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return marks.some((name) => name in headers) || isEnvoyQuestion(headers)
 }
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { GatewayError } from './errors.ts'
 
 /** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
-export type Answer = Readonly<{
+export type GatewayResponse = Readonly<{
   status: number
   /** Names and values in turn, as `response.rawHeaders`. */
   headers: string[]
@@ -13,7 +13,7 @@ export type Answer = Readonly<{
 }>
 
 /** An answer that somebody else gives, and that we pass on as it comes. */
-export type StreamedAnswer = Readonly<{
+export type StreamedResponse = Readonly<{
   username?: string | undefined
   /** Resolves when all of it is out. Rejects with GatewayError: while nothing is out, the client can still be told. */
   stream: (response: ServerResponse) => Promise<void>
@@ -37,18 +37,18 @@ export type UpgradeEnd = Readonly<{
 }>
 
 /** A JSON document that nobody may keep. */
-export function jsonAnswer(status: number, document: unknown, username?: string): Answer {
+export function jsonResponse(status: number, document: unknown, username?: string): GatewayResponse {
   return answerWith(status, 'application/json; charset=utf-8', `${JSON.stringify(document, null, 2)}\n`, username)
 }
 
-export function answerWith(status: number, contentType: string, body: string, username?: string): Answer {
+export function answerWith(status: number, contentType: string, body: string, username?: string): GatewayResponse {
   const length = String(Buffer.byteLength(body))
   const headers = ['Content-Type', contentType, 'Content-Length', length, 'Cache-Control', 'no-store']
   return { status, headers, body, username }
 }
 
 /** The answer as it goes over the wire (RFC 9112), for a connection that is closed after it. */
-export function rawAnswer({ status, headers, body }: Answer): string {
+export function serializeResponse({ status, headers, body }: GatewayResponse): string {
   const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))
   return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...pairs, 'Connection: close', '', body].join('\r\n')
 }

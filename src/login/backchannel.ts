@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
-import { type Answer, answerWith } from '../http/response.ts'
+import { answerWith, type GatewayResponse } from '../http/response.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { readForm } from './form-body.ts'
@@ -19,8 +19,8 @@ const replayWindowMs = 600_000
  * `POST /elastauth/backchannel-logout`: the provider itself says that somebody has logged out (OpenID Connect Back-Channel
  * Logout 1.0). Rejects with GatewayError logout_invalid, sessions_unavailable, provider_unavailable.
  */
-export function createBackchannelPage({ verify, sessions, once }: BackchannelOptions) {
-  return async function backchannelPage(request: IncomingMessage): Promise<Answer> {
+export function createBackchannelEndpoint({ verify, sessions, once }: BackchannelOptions) {
+  return async function backchannelPage(request: IncomingMessage): Promise<GatewayResponse> {
     const tokens = (await readForm(request)).getAll('logout_token')
     if (tokens.length !== 1) throw invalid('there is not exactly one logout_token')
     const { jti, sid, sub } = await verifyToken(tokens[0]!)

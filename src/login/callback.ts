@@ -1,17 +1,17 @@
 import { GatewayError } from '../http/errors.ts'
-import type { Answer } from '../http/response.ts'
+import type { GatewayResponse } from '../http/response.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { type BeginLogin, callbackPath } from './begin.ts'
 import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
 import type { Grants } from './grants.ts'
-import type { Asked } from './login-request.ts'
-import type { Attempts } from './login-state.ts'
+import type { LoginRequest } from './login-request.ts'
+import type { LoginStates } from './login-state.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
 import { sessionIdOf, sessionIdsOf } from './session-of.ts'
 
 export type CallbackOptions = Readonly<{
-  attempts: Attempts
+  attempts: LoginStates
   grants: Grants
   sessions: Pick<Sessions, 'find' | 'open' | 'end'>
   originOf: OriginOf
@@ -22,8 +22,8 @@ export type CallbackOptions = Readonly<{
  * `/elastauth/callback`: the provider sends a person back. A new session under a new id, whatever came before it.
  * Rejects with GatewayError login_failed, login_denied, identity_invalid, provider_unavailable, sessions_unavailable.
  */
-export function createCallbackPage({ attempts, grants, sessions, originOf, beginLogin }: CallbackOptions) {
-  return async function callbackPage(asked: Asked): Promise<Answer> {
+export function createCallbackEndpoint({ attempts, grants, sessions, originOf, beginLogin }: CallbackOptions) {
+  return async function callbackPage(asked: LoginRequest): Promise<GatewayResponse> {
     const { request, target } = asked
     const callback = new URL(originOf(request) + callbackPath)
     callback.search = target.includes('?') ? target.slice(target.indexOf('?')) : ''

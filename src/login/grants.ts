@@ -2,7 +2,7 @@ import * as client from 'openid-client'
 import type { Redeem } from '../sessions/refresh.ts'
 import type { Login } from '../sessions/sessions.ts'
 import { toLoginError } from './login-error.ts'
-import type { Attempt } from './login-state.ts'
+import type { LoginState } from './login-state.ts'
 import { mayBeRedeemed } from './redemption.ts'
 
 export type GrantsOptions = Readonly<{
@@ -25,9 +25,9 @@ type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] 
 /** What we ask of the provider for people. Every function rejects with GatewayError provider_unavailable. */
 export type Grants = Readonly<{
   /** Where to send a person for a login. */
-  authorizationUrl: (redirectUri: string, attempt: Attempt) => Promise<URL>
+  authorizationUrl: (redirectUri: string, attempt: LoginState) => Promise<URL>
   /** The provider's answer to a login, checked and redeemed. Rejects with login_failed, login_denied, too. */
-  redeemCode: (callback: URL, attempt: Attempt) => Promise<Login>
+  redeemCode: (callback: URL, attempt: LoginState) => Promise<Login>
   refresh: Redeem
 }>
 
@@ -39,7 +39,7 @@ const shortestLife = 1000
 export function createGrants(options: GrantsOptions): Grants {
   const { configuration, scopes, usePkce, parameters, inTurn, combineClaims, now } = options
 
-  async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: Attempt): Promise<URL> {
+  async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: LoginState): Promise<URL> {
     const config = await configuration()
     const asked = {
       ...parameters,
@@ -61,7 +61,7 @@ export function createGrants(options: GrantsOptions): Grants {
     })
   }
 
-  async function redeemCode(callback: URL, attempt: Attempt): Promise<Login> {
+  async function redeemCode(callback: URL, attempt: LoginState): Promise<Login> {
     const config = await configuration()
     return inTurn(() => redeem(config, callback, attempt)).catch((error) => {
       throw toLoginError(error)
@@ -71,7 +71,7 @@ export function createGrants(options: GrantsOptions): Grants {
   async function redeem(
     config: client.Configuration,
     callback: URL,
-    { state, nonce, verifier }: Attempt,
+    { state, nonce, verifier }: LoginState,
   ): Promise<Login> {
     const tokens = await client.authorizationCodeGrant(config, callback, {
       expectedState: state,

@@ -5,7 +5,7 @@ import { readCookie } from './cookies.ts'
 import { loginKey, markNonce } from './nonce.ts'
 
 /** What the provider is sent with a login, and what it must come back with. */
-export type Attempt = Readonly<{
+export type LoginState = Readonly<{
   state: string
   nonce: string
   /** Of PKCE (RFC 7636). */
@@ -13,14 +13,14 @@ export type Attempt = Readonly<{
   returnTo: string
 }>
 
-export type BegunAttempt = Attempt & Readonly<{ cookie: string; binding: string }>
+export type StartedLogin = LoginState & Readonly<{ cookie: string; binding: string }>
 
-export type Attempts = Readonly<{
+export type LoginStates = Readonly<{
   /**
    * @param cookies the request's header
    * @param isSecond whether it is in place of one that was overtaken
    */
-  begin: (cookies: string | undefined, returnTo: string, isSecond?: boolean) => BegunAttempt
+  begin: (cookies: string | undefined, returnTo: string, isSecond?: boolean) => StartedLogin
   /**
    * What a `state` stands for, whoever sends it. Throws GatewayError login_failed.
    * `mayBeOvertaken`: another attempt has this one's place in the browser, as happens where many tabs begin at once.
@@ -30,11 +30,11 @@ export type Attempts = Readonly<{
     cookies?: string,
   ) => Readonly<{ returnTo: string; cookie: string; mayBeOvertaken: boolean }>
   /** The attempt, once in this process; undefined where another browser began it. Throws GatewayError login_failed. */
-  resume: (state: string, cookies: string | undefined) => Attempt | undefined
+  resume: (state: string, cookies: string | undefined) => LoginState | undefined
 }>
 
 /** How long somebody may take to log in, in milliseconds. */
-export const longestAttempt = 3_600_000
+export const maxLoginMs = 3_600_000
 /** A browser has so many attempts at once, each a cookie of 50 bytes; the next one takes another's place. */
 const slots = 16
 const maxSpent = 10_000
@@ -46,11 +46,11 @@ type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: 
  * at once leave no more than a few small cookies, and nothing is kept here. Nonce and PKCE verifier follow from both.
  * @param secret hex; replicas share it
  */
-export function createAttempts(seal: Seal, secret: string, now: () => number): Attempts {
+export function createLoginStates(seal: Seal, secret: string, now: () => number): LoginStates {
   const key = loginKey(secret)
   const spent = new Set<string>()
 
-  function attemptOf(state: string, binding: string, returnTo: string): Attempt {
+  function attemptOf(state: string, binding: string, returnTo: string): LoginState {
     const derive = (purpose: string) =>
       createHmac('sha256', key).update(`${purpose}\0${binding}\0${state}`).digest('base64url')
     return { state, nonce: markNonce(key, derive('nonce')), verifier: derive('verifier'), returnTo }
@@ -60,7 +60,7 @@ export function createAttempts(seal: Seal, secret: string, now: () => number): A
     const text = state === null ? undefined : seal.open('', state)
     if (text === undefined) throw failed('the state is missing, or none of ours')
     const content = JSON.parse(text) as Content
-    if (now() - content.begun > longestAttempt) throw failed('the state is too old')
+    if (now() - content.begun > maxLoginMs) throw failed('the state is too old')
     return content
   }
 

@@ -3,12 +3,12 @@ import { type Configuration, tokenRevocation } from 'openid-client'
 import { requestSite } from '../auth/csrf.ts'
 import { originOfUrl } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
-import type { Answer } from '../http/response.ts'
+import type { GatewayResponse } from '../http/response.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { clearCookie, sessionCookie } from './cookies.ts'
 import { endSessionUrl } from './end-session.ts'
-import type { Asked } from './login-request.ts'
+import type { LoginRequest } from './login-request.ts'
 import { isNavigation } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
@@ -20,22 +20,22 @@ export type LogoutOptions = Readonly<{
   originOf: OriginOf
   /** Where the provider sends people after its own logout, as registered there. */
   postLogoutRedirectUrl: string | undefined
-  pages: LogoutPages
+  pages: LogoutEndpoints
 }>
 
-export type LogoutPages = Readonly<{
+export type LogoutEndpoints = Readonly<{
   /** Asks whether a logout is meant. @param endSession where the form's answer may lead */
-  confirm: (endSession: URL | undefined) => Answer
-  signedOut: (headers: readonly string[]) => Answer
+  confirm: (endSession: URL | undefined) => GatewayResponse
+  signedOut: (headers: readonly string[]) => GatewayResponse
 }>
 
-export type LogoutPage = (asked: Asked) => Promise<Answer>
+export type LogoutPage = (asked: LoginRequest) => Promise<GatewayResponse>
 
 /**
  * `/elastauth/logout`: ends the session here, then at the provider (RP-initiated logout). Whoever comes by a link from
  * elsewhere is asked first, and a form from elsewhere is refused: GatewayError cross_site.
  */
-export function createLogoutPage({
+export function createLogoutEndpoint({
   sessions,
   configuration,
   originOf,
@@ -52,7 +52,7 @@ export function createLogoutPage({
     return signOut(request)
   }
 
-  async function signOut(request: IncomingMessage): Promise<Answer> {
+  async function signOut(request: IncomingMessage): Promise<GatewayResponse> {
     const ids = sessionIdsOf(request)
     if (ids.length === 0) return pages.signedOut([])
     const ended = await Promise.all(ids.map(end))

@@ -11,12 +11,12 @@ export function createOriginOf(ownOriginOf: OwnOriginOf): OriginOf {
     const own = ownOriginOf(request)
     const origin = own && toOrigin(own, 'http')
     if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
-    if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${mend}`)
+    if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${fix}`)
     return origin
   }
 }
 
-const mend =
+const fix =
   'is not https, so browsers would not keep our cookies. Use https; where a proxy does, it must send X-Forwarded-Proto and be in trusted_proxies, or set oidc.redirect_url'
 
 const noOrigin = 'X-Forwarded-Proto, X-Forwarded-Host or Host make no origin: set oidc.redirect_url'

@@ -1,7 +1,7 @@
-import type { Answer } from '../http/response.ts'
+import type { GatewayResponse } from '../http/response.ts'
 
 /** A redirect that nobody keeps. */
-export function redirect(status: 302 | 303 | 401, location: string, cookies: readonly string[]): Answer {
+export function redirect(status: 302 | 303 | 401, location: string, cookies: readonly string[]): GatewayResponse {
   const headers = [
     'Location',
     location,

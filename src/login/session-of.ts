@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Soon } from '../async/maybe-promise.ts'
+import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { readCookie, readCookies, sessionCookie } from './cookies.ts'
@@ -26,7 +26,7 @@ export function sessionIdsOf({ headers }: IncomingMessage): readonly string[] {
  * identity_invalid.
  */
 export function createSessionOf(sessions: Pick<Sessions, 'find'>) {
-  return function sessionOf(request: IncomingMessage): Soon<Identity | undefined> {
+  return function sessionOf(request: IncomingMessage): MaybePromise<Identity | undefined> {
     const id = sessionIdOf(request)
     return id === undefined ? undefined : sessions.find(id)
   }

@@ -4,7 +4,7 @@ import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Counts and logs what happens to credentials. */
-export function createReportCredential(log: Logger, metrics: Metrics): (event: CredentialEvent) => void {
+export function createCredentialReporter(log: Logger, metrics: Metrics): (event: CredentialEvent) => void {
   return function reportCredential(event) {
     switch (event.kind) {
       case 'cache':

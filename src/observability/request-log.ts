@@ -3,7 +3,7 @@ import { pinoHttp } from 'pino-http'
 import type { OriginalRequestOf } from '../auth/original-request.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
 import type { Logger } from './log.ts'
-import { type Loggable, loggable } from './sanitize.ts'
+import { type SanitizedRequest, sanitize } from './sanitize.ts'
 
 /** How a request ended. */
 export type Outcome = Readonly<{
@@ -16,7 +16,7 @@ export type Outcome = Readonly<{
   status?: number | undefined
 }>
 
-type Ending = Outcome & Readonly<{ asked: Loggable }>
+type Ending = Outcome & Readonly<{ asked: SanitizedRequest }>
 
 /** `response` is undefined where the connection became something other than HTTP. */
 export type LogRequest = (request: IncomingMessage, response: ServerResponse | undefined, outcome: Outcome) => void
@@ -47,7 +47,7 @@ export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): Lo
   return function logRequest(request, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    const ending = { ...outcome, asked: loggable(originalOf(request)) }
+    const ending = { ...outcome, asked: sanitize(originalOf(request)) }
     if (response === undefined || response.destroyed) {
       // It is over already: no event will come.
       log[level](fieldsOf(request, response, ending), messageOf(response, ending))

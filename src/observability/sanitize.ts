@@ -1,12 +1,12 @@
 import type { OriginalRequest } from '../auth/original-request.ts'
 
 /** What of a request may stand in a log. `path` is without the query, which may hold a secret. */
-export type Loggable = Readonly<{ method: string; path: string; domain?: string | undefined }>
+export type SanitizedRequest = Readonly<{ method: string; path: string; domain?: string | undefined }>
 
 const longestPath = 2048
 const longestDomain = 255
 
-export function loggable({ method, target, host }: OriginalRequest): Loggable {
+export function sanitize({ method, target, host }: OriginalRequest): SanitizedRequest {
   const end = target.search(/[?#]/)
   return {
     method,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { orElse, type Soon } from '../async/maybe-promise.ts'
+import { type MaybePromise, recover } from '../async/maybe-promise.ts'
 import type { Identified } from '../auth/identity.ts'
 import { asGatewayError, GatewayError } from '../http/errors.ts'
 import type { Provider } from './provider.ts'
@@ -12,10 +12,15 @@ export function createProviderChain(providers: readonly Provider[]): Provider {
   const [only] = providers
   return providers.length === 1 ? only! : (request, isTrusted) => ask(request, isTrusted, 0, [])
 
-  function ask(request: IncomingMessage, isTrusted: boolean, index: number, missed: string[]): Soon<Identified> {
+  function ask(
+    request: IncomingMessage,
+    isTrusted: boolean,
+    index: number,
+    missed: string[],
+  ): MaybePromise<Identified> {
     const provider = providers[index]
     if (provider === undefined) throw new GatewayError('identity_missing', missed.join('; '))
-    return orElse(
+    return recover(
       () => provider(request, isTrusted),
       (thrown) => {
         const { code, detail } = asGatewayError(thrown)

@@ -9,7 +9,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** Whether a client sends its body when it has heard `100 Continue`, of which HTTP/1.0 knows nothing (RFC 9110, 10.1.1). */
-export function waitsForWord({ headers, httpVersion }: IncomingMessage): boolean {
+export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.expect !== undefined && httpVersion !== '1.0'
 }
 
@@ -18,7 +18,7 @@ export function waitsForWord({ headers, httpVersion }: IncomingMessage): boolean
  * take whatever comes on the connection that it has chosen, a word that the upstream owes nobody, for the answer.
  * Rejects with GatewayError client_closed; request_timeout when nothing comes for `patience` milliseconds.
  */
-export function awaitBody(request: IncomingMessage, patience: number): Promise<void> {
+export function waitForBody(request: IncomingMessage, patience: number): Promise<void> {
   if (request.readableEnded) return Promise.resolve()
   if (request.destroyed) return Promise.reject(left())
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../http/errors.ts'
-import { createBody, hasBody, waitsForWord } from './body.ts'
+import { createBody, expectsContinue, hasBody } from './body.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
-import { clientLeft, type HeldAnswer, holdAnswer } from './held-response.ts'
-import { sendInformation } from './informational.ts'
-import { AnswerWriter } from './response-writer.ts'
+import { clientClosed, type HeldResponse, holdResponse } from './held-response.ts'
+import { sendInformational } from './informational.ts'
+import { ResponseWriter } from './response-writer.ts'
 import { isClosedAfterUse } from './routing/pool.ts'
 import type { Upstream } from './routing/upstreams.ts'
 import { createStallWatch, type StallWatch } from './stall.ts'
@@ -25,7 +25,7 @@ export type Exchange = Readonly<{
   patience: number
   /** How long the client may take nothing of the answer, in milliseconds. */
   clientTimeout: number
-  /** Whether a 401 is to be given to the caller, unsent, who may know how to mend it. */
+  /** Whether a 401 is to be given to the caller, unsent, who may know how to fix it. */
   holdRefusal: boolean
 }>
 
@@ -33,7 +33,7 @@ export type Forwarded =
   /** The answer is out, whole. */
   | Readonly<{ kind: 'sent' }>
   /** A 401, of which the client has heard nothing. */
-  | Readonly<{ kind: 'refused'; answer: HeldAnswer }>
+  | Readonly<{ kind: 'refused'; answer: HeldResponse }>
   /** The request was sent on a connection that the upstream was closing, and may be retried once on a new one. */
   | Readonly<{ kind: 'closed'; error: GatewayError }>
   /** Nothing of the request was sent, so another upstream may have it. */
@@ -48,7 +48,7 @@ const sent: Forwarded = { kind: 'sent' }
  */
 export function forward(exchange: Exchange): Promise<Forwarded> {
   const { request, response, upstream, path, headers, onNewConnection, patience } = exchange
-  if (response.destroyed) return Promise.reject(clientLeft())
+  if (response.destroyed) return Promise.reject(clientClosed())
   const body = hasBody(request) ? createBody(request, patience) : null
   return new Promise((resolve, reject) => {
     const relay = new Relay(exchange, body, { resolve, reject })
@@ -72,11 +72,11 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #holdRefusal: boolean
   readonly #body: Readable | null
   readonly #settle: Settle
-  readonly #answer: AnswerWriter
+  readonly #answer: ResponseWriter
   readonly #onClose = () => this.#closed()
   #controller: Dispatcher.DispatchController | undefined
   #hasResponseBegun = false
-  #held: ReturnType<typeof holdAnswer> | undefined
+  #held: ReturnType<typeof holdResponse> | undefined
   /** Only for a client that did not take at once what there was for it. */
   #stall: StallWatch | undefined
 
@@ -91,18 +91,18 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#holdRefusal = holdRefusal
     this.#body = body
     this.#settle = settle
-    this.#answer = new AnswerWriter(response)
+    this.#answer = new ResponseWriter(response)
     response.on('close', this.#onClose)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     if (this.#response.destroyed) {
-      controller.abort(clientLeft())
+      controller.abort(clientClosed())
       return
     }
     // The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it.
-    if (this.#body && waitsForWord(this.#request)) this.#response.writeContinue()
+    if (this.#body && expectsContinue(this.#request)) this.#response.writeContinue()
   }
 
   /** Called at the first byte of the response. */
@@ -114,8 +114,8 @@ class Relay implements Dispatcher.DispatchHandler {
     const headers = this.#buildHeaders(controller.rawHeaders as Buffer[], status)
     // Nobody looks at them again, and for as long as the answer lasts they would hold all that arrived with them.
     controller.rawHeaders = null
-    if (status < 200) sendInformation(this.#request, this.#response, status, headers)
-    else if (status === 401 && this.#holdRefusal) this.#held = holdAnswer(status, headers)
+    if (status < 200) sendInformational(this.#request, this.#response, status, headers)
+    else if (status === 401 && this.#holdRefusal) this.#held = holdResponse(status, headers)
     else this.#answer.writeHead(status, isReason(reason) ? reason : '', headers)
   }
 
@@ -156,7 +156,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#response.writableFinished) {
       this.#leave()
       this.#settle.resolve(sent)
-    } else this.#breakOff(clientLeft())
+    } else this.#breakOff(clientClosed())
   }
 
   #breakOff(reason: GatewayError): void {
@@ -183,7 +183,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#stall.start()
   }
 
-  #release({ status, headers, body }: HeldAnswer): void {
+  #release({ status, headers, body }: HeldResponse): void {
     this.#held = undefined
     this.#answer.writeHead(status, '', headers)
     for (const piece of body) this.#write(piece)

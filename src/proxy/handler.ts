@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type Soon, soon } from '../async/maybe-promise.ts'
+import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import type { Authenticate, Authenticated } from '../auth/authenticate.ts'
 import type { Credential } from '../auth/credentials/credentials.ts'
 import { GatewayError } from '../http/errors.ts'
-import type { StreamedAnswer } from '../http/response.ts'
-import { awaitBody, hasBody, waitsForWord } from './body.ts'
+import type { StreamedResponse } from '../http/response.ts'
+import { expectsContinue, hasBody, waitForBody } from './body.ts'
 import { forward } from './forward.ts'
 import { checkFraming, originForm } from './headers/framing.ts'
 import type { BuildUpstreamHeaders } from './headers/request-headers.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
-import { sendHeld } from './held-response.ts'
+import { sendHeldResponse } from './held-response.ts'
 import { changesUserPassword } from './password-change.ts'
 import { stripPath } from './routing/routes.ts'
 import type { ProxyRoute, Routing } from './routing/routing.ts'
@@ -37,7 +37,7 @@ export type Admitted = Readonly<{
 }>
 
 /** Throws, or rejects with, GatewayError. */
-export type Admit = (request: IncomingMessage) => Soon<Admitted>
+export type Admit = (request: IncomingMessage) => MaybePromise<Admitted>
 
 /** Request → route → identity → the headers to go on with: the same for requests and upgrades. */
 export function createAdmit({ routing, authenticate, isTrusted, canReset, buildHeaders }: ProxyHandlerOptions): Admit {
@@ -51,7 +51,7 @@ export function createAdmit({ routing, authenticate, isTrusted, canReset, buildH
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target
-    return soon(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
+    return chain(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
       if (authenticated !== undefined && changesUserPassword(target)) throw managed(authenticated)
       return { route, path, authenticated, headersFor: headersOf(request, route) }
     })
@@ -90,15 +90,15 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
   const { routing, heal, buildResponseHeaders } = options
   const admit = createAdmit(options)
 
-  return function proxyRequest(request: IncomingMessage): Soon<StreamedAnswer> {
-    return soon(admit(request), (admitted) => ({
+  return function proxyRequest(request: IncomingMessage): MaybePromise<StreamedResponse> {
+    return chain(admit(request), (admitted) => ({
       username: admitted.authenticated?.identity.username,
       stream: (response) => pass(request, response, admitted),
     }))
   }
 
   async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
-    if (hasBody(request) && !waitsForWord(request)) await awaitBody(request, routing.timeout)
+    if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, routing.timeout)
     const { route, path, authenticated, headersFor } = admitted
     const tried = new Set<Upstream>()
     let authorization = authenticated?.credential.authorization
@@ -145,7 +145,7 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
         continue
       }
       const healed = await heal(authenticated!)
-      if (healed === undefined) return sendHeld(response, forwarded.answer)
+      if (healed === undefined) return sendHeldResponse(response, forwarded.answer)
       isHealed = true
       authorization = healed.authorization
       holdRefusal = false

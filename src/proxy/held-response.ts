@@ -3,16 +3,16 @@ import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
 
 /** A refusal that the client has not heard of. */
-export type HeldAnswer = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
+export type HeldResponse = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
 
 /** A refusal with a body beyond this is no message, and is passed on as it comes. In bytes. */
 const longestHeld = 64 * 1024
 
-export function holdAnswer(status: number, headers: string[]) {
+export function holdResponse(status: number, headers: string[]) {
   const body: Buffer[] = []
   let length = 0
   return Object.freeze({
-    answer: { status, headers, body } as HeldAnswer,
+    answer: { status, headers, body } as HeldResponse,
     /** @returns whether it is still short enough to be held */
     add(chunk: Buffer): boolean {
       body.push(chunk)
@@ -23,16 +23,19 @@ export function holdAnswer(status: number, headers: string[]) {
 }
 
 /** Resolves when it is out. Rejects with GatewayError client_closed. */
-export async function sendHeld(response: ServerResponse, { status, headers, body }: HeldAnswer): Promise<void> {
-  if (response.destroyed) throw clientLeft()
+export async function sendHeldResponse(
+  response: ServerResponse,
+  { status, headers, body }: HeldResponse,
+): Promise<void> {
+  if (response.destroyed) throw clientClosed()
   const closed = once(response, 'close')
   response.writeHead(status, headers)
   for (const piece of body) response.write(piece)
   response.end()
   await closed
-  if (!response.writableFinished) throw clientLeft()
+  if (!response.writableFinished) throw clientClosed()
 }
 
-export function clientLeft(): GatewayError {
+export function clientClosed(): GatewayError {
   return new GatewayError('client_closed', 'the client left before its answer was out')
 }

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
  * cannot send them all: they are hints, so there they are dropped. They are also dropped if the client does not read: an upstream
  * may send any number of them, and there is no back-pressure for them.
  */
-export function sendInformation(
+export function sendInformational(
   { httpVersion }: IncomingMessage,
   response: ServerResponse,
   status: number,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Answer } from '../http/response.ts'
+import type { GatewayResponse } from '../http/response.ts'
 import { checkFraming, originForm } from './headers/framing.ts'
 import type { Routing } from './routing/routing.ts'
 
@@ -8,7 +8,7 @@ export type KibanaLogoutOptions = Readonly<{
   /** Whether a person's browser goes to this address, rather than a script or a program that fetches it. */
   isNavigation: (request: IncomingMessage) => boolean
   /** Ends the session, and leads to the provider's logout. */
-  signOut: (request: IncomingMessage) => Promise<Answer>
+  signOut: (request: IncomingMessage) => Promise<GatewayResponse>
 }>
 
 /**
@@ -18,7 +18,7 @@ export type KibanaLogoutOptions = Readonly<{
  * path only where a route has it, and take the second below any: to Elasticsearch, `/users/_doc/logout` is a document.
  */
 export function createKibanaLogout({ routing, isNavigation, signOut }: KibanaLogoutOptions) {
-  return function answerKibanaLogout(request: IncomingMessage): Promise<Answer> | undefined {
+  return function answerKibanaLogout(request: IncomingMessage): Promise<GatewayResponse> | undefined {
     const { method, url = '/', headers } = request
     if (!url.includes('/logout') || method !== 'GET' || !isNavigation(request)) return undefined
     checkFraming(request)

@@ -7,7 +7,7 @@ const small = 16 * 1024
  * Writes an answer in as few system calls as it takes: they are most of what a small request costs. The head waits for
  * the first piece and that one for the end, but only while what has arrived is being read: what is late waits for nobody.
  */
-export class AnswerWriter {
+export class ResponseWriter {
   readonly #response: ServerResponse
   #first: Buffer | undefined
   #isOut = false
@@ -50,6 +50,6 @@ export class AnswerWriter {
   }
 }
 
-function flush(writer: AnswerWriter): void {
+function flush(writer: ResponseWriter): void {
   writer.flush()
 }

@@ -1,6 +1,6 @@
 import { errors } from 'undici'
 import { GatewayError } from '../http/errors.ts'
-import { mendFor } from './upstream-hint.ts'
+import { hintFor } from './upstream-hint.ts'
 
 const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
   // Not the upstream's fault: we have no file descriptor or memory left for a connection.
@@ -30,8 +30,8 @@ export function toUpstreamError(
   isBeforeAnswer: boolean,
 ): GatewayError {
   if (error instanceof GatewayError) return error
-  const mend = mendFor(error, upstream, isBeforeAnswer)
-  const detail = `${upstream}: ${error.code ?? error.name}: ${reasonOf(error).trim()}${mend ? `; ${mend}` : ''}`
+  const fix = hintFor(error, upstream, isBeforeAnswer)
+  const detail = `${upstream}: ${error.code ?? error.name}: ${reasonOf(error).trim()}${fix ? `; ${fix}` : ''}`
   return new GatewayError(codeOf(error), detail, { cause: error })
 }
 

@@ -1,5 +1,5 @@
 /** What to do about a failed TLS connection: Node says what is wrong by a code, or in OpenSSL's words. */
-const mends: readonly (readonly [pattern: RegExp, mend: string])[] = [
+const hints: readonly (readonly [pattern: RegExp, fix: string])[] = [
   [/CERT_HAS_EXPIRED/, 'the upstream’s certificate has expired: renew it there'],
   [/CERT_NOT_YET_VALID/, 'the upstream’s certificate is not valid yet: check the clocks of both machines'],
   [
@@ -36,12 +36,12 @@ const silentRefusal =
  * Undefined where the error says enough by itself.
  * @param isBeforeAnswer whether nothing of an answer had come
  */
-export function mendFor(
+export function hintFor(
   { code = '', message }: Error & { code?: string },
   upstream: string,
   isBeforeAnswer: boolean,
 ): string | undefined {
-  const found = mends.find(([pattern]) => pattern.test(code) || pattern.test(message))
+  const found = hints.find(([pattern]) => pattern.test(code) || pattern.test(message))
   if (found) return found[1]
   const isEnd = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET'
   return isEnd && isBeforeAnswer && upstream.startsWith('https:') ? silentRefusal : undefined

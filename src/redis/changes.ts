@@ -17,7 +17,7 @@ const patience = 1000
 const longestWait = 2000
 
 /** Listens to what replicas tell each other, on ever new connections, until `stopped`. Never rejects. */
-export async function listenToChanges(options: ChangesOptions, stopped: AbortSignal): Promise<void> {
+export async function subscribeToChanges(options: ChangesOptions, stopped: AbortSignal): Promise<void> {
   for (let attempt = 0, failures = 0; !stopped.aborted; attempt++) {
     const connection = options.connect(attempt)
     const disconnect = () => connection.disconnect()

@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { createRedisCall, type RedisCallOptions } from './call.ts'
-import { type ChangesOptions, listenToChanges } from './changes.ts'
+import { type ChangesOptions, subscribeToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
 import { createSessionStore, probeSessions } from './sessions.ts'
 import { channel, createStore } from './store.ts'
 
-export { readSessionNews } from './sessions.ts'
+export { parseSessionEvent } from './sessions.ts'
 
 export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'report'>
 
@@ -74,7 +74,7 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
     /** Does not come to an end until `close`. */
     listen(listeners: Pick<ChangesOptions, 'onChange' | 'onListening'>): void {
       const connect = (attempt: number) => connectForMessages(connection, attempt)
-      void listenToChanges({ ...listeners, connect }, stopped.signal)
+      void subscribeToChanges({ ...listeners, connect }, stopped.signal)
     },
     /** @returns what lets connections be made with these from then on. Throws when they are broken. */
     prepareRenewal(next: RedisTls | undefined): () => void {

@@ -65,7 +65,7 @@ end
 return reply`
 
 /** prefix, token, life, channel, message */
-export const doubt = `${setOrDelete}
+export const taint = `${setOrDelete}
 if held == '' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 'changed' end
 local reply = set('?' .. ARGV[2] .. '.', 'PX', ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[5])

@@ -22,7 +22,7 @@ type Scripted = Readonly<
 >
 
 /** What a message on the channel says of a session; undefined where it is about something else. */
-export function readSessionNews(name: string, rest: string) {
+export function parseSessionEvent(name: string, rest: string) {
   if (name !== mark) return undefined
   const [key = '', what, by = ''] = rest.split(' ')
   return what === 'changed' || what === 'ended' ? ({ key, what, by } as const) : undefined

@@ -1,6 +1,6 @@
 import { nothingOfWrongType, type RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
-import { claim, doubt, finish, maxValueBytes, replace } from './scripts.ts'
+import { claim, finish, maxValueBytes, replace, taint } from './scripts.ts'
 
 /** Another release that stores other things has another number, and reads nothing of ours. */
 export const keyPrefix = 'elastauth:1:'
@@ -14,7 +14,7 @@ export function createStore(commands: Commands, call: RedisCall) {
   commands.defineCommand('eaReplace', { numberOfKeys: 1, lua: replace })
   commands.defineCommand('eaClaim', { numberOfKeys: 1, lua: claim })
   commands.defineCommand('eaFinish', { numberOfKeys: 1, lua: finish })
-  commands.defineCommand('eaDoubt', { numberOfKeys: 1, lua: doubt })
+  commands.defineCommand('eaDoubt', { numberOfKeys: 1, lua: taint })
   const scripts = commands as unknown as Scripted
   const keyOf = (username: string) => keyPrefix + username
   const message = (username: string, id = '') => `${username} ${id}`
@@ -36,7 +36,7 @@ export function createStore(commands: Commands, call: RedisCall) {
       const args = [token, value, life, markLife, channel, message(username, id), message(username)]
       await call('finish', () => scripts.eaFinish(keyOf(username), ...args))
     },
-    async doubt(username: string, prefix: string, token: string, life: number): Promise<void> {
+    async taint(username: string, prefix: string, token: string, life: number): Promise<void> {
       const args = [prefix, token, life, channel, message(username)]
       await call('doubt', () => scripts.eaDoubt(keyOf(username), ...args))
     },

@@ -15,7 +15,7 @@ const share = 1 / 2
  * exhaust the memory. Node's default heap on a machine with 16 GB has room for 6,500. Warns if this lowers `max_connections`.
  * @param heap all that V8 may use, in bytes
  */
-export function affordableConnections(
+export function computeConnectionBudget(
   wanted: number,
   log: Pick<Logger, 'info'>,
   heap = getHeapStatistics().heap_size_limit,

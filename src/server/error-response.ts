@@ -1,17 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import { errorPage } from '../endpoints/html/error-page.ts'
 import { type ErrorCode, errorTable, type GatewayError } from '../http/errors.ts'
-import { type Answer, answerWith } from '../http/response.ts'
+import { answerWith, type GatewayResponse } from '../http/response.ts'
 
 /** How a caller wants to hear a denial. nginx's auth_request knows 401 and 403 and makes a 500 of anything else. */
 export type ForwardAuthProfile = 'generic' | 'nginx'
 
-export type AnswerError = (request: Pick<IncomingMessage, 'headers'>, error: GatewayError, requestId: string) => Answer
+export type RenderError = (
+  request: Pick<IncomingMessage, 'headers'>,
+  error: GatewayError,
+  requestId: string,
+) => GatewayResponse
 
 /** Seconds after which a client may try again what was not available. */
 const retryAfter = '5'
 
-export type AnswerErrorOptions = Readonly<{
+export type RenderErrorOptions = Readonly<{
   /** Whether people log in with us. */
   hasLogin?: boolean
   /** Whether `Authorization: Bearer` is a way in. */
@@ -19,7 +23,7 @@ export type AnswerErrorOptions = Readonly<{
 }>
 
 /** The public half of an error: as a page where the client asks for HTML first, else as JSON. */
-export function createAnswerError(profile: ForwardAuthProfile, options: AnswerErrorOptions = {}): AnswerError {
+export function createRenderError(profile: ForwardAuthProfile, options: RenderErrorOptions = {}): RenderError {
   const { hasLogin = false, takesTokens = false } = options
   return function answerError({ headers: { accept } }, { code, username, allow }, requestId) {
     const { message } = errorTable[code]

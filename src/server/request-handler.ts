@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, type GatewayError } from '../http/errors.ts'
 import type { Serves } from '../http/handler.ts'
-import type { Answer, StreamedAnswer } from '../http/response.ts'
+import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
 import type { Outcome } from '../observability/request-log.ts'
-import { awaitTurn } from './http1/previous-responses.ts'
+import { waitForPreviousResponses } from './http1/previous-responses.ts'
 import { isUnsent, limitStall } from './http1/stall-limit.ts'
 import type { ServerOptions } from './options.ts'
 import { route } from './router.ts'
@@ -22,8 +22,8 @@ export type Requests = Readonly<{
 }>
 
 /** What becomes of a request, by whatever listener and protocol it came. @param isClosing whether we were told to end */
-export function createOnRequest(
-  { front, logRequest, logFault, metrics }: ServerOptions,
+export function createRequestHandler(
+  { handlers, logRequest, logFault, metrics }: ServerOptions,
   nextId: () => string,
   isClosing: () => boolean,
 ): Requests {
@@ -36,16 +36,16 @@ export function createOnRequest(
   ): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
-    let routes = front()
+    let routes = handlers()
     metrics.requestStarted()
-    let answer: Answer | StreamedAnswer
+    let answer: GatewayResponse | StreamedResponse
     let username: string | undefined
     let error: GatewayError | undefined
     try {
-      const turn = routes.inTurn ? awaitTurn(request, response) : undefined
+      const turn = routes.inTurn ? waitForPreviousResponses(request, response) : undefined
       if (turn !== undefined) {
         await turn
-        routes = front()
+        routes = handlers()
       }
       check(request)
       const answering = route(request, routes, serves)(request)
@@ -60,7 +60,7 @@ export function createOnRequest(
       // The only catch: every error of a request ends here.
       error = asGatewayError(thrown)
       metrics.failed(error.code)
-      answer = routes.answerError(request, error, requestId)
+      answer = routes.renderError(request, error, requestId)
       if (response.headersSent) return cutShort(request, response, { requestId, startedAt, username, error })
     }
     logRequest(request, response, { requestId, startedAt, username, error })

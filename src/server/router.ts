@@ -1,16 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
-import type { Mode, Pages, Serves } from '../http/handler.ts'
+import type { Endpoints, ModeHandler, Serves } from '../http/handler.ts'
 
 /** Who answers: the mode, or one of our own pages. Throws GatewayError not_found, method_not_allowed. */
-export function route({ url = '/', method }: IncomingMessage, { handle, pages }: Routes, serves: Serves): Mode {
-  const path = ownPath(url)
+export function route(
+  { url = '/', method }: IncomingMessage,
+  { handle, endpoints }: Routes,
+  serves: Serves,
+): ModeHandler {
+  const path = endpointPath(url)
   if (path === undefined) {
-    if (serves === 'pages') throw new GatewayError('not_found', pagesOnly)
+    if (serves === 'endpoints') throw new GatewayError('not_found', pagesOnly)
     return handle
   }
   if (serves === 'sub-requests') throw new GatewayError('not_found', subRequestsOnly)
-  const page = pages.get(path)
+  const page = endpoints.get(path)
   if (page === undefined) throw new GatewayError('not_found', 'no such page of elastauth’s own')
   const { methods } = page
   if (!methods.includes(method ?? ''))
@@ -18,15 +22,15 @@ export function route({ url = '/', method }: IncomingMessage, { handle, pages }:
   return page.handle
 }
 
-export type Routes = Readonly<{ handle: Mode; pages: Pages }>
+export type Routes = Readonly<{ handle: ModeHandler; endpoints: Endpoints }>
 
 const pagesOnly =
   "this listener serves the pages below /elastauth/ only: point the proxy's auth address to / on forward_auth.listen"
 const subRequestsOnly = 'forward_auth.listen answers sub-requests only: route /elastauth/ to an address of listen'
 
 /** Whether a request is for a page of ours. */
-export function isOwn({ url = '/' }: IncomingMessage): boolean {
-  return ownPath(url) !== undefined
+export function isEndpointRequest({ url = '/' }: IncomingMessage): boolean {
+  return endpointPath(url) !== undefined
 }
 
 const ownPrefix = '/elastauth/'
@@ -36,7 +40,7 @@ const ownPrefix = '/elastauth/'
  * `/x/../elastauth/` is not ours. Proxies route by the decoded path and forward the original one, so `/%65lastauth/login` arrives
  * unchanged. A path that cannot be decoded is ours too, and not a page: `/elastauth/%ff` must not reach the mode.
  */
-export function ownPath(url: string): string | undefined {
+export function endpointPath(url: string): string | undefined {
   // Every request comes by here; few hold a `%`, and decoding costs.
   if (!url.startsWith(ownPrefix) && !url.includes('%')) return undefined
   const end = url.search(/[?#]/)

@@ -1,17 +1,17 @@
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import type { Serves } from '../http/handler.ts'
-import { createRefuse } from './client-errors.ts'
+import { createClientErrorHandlers } from './client-errors.ts'
 import { type ConnectionBudget, limitConnections } from './connection-limit.ts'
-import { usualRequestTimeouts } from './listen/limits.ts'
-import type { Handlers } from './listen/listener.ts'
-import { type Opened, openListener } from './listen/open.ts'
-import { createPlainListener } from './listen/tcp.ts'
+import { defaultRequestTimeouts } from './listen/limits.ts'
+import type { ListenerHandlers } from './listen/listener.ts'
+import { type OpenedListener, openListener } from './listen/open.ts'
+import { createTcpListener } from './listen/tcp.ts'
 import { contextOptions, createTlsListener, type TlsOptions } from './listen/tls.ts'
 import type { ServerOptions } from './options.ts'
-import { createOnRequest } from './request-handler.ts'
+import { createRequestHandler } from './request-handler.ts'
 import { createRequestId } from './request-id.ts'
-import { createOnUpgrade } from './upgrade-handler.ts'
+import { createUpgradeHandler } from './upgrade-handler.ts'
 
 export type GatewayServer = Readonly<{
   /** @returns the addresses in readable form. Rejects if one is unavailable, with what it `serves`, and then listens on none. */
@@ -27,33 +27,33 @@ export type GatewayServer = Readonly<{
 /** All listeners and their shared state. Listeners differ only in what they serve (`serves`). */
 export function createServer(options: ServerOptions): GatewayServer {
   const {
-    requestTimeouts = usualRequestTimeouts,
+    requestTimeouts = defaultRequestTimeouts,
     mode = 0o660,
     connectionLimits,
     onUnixConnection = () => {},
   } = options
   const nextId = createRequestId()
   let isClosing = false
-  const { onRequest, ended } = createOnRequest(options, nextId, () => isClosing)
-  const { refuse, refuseFaulty } = createRefuse(options, nextId)
-  const handlers: Omit<Handlers, 'onRequest'> = {
+  const { onRequest, ended } = createRequestHandler(options, nextId, () => isClosing)
+  const { reject, onClientError } = createClientErrorHandlers(options, nextId)
+  const listenerHandlers: Omit<ListenerHandlers, 'onRequest'> = {
     isUpgrade: options.isUpgrade ?? (() => false),
-    onUpgrade: createOnUpgrade(options, nextId, ended),
-    refuseTunnel: (socket) => refuse(socket, 'payload_invalid'), // nobody's way to other hosts
-    refuseFaulty,
+    onUpgrade: createUpgradeHandler(options, nextId, ended),
+    onConnect: (socket) => reject(socket, 'payload_invalid'), // elastauth is not a forward proxy
+    onClientError,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
   // Without limits, as in unit tests, there is room for every connection.
   let weigh: ConnectionBudget['weigh'] = () => true
-  const handlersFor = (serves: Serves): Handlers => ({
-    ...handlers,
+  const handlersFor = (serves: Serves): ListenerHandlers => ({
+    ...listenerHandlers,
     onRequest: (request, response, check, onAuthenticated) =>
       onRequest(request, response, check, serves, onAuthenticated),
   })
   const listeners = options.listeners.map(({ serves = 'everything', ...place }) => {
     const listener = place.isTls
       ? createTlsListener(handlersFor(serves), requestTimeouts, options.tls!, (...weighed) => weigh(...weighed))
-      : createPlainListener(handlersFor(serves), requestTimeouts)
+      : createTcpListener(handlersFor(serves), requestTimeouts)
     if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
     return { place, serves, ...listener }
   })
@@ -63,7 +63,7 @@ export function createServer(options: ServerOptions): GatewayServer {
       connectionLimits,
     ).weigh
   }
-  const opened: Opened[] = []
+  const opened: OpenedListener[] = []
 
   async function listen(): Promise<string[]> {
     try {

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { asGatewayError, errorTable, type GatewayError } from '../http/errors.ts'
-import { rawAnswer } from '../http/response.ts'
+import { serializeResponse } from '../http/response.ts'
 import { checkHeaderCount } from './http1/header-limit.ts'
-import { lingering } from './listen/limits.ts'
+import { lingerTimeoutMs } from './listen/limits.ts'
 import type { ServerOptions } from './options.ts'
 
 /** @param ended called when a tunnel has closed, or there was none */
-export function createOnUpgrade(
-  { front, logRequest, logFault, metrics }: Pick<ServerOptions, 'front' | 'logRequest' | 'logFault' | 'metrics'>,
+export function createUpgradeHandler(
+  { handlers, logRequest, logFault, metrics }: Pick<ServerOptions, 'handlers' | 'logRequest' | 'logFault' | 'metrics'>,
   nextId: () => string,
   ended: (request: IncomingMessage, status: number, startedAt: number) => void,
 ) {
@@ -25,7 +25,7 @@ export function createOnUpgrade(
   async function answer(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextId()
-    const { upgrade, answerError } = front()
+    const { upgrade, renderError } = handlers()
     socket.on('error', () => {}) // a reset is a close too
     metrics.requestStarted()
     let username: string | undefined
@@ -33,7 +33,7 @@ export function createOnUpgrade(
     let status: number
     let isRefused = false
     const refuse = (failure: GatewayError) => {
-      if (socket.writable && !isRefused) socket.write(rawAnswer(answerError(request, failure, requestId)))
+      if (socket.writable && !isRefused) socket.write(serializeResponse(renderError(request, failure, requestId)))
       isRefused = true
     }
     try {
@@ -51,7 +51,7 @@ export function createOnUpgrade(
       refuse(error)
       // While a body is still to come, Node gives us another stream in place of the socket, without `destroySoon`.
       socket.end(() => socket.destroy())
-      const cut = setTimeout(() => socket.destroy(), lingering) // a client that does not read leaves no room for it
+      const cut = setTimeout(() => socket.destroy(), lingerTimeoutMs) // a client that does not read leaves no room for it
       socket.once('close', () => clearTimeout(cut))
     }
     logRequest(request, undefined, { requestId, startedAt, username, error, status })

@@ -1,10 +1,10 @@
-import type { Soon } from '../async/maybe-promise.ts'
+import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
 import { createRefresh, type Refreshed, type RefreshOptions } from './refresh.ts'
-import type { Endings } from './revocations.ts'
+import type { Revocations } from './revocations.ts'
 import type { Session } from './session.ts'
-import type { Known, KnownSessions } from './session-cache.ts'
+import type { CachedSession, SessionCache } from './session-cache.ts'
 import { keyOf } from './session-id.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -18,7 +18,7 @@ export type FindOptions = RefreshOptions &
 
 type Found = Exclude<Refreshed, { kind: 'over' }>
 
-export type FindSession = (id: string) => Soon<Identity | undefined>
+export type FindSession = (id: string) => MaybePromise<Identity | undefined>
 
 /** How often a session that is known here is looked up in the store, and told to it when it is used, in milliseconds. */
 const lookEvery = 30_000
@@ -31,12 +31,12 @@ const stale = new GatewayError(
 )
 
 /** Finds sessions: those known here at once, without the store; what has to be looked at meanwhile is, in the background. */
-export function createFindSession(options: FindOptions, known: KnownSessions, endings: Endings): FindSession {
+export function createFindSession(options: FindOptions, known: SessionCache, endings: Revocations): FindSession {
   const { store, seal, rules, toIdentity, now, monotonicNow, onFailure } = options
   const refresh = createRefresh(options)
-  const flights = new Map<string, Promise<Known | undefined>>()
+  const flights = new Map<string, Promise<CachedSession | undefined>>()
 
-  function find(id: string): Soon<Identity | undefined> {
+  function find(id: string): MaybePromise<Identity | undefined> {
     const held = known.get(id)
     if (held === undefined) return look(id).then(serve)
     const [time, uptime] = [now(), monotonicNow()]
@@ -50,17 +50,17 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     return serve(held)
   }
 
-  function serve(held: Known | undefined): Identity | undefined {
+  function serve(held: CachedSession | undefined): Identity | undefined {
     if (held === undefined || now() < lastMoment(held)) return held?.identity
     throw new GatewayError('provider_unavailable', 'the session’s claims are old, and the provider gives no fresh ones')
   }
 
-  function lastMoment({ freshUntil, endsAt }: Known): number {
+  function lastMoment({ freshUntil, endsAt }: CachedSession): number {
     return Math.min(freshUntil + rules.grace, endsAt)
   }
 
   /** One look at a time for each session. */
-  function look(id: string): Promise<Known | undefined> {
+  function look(id: string): Promise<CachedSession | undefined> {
     const flight = flights.get(id)
     if (flight) return flight
     const looking = lookUp(id).finally(() => flights.delete(id))
@@ -68,7 +68,7 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     return looking
   }
 
-  async function lookUp(id: string): Promise<Known | undefined> {
+  async function lookUp(id: string): Promise<CachedSession | undefined> {
     const key = keyOf(id)
     if (endings.hasEnded(key)) return undefined
     const held = known.get(id)
@@ -115,13 +115,13 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     if (known.get(id)) endings.note(key) // only then: anybody can make ids up
   }
 
-  function keep(id: string, key: string, { kind, session, unsaved }: Found, identity: Identity): Known {
+  function keep(id: string, key: string, { kind, session, unsaved }: Found, identity: Identity): CachedSession {
     const held = known.get(id)
     const uptime = monotonicNow()
     const retryAt = kind === 'failed' ? uptime + rest : (held?.retryAt ?? 0)
     // Setting the clock moves the refresh, but does not delay the next lookup.
     const refreshIn = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
-    const next: Known = {
+    const next: CachedSession = {
       key,
       // The same object while nothing has changed: what follows from it is remembered.
       identity: held && isSame(held.identity, identity) ? held.identity : identity,
@@ -144,7 +144,7 @@ export function createFindSession(options: FindOptions, known: KnownSessions, en
     return uptime
   }
 
-  async function save(held: Known): Promise<void> {
+  async function save(held: CachedSession): Promise<void> {
     const { claimant, value } = held.unsaved!
     await store.finish(held.key, claimant, value, Math.min(rules.idleTimeout, held.endsAt - now()))
     held.unsaved = undefined

@@ -1,4 +1,4 @@
-import type { KnownSessions } from './session-cache.ts'
+import type { SessionCache } from './session-cache.ts'
 import type { SessionStore } from './store.ts'
 
 /** Sessions whose end is remembered: a look at the store that began before it must not bring one back. */
@@ -6,7 +6,7 @@ const maxEnded = 10_000
 /** Sessions still to be ended in the store, remembered while it is away. */
 const maxOwed = 10_000
 
-export type Endings = Readonly<{
+export type Revocations = Readonly<{
   hasEnded: (key: string) => boolean
   /** Notes that a session has ended, wherever that was. */
   note: (key: string) => void
@@ -17,7 +17,11 @@ export type Endings = Readonly<{
 }>
 
 /** @param onEnded called with the user of a session that was known here */
-export function createEndings(store: SessionStore, known: KnownSessions, onEnded: (username: string) => void): Endings {
+export function createRevocations(
+  store: SessionStore,
+  known: SessionCache,
+  onEnded: (username: string) => void,
+): Revocations {
   const ended = new Set<string>()
   const owed = new Set<string>()
 

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Identity } from '../auth/identity.ts'
 
 /** A session as this process knows it: its identity, and when to look it up again. Times in milliseconds. */
-export type Known = {
+export type CachedSession = {
   readonly key: string
   readonly identity: Identity
   /** By the wall clock, since 1970. */
@@ -19,18 +19,18 @@ export type Known = {
   unsaved?: Readonly<{ claimant: string; value: string }> | undefined
 }
 
-export type KnownSessions = Readonly<{
-  get: (id: string) => Known | undefined
-  set: (id: string, known: Known) => void
+export type SessionCache = Readonly<{
+  get: (id: string) => CachedSession | undefined
+  set: (id: string, known: CachedSession) => void
   drop: (id: string) => void
   idOf: (key: string) => string | undefined
-  values: () => Iterable<Known>
+  values: () => Iterable<CachedSession>
 }>
 
 /** Sessions in this process, by their ids, so that a request in one needs no store. The longest unused leave. */
-export function createKnownSessions(max: number): KnownSessions {
+export function createSessionCache(max: number): SessionCache {
   const ids = new Map<string, string>()
-  const sessions = new LRUCache<string, Known>({
+  const sessions = new LRUCache<string, CachedSession>({
     max,
     dispose: ({ key }, _id, reason) => {
       if (reason !== 'set') ids.delete(key)
@@ -38,7 +38,7 @@ export function createKnownSessions(max: number): KnownSessions {
   })
   return Object.freeze({
     get: (id: string) => sessions.get(id),
-    set(id: string, known: Known) {
+    set(id: string, known: CachedSession) {
       ids.set(known.key, id)
       sessions.set(id, known)
     },

@@ -1,11 +1,11 @@
 import { GatewayError } from '../http/errors.ts'
 import { createFindSession, type FindOptions, type FindSession } from './find.ts'
 import type { Granted } from './refresh.ts'
-import { createEndings } from './revocations.ts'
+import { createRevocations } from './revocations.ts'
 import { freshness, type Session } from './session.ts'
-import { createKnownSessions } from './session-cache.ts'
+import { createSessionCache } from './session-cache.ts'
 import { createSessionId, indexOf, keyOf } from './session-id.ts'
-import type { SessionNews } from './store.ts'
+import type { SessionEvent } from './store.ts'
 import { unavailable } from './unavailable.ts'
 
 export type SessionsOptions = FindOptions &
@@ -31,7 +31,7 @@ export type Sessions = Readonly<{
   /** Ends all sessions of a subject, or of one of the provider's sessions: how many. Rejects with GatewayError sessions_unavailable. */
   endAll: (kind: 'sub' | 'sid', value: string) => Promise<number>
   /** Another replica has changed or ended a session. */
-  note: (news: SessionNews) => void
+  note: (news: SessionEvent) => void
   /** News may have gone unheard: every session is looked at again, spread over a while. */
   recheckAll: () => void
 }>
@@ -48,8 +48,8 @@ const spread = 10_000
 /** Sessions of people who have logged in: in a store that replicas may share, and in this process as far as they are in use. */
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, seal, rules, toIdentity, now, monotonicNow } = options
-  const known = createKnownSessions(options.maxKnown)
-  const endings = createEndings(store, known, options.onEnded)
+  const known = createSessionCache(options.maxKnown)
+  const endings = createRevocations(store, known, options.onEnded)
 
   async function open({ subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenEnd }: Login): Promise<string> {
     toIdentity(claims) // who could not be anybody gets no session
@@ -96,7 +96,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         const ended = await Promise.all((await store.list(indexOf(kind, value))).map(endings.end))
         return ended.filter(Boolean).length
       }),
-    note({ key, what }: SessionNews) {
+    note({ key, what }: SessionEvent) {
       if (what === 'ended') return endings.note(key)
       const id = known.idOf(key)
       const held = id === undefined ? undefined : known.get(id)

@@ -38,4 +38,4 @@ export type SessionStore = Readonly<{
 export type Claim = 'granted' | 'changed' | 'gone' | Readonly<{ takenBy: string }>
 
 /** What replicas tell each other of a session. */
-export type SessionNews = Readonly<{ key: string; what: 'changed' | 'ended'; by: string }>
+export type SessionEvent = Readonly<{ key: string; what: 'changed' | 'ended'; by: string }>

@@ -8,9 +8,9 @@ import { authority, caFile, pemFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const clients = createCertificateAuthority('clients')
 const clientCa = pemFile('clients-ca.crt', clients.cert)
 

@@ -2,20 +2,20 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { askFor, createSetting } from './fixture.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 
-const { standIn, start, userCalls } = await createSetting()
+const { elasticsearch, start, userCalls } = await createFixture()
 const gateway = await start()
 
 /** Sends a sub-request for this path, and disconnects while the user's write is in flight. @returns a function that releases the write */
 async function askAndLeave(path: string, username: string): Promise<() => void> {
-  const letThrough = standIn.holdWrites()
+  const letThrough = elasticsearch.holdWrites()
   const leaving = new AbortController()
   const asked = fetch(gateway.url, {
     headers: { 'Remote-User': username, 'X-Forwarded-Uri': path },
     signal: leaving.signal,
   })
-  await standIn.whenHeld(1)
+  await elasticsearch.whenHeld(1)
   leaving.abort()
   await assert.rejects(asked)
   return letThrough
@@ -23,13 +23,13 @@ async function askAndLeave(path: string, username: string): Promise<() => void> 
 
 test('a client that leaves before its answer loses nothing: what was done is cached', async () => {
   const username = 'leaving'
-  const writes = standIn.counters.writes
+  const writes = elasticsearch.counters.writes
   const letThrough = await askAndLeave('/', username)
   letThrough()
   await gateway.logged(({ message = '' }) => message.includes(`user ${username}: created`))
   const calls = userCalls()
-  await askFor(gateway.url, username)
-  assert.deepEqual([userCalls(), standIn.counters.writes], [calls, writes + 1])
+  await sendSubRequest(gateway.url, username)
+  assert.deepEqual([userCalls(), elasticsearch.counters.writes], [calls, writes + 1])
 })
 
 test('a client that leaves before its answer is logged as 499', async () => {

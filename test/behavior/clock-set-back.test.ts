@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { askFor, createSetting } from './fixture.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 
-const { standIn, start, logIn } = await createSetting()
+const { elasticsearch, start, logIn } = await createFixture()
 const nodeArguments = ['--import', fileURLToPath(new URL('../support/clock-set-back.ts', import.meta.url))]
 
 test('after the clock was set back by an hour, readiness, background checks and repair go on', async () => {
@@ -13,16 +13,18 @@ test('after the clock was set back by an hour, readiness, background checks and 
   const until = async (isSo: () => Promise<boolean>) => {
     while (!(await isSo())) await sleep(100)
   }
-  assert.equal((await askFor(gateway.url, 'bob')).status, 200)
+  assert.equal((await sendSubRequest(gateway.url, 'bob')).status, 200)
   assert.equal(await ready(), 200)
   gateway.process.kill('SIGUSR2')
   await gateway.logged(({ message }) => message === 'the clock was set back')
 
-  standIn.faults.answer = 'unavailable'
+  elasticsearch.faults.answer = 'unavailable'
   await until(async () => (await ready()) === 503)
-  standIn.faults.answer = 'normal'
+  elasticsearch.faults.answer = 'normal'
   await until(async () => (await ready()) === 200)
 
-  standIn.users.set('bob', { ...standIn.users.get('bob')!, password: 'changed by somebody else' })
-  await until(async () => (await logIn((await askFor(gateway.url, 'bob')).headers.get('authorization'))).status === 200)
+  elasticsearch.users.set('bob', { ...elasticsearch.users.get('bob')!, password: 'changed by somebody else' })
+  await until(
+    async () => (await logIn((await sendSubRequest(gateway.url, 'bob')).headers.get('authorization'))).status === 200,
+  )
 })

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { testKey } from '../support/gateway.ts'
 import { runElastauth } from './elastauth-command.ts'
-import { createSetting, serviceAccount } from './fixture.ts'
+import { createFixture, serviceAccount } from './fixture.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 const env = { ELASTAUTH_SECRET_KEY: testKey, ELASTAUTH_DEFAULT_ROLES: 'viewer', ...serviceAccount }
@@ -41,7 +41,7 @@ test('a port in use is a readable error, and ends it with 1', async () => {
   assert.doesNotMatch(stderr, /node:|at .*\.ts:/)
 })
 
-test('every fault of a configuration is listed at once, with its place and the mend, and it does not start', async () => {
+test('every fault of a configuration is listed at once, with its place and the fix, and it does not start', async () => {
   const file = writeConfig(
     'listen: ":99999"\nelasticsearch:\n  hots: [a]\ncache:\n  type: disk\n  expiration: 1 hour\n',
   )

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
-import { askForWebSocket, switched } from '../support/web-socket.ts'
-import { createSetting } from './fixture.ts'
+import { requestWebSocket, switched } from '../support/web-socket.ts'
+import { createFixture } from './fixture.ts'
 import { exchange } from './raw-connection.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const upstream = await startRawUpstream((socket, head) => socket.write(/^upgrade:/im.test(head) ? switched : ok))
 const asStatic = { auth_provider: 'static', 'static.username': 'developer' }
-const { start } = await createSetting()
+const { start } = await createFixture()
 const [byHeaders, byStatic, forwardAuth, staticForwardAuth] = await Promise.all([
   startProxy(upstream.url),
   startProxy(upstream.url, { flags: asStatic }),
@@ -81,12 +81,12 @@ for (const [name, gateway] of [
       const before = upstream.received()
       for (const lines of crossSite)
         assert.match(
-          await askForWebSocket(gateway, '/ws', [user, ...lines]).closed,
+          await requestWebSocket(gateway, '/ws', [user, ...lines]).closed,
           /^HTTP\/1.1 403 [\s\S]*"cross_site"/,
         )
       assert.equal(upstream.received(), before)
       for (const lines of [[], ['Origin: http://es'], ['Sec-Fetch-Site: same-origin']]) {
-        const connection = askForWebSocket(gateway, '/ws', [user, ...lines])
+        const connection = requestWebSocket(gateway, '/ws', [user, ...lines])
         await connection.until(/^HTTP\/1.1 101 /)
         connection.socket.destroy()
       }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { exchange } from './raw-connection.ts'
 
 const secret = 'a-shared-secret-of-32-characters'
 const asStatic = { auth_provider: 'static', 'static.username': 'developer' }
 const upstream = await startRawUpstream((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-const { start, userCalls } = await createSetting()
+const { start, userCalls } = await createFixture()
 const [forwardAuth, everywhere, withSecret, staticForwardAuth, proxy, staticProxy] = await Promise.all([
   start(),
   start({ flags: { listen: '0.0.0.0:0' } }),

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { createServer, request as forward, type OutgoingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, test } from 'node:test'
-import { askFor, createSetting } from './fixture.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 
 type Reply = Readonly<{ status: number; headers?: OutgoingHttpHeaders; body?: string }>
 
-const { standIn, standInUrl, start } = await createSetting()
+const { elasticsearch, elasticsearchUrl, start } = await createFixture()
 /** While set, the response to "get user" in place of the stand-in's. */
 let wrong: Reply | undefined
 const between = createServer((request, response) => {
@@ -17,7 +17,7 @@ const between = createServer((request, response) => {
     return
   }
   const { method, url, headers } = request
-  const onward = forward(new URL(url!, standInUrl), { method: method!, headers }, (answer) => {
+  const onward = forward(new URL(url!, elasticsearchUrl), { method: method!, headers }, (answer) => {
     response.writeHead(answer.statusCode!, answer.headers)
     answer.pipe(response)
   })
@@ -54,16 +54,16 @@ for (const [what, reply] of Object.entries(replies)) {
     test(`${what} to "get user" leaves a hand-made user that is ${enabled ? 'enabled' : 'disabled'} alone: 503`, async () => {
       const username = `hand-made-${count++}`
       const user = { ...handMade, enabled }
-      standIn.users.set(username, user)
+      elasticsearch.users.set(username, user)
       wrong = reply
-      const response = await askFor(gateway.url, username)
+      const response = await sendSubRequest(gateway.url, username)
       assert.equal(response.status, 503)
       assert.equal(response.headers.get('authorization'), null)
       assert.equal(((await response.json()) as { error: string }).error, 'elasticsearch_unavailable')
-      assert.deepEqual(standIn.users.get(username), user)
+      assert.deepEqual(elasticsearch.users.get(username), user)
       wrong = undefined
-      assert.equal((await askFor(gateway.url, username)).status, 403)
-      assert.deepEqual(standIn.users.get(username), user)
+      assert.equal((await sendSubRequest(gateway.url, username)).status, 403)
+      assert.deepEqual(elasticsearch.users.get(username), user)
     })
   }
 }

@@ -1,11 +1,15 @@
 import { after } from 'node:test'
-import { createStandIn, type Options, type StandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import {
+  createFakeElasticsearch,
+  type FakeElasticsearch,
+  type Options,
+} from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
 import { logIn } from './credential.ts'
 
-export type Setting = Readonly<{
-  standIn: StandIn
-  standInUrl: string
+export type Fixture = Readonly<{
+  elasticsearch: FakeElasticsearch
+  elasticsearchUrl: string
   /** Another elastauth beside the same stand-in. */
   start: (options?: GatewayOptions) => Promise<Gateway>
   /** How often the stand-in was asked about a user, or told to write one. */
@@ -20,28 +24,29 @@ export const serviceAccount = Object.freeze({
 })
 
 /** A stand-in for the tests of one file, and gateways that use it; all end after the last test. */
-export async function createSetting(options: Options = {}): Promise<Setting> {
-  const standIn = createStandIn(options)
-  const standInUrl = await standIn.listen()
-  after(() => standIn.close())
+export async function createFixture(options: Options = {}): Promise<Fixture> {
+  const elasticsearch = createFakeElasticsearch(options)
+  const elasticsearchUrl = await elasticsearch.listen()
+  after(() => elasticsearch.close())
   return Object.freeze({
-    standIn,
-    standInUrl,
+    elasticsearch,
+    elasticsearchUrl,
     async start({ flags = {}, env = {}, ...rest }: GatewayOptions = {}) {
       const gateway = await startGateway({
-        flags: { 'elasticsearch.hosts': standInUrl, default_roles: 'viewer', ...flags },
+        flags: { 'elasticsearch.hosts': elasticsearchUrl, default_roles: 'viewer', ...flags },
         env: { ...serviceAccount, ...env },
         ...rest,
       })
       after(() => gateway.stop())
       return gateway
     },
-    userCalls: () => standIn.calls.filter(({ path }) => /^\/_security\/user\/(?!_has_privileges)/.test(path)).length,
-    logIn: (authorization) => logIn(standInUrl, authorization),
+    userCalls: () =>
+      elasticsearch.calls.filter(({ path }) => /^\/_security\/user\/(?!_has_privileges)/.test(path)).length,
+    logIn: (authorization) => logIn(elasticsearchUrl, authorization),
   })
 }
 
 /** A forward-auth question about a user, as Traefik would put it. */
-export function askFor(url: string, username: string, headers: Record<string, string> = {}): Promise<Response> {
+export function sendSubRequest(url: string, username: string, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(url, { headers: { 'Remote-User': username, ...headers } })
 }

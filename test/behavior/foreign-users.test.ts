@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { StandInUser } from '../support/fake-elasticsearch/accounts.ts'
-import { askFor, createSetting } from './fixture.ts'
+import type { FakeUser } from '../support/fake-elasticsearch/accounts.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 
 const foreign = { password: 'set-by-an-admin', roles: ['superuser'], metadata: { team: 'blue' } }
-const { standIn, start, logIn } = await createSetting({
+const { elasticsearch, start, logIn } = await createFixture({
   accounts: {
     alice: foreign,
     anna: foreign,
@@ -17,11 +17,11 @@ const [gateway, adopting] = await Promise.all([
   start({ flags: { 'cache.revalidate': '1s' } }),
   start({ flags: { 'elasticsearch.adopt_existing_users': 'true' } }),
 ])
-const userOf = (name: string): StandInUser => standIn.users.get(name)!
-const change = (name: string, part: Partial<StandInUser>) => standIn.users.set(name, { ...userOf(name), ...part })
+const userOf = (name: string): FakeUser => elasticsearch.users.get(name)!
+const change = (name: string, part: Partial<FakeUser>) => elasticsearch.users.set(name, { ...userOf(name), ...part })
 
 async function refusal(url: string, username: string): Promise<[status: number, error: string | undefined]> {
-  const response = await askFor(url, username)
+  const response = await sendSubRequest(url, username)
   assert.equal(response.headers.get('authorization'), null)
   return [response.status, ((await response.json()) as { error?: string }).error]
 }
@@ -48,7 +48,7 @@ test('marks of ours that are not whole are somebody else’s', async () => {
 })
 
 test('with adopt_existing_users it is taken over: our password, its roles mapped, its metadata kept', async () => {
-  const response = await askFor(adopting.url, 'adopted', { 'Remote-Groups': 'readers' })
+  const response = await sendSubRequest(adopting.url, 'adopted', { 'Remote-Groups': 'readers' })
   const { status, body } = await logIn(response.headers.get('authorization'))
   assert.deepEqual([status, body.username, body.roles], [200, 'adopted', ['viewer']])
   assert.deepEqual([body.metadata.team, body.metadata.groups], ['blue', ['readers']])
@@ -65,18 +65,18 @@ test('a reserved user is refused, adopting or not, also one whose name we do not
 })
 
 test('a disabled user is refused, is not enabled again, and is in once an administrator enables it', async () => {
-  await askFor(gateway.url, 'dora')
+  await sendSubRequest(gateway.url, 'dora')
   change('dora', { enabled: false })
   await untilNot(200, 'dora')
   assert.deepEqual(await refusal(gateway.url, 'dora'), [403, 'user_disabled'])
   assert.equal(userOf('dora').enabled, false)
   change('dora', { enabled: true })
-  const response = await askFor(gateway.url, 'dora')
+  const response = await sendSubRequest(gateway.url, 'dora')
   assert.equal((await logIn(response.headers.get('authorization'))).body.username, 'dora')
 })
 
 test('a password that somebody changed is noticed, and healed with another one', async () => {
-  const before = (await askFor(gateway.url, 'emil')).headers.get('authorization')
+  const before = (await sendSubRequest(gateway.url, 'emil')).headers.get('authorization')
   change('emil', { password: 'changed-by-hand' })
   const after = await untilOther(before, 'emil')
   assert.equal((await logIn(after)).status, 200)
@@ -84,36 +84,36 @@ test('a password that somebody changed is noticed, and healed with another one',
 })
 
 test('a user that somebody deleted is made again', async () => {
-  await askFor(gateway.url, 'frida')
-  standIn.users.delete('frida')
-  while (!standIn.users.has('frida')) {
-    assert.equal((await askFor(gateway.url, 'frida')).status, 200)
+  await sendSubRequest(gateway.url, 'frida')
+  elasticsearch.users.delete('frida')
+  while (!elasticsearch.users.has('frida')) {
+    assert.equal((await sendSubRequest(gateway.url, 'frida')).status, 200)
     await sleep(20)
   }
-  const response = await askFor(gateway.url, 'frida')
+  const response = await sendSubRequest(gateway.url, 'frida')
   assert.equal((await logIn(response.headers.get('authorization'))).status, 200)
 })
 
 /** Asks until the check in the background has seen the change; the runner's time limit ends what never comes. */
 async function untilNot(status: number, username: string): Promise<void> {
-  while ((await askFor(gateway.url, username)).status === status) await sleep(20)
+  while ((await sendSubRequest(gateway.url, username)).status === status) await sleep(20)
 }
 
 async function untilOther(authorization: string | null, username: string): Promise<string> {
   for (;;) {
-    const now = (await askFor(gateway.url, username)).headers.get('authorization')
+    const now = (await sendSubRequest(gateway.url, username)).headers.get('authorization')
     if (now !== null && now !== authorization) return now
     await sleep(20)
   }
 }
 
 test('nobody becomes our own service account, in whatever case, and it keeps its rights', async () => {
-  standIn.users.set('gateway', { ...userOf('alice'), password: 'service-password', roles: ['superuser'] })
+  elasticsearch.users.set('gateway', { ...userOf('alice'), password: 'service-password', roles: ['superuser'] })
   const { url } = await start({
     flags: { 'elasticsearch.adopt_existing_users': 'true' },
     env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'gateway', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'service-password' },
   })
   for (const name of ['gateway', 'Gateway']) assert.deepEqual(await refusal(url, name), [403, 'user_reserved'])
   assert.deepEqual([userOf('gateway').password, userOf('gateway').roles], ['service-password', ['superuser']])
-  assert.equal((await askFor(url, 'somebody')).status, 200)
+  assert.equal((await sendSubRequest(url, 'somebody')).status, 200)
 })

@@ -7,15 +7,15 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { otherTargets, spellingsOf } from '../conformance/spellings.ts'
 import { type Gateway, subRequestUrlOf, testKey } from '../support/gateway.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { exchange, headersOf } from './raw-connection.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
@@ -176,7 +176,7 @@ test('SIGHUP reloads the path prefix, and reports that a changed forward_auth.li
 })
 
 describe('where people sign in through us', async () => {
-  const { idp, startForwardAuth } = await createOidcWorld()
+  const { idp, startForwardAuth } = await createOidcTestBed()
   const site = 'https://kibana.example.com'
   idp.register(site)
   const env = { ELASTAUTH_DEFAULT_ROLES: 'viewer' }

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { otherTargets, spellingsOf } from '../conformance/spellings.ts'
 import { parseBasic } from './credential.ts'
-import { createSetting } from './fixture.ts'
-import { exchange, headersOf, openConnection, type RawAnswer } from './raw-connection.ts'
+import { createFixture } from './fixture.ts'
+import { exchange, headersOf, openConnection, type RawResponse } from './raw-connection.ts'
 
-const { start, logIn } = await createSetting()
+const { start, logIn } = await createFixture()
 const gateway = await start()
 const { url } = gateway
 const nginx = await start({ flags: { 'forward_auth.profile': 'nginx' } })
 const asBob = ['Host: elastauth', 'Remote-User: bob']
 
-function assertIsBob(answer: RawAnswer): void {
+function assertIsBob(answer: RawResponse): void {
   assert.equal(answer.status, 200, answer.head)
   const authorizations = headersOf(answer, 'authorization')
   assert.equal(authorizations.length, 1, answer.head)

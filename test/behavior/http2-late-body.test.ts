@@ -4,9 +4,9 @@ import { type ClientHttp2Session, connect } from 'node:http2'
 import { after, test } from 'node:test'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { standIn, start } = await createSetting()
+const { elasticsearch, start } = await createFixture()
 const upstream = await startUpstream((request, response) => request.resume().on('end', () => response.end('ok')))
 
 const sessions = new Map<string, ClientHttp2Session>()
@@ -26,7 +26,7 @@ async function post(url: string, user: string, body: string): Promise<number> {
 }
 
 test('a body that is whole, or empty, before its user is known goes upstream', async () => {
-  standIn.faults.delay = 100
+  elasticsearch.faults.delay = 100
   const flags = { ...tlsFlags(), 'proxy.enabled': 'true', 'proxy.elasticsearch_url': upstream.url }
   const { url } = await start({ flags })
   for (const body of ['', 'hello']) assert.equal(await post(url, `user-${body.length}`, body), 200)

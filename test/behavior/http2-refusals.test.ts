@@ -13,7 +13,7 @@ import {
 } from '../support/http2-frames.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
 const heard: (string | undefined)[] = []
 let headersHeard: object = {}
@@ -22,7 +22,7 @@ const upstream = await startUpstream(({ url, headers }, response) => {
   headersHeard = headers
   response.end('upstream')
 })
-const { start } = await createSetting()
+const { start } = await createFixture()
 const modes = {
   'auth-only mode': await start({ flags: { ...tlsFlags(), enable_metrics: 'true' } }),
   'proxy mode': await startProxy(upstream.url, { flags: tlsFlags() }),

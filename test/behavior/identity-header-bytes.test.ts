@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from '../support/property.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { exchange } from './raw-connection.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const { url } = await start()
 const names = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'] as const
 

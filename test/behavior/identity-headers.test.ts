@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { exchange, headersOf, openConnection } from './raw-connection.ts'
 
-const { standIn, start, userCalls, logIn } = await createSetting()
+const { elasticsearch, start, userCalls, logIn } = await createFixture()
 const { url, logged } = await start({
   env: { ELASTAUTH_GROUP_MAPPINGS: JSON.stringify({ admins: ['editor'], 'team-*': ['editor', 'viewer'] }) },
 })
-const knownUsers = standIn.users.size
+const knownUsers = elasticsearch.users.size
 let count = 0
 const freshName = () => `user-${count++}`
 const request = (...lines: (string | Buffer)[]) => exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...lines])
@@ -81,7 +81,7 @@ for (const [what, status, lines] of refused) {
 }
 
 test('none of that made a user', () => {
-  assert.equal(standIn.users.size, knownUsers)
+  assert.equal(elasticsearch.users.size, knownUsers)
 })
 
 test('a user in a chunked body’s trailer is nobody', async () => {
@@ -103,8 +103,8 @@ test('groups are trimmed, blanks and doubles dropped, and roles come once', asyn
   const username = freshName()
   const answer = await request(`Remote-User: ${username}`, 'Remote-Groups:  ,admins ,, team-a,admins,\tteam-b ,')
   assert.deepEqual(JSON.parse(answer.body).groups, ['admins', 'team-a', 'team-b'])
-  assert.deepEqual(standIn.users.get(username)?.roles, ['editor', 'viewer'])
-  assert.deepEqual(standIn.users.get(username)?.metadata.groups, ['admins', 'team-a', 'team-b'])
+  assert.deepEqual(elasticsearch.users.get(username)?.roles, ['editor', 'viewer'])
+  assert.deepEqual(elasticsearch.users.get(username)?.metadata.groups, ['admins', 'team-a', 'team-b'])
 })
 
 test('1,000 groups are the most that is let in', async () => {
@@ -118,7 +118,7 @@ test('a name in UTF-8 arrives as it was meant, and a percent-encoded one stays a
     const username = freshName()
     const answer = await request(`Remote-User: ${username}`, bytes(`Remote-Name: ${name}`))
     assert.equal(JSON.parse(answer.body).name, name)
-    assert.equal(standIn.users.get(username)?.full_name, name)
+    assert.equal(elasticsearch.users.get(username)?.full_name, name)
     const head = answer.head.replace(/^authorization:.*$/im, '') // its base64 may contain any two letters by chance
     assert.doesNotMatch(head, /Zo|J%C3|aaa/)
   }
@@ -137,7 +137,7 @@ test('names that differ in case only are two users with two passwords', async ()
     logins.map(({ body }) => body.username),
     ['Erika', 'erika'],
   )
-  assert.notEqual(standIn.users.get('Erika')?.password, standIn.users.get('erika')?.password)
+  assert.notEqual(elasticsearch.users.get('Erika')?.password, elasticsearch.users.get('erika')?.password)
 })
 
 test('Connection may name other headers', async () => {

@@ -3,9 +3,9 @@ import { Agent, get } from 'node:http'
 import { after, test } from 'node:test'
 import { createRandom } from '../support/fuzz/random.ts'
 import { parseBasic } from './credential.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { standIn, start, logIn } = await createSetting()
+const { elasticsearch, start, logIn } = await createFixture()
 const [gateway, ...replicas] = await Promise.all([start(), start(), start()])
 const agent = new Agent({ keepAlive: true, maxSockets: 200 })
 after(() => agent.destroy())
@@ -27,7 +27,7 @@ async function ask(url: string, username: string, groups = ''): Promise<Answer> 
 
 test('500 users at once, thousands of requests: everybody gets their own credential, and it logs in', async () => {
   const random = createRandom(1)
-  standIn.faults.delay = () => random.below(30)
+  elasticsearch.faults.delay = () => random.below(30)
   const users = Array.from({ length: 500 }, (_, i) => `many-${i}`)
   const questions = random.shuffled(Array.from({ length: 10 }, () => users).flat())
   const credentials = new Map<string, string>()
@@ -40,9 +40,9 @@ test('500 users at once, thousands of requests: everybody gets their own credent
       credentials.set(asked, authorization)
     }),
   )
-  standIn.faults.delay = 0
+  elasticsearch.faults.delay = 0
   assert.equal(new Set(credentials.values()).size, users.length)
-  assert.equal(standIn.counters.writes, users.length)
+  assert.equal(elasticsearch.counters.writes, users.length)
   for (const [username, authorization] of credentials) {
     const { status, body } = await logIn(authorization)
     assert.deepEqual([status, body.username], [200, username])
@@ -50,22 +50,22 @@ test('500 users at once, thousands of requests: everybody gets their own credent
 })
 
 test('1,000 first requests of one user at once are one read and one write', async () => {
-  const writes = standIn.counters.writes
-  const letThrough = standIn.holdWrites()
+  const writes = elasticsearch.counters.writes
+  const letThrough = elasticsearch.holdWrites()
   const answers = Promise.all(Array.from({ length: 1000 }, () => ask(gateway.url, 'first')))
-  await standIn.whenHeld(1)
+  await elasticsearch.whenHeld(1)
   letThrough()
   const authorizations = new Set((await answers).map(({ authorization }) => authorization))
   assert.equal(authorizations.size, 1)
-  assert.equal(standIn.counters.writes - writes, 1)
-  assert.equal(standIn.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/first')).length, 1)
+  assert.equal(elasticsearch.counters.writes - writes, 1)
+  assert.equal(elasticsearch.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/first')).length, 1)
   assert.equal((await logIn([...authorizations][0])).body.username, 'first')
 })
 
 test('three replicas that create one user at the same moment write the same password', async () => {
-  const letThrough = standIn.holdWrites()
+  const letThrough = elasticsearch.holdWrites()
   const answers = Promise.all([gateway, ...replicas].map(({ url }) => ask(url, 'shared')))
-  await standIn.whenHeld(3)
+  await elasticsearch.whenHeld(3)
   letThrough()
   const authorizations = new Set((await answers).map(({ authorization }) => authorization))
   assert.equal(authorizations.size, 1)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
-import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway, testKey } from '../support/gateway.ts'
 
 const folder = join(import.meta.dirname, '../../deploy/kubernetes')
@@ -36,7 +36,7 @@ test('elastauth starts with this configuration, and all probes answer', async ()
   after(() => rmSync(directory, { recursive: true }))
   for (const [name, text] of Object.entries({ 'secret-key': testKey, 'elasticsearch-password': 'changeme' }))
     writeFileSync(join(directory, name), text, { mode: 0o440 })
-  const standIn = createStandIn({})
+  const standIn = createFakeElasticsearch({})
   after(() => standIn.close())
   // the stand-in does not support TLS
   const variables: { name: string; value: string }[] = container.env.filter(

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { askFor, createSetting } from './fixture.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 import { openConnection } from './raw-connection.ts'
 
-const { standIn, start, logIn } = await createSetting()
+const { elasticsearch, start, logIn } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
@@ -18,9 +18,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   }, async () => {
     const gateway = await start({ flags: { shutdown_timeout: '1m' } })
     const idle = await openConnection(gateway.url)
-    const letThrough = standIn.holdWrites()
-    const underWay = askFor(gateway.url, `slow-${signal}`)
-    await standIn.whenHeld(1)
+    const letThrough = elasticsearch.holdWrites()
+    const underWay = sendSubRequest(gateway.url, `slow-${signal}`)
+    await elasticsearch.whenHeld(1)
     const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
     gateway.process.kill(signal)
     await gateway.logged(({ message = '' }) => message.startsWith('stopping'))
@@ -42,12 +42,12 @@ test('what does not end in shutdown_timeout is cut, and it ends with 0 all the s
   timeout: 50_000,
 }, async (context) => {
   context.after(() => {
-    standIn.faults.answer = 'normal'
+    elasticsearch.faults.answer = 'normal'
   })
   const gateway = await start({ flags: { shutdown_timeout: '200ms', 'elasticsearch.timeout': '1m' } })
-  standIn.faults.answer = 'hang'
-  const underWay = assert.rejects(askFor(gateway.url, 'never'))
-  while (!standIn.calls.some(({ path }) => path.endsWith('/never'))) await new Promise(setImmediate)
+  elasticsearch.faults.answer = 'hang'
+  const underWay = assert.rejects(sendSubRequest(gateway.url, 'never'))
+  while (!elasticsearch.calls.some(({ path }) => path.endsWith('/never'))) await new Promise(setImmediate)
   assert.equal(await gateway.stop(), 0)
   await underWay
 })
@@ -58,7 +58,7 @@ test('SIGHUP: a good file holds at once, a broken one leaves the old one in forc
   map('[editor]')
   const gateway = await start({ flags: { config } })
   const rolesOf = async (username: string) => {
-    const response = await askFor(gateway.url, username, { 'Remote-Groups': 'writers' })
+    const response = await sendSubRequest(gateway.url, username, { 'Remote-Groups': 'writers' })
     return (await logIn(response.headers.get('authorization'))).body.roles
   }
   assert.deepEqual(await rolesOf('ann'), ['editor'])
@@ -91,14 +91,14 @@ test('SIGHUP: what an earlier reload has brought is not lost by a file that is h
     (line) => line !== first && /^configuration (not )?reloaded/.test(line.message ?? ''),
   )
   assert.match(second.message!, /not reloaded.*group_mappings/s)
-  const response = await askFor(gateway.url, 'dora', { 'Remote-Groups': 'writers' })
+  const response = await sendSubRequest(gateway.url, 'dora', { 'Remote-Groups': 'writers' })
   assert.deepEqual((await logIn(response.headers.get('authorization'))).body.roles, ['editor'])
 })
 
 test('the log and a reader that went away do not stop it', async () => {
   const gateway = await start()
   gateway.process.stdout!.destroy()
-  for (let i = 0; i < 20; i++) assert.equal((await askFor(gateway.url, 'bob')).status, 200)
+  for (let i = 0; i < 20; i++) assert.equal((await sendSubRequest(gateway.url, 'bob')).status, 200)
 })
 
 async function canConnect(url: string): Promise<boolean> {

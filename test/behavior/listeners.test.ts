@@ -10,9 +10,9 @@ import { testKey } from '../support/gateway.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
 import { type Ended, runElastauth } from './elastauth-command.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { start, standInUrl } = await createSetting()
+const { start, elasticsearchUrl } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
@@ -23,7 +23,7 @@ const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/']
 
 /** Tries to serve, for places where that cannot be. */
 function refused(listen: string): Promise<Ended> {
-  const flags = ['--listen', listen, '--default_roles', 'viewer', '--elasticsearch.hosts', standInUrl]
+  const flags = ['--listen', listen, '--default_roles', 'viewer', '--elasticsearch.hosts', elasticsearchUrl]
   const account = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }
   return runElastauth(flags, { ELASTAUTH_SECRET_KEY: testKey, ...account })
 }

@@ -9,9 +9,9 @@ import { openRaw } from '../support/raw-http.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 
 /** Answers only /quick. */
 const upstream = await startUpstream(({ url }, response) => {

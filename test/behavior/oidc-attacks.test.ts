@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 
-const { idp, reached, startProxy, startForwardAuth } = await createOidcWorld()
+const { idp, reached, startProxy, startForwardAuth } = await createOidcTestBed()
 
 describe('a cookie that a neighbouring host has set for the whole domain', async () => {
   const { url } = await startProxy()

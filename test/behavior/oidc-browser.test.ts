@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 
 describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromium() }, async () => {
-  const { idp, reached, startProxy } = await createOidcWorld()
+  const { idp, reached, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
   let kit: BrowserKit
   let context: BrowserContext

@@ -3,11 +3,11 @@ import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { answerJson } from '../support/oidc/faults.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { eventually } from '../support/redis/test-bed.ts'
 
 describe('what a person sees of tokens that end, in Chromium', { skip: skipWithoutChromium() }, async () => {
-  const { idp, startProxy } = await createOidcWorld({ lifetimes: { accessToken: 2 } })
+  const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 2 } })
   const { url } = await startProxy({ 'session.grace': '1s' })
   let kit: BrowserKit
   let page: Page

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { oddDocument } from '../support/extreme-values.ts'
 import { answerJson } from '../support/oidc/faults.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import fc from '../support/property.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens } from './oidc-gateway.ts'
 
 const names = [
@@ -19,7 +19,7 @@ const claims = oddDocument(names)
 const verdicts = [200, 400, 401, 403]
 
 describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
-  const setting = await createSetting()
+  const setting = await createFixture()
   const idp = await createProviderFor()
 
   test('in a JSON Web Token and its header', async () => {
@@ -92,7 +92,7 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
 })
 
 describe('with people who sign in', async () => {
-  const world = await createOidcWorld()
+  const world = await createOidcTestBed()
   const { idp } = world
   const gateway = await world.startProxy()
 

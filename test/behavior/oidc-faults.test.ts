@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { answerHtml, answerHuge, answerJson, cut, hang, type Interposed } from '../support/oidc/faults.ts'
 import { createSigningKey } from '../support/oidc/keys.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 
-const setting = await createSetting()
+const setting = await createFixture()
 const readiness = async (url: string) => {
   const { components } = (await (await fetch(`${url}/elastauth/ready`)).json()) as {
     components: Record<string, string>

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { hang } from '../support/oidc/faults.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 
 describe('strangers who come back from logins with codes of their own invention, to a provider that hangs over each', async () => {
-  const { idp, startProxy } = await createOidcWorld()
+  const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy({ 'oidc.token_validation': 'userinfo' })
 
   async function invent(): Promise<number> {

@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 
 const site = 'https://kibana.example.com'
 
 describe('login by forward auth', async () => {
-  const { idp, startForwardAuth } = await createOidcWorld()
+  const { idp, startForwardAuth } = await createOidcTestBed()
   idp.register(site)
   const { url } = await startForwardAuth()
   const { url: nginx } = await startForwardAuth({ 'forward_auth.profile': 'nginx' })

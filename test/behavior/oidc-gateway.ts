@@ -1,7 +1,7 @@
 import { after } from 'node:test'
 import type { Gateway, GatewayOptions } from '../support/gateway.ts'
 import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from '../support/oidc/provider.ts'
-import type { Setting } from './fixture.ts'
+import type { Fixture } from './fixture.ts'
 
 /** A provider for the tests of one file; it ends after the last test. */
 export async function createProviderFor(options: OidcProviderOptions = {}): Promise<OidcProvider> {
@@ -12,7 +12,7 @@ export async function createProviderFor(options: OidcProviderOptions = {}): Prom
 
 /** A gateway that takes the provider’s tokens. */
 export function startTokens(
-  { start }: Setting,
+  { start }: Fixture,
   { issuer, clientId, clientSecret }: OidcProvider,
   { flags = {}, env = {} }: GatewayOptions = {},
 ): Promise<Gateway> {

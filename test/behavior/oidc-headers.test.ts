@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startProxy, startUpstream, userOf } from '../support/upstream.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 import { exchange, headersOf } from './raw-connection.ts'
 
-const setting = await createSetting()
+const setting = await createFixture()
 const idp = await createProviderFor()
 const ask = async (url: string, headers: Record<string, string>) => verdictOf(await fetch(url, { headers }))
 const token = (username: string) => idp.sign({ sub: username, preferred_username: username })

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { after, describe, test } from 'node:test'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 
 describe('login over HTTP/2, at our own TLS listener', async () => {
   let session: ClientHttp2Session | undefined
   after(() => session?.destroy())
-  const { idp, app, startForwardAuth } = await createOidcWorld()
+  const { idp, app, startForwardAuth } = await createOidcTestBed()
   const proxy = { 'proxy.enabled': 'true', 'proxy.elasticsearch_url': app.url }
   const { url } = await startForwardAuth({ ...proxy, ...tlsFlags() })
   idp.register(url)

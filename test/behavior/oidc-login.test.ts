@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createSigningKey } from '../support/oidc/keys.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 
 const sessionCookie = /__Host-elastauth-session=([A-Za-z0-9_-]{43})/
 
 describe('login', async () => {
-  const { idp, startProxy } = await createOidcWorld()
+  const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
   const callbackOf = (until: string) => until.startsWith(`${url}/elastauth/callback?`)
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { createSigningKey } from '../support/oidc/keys.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startUpstream } from '../support/upstream.ts'
 
 test('a request that waits behind another on its connection while its user signs out is rejected with 401', async (context) => {
-  const { startProxy } = await createOidcWorld()
+  const { startProxy } = await createOidcTestBed()
   const forwarded: string[] = []
   const arrived = Promise.withResolvers<() => void>()
   const upstream = await startUpstream(({ method, url = '' }, response) => {
@@ -32,7 +32,7 @@ test('a request that waits behind another on its connection while its user signs
 })
 
 describe('logout', async () => {
-  const { idp, startProxy } = await createOidcWorld()
+  const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
 
   async function signedIn(username = 'alice'): Promise<UserAgent> {
@@ -147,7 +147,7 @@ describe('logout', async () => {
 })
 
 describe('back-channel logout', async () => {
-  const { idp, startProxy } = await createOidcWorld()
+  const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
   const event = { 'http://schemas.openid.net/event/backchannel-logout': {} }
   let count = 0
@@ -247,10 +247,10 @@ describe('back-channel logout', async () => {
 })
 
 describe('back-channel logout and the user in Elasticsearch', async () => {
-  const standIn = createStandIn()
+  const standIn = createFakeElasticsearch()
   const elasticsearch = await standIn.listen()
   after(() => standIn.close())
-  const { idp, startProxy } = await createOidcWorld()
+  const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy(
     { 'elasticsearch.dry_run': 'false', 'elasticsearch.hosts': elasticsearch },
     { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' },

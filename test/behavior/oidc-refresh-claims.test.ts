@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { changeJson, type Interposed } from '../support/oidc/faults.ts'
 import type { OidcProviderOptions } from '../support/oidc/provider.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { eventually } from '../support/redis/test-bed.ts'
 
 /** A signed-in user with tokens that live two seconds, and a provider that sends no ID token after the sign-in. */
 async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interposed) {
-  const world = await createOidcWorld({ lifetimes: { accessToken: 2 }, ...options })
+  const world = await createOidcTestBed({ lifetimes: { accessToken: 2 }, ...options })
   const { idp } = world
   if (userinfo) idp.interpose('userinfo', userinfo)
   const gateway = await world.startProxy(flags)

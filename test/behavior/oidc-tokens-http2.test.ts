@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { fieldsOf, openFrames, outcomeOf, request } from '../support/http2-frames.ts'
 import { tlsFlags } from '../support/tls-files.ts'
 import { portOf } from '../support/upstream.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { createProviderFor, startTokens } from './oidc-gateway.ts'
 
-const setting = await createSetting()
+const setting = await createFixture()
 const idp = await createProviderFor()
 const gateway = await startTokens(setting, idp, { flags: { ...tlsFlags(), 'oidc.token_header': 'X-Token' } })
 const token = await idp.sign()

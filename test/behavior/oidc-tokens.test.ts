@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createSigningKey, signJwt } from '../support/oidc/keys.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 import { exchange } from './raw-connection.ts'
 
-const setting = await createSetting()
+const setting = await createFixture()
 const idp = await createProviderFor({ accessTokens: 'jwt' })
 const gateway = await startTokens(setting, idp, {
   env: { ELASTAUTH_GROUP_MAPPINGS: JSON.stringify({ admins: ['editor'] }), ELASTAUTH_OIDC_AUDIENCES: 'urn:reports' },

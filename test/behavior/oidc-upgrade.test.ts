@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { startRawUpstream } from '../support/upstream.ts'
@@ -12,7 +12,7 @@ describe('a WebSocket where people log in', async () => {
   const upstream = await startRawUpstream((socket, head) =>
     socket.write(/upgrade: websocket/i.test(head) ? switched : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
   )
-  const { startProxy } = await createOidcWorld()
+  const { startProxy } = await createOidcTestBed()
   const { url, process: gateway, logged } = await startProxy({ 'proxy.elasticsearch_url': upstream.url })
   const { host, port } = new URL(url)
   const agent = createUserAgent()

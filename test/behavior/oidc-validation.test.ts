@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { answerHtml, answerJson, answerPage, createGate, hang, type Interposed } from '../support/oidc/faults.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 
-const setting = await createSetting()
+const setting = await createFixture()
 const now = () => Math.floor(Date.now() / 1000)
 
 describe('token_validation: userinfo', async () => {

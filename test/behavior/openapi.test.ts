@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const [plain, full] = await Promise.all([
   start(),
   start({

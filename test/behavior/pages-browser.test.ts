@@ -3,18 +3,18 @@ import { after, before, describe, test } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { confirmSignOutPage, signedOutPage } from '../../src/endpoints/html/sign-out.ts'
 import { type ErrorCode, errorTable, GatewayError } from '../../src/http/errors.ts'
-import type { Answer } from '../../src/http/response.ts'
-import { createAnswerError } from '../../src/server/error-response.ts'
+import type { GatewayResponse } from '../../src/http/response.ts'
+import { createRenderError } from '../../src/server/error-response.ts'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 /** Every page there is, by its path. */
-const answerError = createAnswerError('generic', { hasLogin: true })
+const answerError = createRenderError('generic', { hasLogin: true })
 const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed') as ErrorCode[]
-const pages = new Map<string, Answer>([
+const pages = new Map<string, GatewayResponse>([
   ['/signed-out', signedOutPage()],
   ['/logout', confirmSignOutPage(new URL('http://localhost:9/end'))],
-  ...codes.map((code): [string, Answer] => {
+  ...codes.map((code): [string, GatewayResponse] => {
     const error = new GatewayError(code, 'private')
     return [
       `/${code}`,

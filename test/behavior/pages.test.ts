@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { askFor, createSetting } from './fixture.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 import { exchange } from './raw-connection.ts'
 
-const { standIn, start } = await createSetting()
+const { elasticsearch, start } = await createFixture()
 const proxySecret = 'a-proxy-secret-for-this-test'
 const [plain, full] = await Promise.all([
   start(),
@@ -23,7 +23,7 @@ const viaProxy = { 'X-Forwarded-For': '203.0.113.7', 'X-Elastauth-Proxy-Secret':
 test('health and live answer without asking anybody', async () => {
   for (const { logged } of [plain, full])
     await logged(({ message = '' }) => message.startsWith('Elasticsearch is there'))
-  const requests = standIn.counters.requests
+  const requests = elasticsearch.counters.requests
   for (const page of ['health', 'live']) {
     const response = await get(page)
     assert.deepEqual([response.status, response.headers.get('cache-control')], [200, 'no-store'])
@@ -31,17 +31,17 @@ test('health and live answer without asking anybody', async () => {
     assert.equal(status, 'ok')
     assert.match(version!, /^\d+\.\d+\.\d+/)
   }
-  assert.equal(standIn.counters.requests, requests)
+  assert.equal(elasticsearch.counters.requests, requests)
 })
 
 test('ready says yes while Elasticsearch is up, and names it without the reason while it is down', async (context) => {
   context.after(() => {
-    standIn.faults.answer = 'normal'
+    elasticsearch.faults.answer = 'normal'
   })
   const up = await get('ready', {}, full)
   assert.equal(up.status, 200)
   assert.deepEqual(await up.json(), { status: 'ready', components: { elasticsearch: 'up' } })
-  standIn.faults.answer = 'unavailable'
+  elasticsearch.faults.answer = 'unavailable'
   const down = await get('ready')
   assert.equal(down.status, 503)
   assert.deepEqual(await down.json(), { status: 'unavailable', components: { elasticsearch: 'down' } })
@@ -54,8 +54,8 @@ test('metrics are off by default, and then there is no such page', async () => {
 })
 
 test('metrics are Prometheus text with the promised names', async () => {
-  await askFor(full.url, 'bob', viaProxy)
-  await askFor(full.url, 'bob', viaProxy)
+  await sendSubRequest(full.url, 'bob', viaProxy)
+  await sendSubRequest(full.url, 'bob', viaProxy)
   await fetch(full.url)
   const response = await get('metrics', {}, full)
   assert.match(response.headers.get('content-type')!, /^text\/plain; version=/)

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw, type RawConnection } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
 const mostPending = 32
 
@@ -22,7 +22,7 @@ const upstream = await startUpstream(({ url = '' }, response: ServerResponse) =>
   if (url === '/0') releaseFirst = () => response.end('/0;')
   else response.end(`${url};`)
 })
-const { start } = await createSetting()
+const { start } = await createFixture()
 const authOnly = await start({ flags: { trusted_proxies: 'none' } })
 const proxy = await startProxy(upstream.url)
 

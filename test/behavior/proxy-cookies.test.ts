@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { connect } from 'node:http2'
 import type { Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream, startUpstream } from '../support/upstream.ts'
-import { askForWebSocket } from '../support/web-socket.ts'
+import { requestWebSocket } from '../support/web-socket.ts'
 
 let respond: (socket: Socket) => void
 const upstream = await startRawUpstream((socket) => respond(socket))
@@ -74,7 +74,7 @@ describe('an upstream cannot set the cookies of elastauth, and its own cookies a
 
   test('in the response that rejects an upgrade', async () => {
     respond = (socket) => socket.write(headOf('403 Forbidden', 'Content-Length: 0'), 'latin1')
-    const text = await askForWebSocket(gateway, '/').closed
+    const text = await requestWebSocket(gateway, '/').closed
     assert.match(text, /^HTTP\/1\.1 403 /)
     assert.deepEqual(cookiesIn(text), theirs)
   })
@@ -85,7 +85,7 @@ describe('an upstream cannot set the cookies of elastauth, and its own cookies a
       socket.write(headOf('101 Switching Protocols', ...switching), 'latin1')
       socket.on('data', (bytes) => socket.write(bytes))
     }
-    const connection = askForWebSocket(gateway, '/')
+    const connection = requestWebSocket(gateway, '/')
     const head = await connection.until(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\n$/)
     assert.deepEqual(cookiesIn(head), theirs)
     assert.match(head, /^upgrade: WebSocket\r$/im)
@@ -99,7 +99,7 @@ describe('an upstream cannot set the cookies of elastauth, and its own cookies a
 })
 
 describe('a visitor is not signed in as an attacker by an upstream of a route with auth: none (session fixation)', async () => {
-  const { idp, startProxy: startWithLogin } = await createOidcWorld()
+  const { idp, startProxy: startWithLogin } = await createOidcTestBed()
   let planted: string[] = []
   const assets = await startUpstream((_request, response) => response.writeHead(200, ['Set-Cookie', planted]).end('ok'))
   const routes = [{ path: '/assets', upstreams: [assets.url], auth: 'none' }]

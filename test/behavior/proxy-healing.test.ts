@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
 
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 const url = await standIn.listen()
 after(() => standIn.close())
 const env = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }

@@ -112,8 +112,8 @@ describe('an https upstream is verified by its own name, whatever Host the clien
   })
 })
 
-describe('an https upstream that cannot be trusted is 502, and the log says what is wrong and the mend', () => {
-  const rows: [what: string, pair: Certificate, mend: RegExp][] = [
+describe('an https upstream that cannot be trusted is 502, and the log says what is wrong and the fix', () => {
+  const rows: [what: string, pair: Certificate, fix: RegExp][] = [
     ['an expired certificate', authority.issue('upstream', { expired: true }), /expired.*: renew it/],
     [
       'a certificate for another name',
@@ -123,11 +123,11 @@ describe('an https upstream that cannot be trusted is 502, and the log says what
     ['a self-signed certificate', createSelfSigned('upstream'), /self-signed.*ca_cert/],
     ['a certificate of an unknown authority', createCertificateAuthority().issue('upstream'), /ca_cert/],
   ]
-  for (const [what, pair, mend] of rows) {
+  for (const [what, pair, fix] of rows) {
     test(what, async () => {
       const gateway = await startProxy(byName(await startTls(pair)), { flags: verified })
       await askBoth(gateway, refused)
-      for (const fault of await faultsOf(gateway)) assert.match(fault, mend)
+      for (const fault of await faultsOf(gateway)) assert.match(fault, fix)
     })
   }
 
@@ -150,7 +150,7 @@ describe('an upstream that asks for a client certificate', () => {
     await askBoth(gateway, /by gateway\./)
   })
 
-  const rows: [what: string, flags: () => Record<string, string>, mend: RegExp][] = [
+  const rows: [what: string, flags: () => Record<string, string>, fix: RegExp][] = [
     ['none', () => ({}), /client certificate.*client_cert/],
     [
       'one of an authority it does not know',
@@ -159,11 +159,11 @@ describe('an upstream that asks for a client certificate', () => {
     ],
     ['an expired one', () => pairOf(authority.issue('x', { expired: true })), /refuse ours.*client_cert/],
   ]
-  for (const [what, flags, mend] of rows) {
+  for (const [what, flags, fix] of rows) {
     test(`and gets ${what}: 502, and the log says so`, async () => {
       const gateway = await startProxy(byName(asking), { flags: { ...verified, ...flags() } })
       await askBoth(gateway, refused)
-      for (const fault of await faultsOf(gateway)) assert.match(fault, mend)
+      for (const fault of await faultsOf(gateway)) assert.match(fault, fix)
     })
   }
 })
@@ -185,16 +185,16 @@ async function startStrict(): Promise<Upstream['url']> {
 
 describe('an upstream’s alert is what the log names', { skip: !hasOpenssl && 'there is no openssl' }, () => {
   const expired = authority.issue('x', { expired: true })
-  const rows: [what: string, pair: Certificate | undefined, mend: RegExp][] = [
+  const rows: [what: string, pair: Certificate | undefined, fix: RegExp][] = [
     ['that it wants a client certificate', undefined, /certificate required.*wants a client certificate/],
     ['that it refuses ours', expired, /certificate expired.*refuses our client certificate/],
   ]
-  for (const [what, pair, mend] of rows) {
+  for (const [what, pair, fix] of rows) {
     test(what, async () => {
       const client = pair && { 'proxy.tls.client_cert': write(pair.cert), 'proxy.tls.client_key': write(pair.key) }
       const gateway = await startProxy(await startStrict(), { flags: { ...verified, ...client } })
       await askBoth(gateway, refused)
-      for (const fault of await faultsOf(gateway)) assert.match(fault, mend)
+      for (const fault of await faultsOf(gateway)) assert.match(fault, fix)
     })
   }
 })

@@ -4,12 +4,12 @@ import { beforeEach, describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startRawUpstream } from '../support/upstream.ts'
-import { askForWebSocket, switched } from '../support/web-socket.ts'
-import { createSetting } from './fixture.ts'
+import { requestWebSocket, switched } from '../support/web-socket.ts'
+import { createFixture } from './fixture.ts'
 
 let answer: (socket: Socket) => void
 const upstream = await startRawUpstream((socket) => answer(socket))
-const { standIn, start } = await createSetting()
+const { elasticsearch, start } = await createFixture()
 
 beforeEach(() => {
   answer = (socket) => socket.write(switched)
@@ -35,9 +35,9 @@ async function stop(gateway: Gateway): Promise<{ code: Promise<number | null> }>
 describe('after SIGTERM', () => {
   test('a WebSocket whose user is not known yet is refused, and the upstream does not hear of it', async () => {
     const leaving = await startWithUsers()
-    const letGo = standIn.holdWrites()
-    const connection = askForWebSocket(leaving, '/held', ['Remote-User: held'])
-    await standIn.whenHeld(1)
+    const letGo = elasticsearch.holdWrites()
+    const connection = requestWebSocket(leaving, '/held', ['Remote-User: held'])
+    await elasticsearch.whenHeld(1)
     const before = upstream.received()
     const { code } = await stop(leaving)
     letGo()
@@ -59,7 +59,7 @@ describe('after SIGTERM', () => {
       socket.once('close', () => gone.resolve())
       asked.resolve()
     }
-    const connection = askForWebSocket(leaving, '/asked')
+    const connection = requestWebSocket(leaving, '/asked')
     await asked.promise
     const { code } = await stop(leaving)
     assert.match(await connection.closed, /^HTTP\/1\.1 503 [\s\S]*"stopping"/)
@@ -76,7 +76,7 @@ describe('after SIGTERM', () => {
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 8\r\n\r\nhalf')
       finish = () => void socket.write('half')
     }
-    const connection = askForWebSocket(leaving, '/')
+    const connection = requestWebSocket(leaving, '/')
     await connection.until(/half$/)
     const { code } = await stop(leaving)
     finish()
@@ -86,9 +86,9 @@ describe('after SIGTERM', () => {
 
   test('a WebSocket whose user never becomes known is cut after shutdown_timeout', async () => {
     const leaving = await startWithUsers('200ms')
-    const letGo = standIn.holdWrites()
-    const connection = askForWebSocket(leaving, '/', ['Remote-User: never'])
-    await standIn.whenHeld(1)
+    const letGo = elasticsearch.holdWrites()
+    const connection = requestWebSocket(leaving, '/', ['Remote-User: never'])
+    await elasticsearch.whenHeld(1)
     assert.equal(await leaving.stop(), 0)
     assert.equal(await connection.closed, '')
     letGo()
@@ -96,10 +96,10 @@ describe('after SIGTERM', () => {
 
   test('what is no WebSocket is cut then, too', async () => {
     const leaving = await startWithUsers('200ms')
-    const letGo = standIn.holdWrites()
+    const letGo = elasticsearch.holdWrites()
     const connection = openRaw(portOf(leaving))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: waiting\r\n\r\n')
-    await standIn.whenHeld(1)
+    await elasticsearch.whenHeld(1)
     assert.equal(await leaving.stop(), 0)
     assert.equal(await connection.closed, '')
     letGo()
@@ -108,9 +108,9 @@ describe('after SIGTERM', () => {
 
 test('a WebSocket whose client is gone before its user is known: 499, and the upstream does not hear of it', async () => {
   const gateway = await startWithUsers()
-  const letGo = standIn.holdWrites()
-  const connection = askForWebSocket(gateway, '/gone', ['Remote-User: gone'])
-  await standIn.whenHeld(1)
+  const letGo = elasticsearch.holdWrites()
+  const connection = requestWebSocket(gateway, '/gone', ['Remote-User: gone'])
+  await elasticsearch.whenHeld(1)
   const before = upstream.received()
   connection.socket.resetAndDestroy()
   await connection.closed

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
 import { startProxy, startRawUpstream } from '../support/upstream.ts'
-import { askForWebSocket } from '../support/web-socket.ts'
+import { requestWebSocket } from '../support/web-socket.ts'
 
 let answer: (socket: Socket) => void
 const upstream = await startRawUpstream((socket) => answer(socket))
@@ -14,7 +14,7 @@ const gateway = await startProxy(upstream.url)
 /** What comes back when the upstream says these bytes. */
 function say(bytes: string, path = '/'): Promise<string> {
   answer = (socket) => socket.write(bytes, 'latin1')
-  return askForWebSocket(gateway, path).closed
+  return requestWebSocket(gateway, path).closed
 }
 
 function lineOf(path: string, { logged }: Gateway = gateway) {
@@ -48,7 +48,7 @@ describe('an upstream’s answer in place of a tunnel', () => {
 
   test('whose end is the connection’s is one in chunks', async () => {
     answer = (socket) => socket.end('HTTP/1.0 403 Forbidden\r\nX-A: 1\r\n\r\nhello')
-    assert.equal(await askForWebSocket(gateway, '/').closed, `${closing}5\r\nhello\r\n0\r\n\r\n`)
+    assert.equal(await requestWebSocket(gateway, '/').closed, `${closing}5\r\nhello\r\n0\r\n\r\n`)
   })
 
   test('without a body is whole', async () => {
@@ -97,7 +97,7 @@ describe('an upstream’s answer that breaks off', () => {
         socket.write(`HTTP/1.1 403 Forbidden\r\n${headers}\r\n${body}`)
         breakOff = () => void socket[by]()
       }
-      const connection = askForWebSocket(gateway, `/half/${i}`)
+      const connection = requestWebSocket(gateway, `/half/${i}`)
       await connection.until(/hello/)
       breakOff()
       assert.match(await connection.closed, /^HTTP\/1\.1 403 [\s\S]*hello(?:\r\n)?$/)
@@ -118,7 +118,7 @@ describe('an upstream’s answer that breaks off', () => {
   test('in silence is cut off after proxy.timeout', async () => {
     const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
     answer = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello')
-    assert.match(await askForWebSocket(impatient, '/silent').closed, /hello$/)
+    assert.match(await requestWebSocket(impatient, '/silent').closed, /hello$/)
     const line = await lineOf('/silent', impatient)
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [403, 'upstream_timeout'])
   })
@@ -133,7 +133,7 @@ describe('an upstream’s answer that breaks off', () => {
       })
     const both = [{ upstreams: [(await named('one')).url, (await named('other')).url] }]
     const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
-    await askForWebSocket(proxy, '/').closed
+    await requestWebSocket(proxy, '/').closed
     const [broken] = asked.splice(0)
     // Who is thought to be busy is passed over.
     for (let i = 0; i < 4; i++) await (await fetch(proxy.url, { headers: { 'Remote-User': 'bob' } })).text()
@@ -159,7 +159,7 @@ describe('a long answer in place of a tunnel', async () => {
 
   test('waits for a client that does not read, who is cut off after client_timeout', async () => {
     const impatient = await startProxy(long.url, { flags: { 'proxy.client_timeout': '1s' } })
-    const connection = askForWebSocket(impatient, '/unread')
+    const connection = requestWebSocket(impatient, '/unread')
     connection.socket.pause()
     const { message } = await lineOf('/unread', impatient)
     assert.match(message!, /499 the client took nothing of its answer for 1000 ms/)
@@ -170,7 +170,7 @@ describe('a long answer in place of a tunnel', async () => {
 
   test('ends with a client that leaves', async () => {
     const leaving = await startProxy(long.url)
-    const connection = askForWebSocket(leaving, '/left')
+    const connection = requestWebSocket(leaving, '/left')
     await once(connection.socket, 'data')
     connection.socket.resetAndDestroy()
     await closed.promise
@@ -180,7 +180,7 @@ describe('a long answer in place of a tunnel', async () => {
 
   test('is not taken for silent while its client does not read', async () => {
     const impatient = await startProxy(long.url, { flags: { 'proxy.timeout': '500ms' } })
-    const connection = askForWebSocket(impatient, '/late')
+    const connection = requestWebSocket(impatient, '/late')
     connection.socket.pause()
     await sleep(2500)
     connection.socket.resume()

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { beforeEach, describe, test } from 'node:test'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream, userOf } from '../support/upstream.ts'
-import { askForWebSocket, switched } from '../support/web-socket.ts'
+import { requestWebSocket, switched } from '../support/web-socket.ts'
 
 let answer: (socket: Socket, head: string) => void
 const upstream = await startRawUpstream((socket, head) => answer(socket, head))
@@ -19,7 +19,7 @@ beforeEach(() => {
   }
 })
 
-const open = (path: string, headers?: string[], to = gateway) => askForWebSocket(to, path, headers)
+const open = (path: string, headers?: string[], to = gateway) => requestWebSocket(to, path, headers)
 
 describe('a WebSocket', () => {
   test('is a tunnel for its user, with the path and headers of its own', async () => {
@@ -88,7 +88,7 @@ describe('a WebSocket', () => {
       socket.write(switched)
       socket.on('data', () => socket.end()).once('close', () => closed.resolve())
     }
-    const connection = askForWebSocket(gateway, '/last-words', undefined, { allowHalfOpen: true })
+    const connection = requestWebSocket(gateway, '/last-words', undefined, { allowHalfOpen: true })
     await connection.until(/101 /)
     connection.send('end')
     await once(connection.socket, 'end')

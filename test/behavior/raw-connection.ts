@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
-export type RawAnswer = Readonly<{
+export type RawResponse = Readonly<{
   status: number
   /** Status line and headers, as they came. */
   head: string
@@ -13,7 +13,7 @@ export type RawConnection = Readonly<{
   /** Lines get their CRLF; a Buffer goes as it is. */
   send: (...parts: readonly (string | Buffer)[]) => void
   /** The next whole answer. Rejects when the connection ends before. */
-  answer: (options?: { hasBody: boolean }) => Promise<RawAnswer>
+  answer: (options?: { hasBody: boolean }) => Promise<RawResponse>
   /** Resolves when the other side has closed, to what came after the last answer. */
   ended: () => Promise<string>
   close: () => void
@@ -73,7 +73,7 @@ export async function exchange(
   url: string,
   lines: readonly (string | Buffer)[],
   { localAddress = '127.0.0.1', body = '' }: { localAddress?: string; body?: string } = {},
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   const connection = await openConnection(url, localAddress)
   connection.send(...lines, '', Buffer.from(body))
   const isHead = String(lines[0]).startsWith('HEAD ')
@@ -82,11 +82,11 @@ export async function exchange(
   return answer
 }
 
-export function headersOf({ headers }: Pick<RawAnswer, 'headers'>, name: string): string[] {
+export function headersOf({ headers }: Pick<RawResponse, 'headers'>, name: string): string[] {
   return headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value)
 }
 
-function parseHead(head: string): Omit<RawAnswer, 'body'> {
+function parseHead(head: string): Omit<RawResponse, 'body'> {
   const [statusLine = '', ...lines] = head.split('\r\n')
   const headers = lines.map((line) => {
     const colon = line.indexOf(':')

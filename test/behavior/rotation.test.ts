@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRandom } from '../support/fuzz/random.ts'
 import { parseBasic } from './credential.ts'
-import { askFor, createSetting } from './fixture.ts'
+import { createFixture, sendSubRequest } from './fixture.ts'
 
-const { standIn, start, logIn } = await createSetting()
+const { elasticsearch, start, logIn } = await createFixture()
 const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '1s' }
 const env = { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' }
 const asText = { ...flags, 'elasticsearch.password_hashing': 'server' }
@@ -19,7 +19,7 @@ async function keepAsking(until: number, url: string, username: string, groups: 
   const passwords: string[] = []
   while (Date.now() < until) {
     const asked = groups()
-    const response = await askFor(url, username, { 'Remote-Groups': asked })
+    const response = await sendSubRequest(url, username, { 'Remote-Groups': asked })
     const authorization = response.headers.get('authorization')
     assert.equal(response.status, 200)
     const login = await logIn(authorization)
@@ -47,14 +47,14 @@ test('passwords rotate under load on two replicas, one of which sends hashes and
     const shared = first!.filter((password) => second!.includes(password))
     assert.ok(shared.length >= Math.min(first!.length, second!.length) - 1, 'the replicas agree on the passwords')
   }
-  assert.equal(standIn.counters.refusedLogins, 0)
+  assert.equal(elasticsearch.counters.refusedLogins, 0)
 })
 
 test('when a credential has expired, the next question is answered with another, after the pause', async () => {
   const [{ url }] = gateways
-  const before = (await askFor(url, 'resting')).headers.get('authorization')
+  const before = (await sendSubRequest(url, 'resting')).headers.get('authorization')
   await sleep(2010)
-  const after = (await askFor(url, 'resting')).headers.get('authorization')
+  const after = (await sendSubRequest(url, 'resting')).headers.get('authorization')
   assert.notEqual(after, before)
   assert.deepEqual([(await logIn(after)).status, (await logIn(before)).status], [200, 401])
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseBasic } from './credential.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 import { exchange } from './raw-connection.ts'
 
 const secrets = {
@@ -17,7 +17,7 @@ const secrets = {
   apiKey: 'api-key-9012',
   body: 'body-text-3456',
 }
-const { standIn, start } = await createSetting({ password: secrets.servicePassword })
+const { elasticsearch, start } = await createFixture({ password: secrets.servicePassword })
 const gateway = await start({
   flags: { log_level: 'trace', enable_metrics: 'true', 'elasticsearch.timeout': '1s', 'cache.revalidate': '1s' },
   env: {
@@ -82,12 +82,12 @@ before(async () => {
   for (const lines of refused) statuses.push(await ask('/', ...lines), await ask('/', fromProxy, ...lines))
   await sleep(1000) // cache.revalidate: the checks in the background fail as well
   for (const answer of ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests', 'lose_answer'] as const) {
-    standIn.faults.answer = answer
+    elasticsearch.faults.answer = answer
     for (const name of [answer, 'bob']) statuses.push(await ask('/', fromProxy, `Remote-User: ${name}`))
     statuses.push(await askPage('/elastauth/ready', fromProxy))
   }
-  standIn.faults.answer = 'normal'
-  standIn.faults.forbidPut = true
+  elasticsearch.faults.answer = 'normal'
+  elasticsearch.faults.forbidPut = true
   statuses.push(await ask('/', fromProxy, 'Remote-User: forbidden'))
   for (const page of ['config', 'metrics', 'ready', 'health', 'whoami', 'nothing']) {
     const target = `GET /elastauth/${page} HTTP/1.1`
@@ -120,7 +120,7 @@ function assertFree(what: string, text: string): void {
       assert.ok(!text.includes(part), `${what}: the credential of ${username}`)
     }
   }
-  for (const { password, metadata } of standIn.users.values()) {
+  for (const { password, metadata } of elasticsearch.users.values()) {
     assert.ok(metadata._reserved || !text.includes(password), `${what}: a user's password`)
   }
 }
@@ -135,5 +135,5 @@ test('no secret is in a body, a page, or any header but Authorization', () => {
 })
 
 test('no secret is in what Elasticsearch keeps beside the password', () => {
-  for (const { password: _, ...kept } of standIn.users.values()) assertFree('metadata', JSON.stringify(kept))
+  for (const { password: _, ...kept } of elasticsearch.users.values()) assertFree('metadata', JSON.stringify(kept))
 })

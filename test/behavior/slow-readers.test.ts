@@ -7,7 +7,7 @@ import { type Frame, fieldsOf, frameTypes, openFrames, outcomeOf, request } from
 import { openRaw } from '../support/raw-http.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
-import { askForWebSocket, switched } from '../support/web-socket.ts'
+import { requestWebSocket, switched } from '../support/web-socket.ts'
 import { curlStatus } from './curl.ts'
 
 const nodeArguments = ['--max-old-space-size=96']
@@ -88,7 +88,7 @@ describe('a tunnel with a side that reads nothing', () => {
     }, async () => {
       const gateway = await startProxy(upstream.url, { nodeArguments })
       tunnel = Promise.withResolvers()
-      const connection = askForWebSocket(gateway, '/tunnel')
+      const connection = requestWebSocket(gateway, '/tunnel')
       await connection.until(/^HTTP\/1\.1 101 /)
       const far = await tunnel.promise
       connection.socket.pause()

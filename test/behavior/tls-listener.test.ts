@@ -11,9 +11,9 @@ import { authority, caFile, pemFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
-import { createSetting } from './fixture.ts'
+import { createFixture } from './fixture.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const gateway = await start({ flags: { ...tlsFlags(), enable_metrics: 'true' } })
 const trusting = ['--cacert', caFile]
 

@@ -10,9 +10,9 @@ import { type Gateway, type GatewayOptions, startGateway, subRequestUrlOf } from
 import { findQuoted, isQuoted, quotedCases } from '../support/troubleshooting.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { runElastauth } from './elastauth-command.ts'
-import { askFor, createSetting, serviceAccount } from './fixture.ts'
+import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
 
-const { start, standInUrl } = await createSetting({
+const { start, elasticsearchUrl } = await createFixture({
   accounts: { alice: { password: 'set-by-an-admin' }, lowly: { password: 'changeme' } },
 })
 
@@ -26,7 +26,7 @@ async function ask(options: GatewayOptions = {}, username = 'testuser', headers:
 }
 
 async function askOf(gateway: Gateway, username: string, headers: Record<string, string> = {}) {
-  await (await askFor(gateway.url, username, headers)).arrayBuffer()
+  await (await sendSubRequest(gateway.url, username, headers)).arrayBuffer()
   return gateway
 }
 
@@ -45,7 +45,7 @@ function startWithOidc(endpoints: Readonly<Record<string, string>> = {}): Promis
   const known = Object.entries(endpoints).map(([name, path]) => [`oidc.${name}`, provider + path])
   return start({
     flags: {
-      ...proxyTo(standInUrl).flags,
+      ...proxyTo(elasticsearchUrl).flags,
       auth_provider: 'oidc',
       'oidc.issuer': provider,
       'oidc.client_id': 'kibana',
@@ -101,7 +101,7 @@ const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     Promise.all([
       ask({}, 'alice'),
       ask({}, 'elastic'),
-      startGateway({ flags: { 'elasticsearch.hosts': standInUrl }, env: serviceAccount }).then((gateway) => {
+      startGateway({ flags: { 'elasticsearch.hosts': elasticsearchUrl }, env: serviceAccount }).then((gateway) => {
         after(() => gateway.stop())
         return askOf(gateway, 'testuser')
       }),
@@ -153,7 +153,7 @@ test('docs/troubleshooting.md: It does not start', async () => {
   const file = join(directory, 'broken.yml')
   writeFileSync(
     file,
-    `elasticsearch:\n  host: ${standInUrl}\ndefault_roles: [viewer]\nsecret_key: your-64-char-hex-key\n`,
+    `elasticsearch:\n  host: ${elasticsearchUrl}\ndefault_roles: [viewer]\nsecret_key: your-64-char-hex-key\n`,
   )
   const env = { ...serviceAccount, ELASTAUTH_CACHE_EXPIRATION: '1 hour' }
   const { code, stderr } = await runElastauth(['--config', file], env)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSetting } from './fixture.ts'
-import { exchange, type RawAnswer } from './raw-connection.ts'
+import { createFixture } from './fixture.ts'
+import { exchange, type RawResponse } from './raw-connection.ts'
 
-const { standIn, start, userCalls } = await createSetting()
+const { elasticsearch, start, userCalls } = await createFixture()
 const secret = 'a-shared-secret-of-32-characters'
 const trusting = (trusted_proxies: string) => start({ flags: { trusted_proxies } })
 const [none, all, byNetwork, byWord, withSecret] = await Promise.all([
@@ -16,7 +16,7 @@ const [none, all, byNetwork, byWord, withSecret] = await Promise.all([
 const first = '127.0.0.1'
 const second = '127.0.0.2'
 
-function ask({ url }: { url: string }, localAddress: string, ...headers: string[]): Promise<RawAnswer> {
+function ask({ url }: { url: string }, localAddress: string, ...headers: string[]): Promise<RawResponse> {
   return exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...headers], { localAddress })
 }
 
@@ -45,7 +45,7 @@ test('a stranger who claims to be elastic is nobody, and Elasticsearch hears not
   for (const name of ['elastic', 'mallory'])
     assert.equal((await ask(byNetwork, first, `Remote-User: ${name}`)).status, 401)
   assert.equal(userCalls(), before)
-  assert.ok(!standIn.users.has('mallory'))
+  assert.ok(!elasticsearch.users.has('mallory'))
   const line = await byNetwork.logged((entry) => entry['error.code'] === 'peer_untrusted')
   assert.match(line.message!, /not in trusted_proxies/)
   assert.deepEqual([line['log.level'], line['client.ip']], ['warn', first])

@@ -16,12 +16,12 @@ export type People = Readonly<{
  */
 export type Expectation = 'user' | 'other' | 'nobody' | 'not other' | 'no credential'
 
-export type Question = Readonly<{ original: Original; expect: Expectation }>
+export type CaseRequest = Readonly<{ original: Original; expect: Expectation }>
 
 export type Case = Readonly<{
   name: string
   /** Asked one after another over one connection. */
-  questions: readonly Question[]
+  questions: readonly CaseRequest[]
   /** The callers that ask so; all where absent. */
   only?: readonly string[]
   /** What makes the sub-request another than the caller's usual one. */

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createSetting } from '../behavior/fixture.ts'
+import { createFixture } from '../behavior/fixture.ts'
 import type { Caller } from './callers/caller.ts'
 import { callers } from './callers/index.ts'
 import { original } from './case.ts'
 import { exchange } from './exchange.ts'
 import type { Header } from './message.ts'
 
-const { start } = await createSetting()
+const { start } = await createFixture()
 const env = { ELASTAUTH_PROXY_SECRET: 'the-proxy-adds-this-itself' }
 const prefixed = { 'forward_auth.path_prefix': '/authorize' }
 const [generic, nginx] = await Promise.all([

@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { Answer, SubRequest } from './message.ts'
-import { readAnswer } from './read-answer.ts'
+import type { ProxyResponse, SubRequest } from './message.ts'
+import { readResponse } from './read-answer.ts'
 
 /**
  * Sends sub-requests one after another over one connection, byte for byte as they are, and resolves to their answers.
  * Rejects with an Error that says what did not come within `patience` milliseconds each.
  */
-export async function exchange(url: URL, requests: readonly SubRequest[], patience: number): Promise<Answer[]> {
+export async function exchange(url: URL, requests: readonly SubRequest[], patience: number): Promise<ProxyResponse[]> {
   const deadline = AbortSignal.timeout(patience * requests.length)
   const late = new Error(`no whole answer within ${patience / 1000} s`)
   const expired = once(deadline, 'abort').then(() => Promise.reject(late))
@@ -28,14 +28,14 @@ function open({ protocol, hostname, port }: URL): Socket {
     : connectTcp({ host, port: Number(port || 80) })
 }
 
-async function converse(socket: Socket, requests: readonly SubRequest[]): Promise<Answer[]> {
+async function converse(socket: Socket, requests: readonly SubRequest[]): Promise<ProxyResponse[]> {
   const chunks = socket.iterator({ destroyOnReturn: false })
   let pending = Buffer.alloc(0)
-  const answers: Answer[] = []
+  const answers: ProxyResponse[] = []
   for (const request of requests) {
     socket.write(written(request), 'latin1')
     for (;;) {
-      const read = readAnswer(pending, request.method === 'HEAD')
+      const read = readResponse(pending, request.method === 'HEAD')
       if (read !== undefined) {
         pending = pending.subarray(read.length)
         answers.push(read.answer)

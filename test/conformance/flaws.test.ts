@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { callers } from './callers/index.ts'
-import { faultsOf, type Server, sound } from './sound-server.ts'
+import { faultsOf, type Server, startReferenceServer } from './sound-server.ts'
 
 for (const profile of callers.keys()) {
   test(`${profile}: nothing is wrong with a sound server`, async () => {
@@ -28,8 +28,8 @@ test('haproxy would notice, and so does the suite: it waits for a body that no c
   const waiting: Partial<Server> = {
     answer: (response, user, request) =>
       request.headers['transfer-encoding']
-        ? void request.resume().on('end', () => sound.answer(response, user, request))
-        : sound.answer(response, user, request),
+        ? void request.resume().on('end', () => startReferenceServer.answer(response, user, request))
+        : startReferenceServer.answer(response, user, request),
   }
   const faults = await faultsOf('haproxy', waiting, { patience: 1000 })
   assert.match(faults.join('\n'), /^a body, in chunks: a user is let in: no whole answer within 1 s/m)
@@ -41,7 +41,7 @@ const flaws: readonly Flaw[] = [
   [
     'everybody is let in',
     'traefik',
-    { whoIs: (request) => sound.whoIs(request) ?? 'guest' },
+    { whoIs: (request) => startReferenceServer.whoIs(request) ?? 'guest' },
     /^nobody is not let in: 200: let in/m,
   ],
   [
@@ -63,7 +63,7 @@ const flaws: readonly Flaw[] = [
       answer(response, user, request) {
         if (user && request.headers.authorization) response.setHeader('authorization', request.headers.authorization)
         if (response.hasHeader('authorization')) response.writeHead(200).end()
-        else sound.answer(response, user, request)
+        else startReferenceServer.answer(response, user, request)
       },
     },
     /^its own Authorization is not what a user gets: let in with a credential that is nobody’s/m,
@@ -71,7 +71,7 @@ const flaws: readonly Flaw[] = [
   [
     'a page of its own answers for the path of the service behind',
     'envoy',
-    { whoIs: (request) => (request.url === '/authorize/healthz' ? 'probe' : sound.whoIs(request)) },
+    { whoIs: (request) => (request.url === '/authorize/healthz' ? 'probe' : startReferenceServer.whoIs(request)) },
     /^\/healthz of the service behind is not open: 200: let in/m,
   ],
   [
@@ -81,7 +81,7 @@ const flaws: readonly Flaw[] = [
       answer(response, user, request) {
         if (user && request.method === 'OPTIONS') response.statusCode = 204
         if (response.statusCode === 204) response.setHeader('authorization', 'Basic x').end()
-        else sound.answer(response, user, request)
+        else startReferenceServer.answer(response, user, request)
       },
     },
     /^OPTIONS: a user is let in: 204 is an answer this proxy makes an error of/m,
@@ -91,7 +91,7 @@ const flaws: readonly Flaw[] = [
     'traefik',
     {
       whoIs(request) {
-        const user = firstOn.get(request.socket) ?? sound.whoIs(request)
+        const user = firstOn.get(request.socket) ?? startReferenceServer.whoIs(request)
         if (user) firstOn.set(request.socket, user)
         return user
       },
@@ -104,7 +104,7 @@ const flaws: readonly Flaw[] = [
     {
       answer(response, user, request) {
         if (user === undefined) response.setHeader('authorization', 'Basic leaked')
-        sound.answer(response, user, request)
+        startReferenceServer.answer(response, user, request)
       },
     },
     /^nobody is not let in: 401, but with a credential/m,
@@ -114,7 +114,9 @@ const flaws: readonly Flaw[] = [
     'nginx',
     {
       answer: (response, user, request) =>
-        user || !request.headers.accept ? sound.answer(response, user, request) : void response.writeHead(302).end(),
+        user || !request.headers.accept
+          ? startReferenceServer.answer(response, user, request)
+          : void response.writeHead(302).end(),
     },
     /^nobody with a browser is not let in: 302 is an answer this proxy makes an error of/m,
   ],
@@ -124,7 +126,7 @@ const flaws: readonly Flaw[] = [
     {
       answer(response, user, request) {
         if (user === undefined) response.setHeader('x-why', 'y'.repeat(5000))
-        sound.answer(response, user, request)
+        startReferenceServer.answer(response, user, request)
       },
     },
     /^nobody is not let in: the head of the answer has \d+ bytes, more than 4096/m,
@@ -135,7 +137,7 @@ const flaws: readonly Flaw[] = [
     {
       answer(response, user, request) {
         if (request.method === 'HEAD') response.on('finish', () => request.socket.write('yes!'))
-        sound.answer(response, user, request)
+        startReferenceServer.answer(response, user, request)
       },
     },
     /^an answer to HEAD has no body: the next one follows: "yes!/m,
@@ -146,12 +148,12 @@ for (const [title, isSubRequest, fault] of [
   ['every path is a sub-request', () => true, /^routed to the server: \/healthz\/%ff: 200 with Authorization, /m],
   [
     'what cannot be decoded is one',
-    (target, ...paths) => sound.isSubRequest(target, ...paths) || !isDecodable(target),
+    (target, ...paths) => startReferenceServer.isSubRequest(target, ...paths) || !isDecodable(target),
     /^routed to the server: \/healthz\/%c3%28: 200 with Authorization, /m,
   ],
   [
     'paths are normalized before they are compared',
-    (target, ...paths) => sound.isSubRequest(new URL(target, 'http://x').pathname, ...paths),
+    (target, ...paths) => startReferenceServer.isSubRequest(new URL(target, 'http://x').pathname, ...paths),
     /^routed to the server: \/healthz\/%2e%2e\/: 200 with Authorization, /m,
   ],
 ] as [string, Server['isSubRequest'], RegExp][]) {

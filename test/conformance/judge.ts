@@ -1,6 +1,6 @@
 import type { Caller } from './callers/caller.ts'
 import type { Expectation } from './case.ts'
-import { type Answer, valuesOf } from './message.ts'
+import { type ProxyResponse, valuesOf } from './message.ts'
 
 /** What each of two users gets handed out, as one text. */
 export type Credentials = Readonly<{
@@ -16,7 +16,7 @@ const largestHead = 4096
 
 /** What is wrong with an answer, or undefined. */
 export function findFault(
-  answer: Answer,
+  answer: ProxyResponse,
   expect: Expectation,
   { judge }: Pick<Caller, 'judge'>,
   known: Credentials,
@@ -43,7 +43,7 @@ export function findFault(
 }
 
 /** All headers that are handed on, each there once; undefined otherwise. */
-export function credentialOf({ headers }: Answer, names: readonly string[]): string | undefined {
+export function credentialOf({ headers }: ProxyResponse, names: readonly string[]): string | undefined {
   const values = names.map((name) => valuesOf(headers, name))
   return values.every(({ length }) => length === 1) ? values.flat().join('\n') : undefined
 }

@@ -22,7 +22,7 @@ export type SubRequest = Readonly<{
 }>
 
 /** What the forward-auth server says to that. */
-export type Answer = Readonly<{
+export type ProxyResponse = Readonly<{
   status: number
   /** Status line and headers, in bytes. */
   headLength: number

@@ -1,11 +1,11 @@
-import { type Answer, type Header, valuesOf } from './message.ts'
+import { type Header, type ProxyResponse, valuesOf } from './message.ts'
 
 /**
  * The first answer in these bytes, and its length; undefined until all of it is there (RFC 9112, 6.3). One whose end is
  * the connection's is taken as soon as its head is there: no caller reads the body of such an answer.
  * Throws an Error for what is no HTTP/1 answer.
  */
-export function readAnswer(bytes: Buffer, isHead: boolean): { answer: Answer; length: number } | undefined {
+export function readResponse(bytes: Buffer, isHead: boolean): { answer: ProxyResponse; length: number } | undefined {
   const end = bytes.indexOf('\r\n\r\n')
   if (end === -1) return undefined
   const headLength = end + 4

@@ -11,7 +11,7 @@ export type Server = Readonly<{
 }>
 
 /** A forward-auth server of the smallest kind, for tests that break one thing of it. */
-export const sound: Server = {
+export const startReferenceServer: Server = {
   isSubRequest: (target, path, pathPrefix) =>
     target.split('?')[0] === path.split('?')[0] || target.startsWith(`${pathPrefix}/`),
   whoIs({ rawHeaders }) {
@@ -29,7 +29,7 @@ type Asking = Partial<Pick<Subject, 'people' | 'patience'>> & Readonly<{ path?: 
 /** What the suite finds wrong with a server that is sound but for this. */
 export async function faultsOf(profile: string, broken: Partial<Server>, asking: Asking = {}): Promise<string[]> {
   const { path = '/', ...rest } = asking
-  const { isSubRequest, whoIs, answer } = { ...sound, ...broken }
+  const { isSubRequest, whoIs, answer } = { ...startReferenceServer, ...broken }
   const pathPrefix = '/authorize'
   const server = createServer((request, response) => {
     if (isSubRequest(request.url!, path, pathPrefix)) answer(response, whoIs(request), request)

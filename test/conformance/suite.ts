@@ -3,7 +3,7 @@ import { type Case, original, type People } from './case.ts'
 import { casesFor } from './cases.ts'
 import { exchange } from './exchange.ts'
 import { type Credentials, credentialOf, findFault } from './judge.ts'
-import { type Answer, type Header, without } from './message.ts'
+import { type Header, type ProxyResponse, without } from './message.ts'
 
 export type Subject = Readonly<{
   /** Where the proxy is told to ask. */
@@ -46,7 +46,11 @@ async function play(one: Case, caller: Caller, subject: Subject, known: Credenti
   }
 }
 
-function ask({ questions, alter = (request) => request }: Case, caller: Caller, subject: Subject): Promise<Answer[]> {
+function ask(
+  { questions, alter = (request) => request }: Case,
+  caller: Caller,
+  subject: Subject,
+): Promise<ProxyResponse[]> {
   const { url, people, added, pathPrefix, patience } = subject
   const names = [...people.user, ...people.other, ...(people.forbidden ?? [])].map(([name]) => name)
   const server: Server = { url, pathPrefix, passed: names }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { testKey } from '../support/gateway.ts'
 import { answerHtml } from '../support/oidc/faults.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
@@ -27,7 +27,7 @@ function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Reco
 }
 
 describe('config check --connect', { skip }, async () => {
-  const [standIn, redis] = [createStandIn(), await startRedis()]
+  const [standIn, redis] = [createFakeElasticsearch(), await startRedis()]
   after(() => Promise.all([standIn.close(), redis.stop()]))
   const hosts = await standIn.listen()
   const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'elasticsearch.hosts': hosts }

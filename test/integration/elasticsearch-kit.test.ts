@@ -9,11 +9,11 @@ import { hashPassword } from '../../src/auth/credentials/password-writer.ts'
 import { ask, type Question, type Target } from '../support/elasticsearch/ask.ts'
 import { findElasticsearch, startElasticsearch } from '../support/elasticsearch/elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { createStandIn } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 
 // The stand-in is only worth something while it answers as a real node does: one suite, run against both.
 const elasticsearch = await useElasticsearch()
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 /** Its base64 has a plus and a slash. */
 const salt = Buffer.alloc(32, Buffer.from('+/+/', 'base64'))
 const kit = { username: 'kit', password: 'secret-1' }
@@ -103,7 +103,7 @@ describe('where none can be had', () => {
   })
 
   test('the runner hands an external node on as it is, and a signal too', async () => {
-    const external = createStandIn()
+    const external = createFakeElasticsearch()
     const url = await external.listen()
     const code =
       'console.log(process.env.ELASTICSEARCH_URL); process.kill(process.ppid, "SIGTERM"); setInterval(() => {}, 1000)'

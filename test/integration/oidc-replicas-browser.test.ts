@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createGate } from '../support/oidc/faults.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/redis/test-bed.ts'
 
@@ -13,7 +13,7 @@ const skip = skipWithoutChromium() || skipWithoutRedis()
 describe('one session at three replicas, in Chromium', { skip }, async () => {
   const redis = await startRedis()
   after(() => redis.stop())
-  const { idp, startProxy } = await createOidcWorld({ lifetimes: { accessToken: 3 } })
+  const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 3 } })
   const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address }
   const urls = await Promise.all([1, 2, 3].map(async () => (await startProxy(flags)).url))
   let kit: BrowserKit

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { createGate } from '../support/oidc/faults.ts'
-import { createOidcWorld } from '../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/redis/test-bed.ts'
@@ -12,7 +12,7 @@ describe('sessions of three replicas with a real Redis', { skip }, async () => {
   if (skip) return
   const redis = await startRedis()
   after(() => redis.stop())
-  const world = await createOidcWorld({ lifetimes: { accessToken: 3600 } })
+  const world = await createOidcTestBed({ lifetimes: { accessToken: 3600 } })
   const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, log_level: 'debug' }
   const gateways = [await world.startProxy(flags), await world.startProxy(flags), await world.startProxy(flags)]
   const urls = gateways.map(({ url }) => url)
@@ -203,7 +203,7 @@ describe('sessions of three replicas with a real Redis', { skip }, async () => {
 
 describe('a new secret key', { skip }, () => {
   test('opens the sessions of the former one while that is listed', async () => {
-    const world = await createOidcWorld()
+    const world = await createOidcTestBed()
     const redis = await startRedis()
     after(() => redis.stop())
     const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address }

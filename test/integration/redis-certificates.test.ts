@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { startSentinelSet } from '../support/redis/sentinel.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { ask, createRedisWorld, eventually, metric } from '../support/redis/test-bed.ts'
+import { ask, createRedisTestBed, eventually, metric } from '../support/redis/test-bed.ts'
 import { createRedisTls, type RedisTls } from '../support/redis/tls.ts'
 
 const skip = skipWithoutRedis()
@@ -21,7 +21,7 @@ describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 600
 
   test('a broken file leaves the old ones in force', async (t) => {
     const tls = createRedisTls(directory, 'broken')
-    const [redis, world] = [await startRedis({ tls }), await createRedisWorld()]
+    const [redis, world] = [await startRedis({ tls }), await createRedisTestBed()]
     t.after(() => Promise.all([world.stop(), redis.stop()]))
     const gateway = await world.start({ 'cache.redis_host': redis.address, ...tls.flags })
     const file = tls.flags['cache.redis_client_cert']!
@@ -54,7 +54,7 @@ async function check(
   tls: RedisTls,
   startServers: (tls: RedisTls) => Promise<Started>,
 ): Promise<void> {
-  const [redis, world] = [await startServers(tls), await createRedisWorld()]
+  const [redis, world] = [await startServers(tls), await createRedisTestBed()]
   t.after(() => Promise.all([world.stop(), redis.stop()]))
   const gateway = await world.start({ ...redis.flags, ...tls.flags })
   assert.equal((await ask(gateway.url, 'alice')).status, 200)

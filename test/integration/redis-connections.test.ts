@@ -8,7 +8,7 @@ import type { Gateway } from '../support/gateway.ts'
 import { type RedisCluster, startRedisCluster } from '../support/redis/cluster.ts'
 import { type SentinelSet, startSentinelSet } from '../support/redis/sentinel.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { ask, createRedisWorld, eventually, metric } from '../support/redis/test-bed.ts'
+import { ask, createRedisTestBed, eventually, metric } from '../support/redis/test-bed.ts'
 import { createRedisTls } from '../support/redis/tls.ts'
 
 const skip = skipWithoutRedis()
@@ -18,7 +18,7 @@ after(() => rmSync(directory, { recursive: true }))
 const password = 'p@ss/w:rd #1'
 const aclEnv = { ELASTAUTH_CACHE_REDIS_USERNAME: 'gate', ELASTAUTH_CACHE_REDIS_PASSWORD: password }
 
-type World = Awaited<ReturnType<typeof createRedisWorld>>
+type World = Awaited<ReturnType<typeof createRedisTestBed>>
 type Flags = Readonly<Record<string, string>>
 
 /** What every way to connect must do: two gateways, and what one has learnt the other knows. */
@@ -51,7 +51,7 @@ async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Pr
 
 describe('ways to connect to Redis', { skip, timeout: 600_000 }, () => {
   test('cache.redis_host and redis_db', async (t) => {
-    const [redis, world] = [await startRedis(), await createRedisWorld()]
+    const [redis, world] = [await startRedis(), await createRedisTestBed()]
     t.after(() => Promise.all([world.stop(), redis.stop()]))
     await checkTwoGateways(world, { 'cache.redis_host': redis.address, 'cache.redis_db': '3' })
     await redis.client.select(3)
@@ -65,7 +65,7 @@ describe('ways to connect to Redis', { skip, timeout: 600_000 }, () => {
       config: [aclUser(), 'user default off'],
       client: { username: 'gate', password },
     })
-    const world = await createRedisWorld()
+    const world = await createRedisTestBed()
     t.after(() => Promise.all([world.stop(), redis.stop()]))
     const url = `rediss://gate:${encodeURIComponent(password)}@${redis.address}/0`
     const gateways = await checkTwoGateways(world, tls.flags, { ELASTAUTH_CACHE_REDIS_URL: url })
@@ -75,21 +75,21 @@ describe('ways to connect to Redis', { skip, timeout: 600_000 }, () => {
   })
 
   test('Sentinel, and a failover', async (t) => {
-    const [set, world] = [await startSentinelSet(), await createRedisWorld()]
+    const [set, world] = [await startSentinelSet(), await createRedisTestBed()]
     t.after(() => Promise.all([world.stop(), set.stop()]))
     await checkFailover(set, await checkTwoGateways(world, sentinelFlags(set)))
   })
 
   test('Sentinel over TLS with client certificates and an ACL user, and a failover', async (t) => {
     const tls = createRedisTls(directory, 'sentinels')
-    const [set, world] = [await startSentinelSet({ tls, config: [aclUser()] }), await createRedisWorld()]
+    const [set, world] = [await startSentinelSet({ tls, config: [aclUser()] }), await createRedisTestBed()]
     t.after(() => Promise.all([world.stop(), set.stop()]))
     await checkFailover(set, await checkTwoGateways(world, { ...sentinelFlags(set), ...tls.flags }, aclEnv))
     assert.match(String(await set.replica.client.client('LIST')), / user=gate /)
   })
 
   test('a Cluster of three nodes, and the death of one', async (t) => {
-    const [cluster, world] = [await startRedisCluster(), await createRedisWorld()]
+    const [cluster, world] = [await startRedisCluster(), await createRedisTestBed()]
     t.after(() => Promise.all([world.stop(), cluster.stop()]))
     await checkCluster(world, cluster, await checkTwoGateways(world, clusterFlags(cluster)))
   })
@@ -97,7 +97,7 @@ describe('ways to connect to Redis', { skip, timeout: 600_000 }, () => {
   test('a Cluster over TLS with client certificates and an ACL user, and the death of a node', async (t) => {
     const tls = createRedisTls(directory, 'cluster')
     const config = [aclUser('+cluster')]
-    const [cluster, world] = [await startRedisCluster({ tls, config }), await createRedisWorld()]
+    const [cluster, world] = [await startRedisCluster({ tls, config }), await createRedisTestBed()]
     t.after(() => Promise.all([world.stop(), cluster.stop()]))
     await checkCluster(
       world,

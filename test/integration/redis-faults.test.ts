@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Gateway } from '../support/gateway.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { ask, createRedisWorld, eventually, metric } from '../support/redis/test-bed.ts'
+import { ask, createRedisTestBed, eventually, metric } from '../support/redis/test-bed.ts'
 
 const skip = skipWithoutRedis()
 /** How long the test of a paused Redis pauses it, in seconds. */
@@ -17,13 +17,13 @@ const downs = (gateway: Gateway) => gateway.log.filter(isDown).length
 /** Whatever happens to Redis: nobody is refused, who is cached is served at once, one line per change, and it comes back. */
 describe('faults of Redis', { skip, timeout: 600_000 }, () => {
   let redis: RedisServer
-  let world: Awaited<ReturnType<typeof createRedisWorld>>
+  let world: Awaited<ReturnType<typeof createRedisTestBed>>
   let nextUser = 0
   const someone = () => `user-${nextUser++}`
 
   beforeEach(async () => {
     redis = await startRedis()
-    world = await createRedisWorld()
+    world = await createRedisTestBed()
   })
   afterEach(async () => {
     redis.resume()

@@ -73,7 +73,7 @@ describe('values in Redis that are not ours', { skip }, () => {
         assert.equal(await redis.store.get('bob'), '')
         if (step === 'replace') await redis.store.replace('bob', '', 'ours', life, 'id')
         if (step === 'claim') assert.equal(await redis.store.claim('bob', '', 'token', life, false), 'granted')
-        if (step === 'doubt') await redis.store.doubt('bob', '', 'token', life)
+        if (step === 'doubt') await redis.store.taint('bob', '', 'token', life)
         assert.equal(await redis.store.get('bob'), { replace: 'ours', claim: '!token', doubt: '' }[step])
       }
       assert.deepEqual(failures, [])

@@ -3,12 +3,12 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { RedisConnection } from '../../src/redis/connect.ts'
-import { createRedis, readSessionNews } from '../../src/redis/redis.ts'
+import { createRedis, parseSessionEvent } from '../../src/redis/redis.ts'
 import { createSeal } from '../../src/sessions/seal.ts'
 import { indexOf, keyOf } from '../../src/sessions/session-id.ts'
 import { createSessionSeal } from '../../src/sessions/session-seal.ts'
 import { createSessions } from '../../src/sessions/sessions.ts'
-import type { SessionNews, SessionStore } from '../../src/sessions/store.ts'
+import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/redis/test-bed.ts'
@@ -65,7 +65,7 @@ for (const [name, start] of [
   describe(`sessions in ${name}`, { skip }, () => {
     let server: Started
     let redis: ReturnType<typeof createRedis>
-    const heard: (SessionNews | 'the end')[] = []
+    const heard: (SessionEvent | 'the end')[] = []
 
     before(async () => {
       server = await start()
@@ -73,7 +73,7 @@ for (const [name, start] of [
       await redis.start()
       const listening = Promise.withResolvers<void>()
       redis.listen({
-        onChange: (user, rest) => heard.push(readSessionNews(user, rest) ?? 'the end'),
+        onChange: (user, rest) => heard.push(parseSessionEvent(user, rest) ?? 'the end'),
         onListening: listening.resolve,
       })
       await listening.promise
@@ -142,7 +142,7 @@ for (const [name, start] of [
             async () => heard.at(-1),
             (last) => last === 'the end',
           )
-          return heard.slice(0, -1) as SessionNews[]
+          return heard.slice(0, -1) as SessionEvent[]
         },
       }
     }, skip)

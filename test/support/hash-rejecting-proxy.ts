@@ -1,6 +1,6 @@
 import { createServer, request as forward } from 'node:http'
 import { parsePasswordHash } from './fake-elasticsearch/password-hash.ts'
-import type { refuse } from './fake-elasticsearch/responses.ts'
+import type { reject } from './fake-elasticsearch/responses.ts'
 
 /**
  * A proxy in front of Elasticsearch that rejects password hashes with 400, and forwards all other requests.
@@ -40,7 +40,7 @@ const rejection = (() => {
   try {
     parsePasswordHash('', true)
   } catch (error) {
-    return (error as ReturnType<typeof refuse>).answer
+    return (error as ReturnType<typeof reject>).answer
   }
   throw new Error('not rejected')
 })()

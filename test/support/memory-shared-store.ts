@@ -25,7 +25,7 @@ export function createMemorySharedStore(now: () => number): MemorySharedStore {
   const entries = new Map<string, { value: string; until: number }>()
   const listeners: ((username: string, id: string) => void)[] = []
   const hooks: MemorySharedStore['hooks'] = {}
-  const calls = { get: 0, replace: 0, claim: 0, finish: 0, doubt: 0 }
+  const calls = { get: 0, replace: 0, claim: 0, finish: 0, taint: 0 }
 
   async function step<T>(operation: Operation, username: string, work: () => T): Promise<T> {
     calls[operation]++
@@ -71,8 +71,8 @@ export function createMemorySharedStore(now: () => number): MemorySharedStore {
         else set(username, `?${token}.`, markLife)
         tell(username, mark === `!${token}` ? id : '')
       }),
-    doubt: (username: string, prefix: string, token: string, life: number) =>
-      step('doubt', username, () => {
+    taint: (username: string, prefix: string, token: string, life: number) =>
+      step('taint', username, () => {
         const value = held(username)
         if (value === '' || !value.startsWith(prefix)) return
         set(username, `?${token}.`, life)

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SessionNews, SessionStore } from '../../src/sessions/store.ts'
+import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
 
 export type SessionStoreUnderTest = Readonly<{
   store: SessionStore
   /** Lets time pass, in milliseconds. */
   pass: (milliseconds: number) => Promise<void>
   /** What replicas were told since the beginning; undefined where there is only one. */
-  heard: (() => Promise<readonly SessionNews[]>) | undefined
+  heard: (() => Promise<readonly SessionEvent[]>) | undefined
 }>
 
 /** What every store of sessions must do. `create` gives an empty one. */

@@ -64,7 +64,7 @@ export function testSharedStore(create: () => Promise<StoreUnderTest> | StoreUnd
 
   it('in doubt there are turns, one at a time, and doubt stays', async ({ store }) => {
     await store.replace('bob', '', 'one', life, 'id-1')
-    await store.doubt('bob', 'on', 'd', life)
+    await store.taint('bob', 'on', 'd', life)
     assert.equal(await store.get('bob'), '?d.')
     assert.equal(await store.claim('bob', '?d.', 'a', life, false), 'granted')
     assert.equal(await store.claim('bob', '?a', 'b', life, false), 'taken')
@@ -74,7 +74,7 @@ export function testSharedStore(create: () => Promise<StoreUnderTest> | StoreUnd
 
   it('a turn in doubt does not end with the doubt it was taken in', async ({ store, pass }) => {
     await store.replace('bob', '', 'one', life, 'id-1')
-    await store.doubt('bob', 'on', 'd', 200)
+    await store.taint('bob', 'on', 'd', 200)
     // insisting, since on a slow machine the doubt may be over by now; what stands there then is the same
     assert.equal(await store.claim('bob', '?d.', 'a', life, true), 'granted')
     await pass(300)
@@ -89,10 +89,10 @@ export function testSharedStore(create: () => Promise<StoreUnderTest> | StoreUnd
   })
 
   it('doubt concerns only what was meant', async ({ store, heard }) => {
-    await store.doubt('bob', '', 'd', life)
+    await store.taint('bob', '', 'd', life)
     assert.equal(await store.get('bob'), '')
     await store.replace('bob', '', 'one', life, 'id-1')
-    await store.doubt('bob', 'two', 'd', life)
+    await store.taint('bob', 'two', 'd', life)
     assert.equal(await store.get('bob'), 'one')
     assert.deepEqual(await heard(), [])
   })

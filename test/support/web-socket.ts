@@ -7,7 +7,7 @@ export const switched =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
 
 /** Asks a gateway for a WebSocket, as bob unless told otherwise. */
-export function askForWebSocket(
+export function requestWebSocket(
   to: Gateway,
   path: string,
   headers: string[] = ['Remote-User: bob'],

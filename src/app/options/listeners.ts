@@ -11,7 +11,7 @@ export function listenersOf({ listen, forward_auth, tls }: Config): ServerOption
   if (forward_auth.listen === null) return listeners
   const own = parseListeners(forward_auth.listen, hasCertificate)
   return [
-    ...listeners.map((listener) => ({ ...listener, serves: 'pages' as const })),
+    ...listeners.map((listener) => ({ ...listener, serves: 'endpoints' as const })),
     ...own.map((listener) => ({ ...listener, serves: 'sub-requests' as const })),
   ]
 }

@@ -23,7 +23,7 @@ export type CredentialCache = Readonly<{
 }>
 
 /** The least recently used user leaves when `maxEntries` are held. 0 turns the cache off. */
-export function createL1(maxEntries: number): CredentialCache {
+export function createCredentialCache(maxEntries: number): CredentialCache {
   if (maxEntries === 0) return noCache
   const entries = new LRUCache<string, CachedCredential>({ max: maxEntries })
   return Object.freeze({

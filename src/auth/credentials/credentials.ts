@@ -7,10 +7,10 @@ import { createDenials } from './denials.ts'
 import { endOf } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
 import type { CredentialEvent, CredentialsOptions } from './options.ts'
-import { createSettle } from './reconcile.ts'
-import { createRecheck } from './revalidate.ts'
+import { createReconcile } from './reconcile.ts'
+import { createRevalidation } from './revalidate.ts'
 import { encodeState } from './shared-entry.ts'
-import { createFlights } from './single-flight.ts'
+import { createSingleFlight } from './single-flight.ts'
 
 export type Credential = Readonly<{ authorization: string }>
 
@@ -22,7 +22,7 @@ export type Credentials = Readonly<{
   /** Changes may have gone unheard: whoever is cached is checked at the next request, spread over a while. */
   recheckAll: () => void
   /** A credential in place of one that Elasticsearch refused, or undefined where there is none. Never rejects. */
-  heal: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
+  reissue: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
   /** Removes the roles of a user whose groups grant no access, in the background. Never throws. */
   deny: (identity: Identity) => void
   /** Starts no more background work. */
@@ -40,13 +40,13 @@ const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { keys, cache, rules, now, monotonicNow, report } = options
-  const flights = createFlights<unknown>()
+  const flights = createSingleFlight<unknown>()
   /** What was heard of a user while its flight is under way. */
   const news = new Map<string, { stateId?: string }>()
   /** When a user was last found or written under a key of ours, by the monotonic clock: see `decide`. */
   const held = new LRUCache<string, number>({ max: maxHeld })
-  const settle = createSettle(options)
-  const { recheck, heal: healCached } = createRecheck({ ...options, resettle: fly })
+  const settle = createReconcile(options)
+  const { recheck, heal: reissueCached } = createRevalidation({ ...options, resettle: fly })
   const denials = createDenials({
     ...options,
     pause: options.pause ?? options.sleep,
@@ -67,10 +67,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return cached
   }
 
-  async function heal(subject: Subject, refused: Credential): Promise<Credential | undefined> {
+  async function reissue(subject: Subject, refused: Credential): Promise<Credential | undefined> {
     const known = recall(subject)
     if (known !== undefined && known.authorization !== refused.authorization) return known // somebody was quicker
-    return isCached(refused) ? healCached(subject, refused) : undefined
+    return isCached(refused) ? reissueCached(subject, refused) : undefined
   }
 
   /** The cached credential, if it may still be handed out to this subject. */
@@ -133,7 +133,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     cache.recheckAll(monotonicNow(), recheckSpread)
   }
 
-  return Object.freeze({ obtain, heal, deny: denials.deny, noteChange, recheckAll, close: denials.close })
+  return Object.freeze({ obtain, reissue, deny: denials.deny, noteChange, recheckAll, close: denials.close })
 }
 
 /** Every credential that `obtain` gives is one. */

@@ -1,5 +1,5 @@
 import { asGatewayError } from '../../http/errors.ts'
-import type { Situation } from './lifecycle.ts'
+import type { DecisionInput } from './lifecycle.ts'
 import { decideIdle, type LifecycleRules } from './lifecycle.ts'
 import { isSamePassword } from './managed-user.ts'
 import type { PreparePassword } from './password-writer.ts'
@@ -23,7 +23,7 @@ export type SweepEvent =
 
 export type IdleSweepOptions = Readonly<{
   directory: UserPages
-  keys: Situation['keys']
+  keys: DecisionInput['keys']
   preparePassword: PreparePassword
   rules: LifecycleRules
   lease: SweepLease

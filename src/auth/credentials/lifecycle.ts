@@ -44,7 +44,7 @@ export type Decision =
   /** Write the user with the password that `state` names. */
   | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState }>
 
-export type Situation = Readonly<{
+export type DecisionInput = Readonly<{
   stored: StoredUser | undefined
   subject: Pick<Subject, 'roles' | 'fingerprint' | 'access'>
   now: number
@@ -64,7 +64,7 @@ const minContestedMs = 60 * 60 * 1000
  * The life-cycle of a credential as one pure function. Replicas that see the same stored user make the same decision,
  * and their writes hold the same password, so they need no lock. See docs/credentials.md.
  */
-export function decide({ stored, subject, now, keys, rules, refused, heldAt }: Situation): Decision {
+export function decide({ stored, subject, now, keys, rules, refused, heldAt }: DecisionInput): Decision {
   if (stored === undefined) return begin('created')
   if (stored.reserved) return { kind: 'refuse', code: 'user_reserved' }
   // A write would have to name `enabled`, and so undo what an administrator did on purpose.
@@ -109,7 +109,8 @@ export function decide({ stored, subject, now, keys, rules, refused, heldAt }: S
   }
 }
 
-type ForNewPassword = Pick<Situation, 'now' | 'keys' | 'rules'> & Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
+type ForNewPassword = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
+  Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
 type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
 
 function beginSeries(reason: WriteReason, version: number, { subject, now, keys, rules }: ForNewPassword): WaitOrWrite {
@@ -137,7 +138,7 @@ function nextVersion(reason: WriteReason, { created, version }: ManagedState, gi
 function hasAccess(
   stored: StoredUser,
   state: ManagedState,
-  { roles, fingerprint, access }: Situation['subject'],
+  { roles, fingerprint, access }: DecisionInput['subject'],
 ): boolean {
   if (!isSameSet(stored.roles, roles)) return false
   if (state.fingerprint === fingerprint) return true
@@ -162,7 +163,7 @@ export type DenialDecision =
   | Readonly<{ kind: 'superseded' }>
   | WaitOrWrite
 
-export type DenialSituation = Pick<Situation, 'stored' | 'now' | 'keys' | 'rules'> &
+export type DenialInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules'> &
   Readonly<{
     subject: Pick<Subject, 'fingerprint'>
     /** When the provider last sent groups without access, in milliseconds since 1970. */
@@ -173,7 +174,7 @@ export type DenialSituation = Pick<Situation, 'stored' | 'now' | 'keys' | 'rules
  * What to do about a user whose groups grant no access. A new version ends the password at once, without the rotation's pause:
  * the only requests in flight that carry it are the user's own.
  */
-export function decideDenial({ stored, subject, seenAt, now, keys, rules }: DenialSituation): DenialDecision {
+export function decideDenial({ stored, subject, seenAt, now, keys, rules }: DenialInput): DenialDecision {
   if (stored === undefined || stored.reserved || !stored.enabled) return { kind: 'none' }
   const state = readManagedState(stored.metadata)
   if (state === undefined || !keys.knows(state.key_id) || stored.roles.length === 0) return { kind: 'none' }
@@ -188,7 +189,7 @@ export function decideDenial({ stored, subject, seenAt, now, keys, rules }: Deni
 /** How long after the time at which a request would rotate the password a user counts as idle. */
 export const idleGrace = 60_000
 
-export type IdleSituation = Pick<Situation, 'keys' | 'rules'> &
+export type IdleInput = Pick<DecisionInput, 'keys' | 'rules'> &
   Readonly<{
     stored: StoredUser | undefined
     /** Selects users who became idle in this span: after `from`, up to `until`, in milliseconds since 1970. */
@@ -201,7 +202,7 @@ export type IdleSituation = Pick<Situation, 'keys' | 'rules'> &
  * late sweep and a concurrent login derive the same password. Undefined for users that are not idle, not ours, or were idle
  * before `from`.
  */
-export function decideIdle({ stored, from, until, keys, rules }: IdleSituation): ManagedState | undefined {
+export function decideIdle({ stored, from, until, keys, rules }: IdleInput): ManagedState | undefined {
   if (stored === undefined || stored.reserved) return undefined
   const state = readManagedState(stored.metadata)
   if (state === undefined || !keys.knows(state.key_id)) return undefined

@@ -4,7 +4,7 @@ const maxDebts = 10_000
 const atOnce = 16
 
 /** Users whose entries could not be marked when Redis was out of reach, to be marked once it is back. */
-export function createDebts(mark: (username: string) => Promise<void>) {
+export function createPendingInvalidations(mark: (username: string) => Promise<void>) {
   const debts = new Map<string, symbol>()
   let isPaying = false
 

@@ -3,7 +3,7 @@ import type { Subject } from '../subject.ts'
 import { decide, endOf, extend, type LifecycleRules } from './lifecycle.ts'
 import type { ManagedState, StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
-import type { EndTurn } from './shared-states.ts'
+import type { Unlock } from './shared-states.ts'
 import { createWriteUser, keyIdIn } from './write-user.ts'
 
 type SettleOptions = Pick<
@@ -11,7 +11,7 @@ type SettleOptions = Pick<
   'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
 >
 
-export type SettleRequest = Readonly<{
+export type ReconcileRequest = Readonly<{
   subject: Subject
   /** A state whose password Elasticsearch has rejected. */
   refused: ManagedState | undefined
@@ -22,7 +22,7 @@ export type SettleRequest = Readonly<{
 }>
 
 /** `endTurn` is there after a write: call it when the state is remembered, so that replicas hear of it. */
-export type Settled = Readonly<{ state: ManagedState; endTurn?: EndTurn }>
+export type Reconciled = Readonly<{ state: ManagedState; endTurn?: Unlock }>
 
 /** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
 const maxSteps = 8
@@ -30,11 +30,11 @@ const maxSteps = 8
 const insistFrom = 6
 
 /** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
-export function createSettle(options: SettleOptions) {
+export function createReconcile(options: SettleOptions) {
   const { directory, keys, cache, states, rules, now, sleep, report } = options
   const writeUser = createWriteUser(options)
 
-  return async function settle({ subject, refused, heldAt, onRead }: SettleRequest): Promise<Settled> {
+  return async function settle({ subject, refused, heldAt, onRead }: ReconcileRequest): Promise<Reconciled> {
     const { username } = subject.identity
     const decideOn = (stored: StoredUser | undefined) =>
       decide({ stored, subject, now: now(), keys, rules, refused, heldAt })
@@ -47,13 +47,13 @@ export function createSettle(options: SettleOptions) {
       const decision = decideOn(stored)
       if (decision.kind === 'refuse') {
         cache.delete(username)
-        if (shared.state) states.doubt(username, shared.state)
+        if (shared.state) states.taint(username, shared.state)
         if (decision.code !== 'key_conflict') throw new GatewayError(decision.code, refusals[decision.code])
         report({ kind: 'key_conflict', username })
         throw new GatewayError('key_conflict', keyConflict(keyIdIn(stored), keys.currentId, rules.rekey))
       }
       if (decision.kind === 'adopt') {
-        states.offer(username, decision.state, shared)
+        states.publish(username, decision.state, shared)
         return { state: decision.state }
       }
       if (decision.kind === 'wait') {

@@ -5,7 +5,7 @@ import { endOf, extend, isSameSet } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 
-/** A user is healed at most once in this time, in milliseconds: what healing does not mend must not become a storm. */
+/** A user is healed at most once in this time, in milliseconds: what healing does not fix must not become a storm. */
 const healInterval = 10_000
 
 type RecheckOptions = Pick<
@@ -22,9 +22,9 @@ type Attempt = Readonly<{
   result: Promise<CachedCredential | undefined>
 }>
 
-export type Recheck = Readonly<{
+export type Revalidation = Readonly<{
   /**
-   * Asks Elasticsearch, in the background, whether a cached credential is still good, and mends what somebody changed
+   * Asks Elasticsearch, in the background, whether a cached credential is still good, and hints what somebody changed
    * there: a new password, a deleted or disabled user, other roles. The returned promise never rejects.
    */
   recheck: (subject: Subject, cached: CachedCredential) => Promise<void>
@@ -35,7 +35,7 @@ export type Recheck = Readonly<{
   heal: (subject: Subject, refused: CachedCredential) => Promise<CachedCredential | undefined>
 }>
 
-export function createRecheck({
+export function createRevalidation({
   directory,
   keys,
   cache,
@@ -45,7 +45,7 @@ export function createRecheck({
   monotonicNow,
   report,
   resettle,
-}: RecheckOptions): Recheck {
+}: RecheckOptions): Revalidation {
   const attempts = new LRUCache<string, Attempt>({ max: 10_000 })
 
   async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
@@ -74,7 +74,7 @@ export function createRecheck({
     return isNews ? mended : undefined
   }
 
-  /** The last attempt to mend this user, while there is to be no other. */
+  /** The last attempt to fix this user, while there is to be no other. */
   function attemptOf(username: string): Attempt | undefined {
     const attempt = attempts.get(username)
     return attempt && monotonicNow() < attempt.at + healInterval ? attempt : undefined
@@ -82,7 +82,7 @@ export function createRecheck({
 
   function begin(subject: Subject, refused: CachedCredential): Attempt {
     const { username } = subject.identity
-    const result = mend(subject, refused).catch((error: unknown) => {
+    const result = fix(subject, refused).catch((error: unknown) => {
       report({ kind: 'recheck_failed', username, error })
       return undefined
     })
@@ -91,7 +91,7 @@ export function createRecheck({
     return attempt
   }
 
-  async function mend(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
+  async function fix(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
     // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
     const stored = await directory.get(username)
@@ -117,7 +117,7 @@ export function createRecheck({
 
   function forget(username: string, cached: CachedCredential): void {
     if (cache.get(username) === cached) cache.delete(username)
-    states.doubt(username, cached.state)
+    states.taint(username, cached.state)
   }
 
   return Object.freeze({ recheck, heal })

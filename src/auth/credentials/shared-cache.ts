@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { endOf, type LifecycleRules } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
-import { createDebts } from './pending-invalidations.ts'
+import { createPendingInvalidations } from './pending-invalidations.ts'
 import { decodeEntry, encodeEntry, encodeState, type Seal } from './shared-entry.ts'
-import type { EndTurn, SharedRead, SharedStates } from './shared-states.ts'
+import type { SharedRead, SharedStates, Unlock } from './shared-states.ts'
 
 /**
  * What L2 needs of Redis: four atomic steps on one key, each announced to all replicas where it changed anything.
@@ -30,17 +30,17 @@ export type SharedStore = Readonly<{
   /** Puts `value` where the turn's own mark stands; else what Elasticsearch holds is in doubt. */
   finish: (username: string, token: string, value: string, life: number, id: string, markLife: number) => Promise<void>
   /** Puts doubt where a value that begins with `prefix` stands. */
-  doubt: (username: string, prefix: string, token: string, life: number) => Promise<void>
+  taint: (username: string, prefix: string, token: string, life: number) => Promise<void>
 }>
 
 export type Claim = 'granted' | 'taken' | 'changed'
 
-export type L2Options = Readonly<{
+export type SharedCacheOptions = Readonly<{
   store: SharedStore
   keys: Seal
   rules: LifecycleRules
   /** Longer than any write to Elasticsearch may take until it is carried out or given up. */
-  markLife: number
+  lockTtlMs: number
   now: () => number
   /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
@@ -55,34 +55,40 @@ const lookEvery = 25
  * States shared through Redis. An entry stands there only if its writer was alone from before its write to Elasticsearch
  * until after it; so nothing older ever replaces anything newer, whatever the clocks say.
  */
-export function createL2({ store, keys, rules, markLife, now, monotonicNow, sleep }: L2Options): SharedStates {
+export function createSharedCache({
+  store,
+  keys,
+  rules,
+  lockTtlMs,
+  now,
+  monotonicNow,
+  sleep,
+}: SharedCacheOptions): SharedStates {
   // What stood there while we could not reach it may be older than what we wrote.
-  const debts = createDebts((username) => store.doubt(username, '', createToken(), markLife))
+  const pendingInvalidations = createPendingInvalidations((username) =>
+    store.taint(username, '', createToken(), lockTtlMs),
+  )
 
   async function read(username: string): Promise<SharedRead> {
     try {
       const value = await store.get(username)
-      const isMissing = value === '' || isMark(value) || debts.has(username)
-      void debts.pay()
+      const isMissing = value === '' || isMark(value) || pendingInvalidations.has(username)
+      void pendingInvalidations.pay()
       return { value, state: isMissing ? undefined : decodeEntry(username, value, keys) }
     } catch {
       return { value: undefined, state: undefined }
     }
   }
 
-  function offer(username: string, state: ManagedState, { value }: SharedRead): void {
+  function publish(username: string, state: ManagedState, { value }: SharedRead): void {
     if (value === undefined || isMark(value) || lifeOf(state) <= 0) return
     store.replace(username, value, entryOf(username, state), lifeOf(state), encodeState(state)).catch(() => {})
   }
 
-  async function begin(
-    username: string,
-    { value }: SharedRead,
-    insist: boolean,
-  ): Promise<EndTurn | 'changed' | 'stuck'> {
+  async function lock(username: string, { value }: SharedRead, insist: boolean): Promise<Unlock | 'changed' | 'stuck'> {
     const token = createToken()
     try {
-      const claim = await store.claim(username, value, token, markLife, insist)
+      const claim = await store.claim(username, value, token, lockTtlMs, insist)
       if (claim === 'changed') return 'changed'
       if (claim === 'taken') return (await isOver(username)) ? 'changed' : 'stuck'
     } catch {
@@ -94,11 +100,11 @@ export function createL2({ store, keys, rules, markLife, now, monotonicNow, slee
   async function end(username: string, token: string, state: ManagedState | undefined): Promise<void> {
     try {
       // An empty value counts as absent, and expires after a millisecond.
-      if (state === undefined) return await store.finish(username, token, '', 1, '', markLife)
+      if (state === undefined) return await store.finish(username, token, '', 1, '', lockTtlMs)
       const life = Math.max(lifeOf(state), 1)
-      await store.finish(username, token, entryOf(username, state), life, encodeState(state), markLife)
+      await store.finish(username, token, entryOf(username, state), life, encodeState(state), lockTtlMs)
     } catch {
-      debts.add(username)
+      pendingInvalidations.add(username)
     }
   }
 
@@ -113,8 +119,10 @@ export function createL2({ store, keys, rules, markLife, now, monotonicNow, slee
     return false
   }
 
-  function doubt(username: string, state: ManagedState): void {
-    store.doubt(username, `${encodeState(state)} `, createToken(), markLife).catch(() => debts.add(username))
+  function taint(username: string, state: ManagedState): void {
+    store
+      .taint(username, `${encodeState(state)} `, createToken(), lockTtlMs)
+      .catch(() => pendingInvalidations.add(username))
   }
 
   function entryOf(username: string, state: ManagedState): string {
@@ -125,7 +133,7 @@ export function createL2({ store, keys, rules, markLife, now, monotonicNow, slee
     return endOf(state, rules) + rules.rotationPause - now()
   }
 
-  return Object.freeze({ read, offer, begin, doubt })
+  return Object.freeze({ read, publish, lock, taint })
 }
 
 function isMark(value: string): boolean {

@@ -7,22 +7,22 @@ import type { ManagedState } from './managed-user.ts'
 export type SharedStates = Readonly<{
   read: (username: string) => Promise<SharedRead>
   /** Shares what Elasticsearch was found to hold, unless anything was shared since `read`. */
-  offer: (username: string, state: ManagedState, read: SharedRead) => void
+  publish: (username: string, state: ManagedState, read: SharedRead) => void
   /**
    * Before a write to Elasticsearch: from here on nobody relies on what was shared.
    * @returns how to end the turn; or why there is none: another replica has written (`changed`: read again), or one
    * began and did not come to its end (`stuck`: read again, then `insist`)
    */
-  begin: (username: string, read: SharedRead, insist: boolean) => Promise<EndTurn | 'changed' | 'stuck'>
+  lock: (username: string, read: SharedRead, insist: boolean) => Promise<Unlock | 'changed' | 'stuck'>
   /** What is shared was found wrong, if it is still this: nobody relies on it any more. */
-  doubt: (username: string, state: ManagedState) => void
+  taint: (username: string, state: ManagedState) => void
 }>
 
 /**
  * Shares the state that was written, or that needed no write; undefined if there is nothing to share. If it is never called, the
  * user is not shared for a while.
  */
-export type EndTurn = (held: ManagedState | undefined) => Promise<void>
+export type Unlock = (held: ManagedState | undefined) => Promise<void>
 
 export type SharedRead = Readonly<{
   state: ManagedState | undefined
@@ -35,7 +35,7 @@ const nothingRead: SharedRead = Object.freeze({ state: undefined, value: undefin
 /** One replica, or several that know of each other by Elasticsearch alone. */
 export const noSharedStates: SharedStates = Object.freeze({
   read: async () => nothingRead,
-  offer: () => {},
-  begin: async () => async () => {},
-  doubt: () => {},
+  publish: () => {},
+  lock: async () => async () => {},
+  taint: () => {},
 })

@@ -1,5 +1,5 @@
 /** Runs `task` for `key`, unless one runs already: then its result is shared, or waited for when it was about something else. */
-export type Flights<T> = Readonly<{
+export type SingleFlight<T> = Readonly<{
   /**
    * @param topic two calls with the same key and topic want the same result
    * @param recall what to answer without a task, if another flight has brought it in the meantime
@@ -8,7 +8,7 @@ export type Flights<T> = Readonly<{
 }>
 
 /** One task per key at a time in this process. */
-export function createFlights<T>(): Flights<T> {
+export function createSingleFlight<T>(): SingleFlight<T> {
   const running = new Map<string, { topic: string; result: Promise<T> }>()
 
   async function join(key: string, topic: string, task: () => Promise<T>, recall: () => T | undefined): Promise<T> {

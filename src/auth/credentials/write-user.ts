@@ -2,7 +2,7 @@ import type { Subject } from '../subject.ts'
 import type { Decision, DenialDecision, WriteReason } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readChangedAt, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
-import type { EndTurn, SharedRead } from './shared-states.ts'
+import type { SharedRead, Unlock } from './shared-states.ts'
 
 type WriteUserOptions = Pick<CredentialsOptions, 'directory' | 'preparePassword' | 'states' | 'now' | 'report'>
 
@@ -22,7 +22,7 @@ export type WriteRequest = Readonly<{
 /** `changed`, `stuck`: see `SharedStates`, nothing was written · the others: call `endTurn` when the state is remembered */
 export type WriteOutcome =
   | Readonly<{ kind: 'changed' | 'stuck' }>
-  | Readonly<{ kind: 'adopted' | 'written'; state: ManagedState; endTurn: EndTurn }>
+  | Readonly<{ kind: 'adopted' | 'written'; state: ManagedState; endTurn: Unlock }>
 
 /** Writes that must be `changeInterval` apart. */
 const spaced: readonly WriteReason[] = ['changed', 'denied']
@@ -39,7 +39,7 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
     const { subject, shared, stored, write, insist } = request
     const { username } = subject.identity
     const password = await preparePassword(username, write.state)
-    const endTurn = await states.begin(username, shared, insist)
+    const endTurn = await states.lock(username, shared, insist)
     if (typeof endTurn === 'string') return { kind: endTurn }
     const { latest, last } = await lookAgain(request, endTurn)
     if (last.kind === 'adopt') return { kind: 'adopted', state: last.state, endTurn }
@@ -57,7 +57,7 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
   }
 
   /** A user that did not exist cannot have been disabled. */
-  async function lookAgain({ subject, stored, write, decideOn }: WriteRequest, endTurn: EndTurn) {
+  async function lookAgain({ subject, stored, write, decideOn }: WriteRequest, endTurn: Unlock) {
     if (stored === undefined) return { latest: undefined, last: write }
     try {
       const latest = await directory.get(subject.identity.username)

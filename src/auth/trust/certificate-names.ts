@@ -4,7 +4,7 @@ import type { X509Certificate } from 'node:crypto'
  * Whom a certificate is for: its subject alternative names of every kind, and its common name. Node writes names one
  * after the other into one text, and those that could be taken for two of them in quotes, as JSON.
  */
-export function namesOf({
+export function readCertificateNames({
   subjectAltName = '',
   subject,
 }: Pick<X509Certificate, 'subjectAltName' | 'subject'>): string[] {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { namesOf } from './certificate-names.ts'
+import { readCertificateNames } from './certificate-names.ts'
 import type { Peer } from './trust.ts'
 
 /** What is known of the other ends of our connections. */
@@ -19,7 +19,7 @@ export function createPeers(clientNames: readonly string[]): Peers {
     if (!(socket instanceof TLSSocket) || !socket.authorized) return false
     if (clientNames.length === 0) return true
     const certificate = socket.getPeerX509Certificate()
-    return certificate !== undefined && namesOf(certificate).some((name) => clientNames.includes(name))
+    return certificate !== undefined && readCertificateNames(certificate).some((name) => clientNames.includes(name))
   }
 
   return Object.freeze({

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../http/errors.ts'
-import type { Answer } from '../../http/response.ts'
-import { pageAnswer } from './page.ts'
+import type { GatewayResponse } from '../../http/response.ts'
+import { htmlResponse } from './page.ts'
 
 export type ErrorPage = Readonly<{
   code: ErrorCode
@@ -12,9 +12,9 @@ export type ErrorPage = Readonly<{
 }>
 
 /** What happened, what to do about it, and the number to ask with. Who it was is not said: the log knows. */
-export function errorPage({ code, status, message, requestId, hasLogin }: ErrorPage): Answer {
+export function errorPage({ code, status, message, requestId, hasLogin }: ErrorPage): GatewayResponse {
   const kind = kindOf(code, status)
-  return pageAnswer({
+  return htmlResponse({
     status,
     heading: kind.heading ?? message,
     paragraphs: kind.heading === undefined ? [kind.advice] : [`${message}.`, kind.advice],

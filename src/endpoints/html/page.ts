@@ -1,7 +1,7 @@
-import { type Answer, answerWith } from '../../http/response.ts'
+import { answerWith, type GatewayResponse } from '../../http/response.ts'
 import { style, styleHash } from './style.ts'
 
-export type Page = Readonly<{
+export type HtmlPage = Readonly<{
   status: number
   /** The page's title as well. */
   heading: string
@@ -21,7 +21,7 @@ export type Page = Readonly<{
 }>
 
 /** A page for a person: whole in itself, without a script, and readable by whatever reads HTML. */
-export function pageAnswer({ status, formAction = "'none'", headers = [], ...page }: Page): Answer {
+export function htmlResponse({ status, formAction = "'none'", headers = [], ...page }: HtmlPage): GatewayResponse {
   const answer = answerWith(status, 'text/html; charset=utf-8', render(page))
   const policy = `default-src 'none'; style-src ${styleHash}; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
   answer.headers.push('Content-Security-Policy', policy, 'X-Content-Type-Options', 'nosniff')
@@ -37,7 +37,7 @@ function render({
   links = [],
   form,
   note,
-}: Omit<Page, 'status' | 'formAction' | 'headers'>): string {
+}: Omit<HtmlPage, 'status' | 'formAction' | 'headers'>): string {
   const lines = paragraphs.map((text) => `<p>${escapeHtml(text)}</p>`)
   if (entries.length > 0) {
     const items = entries.map(

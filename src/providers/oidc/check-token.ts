@@ -2,7 +2,7 @@ import { type Claims, findClaim } from './claims.ts'
 import type { CombineClaims } from './combine-claims.ts'
 import type { Introspect } from './introspection.ts'
 import { invalidToken } from './invalid-token.ts'
-import type { AskUserinfo } from './userinfo.ts'
+import type { FetchUserinfo } from './userinfo.ts'
 import type { Verified } from './verify-token.ts'
 
 /** Who vouches for a token: its signature, the userinfo endpoint, both (never one for the other), or introspection. */
@@ -11,7 +11,7 @@ export type TokenValidation = 'jwks' | 'userinfo' | 'both' | 'introspection'
 export type CheckTokenOptions = Readonly<{
   validation: TokenValidation
   verifyToken: (token: string) => Promise<Verified>
-  askUserinfo: AskUserinfo
+  askUserinfo: FetchUserinfo
   introspect: Introspect
   combineClaims: CombineClaims
   /** Whether there is a userinfo endpoint to ask for what introspection leaves out. */

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import { type Soon, soon } from '../../async/maybe-promise.ts'
+import { chain, type MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identified, Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { Provider } from '../provider.ts'
 
-type Find = (request: IncomingMessage) => Soon<Identity | undefined>
+type Find = (request: IncomingMessage) => MaybePromise<Identity | undefined>
 
 export type OidcProviderOptions = Readonly<{
   findToken: Find
@@ -33,17 +33,17 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
 
   return function identify(request, isTrusted) {
     if (trustedOnly && !isTrusted) throw untrusted
-    return soon(
+    return chain(
       findToken(request),
       // Browsers add cookies themselves, but add this header only for a script of an allowed origin (CORS).
       (bearer) => (bearer ? { identity: bearer, isAmbient: false } : findByCookie(request)),
     )
   }
 
-  function findByCookie(request: IncomingMessage): Soon<Identified> {
-    return soon(findSession(request), (session) => {
+  function findByCookie(request: IncomingMessage): MaybePromise<Identified> {
+    return chain(findSession(request), (session) => {
       if (session !== undefined) return { identity: session, isAmbient: true }
-      return soon(findCookieToken(request), (identity) => {
+      return chain(findCookieToken(request), (identity) => {
         if (identity === undefined) throw missing
         return { identity, isAmbient: true }
       })

@@ -23,7 +23,7 @@ export function statusOf(thrown: unknown): number | undefined {
 }
 
 /** Whether the response that made openid-client throw was HTML. */
-export function isPage(thrown: unknown): boolean {
+export function isHtmlResponse(thrown: unknown): boolean {
   const { response, cause } = thrown as { response?: unknown; cause?: unknown }
   const answer = [response, cause].find((one) => one instanceof Response)
   return (

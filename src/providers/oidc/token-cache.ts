@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Soon } from '../../async/maybe-promise.ts'
+import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { asGatewayError, type GatewayError } from '../../http/errors.ts'
 import type { CheckToken } from './check-token.ts'
 import type { ToIdentity } from './claims.ts'
 
-export type KnownTokensOptions = Readonly<{
+export type TokenCacheOptions = Readonly<{
   checkToken: CheckToken
   toIdentity: ToIdentity
   now: () => number
@@ -15,7 +15,7 @@ export type KnownTokensOptions = Readonly<{
 }>
 
 /** Token → identity. Throws, or rejects with, GatewayError. */
-export type IdentifyToken = (token: string) => Soon<Identity>
+export type IdentifyToken = (token: string) => MaybePromise<Identity>
 
 /** `until` by the wall clock, as in tokens; `checkAt` by the monotonic one. */
 type Good = Readonly<{
@@ -39,7 +39,7 @@ const badRemembered = 1000
  * at once and by the same frozen identity, until its claims’ time is over. Who shows one that is just being checked
  * waits for that check.
  */
-export function createKnownTokens({ checkToken, toIdentity, now, monotonicNow }: KnownTokensOptions): IdentifyToken {
+export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: TokenCacheOptions): IdentifyToken {
   const good = new LRUCache<string, Good>(remembered)
   const bad = new LRUCache<string, Bad>({ max: badRemembered })
   const checks = new Map<string, Promise<Identity>>()

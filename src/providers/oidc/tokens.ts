@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { createTurns } from '../../async/concurrency-limit.ts'
-import { type Soon, soon } from '../../async/maybe-promise.ts'
+import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
+import { chain, type MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { asGatewayError } from '../../http/errors.ts'
 import { createCheckToken, type TokenValidation } from './check-token.ts'
@@ -12,8 +12,8 @@ import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
 import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
-import { createKnownTokens } from './token-cache.ts'
-import { createAskUserinfo } from './userinfo.ts'
+import { createTokenCache } from './token-cache.ts'
+import { createFetchUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
 import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
 
@@ -32,7 +32,7 @@ export type OidcTokensOptions = ProviderFetchOptions &
     tokenHeader?: string | undefined
   }>
 
-type FindIdentity = (request: Pick<IncomingMessage, 'rawHeaders'>) => Soon<Identity | undefined>
+type FindIdentity = (request: Pick<IncomingMessage, 'rawHeaders'>) => MaybePromise<Identity | undefined>
 
 export type OidcTokens = Readonly<{
   issuer: Issuer
@@ -66,8 +66,8 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
   const combineClaims = createCombineClaims(options.claimMappings)
-  const inTurn = createTurns(asking, waitingToAsk)
-  const askUserinfo = createAskUserinfo(issuer)
+  const inTurn = createConcurrencyLimit(asking, waitingToAsk)
+  const askUserinfo = createFetchUserinfo(issuer)
   const introspect = createIntrospect({ ...issuer, audiences, now })
   const checkToken = createCheckToken({
     validation,
@@ -80,14 +80,14 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     ttl: options.validationTtl,
     monotonicNow,
   })
-  const identifyToken = createKnownTokens({ checkToken, toIdentity, now, monotonicNow })
+  const identifyToken = createTokenCache({ checkToken, toIdentity, now, monotonicNow })
   const findHeader = createFindToken(options.tokenHeader)
 
   const [first, second] = tokenCookies
   const findCookieToken: FindIdentity = (request) =>
-    soon(tryCookie(request, first), (identity) => identity ?? tryCookie(request, second))
+    chain(tryCookie(request, first), (identity) => identity ?? tryCookie(request, second))
 
-  function tryCookie(request: Pick<IncomingMessage, 'rawHeaders'>, name: string): Soon<Identity | undefined> {
+  function tryCookie(request: Pick<IncomingMessage, 'rawHeaders'>, name: string): MaybePromise<Identity | undefined> {
     const token = findCookie(request, name)
     if (token === undefined) return undefined
     try {

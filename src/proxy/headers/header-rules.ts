@@ -65,13 +65,13 @@ const droppedStarts = ['proxy-', 'es-secondary-']
 const remembered = 1024
 
 /** A header's name → what becomes of it. @param hidden canonical names that never go on */
-export function createJudge(hidden: ReadonlySet<string>): (name: string) => Rule {
+export function createHeaderFilter(hidden: ReadonlySet<string>): (name: string) => Rule {
   const judged = new Map<string, Rule>()
 
   return function judge(name) {
     const known = judged.get(name)
     if (known !== undefined) return known
-    const rule = ruleFor(name.toLowerCase(), canonicalise(name))
+    const rule = ruleFor(name.toLowerCase(), canonicalizeHeaderName(name))
     if (judged.size < remembered) judged.set(name, rule)
     return rule
   }
@@ -86,6 +86,6 @@ export function createJudge(hidden: ReadonlySet<string>): (name: string) => Rule
 }
 
 /** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
-export function canonicalise(name: string): string {
+export function canonicalizeHeaderName(name: string): string {
   return name.toLowerCase().replace(/[_.]/g, '-')
 }

@@ -1,6 +1,6 @@
 import type { PrivateCookies } from './cookies.ts'
 import { addressOf, forwardedElement, portOf } from './forwarded.ts'
-import { type Chain, canonicalise, createJudge } from './header-rules.ts'
+import { type Chain, canonicalizeHeaderName, createHeaderFilter } from './header-rules.ts'
 
 export type HeaderRules = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
@@ -26,13 +26,14 @@ export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: Head
 
 /** Pure: a client's raw headers → those sent upstream, names and values in turn. A body's framing is not among them, save its length. */
 export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHeaders {
-  const judge = createJudge(new Set(given.private.map(canonicalise)))
+  const judge = createHeaderFilter(new Set(given.private.map(canonicalizeHeaderName)))
   const { strip } = given.privateCookies
 
   return function buildUpstreamHeaders(rawHeaders, { address, encrypted, trusted, authorization, added }) {
     const headers: string[] = []
     const named = namedByConnection(rawHeaders)
-    const overridden = added.length === 0 ? undefined : new Set(added.filter((_, i) => i % 2 === 0).map(canonicalise))
+    const overridden =
+      added.length === 0 ? undefined : new Set(added.filter((_, i) => i % 2 === 0).map(canonicalizeHeaderName))
     const chain: Partial<Chain> = {}
     let host = ''
     let forwarded = ''
@@ -45,7 +46,7 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
       if (rule === 'host')
         host = value // whatever Connection says of it
       else if (named?.has(name.toLowerCase())) continue
-      if (overridden?.has(canonicalise(name))) continue
+      if (overridden?.has(canonicalizeHeaderName(name))) continue
       switch (rule) {
         case 'Kibana’s mark':
           isFromKibana = true

@@ -4,12 +4,12 @@ import type { Socket } from 'node:net'
 import { finished, pipeline } from 'node:stream/promises'
 import { GatewayError } from '../../http/errors.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
-import { clientLeft } from '../held-response.ts'
+import { clientClosed } from '../held-response.ts'
 import type { Routing } from '../routing/routing.ts'
 import { createStallWatch } from '../stall.ts'
 import { toUpstreamError } from '../upstream-error.ts'
 
-export type PassAnswerOptions = Pick<Routing, 'timeout' | 'clientTimeout'> &
+export type ForwardRejectionOptions = Pick<Routing, 'timeout' | 'clientTimeout'> &
   Readonly<{ origin: string; buildResponseHeaders: BuildResponseHeaders }>
 
 /**
@@ -17,14 +17,14 @@ export type PassAnswerOptions = Pick<Routing, 'timeout' | 'clientTimeout'> &
  * is closed in the end, however that comes. Rejects with GatewayError client_closed, upstream_unavailable, upstream_timeout,
  * upstream_protocol, and the answer was cut in the middle.
  */
-export async function passAnswer(
+export async function forwardRejection(
   answer: IncomingMessage,
   socket: Socket,
-  { timeout, clientTimeout, origin, buildResponseHeaders }: PassAnswerOptions,
+  { timeout, clientTimeout, origin, buildResponseHeaders }: ForwardRejectionOptions,
 ): Promise<void> {
   const broken = new AbortController()
   const { signal } = broken
-  const onGone = () => broken.abort(clientLeft())
+  const onGone = () => broken.abort(clientClosed())
   const onStall = () =>
     broken.abort(new GatewayError('client_closed', `the client took nothing of its answer for ${clientTimeout} ms`))
   const stall = createStallWatch(socket, clientTimeout, { onDrain: () => {}, onStall })

@@ -10,7 +10,7 @@ import type { Routing } from '../routing/routing.ts'
 import { bareHost } from '../routing/tls.ts'
 import type { Upstream } from '../routing/upstreams.ts'
 import { toUpstreamError } from '../upstream-error.ts'
-import { passAnswer } from './rejected-upgrade.ts'
+import { forwardRejection } from './rejected-upgrade.ts'
 
 export type Tunnels = Readonly<{
   open: (request: IncomingMessage, to: TunnelTo) => Upgrade['tunnel']
@@ -138,7 +138,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
         upstreamRequest.removeAllListeners('error').on('error', (error) => {
           if (!answer.complete) answer.destroy(error)
         })
-        passAnswer(answer, socket, { timeout, clientTimeout, origin: url.origin, buildResponseHeaders }).then(
+        forwardRejection(answer, socket, { timeout, clientTimeout, origin: url.origin, buildResponseHeaders }).then(
           () => resolve({ status: told }),
           (error: GatewayError) => resolve({ status: error.code === 'client_closed' ? 499 : told, error }),
         )

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
  * client hears the answer. Without an end to it, a client without a name could keep a connection for good.
  * @param patience for all of the rest, in milliseconds; then the connection is cut
  */
-export function boundRest(request: IncomingMessage, patience: number): void {
+export function drainBody(request: IncomingMessage, patience: number): void {
   if (request.complete || request.destroyed) return
   const { socket } = request
   request.resume() // Node does so only where nobody has read of it

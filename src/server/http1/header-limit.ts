@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
 
-export const mostHeaders = 500
+export const maxHeaderCount = 500
 
 /** Throws GatewayError headers_too_large, where Node would drop what is too many in silence. */
 export function checkHeaderCount({ rawHeaders }: IncomingMessage): void {
-  if (rawHeaders.length > 2 * mostHeaders)
-    throw new GatewayError('headers_too_large', `more than ${mostHeaders} headers`)
+  if (rawHeaders.length > 2 * maxHeaderCount)
+    throw new GatewayError('headers_too_large', `more than ${maxHeaderCount} headers`)
 }

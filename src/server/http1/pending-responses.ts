@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
  * The answers that are still to go out on each connection. Node tells of what is no HTTP, and of tunnels, as soon as it has
  * read them, and what we say to that must get neither ahead of those answers nor into the middle of one (RFC 9112, 9.3.2).
  */
-export type OpenAnswers = Readonly<{
+export type PendingResponses = Readonly<{
   /** To be called with the answer to each request, in the order in which they came. */
   follow: (response: ServerResponse) => void
   /** To be called when an answer has closed. */
@@ -28,7 +28,7 @@ export type OpenAnswers = Readonly<{
 }>
 
 /** @param onGone called when a connection has closed */
-export function createOpenAnswers(onGone: () => void): OpenAnswers {
+export function createPendingResponses(onGone: () => void): PendingResponses {
   // Lists, which cost a request less than sets: hardly ever is there a second answer on one.
   const open = new Map<Socket, ServerResponse[]>()
   const spokenAfter = new WeakSet<ServerResponse>()

@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { lingering, mostPending, mostPendingBytes } from '../listen/limits.ts'
+import { lingerTimeoutMs, maxPendingBytes, maxPendingRequests } from '../listen/limits.ts'
 
 /**
  * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before back-pressure
@@ -9,8 +9,8 @@ import { lingering, mostPending, mostPendingBytes } from '../listen/limits.ts'
  */
 export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
   if (pending.length === 1) return false
-  if (pending.length >= mostPending) return true
-  return pending.reduce((sum, request) => sum + heldBytes(request), 0) > mostPendingBytes
+  if (pending.length >= maxPendingRequests) return true
+  return pending.reduce((sum, request) => sum + heldBytes(request), 0) > maxPendingBytes
 }
 
 /** V8's overhead for a string, including its place in a list and in `headers`, in bytes. */
@@ -84,7 +84,7 @@ function discardInput(socket: Socket): void {
  */
 function lingerAtEnd(socket: Socket): void {
   socket.destroySoon = () => {
-    const timer = setTimeout(() => socket.destroy(), lingering)
+    const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
     socket.once('close', () => clearTimeout(timer))
     socket.end()
   }

@@ -9,7 +9,10 @@ import { GatewayError } from '../../http/errors.ts'
  * a request whose answer is the connection's last, and what it finds there must not be processed (RFC 9112, 9.6).
  * Undefined where there is nothing to wait for.
  */
-export function awaitTurn(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
+export function waitForPreviousResponses(
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> | undefined {
   const { socket } = request
   if (socket.writableEnded || socket.destroyed) return Promise.reject(overtaken())
   if (response.socket !== null) return undefined

@@ -2,18 +2,19 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../http/errors.ts'
 import { http1Limits } from '../listen/limits.ts'
-import type { Handlers, RequestTimeouts } from '../listen/listener.ts'
-import { boundRest } from './drain-body.ts'
-import { checkHeaderCount, mostHeaders } from './header-limit.ts'
-import { createOpenAnswers } from './pending-responses.ts'
+import type { ListenerHandlers, RequestTimeouts } from '../listen/listener.ts'
+import { drainBody } from './drain-body.ts'
+import { checkHeaderCount, maxHeaderCount } from './header-limit.ts'
+import { createPendingResponses } from './pending-responses.ts'
 import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
 
 /** HTTP/1.1, with TLS or without: what a server is made with, and what then lets the handlers hear of all that it tells. */
-export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
-  const { onRequest, isUpgrade, onUpgrade, refuseTunnel, refuseFaulty } = handlers
+export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: RequestTimeouts) {
+  const { onRequest, isUpgrade, onUpgrade, onConnect, onClientError } = handlers
   let isClosing = false
   let closeIdle = () => {}
-  const { follow, forget, isOpen, requestsOn, hasLast, isAnyEnding, speakAfter, cut } = createOpenAnswers(lookAgain)
+  const { follow, forget, isOpen, requestsOn, hasLast, isAnyEnding, speakAfter, cut } =
+    createPendingResponses(lookAgain)
 
   function onHead(request: IncomingMessage, response: ServerResponse): void {
     if (request instanceof DroppedRequest) return
@@ -28,7 +29,7 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
 
   function onAnswered(this: ServerResponse): void {
     forget(this)
-    boundRest(this.req, timeouts.rest)
+    drainBody(this.req, timeouts.drainMs)
     lookAgain()
   }
 
@@ -41,7 +42,7 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
     options: {
       ...http1Limits,
       ...createMessageClasses(hasLast),
-      requestTimeout: timeouts.whole,
+      requestTimeout: timeouts.requestMs,
       requireHostHeader: false,
       // Where answers are still to go out, an upgrade is an ordinary request: a tunnel's bytes would go before them.
       shouldUpgradeCallback: (request: IncomingMessage) =>
@@ -60,16 +61,16 @@ export function createHttp1(handlers: Handlers, timeouts: RequestTimeouts) {
       }
       // Node drops the rest in silence: one too many is kept for us to see. Without a bound, a head of 64 KiB could hold
       // 10,000 headers, which fill ten times as much memory before there is a request to refuse.
-      server.maxHeadersCount = mostHeaders + 1
+      server.maxHeadersCount = maxHeaderCount + 1
       // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
       server.on('request', onHead).on('checkContinue', onHead).on('checkExpectation', onHead)
       server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
       // Node lets go of a connection that asks for a tunnel: an answer before it would hear neither `drain` nor the client leave.
       server.on('connect', (_request, stream) => {
-        if (!cut(stream as Socket)) refuseTunnel(stream as Socket)
+        if (!cut(stream as Socket)) onConnect(stream as Socket)
       })
       server.on('clientError', (error, stream) =>
-        speakAfter(stream as Socket, () => refuseFaulty(error, stream as Socket)),
+        speakAfter(stream as Socket, () => onClientError(error, stream as Socket)),
       )
     },
   })

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { stallTimeout } from '../listen/limits.ts'
+import { stallTimeoutMs } from '../listen/limits.ts'
 
 /**
  * Whether a response that has ended waits: for those before it on its connection, or for its client. Nearly every response is
@@ -23,6 +23,6 @@ export function limitStall(response: ServerResponse): void {
     if (response.socket === null) return // waits for the responses before it
     if (response.writableLength >= waiting) response.destroy()
     waiting = response.writableLength
-  }, stallTimeout)
+  }, stallTimeoutMs)
   response.once('close', () => clearInterval(timer))
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
-import { stallTimeout } from '../listen/limits.ts'
+import { stallTimeoutMs } from '../listen/limits.ts'
 
 /** For one connection of HTTP/1.1 only; in HTTP/2 they make an answer malformed (RFC 9113, 8.2.2). */
 const connectionHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
@@ -105,7 +105,7 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
 
   /** A client that takes nothing would hold what we have for it for ever: its window is its own, TCP is content. */
   function limitStall(): () => void {
-    const timer = setTimeout(() => stream.destroy(new Error('the client takes nothing')), stallTimeout)
+    const timer = setTimeout(() => stream.destroy(new Error('the client takes nothing')), stallTimeoutMs)
     const stop = () => clearTimeout(timer)
     stream.once('close', stop)
     return () => {

@@ -2,17 +2,17 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Socket } from 'node:net'
 import type { ConnectionBudget } from '../connection-limit.ts'
 import {
+  authenticatedLimits,
+  authenticatedShare,
   http1Limits,
   http2Limits,
   http2Weight,
   idleBeforeLowerMs,
-  knownClient,
-  knownShare,
-  lingering,
-  mostControlFrames,
-  unknownClient,
+  lingerTimeoutMs,
+  maxControlFrames,
+  unauthenticatedLimits,
 } from '../listen/limits.ts'
-import type { Handlers } from '../listen/listener.ts'
+import type { ListenerHandlers } from '../listen/listener.ts'
 import { createHttp2Request, headSize } from './request.ts'
 import { createHttp2Response } from './response.ts'
 
@@ -24,7 +24,7 @@ export type Http2 = Readonly<{
 }>
 
 /** HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets come by HTTP/1.1. */
-export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionBudget['weigh']): Http2 {
+export function createHttp2Protocol(onRequest: ListenerHandlers['onRequest'], weigh: ConnectionBudget['weigh']): Http2 {
   const sessions = new Set<ServerHttp2Session>()
 
   function take(socket: Socket): void {
@@ -32,7 +32,7 @@ export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionB
     const session = performServerHandshake(socket, http2Limits)
     sessions.add(session)
     const { admit, onAuthenticated } = limitStreams(session, (client) =>
-      weigh(socket, http2Weight[client], client === 'known' ? knownShare : 1),
+      weigh(socket, http2Weight[client], client === 'known' ? authenticatedShare : 1),
     )
     const stopTimer = limitSilence(session, socket)
     limitControlFrames(session, socket)
@@ -65,7 +65,7 @@ export function createHttp2(onRequest: Handlers['onRequest'], weigh: ConnectionB
 function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof http2Weight) => boolean) {
   let heldBytes = 0
   let open = 0
-  let limits: typeof unknownClient | typeof knownClient = unknownClient
+  let limits: typeof unauthenticatedLimits | typeof authenticatedLimits = unauthenticatedLimits
   let isAcknowledged = false
   let isAuthenticated = false
   /** Whether the client has been told the low limits again, and has not acknowledged them yet. */
@@ -79,22 +79,22 @@ function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof 
 
   function raise(): void {
     if (!isAuthenticated || !isAcknowledged || isOver()) return
-    if (limits === knownClient && !isLowering) return
-    if (limits === unknownClient && !weigh('known')) return
-    limits = knownClient
+    if (limits === authenticatedLimits && !isLowering) return
+    if (limits === unauthenticatedLimits && !weigh('known')) return
+    limits = authenticatedLimits
     isLowering = false
-    session.settings({ maxConcurrentStreams: knownClient.maxConcurrentStreams })
+    session.settings({ maxConcurrentStreams: authenticatedLimits.maxConcurrentStreams })
   }
 
   function lower(): void {
-    if (limits === unknownClient || isLowering || isOver()) return
+    if (limits === unauthenticatedLimits || isLowering || isOver()) return
     isLowering = true
     isAuthenticated = false
     // Until the acknowledgement the client may open as many streams as before.
-    session.settings({ maxConcurrentStreams: unknownClient.maxConcurrentStreams }, () => {
+    session.settings({ maxConcurrentStreams: unauthenticatedLimits.maxConcurrentStreams }, () => {
       if (!isLowering) return
       isLowering = false
-      limits = unknownClient
+      limits = unauthenticatedLimits
       weigh('unknown')
     })
   }
@@ -116,7 +116,7 @@ function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof 
       if (open++ === 0) clearTimeout(idleTimer)
       stream.once('close', () => {
         heldBytes -= bytes
-        if (--open === 0 && limits === knownClient) idleTimer = setTimeout(lower, idleBeforeLowerMs).unref()
+        if (--open === 0 && limits === authenticatedLimits) idleTimer = setTimeout(lower, idleBeforeLowerMs).unref()
       })
       return true
     },
@@ -124,7 +124,7 @@ function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof 
       if (isAuthenticated) return
       isAuthenticated = true
       raise()
-      if (isAcknowledged && limits === unknownClient) isAuthenticated = false // there was no room: the next request tries again
+      if (isAcknowledged && limits === unauthenticatedLimits) isAuthenticated = false // there was no room: the next request tries again
     },
   })
 }
@@ -139,14 +139,14 @@ function limitSilence(session: ServerHttp2Session, socket: Socket): () => void {
     stream.once('close', () => {
       open--
       // A session that has ended waits until all that it wrote is out, which is up to the client.
-      if (open === 0) timer = setTimeout(onSilence, session.destroyed ? lingering : http1Limits.keepAliveTimeout)
+      if (open === 0) timer = setTimeout(onSilence, session.destroyed ? lingerTimeoutMs : http1Limits.keepAliveTimeout)
     })
   })
   return () => clearTimeout(timer)
 
   function onSilence(): void {
     if (session.destroyed) return void socket.destroy()
-    timer = setTimeout(() => socket.destroy(), lingering)
+    timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
     session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
   }
 }
@@ -160,7 +160,7 @@ function limitControlFrames(session: ServerHttp2Session, socket: Socket): void {
       since = now
       count = 0
     }
-    if (++count > mostControlFrames) socket.destroy()
+    if (++count > maxControlFrames) socket.destroy()
   }
   session.on('ping', onFrame).on('remoteSettings', onFrame)
 }

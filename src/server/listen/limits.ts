@@ -8,26 +8,26 @@ export const http1Limits = {
 } as const
 
 /** Maximum of pending requests on one HTTP/1.1 connection. The connection closes after the last of them. */
-export const mostPending = 32
+export const maxPendingRequests = 32
 
 /** Maximum size of all pending requests together (headers and received bodies), in bytes. The request that exceeds it is the last. */
-export const mostPendingBytes = 32 * 1024
+export const maxPendingBytes = 32 * 1024
 
 /** How long a request may take to arrive, in milliseconds: Node's own limit. */
-export const usualRequestTimeouts = { whole: 300_000, rest: 300_000 } as const
+export const defaultRequestTimeouts = { requestMs: 300_000, drainMs: 300_000 } as const
 
 /**
  * Limits of an HTTP/2 connection before and after it has authenticated a user; the latter are what a browser with Kibana needs.
  * `maxHeldBytes` limits the header lists of all open streams together, if there are several.
  */
-export const unknownClient = { maxConcurrentStreams: 8, maxHeldBytes: 64 * 1024 } as const
-export const knownClient = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024 } as const
+export const unauthenticatedLimits = { maxConcurrentStreams: 8, maxHeldBytes: 64 * 1024 } as const
+export const authenticatedLimits = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024 } as const
 
 /** How many HTTP/1.1 connections an HTTP/2 connection counts as. Measured: it can occupy 0.5 and 4.5 MB. */
 export const http2Weight = { unknown: 2, known: 16 } as const
 
 /** The part of all room that connections of known clients may take with their weight: the rest stays for new connections. */
-export const knownShare = 1 / 2
+export const authenticatedShare = 1 / 2
 
 /** How long an HTTP/2 connection without a stream keeps the limits of a known client. */
 export const idleBeforeLowerMs = 5000
@@ -35,7 +35,7 @@ export const idleBeforeLowerMs = 5000
 /** As `http2.performServerHandshake` takes them. What is beyond them ends the stream, or the connection. */
 export const http2Limits = {
   settings: {
-    maxConcurrentStreams: unknownClient.maxConcurrentStreams,
+    maxConcurrentStreams: unauthenticatedLimits.maxConcurrentStreams,
     /** Twice what we take, so that there is a stream to say 431 on (RFC 9113, 6.5.2, counts 32 bytes more for each header). */
     maxHeaderListSize: 2 * http1Limits.maxHeaderSize,
   },
@@ -52,10 +52,10 @@ export const http2Limits = {
 } as const
 
 /** PING and SETTINGS of a client, in ten seconds: each has to be answered. */
-export const mostControlFrames = 1000
+export const maxControlFrames = 1000
 
 /** How long a client may take to read why its connection ends, in milliseconds. */
-export const lingering = 1000
+export const lingerTimeoutMs = 1000
 
 /** How long a client may take to make room for a piece of an answer (64 KiB at most), in milliseconds. */
-export const stallTimeout = 120_000
+export const stallTimeoutMs = 120_000

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
  * Follows the connections of a server. Node's own list, behind `closeAllConnections`, lacks those that have left HTTP/1.1: the
  * upgraded ones, and those of HTTP/2.
  */
-export function followSockets(server: Server): Readonly<{ cut: () => void }> {
+export function trackSockets(server: Server): Readonly<{ cut: () => void }> {
   const open = new Set<Socket>()
   server.on('connection', (socket) => {
     open.add(socket)

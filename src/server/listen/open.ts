@@ -2,7 +2,7 @@ import type { AddressInfo, Server } from 'node:net'
 import type { Listener } from '../../../config/formats/listeners.ts'
 import { listenOnUnixSocket } from './unix-socket.ts'
 
-export type Opened = Readonly<{
+export type OpenedListener = Readonly<{
   /** As people write it: `http://127.0.0.1:5000`, `unix:/run/elastauth.sock`. */
   address: string
   /** To be called when the server has closed. */
@@ -13,7 +13,7 @@ export type Opened = Readonly<{
  * Lets connections in. Rejects with what the system says (`code`), the entry's text in front.
  * @param mode permissions of a unix socket
  */
-export async function openListener(server: Server, listener: Listener, mode: number): Promise<Opened> {
+export async function openListener(server: Server, listener: Listener, mode: number): Promise<OpenedListener> {
   try {
     if (listener.kind === 'unix') {
       const remove = await listenOnUnixSocket(server, listener.path, mode)

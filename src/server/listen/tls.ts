@@ -2,11 +2,11 @@ import { constants } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import type { ConnectionBudget } from '../connection-limit.ts'
-import { createHttp1 } from '../http1/server.ts'
-import { createHttp2 } from '../http2/session.ts'
+import { createHttp1Protocol } from '../http1/server.ts'
+import { createHttp2Protocol } from '../http2/session.ts'
 import { http1Limits } from './limits.ts'
-import type { Handlers, OpenListener, RequestTimeouts } from './listener.ts'
-import { followSockets } from './open-sockets.ts'
+import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from './listener.ts'
+import { trackSockets } from './open-sockets.ts'
 
 export type TlsOptions = Readonly<{
   /** PEM texts. */
@@ -45,12 +45,12 @@ export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions):
 
 /** HTTP/2 and HTTP/1.1 on one port, as the client chooses by ALPN (RFC 7301); HTTP/1.1 where it has no ALPN. */
 export function createTlsListener(
-  handlers: Handlers,
+  handlers: ListenerHandlers,
   timeouts: RequestTimeouts,
   tls: TlsOptions,
   weigh: ConnectionBudget['weigh'] = () => true,
-): OpenListener {
-  const http1 = createHttp1(handlers, timeouts)
+): ListenerHandle {
+  const http1 = createHttp1Protocol(handlers, timeouts)
   const server = createServer({
     ...http1.options,
     ...contextOptions(tls),
@@ -60,7 +60,7 @@ export function createTlsListener(
     rejectUnauthorized: tls.clientAuth === 'require',
   })
   http1.attach(server)
-  const http2 = createHttp2(handlers.onRequest, weigh)
+  const http2 = createHttp2Protocol(handlers.onRequest, weigh)
 
   // https.Server takes every connection for HTTP/1.1. It is to be asked about those that are.
   const [takeHttp1] = server.rawListeners('secureConnection') as ((socket: TLSSocket) => void)[]
@@ -81,7 +81,7 @@ export function createTlsListener(
       http2.close()
       server.closeIdleConnections()
     },
-    cut: followSockets(server).cut,
+    cut: trackSockets(server).cut,
     renew: (context) => server.setSecureContext(context),
   })
 }

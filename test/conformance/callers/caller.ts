@@ -1,10 +1,10 @@
-import { type Answer, type Header, type Original, type SubRequest, valuesOf, without } from '../message.ts'
+import { type Header, type Original, type ProxyResponse, type SubRequest, valuesOf, without } from '../message.ts'
 
 /** A reverse proxy as the forward-auth server sees it. */
 export type Caller = Readonly<{
   name: string
   /** How the answer is taken. `broken` is one that the proxy turns into an error of its own. */
-  judge: (answer: Pick<Answer, 'status'>) => Verdict
+  judge: (answer: Pick<ProxyResponse, 'status'>) => Verdict
   ask: (original: Original, server: Server) => SubRequest
 }>
 
@@ -53,7 +53,7 @@ export function fixedTarget({ pathname, search }: URL): string {
 }
 
 /** 2xx is yes, and what else was answered is what the client gets. */
-export function judgePassedOn({ status }: Pick<Answer, 'status'>): Verdict {
+export function judgePassedOn({ status }: Pick<ProxyResponse, 'status'>): Verdict {
   if (status >= 200 && status < 300) return 'allow'
   return status >= 300 && status < 500 ? 'deny' : 'broken'
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { type Answer, valuesOf } from '../../conformance/message.ts'
-import { readAnswer } from '../../conformance/read-answer.ts'
+import { type ProxyResponse, valuesOf } from '../../conformance/message.ts'
+import { readResponse } from '../../conformance/read-answer.ts'
 import type { Seen } from './kibana.ts'
 import type { Running } from './proxy.ts'
 
@@ -83,12 +83,12 @@ async function sendBody(socket: Socket, { body = 0, isChunked = false }: Ask): P
   if (isChunked) socket.write('0\r\n\r\n')
 }
 
-async function receive(socket: Socket, isHead: boolean): Promise<{ answer: Answer; rest: Buffer }> {
+async function receive(socket: Socket, isHead: boolean): Promise<{ answer: ProxyResponse; rest: Buffer }> {
   let received = Buffer.alloc(0)
-  const { promise, resolve, reject } = Promise.withResolvers<{ answer: Answer; rest: Buffer }>()
+  const { promise, resolve, reject } = Promise.withResolvers<{ answer: ProxyResponse; rest: Buffer }>()
   socket.on('data', (chunk: Buffer) => {
     received = Buffer.concat([received, chunk])
-    const read = readAnswer(received, isHead)
+    const read = readResponse(received, isHead)
     if (read === undefined) return
     if (read.answer.status === 100) received = received.subarray(read.length)
     else resolve({ answer: read.answer, rest: received.subarray(read.length) })

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { startProxy } from '../../support/upstream.ts'
 import { whyNotInstalled } from './installed.ts'
-import { type Neighbour, startNeighbour } from './proxy.ts'
+import { type RealProxy, startRealProxy } from './proxy.ts'
 
 /** A plain reverse proxy on this machine, in front of proxy mode. @param marks whether it adds X-Forwarded-For */
-function plainHaproxy(marks: boolean): Neighbour {
+function plainHaproxy(marks: boolean): RealProxy {
   return {
     name: 'haproxy',
     program: 'haproxy',
@@ -33,7 +33,7 @@ backend elastauth
   }
 }
 
-function plainNginx(marks: boolean): Neighbour {
+function plainNginx(marks: boolean): RealProxy {
   return {
     name: 'nginx',
     program: 'nginx',
@@ -60,9 +60,9 @@ for (const create of [plainHaproxy, plainNginx]) {
     after(() => until.disposeAsync())
     const gateway = await startProxy('http://127.0.0.1:9')
 
-    async function statusThrough(neighbour: Neighbour): Promise<number> {
+    async function statusThrough(neighbour: RealProxy): Promise<number> {
       const around = { authelia: '', elastauth: new URL(gateway.url).host, kibana: '', proxySecret: '' }
-      const { port } = await startNeighbour(neighbour, around, until)
+      const { port } = await startRealProxy(neighbour, around, until)
       const socket = connect(port, '127.0.0.1')
       let text = ''
       socket.on('data', (chunk) => (text += chunk))

@@ -1,12 +1,12 @@
 import type { Elasticsearch } from '../../support/elasticsearch/node.ts'
 import { startGateway } from '../../support/gateway.ts'
 import type { Address } from './listen.ts'
-import type { Neighbour } from './proxy.ts'
+import type { RealProxy } from './proxy.ts'
 import { groupMappings } from './sessions.ts'
 
 /** elastauth beside this proxy, as docs/deployment/README.md configures it. */
 export async function startElastauth(
-  { profile }: Neighbour,
+  { profile }: RealProxy,
   { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,
   proxySecret: string,
   until: AsyncDisposableStack,

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createStandIn } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { type Gateway, startGateway } from '../../support/gateway.ts'
 import { type Ask, ask } from './ask.ts'
 import { startAuthelia } from './authelia.ts'
 import { whyNotInstalled } from './installed.ts'
-import { neighbours } from './interop.ts'
+import { realProxies } from './interop.ts'
 import { type Kibana, startKibana } from './kibana.ts'
-import { type Running, startNeighbour } from './proxy.ts'
+import { type Running, startRealProxy } from './proxy.ts'
 import { groupMappings, sessions } from './sessions.ts'
 
 const proxySecret = 'known-to-the-proxy-alone'
@@ -22,12 +22,12 @@ const forged = [
 const crossSite = ['Origin: https://evil.example']
 const ownPage = ['Origin: http://kibana.example.com']
 
-for (const neighbour of neighbours) {
+for (const neighbour of realProxies) {
   const skip = whyNotInstalled(neighbour)
   if (skip !== false && neighbour.isOptional) continue
   describe(`behind ${neighbour.name}, as its page in docs/deployment says`, { skip }, () => {
     const until = new AsyncDisposableStack()
-    const standIn = createStandIn()
+    const standIn = createFakeElasticsearch()
     let gateway: Gateway
     let kibana: Kibana
     let proxy: Running
@@ -53,7 +53,7 @@ for (const neighbour of neighbours) {
       kibana = await startKibana({ url }, until)
       const authelia = await startAuthelia(sessions, until)
       const surroundings = { authelia, elastauth: new URL(gateway.url).host, kibana: kibana.address, proxySecret }
-      proxy = await startNeighbour(neighbour, surroundings, until)
+      proxy = await startRealProxy(neighbour, surroundings, until)
     })
     after(() => until.disposeAsync())
 

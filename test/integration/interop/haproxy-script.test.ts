@@ -9,7 +9,7 @@ import { whyNotInstalled } from './installed.ts'
 import { createHaproxy } from './interop.ts'
 import { listen } from './listen.ts'
 import { pages } from './page.ts'
-import { startNeighbour } from './proxy.ts'
+import { startRealProxy } from './proxy.ts'
 import { sessions } from './sessions.ts'
 
 const script = readFileSync(join(pages, 'forward-auth.lua'), 'utf8')
@@ -36,7 +36,7 @@ describe('where forward-auth.lua breaks off with an error, HAProxy lets nobody t
         until,
       )
       const authelia = await startAuthelia(sessions, until)
-      const proxy = await startNeighbour(
+      const proxy = await startRealProxy(
         createHaproxy(broken),
         { authelia, elastauth, kibana, proxySecret: 'x' },
         until,

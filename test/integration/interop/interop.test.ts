@@ -8,30 +8,30 @@ import { startBroken } from './broken.ts'
 import { cases } from './cases.ts'
 import { startElastauth } from './elastauth.ts'
 import { whyNotInstalled } from './installed.ts'
-import { neighbours } from './interop.ts'
+import { realProxies } from './interop.ts'
 import { type Kibana, startKibana } from './kibana.ts'
-import { type Running, type Surroundings, startNeighbour } from './proxy.ts'
+import { type Backends, type Running, startRealProxy } from './proxy.ts'
 import { sessions } from './sessions.ts'
 
 const elasticsearch = await useElasticsearch()
 const nowhere = '127.0.0.1:9'
 const proxySecret = 'known-to-the-proxy-alone'
 
-for (const neighbour of neighbours) {
+for (const neighbour of realProxies) {
   const missing = whyNotInstalled(neighbour)
   if (missing !== false && neighbour.isOptional) continue
   const skip = missing || elasticsearch.skip
   describe(`behind ${neighbour.name}, as its page in docs/deployment says`, { skip }, () => {
     const until = new AsyncDisposableStack()
     let kibana: Kibana
-    let surroundings: Surroundings
+    let surroundings: Backends
     let proxy: Running
 
     before(async () => {
       kibana = await startKibana(elasticsearch.node, until)
       const elastauth = await startElastauth(neighbour, elasticsearch.node, proxySecret, until)
       surroundings = { authelia: await startAuthelia(sessions, until), elastauth, kibana: kibana.address, proxySecret }
-      proxy = await startNeighbour(neighbour, surroundings, until)
+      proxy = await startRealProxy(neighbour, surroundings, until)
     })
     after(() => until.disposeAsync())
 
@@ -105,7 +105,7 @@ for (const neighbour of neighbours) {
       )
     })
 
-    const faults: readonly (readonly [name: string, change: () => Promise<Partial<Surroundings>>])[] = [
+    const faults: readonly (readonly [name: string, change: () => Promise<Partial<Backends>>])[] = [
       ['elastauth is down', async () => ({ elastauth: nowhere })],
       ['elastauth breaks off', async () => ({ elastauth: await startBroken(until) })],
       ['Authelia is down', async () => ({ authelia: nowhere })],
@@ -121,7 +121,7 @@ for (const neighbour of neighbours) {
     ]
     for (const [name, change] of faults) {
       test(`while ${name} nobody is let in, and it is said to be a fault`, async () => {
-        const broken = await startNeighbour(neighbour, { ...surroundings, ...(await change()) }, until)
+        const broken = await startRealProxy(neighbour, { ...surroundings, ...(await change()) }, until)
         const claim = ['Remote-User: neighbour-bob', `Authorization: Basic ${btoa('elastic:changeme')}`]
         const before = kibana.requests()
         const [user, nobody] = await Promise.all([

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { adapted, configurationFrom, pages } from './page.ts'
-import type { Neighbour, Surroundings } from './proxy.ts'
+import type { Backends, RealProxy } from './proxy.ts'
 
-const nginx: Neighbour = {
+const nginx: RealProxy = {
   name: 'nginx',
   program: 'nginx',
   profile: 'nginx',
@@ -26,7 +26,7 @@ const nginx: Neighbour = {
   },
 }
 
-const caddy: Neighbour = {
+const caddy: RealProxy = {
   name: 'caddy',
   program: 'caddy',
   profile: 'generic',
@@ -41,7 +41,7 @@ const caddy: Neighbour = {
 }
 
 /** @param script forward-auth.lua, unless given */
-export function createHaproxy(script = readFileSync(join(pages, 'forward-auth.lua'), 'utf8')): Neighbour {
+export function createHaproxy(script = readFileSync(join(pages, 'forward-auth.lua'), 'utf8')): RealProxy {
   return {
     name: 'haproxy',
     program: 'haproxy',
@@ -58,7 +58,7 @@ export function createHaproxy(script = readFileSync(join(pages, 'forward-auth.lu
 }
 
 /** Not in Debian: TRAEFIK_BIN, or the PATH. */
-const traefik: Neighbour = {
+const traefik: RealProxy = {
   name: 'traefik',
   program: process.env.TRAEFIK_BIN || 'traefik',
   isOptional: true,
@@ -76,7 +76,7 @@ const traefik: Neighbour = {
   isReady: hasRoute,
 }
 
-export const neighbours: readonly Neighbour[] = [nginx, caddy, createHaproxy(), traefik]
+export const realProxies: readonly RealProxy[] = [nginx, caddy, createHaproxy(), traefik]
 
 /** Until its file is read, Traefik has no route, and says 404. */
 function hasRoute(port: number): Promise<boolean> {
@@ -88,7 +88,7 @@ function hasRoute(port: number): Promise<boolean> {
   })
 }
 
-function addresses({ authelia, elastauth, kibana, proxySecret }: Surroundings): Record<string, string> {
+function addresses({ authelia, elastauth, kibana, proxySecret }: Backends): Record<string, string> {
   return {
     'authelia:9091': authelia,
     'elastauth:5000': elastauth,

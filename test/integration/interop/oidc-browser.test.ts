@@ -3,18 +3,18 @@ import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { signInAs, skipWithoutChromium, startBrowser } from '../../support/browser.ts'
 import { subRequestUrlOf } from '../../support/gateway.ts'
-import { createOidcWorld } from '../../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../../support/oidc/test-bed.ts'
 import { whyNotInstalled } from './installed.ts'
-import { createOidcNeighbours, onlyAsking } from './oidc-interop.ts'
-import { type Running, startNeighbour } from './proxy.ts'
+import { createOidcProxies, onlyAsking } from './oidc-interop.ts'
+import { type Running, startRealProxy } from './proxy.ts'
 
-const { nginx, caddy, haproxy } = createOidcNeighbours()
+const { nginx, caddy, haproxy } = createOidcProxies()
 
 for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
   const { name, profile } = neighbour
   const skip = skipWithoutChromium() || whyNotInstalled(neighbour)
   describe(`people log in, in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
-    const { idp, app, reached, startForwardAuth } = await createOidcWorld()
+    const { idp, app, reached, startForwardAuth } = await createOidcTestBed()
     const gateway = await startForwardAuth({ 'forward_auth.profile': profile, 'forward_auth.listen': '127.0.0.1:0' })
     const subRequestUrl = await subRequestUrlOf(gateway)
     const until = new AsyncDisposableStack()
@@ -30,7 +30,7 @@ for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
         kibana: kibana!,
         proxySecret: '',
       }
-      proxy = await startNeighbour(neighbour, surroundings, until)
+      proxy = await startRealProxy(neighbour, surroundings, until)
       idp.register(proxy.url)
       const kit = await startBrowser()
       until.defer(kit.stop)

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { adapted, configurationFrom, pages } from './page.ts'
-import type { Neighbour, Surroundings } from './proxy.ts'
+import type { Backends, RealProxy } from './proxy.ts'
 
 /** The proxies as docs/oidc.md configures them. `change` is a change that an administrator may have made to the configuration. */
-export type OidcNeighbours = Readonly<{ nginx: Neighbour; caddy: Neighbour; haproxy: Neighbour; traefik: Neighbour }>
+export type OidcProxies = Readonly<{ nginx: RealProxy; caddy: RealProxy; haproxy: RealProxy; traefik: RealProxy }>
 
 type Change = (configuration: string) => string
 
-export function createOidcNeighbours(changes: Partial<Record<keyof OidcNeighbours, Change>> = {}): OidcNeighbours {
-  const page = (name: keyof OidcNeighbours, language: string, around: Surroundings, own: Record<string, string>) =>
+export function createOidcProxies(changes: Partial<Record<keyof OidcProxies, Change>> = {}): OidcProxies {
+  const page = (name: keyof OidcProxies, language: string, around: Backends, own: Record<string, string>) =>
     (changes[name] ?? ((text) => text))(adapted(blockOf(language), { ...addressesOf(around), ...own }))
   return {
     nginx: {
@@ -67,7 +67,7 @@ export function createOidcNeighbours(changes: Partial<Record<keyof OidcNeighbour
 }
 
 /** A Caddy that only sends sub-requests, without a route to elastauth's pages. */
-export const onlyAsking: Neighbour = {
+export const onlyAsking: RealProxy = {
   name: 'Caddy without a route for our pages',
   program: 'caddy',
   profile: 'generic',
@@ -90,7 +90,7 @@ function blockOf(language: string): string {
   return blocks.find((block) => block.includes('forwardAuth'))!
 }
 
-function addressesOf({ elastauth, subRequests = '', kibana }: Surroundings): Record<string, string> {
+function addressesOf({ elastauth, subRequests = '', kibana }: Backends): Record<string, string> {
   return { 'elastauth:5000': elastauth, 'elastauth:5001': subRequests, 'kibana:5601': kibana }
 }
 

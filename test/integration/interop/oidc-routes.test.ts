@@ -2,21 +2,21 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, describe, test } from 'node:test'
-import { type Answer, valuesOf } from '../../conformance/message.ts'
-import { readAnswer } from '../../conformance/read-answer.ts'
+import { type ProxyResponse, valuesOf } from '../../conformance/message.ts'
+import { readResponse } from '../../conformance/read-answer.ts'
 import { otherTargets, spellingsOf } from '../../conformance/spellings.ts'
 import { subRequestUrlOf } from '../../support/gateway.ts'
-import { createOidcWorld } from '../../support/oidc/test-bed.ts'
+import { createOidcTestBed } from '../../support/oidc/test-bed.ts'
 import { createUserAgent } from '../../support/oidc/user-agent.ts'
 import { whyNotInstalled } from './installed.ts'
-import { createOidcNeighbours, type OidcNeighbours } from './oidc-interop.ts'
-import { type Running, startNeighbour } from './proxy.ts'
+import { createOidcProxies, type OidcProxies } from './oidc-interop.ts'
+import { type Running, startRealProxy } from './proxy.ts'
 
 const targets = ['/elastauth', '/elastauth?x', '/?x', ...spellingsOf('elastauth'), ...otherTargets]
 const separated = { 'forward_auth.listen': '127.0.0.1:0' }
 
 /** What an administrator may do to the route for the pages: send all of `/elastauth/` that way, and strip the prefix. */
-const stripping: Record<keyof OidcNeighbours, (configuration: string) => string> = {
+const stripping: Record<keyof OidcProxies, (configuration: string) => string> = {
   nginx: (text) =>
     replaced(text, /location ~ \^\/elastauth\/.* \{(\s+proxy_pass http:\/\/[^;]+);/, 'location /elastauth/ {$1/;'),
   caddy: (text) => replaced(text, 'handle @pages', 'handle_path /elastauth/*'),
@@ -38,13 +38,13 @@ const stripping: Record<keyof OidcNeighbours, (configuration: string) => string>
     ),
 }
 
-for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
-  const { [kind]: sound } = createOidcNeighbours()
-  const { [kind]: misconfigured } = createOidcNeighbours(stripping)
+for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
+  const { [kind]: sound } = createOidcProxies()
+  const { [kind]: misconfigured } = createOidcProxies(stripping)
   const missing = whyNotInstalled(sound)
   if (missing !== false && sound.isOptional) continue
   describe(`behind ${sound.name}, as docs/oidc.md says`, { skip: missing }, async () => {
-    const { idp, app, reached, startForwardAuth } = await createOidcWorld()
+    const { idp, app, reached, startForwardAuth } = await createOidcTestBed()
     const until = new AsyncDisposableStack()
     after(() => until.disposeAsync())
 
@@ -60,8 +60,8 @@ for (const kind of Object.keys(stripping) as (keyof OidcNeighbours)[]) {
         kibana: kibana!,
         proxySecret: '',
       }
-      const proxy = await startNeighbour(neighbour, around, until)
-      const direct = neighbour === sound ? proxy : await startNeighbour(sound, around, until)
+      const proxy = await startRealProxy(neighbour, around, until)
+      const direct = neighbour === sound ? proxy : await startRealProxy(sound, around, until)
       idp.register(direct.url)
       const agent = createUserAgent()
       const { body } = await agent.visit(`${direct.url}/app/home`, 'alice')
@@ -159,7 +159,7 @@ function replaced(text: string, from: string | RegExp, to: string): string {
 
 const hexOf = (character: string) => character.charCodeAt(0).toString(16)
 
-function assertNoCredential(answer: (Answer & { text: string }) | undefined, target: string): void {
+function assertNoCredential(answer: (ProxyResponse & { text: string }) | undefined, target: string): void {
   if (answer === undefined) return // the proxy closed the connection
   assert.deepEqual(valuesOf(answer.headers, 'Authorization'), [], target)
   assert.doesNotMatch(answer.text, /Authentication successful|authorization: *basic/i, target)
@@ -177,6 +177,6 @@ async function ask({ port }: Pick<Running, 'port'>, target: string, lines: reado
   socket.on('data', (chunk: Buffer) => chunks.push(chunk))
   await once(socket, 'close', { signal: AbortSignal.timeout(20_000) })
   const received = Buffer.concat(chunks)
-  const answer = readAnswer(received, false)?.answer
+  const answer = readResponse(received, false)?.answer
   return answer && { ...answer, text: received.toString('latin1') }
 }

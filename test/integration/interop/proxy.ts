@@ -9,7 +9,7 @@ import { searchPath } from './installed.ts'
 import type { Address } from './listen.ts'
 
 /** Whom a proxy asks, and to whom it passes on. */
-export type Surroundings = Readonly<{
+export type Backends = Readonly<{
   authelia: Address
   elastauth: Address
   /** Where elastauth answers sub-requests, if that is another address. */
@@ -19,14 +19,14 @@ export type Surroundings = Readonly<{
 }>
 
 /** A reverse proxy's program, and how it is run with the configuration of its page. */
-export type Neighbour = Readonly<{
+export type RealProxy = Readonly<{
   name: string
   program: string
   /** Not in Debian, so that no test can ask for it to be there. */
   isOptional?: boolean
   /** For `elastauth`: how this caller wants to hear a denial. */
   profile: 'generic' | 'nginx'
-  command: (place: Place, surroundings: Surroundings) => Command
+  command: (place: Place, surroundings: Backends) => Command
   /** For one that listens before it knows its configuration. */
   isReady?: (port: number) => Promise<boolean>
 }>
@@ -42,9 +42,9 @@ export type Command = Readonly<{
 export type Running = Readonly<{ url: string; port: number }>
 
 /** Runs a proxy on a free port of 127.0.0.1, with a directory that goes with it, until the end of what is given. */
-export async function startNeighbour(
-  { name, program, command, isReady = isListening }: Neighbour,
-  surroundings: Surroundings,
+export async function startRealProxy(
+  { name, program, command, isReady = isListening }: RealProxy,
+  surroundings: Backends,
   until: AsyncDisposableStack,
 ): Promise<Running> {
   const directory = await mkdtemp(join(tmpdir(), `elastauth-${name}-`))

@@ -8,10 +8,10 @@ import { exchange } from '../../conformance/exchange.ts'
 import { type Header, type Original, type SubRequest, without } from '../../conformance/message.ts'
 import { whyNotInstalled } from './installed.ts'
 import { listen } from './listen.ts'
-import { type Neighbour, startNeighbour } from './proxy.ts'
+import { type RealProxy, startRealProxy } from './proxy.ts'
 
 /** The least that makes each program ask `authelia`, and nobody else, with a path and a query of its own. */
-const programs: readonly Neighbour[] = [
+const programs: readonly RealProxy[] = [
   {
     name: 'nginx',
     program: 'nginx',
@@ -78,7 +78,7 @@ for (const program of programs) {
       })
       const nobody = { elastauth: '', kibana: '', proxySecret: '' }
       const authelia = await listen(server, until)
-      return { authelia, proxy: await startNeighbour(program, { ...nobody, authelia }, until) }
+      return { authelia, proxy: await startRealProxy(program, { ...nobody, authelia }, until) }
     }
 
     for (const [name, one] of Object.entries(originals)) {

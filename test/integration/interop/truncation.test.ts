@@ -7,7 +7,7 @@ import { openRaw } from '../../support/raw-http.ts'
 import { tlsFlags } from '../../support/tls-files.ts'
 import { portOf, startProxy, startTcpUpstream } from '../../support/upstream.ts'
 import { whyNotInstalled } from './installed.ts'
-import { type Neighbour, type Running, startNeighbour } from './proxy.ts'
+import { type RealProxy, type Running, startRealProxy } from './proxy.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-truncation-'))
 const socket = join(directory, 'elastauth.sock')
@@ -17,7 +17,7 @@ after(() => rmSync(directory, { recursive: true }))
 type Places = Readonly<Record<string, string>>
 
 /** nginx in front of proxy mode, with one location for each place and each HTTP version that it can speak to upstreams. */
-function nginxBefore(places: Places): Neighbour {
+function nginxBefore(places: Places): RealProxy {
   return {
     name: 'nginx',
     program: 'nginx',
@@ -70,7 +70,7 @@ describe('a response that an upstream cuts does not look whole to a client of ng
   let nginx: Running
 
   before(async () => {
-    nginx = await startNeighbour(
+    nginx = await startRealProxy(
       nginxBefore({ tcp: `${gateway.url}/`, tls: `${tlsUrl}/`, unix: `http://unix:${socket}:/` }),
       { authelia: '', elastauth: '', kibana: '', proxySecret: '' },
       until,

@@ -1,8 +1,8 @@
 import { isPassword } from './password-hash.ts'
-import { refuseAction, refuseLogin } from './responses.ts'
+import { rejectAction, rejectLogin } from './responses.ts'
 
 /** A user as the stand-in holds it. The password is kept as it was sent: the text, or its hash. */
-export type StandInUser = {
+export type FakeUser = {
   password: string
   roles: string[]
   full_name: string | null
@@ -10,10 +10,10 @@ export type StandInUser = {
   metadata: Record<string, unknown>
   enabled: boolean
 }
-export type Users = Map<string, StandInUser>
+export type Users = Map<string, FakeUser>
 /** Role name → cluster privileges. */
 export type Roles = ReadonlyMap<string, readonly string[]>
-export type Caller = { username: string; user: StandInUser }
+export type Caller = { username: string; user: FakeUser }
 
 export const builtInRoles: Roles = new Map([
   ['superuser', ['all']],
@@ -37,20 +37,20 @@ export function createUsers(elasticPassword: string): Users {
   ])
 }
 
-export function createUser(given: Partial<StandInUser> & { password: string }): StandInUser {
+export function createUser(given: Partial<FakeUser> & { password: string }): FakeUser {
   return { roles: [], full_name: null, email: null, metadata: {}, enabled: true, ...given }
 }
 
 /** Checks the Basic credential against the users, or throws a 401 with Elasticsearch's own words. */
 export function authenticate(users: Users, authorization: string | undefined, path: string): Caller {
-  if (!authorization) throw refuseLogin(`missing authentication credentials for REST request [${path}]`)
+  if (!authorization) throw rejectLogin(`missing authentication credentials for REST request [${path}]`)
   const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1]
-  if (!encoded) throw refuseLogin('invalid basic authentication header encoding')
+  if (!encoded) throw rejectLogin('invalid basic authentication header encoding')
   const [username, ...rest] = Buffer.from(encoded, 'base64').toString('utf8').split(':') as [string, ...string[]]
   const user = users.get(username)
   const password = rest.join(':')
   if (!user?.enabled || password === '' || !isPassword(user.password, password)) {
-    throw refuseLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
+    throw rejectLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
   }
   return { username, user }
 }
@@ -61,10 +61,10 @@ export function authorize(roles: Roles, caller: Caller, action: string, grantedB
   const missing = assigned.filter((role) => !roles.has(role))
   const note = missing.length > 0 ? ` (assigned roles [${missing.join(',')}] were not found)` : ''
   const effective = `[${assigned.filter((role) => roles.has(role)).join(',')}]${note}`
-  throw refuseAction(action, caller.username, effective, grantedBy)
+  throw rejectAction(action, caller.username, effective, grantedBy)
 }
 
-export function hasPrivilege(roles: Roles, user: StandInUser, privilege: string): boolean {
+export function hasPrivilege(roles: Roles, user: FakeUser, privilege: string): boolean {
   const held = user.roles.flatMap((role) => roles.get(role) ?? [])
   return held.some((name) => name === 'all' || name === privilege || included[name]?.includes(privilege))
 }

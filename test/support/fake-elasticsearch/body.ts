@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { refuse } from './responses.ts'
+import { reject } from './responses.ts'
 
 export async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
@@ -13,9 +13,9 @@ export function parseObject(text: string): Record<string, unknown> {
   try {
     body = JSON.parse(text)
   } catch {
-    throw refuse(400, 'x_content_parse_exception', 'the body is not JSON')
+    throw reject(400, 'x_content_parse_exception', 'the body is not JSON')
   }
-  if (Array.isArray(body)) throw refuse(400, 'parse_exception', 'expected an object, but found token [START_ARRAY]')
-  if (typeof body !== 'object' || body === null) throw refuse(400, 'parse_exception', 'expected an object')
+  if (Array.isArray(body)) throw reject(400, 'parse_exception', 'expected an object, but found token [START_ARRAY]')
+  if (typeof body !== 'object' || body === null) throw reject(400, 'parse_exception', 'expected an object')
   return body as Record<string, unknown>
 }

@@ -3,10 +3,10 @@
  *   node test/support/fake-elasticsearch/cli.ts [--port 9200]
  */
 import { parseArgs } from 'node:util'
-import { createStandIn } from './fake-elasticsearch.ts'
+import { createFakeElasticsearch } from './fake-elasticsearch.ts'
 
 const { values } = parseArgs({ options: { port: { type: 'string', default: '9200' } } })
-const standIn = createStandIn()
+const standIn = createFakeElasticsearch()
 console.log(`stand-in (not a real Elasticsearch) ready ${await standIn.listen(Number(values.port))}`)
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.on(signal, () => standIn.close().then(() => process.exit(0)))

@@ -1,13 +1,5 @@
-import {
-  authorize,
-  type Caller,
-  createUser,
-  hasPrivilege,
-  type Roles,
-  type StandInUser,
-  type Users,
-} from './accounts.ts'
-import { type Answer, accept, refuse, refuseInvalid, refuseMethod } from './responses.ts'
+import { authorize, type Caller, createUser, type FakeUser, hasPrivilege, type Roles, type Users } from './accounts.ts'
+import { accept, type FakeResponse, reject, rejectInvalid, rejectMethod } from './responses.ts'
 import { parsePassword, parseUserBody } from './user-body.ts'
 
 export type State = { users: Users; roles: Roles; forbidsPut(): boolean; rejectsHash(): boolean }
@@ -26,7 +18,7 @@ export function isEndpoint(path: string): boolean {
 }
 
 /** Answers the few Elasticsearch endpoints that elastauth uses. Throws Refusal. */
-export function answerEndpoint(state: State, request: Request): Answer {
+export function answerEndpoint(state: State, request: Request): FakeResponse {
   const { path, method } = request
   if (path === '/') return only(['GET', 'HEAD'], request, () => banner(state, request))
   if (path === '/_cluster/health') return only(['GET'], request, () => health(state, request))
@@ -38,7 +30,7 @@ export function answerEndpoint(state: State, request: Request): Answer {
     return only(['GET', 'POST'], request, () => checkPrivileges(state, request))
   }
   const [, name, operation] = /^\/_security\/user\/([^/]+)(?:\/(_password|_enable|_disable))?$/.exec(path) ?? []
-  if (name === undefined) throw refuse(400, 'illegal_argument_exception', `the stand-in does not know [${path}]`)
+  if (name === undefined) throw reject(400, 'illegal_argument_exception', `the stand-in does not know [${path}]`)
   const username = decodeURIComponent(name)
   if (operation === '_password') return only(['POST', 'PUT'], request, () => changePassword(state, request, username))
   if (operation)
@@ -49,29 +41,29 @@ export function answerEndpoint(state: State, request: Request): Answer {
   })
 }
 
-function only(methods: string[], request: Request, answer: () => Answer): Answer {
-  if (!methods.includes(request.method)) throw refuseMethod(request.method, request.path, methods)
+function only(methods: string[], request: Request, answer: () => FakeResponse): FakeResponse {
+  if (!methods.includes(request.method)) throw rejectMethod(request.method, request.path, methods)
   return answer()
 }
 
-function banner({ roles }: State, { caller }: Request): Answer {
+function banner({ roles }: State, { caller }: Request): FakeResponse {
   authorize(roles, caller, 'cluster:monitor/main', monitors)
   const version = { number: '8.19.0', build_flavor: 'default', build_type: 'stand-in' }
   const name = 'elastauth stand-in'
   return accept({ name, cluster_name: name, version, tagline: 'elastauth stand-in, not an Elasticsearch' })
 }
 
-function health({ roles }: State, { caller }: Request): Answer {
+function health({ roles }: State, { caller }: Request): FakeResponse {
   authorize(roles, caller, 'cluster:monitor/health', monitors)
   return accept({ cluster_name: 'elastauth stand-in', status: 'green', timed_out: false, number_of_nodes: 1 })
 }
 
-function getRoles({ roles }: State, { caller }: Request): Answer {
+function getRoles({ roles }: State, { caller }: Request): FakeResponse {
   authorize(roles, caller, 'cluster:admin/xpack/security/role/get', readers)
   return accept(Object.fromEntries([...roles].map(([name, cluster]) => [name, { cluster, indices: [], metadata: {} }])))
 }
 
-function describeCaller({ username, user }: Caller): Answer {
+function describeCaller({ username, user }: Caller): FakeResponse {
   const type = user.metadata._reserved ? 'reserved' : 'native'
   const realm = { name: type === 'native' ? 'default_native' : type, type }
   return accept({
@@ -82,16 +74,16 @@ function describeCaller({ username, user }: Caller): Answer {
   })
 }
 
-function checkPrivileges({ roles }: State, { caller, readBody }: Request): Answer {
+function checkPrivileges({ roles }: State, { caller, readBody }: Request): FakeResponse {
   const body = readBody()
-  if (!body) throw refuse(400, 'parse_exception', 'request body or source parameter is required')
+  if (!body) throw reject(400, 'parse_exception', 'request body or source parameter is required')
   const names = Array.isArray(body.cluster) ? body.cluster.map(String) : []
   const cluster = Object.fromEntries(names.map((name) => [name, hasPrivilege(roles, caller.user, name)]))
   const isWhole = Object.values(cluster).every(Boolean)
   return accept({ username: caller.username, has_all_requested: isWhole, cluster, index: {}, application: {} })
 }
 
-function getUsers({ users, roles }: State, { caller }: Request, names: string[]): Answer {
+function getUsers({ users, roles }: State, { caller }: Request, names: string[]): FakeResponse {
   authorize(roles, caller, `${actions}/get`, readers)
   const found = names.flatMap((name) => {
     const user = users.get(name)
@@ -101,7 +93,7 @@ function getUsers({ users, roles }: State, { caller }: Request, names: string[])
 }
 
 /** Native users by their names, as the sweep of idle users asks for them. */
-function queryUsers({ users, roles }: State, { caller, readBody }: Request): Answer {
+function queryUsers({ users, roles }: State, { caller, readBody }: Request): FakeResponse {
   authorize(roles, caller, `${actions}/query`, readers)
   const { size = 10, search_after: [after = ''] = [] } = (readBody() ?? {}) as {
     size?: number
@@ -120,58 +112,58 @@ function putUser(
   { users, roles, forbidsPut, rejectsHash }: State,
   { caller, readBody }: Request,
   username: string,
-): Answer {
+): FakeResponse {
   const body = readBody()
-  if (!body) throw refuse(400, 'parse_exception', 'request body is required')
+  if (!body) throw reject(400, 'parse_exception', 'request body is required')
   const { password: given, roles: assigned = [], ...rest } = parseUserBody(body, username, rejectsHash())
   const before = users.get(username)
   if (before?.metadata._reserved) {
-    throw refuseInvalid(`user [${username}] is reserved and only the password can be changed`)
+    throw rejectInvalid(`user [${username}] is reserved and only the password can be changed`)
   }
   const putter = forbidsPut() ? { ...caller, user: { ...caller.user, roles: [] } } : caller
   authorize(roles, putter, `${actions}/put`, writers)
   const password = given ?? before?.password
   if (password === undefined) {
-    throw refuseInvalid('password must be specified unless you are updating an existing user', 'validation_exception')
+    throw rejectInvalid('password must be specified unless you are updating an existing user', 'validation_exception')
   }
   users.set(username, createUser({ ...rest, roles: assigned, password }))
   return accept({ created: !before })
 }
 
-function deleteUser({ users, roles }: State, { caller }: Request, username: string): Answer {
+function deleteUser({ users, roles }: State, { caller }: Request, username: string): FakeResponse {
   authorize(roles, caller, `${actions}/delete`, writers)
   if (users.get(username)?.metadata._reserved) {
-    throw refuse(400, 'illegal_argument_exception', `user [${username}] is reserved and cannot be deleted`)
+    throw reject(400, 'illegal_argument_exception', `user [${username}] is reserved and cannot be deleted`)
   }
   const found = users.delete(username)
   return accept({ found }, found ? 200 : 404)
 }
 
-function changePassword({ users, roles, rejectsHash }: State, request: Request, username: string): Answer {
+function changePassword({ users, roles, rejectsHash }: State, request: Request, username: string): FakeResponse {
   const { caller, readBody } = request
   const body = readBody() ?? {}
   const field = 'password_hash' in body ? 'password_hash' : 'password'
   const password = parsePassword(field, body[field], rejectsHash())
   if (caller.username !== username) authorize(roles, caller, `${actions}/change_password`, writers)
   const user = users.get(username)
-  if (!user) throw refuseInvalid('user must exist in order to change password', 'validation_exception')
+  if (!user) throw rejectInvalid('user must exist in order to change password', 'validation_exception')
   users.set(username, { ...user, password })
   return accept({})
 }
 
-function setEnabled({ users, roles }: State, { caller }: Request, username: string, enabled: boolean): Answer {
+function setEnabled({ users, roles }: State, { caller }: Request, username: string, enabled: boolean): FakeResponse {
   authorize(roles, caller, `${actions}/set_enabled`, writers)
   if (caller.username === username) {
-    throw refuse(400, 'illegal_argument_exception', 'users may not update the enabled status of their own account')
+    throw reject(400, 'illegal_argument_exception', 'users may not update the enabled status of their own account')
   }
   const user = users.get(username)
   if (!user)
-    throw refuseInvalid(`only existing users can be ${enabled ? 'enabled' : 'disabled'}`, 'validation_exception')
+    throw rejectInvalid(`only existing users can be ${enabled ? 'enabled' : 'disabled'}`, 'validation_exception')
   users.set(username, { ...user, enabled })
   return accept({})
 }
 
-function publicPart(username: string, { password: _, ...user }: StandInUser) {
+function publicPart(username: string, { password: _, ...user }: FakeUser) {
   const { roles, full_name, email, metadata, enabled } = user
   return { username, roles, full_name, email, metadata, enabled }
 }

@@ -1,22 +1,22 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { findFreePort } from '../port.ts'
-import { authenticate, builtInRoles, createUser, createUsers, type StandInUser, type Users } from './accounts.ts'
+import { authenticate, builtInRoles, createUser, createUsers, type FakeUser, type Users } from './accounts.ts'
 import { parseObject, readText } from './body.ts'
 import { answerEndpoint, isEndpoint } from './endpoints.ts'
 import { type Call, createFaults, createGate, type Faults } from './faults.ts'
 import { checkMediaTypes, replyType } from './media-types.ts'
-import { type Answer, accept, Refusal, refuse, refuseLogin } from './responses.ts'
+import { accept, type FakeResponse, Rejection, reject, rejectLogin } from './responses.ts'
 
 export type Options = {
   /** Of the account `elastic`; `changeme` by default. */
   password?: string
   /** Further accounts, for instance one without roles: `{ lowly: { password: 'changeme' } }`. */
-  accounts?: Record<string, Partial<StandInUser> & { password: string }>
+  accounts?: Record<string, Partial<FakeUser> & { password: string }>
   /** Further roles and their cluster privileges; a role that is not known grants nothing. */
   roles?: Record<string, string[]>
 }
 
-export type StandIn = {
+export type FakeElasticsearch = {
   /** Listens on 127.0.0.1 and resolves to the address; without a port on a free one, which it keeps for listening again. */
   listen(port?: number): Promise<string>
   /** Cuts all connections, hanging ones too. It may listen again, with the same users. */
@@ -38,7 +38,7 @@ export type StandIn = {
  * Elasticsearch: no roles API, no indices; any other path answers 200 and says who asked, for use as an upstream.
  * test/integration/elasticsearch-kit.test.ts holds it to a real node.
  */
-export function createStandIn(options: Options = {}): StandIn {
+export function createFakeElasticsearch(options: Options = {}): FakeElasticsearch {
   const users = createUsers(options.password ?? 'changeme')
   for (const [name, account] of Object.entries(options.accounts ?? {})) users.set(name, createUser(account))
   const roles = new Map([...builtInRoles, ...Object.entries(options.roles ?? {})])
@@ -66,7 +66,7 @@ export function createStandIn(options: Options = {}): StandIn {
     send(request, response, answer)
   })
 
-  function carryOut(call: Call, request: IncomingMessage, text: string): Answer {
+  function carryOut(call: Call, request: IncomingMessage, text: string): FakeResponse {
     const { method, path } = call
     const caller = settleLogin(() => authenticate(users, request.headers.authorization, path))
     const readBody = () => (text === '' ? undefined : parseObject(text))
@@ -120,23 +120,23 @@ function isUserWrite({ method, path }: Call): boolean {
 
 function failOnDemand(fault: Faults['answer'], { path, username = '' }: Call): undefined {
   if (fault === 'unauthorized')
-    throw refuseLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
+    throw rejectLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
   if (fault === 'unavailable')
-    throw refuse(503, 'unavailable_shards_exception', '[.security-7] primary shard is not active')
+    throw reject(503, 'unavailable_shards_exception', '[.security-7] primary shard is not active')
   if (fault === 'too_many_requests')
-    throw refuse(429, 'es_rejected_execution_exception', 'rejected execution: queue is full')
+    throw reject(429, 'es_rejected_execution_exception', 'rejected execution: queue is full')
 }
 
-function settle(carryOut: () => Answer): Answer {
+function settle(carryOut: () => FakeResponse): FakeResponse {
   try {
     return carryOut()
   } catch (error) {
-    const refusal = error instanceof Refusal ? error : refuse(500, 'stand_in_exception', String(error))
+    const refusal = error instanceof Rejection ? error : reject(500, 'stand_in_exception', String(error))
     return refusal.answer
   }
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { status, body, headers }: Answer): void {
+function send(request: IncomingMessage, response: ServerResponse, { status, body, headers }: FakeResponse): void {
   const payload = JSON.stringify(body)
   response.writeHead(status, {
     ...headers,

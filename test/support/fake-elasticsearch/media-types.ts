@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { Refusal, refuse } from './responses.ts'
+import { Rejection, reject } from './responses.ts'
 
 const plain = 'application/json'
 const versioned = /^application\/vnd\.elasticsearch\+json; *compatible-with=(\d+)$/
@@ -11,10 +11,10 @@ export function checkMediaTypes(headers: IncomingHttpHeaders, hasBody: boolean):
   const bad = [wanted, sent].find((version) => version !== undefined && version !== 8 && version !== 7)
   const isHalf = hasBody && (wanted === undefined) !== (sent === undefined)
   if (bad !== undefined || isHalf) {
-    throw refuse(400, 'media_type_header_exception', 'Invalid media-type value on headers [Content-Type, Accept]')
+    throw reject(400, 'media_type_header_exception', 'Invalid media-type value on headers [Content-Type, Accept]')
   }
   if (hasBody && sent === undefined && type.split(';')[0]!.trim() !== plain) {
-    throw new Refusal({
+    throw new Rejection({
       status: 406,
       body: { error: `Content-Type header [${type}] is not supported`, status: 406 },
       headers: { 'X-elastic-product': 'Elasticsearch' },

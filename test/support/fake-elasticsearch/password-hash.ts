@@ -1,5 +1,5 @@
 import { pbkdf2Sync } from 'node:crypto'
-import { refuse } from './responses.ts'
+import { reject } from './responses.ts'
 
 const iterations = ['1000', '10000', '50000', '100000', '500000', '1000000']
 const supported = [
@@ -16,10 +16,10 @@ export function parsePasswordHash(hash: string, isRejected: boolean): string {
     const reason =
       'The provided password hash is not a hash or it could not be resolved to a supported hash algorithm. ' +
       `The supported password hash algorithms are [${supported.join(', ')}]`
-    throw refuse(400, 'illegal_argument_exception', reason)
+    throw reject(400, 'illegal_argument_exception', reason)
   }
   if (kind !== undefined && !iterations.includes(count))
-    throw refuse(400, 'illegal_argument_exception', `unknown hash function [${kind.toLowerCase()}_${count}]`)
+    throw reject(400, 'illegal_argument_exception', `unknown hash function [${kind.toLowerCase()}_${count}]`)
   return hash
 }
 

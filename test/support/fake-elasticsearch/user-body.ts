@@ -1,5 +1,5 @@
 import { parsePasswordHash } from './password-hash.ts'
-import { refuse, refuseInvalid } from './responses.ts'
+import { reject, rejectInvalid } from './responses.ts'
 
 export type UserBody = {
   /** The text, or the hash. */
@@ -23,7 +23,7 @@ export function parseUserBody(body: Record<string, unknown>, username: string, r
     if (field === 'password' || field === 'password_hash') {
       const password = parsePassword(field, value, rejectsHash)
       if (parsed.password !== undefined)
-        throw refuseInvalid('password_hash has already been set', 'validation_exception')
+        throw rejectInvalid('password_hash has already been set', 'validation_exception')
       parsed.password = password
     } else if (field === 'roles') parsed.roles = parseRoles(value)
     else if (field === 'full_name' || field === 'email') {
@@ -37,13 +37,13 @@ export function parseUserBody(body: Record<string, unknown>, username: string, r
       parsed.enabled = value as boolean
     } else if (field === 'username') {
       const reason = `[username] in source does not match the username provided [${username}]`
-      if (value !== username) throw refuse(400, 'illegal_argument_exception', reason)
-    } else throw refuse(400, 'parse_exception', `failed to parse add user request. unexpected field [${field}]`)
+      if (value !== username) throw reject(400, 'illegal_argument_exception', reason)
+    } else throw reject(400, 'parse_exception', `failed to parse add user request. unexpected field [${field}]`)
   }
-  if (!/^[\x21-\x7e]([\x20-\x7e]{0,505}[\x21-\x7e])?$/.test(username)) throw refuseInvalid(nameRule)
-  if (!parsed.roles) throw refuseInvalid('roles are missing')
+  if (!/^[\x21-\x7e]([\x20-\x7e]{0,505}[\x21-\x7e])?$/.test(username)) throw rejectInvalid(nameRule)
+  if (!parsed.roles) throw rejectInvalid('roles are missing')
   if (Object.keys(parsed.metadata).some((key) => key.startsWith('_'))) {
-    throw refuseInvalid('metadata keys may not start with [_]')
+    throw rejectInvalid('metadata keys may not start with [_]')
   }
   return parsed
 }
@@ -54,7 +54,7 @@ export function parsePassword(field: 'password' | 'password_hash', value: unknow
   const password = value as string
   if (field === 'password_hash') return parsePasswordHash(password, rejectsHash)
   if (password.length < 6) {
-    throw refuseInvalid('passwords must be at least [6] characters long', 'validation_exception')
+    throw rejectInvalid('passwords must be at least [6] characters long', 'validation_exception')
   }
   return password
 }
@@ -63,7 +63,7 @@ function parseRoles(value: unknown): string[] {
   if (typeof value === 'string') return value.split(',')
   if (!Array.isArray(value)) {
     const found = value === null ? 'null' : tokenOf(value)
-    throw refuse(
+    throw reject(
       400,
       'parse_exception',
       `could not parse [roles] field. expected a string array but found ${found} value instead`,
@@ -72,7 +72,7 @@ function parseRoles(value: unknown): string[] {
   const odd = value.find((role) => typeof role !== 'string')
   if (odd !== undefined) {
     const reason = `could not parse [null] field. expected a string array but one of the value in the array is [${tokenOf(odd)}]`
-    throw refuse(400, 'parse_exception', reason)
+    throw reject(400, 'parse_exception', reason)
   }
   return value
 }
@@ -80,7 +80,7 @@ function parseRoles(value: unknown): string[] {
 function check(field: string, value: unknown, type: 'string' | 'object' | 'boolean'): void {
   const isRight = typeof value === type && value !== null && !Array.isArray(value)
   const reason = `expected field [${field}] to be of type ${type}, but found [${tokenOf(value)}] instead`
-  if (!isRight) throw refuse(400, 'parse_exception', reason)
+  if (!isRight) throw reject(400, 'parse_exception', reason)
 }
 
 /** The JSON parser's name for a value, which Elasticsearch quotes. */

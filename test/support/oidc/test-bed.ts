@@ -5,7 +5,7 @@ import { findFreePort } from '../port.ts'
 import { startUpstream, type Upstream, userOf } from '../upstream.ts'
 import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from './provider.ts'
 
-export type OidcWorld = Readonly<{
+export type OidcTestBed = Readonly<{
   idp: OidcProvider
   /** What stands in for Kibana: each page says whose credential came with the request. */
   app: Upstream
@@ -20,7 +20,7 @@ export type OidcWorld = Readonly<{
 type Flags = Readonly<Record<string, string>>
 
 /** An identity provider, an application, and gateways for people to log in at; no Elasticsearch. */
-export async function createOidcWorld(options: OidcProviderOptions = {}): Promise<OidcWorld> {
+export async function createOidcTestBed(options: OidcProviderOptions = {}): Promise<OidcTestBed> {
   const idp = await startOidcProvider(options)
   after(() => idp.stop())
   const reached: IncomingMessage[] = []

@@ -1,9 +1,9 @@
-import { createStandIn } from '../fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch } from '../fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../gateway.ts'
 
 /** A stand-in for Elasticsearch, and gateways before it. */
-export async function createRedisWorld() {
-  const standIn = createStandIn()
+export async function createRedisTestBed() {
+  const standIn = createFakeElasticsearch()
   const elasticsearch = await standIn.listen()
   const gateways: Awaited<ReturnType<typeof startGateway>>[] = []
 

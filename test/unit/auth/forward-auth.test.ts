@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAnswerAuthorized } from '../../../src/auth/forward-auth.ts'
+import { createAuthorizedResponse } from '../../../src/auth/forward-auth.ts'
 import type { Identity } from '../../../src/auth/identity.ts'
 import { identity } from './credentials/fixture.ts'
 
 const credential = { authorization: 'Basic Ym9iOmh1bnRlcjI=' }
 
-const answerAuthorized = createAnswerAuthorized()
+const answerAuthorized = createAuthorizedResponse()
 const answerTo = (who: Identity) => answerAuthorized({ identity: who, roles: [], credential })
 
 test('200 with the credential, once, for nobody to keep', () => {

@@ -47,6 +47,6 @@ export function faultsOf(run: () => unknown): readonly Fault[] {
 /** The faults as short lines: `3 elasticsearch.hots unknown key: did you mean …` */
 export function linesOf(run: () => unknown): string[] {
   return faultsOf(run).map(
-    ({ line, source, key, problem, mend }) => `${line ?? source ?? '-'} ${key} ${problem}: ${mend}`,
+    ({ line, source, key, problem, fix }) => `${line ?? source ?? '-'} ${key} ${problem}: ${fix}`,
   )
 }

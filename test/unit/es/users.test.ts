@@ -12,7 +12,7 @@ import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
 import { createPing, createPrivilegeCheck } from '../../../src/es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../../../src/es/users.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
-import { createStandIn, type StandIn } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch, type FakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 
 const account = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout: 2000 }
 const bob = {
@@ -38,11 +38,11 @@ function connect(options: Partial<ElasticsearchOptions> & Pick<ElasticsearchOpti
 
 const toClose: (() => unknown)[] = []
 const rejections: unknown[] = []
-let standIn: StandIn
+let standIn: FakeElasticsearch
 let url: string
 
 beforeEach(async () => {
-  standIn = createStandIn({ accounts: { lowly: { password: 'changeme' } } })
+  standIn = createFakeElasticsearch({ accounts: { lowly: { password: 'changeme' } } })
   url = await standIn.listen()
   toClose.push(standIn.close)
 })
@@ -223,7 +223,7 @@ describe('our service account', () => {
 
 describe('hosts', () => {
   test('one is gone: the other answers, each time', async () => {
-    const gone = createStandIn()
+    const gone = createFakeElasticsearch()
     const goneUrl = await gone.listen()
     await gone.close()
     const users = connect({ hosts: [goneUrl, url] })
@@ -231,7 +231,7 @@ describe('hosts', () => {
   })
 
   test('one answers 503: the other answers, each time', async () => {
-    const ill = createStandIn()
+    const ill = createFakeElasticsearch()
     toClose.push(ill.close)
     ill.faults.answer = 'unavailable'
     const users = connect({ hosts: [await ill.listen(), url] })
@@ -240,7 +240,7 @@ describe('hosts', () => {
   })
 
   test('one hangs: the other answers', async () => {
-    const hung = createStandIn()
+    const hung = createFakeElasticsearch()
     toClose.push(hung.close)
     hung.faults.answer = 'hang'
     const users = connect({ hosts: [await hung.listen(), url], timeout: 500 })
@@ -250,7 +250,7 @@ describe('hosts', () => {
   test('two of three are gone: the third answers', async () => {
     const gone = await Promise.all(
       [1, 2].map(async () => {
-        const node = createStandIn()
+        const node = createFakeElasticsearch()
         const address = await node.listen()
         await node.close()
         return address

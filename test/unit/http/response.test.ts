@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { jsonAnswer } from '../../../src/http/response.ts'
+import { jsonResponse } from '../../../src/http/response.ts'
 
 test('a JSON answer: its length in bytes, for nobody to keep', () => {
-  const { status, headers, body, username } = jsonAnswer(200, { name: 'Žofie 李' }, 'bob')
+  const { status, headers, body, username } = jsonResponse(200, { name: 'Žofie 李' }, 'bob')
   assert.deepEqual([status, username, JSON.parse(body)], [200, 'bob', { name: 'Žofie 李' }])
   const length = String(Buffer.byteLength(body))
   const expected = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createAttempts, longestAttempt } from '../../../src/login/login-state.ts'
+import { createLoginStates, maxLoginMs } from '../../../src/login/login-state.ts'
 import { createSeal } from '../../../src/sessions/seal.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
 
@@ -8,7 +8,7 @@ const secret = '5eed'.padEnd(64, '0')
 
 function create() {
   const clock = createFakeClock(1_790_000_000_000)
-  return { clock, attempts: createAttempts(createSeal([secret], 'login'), secret, clock.now) }
+  return { clock, attempts: createLoginStates(createSeal([secret], 'login'), secret, clock.now) }
 }
 
 describe('an attempt to log in', () => {
@@ -65,14 +65,14 @@ describe('an attempt to log in', () => {
   test('has an end', async () => {
     const { attempts, clock } = create()
     const { state, cookie, binding } = attempts.begin(undefined, '/')
-    await clock.advance(longestAttempt + 1)
+    await clock.advance(maxLoginMs + 1)
     assert.throws(() => attempts.resume(state, `${cookie}=${binding}`), { code: 'login_failed' })
     assert.throws(() => attempts.read(state), { code: 'login_failed' })
   })
 
   test('is not of our making: nothing, noise, another key’s, a session’s seal', () => {
     const { attempts } = create()
-    const elsewhere = createAttempts(createSeal(['0'.repeat(64)], 'login'), secret, Date.now).begin(
+    const elsewhere = createLoginStates(createSeal(['0'.repeat(64)], 'login'), secret, Date.now).begin(
       undefined,
       '/',
     ).state

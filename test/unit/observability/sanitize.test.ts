@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { loggable } from '../../../src/observability/sanitize.ts'
+import { sanitize } from '../../../src/observability/sanitize.ts'
 
-const pathOf = (target: string) => loggable({ method: 'GET', target }).path
+const pathOf = (target: string) => sanitize({ method: 'GET', target }).path
 
 test('a request as it was made, by the host where that is known', () => {
-  assert.deepEqual(loggable({ method: 'POST', target: '/_bulk', host: 'es.example.com' }), {
+  assert.deepEqual(sanitize({ method: 'POST', target: '/_bulk', host: 'es.example.com' }), {
     method: 'POST',
     path: '/_bulk',
     domain: 'es.example.com',
   })
-  assert.deepEqual(loggable({ method: 'GET', target: '/' }), { method: 'GET', path: '/' })
+  assert.deepEqual(sanitize({ method: 'GET', target: '/' }), { method: 'GET', path: '/' })
 })
 
 describe('a query or fragment is never kept', () => {
@@ -27,7 +27,7 @@ describe('a query or fragment is never kept', () => {
 })
 
 test('a terminal that shows the log is told nothing', () => {
-  assert.deepEqual(loggable({ method: 'GET', target: '/a\u009b2J\x7f', host: 'h\u009b31m' }), {
+  assert.deepEqual(sanitize({ method: 'GET', target: '/a\u009b2J\x7f', host: 'h\u009b31m' }), {
     method: 'GET',
     path: '/a%9B2J%7F',
     domain: 'h%9B31m',
@@ -36,6 +36,6 @@ test('a terminal that shows the log is told nothing', () => {
 })
 
 test('what is logged is bounded', () => {
-  const long = loggable({ method: 'GET', target: `/${'a'.repeat(60_000)}`, host: 'h'.repeat(60_000) })
+  const long = sanitize({ method: 'GET', target: `/${'a'.repeat(60_000)}`, host: 'h'.repeat(60_000) })
   assert.deepEqual([long.path.length, long.domain?.length], [2048, 255])
 })

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { awaitBody, createBody, hasBody } from '../../../src/proxy/body.ts'
+import { createBody, hasBody, waitForBody } from '../../../src/proxy/body.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 
 test('a request has a body when its framing says so', () => {
@@ -47,7 +47,7 @@ describe('a body', () => {
   test('is waited for until the first of it is there, and then is whole', async () => {
     const [request] = await receive('')
     let isThere = false
-    const waited = awaitBody(request, 5000).then(() => {
+    const waited = waitForBody(request, 5000).then(() => {
       isThere = true
     })
     await turn()
@@ -63,7 +63,7 @@ describe('a body', () => {
     for (const isEarly of [true, false]) {
       const [request, response] = await receive(isEarly ? '0\r\n\r\n' : '', 'Transfer-Encoding: chunked')
       while (isEarly && !request.complete) await turn()
-      const waited = awaitBody(request, 5000)
+      const waited = waitForBody(request, 5000)
       if (!isEarly) client.send('0\r\n\r\n')
       await waited
       assert.equal(await text(createBody(request, 5000)), '')
@@ -73,11 +73,11 @@ describe('a body', () => {
 
   test('is waited for in vain where the client leaves or has left, or is silent', async () => {
     const [request] = await receive('')
-    await assert.rejects(awaitBody(request, 50), { name: 'GatewayError', code: 'request_timeout' })
-    const waited = awaitBody(request, 5000)
+    await assert.rejects(waitForBody(request, 50), { name: 'GatewayError', code: 'request_timeout' })
+    const waited = waitForBody(request, 5000)
     client.socket.destroy()
     await assert.rejects(waited, { name: 'GatewayError', code: 'client_closed' })
-    await assert.rejects(awaitBody(request, 5000), { name: 'GatewayError', code: 'client_closed' })
+    await assert.rejects(waitForBody(request, 5000), { name: 'GatewayError', code: 'client_closed' })
   })
 
   test('is left alone until somebody reads it, so that a second one can be made', async () => {

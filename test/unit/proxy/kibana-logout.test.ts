@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
-import { jsonAnswer } from '../../../src/http/response.ts'
+import { jsonResponse } from '../../../src/http/response.ts'
 import { createKibanaLogout } from '../../../src/proxy/kibana-logout.ts'
 import { createPickRoute } from '../../../src/proxy/routing/routes.ts'
 import type { ProxyRoute } from '../../../src/proxy/routing/routing.ts'
@@ -9,7 +9,7 @@ import type { ProxyRoute } from '../../../src/proxy/routing/routing.ts'
 const route = (path: string | null, auth: 'required' | 'none' = 'required') =>
   ({ host: null, path, auth, upstreams: [], strip_path: false, headers: [] }) satisfies ProxyRoute
 const pickRoute = createPickRoute<ProxyRoute>([route(null), route('/kibana/'), route('/open', 'none')])
-const signedOut = jsonAnswer(302, {})
+const signedOut = jsonResponse(302, {})
 const answerLogout = createKibanaLogout({
   routing: { pickRoute },
   isNavigation: ({ headers }) => headers['sec-fetch-mode'] === 'navigate',

@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { AnswerWriter } from '../../../src/proxy/response-writer.ts'
+import { ResponseWriter } from '../../../src/proxy/response-writer.ts'
 
 /** An answer whose system calls are counted: `write` takes one piece, `writev` several. */
 function recordedAnswer() {
@@ -29,7 +29,7 @@ function recordedAnswer() {
 
 test('a small answer that is there whole goes out as one piece, every byte as it came', async () => {
   const { response, calls, body } = recordedAnswer()
-  const writer = new AnswerWriter(response)
+  const writer = new ResponseWriter(response)
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
   writer.writeHead(200, '', ['Content-Length', '256'])
   writer.write(bytes)
@@ -44,7 +44,7 @@ test('a small answer that is there whole goes out as one piece, every byte as it
 
 test('a head whose body is late waits for nobody, and neither does a first piece', async () => {
   const { response, body, calls } = recordedAnswer()
-  const writer = new AnswerWriter(response)
+  const writer = new ResponseWriter(response)
   writer.writeHead(200, '', ['Content-Length', '6'])
   await turn()
   assert.equal(calls.length, 1)
@@ -64,7 +64,7 @@ test('pieces keep their order, whichever of them is large', async () => {
     [40_000, 10],
   ]) {
     const { response, body } = recordedAnswer()
-    const writer = new AnswerWriter(response)
+    const writer = new ResponseWriter(response)
     const pieces = lengths.map((length, i) => Buffer.alloc(length, String(i)))
     writer.writeHead(200, '', ['Content-Length', String(lengths[0]! + lengths[1]!)])
     for (const piece of pieces) writer.write(piece)
@@ -76,7 +76,7 @@ test('pieces keep their order, whichever of them is large', async () => {
 
 test('an answer without a body ends with its head', async () => {
   const { response, body } = recordedAnswer()
-  const writer = new AnswerWriter(response)
+  const writer = new ResponseWriter(response)
   writer.writeHead(204, '', [])
   writer.end()
   await turn()

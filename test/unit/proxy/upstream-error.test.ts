@@ -36,7 +36,7 @@ describe('the code says whose fault it was', () => {
   })
 })
 
-describe('the detail names the upstream, what happened, and the mend', () => {
+describe('the detail names the upstream, what happened, and the fix', () => {
   const openssl = (reason: string) =>
     `40A3ED792C7F0000:error:0A00045C:SSL routines:ssl3_read_bytes:${reason}:x.c:918:\n`
   const rows: [what: string, error: Error, detail: RegExp][] = [

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { affordableConnections } from '../../../src/server/connection-budget.ts'
+import { computeConnectionBudget } from '../../../src/server/connection-budget.ts'
 
 const gigabyte = 1024 ** 3
 
 test('a heap with room for max_connections logs nothing', () => {
-  assert.ok(affordableConnections(6_000, { info: assert.fail }, 4 * gigabyte) >= 6_000)
+  assert.ok(computeConnectionBudget(6_000, { info: assert.fail }, 4 * gigabyte) >= 6_000)
 })
 
 test('a smaller heap lowers max_connections to what half of it has room for, and logs it', () => {
   const lines: unknown[] = []
   const info = (line: unknown) => void lines.push(line)
-  assert.equal(affordableConnections(10_000, { info }, gigabyte / 8), 204)
+  assert.equal(computeConnectionBudget(10_000, { info }, gigabyte / 8), 204)
   assert.match(
     String(lines),
     /^max_connections is 10000, but the heap of 128 MiB is enough for 204: .*--max-old-space-size/,
   )
-  assert.equal(affordableConnections(204, { info: assert.fail }, gigabyte / 8), 204)
+  assert.equal(computeConnectionBudget(204, { info: assert.fail }, gigabyte / 8), 204)
 })

@@ -10,7 +10,7 @@ import { answerWith } from '../../../src/http/response.ts'
 import { createLog } from '../../../src/observability/log.ts'
 import { createMetrics } from '../../../src/observability/metrics.ts'
 import { createLogRequest } from '../../../src/observability/request-log.ts'
-import { createAnswerError } from '../../../src/server/error-response.ts'
+import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 
@@ -36,10 +36,10 @@ async function serve(isTls: boolean): Promise<void> {
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
     tls: { ...pair, clientCa: undefined, clientAuth: 'none' },
-    front: () => ({
+    handlers: () => ({
       handle: ({ url }) => answerWith(200, 'text/plain', url === '/large' ? 'x'.repeat(large) : 'small'),
-      pages: new Map(),
-      answerError: createAnswerError('generic'),
+      endpoints: new Map(),
+      renderError: createRenderError('generic'),
     }),
     logRequest(request, response, outcome) {
       responses.push(response!)

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
-import { rawAnswer } from '../../../src/http/response.ts'
-import { createAnswerError, type ForwardAuthProfile } from '../../../src/server/error-response.ts'
+import { serializeResponse } from '../../../src/http/response.ts'
+import { createRenderError, type ForwardAuthProfile } from '../../../src/server/error-response.ts'
 
 const detail = 'a private detail about hunter2'
 
@@ -12,7 +12,7 @@ type Given = { accept?: string; profile?: ForwardAuthProfile }
 function answer(code: ErrorCode, { accept, profile = 'generic' }: Given = {}) {
   const request = { headers: accept === undefined ? {} : { accept } } as IncomingMessage
   const error = new GatewayError(code, detail, { username: 'bob' })
-  const { status, headers, body, username } = createAnswerError(profile)(request, error, 'id-7')
+  const { status, headers, body, username } = createRenderError(profile)(request, error, 'id-7')
   const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as [string, string]] : []))
   assert.equal(new Set(pairs.map(([name]) => name.toLowerCase())).size, pairs.length, 'no header comes twice')
   return { status, headers: new Headers(pairs), text: body, username }
@@ -32,7 +32,7 @@ describe('every code', () => {
 
     test(`${code}: raw, for a connection without a response object`, () => {
       const error = new GatewayError(code, detail)
-      const raw = rawAnswer(createAnswerError('generic')({ headers: {} }, error, 'id-7'))
+      const raw = serializeResponse(createRenderError('generic')({ headers: {} }, error, 'id-7'))
       const [head = '', body = ''] = raw.split('\r\n\r\n')
       assert.match(head, new RegExp(`^HTTP/1\\.1 ${errorTable[code].status} [ -~]*\r\n`))
       assert.match(head, new RegExp(`\r\nContent-Length: ${Buffer.byteLength(body)}(\r\n|$)`))
@@ -83,7 +83,7 @@ describe('headers', () => {
 
   test('Allow with 405', () => {
     const error = new GatewayError('method_not_allowed', detail, { allow: ['POST'] })
-    const { headers } = createAnswerError('generic')({ headers: {} }, error, 'id-7')
+    const { headers } = createRenderError('generic')({ headers: {} }, error, 'id-7')
     assert.equal(headers[headers.indexOf('Allow') + 1], 'POST')
   })
 

@@ -8,7 +8,7 @@ import { type Handler, readMethods } from '../../../src/http/handler.ts'
 import { answerWith } from '../../../src/http/response.ts'
 import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts'
 import type { Outcome } from '../../../src/observability/request-log.ts'
-import { createAnswerError } from '../../../src/server/error-response.ts'
+import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 
@@ -29,10 +29,10 @@ beforeEach(async () => {
   faults = []
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
-    front: () => ({
+    handlers: () => ({
       handle: (request) => handle(request),
-      pages: new Map([['/elastauth/health', { methods: readMethods, handle: page }]]),
-      answerError: createAnswerError('generic'),
+      endpoints: new Map([['/elastauth/health', { methods: readMethods, handle: page }]]),
+      renderError: createRenderError('generic'),
     }),
     logRequest: (_request, _response, outcome) => void outcomes.push(outcome),
     logFault: (code, address) => void faults.push([code, address]),
@@ -319,7 +319,7 @@ describe('listening', () => {
   test('an address in use is an error', async () => {
     const second = createServer({
       listeners: [{ kind: 'tcp', host: '127.0.0.1', port, isTls: false }],
-      front: () => assert.fail(),
+      handlers: () => assert.fail(),
       logRequest: () => {},
       logFault: () => {},
       metrics: createMetrics(),

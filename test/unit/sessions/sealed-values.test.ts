@@ -4,7 +4,7 @@ import type { ManagedState } from '../../../src/auth/credentials/managed-user.ts
 import { createKeyring } from '../../../src/auth/credentials/password.ts'
 import { decodeEntry, encodeEntry } from '../../../src/auth/credentials/shared-entry.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
-import { createAttempts } from '../../../src/login/login-state.ts'
+import { createLoginStates } from '../../../src/login/login-state.ts'
 import { createSeal } from '../../../src/sessions/seal.ts'
 import { createSessionSeal } from '../../../src/sessions/session-seal.ts'
 import fc from '../../support/property.ts'
@@ -75,7 +75,7 @@ test('a changed shared entry, or one of another user or key, counts as absent an
 })
 
 test('a changed state of a login, with any cookies, is login_failed or the login itself', () => {
-  const attempts = createAttempts(createSeal([secret], 'login'), secret, () => 1_790_000_000_000)
+  const attempts = createLoginStates(createSeal([secret], 'login'), secret, () => 1_790_000_000_000)
   const { state, cookie, binding } = attempts.begin(undefined, '/app')
   const cookies = fc.oneof(
     fc.constant(undefined),

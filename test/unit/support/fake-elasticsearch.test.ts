@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { ask, type Question } from '../../support/elasticsearch/ask.ts'
-import { createStandIn, type StandIn } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { createFakeElasticsearch, type FakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 
 // How it answers when all is well is held to a real node in test/integration/elasticsearch-kit.test.ts.
 describe('stand-in', () => {
-  let standIn: StandIn
+  let standIn: FakeElasticsearch
   let url: string
   const lowly = { username: 'lowly', password: 'changeme' }
   const to = (path: string, question?: Question) =>
@@ -14,7 +14,7 @@ describe('stand-in', () => {
     to(`/_security/user/${name}`, { method: 'PUT', body: { password: 'secret-1', roles: [] }, ...more })
 
   beforeEach(async () => {
-    standIn = createStandIn({
+    standIn = createFakeElasticsearch({
       accounts: { lowly: { password: 'changeme' }, robot: { password: 'changeme', roles: ['gatekeeper'] } },
       roles: { gatekeeper: ['manage_security'] },
     })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createL1 } from '../../../../src/auth/credentials/credential-cache.ts'
+import { createCredentialCache } from '../../../../src/auth/credentials/credential-cache.ts'
 
 const credential = (authorization: string) => ({
   state: { created: '2026-11-23', version: 1, key_id: 'k', issued_at: 0, fingerprint: 'f' },
@@ -10,7 +10,7 @@ const credential = (authorization: string) => ({
 })
 
 test('gives back the very entry it was given', () => {
-  const cache = createL1(2)
+  const cache = createCredentialCache(2)
   const bobs = credential('bob')
   cache.set('bob', bobs)
   assert.equal(cache.get('bob'), bobs)
@@ -18,7 +18,7 @@ test('gives back the very entry it was given', () => {
 })
 
 test('never holds more than its bound: who was asked for longest ago leaves', () => {
-  const cache = createL1(2)
+  const cache = createCredentialCache(2)
   for (const name of ['a', 'b']) cache.set(name, credential(name))
   cache.get('a')
   cache.set('c', credential('c'))
@@ -31,7 +31,7 @@ test('never holds more than its bound: who was asked for longest ago leaves', ()
 })
 
 test('delete takes one user out', () => {
-  const cache = createL1(2)
+  const cache = createCredentialCache(2)
   for (const name of ['a', 'b']) cache.set(name, credential(name))
   cache.delete('a')
   cache.delete('nobody')
@@ -39,13 +39,13 @@ test('delete takes one user out', () => {
 })
 
 test('0 turns it off', () => {
-  const cache = createL1(0)
+  const cache = createCredentialCache(0)
   cache.set('bob', credential('bob'))
   cache.delete('bob')
   assert.deepEqual([cache.get('bob'), cache.size()], [undefined, 0])
 })
 
 test('names that objects have by themselves are not found', () => {
-  assert.equal(createL1(2).get('constructor'), undefined)
-  assert.equal(createL1(2).get('toString'), undefined)
+  assert.equal(createCredentialCache(2).get('constructor'), undefined)
+  assert.equal(createCredentialCache(2).get('toString'), undefined)
 })

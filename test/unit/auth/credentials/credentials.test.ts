@@ -8,7 +8,7 @@ import { createFakeClock } from '../../../support/fake-clock.ts'
 import { createMemoryUser, unavailable } from '../../../support/memory-directory.ts'
 import {
   createReplica,
-  createWorld,
+  createTestBed,
   hour,
   key,
   minute,
@@ -26,7 +26,7 @@ const stateOf = (metadata: Readonly<Record<string, unknown>> | undefined) => met
 
 describe('the first request of a user', () => {
   test('creates the user, and the credential opens Elasticsearch', async () => {
-    const { directory, obtain, writes } = createWorld()
+    const { directory, obtain, writes } = createTestBed()
     const authorization = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
     assert.ok(directory.accepts(authorization))
     assert.deepEqual(writes(), ['created'])
@@ -47,14 +47,14 @@ describe('the first request of a user', () => {
   })
 
   test('1,000 at once: one read, one write, one credential', async () => {
-    const { directory, obtain } = createWorld()
+    const { directory, obtain } = createTestBed()
     const all = await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
     assert.equal(new Set(all).size, 1)
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
   })
 
   test('1,000 at once on each of three replicas: every write holds the same password, every answer works', async () => {
-    const { clock, directory } = createWorld()
+    const { clock, directory } = createTestBed()
     const replicas = [
       createReplica(directory, clock),
       createReplica(directory, clock, { ahead: pause }),
@@ -70,7 +70,7 @@ describe('the first request of a user', () => {
   })
 
   test('500 users at once never get each other’s', async () => {
-    const { clock, directory, obtain } = createWorld({ maxEntries: 50 })
+    const { clock, directory, obtain } = createTestBed({ maxEntries: 50 })
     directory.hooks.before = (_, username) => clock.sleep(username.length % 3)
     const names = Array.from({ length: 500 }, (_, i) => `user-${i}`)
     const all = Promise.all(
@@ -86,7 +86,7 @@ describe('the first request of a user', () => {
   })
 
   test('the second one is served from the cache, without a promise', async () => {
-    const { directory, obtain, obtainNow, events } = createWorld()
+    const { directory, obtain, obtainNow, events } = createTestBed()
     const first = await obtain(bob)
     const second = obtainNow(bob)
     assert.ok(!(second instanceof Promise))
@@ -99,7 +99,7 @@ describe('the first request of a user', () => {
   })
 
   test('a replica that comes later adopts without a write', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     const first = await obtain(bob)
     const later = createReplica(directory, clock)
     assert.equal(await later.obtain(bob), first)
@@ -107,7 +107,7 @@ describe('the first request of a user', () => {
   })
 
   test('just before midnight: waits for the new day, then all replicas make the same password', async () => {
-    const { clock, directory } = createWorld()
+    const { clock, directory } = createTestBed()
     await clock.advance(12 * hour - 300)
     const behind = createReplica(directory, clock)
     const ahead = createReplica(directory, clock, { ahead: 600 })
@@ -120,7 +120,7 @@ describe('the first request of a user', () => {
 
 describe('a change of groups', () => {
   test('same password, one write, on that very request', async () => {
-    const { directory, obtain, writes } = createWorld()
+    const { directory, obtain, writes } = createTestBed()
     const before = await obtain(bob)
     assert.equal(await obtain(bobPromoted), before)
     assert.deepEqual(writes(), ['created', 'changed'])
@@ -130,14 +130,14 @@ describe('a change of groups', () => {
   })
 
   test('a group that is lost is gone from Elasticsearch before the answer', async () => {
-    const { directory, obtain } = createWorld()
+    const { directory, obtain } = createTestBed()
     await obtain(bobPromoted)
     await obtain(bob)
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 
   test('a changed name or e-mail alone causes no call, and is written with the next rotation', async () => {
-    const { clock, directory, obtain, writes } = createWorld({ revalidate: 2 * hour })
+    const { clock, directory, obtain, writes } = createTestBed({ revalidate: 2 * hour })
     const first = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
     for (let i = 0; i < 1000; i++) {
       assert.equal(await obtain(bob), first)
@@ -151,7 +151,7 @@ describe('a change of groups', () => {
   })
 
   test('another name on another replica: one read, no write', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     const first = await obtain(subject({ name: 'Bob' }))
     const other = createReplica(directory, clock)
     assert.equal(await other.obtain(subject({ name: 'Robert' })), first)
@@ -160,7 +160,7 @@ describe('a change of groups', () => {
 
   test('two alternating sets of groups for a minute, on one replica or on three: at most 12 changes', async () => {
     for (const count of [1, 3]) {
-      const { clock, directory } = createWorld()
+      const { clock, directory } = createTestBed()
       const replicas = Array.from({ length: count }, () =>
         createReplica(directory, clock, { rules: { changeInterval: 5000 } }),
       )
@@ -183,7 +183,7 @@ describe('a change of groups', () => {
   })
 
   test('two sets of groups at the same time for one user: each answer comes when its own roles are stored', async () => {
-    const { directory, obtain } = createWorld()
+    const { directory, obtain } = createTestBed()
     const rolesAt = async (who: typeof bob) => {
       const authorization = await obtain(who)
       return [who.roles, directory.users.get('bob')?.roles, directory.accepts(authorization)]
@@ -200,7 +200,7 @@ describe('a change of groups', () => {
   })
 
   test('too late in a password’s life: waits and is in the next one', async () => {
-    const { clock, directory, obtain, writes } = createWorld()
+    const { clock, directory, obtain, writes } = createTestBed()
     await obtain(bob)
     await clock.advance(hour - pause)
     const promoted = obtain(bobPromoted)
@@ -214,7 +214,7 @@ describe('a change of groups', () => {
 
 describe('rotation', () => {
   test('all who ask during the pause wait, and get the new password; one write', async () => {
-    const { clock, directory, obtain, writes } = createWorld()
+    const { clock, directory, obtain, writes } = createTestBed()
     const before = await obtain(bob)
     await clock.advance(hour)
     const waiting = Promise.all(Array.from({ length: 100 }, () => obtain(bob)))
@@ -230,7 +230,7 @@ describe('rotation', () => {
   })
 
   test('its last millisecond still serves, its end does not', async () => {
-    const { clock, obtain, obtainNow } = createWorld({ revalidate: 2 * hour })
+    const { clock, obtain, obtainNow } = createTestBed({ revalidate: 2 * hour })
     await obtain(bob)
     clock.pass(hour - 1)
     assert.ok(!(obtainNow(bob) instanceof Promise))
@@ -242,7 +242,7 @@ describe('rotation', () => {
   })
 
   test('two replicas, one ahead by the whole pause, rotate to the same password', async () => {
-    const { clock, directory } = createWorld()
+    const { clock, directory } = createTestBed()
     const replicas = [createReplica(directory, clock), createReplica(directory, clock, { ahead: pause })]
     const both = () => Promise.all(replicas.map(({ obtain }) => obtain(bob)))
     await both()
@@ -255,7 +255,7 @@ describe('rotation', () => {
   })
 
   test('a write that lands after its own end is decided again', async () => {
-    const { clock, directory, obtain, writes } = createWorld()
+    const { clock, directory, obtain, writes } = createTestBed()
     directory.hooks.before = (operation) => {
       if (operation === 'put' && directory.calls.put === 1) clock.pass(hour)
     }
@@ -266,7 +266,7 @@ describe('rotation', () => {
   })
 
   test('a late write that undoes another replica’s rotation is put right before an answer goes out', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const quick = createReplica(directory, clock)
     const stuck = Promise.withResolvers<void>()
@@ -285,14 +285,14 @@ describe('rotation', () => {
   })
 
   test('somebody who keeps writing late: an error in the end, not a loop', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     directory.hooks.before = (operation) => (operation === 'put' ? clock.pass(hour + pause) : undefined)
     await assert.rejects(obtain(bob), { code: 'elasticsearch_unavailable', username: 'bob' })
     assert.ok(directory.calls.put < 20)
   })
 
   test('the key is rotated: users stay under the old one until they rotate', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     const before = await obtain(bob)
     const next = createReplica(directory, clock, { keys: [otherKey, key] })
     assert.equal(await next.obtain(bob), before)
@@ -304,7 +304,7 @@ describe('rotation', () => {
   })
 
   test('the old key is forgotten: the user gets a new password at once', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const next = createReplica(directory, clock, { keys: [otherKey] })
     assert.ok(directory.accepts(await next.obtain(bob)))
@@ -315,7 +315,7 @@ describe('rotation', () => {
 describe('an administrator disables a user', () => {
   test('between our read and our write: nothing is written, and the request is rejected', async () => {
     for (const asks of [bobPromoted, bob]) {
-      const { clock, directory, obtain } = createWorld()
+      const { clock, directory, obtain } = createTestBed()
       await obtain(bob)
       if (asks === bob) await clock.advance(hour + pause) // a rotation
       directory.hooks.after = (operation) => {
@@ -329,7 +329,7 @@ describe('an administrator disables a user', () => {
   })
 
   test('200 times, while two sets of groups alternate and each write takes 50 ms to arrive: at most one is undone', async () => {
-    const { clock, directory, obtain } = createWorld({ rules: { changeInterval: 5000 } })
+    const { clock, directory, obtain } = createTestBed({ rules: { changeInterval: 5000 } })
     await obtain(bob)
     directory.hooks.before = (operation) => (operation === 'put' ? clock.sleep(50) : undefined)
     let undone = 0
@@ -348,7 +348,7 @@ describe('an administrator disables a user', () => {
 
 describe('two installations with two keys', () => {
   test('the second one takes a user over once, naming both keys; the first one rejects the user and writes nothing', async () => {
-    const { clock, directory, obtain, writes, events } = createWorld()
+    const { clock, directory, obtain, writes, events } = createTestBed()
     await obtain(bob)
     const second = createReplica(directory, clock, { keys: [otherKey] })
     const taken = await second.obtain(bob)
@@ -374,7 +374,7 @@ describe('two installations with two keys', () => {
   })
 
   test('users alternating between both for an hour: at most one takeover by each', async () => {
-    const { clock, directory, obtain, writes } = createWorld()
+    const { clock, directory, obtain, writes } = createTestBed()
     const second = createReplica(directory, clock, { keys: [otherKey] })
     for (let i = 0; i < 59; i++) {
       await Promise.allSettled([obtain(bob)])
@@ -386,14 +386,14 @@ describe('two installations with two keys', () => {
   })
 
   test('a restart with another key and an empty memory takes the users over', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const restarted = createReplica(directory, clock, { keys: [otherKey] })
     assert.ok(directory.accepts(await restarted.obtain(bob)))
   })
 
   test('a clock that is set back keeps nobody out for longer than cache.expiration', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     await createReplica(directory, clock, { keys: [otherKey] }).obtain(bob)
     clock.setBack(24 * hour)
@@ -404,7 +404,7 @@ describe('two installations with two keys', () => {
   })
 
   test('rekey never: rejected at once, and the user is left as it is', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     const first = await obtain(bob)
     const strict = createReplica(directory, clock, { keys: [otherKey], rules: { rekey: 'never' } })
     await assert.rejects(strict.obtain(bob), { code: 'key_conflict' })
@@ -413,7 +413,7 @@ describe('two installations with two keys', () => {
   })
 
   test('an invalid key id does not reach the log', async () => {
-    const { directory, obtain } = createWorld({ rules: { rekey: 'never' } })
+    const { directory, obtain } = createTestBed({ rules: { rekey: 'never' } })
     const elastauth = { created: '2026-11-23', version: 1, key_id: 'x\nforged line', issued_at: noon, fingerprint: '' }
     directory.users.set('bob', createMemoryUser({ metadata: { elastauth } }))
     await assert.rejects(obtain(bob), ({ detail }: GatewayError) => !detail.includes('forged'))
@@ -422,7 +422,7 @@ describe('two installations with two keys', () => {
 
 describe('extend_cache', () => {
   test('an active user keeps the password past its first end', async () => {
-    const { clock, directory, obtain, writes } = createWorld({ rules: { extend: true } })
+    const { clock, directory, obtain, writes } = createTestBed({ rules: { extend: true } })
     const first = await obtain(bob)
     for (let quarter = 0; quarter < 16; quarter++) {
       await clock.advance(hour / 4)
@@ -435,7 +435,7 @@ describe('extend_cache', () => {
   })
 
   test('at most to 24 h after the password was made', async () => {
-    const { clock, directory, obtain } = createWorld({ rules: { extend: true } })
+    const { clock, directory, obtain } = createTestBed({ rules: { extend: true } })
     const first = await obtain(bob)
     let last = first
     let changedAt = 0
@@ -452,7 +452,7 @@ describe('extend_cache', () => {
   })
 
   test('a user who stays away is not extended', async () => {
-    const { clock, obtain, writes } = createWorld({ rules: { extend: true } })
+    const { clock, obtain, writes } = createTestBed({ rules: { extend: true } })
     await obtain(bob)
     await clock.advance(hour + pause)
     await obtain(bob)
@@ -462,7 +462,7 @@ describe('extend_cache', () => {
 
 describe('when Elasticsearch fails', () => {
   test('the read fails: the error comes out, nothing is kept, the next request recovers', async () => {
-    const { directory, obtain, cache } = createWorld()
+    const { directory, obtain, cache } = createTestBed()
     directory.hooks.before = () => {
       throw unavailable()
     }
@@ -473,7 +473,7 @@ describe('when Elasticsearch fails', () => {
   })
 
   test('all who wait hear of the failure, with one call', async () => {
-    const { directory, obtain } = createWorld()
+    const { directory, obtain } = createTestBed()
     directory.hooks.before = () => {
       throw unavailable()
     }
@@ -483,7 +483,7 @@ describe('when Elasticsearch fails', () => {
   })
 
   test('the write fails: nothing is kept, the next request recovers', async () => {
-    const { directory, obtain, cache } = createWorld()
+    const { directory, obtain, cache } = createTestBed()
     directory.hooks.before = (operation) => {
       if (operation === 'put') throw unavailable()
     }
@@ -494,7 +494,7 @@ describe('when Elasticsearch fails', () => {
   })
 
   test('the write is done but its answer is lost: the next request adopts it, nobody is locked out', async () => {
-    const { directory, obtain } = createWorld()
+    const { directory, obtain } = createTestBed()
     directory.hooks.after = (operation) => {
       if (operation === 'put') throw unavailable()
     }
@@ -504,7 +504,7 @@ describe('when Elasticsearch fails', () => {
   })
 
   test('a user in the cache keeps working', async () => {
-    const { clock, directory, obtain, recheckFailures } = createWorld()
+    const { clock, directory, obtain, recheckFailures } = createTestBed()
     const first = await obtain(bob)
     directory.hooks.before = () => {
       throw unavailable()
@@ -517,7 +517,7 @@ describe('when Elasticsearch fails', () => {
   })
 
   test('one failed flight does not spoil one about other groups', async () => {
-    const { directory, obtain } = createWorld()
+    const { directory, obtain } = createTestBed()
     directory.hooks.before = () => {
       if (directory.calls.get === 1) throw unavailable()
     }
@@ -535,7 +535,7 @@ describe('users that are not ours', () => {
   ] as const
   for (const [name, user, code] of notOurs) {
     test(`${name}: refused with ${code}, and left as it is`, async () => {
-      const { directory, obtain, cache } = createWorld()
+      const { directory, obtain, cache } = createTestBed()
       directory.users.set('bob', user)
       await assert.rejects(obtain(bob), { code, username: 'bob' })
       await assert.rejects(obtain(bob), { code })
@@ -546,7 +546,7 @@ describe('users that are not ours', () => {
   }
 
   test('foreign, with adopt_existing_users: taken over, what others keep in its metadata stays', async () => {
-    const { directory, obtain, writes } = createWorld({ rules: { adoptExisting: true } })
+    const { directory, obtain, writes } = createTestBed({ rules: { adoptExisting: true } })
     directory.users.set('bob', createMemoryUser({ metadata: { team: 'blue', groups: ['old'], nested: { a: [1] } } }))
     assert.ok(directory.accepts(await obtain(bob)))
     assert.deepEqual(writes(), ['taken_over'])
@@ -555,7 +555,7 @@ describe('users that are not ours', () => {
   })
 
   test('what others put into our user’s metadata survives a change and a rotation', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const stored = directory.users.get('bob')!
     directory.users.set('bob', { ...stored, metadata: { ...stored.metadata, team: 'blue' } })
@@ -567,7 +567,7 @@ describe('users that are not ours', () => {
   })
 
   test('a user who becomes foreign loses what was cached, at the next change of groups', async () => {
-    const { directory, obtain, cache } = createWorld()
+    const { directory, obtain, cache } = createTestBed()
     await obtain(bob)
     directory.users.set('bob', createMemoryUser())
     await assert.rejects(obtain(bobPromoted), { code: 'user_foreign' })
@@ -578,20 +578,20 @@ describe('users that are not ours', () => {
 
 describe('without a cache', () => {
   test('every request reads, none but the first writes, all get the same', async () => {
-    const { directory, obtain } = createWorld({ maxEntries: 0 })
+    const { directory, obtain } = createTestBed({ maxEntries: 0 })
     const all = [await obtain(bob), await obtain(bob), await obtain(bob)]
     assert.equal(new Set(all).size, 1)
     assert.deepEqual(directory.calls, { get: 3, put: 1, authenticate: 0 })
   })
 
   test('1,000 at once still share one flight', async () => {
-    const { directory, obtain } = createWorld({ maxEntries: 0 })
+    const { directory, obtain } = createTestBed({ maxEntries: 0 })
     await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
   })
 
   test('a cache of one: the user who was pushed out is adopted again', async () => {
-    const { directory, obtain, cache } = createWorld({ maxEntries: 1 })
+    const { directory, obtain, cache } = createTestBed({ maxEntries: 1 })
     const first = await obtain(bob)
     await obtain(subject({ username: 'carol' }))
     assert.equal(cache.size(), 1)

@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import { decideDenial, type LifecycleRules } from '../../../../src/auth/credentials/lifecycle.ts'
 import type { ManagedState, StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
-import { createL2 } from '../../../../src/auth/credentials/shared-cache.ts'
+import { createSharedCache } from '../../../../src/auth/credentials/shared-cache.ts'
 import { createMemoryUser, unavailable } from '../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
 import {
   createReplica,
-  createWorld,
+  createTestBed,
   hour,
   identity,
   key,
@@ -25,7 +25,7 @@ const bob = subject()
 const outsider = identity({ groups: ['guests'] })
 const changeInterval = 5000
 const rules = { changeInterval }
-const userOf = ({ directory }: ReturnType<typeof createWorld>) => directory.users.get('bob')!
+const userOf = ({ directory }: ReturnType<typeof createTestBed>) => directory.users.get('bob')!
 const versionIn = (user: { metadata: Readonly<Record<string, unknown>> }) =>
   (user.metadata.elastauth as ManagedState).version
 
@@ -124,7 +124,7 @@ describe('decideDenial', () => {
 
 describe('a user whose groups give no access any more', () => {
   test('loses all roles and the password, and stays enabled', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     const former = await world.obtain(bob)
     world.deny(outsider)
     await rest(world.clock)
@@ -135,7 +135,7 @@ describe('a user whose groups give no access any more', () => {
   })
 
   test('1,000 denied requests cost one read to decide, one to look again, and one write', async () => {
-    const { clock, directory, obtain, deny } = createWorld()
+    const { clock, directory, obtain, deny } = createTestBed()
     await obtain(bob)
     const { get, put } = directory.calls
     for (let i = 0; i < 1000; i++) {
@@ -146,7 +146,7 @@ describe('a user whose groups give no access any more', () => {
   })
 
   test('who is not in Elasticsearch: 1,000 denied requests cost one read, and nothing is created', async () => {
-    const { clock, directory, deny } = createWorld()
+    const { clock, directory, deny } = createTestBed()
     for (let i = 0; i < 1000; i++) {
       deny(outsider)
       if (i % 100 === 0) await rest(clock)
@@ -156,7 +156,7 @@ describe('a user whose groups give no access any more', () => {
   })
 
   test('whose groups come back gets the roles with the next request, and a password that works', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     await world.obtain(bob)
     world.deny(outsider)
     await rest(world.clock)
@@ -168,7 +168,7 @@ describe('a user whose groups give no access any more', () => {
   })
 
   test('who set a password of their own loses it, too', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     await world.obtain(bob)
     world.directory.users.set('bob', { ...userOf(world), password: 'of-my-own' })
     world.deny(outsider)
@@ -184,7 +184,7 @@ describe('a user whose groups give no access any more', () => {
       createMemoryUser({ roles: ['admin'], metadata: { elastauth: state } }),
     ]
     for (const user of users) {
-      const { clock, directory, deny } = createWorld({ rules: { adoptExisting: true } })
+      const { clock, directory, deny } = createTestBed({ rules: { adoptExisting: true } })
       directory.users.set('bob', user)
       deny(outsider)
       await rest(clock)
@@ -193,7 +193,7 @@ describe('a user whose groups give no access any more', () => {
   })
 
   test('disabled between our read and our write: nothing is written', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     await world.obtain(bob)
     world.directory.hooks.after = (operation) => {
       if (operation === 'get') world.directory.users.set('bob', { ...userOf(world), enabled: false })
@@ -204,7 +204,7 @@ describe('a user whose groups give no access any more', () => {
   })
 
   test('alternately allowed and denied for a minute: at most 12 writes, and every credential handed out works', async () => {
-    const { clock, directory, obtain, deny } = createWorld({ rules })
+    const { clock, directory, obtain, deny } = createTestBed({ rules })
     await obtain(bob)
     const begun = { ...directory.calls }
     const asking = new Set<Promise<unknown>>()
@@ -223,7 +223,7 @@ describe('a user whose groups give no access any more', () => {
 })
 
 test('denied again while an attempt finds that the user was let in since: the later denial is carried out, too', async () => {
-  const world = createWorld({ rules })
+  const world = createTestBed({ rules })
   await world.obtain(bob)
   let isFirst = true
   world.directory.hooks.before = async (operation) => {
@@ -244,7 +244,7 @@ test('denied again while an attempt finds that the user was let in since: the la
 
 describe('while Elasticsearch is down', () => {
   test('a denial throws nothing and waits; it is carried out when Elasticsearch is back, and logged once', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     const former = await world.obtain(bob)
     world.directory.hooks.before = () => {
       throw unavailable()
@@ -260,7 +260,7 @@ describe('while Elasticsearch is down', () => {
   })
 
   test('10,000 users are denied: 8 at a time are tried, and further ones are dropped and reported', async () => {
-    const { clock, directory, deny, events } = createWorld()
+    const { clock, directory, deny, events } = createTestBed()
     let [running, most] = [0, 0]
     directory.hooks.before = async () => {
       most = Math.max(most, ++running)
@@ -275,7 +275,7 @@ describe('while Elasticsearch is down', () => {
   })
 
   test('a user who was let in since keeps the roles when Elasticsearch is back', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     const credential = await world.obtain(bob)
     world.directory.hooks.before = () => {
       throw unavailable()
@@ -289,7 +289,7 @@ describe('while Elasticsearch is down', () => {
   })
 
   test('closed: nothing is retried', async () => {
-    const world = createWorld()
+    const world = createTestBed()
     await world.obtain(bob)
     world.directory.hooks.before = () => {
       throw unavailable()
@@ -305,7 +305,7 @@ describe('while Elasticsearch is down', () => {
 
 describe('three replicas', () => {
   test('with Redis: one write, and the others drop their cached credential', async () => {
-    const { clock, directory } = createWorld()
+    const { clock, directory } = createTestBed()
     const store = createMemorySharedStore(clock.now)
     const keys = createKeyring([key])
     const sharedRules = {
@@ -317,11 +317,11 @@ describe('three replicas', () => {
       changeInterval,
     } as const
     const replicas = Array.from({ length: 3 }, () => {
-      const states = createL2({
+      const states = createSharedCache({
         store,
         keys,
         rules: sharedRules,
-        markLife: 30_000,
+        lockTtlMs: 30_000,
         now: clock.now,
         monotonicNow: clock.now,
         sleep: clock.sleep,
@@ -349,7 +349,7 @@ describe('three replicas', () => {
   })
 
   test('without Redis: simultaneous writes have the same password, and no role', async () => {
-    const { clock, directory } = createWorld()
+    const { clock, directory } = createTestBed()
     const replicas = Array.from({ length: 3 }, () => createReplica(directory, clock, { rules }))
     for (const { obtain } of replicas) await obtain(bob)
     directory.hooks.before = () => clock.sleep(20)
@@ -362,7 +362,7 @@ describe('three replicas', () => {
   })
 
   test('with another key each: only one that knows the user denies it', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const stranger = createReplica(directory, clock, { keys: [otherKey] })
     stranger.deny(outsider)

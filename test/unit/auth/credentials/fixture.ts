@@ -1,4 +1,4 @@
-import { createL1 } from '../../../../src/auth/credentials/credential-cache.ts'
+import { createCredentialCache } from '../../../../src/auth/credentials/credential-cache.ts'
 import { type Credentials, createCredentials } from '../../../../src/auth/credentials/credentials.ts'
 import type { LifecycleRules } from '../../../../src/auth/credentials/lifecycle.ts'
 import type { CredentialEvent } from '../../../../src/auth/credentials/options.ts'
@@ -49,7 +49,7 @@ export const rules: LifecycleRules = {
 /** One elastauth process, as far as credentials go. */
 export function createReplica(directory: UserDirectory, clock: FakeClock, options: ReplicaOptions = {}) {
   const events: CredentialEvent[] = []
-  const cache = createL1(options.maxEntries ?? 100)
+  const cache = createCredentialCache(options.maxEntries ?? 100)
   const keys = createKeyring(options.keys ?? [key])
   const credentials: Credentials = createCredentials({
     directory,
@@ -79,7 +79,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
   })
 }
 
-export function createWorld(options: ReplicaOptions = {}) {
+export function createTestBed(options: ReplicaOptions = {}) {
   const clock = createFakeClock(noon)
   const directory = createMemoryDirectory()
   return { clock, directory, ...createReplica(directory, clock, options) }

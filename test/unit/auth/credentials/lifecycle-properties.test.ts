@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   type Decision,
+  type DecisionInput,
   decide,
   endOf,
   isSameSet,
   type LifecycleRules,
-  type Situation,
 } from '../../../../src/auth/credentials/lifecycle.ts'
 import {
   isSamePassword,
@@ -36,7 +36,7 @@ const rulesOf = fc.record<LifecycleRules>({
 /** Distances from now: near every boundary, and anywhere. */
 const offset = fc.oneof(fc.integer({ min: -8000, max: 8000 }), fc.integer({ min: -60 * hour, max: 20 * hour }))
 
-const situation: fc.Arbitrary<Situation> = rulesOf.chain((rules) =>
+const situation: fc.Arbitrary<DecisionInput> = rulesOf.chain((rules) =>
   fc
     .record({
       now: fc.oneof(fc.constant(noon), fc.integer({ min: noon + 12 * hour - 12_000, max: noon + 12 * hour + 12_000 })),
@@ -86,9 +86,9 @@ const situation: fc.Arbitrary<Situation> = rulesOf.chain((rules) =>
     }),
 )
 
-const stateBefore = ({ stored }: Situation) => stored && readManagedState(stored.metadata)
+const stateBefore = ({ stored }: DecisionInput) => stored && readManagedState(stored.metadata)
 const handedOut = (decision: Decision) => ('state' in decision ? decision.state : undefined)
-const check = (property: (situation: Situation) => void) =>
+const check = (property: (situation: DecisionInput) => void) =>
   fc.assert(fc.property(situation, property), { numRuns: 2000 })
 
 test('the same situation gets the same decision, and is left as it was', () => {

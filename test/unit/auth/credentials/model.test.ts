@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from '../../../support/property.ts'
 import { type Broken, type Lived, live } from './model/live.ts'
-import { expiration, pause, type World, worldOfDenials, worldOfLateWrites, worldWith } from './model/world.ts'
+import { expiration, type Model, modelOfDenials, modelOfLateWrites, modelWith, pause } from './model/model.ts'
 
 /**
  * A model of several replicas, one Redis and one Elasticsearch, in virtual time. What is driven is the real thing:
@@ -29,8 +29,8 @@ const invariants: Readonly<Record<keyof Broken, string>> = {
 
 function check(
   name: string,
-  worlds: fc.Arbitrary<World>,
-  holds: (lived: Lived, world: World) => void = () => {},
+  worlds: fc.Arbitrary<Model>,
+  holds: (lived: Lived, world: Model) => void = () => {},
   except: readonly (keyof Broken)[] = [],
 ) {
   test(name, async () => {
@@ -51,19 +51,19 @@ function check(
 
 check(
   'without faults and with one set of groups, each version is written once (3)',
-  worldWith({ changes: false }),
+  modelWith({ changes: false }),
   (lived) => assert.equal(lived.writes, lived.versions),
 )
 
-check('without faults', worldWith({}))
-check('the user is denied at times', worldOfDenials())
+check('without faults', modelWith({}))
+check('the user is denied at times', modelOfDenials())
 
 /** What others changed is heard late, or by the next check. */
 const unheard = ['otherGroups'] as const
 
 check(
   'replicas die, lose Redis or its messages, and Redis its memory: at most one rotation per life of a password',
-  worldWith({ faults: ['crash', 'cut', 'flush', 'deaf'] }),
+  modelWith({ faults: ['crash', 'cut', 'flush', 'deaf'] }),
   (lived, { requests }) => {
     // whoever comes shortly before an end may have to wait for what comes after it
     const last = Math.max(...requests.map(({ at }) => at)) + 2 * pause
@@ -71,14 +71,14 @@ check(
   },
   [...unheard, 'stale'],
 )
-check('replicas die in the midst of it', worldWith({ faults: ['crash', 'deaf'] }), undefined, unheard)
-check('replicas lose Redis for a while', worldWith({ faults: ['cut', 'deaf'] }), undefined, unheard)
+check('replicas die in the midst of it', modelWith({ faults: ['crash', 'deaf'] }), undefined, unheard)
+check('replicas lose Redis for a while', modelWith({ faults: ['cut', 'deaf'] }), undefined, unheard)
 /** More than what the invariants about time are stated for. */
 const untimely = ['refused', 'tooOld', 'otherGroups'] as const
 
-check('a replica’s calls take longer than others wait for them', worldWith({ faults: ['slow'] }), undefined, untimely)
-check('and it may die in the midst of it', worldWith({ faults: ['slow', 'crash'] }), undefined, untimely)
-check('and what it has sent may arrive when it is forgotten', worldOfLateWrites(), undefined, untimely)
+check('a replica’s calls take longer than others wait for them', modelWith({ faults: ['slow'] }), undefined, untimely)
+check('and it may die in the midst of it', modelWith({ faults: ['slow', 'crash'] }), undefined, untimely)
+check('and what it has sent may arrive when it is forgotten', modelOfLateWrites(), undefined, untimely)
 
 test('what a replica has read, and offers late, takes the place of nothing (5)', async () => {
   const { broken } = await live({
@@ -124,7 +124,7 @@ test('a turn that is taken when doubt is nearly over lasts as long as any other 
 test('the worlds do come to rest with something shared, often enough to mean something', async () => {
   let rests = 0
   await fc.assert(
-    fc.asyncProperty(worldWith({}), async (world) => {
+    fc.asyncProperty(modelWith({}), async (world) => {
       rests += (await live(world)).rests
     }),
     { seed, numRuns: 50 },

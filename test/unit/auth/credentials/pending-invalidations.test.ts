@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createDebts } from '../../../../src/auth/credentials/pending-invalidations.ts'
+import { createPendingInvalidations } from '../../../../src/auth/credentials/pending-invalidations.ts'
 
 /** Marks wait until the test answers them. */
 function createWorld() {
   const asked: { username: string; answer: () => void; fail: () => void }[] = []
-  const debts = createDebts((username) => {
+  const debts = createPendingInvalidations((username) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     asked.push({ username, answer: resolve, fail: () => reject(new Error('no Redis')) })
     return promise

@@ -3,14 +3,14 @@ import { describe, test } from 'node:test'
 import type { ManagedState } from '../../../../src/auth/credentials/managed-user.ts'
 import type { MemoryUser } from '../../../support/memory-directory.ts'
 import { unavailable } from '../../../support/memory-directory.ts'
-import { createReplica, createWorld, hour, minute, rest, subject } from './fixture.ts'
+import { createReplica, createTestBed, hour, minute, rest, subject } from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
 
 /** A user in the cache whose next request sets off a check. */
-async function createDueWorld(options: Parameters<typeof createWorld>[0] = {}) {
-  const world = createWorld(options)
+async function createDueWorld(options: Parameters<typeof createTestBed>[0] = {}) {
+  const world = createTestBed(options)
   const first = await world.obtain(bob)
   await world.clock.advance(minute)
   const change = (more: Partial<MemoryUser>) =>
@@ -48,7 +48,7 @@ describe('a cached credential is checked in the background', () => {
   })
 
   test('not before', async () => {
-    const { clock, directory, obtain } = createWorld()
+    const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     await clock.advance(minute - 1)
     await obtain(bob)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ManagedState } from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
-import { createL2 } from '../../../../src/auth/credentials/shared-cache.ts'
+import { createSharedCache } from '../../../../src/auth/credentials/shared-cache.ts'
 import { decodeEntry, encodeEntry, encodeState } from '../../../../src/auth/credentials/shared-entry.ts'
 import { noSharedStates, type SharedStates } from '../../../../src/auth/credentials/shared-states.ts'
 import { createFakeClock } from '../../../support/fake-clock.ts'
@@ -28,11 +28,11 @@ function createShared(extend = false) {
   const store = createMemorySharedStore(clock.now)
   const rules = { ...usualRules, extend }
   const add = () => {
-    const states = createL2({
+    const states = createSharedCache({
       store,
       keys,
       rules,
-      markLife: 30_000,
+      lockTtlMs: 30_000,
       now: clock.now,
       monotonicNow: clock.monotonicNow,
       sleep: clock.sleep,
@@ -161,11 +161,11 @@ describe('two replicas', () => {
       },
       clock,
       {
-        states: createL2({
+        states: createSharedCache({
           store: values,
           keys,
           rules: usualRules,
-          markLife: 1,
+          lockTtlMs: 1,
           now: clock.now,
           monotonicNow: clock.monotonicNow,
           sleep: clock.sleep,
@@ -287,9 +287,9 @@ describe('what stands there is never believed more than it deserves', () => {
 
   test('whoever was forestalled, and forestalled again, still takes nobody’s turn away', async () => {
     const insisted: boolean[] = []
-    const begin: SharedStates['begin'] = async (_username, _read, insist) =>
+    const lock: SharedStates['lock'] = async (_username, _read, insist) =>
       insisted.push(insist) < 5 ? 'changed' : async () => {}
-    const states = { ...noSharedStates, begin }
+    const states = { ...noSharedStates, lock }
     await createReplica(createMemoryDirectory(), createFakeClock(noon), { states }).obtain(bob)
     assert.deepEqual(insisted, [false, false, false, false, false])
   })

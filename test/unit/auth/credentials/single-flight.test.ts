@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
-import { createFlights } from '../../../../src/auth/credentials/single-flight.ts'
+import { createSingleFlight } from '../../../../src/auth/credentials/single-flight.ts'
 
 /** A task that ends when it is told to, and counts how often it was started. */
 function createTask<T>(result: T) {
@@ -18,7 +18,7 @@ function createTask<T>(result: T) {
 const nothing = () => undefined
 
 test('the same key and topic share one task and its result', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const task = createTask('done')
   const all = Promise.all([1, 2, 3].map(() => join('bob', 'topic', task, nothing)))
   task.land()
@@ -27,7 +27,7 @@ test('the same key and topic share one task and its result', async () => {
 })
 
 test('once landed, the next one starts anew', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const task = createTask('done')
   task.land()
   await join('bob', 'topic', task, nothing)
@@ -36,7 +36,7 @@ test('once landed, the next one starts anew', async () => {
 })
 
 test('other keys do not wait', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const stuck = createTask('never')
   const quick = createTask('done')
   quick.land()
@@ -45,7 +45,7 @@ test('other keys do not wait', async () => {
 })
 
 test('another topic waits, and never gets the first one’s result', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([join('bob', 'a', first, nothing), join('bob', 'b', second, nothing)])
   await yieldToLoop()
@@ -56,7 +56,7 @@ test('another topic waits, and never gets the first one’s result', async () =>
 })
 
 test('many other topics wait in turn: never two tasks for one key', async () => {
-  const { join } = createFlights<number>()
+  const { join } = createSingleFlight<number>()
   let running = 0
   let most = 0
   const task = (result: number) => async () => {
@@ -74,7 +74,7 @@ test('many other topics wait in turn: never two tasks for one key', async () => 
 })
 
 test('what was known meanwhile needs no task', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([join('bob', 'a', first, nothing), join('bob', 'b', second, () => 'known')])
   first.land()
@@ -83,7 +83,7 @@ test('what was known meanwhile needs no task', async () => {
 })
 
 test('a crash reaches all who share it, and nobody else', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([
     join('bob', 'a', bad, nothing),
@@ -99,7 +99,7 @@ test('a crash reaches all who share it, and nobody else', async () => {
 })
 
 test('after a crash the key is free', async () => {
-  const { join } = createFlights<string>()
+  const { join } = createSingleFlight<string>()
   const bad = createTask('bad')
   bad.crash()
   await assert.rejects(join('bob', 'a', bad, nothing))

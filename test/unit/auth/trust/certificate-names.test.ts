@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { namesOf } from '../../../../src/auth/trust/certificate-names.ts'
+import { readCertificateNames } from '../../../../src/auth/trust/certificate-names.ts'
 
 const rows: [subject: string, subjectAltName: string | undefined, names: string[]][] = [
   ['CN=traefik', undefined, ['traefik']],
@@ -15,5 +15,5 @@ const rows: [subject: string, subjectAltName: string | undefined, names: string[
 
 for (const [subject, subjectAltName, names] of rows) {
   test(`${JSON.stringify(subject)}, ${subjectAltName}`, () =>
-    assert.deepEqual(namesOf({ subject, subjectAltName }), names))
+    assert.deepEqual(readCertificateNames({ subject, subjectAltName }), names))
 }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { errorPage } from '../../../../src/endpoints/html/error-page.ts'
-import { pageAnswer } from '../../../../src/endpoints/html/page.ts'
+import { htmlResponse } from '../../../../src/endpoints/html/page.ts'
 import { confirmSignOutPage, signedOutPage } from '../../../../src/endpoints/html/sign-out.ts'
-import type { Answer } from '../../../../src/http/response.ts'
+import type { GatewayResponse } from '../../../../src/http/response.ts'
 
-const headerOf = ({ headers }: Answer, name: string) => headers[headers.indexOf(name) + 1] ?? ''
+const headerOf = ({ headers }: GatewayResponse, name: string) => headers[headers.indexOf(name) + 1] ?? ''
 const denied = {
   code: 'no_roles',
   status: 403,
@@ -16,7 +16,7 @@ const denied = {
 
 test('text and addresses cannot become markup', () => {
   const evil = `<b>'"&`
-  const { body } = pageAnswer({
+  const { body } = htmlResponse({
     status: 200,
     heading: evil,
     paragraphs: [evil],

@@ -3,12 +3,12 @@ import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { createOpenAnswers } from '../../../../src/server/http1/pending-responses.ts'
+import { createPendingResponses } from '../../../../src/server/http1/pending-responses.ts'
 
 function answering() {
   const socket = Object.assign(new EventEmitter(), { writable: true }) as Socket
   const said: string[] = []
-  const { follow, forget, speakAfter } = createOpenAnswers(() => {})
+  const { follow, forget, speakAfter } = createPendingResponses(() => {})
   return {
     /** An answer that is still to be given, and a way to give it. */
     ask() {

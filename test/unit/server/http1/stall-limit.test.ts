@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, mock, test } from 'node:test'
 import { isUnsent, limitStall } from '../../../../src/server/http1/stall-limit.ts'
-import { stallTimeout } from '../../../../src/server/listen/limits.ts'
+import { stallTimeoutMs } from '../../../../src/server/listen/limits.ts'
 
 beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }))
 afterEach(() => mock.timers.reset())
@@ -29,7 +29,7 @@ const watch = (response: Fake) => limitStall(response as unknown as ServerRespon
 test('a client that reads nothing of a response for 120 s loses its connection', () => {
   const response = createResponse()
   watch(response)
-  mock.timers.tick(stallTimeout - 1)
+  mock.timers.tick(stallTimeoutMs - 1)
   assert.ok(!response.destroyed)
   mock.timers.tick(1)
   assert.ok(response.destroyed)
@@ -40,7 +40,7 @@ test('a client that reads some of a response every 120 s keeps its connection', 
   watch(response)
   for (let left = 9; left > 0; left--) {
     response.writableLength = left
-    mock.timers.tick(stallTimeout)
+    mock.timers.tick(stallTimeoutMs)
     assert.ok(!response.destroyed)
   }
 })
@@ -48,11 +48,11 @@ test('a client that reads some of a response every 120 s keeps its connection', 
 test('the 120 s of a response begin when the responses before it have been sent', () => {
   const response = createResponse({ socket: null })
   watch(response)
-  mock.timers.tick(10 * stallTimeout)
+  mock.timers.tick(10 * stallTimeoutMs)
   response.socket = {}
-  mock.timers.tick(stallTimeout)
+  mock.timers.tick(stallTimeoutMs)
   assert.ok(!response.destroyed)
-  mock.timers.tick(stallTimeout)
+  mock.timers.tick(stallTimeoutMs)
   assert.ok(response.destroyed)
 })
 
@@ -64,7 +64,7 @@ test('a response that has been sent, one that is cut and one of HTTP/2 have no l
   watch(cut)
   const http2 = createResponse({ socket: undefined })
   watch(http2)
-  mock.timers.tick(2 * stallTimeout)
+  mock.timers.tick(2 * stallTimeoutMs)
   assert.deepEqual([out.destroyed, http2.destroyed, cut.listenerCount('close')], [false, false, 0])
 })
 

@@ -5,27 +5,27 @@ import { type ClientHttp2Session, connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { usualRequestTimeouts } from '../../../../src/server/listen/limits.ts'
-import type { Handlers, OpenListener } from '../../../../src/server/listen/listener.ts'
+import { defaultRequestTimeouts } from '../../../../src/server/listen/limits.ts'
+import type { ListenerHandle, ListenerHandlers } from '../../../../src/server/listen/listener.ts'
 import { createTlsListener } from '../../../../src/server/listen/tls.ts'
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
 
 const pair = createCertificateAuthority().issue('listener')
-const handlers: Omit<Handlers, 'onRequest'> = {
+const handlers: Omit<ListenerHandlers, 'onRequest'> = {
   isUpgrade: () => false,
   onUpgrade: () => assert.fail(),
-  refuseTunnel: () => assert.fail(),
-  refuseFaulty: () => {},
+  onConnect: () => assert.fail(),
+  onClientError: () => {},
   onTlsFailure: () => {},
 }
 
 let answer: (response: ServerResponse) => void
-let listener: OpenListener
+let listener: ListenerHandle
 let session: ClientHttp2Session
 
 async function openListener(t: TestContext): Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  listener = createTlsListener({ ...handlers, onRequest: (_, response) => answer(response) }, usualRequestTimeouts, {
+  listener = createTlsListener({ ...handlers, onRequest: (_, response) => answer(response) }, defaultRequestTimeouts, {
     ...pair,
     clientCa: undefined,
     clientAuth: 'none',

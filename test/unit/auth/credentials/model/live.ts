@@ -9,8 +9,8 @@ import { createFakeClock } from '../../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../../support/memory-shared-store.ts'
 import { key, otherKey, subject } from '../fixture.ts'
+import { expiration, type Fault, type Model, maxDelayMs, maxSkewMs, pause } from './model.ts'
 import { createProcess, type Process } from './process.ts'
-import { expiration, type Fault, longestDelay, longestSkew, pause, type World } from './world.ts'
 
 /** One user, as it may come: the second has more rights, the third other groups with the same rights. */
 const subjects = [
@@ -25,7 +25,7 @@ const [restAfter, settleTime] = [2500, 1000]
 /** By then everything is over. */
 const longAfter = 60_000
 /** What was decided just before a password's end is handed out when the steps after that are done. */
-const steps = 4 * longestDelay
+const steps = 4 * maxDelayMs
 
 /** What was seen that must not be, each as a sentence. */
 export type Broken = Record<
@@ -43,7 +43,7 @@ export async function live({
   requests,
   faults,
   denials = [],
-}: World) {
+}: Model) {
   const start = Date.UTC(2026, 10, 24) - beforeMidnight
   const clock = createFakeClock(start)
   const directory = createMemoryDirectory()
@@ -82,7 +82,7 @@ export async function live({
     seen.add(password)
     if (after.key_id !== currentKey) note('otherKey', after.key_id)
     if (before === undefined || !keyring.knows(before.key_id) || roles.length === 0) return
-    const soonest = before.issued_at + expiration + pause - longestSkew
+    const soonest = before.issued_at + expiration + pause - maxSkewMs
     if (clock.now() < soonest) note('tooSoon', `version ${after.version}, ${soonest - clock.now()} ms too soon`)
   }
 

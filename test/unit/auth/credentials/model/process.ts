@@ -1,11 +1,11 @@
 import type { CachedCredential } from '../../../../../src/auth/credentials/credential-cache.ts'
 import { createKeyring } from '../../../../../src/auth/credentials/password.ts'
-import { createL2, type SharedStore } from '../../../../../src/auth/credentials/shared-cache.ts'
+import { createSharedCache, type SharedStore } from '../../../../../src/auth/credentials/shared-cache.ts'
 import type { UserDirectory, UserToWrite } from '../../../../../src/auth/credentials/user-directory.ts'
 import type { Subject } from '../../../../../src/auth/subject.ts'
 import type { FakeClock } from '../../../../support/fake-clock.ts'
 import { createReplica, identity, subject } from '../fixture.ts'
-import { expiration, type Fault, markLife, pause } from './world.ts'
+import { expiration, type Fault, lockTtlMs, pause } from './model.ts'
 
 /** One user, whose groups give no role. */
 const denied = identity({ groups: ['outsiders'] })
@@ -68,7 +68,7 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     replace: reach(store.replace, true),
     claim: reach(store.claim, true),
     finish: reach(store.finish, true),
-    doubt: reach(store.doubt, true),
+    taint: reach(store.taint, true),
   }
   const rules = {
     expiration,
@@ -79,11 +79,11 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     changeInterval: 1000,
   } as const
   const now = () => clock.now() + ahead
-  const states = createL2({
+  const states = createSharedCache({
     store: farStore,
     keys: keyring,
     rules,
-    markLife,
+    lockTtlMs,
     now,
     monotonicNow: clock.monotonicNow,
     sleep: clock.sleep,

@@ -3,7 +3,7 @@ import { providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 
 /** What starts, but should be known. */
-export function findAdvice(config: Config): string[] {
+export function findWarnings(config: Config): string[] {
   const { cache, elasticsearch, oidc, proxy, tls } = config
   const expiry = tls.cert === null ? undefined : expiryOf(tls.cert)
   const hasOidc = providersOf(config).includes('oidc')

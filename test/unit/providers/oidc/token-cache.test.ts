@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Identity } from '../../../../src/auth/identity.ts'
 import { type ErrorCode, GatewayError } from '../../../../src/http/errors.ts'
-import { createKnownTokens } from '../../../../src/providers/oidc/token-cache.ts'
+import { createTokenCache } from '../../../../src/providers/oidc/token-cache.ts'
 
 function createWorld() {
   const world = {
@@ -16,7 +16,7 @@ function createWorld() {
     gate: Promise.resolve(),
   }
   return Object.assign(world, {
-    identify: createKnownTokens({
+    identify: createTokenCache({
       async checkToken(token, fromUserinfo) {
         world.checked.push(token)
         world.before.push(fromUserinfo)
@@ -138,7 +138,7 @@ test('the provider’s failure is nobody’s fault: the next request tries again
 test('memory is bounded: 64 Mi characters of identities are kept in all, however short the tokens are', async () => {
   const checked: string[] = []
   const groups = Array.from({ length: 1024 }, () => 'x'.repeat(1024))
-  const identify = createKnownTokens({
+  const identify = createTokenCache({
     async checkToken(token) {
       checked.push(token)
       return { claims: {}, until: 1 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createTurns } from '../../../../src/async/concurrency-limit.ts'
+import { createConcurrencyLimit } from '../../../src/async/concurrency-limit.ts'
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 test('so many at a time, so many in line, in order, and no others', async () => {
-  const inTurn = createTurns(2, 3)
+  const inTurn = createConcurrencyLimit(2, 3)
   const started: number[] = []
   const ends = new Map<number, (error?: Error) => void>()
   const ask = (id: number) =>

@@ -4,11 +4,11 @@ import fc from '../../../../support/property.ts'
 export const expiration = 10_000
 export const pause = 1000
 /** Each way, so that there and back take no longer than what the pause leaves beside the clocks' difference. */
-export const longestDelay = 120
-export const longestSkew = 500
+export const maxDelayMs = 120
+export const maxSkewMs = 500
 /** How much slower a replica's way to Elasticsearch may become, and how long marks live, which is longer. */
 const slowest = 4000
-export const markLife = 5000
+export const lockTtlMs = 5000
 const span = 40_000
 
 export type Fault =
@@ -19,7 +19,7 @@ export type Fault =
   /** From now on its reads or its writes in Elasticsearch take this much longer on their way there, or back. */
   | { kind: 'slow'; replica: number; length: number; call: 'get' | 'put'; way: 'there' | 'back' }
 
-export type World = {
+export type Model = {
   /** How long before midnight it begins. */
   beforeMidnight: number
   /** Whether a user is there already, under a key that everybody has lost. */
@@ -35,24 +35,24 @@ export type World = {
   denials?: { at: number; replica: number }[]
 }
 
-export type WorldOptions = Readonly<{
+export type ModelOptions = Readonly<{
   faults?: readonly Fault['kind'][]
   /** Whether the user comes with other groups at times. */
   changes?: boolean
 }>
 
 /** Three replicas; the first request comes at 0. */
-export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arbitrary<World> {
+export function modelWith({ faults = [], changes = true }: ModelOptions): fc.Arbitrary<Model> {
   // Without Redis replicas with different current keys make different passwords at the same moment: docs/credentials.md
   const mixedKeys = !faults.some((kind) => kind === 'cut' || kind === 'flush')
   const who = changes ? fc.integer({ min: 0, max: 2 }) : fc.constant(0)
   const request = fc.record({ at: requestTime, replica: replicaIndex, who })
   return fc.record({
-    beforeMidnight: fc.oneof(fc.constant(12 * 60 * 60 * 1000), fc.integer({ min: 0, max: longestSkew + longestDelay })),
+    beforeMidnight: fc.oneof(fc.constant(12 * 60 * 60 * 1000), fc.integer({ min: 0, max: maxSkewMs + maxDelayMs })),
     hasLostUser: fc.boolean(),
     hasNewKey: mixedKeys ? triple(fc.boolean()) : fc.boolean().map((hasNew) => [hasNew, hasNew, hasNew]),
-    skews: triple(fc.integer({ min: 0, max: longestSkew })),
-    delays: fc.array(fc.integer({ min: 0, max: longestDelay }), { minLength: 5, maxLength: 60 }),
+    skews: triple(fc.integer({ min: 0, max: maxSkewMs })),
+    delays: fc.array(fc.integer({ min: 0, max: maxDelayMs }), { minLength: 5, maxLength: 60 }),
     requests: fc
       .tuple(request, fc.oneof(...[5, 24].map((maxLength) => fc.array(request, { minLength: 2, maxLength }))))
       .map(([first, others]) => [{ ...first, at: 0 }, ...others]),
@@ -61,20 +61,20 @@ export function worldWith({ faults = [], changes = true }: WorldOptions): fc.Arb
 }
 
 /** No faults; the user comes with and without groups that give access. */
-export function worldOfDenials(): fc.Arbitrary<World> {
+export function modelOfDenials(): fc.Arbitrary<Model> {
   const denial = fc.record({ at: requestTime, replica: replicaIndex })
   return fc
-    .record({ world: worldWith({}), denials: fc.array(denial, { minLength: 1, maxLength: 6 }) })
+    .record({ world: modelWith({}), denials: fc.array(denial, { minLength: 1, maxLength: 6 }) })
     .map(({ world, denials }) => ({ ...world, denials }))
 }
 
 /** Many come, with these groups or those, within a password's life; one replica is slow to write, and dies at it. */
-export function worldOfLateWrites(): fc.Arbitrary<World> {
+export function modelOfLateWrites(): fc.Arbitrary<Model> {
   const at = fc.integer({ min: 0, max: expiration + 2 * pause })
   const request = fc.record({ at, replica: replicaIndex, who: fc.integer({ min: 0, max: 2 }) })
   return fc
     .record({
-      world: worldWith({}),
+      world: modelWith({}),
       requests: fc.array(request, { minLength: 12, maxLength: 24 }),
       replica: replicaIndex,
       length: fc.integer({ min: slowest / 2, max: slowest }),
