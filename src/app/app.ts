@@ -143,7 +143,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     async listen() {
       await replicas.join(credentials, oidc?.login)
       const addresses = await server.listen()
-      proxy?.routing.watch()
+      proxy?.routing.startHealthChecks()
       oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
       tuneHeap({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
       if (!isDryRun) {

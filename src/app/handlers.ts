@@ -86,7 +86,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
           authenticate,
           isTrusted,
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnix,
-          heal,
+          reissue: heal,
           logout: login?.logout,
         })
 

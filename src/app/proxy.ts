@@ -4,13 +4,13 @@ import type { Config } from '../../config/schema.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSubject } from '../auth/subject.ts'
 import type { Logger } from '../observability/log.ts'
-import { createAdmit, createProxyHandler, type ProxyHandlerOptions } from '../proxy/handler.ts'
+import { createPrepareRequest, createProxyHandler, type ProxyHandlerOptions } from '../proxy/handler.ts'
 import { createPrivateCookies } from '../proxy/headers/cookies.ts'
 import { createBuildUpstreamHeaders } from '../proxy/headers/request-headers.ts'
 import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
 import { createRouting, type Routing } from '../proxy/routing/routing.ts'
-import { createTunnels, createUpgrade, isWebSocket, type Tunnels } from '../proxy/websocket/upgrade.ts'
+import { createTunnels, createWebSocketUpgrade, isWebSocket, type Tunnels } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { routingOptions } from './options/proxy.ts'
 
@@ -45,7 +45,7 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
     privateHeaders: readonly string[]
     /** Cookies whose value is a token. */
     privateCookies: readonly string[]
-    heal: Credentials['reissue']
+    reissue: Credentials['reissue']
     /** Where people log in with us, Kibana's logout is ours. */
     logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
   }>
@@ -55,7 +55,7 @@ function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'inTurn'> {
-  const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, heal, logout } = options
+  const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, reissue, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const cookies = createPrivateCookies(privateCookies)
@@ -64,15 +64,15 @@ function createProxyMode(
     authenticate,
     isTrusted,
     canReset,
-    buildHeaders: createBuildUpstreamHeaders({ private: [...presets, ...privateHeaders], privateCookies: cookies }),
+    buildHeaders: createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies: cookies }),
     buildResponseHeaders: createBuildResponseHeaders(cookies),
-    heal: ({ identity, roles, credential }) => heal(createSubject(identity, roles), credential),
+    reissue: ({ identity, roles, credential }) => reissue(createSubject(identity, roles), credential),
   }
   const proxy = createProxyHandler(handlerOptions)
   const answerLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
     handle: answerLogout ? (request) => answerLogout(request) ?? proxy(request) : proxy,
-    upgrade: createUpgrade(createAdmit(handlerOptions), handlerOptions, tunnels),
+    upgrade: createWebSocketUpgrade(createPrepareRequest(handlerOptions), handlerOptions, tunnels),
     inTurn: true,
   }
 }

@@ -3,13 +3,13 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../http/errors.ts'
 import { createBody, expectsContinue, hasBody } from './body.ts'
+import { type BufferedResponse, clientClosed, createResponseBuffer } from './buffered-response.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
-import { clientClosed, type HeldResponse, holdResponse } from './held-response.ts'
 import { sendInformational } from './informational.ts'
 import { ResponseWriter } from './response-writer.ts'
-import { isClosedAfterUse } from './routing/pool.ts'
+import { isStaleConnection } from './routing/pool.ts'
 import type { Upstream } from './routing/upstreams.ts'
-import { createStallWatch, type StallWatch } from './stall.ts'
+import { createSendTimeout, type SendTimeout } from './send-timeout.ts'
 import { toUpstreamError } from './upstream-error.ts'
 
 export type Exchange = Readonly<{
@@ -22,47 +22,47 @@ export type Exchange = Readonly<{
   onNewConnection: boolean
   buildResponseHeaders: BuildResponseHeaders
   /** How long the client may be silent in the middle of its body, in milliseconds. */
-  patience: number
+  bodyTimeoutMs: number
   /** How long the client may take nothing of the answer, in milliseconds. */
-  clientTimeout: number
+  clientTimeoutMs: number
   /** Whether a 401 is to be given to the caller, unsent, who may know how to fix it. */
-  holdRefusal: boolean
+  bufferUnauthorized: boolean
 }>
 
-export type Forwarded =
+export type ForwardResult =
   /** The answer is out, whole. */
   | Readonly<{ kind: 'sent' }>
   /** A 401, of which the client has heard nothing. */
-  | Readonly<{ kind: 'refused'; answer: HeldResponse }>
+  | Readonly<{ kind: 'refused'; answer: BufferedResponse }>
   /** The request was sent on a connection that the upstream was closing, and may be retried once on a new one. */
   | Readonly<{ kind: 'closed'; error: GatewayError }>
   /** Nothing of the request was sent, so another upstream may have it. */
   | Readonly<{ kind: 'unreachable'; error: GatewayError }>
 
-const sent: Forwarded = { kind: 'sent' }
+const sent: ForwardResult = { kind: 'sent' }
 
 /**
  * Sends a request upstream and its answer back, a piece at a time, each side no faster than the other takes it. When
  * one side goes, so does the other at once. Rejects with GatewayError client_closed, request_timeout, upstream_unavailable,
  * upstream_timeout, upstream_protocol; where `response.headersSent`, the answer was cut in the middle.
  */
-export function forward(exchange: Exchange): Promise<Forwarded> {
-  const { request, response, upstream, path, headers, onNewConnection, patience } = exchange
+export function forward(exchange: Exchange): Promise<ForwardResult> {
+  const { request, response, upstream, path, headers, onNewConnection, bodyTimeoutMs } = exchange
   if (response.destroyed) return Promise.reject(clientClosed())
-  const body = hasBody(request) ? createBody(request, patience) : null
+  const body = hasBody(request) ? createBody(request, bodyTimeoutMs) : null
   return new Promise((resolve, reject) => {
-    const relay = new Relay(exchange, body, { resolve, reject })
+    const relay = new ExchangeHandler(exchange, body, { resolve, reject })
     upstream.dispatch({ method: request.method ?? 'GET', path, headers, body, onNewConnection }, relay)
   })
 }
 
-type Settle = Readonly<{ resolve: (forwarded: Forwarded) => void; reject: (error: GatewayError) => void }>
+type Settlement = Readonly<{ resolve: (forwarded: ForwardResult) => void; reject: (error: GatewayError) => void }>
 
 /**
  * What undici tells of an exchange, carried over to the client. There is one for every stream that is open, which may be
  * thousands for hours: hence methods, which all share, and closures only where an emitter needs one.
  */
-class Relay implements Dispatcher.DispatchHandler {
+class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #upstream: Upstream
@@ -71,24 +71,24 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #clientTimeout: number
   readonly #holdRefusal: boolean
   readonly #body: Readable | null
-  readonly #settle: Settle
+  readonly #settle: Settlement
   readonly #answer: ResponseWriter
   readonly #onClose = () => this.#closed()
   #controller: Dispatcher.DispatchController | undefined
   #hasResponseBegun = false
-  #held: ReturnType<typeof holdResponse> | undefined
+  #held: ReturnType<typeof createResponseBuffer> | undefined
   /** Only for a client that did not take at once what there was for it. */
-  #stall: StallWatch | undefined
+  #stall: SendTimeout | undefined
 
-  constructor(exchange: Exchange, body: Readable | null, settle: Settle) {
-    const { request, response, upstream, buildResponseHeaders, clientTimeout, holdRefusal } = exchange
+  constructor(exchange: Exchange, body: Readable | null, settle: Settlement) {
+    const { request, response, upstream, buildResponseHeaders, clientTimeoutMs, bufferUnauthorized } = exchange
     this.#request = request
     this.#response = response
     this.#upstream = upstream
-    this.#end = upstream.begin()
+    this.#end = upstream.trackRequest()
     this.#buildHeaders = buildResponseHeaders
-    this.#clientTimeout = clientTimeout
-    this.#holdRefusal = holdRefusal
+    this.#clientTimeout = clientTimeoutMs
+    this.#holdRefusal = bufferUnauthorized
     this.#body = body
     this.#settle = settle
     this.#answer = new ResponseWriter(response)
@@ -115,7 +115,7 @@ class Relay implements Dispatcher.DispatchHandler {
     // Nobody looks at them again, and for as long as the answer lasts they would hold all that arrived with them.
     controller.rawHeaders = null
     if (status < 200) sendInformational(this.#request, this.#response, status, headers)
-    else if (status === 401 && this.#holdRefusal) this.#held = holdResponse(status, headers)
+    else if (status === 401 && this.#holdRefusal) this.#held = createResponseBuffer(status, headers)
     else this.#answer.writeHead(status, isReason(reason) ? reason : '', headers)
   }
 
@@ -149,7 +149,7 @@ class Relay implements Dispatcher.DispatchHandler {
   /** RFC 9110, 9.2.2: only requests with an idempotent method; and only those without a body, which has been consumed. */
   #mayRepeat(error: Error): boolean {
     const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
-    return isRead && this.#body === null && !this.#hasResponseBegun && isClosedAfterUse(error)
+    return isRead && this.#body === null && !this.#hasResponseBegun && isStaleConnection(error)
   }
 
   #closed(): void {
@@ -173,9 +173,9 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   #watchStall(): void {
-    this.#stall ??= createStallWatch(this.#response, this.#clientTimeout, {
+    this.#stall ??= createSendTimeout(this.#response, this.#clientTimeout, {
       onDrain: () => this.#controller?.resume(),
-      onStall: () =>
+      onTimeout: () =>
         this.#breakOff(
           new GatewayError('client_closed', `the client took nothing of its answer for ${this.#clientTimeout} ms`),
         ),
@@ -183,7 +183,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#stall.start()
   }
 
-  #release({ status, headers, body }: HeldResponse): void {
+  #release({ status, headers, body }: BufferedResponse): void {
     this.#held = undefined
     this.#answer.writeHead(status, '', headers)
     for (const piece of body) this.#write(piece)

@@ -6,11 +6,11 @@ import type { Credential } from '../auth/credentials/credentials.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { StreamedResponse } from '../http/response.ts'
 import { expectsContinue, hasBody, waitForBody } from './body.ts'
+import { sendBufferedResponse } from './buffered-response.ts'
 import { forward } from './forward.ts'
 import { checkFraming, originForm } from './headers/framing.ts'
 import type { BuildUpstreamHeaders } from './headers/request-headers.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
-import { sendHeldResponse } from './held-response.ts'
 import { changesUserPassword } from './password-change.ts'
 import { stripPath } from './routing/routes.ts'
 import type { ProxyRoute, Routing } from './routing/routing.ts'
@@ -25,22 +25,28 @@ export type ProxyHandlerOptions = Readonly<{
   buildHeaders: BuildUpstreamHeaders
   buildResponseHeaders: BuildResponseHeaders
   /** Another credential for one that Elasticsearch refused, if there is one. Never rejects. */
-  heal: (authenticated: Authenticated) => Promise<Credential | undefined>
+  reissue: (authenticated: Authenticated) => Promise<Credential | undefined>
 }>
 
 /** A request that may go upstream, and how. */
-export type Admitted = Readonly<{
+export type PreparedRequest = Readonly<{
   route: ProxyRoute
   path: string
   authenticated: Authenticated | undefined
-  headersFor: (authorization: string | undefined) => string[]
+  buildHeaders: (authorization: string | undefined) => string[]
 }>
 
 /** Throws, or rejects with, GatewayError. */
-export type Admit = (request: IncomingMessage) => MaybePromise<Admitted>
+export type PrepareRequest = (request: IncomingMessage) => MaybePromise<PreparedRequest>
 
 /** Request → route → identity → the headers to go on with: the same for requests and upgrades. */
-export function createAdmit({ routing, authenticate, isTrusted, canReset, buildHeaders }: ProxyHandlerOptions): Admit {
+export function createPrepareRequest({
+  routing,
+  authenticate,
+  isTrusted,
+  canReset,
+  buildHeaders,
+}: ProxyHandlerOptions): PrepareRequest {
   return function admit(request) {
     checkFraming(request)
     // RFC 9110, 9.3.8: the upstream's response would reveal the credential that we add.
@@ -53,19 +59,19 @@ export function createAdmit({ routing, authenticate, isTrusted, canReset, buildH
     const path = route.strip_path ? stripPath(target, route.path) : target
     return chain(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
       if (authenticated !== undefined && changesUserPassword(target)) throw managed(authenticated)
-      return { route, path, authenticated, headersFor: headersOf(request, route) }
+      return { route, path, authenticated, buildHeaders: headersOf(request, route) }
     })
   }
 
-  function headersOf(request: IncomingMessage, route: ProxyRoute): Admitted['headersFor'] {
+  function headersOf(request: IncomingMessage, route: ProxyRoute): PreparedRequest['buildHeaders'] {
     const { socket, rawHeaders } = request
     return (authorization) =>
       buildHeaders(rawHeaders, {
-        address: socket.remoteAddress,
-        encrypted: 'encrypted' in socket,
-        trusted: isTrusted(request),
+        remoteAddress: socket.remoteAddress,
+        isEncrypted: 'encrypted' in socket,
+        isTrusted: isTrusted(request),
         authorization,
-        added: route.headers,
+        routeHeaders: route.headers,
       })
   }
 }
@@ -87,8 +93,8 @@ function looksWhole(): GatewayError {
 
 /** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */
 export function createProxyHandler(options: ProxyHandlerOptions) {
-  const { routing, heal, buildResponseHeaders } = options
-  const admit = createAdmit(options)
+  const { routing, reissue, buildResponseHeaders } = options
+  const admit = createPrepareRequest(options)
 
   return function proxyRequest(request: IncomingMessage): MaybePromise<StreamedResponse> {
     return chain(admit(request), (admitted) => ({
@@ -97,19 +103,19 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
     }))
   }
 
-  async function pass(request: IncomingMessage, response: ServerResponse, admitted: Admitted): Promise<void> {
-    if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, routing.timeout)
-    const { route, path, authenticated, headersFor } = admitted
+  async function pass(request: IncomingMessage, response: ServerResponse, admitted: PreparedRequest): Promise<void> {
+    if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, routing.timeoutMs)
+    const { route, path, authenticated, buildHeaders } = admitted
     const tried = new Set<Upstream>()
     let authorization = authenticated?.credential.authorization
     let upstream = routing.pickUpstream(route.upstreams, tried)!
     // What the client has sent of a body is gone, so a request that has one goes out once.
-    let holdRefusal = authenticated !== undefined && !hasBody(request)
+    let bufferUnauthorized = authenticated !== undefined && !hasBody(request)
     let isHealed = false
     let onNewConnection = false
-    const { timeout: patience, clientTimeout } = routing
+    const { timeoutMs: bodyTimeoutMs, clientTimeoutMs } = routing
     for (;;) {
-      const headers = headersFor(authorization)
+      const headers = buildHeaders(authorization)
       const forwarded = await forward({
         request,
         response,
@@ -118,18 +124,18 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
         headers,
         onNewConnection,
         buildResponseHeaders,
-        patience,
-        clientTimeout,
-        holdRefusal,
+        bodyTimeoutMs,
+        clientTimeoutMs,
+        bufferUnauthorized,
       })
       if (forwarded.kind === 'closed') {
         // A new connection cannot fail in this way again.
         onNewConnection = true
         continue
       }
-      if (forwarded.kind !== 'unreachable') routing.report(upstream, true)
+      if (forwarded.kind !== 'unreachable') routing.reportHealth(upstream, true)
       if (forwarded.kind === 'sent') {
-        if (response.statusCode === 401 && authenticated && !isHealed) void heal(authenticated)
+        if (response.statusCode === 401 && authenticated && !isHealed) void reissue(authenticated)
         return
       }
       if (forwarded.kind === 'unreachable') {
@@ -137,18 +143,18 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
           response.shouldKeepAlive = false // a client that stays would keep what we lack
           throw forwarded.error
         }
-        routing.report(upstream, false)
+        routing.reportHealth(upstream, false)
         tried.add(upstream)
         const next = routing.pickUpstream(route.upstreams, tried)
         if (next === undefined) throw forwarded.error
         upstream = next
         continue
       }
-      const healed = await heal(authenticated!)
-      if (healed === undefined) return sendHeldResponse(response, forwarded.answer)
+      const healed = await reissue(authenticated!)
+      if (healed === undefined) return sendBufferedResponse(response, forwarded.answer)
       isHealed = true
       authorization = healed.authorization
-      holdRefusal = false
+      bufferUnauthorized = false
     }
   }
 }

@@ -63,8 +63,8 @@ test('a rejected path is one line in the log, which names the path and the fix',
 test('an answer to HEAD has no body, and the next answer follows at once', async () => {
   const connection = await openConnection(url)
   connection.send('HEAD / HTTP/1.1', ...asBob, '', 'GET / HTTP/1.1', ...asBob, '')
-  assertIsBob(await connection.answer({ hasBody: false }))
-  const second = await connection.answer()
+  assertIsBob(await connection.readResponse({ hasBody: false }))
+  const second = await connection.readResponse()
   assertIsBob(second)
   assert.equal(JSON.parse(second.body).username, 'bob')
   connection.close()
@@ -73,9 +73,9 @@ test('an answer to HEAD has no body, and the next answer follows at once', async
 test('a body is not waited for, and the connection serves the next request', async () => {
   const connection = await openConnection(url)
   connection.send('POST / HTTP/1.1', ...asBob, 'Content-Length: 300000', '', Buffer.alloc(100_000, 'a'))
-  assertIsBob(await connection.answer())
+  assertIsBob(await connection.readResponse())
   connection.send(Buffer.alloc(200_000, 'a'), 'GET / HTTP/1.1', ...asBob, '')
-  assertIsBob(await connection.answer())
+  assertIsBob(await connection.readResponse())
   connection.close()
 })
 
@@ -89,7 +89,7 @@ test('a body of 100 MB with Expect: 100-continue is never asked for', async () =
 test('after Expect: 100-continue no second request is taken for the body that never came', async () => {
   const connection = await openConnection(url)
   connection.send('PUT / HTTP/1.1', ...asBob, 'Content-Length: 1000', 'Expect: 100-continue', '')
-  const answer = await connection.answer()
+  const answer = await connection.readResponse()
   assertIsBob(answer)
   // RFC 9110, 10.1.1: whoever answers without the body says that the connection ends here, or reads the body after all.
   assert.deepEqual(headersOf(answer, 'connection'), ['close'])
@@ -99,8 +99,8 @@ test('after Expect: 100-continue no second request is taken for the body that ne
 test('HTTP/1.0 works, and its connection ends with the answer', async () => {
   const connection = await openConnection(url)
   connection.send('GET / HTTP/1.0', 'Remote-User: bob', '')
-  assertIsBob(await connection.answer())
-  assert.equal(await connection.ended(), '')
+  assertIsBob(await connection.readResponse())
+  assert.equal(await connection.readToEnd(), '')
 })
 
 test('a request to change to WebSocket is answered like any other', async () => {

@@ -95,8 +95,10 @@ test('a request smuggled into a body is not answered', async () => {
   const inner = 'GET /?smuggled HTTP/1.1\r\nHost: e\r\nRemote-User: smuggled\r\n\r\n'
   connection.send('POST / HTTP/1.1', 'Host: e', 'Remote-User: carol', `Content-Length: ${inner.length}`, '')
   connection.send(Buffer.from(inner), 'GET / HTTP/1.1', 'Host: e', 'Remote-User: dave', 'Connection: close', '')
-  const names = [await connection.answer(), await connection.answer()].map(({ body }) => JSON.parse(body).username)
-  assert.deepEqual([...names, await connection.ended()], ['carol', 'dave', ''])
+  const names = [await connection.readResponse(), await connection.readResponse()].map(
+    ({ body }) => JSON.parse(body).username,
+  )
+  assert.deepEqual([...names, await connection.readToEnd()], ['carol', 'dave', ''])
 })
 
 test('groups are trimmed, blanks and doubles dropped, and roles come once', async () => {

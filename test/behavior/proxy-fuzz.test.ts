@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { answersIn, openFuzzClient } from '../support/fuzz/client.ts'
-import { addressIn, createJudge } from '../support/fuzz/judge.ts'
+import { countResponses, openFuzzClient } from '../support/fuzz/client.ts'
 import { createAttack } from '../support/fuzz/mutate.ts'
+import { addressIn, createOracle } from '../support/fuzz/oracle.ts'
 import { createRandom } from '../support/fuzz/random.ts'
-import { faultIn } from '../support/fuzz/strict-answers.ts'
 import { parseStrictly } from '../support/fuzz/strict-request.ts'
+import { findResponseFault } from '../support/fuzz/strict-response.ts'
 import { findFreePort } from '../support/port.ts'
 import { startProxy, startTcpUpstream } from '../support/upstream.ts'
 
@@ -19,7 +19,7 @@ const lanes = 64
 /** Attacks whose late requests we can still judge. */
 const remembered = 5_000
 
-const judge = createJudge()
+const judge = createOracle()
 const seen = { attacks: 0, whole: 0, cutOff: 0, answers: 0 }
 
 /** The attack's number, as the loopback address that its client has: the upstream hears of it from the gateway alone. */
@@ -67,11 +67,11 @@ async function attack(number: number, port: number): Promise<void> {
     at = end
     if (at < bytes.length) await new Promise((resolve) => setImmediate(resolve))
   }
-  await client.answered(whole)
-  const text = await client.end()
+  await client.waitForResponses(whole)
+  const text = await client.close()
   seen.attacks++
-  seen.answers += answersIn(text)
-  const fault = faultIn(text, `<${address}>`, bytes.includes('HEAD'))
+  seen.answers += countResponses(text)
+  const fault = findResponseFault(text, `<${address}>`, bytes.includes('HEAD'))
   if (fault !== undefined) judge.fail(fault, address, text)
 }
 

@@ -13,9 +13,9 @@ export type RawConnection = Readonly<{
   /** Lines get their CRLF; a Buffer goes as it is. */
   send: (...parts: readonly (string | Buffer)[]) => void
   /** The next whole answer. Rejects when the connection ends before. */
-  answer: (options?: { hasBody: boolean }) => Promise<RawResponse>
+  readResponse: (options?: { hasBody: boolean }) => Promise<RawResponse>
   /** Resolves when the other side has closed, to what came after the last answer. */
-  ended: () => Promise<string>
+  readToEnd: () => Promise<string>
   close: () => void
 }>
 
@@ -52,7 +52,7 @@ export async function openConnection(url: string, localAddress = '127.0.0.1'): P
     send(...parts: readonly (string | Buffer)[]) {
       for (const part of parts) socket.write(typeof part === 'string' ? `${part}\r\n` : part)
     },
-    answer: ({ hasBody } = { hasBody: true }) =>
+    readResponse: ({ hasBody } = { hasBody: true }) =>
       until(() => {
         const end = received.indexOf('\r\n\r\n')
         if (end === -1) return undefined
@@ -63,7 +63,7 @@ export async function openConnection(url: string, localAddress = '127.0.0.1'): P
         received = received.slice(end + 4 + length)
         return Object.freeze({ ...answer, body })
       }),
-    ended: () => until(() => (isOver ? received : undefined)),
+    readToEnd: () => until(() => (isOver ? received : undefined)),
     close: () => socket.destroy(),
   })
 }
@@ -77,7 +77,7 @@ export async function exchange(
   const connection = await openConnection(url, localAddress)
   connection.send(...lines, '', Buffer.from(body))
   const isHead = String(lines[0]).startsWith('HEAD ')
-  const answer = await connection.answer({ hasBody: !isHead })
+  const answer = await connection.readResponse({ hasBody: !isHead })
   connection.close()
   return answer
 }

@@ -7,12 +7,12 @@ import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
 
 export type Upstream = Readonly<{ url: string; port: number; server: Server }>
 
-export type UpstreamPlace = Readonly<{ host?: string; port?: number; tls?: ServerOptions }>
+export type UpstreamOptions = Readonly<{ host?: string; port?: number; tls?: ServerOptions }>
 
 /** A server of the test's own behind the proxy, until the last test of the file. */
 export async function startUpstream(
   answer: RequestListener,
-  { host = '127.0.0.1', port: wanted = 0, tls }: UpstreamPlace = {},
+  { host = '127.0.0.1', port: wanted = 0, tls }: UpstreamOptions = {},
 ): Promise<Upstream> {
   const patience = { keepAliveTimeout: 60_000, requestTimeout: 0 }
   const server = tls ? createHttpsServer({ ...patience, ...tls }, answer) : createHttpServer(patience, answer)
@@ -33,9 +33,9 @@ export type RawUpstream = Readonly<{
   /** All that came on all connections, in order, as latin-1. */
   received: () => string
   /** How many connections were made. */
-  connections: () => number
+  connectionCount: () => number
   /** Resolves when what came matches. */
-  until: (pattern: RegExp) => Promise<string>
+  waitFor: (pattern: RegExp) => Promise<string>
 }>
 
 /** A server of bytes, until the last test of the file. */
@@ -79,8 +79,8 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
     url,
     port,
     received: () => text,
-    connections: () => count,
-    until(pattern: RegExp) {
+    connectionCount: () => count,
+    waitFor(pattern: RegExp) {
       if (pattern.test(text)) return Promise.resolve(text)
       const { promise, resolve } = Promise.withResolvers<string>()
       watchers.push(() => pattern.test(text) && resolve(text))

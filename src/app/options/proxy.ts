@@ -15,10 +15,10 @@ export function routingOptions({
   const all = elasticsearch_url === null ? routes : [...routes, { ...everything, upstreams: [elasticsearch_url] }]
   return {
     routes: all.map((route) => ({ ...route, tls: tlsFilesOf(route.tls, tls) })),
-    timeout: settings.timeout,
-    clientTimeout: settings.client_timeout,
-    idleTimeout: settings.idle_conn_timeout,
-    maxIdle: settings.max_idle_conns,
+    timeoutMs: settings.timeout,
+    clientTimeoutMs: settings.client_timeout,
+    idleTimeoutMs: settings.idle_conn_timeout,
+    maxIdleConnections: settings.max_idle_conns,
     readTls,
   }
 }

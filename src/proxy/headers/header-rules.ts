@@ -1,5 +1,5 @@
 /** What becomes of a client's header upstream. */
-export type Rule =
+export type HeaderRule =
   | 'keep'
   | 'host'
   | 'drop'
@@ -9,17 +9,17 @@ export type Rule =
   | 'from proxies'
   | 'Kibana’s mark'
   | 'from Kibana’s pages'
-  | keyof Chain
+  | keyof ForwardedHeaders
 
 /** What proxies before us said of the request's origin. */
-export type Chain = {
+export type ForwardedHeaders = {
   'x-forwarded-for': string
   'x-forwarded-proto': string
   'x-forwarded-host': string
   'x-forwarded-port': string
 }
 
-const rules: Readonly<Record<string, Rule>> = {
+const rules: Readonly<Record<string, HeaderRule>> = {
   host: 'host',
   cookie: 'cookie',
   connection: 'connection',
@@ -65,8 +65,8 @@ const droppedStarts = ['proxy-', 'es-secondary-']
 const remembered = 1024
 
 /** A header's name → what becomes of it. @param hidden canonical names that never go on */
-export function createHeaderFilter(hidden: ReadonlySet<string>): (name: string) => Rule {
-  const judged = new Map<string, Rule>()
+export function createHeaderFilter(hidden: ReadonlySet<string>): (name: string) => HeaderRule {
+  const judged = new Map<string, HeaderRule>()
 
   return function judge(name) {
     const known = judged.get(name)
@@ -76,7 +76,7 @@ export function createHeaderFilter(hidden: ReadonlySet<string>): (name: string) 
     return rule
   }
 
-  function ruleFor(name: string, canonical: string): Rule {
+  function ruleFor(name: string, canonical: string): HeaderRule {
     if (hidden.has(canonical) || droppedStarts.some((start) => canonical.startsWith(start))) return 'drop'
     if (Object.hasOwn(rules, name)) return rules[name]!
     // `X_Forwarded_For`, which some servers take for the same.

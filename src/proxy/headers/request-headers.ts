@@ -1,40 +1,45 @@
 import type { PrivateCookies } from './cookies.ts'
-import { addressOf, forwardedElement, portOf } from './forwarded.ts'
-import { type Chain, canonicalizeHeaderName, createHeaderFilter } from './header-rules.ts'
+import { formatForwarded, plainAddress, requestedPort } from './forwarded.ts'
+import { canonicalizeHeaderName, createHeaderFilter, type ForwardedHeaders } from './header-rules.ts'
 
-export type HeaderRules = Readonly<{
+export type PrivateHeaders = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
-  private: readonly string[]
+  headers: readonly string[]
   /** Cookies that authenticate it. */
-  privateCookies: PrivateCookies
+  cookies: PrivateCookies
 }>
 
 /** What a request's headers upstream depend on, beside those it came with. */
 export type HeaderContext = Readonly<{
   /** The socket's other end; undefined once it is gone. */
-  address: string | undefined
-  encrypted: boolean
+  remoteAddress: string | undefined
+  isEncrypted: boolean
   /** Whether the other end is a proxy of ours, whose word on where the request comes from holds. */
-  trusted: boolean
+  isTrusted: boolean
   /** The credential; undefined where the route asks for none. */
   authorization: string | undefined
   /** The route's own, names and values in turn. They win over the client's. */
-  added: readonly string[]
+  routeHeaders: readonly string[]
 }>
 
 export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: HeaderContext) => string[]
 
 /** Pure: a client's raw headers → those sent upstream, names and values in turn. A body's framing is not among them, save its length. */
-export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHeaders {
-  const judge = createHeaderFilter(new Set(given.private.map(canonicalizeHeaderName)))
-  const { strip } = given.privateCookies
+export function createBuildUpstreamHeaders(given: PrivateHeaders): BuildUpstreamHeaders {
+  const judge = createHeaderFilter(new Set(given.headers.map(canonicalizeHeaderName)))
+  const { strip } = given.cookies
 
-  return function buildUpstreamHeaders(rawHeaders, { address, encrypted, trusted, authorization, added }) {
+  return function buildUpstreamHeaders(
+    rawHeaders,
+    { remoteAddress, isEncrypted, isTrusted, authorization, routeHeaders },
+  ) {
     const headers: string[] = []
     const named = namedByConnection(rawHeaders)
     const overridden =
-      added.length === 0 ? undefined : new Set(added.filter((_, i) => i % 2 === 0).map(canonicalizeHeaderName))
-    const chain: Partial<Chain> = {}
+      routeHeaders.length === 0
+        ? undefined
+        : new Set(routeHeaders.filter((_, i) => i % 2 === 0).map(canonicalizeHeaderName))
+    const chain: Partial<ForwardedHeaders> = {}
     let host = ''
     let forwarded = ''
     let isFromKibana = false
@@ -65,29 +70,29 @@ export function createBuildUpstreamHeaders(given: HeaderRules): BuildUpstreamHea
           break
         }
         case 'from proxies':
-          if (trusted) headers.push(name, value)
+          if (isTrusted) headers.push(name, value)
           break
         case 'forwarded':
-          if (trusted) forwarded = append(forwarded, value)
+          if (isTrusted) forwarded = append(forwarded, value)
           break
         case 'x-forwarded-for':
-          if (trusted) chain[rule] = append(chain[rule], value)
+          if (isTrusted) chain[rule] = append(chain[rule], value)
           break
         case 'x-forwarded-proto':
         case 'x-forwarded-host':
         case 'x-forwarded-port':
-          if (trusted) chain[rule] ??= value
+          if (isTrusted) chain[rule] ??= value
       }
     }
-    const from = addressOf(address)
-    const scheme = encrypted ? 'https' : 'http'
+    const from = plainAddress(remoteAddress)
+    const scheme = isEncrypted ? 'https' : 'http'
     headers.push('X-Forwarded-For', append(chain['x-forwarded-for'], from))
     headers.push('X-Forwarded-Proto', chain['x-forwarded-proto'] ?? scheme)
     headers.push('X-Forwarded-Host', chain['x-forwarded-host'] ?? host)
-    headers.push('X-Forwarded-Port', chain['x-forwarded-port'] ?? portOf(host, scheme))
-    headers.push('Forwarded', append(forwarded, forwardedElement(from, host, scheme)))
+    headers.push('X-Forwarded-Port', chain['x-forwarded-port'] ?? requestedPort(host, scheme))
+    headers.push('Forwarded', append(forwarded, formatForwarded(from, host, scheme)))
     if (isFromKibana) headers.push(...fromKibana)
-    for (const part of added) headers.push(part)
+    for (const part of routeHeaders) headers.push(part)
     if (authorization !== undefined) headers.push('Authorization', authorization)
     return headers
   }

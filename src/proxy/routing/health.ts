@@ -9,7 +9,7 @@ const interval = 5_000
  * answer will do: what it says is for clients to judge. Uses new connections, because a reused one that the upstream has just
  * closed does not show whether it is reachable. Ends with the signal.
  */
-export async function watchHealth(
+export async function runHealthChecks(
   upstreams: readonly Upstream[],
   onChange: (upstream: Upstream, isHealthy: boolean) => void,
   stopped: AbortSignal,

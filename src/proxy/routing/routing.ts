@@ -1,5 +1,5 @@
 import type { RouteTls } from '../../../config/formats/routes.ts'
-import { watchHealth } from './health.ts'
+import { runHealthChecks } from './health.ts'
 import { createPickRoute, type RouteMatch } from './routes.ts'
 import type { UpstreamTls } from './tls.ts'
 import { createPickUpstream, createUpstream, type Upstream, type UpstreamOptions } from './upstreams.ts'
@@ -27,7 +27,7 @@ export type RoutingOptions = UpstreamOptions &
   Readonly<{
     routes: readonly RouteOptions[]
     /** How long a client may take nothing of an answer, in milliseconds. */
-    clientTimeout: number
+    clientTimeoutMs: number
     /** Throws what reading throws. */
     readTls: (files: TlsFiles) => UpstreamTls
     onHealth: (upstream: string, isHealthy: boolean) => void
@@ -38,17 +38,17 @@ export type Routing = Readonly<{
   pickRoute: (host: string, path: string) => ProxyRoute | undefined
   pickUpstream: ReturnType<typeof createPickUpstream>
   /** What a request found out about an upstream. */
-  report: (upstream: Upstream, isHealthy: boolean) => void
-  timeout: number
-  clientTimeout: number
+  reportHealth: (upstream: Upstream, isHealthy: boolean) => void
+  timeoutMs: number
+  clientTimeoutMs: number
   /** Reads all certificates again; what it returns puts them in force. Throws, and has changed nothing, when it cannot. */
   prepareRenewal: () => () => void
   /** Starts the checks of those that have others to stand in for them. */
-  watch: () => void
+  startHealthChecks: () => void
   close: () => Promise<void>
 }>
 
-export function createRouting({ routes, clientTimeout, readTls, onHealth, ...options }: RoutingOptions): Routing {
+export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...options }: RoutingOptions): Routing {
   const upstreams = new Map<string, Readonly<{ upstream: Upstream; files: TlsFiles }>>()
   const stopped = new AbortController()
   const compiled = routes.map((route) => ({
@@ -69,22 +69,22 @@ export function createRouting({ routes, clientTimeout, readTls, onHealth, ...opt
   return Object.freeze({
     pickRoute: createPickRoute<ProxyRoute>(compiled),
     pickUpstream: createPickUpstream(),
-    report(upstream: Upstream, isHealthy: boolean) {
+    reportHealth(upstream: Upstream, isHealthy: boolean) {
       if (upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
     },
-    timeout: options.timeout,
-    clientTimeout,
+    timeoutMs: options.timeoutMs,
+    clientTimeoutMs,
     prepareRenewal() {
       const renewals = [...upstreams.values()].map(({ upstream, files }) => upstream.prepareRenewal(readTls(files)))
       return () => {
         for (const renew of renewals) renew()
       }
     },
-    watch() {
+    startHealthChecks() {
       const watched = new Set(
         compiled.filter((route) => route.upstreams.length > 1).flatMap((route) => route.upstreams),
       )
-      if (watched.size > 0) void watchHealth([...watched], onChange, stopped.signal)
+      if (watched.size > 0) void runHealthChecks([...watched], onChange, stopped.signal)
     },
     async close() {
       stopped.abort()

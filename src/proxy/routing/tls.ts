@@ -25,11 +25,11 @@ export function createTlsOptions(url: URL, { ca, cert, key, serverName, insecure
 
 /** The URL's own, whatever `Host` the client sends. An IP address is no server name (RFC 6066, 3): it is verified all the same. */
 function nameOf(url: URL): string {
-  const host = bareHost(url)
+  const host = unbracketedHost(url)
   return isIP(host) === 0 ? host : ''
 }
 
 /** The host without the brackets that an IPv6 address has in a URL. */
-export function bareHost({ hostname }: URL): string {
+export function unbracketedHost({ hostname }: URL): string {
   return hostname.replace(/^\[|\]$/g, '')
 }

@@ -1,5 +1,5 @@
 import type { Dispatcher, Pool } from 'undici'
-import { type AgentOptions, createPool } from './pool.ts'
+import { createPool, type PoolOptions } from './pool.ts'
 import { createTlsOptions, type TlsOptions, type UpstreamTls } from './tls.ts'
 
 /** A server that we pass requests on to. */
@@ -7,7 +7,7 @@ export type Upstream = Readonly<{
   url: URL
   dispatch: (options: UpstreamRequest, handler: Dispatcher.DispatchHandler) => void
   /** Counts a request as under way, until the returned function is called. */
-  begin: () => () => void
+  trackRequest: () => () => void
   inFlight: () => number
   isHealthy: () => boolean
   /** Says so, and returns whether that is news. */
@@ -28,10 +28,14 @@ export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path'
   onNewConnection?: boolean
 }
 
-export type UpstreamOptions = AgentOptions & Readonly<{ maxIdle: number }>
+export type UpstreamOptions = PoolOptions & Readonly<{ maxIdleConnections: number }>
 
 /** Throws what OpenSSL says of certificates that it cannot use. */
-export function createUpstream(url: URL, tls: UpstreamTls, { maxIdle, ...agent }: UpstreamOptions): Upstream {
+export function createUpstream(
+  url: URL,
+  tls: UpstreamTls,
+  { maxIdleConnections, ...agent }: UpstreamOptions,
+): Upstream {
   let connections = connect(tls)
   const basePath = url.pathname.replace(/\/+$/, '')
   let inFlight = 0
@@ -54,12 +58,12 @@ export function createUpstream(url: URL, tls: UpstreamTls, { maxIdle, ...agent }
           // One constant name, or each new Host would be taken for another TLS server. See createPool for the real one.
           ...{ servername: url.hostname },
           // More connections than may idle end with their request.
-          ...((onNewConnection || inFlight > maxIdle) && { reset: true }),
+          ...((onNewConnection || inFlight > maxIdleConnections) && { reset: true }),
         },
         handler,
       )
     },
-    begin() {
+    trackRequest() {
       inFlight++
       let isOver = false
       return () => {

@@ -3,13 +3,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { finished, pipeline } from 'node:stream/promises'
 import { GatewayError } from '../../http/errors.ts'
+import { clientClosed } from '../buffered-response.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
-import { clientClosed } from '../held-response.ts'
 import type { Routing } from '../routing/routing.ts'
-import { createStallWatch } from '../stall.ts'
+import { createSendTimeout } from '../send-timeout.ts'
 import { toUpstreamError } from '../upstream-error.ts'
 
-export type ForwardRejectionOptions = Pick<Routing, 'timeout' | 'clientTimeout'> &
+export type ForwardRejectionOptions = Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'> &
   Readonly<{ origin: string; buildResponseHeaders: BuildResponseHeaders }>
 
 /**
@@ -20,17 +20,17 @@ export type ForwardRejectionOptions = Pick<Routing, 'timeout' | 'clientTimeout'>
 export async function forwardRejection(
   answer: IncomingMessage,
   socket: Socket,
-  { timeout, clientTimeout, origin, buildResponseHeaders }: ForwardRejectionOptions,
+  { timeoutMs, clientTimeoutMs, origin, buildResponseHeaders }: ForwardRejectionOptions,
 ): Promise<void> {
   const broken = new AbortController()
   const { signal } = broken
   const onGone = () => broken.abort(clientClosed())
-  const onStall = () =>
-    broken.abort(new GatewayError('client_closed', `the client took nothing of its answer for ${clientTimeout} ms`))
-  const stall = createStallWatch(socket, clientTimeout, { onDrain: () => {}, onStall })
+  const onTimeout = () =>
+    broken.abort(new GatewayError('client_closed', `the client took nothing of its answer for ${clientTimeoutMs} ms`))
+  const stall = createSendTimeout(socket, clientTimeoutMs, { onDrain: () => {}, onTimeout })
   const isChunked = hasBody(answer) && answer.headers['content-length'] === undefined
   socket.once('error', onGone).once('close', onGone)
-  boundSilence(answer, socket, timeout)
+  boundSilence(answer, socket, timeoutMs)
   try {
     socket.write(headOf(answer, buildResponseHeaders, isChunked), 'latin1')
     await pipeline(answer, pass, { signal })

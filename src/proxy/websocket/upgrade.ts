@@ -4,22 +4,22 @@ import { createProxyServer } from 'http-proxy-3'
 import { GatewayError } from '../../http/errors.ts'
 import type { Upgrade, UpgradeEnd } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
-import type { Admit, ProxyHandlerOptions } from '../handler.ts'
+import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
-import { bareHost } from '../routing/tls.ts'
+import { unbracketedHost } from '../routing/tls.ts'
 import type { Upstream } from '../routing/upstreams.ts'
 import { toUpstreamError } from '../upstream-error.ts'
 import { forwardRejection } from './rejected-upgrade.ts'
 
 export type Tunnels = Readonly<{
-  open: (request: IncomingMessage, to: TunnelTo) => Upgrade['tunnel']
+  open: (request: IncomingMessage, to: TunnelTarget) => Upgrade['tunnel']
   /** Cuts all tunnels, which have no end of their own to wait for, and lets no more open. */
   close: () => void
 }>
 
 /** The upstream of a tunnel, and the headers for both sides. */
-export type TunnelTo = Readonly<{
+export type TunnelTarget = Readonly<{
   upstream: Upstream
   path: string
   headers: string[]
@@ -35,16 +35,16 @@ export function isWebSocket({ method, httpVersion, headers }: IncomingMessage): 
 }
 
 /** Request → the right to a tunnel. The returned function throws as `Admit` does. */
-export function createUpgrade(
-  admit: Admit,
+export function createWebSocketUpgrade(
+  admit: PrepareRequest,
   { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
   tunnels: Tunnels,
 ) {
   return async function upgrade(request: IncomingMessage): Promise<Upgrade> {
-    const { route, path, authenticated, headersFor } = await admit(request)
+    const { route, path, authenticated, buildHeaders } = await admit(request)
     if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade with a body')
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
-    const headers = headersFor(authenticated?.credential.authorization)
+    const headers = buildHeaders(authenticated?.credential.authorization)
     return {
       username: authenticated?.identity.username,
       tunnel: tunnels.open(request, { upstream, path, headers, buildResponseHeaders }),
@@ -53,7 +53,7 @@ export function createUpgrade(
 }
 
 /** Tunnels through http-proxy-3, which gets our headers and our path in place of the client's. */
-export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout' | 'clientTimeout'>): Tunnels {
+export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>): Tunnels {
   const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
   const cuts = new Set<() => void>()
   const watchers = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
@@ -63,14 +63,14 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
 
   function open(
     request: IncomingMessage,
-    { upstream, path, headers, buildResponseHeaders }: TunnelTo,
+    { upstream, path, headers, buildResponseHeaders }: TunnelTarget,
   ): Upgrade['tunnel'] {
     return function tunnel(socket, head, refuse) {
       if (socket.destroyed) throw leftBefore()
       if (isClosed) throw stopping()
       const { promise, resolve, reject } = Promise.withResolvers<UpgradeEnd>()
       const { url } = upstream
-      const end = upstream.begin()
+      const end = upstream.trackRequest()
       let status: number | undefined
       cuts.add(cut)
       watchers.set(socket, watch)
@@ -81,7 +81,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
         else if (status === 101) resolve({ status })
       })
       const stopWatching = watchForLeaving(socket)
-      const target = { protocol: url.protocol, host: url.hostname, hostname: bareHost(url), port: portOf(url) }
+      const target = { protocol: url.protocol, host: url.hostname, hostname: unbracketedHost(url), port: portOf(url) }
       const tls = upstream.tls()
       // http-proxy-3 writes into `ssl`.
       const options = { target, ...(tls && { ssl: { ...tls }, secure: tls.rejectUnauthorized }) }
@@ -99,7 +99,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
           const error = Object.assign(new Error('no answer to the upgrade'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
           upstreamRequest.destroy(error)
         }
-        upstreamRequest.setTimeout(timeout, onSilence)
+        upstreamRequest.setTimeout(timeoutMs, onSilence)
         upstreamRequest.once('upgrade', (switched, upstreamSocket) => {
           stopWatching()
           status = 101
@@ -138,7 +138,7 @@ export function createTunnels({ timeout, clientTimeout }: Pick<Routing, 'timeout
         upstreamRequest.removeAllListeners('error').on('error', (error) => {
           if (!answer.complete) answer.destroy(error)
         })
-        forwardRejection(answer, socket, { timeout, clientTimeout, origin: url.origin, buildResponseHeaders }).then(
+        forwardRejection(answer, socket, { timeoutMs, clientTimeoutMs, origin: url.origin, buildResponseHeaders }).then(
           () => resolve({ status: told }),
           (error: GatewayError) => resolve({ status: error.code === 'client_closed' ? 499 : told, error }),
         )

@@ -3,15 +3,15 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long an answer is waited for that may not come, in milliseconds. */
-const moment = 50
+const quietMs = 50
 
 export type FuzzClient = Readonly<{
   /** Latin-1. */
   send: (bytes: string) => void
   /** Resolves when so many answers are there, or none comes for a moment. */
-  answered: (expected: number) => Promise<void>
+  waitForResponses: (expected: number) => Promise<void>
   /** Leaves, and resolves to all that came. */
-  end: () => Promise<string>
+  close: () => Promise<string>
 }>
 
 /** A connection from a loopback address of its own, by which the upstream's tester knows it. */
@@ -28,16 +28,16 @@ export async function openFuzzClient(port: number, localAddress: string): Promis
   await Promise.race([once(socket, 'connect').catch(() => {}), closed])
   return Object.freeze({
     send: (bytes: string) => void socket.write(bytes, 'latin1'),
-    async answered(expected: number) {
-      for (let before = -1; before < text.length && answersIn(text) < expected; ) {
+    async waitForResponses(expected: number) {
+      for (let before = -1; before < text.length && countResponses(text) < expected; ) {
         before = text.length
         const more = new Promise<void>((resolve) => {
           news = resolve
         })
-        await Promise.race([more, closed, sleep(moment)])
+        await Promise.race([more, closed, sleep(quietMs)])
       }
     },
-    async end() {
+    async close() {
       socket.end()
       await closed
       return text
@@ -46,6 +46,6 @@ export async function openFuzzClient(port: number, localAddress: string): Promis
 }
 
 /** Interim ones are none. */
-export function answersIn(text: string): number {
+export function countResponses(text: string): number {
   return text.match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
 }

@@ -4,17 +4,17 @@ import { createPrivateCookies } from '../../../../src/proxy/headers/cookies.ts'
 import { createBuildUpstreamHeaders, type HeaderContext } from '../../../../src/proxy/headers/request-headers.ts'
 
 const build = createBuildUpstreamHeaders({
-  private: ['Remote-User', 'Remote-Groups', 'X-Elastauth-Proxy-Secret'],
-  privateCookies: createPrivateCookies([]),
+  headers: ['Remote-User', 'Remote-Groups', 'X-Elastauth-Proxy-Secret'],
+  cookies: createPrivateCookies([]),
 })
 const untrusted: HeaderContext = {
-  address: '203.0.113.7',
-  encrypted: false,
-  trusted: false,
+  remoteAddress: '203.0.113.7',
+  isEncrypted: false,
+  isTrusted: false,
   authorization: 'Basic b3Vycw==',
-  added: [],
+  routeHeaders: [],
 }
-const trusted = { ...untrusted, address: '10.0.0.1', trusted: true }
+const trusted = { ...untrusted, remoteAddress: '10.0.0.1', isTrusted: true }
 const host = ['Host', 'es.example.com:9200']
 
 const ours = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'forwarded'])
@@ -152,8 +152,8 @@ describe('cookies', () => {
     ['access_tokens=x; a=access_token', 'access_tokens=x; a=access_token'],
   ]
   const withTokens = createBuildUpstreamHeaders({
-    private: [],
-    privateCookies: createPrivateCookies(['access_token', 'id_token']),
+    headers: [],
+    cookies: createPrivateCookies(['access_token', 'id_token']),
   })
   for (const [sent, expected] of tokens) {
     test(`${sent}, where those cookies hold a token`, () => {
@@ -197,12 +197,17 @@ describe('where a request comes from', () => {
   })
 
   test('of an IPv6 client is bracketed in Forwarded, of a mapped IPv4 client is IPv4', () => {
-    assert.match(valuesOf('forwarded', [], { ...untrusted, address: '2001:db8::7' })[0]!, /^for="\[2001:db8::7\]";/)
-    assert.deepEqual(valuesOf('x-forwarded-for', [], { ...untrusted, address: '::ffff:203.0.113.7' }), ['203.0.113.7'])
+    assert.match(
+      valuesOf('forwarded', [], { ...untrusted, remoteAddress: '2001:db8::7' })[0]!,
+      /^for="\[2001:db8::7\]";/,
+    )
+    assert.deepEqual(valuesOf('x-forwarded-for', [], { ...untrusted, remoteAddress: '::ffff:203.0.113.7' }), [
+      '203.0.113.7',
+    ])
   })
 
   test('is https, port 443, on an encrypted connection without a port', () => {
-    const built = build(['Host', 'es'], { ...untrusted, encrypted: true })
+    const built = build(['Host', 'es'], { ...untrusted, isEncrypted: true })
     assert.equal(built[built.indexOf('X-Forwarded-Proto') + 1], 'https')
     assert.equal(built[built.indexOf('X-Forwarded-Port') + 1], '443')
   })
@@ -217,7 +222,7 @@ describe('where a request comes from', () => {
 
 describe('a route’s own headers', () => {
   test('win over the client’s, in any spelling', () => {
-    const context = { ...untrusted, added: ['X-Scope-OrgID', 'us', 'Host', 'inner'] }
+    const context = { ...untrusted, routeHeaders: ['X-Scope-OrgID', 'us', 'Host', 'inner'] }
     assert.deepEqual(kept(['x-scope-orgid', 'them', 'X_Scope_OrgID', 'them'], context), ['X-Scope-OrgID', 'us'])
     assert.deepEqual(valuesOf('host', [], context), ['inner'])
     assert.deepEqual(valuesOf('x-forwarded-host', [], context), ['es.example.com:9200'])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { Dispatcher } from 'undici'
-import { watchHealth } from '../../../../src/proxy/routing/health.ts'
+import { runHealthChecks } from '../../../../src/proxy/routing/health.ts'
 import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
 
 let stopped: AbortController
@@ -38,7 +38,7 @@ function fake(url: string): Upstream {
 }
 
 const watch = (...upstreams: Upstream[]) =>
-  watchHealth(
+  runHealthChecks(
     upstreams,
     ({ url }, isHealthy) => news.push(`${url.host} ${isHealthy}`),
     stopped.signal,

@@ -7,7 +7,7 @@ const opened: Upstream[] = []
 after(() => Promise.all(opened.map((upstream) => upstream.close())))
 
 function open(url: string, tls: Partial<Parameters<typeof createUpstream>[1]> = {}): Upstream {
-  const options = { timeout: 1000, idleTimeout: 1000, maxIdle: 10 }
+  const options = { timeoutMs: 1000, idleTimeoutMs: 1000, maxIdleConnections: 10 }
   const upstream = createUpstream(new URL(url), { insecureSkipVerify: false, ...tls }, options)
   opened.push(upstream)
   return upstream
@@ -23,16 +23,16 @@ describe('the upstream that is picked', () => {
   })
 
   test('is the least busy one', () => {
-    const ends = [a.begin(), a.begin(), b.begin()]
+    const ends = [a.trackRequest(), a.trackRequest(), b.trackRequest()]
     const pick = createPickUpstream()
     for (let i = 0; i < 3; i++) assert.equal(pick([a, b, c], new Set()), c)
-    ends.push(c.begin(), c.begin())
+    ends.push(c.trackRequest(), c.trackRequest())
     for (let i = 0; i < 3; i++) assert.equal(pick([a, b, c], new Set()), b)
     for (const end of ends) end()
   })
 
   test('is a healthy one, however busy, and one that is not only where there is no other', () => {
-    const end = a.begin()
+    const end = a.trackRequest()
     b.setHealthy(false)
     const pick = createPickUpstream()
     for (let i = 0; i < 3; i++) assert.equal(pick([a, b], new Set()), a)
@@ -52,7 +52,7 @@ describe('the upstream that is picked', () => {
 
 test('a request counts as under way until its end, which may be told twice', () => {
   const upstream = open('http://a')
-  const [first, second] = [upstream.begin(), upstream.begin()]
+  const [first, second] = [upstream.trackRequest(), upstream.trackRequest()]
   first()
   first()
   assert.equal(upstream.inFlight(), 1)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, mock, test } from 'node:test'
-import { createStallWatch } from '../../../src/proxy/stall.ts'
+import { createSendTimeout } from '../../../src/proxy/send-timeout.ts'
 
 beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
 afterEach(() => mock.timers.reset())
@@ -15,8 +15,8 @@ function client(writableLength: number) {
 function watch(response: ReturnType<typeof client>) {
   const stalls: number[] = []
   let drains = 0
-  const stall = createStallWatch(response as unknown as ServerResponse, 1000, {
-    onStall: () => stalls.push(response.writableLength),
+  const stall = createSendTimeout(response as unknown as ServerResponse, 1000, {
+    onTimeout: () => stalls.push(response.writableLength),
     onDrain: () => drains++,
   })
   return { ...stall, stalls, drains: () => drains }

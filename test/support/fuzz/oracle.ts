@@ -2,10 +2,10 @@ import { userOf } from '../upstream.ts'
 import { parseStrictly, type StrictRequest, valuesOf } from './strict-request.ts'
 
 /** What one attack says by the letter, and whose each request is. */
-type Attack = { readonly bytes: string; readonly said: readonly Said[]; next: number }
-type Said = Readonly<{ request: StrictRequest; user: string | undefined; isWhole: boolean }>
+type Attack = { readonly bytes: string; readonly said: readonly SentRequest[]; next: number }
+type SentRequest = Readonly<{ request: StrictRequest; user: string | undefined; isWhole: boolean }>
 
-export type Judge = Readonly<{
+export type Oracle = Readonly<{
   /** Takes down what is about to be sent from an address of its own. @returns how many whole requests that is */
   expect: (address: string, bytes: string) => number
   /** Forgets an attack: what still comes of it would be a failure. */
@@ -17,15 +17,15 @@ export type Judge = Readonly<{
   failures: readonly string[]
 }>
 
-const mostFailures = 10
+const maxFailures = 10
 
-export function createJudge(): Judge {
+export function createOracle(): Oracle {
   const attacks = new Map<string, Attack>()
   const failures: string[] = []
 
   function fail(what: string, address: string, got: unknown): void {
     const bytes = attacks.get(address)?.bytes
-    if (failures.length < mostFailures) failures.push(`${what}: ${JSON.stringify({ address, bytes, got })}`)
+    if (failures.length < maxFailures) failures.push(`${what}: ${JSON.stringify({ address, bytes, got })}`)
   }
 
   return Object.freeze({
@@ -42,7 +42,7 @@ export function createJudge(): Judge {
       if (attack === undefined) fail('a request of nobody', address, got)
       else if (authorization === undefined || others.length > 0) fail('not one credential', address, got)
       else {
-        const isSame = (said: Said) => isSaid(said, got, userOf(authorization), isWhole)
+        const isSame = (said: SentRequest) => isSaid(said, got, userOf(authorization), isWhole)
         const index = attack.said.findIndex((said, i) => i >= attack.next && isSame(said))
         if (index === -1) fail(isWhole ? 'a request that was not sent' : 'the start of such a one', address, got)
         else attack.next = index + 1
@@ -58,14 +58,14 @@ export function addressIn(request: StrictRequest): string {
   return valuesOf(request, 'x-forwarded-for').at(-1)?.split(', ').at(-1) ?? ''
 }
 
-function isSaid({ request, user, ...said }: Said, got: StrictRequest, by: string | undefined, isWhole: boolean) {
+function isSaid({ request, user, ...said }: SentRequest, got: StrictRequest, by: string | undefined, isWhole: boolean) {
   const isSameHead = user === by && request.method === got.method && request.target === got.target
   return isSameHead && (!isWhole || (said.isWhole && request.body === got.body))
 }
 
 /** Up to the first request that is none. One line of identity makes a user; two, or none, make nobody. */
-function readAll(bytes: string): Said[] {
-  const said: Said[] = []
+function readAll(bytes: string): SentRequest[] {
+  const said: SentRequest[] = []
   for (let rest = bytes; ; ) {
     const parsed = parseStrictly(rest)
     const request = parsed.kind === 'whole' ? parsed.request : parsed.head

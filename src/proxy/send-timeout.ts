@@ -1,21 +1,21 @@
 import type { Writable } from 'node:stream'
 
 /** Watches a client that has to make room before there is more for it, and listens to it until `end`. */
-export type StallWatch = Readonly<{ start: () => void; end: () => void }>
+export type SendTimeout = Readonly<{ start: () => void; end: () => void }>
 
-export type StallListeners = Readonly<{
+export type SendTimeoutListeners = Readonly<{
   /** The client has taken all that waited for it. */
   onDrain: () => void
   /** The client has taken nothing for too long. */
-  onStall: () => void
+  onTimeout: () => void
 }>
 
 /** @param patience how long a client may take nothing of what waits for it, in milliseconds */
-export function createStallWatch(
+export function createSendTimeout(
   response: Pick<Writable, 'writableLength' | 'on' | 'off'>,
   patience: number,
-  { onDrain, onStall }: StallListeners,
-): StallWatch {
+  { onDrain, onTimeout }: SendTimeoutListeners,
+): SendTimeout {
   let timer: NodeJS.Timeout | undefined
   let waiting = 0
   response.on('drain', drained)
@@ -27,7 +27,7 @@ export function createStallWatch(
 
   function look(): void {
     if (response.writableLength < waiting) start()
-    else onStall()
+    else onTimeout()
   }
 
   function start(): void {

@@ -5,7 +5,7 @@
  * @param mayBeToHead whether one may be to HEAD: it has a length and no body
  * @returns what is wrong with them
  */
-export function faultIn(text: string, body: string, mayBeToHead: boolean): string | undefined {
+export function findResponseFault(text: string, body: string, mayBeToHead: boolean): string | undefined {
   for (let rest = text; rest !== ''; ) {
     const head = /^HTTP\/1\.1 ([1-5]\d\d) [\t\x20-\x7e]*\r\n(?:[\w-]+: [\t\x20-\x7e\x80-\xff]*\r\n)*\r\n/.exec(rest)
     if (head === null)
