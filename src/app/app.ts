@@ -125,7 +125,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       maxConnections: config.max_connections,
       maxWeight: computeConnectionBudget(config.max_connections, log),
     },
-    onUnixConnection: peers.addUnix,
+    onUnixConnection: peers.trackUnixSocket,
     ...(proxy && {
       // A body may take any time as long as somebody waits for it.
       requestTimeouts: { requestMs: 0, drainMs: config.proxy.timeout },
@@ -144,7 +144,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await replicas.join(credentials, oidc?.login)
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
-      oidc?.learn().catch(() => {}) // the log hears of it there, requests when they come
+      oidc?.preload().catch(() => {}) // the log hears of it there, requests when they come
       tuneHeap({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
       if (!isDryRun) {
         void watchElasticsearch(startChecks, log, stopped.signal)
@@ -166,7 +166,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       renewRedis()
       renewUpstreams?.()
       elasticsearch.renew(nextElasticsearch)
-      oidc?.renew(providerCa)
+      oidc?.replaceCa(providerCa)
       running = renewed
       handlers = nextHandlers
       return ignored

@@ -3,7 +3,7 @@ import { redactConfig } from '../../config/redact.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import type { Peers } from '../auth/trust/peers.ts'
-import { createIsTrusted } from '../auth/trust/trust.ts'
+import { createIsTrustedPeer } from '../auth/trust/trust.ts'
 import { createConfigEndpoint } from '../endpoints/config.ts'
 import { createDocsEndpoint, createOpenApiEndpoint } from '../endpoints/docs.ts'
 import { createHealthEndpoint } from '../endpoints/health.ts'
@@ -35,7 +35,7 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
   const { authentication, checks, login, peerOf, metrics, log } = options
   const isResponder = !config.proxy.enabled
   const health = createHealthEndpoint(version)
-  const isLoopback = createIsTrusted(['loopback'])
+  const isLoopback = createIsTrustedPeer(['loopback'])
   const pages = new Map<string, Handler>([
     ['health', health],
     ['live', health],
@@ -52,7 +52,7 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
       'config',
       createConfigEndpoint({
         redacted: () => redactConfig(config),
-        recognize: authentication.recognize,
+        recognize: authentication.resolveSubject,
         adminRoles: config.admin_roles,
         isLoopback: ({ socket }: IncomingMessage) => isLoopback(peerOf(socket)),
       }),

@@ -3,9 +3,9 @@ import { chain } from '../async/maybe-promise.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from '../auth/authenticate.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
-import { checkNotRebound } from '../auth/dns-rebinding.ts'
+import { rejectDnsRebinding } from '../auth/dns-rebinding.ts'
 import { createAuthorizedResponse } from '../auth/forward-auth.ts'
-import { createOriginalRequestOf, itself, type OriginalRequestOf } from '../auth/original-request.ts'
+import { createOriginalRequestOf, type OriginalRequestOf, requestAsReceived } from '../auth/original-request.ts'
 import { createOwnOriginOf } from '../auth/own-origin.ts'
 import { createMapRoles } from '../auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-request.ts'
@@ -50,7 +50,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
   // In proxy mode the request itself is the original one; headers that describe another one are ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
-  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : itself
+  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : requestAsReceived
   const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
   const login = oidc?.login?.createHandlers({
     ownOriginOf,
@@ -61,13 +61,13 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
     // In auth-only mode the answer holds a password.
-    trustedOnly: proxy === undefined,
+    requiresTrustedPeer: proxy === undefined,
   }
   const authentication = createAuthentication({
     isTrusted,
     identify: createProvider({
       ...providerOptions(config, oidcProvider),
-      checkAsserted: config.proxy_secret === null ? checkNotRebound : undefined,
+      checkAssertedIdentity: config.proxy_secret === null ? rejectDnsRebinding : undefined,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
     mapRoles: createMapRoles(roleRules(config)),
@@ -85,7 +85,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
           privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
           isTrusted,
-          canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnix,
+          canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
           reissue: heal,
           logout: login?.logout,
         })
@@ -94,7 +94,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
   return Object.freeze({
     ...mode,
     handle:
-      proxy === undefined ? answerSubRequests(handle, { pathPrefix, hasPredecessorPath: login === undefined }) : handle,
+      proxy === undefined ? answerSubRequests(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
     endpoints: createEndpoints(config, { authentication, checks, login, peerOf, metrics, log }),
     renderError: createRenderError(profile, {
       takesTokens: oidc !== undefined,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { recover } from '../async/maybe-promise.ts'
-import { itself, type OriginalRequestOf } from '../auth/original-request.ts'
+import { type OriginalRequestOf, requestAsReceived } from '../auth/original-request.ts'
 import type { OwnOriginOf } from '../auth/own-origin.ts'
 import { confirmSignOutPage, signedOutPage } from '../endpoints/html/sign-out.ts'
 import { isSubRequest, rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
@@ -122,5 +122,5 @@ type AskedPage = Readonly<{ methods: readonly string[]; answer: (asked: LoginReq
 
 /** A request that is itself what is asked for. */
 function directly(request: IncomingMessage, isSubRequest: boolean): LoginRequest {
-  return { ...itself(request), request, isSubRequest }
+  return { ...requestAsReceived(request), request, isSubRequest }
 }

@@ -19,7 +19,7 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
     ...(oidc.login && { isOwnNonce: createIsOwnNonce([config.secret_key!, ...config.previous_secret_keys]) }),
     now: Date.now,
     monotonicNow: () => performance.now(),
-    report(problem) {
+    reportProblem(problem) {
       if (problem === undefined) log.info('the identity provider is there')
       else log.error({ 'error.code': 'provider_unavailable' }, `${problem}. Trying again when it is needed`)
     },

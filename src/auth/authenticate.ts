@@ -2,24 +2,24 @@ import type { IncomingMessage } from 'node:http'
 import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Credential } from './credentials/credentials.ts'
-import { checkIdentity, type Identified, type Identity } from './identity.ts'
+import { checkIdentity, type Identity, type RequestIdentity } from './identity.ts'
 import type { MapRoles } from './roles.ts'
 import { createSubject, type Subject } from './subject.ts'
 
-export type Authenticated = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
+export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-export type Authenticate = (request: IncomingMessage) => MaybePromise<Authenticated>
+export type Authenticate = (request: IncomingMessage) => MaybePromise<AuthenticatedUser>
 
 /** Both throw, or reject with, GatewayError: see the table in errors.ts. */
 export type Authentication = Readonly<{
   /** Who it is and what it may; Elasticsearch is not asked. */
-  recognize: (request: IncomingMessage) => MaybePromise<Subject>
+  resolveSubject: (request: IncomingMessage) => MaybePromise<Subject>
   authenticate: Authenticate
 }>
 
 export type AuthenticationOptions = Readonly<{
   isTrusted: (request: IncomingMessage) => boolean
-  identify: (request: IncomingMessage, isTrusted: boolean) => MaybePromise<Identified>
+  identify: (request: IncomingMessage, isTrusted: boolean) => MaybePromise<RequestIdentity>
   isCrossSiteWrite: (request: IncomingMessage) => boolean
   mapRoles: MapRoles
   obtain: (subject: Subject) => MaybePromise<Credential>
@@ -38,7 +38,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
   const subjects = new WeakMap<Identity, Subject>()
 
-  function recognize(request: IncomingMessage): MaybePromise<Subject> {
+  function resolveSubject(request: IncomingMessage): MaybePromise<Subject> {
     return chain(identify(request, isTrusted(request)), ({ identity, isAmbient }) => {
       const subject = subjects.get(identity) ?? admit(identity)
       if (isAmbient && isCrossSiteWrite(request))
@@ -47,8 +47,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     })
   }
 
-  function authenticate(request: IncomingMessage): MaybePromise<Authenticated> {
-    return chain(recognize(request), (subject) => {
+  function authenticate(request: IncomingMessage): MaybePromise<AuthenticatedUser> {
+    return chain(resolveSubject(request), (subject) => {
       const { identity, roles } = subject
       return chain(obtain(subject), (credential) => ({ identity, roles, credential }))
     })
@@ -71,7 +71,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     }
   }
 
-  return Object.freeze({ recognize, authenticate })
+  return Object.freeze({ resolveSubject, authenticate })
 }
 
 /** Whether the groups of a known user grant no access. */

@@ -8,7 +8,10 @@ import { GatewayError } from '../http/errors.ts'
  * page's host with our own port. A proxy on this machine has another port, and requests from other machines have another address.
  * TLS is safe: browsers do not accept our certificate for that name.
  */
-export function checkNotRebound({ headers: { host = '' }, socket }: Pick<IncomingMessage, 'headers' | 'socket'>): void {
+export function rejectDnsRebinding({
+  headers: { host = '' },
+  socket,
+}: Pick<IncomingMessage, 'headers' | 'socket'>): void {
   const colon = host.lastIndexOf(':')
   if (colon === -1 || Number(host.slice(colon + 1)) !== socket.localPort) return
   if (!isDomainName(host.slice(0, colon)) || 'encrypted' in socket || !isFromThisMachine(socket)) return

@@ -1,9 +1,9 @@
 import type { GatewayResponse } from '../http/response.ts'
-import type { Authenticated } from './authenticate.ts'
+import type { AuthenticatedUser } from './authenticate.ts'
 import type { Identity } from './identity.ts'
 
 /** The answer to a forward-auth sub-request: the proxy takes `Authorization` from it and throws the rest away. */
-export function createAuthorizedResponse(): (authenticated: Authenticated) => GatewayResponse {
+export function createAuthorizedResponse(): (authenticated: AuthenticatedUser) => GatewayResponse {
   const bodies = new WeakMap<Identity, string>()
 
   return function answerAuthorized({ identity, credential }) {

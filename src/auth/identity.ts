@@ -20,7 +20,7 @@ export type Identity = Readonly<{
 }>
 
 /** An identity, and how the request carries it. */
-export type Identified = Readonly<{
+export type RequestIdentity = Readonly<{
   identity: Identity
   /**
    * Whether a browser or a proxy adds it to every request, as with cookies, Basic authentication, client certificates or an

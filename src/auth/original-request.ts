@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { afterPrefix } from './sub-request.ts'
+import { stripPathPrefix } from './sub-request.ts'
 
 /** A request as its client made it. */
 export type OriginalRequest = Readonly<{
@@ -13,7 +13,7 @@ export type OriginalRequest = Readonly<{
 export type OriginalRequestOf = (request: IncomingMessage) => OriginalRequest
 
 /** A request that is itself the one. */
-export function itself({ method = 'GET', url = '/' }: IncomingMessage): OriginalRequest {
+export function requestAsReceived({ method = 'GET', url = '/' }: IncomingMessage): OriginalRequest {
   return { method, target: originForm(url) ?? url }
 }
 
@@ -31,9 +31,9 @@ export function createOriginalRequestOf(
   source: OriginalRequestSource,
 ): OriginalRequestOf {
   return function originalRequestOf(request) {
-    const own = itself(request)
+    const own = requestAsReceived(request)
     if (!isTrusted(request)) return own
-    const { method, url, host } = readSource(request, source)
+    const { method, url, host } = readReportedRequest(request, source)
     return {
       method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : own.method,
       target: originForm(url) ?? own.target,
@@ -43,19 +43,19 @@ export function createOriginalRequestOf(
 }
 
 /** The values of the source, not validated. */
-export type Said = Readonly<{ [part in 'method' | 'url' | 'host' | 'scheme']?: string | undefined }>
+export type ReportedRequest = Readonly<{ [part in 'method' | 'url' | 'host' | 'scheme']?: string | undefined }>
 
-export function readSource(
+export function readReportedRequest(
   { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>,
   { profile, pathPrefix }: OriginalRequestSource,
-): Said {
-  const appended = pathPrefix === undefined ? undefined : afterPrefix(originForm(url) ?? '', pathPrefix)
+): ReportedRequest {
+  const appended = pathPrefix === undefined ? undefined : stripPathPrefix(originForm(url) ?? '', pathPrefix)
   if (appended !== undefined)
     return { url: appended, host: single(headers.host), scheme: single(headers['x-forwarded-proto']) }
   return profile === 'nginx' ? readOriginalHeaders(headers) : readForwardedHeaders(headers)
 }
 
-function readForwardedHeaders(headers: IncomingHttpHeaders): Said {
+function readForwardedHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   return {
     method: single(headers['x-forwarded-method']),
     url: single(headers['x-forwarded-uri']),
@@ -65,7 +65,7 @@ function readForwardedHeaders(headers: IncomingHttpHeaders): Said {
 }
 
 /** X-Forwarded-Proto is for requests that are not sub-requests, such as those of a login. */
-function readOriginalHeaders(headers: IncomingHttpHeaders): Said {
+function readOriginalHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   const url = single(headers['x-original-url'])
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url ?? '') ?? []
   return {

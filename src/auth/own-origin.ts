@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type OriginalRequestSource, readSource } from './original-request.ts'
+import { type OriginalRequestSource, readReportedRequest } from './original-request.ts'
 
 /** The origin under which browsers reach us, as far as the request shows it. */
 export type OwnOrigin = Readonly<{
@@ -20,9 +20,9 @@ export function createOwnOriginOf(
   const configured = redirectUrl === undefined ? undefined : originOfUrl(redirectUrl)
   return function ownOriginOf(request) {
     if (configured !== undefined) return configured
-    const said = isTrusted(request) ? readSource(request, source) : {}
-    const host = said.host ?? request.headers.host
-    const scheme = said.scheme ?? ('encrypted' in request.socket ? 'https' : undefined)
+    const reported = isTrusted(request) ? readReportedRequest(request, source) : {}
+    const host = reported.host ?? request.headers.host
+    const scheme = reported.scheme ?? ('encrypted' in request.socket ? 'https' : undefined)
     return host === undefined ? undefined : { scheme, host }
   }
 }

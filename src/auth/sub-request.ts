@@ -4,7 +4,7 @@ export type SubRequestPaths = Readonly<{
   /** `forward_auth.path_prefix`, for proxies that append the client's path. */
   pathPrefix: string | undefined
   /** Whether the Go elastauth's address `/elastauth` is accepted: never if people sign in through us. */
-  hasPredecessorPath: boolean
+  acceptsLegacyPath: boolean
 }>
 
 /**
@@ -14,33 +14,33 @@ export type SubRequestPaths = Readonly<{
 export type CheckSubRequestTarget = (target: string) => void
 
 export function createCheckSubRequestTarget(paths: SubRequestPaths): CheckSubRequestTarget {
-  const { pathPrefix, hasPredecessorPath } = paths
+  const { pathPrefix, acceptsLegacyPath } = paths
   return function checkSubRequestTarget(target) {
     const path = pathOf(target)
     if (path === '/') return
-    if (path === predecessorPath) {
-      if (hasPredecessorPath) return
-      throw new GatewayError('not_found', predecessorDetail)
+    if (path === legacyPath) {
+      if (acceptsLegacyPath) return
+      throw new GatewayError('not_found', legacyPathDetail)
     }
-    const appended = pathPrefix === undefined ? undefined : afterPrefix(path, pathPrefix)
+    const appended = pathPrefix === undefined ? undefined : stripPathPrefix(path, pathPrefix)
     if (appended === undefined) throw new GatewayError('not_found', pathPrefix === undefined ? noPrefix : otherPath)
-    if (leadsElsewhere(appended)) throw new GatewayError('not_found', escapesPrefix)
+    if (escapesPathPrefix(appended)) throw new GatewayError('not_found', escapesPrefixDetail)
   }
 }
 
-const predecessorPath = '/elastauth'
+const legacyPath = '/elastauth'
 
-const predecessorDetail =
+const legacyPathDetail =
   "sub-requests are answered on / only where people sign in through elastauth: point the proxy's auth address there, not to /elastauth"
 const noPrefix =
   "sub-requests are answered on / only: point the proxy's auth address there, or set forward_auth.path_prefix"
 const otherPath =
   "sub-requests are answered on / and below forward_auth.path_prefix only: point the proxy's auth address there"
-const escapesPrefix =
+const escapesPrefixDetail =
   'the path after forward_auth.path_prefix leads out of the prefix or to /elastauth: route /elastauth/ to elastauth without a sub-request'
 
 /** The client's path and query, if a proxy has appended them to the prefix. */
-export function afterPrefix(target: string, pathPrefix: string): string | undefined {
+export function stripPathPrefix(target: string, pathPrefix: string): string | undefined {
   return target.startsWith(pathPrefix) && target[pathPrefix.length] === '/'
     ? target.slice(pathPrefix.length)
     : undefined
@@ -50,12 +50,12 @@ export function afterPrefix(target: string, pathPrefix: string): string | undefi
 const maxDecodings = 4
 
 /** Whether any reading of a path leaves the prefix or enters `/elastauth`. */
-export function leadsElsewhere(path: string): boolean {
+export function escapesPathPrefix(path: string): boolean {
   let reading = path
   for (let i = 0; i <= maxDecodings; i++) {
-    if (walksElsewhere(reading.split('/'))) return true
+    if (leavesPrefix(reading.split('/'))) return true
     // Some servers treat a backslash as a slash, others as an ordinary character.
-    if (reading.includes('\\') && walksElsewhere(reading.split(/[/\\]/))) return true
+    if (reading.includes('\\') && leavesPrefix(reading.split(/[/\\]/))) return true
     const decoded = decodeOnce(reading)
     if (decoded === reading) return false
     reading = decoded
@@ -67,7 +67,7 @@ export function leadsElsewhere(path: string): boolean {
  * Follows a path segment by segment, without parameters (`..;x`). Empty segments do not count as a level, although they do in RFC
  * 3986: so the depth is never greater than in any server, and a `..` that leaves the prefix there also does so here.
  */
-function walksElsewhere(parts: readonly string[]): boolean {
+function leavesPrefix(parts: readonly string[]): boolean {
   let depth = 0
   for (const part of parts) {
     const end = part.indexOf(';')

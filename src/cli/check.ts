@@ -54,13 +54,13 @@ async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<v
 
 async function tryProvider(oidc: Config['oidc']): Promise<void> {
   const { createOidcTokens } = await import('../providers/oidc/tokens.ts') // loaded where it is needed
-  const { learn, close } = createOidcTokens({
+  const { preload, close } = createOidcTokens({
     ...oidcTokensOptions(oidc),
     now: Date.now,
     monotonicNow,
-    report: () => {},
+    reportProblem: () => {},
   })
-  await learn().finally(close)
+  await preload().finally(close)
 }
 
 function monotonicNow(): number {

@@ -7,7 +7,7 @@ import { jsonResponse } from '../http/response.ts'
 export type ConfigEndpointOptions = Readonly<{
   /** The configuration with every secret masked. */
   redacted: () => unknown
-  recognize: Authentication['recognize']
+  recognize: Authentication['resolveSubject']
   adminRoles: readonly string[]
   isLoopback: (request: IncomingMessage) => boolean
 }>

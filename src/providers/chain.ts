@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type MaybePromise, recover } from '../async/maybe-promise.ts'
-import type { Identified } from '../auth/identity.ts'
+import type { RequestIdentity } from '../auth/identity.ts'
 import { asGatewayError, GatewayError } from '../http/errors.ts'
 import type { Provider } from './provider.ts'
 
@@ -17,7 +17,7 @@ export function createProviderChain(providers: readonly Provider[]): Provider {
     isTrusted: boolean,
     index: number,
     missed: string[],
-  ): MaybePromise<Identified> {
+  ): MaybePromise<RequestIdentity> {
     const provider = providers[index]
     if (provider === undefined) throw new GatewayError('identity_missing', missed.join('; '))
     return recover(

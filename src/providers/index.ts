@@ -14,7 +14,7 @@ export type ProviderOptions = Readonly<{
   headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
   /** Throws for a request whose identity only a proxy may assert, but that no proxy has sent; absent if a secret proves the proxy. */
-  checkAsserted?: ((request: IncomingMessage) => void) | undefined
+  checkAssertedIdentity?: ((request: IncomingMessage) => void) | undefined
   /** What `oidc` is made of. */
   oidc?: OidcProviderOptions | undefined
 }>
@@ -26,16 +26,19 @@ export function createProvider(options: ProviderOptions): Provider {
 
 /** The one switch over the providers’ names. */
 function createNamed(name: ProviderName, options: ProviderOptions): Provider {
-  const { headers, static: fixed, oidc, checkAsserted } = options
+  const { headers, static: fixed, oidc, checkAssertedIdentity } = options
   if (name === 'oidc') return createOidcProvider(oidc!)
-  return checked(name === 'static' ? createStatic(name, fixed) : createHeaderProvider(name, headers), checkAsserted)
+  return checked(
+    name === 'static' ? createStatic(name, fixed) : createHeaderProvider(name, headers),
+    checkAssertedIdentity,
+  )
 }
 
-function checked(provider: Provider, checkAsserted: ProviderOptions['checkAsserted']): Provider {
-  if (checkAsserted === undefined) return provider
+function checked(provider: Provider, checkAssertedIdentity: ProviderOptions['checkAssertedIdentity']): Provider {
+  if (checkAssertedIdentity === undefined) return provider
   return function identifyChecked(request, isTrusted) {
     const identified = provider(request, isTrusted)
-    checkAsserted(request)
+    checkAssertedIdentity(request)
     return identified
   }
 }

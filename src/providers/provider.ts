@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { MaybePromise } from '../async/maybe-promise.ts'
-import type { Identified } from '../auth/identity.ts'
+import type { RequestIdentity } from '../auth/identity.ts'
 
 /**
  * Request → identity. The identity is the same frozen object for the same assertion, so that results derived from it can be cached.
  * Throws, or rejects with, GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
  */
-export type Provider = (request: IncomingMessage, isTrusted: boolean) => MaybePromise<Identified>
+export type Provider = (request: IncomingMessage, isTrusted: boolean) => MaybePromise<RequestIdentity>

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { chain, type MaybePromise } from '../async/maybe-promise.ts'
-import type { Authenticate, Authenticated } from '../auth/authenticate.ts'
+import type { Authenticate, AuthenticatedUser } from '../auth/authenticate.ts'
 import type { Credential } from '../auth/credentials/credentials.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { StreamedResponse } from '../http/response.ts'
@@ -25,14 +25,14 @@ export type ProxyHandlerOptions = Readonly<{
   buildHeaders: BuildUpstreamHeaders
   buildResponseHeaders: BuildResponseHeaders
   /** Another credential for one that Elasticsearch refused, if there is one. Never rejects. */
-  reissue: (authenticated: Authenticated) => Promise<Credential | undefined>
+  reissue: (authenticated: AuthenticatedUser) => Promise<Credential | undefined>
 }>
 
 /** A request that may go upstream, and how. */
 export type PreparedRequest = Readonly<{
   route: ProxyRoute
   path: string
-  authenticated: Authenticated | undefined
+  authenticated: AuthenticatedUser | undefined
   buildHeaders: (authorization: string | undefined) => string[]
 }>
 
@@ -79,7 +79,7 @@ export function createPrepareRequest({
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
 /** Defense in depth: with a password of their own, users would keep their access after elastauth has revoked it. */
-function managed({ identity: { username } }: Authenticated): GatewayError {
+function managed({ identity: { username } }: AuthenticatedUser): GatewayError {
   return new GatewayError('password_change_denied', 'a request to change the password of a user', { username })
 }
 

@@ -3,7 +3,9 @@ import type { OidcTokensOptions } from '../../providers/oidc/tokens.ts'
 import { readPem } from './pem.ts'
 
 /** @param oidc its rules hold: issuer and client_id are there */
-export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'report'> {
+export function oidcTokensOptions(
+  oidc: Config['oidc'],
+): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {
   const endpoints = {
     authorization_endpoint: oidc.authorization_endpoint,
     token_endpoint: oidc.token_endpoint,
@@ -22,9 +24,9 @@ export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions,
       privateKeyId: oidc.private_key_id ?? undefined,
     },
     endpoints: withoutNulls(endpoints),
-    login: oidc.login,
+    isLoginEnabled: oidc.login,
     validation: oidc.token_validation,
-    validationTtl: oidc.validation_ttl,
+    validationTtlMs: oidc.validation_ttl,
     audiences: oidc.audiences,
     algorithms: oidc.algorithms,
     tokenHeader: oidc.token_header ?? undefined,
@@ -35,7 +37,7 @@ export function oidcTokensOptions(oidc: Config['oidc']): Omit<OidcTokensOptions,
     ca: readPem(oidc.ca_cert),
     httpProxy: oidc.http_proxy ?? undefined,
     customHeaders: oidc.custom_headers,
-    timeout: oidc.timeout,
+    timeoutMs: oidc.timeout,
     allowHttp: oidc.allow_http,
   }
 }

@@ -6,7 +6,7 @@ import type { Peer } from './trust.ts'
 /** What is known of the other ends of our connections. */
 export type Peers = Readonly<{
   /** To be told of every connection through a unix socket: once it is gone, none has an address any more. */
-  addUnix: (socket: Socket) => void
+  trackUnixSocket: (socket: Socket) => void
   peerOf: (socket: Socket) => Peer
 }>
 
@@ -15,7 +15,7 @@ export function createPeers(clientNames: readonly string[]): Peers {
   const unixSockets = new WeakSet<Socket>()
 
   /** `authorized` is true only for a certificate that was shown, and verified (RFC 5280, 6) against `tls.client_ca`. */
-  function isCertified(socket: Socket): boolean {
+  function hasVerifiedCertificate(socket: Socket): boolean {
     if (!(socket instanceof TLSSocket) || !socket.authorized) return false
     if (clientNames.length === 0) return true
     const certificate = socket.getPeerX509Certificate()
@@ -23,11 +23,11 @@ export function createPeers(clientNames: readonly string[]): Peers {
   }
 
   return Object.freeze({
-    addUnix: (socket) => void unixSockets.add(socket),
+    trackUnixSocket: (socket) => void unixSockets.add(socket),
     peerOf: (socket) => ({
       address: socket.remoteAddress,
-      isUnix: unixSockets.has(socket),
-      isCertified: isCertified(socket),
+      isUnixSocket: unixSockets.has(socket),
+      hasVerifiedCertificate: hasVerifiedCertificate(socket),
     }),
   })
 }

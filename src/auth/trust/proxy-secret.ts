@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
 /** Whether a request carries the secret that only our proxy knows, once. Compares in constant time. */
-export function createHasSecret(
+export function createHasProxySecret(
   header: string,
   secret: string,
 ): (request: Pick<IncomingMessage, 'rawHeaders'>) => boolean {

@@ -4,12 +4,12 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 export type Peer = Readonly<{
   /** Undefined for a unix socket, and once the connection is gone. */
   address: string | undefined
-  isUnix?: boolean
+  isUnixSocket?: boolean
   /** Whether it has shown a certificate that proves who it is. */
-  isCertified?: boolean
+  hasVerifiedCertificate?: boolean
 }>
 
-export type IsTrusted = (peer: Peer) => boolean
+export type IsTrustedPeer = (peer: Peer) => boolean
 
 const words: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
@@ -20,15 +20,15 @@ const words: Readonly<Record<string, readonly string[]>> = {
  * Who may assert an identity.
  * @param entries CIDRs, addresses and the words `loopback`, `private`, `unix`, `client_cert`, `all`, `none`
  */
-export function createIsTrusted(entries: readonly string[]): IsTrusted {
+export function createIsTrustedPeer(entries: readonly string[]): IsTrustedPeer {
   if (entries.includes('all')) return () => true
   const trustsUnix = entries.includes('unix')
   const trustsCertificates = entries.includes('client_cert')
   const list = new BlockList()
   for (const range of entries.flatMap((entry) => words[entry] ?? [entry])) addRange(list, range)
 
-  return function isTrusted({ address, isUnix = false, isCertified = false }) {
-    if ((trustsUnix && isUnix) || (trustsCertificates && isCertified)) return true
+  return function isTrusted({ address, isUnixSocket = false, hasVerifiedCertificate = false }) {
+    if ((trustsUnix && isUnixSocket) || (trustsCertificates && hasVerifiedCertificate)) return true
     if (address === undefined || isIP(address) === 0) return false
     // BlockList matches an IPv4-mapped IPv6 address (::ffff:10.0.0.1) against the IPv4 rules by itself.
     return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Peers } from './peers.ts'
-import { createHasSecret } from './proxy-secret.ts'
-import { createIsTrusted } from './trust.ts'
+import { createHasProxySecret } from './proxy-secret.ts'
+import { createIsTrustedPeer } from './trust.ts'
 
 export type TrustOptions = Readonly<{
   trusted_proxies: readonly string[]
@@ -15,8 +15,8 @@ export function createIsTrustedRequest(
   { trusted_proxies, proxy_secret, proxy_secret_header }: TrustOptions,
   peerOf: Peers['peerOf'],
 ) {
-  const isTrusted = createIsTrusted(trusted_proxies)
-  const hasSecret = proxy_secret === null ? () => true : createHasSecret(proxy_secret_header, proxy_secret)
+  const isTrusted = createIsTrustedPeer(trusted_proxies)
+  const hasSecret = proxy_secret === null ? () => true : createHasProxySecret(proxy_secret_header, proxy_secret)
   // A connection keeps its other end, and brings many requests.
   const verdicts = new WeakMap<Socket, boolean>()
 

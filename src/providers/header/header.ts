@@ -1,13 +1,17 @@
 import { LRUCache } from 'lru-cache'
 import type { HeaderNames } from '../../../config/header-presets.ts'
-import type { Identified, Identity } from '../../auth/identity.ts'
+import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { Provider } from '../provider.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import { trimBlanks } from './trim-blanks.ts'
 
 /** Parsing is pure, so its last results are kept, for so many assertions and characters of them. */
-const remembered = { max: 4096, maxSize: 8 * 1024 * 1024, sizeCalculation: (_: Identified, key: string) => key.length }
+const remembered = {
+  max: 4096,
+  maxSize: 8 * 1024 * 1024,
+  sizeCalculation: (_: RequestIdentity, key: string) => key.length,
+}
 
 /** No header's value holds a line end. */
 const noGroups = '\r'
@@ -15,7 +19,7 @@ const noGroups = '\r'
 /** An identity that a trusted proxy asserts by request headers, such as Authelia's. */
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
-  const identities = new LRUCache<string, Identified>(remembered)
+  const identities = new LRUCache<string, RequestIdentity>(remembered)
   // Thrown with many a request where other providers are asked after this one, so it is made once.
   const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
 

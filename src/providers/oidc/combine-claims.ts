@@ -4,7 +4,7 @@ import { type ClaimMappings, type Claims, findClaim } from './claims.ts'
 export type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
 
 /** The current response of each source; undefined for a source that was not asked. */
-export type GivenClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
+export type ReceivedClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
 
 export type CombinedClaims = SourcedClaims &
   Readonly<{
@@ -12,7 +12,7 @@ export type CombinedClaims = SourcedClaims &
     isFresh: boolean
   }>
 
-export type CombineClaims = (given: GivenClaims, former?: SourcedClaims) => CombinedClaims
+export type CombineClaims = (given: ReceivedClaims, former?: SourcedClaims) => CombinedClaims
 
 /**
  * One set of claims from the ID token and the userinfo endpoint, which takes precedence. Many providers omit a claim
@@ -73,7 +73,7 @@ export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | '
 }
 
 /** The claims whose source was not asked. */
-function keep({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: GivenClaims): Claims {
+function keep({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: ReceivedClaims): Claims {
   const names = new Set(fromUserinfo)
   const isKept = (name: string) => (names.has(name) ? userinfo : idToken) === undefined
   return Object.fromEntries(Object.entries(claims).filter(([name]) => isKept(name)))

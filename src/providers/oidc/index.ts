@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { chain, type MaybePromise } from '../../async/maybe-promise.ts'
-import type { Identified, Identity } from '../../auth/identity.ts'
+import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { Provider } from '../provider.ts'
 
@@ -14,7 +14,7 @@ export type OidcProviderOptions = Readonly<{
    * Only a trusted peer is told whose token or session it is. Tokens prove themselves, whoever brings them; but in
    * auth-only mode the answer holds a password, and is for the proxy alone.
    */
-  trustedOnly: boolean
+  requiresTrustedPeer: boolean
 }>
 
 /** The cookies that may hold a token, in the order in which they are tried. */
@@ -29,10 +29,10 @@ const untrusted = new GatewayError(
 
 /** A token that the request shows in a header, a session of ours, a token that somebody else put into a cookie. */
 export function createOidcProvider(options: OidcProviderOptions): Provider {
-  const { findToken, findSession, findCookieToken, trustedOnly } = options
+  const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
   return function identify(request, isTrusted) {
-    if (trustedOnly && !isTrusted) throw untrusted
+    if (requiresTrustedPeer && !isTrusted) throw untrusted
     return chain(
       findToken(request),
       // Browsers add cookies themselves, but add this header only for a script of an allowed origin (CORS).
@@ -40,7 +40,7 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
     )
   }
 
-  function findByCookie(request: IncomingMessage): MaybePromise<Identified> {
+  function findByCookie(request: IncomingMessage): MaybePromise<RequestIdentity> {
     return chain(findSession(request), (session) => {
       if (session !== undefined) return { identity: session, isAmbient: true }
       return chain(findCookieToken(request), (identity) => {

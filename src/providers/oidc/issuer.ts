@@ -30,13 +30,13 @@ export type IssuerOptions = Readonly<{
   /** In place of what discovery finds. */
   endpoints: Readonly<Partial<Record<Endpoint, string>>>
   /** Those we cannot do without. When all of them are given, nothing is discovered. */
-  needed: readonly Endpoint[]
+  requiredEndpoints: readonly Endpoint[]
   fetch: CustomFetch
   now: () => number
   /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   /** Told when the provider’s metadata cannot be had, once for each reason, and when it can again (`undefined`). */
-  report: (problem: string | undefined) => void
+  reportProblem: (problem: string | undefined) => void
 }>
 
 export type Issuer = Readonly<{
@@ -60,9 +60,9 @@ const longestPause = 30_000
 
 /** The provider’s metadata: discovered when first needed (OpenID Connect Discovery 1.0), renewed hourly, the last good kept. */
 export function createIssuer(options: IssuerOptions): Issuer {
-  const { endpoints, needed, now, monotonicNow, report } = options
+  const { endpoints, requiredEndpoints, now, monotonicNow, reportProblem } = options
   const clientAuth = createClientAuth(options.client)
-  const isManual = needed.every((name) => endpoints[name] !== undefined)
+  const isManual = requiredEndpoints.every((name) => endpoints[name] !== undefined)
   let known: Known | undefined
   let failure: { error: GatewayError; pause: number; at: number } | undefined
   let flight: Promise<Known> | undefined
@@ -91,17 +91,17 @@ export function createIssuer(options: IssuerOptions): Issuer {
     try {
       const metadata = isManual ? { issuer: options.issuer } : await discover()
       const server = { ...metadata, ...endpoints }
-      checkServer(server, needed)
+      checkServer(server, requiredEndpoints)
       const isSame = JSON.stringify(known?.metadata) === JSON.stringify(server)
       known = isSame
         ? { ...known!, at: monotonicNow() }
         : { metadata: server, configuration: configure(server), at: monotonicNow() }
-      if (failure !== undefined) report(undefined)
+      if (failure !== undefined) reportProblem(undefined)
       failure = undefined
       return known
     } catch (thrown) {
       const error = asProviderError(thrown, 'discovery')
-      if (failure?.error.detail !== error.detail) report(error.detail)
+      if (failure?.error.detail !== error.detail) reportProblem(error.detail)
       failure = { error, pause: Math.min((failure?.pause ?? firstPause / 2) * 2, longestPause), at: monotonicNow() }
       throw error
     }

@@ -5,19 +5,19 @@ import { asProviderError } from './provider-error.ts'
 
 export type KeySetOptions = Readonly<{
   /** The address of the provider’s keys (RFC 7517, 5). */
-  address: () => Promise<string>
+  jwksUri: () => Promise<string>
   fetch: CustomFetch
   /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
   /** Told when the keys cannot be had, once for each reason, and when they can again (`undefined`). */
-  report: (problem: string | undefined) => void
+  reportProblem: (problem: string | undefined) => void
 }>
 
 export type KeySet = Readonly<{
   /** The key for a token’s header. Rejects with GatewayError provider_unavailable, or an error of jose’s where there is none. */
   getKey: JWTVerifyGetKey
   /** Resolves when there are keys. Rejects with GatewayError provider_unavailable. */
-  learn: () => Promise<unknown>
+  load: () => Promise<unknown>
   isFailing: () => boolean
 }>
 
@@ -30,7 +30,7 @@ const pauseBetween = 10_000
 const pauseAfterFailure = 5000
 
 /** The provider’s public keys. One fetch at a time, few of them, and the last good ones outlive the provider’s failures. */
-export function createKeySet({ address, fetch, monotonicNow, report }: KeySetOptions): KeySet {
+export function createKeySet({ jwksUri, fetch, monotonicNow, reportProblem }: KeySetOptions): KeySet {
   let known: { find: JWTVerifyGetKey; at: number } | undefined
   let failure: GatewayError | undefined
   let askedAt = Number.NEGATIVE_INFINITY
@@ -77,11 +77,11 @@ export function createKeySet({ address, fetch, monotonicNow, report }: KeySetOpt
     askedAt = monotonicNow()
     try {
       known = { find: createLocalJWKSet(await fetchKeys()), at: monotonicNow() }
-      if (failure !== undefined) report(undefined)
+      if (failure !== undefined) reportProblem(undefined)
       failure = undefined
     } catch (thrown) {
       const error = asProviderError(thrown, 'its keys')
-      if (failure?.detail !== error.detail) report(error.detail)
+      if (failure?.detail !== error.detail) reportProblem(error.detail)
       failure = error
       throw error
     }
@@ -89,7 +89,7 @@ export function createKeySet({ address, fetch, monotonicNow, report }: KeySetOpt
 
   async function fetchKeys(): Promise<JSONWebKeySet> {
     const headers = { accept: 'application/json, application/jwk-set+json' }
-    const response = await fetch(await address(), { method: 'GET', headers, body: undefined, redirect: 'manual' })
+    const response = await fetch(await jwksUri(), { method: 'GET', headers, body: undefined, redirect: 'manual' })
     if (response.status !== 200) throw new Error(`status ${response.status}`)
     const keySet = (await response.json().catch(() => undefined)) as Partial<JSONWebKeySet> | undefined
     // None at all would lock out everybody: rather the last ones.
@@ -97,5 +97,5 @@ export function createKeySet({ address, fetch, monotonicNow, report }: KeySetOpt
     return keySet as JSONWebKeySet
   }
 
-  return Object.freeze({ getKey, learn: usable, isFailing: () => failure !== undefined })
+  return Object.freeze({ getKey, load: usable, isFailing: () => failure !== undefined })
 }

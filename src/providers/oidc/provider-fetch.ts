@@ -11,7 +11,7 @@ export type ProviderFetchOptions = Readonly<{
   /** Sent with every call. What the protocol itself sends wins over them. */
   customHeaders: Readonly<Record<string, string>>
   /** For a whole call, in milliseconds. */
-  timeout: number
+  timeoutMs: number
   /** Plain HTTP to other machines too. Tokens and secrets can then be read on the way. */
   allowHttp: boolean
 }>
@@ -20,7 +20,7 @@ export type ProviderFetch = Readonly<{
   /** As openid-client wants it. Rejects with GatewayError provider_unavailable. */
   fetch: CustomFetch
   /** Takes other CA certificates from now on; calls under way end with the old ones. */
-  renew: (ca: string | undefined) => void
+  replaceCa: (ca: string | undefined) => void
   close: () => Promise<void>
 }>
 
@@ -33,7 +33,7 @@ const maxWaiting = 256
 
 /** HTTP to the identity provider: bounded in time, size and number, without redirects, encrypted on its way. */
 export function createProviderFetch(options: ProviderFetchOptions): ProviderFetch {
-  const { customHeaders, timeout, allowHttp } = options
+  const { customHeaders, timeoutMs, allowHttp } = options
   let current = { ca: options.ca, dispatcher: createDispatcher(options) }
   let waiting = 0
 
@@ -42,7 +42,7 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && (allowHttp || isLoopback(url.hostname))))
       throw unavailable(`${url.origin} is not https, and oidc.allow_http is false`)
     if (waiting >= maxWaiting) throw unavailable(`${maxWaiting} calls wait for the provider already`)
-    const limit = AbortSignal.timeout(timeout)
+    const limit = AbortSignal.timeout(timeoutMs)
     waiting++
     try {
       const answer = await request(url, {
@@ -58,7 +58,7 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
         headers: headersOf(answer.headers),
       })
     } catch (cause) {
-      throw unavailable(`${url.origin} ${reasonOf(cause, timeout)}`, cause)
+      throw unavailable(`${url.origin} ${reasonOf(cause, timeoutMs)}`, cause)
     } finally {
       waiting--
     }
@@ -66,7 +66,7 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
 
   return Object.freeze({
     fetch,
-    renew(ca: string | undefined) {
+    replaceCa(ca: string | undefined) {
       if (ca === current.ca) return
       const { dispatcher: former } = current
       current = { ca, dispatcher: createDispatcher({ ...options, ca }) }
@@ -76,18 +76,18 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
   })
 }
 
-function createDispatcher({ ca, httpProxy, timeout }: ProviderFetchOptions): Dispatcher {
+function createDispatcher({ ca, httpProxy, timeoutMs }: ProviderFetchOptions): Dispatcher {
   const tls = ca === undefined ? {} : { ca }
   const limits = {
     connections: maxConnections,
     pipelining: 1,
     maxResponseSize: maxBody,
     maxHeaderSize: maxHead,
-    headersTimeout: timeout,
-    bodyTimeout: timeout,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
   }
-  if (httpProxy === undefined) return new Agent({ ...limits, connect: { ...tls, timeout } })
-  return new ProxyAgent({ ...limits, uri: httpProxy, requestTls: { ...tls, timeout }, proxyTls: tls })
+  if (httpProxy === undefined) return new Agent({ ...limits, connect: { ...tls, timeout: timeoutMs } })
+  return new ProxyAgent({ ...limits, uri: httpProxy, requestTls: { ...tls, timeout: timeoutMs }, proxyTls: tls })
 }
 
 function isLoopback(hostname: string): boolean {
@@ -110,9 +110,9 @@ function isWithoutBody(status: number): boolean {
 }
 
 /** Neither undici’s messages nor its objects: they may hold the request, and so a secret. */
-function reasonOf(error: unknown, timeout: number): string {
+function reasonOf(error: unknown, timeoutMs: number): string {
   const { name, code } = error as { name?: string; code?: string }
-  if (name === 'TimeoutError' || code?.endsWith('_TIMEOUT')) return `did not answer within ${timeout} ms`
+  if (name === 'TimeoutError' || code?.endsWith('_TIMEOUT')) return `did not answer within ${timeoutMs} ms`
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `sent more than ${maxBody} bytes`
   return `cannot be reached: ${code ?? name ?? 'no reason given'}`
 }

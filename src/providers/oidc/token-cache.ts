@@ -17,15 +17,15 @@ export type TokenCacheOptions = Readonly<{
 /** Token → identity. Throws, or rejects with, GatewayError. */
 export type IdentifyToken = (token: string) => MaybePromise<Identity>
 
-/** `until` by the wall clock, as in tokens; `checkAt` by the monotonic one. */
+/** `expiresAtMs` by the wall clock, as in tokens; `recheckAtMs` by the monotonic one. */
 type Good = Readonly<{
   identity: Identity
-  until: number
-  checkAt: number
+  expiresAtMs: number
+  recheckAtMs: number
   size: number
   fromUserinfo?: readonly string[] | undefined
 }>
-type Bad = Readonly<{ error: GatewayError; checkAt: number }>
+type Bad = Readonly<{ error: GatewayError; recheckAtMs: number }>
 
 /** So many tokens, and characters of their identities: an opaque token is short, whatever userinfo says of it. */
 const remembered = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: Good) => size }
@@ -47,9 +47,9 @@ export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: 
   return function identifyToken(token) {
     const key = hash('sha256', token, 'base64')
     const known = good.get(key)
-    if (known !== undefined && known.until > now() && known.checkAt > monotonicNow()) return known.identity
+    if (known !== undefined && known.expiresAtMs > now() && known.recheckAtMs > monotonicNow()) return known.identity
     const refused = bad.get(key)
-    if (refused !== undefined && refused.checkAt > monotonicNow()) throw refused.error
+    if (refused !== undefined && refused.recheckAtMs > monotonicNow()) throw refused.error
     let check = checks.get(key)
     if (check === undefined) {
       check = identify(token, key).finally(() => checks.delete(key))
@@ -62,19 +62,19 @@ export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: 
     try {
       const {
         claims,
-        until,
-        checkAt = Number.POSITIVE_INFINITY,
+        expiresAtMs,
+        recheckAtMs = Number.POSITIVE_INFINITY,
         fromUserinfo,
       } = await checkToken(token, good.get(key)?.fromUserinfo)
       const identity = toIdentity(claims)
-      good.set(key, { identity, until, checkAt, size: sizeOf(identity), fromUserinfo })
+      good.set(key, { identity, expiresAtMs, recheckAtMs, size: sizeOf(identity), fromUserinfo })
       return identity
     } catch (thrown) {
       const error = asGatewayError(thrown)
       // What the provider could not tell us is not the token’s fault.
       if (error.code !== 'provider_unavailable' && error.code !== 'internal') {
         good.delete(key)
-        bad.set(key, { error, checkAt: monotonicNow() + badFor })
+        bad.set(key, { error, recheckAtMs: monotonicNow() + badFor })
       }
       throw error
     }

@@ -18,14 +18,14 @@ import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout
 import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
 
 export type OidcTokensOptions = ProviderFetchOptions &
-  Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'monotonicNow' | 'report'> &
+  Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'monotonicNow' | 'reportProblem'> &
   Omit<ToIdentityOptions, 'provider'> &
   Pick<VerifyTokenOptions, 'isOwnNonce'> &
   Readonly<{
     /** Whether people log in with us: that takes more of the provider’s endpoints. */
-    login: boolean
+    isLoginEnabled: boolean
     validation: TokenValidation
-    validationTtl: number
+    validationTtlMs: number
     /** For whom tokens may be meant, besides the client. */
     audiences: readonly string[]
     algorithms: readonly string[]
@@ -46,8 +46,8 @@ export type OidcTokens = Readonly<{
   /** Rejects while the provider has told us nothing to work with; resolves to `degraded` while we live on what it told. */
   checkProvider: () => Promise<unknown>
   /** Asks the provider before the first request needs it. Rejects with GatewayError provider_unavailable. */
-  learn: () => Promise<unknown>
-  renew: (ca: string | undefined) => void
+  preload: () => Promise<unknown>
+  replaceCa: (ca: string | undefined) => void
   close: () => Promise<void>
 }>
 
@@ -57,11 +57,16 @@ const waitingToAsk = 120
 
 /** Everything about the provider and its tokens. Outlives reloads: what was verified stays so. */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
-  const { validation, algorithms, now, monotonicNow, report } = options
-  const { fetch, renew, close } = createProviderFetch(options)
-  const needed = neededFor(options)
-  const issuer = createIssuer({ ...options, needed, fetch })
-  const keySet = createKeySet({ address: async () => (await issuer.metadata()).jwks_uri!, fetch, monotonicNow, report })
+  const { validation, algorithms, now, monotonicNow, reportProblem } = options
+  const { fetch, replaceCa, close } = createProviderFetch(options)
+  const requiredEndpoints = requiredEndpointsFor(options)
+  const issuer = createIssuer({ ...options, requiredEndpoints, fetch })
+  const keySet = createKeySet({
+    jwksUri: async () => (await issuer.metadata()).jwks_uri!,
+    fetch,
+    monotonicNow,
+    reportProblem,
+  })
   const issuerName = async () => (await issuer.metadata()).issuer
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
@@ -72,12 +77,12 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const checkToken = createCheckToken({
     validation,
     verifyToken: createVerifyToken({ ...options, issuer: issuerName, audiences, getKey: keySet.getKey }),
-    askUserinfo: (token, subject) => inTurn(() => askUserinfo(token, subject)),
+    fetchUserinfo: (token, subject) => inTurn(() => askUserinfo(token, subject)),
     introspect: (token) => inTurn(() => introspect(token)),
     combineClaims,
-    hasUserinfo: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
-    wanted: [options.claimMappings.username, options.claimMappings.groups],
-    ttl: options.validationTtl,
+    hasUserinfoEndpoint: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
+    requiredClaims: [options.claimMappings.username, options.claimMappings.groups],
+    ttlMs: options.validationTtlMs,
     monotonicNow,
   })
   const identifyToken = createTokenCache({ checkToken, toIdentity, now, monotonicNow })
@@ -118,11 +123,11 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       await issuer.configuration()
       return issuer.isFailing() || keySet.isFailing() ? 'degraded' : undefined
     },
-    async learn() {
+    async preload() {
       await issuer.configuration()
-      if (needed.includes('jwks_uri')) await keySet.learn()
+      if (requiredEndpoints.includes('jwks_uri')) await keySet.load()
     },
-    renew,
+    replaceCa,
     close,
   })
 }
@@ -133,13 +138,16 @@ function orNobody(thrown: unknown): undefined {
   throw error
 }
 
-function neededFor({ login, validation }: Pick<OidcTokensOptions, 'login' | 'validation'>): Endpoint[] {
+function requiredEndpointsFor({
+  isLoginEnabled,
+  validation,
+}: Pick<OidcTokensOptions, 'isLoginEnabled' | 'validation'>): Endpoint[] {
   const forTokens: Readonly<Record<TokenValidation, Endpoint[]>> = {
     jwks: ['jwks_uri'],
     userinfo: ['userinfo_endpoint'],
     both: ['jwks_uri', 'userinfo_endpoint'],
     introspection: ['introspection_endpoint'],
   }
-  const forLogin: Endpoint[] = login ? ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] : []
+  const forLogin: Endpoint[] = isLoginEnabled ? ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] : []
   return [...new Set([...forTokens[validation], ...forLogin])]
 }

@@ -15,9 +15,9 @@ export type VerifyTokenOptions = Readonly<{
 }>
 
 /** A token’s claims, and the end of its time in milliseconds since 1970. */
-export type Verified = Readonly<{
+export type VerifiedToken = Readonly<{
   claims: Claims
-  until: number
+  expiresAtMs: number
   /** The names of its claims that the userinfo endpoint also returned, if it was asked. */
   fromUserinfo?: readonly string[] | undefined
 }>
@@ -36,15 +36,15 @@ const types = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt']
 export function createVerifyToken(options: VerifyTokenOptions) {
   const { issuer, audiences, algorithms, getKey, isOwnNonce = () => false, now } = options
 
-  return async function verifyToken(token: string): Promise<Verified> {
+  return async function verifyToken(token: string): Promise<VerifiedToken> {
     const { payload, protectedHeader } = await verify(token)
     checkKind(payload, protectedHeader)
     if (isOwnNonce(payload.nonce))
       throw invalidToken('it is the ID token of a login with us, in whose place there is a session')
-    const until = payload.exp! * 1000
+    const expiresAtMs = payload.exp! * 1000
     // No tolerance here: a token is used to its end, and not beyond.
-    if (until <= now()) throw expired()
-    return { claims: payload, until }
+    if (expiresAtMs <= now()) throw expired()
+    return { claims: payload, expiresAtMs }
   }
 
   async function verify(token: string) {

@@ -44,8 +44,8 @@ test('trust, then identity, then roles, then credential', async () => {
 })
 
 test('to recognize somebody is all of that but the credential', async () => {
-  const { recognize, calls, who } = create()
-  const { identity, roles } = await recognize(request)
+  const { resolveSubject, calls, who } = create()
+  const { identity, roles } = await resolveSubject(request)
   assert.deepEqual([identity, roles], [who, ['reader']])
   assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles'])
 })
@@ -75,9 +75,9 @@ test('the same identity is checked and mapped once, its credential asked for eac
 
 test('an invalid identity is refused every time, and never reaches roles or credential', async () => {
   const bad = identity({ username: 'bob:x' })
-  const { authenticate, recognize, calls } = create({ identify: () => ({ identity: bad, isAmbient: true }) })
+  const { authenticate, resolveSubject, calls } = create({ identify: () => ({ identity: bad, isAmbient: true }) })
   for (let i = 0; i < 2; i++) await assert.rejects(async () => authenticate(request), { code: 'identity_invalid' })
-  await assert.rejects(async () => recognize(request), { code: 'identity_invalid' })
+  await assert.rejects(async () => resolveSubject(request), { code: 'identity_invalid' })
   assert.ok(!calls.includes('mapRoles') && !calls.includes('obtain'))
 })
 
@@ -138,12 +138,12 @@ test('an invalid, reserved or unknown identity does not cause a denial', async (
 
 test('an ambient identity gets no credential for a cross-site write, and an explicit token does', async () => {
   const identified = { identity: identity(), isAmbient: true }
-  const { authenticate, recognize, calls } = create({ identify: () => identified, isCrossSiteWrite: () => true })
+  const { authenticate, resolveSubject, calls } = create({ identify: () => identified, isCrossSiteWrite: () => true })
   await assert.rejects(async () => authenticate(request), {
     code: 'cross_site',
     username: identified.identity.username,
   })
-  await assert.rejects(async () => recognize(request), { code: 'cross_site' })
+  await assert.rejects(async () => resolveSubject(request), { code: 'cross_site' })
   assert.ok(!calls.includes('obtain'))
   const explicit = create({ identify: () => ({ ...identified, isAmbient: false }), isCrossSiteWrite: () => true })
   assert.equal((await explicit.authenticate(request)).credential, credential)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
-import { createOriginalRequestOf, itself } from '../../../src/auth/original-request.ts'
+import { createOriginalRequestOf, requestAsReceived } from '../../../src/auth/original-request.ts'
 
 const own = { method: 'GET', url: '/auth?a=b' }
 const read = (headers: IncomingHttpHeaders, isTrusted = true, request: { method?: string; url?: string } = own) =>
@@ -64,7 +64,7 @@ test('below the prefix only the request line is read, as Envoy appends the path,
 test('nothing said: the request’s own', () => {
   assert.deepEqual(read({}), { method: 'GET', target: '/auth?a=b', host: undefined })
   assert.deepEqual(read({}, false, {}), { method: 'GET', target: '/' })
-  assert.deepEqual(itself({ method: 'PUT', url: '/a', headers: traefik } as unknown as IncomingMessage), {
+  assert.deepEqual(requestAsReceived({ method: 'PUT', url: '/a', headers: traefik } as unknown as IncomingMessage), {
     method: 'PUT',
     target: '/a',
   })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createCheckSubRequestTarget, leadsElsewhere, type SubRequestPaths } from '../../../src/auth/sub-request.ts'
+import { createCheckSubRequestTarget, escapesPathPrefix, type SubRequestPaths } from '../../../src/auth/sub-request.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 import { otherTargets, spellingsOf } from '../../conformance/spellings.ts'
 import { createRandom } from '../../support/fuzz/random.ts'
 
 const check = (target: string, paths: Partial<SubRequestPaths> = {}) => {
   try {
-    createCheckSubRequestTarget({ pathPrefix: undefined, hasPredecessorPath: true, ...paths })(target)
+    createCheckSubRequestTarget({ pathPrefix: undefined, acceptsLegacyPath: true, ...paths })(target)
     return 'sub-request'
   } catch (error) {
     assert.ok(error instanceof GatewayError && error.code === 'not_found')
@@ -33,7 +33,7 @@ describe("the Go elastauth's address /elastauth", () => {
     })
     test(`${target} is not one where people sign in through us, and the log says to use /`, () => {
       assert.match(
-        check(target, { hasPredecessorPath: false }),
+        check(target, { acceptsLegacyPath: false }),
         /on \/ only where people sign in .*, not to \/elastauth$/,
       )
     })
@@ -149,9 +149,9 @@ describe("below forward_auth.path_prefix the client's path follows unchanged", (
 })
 
 test('a path that is encoded more than four times is rejected, so that no client makes us decode thirty thousand times', () => {
-  assert.equal(leadsElsewhere('/%2525252e'), false)
-  assert.equal(leadsElsewhere('/%252525252e'), true)
-  assert.equal(leadsElsewhere(`/%${'25'.repeat(30_000)}2e`), true)
+  assert.equal(escapesPathPrefix('/%2525252e'), false)
+  assert.equal(escapesPathPrefix('/%252525252e'), true)
+  assert.equal(escapesPathPrefix(`/%${'25'.repeat(30_000)}2e`), true)
 })
 
 test('no reading of an accepted path leaves the prefix or enters /elastauth, in 50,000 random paths', () => {
@@ -177,7 +177,7 @@ test('no reading of an accepted path leaves the prefix or enters /elastauth, in 
   let accepted = 0
   for (let i = 0; i < 50_000; i++) {
     const path = `/${Array.from({ length: 1 + random.below(9) }, () => random.of(pieces)).join('')}`
-    if (leadsElsewhere(path)) continue
+    if (escapesPathPrefix(path)) continue
     accepted++
     let reading = path
     for (let depth = 0; depth < 12; depth++) {

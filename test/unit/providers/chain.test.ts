@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import type { Identified } from '../../../src/auth/identity.ts'
+import type { RequestIdentity } from '../../../src/auth/identity.ts'
 import { type ErrorCode, GatewayError } from '../../../src/http/errors.ts'
 import { createProviderChain } from '../../../src/providers/chain.ts'
 import type { Provider } from '../../../src/providers/provider.ts'
 
 const request = {} as IncomingMessage
-const bob: Identified = Object.freeze({
+const bob: RequestIdentity = Object.freeze({
   identity: Object.freeze({ username: 'bob', groups: [], provider: 'x' }),
   isAmbient: true,
 })

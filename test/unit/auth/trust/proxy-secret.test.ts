@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createHasSecret } from '../../../../src/auth/trust/proxy-secret.ts'
+import { createHasProxySecret } from '../../../../src/auth/trust/proxy-secret.ts'
 
 const secret = 'a-secret-of-the-proxy'
-const hasSecret = createHasSecret('X-Proxy-Secret', secret)
+const hasSecret = createHasProxySecret('X-Proxy-Secret', secret)
 const carries = (...rawHeaders: string[]) => hasSecret({ rawHeaders: ['Host', 'es', ...rawHeaders] })
 
 test('the secret, once', () => assert.equal(carries('X-Proxy-Secret', secret), true))

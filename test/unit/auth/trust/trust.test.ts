@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createIsTrusted } from '../../../../src/auth/trust/trust.ts'
+import { createIsTrustedPeer } from '../../../../src/auth/trust/trust.ts'
 
 const rows: [entries: string[], trusted: (string | undefined)[], untrusted: (string | undefined)[]][] = [
   [
@@ -58,21 +58,22 @@ const rows: [entries: string[], trusted: (string | undefined)[], untrusted: (str
 
 for (const [entries, trusted, untrusted] of rows) {
   describe(`trusted_proxies: [${entries}]`, () => {
-    const isTrusted = createIsTrusted(entries)
+    const isTrusted = createIsTrustedPeer(entries)
     for (const address of trusted) test(`${address} is trusted`, () => assert.equal(isTrusted({ address }), true))
     for (const address of untrusted) test(`${address} is not`, () => assert.equal(isTrusted({ address }), false))
   })
 }
 
 test('what is no address is not trusted', () => {
-  const isTrusted = createIsTrusted(['loopback', 'private', '0.0.0.0/0', '::/0'])
+  const isTrusted = createIsTrustedPeer(['loopback', 'private', '0.0.0.0/0', '::/0'])
   for (const address of ['', 'localhost', '127.0.0.1 ', '127.1', '0x7f.0.0.1', '127.0.0.1,8.8.8.8', '%', '10.0.0.1/8'])
     assert.equal(isTrusted({ address }), false, address)
 })
 
 test('the other end of a unix socket is trusted where that is said, and by no other word but all', () => {
-  const peer = { address: undefined, isUnix: true }
-  for (const entries of [['unix'], ['loopback', 'unix'], ['all']]) assert.equal(createIsTrusted(entries)(peer), true)
+  const peer = { address: undefined, isUnixSocket: true }
+  for (const entries of [['unix'], ['loopback', 'unix'], ['all']])
+    assert.equal(createIsTrustedPeer(entries)(peer), true)
   for (const entries of [[], ['none'], ['loopback', 'private', '0.0.0.0/0', '::/0']])
-    assert.equal(createIsTrusted(entries)(peer), false)
+    assert.equal(createIsTrustedPeer(entries)(peer), false)
 })

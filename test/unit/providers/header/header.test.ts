@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { headerPresets } from '../../../../config/header-presets.ts'
-import type { Identified } from '../../../../src/auth/identity.ts'
+import type { RequestIdentity } from '../../../../src/auth/identity.ts'
 import { createProvider, type ProviderOptions } from '../../../../src/providers/index.ts'
 
 const create = (more: Partial<ProviderOptions> = {}) => {
@@ -13,7 +13,7 @@ const create = (more: Partial<ProviderOptions> = {}) => {
     ...more,
   })
   return (rawHeaders: string[], isTrusted = true) => {
-    const { identity, isAmbient } = identify({ rawHeaders } as IncomingMessage, isTrusted) as Identified
+    const { identity, isAmbient } = identify({ rawHeaders } as IncomingMessage, isTrusted) as RequestIdentity
     assert.equal(isAmbient, true) // a proxy asserts it of every request
     return identity
   }

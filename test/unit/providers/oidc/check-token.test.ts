@@ -5,27 +5,31 @@ import type { Claims } from '../../../../src/providers/oidc/claims.ts'
 import { createCombineClaims } from '../../../../src/providers/oidc/combine-claims.ts'
 
 const now = 1_800_000_000_000
-const ttl = 30_000
+const ttlMs = 30_000
 const uptime = 1000
 
 function create(
   validation: CheckTokenOptions['validation'],
   claims: Claims,
-  { until = now + 60_000, userinfo = true, answer }: { until?: number; userinfo?: boolean; answer?: Claims } = {},
+  {
+    expiresAtMs = now + 60_000,
+    userinfo = true,
+    answer,
+  }: { expiresAtMs?: number; userinfo?: boolean; answer?: Claims } = {},
 ) {
   const asked: (string | undefined)[] = []
   const check = createCheckToken({
     validation,
-    verifyToken: async () => ({ claims, until }),
-    async askUserinfo(_token, subject) {
+    verifyToken: async () => ({ claims, expiresAtMs }),
+    async fetchUserinfo(_token, subject) {
       asked.push(subject)
       return answer ?? { sub: 'bob', name: 'of userinfo', groups: ['new'] }
     },
     introspect: async () => claims,
     combineClaims: createCombineClaims({ username: 'name', email: 'email', groups: 'groups' }),
-    hasUserinfo: async () => userinfo,
-    wanted: ['name', 'realm.groups'],
-    ttl,
+    hasUserinfoEndpoint: async () => userinfo,
+    requiredClaims: ['name', 'realm.groups'],
+    ttlMs,
     monotonicNow: () => uptime,
   })
   return { check, asked }
@@ -36,22 +40,22 @@ describe('how long the claims hold', () => {
   const never = Number.POSITIVE_INFINITY
   const rows: [what: string, ...Parameters<typeof create>, until: number, checkAt: number | undefined][] = [
     ['jwks: to the token’s end', 'jwks', {}, {}, now + 60_000, undefined],
-    ['both: to the token’s end, and checked again', 'both', { sub: 'bob' }, {}, now + 60_000, uptime + ttl],
-    ['userinfo: checked again', 'userinfo', {}, {}, never, uptime + ttl],
+    ['both: to the token’s end, and checked again', 'both', { sub: 'bob' }, {}, now + 60_000, uptime + ttlMs],
+    ['userinfo: checked again', 'userinfo', {}, {}, never, uptime + ttlMs],
     [
       'introspection: to the token’s end, and checked again',
       'introspection',
       { sub: 'bob', exp: inSeconds(60) },
       {},
       now + 60_000,
-      uptime + ttl,
+      uptime + ttlMs,
     ],
-    ['introspection that knows no end: checked again', 'introspection', { sub: 'bob' }, {}, never, uptime + ttl],
+    ['introspection that knows no end: checked again', 'introspection', { sub: 'bob' }, {}, never, uptime + ttlMs],
   ]
   for (const [what, validation, claims, options, until, checkAt] of rows)
     test(what, async () => {
       const checked = await create(validation, claims, options).check('token')
-      assert.deepEqual([checked.until, checked.checkAt], [until, checkAt])
+      assert.deepEqual([checked.expiresAtMs, checked.recheckAtMs], [until, checkAt])
     })
 })
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import {
   type CombinedClaims,
   createCombineClaims,
-  type GivenClaims,
+  type ReceivedClaims,
   type SourcedClaims,
 } from '../../../../src/providers/oidc/combine-claims.ts'
 
@@ -16,8 +16,8 @@ const roles = (...list: string[]) => ({ realm_access: { roles: list } })
 
 type Row = readonly [
   what: string,
-  signIn: GivenClaims,
-  refresh: GivenClaims,
+  signIn: ReceivedClaims,
+  refresh: ReceivedClaims,
   claims: Record<string, unknown>,
   isFresh: boolean,
 ]
@@ -168,7 +168,7 @@ describe('claims after a refresh', () => {
 
 describe('email_verified', () => {
   const verified = (address: string) => ({ email: address, email_verified: true })
-  const both = (given: GivenClaims, former?: CombinedClaims) => {
+  const both = (given: ReceivedClaims, former?: CombinedClaims) => {
     const { email, email_verified } = combine(given, former).claims
     return [email, email_verified]
   }

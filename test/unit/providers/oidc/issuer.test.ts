@@ -25,14 +25,14 @@ function createWorld(options: Partial<IssuerOptions> = {}) {
       clientId: 'kibana',
       client: { method: 'client_secret_basic', secret: 'hunter2 & more' },
       endpoints: {},
-      needed: ['jwks_uri'],
+      requiredEndpoints: ['jwks_uri'],
       fetch: async (url, fetchOptions) => {
         world.calls.push({ url, options: fetchOptions })
         return world.respond(url)
       },
       now: () => world.now - world.behind,
       monotonicNow: () => world.now,
-      report: (problem) => void world.reported.push(problem),
+      reportProblem: (problem) => void world.reported.push(problem),
       ...options,
     }),
   })
@@ -153,7 +153,7 @@ describe('refused:', () => {
 test('what is configured goes before what is discovered', async () => {
   const world = createWorld({
     endpoints: { jwks_uri: 'https://keys.example' },
-    needed: ['jwks_uri', 'introspection_endpoint'],
+    requiredEndpoints: ['jwks_uri', 'introspection_endpoint'],
   })
   const { jwks_uri, introspection_endpoint } = await world.issuer.metadata()
   assert.deepEqual([jwks_uri, introspection_endpoint], ['https://keys.example', `${issuer}/introspect`])

@@ -16,13 +16,13 @@ function createWorld() {
     respond: (): Response | Promise<Response> => keysOf(first),
   }
   const keySet = createKeySet({
-    address: async () => 'https://id.example/jwks',
+    jwksUri: async () => 'https://id.example/jwks',
     fetch: async () => {
       world.calls++
       return world.respond()
     },
     monotonicNow: () => world.now,
-    report: (problem) => void world.reported.push(problem),
+    reportProblem: (problem) => void world.reported.push(problem),
   })
   const find = async (key = first) => keySet.getKey({ alg: 'ES256', kid: key.kid }, { payload: '', signature: '' })
   return Object.assign(world, { keySet, find })

@@ -19,7 +19,7 @@ async function serve(answer: RequestListener) {
 }
 
 function create(options: Partial<ProviderFetchOptions> = {}) {
-  const own = createProviderFetch({ customHeaders: {}, timeout: 10_000, allowHttp: false, ...options })
+  const own = createProviderFetch({ customHeaders: {}, timeoutMs: 10_000, allowHttp: false, ...options })
   after(() => own.close())
   return (url: string, more: { method?: string; headers?: Record<string, string>; body?: URLSearchParams } = {}) =>
     own.fetch(url, { method: 'GET', headers: {}, redirect: 'manual', body: undefined, ...more })
@@ -86,13 +86,13 @@ describe('given up after oidc.timeout:', () => {
         const timer = setInterval(() => socket.write(piece), 20)
         socket.on('close', () => clearInterval(timer))
       })
-      await assert.rejects(create({ timeout: 500 })(url), unavailable(/did not answer within 500 ms/))
+      await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not answer within 500 ms/))
     })
   }
   for (const [what, answer] of servers) {
     test(what, async () => {
       const { url } = await serve(answer)
-      await assert.rejects(create({ timeout: 500 })(url), unavailable(/did not answer within 500 ms/))
+      await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not answer within 500 ms/))
     })
   }
 })
@@ -167,7 +167,7 @@ test('calls beyond 256 are refused at once, and those that wait get their answer
     await opened
     response.end('ok')
   })
-  const fetch = create({ timeout: 10_000 })
+  const fetch = create({ timeoutMs: 10_000 })
   const waiting = Array.from({ length: 256 }, () => fetch(url))
   await assert.rejects(fetch(url), unavailable(/wait for the provider already/))
   open()
@@ -207,11 +207,11 @@ describe('https', async () => {
 
   test('the authority can be another one later', async () => {
     const other = createCertificateAuthority()
-    const own = createProviderFetch({ customHeaders: {}, timeout: 2000, allowHttp: false, ca: other.cert })
+    const own = createProviderFetch({ customHeaders: {}, timeoutMs: 2000, allowHttp: false, ca: other.cert })
     after(() => own.close())
     const options = { method: 'GET', headers: {}, redirect: 'manual', body: undefined } as const
     await assert.rejects(own.fetch(url, options), unavailable(/cannot be reached/))
-    own.renew(authority.cert)
+    own.replaceCa(authority.cert)
     assert.equal((await own.fetch(url, options)).status, 200)
   })
 

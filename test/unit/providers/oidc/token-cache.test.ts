@@ -24,8 +24,8 @@ function createWorld() {
         if (world.error) throw new GatewayError(world.error, 'refused')
         return {
           claims: { token, turn: world.checked.length },
-          until: world.now + 60_000,
-          ...(world.ttl !== undefined && { checkAt: world.uptime + world.ttl }),
+          expiresAtMs: world.now + 60_000,
+          ...(world.ttl !== undefined && { recheckAtMs: world.uptime + world.ttl }),
           fromUserinfo: ['groups'],
         }
       },
@@ -141,7 +141,7 @@ test('memory is bounded: 64 Mi characters of identities are kept in all, however
   const identify = createTokenCache({
     async checkToken(token) {
       checked.push(token)
-      return { claims: {}, until: 1 }
+      return { claims: {}, expiresAtMs: 1 }
     },
     toIdentity: () => Object.freeze({ username: 'bob', groups, provider: 'oidc' }),
     now: () => 0,

@@ -20,8 +20,8 @@ const create = (getKey: JWTVerifyGetKey, algorithms = ['RS256'], at = now) =>
   })
 
 test('claims, and the end of their time', async () => {
-  const { claims: found, until } = await create(() => rsa.publicKey)(await signJwt(rsa, claims))
-  assert.deepEqual([found, until], [claims, (now + 60) * 1000])
+  const { claims: found, expiresAtMs } = await create(() => rsa.publicKey)(await signJwt(rsa, claims))
+  assert.deepEqual([found, expiresAtMs], [claims, (now + 60) * 1000])
 })
 
 test('to the second: no tolerance at the end', async () => {
