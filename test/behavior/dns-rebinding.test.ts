@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { exchange } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 import { createFixture } from './fixture.ts'
-import { exchange } from './raw-connection.ts'
 
 const secret = 'a-shared-secret-of-32-characters'
 const asStatic = { auth_provider: 'static', 'static.username': 'developer' }

@@ -9,11 +9,11 @@ import { otherTargets, spellingsOf } from '../conformance/spellings.ts'
 import { type Gateway, subRequestUrlOf, testKey } from '../support/gateway.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
+import { exchange, headersOf } from '../support/raw-http.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
-import { exchange, headersOf } from './raw-connection.ts'
 
 const { start } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { otherTargets, spellingsOf } from '../conformance/spellings.ts'
+import { exchange, headersOf, openRaw, type RawResponse } from '../support/raw-http.ts'
 import { parseBasic } from './credential.ts'
 import { createFixture } from './fixture.ts'
-import { exchange, headersOf, openConnection, type RawResponse } from './raw-connection.ts'
 
 const { start, logIn } = await createFixture()
 const gateway = await start()
@@ -61,22 +61,22 @@ test('a rejected path is one line in the log, which names the path and the fix',
 })
 
 test('an answer to HEAD has no body, and the next answer follows at once', async () => {
-  const connection = await openConnection(url)
-  connection.send('HEAD / HTTP/1.1', ...asBob, '', 'GET / HTTP/1.1', ...asBob, '')
-  assertIsBob(await connection.readResponse({ hasBody: false }))
+  const connection = openRaw(url)
+  connection.sendLines('HEAD / HTTP/1.1', ...asBob, '', 'GET / HTTP/1.1', ...asBob, '')
+  assertIsBob(await connection.readResponse({ isHead: true }))
   const second = await connection.readResponse()
   assertIsBob(second)
   assert.equal(JSON.parse(second.body).username, 'bob')
-  connection.close()
+  connection.socket.destroy()
 })
 
 test('a body is not waited for, and the connection serves the next request', async () => {
-  const connection = await openConnection(url)
-  connection.send('POST / HTTP/1.1', ...asBob, 'Content-Length: 300000', '', Buffer.alloc(100_000, 'a'))
+  const connection = openRaw(url)
+  connection.sendLines('POST / HTTP/1.1', ...asBob, 'Content-Length: 300000', '', Buffer.alloc(100_000, 'a'))
   assertIsBob(await connection.readResponse())
-  connection.send(Buffer.alloc(200_000, 'a'), 'GET / HTTP/1.1', ...asBob, '')
+  connection.sendLines(Buffer.alloc(200_000, 'a'), 'GET / HTTP/1.1', ...asBob, '')
   assertIsBob(await connection.readResponse())
-  connection.close()
+  connection.socket.destroy()
 })
 
 test('a body of 100 MB with Expect: 100-continue is never asked for', async () => {
@@ -87,20 +87,20 @@ test('a body of 100 MB with Expect: 100-continue is never asked for', async () =
 })
 
 test('after Expect: 100-continue no second request is taken for the body that never came', async () => {
-  const connection = await openConnection(url)
-  connection.send('PUT / HTTP/1.1', ...asBob, 'Content-Length: 1000', 'Expect: 100-continue', '')
+  const connection = openRaw(url)
+  connection.sendLines('PUT / HTTP/1.1', ...asBob, 'Content-Length: 1000', 'Expect: 100-continue', '')
   const answer = await connection.readResponse()
   assertIsBob(answer)
   // RFC 9110, 10.1.1: whoever answers without the body says that the connection ends here, or reads the body after all.
   assert.deepEqual(headersOf(answer, 'connection'), ['close'])
-  connection.close()
+  connection.socket.destroy()
 })
 
 test('HTTP/1.0 works, and its connection ends with the answer', async () => {
-  const connection = await openConnection(url)
-  connection.send('GET / HTTP/1.0', 'Remote-User: bob', '')
+  const connection = openRaw(url)
+  connection.sendLines('GET / HTTP/1.0', 'Remote-User: bob', '')
   assertIsBob(await connection.readResponse())
-  assert.equal(await connection.readToEnd(), '')
+  assert.equal(await connection.closed, '')
 })
 
 test('a request to change to WebSocket is answered like any other', async () => {

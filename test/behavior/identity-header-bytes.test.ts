@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from '../support/property.ts'
+import { exchange } from '../support/raw-http.ts'
 import { createFixture } from './fixture.ts'
-import { exchange } from './raw-connection.ts'
 
 const { start } = await createFixture()
 const { url } = await start()

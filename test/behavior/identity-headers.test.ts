@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { exchange, headersOf, openRaw } from '../support/raw-http.ts'
 import { createFixture } from './fixture.ts'
-import { exchange, headersOf, openConnection } from './raw-connection.ts'
 
 const { elasticsearch, start, userCalls, logIn } = await createFixture()
 const { url, logged } = await start({
@@ -91,14 +91,14 @@ test('a user in a chunked body’s trailer is nobody', async () => {
 })
 
 test('a request smuggled into a body is not answered', async () => {
-  const connection = await openConnection(url)
+  const connection = openRaw(url)
   const inner = 'GET /?smuggled HTTP/1.1\r\nHost: e\r\nRemote-User: smuggled\r\n\r\n'
-  connection.send('POST / HTTP/1.1', 'Host: e', 'Remote-User: carol', `Content-Length: ${inner.length}`, '')
-  connection.send(Buffer.from(inner), 'GET / HTTP/1.1', 'Host: e', 'Remote-User: dave', 'Connection: close', '')
+  connection.sendLines('POST / HTTP/1.1', 'Host: e', 'Remote-User: carol', `Content-Length: ${inner.length}`, '')
+  connection.sendLines(Buffer.from(inner), 'GET / HTTP/1.1', 'Host: e', 'Remote-User: dave', 'Connection: close', '')
   const names = [await connection.readResponse(), await connection.readResponse()].map(
     ({ body }) => JSON.parse(body).username,
   )
-  assert.deepEqual([...names, await connection.readToEnd()], ['carol', 'dave', ''])
+  assert.deepEqual([...names, await connection.closed], ['carol', 'dave', ''])
 })
 
 test('groups are trimmed, blanks and doubles dropped, and roles come once', async () => {

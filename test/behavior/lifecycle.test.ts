@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openRaw } from '../support/raw-http.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
-import { openConnection } from './raw-connection.ts'
 
 const { elasticsearch, start, logIn } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
@@ -17,7 +18,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     timeout: 50_000,
   }, async () => {
     const gateway = await start({ flags: { shutdown_timeout: '1m' } })
-    const idle = await openConnection(gateway.url)
+    const { socket: idle } = openRaw(gateway.url)
+    await once(idle, 'connect')
     const letThrough = elasticsearch.holdWrites()
     const underWay = sendSubRequest(gateway.url, `slow-${signal}`)
     await elasticsearch.whenHeld(1)
@@ -30,7 +32,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.deepEqual([response.status, response.headers.get('connection')], [200, 'close'])
     assert.equal((await logIn(response.headers.get('authorization'))).status, 200)
     assert.equal(await exited, 0)
-    idle.close()
+    idle.destroy()
     assert.ok(gateway.log.some(({ message }) => message === 'stopped'))
     assert.ok(
       gateway.log.some((line) => line['user.name'] === `slow-${signal}` && line['http.response.status_code'] === 200),

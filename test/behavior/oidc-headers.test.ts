@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { exchange, headersOf } from '../support/raw-http.ts'
 import { startProxy, startUpstream, userOf } from '../support/upstream.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
-import { exchange, headersOf } from './raw-connection.ts'
 
 const setting = await createFixture()
 const idp = await createProviderFor()

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createSigningKey, signJwt } from '../support/oidc/keys.ts'
+import { exchange } from '../support/raw-http.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
-import { exchange } from './raw-connection.ts'
 
 const setting = await createFixture()
 const idp = await createProviderFor({ accessTokens: 'jwt' })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { exchange } from '../support/raw-http.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
-import { exchange } from './raw-connection.ts'
 
 const { elasticsearch, start } = await createFixture()
 const proxySecret = 'a-proxy-secret-for-this-test'

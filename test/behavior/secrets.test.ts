@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exchange } from '../support/raw-http.ts'
 import { parseBasic } from './credential.ts'
 import { createFixture } from './fixture.ts'
-import { exchange } from './raw-connection.ts'
 
 const secrets = {
   key: 'a11ce'.padEnd(64, '0123456789abcdef'),

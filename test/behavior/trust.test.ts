@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { exchange, type RawResponse } from '../support/raw-http.ts'
 import { createFixture } from './fixture.ts'
-import { exchange, type RawResponse } from './raw-connection.ts'
 
 const { elasticsearch, start, userCalls } = await createFixture()
 const secret = 'a-shared-secret-of-32-characters'
