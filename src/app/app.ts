@@ -36,21 +36,21 @@ import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 
 export type App = Readonly<{
-  /** @returns the addresses, as people write them. Rejects when one cannot be had. */
+  /** @returns the listening addresses in readable form. Rejects if one of them is unavailable. */
   listen: () => Promise<string[]>
   /**
-   * Takes over what may change while running (see reload.ts) and reads the certificates of the listeners and those for
-   * Elasticsearch, Redis and upstreams again. Throws and changes nothing when it cannot. @returns changed keys that need a restart
+   * Applies the reloadable keys (see reload.ts) and reads all certificates again: those of the listeners and those for Elasticsearch,
+   * Redis, upstreams and the provider. On any error it throws and changes nothing. @returns changed keys that need a restart
    */
   reload: (config: Config) => readonly string[]
-  /** Finishes what is under way, for `shutdown_timeout` at most. Calls to Elasticsearch that hang may outlive it. */
+  /** Graceful shutdown: drains open requests for at most `shutdown_timeout`. Calls to Elasticsearch that hang may outlive it. */
   close: () => Promise<void>
 }>
 
-/** For intervals. The wall clock may be set back, so it is used only for the expiry of passwords, tokens and sessions. */
+/** Measures intervals. The wall clock may be set back, so it is used only for the expiry of passwords, tokens and sessions. */
 const monotonicNow = () => performance.now()
 
-/** The composition root: everything is made here, once, and handed to what needs it. */
+/** The composition root: creates every long-lived part once and passes it to the parts that need it. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
   const metrics = config.enable_metrics ? createMetrics() : noMetrics
   const elasticsearch = createElasticsearch(elasticsearchOptions(config.elasticsearch))
@@ -84,7 +84,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     pause: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
   })
-  // What one installation in two does without is not loaded: it would double the start's time.
+  // Loaded only where configured: importing both would double the startup time.
   const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyServices(config.proxy, log) : undefined
   const oidc = providersOf(config).includes('oidc')
     ? await (await import('./oidc.ts')).createOidc(config, {
@@ -96,7 +96,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const peers = createPeers(config.tls.client_names)
   const services: Services = {
     obtain: credentials.obtain,
-    heal: credentials.reissue,
+    reissue: credentials.reissue,
     deny: credentials.deny,
     ...(oidc && { oidc }),
     ...(proxy && { proxy }),
@@ -127,14 +127,14 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
     onUnixConnection: peers.trackUnixSocket,
     ...(proxy && {
-      // A body may take any time as long as somebody waits for it.
+      // An upload may take any time while the upstream accepts it.
       requestTimeouts: { requestMs: 0, drainMs: config.proxy.timeout },
       isUpgrade: (request) => proxy.isUpgrade(request) && !isEndpointRequest(request),
     }),
   })
   const stopped = new AbortController()
   const findMissingRoles = createFindMissingRoles(client, call)
-  const startChecks = {
+  const startupChecks = {
     checkPrivilege: createPrivilegeCheck(client, call),
     findMissingRoles: () => findMissingRoles(fixedRoles(roleRules(config))),
   }
@@ -144,10 +144,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await replicas.join(credentials, oidc?.login)
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
-      oidc?.preload().catch(() => {}) // the log hears of it there, requests when they come
+      oidc?.preload().catch(() => {}) // it logs the failure itself, and requests try again
       tuneHeap({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
       if (!isDryRun) {
-        void watchElasticsearch(startChecks, log, stopped.signal)
+        void watchElasticsearch(startupChecks, log, stopped.signal)
         const lease = replicas.sweepLease
         startIdleSweep({ directory, keys, preparePassword, rules, lease, log, metrics }, stopped.signal)
       }
@@ -161,7 +161,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const renewUpstreams = proxy?.routing.prepareRenewal()
       const renewRedis = replicas.prepareRenewal()
       const renewListeners = server.prepareRenewal(tlsOptions(config.tls))
-      // From here on nothing throws.
+      // Everything is prepared: the commits below do not throw.
       renewListeners()
       renewRedis()
       renewUpstreams?.()
@@ -179,7 +179,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await proxy?.routing.close()
       void oidc?.close()
       replicas.leave()
-      void elasticsearch.close() // waits for calls that nobody waits for any more
+      void elasticsearch.close() // would wait for background calls that hang
     },
   })
 }

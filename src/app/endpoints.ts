@@ -30,13 +30,13 @@ export type EndpointsOptions = Readonly<{
 
 const prefix = '/elastauth/'
 
-/** All pages under `/elastauth/`. */
+/** All endpoints below `/elastauth/`. */
 export function createEndpoints(config: Config, options: EndpointsOptions): Endpoints {
   const { authentication, checks, login, peerOf, metrics, log } = options
-  const isResponder = !config.proxy.enabled
+  const isAuthOnly = !config.proxy.enabled
   const health = createHealthEndpoint(version)
   const isLoopback = createIsTrustedPeer(['loopback'])
-  const pages = new Map<string, Handler>([
+  const handlers = new Map<string, Handler>([
     ['health', health],
     ['live', health],
     [
@@ -58,20 +58,25 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
       }),
     ],
   ])
-  if (metrics.registry) pages.set('metrics', createMetricsEndpoint(metrics.registry))
-  const loginPages = [...(login?.pages ?? [])]
-  const names = [...pages.keys(), 'docs', 'openapi.yaml', ...loginPages.map(([path]) => path.slice(prefix.length))]
-  pages.set('docs', createDocsEndpoint(names))
+  if (metrics.registry) handlers.set('metrics', createMetricsEndpoint(metrics.registry))
+  const loginEndpoints = [...(login?.pages ?? [])]
+  const names = [
+    ...handlers.keys(),
+    'docs',
+    'openapi.yaml',
+    ...loginEndpoints.map(([path]) => path.slice(prefix.length)),
+  ]
+  handlers.set('docs', createDocsEndpoint(names))
   const { listen, path_prefix: pathPrefix } = config.forward_auth
-  const subRequests = isResponder && listen === null ? { pathPrefix } : undefined
-  pages.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
+  const subRequests = isAuthOnly && listen === null ? { pathPrefix } : undefined
+  handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
 
   return new Map([
-    ...[...pages].map(([name, page]): [string, Endpoint] => {
-      // Who asks a proxy asks for nobody else, whatever headers say.
-      const handle = isResponder ? rejectSubRequests(page) : page
+    ...[...handlers].map(([name, handler]): [string, Endpoint] => {
+      // In proxy mode a request is never a sub-request, whatever its headers say.
+      const handle = isAuthOnly ? rejectSubRequests(handler) : handler
       return [prefix + name, { methods: readMethods, handle }]
     }),
-    ...loginPages,
+    ...loginEndpoints,
   ])
 }

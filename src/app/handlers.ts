@@ -25,14 +25,14 @@ import { privateHeaders, providerOptions } from './options/providers.ts'
 import { roleRules } from './options/roles.ts'
 import type { ProxyServices } from './proxy.ts'
 
-/** What outlives a reload of the configuration. */
+/** What a reload of the configuration does not replace. */
 export type Services = Readonly<{
   obtain: AuthenticationOptions['obtain']
-  heal: Credentials['reissue']
+  reissue: Credentials['reissue']
   deny: AuthenticationOptions['deny']
-  /** Tokens and sessions, where the OpenID provider is among the providers. */
+  /** Tokens and sessions, if OpenID Connect is one of the providers. */
   oidc?: Oidc
-  /** Where requests go on to, in proxy mode. */
+  /** Routes and upstreams, in proxy mode. */
   proxy?: ProxyServices
   peerOf: Peers['peerOf']
   metrics: Metrics
@@ -42,13 +42,13 @@ export type Services = Readonly<{
 
 type HandlersWithOriginal = RequestHandlers & Readonly<{ originalOf: OriginalRequestOf }>
 
-/** All that stands between a request and its credential, and that a reload of the configuration replaces as one. */
-export function createRequestHandlers(config: Config, core: Services): HandlersWithOriginal {
-  const { obtain, heal, deny, oidc, proxy, metrics, log, checks, peerOf } = core
+/** Everything between a request and its response that depends on reloadable keys. A reload replaces it as one value. */
+export function createRequestHandlers(config: Config, services: Services): HandlersWithOriginal {
+  const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const { profile } = config.forward_auth
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
-  // In proxy mode the request itself is the original one; headers that describe another one are ignored.
+  // In proxy mode each request is the original request: headers that describe another one are ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : requestAsReceived
   const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
@@ -60,7 +60,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
-    // In auth-only mode the answer holds a password.
+    // In auth-only mode the response contains a password.
     requiresTrustedPeer: proxy === undefined,
   }
   const authentication = createAuthentication({
@@ -86,7 +86,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
           authenticate,
           isTrusted,
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
-          reissue: heal,
+          reissue,
           logout: login?.logout,
         })
 
@@ -94,7 +94,7 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
   return Object.freeze({
     ...mode,
     handle:
-      proxy === undefined ? answerSubRequests(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
+      proxy === undefined ? rejectOtherTargets(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
     endpoints: createEndpoints(config, { authentication, checks, login, peerOf, metrics, log }),
     renderError: createRenderError(profile, {
       takesTokens: oidc !== undefined,
@@ -106,14 +106,14 @@ export function createRequestHandlers(config: Config, core: Services): HandlersW
 
 /** The response to a sub-request in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
-  const answerAuthorized = createAuthorizedResponse()
-  return (request) => chain(authenticate(request), answerAuthorized)
+  const authorizedResponse = createAuthorizedResponse()
+  return (request) => chain(authenticate(request), authorizedResponse)
 }
 
 /** Rejects requests that are not sub-requests before any other processing. */
-function answerSubRequests(handle: ModeHandler, paths: SubRequestPaths): ModeHandler {
+function rejectOtherTargets(handle: ModeHandler, paths: SubRequestPaths): ModeHandler {
   const checkTarget = createCheckSubRequestTarget(paths)
-  return function answerSubRequest(request) {
+  return function handleSubRequest(request) {
     checkTarget(request.url ?? '')
     return handle(request)
   }

@@ -28,7 +28,7 @@ function createReportSweep(log: Logger, metrics: Metrics): (event: SweepEvent) =
       metrics.userWritten('idle')
       log.info(
         { 'event.action': 'user_idle', 'user.name': username },
-        `user ${username}: idle, the password was replaced by one that is not handed out`,
+        `user ${username}: idle; the password was replaced with one that is not issued`,
       )
       return
     }

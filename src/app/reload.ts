@@ -1,6 +1,6 @@
 import { type Config, schema } from '../../config/schema.ts'
 
-/** What a running elastauth can take over: all of it is read by the front, and none says where we listen or store. */
+/** Keys that take effect without a restart: only the request handlers read them, and none names an address or a store. */
 const reloadable = [
   'trusted_proxies',
   'proxy_secret',
@@ -16,7 +16,7 @@ const reloadable = [
 ] as const satisfies readonly (keyof Config)[]
 
 export type ReloadPlan = Readonly<{
-  /** What is in force from now on. */
+  /** The configuration to use from now on. */
   config: Config
   /** Keys that changed and need a restart. */
   ignored: readonly string[]
@@ -64,7 +64,7 @@ export function planReload(running: Config, next: Config): ReloadPlan {
   return { config, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
 }
 
-/** Both come from the same schema, with their keys in the same order. */
+/** Both come from the same schema, so their keys are in the same order. */
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -11,31 +11,31 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { redisConnection } from './options/redis.ts'
 
-/** What this process has to do with others of its kind. */
+/** What this process shares with other replicas. */
 export type Replicas = Readonly<{
   states: SharedStates
   /** Decides which replica sweeps idle users. */
   sweepLease: SweepLease
-  /** Where they share sessions; undefined where each has its own. */
+  /** The shared session store; undefined if each replica has its own. */
   sessions: SessionStore | undefined
   checks: ReadinessChecks
-  /** Waits a moment for Redis; from then on what others change is known here. */
+  /** Waits briefly for Redis, then subscribes to changes made by other replicas. */
   join: (
     credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>,
     sessions?: Pick<Sessions, 'note' | 'recheckAll'>,
   ) => Promise<void>
-  /** Reads the certificates for Redis again. @returns what lets new connections use them. Throws when it cannot. */
+  /** Reads the certificates for Redis again. Throws if that fails. @returns a function that makes new connections use them */
   prepareRenewal: () => () => void
   leave: () => void
 }>
 
 type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<SharedCacheOptions, 'keys' | 'rules'>
 
-/** Replicas agree through Redis where it is configured, else through Elasticsearch alone. */
+/** Replicas coordinate through Redis if it is configured, otherwise through Elasticsearch alone. */
 export async function createReplicas(config: Config, { keys, rules, log, count }: Deps): Promise<Replicas> {
   const { cache, elasticsearch } = config
-  if (cache.type !== 'redis') return alone
-  const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded where it is needed
+  if (cache.type !== 'redis') return withoutRedis
+  const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
   const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
   return Object.freeze({
     states: elasticsearch.dry_run
@@ -44,8 +44,8 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           store: redis.store,
           keys,
           rules,
-          // A lock (auth/write-user.ts) covers a read and a write, which is repeated if its hash is rejected: three calls of up to three
-          // times the timeout each (es/connection.ts), and once more for writes that the network delivers late.
+          // A lock (auth/credentials/write-user.ts) covers a read and a write, which is repeated if its hash is rejected: three calls of
+          // up to three times the timeout each (es/connection.ts), plus one timeout for writes that the network delivers late.
           lockTtlMs: 10 * elasticsearch.timeout,
           now: Date.now,
           monotonicNow: () => performance.now(),
@@ -58,9 +58,9 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
       await redis.start()
       redis.listen({
         onChange(name, rest) {
-          const news = parseSessionEvent(name, rest)
-          if (news === undefined) credentials.noteChange(name, rest)
-          else sessions?.note(news)
+          const sessionEvent = parseSessionEvent(name, rest)
+          if (sessionEvent === undefined) credentials.noteChange(name, rest)
+          else sessions?.note(sessionEvent)
         },
         onListening() {
           credentials.recheckAll()
@@ -73,7 +73,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
   })
 }
 
-const alone: Replicas = Object.freeze({
+const withoutRedis: Replicas = Object.freeze({
   states: noSharedStates,
   sweepLease: noSweepLease,
   sessions: undefined,
@@ -85,7 +85,7 @@ const alone: Replicas = Object.freeze({
 
 function createReport(log: Logger): RedisCallOptions['report'] {
   return (change) => {
-    if (change.state === 'up') log.info({ 'event.action': 'redis_up' }, 'Redis works again')
-    else log.warn({ 'event.action': 'redis_down' }, `Redis: ${change.reason}. Going on without it`)
+    if (change.state === 'up') log.info({ 'event.action': 'redis_up' }, 'connected to Redis again')
+    else log.warn({ 'event.action': 'redis_down' }, `Redis: ${change.reason}; continuing without it`)
   }
 }

@@ -16,8 +16,8 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         if (keyIds !== undefined) {
           log.warn(
             { 'event.action': `user_${reason}`, 'user.name': username },
-            `user ${username}: taken over from the unknown key ${keyIds.former} to ours, ${keyIds.current} (version ${version}). ` +
-              'If another installation manages the same users, give both the same secret_key',
+            `user ${username}: taken over from the unknown key ${keyIds.former}, now managed with ${keyIds.current} (version ${version}). ` +
+              'If another installation manages the same users, set the same secret_key in both',
           )
           return
         }
@@ -28,19 +28,19 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         return
       }
       case 'key_conflict':
-        metrics.keyConflict() // the failed request or check is logged
+        metrics.keyConflict() // logged with the request or the check that failed
         return
       case 'denial_dropped':
         log.warn(
           { 'event.action': 'user_denial_dropped', 'user.name': event.username },
-          `user ${event.username}: too many denied users wait for Elasticsearch; the user's next request tries again to remove the roles`,
+          `user ${event.username}: the roles of this denied user were not removed, because too many denials are pending; the user's next request retries`,
         )
         return
       case 'denial_failed': {
         const { code, detail } = asGatewayError(event.error)
         log.warn(
           { 'error.code': code, 'user.name': event.username },
-          `user ${event.username}: the roles of this denied user could not be removed yet, retrying: ${detail}`,
+          `user ${event.username}: cannot remove the roles of this denied user, retrying: ${detail}`,
         )
         return
       }
@@ -48,7 +48,7 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         const { code, detail } = asGatewayError(event.error)
         log.warn(
           { 'error.code': code, 'user.name': event.username },
-          `user ${event.username} could not be checked: ${detail}`,
+          `user ${event.username}: cannot revalidate the credential: ${detail}`,
         )
       }
     }
@@ -63,18 +63,15 @@ export function createReportHashRejection(log: Logger, metrics: Metrics) {
     log.warn(
       { 'event.action': 'password_hash_rejected' },
       `Elasticsearch rejects pbkdf2_1000 password hashes: ${reason}. Passwords are sent as text until the next start, ` +
-        'and new users take longer: set elasticsearch.password_hashing: server to expect this',
+        'which makes new users slower: set elasticsearch.password_hashing: server',
     )
   }
 }
 
-/** Logs what happens before there is a request, such as one that is no HTTP. */
+/** Logs connections that fail before there is a request, for example because of bytes that are not HTTP. */
 export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
   return function logFault(code, address, error) {
     const stack = error instanceof Error ? error.stack : undefined
-    log.warn(
-      { 'error.code': code, 'error.stack_trace': stack, 'client.ip': address },
-      `a connection was refused: ${code}`,
-    )
+    log.warn({ 'error.code': code, 'error.stack_trace': stack, 'client.ip': address }, `connection rejected: ${code}`)
   }
 }

@@ -1,5 +1,5 @@
 import { constants, fstatSync, openSync, write as writeToFile } from 'node:fs'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { promisify } from 'node:util'
 
@@ -9,33 +9,33 @@ export type LogOutput = Readonly<{
   close: () => Promise<void>
 }>
 
-/** Waiting lines beyond this many characters are dropped: a log nobody reads must not eat the memory. */
-const maxWaiting = 16 * 1024 * 1024
-const lastWait = 1000
-const busyPause = 5
-const faultPause = 1000
+/** Maximum of buffered characters; further lines are dropped, so that a stalled reader cannot exhaust the memory. */
+const maxBuffered = 16 * 1024 * 1024
+const closeTimeoutMs = 1000
+const busyRetryMs = 5
+const faultRetryMs = 1000
 
 /**
- * Standard output for a log. A reader that stalls or goes, or a disk that is full, costs lines and nothing else: no
- * write is waited for, and none can block a thread, which would keep even `process.exit` waiting.
- * @param onLost told how many lines were dropped, once it flows again
+ * Standard output for a log. If its reader stalls or exits, or the disk is full, lines are lost and nothing else is affected: no caller
+ * waits for a write, and no write can block a thread, which would block even `process.exit`.
+ * @param onLost receives the number of dropped lines, when writing works again
  */
 export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOutput {
   const write = openStandardOutput()
-  let waiting = ''
-  let underWay = 0
+  let buffered = ''
+  let inFlight = 0
   let lost = 0
   let writing: Promise<void> | undefined
 
-  async function writeWaiting(): Promise<void> {
-    await nextTurn() // what is logged in one turn is one write
-    while (waiting !== '') {
-      const chunk = waiting
-      underWay = chunk.length
-      waiting = ''
+  async function writeBuffered(): Promise<void> {
+    await setImmediate() // lines logged in one turn of the event loop become one write
+    while (buffered !== '') {
+      const chunk = buffered
+      inFlight = chunk.length
+      buffered = ''
       await write(chunk)
-      underWay = 0
-      if (lost === 0 || waiting.length > maxWaiting / 2) continue
+      inFlight = 0
+      if (lost === 0 || buffered.length > maxBuffered / 2) continue
       const lines = lost
       lost = 0
       onLost(lines)
@@ -45,31 +45,31 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
 
   return Object.freeze({
     write(line: string) {
-      if (underWay + waiting.length + line.length > maxWaiting) {
+      if (inFlight + buffered.length + line.length > maxBuffered) {
         lost++
         return
       }
-      waiting += line
-      writing ??= writeWaiting()
+      buffered += line
+      writing ??= writeBuffered()
     },
     async close() {
-      await Promise.race([writing, sleep(lastWait)])
+      await Promise.race([writing, sleep(closeTimeoutMs)])
     },
   })
 }
 
 type Write = (text: string) => Promise<void>
 
-/** Node makes pipes and sockets non-blocking, and waits for them; files are no trouble; terminals (Ctrl-S!) are. */
+/** Node writes to pipes and sockets without blocking. Files do not block for long, but a terminal does (Ctrl-S). */
 function openStandardOutput(): Write {
   const kind = fstatSync(1)
   if (!kind.isFIFO() && !kind.isSocket()) return createFileWrite(isatty(1) ? openTerminal() : 1)
   const { stdout } = process
-  stdout.on('error', () => {}) // the reader is gone, and does not come back
+  stdout.on('error', () => {}) // the reader has exited
   return (text) => new Promise((resolve) => stdout.write(text, () => resolve()))
 }
 
-/** Our own opening of it: non-blocking for us, and not for the shell that shares the other. */
+/** Opens the terminal again: the shell shares the inherited descriptor, so that one must stay blocking. */
 function openTerminal(): number {
   try {
     return openSync('/dev/stdout', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
@@ -78,7 +78,7 @@ function openTerminal(): number {
   }
 }
 
-/** Tries until it is written: a disk may have room again. */
+/** Retries until the text is written: a full disk may have room again. */
 function createFileWrite(file: number): Write {
   const write = promisify(writeToFile)
   return async (text) => {
@@ -89,7 +89,7 @@ function createFileWrite(file: number): Write {
         rest = rest.subarray(bytesWritten)
       } catch (error) {
         const isBusy = (error as NodeJS.ErrnoException).code === 'EAGAIN'
-        await sleep(isBusy ? busyPause : faultPause, undefined, { ref: false })
+        await sleep(isBusy ? busyRetryMs : faultRetryMs, undefined, { ref: false })
       }
     }
   }

@@ -13,8 +13,8 @@ export type LogOptions = Readonly<{
 }>
 
 /**
- * JSON lines with the field names of the Elastic Common Schema, or readable text. Nothing is logged but what a call
- * names: no serializer copies requests, headers or errors of libraries.
+ * JSON lines with the field names of the Elastic Common Schema, or readable text. Only the fields that a call names are logged: no
+ * serializer copies requests, headers or errors of libraries.
  */
 export function createLog({ level, format, destination = openLogOutput() }: LogOptions): Logger {
   const isText = format === 'text' || (format === 'auto' && isatty(1))
@@ -30,8 +30,8 @@ export function createLog({ level, format, destination = openLogOutput() }: LogO
   )
 }
 
-/** What a line for reading says by itself. */
-const ignored = [
+/** Fields that the text format omits because the message contains them. */
+const omittedFields = [
   'ecs.version',
   'service.name',
   'event.action',
@@ -44,29 +44,29 @@ const ignored = [
 function asText(destination: DestinationStream): DestinationStream {
   const format = pretty.prettyFactory({
     messageKey: 'message',
-    messageFormat: messageForReading,
-    levelKey: 'log\\.level', // pino-pretty takes a plain dot for a path
+    messageFormat: formatMessage,
+    levelKey: 'log\\.level', // pino-pretty reads an unescaped dot as a path
     timestampKey: '@timestamp',
     translateTime: 'SYS:HH:MM:ss.l',
-    ignore: ignored.map((key) => key.replaceAll('.', '\\.')).join(','),
+    ignore: omittedFields.map((key) => key.replaceAll('.', '\\.')).join(','),
     singleLine: true,
     colorize: isatty(1),
   })
   return { write: (line) => destination.write(format(line)) }
 }
 
-function messageForReading({ message, 'event.duration': nanoseconds }: Record<string, unknown>): string {
+function formatMessage({ message, 'event.duration': nanoseconds }: Record<string, unknown>): string {
   return typeof nanoseconds === 'number' ? `${message} (${(nanoseconds / 1e6).toFixed(1)} ms)` : String(message)
 }
 
-/** The clock's text changes once a millisecond, requests come more often. */
+/** Formats the time at most once per millisecond: requests are more frequent than that. */
 function createTimestamp(): () => string {
-  let at = 0
+  let formattedAt = 0
   let text = ''
   return () => {
     const now = Date.now()
-    if (now !== at) {
-      at = now
+    if (now !== formattedAt) {
+      formattedAt = now
       text = `,"@timestamp":"${new Date(now).toISOString()}"`
     }
     return text

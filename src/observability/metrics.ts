@@ -1,9 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
-/** What the parts of elastauth tell of themselves. */
+/** Events that are counted. */
 export type Metrics = Readonly<{
   requestStarted: () => void
-  /** @param seconds from the request's arrival to our answer */
+  /** @param seconds from the arrival of the request to the end of its response */
   requestEnded: (method: string, status: number, seconds: number) => void
   authenticated: (result: 'success' | 'failure') => void
   cacheLookedUp: (result: 'hit' | 'miss') => void
@@ -13,30 +13,30 @@ export type Metrics = Readonly<{
   userWritten: (reason: string) => void
   keyConflict: () => void
   passwordHashRejected: () => void
-  /** For the page; absent when nothing is counted. */
+  /** What `/elastauth/metrics` serves; absent if metrics are disabled. */
   registry?: Registry
 }>
 
-const nothing = () => {}
+const ignore = () => {}
 
-/** Nothing is counted when nobody can read it. */
+/** Used if metrics are disabled. */
 export const noMetrics: Metrics = Object.freeze({
-  requestStarted: nothing,
-  requestEnded: nothing,
-  authenticated: nothing,
-  cacheLookedUp: nothing,
-  failed: nothing,
-  elasticsearchCalled: nothing,
-  redisCalled: nothing,
-  userWritten: nothing,
-  keyConflict: nothing,
-  passwordHashRejected: nothing,
+  requestStarted: ignore,
+  requestEnded: ignore,
+  authenticated: ignore,
+  cacheLookedUp: ignore,
+  failed: ignore,
+  elasticsearchCalled: ignore,
+  redisCalled: ignore,
+  userWritten: ignore,
+  keyConflict: ignore,
+  passwordHashRejected: ignore,
 })
 
-/** In seconds: from a cached hit to an Elasticsearch that hangs. */
-const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+/** In seconds, from a cache hit to an Elasticsearch that does not respond. */
+const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Prometheus metrics, under the predecessor's names where it had one. */
+/** Prometheus metrics, with the names of the Go elastauth for those it had. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -44,23 +44,28 @@ export function createMetrics(): Metrics {
   const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
     new Counter({ name: `elastauth_${name}_total`, help, labelNames, registers })
 
-  const requests = counter('requests', 'Requests answered, by method and status.', 'method', 'status')
+  const requests = counter('requests', 'Completed requests, by method and status.', 'method', 'status')
   const authentications = counter('authentication', 'Authentications, by result.', 'result')
-  const lookUps = counter('cache_hits', 'Look-ups of a credential in the cache, by result.', 'result')
-  const errors = counter('errors', 'Requests refused or failed, by error code.', 'error_type')
-  const calls = counter('elasticsearch_requests', 'Calls to Elasticsearch.', 'operation', 'result')
-  const redisCalls = counter('redis_requests', 'Calls to Redis.', 'operation', 'result')
+  const lookups = counter('cache_hits', 'Lookups in the credential cache, by result.', 'result')
+  const errors = counter('errors', 'Rejected and failed requests, by error code.', 'error_type')
+  const calls = counter(
+    'elasticsearch_requests',
+    'Calls to Elasticsearch, by operation and result.',
+    'operation',
+    'result',
+  )
+  const redisCalls = counter('redis_requests', 'Calls to Redis, by operation and result.', 'operation', 'result')
   const writes = counter('user_writes', 'Users written to Elasticsearch, by reason.', 'reason')
   const keyConflicts = counter(
     'key_conflicts',
-    'Users that were rejected because they are under an unknown secret key.',
+    'Requests rejected because the user is managed with an unknown secret key.',
   )
   const hashRejections = counter('password_hash_rejections', 'Password hashes that Elasticsearch rejected.')
-  const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests being answered.', registers })
+  const active = new Gauge({ name: 'elastauth_active_requests', help: 'Requests in progress.', registers })
   const duration = new Histogram({
     name: 'elastauth_request_duration_seconds',
-    help: 'Time from a request’s arrival to our answer.',
-    buckets,
+    help: 'Time from the arrival of a request to the end of its response.',
+    buckets: durationBuckets,
     registers,
   })
 
@@ -72,7 +77,7 @@ export function createMetrics(): Metrics {
       duration.observe(seconds)
     },
     authenticated: (result: string) => authentications.inc({ result }),
-    cacheLookedUp: (result: string) => lookUps.inc({ result }),
+    cacheLookedUp: (result: string) => lookups.inc({ result }),
     failed: (errorCode: string) => errors.inc({ error_type: errorCode }),
     elasticsearchCalled: (operation: string, result: string) => calls.inc({ operation, result }),
     redisCalled: (operation: string, result: string) => redisCalls.inc({ operation, result }),

@@ -12,32 +12,32 @@ export type Outcome = Readonly<{
   startedAt: number
   username?: string | undefined
   error?: GatewayError | undefined
-  /** What the client was told, where the response does not know: it was cut in the middle, or there was none. */
+  /** The status the client received, if the response does not hold it: it was aborted midway, or there was none. */
   status?: number | undefined
 }>
 
-type Ending = Outcome & Readonly<{ asked: SanitizedRequest }>
+type Entry = Outcome & Readonly<{ sanitized: SanitizedRequest }>
 
-/** `response` is undefined where the connection became something other than HTTP. */
+/** `response` is undefined if the connection was upgraded. */
 export type LogRequest = (request: IncomingMessage, response: ServerResponse | undefined, outcome: Outcome) => void
 
 /**
- * One line per request, when its answer is out or its client is gone. pino-http knows when that is; what it would
- * write by itself (every header, `Authorization` too) is replaced by a list of fields of our own.
+ * Logs one line per request, when its response has been sent or its client has disconnected. pino-http notices both; what it would
+ * log by default (all headers, `Authorization` among them) is replaced by an explicit list of fields.
  */
 export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): LogRequest {
-  const endings = new WeakMap<ServerResponse, Ending>()
-  const nothing = () => undefined
+  const entries = new WeakMap<ServerResponse, Entry>()
+  const omit = () => undefined
   const fields = (request: IncomingMessage, response: ServerResponse) =>
-    fieldsOf(request, response, endings.get(response)!)
-  const message = (_request: IncomingMessage, response: ServerResponse) => messageOf(response, endings.get(response)!)
+    fieldsOf(request, response, entries.get(response)!)
+  const message = (_request: IncomingMessage, response: ServerResponse) => messageOf(response, entries.get(response)!)
 
   const writeLine = pinoHttp({
     logger: log,
     wrapSerializers: false,
-    serializers: { req: nothing, res: nothing, err: nothing },
-    genReqId: (_request, response) => endings.get(response)!.requestId,
-    customLogLevel: (_request, response) => levelOf(endings.get(response)!),
+    serializers: { req: omit, res: omit, err: omit },
+    genReqId: (_request, response) => entries.get(response)!.requestId,
+    customLogLevel: (_request, response) => levelOf(entries.get(response)!),
     customSuccessObject: fields,
     customErrorObject: fields,
     customSuccessMessage: message,
@@ -47,13 +47,13 @@ export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): Lo
   return function logRequest(request, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    const ending = { ...outcome, asked: sanitize(originalOf(request)) }
+    const entry = { ...outcome, sanitized: sanitize(originalOf(request)) }
     if (response === undefined || response.destroyed) {
-      // It is over already: no event will come.
-      log[level](fieldsOf(request, response, ending), messageOf(response, ending))
+      // pino-http would wait for an event that does not come.
+      log[level](fieldsOf(request, response, entry), messageOf(response, entry))
       return
     }
-    endings.set(response, ending)
+    entries.set(response, entry)
     writeLine(request, response)
   }
 }
@@ -62,15 +62,16 @@ function levelOf({ error }: Outcome): 'info' | 'warn' | 'error' {
   return error ? errorTable[error.code].level : 'info'
 }
 
-function fieldsOf(request: IncomingMessage, response: ServerResponse | undefined, ending: Ending) {
-  const { asked, error, username } = ending
+/** Field names of the Elastic Common Schema. */
+function fieldsOf(request: IncomingMessage, response: ServerResponse | undefined, entry: Entry) {
+  const { sanitized, error, username } = entry
   return {
-    'http.request.id': ending.requestId,
-    'http.request.method': asked.method,
-    'url.domain': asked.domain,
-    'url.path': asked.path,
-    'http.response.status_code': ending.status ?? statusOf(response),
-    'event.duration': Math.round((performance.now() - ending.startedAt) * 1e6), // ECS wants nanoseconds
+    'http.request.id': entry.requestId,
+    'http.request.method': sanitized.method,
+    'url.domain': sanitized.domain,
+    'url.path': sanitized.path,
+    'http.response.status_code': entry.status ?? statusOf(response),
+    'event.duration': Math.round((performance.now() - entry.startedAt) * 1e6), // nanoseconds
     'client.ip': request.socket.remoteAddress,
     'user.name': username ?? error?.username,
     'error.code': error?.code,
@@ -78,12 +79,13 @@ function fieldsOf(request: IncomingMessage, response: ServerResponse | undefined
   }
 }
 
-function messageOf(response: ServerResponse | undefined, { error, status, asked: { method, path } }: Ending): string {
+function messageOf(response: ServerResponse | undefined, { error, status, sanitized }: Entry): string {
+  const { method, path } = sanitized
   const line = `${method} ${path} ${status ?? statusOf(response)}`
   return error ? `${line} ${error.detail}` : line
 }
 
-/** 499 where the client left before its answer: a number of nginx's, only ever logged. */
+/** 499 (as in nginx) if the client disconnected before the response was sent. It appears in the log only. */
 function statusOf(response: ServerResponse | undefined): number {
   return response?.writableFinished ? response.statusCode : 499
 }

@@ -1,23 +1,23 @@
 import type { OriginalRequest } from '../auth/original-request.ts'
 
-/** What of a request may stand in a log. `path` is without the query, which may hold a secret. */
+/** The parts of a request that may be logged. `path` excludes the query, which may contain a secret. */
 export type SanitizedRequest = Readonly<{ method: string; path: string; domain?: string | undefined }>
 
-const longestPath = 2048
-const longestDomain = 255
+const maxPathLength = 2048
+const maxDomainLength = 255
 
 export function sanitize({ method, target, host }: OriginalRequest): SanitizedRequest {
   const end = target.search(/[?#]/)
   return {
     method,
-    path: printable(end === -1 ? target : target.slice(0, end), longestPath),
-    ...(host !== undefined && { domain: printable(host, longestDomain) }),
+    path: escapeControls(end === -1 ? target : target.slice(0, end), maxPathLength),
+    ...(host !== undefined && { domain: escapeControls(host, maxDomainLength) }),
   }
 }
 
-/** What a terminal obeys (U+009B is ESC and a bracket in one) as a URL writes the byte: logs are read on terminals. */
-function printable(text: string, longest: number): string {
+/** Prevents terminal escape injection: control characters (C0, C1 such as U+009B, which begins a sequence by itself) are percent-encoded. */
+function escapeControls(text: string, maxLength: number): string {
   return text
-    .slice(0, longest)
+    .slice(0, maxLength)
     .replace(/[\0-\x1f\x7f-\x9f]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`)
 }

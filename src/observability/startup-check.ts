@@ -2,34 +2,37 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { asGatewayError } from '../http/errors.ts'
 import type { Logger } from './log.ts'
 
-const firstWait = 500
-const longestWait = 30_000
+const firstRetryMs = 500
+const maxRetryMs = 30_000
 
-export type StartChecks = Readonly<{
+export type StartupChecks = Readonly<{
   checkPrivilege: () => Promise<void>
-  /** Which of the roles that the configuration names Elasticsearch does not have. */
+  /** Roles that the configuration names and Elasticsearch does not have. */
   findMissingRoles: () => Promise<string[]>
 }>
 
 /**
- * Says once, after the start, whether Elasticsearch is there and lets us work; asks again, ever more slowly, until it
- * does. Only the log hears of it, once for each reason: requests find out for themselves.
+ * Logs once after the start whether Elasticsearch is reachable and the service account has the privileges it needs. Retries with
+ * back-off until both hold, and logs each new reason once. Requests do not depend on it.
  */
-export async function watchElasticsearch(checks: StartChecks, log: Logger, stopped: AbortSignal): Promise<void> {
-  let said: string | undefined
-  for (let wait = firstWait; !stopped.aborted; wait = Math.min(wait * 2, longestWait)) {
+export async function watchElasticsearch(checks: StartupChecks, log: Logger, stopped: AbortSignal): Promise<void> {
+  let lastDetail: string | undefined
+  for (let retryMs = firstRetryMs; !stopped.aborted; retryMs = Math.min(retryMs * 2, maxRetryMs)) {
     try {
       await checks.checkPrivilege()
       const missing = await checks.findMissingRoles()
-      log.info('Elasticsearch is there, and our service account may manage users')
-      if (missing.length > 0) log.warn(`Elasticsearch has no role ${missing.join(', ')}: nobody gets a right by it`)
+      log.info('connected to Elasticsearch; the service account may manage users')
+      if (missing.length > 0)
+        log.warn(
+          `Elasticsearch has no role ${missing.join(', ')}, so it grants no privileges: create it, or correct group_mappings and default_roles`,
+        )
       return
     } catch (error) {
       const { code, detail } = asGatewayError(error)
-      if (!stopped.aborted && detail !== said)
-        log.error({ 'error.code': code }, `Elasticsearch: ${detail.replace(/^Elasticsearch /, '')}. Trying again`)
-      said = detail
+      if (!stopped.aborted && detail !== lastDetail)
+        log.error({ 'error.code': code }, `Elasticsearch: ${detail.replace(/^Elasticsearch /, '')}; retrying`)
+      lastDetail = detail
     }
-    await sleep(wait, undefined, { signal: stopped, ref: false }).catch(() => {})
+    await sleep(retryMs, undefined, { signal: stopped, ref: false }).catch(() => {})
   }
 }

@@ -44,7 +44,7 @@ for (const answer of passing) {
     await assertIsUnavailable(await sendSubRequest(gateway.url, late))
     const cached = await sendSubRequest(gateway.url, answer)
     assert.equal(cached.status, 200)
-    await gateway.logged(({ message = '' }) => message.startsWith(`user ${answer} could not be checked: `))
+    await gateway.logged(({ message = '' }) => message.startsWith(`user ${answer}: cannot revalidate the credential: `))
     faults.answer = 'normal'
     await assertIsIn(await sendSubRequest(gateway.url, late), late)
     const credential = await assertIsIn(await sendSubRequest(gateway.url, answer), answer)
@@ -59,11 +59,11 @@ test('an Elasticsearch that is down at the start is waited for', async () => {
   const { port } = new URL(url)
   await later.close()
   const waiting = await start({ flags: { 'elasticsearch.hosts': url } })
-  await waiting.logged(({ message = '' }) => message.startsWith('Elasticsearch: ') && message.includes('Trying again'))
+  await waiting.logged(({ message = '' }) => message.startsWith('Elasticsearch: ') && message.includes('retrying'))
   await assertIsUnavailable(await sendSubRequest(waiting.url, 'bob'))
   await later.listen(Number(port))
   assert.equal((await sendSubRequest(waiting.url, 'bob')).status, 200)
-  await waiting.logged(({ message = '' }) => message.startsWith('Elasticsearch is there'))
+  await waiting.logged(({ message = '' }) => message.startsWith('connected to Elasticsearch'))
   await later.close()
 })
 

@@ -22,7 +22,7 @@ const viaProxy = { 'X-Forwarded-For': '203.0.113.7', 'X-Elastauth-Proxy-Secret':
 
 test('health and live answer without asking anybody', async () => {
   for (const { logged } of [plain, full])
-    await logged(({ message = '' }) => message.startsWith('Elasticsearch is there'))
+    await logged(({ message = '' }) => message.startsWith('connected to Elasticsearch'))
   const requests = elasticsearch.counters.requests
   for (const page of ['health', 'live']) {
     const response = await get(page)

@@ -70,7 +70,7 @@ async function check(
   let user = 0
   await eventually(
     () => ask(gateway.url, `user-${user++}`),
-    () => gateway.log.some(({ message }) => message === 'Redis works again'),
+    () => gateway.log.some(({ message }) => message === 'connected to Redis again'),
   )
   // and messages are heard again: their connection is another
   await eventually(

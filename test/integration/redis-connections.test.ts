@@ -127,7 +127,7 @@ async function checkFailover(set: SentinelSet, [a, b]: readonly [Gateway, Gatewa
     },
     (entry) => entry !== null,
   )
-  await a.logged(({ message }) => message === 'Redis works again')
+  await a.logged(({ message }) => message === 'connected to Redis again')
 }
 
 const clusterFlags = ({ nodes }: RedisCluster): Flags => ({

@@ -11,7 +11,7 @@ const skip = skipWithoutRedis()
 const pauseSeconds = Number(process.env.REDIS_PAUSE_SECONDS ?? 5)
 
 const isDown = ({ message = '' }) => message.startsWith('Redis: ')
-const isUp = ({ message = '' }) => message === 'Redis works again'
+const isUp = ({ message = '' }) => message === 'connected to Redis again'
 const downs = (gateway: Gateway) => gateway.log.filter(isDown).length
 
 /** Whatever happens to Redis: nobody is refused, who is cached is served at once, one line per change, and it comes back. */

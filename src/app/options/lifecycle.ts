@@ -5,7 +5,7 @@ export function lifecycleRules({ cache, extend_cache, elasticsearch }: Config): 
   return {
     expiration: cache.expiration,
     rotationPause: cache.rotation_pause,
-    // A prolonged password has to be noted in the user.
+    // An extension is stored in the user's metadata.
     extend: extend_cache && !elasticsearch.dry_run,
     adoptExisting: elasticsearch.adopt_existing_users,
     rekey: elasticsearch.rekey,

@@ -4,7 +4,7 @@ import type { TlsOptions } from '../../server/listen/tls.ts'
 import type { ServerOptions } from '../../server/options.ts'
 import { readPem } from './pem.ts'
 
-/** If sub-requests have a separate address, no rewriting of a path in a proxy can turn a page into a sub-request. */
+/** With a separate address for sub-requests, no path rewrite in a proxy can turn a request for an endpoint into a sub-request. */
 export function listenersOf({ listen, forward_auth, tls }: Config): ServerOptions['listeners'] {
   const hasCertificate = tls.cert !== null
   const listeners = parseListeners(listen, hasCertificate)
@@ -16,7 +16,7 @@ export function listenersOf({ listen, forward_auth, tls }: Config): ServerOption
   ]
 }
 
-/** For our listeners. */
+/** TLS of the listeners. Throws if a file cannot be read. */
 export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
   return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
 }

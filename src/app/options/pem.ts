@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** A PEM file's text. Throws what reading throws. */
+/** The text of a PEM file, or undefined without a path. Throws if it cannot be read. */
 export function readPem(path: string | null): string | undefined {
   return path === null ? undefined : readFileSync(path, 'utf8')
 }

@@ -2,7 +2,7 @@ import { headerNames, providersOf } from '../../../config/header-presets.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { ProviderOptions } from '../../providers/index.ts'
 
-/** @param oidc what lives as long as the process; undefined where the OpenID provider is not among the providers */
+/** @param oidc tokens and sessions, which outlive a reload; undefined if OpenID Connect is not one of the providers */
 export function providerOptions(config: Config, oidc: ProviderOptions['oidc']): ProviderOptions {
   return {
     names: providersOf(config),
@@ -12,7 +12,7 @@ export function providerOptions(config: Config, oidc: ProviderOptions['oidc']): 
   }
 }
 
-/** The headers that say who the user is, and the one that proves who says so. */
+/** Headers that proxy mode never forwards: the identity headers, the proxy secret's and the token's. */
 export function privateHeaders(config: Config): string[] {
   const { groupsSeparator: _, ...names } = headerNames(config)
   return [...Object.values(names), config.proxy_secret_header, config.oidc.token_header].filter((name) => name !== null)

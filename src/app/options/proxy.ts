@@ -10,9 +10,8 @@ export function routingOptions({
   tls,
   ...settings
 }: Config['proxy']): Omit<RoutingOptions, 'onHealth'> {
-  const everything = { host: null, path: null, strip_path: false, auth: 'required', headers: {}, tls: noTls } as const
-  // The last resort: where a route takes everything itself, this one is never reached.
-  const all = elasticsearch_url === null ? routes : [...routes, { ...everything, upstreams: [elasticsearch_url] }]
+  const catchAll = { host: null, path: null, strip_path: false, auth: 'required', headers: {}, tls: noTls } as const
+  const all = elasticsearch_url === null ? routes : [...routes, { ...catchAll, upstreams: [elasticsearch_url] }]
   return {
     routes: all.map((route) => ({ ...route, tls: tlsFilesOf(route.tls, tls) })),
     timeoutMs: settings.timeout,
@@ -31,7 +30,7 @@ const noTls: RouteTls = Object.freeze({
   insecure_skip_verify: null,
 })
 
-/** A route's own, else those for all upstreams. A client certificate and its key are taken together. */
+/** The route's own files, or those for all upstreams. A client certificate and its key come from the same place. */
 function tlsFilesOf(route: RouteTls, all: Config['proxy']['tls']): TlsFiles {
   const { client_cert, client_key } = route.client_cert === null ? all : route
   return {

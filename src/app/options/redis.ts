@@ -3,7 +3,7 @@ import type { Config } from '../../../config/schema.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
 import { readPem } from './pem.ts'
 
-/** @param cache its rules hold: one way to name the servers, Sentinels with their master */
+/** @param cache validated: servers are named in one way only, and Sentinels with their master */
 export function redisConnection(cache: Config['cache']): RedisConnection {
   const url = cache.redis_url === null ? undefined : new URL(cache.redis_url)
   const { redis_ca_cert: ca, redis_client_cert: cert, redis_client_key: key } = cache
@@ -33,7 +33,7 @@ function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnectio
   return { kind: 'one', address: { host, port: Number(url.port || 6379) } }
 }
 
-/** A lone per cent sign stands for itself. */
+/** Percent-decodes credentials in a URL. A percent sign that begins no escape is kept. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -30,14 +30,14 @@ function watch(
 
 test('all is well: one line', async () => {
   await watch(async () => {}).done
-  assert.deepEqual(brief(), ['info Elasticsearch is there, and our service account may manage users'])
+  assert.deepEqual(brief(), ['info connected to Elasticsearch; the service account may manage users'])
 })
 
 test('roles that the configuration names and Elasticsearch lacks are named, once', async () => {
   await watch(async () => {}, { missing: ['reader', 'writer'] }).done
   assert.deepEqual(brief(), [
-    'info Elasticsearch is there, and our service account may manage users',
-    'warn Elasticsearch has no role reader, writer: nobody gets a right by it',
+    'info connected to Elasticsearch; the service account may manage users',
+    'warn Elasticsearch has no role reader, writer, so it grants no privileges: create it, or correct group_mappings and default_roles',
   ])
 })
 
@@ -47,8 +47,8 @@ test('says what is wrong, asks again until it works, then says so once', async (
     if (++calls < 2) throw new GatewayError('elasticsearch_rejected', 'our service account lacks manage_security')
   }).done
   assert.deepEqual(brief(), [
-    'error Elasticsearch: our service account lacks manage_security. Trying again',
-    'info Elasticsearch is there, and our service account may manage users',
+    'error Elasticsearch: our service account lacks manage_security; retrying',
+    'info connected to Elasticsearch; the service account may manage users',
   ])
   assert.equal(lines()[0]?.['error.code'], 'elasticsearch_rejected')
 })
@@ -60,9 +60,9 @@ test('one reason is one line, however often it is met; another reason is another
     if (reason !== undefined) throw new GatewayError('elasticsearch_unavailable', reason)
   }).done
   assert.deepEqual(brief(), [
-    'error Elasticsearch: answered 503: starting. Trying again',
-    'error Elasticsearch: no privilege. Trying again',
-    'info Elasticsearch is there, and our service account may manage users',
+    'error Elasticsearch: answered 503: starting; retrying',
+    'error Elasticsearch: no privilege; retrying',
+    'info connected to Elasticsearch; the service account may manage users',
   ])
 })
 
@@ -75,7 +75,7 @@ test('a stop ends the wait at once', async () => {
     return 'still waiting'
   })()
   assert.notEqual(await Promise.race([done, soon]), 'still waiting')
-  assert.deepEqual(brief(), ['error Elasticsearch: down. Trying again'])
+  assert.deepEqual(brief(), ['error Elasticsearch: down; retrying'])
 })
 
 test('a stop during the check: nothing is logged of what the stop itself broke', async () => {
