@@ -46,8 +46,9 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
     /** Tries all that we need, rights and memory included: leaves a mark of a user that cannot be, for a second. */
     async probe(withSessions: boolean): Promise<void> {
       await ping()
-      await store.claim('~', undefined, 'probe', 1000, true)
-      await store.finish('~', 'probe', 'probe', 1000, '', 1000)
+      const probe = { username: '~', token: 'probe', ttlMs: 1000 }
+      await store.claim({ ...probe, expected: undefined, force: true })
+      await store.finish({ ...probe, value: 'probe', stateId: '', taintTtlMs: 1000 })
       if (withSessions) await probeSessions(sessions)
       const messages = connectForMessages(connection, 0)
       try {

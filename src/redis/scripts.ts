@@ -35,15 +35,15 @@ local reply = set(ARGV[2], 'PX', ARGV[3])
 if held ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return reply`
 
-/** expected (or '*'), token, life, insist */
+/** expected (or '*'), token, ttl, force */
 export const claim = `${setOrDelete}
 local first = string.sub(held, 1, 1)
 local isMark = first == '!' or first == '?'
 local isTaken = isMark and string.sub(held, -1) ~= '.'
-local insist = ARGV[4] == '1'
-if isTaken and not insist then return 'taken' end
-if not insist and ARGV[1] ~= '*' and held ~= ARGV[1] then return 'changed' end
-local inDoubt = isTaken or first == '?' or (insist and held ~= ARGV[1])
+local force = ARGV[4] == '1'
+if isTaken and not force then return 'taken' end
+if not force and ARGV[1] ~= '*' and held ~= ARGV[1] then return 'changed' end
+local inDoubt = isTaken or first == '?' or (force and held ~= ARGV[1])
 local reply = set((inDoubt and '?' or '!') .. ARGV[2], 'PX', ARGV[3])
 if reply.err then return reply end
 return 'granted'`

@@ -6,6 +6,8 @@ import { claim, finish, maxValueBytes, replace, taint } from './scripts.ts'
 export const keyPrefix = 'elastauth:1:'
 export const channel = 'elastauth:1'
 
+type Written = Readonly<{ username: string; value: string; ttlMs: number; stateId: string }>
+type Locked = Readonly<{ username: string; token: string; ttlMs: number }>
 type Scripted = Readonly<Record<'eaReplace' | 'eaClaim' | 'eaFinish' | 'eaDoubt', Script>>
 type Script = (key: string, ...args: (string | number)[]) => Promise<string>
 
@@ -17,27 +19,40 @@ export function createStore(commands: Commands, call: RedisCall) {
   commands.defineCommand('eaDoubt', { numberOfKeys: 1, lua: taint })
   const scripts = commands as unknown as Scripted
   const keyOf = (username: string) => keyPrefix + username
-  const message = (username: string, id = '') => `${username} ${id}`
+  const message = (username: string, stateId = '') => `${username} ${stateId}`
 
   return Object.freeze({
     async get(username: string): Promise<string> {
       const read = () => commands.getrange(keyOf(username), 0, maxValueBytes - 1)
       return (await call('read', () => read().catch(nothingOfWrongType))) ?? ''
     },
-    async replace(username: string, expected: string, value: string, life: number, id: string): Promise<void> {
-      const args = [expected, value, life, channel, message(username, id)]
+    async replace({
+      username,
+      expected,
+      value,
+      ttlMs,
+      stateId,
+    }: Written & Readonly<{ expected: string }>): Promise<void> {
+      const args = [expected, value, ttlMs, channel, message(username, stateId)]
       await call('offer', () => scripts.eaReplace(keyOf(username), ...args))
     },
-    async claim(username: string, expected: string | undefined, token: string, life: number, insist: boolean) {
-      const args = [expected ?? '*', token, life, insist ? '1' : '0']
+    async claim({
+      username,
+      expected,
+      token,
+      ttlMs,
+      force,
+    }: Locked & Readonly<{ expected: string | undefined; force: boolean }>) {
+      const args = [expected ?? '*', token, ttlMs, force ? '1' : '0']
       return (await call('claim', () => scripts.eaClaim(keyOf(username), ...args))) as 'granted' | 'taken' | 'changed'
     },
-    async finish(username: string, token: string, value: string, life: number, id: string, markLife: number) {
-      const args = [token, value, life, markLife, channel, message(username, id), message(username)]
+    async finish(result: Locked & Written & Readonly<{ taintTtlMs: number }>): Promise<void> {
+      const { username, token, value, ttlMs, stateId, taintTtlMs } = result
+      const args = [token, value, ttlMs, taintTtlMs, channel, message(username, stateId), message(username)]
       await call('finish', () => scripts.eaFinish(keyOf(username), ...args))
     },
-    async taint(username: string, prefix: string, token: string, life: number): Promise<void> {
-      const args = [prefix, token, life, channel, message(username)]
+    async taint({ username, prefix, token, ttlMs }: Locked & Readonly<{ prefix: string }>): Promise<void> {
+      const args = [prefix, token, ttlMs, channel, message(username)]
       await call('doubt', () => scripts.eaDoubt(keyOf(username), ...args))
     },
   })

@@ -9,6 +9,7 @@ import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis
 const skip = skipWithoutRedis()
 const mebibyte = 1024 * 1024
 const life = 60_000
+const bob = { username: 'bob', ttlMs: life }
 
 /** Values that another client with write access stores under our keys. */
 describe('values in Redis that are not ours', { skip }, () => {
@@ -48,12 +49,12 @@ describe('values in Redis that are not ours', { skip }, () => {
     const value = await redis.store.get('bob')
     assert.equal(value.length, 1024)
     assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'it did not come here')
-    await redis.store.replace('bob', value, 'ours', life, 'id')
+    await redis.store.replace({ ...bob, expected: value, value: 'ours', stateId: 'id' })
     assert.equal(await redis.store.get('bob'), 'ours')
     await server.client.del('elastauth:1:bob')
     await fill('elastauth:1:bob')
-    assert.equal(await redis.store.claim('bob', value, 'token', life, false), 'granted')
-    await redis.store.finish('bob', 'token', 'written', life, 'id', life)
+    assert.equal(await redis.store.claim({ ...bob, expected: value, token: 'token', force: false }), 'granted')
+    await redis.store.finish({ ...bob, token: 'token', value: 'written', stateId: 'id', taintTtlMs: life })
     assert.equal(await redis.store.get('bob'), 'written')
     assert.deepEqual(failures, [])
   })
@@ -71,9 +72,10 @@ describe('values in Redis that are not ours', { skip }, () => {
         await server.client.flushall()
         await put('elastauth:1:bob')
         assert.equal(await redis.store.get('bob'), '')
-        if (step === 'replace') await redis.store.replace('bob', '', 'ours', life, 'id')
-        if (step === 'claim') assert.equal(await redis.store.claim('bob', '', 'token', life, false), 'granted')
-        if (step === 'doubt') await redis.store.taint('bob', '', 'token', life)
+        if (step === 'replace') await redis.store.replace({ ...bob, expected: '', value: 'ours', stateId: 'id' })
+        if (step === 'claim')
+          assert.equal(await redis.store.claim({ ...bob, expected: '', token: 'token', force: false }), 'granted')
+        if (step === 'doubt') await redis.store.taint({ ...bob, prefix: '', token: 'token' })
         assert.equal(await redis.store.get('bob'), { replace: 'ours', claim: '!token', doubt: '' }[step])
       }
       assert.deepEqual(failures, [])

@@ -35,7 +35,7 @@ describe('the store in a real Redis', { skip }, () => {
     own.length = 0
     return {
       store: redis.store,
-      async heard() {
+      async notifications() {
         await server.client.publish('elastauth:1', 'the end')
         await eventually(
           async () => own.at(-1),

@@ -1,31 +1,42 @@
-import type { SharedStore } from '../../src/auth/credentials/shared-cache.ts'
+import type {
+  Claim,
+  ClaimRequest,
+  FinishRequest,
+  ReplaceRequest,
+  SharedStore,
+  TaintRequest,
+} from '../../src/auth/credentials/shared-cache.ts'
 
 type Operation = keyof SharedStore
 
 export type MemorySharedStore = SharedStore &
   Readonly<{
-    /** Only what still lives. */
+    /** Without the expired ones. */
     values: () => ReadonlyMap<string, string>
     put: (username: string, value: string) => void
-    /** As FLUSHALL does. */
+    /** Like FLUSHALL. */
     clear: () => void
     calls: Record<Operation, number>
-    /** Awaited before each step and again before its answer; throws to lose it there. */
+    /** Awaited before and after each step; a hook that throws makes the step fail there. */
     hooks: { before?: Hook | undefined; after?: Hook | undefined }
-    onChange: (listener: (username: string, id: string) => void) => void
+    onChange: (listener: ChangeListener) => void
   }>
 
 type Hook = (operation: Operation, username: string) => void | Promise<void>
+type ChangeListener = (username: string, stateId: string) => void
 
 /**
- * The steps of src/redis/scripts.ts in memory. test/integration/redis-store.test.ts holds both to the same tests.
- * @param now in milliseconds since 1970; what has lived its life is gone
+ * The steps of src/redis/scripts.ts in memory. test/integration/redis-store.test.ts runs the same tests against both.
+ * @param now in milliseconds since 1970; values expire by it
  */
 export function createMemorySharedStore(now: () => number): MemorySharedStore {
-  const entries = new Map<string, { value: string; until: number }>()
-  const listeners: ((username: string, id: string) => void)[] = []
+  const values = createExpiringValues(now)
+  const listeners: ChangeListener[] = []
   const hooks: MemorySharedStore['hooks'] = {}
   const calls = { get: 0, replace: 0, claim: 0, finish: 0, taint: 0 }
+  const notify = (username: string, stateId: string) => {
+    for (const listener of listeners) listener(username, stateId)
+  }
 
   async function step<T>(operation: Operation, username: string, work: () => T): Promise<T> {
     calls[operation]++
@@ -34,55 +45,73 @@ export function createMemorySharedStore(now: () => number): MemorySharedStore {
     await hooks.after?.(operation, username)
     return result
   }
-  const held = (username: string) => {
-    const entry = entries.get(username)
-    return entry && now() < entry.until ? entry.value : ''
-  }
-  const set = (username: string, value: string, life: number) => entries.set(username, { value, until: now() + life })
-  const keepLife = (username: string, value: string) => entries.set(username, { ...entries.get(username)!, value })
-  const tell = (username: string, id: string) => {
-    for (const listener of listeners) listener(username, id)
-  }
 
   return Object.freeze({
-    get: (username: string) => step('get', username, () => held(username)),
-    replace: (username: string, expected: string, value: string, life: number, id: string) =>
-      step('replace', username, () => {
-        if (held(username) !== expected) return
-        set(username, value, life)
-        if (expected !== '') tell(username, id)
-      }),
-    claim: (username: string, expected: string | undefined, token: string, life: number, insist: boolean) =>
-      step('claim', username, () => {
-        const value = held(username)
-        const isTaken = /^[!?]/.test(value) && !value.endsWith('.')
-        if (isTaken && !insist) return 'taken'
-        const isOther = expected === undefined ? insist : value !== expected
-        if (!insist && isOther) return 'changed'
-        const inDoubt = isTaken || value.startsWith('?') || (insist && isOther)
-        set(username, `${inDoubt ? '?' : '!'}${token}`, life)
-        return 'granted'
-      }),
-    finish: (username: string, token: string, value: string, life: number, id: string, markLife: number) =>
-      step('finish', username, () => {
-        const mark = held(username)
-        if (mark === `!${token}`) set(username, value, life)
-        else if (mark === `?${token}`) keepLife(username, `?${token}.`)
-        else set(username, `?${token}.`, markLife)
-        tell(username, mark === `!${token}` ? id : '')
-      }),
-    taint: (username: string, prefix: string, token: string, life: number) =>
-      step('taint', username, () => {
-        const value = held(username)
-        if (value === '' || !value.startsWith(prefix)) return
-        set(username, `?${token}.`, life)
-        tell(username, '')
-      }),
-    values: () => new Map([...entries.keys()].map((name) => [name, held(name)] as const).filter(([, v]) => v !== '')),
-    put: (username: string, value: string) => void set(username, value, Number.POSITIVE_INFINITY),
-    clear: () => entries.clear(),
+    get: (username: string) => step('get', username, () => values.get(username)),
+    replace: (change: ReplaceRequest) => step('replace', change.username, () => replace(values, notify, change)),
+    claim: (request: ClaimRequest) => step('claim', request.username, () => claim(values, request)),
+    finish: (result: FinishRequest) => step('finish', result.username, () => finish(values, notify, result)),
+    taint: (request: TaintRequest) => step('taint', request.username, () => taint(values, notify, request)),
+    values: values.all,
+    put: (username: string, value: string) => values.set(username, value, Number.POSITIVE_INFINITY),
+    clear: values.clear,
     calls,
     hooks,
-    onChange: (listener) => void listeners.push(listener),
-  }) satisfies MemorySharedStore
+    onChange: (listener: ChangeListener) => void listeners.push(listener),
+  })
+}
+
+type Values = ReturnType<typeof createExpiringValues>
+
+function createExpiringValues(now: () => number) {
+  const entries = new Map<string, { value: string; expiresAt: number }>()
+  const get = (username: string): string => {
+    const entry = entries.get(username)
+    return entry && now() < entry.expiresAt ? entry.value : ''
+  }
+  return Object.freeze({
+    get,
+    set: (username: string, value: string, ttlMs: number) =>
+      void entries.set(username, { value, expiresAt: now() + ttlMs }),
+    /** Keeps the time at which the current value expires. */
+    setKeepingTtl: (username: string, value: string) =>
+      void entries.set(username, { ...entries.get(username)!, value }),
+    all: () =>
+      new Map([...entries.keys()].map((name) => [name, get(name)] as const).filter(([, value]) => value !== '')),
+    clear: () => entries.clear(),
+  })
+}
+
+function replace(values: Values, notify: ChangeListener, change: ReplaceRequest): void {
+  const { username, expected, value, ttlMs, stateId } = change
+  if (values.get(username) !== expected) return
+  values.set(username, value, ttlMs)
+  if (expected !== '') notify(username, stateId)
+}
+
+function claim(values: Values, { username, expected, token, ttlMs, force }: ClaimRequest): Claim {
+  const value = values.get(username)
+  const isTaken = /^[!?]/.test(value) && !value.endsWith('.')
+  const isChanged = expected === undefined ? force : value !== expected
+  if (!force && isTaken) return 'taken'
+  if (!force && isChanged) return 'changed'
+  const isTainted = isTaken || value.startsWith('?') || isChanged
+  values.set(username, `${isTainted ? '?' : '!'}${token}`, ttlMs)
+  return 'granted'
+}
+
+function finish(values: Values, notify: ChangeListener, result: FinishRequest): void {
+  const { username, token, value, ttlMs, stateId, taintTtlMs } = result
+  const lock = values.get(username)
+  if (lock === `!${token}`) values.set(username, value, ttlMs)
+  else if (lock === `?${token}`) values.setKeepingTtl(username, `?${token}.`)
+  else values.set(username, `?${token}.`, taintTtlMs)
+  notify(username, lock === `!${token}` ? stateId : '')
+}
+
+function taint(values: Values, notify: ChangeListener, { username, prefix, token, ttlMs }: TaintRequest): void {
+  const value = values.get(username)
+  if (value === '' || !value.startsWith(prefix)) return
+  values.set(username, `?${token}.`, ttlMs)
+  notify(username, '')
 }

@@ -4,104 +4,111 @@ import type { SharedStore } from '../../src/auth/credentials/shared-cache.ts'
 
 export type StoreUnderTest = Readonly<{
   store: SharedStore
-  heard: () => Promise<readonly string[]>
+  /** The changes that replicas were notified of so far: `<username> <state id>`. */
+  notifications: () => Promise<readonly string[]>
   /** Lets that much time pass, in milliseconds. */
   pass: (milliseconds: number) => Promise<unknown>
 }>
 
-/** What every shared store must do. `create` gives an empty one, with all that is told of changes from then on. */
+/** What every shared store must do. `create` returns an empty store that records notifications from then on. */
 export function testSharedStore(create: () => Promise<StoreUnderTest> | StoreUnderTest, skip: string | false = false) {
-  const life = 60_000
+  const ttlMs = 60_000
+  const bob = { username: 'bob', ttlMs }
   const it = (name: string, body: (under: StoreUnderTest) => Promise<void>) =>
     test(name, { skip }, async () => body(await create()))
 
-  it('holds nothing at first', async ({ store }) => {
+  it('a new shared store holds no value', async ({ store }) => {
     assert.equal(await store.get('bob'), '')
   })
 
-  it('puts a value where there was nothing, and tells nobody', async ({ store, heard }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
+  it('replace stores a value where there was none, without a notification', async ({ store, notifications }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
     assert.equal(await store.get('bob'), 'one')
-    assert.deepEqual(await heard(), [])
+    assert.deepEqual(await notifications(), [])
   })
 
-  it('replaces only what was expected, and tells', async ({ store, heard }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
-    await store.replace('bob', 'other', 'two', life, 'id-2')
-    await store.replace('bob', '', 'two', life, 'id-2')
+  it('replace changes only the expected value, and notifies the replicas', async ({ store, notifications }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
+    await store.replace({ ...bob, expected: 'other', value: 'two', stateId: 'id-2' })
+    await store.replace({ ...bob, expected: '', value: 'two', stateId: 'id-2' })
     assert.equal(await store.get('bob'), 'one')
-    await store.replace('bob', 'one', 'three', life, 'id-3')
+    await store.replace({ ...bob, expected: 'one', value: 'three', stateId: 'id-3' })
     assert.equal(await store.get('bob'), 'three')
-    assert.deepEqual(await heard(), ['bob id-3'])
+    assert.deepEqual(await notifications(), ['bob id-3'])
   })
 
-  it('a turn: nobody else gets one, its end puts the value and tells', async ({ store, heard }) => {
-    assert.equal(await store.claim('bob', '', 'a', life, false), 'granted')
+  it('claim locks a user for one replica, until finish stores the value and notifies the replicas', async ({
+    store,
+    notifications,
+  }) => {
+    assert.equal(await store.claim({ ...bob, expected: '', token: 'a', force: false }), 'granted')
     assert.equal(await store.get('bob'), '!a')
-    assert.equal(await store.claim('bob', '!a', 'b', life, false), 'taken')
-    await store.replace('bob', '', 'late', life, 'id-0')
+    assert.equal(await store.claim({ ...bob, expected: '!a', token: 'b', force: false }), 'taken')
+    await store.replace({ ...bob, expected: '', value: 'late', stateId: 'id-0' })
     assert.equal(await store.get('bob'), '!a')
-    await store.finish('bob', 'a', 'one', life, 'id-1', life)
+    await store.finish({ ...bob, token: 'a', value: 'one', stateId: 'id-1', taintTtlMs: ttlMs })
     assert.equal(await store.get('bob'), 'one')
-    assert.deepEqual(await heard(), ['bob id-1'])
+    assert.deepEqual(await notifications(), ['bob id-1'])
   })
 
-  it('no turn for whoever has not seen what stands there', async ({ store }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
-    assert.equal(await store.claim('bob', '', 'a', life, false), 'changed')
-    assert.equal(await store.claim('bob', undefined, 'a', life, false), 'granted')
+  it('claim returns changed if the value is not the one that was read, and ignores a value that was not read', async ({
+    store,
+  }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
+    assert.equal(await store.claim({ ...bob, expected: '', token: 'a', force: false }), 'changed')
+    assert.equal(await store.claim({ ...bob, expected: undefined, token: 'a', force: false }), 'granted')
   })
 
-  it('whoever insists writes in doubt, and so does whom it overtook', async ({ store, heard }) => {
-    await store.claim('bob', '', 'a', life, false)
-    assert.equal(await store.claim('bob', '!a', 'b', life, true), 'granted')
-    await store.finish('bob', 'b', 'two', life, 'id-2', life)
+  it('a forced claim on a locked user taints the user for both writers', async ({ store, notifications }) => {
+    await store.claim({ ...bob, expected: '', token: 'a', force: false })
+    assert.equal(await store.claim({ ...bob, expected: '!a', token: 'b', force: true }), 'granted')
+    await store.finish({ ...bob, token: 'b', value: 'two', stateId: 'id-2', taintTtlMs: ttlMs })
     assert.equal(await store.get('bob'), '?b.')
-    await store.finish('bob', 'a', 'one', life, 'id-1', life)
+    await store.finish({ ...bob, token: 'a', value: 'one', stateId: 'id-1', taintTtlMs: ttlMs })
     assert.equal(await store.get('bob'), '?a.')
-    assert.deepEqual(await heard(), ['bob ', 'bob '])
+    assert.deepEqual(await notifications(), ['bob ', 'bob '])
   })
 
-  it('in doubt there are turns, one at a time, and doubt stays', async ({ store }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
-    await store.taint('bob', 'on', 'd', life)
+  it('a tainted user can be locked by one replica at a time, and stays tainted', async ({ store }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
+    await store.taint({ ...bob, prefix: 'on', token: 'd' })
     assert.equal(await store.get('bob'), '?d.')
-    assert.equal(await store.claim('bob', '?d.', 'a', life, false), 'granted')
-    assert.equal(await store.claim('bob', '?a', 'b', life, false), 'taken')
-    await store.finish('bob', 'a', 'two', life, 'id-2', life)
+    assert.equal(await store.claim({ ...bob, expected: '?d.', token: 'a', force: false }), 'granted')
+    assert.equal(await store.claim({ ...bob, expected: '?a', token: 'b', force: false }), 'taken')
+    await store.finish({ ...bob, token: 'a', value: 'two', stateId: 'id-2', taintTtlMs: ttlMs })
     assert.equal(await store.get('bob'), '?a.')
   })
 
-  it('a turn in doubt does not end with the doubt it was taken in', async ({ store, pass }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
-    await store.taint('bob', 'on', 'd', 200)
-    // insisting, since on a slow machine the doubt may be over by now; what stands there then is the same
-    assert.equal(await store.claim('bob', '?d.', 'a', life, true), 'granted')
+  it('a lock on a tainted user does not expire with the taint', async ({ store, pass }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
+    await store.taint({ username: 'bob', prefix: 'on', token: 'd', ttlMs: 200 })
+    // Forced, because on a slow machine the taint may have expired by now; the result is the same.
+    assert.equal(await store.claim({ ...bob, expected: '?d.', token: 'a', force: true }), 'granted')
     await pass(300)
     assert.equal(await store.get('bob'), '?a')
   })
 
-  it('an end that finds another value leaves doubt', async ({ store, heard }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
-    await store.finish('bob', 'a', 'two', life, 'id-2', life)
+  it('finish taints the user if it does not find its own lock', async ({ store, notifications }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
+    await store.finish({ ...bob, token: 'a', value: 'two', stateId: 'id-2', taintTtlMs: ttlMs })
     assert.equal(await store.get('bob'), '?a.')
-    assert.deepEqual(await heard(), ['bob '])
+    assert.deepEqual(await notifications(), ['bob '])
   })
 
-  it('doubt concerns only what was meant', async ({ store, heard }) => {
-    await store.taint('bob', '', 'd', life)
+  it('taint leaves absent values and values with another prefix alone', async ({ store, notifications }) => {
+    await store.taint({ ...bob, prefix: '', token: 'd' })
     assert.equal(await store.get('bob'), '')
-    await store.replace('bob', '', 'one', life, 'id-1')
-    await store.taint('bob', 'two', 'd', life)
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
+    await store.taint({ ...bob, prefix: 'two', token: 'd' })
     assert.equal(await store.get('bob'), 'one')
-    assert.deepEqual(await heard(), [])
+    assert.deepEqual(await notifications(), [])
   })
 
-  it('users are apart', async ({ store }) => {
-    await store.replace('bob', '', 'one', life, 'id-1')
+  it('users with similar names have separate values and locks', async ({ store }) => {
+    await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
     assert.equal(await store.get('bo'), '')
     assert.equal(await store.get('BOB'), '')
-    assert.equal(await store.claim('alice', '', 'a', life, false), 'granted')
+    assert.equal(await store.claim({ username: 'alice', expected: '', token: 'a', ttlMs, force: false }), 'granted')
     assert.equal(await store.get('bob'), 'one')
   })
 }

@@ -6,34 +6,57 @@ import { decodeEntry, encodeEntry, encodeState, type Seal } from './shared-entry
 import type { SharedRead, SharedStates, Unlock } from './shared-states.ts'
 
 /**
- * What L2 needs of Redis: four atomic steps on one key, each announced to all replicas where it changed anything.
- * A value is an entry (see shared-entry.ts) or a mark:
- * `!token` somebody's turn · `?token` a turn while in doubt · `?token.` in doubt, nobody's turn.
- * Every function rejects when it cannot be done; then it may have been done all the same. Times in milliseconds.
+ * What the shared cache needs of Redis: four atomic steps on one key. Each step that changes a value notifies all replicas.
+ * A value is one of: an entry (see shared-entry.ts) · `!token`, a lock · `?token`, a lock on a tainted user · `?token.`, a taint.
+ * Functions reject if Redis does not confirm the step, which may have been carried out all the same. Times in milliseconds.
  */
 export type SharedStore = Readonly<{
-  /** `''` when there is nothing. */
+  /** Resolves to `''` if there is no value. */
   get: (username: string) => Promise<string>
-  /** Puts `value` where `expected` still stands. */
-  replace: (username: string, expected: string, value: string, life: number, id: string) => Promise<void>
-  /**
-   * Puts the mark of a turn where `expected` still stands and it is nobody's turn; insisting, in any case, but in doubt.
-   * The mark lives for `life` from then on, in doubt too: what is left of the doubt may be less than a write takes.
-   */
-  claim: (
-    username: string,
-    expected: string | undefined,
-    token: string,
-    life: number,
-    insist: boolean,
-  ) => Promise<Claim>
-  /** Puts `value` where the turn's own mark stands; else what Elasticsearch holds is in doubt. */
-  finish: (username: string, token: string, value: string, life: number, id: string, markLife: number) => Promise<void>
-  /** Puts doubt where a value that begins with `prefix` stands. */
-  taint: (username: string, prefix: string, token: string, life: number) => Promise<void>
+  /** Compare-and-set: stores `value` if the current value is still `expected`. */
+  replace: (change: ReplaceRequest) => Promise<void>
+  /** Takes the user's lock. */
+  claim: (claim: ClaimRequest) => Promise<Claim>
+  /** Replaces the lock with `value` if it is still held with `token`; otherwise taints the user. */
+  finish: (result: FinishRequest) => Promise<void>
+  /** Taints the user if the current value begins with `prefix`. */
+  taint: (taint: TaintRequest) => Promise<void>
 }>
 
+/** `stateId` is sent to the other replicas with the change (see `encodeState`). */
+export type ReplaceRequest = Readonly<{
+  username: string
+  expected: string
+  value: string
+  ttlMs: number
+  stateId: string
+}>
+
+export type ClaimRequest = Readonly<{
+  username: string
+  /** The value that was read; undefined if it is not known. */
+  expected: string | undefined
+  token: string
+  /** Starts anew with each lock, also on a tainted user: the rest of the taint's TTL may be shorter than a write. */
+  ttlMs: number
+  /** Takes the lock even if it is held or the value has changed; the user is tainted then. */
+  force: boolean
+}>
+
+/** `taken`: another replica holds the lock · `changed`: the value is not `expected` */
 export type Claim = 'granted' | 'taken' | 'changed'
+
+export type FinishRequest = Readonly<{
+  username: string
+  token: string
+  value: string
+  ttlMs: number
+  stateId: string
+  /** The taint's, if the lock is not held any more. */
+  taintTtlMs: number
+}>
+
+export type TaintRequest = Readonly<{ username: string; prefix: string; token: string; ttlMs: number }>
 
 export type SharedCacheOptions = Readonly<{
   store: SharedStore
@@ -66,7 +89,7 @@ export function createSharedCache({
 }: SharedCacheOptions): SharedStates {
   // What stood there while we could not reach it may be older than what we wrote.
   const pendingInvalidations = createPendingInvalidations((username) =>
-    store.taint(username, '', createToken(), lockTtlMs),
+    store.taint({ username, prefix: '', token: createToken(), ttlMs: lockTtlMs }),
   )
 
   async function read(username: string): Promise<SharedRead> {
@@ -81,14 +104,16 @@ export function createSharedCache({
   }
 
   function publish(username: string, state: ManagedState, { value }: SharedRead): void {
-    if (value === undefined || isMark(value) || lifeOf(state) <= 0) return
-    store.replace(username, value, entryOf(username, state), lifeOf(state), encodeState(state)).catch(() => {})
+    const ttlMs = ttlOf(state)
+    if (value === undefined || isMark(value) || ttlMs <= 0) return
+    const change = { username, expected: value, value: entryOf(username, state), ttlMs, stateId: encodeState(state) }
+    store.replace(change).catch(() => {})
   }
 
   async function lock(username: string, { value }: SharedRead, insist: boolean): Promise<Unlock | 'changed' | 'stuck'> {
     const token = createToken()
     try {
-      const claim = await store.claim(username, value, token, lockTtlMs, insist)
+      const claim = await store.claim({ username, expected: value, token, ttlMs: lockTtlMs, force: insist })
       if (claim === 'changed') return 'changed'
       if (claim === 'taken') return (await isOver(username)) ? 'changed' : 'stuck'
     } catch {
@@ -100,9 +125,9 @@ export function createSharedCache({
   async function end(username: string, token: string, state: ManagedState | undefined): Promise<void> {
     try {
       // An empty value counts as absent, and expires after a millisecond.
-      if (state === undefined) return await store.finish(username, token, '', 1, '', lockTtlMs)
-      const life = Math.max(lifeOf(state), 1)
-      await store.finish(username, token, entryOf(username, state), life, encodeState(state), lockTtlMs)
+      const [value, ttlMs, stateId] =
+        state === undefined ? ['', 1, ''] : [entryOf(username, state), Math.max(ttlOf(state), 1), encodeState(state)]
+      await store.finish({ username, token, value, ttlMs, stateId, taintTtlMs: lockTtlMs })
     } catch {
       pendingInvalidations.add(username)
     }
@@ -121,7 +146,7 @@ export function createSharedCache({
 
   function taint(username: string, state: ManagedState): void {
     store
-      .taint(username, `${encodeState(state)} `, createToken(), lockTtlMs)
+      .taint({ username, prefix: `${encodeState(state)} `, token: createToken(), ttlMs: lockTtlMs })
       .catch(() => pendingInvalidations.add(username))
   }
 
@@ -129,7 +154,7 @@ export function createSharedCache({
     return encodeEntry(username, state, createToken(), keys)
   }
 
-  function lifeOf(state: ManagedState): number {
+  function ttlOf(state: ManagedState): number {
     return endOf(state, rules) + rules.rotationPause - now()
   }
 

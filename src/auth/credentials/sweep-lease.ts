@@ -34,9 +34,10 @@ export function createSweepLease(store: SharedStore): SweepLease {
       const token = randomBytes(6).toString('base64url')
       try {
         const value = await store.get(leaseName)
-        if ((await store.claim(leaseName, value, token, leaseMs, false)) !== 'granted') return undefined
-        const put = (next: string, lifeMs: number) =>
-          store.finish(leaseName, token, next, lifeMs, '', 1).catch(() => {}) // then the marker expires
+        const claim = { username: leaseName, expected: value, token, ttlMs: leaseMs, force: false }
+        if ((await store.claim(claim)) !== 'granted') return undefined
+        const put = (next: string, ttlMs: number) =>
+          store.finish({ username: leaseName, token, value: next, ttlMs, stateId: '', taintTtlMs: 1 }).catch(() => {}) // then the lock expires
         return {
           sweptUntil: /^until \d{1,15}$/.test(value) ? Number(value.slice('until '.length)) : undefined,
           renew: () => put(`!${token}`, leaseMs),

@@ -4,10 +4,10 @@ import { testSharedStore } from '../../../support/shared-store-contract.ts'
 testSharedStore(() => {
   let now = 0
   const store = createMemorySharedStore(() => now)
-  const heard: string[] = []
-  store.onChange((username, id) => heard.push(`${username} ${id}`))
+  const notifications: string[] = []
+  store.onChange((username, stateId) => notifications.push(`${username} ${stateId}`))
   const pass = async (milliseconds: number) => {
     now += milliseconds
   }
-  return { store, heard: async () => heard, pass }
+  return { store, notifications: async () => notifications, pass }
 })
