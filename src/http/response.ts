@@ -1,6 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GatewayError } from './errors.ts'
+import { fieldLinesOf } from './headers.ts'
 
 /** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
 export type GatewayResponse = Readonly<{
@@ -49,6 +50,11 @@ export function answerWith(status: number, contentType: string, body: string, us
 
 /** The answer as it goes over the wire (RFC 9112), for a connection that is closed after it. */
 export function serializeResponse({ status, headers, body }: GatewayResponse): string {
-  const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))
-  return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...pairs, 'Connection: close', '', body].join('\r\n')
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...fieldLinesOf(headers),
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
 }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { valuesOf } from '../../http/headers.ts'
 
 /** Whether a request carries the secret that only our proxy knows, once. Compares in constant time. */
 export function createHasProxySecret(
@@ -10,7 +11,7 @@ export function createHasProxySecret(
   const expected = digest(secret)
 
   return function hasSecret({ rawHeaders }) {
-    const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name)
+    const values = valuesOf(rawHeaders, name)
     // Digests have the same length whatever was sent, and timingSafeEqual wants that.
     return values.length === 1 && timingSafeEqual(digest(values[0]!), expected)
   }

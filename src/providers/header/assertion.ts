@@ -1,5 +1,6 @@
 import type { HeaderNames } from '../../../config/header-presets.ts'
 import { GatewayError } from '../../http/errors.ts'
+import { connectionOptionsOf, someHeader } from '../../http/headers.ts'
 
 /** The raw values of the identity headers, `''` where one is absent; absent groups are undefined. */
 export type Assertion = { username: string; groups: string | undefined; email: string; name: string }
@@ -22,11 +23,11 @@ export function createAssertionReader(names: HeaderNames) {
   const lengths = new Set([...canonical].map((name) => name.length))
 
   function readAssertion(rawHeaders: readonly string[]): Assertion {
+    checkConnection(rawHeaders)
     const assertion: Assertion = { username: '', groups: undefined, email: '', name: '' }
     let seen: string[] | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const length = rawHeaders[i]!.length
-      if (length === 'connection'.length) checkConnection(rawHeaders[i]!, rawHeaders[i + 1]!)
       if (!lengths.has(length)) continue
       const name = rawHeaders[i]!.toLowerCase()
       const named = slotsOf.get(name)
@@ -45,13 +46,14 @@ export function createAssertionReader(names: HeaderNames) {
   /** Whether a request says who it is from, in whatever spelling. */
   function claimsIdentity(rawHeaders: readonly string[]): boolean {
     const isClaim = (name: string, value: string) => value !== '' && canonical.has(canonicalise(name.toLowerCase()))
-    return rawHeaders.some((name, i) => i % 2 === 0 && isClaim(name, rawHeaders[i + 1]!))
+    return someHeader(rawHeaders, isClaim)
   }
 
-  function checkConnection(name: string, value: string): void {
-    if (name.toLowerCase() !== 'connection') return
-    for (const option of value.split(',')) {
-      if (canonical.has(canonicalise(option.trim().toLowerCase()))) throw invalid('Connection names an identity header')
+  function checkConnection(rawHeaders: readonly string[]): void {
+    const options = connectionOptionsOf(rawHeaders)
+    if (options === undefined) return
+    for (const option of options) {
+      if (canonical.has(canonicalise(option))) throw invalid('Connection names an identity header')
     }
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
+import { singleValueOf } from '../../http/headers.ts'
 import { invalidToken } from './invalid-token.ts'
 
 type Raw = Pick<IncomingMessage, 'rawHeaders'>
@@ -20,16 +21,8 @@ export function createFindToken(tokenHeader: string | undefined) {
   const own = tokenHeader?.toLowerCase()
 
   return function findToken({ rawHeaders }: Raw): string | undefined {
-    let authorization: string | undefined
-    let other: string | undefined
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      const { length } = rawHeaders[i]!
-      // Most headers of a request have another length: those cost a comparison.
-      if (length !== 'authorization'.length && length !== own?.length) continue
-      const name = rawHeaders[i]!.toLowerCase()
-      if (name === 'authorization') authorization = once(authorization, rawHeaders[i + 1]!)
-      else if (name === own) other = once(other, rawHeaders[i + 1]!)
-    }
+    const authorization = singleValueOf(rawHeaders, 'authorization', doubled)
+    const other = own === undefined ? undefined : singleValueOf(rawHeaders, own, doubled)
     if (authorization !== undefined && bearerPattern.test(authorization)) return checked(withoutScheme(authorization))
     return other === undefined || other === '' ? undefined : checked(withoutScheme(other))
   }
@@ -52,9 +45,8 @@ export function findCookie({ rawHeaders }: Raw, name: string): string | undefine
   return found !== undefined && found.length <= longestToken && tokenPattern.test(found) ? found : undefined
 }
 
-function once(before: string | undefined, value: string): string {
-  if (before === undefined) return value
-  throw new GatewayError('identity_invalid', 'a header that carries a token comes twice')
+function doubled(): GatewayError {
+  return new GatewayError('identity_invalid', 'a header that carries a token comes twice')
 }
 
 function withoutScheme(value: string): string {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
+import { singleValueOf } from '../../http/headers.ts'
 
 export type RequestHead = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & Readonly<{ url?: string | undefined }>
 
@@ -12,28 +13,9 @@ const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
  */
 export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalid(`HTTP version ${httpVersion}`)
-  let host: string | undefined
-  let length: string | undefined
-  let coding: string | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const value = rawHeaders[i + 1]!
-    switch (rawHeaders[i]!.length) {
-      case 'host'.length:
-        if (!isNamed(rawHeaders[i]!, 'host')) break
-        if (host !== undefined) throw invalid('two Host headers')
-        host = value
-        break
-      case 'content-length'.length:
-        if (!isNamed(rawHeaders[i]!, 'content-length')) break
-        if (length !== undefined) throw invalid('two Content-Length headers')
-        length = value
-        break
-      case 'transfer-encoding'.length:
-        if (!isNamed(rawHeaders[i]!, 'transfer-encoding')) break
-        if (coding !== undefined) throw invalid('two Transfer-Encoding headers')
-        coding = value
-    }
-  }
+  const host = singleValueOf(rawHeaders, 'host', twoHosts)
+  const length = singleValueOf(rawHeaders, 'content-length', twoLengths)
+  const coding = singleValueOf(rawHeaders, 'transfer-encoding', twoCodings)
   if (host === undefined) throw invalid('no Host header')
   if (!hostPattern.test(host)) throw invalid('a Host header that is not a host')
   if (length !== undefined && !isLength(length)) throw invalid('a Content-Length that is not a number')
@@ -62,9 +44,9 @@ function checkTarget(url: string, host: string): void {
   if (authority.toLowerCase() !== host.toLowerCase()) throw invalid('a target on another host than Host')
 }
 
-function isNamed(name: string, expected: string): boolean {
-  return name === expected || name.toLowerCase() === expected
-}
+const twoHosts = () => invalid('two Host headers')
+const twoLengths = () => invalid('two Content-Length headers')
+const twoCodings = () => invalid('two Transfer-Encoding headers')
 
 function isLength(value: string): boolean {
   return /^[0-9]+$/.test(value) && Number.isSafeInteger(Number(value))

@@ -1,3 +1,4 @@
+import { connectionOptionsOf, namesOf } from '../../http/headers.ts'
 import type { PrivateCookies } from './cookies.ts'
 import { formatForwarded, plainAddress, requestedPort } from './forwarded.ts'
 import { canonicalizeHeaderName, createHeaderFilter, type ForwardedHeaders } from './header-rules.ts'
@@ -34,11 +35,10 @@ export function createBuildUpstreamHeaders(given: PrivateHeaders): BuildUpstream
     { remoteAddress, isEncrypted, isTrusted, authorization, routeHeaders },
   ) {
     const headers: string[] = []
-    const named = namedByConnection(rawHeaders)
+    const named = connectionOptionsOf(rawHeaders)
+    named?.delete('content-length') // it says where the body ends, whatever Connection says of it
     const overridden =
-      routeHeaders.length === 0
-        ? undefined
-        : new Set(routeHeaders.filter((_, i) => i % 2 === 0).map(canonicalizeHeaderName))
+      routeHeaders.length === 0 ? undefined : new Set(namesOf(routeHeaders).map(canonicalizeHeaderName))
     const chain: Partial<ForwardedHeaders> = {}
     let host = ''
     let forwarded = ''
@@ -96,20 +96,6 @@ export function createBuildUpstreamHeaders(given: PrivateHeaders): BuildUpstream
     if (authorization !== undefined) headers.push('Authorization', authorization)
     return headers
   }
-}
-
-/** Headers that `Connection` names are for us alone (RFC 9110, 7.6.1), save those that say where a body ends. */
-function namedByConnection(rawHeaders: readonly string[]): Set<string> | undefined {
-  let named: Set<string> | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]!.length !== 'connection'.length || rawHeaders[i]!.toLowerCase() !== 'connection') continue
-    const value = rawHeaders[i + 1]!.toLowerCase()
-    if (value === 'keep-alive' || value === 'close') continue
-    named ??= new Set()
-    for (const name of value.split(',')) named.add(name.trim())
-    named.delete('content-length')
-  }
-  return named
 }
 
 function append(chain: string | undefined, link: string): string {

@@ -1,3 +1,4 @@
+import { addConnectionOptions, withoutHeaders } from '../../http/headers.ts'
 import type { PrivateCookies } from './cookies.ts'
 
 /** For one connection only (RFC 9110, 7.6.1). Trailers are not passed on, so neither is their announcement. */
@@ -22,34 +23,25 @@ export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], st
 export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'isSetBy'>): BuildResponseHeaders {
   return function buildResponseHeaders(rawHeaders, status) {
     const headers: string[] = []
-    let named: string[] | undefined
+    let named: Set<string> | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = textOf(rawHeaders[i]!)
       const value = textOf(rawHeaders[i + 1]!)
       const lower = name.toLowerCase()
-      if (lower === 'connection' && !isUsual(value)) named = [...(named ?? []), ...value.toLowerCase().split(',')]
+      if (lower === 'connection') named = addConnectionOptions(named, value)
       if (hopByHop.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
       if (lower === 'set-cookie' && isSetBy(value)) continue
       headers.push(name, value)
     }
-    return named === undefined ? headers : withoutNamed(headers, named)
+    if (named === undefined) return headers
+    named.delete('content-length')
+    return withoutHeaders(headers, named)
   }
 }
 
 /** RFC 9110, 8.6: what has no body says no length. */
 function hasNoLength(status: number): boolean {
   return status < 200 || status === 204
-}
-
-/** Nearly every answer's `Connection` names nothing but itself. */
-function isUsual(connection: string): boolean {
-  return connection === 'keep-alive' || connection === 'close'
-}
-
-function withoutNamed(headers: string[], named: readonly string[]): string[] {
-  const gone = new Set(named.map((name) => name.trim()))
-  gone.delete('content-length')
-  return headers.filter((_, i) => !gone.has(headers[i - (i % 2)]!.toLowerCase()))
 }
 
 function textOf(part: Buffer | string): string {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { finished, pipeline } from 'node:stream/promises'
 import { GatewayError } from '../../http/errors.ts'
+import { fieldLinesOf } from '../../http/headers.ts'
 import { clientClosed } from '../buffered-response.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
@@ -61,8 +62,7 @@ function headOf(
 ): string {
   const headers = [...buildResponseHeaders(rawHeaders, statusCode!), 'Connection', 'close']
   if (isChunked) headers.push('Transfer-Encoding', 'chunked')
-  const lines = headers.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${headers[i + 1]}`] : []))
-  return [`HTTP/1.1 ${statusCode} ${statusMessage}`, ...lines, '', ''].join('\r\n')
+  return [`HTTP/1.1 ${statusCode} ${statusMessage}`, ...fieldLinesOf(headers), '', ''].join('\r\n')
 }
 
 /** RFC 9112, 6.3: these have none, whatever their headers say. */

@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
 import { GatewayError } from '../../http/errors.ts'
+import { toHeaderObject } from '../../http/headers.ts'
 import type { Upgrade, UpgradeEnd } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
 import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
@@ -186,17 +187,7 @@ function watchForLeaving(socket: Socket): () => void {
 
 /** Names and values in turn → as Node's client wants them, doubled ones as lists; with the words of an upgrade. */
 function headersFrom(flat: readonly string[]): Record<string, string | string[]> {
-  // Without a prototype: a client may call a header `constructor`.
-  const headers: Record<string, string | string[]> = Object.assign(Object.create(null), {
-    connection: 'Upgrade',
-    upgrade: 'websocket',
-  })
-  for (let i = 0; i < flat.length; i += 2) {
-    const name = flat[i]!.toLowerCase()
-    const before = headers[name]
-    headers[name] = before === undefined ? flat[i + 1]! : [before, flat[i + 1]!].flat()
-  }
-  return headers
+  return toHeaderObject(['connection', 'Upgrade', 'upgrade', 'websocket', ...flat])
 }
 
 function portOf({ port, protocol }: URL): number {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
+import { toHeaderObject } from '../../http/headers.ts'
 import { stallTimeoutMs } from '../listen/limits.ts'
 
 /** For one connection of HTTP/1.1 only; in HTTP/2 they make an answer malformed (RFC 9113, 8.2.2). */
@@ -94,13 +95,7 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
     if (hasHead || stream.closed || stream.destroyed) return
     // The client does not read: nghttp2 buffers what it cannot write.
     if ((stream.session?.state.outboundQueueSize ?? 0) > mostQueuedFrames) return
-    const grouped: OutgoingHttpHeaders & Record<string, string | string[]> = { ':status': String(status) }
-    const pairs = lowered(headers)
-    for (let i = 0; i < pairs.length; i += 2) {
-      const before = grouped[pairs[i]!]
-      grouped[pairs[i]!] = before === undefined ? pairs[i + 1]! : [before, pairs[i + 1]!].flat()
-    }
-    stream.additionalHeaders(grouped)
+    stream.additionalHeaders(toHeaderObject([':status', String(status), ...lowered(headers)]))
   }
 
   /** A client that takes nothing would hold what we have for it for ever: its window is its own, TCP is content. */
