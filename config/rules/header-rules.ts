@@ -1,3 +1,4 @@
+import { canonicalizeHeaderName } from '../header-names.ts'
 import { headerNames, isHeaderPreset, providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
@@ -62,7 +63,8 @@ function checkSpellings({ headers, authelia }: Config): (RuleViolation | false)[
 
 function checkTaken({ key, name }: Header): RuleViolation | false {
   return (
-    taken.has(canonicalise(name)) && violation(key, 'names a header with a meaning of its own', 'use another header')
+    taken.has(canonicalizeHeaderName(name)) &&
+    violation(key, 'names a header with a meaning of its own', 'use another header')
   )
 }
 
@@ -70,7 +72,7 @@ function checkTaken({ key, name }: Header): RuleViolation | false {
 function checkTwin(header: Header, others: readonly Header[]): RuleViolation | false {
   const isGroups = ({ part }: Header) => part === 'groups'
   const twin = others
-    .filter(({ name }) => canonicalise(name) === canonicalise(header.name))
+    .filter(({ name }) => canonicalizeHeaderName(name) === canonicalizeHeaderName(header.name))
     .find((other) => isGroups(header) || isGroups(other) || other.name !== header.name)
   if (twin === undefined) return false
   const [at, other] = header.isSet ? [header, twin] : [twin, header]
@@ -81,9 +83,9 @@ function checkTwin(header: Header, others: readonly Header[]): RuleViolation | f
 
 function checkSecretHeader(secretHeader: string, headers: readonly Header[]): RuleViolation[] {
   const key = 'proxy_secret_header'
-  const name = canonicalise(secretHeader)
+  const name = canonicalizeHeaderName(secretHeader)
   if (taken.has(name)) return [violation(key, 'names a header with a meaning of its own', 'use another header')]
-  const twin = headers.find((header) => canonicalise(header.name) === name)
+  const twin = headers.find((header) => canonicalizeHeaderName(header.name) === name)
   if (twin === undefined) return []
   const fix = 'give it its own header'
   // The fault stands where something was written: a provider's own name stands nowhere
@@ -101,18 +103,13 @@ function checkTokenHeader(
 ): RuleViolation[] {
   if (tokenHeader === null) return []
   const key = 'oidc.token_header'
-  const name = canonicalise(tokenHeader)
+  const name = canonicalizeHeaderName(tokenHeader)
   if (name === 'authorization') return [violation(key, 'names Authorization, which is read anyway', 'remove it')]
   if (taken.has(name)) return [violation(key, 'names a header with a meaning of its own', 'use another header')]
-  if (name === canonicalise(secretHeader))
+  if (name === canonicalizeHeaderName(secretHeader))
     return [violation(key, 'names the header of proxy_secret', 'give it its own header', 'proxy_secret_header')]
-  const twin = headers.find((header) => canonicalise(header.name) === name)
+  const twin = headers.find((header) => canonicalizeHeaderName(header.name) === name)
   return twin === undefined
     ? []
     : [violation(key, `names the header of ${twin.part}`, 'give it its own header', twin.key)]
-}
-
-/** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
-function canonicalise(name: string): string {
-  return name.toLowerCase().replace(/[_.]/g, '-')
 }

@@ -1,4 +1,5 @@
 import type { Route } from '../formats/routes.ts'
+import { hopByHopHeaders } from '../header-names.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
@@ -40,8 +41,7 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
 }
 
 /** For one connection, or ours to write: a route that set them would break the framing of requests, or who they come from. */
-const reserved =
-  /^(?:connection|content-length|expect|forwarded|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|x-forwarded-(?:for|host|port|proto))$/i
+const reserved = /^(?:content-length|expect|forwarded|http2-settings|proxy-.*|x-forwarded-(?:for|host|port|proto))$/i
 
 export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (RuleViolation | false)[] {
   if (!enabled) return []
@@ -65,8 +65,7 @@ export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (RuleV
           'write https:// URLs, or remove it',
         ),
       ...Object.keys(route.headers).flatMap((name): (RuleViolation | false)[] => [
-        reserved.test(name) &&
-          violation(`proxy.routes[${index}]`, `sets ${name}, which is not its to set`, 'remove it'),
+        isReserved(name) && violation(`proxy.routes[${index}]`, `sets ${name}, which is not its to set`, 'remove it'),
         name.toLowerCase() === 'authorization' &&
           route.auth === 'required' &&
           violation(
@@ -77,6 +76,10 @@ export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (RuleV
       ]),
     ]
   })
+}
+
+function isReserved(name: string): boolean {
+  return hopByHopHeaders.has(name.toLowerCase()) || reserved.test(name)
 }
 
 /** What a route takes, as src/proxy/routing/routes.ts compares it. */

@@ -1,3 +1,4 @@
+import { canonicalizeHeaderName } from '../../../config/header-names.ts'
 import type { HeaderNames } from '../../../config/header-presets.ts'
 import { GatewayError } from '../../http/errors.ts'
 import { connectionOptionsOf, someHeader } from '../../http/headers.ts'
@@ -18,7 +19,7 @@ const slots: readonly Slot[] = ['username', 'groups', 'email', 'name']
 export function createAssertionReader(names: HeaderNames) {
   // One header may serve for two: the e-mail address as the username, say.
   const slotsOf = Map.groupBy(slots, (slot) => names[slot].toLowerCase())
-  const canonical = new Set([...slotsOf.keys()].map(canonicalise))
+  const canonical = new Set([...slotsOf.keys()].map(canonicalizeHeaderName))
   // Most headers of a request have another length than any of ours: those cost one look-up.
   const lengths = new Set([...canonical].map((name) => name.length))
 
@@ -32,7 +33,7 @@ export function createAssertionReader(names: HeaderNames) {
       const name = rawHeaders[i]!.toLowerCase()
       const named = slotsOf.get(name)
       if (named === undefined) {
-        if (canonical.has(canonicalise(name))) throw invalid('an identity header comes in another spelling')
+        if (canonical.has(canonicalizeHeaderName(name))) throw invalid('an identity header comes in another spelling')
         continue
       }
       if (seen?.includes(name)) throw invalid(`the ${named[0]} header comes twice`)
@@ -45,7 +46,7 @@ export function createAssertionReader(names: HeaderNames) {
 
   /** Whether a request says who it is from, in whatever spelling. */
   function claimsIdentity(rawHeaders: readonly string[]): boolean {
-    const isClaim = (name: string, value: string) => value !== '' && canonical.has(canonicalise(name.toLowerCase()))
+    const isClaim = (name: string, value: string) => value !== '' && canonical.has(canonicalizeHeaderName(name))
     return someHeader(rawHeaders, isClaim)
   }
 
@@ -53,16 +54,11 @@ export function createAssertionReader(names: HeaderNames) {
     const options = connectionOptionsOf(rawHeaders)
     if (options === undefined) return
     for (const option of options) {
-      if (canonical.has(canonicalise(option))) throw invalid('Connection names an identity header')
+      if (canonical.has(canonicalizeHeaderName(option))) throw invalid('Connection names an identity header')
     }
   }
 
   return Object.freeze({ readAssertion, claimsIdentity })
-}
-
-/** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
-function canonicalise(name: string): string {
-  return name.replace(/[_.]/g, '-')
 }
 
 function invalid(detail: string): GatewayError {

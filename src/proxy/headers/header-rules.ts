@@ -1,3 +1,5 @@
+import { canonicalizeHeaderName, hopByHopHeaders } from '../../../config/header-names.ts'
+
 /** What becomes of a client's header upstream. */
 export type HeaderRule =
   | 'keep'
@@ -20,6 +22,8 @@ export type ForwardedHeaders = {
 }
 
 const rules: Readonly<Record<string, HeaderRule>> = {
+  // The next connection gets its own.
+  ...Object.fromEntries(Array.from(hopByHopHeaders, (name) => [name, 'drop'])),
   host: 'host',
   cookie: 'cookie',
   connection: 'connection',
@@ -33,12 +37,6 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-original-url': 'drop',
   'x-original-method': 'drop',
   'x-rewrite-url': 'drop',
-  // For this connection only (RFC 9110, 7.6.1); the next one gets its own.
-  'keep-alive': 'drop',
-  te: 'drop',
-  trailer: 'drop',
-  'transfer-encoding': 'drop',
-  upgrade: 'drop',
   'http2-settings': 'drop',
   expect: 'drop',
   // The client's own credentials, and Elasticsearch's ways to act as somebody else.
@@ -83,9 +81,4 @@ export function createHeaderFilter(hidden: ReadonlySet<string>): (name: string) 
     if (Object.hasOwn(rules, canonical)) return 'drop'
     return canonical.startsWith('x-forwarded-') ? 'from proxies' : 'keep'
   }
-}
-
-/** CGI and its heirs cannot tell `-`, `_` and `.` apart in a header's name. */
-export function canonicalizeHeaderName(name: string): string {
-  return name.toLowerCase().replace(/[_.]/g, '-')
 }

@@ -1,7 +1,8 @@
+import { canonicalizeHeaderName } from '../../../config/header-names.ts'
 import { connectionOptionsOf, namesOf } from '../../http/headers.ts'
 import type { PrivateCookies } from './cookies.ts'
 import { formatForwarded, plainAddress, requestedPort } from './forwarded.ts'
-import { canonicalizeHeaderName, createHeaderFilter, type ForwardedHeaders } from './header-rules.ts'
+import { createHeaderFilter, type ForwardedHeaders } from './header-rules.ts'
 
 export type PrivateHeaders = Readonly<{
   /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */

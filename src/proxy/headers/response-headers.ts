@@ -1,18 +1,6 @@
+import { hopByHopHeaders } from '../../../config/header-names.ts'
 import { addConnectionOptions, withoutHeaders } from '../../http/headers.ts'
 import type { PrivateCookies } from './cookies.ts'
-
-/** For one connection only (RFC 9110, 7.6.1). Trailers are not passed on, so neither is their announcement. */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], status: number) => string[]
 
@@ -29,7 +17,7 @@ export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'is
       const value = textOf(rawHeaders[i + 1]!)
       const lower = name.toLowerCase()
       if (lower === 'connection') named = addConnectionOptions(named, value)
-      if (hopByHop.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
+      if (hopByHopHeaders.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
       if (lower === 'set-cookie' && isSetBy(value)) continue
       headers.push(name, value)
     }

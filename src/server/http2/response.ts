@@ -1,11 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
+import { connectionSpecificHeaders } from '../../../config/header-names.ts'
 import { toHeaderObject } from '../../http/headers.ts'
 import { stallTimeoutMs } from '../listen/limits.ts'
-
-/** For one connection of HTTP/1.1 only; in HTTP/2 they make an answer malformed (RFC 9113, 8.2.2). */
-const connectionHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
 /** Interim responses are dropped if more frames than this wait on their connection. */
 const mostQueuedFrames = 16
@@ -115,7 +113,7 @@ function lowered(headers: readonly string[], isEmpty = false): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!.toLowerCase()
-    if (connectionHeaders.has(name) || (isEmpty && name === 'content-length')) continue
+    if (connectionSpecificHeaders.has(name) || (isEmpty && name === 'content-length')) continue
     kept.push(name, headers[i + 1]!)
   }
   return kept
