@@ -52,7 +52,7 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
       'config',
       createConfigEndpoint({
         redacted: () => redactConfig(config),
-        recognize: authentication.resolveSubject,
+        resolveSubject: authentication.resolveSubject,
         adminRoles: config.admin_roles,
         isLoopback: ({ socket }: IncomingMessage) => isLoopback(peerOf(socket)),
       }),

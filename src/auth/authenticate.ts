@@ -10,10 +10,11 @@ export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly s
 
 export type Authenticate = (request: IncomingMessage) => MaybePromise<AuthenticatedUser>
 
-/** Both throw, or reject with, GatewayError: see the table in errors.ts. */
+/** Both functions throw, or reject with, GatewayError: see the table in http/errors.ts. */
 export type Authentication = Readonly<{
-  /** Who it is and what it may; Elasticsearch is not asked. */
+  /** The user's identity and roles, without a call to Elasticsearch. */
   resolveSubject: (request: IncomingMessage) => MaybePromise<Subject>
+  /** The same, with the user's Elasticsearch credential. */
   authenticate: Authenticate
 }>
 
@@ -25,24 +26,24 @@ export type AuthenticationOptions = Readonly<{
   obtain: (subject: Subject) => MaybePromise<Credential>
   /** Called with each identity whose groups grant no access: removes the user's roles in the background. Never throws. */
   deny: (identity: Identity) => void
-  /** Our own username in Elasticsearch, where we have one: nobody may be it. */
+  /** The username of elastauth's own service account, if it has one. No user may have this name. */
   serviceAccount?: string | undefined
 }>
 
-const crossSite =
+const crossSiteDetail =
   "a page of another site made this request (CSRF), and the browser or the proxy added the user's identity"
 
-/** Request → identity → roles → credential: what both modes begin with. */
+/** Request → identity → roles → credential: the first steps of both modes. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
   const { isTrusted, identify, isCrossSiteWrite, mapRoles, obtain, deny, serviceAccount } = options
-  // Identities are frozen and come again as the same object, so their checks, roles and fingerprint are worked out once.
+  // A provider returns the same frozen identity for the same assertion, so each is checked and mapped to roles only once.
   const subjects = new WeakMap<Identity, Subject>()
 
   function resolveSubject(request: IncomingMessage): MaybePromise<Subject> {
     return chain(identify(request, isTrusted(request)), ({ identity, isAmbient }) => {
-      const subject = subjects.get(identity) ?? admit(identity)
+      const subject = subjects.get(identity) ?? checkAndMap(identity)
       if (isAmbient && isCrossSiteWrite(request))
-        throw new GatewayError('cross_site', crossSite, { username: identity.username })
+        throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
       return subject
     })
   }
@@ -54,27 +55,31 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     })
   }
 
-  function admit(identity: Identity): Subject {
+  function checkAndMap(identity: Identity): Subject {
     checkIdentity(identity, serviceAccount)
-    const subject = createSubject(identity, rolesOf(identity))
+    const subject = createSubject(identity, mapRolesOrDeny(identity, mapRoles, deny))
     subjects.set(identity, subject)
     return subject
-  }
-
-  function rolesOf(identity: Identity): readonly string[] {
-    try {
-      return mapRoles(identity)
-    } catch (error) {
-      // Missing groups are not the same as an empty list: nothing is written.
-      if (isDenial(error) && !identity.groupsMissing) deny(identity)
-      throw error
-    }
   }
 
   return Object.freeze({ resolveSubject, authenticate })
 }
 
-/** Whether the groups of a known user grant no access. */
+function mapRolesOrDeny(
+  identity: Identity,
+  mapRoles: MapRoles,
+  deny: AuthenticationOptions['deny'],
+): readonly string[] {
+  try {
+    return mapRoles(identity)
+  } catch (error) {
+    // If the provider sent no information about groups, the user keeps the stored roles.
+    if (isDenial(error) && !identity.groupsMissing) deny(identity)
+    throw error
+  }
+}
+
+/** Whether the user's groups grant no access. */
 function isDenial(error: unknown): boolean {
   return error instanceof GatewayError && (error.code === 'no_roles' || error.code === 'group_denied')
 }

@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { isIPv4 } from 'node:net'
 import { GatewayError } from '../http/errors.ts'
 
+const dnsRebindingDetail =
+  'Host is a domain name with the port of this listener, from a peer on this machine: a web page may have sent it by DNS rebinding. If a proxy sent it, set proxy_secret'
+
 /**
  * Throws GatewayError peer_untrusted for a request that a web page may have sent by DNS rebinding: the page's own name, such as
  * `evil.test:5000`, resolves to this machine, so that the page may set any header and read the response. `Host` then names the
@@ -14,21 +17,18 @@ export function rejectDnsRebinding({
 }: Pick<IncomingMessage, 'headers' | 'socket'>): void {
   const colon = host.lastIndexOf(':')
   if (colon === -1 || Number(host.slice(colon + 1)) !== socket.localPort) return
-  if (!isDomainName(host.slice(0, colon)) || 'encrypted' in socket || !isFromThisMachine(socket)) return
-  throw new GatewayError('peer_untrusted', detail)
+  if (!isDomainName(host.slice(0, colon)) || 'encrypted' in socket || !isLocalPeer(socket)) return
+  throw new GatewayError('peer_untrusted', dnsRebindingDetail)
 }
 
-const detail =
-  'Host is a domain name with the port of this listener, from a peer on this machine: a web page may have sent it by DNS rebinding. If a proxy sent it, set proxy_secret'
-
-/** A name that anyone can register and resolve to any address: not `localhost`, which browsers resolve themselves. */
-function isDomainName(text: string): boolean {
-  const name = text.endsWith('.') ? text.slice(0, -1) : text
+/** A name that anyone can register and resolve to any address. Browsers resolve `localhost` and names below it themselves. */
+function isDomainName(host: string): boolean {
+  const name = host.endsWith('.') ? host.slice(0, -1) : host
   return name.includes('.') && !/\.localhost$/i.test(name) && !isIPv4(name) && !name.startsWith('[')
 }
 
 /** Browsers connect from 127.0.0.1 or ::1, or from the address that they connect to. Service mesh sidecars use other addresses, such as 127.0.0.6. */
-function isFromThisMachine({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean {
+function isLocalPeer({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean {
   const isLoopback = remoteAddress === '127.0.0.1' || remoteAddress === '::1' || remoteAddress === '::ffff:127.0.0.1'
   return isLoopback || (remoteAddress !== undefined && remoteAddress === localAddress)
 }

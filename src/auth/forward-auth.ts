@@ -2,19 +2,19 @@ import type { GatewayResponse } from '../http/response.ts'
 import type { AuthenticatedUser } from './authenticate.ts'
 import type { Identity } from './identity.ts'
 
-/** The answer to a forward-auth sub-request: the proxy takes `Authorization` from it and throws the rest away. */
-export function createAuthorizedResponse(): (authenticated: AuthenticatedUser) => GatewayResponse {
+/** The 200 response to a forward-auth sub-request: the proxy copies `Authorization` to the original request and discards the rest. */
+export function createAuthorizedResponse(): (user: AuthenticatedUser) => GatewayResponse {
   const bodies = new WeakMap<Identity, string>()
 
-  return function answerAuthorized({ identity, credential }) {
+  return function authorizedResponse({ identity, credential }) {
     let body = bodies.get(identity)
     if (body === undefined) {
-      body = bodyFor(identity)
+      body = renderBody(identity)
       bodies.set(identity, body)
     }
     return {
       status: 200,
-      // As a flat list, which Node writes as it stands: the quickest way, and nothing can be set beside it.
+      // Node writes a flat list of headers without copying it, and other code cannot add headers to it.
       headers: [
         'Authorization',
         credential.authorization,
@@ -31,6 +31,6 @@ export function createAuthorizedResponse(): (authenticated: AuthenticatedUser) =
   }
 }
 
-function bodyFor({ username, groups, email, name }: Identity): string {
+function renderBody({ username, groups, email, name }: Identity): string {
   return `${JSON.stringify({ message: 'Authentication successful', username, groups, email, name })}\n`
 }

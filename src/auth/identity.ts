@@ -8,7 +8,7 @@ import {
 } from '../../config/identity-limits.ts'
 import { GatewayError } from '../http/errors.ts'
 
-/** Who the provider says the user is. Frozen; a provider returns the same object for the same assertion. */
+/** The user, as the provider describes them. Frozen; a provider returns the same object for the same assertion. */
 export type Identity = Readonly<{
   username: string
   groups: readonly string[]
@@ -23,46 +23,56 @@ export type Identity = Readonly<{
 export type RequestIdentity = Readonly<{
   identity: Identity
   /**
-   * Whether a browser or a proxy adds it to every request, as with cookies, Basic authentication, client certificates or an
-   * address: then another site's page can use it (CSRF). A token that a client puts into a header itself is not ambient.
+   * Whether these are ambient credentials, which a browser or a proxy adds to every request: cookies, Basic authentication,
+   * client certificates, addresses. Another site's page can use them (CSRF). A token that a client itself puts into a header
+   * is not ambient.
    */
   isAmbient: boolean
 }>
 
 /**
- * Holds an identity to the rules of both sides: what Basic authentication can carry and what Elasticsearch accepts.
- * @param serviceAccount our own name in Elasticsearch: as a user of ours it would lose its rights, and lock out everybody
- * @throws GatewayError identity_invalid, user_reserved. The detail names the rule, never the offending value.
+ * Checks what Basic authentication can carry and what Elasticsearch accepts.
+ * @param serviceAccount the username of elastauth's own service account. Managed as a user, it would lose its privileges, and
+ * no user could sign in.
+ * @throws GatewayError identity_invalid, user_reserved. The detail names the rule, never the value.
  */
 export function checkIdentity(identity: Identity, serviceAccount?: string): void {
-  checkUsername(identity.username)
-  if (identity.username.toLowerCase() === serviceAccount?.toLowerCase())
-    throw reserved(identity, 'our service account’s')
-  if (identity.groups.length > limits.groups) throw invalid(`more than ${limits.groups} groups`)
-  for (const group of identity.groups) {
-    if (group.length > limits.group) throw invalid(`a group is longer than ${limits.group} characters`)
-    if (controlCharacter.test(group)) throw invalid('a group holds a control character')
-  }
-  if (identity.email !== undefined) {
-    if (identity.email.length > limits.email) throw invalid(`the e-mail is longer than ${limits.email} characters`)
-    if (controlCharacter.test(identity.email) || !emailPattern.test(identity.email))
-      throw invalid('the e-mail is malformed')
-  }
-  if (identity.name !== undefined) {
-    if (identity.name.length > limits.name) throw invalid(`the name is longer than ${limits.name} characters`)
-    if (controlCharacter.test(identity.name)) throw invalid('the name holds a control character')
-  }
+  const { username, groups, email, name } = identity
+  checkUsername(username)
+  if (username.toLowerCase() === serviceAccount?.toLowerCase())
+    throw reserved(username, "elastauth's own service account")
+  checkGroups(groups)
+  if (email !== undefined) checkEmail(email)
+  if (name !== undefined) checkName(name)
 }
 
 function checkUsername(username: string): void {
   if (username.length > limits.username) throw invalid(`the username is longer than ${limits.username} characters`)
-  if (!usernamePattern.test(username)) throw invalid('the username may hold only letters, digits and . _ @ + -')
+  if (!usernamePattern.test(username)) throw invalid('the username may contain only letters, digits and . _ @ + -')
   if (isDotSegment(username)) throw invalid('the username is a dot segment')
-  if (isBuiltIn(username)) throw reserved({ username }, 'one of Elasticsearch’s own')
+  if (isBuiltIn(username)) throw reserved(username, 'Elasticsearch')
 }
 
-function reserved({ username }: Pick<Identity, 'username'>, whose: string): GatewayError {
-  return new GatewayError('user_reserved', `the username is ${whose}`, { username })
+function checkGroups(groups: readonly string[]): void {
+  if (groups.length > limits.groups) throw invalid(`more than ${limits.groups} groups`)
+  for (const group of groups) {
+    if (group.length > limits.group) throw invalid(`a group is longer than ${limits.group} characters`)
+    if (controlCharacter.test(group)) throw invalid('a group contains a control character')
+  }
+}
+
+function checkEmail(email: string): void {
+  if (email.length > limits.email) throw invalid(`the e-mail address is longer than ${limits.email} characters`)
+  if (controlCharacter.test(email) || !emailPattern.test(email)) throw invalid('the e-mail address is malformed')
+}
+
+function checkName(name: string): void {
+  if (name.length > limits.name) throw invalid(`the name is longer than ${limits.name} characters`)
+  if (controlCharacter.test(name)) throw invalid('the name contains a control character')
+}
+
+function reserved(username: string, owner: string): GatewayError {
+  return new GatewayError('user_reserved', `the username is reserved for ${owner}`, { username })
 }
 
 function invalid(detail: string): GatewayError {

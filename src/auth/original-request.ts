@@ -1,57 +1,57 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { stripPathPrefix } from './sub-request.ts'
 
-/** A request as its client made it. */
+/** The request that the client sent, which a proxy in front of elastauth may describe in a sub-request. */
 export type OriginalRequest = Readonly<{
   method: string
-  /** Path and query. */
+  /** Path and query, in origin form (RFC 9112, section 3.2.1). */
   target: string
-  /** The host that it was made to, where a proxy says so. */
+  /** The host that the client asked for, if a proxy reports it. */
   host?: string | undefined
 }>
 
 export type OriginalRequestOf = (request: IncomingMessage) => OriginalRequest
 
-/** A request that is itself the one. */
+/** For a request that is not a sub-request: the request itself. */
 export function requestAsReceived({ method = 'GET', url = '/' }: IncomingMessage): OriginalRequest {
   return { method, target: originForm(url) ?? url }
 }
 
-/** How the proxy describes the original request. Only one source is read: the proxy may forward a client's own headers of the others. */
+/** Where the proxy describes the original request. Only one source is read: the proxy may forward the client's own, spoofed headers of the others. */
 export type OriginalRequestSource = Readonly<{
   /** `generic`: X-Forwarded-* (Traefik, Caddy, HAProxy); `nginx`: X-Original-Method and X-Original-URL. */
   profile: 'generic' | 'nginx'
-  /** The prefix before the client's path (Envoy): a request line that starts with it describes the original request. */
+  /** The prefix before the client's path (Envoy): a target that starts with it describes the original request. */
   pathPrefix?: string | undefined
 }>
 
-/** The request that a forward-auth sub-request asks about. Read only from a trusted peer, and only values that can be a method or a target. */
+/** Reads the original request from a forward-auth sub-request, if the peer is trusted. Values that cannot be a method or a target are ignored. */
 export function createOriginalRequestOf(
   isTrusted: (request: IncomingMessage) => boolean,
   source: OriginalRequestSource,
 ): OriginalRequestOf {
   return function originalRequestOf(request) {
-    const own = requestAsReceived(request)
-    if (!isTrusted(request)) return own
+    const received = requestAsReceived(request)
+    if (!isTrusted(request)) return received
     const { method, url, host } = readReportedRequest(request, source)
     return {
-      method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : own.method,
-      target: originForm(url) ?? own.target,
+      method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : received.method,
+      target: originForm(url) ?? received.target,
       host,
     }
   }
 }
 
-/** The values of the source, not validated. */
+/** The original request as the peer describes it. The values are not validated. */
 export type ReportedRequest = Readonly<{ [part in 'method' | 'url' | 'host' | 'scheme']?: string | undefined }>
 
 export function readReportedRequest(
   { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>,
   { profile, pathPrefix }: OriginalRequestSource,
 ): ReportedRequest {
-  const appended = pathPrefix === undefined ? undefined : stripPathPrefix(originForm(url) ?? '', pathPrefix)
-  if (appended !== undefined)
-    return { url: appended, host: single(headers.host), scheme: single(headers['x-forwarded-proto']) }
+  const clientUrl = pathPrefix === undefined ? undefined : stripPathPrefix(originForm(url) ?? '', pathPrefix)
+  if (clientUrl !== undefined)
+    return { url: clientUrl, host: single(headers.host), scheme: single(headers['x-forwarded-proto']) }
   return profile === 'nginx' ? readOriginalHeaders(headers) : readForwardedHeaders(headers)
 }
 
@@ -64,7 +64,7 @@ function readForwardedHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   }
 }
 
-/** X-Forwarded-Proto is for requests that are not sub-requests, such as those of a login. */
+/** X-Forwarded-Proto applies to requests that are not sub-requests, such as those of a login. */
 function readOriginalHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   const url = single(headers['x-original-url'])
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url ?? '') ?? []
@@ -76,7 +76,7 @@ function readOriginalHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   }
 }
 
-/** X-Original-URL may be absolute. Undefined for what is neither a path nor a URL. */
+/** Path and query of a path or an absolute URL, such as X-Original-URL. Undefined for any other text. */
 function originForm(url: string | undefined): string | undefined {
   const target = url?.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   if (target === undefined || target.startsWith('/')) return target

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { type OriginalRequestSource, readReportedRequest } from './original-request.ts'
 
-/** The origin under which browsers reach us, as far as the request shows it. */
+/** The origin at which browsers reach elastauth, as far as the request shows it. */
 export type OwnOrigin = Readonly<{
   /** Undefined if unknown: without TLS here, a proxy in front of us may have terminated it. */
   scheme: string | undefined
@@ -34,7 +34,7 @@ export function originOfUrl(url: string): OwnOrigin {
 
 const hostPattern = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
-/** As browsers send it in `Origin`; undefined if there is none. @param assumedScheme used if our own is unknown */
+/** As browsers send it in `Origin`; undefined if the host or the scheme cannot be one. @param assumedScheme used if the scheme is unknown */
 export function toOrigin(own: OwnOrigin, assumedScheme: string): string | undefined {
   const { scheme = assumedScheme, host } = own
   if (!hostPattern.test(host) || !/^https?$/.test(scheme)) return undefined

@@ -3,9 +3,20 @@ import { GatewayError } from '../http/errors.ts'
 export type SubRequestPaths = Readonly<{
   /** `forward_auth.path_prefix`, for proxies that append the client's path. */
   pathPrefix: string | undefined
-  /** Whether the Go elastauth's address `/elastauth` is accepted: never if people sign in through us. */
+  /** Whether the Go elastauth's address `/elastauth` is accepted: only where users do not sign in through elastauth. */
   acceptsLegacyPath: boolean
 }>
+
+const legacyPath = '/elastauth'
+
+const legacyPathDetail =
+  "sub-requests are answered on / only where people sign in through elastauth: point the proxy's auth address there, not to /elastauth"
+const noPrefixDetail =
+  "sub-requests are answered on / only: point the proxy's auth address there, or set forward_auth.path_prefix"
+const otherPathDetail =
+  "sub-requests are answered on / and below forward_auth.path_prefix only: point the proxy's auth address there"
+const escapesPrefixDetail =
+  'the path after forward_auth.path_prefix leads out of the prefix or to /elastauth: route /elastauth/ to elastauth without a sub-request'
 
 /**
  * Throws GatewayError not_found unless the target is that of a sub-request: byte for byte `/`, or a path that begins with the
@@ -17,29 +28,22 @@ export function createCheckSubRequestTarget(paths: SubRequestPaths): CheckSubReq
   const { pathPrefix, acceptsLegacyPath } = paths
   return function checkSubRequestTarget(target) {
     const path = pathOf(target)
-    if (path === '/') return
-    if (path === legacyPath) {
-      if (acceptsLegacyPath) return
-      throw new GatewayError('not_found', legacyPathDetail)
-    }
-    const appended = pathPrefix === undefined ? undefined : stripPathPrefix(path, pathPrefix)
-    if (appended === undefined) throw new GatewayError('not_found', pathPrefix === undefined ? noPrefix : otherPath)
-    if (escapesPathPrefix(appended)) throw new GatewayError('not_found', escapesPrefixDetail)
+    if (path === '/' || (path === legacyPath && acceptsLegacyPath)) return
+    const detail = rejectionDetail(path, pathPrefix)
+    if (detail !== undefined) throw new GatewayError('not_found', detail)
   }
 }
 
-const legacyPath = '/elastauth'
+/** Why a path other than `/` is not that of a sub-request; undefined if it is one. */
+function rejectionDetail(path: string, pathPrefix: string | undefined): string | undefined {
+  if (path === legacyPath) return legacyPathDetail
+  if (pathPrefix === undefined) return noPrefixDetail
+  const clientPath = stripPathPrefix(path, pathPrefix)
+  if (clientPath === undefined) return otherPathDetail
+  return escapesPathPrefix(clientPath) ? escapesPrefixDetail : undefined
+}
 
-const legacyPathDetail =
-  "sub-requests are answered on / only where people sign in through elastauth: point the proxy's auth address there, not to /elastauth"
-const noPrefix =
-  "sub-requests are answered on / only: point the proxy's auth address there, or set forward_auth.path_prefix"
-const otherPath =
-  "sub-requests are answered on / and below forward_auth.path_prefix only: point the proxy's auth address there"
-const escapesPrefixDetail =
-  'the path after forward_auth.path_prefix leads out of the prefix or to /elastauth: route /elastauth/ to elastauth without a sub-request'
-
-/** The client's path and query, if a proxy has appended them to the prefix. */
+/** The client's path and query, if a proxy has appended them to the prefix; otherwise undefined. */
 export function stripPathPrefix(target: string, pathPrefix: string): string | undefined {
   return target.startsWith(pathPrefix) && target[pathPrefix.length] === '/'
     ? target.slice(pathPrefix.length)
@@ -49,16 +53,16 @@ export function stripPathPrefix(target: string, pathPrefix: string): string | un
 /** Paths that are percent-encoded more often are rejected: no service decodes a path that many times. */
 const maxDecodings = 4
 
-/** Whether any reading of a path leaves the prefix or enters `/elastauth`. */
+/** Whether a path leaves the prefix or enters `/elastauth` (path traversal), however often a server decodes it. */
 export function escapesPathPrefix(path: string): boolean {
-  let reading = path
+  let decodedPath = path
   for (let i = 0; i <= maxDecodings; i++) {
-    if (leavesPrefix(reading.split('/'))) return true
+    if (leavesPrefix(decodedPath.split('/'))) return true
     // Some servers treat a backslash as a slash, others as an ordinary character.
-    if (reading.includes('\\') && leavesPrefix(reading.split(/[/\\]/))) return true
-    const decoded = decodeOnce(reading)
-    if (decoded === reading) return false
-    reading = decoded
+    if (decodedPath.includes('\\') && leavesPrefix(decodedPath.split(/[/\\]/))) return true
+    const decoded = decodeOnce(decodedPath)
+    if (decoded === decodedPath) return false
+    decodedPath = decoded
   }
   return true
 }
@@ -81,7 +85,7 @@ function leavesPrefix(parts: readonly string[]): boolean {
   return false
 }
 
-/** Byte by byte: invalid UTF-8 is kept as it is. */
+/** Decodes byte by byte, so that invalid UTF-8 does not throw. */
 function decodeOnce(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 }

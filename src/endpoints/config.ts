@@ -7,13 +7,18 @@ import { jsonResponse } from '../http/response.ts'
 export type ConfigEndpointOptions = Readonly<{
   /** The configuration with every secret masked. */
   redacted: () => unknown
-  recognize: Authentication['resolveSubject']
+  resolveSubject: Authentication['resolveSubject']
   adminRoles: readonly string[]
   isLoopback: (request: IncomingMessage) => boolean
 }>
 
 /** `config`: for somebody on this machine, or a user with one of `admin_roles`. Throws GatewayError not_permitted. */
-export function createConfigEndpoint({ redacted, recognize, adminRoles, isLoopback }: ConfigEndpointOptions): Handler {
+export function createConfigEndpoint({
+  redacted,
+  resolveSubject,
+  adminRoles,
+  isLoopback,
+}: ConfigEndpointOptions): Handler {
   return async function answerConfig(request) {
     const username = await admit(request)
     return jsonResponse(200, redacted(), username)
@@ -22,7 +27,7 @@ export function createConfigEndpoint({ redacted, recognize, adminRoles, isLoopba
   async function admit(request: IncomingMessage): Promise<string | undefined> {
     if (isLoopback(request) && isForThisMachine(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0) throw new GatewayError('not_permitted', 'not from loopback, and admin_roles is empty')
-    const { identity, roles } = await recognize(request)
+    const { identity, roles } = await resolveSubject(request)
     if (roles.some((role) => adminRoles.includes(role))) return identity.username
     throw new GatewayError('not_permitted', 'none of the user’s roles is in admin_roles', {
       username: identity.username,

@@ -1,18 +1,20 @@
 import type { X509Certificate } from 'node:crypto'
 
 /**
- * Whom a certificate is for: its subject alternative names of every kind, and its common name. Node writes names one
- * after the other into one text, and those that could be taken for two of them in quotes, as JSON.
+ * The names that a certificate was issued for: its subject alternative names of every type, and its common name (CN). Node joins
+ * the alternative names into one text, and quotes those that contain a separator, as in JSON.
  */
 export function readCertificateNames({
   subjectAltName = '',
   subject,
 }: Pick<X509Certificate, 'subjectAltName' | 'subject'>): string[] {
-  const alternatives = [...subjectAltName.matchAll(/(?:, )?[^:,"]+:("(?:[^"\\]|\\.)*"|[^,"]*)(?=, |$)/gy)].map(
+  const alternativeNames = [...subjectAltName.matchAll(/(?:, )?[^:,"]+:("(?:[^"\\]|\\.)*"|[^,"]*)(?=, |$)/gy)].map(
     ([, name]) => unquote(name!),
   )
-  const [common, ...more] = subject.split('\n').filter((line) => line.startsWith('CN='))
-  return common === undefined || more.length > 0 ? alternatives : [...alternatives, common.slice('CN='.length)]
+  const [commonName, ...others] = subject.split('\n').filter((line) => line.startsWith('CN='))
+  // With more than one common name, none counts: which of them the CA verified is unclear.
+  if (commonName === undefined || others.length > 0) return alternativeNames
+  return [...alternativeNames, commonName.slice('CN='.length)]
 }
 
 function unquote(name: string): string {

@@ -3,31 +3,31 @@ import { TLSSocket } from 'node:tls'
 import { readCertificateNames } from './certificate-names.ts'
 import type { Peer } from './trust.ts'
 
-/** What is known of the other ends of our connections. */
+/** The peers of elastauth's connections. */
 export type Peers = Readonly<{
-  /** To be told of every connection through a unix socket: once it is gone, none has an address any more. */
+  /** Must be called for every connection through a unix socket: a closed TCP connection has no address either. */
   trackUnixSocket: (socket: Socket) => void
   peerOf: (socket: Socket) => Peer
 }>
 
-/** @param clientNames what a client certificate must be for, one of them; empty for any that its CA vouches for */
+/** @param clientNames a client certificate must be issued for one of these names; if empty, any certificate of the CA is accepted */
 export function createPeers(clientNames: readonly string[]): Peers {
   const unixSockets = new WeakSet<Socket>()
-
-  /** `authorized` is true only for a certificate that was shown, and verified (RFC 5280, 6) against `tls.client_ca`. */
-  function hasVerifiedCertificate(socket: Socket): boolean {
-    if (!(socket instanceof TLSSocket) || !socket.authorized) return false
-    if (clientNames.length === 0) return true
-    const certificate = socket.getPeerX509Certificate()
-    return certificate !== undefined && readCertificateNames(certificate).some((name) => clientNames.includes(name))
-  }
 
   return Object.freeze({
     trackUnixSocket: (socket) => void unixSockets.add(socket),
     peerOf: (socket) => ({
       address: socket.remoteAddress,
       isUnixSocket: unixSockets.has(socket),
-      hasVerifiedCertificate: hasVerifiedCertificate(socket),
+      hasVerifiedCertificate: hasVerifiedCertificate(socket, clientNames),
     }),
   })
+}
+
+/** `authorized` is true only for a client certificate (mTLS) that Node verified against `tls.client_ca` (RFC 5280, section 6). */
+function hasVerifiedCertificate(socket: Socket, clientNames: readonly string[]): boolean {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return false
+  if (clientNames.length === 0) return true
+  const certificate = socket.getPeerX509Certificate()
+  return certificate !== undefined && readCertificateNames(certificate).some((name) => clientNames.includes(name))
 }

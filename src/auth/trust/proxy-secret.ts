@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { valuesOf } from '../../http/headers.ts'
 
-/** Whether a request carries the secret that only our proxy knows, once. Compares in constant time. */
+/** Whether a request contains the proxy's shared secret in exactly one header line. Compares in constant time. */
 export function createHasProxySecret(
   header: string,
   secret: string,
@@ -10,9 +10,9 @@ export function createHasProxySecret(
   const name = header.toLowerCase()
   const expected = digest(secret)
 
-  return function hasSecret({ rawHeaders }) {
+  return function hasProxySecret({ rawHeaders }) {
     const values = valuesOf(rawHeaders, name)
-    // Digests have the same length whatever was sent, and timingSafeEqual wants that.
+    // timingSafeEqual needs buffers of the same length, as digests are whatever the client sent.
     return values.length === 1 && timingSafeEqual(digest(values[0]!), expected)
   }
 }

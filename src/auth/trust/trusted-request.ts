@@ -10,23 +10,26 @@ export type TrustOptions = Readonly<{
   proxy_secret_header: string
 }>
 
-/** Whether a request comes from a proxy of ours, whose word holds: by its address, and by its secret where there is one. */
+/**
+ * Whether a request comes from a trusted proxy, whose headers may assert an identity: its peer is in `trusted_proxies`, and it
+ * contains the `proxy_secret` if one is configured.
+ */
 export function createIsTrustedRequest(
   { trusted_proxies, proxy_secret, proxy_secret_header }: TrustOptions,
   peerOf: Peers['peerOf'],
 ) {
-  const isTrusted = createIsTrustedPeer(trusted_proxies)
-  const hasSecret = proxy_secret === null ? () => true : createHasProxySecret(proxy_secret_header, proxy_secret)
-  // A connection keeps its other end, and brings many requests.
-  const verdicts = new WeakMap<Socket, boolean>()
+  const isTrustedPeer = createIsTrustedPeer(trusted_proxies)
+  const hasProxySecret = proxy_secret === null ? () => true : createHasProxySecret(proxy_secret_header, proxy_secret)
+  // The peer of a connection stays the same for all its requests.
+  const trustBySocket = new WeakMap<Socket, boolean>()
 
   return function isTrustedRequest(request: IncomingMessage): boolean {
     const { socket } = request
-    let isTrustedPeer = verdicts.get(socket)
-    if (isTrustedPeer === undefined) {
-      isTrustedPeer = isTrusted(peerOf(socket))
-      verdicts.set(socket, isTrustedPeer)
+    let isTrusted = trustBySocket.get(socket)
+    if (isTrusted === undefined) {
+      isTrusted = isTrustedPeer(peerOf(socket))
+      trustBySocket.set(socket, isTrusted)
     }
-    return isTrustedPeer && hasSecret(request)
+    return isTrusted && hasProxySecret(request)
   }
 }

@@ -8,7 +8,7 @@ describe('letters that become others in lower case', () => {
   const map = createMapRoles({
     mappings: { 'kibana-admins': ['superuser'], Ärzte: ['doctors'] },
     defaultRoles: ['viewer'],
-    whitelist: ['kibana-admins', 'ärzte'],
+    allowedGroups: ['kibana-admins', 'ärzte'],
   })
 
   test('the Kelvin sign is no k, neither for a mapping nor for the whitelist', () => {
@@ -84,16 +84,16 @@ describe('groups to roles', () => {
 })
 
 describe('whitelist', () => {
-  const rules = { whitelist: ['Staff', 'ops'], defaultRoles: ['r'] }
+  const rules = { allowedGroups: ['Staff', 'ops'], defaultRoles: ['r'] }
   test('one of the groups is in it', () => assert.deepEqual(map({}, ['guests', 'STAFF'], rules), ['r']))
   test('none is', () =>
     assert.throws(() => map({ guests: ['r'] }, ['guests'], rules), { code: 'group_denied', username: 'bob' }))
   test('no groups at all', () => assert.throws(() => map({}, [], rules), { code: 'group_denied' }))
   test('it has no patterns', () => {
-    assert.throws(() => map({}, ['anything'], { ...rules, whitelist: ['*'] }), { code: 'group_denied' })
+    assert.throws(() => map({}, ['anything'], { ...rules, allowedGroups: ['*'] }), { code: 'group_denied' })
   })
   test('an empty one lets nobody in', () => {
-    assert.throws(() => map({}, ['staff'], { ...rules, whitelist: [] }), { code: 'group_denied' })
+    assert.throws(() => map({}, ['staff'], { ...rules, allowedGroups: [] }), { code: 'group_denied' })
   })
 })
 
