@@ -1,9 +1,9 @@
+import type { Store } from './convict-store.ts'
 import { type Fault, show } from './faults.ts'
 import { type Format, hintOf, nameOfType, problemsOf } from './formats/format.ts'
-import { formatNamed } from './formats/formats.ts'
+import { formatNamed } from './formats/registry.ts'
 import { type Key, keys } from './schema.ts'
-import type { Setting } from './sources/setting.ts'
-import type { Store } from './store.ts'
+import type { Setting } from './sources/layer.ts'
 
 /** Puts a setting into the store, or says what is wrong with it. */
 export function applySetting(setting: Setting, store: Store): Fault[] {

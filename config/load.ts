@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs'
 import { applySetting } from './apply-setting.ts'
+import { createStore } from './convict-store.ts'
 import { ConfigError, type Fault } from './faults.ts'
 import { problemsOf } from './formats/format.ts'
-import { formats } from './formats/formats.ts'
 import { type Listener, parseListeners } from './formats/listeners.ts'
+import { formats } from './formats/registry.ts'
+import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './formats/secret-keys.ts'
 import { findBrokenRules } from './rules/rules.ts'
 import { findWarnings } from './rules/warnings.ts'
 import { type Config, envNameOf, schema } from './schema.ts'
-import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './secrets.ts'
 import { readEnvironment } from './sources/environment.ts'
 import { readFlags } from './sources/flags.ts'
-import { renameLegacyKeys } from './sources/legacy.ts'
+import { renameLegacyKeys } from './sources/legacy-keys.ts'
 import { readYaml } from './sources/yaml.ts'
-import { createStore } from './store.ts'
 
 export type ConfigSource = {
   /** A YAML file, or a directory of them. Without it, `config.yml` of the working directory if there is one; `null`: no file. */

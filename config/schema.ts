@@ -1,4 +1,4 @@
-import type { FormatName, FormatValue } from './formats/formats.ts'
+import type { FormatName, FormatValue } from './formats/registry.ts'
 
 /**
  * Every configuration key, once. Validation, defaults, environment names, flags, the example file, the editors' JSON

@@ -1,7 +1,7 @@
 import type { JsonSchema } from '../formats/format.ts'
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { isKey, type Key, keys, schema } from '../schema.ts'
-import { legacyKeys } from '../sources/legacy.ts'
+import { legacyKeys } from '../sources/legacy-keys.ts'
 
 /** The JSON schema (draft-07, which editors know best) of the YAML file. Every key may also be left empty. */
 export function buildJsonSchema(): JsonSchema {

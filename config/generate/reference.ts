@@ -1,6 +1,6 @@
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
-import { legacyKeys } from '../sources/legacy.ts'
+import { legacyKeys } from '../sources/legacy-keys.ts'
 
 const head = `# Configuration
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { type Key, keys } from '../schema.ts'
-import { adviseOn } from './advise.ts'
-import type { Entry } from './entries.ts'
-import { droppedKeys, oldKeys } from './old-keys.ts'
+import { droppedKeys, oldKeys } from './go-keys.ts'
+import { adviseOn } from './notes.ts'
+import type { Entry } from './read-entries.ts'
 import type { Remark } from './remark.ts'
 
 export type Converted = { readonly settings: ReadonlyMap<string, unknown>; readonly remarks: readonly Remark[] }

@@ -1,9 +1,9 @@
 import { emptyGuardProblem, type Fault } from '../faults.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { suggest } from '../suggest.ts'
-import { legacyKeys } from './legacy.ts'
+import type { Layer, Setting } from './layer.ts'
+import { legacyKeys } from './legacy-keys.ts'
 import { readSecretFile } from './secret-file.ts'
-import type { Layer, Setting } from './setting.ts'
 
 const keyOfEnv: ReadonlyMap<string, string> = new Map([
   ...[...legacyKeys.keys()].map((key) => [envNameOf(key), key] as const),

@@ -1,8 +1,8 @@
 import type { Fault } from '../faults.ts'
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { suggest } from '../suggest.ts'
-import type { Layer, Setting } from './setting.ts'
+import type { Layer, Setting } from './layer.ts'
 
 /** Every key that may be a flag: neither a secret nor a map. */
 export const flagKeys: readonly string[] = [...keys].flatMap(([key, { sensitive, format }]) =>

@@ -1,6 +1,6 @@
 import { convert } from '../../config/migrate/convert.ts'
-import { readEntries } from '../../config/migrate/entries.ts'
-import { describeRemarks, writeConfig } from '../../config/migrate/write.ts'
+import { readEntries } from '../../config/migrate/read-entries.ts'
+import { describeRemarks, writeConfig } from '../../config/migrate/write-config.ts'
 
 /**
  * `elastauth import FILE`: prints the former elastauth's configuration as ours. The file's secrets go where the file

@@ -7,8 +7,8 @@ import { findStaleFiles } from '../../../config/generate/generate.ts'
 import { buildJsonSchema } from '../../../config/generate/json-schema.ts'
 import { buildReference } from '../../../config/generate/reference.ts'
 import { envNameOf, keys } from '../../../config/schema.ts'
+import { pageYaml } from './documentation-page.ts'
 import { faultsOf, key, load, minimal } from './fixture.ts'
-import { pageYaml } from './page.ts'
 
 const accepts = new Ajv({ strict: false, allErrors: true }).compile(buildJsonSchema())
 

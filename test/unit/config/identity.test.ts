@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { problemsOf } from '../../../config/formats/format.ts'
-import { type FormatName, formatNamed } from '../../../config/formats/formats.ts'
+import { type FormatName, formatNamed } from '../../../config/formats/registry.ts'
 import { checkIdentity, type Identity } from '../../../src/auth/identity.ts'
 import fc from '../../support/property.ts'
 import { linesOf, load, minimal } from './fixture.ts'

@@ -4,10 +4,10 @@ import { describe, test } from 'node:test'
 import { ConfigError } from '../../../config/faults.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { redactConfig } from '../../../config/redact.ts'
-import { legacyKeys } from '../../../config/sources/legacy.ts'
+import { legacyKeys } from '../../../config/sources/legacy-keys.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
+import { pageEnv, pageYaml } from './documentation-page.ts'
 import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
-import { pageEnv, pageYaml } from './page.ts'
 
 const otherKey = 'fedcba9876543210'.repeat(4)
 const accountEnv = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'p' }

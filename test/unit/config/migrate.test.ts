@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { convert } from '../../../config/migrate/convert.ts'
-import { writeConfig } from '../../../config/migrate/write.ts'
+import { writeConfig } from '../../../config/migrate/write-config.ts'
 
 type Case = [given: string, entries: Record<string, unknown>, settings: Record<string, unknown>, remark: string | null]
 

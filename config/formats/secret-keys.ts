@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Format, textFormat } from './formats/format.ts'
+import { type Format, textFormat } from './format.ts'
 
 /** What the documentation writes where a key belongs: accepted, so that its examples start as they stand. */
 const placeholders = ['your-64-char-hex-key', 'your-generated-key']

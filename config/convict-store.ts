@@ -1,6 +1,6 @@
 import convict from 'convict'
 import { type Format, type Limits, problemsOf } from './formats/format.ts'
-import { formats } from './formats/formats.ts'
+import { formats } from './formats/registry.ts'
 import { envNameOf, isKey, schema } from './schema.ts'
 
 registerFormats()

@@ -3,11 +3,11 @@ import { parseEnv } from 'node:util'
 import { LineCounter, parseDocument } from 'yaml'
 import { ConfigError } from '../faults.ts'
 import { isPlainMap } from '../formats/format.ts'
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { envNameOf, keys, sections } from '../schema.ts'
 import { checkDocument } from '../sources/yaml-document.ts'
 import { unreadable } from '../sources/yaml-files.ts'
-import { oldKeys } from './old-keys.ts'
+import { oldKeys } from './go-keys.ts'
 
 /** What one line of a predecessor's file sets: its key in lower case, as its reader (viper) compared them. */
 export type Entry = { readonly key: string; readonly value: unknown }

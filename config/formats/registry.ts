@@ -1,4 +1,3 @@
-import { hexKey, secretKey, sharedSecret } from '../secrets.ts'
 import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from './addresses.ts'
 import { duration } from './duration.ts'
 import { type Format, listOf, oneOf, textFormat } from './format.ts'
@@ -7,6 +6,7 @@ import { fileMode, listenList, subRequestPath } from './listeners.ts'
 import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
+import { hexKey, secretKey, sharedSecret } from './secret-keys.ts'
 
 const words = new Map([
   ['true', true],

@@ -1,4 +1,4 @@
-import { legacyKeys } from '../sources/legacy.ts'
+import { legacyKeys } from '../sources/legacy-keys.ts'
 
 /** A key of the Go elastauth that has another name here; in lower case, as it compared them. */
 export const oldKeys: ReadonlyMap<string, string> = new Map([

@@ -1,7 +1,7 @@
 import { problemsOf } from '../formats/format.ts'
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
-import type { Entry } from './entries.ts'
+import type { Entry } from './read-entries.ts'
 import type { Remark } from './remark.ts'
 
 /** What follows from the settings as a whole: values that mean something else now, and what only their owner can decide. */

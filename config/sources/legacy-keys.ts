@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describePlace, type Fault } from '../faults.ts'
-import { formatNamed } from '../formats/formats.ts'
+import { formatNamed } from '../formats/registry.ts'
 import { keys } from '../schema.ts'
-import type { Layer, Setting } from './setting.ts'
+import type { Layer, Setting } from './layer.ts'
 
 /** The predecessor's flat keys, and what they are called now. */
 export const legacyKeys: ReadonlyMap<string, string> = new Map([
