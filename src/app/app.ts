@@ -115,7 +115,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const server = createServer({
     listeners: listenersOf(config),
     tls: tlsOptions(config.tls),
-    mode: Number.parseInt(config.listen_mode, 8),
+    unixSocketMode: Number.parseInt(config.listen_mode, 8),
     handlers: () => handlers,
     logRequest: createLogRequest(log, (request) => handlers.originalOf(request)),
     logFault: createLogFault(log),
@@ -145,7 +145,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
       oidc?.preload().catch(() => {}) // it logs the failure itself, and requests try again
-      tuneHeap({ cachedUsers: cache.size, connections: server.connections }, stopped.signal)
+      tuneHeap({ cachedUsers: cache.size, connections: server.countConnections }, stopped.signal)
       if (!isDryRun) {
         void watchElasticsearch(startupChecks, log, stopped.signal)
         const lease = replicas.sweepLease

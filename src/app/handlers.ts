@@ -97,7 +97,7 @@ export function createRequestHandlers(config: Config, services: Services): Handl
       proxy === undefined ? rejectOtherTargets(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
     endpoints: createEndpoints(config, { authentication, checks, login, peerOf, metrics, log }),
     renderError: createRenderError(profile, {
-      takesTokens: oidc !== undefined,
+      acceptsBearerTokens: oidc !== undefined,
       hasLogin: login !== undefined,
     }),
     originalOf,

@@ -19,7 +19,7 @@ export type ProxyServices = Readonly<{
   routing: Routing
   tunnels: Tunnels
   isUpgrade: (request: IncomingMessage) => boolean
-  createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'inTurn'>
+  createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'>
 }>
 
 export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyServices {
@@ -54,7 +54,7 @@ export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTru
 function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
-): Pick<RequestHandlers, 'handle' | 'upgrade' | 'inTurn'> {
+): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
   const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, reissue, logout } = options
   // Other providers' headers go too: an upstream may know them, and nobody has checked them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
@@ -73,6 +73,6 @@ function createProxyMode(
   return {
     handle: answerLogout ? (request) => answerLogout(request) ?? proxy(request) : proxy,
     upgrade: createWebSocketUpgrade(createPrepareRequest(handlerOptions), handlerOptions, tunnels),
-    inTurn: true,
+    waitsForPreviousResponses: true,
   }
 }

@@ -4,7 +4,7 @@ import type { LoadedConfig } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
 import { type App, createApp } from '../app/app.ts'
 import { version } from '../app/version.ts'
-import type { Serves } from '../http/handler.ts'
+import type { ListenerScope } from '../http/handler.ts'
 import { createLog, type Logger } from '../observability/log.ts'
 import { openLogOutput } from '../observability/log-output.ts'
 
@@ -21,7 +21,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   try {
     announce(log, config, await app.listen(), file)
   } catch (error) {
-    throw new ConfigError([listenFault(error as NodeJS.ErrnoException & { serves?: Serves })])
+    throw new ConfigError([listenFault(error as NodeJS.ErrnoException & { serves?: ListenerScope })])
   }
   await stopped
   process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // heard by nobody, it would end us at once
@@ -69,7 +69,7 @@ function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
   return new Promise((resolve) => process.once(signal, () => resolve()))
 }
 
-function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: Serves }) {
+function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: ListenerScope }) {
   const key = serves === 'sub-requests' ? 'forward_auth.listen' : 'listen'
   const problem = code === 'EADDRINUSE' ? `is in use by another program (${message})` : `cannot be had (${message})`
   const fix =

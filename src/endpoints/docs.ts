@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 import type { Handler } from '../http/handler.ts'
-import { answerWith, type GatewayResponse } from '../http/response.ts'
+import { createResponse, type GatewayResponse } from '../http/response.ts'
 import { htmlResponse } from './html/page.ts'
 import { type OpenApi, summaryOf } from './openapi.ts'
 
@@ -8,20 +8,20 @@ import { type OpenApi, summaryOf } from './openapi.ts'
 export function createOpenApiEndpoint(api: OpenApi): Handler {
   let answer: GatewayResponse | undefined
   return () => {
-    answer ??= answerWith(200, 'application/yaml; charset=utf-8', stringify(api, { aliasDuplicateObjects: false }))
+    answer ??= createResponse(200, 'application/yaml; charset=utf-8', stringify(api, { aliasDuplicateObjects: false }))
     return answer
   }
 }
 
 /** `docs`: the pages there are, for people. */
 export function createDocsEndpoint(names: readonly string[]): Handler {
-  const entries = names.map((name) => ({ term: `/elastauth/${name}`, text: summaryOf(name) ?? '' }))
+  const definitions = names.map((name) => ({ term: `/elastauth/${name}`, text: summaryOf(name) ?? '' }))
   return () =>
     htmlResponse({
       status: 200,
       heading: 'elastauth',
       paragraphs: ['What this gateway says of itself:'],
-      entries,
+      definitions,
       links: [{ to: '/elastauth/openapi.yaml', text: 'As an OpenAPI document' }],
     })
 }

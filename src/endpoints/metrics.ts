@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client'
 import type { Handler } from '../http/handler.ts'
-import { answerWith } from '../http/response.ts'
+import { createResponse } from '../http/response.ts'
 
 /** `metrics`, in Prometheus' text format. */
 export function createMetricsEndpoint(registry: Registry): Handler {
-  return async () => answerWith(200, registry.contentType, await registry.metrics())
+  return async () => createResponse(200, registry.contentType, await registry.metrics())
 }

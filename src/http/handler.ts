@@ -2,19 +2,19 @@ import type { IncomingMessage } from 'node:http'
 import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { GatewayResponse, StreamedResponse } from './response.ts'
 
-/** Request → answer. Throws, or rejects with, GatewayError. */
+/** Returns the response to a request. Throws, or rejects with, GatewayError. */
 export type Handler = (request: IncomingMessage) => MaybePromise<GatewayResponse>
 
-/** What answers all that is not for a page of ours: forward auth, or the proxy. Throws, or rejects with, GatewayError. */
+/** Handles every request outside `/elastauth/`: forward auth, or the proxy. Throws, or rejects with, GatewayError. */
 export type ModeHandler = (request: IncomingMessage) => MaybePromise<GatewayResponse | StreamedResponse>
 
-/** Our own pages, by the exact path under which each is found. */
+/** elastauth's own endpoints, by their exact path. */
 export type Endpoints = ReadonlyMap<string, Endpoint>
 
 export type Endpoint = Readonly<{ methods: readonly string[]; handle: Handler }>
 
-/** What a listener serves; `everything` means both. */
-export type Serves = 'everything' | 'endpoints' | 'sub-requests'
+/** What a listener serves; `everything` means endpoints and sub-requests. */
+export type ListenerScope = 'everything' | 'endpoints' | 'sub-requests'
 
-/** What every page may be asked by, unless it says otherwise. */
+/** The methods of an endpoint that only reads. */
 export const readMethods: readonly string[] = ['GET', 'HEAD']

@@ -3,52 +3,53 @@ import type { Socket } from 'node:net'
 import type { GatewayError } from './errors.ts'
 import { fieldLinesOf } from './headers.ts'
 
-/** What we answer a request with. A value, so that the log knows of it before the first byte is out. */
+/** A complete response as a value: it can be logged before its first byte is sent, and tested without a socket. */
 export type GatewayResponse = Readonly<{
   status: number
-  /** Names and values in turn, as `response.rawHeaders`. */
+  /** Alternating names and values, as in `response.rawHeaders`. */
   headers: string[]
   body: string
-  /** Whose request it was, where that is known. */
+  /** The authenticated user, if known. */
   username?: string | undefined
 }>
 
-/** An answer that somebody else gives, and that we pass on as it comes. */
+/** A response of the upstream, forwarded as it arrives. */
 export type StreamedResponse = Readonly<{
   username?: string | undefined
-  /** Resolves when all of it is out. Rejects with GatewayError: while nothing is out, the client can still be told. */
+  /** Resolves when the response has been sent. Rejects with GatewayError; until its head is sent, the client can get an error response. */
   stream: (response: ServerResponse) => Promise<void>
 }>
 
-/** A connection that becomes something other than HTTP. */
+/** A connection that switches from HTTP to another protocol. */
 export type Upgrade = Readonly<{
   username: string | undefined
   /**
-   * Resolves when the tunnel has closed, or what the upstream said instead is out. Throws, or rejects with, GatewayError
-   * where the client heard of neither; it has then been told by `refuse`, while it could be.
+   * Resolves when the tunnel has closed, or when the upstream's response has been sent instead. Throws, or rejects with,
+   * GatewayError if the client has received neither; `reject` has then sent it an error response, if it was still connected.
    */
-  tunnel: (socket: Socket, head: Buffer, refuse: (error: GatewayError) => void) => Promise<UpgradeEnd>
+  tunnel: (socket: Socket, head: Buffer, reject: (error: GatewayError) => void) => Promise<UpgradeResult>
 }>
 
-export type UpgradeEnd = Readonly<{
-  /** What the client was told: 101, or what the upstream said instead. 499 where it left in the middle of that. */
+export type UpgradeResult = Readonly<{
+  /** The status sent to the client: 101, or that of the upstream's response. 499 if the client disconnected during the response. */
   status: number
-  /** Why the upstream's answer was cut in the middle. */
+  /** Why the upstream's response was cut off. */
   error?: GatewayError
 }>
 
-/** A JSON document that nobody may keep. */
+/** A JSON document that must not be cached. */
 export function jsonResponse(status: number, document: unknown, username?: string): GatewayResponse {
-  return answerWith(status, 'application/json; charset=utf-8', `${JSON.stringify(document, null, 2)}\n`, username)
+  const body = `${JSON.stringify(document, null, 2)}\n`
+  return { ...createResponse(status, 'application/json; charset=utf-8', body), username }
 }
 
-export function answerWith(status: number, contentType: string, body: string, username?: string): GatewayResponse {
+export function createResponse(status: number, contentType: string, body: string): GatewayResponse {
   const length = String(Buffer.byteLength(body))
   const headers = ['Content-Type', contentType, 'Content-Length', length, 'Cache-Control', 'no-store']
-  return { status, headers, body, username }
+  return { status, headers, body }
 }
 
-/** The answer as it goes over the wire (RFC 9112), for a connection that is closed after it. */
+/** The bytes of a response in HTTP/1.1 (RFC 9112), for a connection that is closed after it. */
 export function serializeResponse({ status, headers, body }: GatewayResponse): string {
   return [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
-import { answerWith, type GatewayResponse } from '../http/response.ts'
+import { createResponse, type GatewayResponse } from '../http/response.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { readForm } from './form-body.ts'
@@ -30,7 +30,7 @@ export function createBackchannelEndpoint({ verify, sessions, once }: Backchanne
     if (!(await firstTime(jti, replayWindowMs))) throw invalid('the logout token was used already')
     const ended = hasSid ? await sessions.endAll('sid', sid) : await sessions.endAll('sub', sub as string)
     if (ended === 0) throw invalid('the logout token is about no session of ours')
-    return answerWith(200, 'text/plain; charset=utf-8', '')
+    return createResponse(200, 'text/plain; charset=utf-8', '')
   }
 
   async function verifyToken(token: string) {

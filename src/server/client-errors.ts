@@ -1,36 +1,35 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, GatewayError } from '../http/errors.ts'
 import { serializeResponse } from '../http/response.ts'
+import { lingerTimeoutMs } from './listen/limits.ts'
 import type { ServerOptions } from './options.ts'
-
-/** How long a client may take to read why it was refused, in milliseconds. */
-const lingering = 1000
 
 const clientErrorCodes: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
-/** Turns away what is no request, or none for us: there is no response object for it. */
+/** Rejects invalid HTTP and CONNECT requests, for which Node creates no response object. */
 export function createClientErrorHandlers(
   { handlers, logFault, metrics }: Pick<ServerOptions, 'handlers' | 'logFault' | 'metrics'>,
-  nextId: () => string,
+  nextRequestId: () => string,
 ) {
+  /** Sends an error response and closes the connection. */
   function reject(socket: Socket, code: ErrorCode): void {
     metrics.failed(code)
     logFault(code, socket.remoteAddress)
-    socket.on('error', () => {}) // a reset is a close too
-    const answer = handlers().renderError({ headers: {} }, new GatewayError(code, code), nextId())
-    // Closed at once, with bytes of the client's still unread, TCP would reset the connection and the answer be lost.
-    socket.end(serializeResponse(answer)).resume()
-    const cut = setTimeout(() => socket.destroy(), lingering)
-    socket.once('close', () => clearTimeout(cut))
+    socket.on('error', () => {}) // `close` follows
+    const response = handlers().renderError({ headers: {} }, new GatewayError(code, code), nextRequestId())
+    // If the connection were closed with unread bytes of the client, TCP would reset it and the response might be lost.
+    socket.end(serializeResponse(response)).resume()
+    const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
+    socket.once('close', () => clearTimeout(timer))
   }
 
-  /** For the server's `clientError`. */
+  /** Listener for the server's `clientError` event. */
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === 'ECONNRESET') socket.destroy()
-    if (!socket.writable) return // gone, or answered already: every further chunk is an error too
+    if (!socket.writable) return // closed, or already rejected: Node reports each further chunk as an error
     reject(socket, clientErrorCodes[error.code ?? ''] ?? 'payload_invalid')
   }
 

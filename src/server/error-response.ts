@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { errorPage } from '../endpoints/html/error-page.ts'
 import { type ErrorCode, errorTable, type GatewayError } from '../http/errors.ts'
-import { answerWith, type GatewayResponse } from '../http/response.ts'
+import { createResponse, type GatewayResponse } from '../http/response.ts'
 
-/** How a caller wants to hear a denial. nginx's auth_request knows 401 and 403 and makes a 500 of anything else. */
+/** The statuses that the calling proxy understands. nginx's auth_request turns any error but 401 and 403 into 500. */
 export type ForwardAuthProfile = 'generic' | 'nginx'
 
 export type RenderError = (
@@ -12,29 +12,27 @@ export type RenderError = (
   requestId: string,
 ) => GatewayResponse
 
-/** Seconds after which a client may try again what was not available. */
-const retryAfter = '5'
+const retryAfterSeconds = '5'
 
 export type RenderErrorOptions = Readonly<{
-  /** Whether people log in with us. */
+  /** Whether users can log in at `/elastauth/login`. */
   hasLogin?: boolean
-  /** Whether `Authorization: Bearer` is a way in. */
-  takesTokens?: boolean
+  acceptsBearerTokens?: boolean
 }>
 
-/** The public half of an error: as a page where the client asks for HTML first, else as JSON. */
+/** Renders the public part of an error: as an HTML page if the client prefers HTML, else as JSON. */
 export function createRenderError(profile: ForwardAuthProfile, options: RenderErrorOptions = {}): RenderError {
-  const { hasLogin = false, takesTokens = false } = options
-  return function answerError({ headers: { accept } }, { code, username, allow }, requestId) {
+  const { hasLogin = false, acceptsBearerTokens = false } = options
+  return function renderError({ headers: { accept } }, { code, username, allow }, requestId) {
     const { message } = errorTable[code]
     const status = statusFor(code, profile)
-    const answer = wantsHtml(accept)
+    const response = prefersHtml(accept)
       ? errorPage({ code, status, message, requestId, hasLogin })
-      : answerWith(status, 'application/json; charset=utf-8', jsonOf(code, message, requestId))
-    if (status === 503) answer.headers.push('Retry-After', retryAfter)
-    if (status === 401 && takesTokens) answer.headers.push('WWW-Authenticate', challengeFor(code))
-    if (status === 405) answer.headers.push('Allow', allow.join(', '))
-    return { ...answer, username }
+      : createResponse(status, 'application/json; charset=utf-8', toJson(code, message, requestId))
+    if (status === 503) response.headers.push('Retry-After', retryAfterSeconds)
+    if (status === 401 && acceptsBearerTokens) response.headers.push('WWW-Authenticate', challengeFor(code))
+    if (status === 405) response.headers.push('Allow', allow.join(', '))
+    return { ...response, username }
   }
 }
 
@@ -43,17 +41,17 @@ function statusFor(code: ErrorCode, profile: ForwardAuthProfile): number {
   return profile === 'nginx' && (status === 400 || status === 404 || status === 431) ? 403 : status
 }
 
-/** RFC 6750, 3: a request without a token is told no error. */
+/** RFC 6750, section 3: without a token in the request, the challenge contains no error. */
 function challengeFor(code: ErrorCode): string {
   if (code === 'token_expired') return 'Bearer error="invalid_token", error_description="The token has expired"'
   return code === 'token_invalid' ? 'Bearer error="invalid_token"' : 'Bearer'
 }
 
-function wantsHtml(accept: string | undefined): boolean {
+function prefersHtml(accept: string | undefined): boolean {
   const first = accept?.split(',', 1)[0]?.split(';', 1)[0]?.trim().toLowerCase()
   return first === 'text/html' || first === 'application/xhtml+xml'
 }
 
-function jsonOf(code: ErrorCode, message: string, requestId: string): string {
+function toJson(code: ErrorCode, message: string, requestId: string): string {
   return `${JSON.stringify({ error: code, message, request_id: requestId })}\n`
 }

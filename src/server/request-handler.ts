@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, type GatewayError } from '../http/errors.ts'
-import type { Serves } from '../http/handler.ts'
+import type { ListenerScope } from '../http/handler.ts'
 import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
 import type { Outcome } from '../observability/request-log.ts'
 import { waitForPreviousResponses } from './http1/previous-responses.ts'
@@ -8,105 +8,119 @@ import { isUnsent, limitStall } from './http1/stall-limit.ts'
 import type { ServerOptions } from './options.ts'
 import { route } from './router.ts'
 
-export type Requests = Readonly<{
-  /** Responds to a request in every case. See `Handlers`. @param serves what its listener serves */
+export type RequestHandler = Readonly<{
+  /** Always sends a response. See `ListenerHandlers`. @param serves what the listener serves */
   onRequest: (
     request: IncomingMessage,
     response: ServerResponse,
     check: (request: IncomingMessage) => void,
-    serves: Serves,
+    serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ) => void
-  /** To be called when a request is over. @param startedAt `performance.now()` when it arrived */
-  ended: (request: IncomingMessage, status: number, startedAt: number) => void
+  /** Call when a request has ended. @param startedAt `performance.now()` at its arrival */
+  onRequestEnd: (request: IncomingMessage, status: number, startedAt: number) => void
 }>
 
-/** What becomes of a request, by whatever listener and protocol it came. @param isClosing whether we were told to end */
+/** Handles the requests of all listeners and protocols. @param isClosing whether the server is shutting down */
 export function createRequestHandler(
   { handlers, logRequest, logFault, metrics }: ServerOptions,
-  nextId: () => string,
+  nextRequestId: () => string,
   isClosing: () => boolean,
-): Requests {
-  async function answerRequest(
+): RequestHandler {
+  async function handleRequest(
     request: IncomingMessage,
     response: ServerResponse,
     check: (request: IncomingMessage) => void,
-    serves: Serves,
+    serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ): Promise<void> {
     const startedAt = performance.now()
-    const requestId = nextId()
+    const requestId = nextRequestId()
     let routes = handlers()
     metrics.requestStarted()
-    let answer: GatewayResponse | StreamedResponse
+    let result: GatewayResponse | StreamedResponse
     let username: string | undefined
     let error: GatewayError | undefined
     try {
-      const turn = routes.inTurn ? waitForPreviousResponses(request, response) : undefined
-      if (turn !== undefined) {
-        await turn
+      const previous = routes.waitsForPreviousResponses ? waitForPreviousResponses(request, response) : undefined
+      if (previous !== undefined) {
+        await previous
         routes = handlers()
       }
       check(request)
-      const answering = route(request, routes, serves)(request)
-      answer = answering instanceof Promise ? await answering : answering
-      username = answer.username
+      const handled = route(request, routes, serves)(request)
+      result = handled instanceof Promise ? await handled : handled
+      username = result.username
       if (username !== undefined) onAuthenticated?.()
-      if ('stream' in answer) {
+      if ('stream' in result) {
         if (isClosing()) response.shouldKeepAlive = false
-        await answer.stream(response)
+        await result.stream(response)
       }
     } catch (thrown) {
-      // The only catch: every error of a request ends here.
+      // Every error of a request is caught here.
       error = asGatewayError(thrown)
       metrics.failed(error.code)
-      answer = routes.renderError(request, error, requestId)
-      if (response.headersSent) return cutShort(request, response, { requestId, startedAt, username, error })
+      result = routes.renderError(request, error, requestId)
+      if (response.headersSent) return abortResponse(request, response, { requestId, startedAt, username, error })
     }
-    logRequest(request, response, { requestId, startedAt, username, error })
-    if ('stream' in answer) return ended(request, response.statusCode, startedAt)
-    if (isClosing() || error?.code === 'payload_invalid') response.shouldKeepAlive = false
-    response.writeHead(answer.status, answer.headers)
-    response.end(answer.body) // Node leaves the body out of an answer to HEAD
-    if (isUnsent(response)) {
-      letGo(request)
-      limitStall(response)
-    }
-    // nginx counts a client that has left as 499
-    ended(request, response.destroyed ? 499 : answer.status, startedAt)
+    finishRequest(request, response, result, { requestId, startedAt, username, error })
   }
 
-  function ended({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
+  /** Sends the response, unless it has been streamed. */
+  function finishRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    result: GatewayResponse | StreamedResponse,
+    outcome: Outcome,
+  ): void {
+    logRequest(request, response, outcome)
+    if ('stream' in result) return onRequestEnd(request, response.statusCode, outcome.startedAt)
+    if (isClosing() || outcome.error?.code === 'payload_invalid') response.shouldKeepAlive = false
+    sendResponse(request, response, result)
+    // 499 as in nginx: the client has disconnected
+    onRequestEnd(request, response.destroyed ? 499 : result.status, outcome.startedAt)
+  }
+
+  function onRequestEnd({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
     metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
   }
 
-  /** What is out cannot be taken back, and to end it in good order would make half an answer look whole. */
-  function cutShort(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
+  /** For an error after the head has been sent. Ending the response normally would make a truncated one look complete. */
+  function abortResponse(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
-    cut(request, response)
+    destroyResponse(request, response)
     logRequest(request, response, { ...outcome, status })
-    ended(request, status, outcome.startedAt)
+    onRequestEnd(request, status, outcome.startedAt)
   }
 
   return Object.freeze({
     onRequest(request, response, check, serves, onAuthenticated) {
-      answerRequest(request, response, check, serves, onAuthenticated).catch((error) => {
+      handleRequest(request, response, check, serves, onAuthenticated).catch((error) => {
         logFault('internal', request.socket.remoteAddress, error)
         response.destroy()
       })
     },
-    ended,
+    onRequestEnd,
   })
 }
 
-/** Releases memory that is not used any more, in case the client does not read its response. */
-function letGo(request: IncomingMessage): void {
+function sendResponse(request: IncomingMessage, response: ServerResponse, { status, headers, body }: GatewayResponse) {
+  response.writeHead(status, headers)
+  response.end(body) // for HEAD, Node omits the body
+  if (isUnsent(response)) {
+    releaseHeaders(request)
+    limitStall(response)
+  }
+}
+
+/** Releases memory that is not needed any more, in case the client does not read its response. */
+function releaseHeaders(request: IncomingMessage): void {
   request.rawHeaders = []
   request.headers = {}
 }
 
-/** To HTTP/1.0 an answer without a length is whole when its connection ends, unless that is reset (RFC 9112, 8). */
-function cut({ httpVersion }: IncomingMessage, response: ServerResponse): void {
+/** An HTTP/1.0 response without a length is complete when its connection closes, unless it is reset (RFC 9112, section 8). */
+function destroyResponse({ httpVersion }: IncomingMessage, response: ServerResponse): void {
   const { socket } = response
   if (httpVersion === '1.0' && socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()
   else response.destroy()

@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
-import type { Serves } from '../http/handler.ts'
+import type { ListenerScope } from '../http/handler.ts'
 import { createClientErrorHandlers } from './client-errors.ts'
 import { type ConnectionBudget, limitConnections } from './connection-limit.ts'
 import { defaultRequestTimeouts } from './listen/limits.ts'
@@ -10,66 +11,71 @@ import { createTcpListener } from './listen/tcp.ts'
 import { contextOptions, createTlsListener, type TlsOptions } from './listen/tls.ts'
 import type { ServerOptions } from './options.ts'
 import { createRequestHandler } from './request-handler.ts'
-import { createRequestId } from './request-id.ts'
 import { createUpgradeHandler } from './upgrade-handler.ts'
 
 export type GatewayServer = Readonly<{
   /** @returns the addresses in readable form. Rejects if one is unavailable, with what it `serves`, and then listens on none. */
   listen: () => Promise<string[]>
-  /** How many are open now, on all listeners. */
-  connections: () => Promise<number>
-  /** @returns what takes other certificates, for connections from then on. Throws where they are no pair. */
+  /** The number of open connections on all listeners. */
+  countConnections: () => Promise<number>
+  /** @returns a function that uses other certificates for new connections. Throws if certificate and key do not match. */
   prepareRenewal: (tls: TlsOptions) => () => void
-  /** Stops accepting, lets what is under way finish for at most `patience` milliseconds, and cuts the rest. */
-  close: (patience: number) => Promise<void>
+  /** Graceful shutdown: accepts no more connections, finishes pending requests, and after the timeout destroys the rest. */
+  close: (timeoutMs: number) => Promise<void>
 }>
 
 /** All listeners and their shared state. Listeners differ only in what they serve (`serves`). */
 export function createServer(options: ServerOptions): GatewayServer {
   const {
     requestTimeouts = defaultRequestTimeouts,
-    mode = 0o660,
+    unixSocketMode = 0o660,
     connectionLimits,
     onUnixConnection = () => {},
   } = options
-  const nextId = createRequestId()
+  const nextRequestId = createRequestIds()
   let isClosing = false
-  const { onRequest, ended } = createRequestHandler(options, nextId, () => isClosing)
-  const { reject, onClientError } = createClientErrorHandlers(options, nextId)
-  const listenerHandlers: Omit<ListenerHandlers, 'onRequest'> = {
+  const { onRequest, onRequestEnd } = createRequestHandler(options, nextRequestId, () => isClosing)
+  const { reject, onClientError } = createClientErrorHandlers(options, nextRequestId)
+  const commonHandlers: Omit<ListenerHandlers, 'onRequest'> = {
     isUpgrade: options.isUpgrade ?? (() => false),
-    onUpgrade: createUpgradeHandler(options, nextId, ended),
+    onUpgrade: createUpgradeHandler(options, nextRequestId, onRequestEnd),
     onConnect: (socket) => reject(socket, 'payload_invalid'), // elastauth is not a forward proxy
     onClientError,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
-  // Without limits, as in unit tests, there is room for every connection.
-  let weigh: ConnectionBudget['weigh'] = () => true
-  const handlersFor = (serves: Serves): ListenerHandlers => ({
-    ...listenerHandlers,
+  const handlersFor = (serves: ListenerScope): ListenerHandlers => ({
+    ...commonHandlers,
     onRequest: (request, response, check, onAuthenticated) =>
       onRequest(request, response, check, serves, onAuthenticated),
   })
-  const listeners = options.listeners.map(({ serves = 'everything', ...place }) => {
-    const listener = place.isTls
-      ? createTlsListener(handlersFor(serves), requestTimeouts, options.tls!, (...weighed) => weigh(...weighed))
-      : createTcpListener(handlersFor(serves), requestTimeouts)
-    if (place.kind === 'unix') listener.server.on(place.isTls ? 'secureConnection' : 'connection', onUnixConnection)
-    return { place, serves, ...listener }
+  // Without limits, as in unit tests, there is room for every connection.
+  let budget: ConnectionBudget = { setWeight: () => true }
+  const listeners = options.listeners.map(({ serves = 'everything', ...config }) => {
+    const handlers = handlersFor(serves)
+    const listener = config.isTls
+      ? createTlsListener({
+          handlers,
+          timeouts: requestTimeouts,
+          tls: options.tls!,
+          setWeight: (socket, weight, maxShare) => budget.setWeight(socket, weight, maxShare),
+        })
+      : createTcpListener(handlers, requestTimeouts)
+    if (config.kind === 'unix') listener.server.on(config.isTls ? 'secureConnection' : 'connection', onUnixConnection)
+    return { config, serves, ...listener }
   })
   if (connectionLimits !== undefined) {
-    weigh = limitConnections(
+    budget = limitConnections(
       listeners.map(({ server }) => server),
       connectionLimits,
-    ).weigh
+    )
   }
   const opened: OpenedListener[] = []
 
   async function listen(): Promise<string[]> {
     try {
-      for (const { server, place, serves } of listeners) {
-        const naming = (error: Error) => Promise.reject(Object.assign(error, { serves }))
-        opened.push(await openListener(server, place, mode).catch(naming))
+      for (const { server, config, serves } of listeners) {
+        const addScope = (error: Error) => Promise.reject(Object.assign(error, { serves }))
+        opened.push(await openListener(server, config, unixSocketMode).catch(addScope))
       }
       return opened.map(({ address }) => address)
     } catch (error) {
@@ -78,19 +84,19 @@ export function createServer(options: ServerOptions): GatewayServer {
     }
   }
 
-  async function close(patience: number): Promise<void> {
+  async function close(timeoutMs: number): Promise<void> {
     isClosing = true
     const closed = listeners.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())))
     for (const { closeIdle } of listeners) closeIdle()
     const timer = setTimeout(() => {
-      for (const { cut } of listeners) cut()
-    }, patience)
+      for (const { destroyConnections } of listeners) destroyConnections()
+    }, timeoutMs)
     await Promise.all(closed)
     clearTimeout(timer)
-    for (const { remove } of opened.splice(0)) remove()
+    for (const { removeSocketFile } of opened.splice(0)) removeSocketFile()
   }
 
-  async function connections(): Promise<number> {
+  async function countConnections(): Promise<number> {
     const counts = await Promise.all(listeners.map(({ server }) => promisify(server.getConnections.bind(server))()))
     return counts.reduce((sum, count) => sum + count, 0)
   }
@@ -99,9 +105,16 @@ export function createServer(options: ServerOptions): GatewayServer {
     const context = contextOptions(tls)
     createSecureContext(context)
     return () => {
-      for (const listener of listeners) listener.renew?.(context)
+      for (const listener of listeners) listener.renewCertificates?.(context)
     }
   }
 
-  return Object.freeze({ listen, connections, prepareRenewal, close })
+  return Object.freeze({ listen, countConnections, prepareRenewal, close })
+}
+
+/** Request ids: a random prefix for each process and a counter, so they are unique across replicas. */
+function createRequestIds(): () => string {
+  const prefix = randomBytes(6).toString('hex')
+  let count = 0
+  return () => `${prefix}-${(count++).toString(36)}`
 }

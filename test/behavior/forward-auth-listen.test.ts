@@ -57,7 +57,7 @@ describe('with forward_auth.listen', async () => {
     const { message } = await gateway.logged(({ message = '' }) => message.startsWith('GET / 404 '))
     assert.match(
       message!,
-      /pages below \/elastauth\/ only: point the proxy's auth address to \/ on forward_auth\.listen$/,
+      /only the endpoints below \/elastauth\/: point the proxy's auth address to \/ on forward_auth\.listen$/,
     )
   })
 

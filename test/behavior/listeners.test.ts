@@ -138,7 +138,7 @@ describe('a unix socket', () => {
     for (const path of [file, link, dangling, directory]) {
       const { code, stderr } = await refused(`unix:${path}`)
       assert.equal(code, 1)
-      assert.match(stderr, /is there, and is no socket/)
+      assert.match(stderr, /exists and is not a socket/)
     }
     assert.ok(lstatSync(link).isSymbolicLink() && lstatSync(dangling).isSymbolicLink())
   })
@@ -155,7 +155,7 @@ describe('a unix socket', () => {
   test('in a directory that is not there is an error that names it', async () => {
     const { code, stderr } = await refused(`unix:${directory}/nowhere/x.sock`)
     assert.equal(code, 1)
-    assert.match(stderr, /listen.*nowhere is no directory/)
+    assert.match(stderr, /listen.*nowhere is not a directory/)
   })
 
   test('is a way in for proxy mode, too: the upstream hears of an unknown address', async () => {

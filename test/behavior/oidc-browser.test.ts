@@ -98,7 +98,7 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     await openNew('/app/home')
     await signInAs(page, 'carol')
     assert.equal(await heading(), 'Access denied')
-    assert.match(await page.getByRole('main').innerText(), /None of your groups gives you a role/)
+    assert.match(await page.getByRole('main').innerText(), /None of your groups is mapped to a role/)
     await page.getByRole('link', { name: 'Use another account' }).click()
     await page.getByRole('button', { name: 'Yes, sign me out' }).click()
     await page.getByRole('link', { name: 'Sign in again' }).click()

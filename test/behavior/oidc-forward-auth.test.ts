@@ -169,7 +169,7 @@ describe('login by forward auth', async () => {
   test('without https in X-Forwarded-Proto there is no login, and the page says why', async () => {
     const response = await ask(createUserAgent(), '/app', { 'x-forwarded-proto': 'http' })
     assert.equal(response.status, 400)
-    assert.match(await response.text(), /Logins need HTTPS/)
+    assert.match(await response.text(), /Login requires HTTPS/)
   })
 
   test('nor is one for Envoy, or nginx with $request_uri, which ask by the page’s own address', async () => {

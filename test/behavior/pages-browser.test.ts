@@ -98,7 +98,7 @@ describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () =>
     const page = await (await kit.open()).newPage()
     await page.goto(`${url}/no_roles`)
     const text = await page.getByRole('main').innerText()
-    assert.match(text, /^Access denied\n+None of your groups gives you a role\./)
+    assert.match(text, /^Access denied\n+None of your groups is mapped to a role\./)
     assert.match(text, /7c9e6679-7425-40de-944b-e07fc1f90ae7/)
     assert.equal(
       await page.getByRole('link', { name: 'Use another account' }).getAttribute('href'),

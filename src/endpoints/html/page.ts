@@ -1,4 +1,4 @@
-import { answerWith, type GatewayResponse } from '../../http/response.ts'
+import { createResponse, type GatewayResponse } from '../../http/response.ts'
 import { style, styleHash } from './style.ts'
 
 export type HtmlPage = Readonly<{
@@ -7,7 +7,7 @@ export type HtmlPage = Readonly<{
   heading: string
   paragraphs: readonly string[]
   /** Addresses and what is found there. */
-  entries?: readonly Readonly<{ term: string; text: string }>[]
+  definitions?: readonly Readonly<{ term: string; text: string }>[]
   /** Where one may go from here; the first is the likeliest. */
   links?: readonly Readonly<{ to: string; text: string }>[]
   /** A button that does something, before the links. */
@@ -22,7 +22,7 @@ export type HtmlPage = Readonly<{
 
 /** A page for a person: whole in itself, without a script, and readable by whatever reads HTML. */
 export function htmlResponse({ status, formAction = "'none'", headers = [], ...page }: HtmlPage): GatewayResponse {
-  const answer = answerWith(status, 'text/html; charset=utf-8', render(page))
+  const answer = createResponse(status, 'text/html; charset=utf-8', render(page))
   const policy = `default-src 'none'; style-src ${styleHash}; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
   answer.headers.push('Content-Security-Policy', policy, 'X-Content-Type-Options', 'nosniff')
   // With `no-referrer` a browser would send `Origin: null` with our own form.
@@ -33,14 +33,14 @@ export function htmlResponse({ status, formAction = "'none'", headers = [], ...p
 function render({
   heading,
   paragraphs,
-  entries = [],
+  definitions = [],
   links = [],
   form,
   note,
 }: Omit<HtmlPage, 'status' | 'formAction' | 'headers'>): string {
   const lines = paragraphs.map((text) => `<p>${escapeHtml(text)}</p>`)
-  if (entries.length > 0) {
-    const items = entries.map(
+  if (definitions.length > 0) {
+    const items = definitions.map(
       ({ term, text }) => `<dt><code>${escapeHtml(term)}</code></dt><dd>${escapeHtml(text)}</dd>`,
     )
     lines.push(`<dl>${items.join('')}</dl>`)

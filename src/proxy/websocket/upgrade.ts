@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
 import { GatewayError } from '../../http/errors.ts'
 import { toHeaderObject } from '../../http/headers.ts'
-import type { Upgrade, UpgradeEnd } from '../../http/response.ts'
+import type { Upgrade, UpgradeResult } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
 import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
@@ -69,7 +69,7 @@ export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'tim
     return function tunnel(socket, head, refuse) {
       if (socket.destroyed) throw leftBefore()
       if (isClosed) throw stopping()
-      const { promise, resolve, reject } = Promise.withResolvers<UpgradeEnd>()
+      const { promise, resolve, reject } = Promise.withResolvers<UpgradeResult>()
       const { url } = upstream
       const end = upstream.trackRequest()
       let status: number | undefined

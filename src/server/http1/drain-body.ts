@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Bounds what may still come of a body that nobody wants: its request is answered, and the rest is only read so that the
- * client hears the answer. Without an end to it, a client without a name could keep a connection for good.
- * @param patience for all of the rest, in milliseconds; then the connection is cut
+ * Reads and discards the rest of a body after the response, so that the client can read the response. The time is limited:
+ * without a limit, an unauthenticated client could keep a connection open indefinitely.
+ * @param timeoutMs for the whole rest; then the connection is destroyed
  */
-export function drainBody(request: IncomingMessage, patience: number): void {
+export function drainBody(request: IncomingMessage, timeoutMs: number): void {
   if (request.complete || request.destroyed) return
   const { socket } = request
-  request.resume() // Node does so only where nobody has read of it
-  const timer = setTimeout(() => request.destroy(), patience)
+  request.resume() // Node does so only if nothing has read from the body
+  const timer = setTimeout(() => request.destroy(), timeoutMs)
   const stop = () => {
     clearTimeout(timer)
     socket.off('close', stop)
   }
-  // Node tells a request that is answered nothing of its connection's end.
+  // After the response, Node does not tell the request that its connection has closed.
   request.once('end', stop)
   socket.once('close', stop)
 }

@@ -24,36 +24,36 @@ function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): n
 
 /**
  * The classes that Node uses for requests and responses. Requests after the last one of a connection must not be processed (RFC
- * 9112, 9.6), but Node parses the current chunk to its end: it gets the same two inert objects for all of them, and later chunks
- * are not parsed.
- * @param hasLast whether the connection has had its last request
+ * 9112, section 9.6), but Node parses the current chunk to its end: it gets the same two inert objects for all of them, and later
+ * chunks are not parsed.
+ * @param hasLastRequest whether the last request of the connection has arrived
  */
-export function createMessageClasses(hasLast: (socket: Socket) => boolean) {
+export function createMessageClasses(hasLastRequest: (socket: Socket) => boolean) {
   const dropped = new WeakMap<Socket, DroppedRequest>()
 
   function drop(socket: Socket): DroppedRequest {
-    const known = dropped.get(socket)
-    if (known) return known
+    const existing = dropped.get(socket)
+    if (existing) return existing
     const request = new DroppedRequest(socket)
     dropped.set(socket, request)
     lingerAtEnd(socket)
-    // Not before Node has parsed the current chunk.
+    // After Node has parsed the current chunk.
     setImmediate(discardInput, socket)
     return request
   }
 
-  // Node calls both with `new`, which returns what they return.
+  // Node calls both with `new`, which yields the object that they return.
   return Object.freeze({
-    IncomingMessage: function makeRequest(socket: Socket) {
-      return hasLast(socket) ? drop(socket) : new IncomingMessage(socket)
+    IncomingMessage: function createMessage(socket: Socket) {
+      return hasLastRequest(socket) ? drop(socket) : new IncomingMessage(socket)
     } as unknown as typeof IncomingMessage,
-    ServerResponse: function makeResponse(request: IncomingMessage, options: object) {
+    ServerResponse: function createServerResponse(request: IncomingMessage, options: object) {
       return request instanceof DroppedRequest ? request.response : new Response(request, options)
     } as unknown as typeof ServerResponse,
   })
 }
 
-/** With the options that Node passes; its types leave them out. */
+/** With the options that Node passes, which its types omit. */
 const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => ServerResponse
 
 /** Represents all unprocessed requests of a connection. */
@@ -80,7 +80,7 @@ function discardInput(socket: Socket): void {
 
 /**
  * If the connection were closed at once with unread bytes of the client, TCP would reset it and the last responses might be lost
- * (RFC 9112, 9.6). Node calls `destroySoon` when the last response has been sent.
+ * (RFC 9112, section 9.6). Node calls `destroySoon` when the last response has been sent.
  */
 function lingerAtEnd(socket: Socket): void {
   socket.destroySoon = () => {

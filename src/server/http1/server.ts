@@ -8,75 +8,76 @@ import { checkHeaderCount, maxHeaderCount } from './header-limit.ts'
 import { createPendingResponses } from './pending-responses.ts'
 import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
 
-/** HTTP/1.1, with TLS or without: what a server is made with, and what then lets the handlers hear of all that it tells. */
+/** HTTP/1.1, with or without TLS: the options to create a Node server with, and `attach`, which connects it to the handlers. */
 export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: RequestTimeouts) {
   const { onRequest, isUpgrade, onUpgrade, onConnect, onClientError } = handlers
   let isClosing = false
   let closeIdle = () => {}
-  const { follow, forget, isOpen, requestsOn, hasLast, isAnyEnding, speakAfter, cut } =
-    createPendingResponses(lookAgain)
+  const pending = createPendingResponses(closeIdleSoon)
 
-  function onHead(request: IncomingMessage, response: ServerResponse): void {
+  function onRequestHead(request: IncomingMessage, response: ServerResponse): void {
     if (request instanceof DroppedRequest) return
-    follow(response)
-    if (mustBeLast(requestsOn(request.socket))) response.shouldKeepAlive = false
-    response.on('close', onAnswered)
-    // Not taken as one, an upgrade ends Node's reading all the same: what came in one piece with it, and belongs to the
-    // next request, is lost, and what comes later would be taken for a request in its place.
+    pending.add(response)
+    if (mustBeLast(pending.requestsOn(request.socket))) response.shouldKeepAlive = false
+    response.on('close', onResponseClose)
+    // Node stops parsing after an upgrade request, even if the upgrade is not accepted. The rest of the chunk, which belongs to
+    // the next request, is lost, and the next chunk would be parsed as the start of a request (request smuggling).
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     onRequest(request, response, checkHead)
   }
 
-  function onAnswered(this: ServerResponse): void {
-    forget(this)
+  function onResponseClose(this: ServerResponse): void {
+    pending.remove(this)
     drainBody(this.req, timeouts.drainMs)
-    lookAgain()
+    closeIdleSoon()
   }
 
-  /** What began before we were told to close has no `Connection: close` in its answer, and nobody else closes it. */
-  function lookAgain(): void {
+  /** At shutdown, a response that had begun before has no `Connection: close`, so its connection has to be closed here. */
+  function closeIdleSoon(): void {
     if (isClosing) setImmediate(closeIdle)
   }
 
   return Object.freeze({
     options: {
       ...http1Limits,
-      ...createMessageClasses(hasLast),
+      ...createMessageClasses(pending.hasLastRequest),
       requestTimeout: timeouts.requestMs,
       requireHostHeader: false,
-      // Where answers are still to go out, an upgrade is an ordinary request: a tunnel's bytes would go before them.
+      // Behind pending responses, an upgrade is an ordinary request: the bytes of a tunnel would overtake them.
       shouldUpgradeCallback: (request: IncomingMessage) =>
         !(request instanceof DroppedRequest) &&
         isUpgrade(request) &&
         request.socket.writable &&
-        !isOpen(request.socket),
+        !pending.hasPending(request.socket),
     },
     attach(server: Server): void {
-      // To Node a connection is idle, and is cut, when its answer has ended, be it out or on its way. While one is on its
-      // way, the idle ones stay as well: we would not end sooner without them. Node's `close` calls this, too.
-      const closeEnded = server.closeIdleConnections.bind(server)
+      // For Node, a connection is idle, and is destroyed, as soon as its response has ended, even if bytes are still to be sent.
+      // While there is such a response, no idle connection is closed, which does not delay the shutdown. Node's `close` calls
+      // this method as well.
+      const closeIdleConnections = server.closeIdleConnections.bind(server)
       closeIdle = server.closeIdleConnections = () => {
         isClosing = true
-        if (!isAnyEnding()) closeEnded()
+        if (!pending.hasUnflushed()) closeIdleConnections()
       }
-      // Node drops the rest in silence: one too many is kept for us to see. Without a bound, a head of 64 KiB could hold
-      // 10,000 headers, which fill ten times as much memory before there is a request to refuse.
+      // Node drops further headers silently; one more than allowed is kept so that the request can be rejected. Without a limit,
+      // a head of 64 KiB could contain 10,000 headers, which occupy ten times its size in memory.
       server.maxHeadersCount = maxHeaderCount + 1
-      // Who waits for our word before sending a body may get its answer without one. Node then closes the connection: a body may still come or not.
-      server.on('request', onHead).on('checkContinue', onHead).on('checkExpectation', onHead)
+      // A client that waits for 100 Continue may get its response without it. Node then closes the connection, because the client
+      // may send the body or not.
+      server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
       server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
-      // Node lets go of a connection that asks for a tunnel: an answer before it would hear neither `drain` nor the client leave.
+      // Node detaches a connection with a CONNECT request: pending responses would see neither `drain` nor a disconnect.
       server.on('connect', (_request, stream) => {
-        if (!cut(stream as Socket)) onConnect(stream as Socket)
+        if (!pending.destroyPending(stream as Socket)) onConnect(stream as Socket)
       })
       server.on('clientError', (error, stream) =>
-        speakAfter(stream as Socket, () => onClientError(error, stream as Socket)),
+        pending.runWhenFlushed(stream as Socket, () => onClientError(error, stream as Socket)),
       )
     },
   })
 }
 
-/** Throws GatewayError headers_too_large, payload_invalid: no Host (RFC 9112, 3.2), which Node would refuse unseen. */
+/** Throws GatewayError headers_too_large, or payload_invalid without a Host (RFC 9112, section 3.2), which Node would reject unlogged. */
 function checkHead(request: IncomingMessage): void {
   checkHeaderCount(request)
   if (request.headers.host === undefined && request.httpVersion === '1.1')

@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { stallTimeoutMs } from '../listen/limits.ts'
 
 /**
- * Whether a response that has ended waits: for those before it on its connection, or for its client. Nearly every response is
- * with the kernel by then, and Node's `writableFinished` says so only later.
+ * Whether a response that has ended still waits, for earlier responses on its connection or for its client. By then the kernel
+ * usually has all of its bytes, but Node's `writableFinished` becomes true only later.
  */
 export function isUnsent(response: ServerResponse): boolean {
   const { socket } = response as { socket?: ServerResponse['socket'] }
@@ -12,17 +12,17 @@ export function isUnsent(response: ServerResponse): boolean {
 }
 
 /**
- * Closes the connection of a client that reads nothing of one of our own responses: it would occupy the connection and the
- * buffered response indefinitely. HTTP/2 streams have their own limit.
+ * Destroys the connection of a client that does not read a response for `stallTimeoutMs`: it would occupy the connection and the
+ * buffered response indefinitely. For responses of elastauth itself; HTTP/2 streams have their own limit.
  */
 export function limitStall(response: ServerResponse): void {
   const { socket } = response as { socket?: ServerResponse['socket'] }
   if (socket === undefined || response.destroyed) return
-  let waiting = socket === null ? Number.POSITIVE_INFINITY : response.writableLength
+  let previousLength = socket === null ? Number.POSITIVE_INFINITY : response.writableLength
   const timer = setInterval(() => {
-    if (response.socket === null) return // waits for the responses before it
-    if (response.writableLength >= waiting) response.destroy()
-    waiting = response.writableLength
+    if (response.socket === null) return // waits for earlier responses
+    if (response.writableLength >= previousLength) response.destroy()
+    previousLength = response.writableLength
   }, stallTimeoutMs)
   response.once('close', () => clearInterval(timer))
 }

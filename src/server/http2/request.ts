@@ -8,9 +8,9 @@ import { http1Limits } from '../listen/limits.ts'
 export type Http2Request = Readonly<{ request: IncomingMessage; check: () => void }>
 
 /**
- * The request that came as a stream, as HTTP/1.1 would have brought it (RFC 9113, 8.3): `Host` for `:authority`, one
- * `Cookie`, and a body of unknown length as chunked. The stream itself is the request's body.
- * `check` throws GatewayError payload_invalid, headers_too_large for what a server of HTTP/1.1 would not have let through.
+ * The request of a stream, in the form that it would have in HTTP/1.1 (RFC 9113, section 8.3): `Host` for `:authority`, one
+ * `Cookie` header, and a body of unknown length as chunked. The stream itself is the request's body.
+ * `check` throws GatewayError payload_invalid, headers_too_large for requests that Node's HTTP/1.1 parser would have rejected.
  */
 export function createHttp2Request(
   stream: ServerHttp2Stream,
@@ -18,9 +18,9 @@ export function createHttp2Request(
   received: readonly string[],
   socket: Socket,
 ): Http2Request {
-  const { pseudo, rawHeaders, hosts } = sort(received)
+  const { pseudoHeaders, rawHeaders, hosts } = splitHeaders(received)
   const headers = Object.fromEntries(Object.entries(merged).filter(([name]) => !name.startsWith(':')))
-  const host = pseudo.get(':authority') ?? hosts[0]
+  const host = pseudoHeaders.get(':authority') ?? hosts[0]
   if (host !== undefined) {
     headers.host = host
     rawHeaders.unshift('host', host)
@@ -29,71 +29,82 @@ export function createHttp2Request(
     headers['transfer-encoding'] = 'chunked'
     rawHeaders.push('transfer-encoding', 'chunked')
   }
-  const method = pseudo.get(':method') ?? ''
+  const method = pseudoHeaders.get(':method') ?? ''
   const head = {
-    // Any token is a method here, and a client could make up as many as it likes for our metrics.
+    // HTTP/2 allows any token as the method, and each would become a label of the metrics.
     method: METHODS.includes(method) ? method : 'UNKNOWN',
-    url: pseudo.get(':path') ?? '',
+    url: pseudoHeaders.get(':path') ?? '',
     headers,
     rawHeaders,
     httpVersion: '1.1',
     socket,
   } satisfies Partial<IncomingMessage>
-  Object.defineProperty(stream, 'id', { value: undefined, writable: true }) // pino-http wants to set it
+  Object.defineProperty(stream, 'id', { value: undefined, writable: true }) // pino-http sets it
   const request = Object.assign(stream, head) as unknown as IncomingMessage
-  return { request, check: () => checkHead(request, pseudo, hosts, received) }
+  return { request, check: () => checkHead(request, { pseudoHeaders, hosts, received }) }
 }
 
-/** As RFC 9113 counts a header list (6.5.2). In bytes. @param received alternating names and values */
-export function headSize(received: readonly string[]): number {
+/** The size of a header list as defined by RFC 9113, section 6.5.2, in bytes. @param received alternating names and values */
+export function headerListSize(received: readonly string[]): number {
   return received.reduce((sum, part) => sum + part.length + 16, 0)
 }
 
-function sort(received: readonly string[]) {
-  const pseudo = new Map<string, string>()
+function splitHeaders(received: readonly string[]) {
+  const pseudoHeaders = new Map<string, string>()
   const rawHeaders: string[] = []
   const hosts: string[] = []
-  let cookieAt: number | undefined
+  let cookieIndex: number | undefined
   for (let i = 0; i < received.length; i += 2) {
     const name = received[i]!
     const value = received[i + 1]!
-    if (name.startsWith(':')) pseudo.set(name, value)
+    if (name.startsWith(':')) pseudoHeaders.set(name, value)
     else if (name === 'host') hosts.push(value)
-    else if (name === 'cookie' && cookieAt !== undefined)
-      rawHeaders[cookieAt] += `; ${value}` // RFC 9113, 8.2.3
+    else if (name === 'cookie' && cookieIndex !== undefined)
+      rawHeaders[cookieIndex] += `; ${value}` // RFC 9113, section 8.2.3
     else {
-      if (name === 'cookie') cookieAt = rawHeaders.length + 1
+      if (name === 'cookie') cookieIndex = rawHeaders.length + 1
       rawHeaders.push(name, value)
     }
   }
-  return { pseudo, rawHeaders, hosts }
+  return { pseudoHeaders, rawHeaders, hosts }
 }
 
+type ReceivedHeaders = Readonly<{
+  pseudoHeaders: ReadonlyMap<string, string>
+  hosts: readonly string[]
+  /** Alternating names and values. */
+  received: readonly string[]
+}>
+
 /**
- * nghttp2 has refused what RFC 9113 (8.2, 8.3) calls malformed, headers for one connection above all. A regular header
- * whose name or value has characters that none may have is left out by it, without a word to us.
+ * Throws GatewayError payload_invalid, headers_too_large. nghttp2 has already rejected what RFC 9113 (sections 8.2 and 8.3) calls
+ * malformed, in particular hop-by-hop headers, and silently dropped headers with invalid characters in their name or value.
  */
-function checkHead(
-  request: IncomingMessage,
-  pseudo: ReadonlyMap<string, string>,
-  hosts: readonly string[],
-  received: readonly string[],
-): void {
+function checkHead(request: IncomingMessage, { pseudoHeaders, hosts, received }: ReceivedHeaders): void {
   checkHeaderCount(request)
   const size = received.reduce((sum, part) => sum + part.length + 2, 0)
   if (size > http1Limits.maxHeaderSize) throw new GatewayError('headers_too_large', `${size} bytes of headers`)
   const { method, url = '', headers } = request
   if (method === 'UNKNOWN') throw invalid('an unknown method')
-  if (method === 'CONNECT') throw invalid('CONNECT') // nobody's way to other hosts
-  const scheme = pseudo.get(':scheme')
+  if (method === 'CONNECT') throw invalid('CONNECT') // elastauth is not a forward proxy
+  const scheme = pseudoHeaders.get(':scheme')
   if (scheme !== 'https' && scheme !== 'http') throw invalid('a scheme that is not HTTP')
+  checkTarget(url, method)
+  checkHost(headers.host, hosts)
+}
+
+function checkTarget(url: string, method: string | undefined): void {
   const isPath = url.startsWith('/') || (url === '*' && method === 'OPTIONS')
-  if (!isPath) throw invalid('a target that is no path')
-  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a blank or a control character in the target')
-  if (headers.host === undefined) throw invalid('no :authority and no Host')
-  if (!/^[^\x00-\x20\x7f@/?#\\]+$/.test(headers.host)) throw invalid('an :authority that is not a host')
-  const isOther = (host: string) => host.toLowerCase() !== headers.host?.toLowerCase()
-  if (hosts.length > 1 || hosts.some(isOther)) throw invalid('a Host beside :authority that is another')
+  if (!isPath) throw invalid('a target that is not a path')
+  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a space or a control character in the target')
+}
+
+/** @param hosts the values of all Host headers: none, or one that equals `host` */
+function checkHost(host: string | undefined, hosts: readonly string[]): void {
+  if (host === undefined) throw invalid('neither :authority nor Host')
+  if (!/^[^\x00-\x20\x7f@/?#\\]+$/.test(host)) throw invalid('an :authority that is not a host')
+  const isDifferent = (other: string) => other.toLowerCase() !== host.toLowerCase()
+  if (hosts.length > 1 || hosts.some(isDifferent)) throw invalid('a Host header that differs from :authority')
 }
 
 function invalid(detail: string): GatewayError {

@@ -5,24 +5,24 @@ import { connectionSpecificHeaders } from '../../../config/header-names.ts'
 import { toHeaderObject } from '../../http/headers.ts'
 import { stallTimeoutMs } from '../listen/limits.ts'
 
-/** Interim responses are dropped if more frames than this wait on their connection. */
-const mostQueuedFrames = 16
+/** Interim responses are dropped if the connection has more queued frames. */
+const maxQueuedFrames = 16
 
 const bodylessStatuses = new Set([204, 205, 304])
 
 /**
- * The answer on a stream, as what answers HTTP/1.1 knows it: of `ServerResponse` that which elastauth uses. It ends as
- * there, with `finish` and `close` when all of it is out or with `close` alone when the client has gone, whether or
- * not the client has said all it has to say. Destroyed in the middle, it resets the stream: nobody takes it for whole.
+ * The response on a stream, with the part of the `ServerResponse` interface that elastauth uses. As there, `finish` and `close`
+ * are emitted when the response has been sent, and only `close` if the client disconnects, even if the request body has not
+ * ended. If it is destroyed before its end, the stream is reset, so that the client does not take the response for complete.
  */
-export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean): ServerResponse {
+export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: boolean): ServerResponse {
   let hasHead = false
-  let isOut = false
-  let isBodyless = isToHead
-  const response = Object.assign(
+  let isComplete = false
+  let isBodyless = isHeadRequest
+  const writable = Object.assign(
     new Writable({
       write(chunk, _, done) {
-        if (!hasHead) writeHead(answer.statusCode)
+        if (!hasHead) writeHead(response.statusCode)
         if (isBodyless || stream.write(chunk)) done()
         else {
           const stop = limitStall()
@@ -33,72 +33,73 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
         }
       },
       final(done) {
-        if (!hasHead) writeHead(answer.statusCode)
+        if (!hasHead) writeHead(response.statusCode)
         const finish = () => {
-          isOut = true
-          // What the client has still to say is for nobody (RFC 9113, 8.1). Closed in this very turn, nghttp2 would drop the answer's head.
-          if (!stream.endAfterHeaders) setImmediate(closeRest)
+          isComplete = true
+          // The rest of the request body is not needed (RFC 9113, section 8.1). nghttp2 would drop the response's head if the stream were
+          // closed in the same turn of the event loop.
+          if (!stream.endAfterHeaders) setImmediate(discardRequestBody)
           done()
         }
-        limitStall() // until the stream is closed: to Node, an answer is out when nghttp2 has it
+        limitStall() // until the stream closes: Node emits `finish` as soon as nghttp2 has the data
         if (isBodyless) finish()
         else stream.end(finish)
       },
       destroy(error, done) {
-        // With an error: `close` would write the stream's end first, and half an answer would look whole.
-        if (!isOut) stream.destroy(new Error('the answer was cut short'))
+        // With an error: without one, the stream would be ended first, and a truncated response would look complete.
+        if (!isComplete) stream.destroy(new Error('the response was aborted'))
         done(error)
       },
     }),
     {
       statusCode: 200,
-      /** Nothing to say here: a connection ends with GOAWAY. */
+      /** Has no effect in HTTP/2, where a connection ends with GOAWAY. */
       shouldKeepAlive: true,
       writeHead,
       writeContinue: () => writeInformation(100, []),
       writeInformation,
-      /** The head went out when it was written. */
+      /** `writeHead` has sent the head. */
       flushHeaders() {},
     },
   )
-  Object.defineProperty(response, 'headersSent', { get: () => hasHead })
-  const answer = response as unknown as ServerResponse
-  stream.on('error', () => {}) // a reset is a close too
-  // A stream that is reset counts as ended by Node, and what it still had to write as written.
+  Object.defineProperty(writable, 'headersSent', { get: () => hasHead })
+  const response = writable as unknown as ServerResponse
+  stream.on('error', () => {}) // `close` follows
+  // Node treats a reset stream as ended and its pending data as written.
   stream.once('aborted', () => response.destroy())
   stream.once('close', () => {
-    if (!isOut) response.destroy()
+    if (!isComplete) response.destroy()
   })
-  response.on('error', () => {}) // the stream's, which has closed
-  return answer
+  response.on('error', () => {}) // of the stream, which has closed
+  return response
 
-  function closeRest(): void {
+  function discardRequestBody(): void {
     if (stream.readableEnded) return
-    stream.resume() // or it would never close: Node does so only where nobody has read of it
+    stream.resume() // otherwise it would never close; Node does so only if nothing has read from it
     stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
-  /** @param rest a reason, which HTTP/2 has no place for, and names and values in turn */
+  /** @param rest a reason phrase, which HTTP/2 does not have, and headers as alternating names and values */
   function writeHead(status: number, ...rest: unknown[]): ServerResponse {
     hasHead = true
-    answer.statusCode = status
+    response.statusCode = status
     isBodyless ||= bodylessStatuses.has(status)
-    if (stream.closed || stream.destroyed) return answer
+    if (stream.closed || stream.destroyed) return response
     const headers = (Array.isArray(rest.at(-1)) ? rest.at(-1) : []) as string[]
-    stream.respond([':status', String(status), ...lowered(headers, status === 205)], { endStream: isBodyless })
-    return answer
+    stream.respond([':status', String(status), ...toHttp2Headers(headers, status === 205)], { endStream: isBodyless })
+    return response
   }
 
   function writeInformation(status: number, headers: readonly string[]): void {
     if (hasHead || stream.closed || stream.destroyed) return
-    // The client does not read: nghttp2 buffers what it cannot write.
-    if ((stream.session?.state.outboundQueueSize ?? 0) > mostQueuedFrames) return
-    stream.additionalHeaders(toHeaderObject([':status', String(status), ...lowered(headers)]))
+    // nghttp2 buffers frames for a client that does not read.
+    if ((stream.session?.state.outboundQueueSize ?? 0) > maxQueuedFrames) return
+    stream.additionalHeaders(toHeaderObject([':status', String(status), ...toHttp2Headers(headers)]))
   }
 
-  /** A client that takes nothing would hold what we have for it for ever: its window is its own, TCP is content. */
+  /** A client that keeps its flow-control window closed would occupy the buffered response indefinitely. */
   function limitStall(): () => void {
-    const timer = setTimeout(() => stream.destroy(new Error('the client takes nothing')), stallTimeoutMs)
+    const timer = setTimeout(() => stream.destroy(new Error('the client does not read its response')), stallTimeoutMs)
     const stop = () => clearTimeout(timer)
     stream.once('close', stop)
     return () => {
@@ -108,8 +109,11 @@ export function createHttp2Response(stream: ServerHttp2Stream, isToHead: boolean
   }
 }
 
-/** @param isEmpty whether there is no body though the headers may speak of one, which makes an answer malformed (RFC 9113, 8.1.1) */
-function lowered(headers: readonly string[], isEmpty = false): string[] {
+/**
+ * Header names in lower case, without hop-by-hop headers.
+ * @param isEmpty whether to omit Content-Length: without the body that it announces, a response is malformed (RFC 9113, section 8.1.1)
+ */
+function toHttp2Headers(headers: readonly string[], isEmpty = false): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!.toLowerCase()

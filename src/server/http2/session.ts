@@ -4,41 +4,45 @@ import type { ConnectionBudget } from '../connection-limit.ts'
 import {
   authenticatedLimits,
   authenticatedShare,
+  controlFrameWindowMs,
   http1Limits,
   http2Limits,
   http2Weight,
-  idleBeforeLowerMs,
+  idleBeforeLoweringMs,
   lingerTimeoutMs,
   maxControlFrames,
   unauthenticatedLimits,
 } from '../listen/limits.ts'
 import type { ListenerHandlers } from '../listen/listener.ts'
-import { createHttp2Request, headSize } from './request.ts'
+import { createHttp2Request, headerListSize } from './request.ts'
 import { createHttp2Response } from './response.ts'
 
-export type Http2 = Readonly<{
-  /** Speaks HTTP/2 on a connection. */
-  take: (socket: Socket) => void
-  /** Takes no new streams, and closes each connection after its last one. */
+export type Http2Protocol = Readonly<{
+  /** Starts an HTTP/2 session on a connection. */
+  accept: (socket: Socket) => void
+  /** Accepts no new streams, and closes each connection after its last stream. */
   close: () => void
 }>
 
-/** HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets come by HTTP/1.1. */
-export function createHttp2Protocol(onRequest: ListenerHandlers['onRequest'], weigh: ConnectionBudget['weigh']): Http2 {
+/** HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets use HTTP/1.1. */
+export function createHttp2Protocol(
+  onRequest: ListenerHandlers['onRequest'],
+  setWeight: ConnectionBudget['setWeight'],
+): Http2Protocol {
   const sessions = new Set<ServerHttp2Session>()
 
-  function take(socket: Socket): void {
-    if (!weigh(socket, http2Weight.unknown)) return void socket.destroy()
+  function accept(socket: Socket): void {
+    if (!setWeight(socket, http2Weight.unauthenticated)) return void socket.destroy()
     const session = performServerHandshake(socket, http2Limits)
     sessions.add(session)
-    const { admit, onAuthenticated } = limitStreams(session, (client) =>
-      weigh(socket, http2Weight[client], client === 'known' ? authenticatedShare : 1),
+    const { acceptStream, onAuthenticated } = limitStreams(session, (state) =>
+      setWeight(socket, http2Weight[state], state === 'authenticated' ? authenticatedShare : 1),
     )
-    const stopTimer = limitSilence(session, socket)
+    const stopTimer = limitIdleTime(session, socket)
     limitControlFrames(session, socket)
-    session.on('error', () => {}) // faults end the session by themselves
+    session.on('error', () => {}) // an error ends the session by itself
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
-      if (!admit(stream, rawHeaders)) return
+      if (!acceptStream(stream, rawHeaders)) return
       const { request, check } = createHttp2Request(stream, headers, rawHeaders, socket)
       onRequest(request, createHttp2Response(stream, request.method === 'HEAD'), check, onAuthenticated)
     })
@@ -49,7 +53,7 @@ export function createHttp2Protocol(onRequest: ListenerHandlers['onRequest'], we
   }
 
   return Object.freeze({
-    take,
+    accept,
     close() {
       for (const session of sessions) session.close()
     },
@@ -57,37 +61,37 @@ export function createHttp2Protocol(onRequest: ListenerHandlers['onRequest'], we
 }
 
 /**
- * Until a connection has authenticated a user, low limits apply. Then it gets the limits that a browser with Kibana needs, if it
- * has acknowledged the first limits and there is room. A connection that has been idle for a while goes back to the low limits,
- * so that idle browsers leave the room to others; its next authenticated request raises them again.
- * @param weigh counts the connection as that of a known or an unknown client. @returns whether there is room
+ * Low limits apply until a connection has authenticated a user. Then it gets the limits that a browser with Kibana needs, if it
+ * has acknowledged the low limits and there is room. A connection that has been idle for `idleBeforeLoweringMs` gets the low limits
+ * again, so that idle browsers make room for others; its next authenticated request raises them again.
+ * @param reserveWeight sets the weight of the connection, and returns whether there is room
  */
-function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof http2Weight) => boolean) {
+function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof typeof http2Weight) => boolean) {
   let heldBytes = 0
-  let open = 0
+  let openStreams = 0
   let limits: typeof unauthenticatedLimits | typeof authenticatedLimits = unauthenticatedLimits
   let isAcknowledged = false
   let isAuthenticated = false
-  /** Whether the client has been told the low limits again, and has not acknowledged them yet. */
+  /** Whether the low limits have been sent again, and not been acknowledged yet. */
   let isLowering = false
   let idleTimer: NodeJS.Timeout | undefined
   session.once('localSettings', () => {
     isAcknowledged = true
-    raise()
+    raiseLimits()
   })
   session.once('close', () => clearTimeout(idleTimer))
 
-  function raise(): void {
-    if (!isAuthenticated || !isAcknowledged || isOver()) return
+  function raiseLimits(): void {
+    if (!isAuthenticated || !isAcknowledged || hasEnded()) return
     if (limits === authenticatedLimits && !isLowering) return
-    if (limits === unauthenticatedLimits && !weigh('known')) return
+    if (limits === unauthenticatedLimits && !reserveWeight('authenticated')) return
     limits = authenticatedLimits
     isLowering = false
     session.settings({ maxConcurrentStreams: authenticatedLimits.maxConcurrentStreams })
   }
 
-  function lower(): void {
-    if (limits === unauthenticatedLimits || isLowering || isOver()) return
+  function lowerLimits(): void {
+    if (limits === unauthenticatedLimits || isLowering || hasEnded()) return
     isLowering = true
     isAuthenticated = false
     // Until the acknowledgement the client may open as many streams as before.
@@ -95,69 +99,72 @@ function limitStreams(session: ServerHttp2Session, weigh: (client: keyof typeof 
       if (!isLowering) return
       isLowering = false
       limits = unauthenticatedLimits
-      weigh('unknown')
+      reserveWeight('unauthenticated')
     })
   }
 
-  /** The client may have disconnected during authentication. A session that it resets is destroyed, not closed. */
-  function isOver(): boolean {
+  /** The client may have disconnected during authentication. A session that the client resets is destroyed, not closed. */
+  function hasEnded(): boolean {
     return session.closed || session.destroyed
   }
 
   return Object.freeze({
-    /** @returns false where the stream is refused, so that the client tries again later (RFC 9113, 8.7) */
-    admit(stream: ServerHttp2Stream, received: readonly string[]): boolean {
-      const bytes = headSize(received)
+    /** @returns false if the stream is rejected with REFUSED_STREAM, after which the client may retry (RFC 9113, section 8.7) */
+    acceptStream(stream: ServerHttp2Stream, received: readonly string[]): boolean {
+      const bytes = headerListSize(received)
       if (heldBytes > 0 && heldBytes + bytes > limits.maxHeldBytes) {
         stream.on('error', () => {}).close(constants.NGHTTP2_REFUSED_STREAM)
         return false
       }
       heldBytes += bytes
-      if (open++ === 0) clearTimeout(idleTimer)
+      if (openStreams++ === 0) clearTimeout(idleTimer)
       stream.once('close', () => {
         heldBytes -= bytes
-        if (--open === 0 && limits === authenticatedLimits) idleTimer = setTimeout(lower, idleBeforeLowerMs).unref()
+        if (--openStreams === 0 && limits === authenticatedLimits)
+          idleTimer = setTimeout(lowerLimits, idleBeforeLoweringMs).unref()
       })
       return true
     },
     onAuthenticated() {
       if (isAuthenticated) return
       isAuthenticated = true
-      raise()
-      if (isAcknowledged && limits === unauthenticatedLimits) isAuthenticated = false // there was no room: the next request tries again
+      raiseLimits()
+      if (isAcknowledged && limits === unauthenticatedLimits) isAuthenticated = false // no room: the next request tries again
     },
   })
 }
 
-/** Ends a connection that has no stream for too long. PING keeps none: Node's own timer would count it as life. */
-function limitSilence(session: ServerHttp2Session, socket: Socket): () => void {
-  let open = 0
-  let timer = setTimeout(onSilence, http1Limits.headersTimeout)
+/** Closes a connection that has been without a stream for too long. A PING, which Node's own timer counts as activity, does not keep it open. */
+function limitIdleTime(session: ServerHttp2Session, socket: Socket): () => void {
+  let openStreams = 0
+  let timer = setTimeout(onIdle, http1Limits.headersTimeout)
   session.on('stream', (stream) => {
-    open++
+    openStreams++
     clearTimeout(timer)
     stream.once('close', () => {
-      open--
-      // A session that has ended waits until all that it wrote is out, which is up to the client.
-      if (open === 0) timer = setTimeout(onSilence, session.destroyed ? lingerTimeoutMs : http1Limits.keepAliveTimeout)
+      openStreams--
+      // A destroyed session still waits until the client has read everything.
+      if (openStreams === 0)
+        timer = setTimeout(onIdle, session.destroyed ? lingerTimeoutMs : http1Limits.keepAliveTimeout)
     })
   })
   return () => clearTimeout(timer)
 
-  function onSilence(): void {
+  function onIdle(): void {
     if (session.destroyed) return void socket.destroy()
     timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
     session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
   }
 }
 
+/** Destroys a connection that sends too many PING or SETTINGS frames: each has to be acknowledged. */
 function limitControlFrames(session: ServerHttp2Session, socket: Socket): void {
-  let since = 0
+  let windowStart = 0
   let count = 0
   const onFrame = () => {
     const now = performance.now()
-    if (now - since > 10_000) {
-      since = now
+    if (now - windowStart > controlFrameWindowMs) {
+      windowStart = now
       count = 0
     }
     if (++count > maxControlFrames) socket.destroy()

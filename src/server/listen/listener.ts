@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 
-/** Who takes what comes in, the same for every listener. None of these throws or rejects. */
+/** The handlers that every listener calls. None of them throws or rejects. */
 export type ListenerHandlers = Readonly<{
   /**
-   * @param check throws GatewayError for headers that this protocol allows and we do not
+   * @param check throws GatewayError for headers that the protocol allows and elastauth does not
    * @param onAuthenticated called when a user has been authenticated, before the response
    */
   onRequest: (
@@ -16,29 +16,29 @@ export type ListenerHandlers = Readonly<{
   ) => void
   isUpgrade: (request: IncomingMessage) => boolean
   onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => void
-  /** Somebody who asks for a tunnel to another host. */
+  /** For a CONNECT request. */
   onConnect: (socket: Socket) => void
-  /** What is no HTTP. */
+  /** For data that is not valid HTTP. */
   onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
-  /** A connection that did not get as far as HTTP. */
+  /** For a failed TLS handshake. */
   onTlsFailure: (error: NodeJS.ErrnoException, socket: Socket) => void
 }>
 
-/** For the requests of HTTP/1.1, in milliseconds. */
+/** For HTTP/1.1 requests, in milliseconds. */
 export type RequestTimeouts = Readonly<{
-  /** For a whole request to arrive; 0 for any time. */
+  /** For a whole request to arrive; 0 for no limit. */
   requestMs: number
-  /** For what is left of its body when its answer is out. */
+  /** For the rest of a body to arrive after the response. */
   drainMs: number
 }>
 
-/** One place where connections come in. */
+/** A listener: a Node server with its protocols. */
 export type ListenerHandle = Readonly<{
   server: Server
-  /** Closes connections without a request, now that no more are taken, and the others after their last answer. */
+  /** Closes idle connections, and the others after their last response. Call it when the server accepts no more connections. */
   closeIdle: () => void
-  /** Takes other certificates for connections from now on, where there is TLS. */
-  renew?: (context: SecureContextOptions) => void
-  /** Closes all that is left, in whatever state. */
-  cut: () => void
+  /** Uses other certificates for new connections. Only with TLS. */
+  renewCertificates?: (context: SecureContextOptions) => void
+  /** Destroys all remaining connections, in whatever state. */
+  destroyConnections: () => void
 }>

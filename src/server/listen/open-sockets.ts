@@ -1,24 +1,24 @@
 import type { Server, Socket } from 'node:net'
 
 /**
- * Follows the connections of a server. Node's own list, behind `closeAllConnections`, lacks those that have left HTTP/1.1: the
- * upgraded ones, and those of HTTP/2.
+ * Tracks the connections of a server. `closeAllConnections` of Node does not include those that have left HTTP/1.1: upgraded
+ * connections, and those of HTTP/2.
  */
-export function trackSockets(server: Server): Readonly<{ cut: () => void }> {
-  const open = new Set<Socket>()
+export function trackSockets(server: Server): Readonly<{ destroyAll: () => void }> {
+  const sockets = new Set<Socket>()
   server.on('connection', (socket) => {
-    open.add(socket)
-    socket.once('close', forget)
+    sockets.add(socket)
+    socket.once('close', onSocketClose)
   })
 
-  function forget(this: Socket): void {
-    open.delete(this)
+  function onSocketClose(this: Socket): void {
+    sockets.delete(this)
   }
 
   return Object.freeze({
-    /** Closes all that are open, in whatever state. */
-    cut() {
-      for (const socket of open) socket.destroy()
+    /** Destroys all open connections, in whatever state. */
+    destroyAll() {
+      for (const socket of sockets) socket.destroy()
     },
   })
 }

@@ -3,28 +3,32 @@ import type { Listener } from '../../../config/formats/listeners.ts'
 import { listenOnUnixSocket } from './unix-socket.ts'
 
 export type OpenedListener = Readonly<{
-  /** As people write it: `http://127.0.0.1:5000`, `unix:/run/elastauth.sock`. */
+  /** In readable form: `http://127.0.0.1:5000`, `unix:/run/elastauth.sock`. */
   address: string
-  /** To be called when the server has closed. */
-  remove: () => void
+  /** Call it when the server has closed. Does nothing for TCP. */
+  removeSocketFile: () => void
 }>
 
 /**
- * Lets connections in. Rejects with what the system says (`code`), the entry's text in front.
- * @param mode permissions of a unix socket
+ * Starts to accept connections. Rejects with the system's error (`code`), with the configured listener in front of its message.
+ * @param unixSocketMode permissions of a unix socket
  */
-export async function openListener(server: Server, listener: Listener, mode: number): Promise<OpenedListener> {
+export async function openListener(
+  server: Server,
+  listener: Listener,
+  unixSocketMode: number,
+): Promise<OpenedListener> {
   try {
     if (listener.kind === 'unix') {
-      const remove = await listenOnUnixSocket(server, listener.path, mode)
-      return { address: `${listener.isTls ? 'https://' : ''}unix:${listener.path}`, remove }
+      const removeSocketFile = await listenOnUnixSocket(server, listener.path, unixSocketMode)
+      return { address: `${listener.isTls ? 'https://' : ''}unix:${listener.path}`, removeSocketFile }
     }
     const { address, port } = await listenOnPort(server, listener.host, listener.port)
     const host = address.includes(':') ? `[${address}]` : address
-    return { address: `${listener.isTls ? 'https' : 'http'}://${host}:${port}`, remove: () => {} }
+    return { address: `${listener.isTls ? 'https' : 'http'}://${host}:${port}`, removeSocketFile: () => {} }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    throw Object.assign(new Error(`${textOf(listener)}: ${message}`, { cause: error }), { code })
+    throw Object.assign(new Error(`${describeListener(listener)}: ${message}`, { cause: error }), { code })
   }
 }
 
@@ -38,6 +42,6 @@ function listenOnPort(server: Server, host: string, port: number): Promise<Addre
   return promise
 }
 
-function textOf(listener: Listener): string {
+function describeListener(listener: Listener): string {
   return listener.kind === 'unix' ? `unix:${listener.path}` : `${listener.host}:${listener.port}`
 }

@@ -11,6 +11,6 @@ export function createTcpListener(handlers: ListenerHandlers, timeouts: RequestT
   return Object.freeze({
     server,
     closeIdle: () => server.closeIdleConnections(),
-    cut: trackSockets(server).cut,
+    destroyConnections: trackSockets(server).destroyAll,
   })
 }

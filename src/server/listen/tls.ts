@@ -9,14 +9,14 @@ import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from './listen
 import { trackSockets } from './open-sockets.ts'
 
 export type TlsOptions = Readonly<{
-  /** PEM texts. */
+  /** In PEM format. */
   cert: string | undefined
   key: string | undefined
   clientCa: string | undefined
   clientAuth: 'none' | 'request' | 'require'
 }>
 
-/** What HTTP/2 allows of TLS 1.2 (RFC 9113, 9.2.2), and what TLS 1.3 has: all with forward secrecy and authenticated encryption. */
+/** The TLS 1.2 ciphers that HTTP/2 permits (RFC 9113, section 9.2.2) and those of TLS 1.3: all have forward secrecy and authenticated encryption. */
 const ciphers = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -29,9 +29,9 @@ const ciphers = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
-/** What a renewed certificate replaces. Throws where the texts are no pair. */
+/** The options that a renewed certificate replaces. */
 export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions): SecureContextOptions {
-  // A resumed session keeps the verdict on its certificate, whatever became of that, or of its CA, since.
+  // A resumed session is not verified again, even if its certificate has expired or its CA has been replaced.
   const noResumption = clientAuth === 'none' ? 0 : constants.SSL_OP_NO_TICKET
   return {
     cert,
@@ -43,13 +43,21 @@ export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions):
   }
 }
 
-/** HTTP/2 and HTTP/1.1 on one port, as the client chooses by ALPN (RFC 7301); HTTP/1.1 where it has no ALPN. */
-export function createTlsListener(
-  handlers: ListenerHandlers,
-  timeouts: RequestTimeouts,
-  tls: TlsOptions,
-  weigh: ConnectionBudget['weigh'] = () => true,
-): ListenerHandle {
+export type TlsListenerOptions = Readonly<{
+  handlers: ListenerHandlers
+  timeouts: RequestTimeouts
+  tls: TlsOptions
+  /** By default there is room for every connection. */
+  setWeight?: ConnectionBudget['setWeight']
+}>
+
+/** HTTP/2 and HTTP/1.1 on one port: the client selects one by ALPN (RFC 7301). HTTP/1.1 if it does not support ALPN. */
+export function createTlsListener({
+  handlers,
+  timeouts,
+  tls,
+  setWeight = () => true,
+}: TlsListenerOptions): ListenerHandle {
   const http1 = createHttp1Protocol(handlers, timeouts)
   const server = createServer({
     ...http1.options,
@@ -60,16 +68,16 @@ export function createTlsListener(
     rejectUnauthorized: tls.clientAuth === 'require',
   })
   http1.attach(server)
-  const http2 = createHttp2Protocol(handlers.onRequest, weigh)
+  const http2 = createHttp2Protocol(handlers.onRequest, setWeight)
 
-  // https.Server takes every connection for HTTP/1.1. It is to be asked about those that are.
-  const [takeHttp1] = server.rawListeners('secureConnection') as ((socket: TLSSocket) => void)[]
+  // https.Server treats every connection as HTTP/1.1. Its own listener is called only for those that are.
+  const [acceptHttp1] = server.rawListeners('secureConnection') as ((socket: TLSSocket) => void)[]
   server.removeAllListeners('secureConnection').on('secureConnection', (socket) => {
     if (!server.listening) socket.destroy()
-    else if (socket.alpnProtocol === 'h2') http2.take(socket)
-    else takeHttp1!.call(server, socket)
+    else if (socket.alpnProtocol === 'h2') http2.accept(socket)
+    else acceptHttp1!.call(server, socket)
   })
-  // … and it would take a failed handshake for a faulty request, which can be answered.
+  // https.Server would report a failed handshake as `clientError`, as if an error response could be sent.
   server.removeAllListeners('tlsClientError').on('tlsClientError', (error, socket) => {
     handlers.onTlsFailure(error, socket)
     socket.destroy()
@@ -81,7 +89,7 @@ export function createTlsListener(
       http2.close()
       server.closeIdleConnections()
     },
-    cut: trackSockets(server).cut,
-    renew: (context) => server.setSecureContext(context),
+    destroyConnections: trackSockets(server).destroyAll,
+    renewCertificates: (context) => server.setSecureContext(context),
   })
 }

@@ -4,26 +4,26 @@ import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 
 /**
- * Listens on a unix socket. One that nobody listens on any more is replaced; any other file, a link too, stays and is an
- * error. The socket is made beside its place, with its permissions, and then moved there: at no time can anybody open
- * what they may not, or find half of it, and what Node removes at the end by its name is never somebody else's.
- * @param mode permissions, as `chmod` has them
- * @returns removes the socket, if it is still ours. Rejects with what the system says (`code`)
+ * Listens on a unix socket. A stale socket, on which no process listens, is replaced; any other file, including a symbolic link,
+ * is an error. The socket is created under a temporary name, with its permissions, and then renamed: it is never accessible with
+ * wrong permissions, and Node, which unlinks the name it has bound, cannot remove the socket of another process.
+ * @param mode permissions, as for `chmod`
+ * @returns a function that removes the socket file if it has not been replaced. Rejects with the system's error (`code`)
  */
 export async function listenOnUnixSocket(server: Server, path: string, mode: number): Promise<() => void> {
   const directory = dirname(path)
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
-    throw fault('ENOENT', `${directory} is no directory`)
-  const before = await findStale(path)
-  const made = join(directory, `.${randomBytes(4).toString('hex')}`)
-  await bind(server, made, mode)
+    throw systemError('ENOENT', `${directory} is not a directory`)
+  const stale = await findStaleSocket(path)
+  const temporary = join(directory, `.${randomBytes(4).toString('hex')}`)
+  await bind(server, temporary, mode)
   try {
-    const own = lstatSync(made)
-    // Another elastauth may have come to the same conclusion about the old one meanwhile.
-    if (!isSame(statOf(path), before)) throw fault('EADDRINUSE', `${path} is in use`)
-    renameSync(made, path)
+    const own = lstatSync(temporary)
+    // Another elastauth may have replaced the stale socket in the meantime.
+    if (!isSameFile(statOf(path), stale)) throw systemError('EADDRINUSE', `${path} is in use`)
+    renameSync(temporary, path)
     return () => {
-      if (isSame(statOf(path), own)) rmSync(path)
+      if (isSameFile(statOf(path), own)) rmSync(path)
     }
   } catch (error) {
     server.close()
@@ -31,10 +31,10 @@ export async function listenOnUnixSocket(server: Server, path: string, mode: num
   }
 }
 
-/** With its permissions from the start: `bind` takes them from the mask (unix(7)), and it runs before `listen` returns. */
+/** `bind` takes the permissions from the umask (unix(7)), and runs before `listen` returns. */
 function bind(server: Server, path: string, mode: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const before = process.umask(0o777 & ~mode)
+  const previousMask = process.umask(0o777 & ~mode)
   try {
     server.once('error', reject)
     server.listen({ path }, () => {
@@ -42,25 +42,25 @@ function bind(server: Server, path: string, mode: number): Promise<void> {
       resolve()
     })
   } finally {
-    process.umask(before)
+    process.umask(previousMask)
   }
   return promise
 }
 
-/** The socket that may be replaced; undefined where there is nothing. Throws where something else is. */
-async function findStale(path: string): Promise<Stats | undefined> {
-  const found = statOf(path)
-  if (found === undefined) return undefined
-  if (!found.isSocket()) throw fault('ENOTSOCK', `${path} is there, and is no socket`)
-  const code = await knock(path)
-  if (code === undefined) throw fault('EADDRINUSE', `${path} is in use`)
+/** @returns the socket to replace; undefined if the path does not exist. Throws if it is in use or not a socket. */
+async function findStaleSocket(path: string): Promise<Stats | undefined> {
+  const stats = statOf(path)
+  if (stats === undefined) return undefined
+  if (!stats.isSocket()) throw systemError('ENOTSOCK', `${path} exists and is not a socket`)
+  const code = await tryToConnect(path)
+  if (code === undefined) throw systemError('EADDRINUSE', `${path} is in use`)
   if (code !== 'ECONNREFUSED' && code !== 'ENOENT')
-    throw fault(code, `whether somebody listens on ${path} is not to be known`)
-  return found
+    throw systemError(code, `cannot determine whether ${path} is in use`)
+  return stats
 }
 
-/** Why nobody answers there; undefined where somebody does. */
-function knock(path: string): Promise<string | undefined> {
+/** @returns the error code of a connection attempt; undefined if it succeeds */
+function tryToConnect(path: string): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const socket = connect({ path })
   socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? 'unknown'))
@@ -75,10 +75,10 @@ function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false })
 }
 
-function isSame(a: Stats | undefined, b: Stats | undefined): boolean {
+function isSameFile(a: Stats | undefined, b: Stats | undefined): boolean {
   return a?.dev === b?.dev && a?.ino === b?.ino
 }
 
-function fault(code: string, message: string): NodeJS.ErrnoException {
+function systemError(code: string, message: string): NodeJS.ErrnoException {
   return Object.assign(new Error(message), { code })
 }

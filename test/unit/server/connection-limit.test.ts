@@ -30,11 +30,11 @@ test('all listeners share max_connections, and each keeps its open connections',
 
 test('a connection with a weight counts as several until it closes', () => {
   const [server] = createServers(1)
-  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const heavy = connect(server!)
-  assert.ok(weigh(heavy, 4))
+  assert.ok(setWeight(heavy, 4))
   assert.equal(server!.maxConnections, 1 + 6)
-  assert.ok(weigh(heavy, 10))
+  assert.ok(setWeight(heavy, 10))
   assert.equal(server!.maxConnections, 1)
   heavy.emit('close')
   assert.equal(server!.maxConnections, 10)
@@ -42,41 +42,41 @@ test('a connection with a weight counts as several until it closes', () => {
 
 test('a connection that is too heavy for the remaining room keeps its weight', () => {
   const [server] = createServers(1)
-  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const [first, second] = [connect(server!), connect(server!)]
-  assert.ok(weigh(first!, 6))
-  assert.ok(!weigh(second!, 5))
-  assert.ok(weigh(second!, 4))
+  assert.ok(setWeight(first!, 6))
+  assert.ok(!setWeight(second!, 5))
+  assert.ok(setWeight(second!, 4))
   assert.equal(server!.maxConnections, 2)
-  assert.ok(!weigh(first!, 7))
+  assert.ok(!setWeight(first!, 7))
   first!.emit('close')
   assert.equal(server!.maxConnections, 1 + 6)
 })
 
 test('a small max_connections counts connections, however heavy they are', () => {
   const [server] = createServers(1)
-  const { weigh } = limitConnections([server!], { maxConnections: 2, maxWeight: 100 })
-  assert.ok(weigh(connect(server!), 50))
+  const { setWeight } = limitConnections([server!], { maxConnections: 2, maxWeight: 100 })
+  assert.ok(setWeight(connect(server!), 50))
   assert.equal(server!.maxConnections, 2)
 })
 
 test('a closed connection gets no weight, since it would never be released', () => {
   const [server] = createServers(1)
-  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
+  const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const gone = connect(server!)
-  assert.ok(weigh(gone, 2))
+  assert.ok(setWeight(gone, 2))
   Object.assign(gone, { destroyed: true }).emit('close')
-  assert.ok(!weigh(gone, 9))
+  assert.ok(!setWeight(gone, 9))
   assert.equal(server!.maxConnections, 10)
 })
 
 test('a share of the room is the most that connections may take with a weight, and a lower weight is always possible', () => {
   const [server] = createServers(1)
-  const { weigh } = limitConnections([server!], { maxConnections: 100, maxWeight: 20 })
+  const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 20 })
   const [first, second] = [connect(server!), connect(server!)]
-  assert.ok(weigh(first!, 8, 1 / 2))
-  assert.ok(!weigh(second!, 8, 1 / 2))
-  assert.ok(weigh(second!, 8))
-  assert.ok(weigh(first!, 2))
+  assert.ok(setWeight(first!, 8, 1 / 2))
+  assert.ok(!setWeight(second!, 8, 1 / 2))
+  assert.ok(setWeight(second!, 8))
+  assert.ok(setWeight(first!, 2))
   assert.equal(server!.maxConnections, 2 + 10)
 })

@@ -6,7 +6,7 @@ import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import { answerWith } from '../../../src/http/response.ts'
+import { createResponse } from '../../../src/http/response.ts'
 import { createLog } from '../../../src/observability/log.ts'
 import { createMetrics } from '../../../src/observability/metrics.ts'
 import { createLogRequest } from '../../../src/observability/request-log.ts'
@@ -37,7 +37,7 @@ async function serve(isTls: boolean): Promise<void> {
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
     tls: { ...pair, clientCa: undefined, clientAuth: 'none' },
     handlers: () => ({
-      handle: ({ url }) => answerWith(200, 'text/plain', url === '/large' ? 'x'.repeat(large) : 'small'),
+      handle: ({ url }) => createResponse(200, 'text/plain', url === '/large' ? 'x'.repeat(large) : 'small'),
       endpoints: new Map(),
       renderError: createRenderError('generic'),
     }),

@@ -5,15 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorCode } from '../../../src/http/errors.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 import { type Handler, readMethods } from '../../../src/http/handler.ts'
-import { answerWith } from '../../../src/http/response.ts'
+import { createResponse } from '../../../src/http/response.ts'
 import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts'
 import type { Outcome } from '../../../src/observability/request-log.ts'
 import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 
-const mode: Handler = async () => answerWith(200, 'text/plain', 'mode', 'bob')
-const page: Handler = async () => answerWith(200, 'text/plain', 'page')
+const mode: Handler = async () => ({ ...createResponse(200, 'text/plain', 'mode'), username: 'bob' })
+const page: Handler = async () => createResponse(200, 'text/plain', 'page')
 
 let handle: Handler
 let server: GatewayServer
@@ -225,7 +225,7 @@ describe('what is no HTTP is 400 and closed', () => {
 
   for (const isKnown of [true, false]) {
     test(`behind a request that closes its connection it is not heard, be its answer ${isKnown ? 'there at once' : 'late'}`, async () => {
-      if (isKnown) handle = () => answerWith(200, 'text/plain', 'mode')
+      if (isKnown) handle = () => createResponse(200, 'text/plain', 'mode')
       const connection = open()
       connection.send('GET / HTTP/1.0\r\nHost: es\r\n\r\nGET / HTTP/1.1\r\nHost: es\r\n\r\n')
       assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])

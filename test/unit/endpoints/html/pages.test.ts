@@ -10,7 +10,7 @@ const headerOf = ({ headers }: GatewayResponse, name: string) => headers[headers
 const denied = {
   code: 'no_roles',
   status: 403,
-  message: 'None of your groups gives you a role',
+  message: 'None of your groups is mapped to a role',
   requestId: 'id-7',
 } as const
 
@@ -58,7 +58,7 @@ describe('an error’s page', () => {
   test('says why access was denied, and has a way to another account where people sign in with us', () => {
     const { status, body } = errorPage({ ...denied, hasLogin: true })
     assert.equal(status, 403)
-    assert.match(body, /<h1>Access denied<\/h1>\n<p>None of your groups gives you a role\.<\/p>/)
+    assert.match(body, /<h1>Access denied<\/h1>\n<p>None of your groups is mapped to a role\.<\/p>/)
     assert.match(body, /id-7/)
     assert.match(body, /href="\/elastauth\/logout"/)
   })

@@ -8,7 +8,7 @@ import { createPendingResponses } from '../../../../src/server/http1/pending-res
 function answering() {
   const socket = Object.assign(new EventEmitter(), { writable: true }) as Socket
   const said: string[] = []
-  const { follow, forget, speakAfter } = createPendingResponses(() => {})
+  const { add, remove, runWhenFlushed } = createPendingResponses(() => {})
   return {
     /** An answer that is still to be given, and a way to give it. */
     ask() {
@@ -16,11 +16,11 @@ function answering() {
         req: { socket, complete: true },
       })
       const answer = response as unknown as ServerResponse
-      follow(answer)
-      response.on('close', () => forget(answer))
+      add(answer)
+      response.on('close', () => remove(answer))
       return () => response.emit('close')
     },
-    speak: (word: string) => speakAfter(socket, () => said.push(word)),
+    speak: (word: string) => runWhenFlushed(socket, () => said.push(word)),
     said,
   }
 }

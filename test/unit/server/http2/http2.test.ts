@@ -25,10 +25,10 @@ let session: ClientHttp2Session
 
 async function openListener(t: TestContext): Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  listener = createTlsListener({ ...handlers, onRequest: (_, response) => answer(response) }, defaultRequestTimeouts, {
-    ...pair,
-    clientCa: undefined,
-    clientAuth: 'none',
+  listener = createTlsListener({
+    handlers: { ...handlers, onRequest: (_, response) => answer(response) },
+    timeouts: defaultRequestTimeouts,
+    tls: { ...pair, clientCa: undefined, clientAuth: 'none' },
   })
   listener.server.listen(0, '127.0.0.1')
   await once(listener.server, 'listening')
@@ -44,7 +44,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   session.destroy()
-  listener.cut()
+  listener.destroyConnections()
   listener.server.close()
   await once(listener.server, 'close')
   await turns() // a timer of this test that is cleared in the next would be taken for one of those
