@@ -52,10 +52,7 @@ export function createRequestHandler(
       result = handled instanceof Promise ? await handled : handled
       username = result.username
       if (username !== undefined) onAuthenticated?.()
-      if ('stream' in result) {
-        if (isClosing()) response.shouldKeepAlive = false
-        await result.stream(response)
-      }
+      if ('stream' in result) await streamResponse(response, result)
     } catch (thrown) {
       // Every error of a request is caught here.
       error = asGatewayError(thrown)
@@ -66,6 +63,11 @@ export function createRequestHandler(
     finishRequest(request, response, result, { requestId, startedAt, username, error })
   }
 
+  function streamResponse(response: ServerResponse, { stream }: StreamedResponse): Promise<void> {
+    if (isClosing()) response.shouldKeepAlive = false
+    return stream(response)
+  }
+
   /** Sends the response, unless it has been streamed. */
   function finishRequest(
     request: IncomingMessage,
@@ -74,7 +76,10 @@ export function createRequestHandler(
     outcome: Outcome,
   ): void {
     logRequest(request, response, outcome)
-    if ('stream' in result) return onRequestEnd(request, response.statusCode, outcome.startedAt)
+    if ('stream' in result) {
+      onRequestEnd(request, response.statusCode, outcome.startedAt)
+      return
+    }
     if (isClosing() || outcome.error?.code === 'payload_invalid') response.shouldKeepAlive = false
     sendResponse(request, response, result)
     // 499 as in nginx: the client has disconnected
