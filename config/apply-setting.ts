@@ -1,32 +1,32 @@
-import type { Store } from './convict-store.ts'
-import { type Fault, show } from './faults.ts'
-import { type Format, hintOf, nameOfType, problemsOf } from './formats/format.ts'
-import { formatNamed } from './formats/registry.ts'
+import type { ConvictStore } from './convict-store.ts'
+import { type Fault, quoteForMessage } from './faults.ts'
+import { describeType, type Format, fixFor, validateValue } from './formats/format.ts'
+import { getFormat } from './formats/registry.ts'
 import { type Key, keys } from './schema.ts'
 import type { Setting } from './sources/layer.ts'
 
 /** Puts a setting into the store, or says what is wrong with it. */
-export function applySetting(setting: Setting, store: Store): Fault[] {
-  const { key, value, place, typed } = setting
+export function applySetting(setting: Setting, store: ConvictStore): Fault[] {
+  const { key, value, location, isTyped } = setting
   const spec = keys.get(key)!
-  const format = formatNamed(spec.format)
-  if (typed && !hasYamlType(value, format)) {
+  const format = getFormat(spec.format)
+  if (isTyped && !hasYamlType(value, format)) {
     return [
       {
-        ...place,
+        ...location,
         key,
-        problem: `expected ${expectedType(format)}, found ${nameOfType(value)}`,
+        problem: `expected ${expectedType(format)}, found ${describeType(value)}`,
         fix: fixForType(value, format),
       },
     ]
   }
-  const problems = problemsOf(format, value, spec)
+  const problems = validateValue(format, value, spec)
   // convict coerces text only; lists and maps have spellings to tidy too
-  if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.read(value))
+  if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.parse(value))
   return problems.map(({ problem, fix, path = [], ...found }) => {
     const line = setting.lineOf?.(path)
     return {
-      ...place,
+      ...location,
       ...(line !== undefined && { line }),
       key: path.reduce<string>(
         (name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`),
@@ -40,24 +40,24 @@ export function applySetting(setting: Setting, store: Store): Fault[] {
 
 function describeProblem(problem: string, hasValue: boolean, value: unknown, { sensitive }: Key): string {
   if (sensitive) return hasValue ? `the value ${problem}` : problem
-  return hasValue ? `${show(value)} ${problem}` : problem
+  return hasValue ? `${quoteForMessage(value)} ${problem}` : problem
 }
 
-function hasYamlType(value: unknown, { yaml }: Format<unknown>): boolean {
-  if (yaml === 'array') return Array.isArray(value)
-  if (yaml === 'text or array') return Array.isArray(value) || typeof value === 'string'
-  if (yaml === 'integer') return typeof value === 'number'
-  return yaml === 'object' ? typeof value === 'object' && !Array.isArray(value) : typeof value === yaml
+function hasYamlType(value: unknown, { yamlType }: Format<unknown>): boolean {
+  if (yamlType === 'array') return Array.isArray(value)
+  if (yamlType === 'text or array') return Array.isArray(value) || typeof value === 'string'
+  if (yamlType === 'integer') return typeof value === 'number'
+  return yamlType === 'object' ? typeof value === 'object' && !Array.isArray(value) : typeof value === yamlType
 }
 
-function expectedType({ yaml, noun }: Format<unknown>): string {
-  return yaml === 'string' && noun === 'one of the choices' ? 'a word' : noun
+function expectedType({ yamlType, noun }: Format<unknown>): string {
+  return yamlType === 'string' && noun === 'one of the choices' ? 'a word' : noun
 }
 
 function fixForType(value: unknown, format: Format<unknown>): string {
-  const isQuoted = typeof value === 'string' && format.read(value) !== undefined
-  if (isQuoted && (format.yaml === 'boolean' || format.yaml === 'integer')) return 'remove the quotes'
+  const isQuoted = typeof value === 'string' && format.parse(value) !== undefined
+  if (isQuoted && (format.yamlType === 'boolean' || format.yamlType === 'integer')) return 'remove the quotes'
   const isScalar = typeof value === 'number' || typeof value === 'boolean'
-  if (isScalar && format.yaml === 'string' && format.hintFor === undefined) return 'put it in quotes'
-  return hintOf(format, value)
+  if (isScalar && format.yamlType === 'string' && format.hintFor === undefined) return 'put it in quotes'
+  return fixFor(format, value)
 }

@@ -1,14 +1,14 @@
 import convict from 'convict'
-import { type Format, type Limits, problemsOf } from './formats/format.ts'
+import { type Format, type Range, validateValue } from './formats/format.ts'
 import { formats } from './formats/registry.ts'
 import { envNameOf, isKey, schema } from './schema.ts'
 
 registerFormats()
 
-export type Store = convict.Config<Record<string, unknown>>
+export type ConvictStore = convict.Config<Record<string, unknown>>
 
 /** Convict holds the schema, coerces text and fills in defaults. It stops at its first fault, so the layers are ours. */
-export function createStore(): Store {
+export function createConvictStore(): ConvictStore {
   const addEnv = (node: object, path: string): object =>
     Object.fromEntries(
       Object.entries(node).map(([name, child]) => {
@@ -27,9 +27,9 @@ function registerFormats(): void {
     convict.addFormat({
       name,
       // Text that cannot be read stays as it is, for `validate` to refuse
-      coerce: (text: unknown) => format.read(text) ?? text,
-      validate: (value: unknown, spec: convict.SchemaObj & Limits) => {
-        const [first] = problemsOf(format, value, spec)
+      coerce: (text: unknown) => format.parse(text) ?? text,
+      validate: (value: unknown, spec: convict.SchemaObj & Range) => {
+        const [first] = validateValue(format, value, spec)
         if (first) throw new Error(first.problem)
       },
     })

@@ -1,11 +1,11 @@
 /** Where something was written: a file and line, or the name of an environment variable or flag. */
-export type Place = { readonly file?: string; readonly line?: number; readonly source?: string }
+export type SourceLocation = { readonly file?: string; readonly line?: number; readonly source?: string }
 
 /** One thing wrong, where, and what to do about it. */
-export type Fault = Place & { readonly key: string; readonly problem: string; readonly fix: string }
+export type Fault = SourceLocation & { readonly key: string; readonly problem: string; readonly fix: string }
 
 /** A key that restricts access is empty: a variable was not set, or all entries of a list are commented out. */
-export const emptyGuardProblem = {
+export const emptyAccessKeyProblem = {
   problem: 'is empty, which would disable this protection',
   fix: 'write a value, or remove the key to use the default',
 } as const
@@ -15,21 +15,21 @@ export class ConfigError extends Error {
   readonly faults: readonly Fault[]
 
   constructor(faults: readonly Fault[]) {
-    super(describe(faults))
+    super(formatFaults(faults))
     this.name = 'ConfigError'
     this.faults = faults
   }
 }
 
-export function describePlace({ file, line, source }: Place): string {
+export function formatLocation({ file, line, source }: SourceLocation): string {
   if (file === undefined) return source ?? ''
   return line === undefined ? file : `${file}:${line}`
 }
 
 /** A value as it may be shown: short, escaped, and without the credentials of a URL. */
-export function show(value: unknown): string {
+export function quoteForMessage(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
-  const masked = maskUrl(text)
+  const masked = maskUrlCredentials(text)
   const quoted = JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
   // JSON leaves these as they are, and a terminal obeys some of them
   return quoted.replace(
@@ -39,13 +39,13 @@ export function show(value: unknown): string {
 }
 
 /** Masks what stands before the last `@`, whether or not the text is a well-formed URL. */
-export function maskUrl(text: string): string {
+export function maskUrlCredentials(text: string): string {
   return text.replace(/^(.*?:\/\/)?.*@/s, (_, scheme = '') => `${scheme}********@`)
 }
 
-function describe(faults: readonly Fault[]): string {
+function formatFaults(faults: readonly Fault[]): string {
   const rows = faults.map((fault) => ({
-    where: describePlace(fault) || '(not set)',
+    where: formatLocation(fault) || '(not set)',
     key: fault.key,
     text: `${fault.problem}: ${fault.fix}`,
   }))

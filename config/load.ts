@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { applySetting } from './apply-setting.ts'
-import { createStore } from './convict-store.ts'
+import { createConvictStore } from './convict-store.ts'
 import { ConfigError, type Fault } from './faults.ts'
-import { problemsOf } from './formats/format.ts'
+import { validateValue } from './formats/format.ts'
 import { type Listener, parseListeners } from './formats/listeners.ts'
 import { formats } from './formats/registry.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './formats/secret-keys.ts'
-import { findBrokenRules } from './rules/rules.ts'
+import { findRuleViolations } from './rules/rules.ts'
 import { findWarnings } from './rules/warnings.ts'
 import { type Config, envNameOf, schema } from './schema.ts'
 import { readEnvironment } from './sources/environment.ts'
@@ -31,18 +31,18 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const { env } = source
   const { file, layers, settings } = readLayers(source)
 
-  const store = createStore()
+  const store = createConvictStore()
   const faults = layers.flatMap((layer) => layer.faults)
   for (const setting of settings.values()) faults.push(...applySetting(setting, store))
 
   const values = store.getProperties() as Config
-  const broken = findBrokenRules(values, new Set(faults.map(({ key }) => key)), (key) => settings.get(key)?.place)
+  const broken = findRuleViolations(values, new Set(faults.map(({ key }) => key)), (key) => settings.get(key)?.location)
   faults.push(...broken.map((fault) => nameEmptyVariable(fault, env)))
-  if (faults.length > 0) throw new ConfigError(faults.sort(byPlace))
+  if (faults.length > 0) throw new ConfigError(faults.sort(compareFaults))
 
   const warnings = [...layers.flatMap((layer) => layer.warnings), ...findWarnings(values)]
   if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
-  const config = deepFreeze(settle(values))
+  const config = deepFreeze(normalize(values))
   return { config, warnings, ...(file !== null && { file }) }
 }
 
@@ -52,7 +52,7 @@ export function findListeners(source: ConfigSource): Listener[] {
   const { settings } = readLayers(source)
   const format = formats[name]
   const value = settings.get('listen')?.value
-  const listen = problemsOf(format, value).length === 0 ? format.read(value)! : [fallback]
+  const listen = validateValue(format, value).length === 0 ? format.parse(value)! : [fallback]
   return parseListeners(listen, settings.has('tls.cert'))
 }
 
@@ -66,7 +66,7 @@ function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
 }
 
 /** What is accepted but means something else: the documentation's key, the predecessor's file cache. */
-function settle(values: Config): Config {
+function normalize(values: Config): Config {
   const { cache } = values
   const secret_key = resolveSecretKey(values.secret_key!)
   return { ...values, secret_key, cache: { ...cache, type: cache.type === 'file' ? 'memory' : cache.type } }
@@ -83,7 +83,7 @@ function nameEmptyVariable(fault: Fault, env: ConfigSource['env']): Fault {
 }
 
 /** Files first, in reading order; then variables and flags; last what is missing everywhere. */
-function byPlace(a: Fault, b: Fault): number {
+function compareFaults(a: Fault, b: Fault): number {
   const rank = ({ file, source }: Fault) => (file !== undefined ? 0 : source !== undefined ? 1 : 2)
   const byFile = (a.file ?? '').localeCompare(b.file ?? '')
   return rank(a) - rank(b) || byFile || (a.line ?? 0) - (b.line ?? 0)

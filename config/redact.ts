@@ -1,4 +1,4 @@
-import { maskUrl } from './faults.ts'
+import { maskUrlCredentials } from './faults.ts'
 import { isPlainMap } from './formats/format.ts'
 import { type Config, keys } from './schema.ts'
 
@@ -11,7 +11,7 @@ export function redactConfig(config: Config): unknown {
 
 function redact(value: unknown, key: string): unknown {
   if (keys.get(key)?.sensitive) return isUnset(value) ? value : mask
-  if (typeof value === 'string') return value.includes('://') ? maskUrl(value) : value
+  if (typeof value === 'string') return value.includes('://') ? maskUrlCredentials(value) : value
   if (Array.isArray(value)) return value.map((item) => redact(item, `${key}[]`))
   if (!isPlainMap(value)) return value
   return Object.fromEntries(

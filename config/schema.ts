@@ -72,9 +72,9 @@ export const schema = {
     doc: 'Let in only members of a group in `group_whitelist`.',
     format: 'boolean',
     default: false,
-    guards: true,
+    restrictsAccess: true,
   },
-  group_whitelist: { doc: 'The groups to let in.', format: 'text_list', default: [], guards: true },
+  group_whitelist: { doc: 'The groups to let in.', format: 'text_list', default: [], restrictsAccess: true },
   extend_cache: {
     doc: 'Push an active user’s credential’s end on, at most to 24 h of age.',
     format: 'boolean',
@@ -84,14 +84,14 @@ export const schema = {
     doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, unix (whoever may open the socket), client_cert (whoever shows a certificate of `tls.client_ca`), all, none.',
     format: 'peer_list',
     default: ['loopback', 'private'],
-    guards: true,
+    restrictsAccess: true,
   },
   proxy_secret: {
     doc: 'If set, the proxy must send it in `proxy_secret_header`; at least 16 characters.',
     format: 'shared_secret',
     default: null,
     sensitive: true,
-    guards: true,
+    restrictsAccess: true,
   },
   proxy_secret_header: {
     doc: 'Header that carries `proxy_secret`.',
@@ -474,7 +474,7 @@ export type Key = {
   /** Masked wherever it is shown; may come from a file (`…_FILE`), never from a flag. */
   readonly sensitive?: true
   /** Restricts access: an empty value (`key:`, `""`, an empty variable) is a fault and does not mean the default. */
-  readonly guards?: true
+  readonly restrictsAccess?: true
   readonly min?: number
   /** Below 2^31 ms for a duration that reaches a timer: Node takes a longer one for 1 ms. */
   readonly max?: number

@@ -4,12 +4,12 @@ export function suggest(
   known: readonly string[],
   otherwise = 'docs/configuration.md lists all keys',
 ): string {
-  const nearest = nearestOf(word, known)
+  const nearest = findNearest(word, known)
   return nearest === undefined ? otherwise : `did you mean \`${nearest}\`?`
 }
 
 /** The known word few typing errors away (1 to 3, by the word's length), or `undefined`. */
-export function nearestOf(word: string, known: readonly string[]): string | undefined {
+export function findNearest(word: string, known: readonly string[]): string | undefined {
   const limit = word.length < 4 ? 1 : word.length < 8 ? 2 : 3
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -25,11 +25,11 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
     for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1]
-      let best = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1))
-      if (!same && i > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        best = Math.min(best, beforeLast[j - 2]! + 1)
-      row.push(best)
+      const isSame = a[i - 1] === b[j - 1]
+      let distance = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (isSame ? 0 : 1))
+      if (!isSame && i > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        distance = Math.min(distance, beforeLast[j - 2]! + 1)
+      row.push(distance)
     }
     beforeLast = last
     last = row

@@ -4,7 +4,7 @@ const unitMs: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000,
 
 /** A duration in Go's spelling (`500ms`, `1h30m`); read as milliseconds. */
 export const duration: Format<number> = {
-  yaml: 'string',
+  yamlType: 'string',
   noun: 'a duration',
   hint: 'write e.g. 30m or 1h',
   hintFor: (value) => {
@@ -13,8 +13,8 @@ export const duration: Format<number> = {
     const [, days] = /^(\d+)d$/.exec(text) ?? []
     return days === undefined ? undefined : `write ${Number(days) * 24}h`
   },
-  json: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
-  read: (value) => (typeof value === 'number' ? value : parseDuration(value)),
+  jsonSchema: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
+  parse: (value) => (typeof value === 'number' ? value : parseDuration(value)),
   check: (ms, { min = 0, max = Number.MAX_SAFE_INTEGER }) => {
     if (ms < min) return [{ problem: `is shorter than ${formatDuration(min)}`, fix: range(min, max) }]
     if (ms > max) return [{ problem: `is longer than ${formatDuration(max)}`, fix: range(min, max) }]

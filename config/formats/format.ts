@@ -10,31 +10,31 @@ export type Problem = {
   readonly path?: readonly (string | number)[]
 }
 
-export type Limits = { readonly min?: number; readonly max?: number }
+export type Range = { readonly min?: number; readonly max?: number }
 
 /** One kind of value: how it is written in YAML, how it is read, and what else must hold. */
 export type Format<T> = {
-  readonly yaml: 'string' | 'boolean' | 'integer' | 'array' | 'text or array' | 'object'
+  readonly yamlType: 'string' | 'boolean' | 'integer' | 'array' | 'text or array' | 'object'
   /** Completes "is not …". */
   readonly noun: string
   /** What to write instead. */
   readonly hint: string
   /** A better hint for this value, where there is one. */
   readonly hintFor?: (value: unknown) => string | undefined
-  readonly json: JsonSchema
+  readonly jsonSchema: JsonSchema
   /** Reads text (environment, flags) or a YAML value, and its own results again; `undefined` when it is not of this kind. */
-  readonly read: (value: unknown) => T | undefined
-  readonly check?: (value: T, limits: Limits) => readonly Problem[]
+  readonly parse: (value: unknown) => T | undefined
+  readonly check?: (value: T, limits: Range) => readonly Problem[]
 }
 
 /** Everything wrong with a value, whether it comes from the environment, a flag, a file or a default. */
-export function problemsOf<T>(format: Format<T>, value: unknown, limits: Limits = {}): readonly Problem[] {
-  const read = format.read(value)
-  if (read === undefined) return [{ value, problem: `is not ${format.noun}`, fix: hintOf(format, value) }]
+export function validateValue<T>(format: Format<T>, value: unknown, limits: Range = {}): readonly Problem[] {
+  const read = format.parse(value)
+  if (read === undefined) return [{ value, problem: `is not ${format.noun}`, fix: fixFor(format, value) }]
   return format.check?.(read, limits) ?? []
 }
 
-export function hintOf<T>({ hint, hintFor }: Format<T>, value: unknown): string {
+export function fixFor<T>({ hint, hintFor }: Format<T>, value: unknown): string {
   return hintFor?.(value) ?? hint
 }
 
@@ -47,11 +47,11 @@ export function textFormat(
   tidy: (text: string) => string = (text) => text,
 ): Format<string> {
   return {
-    yaml: 'string',
+    yamlType: 'string',
     noun,
     hint,
-    json: { type: 'string', ...json },
-    read: (value) => (typeof value === 'string' && isValid(tidy(value)) ? tidy(value) : undefined),
+    jsonSchema: { type: 'string', ...json },
+    parse: (value) => (typeof value === 'string' && isValid(tidy(value)) ? tidy(value) : undefined),
   }
 }
 
@@ -63,25 +63,25 @@ export function oneOf<const W extends string>(
   const known = new Map<unknown, W>([...words.map((word) => [word, word] as const), ...Object.entries(aliases)])
   const named = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
   return {
-    yaml: 'string',
+    yamlType: 'string',
     noun: 'one of the choices',
     hint: `write ${named}`,
-    json: { type: 'string', enum: [...known.keys()] },
-    read: (value) => known.get(value),
+    jsonSchema: { type: 'string', enum: [...known.keys()] },
+    parse: (value) => known.get(value),
   }
 }
 
 /** A list of text: a YAML list, or one text with commas (or lines) between the items. Doubles are dropped. */
 export function listOf<T extends string>(item: Format<T>, plural: string, hint: string): Format<readonly T[]> {
   return {
-    yaml: 'array',
+    yamlType: 'array',
     noun: `a list of ${plural}`,
     hint,
-    json: { type: 'array', items: item.json },
-    read: (value) => {
+    jsonSchema: { type: 'array', items: item.jsonSchema },
+    parse: (value) => {
       const items = typeof value === 'string' ? splitText(value) : value
       if (!Array.isArray(items)) return undefined
-      return [...new Set(items.map((entry) => item.read(entry) ?? entry))] // for `check` to refuse what is none
+      return [...new Set(items.map((entry) => item.parse(entry) ?? entry))] // for `check` to refuse what is none
     },
     check: (items) => items.flatMap((entry, index) => checkItem(item, entry, index)),
   }
@@ -89,9 +89,9 @@ export function listOf<T extends string>(item: Format<T>, plural: string, hint: 
 
 function checkItem<T extends string>(item: Format<T>, entry: unknown, index: number): readonly Problem[] {
   if (typeof entry !== 'string') {
-    return [{ problem: `has ${nameOfType(entry)} where text is expected`, fix: 'put it in quotes', path: [index] }]
+    return [{ problem: `has ${describeType(entry)} where text is expected`, fix: 'put it in quotes', path: [index] }]
   }
-  return problemsOf(item, entry).map((problem) => ({ ...problem, path: [index] }))
+  return validateValue(item, entry).map((problem) => ({ ...problem, path: [index] }))
 }
 
 function splitText(text: string): string[] {
@@ -102,7 +102,7 @@ function splitText(text: string): string[] {
 }
 
 /** A value's kind, in a reader's words. */
-export function nameOfType(value: unknown): string {
+export function describeType(value: unknown): string {
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a map'

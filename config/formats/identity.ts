@@ -37,7 +37,7 @@ const groups = listOf(group, 'groups', 'write e.g. ["admins"]')
 
 export const groupList: Format<readonly string[]> = {
   ...groups,
-  json: { ...groups.json, maxItems: limits.groups },
+  jsonSchema: { ...groups.jsonSchema, maxItems: limits.groups },
   check: (names, range) =>
     names.length > limits.groups
       ? [{ problem: `has more than ${limits.groups} groups`, fix: 'remove some' }]

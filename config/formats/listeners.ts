@@ -2,12 +2,12 @@ import { isLoopbackHost, parseAddress } from './addresses.ts'
 import { type Format, listOf, textFormat } from './format.ts'
 
 /** Where to listen. No host (`''`) means all interfaces. */
-export type Place = Readonly<{ kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }>
+export type ListenAddress = Readonly<{ kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }>
 
-export type Listener = Place & Readonly<{ isTls: boolean }>
+export type Listener = ListenAddress & Readonly<{ isTls: boolean }>
 
 /** What the kernel has room for (`sun_path` without its last byte), and what we add to it while the socket is made. */
-const longestPath = 107 - '.12345678'.length
+const maxSocketPathBytes = 107 - '.12345678'.length
 
 const entry = textFormat(
   'an address to listen on',
@@ -21,10 +21,10 @@ const entries = listOf(entry, 'addresses', 'write e.g. ["127.0.0.1:5000", "unix:
 /** One address to listen on, or several. No host means all interfaces, port 0 any free one. */
 export const listenList: Format<readonly string[]> = {
   ...entries,
-  yaml: 'text or array',
+  yamlType: 'text or array',
   noun: 'an address to listen on, or a list of them',
   hint: entry.hint,
-  json: { type: ['string', 'array'], pattern: entry.json.pattern, items: entry.json, minItems: 1 },
+  jsonSchema: { type: ['string', 'array'], pattern: entry.jsonSchema.pattern, items: entry.jsonSchema, minItems: 1 },
   check: (list) =>
     list.length === 0
       ? [{ problem: 'is empty', fix: entry.hint }]
@@ -40,12 +40,12 @@ export function parseListeners(listen: readonly string[], hasCertificate: boolea
 }
 
 /** An entry of `listen`, or `undefined` where it is none. */
-function parseListen(text: string): (Place & { readonly scheme: string | undefined }) | undefined {
+function parseListen(text: string): (ListenAddress & { readonly scheme: string | undefined }) | undefined {
   const [, scheme, rest = ''] = /^(?:(https?):\/\/)?(.*)$/s.exec(text)!
   if (rest.startsWith('unix:')) {
     const path = rest.slice('unix:'.length)
     const isGood = path.startsWith('/') && !path.endsWith('/') && !/[\x00-\x1f\x7f]/.test(path)
-    return isGood && Buffer.byteLength(path) <= longestPath ? { kind: 'unix', path, scheme } : undefined
+    return isGood && Buffer.byteLength(path) <= maxSocketPathBytes ? { kind: 'unix', path, scheme } : undefined
   }
   const address = parseAddress(rest)
   return address && { kind: 'tcp', ...address, scheme }

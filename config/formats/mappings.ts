@@ -1,4 +1,4 @@
-import { type Format, isPlainMap, nameOfType, type Problem, problemsOf, textFormat } from './format.ts'
+import { describeType, type Format, isPlainMap, type Problem, textFormat, validateValue } from './format.ts'
 
 /** A role's name as Elasticsearch allows it: 1–507 printable ASCII characters, no blanks around. */
 export const roleName = textFormat(
@@ -17,14 +17,14 @@ export const headerName = textFormat(
 
 /** Group → roles. One role may stand without a list; the environment holds the map as JSON. */
 export const groupMappings: Format<{ readonly [group: string]: readonly string[] }> = {
-  yaml: 'object',
+  yamlType: 'object',
   noun: 'a map of groups to roles',
   hint: 'write e.g. admins: [superuser]; in the environment JSON, {"admins": ["superuser"]}',
-  json: {
+  jsonSchema: {
     type: 'object',
-    additionalProperties: { anyOf: [roleName.json, { type: 'array', minItems: 1, items: roleName.json }] },
+    additionalProperties: { anyOf: [roleName.jsonSchema, { type: 'array', minItems: 1, items: roleName.jsonSchema }] },
   },
-  read: (value) => {
+  parse: (value) => {
     const map = readMap(value)
     if (map === undefined) return undefined
     return Object.fromEntries(
@@ -48,37 +48,37 @@ function checkGroup(group: string, roles: unknown): readonly Problem[] {
   if (!Array.isArray(roles) || roles.length === 0) {
     return [
       {
-        problem: `gives the group ${JSON.stringify(group)} ${Array.isArray(roles) ? 'no role' : nameOfType(roles)}`,
+        problem: `gives the group ${JSON.stringify(group)} ${Array.isArray(roles) ? 'no role' : describeType(roles)}`,
         fix: 'write a list of roles',
         path: [group],
       },
     ]
   }
   return roles.flatMap((role, index) =>
-    problemsOf(roleName, role).map((problem) => ({ ...problem, path: [group, index] })),
+    validateValue(roleName, role).map((problem) => ({ ...problem, path: [group, index] })),
   )
 }
 
 /** Header name → value, to be sent along. Values may be credentials: they are never shown. */
 export const headerMap: Format<{ readonly [name: string]: string }> = {
-  yaml: 'object',
+  yamlType: 'object',
   noun: 'a map of header names to values',
   hint: 'write e.g. X-Api-Version: "2"; in the environment JSON, {"X-Api-Version": "2"}',
-  json: { type: 'object', additionalProperties: { type: 'string' } },
-  read: (value) => readMap(value) as { [name: string]: string } | undefined,
+  jsonSchema: { type: 'object', additionalProperties: { type: 'string' } },
+  parse: (value) => readMap(value) as { [name: string]: string } | undefined,
   check: (map) => Object.entries(map).flatMap(([name, value]) => checkHeader(name, value)),
 }
 
 function checkHeader(name: string, value: unknown): readonly Problem[] {
   if (name === '__proto__') return [{ problem: 'has the header __proto__', fix: 'remove it' }]
-  const faults = problemsOf(headerName, name).map(({ fix }) => ({
+  const faults = validateValue(headerName, name).map(({ fix }) => ({
     problem: 'has a name that no header can have',
     fix,
     path: [name],
   }))
   if (typeof value !== 'string') {
     faults.push({
-      problem: `has ${nameOfType(value)} as the value of a header`,
+      problem: `has ${describeType(value)} as the value of a header`,
       fix: 'put it in quotes',
       path: [name],
     })
@@ -94,16 +94,16 @@ function checkHeader(name: string, value: unknown): readonly Problem[] {
 
 /** Name → value, for the query of a URL. */
 export const parameterMap: Format<{ readonly [name: string]: string }> = {
-  yaml: 'object',
+  yamlType: 'object',
   noun: 'a map of parameters to values',
   hint: 'write e.g. prompt: login; in the environment JSON, {"prompt": "login"}',
-  json: { type: 'object', additionalProperties: { type: 'string' } },
-  read: (value) => readMap(value) as { [name: string]: string } | undefined,
+  jsonSchema: { type: 'object', additionalProperties: { type: 'string' } },
+  parse: (value) => readMap(value) as { [name: string]: string } | undefined,
   check: (map) =>
     Object.entries(map).flatMap(([name, value]) =>
       typeof value === 'string' && name !== '__proto__' && name !== ''
         ? []
-        : [{ problem: `has ${nameOfType(value)} as a parameter’s value`, fix: 'put it in quotes', path: [name] }],
+        : [{ problem: `has ${describeType(value)} as a parameter’s value`, fix: 'put it in quotes', path: [name] }],
     ),
 }
 

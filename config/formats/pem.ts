@@ -30,12 +30,12 @@ export function checkKeyPair(
   keyKey: string,
   keyFile: string | null,
 ): RuleViolation | false {
-  if (certFile === null || keyFile === null || belongTogether(certFile, keyFile)) return false
+  if (certFile === null || keyFile === null || isMatchingKeyPair(certFile, keyFile)) return false
   return violation(keyKey, `does not belong to ${certKey}`, 'name the key the certificate was made with', certKey)
 }
 
 /** When the (first) certificate ceases to be good; undefined where it cannot be read. */
-export function expiryOf(certFile: string): Date | undefined {
+export function certificateExpiry(certFile: string): Date | undefined {
   try {
     return new X509Certificate(readFileSync(certFile)).validToDate
   } catch {
@@ -87,7 +87,7 @@ function isPrivateKey(text: string): boolean {
 }
 
 /** True, too, where one of them cannot be read: that is a fault already. */
-function belongTogether(certFile: string, keyFile: string): boolean {
+function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
   try {
     return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
   } catch {

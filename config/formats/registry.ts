@@ -8,28 +8,28 @@ import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
 import { hexKey, secretKey, sharedSecret } from './secret-keys.ts'
 
-const words = new Map([
+const booleanWords = new Map([
   ['true', true],
   ['false', false],
 ])
 
 const boolean: Format<boolean> = {
-  yaml: 'boolean',
+  yamlType: 'boolean',
   noun: 'true or false',
   hint: 'write true or false',
-  json: { type: 'boolean' },
-  read: (value) => {
+  jsonSchema: { type: 'boolean' },
+  parse: (value) => {
     if (typeof value === 'boolean') return value
-    return typeof value === 'string' ? words.get(value.toLowerCase()) : undefined
+    return typeof value === 'string' ? booleanWords.get(value.toLowerCase()) : undefined
   },
 }
 
 const integer: Format<number> = {
-  yaml: 'integer',
+  yamlType: 'integer',
   noun: 'a whole number',
   hint: 'write digits only',
-  json: { type: 'integer' },
-  read: (value) => {
+  jsonSchema: { type: 'integer' },
+  parse: (value) => {
     const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
     return Number.isSafeInteger(number) ? (number as number) : undefined
   },
@@ -103,6 +103,6 @@ export type FormatName = keyof typeof formats
 export type FormatValue<F extends FormatName> = (typeof formats)[F] extends Format<infer T> ? T : never
 
 /** The format of that name, its value's type forgotten: for code that treats all keys alike. */
-export function formatNamed(name: FormatName): Format<unknown> {
+export function getFormat(name: FormatName): Format<unknown> {
   return formats[name] as Format<unknown>
 }

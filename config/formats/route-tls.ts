@@ -1,6 +1,14 @@
 import { isIP } from 'node:net'
 import { suggest } from '../suggest.ts'
-import { type Format, isPlainMap, type JsonSchema, nameOfType, type Problem, problemsOf, textFormat } from './format.ts'
+import {
+  describeType,
+  type Format,
+  isPlainMap,
+  type JsonSchema,
+  type Problem,
+  textFormat,
+  validateValue,
+} from './format.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 
 /** How one route's upstreams are reached over TLS; what is `null` is as in `proxy.tls`. */
@@ -29,11 +37,11 @@ const serverName = textFormat(
 )
 
 const trueOrFalse: Format<boolean> = {
-  yaml: 'boolean',
+  yamlType: 'boolean',
   noun: 'true or false',
   hint: 'write true or false',
-  json: { type: 'boolean' },
-  read: (value) => (typeof value === 'boolean' ? value : undefined),
+  jsonSchema: { type: 'boolean' },
+  parse: (value) => (typeof value === 'boolean' ? value : undefined),
 }
 
 const fields: { readonly [field: string]: Format<string> | Format<boolean> } = {
@@ -48,7 +56,7 @@ export const routeTlsJson: JsonSchema = {
   type: ['object', 'null'],
   additionalProperties: false,
   properties: Object.fromEntries(
-    Object.entries(fields).map(([name, { json }]) => [name, { ...json, type: [json.type, 'null'] }]),
+    Object.entries(fields).map(([name, { jsonSchema }]) => [name, { ...jsonSchema, type: [jsonSchema.type, 'null'] }]),
   ),
 }
 
@@ -62,7 +70,7 @@ export function checkRouteTls(tls: unknown): readonly Problem[] {
   if (!isPlainMap(tls)) {
     return [
       {
-        problem: `has ${nameOfType(tls)} where a map is expected`,
+        problem: `has ${describeType(tls)} where a map is expected`,
         fix: 'write e.g. tls: {ca_cert: /etc/ssl/kibana-ca.crt}',
       },
     ]
@@ -72,7 +80,8 @@ export function checkRouteTls(tls: unknown): readonly Problem[] {
       const fix = suggest(name, Object.keys(fields))
       return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix, path: [name] }]
     }
-    const problems = value === null ? [] : problemsOf<string | boolean>(fields[name] as Format<string | boolean>, value)
+    const problems =
+      value === null ? [] : validateValue<string | boolean>(fields[name] as Format<string | boolean>, value)
     return problems.map((problem) => ({ ...problem, path: [name] }))
   })
 }

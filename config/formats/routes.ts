@@ -1,6 +1,6 @@
 import { suggest } from '../suggest.ts'
 import { httpUrlList } from './addresses.ts'
-import { type Format, isPlainMap, nameOfType, type Problem, problemsOf } from './format.ts'
+import { describeType, type Format, isPlainMap, type Problem, validateValue } from './format.ts'
 import { headerMap } from './mappings.ts'
 import { checkRouteTls, completeRouteTls, type RouteTls, routeTlsJson } from './route-tls.ts'
 
@@ -31,16 +31,16 @@ const fields: {
 
 /** For what has parts of its own. */
 const innerChecks: { readonly [field: string]: (value: unknown) => readonly Problem[] } = {
-  upstreams: (value) => problemsOf(httpUrlList, value),
-  headers: (value) => problemsOf(headerMap, value),
+  upstreams: (value) => validateValue(httpUrlList, value),
+  headers: (value) => validateValue(headerMap, value),
   tls: checkRouteTls,
 }
 
 export const routeList: Format<readonly Route[]> = {
-  yaml: 'array',
+  yamlType: 'array',
   noun: 'a list of routes',
   hint: 'write e.g. [{path: /, upstreams: ["https://elasticsearch:9200"]}]; in the environment as JSON',
-  json: {
+  jsonSchema: {
     type: 'array',
     items: {
       type: 'object',
@@ -49,15 +49,15 @@ export const routeList: Format<readonly Route[]> = {
       properties: {
         host: { type: ['string', 'null'] },
         path: { type: ['string', 'null'], pattern: '^/' },
-        upstreams: { ...httpUrlList.json, minItems: 1 },
+        upstreams: { ...httpUrlList.jsonSchema, minItems: 1 },
         strip_path: { type: 'boolean' },
         auth: { enum: ['required', 'none'] },
-        headers: headerMap.json,
+        headers: headerMap.jsonSchema,
         tls: routeTlsJson,
       },
     },
   },
-  read: (value) => {
+  parse: (value) => {
     const list = typeof value === 'string' ? parseJson(value) : value
     return Array.isArray(list) ? list.map(withDefaults) : undefined
   },
@@ -73,7 +73,7 @@ function withDefaults(route: unknown): Route {
 
 function checkRoute(route: unknown, index: number): readonly Problem[] {
   if (!isPlainMap(route)) {
-    return [{ problem: `has ${nameOfType(route)} where a route is expected`, fix: routeList.hint, path: [index] }]
+    return [{ problem: `has ${describeType(route)} where a route is expected`, fix: routeList.hint, path: [index] }]
   }
   if (!('upstreams' in route))
     return [{ problem: 'has a route without upstreams', fix: 'add upstreams: [URL]', path: [index] }]

@@ -5,9 +5,9 @@ import { type Format, textFormat } from './format.ts'
 const placeholders = ['your-64-char-hex-key', 'your-generated-key']
 
 // One for the life of the process: a reload must not rotate everybody's credentials.
-const keyOfThisRun = randomBytes(32).toString('hex')
+const randomKey = randomBytes(32).toString('hex')
 
-const howToMakeOne = 'make one with `elastauth --generateKey` or `openssl rand -hex 32`'
+const generateKeyFix = 'make one with `elastauth --generateKey` or `openssl rand -hex 32`'
 
 export function isPlaceholderKey(key: string | null): boolean {
   return key !== null && placeholders.includes(key)
@@ -15,19 +15,19 @@ export function isPlaceholderKey(key: string | null): boolean {
 
 /** The key to use: the configured one, or a random one, the same for the whole run, in a placeholder's place. */
 export function resolveSecretKey(key: string): string {
-  return isPlaceholderKey(key) ? keyOfThisRun : key
+  return isPlaceholderKey(key) ? randomKey : key
 }
 
 export const placeholderWarning =
   "secret_key is the documentation's placeholder: a random key is used instead, for this run only. " +
   'Replicas will not agree on it, and all credentials rotate at every restart. ' +
-  `For a lasting key, ${howToMakeOne}.`
+  `For a lasting key, ${generateKeyFix}.`
 
 /** 32 bytes as 64 hex digits, in lower case. */
-export const hexKey = withVariety(
+export const hexKey = rejectRepeatedDigit(
   textFormat(
     'a key of 64 hex digits',
-    howToMakeOne,
+    generateKeyFix,
     { pattern: '^[0-9A-Fa-f]{64}$' },
     (text) => /^[0-9a-f]{64}$/.test(text),
     (text) => text.toLowerCase(),
@@ -37,8 +37,8 @@ export const hexKey = withVariety(
 /** A hex key, or one of the documentation's placeholders. */
 export const secretKey: Format<string> = {
   ...hexKey,
-  json: { type: 'string', anyOf: [{ pattern: hexKey.json.pattern }, { enum: placeholders }] },
-  read: (value) => (isPlaceholderKey(value as string) ? (value as string) : hexKey.read(value)),
+  jsonSchema: { type: 'string', anyOf: [{ pattern: hexKey.jsonSchema.pattern }, { enum: placeholders }] },
+  parse: (value) => (isPlaceholderKey(value as string) ? (value as string) : hexKey.parse(value)),
 }
 
 export const sharedSecret = textFormat(
@@ -49,9 +49,9 @@ export const sharedSecret = textFormat(
 )
 
 /** A key of one repeated digit is a form filled in, not a key. */
-function withVariety(format: Format<string>): Format<string> {
+function rejectRepeatedDigit(format: Format<string>): Format<string> {
   return {
     ...format,
-    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is one digit 64 times', fix: howToMakeOne }] : []),
+    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is one digit 64 times', fix: generateKeyFix }] : []),
   }
 }

@@ -1,5 +1,5 @@
 import type { JsonSchema } from '../formats/format.ts'
-import { formatNamed } from '../formats/registry.ts'
+import { getFormat } from '../formats/registry.ts'
 import { isKey, type Key, keys, schema } from '../schema.ts'
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
@@ -27,14 +27,17 @@ function buildSection(section: object, description?: string): JsonSchema {
 }
 
 function buildKey(spec: Key): JsonSchema {
-  const { yaml, json } = formatNamed(spec.format)
-  const hasRange = yaml === 'integer'
+  const { yamlType, jsonSchema } = getFormat(spec.format)
+  const hasRange = yamlType === 'integer'
   return {
     description: spec.doc,
     ...(spec.default !== null && { default: spec.default }),
     anyOf: [
-      { ...json, ...(hasRange && { minimum: spec.min ?? 0, ...(spec.max !== undefined && { maximum: spec.max }) }) },
-      yaml === 'string' || yaml === 'text or array' ? { enum: [null, ''] } : { type: 'null' },
+      {
+        ...jsonSchema,
+        ...(hasRange && { minimum: spec.min ?? 0, ...(spec.max !== undefined && { maximum: spec.max }) }),
+      },
+      yamlType === 'string' || yamlType === 'text or array' ? { enum: [null, ''] } : { type: 'null' },
     ],
   }
 }

@@ -1,4 +1,4 @@
-import { formatNamed } from '../formats/registry.ts'
+import { getFormat } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
@@ -57,8 +57,10 @@ function rowsOf(names: readonly string[]): string {
   const rows = names.map((key) => {
     const { doc, default: value, sensitive, format } = keys.get(key)!
     const shown = value === null ? '' : `\`${JSON.stringify(value).replaceAll('"', '')}\``
-    const { json } = formatNamed(format)
-    const choices = Array.isArray(json.enum) ? ` One of ${json.enum.map((word) => `\`${word}\``).join(', ')}.` : ''
+    const { jsonSchema } = getFormat(format)
+    const choices = Array.isArray(jsonSchema.enum)
+      ? ` One of ${jsonSchema.enum.map((word) => `\`${word}\``).join(', ')}.`
+      : ''
     return `| \`${key}\`${sensitive ? ' 🔒' : ''} | ${shown} | ${doc.replaceAll('|', '\\|')}${choices} | \`${envNameOf(key)}\` |`
   })
   return `${rows.join('\n')}\n`

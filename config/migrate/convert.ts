@@ -1,28 +1,31 @@
 import { isDeepStrictEqual } from 'node:util'
-import { formatNamed } from '../formats/registry.ts'
+import { getFormat } from '../formats/registry.ts'
 import { type Key, keys } from '../schema.ts'
-import { droppedKeys, oldKeys } from './go-keys.ts'
-import { adviseOn } from './notes.ts'
+import { droppedGoKeys, renamedGoKeys } from './go-keys.ts'
+import { collectNotes } from './notes.ts'
 import type { Entry } from './read-entries.ts'
-import type { Remark } from './remark.ts'
+import type { MigrationNote } from './remark.ts'
 
-export type Converted = { readonly settings: ReadonlyMap<string, unknown>; readonly remarks: readonly Remark[] }
+export type ConvertedConfig = {
+  readonly settings: ReadonlyMap<string, unknown>
+  readonly notes: readonly MigrationNote[]
+}
 
 /** A predecessor's entries under our keys. No remark repeats a value: it might be a secret. */
-export function convert(entries: readonly Entry[]): Converted {
+export function convertEntries(entries: readonly Entry[]): ConvertedConfig {
   const settings = new Map<string, unknown>()
-  const remarks: Remark[] = []
+  const remarks: MigrationNote[] = []
   // Present names after old ones, so that they win
-  const isOld = ({ key }: Entry) => (oldKeys.has(key) ? 0 : 1)
+  const isOld = ({ key }: Entry) => (renamedGoKeys.has(key) ? 0 : 1)
   for (const entry of [...entries].sort((a, b) => isOld(a) - isOld(b))) {
-    const dropped = droppedKeys.get(entry.key)
-    const key = oldKeys.get(entry.key) ?? currentKeys.get(entry.key)
+    const dropped = droppedGoKeys.get(entry.key)
+    const key = renamedGoKeys.get(entry.key) ?? currentKeys.get(entry.key)
     if (dropped !== undefined) remarks.push({ kind: 'not needed', key: entry.key, text: dropped })
-    else if (entry.key === 'debug') takeDebug(entry.value, settings, remarks)
+    else if (entry.key === 'debug') convertDebug(entry.value, settings, remarks)
     else if (key === undefined) remarks.push({ kind: 'not needed', key: entry.key, text: 'is no key of elastauth' })
-    else if (isSet(entry.value)) take({ ...entry, key, was: entry.key }, settings, remarks)
+    else if (isSet(entry.value)) convertEntry({ ...entry, key, originalKey: entry.key }, settings, remarks)
   }
-  return { settings, remarks: [...remarks, ...adviseOn(settings, entries)] }
+  return { settings, notes: [...remarks, ...collectNotes(settings, entries)] }
 }
 
 const currentKeys: ReadonlyMap<string, string> = new Map([...keys.keys()].map((key) => [key.toLowerCase(), key]))
@@ -32,24 +35,29 @@ function isSet(value: unknown): boolean {
   return value !== null && value !== ''
 }
 
-type Taken = Entry & { readonly was: string }
+type RenamedEntry = Entry & { readonly originalKey: string }
 
-function take({ key, value, was }: Taken, settings: Map<string, unknown>, remarks: Remark[]): void {
+function convertEntry(
+  { key, value, originalKey }: RenamedEntry,
+  settings: Map<string, unknown>,
+  remarks: MigrationNote[],
+): void {
   const spec = keys.get(key)!
-  const tidy = tidied(value, spec)
+  const tidy = toYamlValue(value, spec)
   if (settings.has(key) && !isDeepStrictEqual(settings.get(key), tidy)) {
-    remarks.push({ kind: 'decide', key, text: `stood there twice, with two values; that of ${was} is kept` })
+    remarks.push({ kind: 'decide', key, text: `stood there twice, with two values; that of ${originalKey} is kept` })
   }
-  if (was !== key.toLowerCase()) remarks.push({ kind: 'changed', key: was, text: `is called ${key} now` })
+  if (originalKey !== key.toLowerCase())
+    remarks.push({ kind: 'changed', key: originalKey, text: `is called ${key} now` })
   settings.set(key, tidy)
 }
 
 /** `"true"`, `"0"` and `"a,b"` were as good as a boolean, a number and a list; a file of ours has types. */
-function tidied(value: unknown, { format: name }: Key): unknown {
-  const format = formatNamed(name)
-  if (format.yaml === 'array' && typeof value === 'string') return splitList(value)
-  if (format.yaml === 'string') return typeof value === 'number' ? String(value) : value
-  return format.read(value) ?? value
+function toYamlValue(value: unknown, { format: name }: Key): unknown {
+  const format = getFormat(name)
+  if (format.yamlType === 'array' && typeof value === 'string') return splitList(value)
+  if (format.yamlType === 'string') return typeof value === 'number' ? String(value) : value
+  return format.parse(value) ?? value
 }
 
 /** Version 2 split at commas, version 1 at blanks. */
@@ -61,7 +69,7 @@ function splitList(text: string): string[] {
     .filter(Boolean)
 }
 
-function takeDebug(value: unknown, settings: Map<string, unknown>, remarks: Remark[]): void {
+function convertDebug(value: unknown, settings: Map<string, unknown>, remarks: MigrationNote[]): void {
   if (String(value) === 'true' && !settings.has('log_level')) settings.set('log_level', 'debug')
   remarks.push({ kind: 'changed', key: 'debug', text: 'is log_level: debug now' })
 }

@@ -1,7 +1,7 @@
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
 /** A key of the Go elastauth that has another name here; in lower case, as it compared them. */
-export const oldKeys: ReadonlyMap<string, string> = new Map([
+export const renamedGoKeys: ReadonlyMap<string, string> = new Map([
   ...legacyKeys,
   ['insecure_skip_verify', 'elasticsearch.insecure_skip_verify'],
   ['authelia.header_username', 'headers.username'],
@@ -11,7 +11,7 @@ export const oldKeys: ReadonlyMap<string, string> = new Map([
 ])
 
 /** A key of the Go elastauth that nothing here stands for, and why nothing has to. */
-export const droppedKeys: ReadonlyMap<string, string> = new Map([
+export const droppedGoKeys: ReadonlyMap<string, string> = new Map([
   ['cache.path', 'nothing is kept in files'],
   ['enableotel', 'traces are not exported'],
   ['enable_otel', 'traces are not exported'],

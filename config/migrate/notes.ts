@@ -1,14 +1,14 @@
-import { problemsOf } from '../formats/format.ts'
-import { formatNamed } from '../formats/registry.ts'
+import { validateValue } from '../formats/format.ts'
+import { getFormat } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
 import type { Entry } from './read-entries.ts'
-import type { Remark } from './remark.ts'
+import type { MigrationNote } from './remark.ts'
 
 /** What follows from the settings as a whole: values that mean something else now, and what only their owner can decide. */
-export function adviseOn(settings: ReadonlyMap<string, unknown>, entries: readonly Entry[]): Remark[] {
+export function collectNotes(settings: ReadonlyMap<string, unknown>, entries: readonly Entry[]): MigrationNote[] {
   const wrote = new Set(entries.map(({ key }) => key))
   const provider = settings.get('auth_provider') ?? 'authelia'
-  const rows: [applies: boolean, remark: Remark][] = [
+  const rows: [applies: boolean, remark: MigrationNote][] = [
     [
       wrote.has('cache.type') && !settings.has('cache.type'),
       changed(
@@ -39,7 +39,7 @@ export function adviseOn(settings: ReadonlyMap<string, unknown>, entries: readon
       Object.keys((settings.get('group_mappings') ?? {}) as object).some((group) => /[*{}]/.test(group)),
       decide('group_mappings', 'a * in a group’s name stands for anything now'),
     ],
-    ...missingSecrets.map((key): [boolean, Remark] => [
+    ...missingSecrets.map((key): [boolean, MigrationNote] => [
       !settings.has(key),
       decide(key, `is not in this file: set ${envNameOf(key)} or ${envNameOf(key)}_FILE, as before`),
     ]),
@@ -82,20 +82,20 @@ function hasHttps(hosts: unknown): boolean {
 }
 
 /** Values that `config check` will refuse. What is a file is looked for where elastauth runs, not here. */
-function findProblems(settings: ReadonlyMap<string, unknown>): Remark[] {
+function findProblems(settings: ReadonlyMap<string, unknown>): MigrationNote[] {
   return [...settings].flatMap(([key, value]) => {
     const spec = keys.get(key)!
     if (spec.format.endsWith('_file')) return []
-    return problemsOf(formatNamed(spec.format), value, spec).map(({ problem, fix }) =>
+    return validateValue(getFormat(spec.format), value, spec).map(({ problem, fix }) =>
       decide(key, `its value ${problem}: ${fix}`),
     )
   })
 }
 
-function changed(key: string, text: string): Remark {
+function changed(key: string, text: string): MigrationNote {
   return { kind: 'changed', key, text }
 }
 
-function decide(key: string, text: string): Remark {
+function decide(key: string, text: string): MigrationNote {
   return { kind: 'decide', key, text }
 }

@@ -3,11 +3,11 @@ import { parseEnv } from 'node:util'
 import { LineCounter, parseDocument } from 'yaml'
 import { ConfigError } from '../faults.ts'
 import { isPlainMap } from '../formats/format.ts'
-import { formatNamed } from '../formats/registry.ts'
+import { getFormat } from '../formats/registry.ts'
 import { envNameOf, keys, sections } from '../schema.ts'
 import { checkDocument } from '../sources/yaml-document.ts'
-import { unreadable } from '../sources/yaml-files.ts'
-import { oldKeys } from './go-keys.ts'
+import { unreadableFileFault } from '../sources/yaml-files.ts'
+import { renamedGoKeys } from './go-keys.ts'
 
 /** What one line of a predecessor's file sets: its key in lower case, as its reader (viper) compared them. */
 export type Entry = { readonly key: string; readonly value: unknown }
@@ -28,7 +28,7 @@ function readText(file: string): string {
     if (statSync(file).size > maxFileBytes) throw new Error('longer than 1 MiB')
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new ConfigError([{ ...unreadable(file, error), key: 'FILE' }])
+    throw new ConfigError([{ ...unreadableFileFault(file, error), key: 'FILE' }])
   }
 }
 
@@ -64,7 +64,7 @@ function flatten(map: Record<string, unknown>, prefix: string): Entry[] {
 /** `group_mappings` and the like hold names that are not ours to take apart. */
 function isMapKey(key: string): boolean {
   const spec = keys.get(key)
-  return spec !== undefined && formatNamed(spec.format).yaml === 'object'
+  return spec !== undefined && getFormat(spec.format).yamlType === 'object'
 }
 
 /** Maps came one entry a variable: `ELASTAUTH_GROUP_MAPPINGS_ADMINS=superuser`. */
@@ -78,7 +78,7 @@ const mapVariables = [
 ] as const
 
 function readVariables(text: string): Entry[] {
-  const keyOf = new Map([...oldKeys.keys(), ...keys.keys()].map((key) => [envNameOf(key), key]))
+  const keyOf = new Map([...renamedGoKeys.keys(), ...keys.keys()].map((key) => [envNameOf(key), key]))
   const maps = new Map<string, Record<string, unknown>>()
   const entries = Object.entries(parseEnv(text)).flatMap(([name, value = '']): Entry[] => {
     // A .env is the whole compose file's

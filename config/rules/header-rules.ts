@@ -4,7 +4,7 @@ import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
 /** Headers that HTTP, a browser or the proxy itself fills in: what they say is not what the proxy asserts. */
-const taken: ReadonlySet<string> = new Set([
+const reservedHeaders: ReadonlySet<string> = new Set([
   'connection',
   'host',
   'authorization',
@@ -34,7 +34,10 @@ export function checkHeaders(config: Config): (RuleViolation | false)[] {
   const headers = providersOf(config).some(isHeaderPreset) ? identityHeaders(config) : []
   return [
     ...checkSpellings(config),
-    ...headers.flatMap((header, index) => [checkTaken(header), checkTwin(header, headers.slice(0, index))]),
+    ...headers.flatMap((header, index) => [
+      checkReservedHeader(header),
+      checkSharedHeader(header, headers.slice(0, index)),
+    ]),
     ...checkSecretHeader(config.proxy_secret_header, headers),
     ...checkTokenHeader(config.oidc.token_header, config.proxy_secret_header, headers),
   ]
@@ -61,15 +64,15 @@ function checkSpellings({ headers, authelia }: Config): (RuleViolation | false)[
   })
 }
 
-function checkTaken({ key, name }: Header): RuleViolation | false {
+function checkReservedHeader({ key, name }: Header): RuleViolation | false {
   return (
-    taken.has(canonicalizeHeaderName(name)) &&
+    reservedHeaders.has(canonicalizeHeaderName(name)) &&
     violation(key, 'names a header with a meaning of its own', 'use another header')
   )
 }
 
 /** The e-mail address may well be the username, but groups are nothing else. */
-function checkTwin(header: Header, others: readonly Header[]): RuleViolation | false {
+function checkSharedHeader(header: Header, others: readonly Header[]): RuleViolation | false {
   const isGroups = ({ part }: Header) => part === 'groups'
   const twin = others
     .filter(({ name }) => canonicalizeHeaderName(name) === canonicalizeHeaderName(header.name))
@@ -84,7 +87,8 @@ function checkTwin(header: Header, others: readonly Header[]): RuleViolation | f
 function checkSecretHeader(secretHeader: string, headers: readonly Header[]): RuleViolation[] {
   const key = 'proxy_secret_header'
   const name = canonicalizeHeaderName(secretHeader)
-  if (taken.has(name)) return [violation(key, 'names a header with a meaning of its own', 'use another header')]
+  if (reservedHeaders.has(name))
+    return [violation(key, 'names a header with a meaning of its own', 'use another header')]
   const twin = headers.find((header) => canonicalizeHeaderName(header.name) === name)
   if (twin === undefined) return []
   const fix = 'give it its own header'
@@ -105,7 +109,8 @@ function checkTokenHeader(
   const key = 'oidc.token_header'
   const name = canonicalizeHeaderName(tokenHeader)
   if (name === 'authorization') return [violation(key, 'names Authorization, which is read anyway', 'remove it')]
-  if (taken.has(name)) return [violation(key, 'names a header with a meaning of its own', 'use another header')]
+  if (reservedHeaders.has(name))
+    return [violation(key, 'names a header with a meaning of its own', 'use another header')]
   if (name === canonicalizeHeaderName(secretHeader))
     return [violation(key, 'names the header of proxy_secret', 'give it its own header', 'proxy_secret_header')]
   const twin = headers.find((header) => canonicalizeHeaderName(header.name) === name)

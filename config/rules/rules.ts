@@ -1,4 +1,4 @@
-import type { Fault, Place } from '../faults.ts'
+import type { Fault, SourceLocation } from '../faults.ts'
 import { checkKeyPair } from '../formats/pem.ts'
 import type { Config } from '../schema.ts'
 import { checkPair, checkRedis, checkServiceAccount, checkStaticProvider } from './checks.ts'
@@ -74,17 +74,17 @@ function keyPairs({ elasticsearch, cache, proxy, tls }: Config): readonly KeyPai
 }
 
 /** Faults between keys, save where one of the keys is at fault already: a second message would only distract. */
-export function findBrokenRules(
+export function findRuleViolations(
   config: Config,
   faulty: ReadonlySet<string>,
-  placeOf: (key: string) => Place | undefined,
+  placeOf: (key: string) => SourceLocation | undefined,
 ): Fault[] {
   // An unread file holds nobody knows which keys
   if (faulty.has('--config') || faulty.has('YAML')) return []
   return rules
     .flatMap((rule) => rule(config, (key) => placeOf(key) !== undefined))
     .filter((fault) => fault !== false)
-    .filter(({ key, other = key }) => !isFaulty(key, faulty) && !isFaulty(other, faulty))
+    .filter(({ key, otherKey = key }) => !isFaulty(key, faulty) && !isFaulty(otherKey, faulty))
     .map(({ key, problem, fix }) => ({ ...placeOf(key), key, problem, fix }))
 }
 

@@ -3,9 +3,9 @@ export type RuleViolation = {
   readonly key: string
   readonly problem: string
   readonly fix: string
-  readonly other?: string
+  readonly otherKey?: string
 }
 
-export function violation(key: string, problem: string, fix: string, other = key): RuleViolation {
-  return { key, problem, fix, other }
+export function violation(key: string, problem: string, fix: string, otherKey = key): RuleViolation {
+  return { key, problem, fix, otherKey }
 }

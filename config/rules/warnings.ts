@@ -1,11 +1,11 @@
-import { expiryOf } from '../formats/pem.ts'
+import { certificateExpiry } from '../formats/pem.ts'
 import { providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 
 /** What starts, but should be known. */
 export function findWarnings(config: Config): string[] {
   const { cache, elasticsearch, oidc, proxy, tls } = config
-  const expiry = tls.cert === null ? undefined : expiryOf(tls.cert)
+  const expiry = tls.cert === null ? undefined : certificateExpiry(tls.cert)
   const hasOidc = providersOf(config).includes('oidc')
   const advice: [applies: boolean, text: string][] = [
     [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],

@@ -1,4 +1,4 @@
-import { emptyGuardProblem, type Fault } from '../faults.ts'
+import { emptyAccessKeyProblem, type Fault } from '../faults.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { suggest } from '../suggest.ts'
 import type { Layer, Setting } from './layer.ts'
@@ -21,11 +21,12 @@ export function readEnvironment(env: { readonly [name: string]: string | undefin
     const key = keyOfEnv.get(source)
     const fileKey = keyOfEnv.get(source.replace(/_FILE$/, ''))
     if (key !== undefined) {
-      if (value !== '') settings.push({ key, value, place: { source }, typed: false })
-      else if (keys.get(key)?.guards) faults.push({ source, key, ...emptyGuardProblem })
+      if (value !== '') settings.push({ key, value, location: { source }, isTyped: false })
+      else if (keys.get(key)?.restrictsAccess) faults.push({ source, key, ...emptyAccessKeyProblem })
       else if (keys.get(key)?.sensitive) warnings.push(`${source} is empty: taken as not set`)
     } else if (fileKey !== undefined && isSensitive(fileKey)) {
-      if (value === '' && keys.get(fileKey)?.guards) faults.push({ source, key: fileKey, ...emptyGuardProblem })
+      if (value === '' && keys.get(fileKey)?.restrictsAccess)
+        faults.push({ source, key: fileKey, ...emptyAccessKeyProblem })
       if (value === '') continue
       const file = readSecretFile(value)
       warnings.push(...file.warnings.map((warning) => `${source}: ${warning}`))
@@ -33,7 +34,8 @@ export function readEnvironment(env: { readonly [name: string]: string | undefin
       if (env[envNameOf(fileKey)]) {
         faults.push({ source, key: fileKey, problem: `is set, and so is ${envNameOf(fileKey)}`, fix: 'keep one' })
       }
-      if (file.text !== undefined) settings.push({ key: fileKey, value: file.text, place: { source }, typed: false })
+      if (file.text !== undefined)
+        settings.push({ key: fileKey, value: file.text, location: { source }, isTyped: false })
     } else if (fileKey !== undefined) {
       const fix = `set ${envNameOf(fileKey)} itself`
       faults.push({ source, key: fileKey, problem: 'is no secret, so it cannot come from a file', fix })

@@ -1,12 +1,12 @@
 import type { Fault } from '../faults.ts'
-import { formatNamed } from '../formats/registry.ts'
+import { getFormat } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { suggest } from '../suggest.ts'
 import type { Layer, Setting } from './layer.ts'
 
 /** Every key that may be a flag: neither a secret nor a map. */
 export const flagKeys: readonly string[] = [...keys].flatMap(([key, { sensitive, format }]) =>
-  sensitive || formatNamed(format).yaml === 'object' ? [] : [key],
+  sensitive || getFormat(format).yamlType === 'object' ? [] : [key],
 )
 
 export function readFlags(flags: { readonly [key: string]: string }): Layer {
@@ -16,7 +16,7 @@ export function readFlags(flags: { readonly [key: string]: string }): Layer {
     const fault = findFlagFault(key)
     if (fault) faults.push(fault)
     else if (value === '') faults.push({ source: `--${key}`, key, problem: 'has no value', fix: 'write one after it' })
-    else settings.push({ key, value, place: { source: `--${key}` }, typed: false })
+    else settings.push({ key, value, location: { source: `--${key}` }, isTyped: false })
   }
   return { settings, faults, warnings: [] }
 }

@@ -1,12 +1,12 @@
-import type { Fault, Place } from '../faults.ts'
+import type { Fault, SourceLocation } from '../faults.ts'
 
 /** A value somebody gave a key. */
 export type Setting = {
   readonly key: string
   readonly value: unknown
-  readonly place: Place
+  readonly location: SourceLocation
   /** YAML has types; the environment and flags have text only. */
-  readonly typed: boolean
+  readonly isTyped: boolean
   /** The YAML line of a part of the value. */
   readonly lineOf?: (path: readonly (string | number)[]) => number | undefined
 }

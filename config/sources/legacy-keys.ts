@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { describePlace, type Fault } from '../faults.ts'
-import { formatNamed } from '../formats/registry.ts'
+import { type Fault, formatLocation } from '../faults.ts'
+import { getFormat } from '../formats/registry.ts'
 import { keys } from '../schema.ts'
 import type { Layer, Setting } from './layer.ts'
 
@@ -28,8 +28,8 @@ export function renameLegacyKeys(layer: Layer): Layer {
   const settings = layer.settings.flatMap((setting): Setting[] => {
     const key = legacyKeys.get(setting.key)
     if (key === undefined) return [setting]
-    const where = describePlace(setting.place)
-    const name = setting.place.source === undefined ? `${setting.key} ` : ''
+    const where = formatLocation(setting.location)
+    const name = setting.location.source === undefined ? `${setting.key} ` : ''
     warnings.push(`${where}: ${name}is an old name: use ${key} instead`)
     const renamed = {
       ...setting,
@@ -39,8 +39,8 @@ export function renameLegacyKeys(layer: Layer): Layer {
     const current = given.get(key)
     if (current === undefined) return [renamed]
     if (!isSame(renamed, current)) {
-      const problem = `contradicts ${key} (${describePlace(current.place)})`
-      faults.push({ ...setting.place, key: setting.key, problem, fix: 'remove the old name' })
+      const problem = `contradicts ${key} (${formatLocation(current.location)})`
+      faults.push({ ...setting.location, key: setting.key, problem, fix: 'remove the old name' })
     }
     return []
   })
@@ -53,6 +53,6 @@ function asList(value: unknown): unknown {
 }
 
 function isSame(a: Setting, b: Setting): boolean {
-  const format = formatNamed(keys.get(b.key)!.format)
-  return isDeepStrictEqual(format.read(a.value) ?? a.value, format.read(b.value) ?? b.value)
+  const format = getFormat(keys.get(b.key)!.format)
+  return isDeepStrictEqual(format.parse(a.value) ?? a.value, format.parse(b.value) ?? b.value)
 }

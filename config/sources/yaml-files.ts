@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Fault } from '../faults.ts'
 
 /** The file itself, or a directory's *.yml and *.yaml in the order of their names; a fault where there is none. */
-export function listFiles(path: string): string[] | Fault {
+export function listYamlFiles(path: string): string[] | Fault {
   try {
     if (!statSync(path).isDirectory()) return [path]
     const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/i.test(name))
@@ -11,11 +11,11 @@ export function listFiles(path: string): string[] | Fault {
     const fix = 'put one there, or name a file (Docker makes a directory where a file to mount is missing)'
     return { file: path, key: '--config', problem: 'is a directory without a *.yml file', fix }
   } catch (error) {
-    return unreadable(path, error)
+    return unreadableFileFault(path, error)
   }
 }
 
-export function unreadable(file: string, error: unknown): Fault {
+export function unreadableFileFault(file: string, error: unknown): Fault {
   const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
   const problem = isMissing ? 'does not exist' : 'cannot be read'
   return {

@@ -1,20 +1,20 @@
 import { readFileSync, statSync } from 'node:fs'
 import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { emptyGuardProblem, type Fault } from '../faults.ts'
-import { nameOfType } from '../formats/format.ts'
-import { formatNamed } from '../formats/registry.ts'
+import { emptyAccessKeyProblem, type Fault } from '../faults.ts'
+import { describeType } from '../formats/format.ts'
+import { getFormat } from '../formats/registry.ts'
 import { childrenOf, keys, sections } from '../schema.ts'
-import { nearestOf, suggest } from '../suggest.ts'
+import { findNearest, suggest } from '../suggest.ts'
 import type { Layer, Setting } from './layer.ts'
 import { legacyKeys } from './legacy-keys.ts'
 import { checkDocument } from './yaml-document.ts'
-import { listFiles, unreadable } from './yaml-files.ts'
+import { listYamlFiles, unreadableFileFault } from './yaml-files.ts'
 
 const maxFileBytes = 1_048_576
 
 /** Reads a file, or every *.yml and *.yaml of a directory in the order of their names. A key may be given once only. */
 export function readYaml(path: string): Layer {
-  const files = listFiles(path)
+  const files = listYamlFiles(path)
   if (!Array.isArray(files)) return { settings: [], faults: [files], warnings: [] }
   const read = files.map(readFile)
   const settings = read.flatMap((layer) => layer.settings)
@@ -39,7 +39,7 @@ function readFile(file: string): Layer {
       walkSection(document.contents, '', { file, lines, document, settings, faults })
     }
   } catch (error) {
-    faults.push(unreadable(file, error))
+    faults.push(unreadableFileFault(file, error))
   }
   return { settings, faults, warnings: [] }
 }
@@ -58,7 +58,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
   if (!isMap(node)) {
     const { file } = walk
     const example = `${childrenOf(section)[0]}: …`
-    const found = isCollection(node) ? 'a list' : nameOfType(isScalar(node) ? node.value : node)
+    const found = isCollection(node) ? 'a list' : describeType(isScalar(node) ? node.value : node)
     const fix =
       section === ''
         ? `write \`${example}\``
@@ -76,7 +76,7 @@ function walkSection(given: Node, section: string, walk: Walk): void {
     const keyNode = pair.key as Node
     const name = isScalar(keyNode) ? String(keyNode.value) : '?'
     const key = section === '' ? name : `${section}.${name}`
-    const place = { file: walk.file, line: lineOf(keyNode, walk) }
+    const location = { file: walk.file, line: lineOf(keyNode, walk) }
     // Already a fault of its own
     if (name === '__proto__') continue
     if (sections.has(key)) {
@@ -87,13 +87,13 @@ function walkSection(given: Node, section: string, walk: Walk): void {
         walk.settings.push({
           key,
           value,
-          place,
-          typed: true,
+          location,
+          isTyped: true,
           lineOf: (path) => lineOfPart(pair.value as Node, path, walk),
         })
-      } else if (keys.get(key)?.guards) walk.faults.push({ ...place, key, ...emptyGuardProblem })
+      } else if (keys.get(key)?.restrictsAccess) walk.faults.push({ ...location, key, ...emptyAccessKeyProblem })
     } else {
-      walk.faults.push({ ...place, key, problem: 'unknown key', fix: suggestKey(name, section) })
+      walk.faults.push({ ...location, key, problem: 'unknown key', fix: suggestKey(name, section) })
     }
   }
 }
@@ -101,13 +101,13 @@ function walkSection(given: Node, section: string, walk: Walk): void {
 /** `key:` and `key: ""` leave a key of text unset; a list or a boolean cannot be empty text. */
 function isSet(key: string, value: unknown): boolean {
   const { format } = keys.get(legacyKeys.get(key) ?? key)!
-  return value !== null && !(value === '' && ['string', 'text or array'].includes(formatNamed(format).yaml))
+  return value !== null && !(value === '' && ['string', 'text or array'].includes(getFormat(format).yamlType))
 }
 
 function suggestKey(name: string, section: string): string {
   const siblings = childrenOf(section)
   const elsewhere = [...keys.keys()].filter((key) => key.split('.').at(-1) === name)
-  if (nearestOf(name, siblings) === undefined && elsewhere.length > 0)
+  if (findNearest(name, siblings) === undefined && elsewhere.length > 0)
     return `did you mean \`${elsewhere.join('` or `')}\`?`
   return suggest(name, siblings)
 }
@@ -115,12 +115,12 @@ function suggestKey(name: string, section: string): string {
 function checkDoubles(settings: readonly Setting[]): Fault[] {
   const first = new Map<string, Setting>()
   return settings.flatMap((setting) => {
-    const { place } = first.get(setting.key) ?? setting
+    const { location } = first.get(setting.key) ?? setting
     if (!first.has(setting.key)) first.set(setting.key, setting)
     // A key doubled within one file is checkDocument's
-    if (place.file === setting.place.file) return []
-    const problem = `is in ${place.file}:${place.line} too`
-    return [{ ...setting.place, key: setting.key, problem, fix: 'keep it in one file' }]
+    if (location.file === setting.location.file) return []
+    const problem = `is in ${location.file}:${location.line} too`
+    return [{ ...setting.location, key: setting.key, problem, fix: 'keep it in one file' }]
   })
 }
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isLoopbackHost, parseAddress } from '../../../config/formats/addresses.ts'
 import { formatDuration, parseDuration } from '../../../config/formats/duration.ts'
-import { problemsOf } from '../../../config/formats/format.ts'
-import { type FormatName, formatNamed, formats } from '../../../config/formats/registry.ts'
+import { validateValue } from '../../../config/formats/format.ts'
+import { type FormatName, formats, getFormat } from '../../../config/formats/registry.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 import fc from '../../support/property.ts'
 import { key, writeFiles } from './fixture.ts'
@@ -185,23 +185,23 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
 
 for (const { format, good, bad } of cases) {
   test(`format ${format} accepts and refuses`, () => {
-    for (const value of good) assert.deepEqual(problemsOf(formatNamed(format), value), [], JSON.stringify(value))
-    for (const value of bad) assert.notDeepEqual(problemsOf(formatNamed(format), value), [], JSON.stringify(value))
+    for (const value of good) assert.deepEqual(validateValue(getFormat(format), value), [], JSON.stringify(value))
+    for (const value of bad) assert.notDeepEqual(validateValue(getFormat(format), value), [], JSON.stringify(value))
   })
 
   test(`format ${format} reads its own results as they are, as convict reads twice`, () => {
     for (const value of good) {
-      const once = formatNamed(format).read(value)
-      assert.deepEqual(formatNamed(format).read(once), once)
+      const once = getFormat(format).parse(value)
+      assert.deepEqual(getFormat(format).parse(once), once)
     }
   })
 }
 
 test('formats tidy: keys to lower case, warning to warn, one role to a list, lists without blanks and doubles', () => {
-  assert.equal(formats.secret_key.read(key.toUpperCase()), key)
-  assert.equal(formats.log_level.read('warning'), 'warn')
-  assert.deepEqual(formats.group_mappings.read({ a: 'b' }), { a: ['b'] })
-  assert.deepEqual(formats.text_list.read(' a ,, b,a'), ['a', 'b'])
+  assert.equal(formats.secret_key.parse(key.toUpperCase()), key)
+  assert.equal(formats.log_level.parse('warning'), 'warn')
+  assert.deepEqual(formats.group_mappings.parse({ a: 'b' }), { a: ['b'] })
+  assert.deepEqual(formats.text_list.parse(' a ,, b,a'), ['a', 'b'])
 })
 
 test('a duration is the sum of its parts, in milliseconds', () => {
@@ -231,7 +231,7 @@ test('all interfaces are not loopback', () => {
 test('no format throws, whatever it is given', () => {
   fc.assert(
     fc.property(fc.constantFrom(...(Object.keys(formats) as FormatName[])), fc.anything(), (name, value) => {
-      problemsOf(formatNamed(name), value)
+      validateValue(getFormat(name), value)
     }),
     { numRuns: 2000 },
   )

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { problemsOf } from '../../../config/formats/format.ts'
-import { type FormatName, formatNamed } from '../../../config/formats/registry.ts'
+import { validateValue } from '../../../config/formats/format.ts'
+import { type FormatName, getFormat } from '../../../config/formats/registry.ts'
 import { checkIdentity, type Identity } from '../../../src/auth/identity.ts'
 import fc from '../../support/property.ts'
 import { linesOf, load, minimal } from './fixture.ts'
@@ -34,7 +34,7 @@ for (const [key, format, identityWith] of parts) {
     fc.assert(
       fc.property(text, (value) => {
         const given = format === 'group_list' ? [value] : value
-        assert.equal(problemsOf(formatNamed(format), given).length === 0, isGood(value), JSON.stringify(value))
+        assert.equal(validateValue(getFormat(format), given).length === 0, isGood(value), JSON.stringify(value))
       }),
       { numRuns: 2000 },
     )

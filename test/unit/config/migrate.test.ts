@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { convert } from '../../../config/migrate/convert.ts'
+import { convertEntries } from '../../../config/migrate/convert.ts'
 import { writeConfig } from '../../../config/migrate/write-config.ts'
 
 type Case = [given: string, entries: Record<string, unknown>, settings: Record<string, unknown>, remark: string | null]
@@ -69,9 +69,9 @@ const cases: Case[] = [
 
 for (const [given, entries, settings, remark] of cases) {
   test(`import: ${given}`, () => {
-    const converted = convert(Object.entries(entries).map(([key, value]) => ({ key, value })))
+    const converted = convertEntries(Object.entries(entries).map(([key, value]) => ({ key, value })))
     assert.deepEqual(Object.fromEntries(converted.settings), settings)
-    const remarks = converted.remarks
+    const remarks = converted.notes
       .filter(
         ({ kind, text }) => kind !== 'decide' || !/former elastauth (made|believed)|is not in this file/.test(text),
       )
@@ -81,7 +81,7 @@ for (const [given, entries, settings, remark] of cases) {
 }
 
 test('import always says what only the owner can decide: existing users, who is trusted, what the file left to the environment', () => {
-  const decisions = convert([]).remarks.filter(({ kind }) => kind === 'decide')
+  const decisions = convertEntries([]).notes.filter(({ kind }) => kind === 'decide')
   assert.deepEqual(
     decisions.map(({ key }) => key),
     ['secret_key', 'elasticsearch.password', 'elasticsearch.adopt_existing_users', 'trusted_proxies'],
@@ -89,33 +89,35 @@ test('import always says what only the owner can decide: existing users, who is 
 })
 
 test('import: where an old and a new name disagree the new one is kept, and that is said', () => {
-  const { settings, remarks } = convert([
+  const { settings, notes } = convertEntries([
     { key: 'cache.type', value: 'redis' },
     { key: 'cache_type', value: 'memory' },
   ])
   assert.equal(settings.get('cache.type'), 'redis')
-  assert.ok(remarks.some(({ kind, key, text }) => kind === 'decide' && key === 'cache.type' && /twice/.test(text)))
+  assert.ok(notes.some(({ kind, key, text }) => kind === 'decide' && key === 'cache.type' && /twice/.test(text)))
 })
 
 test('import: what is no name is not repeated, for it may be a secret', () => {
-  const text = writeConfig(convert([{ key: 'elasticsearch_password hunter2', value: null }]), 'config.yml')
+  const text = writeConfig(convertEntries([{ key: 'elasticsearch_password hunter2', value: null }]), 'config.yml')
   assert.doesNotMatch(text, /hunter2/)
 })
 
 test('import: with OpenID Connect it is a decision whether people are sent to log in', () => {
-  const remarks = convert([{ key: 'auth_provider', value: 'oidc' }]).remarks.map(({ kind, key }) => `${kind} ${key}`)
+  const remarks = convertEntries([{ key: 'auth_provider', value: 'oidc' }]).notes.map(
+    ({ kind, key }) => `${kind} ${key}`,
+  )
   assert.ok(remarks.includes('decide oidc.login'))
   assert.ok(!remarks.includes('decide trusted_proxies'))
 })
 
 test('import: https without a CA is a decision, for the CAs of the machine are not read', () => {
   const keysOf = (hosts: string[]) =>
-    convert([{ key: 'elasticsearch.hosts', value: hosts }]).remarks.map(({ key }) => key)
+    convertEntries([{ key: 'elasticsearch.hosts', value: hosts }]).notes.map(({ key }) => key)
   assert.ok(keysOf(['https://es:9200']).includes('elasticsearch.ca_cert'))
   assert.ok(!keysOf(['http://es:9200']).includes('elasticsearch.ca_cert'))
 })
 
 test('import: a key with a line break in its name cannot write a setting of its own into our file', () => {
-  const text = writeConfig(convert([{ key: 'x\ndefault_roles: [superuser]', value: 1 }]), 'a\nb.yml')
+  const text = writeConfig(convertEntries([{ key: 'x\ndefault_roles: [superuser]', value: 1 }]), 'a\nb.yml')
   assert.equal(parse(text), null)
 })
