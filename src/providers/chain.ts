@@ -5,27 +5,27 @@ import { asGatewayError, GatewayError } from '../http/errors.ts'
 import type { Provider } from './provider.ts'
 
 /**
- * Asks one provider after the other. The first one that a request has something for decides, for good or ill: what is
- * refused there is refused. Only where there is nothing (identity_missing) is the next one asked.
+ * Tries the providers in order. Only identity_missing leads to the next one: if a provider rejects an assertion, the request is
+ * rejected, so that an invalid token cannot fall back to identity headers.
  */
 export function createProviderChain(providers: readonly Provider[]): Provider {
   const [only] = providers
-  return providers.length === 1 ? only! : (request, isTrusted) => ask(request, isTrusted, 0, [])
+  return providers.length === 1 ? only! : (request, isTrusted) => identifyFrom(request, isTrusted, 0, [])
 
-  function ask(
+  function identifyFrom(
     request: IncomingMessage,
     isTrusted: boolean,
     index: number,
-    missed: string[],
+    reasons: string[],
   ): MaybePromise<RequestIdentity> {
     const provider = providers[index]
-    if (provider === undefined) throw new GatewayError('identity_missing', missed.join('; '))
+    if (provider === undefined) throw new GatewayError('identity_missing', reasons.join('; '))
     return recover(
       () => provider(request, isTrusted),
       (thrown) => {
         const { code, detail } = asGatewayError(thrown)
         if (code !== 'identity_missing') throw thrown
-        return ask(request, isTrusted, index + 1, [...missed, detail])
+        return identifyFrom(request, isTrusted, index + 1, [...reasons, detail])
       },
     )
   }

@@ -9,32 +9,32 @@ import { createStaticProvider } from './static.ts'
 export type ProviderName = HeaderPreset | 'static' | 'oidc'
 
 export type ProviderOptions = Readonly<{
-  /** In the order in which they are asked. */
+  /** In the order in which they are tried. */
   names: readonly ProviderName[]
   headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
-  /** Throws for a request whose identity only a proxy may assert, but that no proxy has sent; absent if a secret proves the proxy. */
+  /**
+   * Called for identities that only a proxy may assert (headers, static). Throws for a request that did not come from a proxy.
+   * Undefined if the proxy_secret authenticates the proxy.
+   */
   checkAssertedIdentity?: ((request: IncomingMessage) => void) | undefined
-  /** What `oidc` is made of. */
+  /** Required by the provider `oidc`. */
   oidc?: OidcProviderOptions | undefined
 }>
 
-/** Who says who the user is: one provider, or several in a chain. */
+/** The configured provider, or a chain of several. */
 export function createProvider(options: ProviderOptions): Provider {
-  return createProviderChain(options.names.map((name) => createNamed(name, options)))
+  return createProviderChain(options.names.map((name) => createNamedProvider(name, options)))
 }
 
-/** The one switch over the providers’ names. */
-function createNamed(name: ProviderName, options: ProviderOptions): Provider {
-  const { headers, static: fixed, oidc, checkAssertedIdentity } = options
+function createNamedProvider(name: ProviderName, options: ProviderOptions): Provider {
+  const { headers, static: staticUser, oidc, checkAssertedIdentity } = options
   if (name === 'oidc') return createOidcProvider(oidc!)
-  return checked(
-    name === 'static' ? createStatic(name, fixed) : createHeaderProvider(name, headers),
-    checkAssertedIdentity,
-  )
+  const provider = name === 'static' ? createStatic(name, staticUser) : createHeaderProvider(name, headers)
+  return withCheck(provider, checkAssertedIdentity)
 }
 
-function checked(provider: Provider, checkAssertedIdentity: ProviderOptions['checkAssertedIdentity']): Provider {
+function withCheck(provider: Provider, checkAssertedIdentity: ProviderOptions['checkAssertedIdentity']): Provider {
   if (checkAssertedIdentity === undefined) return provider
   return function identifyChecked(request, isTrusted) {
     const identified = provider(request, isTrusted)
@@ -43,8 +43,8 @@ function checked(provider: Provider, checkAssertedIdentity: ProviderOptions['che
   }
 }
 
-function createStatic(name: ProviderName, fixed: ProviderOptions['static']): Provider {
-  const { username, groups, email, name: fullName } = fixed
+function createStatic(name: ProviderName, staticUser: ProviderOptions['static']): Provider {
+  const { username, groups, email, name: fullName } = staticUser
   return createStaticProvider(
     Object.freeze({ username, groups, ...(email && { email }), ...(fullName && { name: fullName }), provider: name }),
   )

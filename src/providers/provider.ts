@@ -7,3 +7,6 @@ import type { RequestIdentity } from '../auth/identity.ts'
  * Throws, or rejects with, GatewayError identity_missing, peer_untrusted, identity_invalid, or a code of its own.
  */
 export type Provider = (request: IncomingMessage, isTrusted: boolean) => MaybePromise<RequestIdentity>
+
+/** For the details of GatewayError peer_untrusted. */
+export const untrustedPeer = 'a peer that is not in trusted_proxies or did not send the proxy_secret'

@@ -1,13 +1,13 @@
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
-import type { Provider } from './provider.ts'
+import { type Provider, untrustedPeer } from './provider.ts'
 
-/** One identity for every trusted peer: for local development. */
+/** One identity for every trusted peer, for local development. */
 export function createStaticProvider(identity: Identity): Provider {
   const identified = Object.freeze({ identity, isAmbient: true })
 
   return function identify(_request, isTrusted) {
     if (isTrusted) return identified
-    throw new GatewayError('peer_untrusted', 'a peer that is not in trusted_proxies, or without the proxy_secret')
+    throw new GatewayError('peer_untrusted', `a request from ${untrustedPeer}`)
   }
 }

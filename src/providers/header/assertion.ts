@@ -1,64 +1,72 @@
-import { canonicalizeHeaderName } from '../../../config/header-names.ts'
 import type { HeaderNames } from '../../../config/header-presets.ts'
 import { GatewayError } from '../../http/errors.ts'
-import { connectionOptionsOf, someHeader } from '../../http/headers.ts'
 
-/** The raw values of the identity headers, `''` where one is absent; absent groups are undefined. */
+/** The raw values of the identity headers, `''` if a header is absent. Absent groups are undefined. */
 export type Assertion = { username: string; groups: string | undefined; email: string; name: string }
 
-type Slot = keyof Assertion
+type Field = keyof Assertion
 
-const slots: readonly Slot[] = ['username', 'groups', 'email', 'name']
+const allFields: readonly Field[] = ['username', 'groups', 'email', 'name']
 
 /**
- * Picks the identity headers out of a request's raw headers. Raw, because Node joins doubled lines into one value.
- * `readAssertion` throws GatewayError identity_invalid for a doubled header, for another spelling of one (`Remote_User`,
- * which some servers and gateways take for the same), and for one that `Connection` names (RFC 9110, 7.6.1: a proxy
- * that obeys would remove it, so somebody wants it removed).
+ * Reads the identity headers from a request's raw headers: Node joins duplicate header lines into one value.
+ * `readAssertion` throws GatewayError identity_invalid for a header that was duplicated or spoofed: a second line, an alias
+ * (`Remote_User`, which some servers and gateways treat as the same header), or a name in `Connection`, which asks a proxy to
+ * remove it as a hop-by-hop header (RFC 9110, section 7.6.1).
  */
 export function createAssertionReader(names: HeaderNames) {
-  // One header may serve for two: the e-mail address as the username, say.
-  const slotsOf = Map.groupBy(slots, (slot) => names[slot].toLowerCase())
-  const canonical = new Set([...slotsOf.keys()].map(canonicalizeHeaderName))
-  // Most headers of a request have another length than any of ours: those cost one look-up.
-  const lengths = new Set([...canonical].map((name) => name.length))
+  // One header may supply two fields, such as the e-mail address that is also the username.
+  const fieldsByHeader = Map.groupBy(allFields, (field) => names[field].toLowerCase())
+  const canonicalNames = new Set([...fieldsByHeader.keys()].map(canonicalize))
+  // Most headers of a request differ in length from all identity headers, so that one look-up skips them.
+  const lengths = new Set([...canonicalNames].map((name) => name.length))
 
   function readAssertion(rawHeaders: readonly string[]): Assertion {
-    checkConnection(rawHeaders)
     const assertion: Assertion = { username: '', groups: undefined, email: '', name: '' }
-    let seen: string[] | undefined
+    let seen: (readonly Field[])[] | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
-      const length = rawHeaders[i]!.length
-      if (!lengths.has(length)) continue
-      const name = rawHeaders[i]!.toLowerCase()
-      const named = slotsOf.get(name)
-      if (named === undefined) {
-        if (canonical.has(canonicalizeHeaderName(name))) throw invalid('an identity header comes in another spelling')
-        continue
-      }
-      if (seen?.includes(name)) throw invalid(`the ${named[0]} header comes twice`)
-      if (seen) seen.push(name)
-      else seen = [name]
-      for (const slot of named) assertion[slot] = rawHeaders[i + 1]!
+      const header = rawHeaders[i]!
+      if (header.length === 'connection'.length) checkConnection(header, rawHeaders[i + 1]!)
+      const fields = lengths.has(header.length) ? fieldsOf(header) : undefined
+      if (fields === undefined) continue
+      if (seen?.includes(fields)) throw invalid(`duplicate ${fields[0]} header`)
+      if (seen) seen.push(fields)
+      else seen = [fields]
+      for (const field of fields) assertion[field] = rawHeaders[i + 1]!
     }
     return assertion
   }
 
-  /** Whether a request says who it is from, in whatever spelling. */
-  function claimsIdentity(rawHeaders: readonly string[]): boolean {
-    const isClaim = (name: string, value: string) => value !== '' && canonical.has(canonicalizeHeaderName(name))
-    return someHeader(rawHeaders, isClaim)
+  /** The fields that a header supplies; undefined if it is not an identity header. The same array for the same header. */
+  function fieldsOf(header: string): readonly Field[] | undefined {
+    const name = header.toLowerCase()
+    const fields = fieldsByHeader.get(name)
+    if (fields === undefined && canonicalNames.has(canonicalize(name)))
+      throw invalid('a header is an alias of an identity header, such as Remote_User for Remote-User')
+    return fields
   }
 
-  function checkConnection(rawHeaders: readonly string[]): void {
-    const options = connectionOptionsOf(rawHeaders)
-    if (options === undefined) return
-    for (const option of options) {
-      if (canonical.has(canonicalizeHeaderName(option))) throw invalid('Connection names an identity header')
+  /** Whether a request has a non-empty identity header, or an alias of one. */
+  function claimsIdentity(rawHeaders: readonly string[]): boolean {
+    const isClaim = (name: string, value: string) =>
+      value !== '' && canonicalNames.has(canonicalize(name.toLowerCase()))
+    return rawHeaders.some((name, i) => i % 2 === 0 && isClaim(name, rawHeaders[i + 1]!))
+  }
+
+  function checkConnection(header: string, value: string): void {
+    if (header.toLowerCase() !== 'connection') return
+    for (const option of value.split(',')) {
+      if (canonicalNames.has(canonicalize(option.trim().toLowerCase())))
+        throw invalid('Connection names an identity header')
     }
   }
 
   return Object.freeze({ readAssertion, claimsIdentity })
+}
+
+/** CGI turns `-` in a header name into `_` (RFC 3875, section 4.1.18), and some servers do the same to `.`. */
+function canonicalize(name: string): string {
+  return name.replace(/[_.]/g, '-')
 }
 
 function invalid(detail: string): GatewayError {

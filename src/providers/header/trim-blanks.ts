@@ -1,4 +1,4 @@
-/** Blanks and tabs only: what `trim` takes for white space beyond them is part of the name that the provider sent. */
+/** Removes spaces and tabs only. `trim` also removes characters, such as U+00A0, that belong to the name the provider sent. */
 export function trimBlanks(text: string): string {
   let start = 0
   let end = text.length
