@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { originForm } from '../http/target.ts'
 import { stripPathPrefix } from './sub-request.ts'
 
 /** The request that the client sent, which a proxy in front of elastauth may describe in a sub-request. */
@@ -36,7 +37,7 @@ export function createOriginalRequestOf(
     const { method, url, host } = readReportedRequest(request, source)
     return {
       method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : received.method,
-      target: originForm(url) ?? received.target,
+      target: (url === undefined ? undefined : originForm(url)) ?? received.target, // X-Original-URL may be absolute
       host,
     }
   }
@@ -74,13 +75,6 @@ function readOriginalHeaders(headers: IncomingHttpHeaders): ReportedRequest {
     host,
     scheme: scheme?.toLowerCase() ?? single(headers['x-forwarded-proto']),
   }
-}
-
-/** Path and query of a path or an absolute URL, such as X-Original-URL. Undefined for any other text. */
-function originForm(url: string | undefined): string | undefined {
-  const target = url?.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
-  if (target === undefined || target.startsWith('/')) return target
-  return target === '' || /^[?#]/.test(target) ? `/${target}` : undefined
 }
 
 function single(value: string | string[] | undefined): string | undefined {

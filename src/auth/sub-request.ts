@@ -1,4 +1,5 @@
 import { GatewayError } from '../http/errors.ts'
+import { pathOf, percentDecodeBytes } from '../http/target.ts'
 
 export type SubRequestPaths = Readonly<{
   /** `forward_auth.path_prefix`, for proxies that append the client's path. */
@@ -60,7 +61,7 @@ export function escapesPathPrefix(path: string): boolean {
     if (leavesPrefix(decodedPath.split('/'))) return true
     // Some servers treat a backslash as a slash, others as an ordinary character.
     if (decodedPath.includes('\\') && leavesPrefix(decodedPath.split(/[/\\]/))) return true
-    const decoded = decodeOnce(decodedPath)
+    const decoded = percentDecodeBytes(decodedPath)
     if (decoded === decodedPath) return false
     decodedPath = decoded
   }
@@ -83,14 +84,4 @@ function leavesPrefix(parts: readonly string[]): boolean {
     if (depth < 0) return true
   }
   return false
-}
-
-/** Decodes byte by byte, so that invalid UTF-8 does not throw. */
-function decodeOnce(path: string): string {
-  return path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
-}
-
-function pathOf(target: string): string {
-  const end = target.indexOf('?')
-  return end === -1 ? target : target.slice(0, end)
 }

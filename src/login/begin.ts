@@ -1,4 +1,5 @@
 import type { GatewayResponse } from '../http/response.ts'
+import { queryOf } from '../http/target.ts'
 import { setCookie } from './cookies.ts'
 import type { Grants } from './grants.ts'
 import type { LoginRequest } from './login-request.ts'
@@ -33,7 +34,7 @@ export function createBeginLogin({ attempts, grants, originOf, subRequestStatus 
 /** `/elastauth/login?return_to=/path` */
 export function createLoginEndpoint(beginLogin: BeginLogin) {
   return function loginPage(asked: LoginRequest): Promise<GatewayResponse> {
-    const query = new URLSearchParams(asked.target.split('?').slice(1).join('?'))
+    const query = new URLSearchParams(queryOf(asked.target))
     return beginLogin(asked, query.get('return_to') ?? '/')
   }
 }

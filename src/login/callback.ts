@@ -1,5 +1,6 @@
 import { GatewayError } from '../http/errors.ts'
 import type { GatewayResponse } from '../http/response.ts'
+import { queryOf } from '../http/target.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { type BeginLogin, callbackPath } from './begin.ts'
 import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
@@ -26,7 +27,7 @@ export function createCallbackEndpoint({ attempts, grants, sessions, originOf, b
   return async function callbackPage(asked: LoginRequest): Promise<GatewayResponse> {
     const { request, target } = asked
     const callback = new URL(originOf(request) + callbackPath)
-    callback.search = target.includes('?') ? target.slice(target.indexOf('?')) : ''
+    callback.search = `?${queryOf(target)}`
     const states = callback.searchParams.getAll('state')
     const state = states.length === 1 ? states[0]! : null
     const { cookie, returnTo, mayBeOvertaken } = attempts.read(state, request.headers.cookie)

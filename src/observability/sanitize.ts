@@ -1,4 +1,5 @@
 import type { OriginalRequest } from '../auth/original-request.ts'
+import { pathBeforeFragment } from '../http/target.ts'
 
 /** The parts of a request that may be logged. `path` excludes the query, which may contain a secret. */
 export type SanitizedRequest = Readonly<{ method: string; path: string; domain?: string | undefined }>
@@ -7,10 +8,9 @@ const maxPathLength = 2048
 const maxDomainLength = 255
 
 export function sanitize({ method, target, host }: OriginalRequest): SanitizedRequest {
-  const end = target.search(/[?#]/)
   return {
     method,
-    path: escapeControls(end === -1 ? target : target.slice(0, end), maxPathLength),
+    path: escapeControls(pathBeforeFragment(target), maxPathLength),
     ...(host !== undefined && { domain: escapeControls(host, maxDomainLength) }),
   }
 }

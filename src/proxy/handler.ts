@@ -5,10 +5,11 @@ import type { Authenticate, AuthenticatedUser } from '../auth/authenticate.ts'
 import type { Credential } from '../auth/credentials/credentials.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { StreamedResponse } from '../http/response.ts'
+import { originForm } from '../http/target.ts'
 import { expectsContinue, hasBody, waitForBody } from './body.ts'
 import { sendBufferedResponse } from './buffered-response.ts'
 import { forward } from './forward.ts'
-import { checkFraming, originForm } from './headers/framing.ts'
+import { checkFraming } from './headers/framing.ts'
 import type { BuildUpstreamHeaders } from './headers/request-headers.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
 import { changesUserPassword } from './password-change.ts'
@@ -53,7 +54,7 @@ export function createPrepareRequest({
     if (request.method === 'TRACE')
       throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
     if (request.httpVersion === '1.0' && !canReset(request.socket)) throw looksWhole()
-    const target = originForm(request.url ?? '/')
+    const target = originForm(request.url ?? '/')! // checkFraming rejects all other forms
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target

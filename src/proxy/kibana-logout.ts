@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { GatewayResponse } from '../http/response.ts'
-import { checkFraming, originForm } from './headers/framing.ts'
+import { originForm, pathOf } from '../http/target.ts'
+import { checkFraming } from './headers/framing.ts'
 import type { Routing } from './routing/routing.ts'
 
 export type KibanaLogoutOptions = Readonly<{
@@ -22,7 +23,7 @@ export function createKibanaLogout({ routing, isNavigation, signOut }: KibanaLog
     const { method, url = '/', headers } = request
     if (!url.includes('/logout') || method !== 'GET' || !isNavigation(request)) return undefined
     checkFraming(request)
-    const target = originForm(url)
+    const target = originForm(url)! // checkFraming rejects all other forms
     const route = routing.pickRoute(headers.host ?? '', target)
     if (route?.auth !== 'required' || !isLogout(target, route.path)) return undefined
     return signOut(request)
@@ -30,7 +31,7 @@ export function createKibanaLogout({ routing, isNavigation, signOut }: KibanaLog
 }
 
 function isLogout(target: string, routePath: string | null): boolean {
-  const path = target.split('?', 1)[0]!.replace(/\/$/, '')
+  const path = pathOf(target).replace(/\/$/, '')
   if (/\/api\/security\/(v1\/)?logout$/.test(path)) return true
   const base = (routePath ?? '').replace(/\/+$/, '')
   return /^(\/s\/[^/]+)?\/logout$/.test(path.slice(base.length))

@@ -1,3 +1,5 @@
+import { pathOf, percentDecodeBytes, queryOf } from '../http/target.ts'
+
 /** Elasticsearch's API, for the current user or a named one; Kibana's route, below any base path and space. */
 const changesPassword =
   /(?:^|\/)(?:_security|_xpack\/security)\/user(?:\/[^/]*)?\/_password(?=[/?#;&\s]|$)|\/security\/(?:v1\/)?users\/[^/]+\/password(?=[/?#;&\s]|$)/i
@@ -18,13 +20,12 @@ const maxSuspectLength = 2048
  * @param target path and query
  */
 export function changesUserPassword(target: string): boolean {
-  const start = target.indexOf('?')
-  const path = start === -1 ? target : target.slice(0, start)
+  const path = pathOf(target)
   if (!maySpell.test(path)) return false
   const decodedPath = decodeFully(path)
   if (namesPassword(decodedPath) && isSpelled(path, changesPassword)) return true
-  if (start === -1 || !/console/i.test(decodedPath)) return false
-  const suspects = valuesIn(target.slice(start + 1)).filter((value) => namesPassword(decodeFully(value)))
+  if (!/console/i.test(decodedPath)) return false
+  const suspects = valuesIn(queryOf(target)).filter((value) => namesPassword(decodeFully(value)))
   if (suspects.length === 0 || !isSpelled(path, isConsole)) return false
   const length = suspects.reduce((sum, value) => sum + value.length, 0)
   return length > maxSuspectLength || suspects.some((value) => isSpelled(value, changesPassword))
@@ -41,7 +42,7 @@ function isSpelled(text: string, pattern: RegExp): boolean {
 
 /** The values of all parameters, whatever their names, including duplicates. */
 function valuesIn(query: string): string[] {
-  return query.split('&').map((pair) => decode(pair.slice(pair.indexOf('=') + 1).replaceAll('+', ' ')))
+  return query.split('&').map((pair) => percentDecodeBytes(pair.slice(pair.indexOf('=') + 1).replaceAll('+', ' ')))
 }
 
 /** A path as it is, and as servers may read it after decoding or normalizing it. */
@@ -49,7 +50,9 @@ function spellingsOf(path: string): string[] {
   const spellings = new Set([path])
   let last = [path]
   for (let i = 0; i < maxDecodings; i++) {
-    const next = last.flatMap((text) => [text, normalize(text), normalize(text.replace(/[?#].*$/s, ''))]).map(decode)
+    const next = last
+      .flatMap((text) => [text, normalize(text), normalize(text.replace(/[?#].*$/s, ''))])
+      .map(percentDecodeBytes)
     last = next.filter((text) => !spellings.has(text))
     if (last.length === 0) break
     for (const text of last) spellings.add(text)
@@ -60,13 +63,8 @@ function spellingsOf(path: string): string[] {
 /** Without the characters that a URL parser drops. */
 function decodeFully(text: string): string {
   let decoded = text
-  for (let i = 0; i < maxDecodings; i++) decoded = decode(decoded)
+  for (let i = 0; i < maxDecodings; i++) decoded = percentDecodeBytes(decoded)
   return decoded.replace(/[\t\r\n]/g, '')
-}
-
-/** Latin-1 is sufficient: the patterns are ASCII. */
-function decode(text: string): string {
-  return text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 /** As in the URL standard: surrounding spaces and line breaks are removed, `\` becomes `/`, dot segments are resolved. Multiple slashes become one. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
 import type { Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
+import { pathBeforeFragment, percentDecode } from '../http/target.ts'
 
 export type Routes = Readonly<{ handle: ModeHandler; endpoints: Endpoints }>
 
@@ -43,16 +44,7 @@ const endpointPrefix = '/elastauth/'
 export function endpointPath(url: string): string | undefined {
   // Called for every request: most targets contain no `%`, and decoding takes time.
   if (!url.startsWith(endpointPrefix) && !url.includes('%')) return undefined
-  const end = url.search(/[?#]/)
-  const rawPath = end === -1 ? url : url.slice(0, end)
-  const path = decodeOrKeep(rawPath)
+  const rawPath = pathBeforeFragment(url)
+  const path = percentDecode(rawPath) ?? rawPath
   return path.startsWith(endpointPrefix) ? path : undefined
-}
-
-function decodeOrKeep(path: string): string {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
 }

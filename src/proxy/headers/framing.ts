@@ -27,13 +27,6 @@ export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead)
   checkTarget(url, host)
 }
 
-/** The target in origin-form (RFC 9112, 3.2.1), its bytes as they came. Only for a request that `checkFraming` let through. */
-export function originForm(url: string): string {
-  if (url.startsWith('/')) return url
-  const path = url.replace(absoluteStart, '')
-  return path.startsWith('/') ? path : `/${path}`
-}
-
 const absoluteStart = /^https?:\/\/([^/?#]*)/i
 
 function checkTarget(url: string, host: string): void {

@@ -1,3 +1,5 @@
+import { pathOf, percentDecode } from '../../http/target.ts'
+
 /** Which requests a route takes; `null` takes any. */
 export type RouteMatch = Readonly<{ host: string | null; path: string | null; auth: 'required' | 'none' }>
 
@@ -69,7 +71,7 @@ function isBelow(path: string, prefix: string): boolean {
 function isPlain(target: string): boolean {
   const path = pathOf(target)
   if (/\/\/|\\|[#;]|\/\.{1,2}(?:\/|$)/.test(path)) return false
-  return !path.includes('%') || (!ambiguousEncoding.test(path) && decoded(path) !== undefined)
+  return !path.includes('%') || (!ambiguousEncoding.test(path) && percentDecode(path) !== undefined)
 }
 
 /** An encoded control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that is not an encoding. */
@@ -81,20 +83,7 @@ const dotsAndBlanksAtEnd = /(?<![. ])[. ]+(?=\/|$)/g
 /** A path as the most lenient server may read it: decoded, in lower case, without dots and spaces at the end of a segment. */
 function fold(target: string): string {
   const path = pathOf(target)
-  return (decoded(path) ?? path).toLowerCase().replace(dotsAndBlanksAtEnd, '')
-}
-
-function pathOf(target: string): string {
-  return target.split('?', 1)[0]!
-}
-
-/** Undefined for invalid UTF-8, such as `%c0%ae`, which some servers read as a dot. */
-function decoded(path: string): string | undefined {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return undefined
-  }
+  return (percentDecode(path) ?? path).toLowerCase().replace(dotsAndBlanksAtEnd, '')
 }
 
 /** The host's name without its port, and without the dot that ends an absolute name (RFC 3986, 3.2.2). */

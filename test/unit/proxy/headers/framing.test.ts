@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { GatewayError } from '../../../../src/http/errors.ts'
-import { checkFraming, originForm } from '../../../../src/proxy/headers/framing.ts'
+import { checkFraming } from '../../../../src/proxy/headers/framing.ts'
 
 const host = ['Host', 'es.example.com']
 const check = (rawHeaders: string[], url = '/', httpVersion = '1.1') => checkFraming({ rawHeaders, url, httpVersion })
@@ -72,15 +72,4 @@ describe('what can be read in one way only is let through', () => {
   for (const [what, rawHeaders, url, httpVersion] of rows) {
     test(what, () => check(rawHeaders, url, httpVersion))
   }
-})
-
-describe('a target in origin-form', () => {
-  const rows: [url: string, expected: string][] = [
-    ['/a//b/../c?x#y', '/a//b/../c?x#y'],
-    ['http://es.example.com/a%2Fb?c', '/a%2Fb?c'],
-    ['http://es.example.com', '/'],
-    ['HTTPS://es.example.com?x=/y', '/?x=/y'],
-    ['http://es.example.com//x', '//x'],
-  ]
-  for (const [url, expected] of rows) test(url, () => assert.equal(originForm(url), expected))
 })

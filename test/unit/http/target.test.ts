@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  originForm,
+  pathBeforeFragment,
+  pathOf,
+  percentDecode,
+  percentDecodeBytes,
+  queryOf,
+} from '../../../src/http/target.ts'
+
+describe('originForm', () => {
+  const rows: [target: string, expected: string | undefined][] = [
+    ['/a//b/../c?x#y', '/a//b/../c?x#y'],
+    ['//x', '//x'],
+    ['/http://es.example.com/a', '/http://es.example.com/a'],
+    ['/a?b=http://es.example.com/c', '/a?b=http://es.example.com/c'],
+    ['http://es.example.com/a%2Fb?c', '/a%2Fb?c'],
+    ['http://es.example.com', '/'],
+    ['http://es.example.com#x', '/#x'],
+    ['HTTPS://es.example.com?x=/y', '/?x=/y'],
+    ['http://es.example.com//x', '//x'],
+    ['http://user:secret@es.example.com/x', '/x'],
+    ['http:///x', '/x'],
+    ['ws+unix://es/x', '/x'],
+    ['http://a/http://b/c', '/http://b/c'],
+    ['', '/'],
+    ['?x', '/?x'],
+    ['*', undefined],
+    ['es.example.com:443', undefined],
+    ['http:/x', undefined],
+    ['http:\\\\evil\\x', undefined],
+    [' /x', undefined],
+    ['a/b', undefined],
+    ['1http://es/x', undefined],
+  ]
+  for (const [target, expected] of rows)
+    test(`of "${target}" is ${expected}`, () => assert.equal(originForm(target), expected))
+})
+
+describe('the parts of a target', () => {
+  const rows: [target: string, path: string, beforeFragment: string, query: string][] = [
+    ['/a/b', '/a/b', '/a/b', ''],
+    ['/a?b=c', '/a', '/a', 'b=c'],
+    ['/a?', '/a', '/a', ''],
+    ['/a?b?c', '/a', '/a', 'b?c'],
+    ['/a#b', '/a#b', '/a', ''],
+    ['/a#b?c', '/a#b', '/a', 'c'],
+    ['/a?b#c', '/a', '/a', 'b#c'],
+    ['/a%3Fb', '/a%3Fb', '/a%3Fb', ''],
+    ['', '', '', ''],
+    ['?', '', '', ''],
+  ]
+  for (const [target, path, beforeFragment, query] of rows) {
+    test(`of "${target}" are the path "${path}" and the query "${query}"`, () =>
+      assert.deepEqual([pathOf(target), pathBeforeFragment(target), queryOf(target)], [path, beforeFragment, query]))
+  }
+})
+
+describe('percent decoding', () => {
+  const rows: [text: string, utf8: string | undefined, bytes: string][] = [
+    ['/plain', '/plain', '/plain'],
+    ['%2e%2E/%2F', '..//', '..//'],
+    ['%252e', '%2e', '%2e'], // once
+    ['%C3%A4', 'ä', 'Ã¤'],
+    ['%c0%ae', undefined, '\xc0\xae'], // an overlong dot
+    ['%', undefined, '%'],
+    ['%4', undefined, '%4'],
+    ['%zz', undefined, '%zz'],
+    ['%%34', undefined, '%4'],
+    ['%u002e', undefined, '%u002e'],
+    ['%00', '\0', '\0'],
+    ['a+b', 'a+b', 'a+b'],
+  ]
+  for (const [text, utf8, bytes] of rows) {
+    test(`reads ${text} as ${JSON.stringify(utf8)} in UTF-8 and ${JSON.stringify(bytes)} byte by byte`, () =>
+      assert.deepEqual([percentDecode(text), percentDecodeBytes(text)], [utf8, bytes]))
+  }
+})
