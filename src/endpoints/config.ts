@@ -12,37 +12,39 @@ export type ConfigEndpointOptions = Readonly<{
   isLoopback: (request: IncomingMessage) => boolean
 }>
 
-/** `config`: for somebody on this machine, or a user with one of `admin_roles`. Throws GatewayError not_permitted. */
+/** `config`: for requests from this machine, and users with one of `admin_roles`. Throws GatewayError not_permitted. */
 export function createConfigEndpoint({
   redacted,
   resolveSubject,
   adminRoles,
   isLoopback,
 }: ConfigEndpointOptions): Handler {
-  return async function answerConfig(request) {
-    const username = await admit(request)
+  return async function config(request) {
+    const username = await authorize(request)
     return jsonResponse(200, redacted(), username)
   }
 
-  async function admit(request: IncomingMessage): Promise<string | undefined> {
-    if (isLoopback(request) && isForThisMachine(request) && !isForwarded(request)) return undefined
-    if (adminRoles.length === 0) throw new GatewayError('not_permitted', 'not from loopback, and admin_roles is empty')
+  /** @returns the user, if it was not the address that authorized the request */
+  async function authorize(request: IncomingMessage): Promise<string | undefined> {
+    if (isLoopback(request) && hasLoopbackHost(request) && !isForwarded(request)) return undefined
+    if (adminRoles.length === 0)
+      throw new GatewayError('not_permitted', 'not a direct request from loopback, and admin_roles is empty')
     const { identity, roles } = await resolveSubject(request)
     if (roles.some((role) => adminRoles.includes(role))) return identity.username
-    throw new GatewayError('not_permitted', 'none of the user’s roles is in admin_roles', {
+    throw new GatewayError('not_permitted', "none of the user's roles is in admin_roles", {
       username: identity.username,
     })
   }
 }
 
-/** Not by another name: a proxy on this machine may hand that through, and a browser may be led here by DNS. */
-function isForThisMachine({ headers: { host = '' } }: IncomingMessage): boolean {
+/** Any other Host may come through a proxy on this machine, or from a browser by DNS rebinding. */
+function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
   return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
 }
 
 /**
- * A reverse proxy on this machine comes from loopback too, with requests from anywhere. nginx that is told no more than
- * `proxy_pass` adds no header, and speaks HTTP/1.0, as nobody on this machine does.
+ * A reverse proxy on this machine also connects from loopback, with requests from anywhere. nginx with only `proxy_pass` adds no
+ * header, but uses HTTP/1.0, which current clients do not.
  */
 function isForwarded({ httpVersion, headers }: IncomingMessage): boolean {
   return (

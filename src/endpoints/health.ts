@@ -1,8 +1,8 @@
 import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
 
-/** `health` and `live`: the process runs and answers. Asks nobody else, so that a fault elsewhere restarts nothing. */
+/** `health` and `live`: the process responds. Depends on no other service, so that an outage elsewhere causes no restart. */
 export function createHealthEndpoint(version: string): Handler {
-  const answer = jsonResponse(200, { status: 'ok', version })
-  return async () => answer
+  const response = jsonResponse(200, { status: 'ok', version })
+  return async () => response
 }

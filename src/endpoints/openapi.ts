@@ -1,12 +1,12 @@
 import { errorTable } from '../http/errors.ts'
 
-type Described = Readonly<{
+type Description = Readonly<{
   summary: string
-  /** Media type of a 200. */
+  /** The media type of the 200 response. */
   type?: string
-  /** Statuses beside 200 and what they mean. */
-  others?: Readonly<Record<number, string>>
-  /** What asks with POST, in which form; else it is read by GET. */
+  /** Other statuses than 200, with their descriptions. */
+  otherResponses?: Readonly<Record<number, string>>
+  /** The form fields, with their descriptions, of an endpoint for POST; without them it is for GET. */
   form?: Readonly<Record<string, string>>
 }>
 
@@ -14,66 +14,75 @@ const json = 'application/json'
 const text = { type: 'string' }
 const html = 'text/html'
 
-/** What is under `/elastauth/`, by name. */
-const pages: Readonly<Record<string, Described>> = {
-  health: { summary: 'The process answers', type: json },
-  live: { summary: 'The process answers', type: json },
+/** The endpoints below `/elastauth/`, by name. */
+const endpoints: Readonly<Record<string, Description>> = {
+  health: { summary: 'Health check: the process responds', type: json },
+  live: { summary: 'Liveness probe: the process responds', type: json },
   ready: {
-    summary: 'Users can be let in: Elasticsearch and what else is needed are there',
+    summary: 'Readiness probe: Elasticsearch and the other services that elastauth needs are available',
     type: json,
-    others: { 503: 'What is down, by name' },
+    otherResponses: { 503: 'The state of each service' },
   },
-  metrics: { summary: 'Metrics, in Prometheus’ text format', type: 'text/plain' },
-  whoami: { summary: 'Who you are, and which roles that gives', type: json, others: { 401: 'Nobody that is known' } },
+  metrics: { summary: 'Metrics in the Prometheus text format', type: 'text/plain' },
+  whoami: { summary: 'Your identity and your roles', type: json, otherResponses: { 401: 'Not authenticated' } },
   config: {
-    summary: 'The configuration without its secrets, for this machine or a holder of admin_roles',
+    summary: 'The configuration with masked secrets, for requests from this machine and users with admin_roles',
     type: json,
-    others: { 403: 'Neither of both' },
+    otherResponses: { 403: 'Not allowed' },
   },
-  docs: { summary: 'This list, for people', type: html },
-  'openapi.yaml': { summary: 'This list, for programs', type: 'application/yaml' },
-  login: { summary: 'Sends a person to the provider, and back to return_to', others: { 302: 'To the provider' } },
-  callback: { summary: 'Where the provider sends a person back to', others: { 303: 'To where the login began' } },
+  docs: { summary: 'This list as an HTML page', type: html },
+  'openapi.yaml': { summary: 'This list as an OpenAPI document', type: 'application/yaml' },
+  login: {
+    summary: 'Signs in at the identity provider, then redirects to return_to',
+    otherResponses: { 302: 'Redirect to the identity provider' },
+  },
+  callback: {
+    summary: 'The redirect URI of the identity provider',
+    otherResponses: { 303: 'Redirect to the page where the login began' },
+  },
   logout: {
-    summary: 'Signs a person out, here and at the provider',
+    summary: 'Signs out here and at the identity provider',
     type: html,
-    others: { 303: 'To the provider’s own logout' },
+    otherResponses: { 303: 'Redirect to the logout of the identity provider' },
   },
-  'signed-out': { summary: 'Says that one is signed out', type: html },
+  'signed-out': { summary: 'The page after signing out', type: html },
   'backchannel-logout': {
-    summary: 'The provider says that somebody has signed out (OpenID Connect Back-Channel Logout 1.0)',
+    summary: 'Logout notification of the identity provider (OpenID Connect Back-Channel Logout 1.0)',
     form: { logout_token: 'A signed JSON Web Token' },
-    others: { 400: 'The token is not good, or about no session of ours' },
+    otherResponses: { 400: 'The token is not valid or does not belong to a session' },
   },
 }
 
 export type OpenApi = Readonly<{ paths: Readonly<Record<string, unknown>> }> & Readonly<Record<string, unknown>>
 
-export const summaryOf = (name: string): string | undefined => pages[name]?.summary
+export const summaryOf = (name: string): string | undefined => endpoints[name]?.summary
 
 /**
- * The description of our HTTP interface (OpenAPI 3.1).
- * @param names of the pages there are
- * @param subRequests where this listener accepts sub-requests; undefined if it does not
+ * The OpenAPI 3.1 document of a listener.
+ * @param names of the endpoints
+ * @param subRequests where the listener accepts sub-requests; undefined if it does not
  */
 export function describeApi(
   names: readonly string[],
   subRequests: Readonly<{ pathPrefix: string | null }> | undefined,
   version: string,
 ): OpenApi {
-  const own = names.map((name) => [`/elastauth/${name}`, describePage(pages[name] ?? { summary: name })])
+  const endpointPaths = names.map((name) => [
+    `/elastauth/${name}`,
+    describeEndpoint(endpoints[name] ?? { summary: name }),
+  ])
   return {
     openapi: '3.1.1',
     info: { title: 'elastauth', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
-    paths: { ...(subRequests && describeSubRequests(subRequests)), ...Object.fromEntries(own) },
+    paths: { ...(subRequests && describeSubRequests(subRequests)), ...Object.fromEntries(endpointPaths) },
     components: { schemas: { Authenticated: authenticated, Error: error } },
   }
 }
 
-function describePage({ summary, type, others = {}, form }: Described) {
+function describeEndpoint({ summary, type, otherResponses = {}, form }: Description) {
   const responses = {
-    ...((type || form) && { 200: { description: 'As asked for', ...(type && { content: { [type]: {} } }) } }),
-    ...Object.fromEntries(Object.entries(others).map(([status, description]) => [status, { description }])),
+    ...((type || form) && { 200: { description: 'OK', ...(type && { content: { [type]: {} } }) } }),
+    ...Object.fromEntries(Object.entries(otherResponses).map(([status, description]) => [status, { description }])),
     default: failure,
   }
   if (form === undefined) return { get: { summary, responses } }
@@ -84,15 +93,25 @@ function describePage({ summary, type, others = {}, form }: Described) {
   return { post: { summary, requestBody: { content: { 'application/x-www-form-urlencoded': { schema } } }, responses } }
 }
 
-const failure = { description: 'A denial', content: { [json]: { schema: { $ref: '#/components/schemas/Error' } } } }
+const failure = { description: 'Error', content: { [json]: { schema: { $ref: '#/components/schemas/Error' } } } }
 
 function describeSubRequests({ pathPrefix }: Readonly<{ pathPrefix: string | null }>) {
-  const path = { name: 'path', in: 'path', required: true, description: "The client's path", schema: text }
+  const path = {
+    name: 'path',
+    in: 'path',
+    required: true,
+    description: 'The path of the original request',
+    schema: text,
+  }
   return {
-    '/': { get: { summary: "Forward auth: a proxy's sub-request, with any method", ...forwardAuth } },
+    '/': { get: { summary: 'Forward auth: a sub-request of a proxy, with any method', ...forwardAuth } },
     ...(pathPrefix !== null && {
       [`${pathPrefix}/{path}`]: {
-        get: { summary: "The same, for proxies that append the client's path", parameters: [path], ...forwardAuth },
+        get: {
+          summary: 'Forward auth, for proxies that append the path of the original request',
+          parameters: [path],
+          ...forwardAuth,
+        },
       },
     }),
   }
@@ -101,8 +120,10 @@ function describeSubRequests({ pathPrefix }: Readonly<{ pathPrefix: string | nul
 const forwardAuth = {
   responses: {
     200: {
-      description: 'The request may pass',
-      headers: { Authorization: { description: 'The credential to forward it with', schema: { type: 'string' } } },
+      description: 'The request is allowed',
+      headers: {
+        Authorization: { description: 'The credential to forward the request with', schema: { type: 'string' } },
+      },
       content: { [json]: { schema: { $ref: '#/components/schemas/Authenticated' } } },
     },
     default: failure,

@@ -2,38 +2,38 @@ import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
 
 /**
- * What must work before users can be let in, by name. A check rejects when its part is down, and resolves to
- * `degraded` when it is down but we work without it.
+ * Checks of the services that elastauth needs, by name. A check rejects if the service is down, and resolves to `degraded` if it
+ * is down but elastauth works without it.
  */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>
 
-/** Probes may come often and from many places; what they ask is asked at most this often, in milliseconds. */
-const maxAge = 1000
+/** Probes within this time share one result, however many there are. */
+const maxAgeMs = 1000
 
-/** `ready`: 200 when nothing is down, else 503 that names what is down. The reasons are for the log. */
+/** `ready`: 200 if no service is down, else 503 with the names of those that are. The reasons are only logged. */
 export function createReadyEndpoint(
   checks: ReadinessChecks,
   monotonicNow: () => number,
   onFailure: (name: string, error: unknown) => void,
 ): Handler {
-  let last = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, string>>>({}) }
+  let latest = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, string>>>({}) }
 
-  return async function answerReady() {
-    if (monotonicNow() - last.at > maxAge) last = { at: monotonicNow(), result: runAll() }
-    const components = await last.result
+  return async function ready() {
+    if (monotonicNow() - latest.at > maxAgeMs) latest = { at: monotonicNow(), result: runChecks(checks, onFailure) }
+    const components = await latest.result
     const isReady = Object.values(components).every((state) => state !== 'down')
     return jsonResponse(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
   }
+}
 
-  async function runAll() {
-    const results = Object.entries(checks).map(async ([name, check]) => {
-      try {
-        return [name, (await check()) === 'degraded' ? 'degraded' : 'up']
-      } catch (error) {
-        onFailure(name, error)
-        return [name, 'down']
-      }
-    })
-    return Object.fromEntries(await Promise.all(results))
-  }
+async function runChecks(checks: ReadinessChecks, onFailure: (name: string, error: unknown) => void) {
+  const results = Object.entries(checks).map(async ([name, check]) => {
+    try {
+      return [name, (await check()) === 'degraded' ? 'degraded' : 'up']
+    } catch (error) {
+      onFailure(name, error)
+      return [name, 'down']
+    }
+  })
+  return Object.fromEntries(await Promise.all(results))
 }

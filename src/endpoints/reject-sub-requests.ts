@@ -3,32 +3,38 @@ import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 
 /**
- * A page that answers its readers and no forward-auth sub-request. Some callers pass the original path on (Envoy, or
- * nginx with `$request_uri`): the 200 of a page that everybody may read would let a stranger through to that very path
- * of the service behind. Nothing there is called `/elastauth/…`, so the verdict is no, whoever asks.
+ * An endpoint that rejects forward-auth sub-requests. Some proxies send the original path (Envoy, or nginx with `$request_uri`):
+ * the 200 of a public endpoint would let an unauthenticated client through to the same path of the protected service. Paths below
+ * `/elastauth/` belong to elastauth, so access to them is always denied.
  * Throws GatewayError not_permitted.
  */
-export function rejectSubRequests(page: Handler): Handler {
-  return function answerReader(request) {
+export function rejectSubRequests(handle: Handler): Handler {
+  return function handleDirectRequest(request) {
     if (isSubRequest(request))
-      throw new GatewayError('not_permitted', 'a forward-auth question about a page of our own')
-    return page(request)
+      throw new GatewayError('not_permitted', 'a forward-auth sub-request for an endpoint of elastauth')
+    return handle(request)
   }
 }
 
-/** Says what somebody else was asked: Traefik and Caddy do so by the first two, nginx's users by the others. */
-const marks = ['x-forwarded-uri', 'x-forwarded-method', 'x-original-url', 'x-original-uri', 'x-original-method']
+/** Headers that describe the original request: Traefik and Caddy send the first two, nginx configurations usually the others. */
+const originalRequestHeaders = [
+  'x-forwarded-uri',
+  'x-forwarded-method',
+  'x-original-url',
+  'x-original-uri',
+  'x-original-method',
+]
 
-/** Whether a request for a page of our own is a sub-request all the same. */
+/** Whether a request for an endpoint of elastauth is a sub-request. */
 export function isSubRequest({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
-  return marks.some((name) => name in headers) || isEnvoyQuestion(headers)
+  return originalRequestHeaders.some((name) => name in headers) || isEnvoySubRequest(headers)
 }
 
 /**
- * Envoy's ext_authz marks its own sub-requests as internal, and sends `Content-Length: 0` even with GET, or a header of its own
- * with `with_request_body`. A POST that Envoy routes to us, such as a back-channel logout, has another length.
+ * Envoy's ext_authz marks its sub-requests as internal, and sends `Content-Length: 0` even with GET, or with `with_request_body` a
+ * header of its own. A POST that Envoy forwards to elastauth, such as a back-channel logout, has another length.
  */
-function isEnvoyQuestion(headers: IncomingMessage['headers']): boolean {
+function isEnvoySubRequest(headers: IncomingMessage['headers']): boolean {
   if (!('x-envoy-internal' in headers)) return false
   return headers['content-length'] === '0' || 'x-envoy-auth-partial-body' in headers
 }

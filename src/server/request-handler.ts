@@ -63,9 +63,9 @@ export function createRequestHandler(
     finishRequest(request, response, result, { requestId, startedAt, username, error })
   }
 
-  function streamResponse(response: ServerResponse, { stream }: StreamedResponse): Promise<void> {
+  function streamResponse(response: ServerResponse, result: StreamedResponse): Promise<void> {
     if (isClosing()) response.shouldKeepAlive = false
-    return stream(response)
+    return result.stream(response)
   }
 
   /** Sends the response, unless it has been streamed. */

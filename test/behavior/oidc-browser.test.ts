@@ -109,7 +109,7 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
   test('who thinks better of it sees that nobody was let in, and can begin again', async () => {
     await openNew('/app/home')
     await page.getByRole('button', { name: 'Cancel' }).click()
-    assert.equal(await heading(), 'Signing in did not work')
+    assert.equal(await heading(), 'Sign-in failed')
     await page.getByRole('link', { name: 'Sign in again' }).click()
     await signInAs(page, 'alice')
     assert.equal(await heading(), 'Hello alice')

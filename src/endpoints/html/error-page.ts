@@ -7,64 +7,67 @@ export type ErrorPage = Readonly<{
   status: number
   message: string
   requestId: string
-  /** Whether people sign in with us, so that there is a way in and out. */
+  /** Whether users can sign in and out at `/elastauth/login` and `/elastauth/logout`. */
   hasLogin: boolean
 }>
 
-/** What happened, what to do about it, and the number to ask with. Who it was is not said: the log knows. */
+/** What happened, what to do, and the request id for support. The username is only logged. */
 export function errorPage({ code, status, message, requestId, hasLogin }: ErrorPage): GatewayResponse {
-  const kind = kindOf(code, status)
+  const { heading, advice, links } = contentFor(code, status)
   return htmlResponse({
     status,
-    heading: kind.heading ?? message,
-    paragraphs: kind.heading === undefined ? [kind.advice] : [`${message}.`, kind.advice],
-    links: hasLogin ? kind.links : kind.links.filter(({ to }) => !to.startsWith('/elastauth/')),
-    note: `Status ${status}. If you ask somebody for help, give them this number: ${requestId}`,
+    heading: heading ?? message,
+    paragraphs: heading === undefined ? [advice] : [`${message}.`, advice],
+    links: hasLogin ? links : links.filter(({ to }) => !to.startsWith('/elastauth/')),
+    note: `Status ${status}. If you contact support, give them this request id: ${requestId}`,
   })
 }
 
-type Kind = Readonly<{
-  /** In place of the message, which then is the reason below it. */
+type Content = Readonly<{
+  /** Replaces the error's message, which then becomes the first paragraph. */
   heading?: string
   advice: string
   links: readonly Readonly<{ to: string; text: string }>[]
 }>
 
-const again = { to: '', text: 'Try again' }
+const retry = { to: '', text: 'Try again' }
 const signIn = { to: '/elastauth/login', text: 'Sign in' }
 const signInAgain = { ...signIn, text: 'Sign in again' }
 const signOut = { to: '/elastauth/logout', text: 'Use another account' }
-const noLogin = 'Signing in did not work'
+const signInFailed = 'Sign-in failed'
 
-const denied: Kind = {
+const denied: Content = {
   heading: 'Access denied',
-  advice: 'Whoever looks after this service can give you access.',
+  advice: 'Ask the administrator of this service for access.',
   links: [signOut],
 }
-const missing: Kind = { advice: 'This page is for people who have signed in.', links: [signIn] }
-const unavailable: Kind = { advice: 'This is often over in a moment.', links: [again] }
-const other: Kind = { advice: 'Going back, or trying again, may help.', links: [] }
+const unauthenticated: Content = { advice: 'You need to sign in to view this page.', links: [signIn] }
+const unavailable: Content = { advice: 'This is usually temporary.', links: [retry] }
+const other: Content = { advice: 'Go back or try again.', links: [] }
 
-const special: Partial<Record<ErrorCode, Kind>> = {
+const contentByCode: Partial<Record<ErrorCode, Content>> = {
   login_failed: {
-    heading: noLogin,
-    advice:
-      'It may have taken too long, or have been begun in another browser. Nothing is broken by that: begin again.',
+    heading: signInFailed,
+    advice: 'It may have taken too long, or it was started in another browser. Try to sign in again.',
     links: [signInAgain],
   },
-  login_denied: { heading: noLogin, advice: 'Begin again if that was a mistake.', links: [signInAgain] },
-  login_insecure: { heading: noLogin, advice: 'Open this service by its address that begins with https.', links: [] },
+  login_denied: { heading: signInFailed, advice: 'If this was a mistake, sign in again.', links: [signInAgain] },
+  login_insecure: {
+    heading: signInFailed,
+    advice: 'Open this service with an address that starts with https.',
+    links: [],
+  },
   cross_site: {
-    advice: 'Nothing was done. If you meant it, do it again from here.',
-    links: [{ to: '/', text: 'Go on' }],
+    advice: 'It was blocked for your security, and nothing was changed. If you wanted this, repeat it on this site.',
+    links: [{ to: '/', text: 'Continue' }],
   },
   not_permitted: other,
 }
 
-function kindOf(code: ErrorCode, status: number): Kind {
-  const kind = special[code]
-  if (kind) return kind
-  if (status === 401) return missing
+function contentFor(code: ErrorCode, status: number): Content {
+  const content = contentByCode[code]
+  if (content) return content
+  if (status === 401) return unauthenticated
   if (status === 403) return denied
   return status >= 500 ? unavailable : other
 }

@@ -3,31 +3,31 @@ import { style, styleHash } from './style.ts'
 
 export type HtmlPage = Readonly<{
   status: number
-  /** The page's title as well. */
+  /** Also the title of the page. */
   heading: string
   paragraphs: readonly string[]
-  /** Addresses and what is found there. */
+  /** A list of terms and their descriptions. */
   definitions?: readonly Readonly<{ term: string; text: string }>[]
-  /** Where one may go from here; the first is the likeliest. */
+  /** The first is shown as the main action. */
   links?: readonly Readonly<{ to: string; text: string }>[]
-  /** A button that does something, before the links. */
+  /** A form with one button, before the links. */
   form?: Readonly<{ action: string; button: string }>
-  /** In small print. */
+  /** Shown in small print. */
   note?: string
-  /** Name and value of what is to be said beside. */
+  /** Further headers, as alternating names and values. */
   headers?: readonly string[]
-  /** What `form-action` of the policy allows; nothing where absent. */
+  /** The `form-action` of the Content-Security-Policy; `'none'` by default. */
   formAction?: string
 }>
 
-/** A page for a person: whole in itself, without a script, and readable by whatever reads HTML. */
+/** An HTML page without scripts or external files. */
 export function htmlResponse({ status, formAction = "'none'", headers = [], ...page }: HtmlPage): GatewayResponse {
-  const answer = createResponse(status, 'text/html; charset=utf-8', render(page))
+  const response = createResponse(status, 'text/html; charset=utf-8', render(page))
   const policy = `default-src 'none'; style-src ${styleHash}; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
-  answer.headers.push('Content-Security-Policy', policy, 'X-Content-Type-Options', 'nosniff')
-  // With `no-referrer` a browser would send `Origin: null` with our own form.
-  answer.headers.push('Referrer-Policy', 'same-origin', ...headers)
-  return answer
+  response.headers.push('Content-Security-Policy', policy, 'X-Content-Type-Options', 'nosniff')
+  // With `no-referrer`, browsers would send `Origin: null` for the page's own form.
+  response.headers.push('Referrer-Policy', 'same-origin', ...headers)
+  return response
 }
 
 function render({
@@ -48,8 +48,8 @@ function render({
   const actions = links.map(({ to, text }) => `<a href="${escapeHtml(to)}">${escapeHtml(text)}</a>`)
   if (form) {
     const button = `<button>${escapeHtml(form.button)}</button>`
-    const all = [button, ...actions].join(' ')
-    lines.push(`<form class="actions" method="post" action="${escapeHtml(form.action)}">${all}</form>`)
+    const content = [button, ...actions].join(' ')
+    lines.push(`<form class="actions" method="post" action="${escapeHtml(form.action)}">${content}</form>`)
   } else if (actions.length > 0) {
     lines.push(`<p class="actions">${actions.join(' ')}</p>`)
   }

@@ -1,26 +1,29 @@
 import type { GatewayResponse } from '../../http/response.ts'
 import { htmlResponse } from './page.ts'
 
-/** After a logout. The provider may still know the person: where it has no logout of its own, it signs them in again unasked. */
+/** Shown after a logout. A provider without its own logout may still have a session, and sign the user in again without asking. */
 export function signedOutPage(headers: readonly string[] = []): GatewayResponse {
   return htmlResponse({
     status: 200,
     heading: 'You are signed out',
-    paragraphs: ['If others use this computer too, close the browser as well.'],
+    paragraphs: ['If you share this computer with others, also close the browser.'],
     links: [{ to: '/', text: 'Sign in again' }],
     headers,
   })
 }
 
 /**
- * Asks before a logout that came by a link, since any other site may link to it. `endSession` is where the form's answer
- * leads: Chromium holds redirects to `form-action` too, and providers redirect on to each other.
+ * Asks for confirmation of a logout that was requested by a link, because any other site may contain such a link (CSRF).
+ * @param endSession the provider's logout URL, to which the form's response redirects: Chromium also applies `form-action` to
+ * redirects, and providers redirect to each other, so any https URL is allowed
  */
 export function confirmSignOutPage(endSession: URL | undefined): GatewayResponse {
   return htmlResponse({
     status: 200,
     heading: 'Sign out?',
-    paragraphs: ['You will be signed out of this service, and where possible of the service that you signed in with.'],
+    paragraphs: [
+      'You will be signed out of this service and, if possible, of the identity provider that you signed in with.',
+    ],
     form: { action: '/elastauth/logout', button: 'Sign out' },
     links: [{ to: '/', text: 'Stay signed in' }],
     formAction: endSession ? `'self' https: ${endSession.origin}` : "'self'",

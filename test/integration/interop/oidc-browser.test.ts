@@ -90,7 +90,7 @@ for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
       const count = visits().length
       await page.goto(`${proxy.url}/app/home`)
       await page.getByRole('button', { name: 'Cancel' }).click()
-      assert.equal(await heading(), 'Signing in did not work')
+      assert.equal(await heading(), 'Sign-in failed')
       assert.equal(visits().length, count)
     })
   })
