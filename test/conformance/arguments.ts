@@ -1,34 +1,35 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import type { Header } from '../support/raw-http.ts'
 import { callers } from './callers/index.ts'
-import { type Header, parseHeader } from './message.ts'
+import { parseHeader } from './message.ts'
 import type { Subject } from './suite.ts'
 
-export const help = `Plays the sub-requests of reverse proxies to a forward-auth server, and checks its answers.
+export const help = `Sends the sub-requests of reverse proxies to a forward-auth server, and checks its responses.
 
   npm run conformance -- --url http://127.0.0.1:5000/ --profile nginx
 
-  --url URL          where the proxy is told to ask (required)
-  --profile NAME     ${[...callers.keys()].join(', ')}; may be repeated, all where absent
-  --identity HEADER  'Name: value' that says who asks; may be repeated ('Remote-User: conformance')
+  --url URL          address that the proxy sends its sub-requests to (required)
+  --profile NAME     ${[...callers.keys()].join(', ')}; may be repeated; all by default
+  --identity HEADER  'Name: value' that identifies a user; may be repeated ('Remote-User: conformance')
   --other HEADER     the same for a second user ('Remote-User: conformance-other')
-  --forbidden HEADER the same for somebody who is known and not let in; without it that is not asked
-  --credential NAME  header of a yes that is handed on; may be repeated (Authorization)
-  --header HEADER    added to every sub-request, as by the proxy; the value may be @FILE, for a secret
-  --own-path PATH    a path the server answers by itself, such as /healthz; may be repeated
-  --path-prefix PATH what Envoy puts before the client's path (the path of --url, or /authorize)
-  --timeout SECONDS  limit for one answer (10)
+  --forbidden HEADER the same for a user without access; without it, that case is left out
+  --credential NAME  response header that the proxy copies to the client's request; may be repeated (Authorization)
+  --header HEADER    header that the proxy adds to every sub-request; the value may be @FILE, for a secret
+  --own-path PATH    path of one of the server's own pages, such as /healthz; may be repeated
+  --path-prefix PATH prefix that Envoy puts before the client's path (the path of --url, or /authorize)
+  --timeout SECONDS  limit for each response (10)
   --help
 
-Exit code: 0 when all is well, 1 when an answer is wrong, 2 when nothing could be asked.
+Exit code: 0 if all responses are as expected, 1 if one is not, 2 if the suite could not run.
 
-An nginx can only be answered 200, 401 and 403: tell elastauth so with forward_auth.profile, and run --profile nginx.
-For a server that knows its users by cookie: --identity 'Cookie: session=…' --other 'Cookie: session=…'.
+nginx accepts the statuses 200, 401 and 403 only: set elastauth's forward_auth.profile to nginx, and run --profile nginx.
+For a server that identifies its users by cookie: --identity 'Cookie: session=…' --other 'Cookie: session=…'.
 `
 
 export type Arguments = Readonly<{ profiles: readonly string[]; subject: Subject }>
 
-/** What was asked for; undefined for the help. Throws an Error that says what is wrong. */
+/** Parses the command line; undefined for --help. Throws an Error that says what is wrong. */
 export function readArguments(args: readonly string[]): Arguments | undefined {
   const text = { type: 'string' } as const
   const texts = { type: 'string', multiple: true } as const
@@ -51,10 +52,10 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
   if (values.help) return undefined
   const { profile: profiles = [...callers.keys()], timeout = '10' } = values
   const unknown = profiles.find((name) => !callers.has(name))
-  if (unknown !== undefined) throw new Error(`--profile ${unknown}: there are ${[...callers.keys()].join(', ')}`)
+  if (unknown !== undefined) throw new Error(`--profile ${unknown}: use one of ${[...callers.keys()].join(', ')}`)
   const url = parseUrl(values.url)
-  const patience = Number(timeout) * 1000
-  if (!(patience > 0 && patience <= 600_000)) throw new Error(`--timeout ${timeout}: write seconds, up to 600`)
+  const timeoutMs = Number(timeout) * 1000
+  if (!(timeoutMs > 0 && timeoutMs <= 600_000)) throw new Error(`--timeout ${timeout}: write seconds, up to 600`)
   return {
     profiles,
     subject: {
@@ -68,13 +69,14 @@ export function readArguments(args: readonly string[]): Arguments | undefined {
       added: (values.header ?? []).map(parseHeader).map(fromFile),
       ownPaths: values['own-path'] ?? [],
       pathPrefix: values['path-prefix'] ?? (url.pathname.replace(/\/$/, '') || '/authorize'),
-      patience,
+      timeoutMs,
     },
   }
 }
 
 function parseUrl(text: string | undefined): URL {
-  if (text === undefined) throw new Error('--url is missing: where does the proxy ask?')
+  if (text === undefined)
+    throw new Error('--url is missing: set it to the address that the proxy sends its sub-requests to')
   const url = URL.parse(text)
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
   throw new Error(`--url ${text}: write e.g. http://127.0.0.1:5000/`)

@@ -1,34 +1,34 @@
-import type { Header, Original, SubRequest } from './message.ts'
+import type { Header } from '../support/raw-http.ts'
+import type { Original, SubRequest } from './message.ts'
 
-/** Whom the server under test knows. */
+/** The users that the server under test knows, each by the headers that the provider or the proxy adds for that user. */
 export type People = Readonly<{
-  /** What says who is asking, as the provider or the proxy before it puts it into the request. */
   user: readonly Header[]
-  /** The same for a second user. */
+  /** A second user. */
   other: readonly Header[]
-  /** Somebody who is known and not let in; there is no case about them where absent. */
+  /** A user without access. Without it, this case is left out. */
   forbidden?: readonly Header[]
 }>
 
 /**
- * `user`: let in, as that user. `nobody`: not let in. `not other`: either, but never as the second user. `no credential`: any
- * status, for requests of a browser instead of the proxy.
+ * `user`, `other`: allowed, with the credential of that user. `denied`: not allowed. `not other`: either, but never with the
+ * second user's credential. `no credential`: any status, for requests that a browser sends instead of the proxy.
  */
-export type Expectation = 'user' | 'other' | 'nobody' | 'not other' | 'no credential'
+export type Expectation = 'user' | 'other' | 'denied' | 'not other' | 'no credential'
 
 export type CaseRequest = Readonly<{ original: Original; expect: Expectation }>
 
 export type Case = Readonly<{
   name: string
-  /** Asked one after another over one connection. */
-  questions: readonly CaseRequest[]
-  /** The callers that ask so; all where absent. */
+  /** Sent one after another over one connection. */
+  requests: readonly CaseRequest[]
+  /** The callers that send such sub-requests; all by default. */
   only?: readonly string[]
-  /** What makes the sub-request another than the caller's usual one. */
+  /** Changes the sub-request that the caller would send. */
   alter?: (request: SubRequest) => SubRequest
 }>
 
-/** What a client asks for: `GET /app/home?lang=en`, unless told otherwise. */
+/** A client's request: `GET /app/home?lang=en` by default. */
 export function original(headers: readonly Header[], parts: Partial<Omit<Original, 'headers'>> = {}): Original {
   return {
     method: 'GET',
@@ -39,6 +39,6 @@ export function original(headers: readonly Header[], parts: Partial<Omit<Origina
   }
 }
 
-export function single(name: string, expect: Expectation, asked: Original, more: Partial<Case> = {}): Case {
-  return { name, questions: [{ original: asked, expect }], ...more }
+export function single(name: string, expect: Expectation, request: Original, more: Partial<Case> = {}): Case {
+  return { name, requests: [{ original: request, expect }], ...more }
 }

@@ -1,6 +1,6 @@
+import type { Header } from '../support/raw-http.ts'
 import { type Case, original, type People, single } from './case.ts'
 import { forgeryCases } from './forgery-cases.ts'
-import type { Header } from './message.ts'
 import { spellingsOf } from './spellings.ts'
 
 const browser: Header = ['Accept', 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8']
@@ -20,7 +20,7 @@ const targets = [
   `/long/${'x'.repeat(4000)}`,
 ]
 
-/** @param ownPaths paths that the server answers by itself, such as its health check: no verdict may come from there */
+/** @param ownPaths paths of the server's own pages, such as its health check: none of them may count as a sub-request */
 export function casesFor(people: People, ownPaths: readonly string[]): Case[] {
   return [
     ...peopleCases(people),
@@ -33,7 +33,7 @@ export function casesFor(people: People, ownPaths: readonly string[]): Case[] {
 
 /**
  * Requests of a browser through the proxy's route to the server's own pages, such as its sign-in. The proxy passes the response
- * to the browser, so it must not contain a credential, whatever the spelling of the path and whoever the client is.
+ * to the browser, so it must not contain a credential, for any spelling of the path and any client.
  */
 function routedCases({ user }: People, ownPaths: readonly string[]): Case[] {
   const names = new Set(ownPaths.map((path) => path.split('/')[1]!))
@@ -41,7 +41,7 @@ function routedCases({ user }: People, ownPaths: readonly string[]): Case[] {
     single(`routed to the server: ${target.slice(0, 45)}`, 'no credential', original(user, { target }), {
       alter: (request) => ({ ...request, method: 'GET', target }),
     }),
-    single(`after the prefix: ${target.slice(0, 45)}: nobody is let in`, 'nobody', original([], { target }), {
+    single(`after the prefix: ${target.slice(0, 45)}: denied`, 'denied', original([], { target }), {
       only: ['envoy'],
     }),
   ])
@@ -49,54 +49,54 @@ function routedCases({ user }: People, ownPaths: readonly string[]): Case[] {
 
 function peopleCases({ user, other, forbidden }: People): Case[] {
   return [
-    single('a user is let in', 'user', original(user)),
-    single('another user is let in, as another', 'other', original(other)),
-    single('nobody is not let in', 'nobody', original([])),
-    single('nobody with a browser is not let in', 'nobody', original([browser])),
-    single('a user with a browser is let in', 'user', original([...user, browser])),
-    ...(forbidden ? [single('somebody who is known may still be refused', 'nobody', original(forbidden))] : []),
+    single('a user is allowed', 'user', original(user)),
+    single('another user is allowed, with another credential', 'other', original(other)),
+    single('an anonymous request is denied', 'denied', original([])),
+    single('an anonymous browser is denied', 'denied', original([browser])),
+    single('a user with a browser is allowed', 'user', original([...user, browser])),
+    ...(forbidden ? [single('a user without access is denied', 'denied', original(forbidden))] : []),
   ]
 }
 
-/** What is asked for makes no difference to the verdict. */
+/** The method, path, headers and body of the client's request make no difference to the verdict. */
 function requestCases({ user }: People): Case[] {
   const both = (name: string, headers: readonly Header[], parts: Parameters<typeof original>[1]) => [
-    single(`${name}: a user is let in`, 'user', original([...user, ...headers], parts)),
-    single(`${name}: nobody is not`, 'nobody', original(headers, parts)),
+    single(`${name}: a user is allowed`, 'user', original([...user, ...headers], parts)),
+    single(`${name}: an anonymous request is denied`, 'denied', original(headers, parts)),
   ]
   const cookies: readonly Header[] = [['Cookie', `a=${'c'.repeat(3500)}; b=${'c'.repeat(3500)}`]]
-  const crowd = Array.from({ length: 100 }, (_, i): Header => [`X-Filler-${i}`, 'f'.repeat(150)])
+  const manyHeaders = Array.from({ length: 100 }, (_, i): Header => [`X-Filler-${i}`, 'f'.repeat(150)])
   return [
     ...methods.flatMap((method) => both(method, [], { method })),
     ...targets.flatMap((target) => both(`path ${target.slice(0, 36)}`, [], { target })),
-    ...both('a body, by its length', [['Content-Length', '300000']], { method: 'POST' }),
-    ...both('a body, in chunks', [['Transfer-Encoding', 'chunked']], { method: 'POST' }),
+    ...both('a body with Content-Length', [['Content-Length', '300000']], { method: 'POST' }),
+    ...both('a chunked body', [['Transfer-Encoding', 'chunked']], { method: 'POST' }),
     ...both('a WebSocket', websocket, { target: '/ws' }),
-    // The identity is often a cookie itself, and a second one would be a forgery.
-    single('7 KB of cookies: nobody is not let in', 'nobody', original(cookies)),
-    ...both('100 headers, 16 KB', crowd, {}),
+    // No second case with a user: the identity is often a cookie itself, and a second Cookie header would be a forgery.
+    single('7 KB of cookies: an anonymous request is denied', 'denied', original(cookies)),
+    ...both('100 headers, 16 KB', manyHeaders, {}),
   ]
 }
 
 function connectionCases({ user, other }: People): Case[] {
   const turns = [user, other, [], user, other] as const
-  const expectations = ['user', 'other', 'nobody', 'user', 'other'] as const
+  const expectations = ['user', 'other', 'denied', 'user', 'other'] as const
   return [
     {
-      name: 'two users and nobody take turns on one connection',
+      name: 'two users and an anonymous client take turns on one connection',
       only: ['traefik', 'caddy', 'envoy'],
-      questions: turns.map((who, i) => ({ original: original(who), expect: expectations[i]! })),
+      requests: turns.map((headers, i) => ({ original: original(headers), expect: expectations[i]! })),
     },
     {
-      name: 'an answer to HEAD has no body: the next one follows',
+      name: 'a response to HEAD has no body: the next response follows',
       only: ['envoy'],
-      questions: [
+      requests: [
         { original: original(user, { method: 'HEAD' }), expect: 'user' },
-        { original: original([], { method: 'HEAD' }), expect: 'nobody' },
+        { original: original([], { method: 'HEAD' }), expect: 'denied' },
         { original: original(other), expect: 'other' },
       ],
     },
-    single('a length without a body, where `Content-Length ""` was forgotten', 'user', original(user), {
+    single('Content-Length without a body (`Content-Length ""` is missing)', 'user', original(user), {
       only: ['nginx'],
       alter: (request) => ({ ...request, headers: [...request.headers, ['Content-Length', '300000']] }),
     }),

@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createFixture } from '../behavior/fixture.ts'
+import type { Header } from '../support/raw-http.ts'
 import type { Caller } from './callers/caller.ts'
 import { callers } from './callers/index.ts'
 import { original } from './case.ts'
 import { exchange } from './exchange.ts'
-import type { Header } from './message.ts'
 
 const { start } = await createFixture()
 const env = { ELASTAUTH_PROXY_SECRET: 'the-proxy-adds-this-itself' }
@@ -28,14 +28,14 @@ function run(...args: string[]): Promise<Run> {
 }
 
 const secret = `X-Elastauth-Proxy-Secret: ${env.ELASTAUTH_PROXY_SECRET}`
-const about = ['--header', secret, '--forbidden', 'Remote-User: elastic', '--own-path', '/elastauth/health']
+const options = ['--header', secret, '--forbidden', 'Remote-User: elastic', '--own-path', '/elastauth/health']
 
 for (const profile of callers.keys()) {
-  test(`elastauth answers ${profile} as it should`, async () => {
+  test(`elastauth passes the conformance suite with profile ${profile}`, async () => {
     const { url } = profile === 'nginx' ? nginx : generic
-    const { code, stdout } = await run('--url', url, '--profile', profile, ...about)
+    const { code, stdout } = await run('--url', url, '--profile', profile, ...options)
     assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
-    assert.match(stdout, new RegExp(`^${profile}: all \\d{3} as they should be$`, 'm'))
+    assert.match(stdout, new RegExp(`^${profile}: all \\d{3} passed$`, 'm'))
   })
 }
 
@@ -47,22 +47,26 @@ const forged: readonly Header[] = [
   ['X-Original-URL', 'https://forged.example.com/forged'],
 ]
 
-/** What a caller asks about a request of bob's. */
-async function askAs(caller: Caller, path: string, headers: readonly Header[], method = 'PUT') {
+/** Sends a caller's sub-request about a request of bob's. */
+async function sendAs(caller: Caller, path: string, headers: readonly Header[], method = 'PUT') {
   const gateway = caller.name === 'nginx' ? nginx : generic
   const url = new URL(gateway.url)
   const passed = ['Remote-User', ...[...forged, ...headers].map(([name]) => name)]
-  const asked = original([['Remote-User', 'bob'], ...headers], { method, target: `${path}?a=b` })
-  const { headers: sent, ...rest } = caller.ask(asked, { url, pathPrefix: '/authorize', passed })
-  const withSecret = [...sent, ['X-Elastauth-Proxy-Secret', env.ELASTAUTH_PROXY_SECRET] as const]
-  const [answer] = await exchange(url, [{ ...rest, headers: withSecret }], 20_000)
-  return { gateway, status: answer!.status }
+  const request = original([['Remote-User', 'bob'], ...headers], { method, target: `${path}?a=b` })
+  const { headers: subRequestHeaders, ...rest } = caller.subRequestFor(request, {
+    url,
+    pathPrefix: '/authorize',
+    passed,
+  })
+  const withSecret = [...subRequestHeaders, ['X-Elastauth-Proxy-Secret', env.ELASTAUTH_PROXY_SECRET] as const]
+  const [response] = await exchange(url, [{ ...rest, headers: withSecret }], 20_000)
+  return { gateway, status: response!.status }
 }
 
 for (const caller of callers.values()) {
   test(`a client's own X-Forwarded-* and X-Original-* do not change the logged request behind ${caller.name}`, async () => {
     const path = `/mine/${caller.name}`
-    const { gateway, status } = await askAs(caller, path, forged)
+    const { gateway, status } = await sendAs(caller, path, forged)
     assert.equal(status, 200)
     const line = await gateway.logged((entry) => entry['url.path'] === path)
     assert.deepEqual([line['http.request.method'], line['url.domain']], ['PUT', 'app.example.com'])
@@ -72,7 +76,7 @@ for (const caller of callers.values()) {
   test(`a write of another site's page is rejected behind ${caller.name}, and one of its own page is accepted`, async () => {
     const path = `/write/${caller.name}`
     const statusOf = async (headers: readonly Header[], method?: string) =>
-      (await askAs(caller, path, headers, method)).status
+      (await sendAs(caller, path, headers, method)).status
     assert.equal(await statusOf([['Origin', 'https://evil.example']]), 403)
     assert.equal(await statusOf([['Origin', 'https://evil.example'], ...forged]), 403)
     assert.equal(await statusOf([['Sec-Fetch-Site', 'cross-site']]), 403)
@@ -99,29 +103,32 @@ test('Envoy may use another prefix only if forward_auth.path_prefix is set to it
     ['--url', `${url}/ext/authz`],
     ['--url', url, '--path-prefix', '/ext/authz'],
   ]) {
-    const { code, stdout } = await run(...prefix, '--profile', 'envoy', ...about)
+    const { code, stdout } = await run(...prefix, '--profile', 'envoy', ...options)
     assert.deepEqual([code, stdout.match(/✖[^✔]*/g)], [0, null])
   }
-  const { code, stderr } = await run('--url', url, '--profile', 'envoy', ...about)
-  assert.deepEqual([code, /the user \(Remote-User\) is answered 404/.test(stderr)], [2, true])
+  const { code, stderr } = await run('--url', url, '--profile', 'envoy', ...options)
+  assert.deepEqual([code, /the user \(Remote-User\) gets 404/.test(stderr)], [2, true])
 })
 
-test('without forward_auth.profile: nginx an nginx makes errors of some denials, and the table says which', async () => {
-  const { code, stdout } = await run('--url', generic.url, '--profile', 'nginx', ...about)
+test('without forward_auth.profile nginx, the suite names the denials that nginx turns into errors', async () => {
+  const { code, stdout } = await run('--url', generic.url, '--profile', 'nginx', ...options)
   assert.equal(code, 1)
-  assert.match(stdout, /✖ a second identity beside the first +400\n +400 is an answer this proxy makes an error of/)
+  assert.match(
+    stdout,
+    /✖ a second identity beside the first +400\n +400 is a response that this proxy turns into an error/,
+  )
 })
 
-test('--help says what there is, and a wrong line what is wrong with it', async () => {
+test('the suite prints --help, and explains an invalid command line or an unusable server', async () => {
   assert.match((await run('--help')).stdout, /--profile NAME +traefik, nginx, caddy, haproxy, envoy/)
   for (const [args, message] of [
     [[], /--url is missing/],
     [['--url', 'ftp://x'], /--url ftp:\/\/x: write e\.g\./],
-    [['--url', generic.url, '--profile', 'apache'], /--profile apache: there are traefik, /],
-    [['--url', generic.url, '--identity', 'bob'], /"bob" is no header/],
+    [['--url', generic.url, '--profile', 'apache'], /--profile apache: use one of traefik, /],
+    [['--url', generic.url, '--identity', 'bob'], /"bob" is not a header/],
     [['--url', generic.url, '--header', 'X-Secret: @/nowhere'], /ENOENT/],
     [['--url', generic.url, '--header', secret, '--other', 'Remote-User: conformance'], /both users get the same/],
-    [['--url', generic.url], /the user \(Remote-User\) is answered 401/],
+    [['--url', generic.url], /the user \(Remote-User\) gets 401/],
     [['--url', 'http://127.0.0.1:9'], /ECONNREFUSED/],
   ] as const) {
     const { code, stderr } = await run(...args)

@@ -1,6 +1,6 @@
 /**
- * Ways to write a path below `/<name>/`, or out of it, that proxies, servers and scripts read differently. A proxy may route any
- * of them from a browser to the server, so no response may contain a credential.
+ * Spellings of a path below `/<name>/`, or of one that leaves it, which proxies, servers and scripts interpret differently. A
+ * proxy may route any of them from a browser to the server, so no response may contain a credential.
  */
 export function spellingsOf(name: string): string[] {
   const hex = name.charCodeAt(0).toString(16)
@@ -75,7 +75,7 @@ export function spellingsOf(name: string): string[] {
   ]
 }
 
-/** Other targets that are not `/` byte for byte, though some server may read them so. */
+/** Other targets that are not `/` byte for byte, though a server may interpret them as `/`. */
 export const otherTargets: readonly string[] = [
   '//',
   '/.',

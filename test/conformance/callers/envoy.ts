@@ -3,13 +3,13 @@ import { type Caller, joined, type Verdict } from './caller.ts'
 
 /**
  * Envoy's ext_authz with an `http_service` (source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc): the
- * original's method, its path after `path_prefix` (which it always has here), `Content-Length: 0`, and of its headers Authorization and those in
- * `allowed_headers`. https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/ext_authz_filter
+ * original's method, its path after `path_prefix` (always set here), `Content-Length: 0`, and of the original's headers
+ * Authorization and those in `allowed_headers`. https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/ext_authz_filter
  */
 export const envoy: Caller = {
   name: 'envoy',
-  judge,
-  ask(original, server) {
+  verdictFor,
+  subRequestFor(original, server) {
     const isPassed = (name: string) => [...alwaysPassed, ...server.passed].some((other) => isSameName(name, other))
     return {
       method: original.method,
@@ -23,7 +23,7 @@ export const envoy: Caller = {
         ),
         ['content-length', '0'],
         ['x-envoy-internal', 'true'],
-        ['x-forwarded-for', '192.0.2.1'], // its own address: it is the client here
+        ['x-forwarded-for', '192.0.2.1'], // Envoy's own address: Envoy is the client here
         ['x-envoy-expected-rq-timeout-ms', '200'],
       ],
     }
@@ -32,8 +32,8 @@ export const envoy: Caller = {
 
 const alwaysPassed = ['Authorization', 'Accept', 'Cookie']
 
-/** 200 and no other is yes. */
-function judge({ status }: { status: number }): Verdict {
+/** Only 200 allows. */
+function verdictFor({ status }: { status: number }): Verdict {
   if (status === 200) return 'allow'
-  return status >= 300 && status < 500 ? 'deny' : 'broken'
+  return status >= 300 && status < 500 ? 'deny' : 'error'
 }

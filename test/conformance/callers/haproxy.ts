@@ -1,17 +1,18 @@
-import { valuesOf, without } from '../message.ts'
-import { type Caller, fixedTarget, joined, judgePassedOn, replacing } from './caller.ts'
+import { headersOf } from '../../support/raw-http.ts'
+import { without } from '../message.ts'
+import { type Caller, fixedTarget, joined, replacing, verdictByClass } from './caller.ts'
 
 /**
  * The Lua script haproxy-auth-request, as Authelia's and authentik's documentation use it: HEAD, without `Content-Length`
- * but with the client's `Transfer-Encoding`, doubled lines joined. It reads the head and hangs up.
+ * but with the client's `Transfer-Encoding`, and with repeated headers joined. It closes the connection after the response's head.
  * https://github.com/TimWolla/haproxy-auth-request
  */
 export const haproxy: Caller = {
   name: 'haproxy',
-  judge: judgePassedOn,
-  ask(original, { url }) {
+  verdictFor: verdictByClass,
+  subRequestFor(original, { url }) {
     const { headers, method, target, host } = original
-    const [connection = 'close'] = valuesOf(headers, 'Connection')
+    const [connection = 'close'] = headersOf(original, 'Connection')
     const lengthless = without(headers, ['Host', 'Content-Length', 'Connection'])
     return {
       method: 'HEAD',

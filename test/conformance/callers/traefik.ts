@@ -1,4 +1,4 @@
-import { type Caller, client, endToEnd, fixedTarget, judgePassedOn, replacing } from './caller.ts'
+import { type Caller, clientAddress, endToEnd, fixedTarget, replacing, verdictByClass } from './caller.ts'
 
 /**
  * Traefik's ForwardAuth (pkg/middlewares/auth/forward.go), with `trustForwardHeader: false`: a GET to one address with the
@@ -6,14 +6,14 @@ import { type Caller, client, endToEnd, fixedTarget, judgePassedOn, replacing } 
  */
 export const traefik: Caller = {
   name: 'traefik',
-  judge: judgePassedOn,
-  ask: (original, { url }) => ({
+  verdictFor: verdictByClass,
+  subRequestFor: (original, { url }) => ({
     method: 'GET',
     target: fixedTarget(url),
     version: '1.1',
     headers: replacing(endToEnd(original), [
       ['Host', url.host],
-      ['X-Forwarded-For', client],
+      ['X-Forwarded-For', clientAddress],
       ['X-Forwarded-Host', original.host],
       ['X-Forwarded-Method', original.method],
       ['X-Forwarded-Proto', 'https'],

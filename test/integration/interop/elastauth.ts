@@ -1,15 +1,15 @@
 import type { Elasticsearch } from '../../support/elasticsearch/node.ts'
 import { startGateway } from '../../support/gateway.ts'
 import type { Address } from './listen.ts'
-import type { RealProxy } from './proxy.ts'
+import type { RealProxy } from './real-proxy.ts'
 import { groupMappings } from './sessions.ts'
 
-/** elastauth beside this proxy, as docs/deployment/README.md configures it. */
+/** elastauth behind this proxy, configured as docs/deployment/README.md says. */
 export async function startElastauth(
   { profile }: RealProxy,
   { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,
   proxySecret: string,
-  until: AsyncDisposableStack,
+  cleanup: AsyncDisposableStack,
 ): Promise<Address> {
   const gateway = await startGateway({
     flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': url },
@@ -20,6 +20,6 @@ export async function startElastauth(
       ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
     },
   })
-  until.defer(async () => void (await gateway.stop()))
+  cleanup.defer(async () => void (await gateway.stop()))
   return new URL(gateway.url).host
 }

@@ -3,45 +3,45 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { ask } from './ask.ts'
-import { startAuthelia } from './authelia.ts'
-import { whyNotInstalled } from './installed.ts'
-import { createHaproxy } from './interop.ts'
+import { sendRequest } from './client-request.ts'
+import { pages } from './documented-configuration.ts'
+import { startFakeAuthelia } from './fake-authelia.ts'
 import { listen } from './listen.ts'
-import { pages } from './page.ts'
-import { startRealProxy } from './proxy.ts'
+import { createHaproxy } from './proxies.ts'
+import { startRealProxy } from './real-proxy.ts'
 import { sessions } from './sessions.ts'
+import { skipWithout } from './skip-without.ts'
 
 const script = readFileSync(join(pages, 'forward-auth.lua'), 'utf8')
-const skip = whyNotInstalled(createHaproxy())
+const skip = skipWithout(createHaproxy())
 
-describe('where forward-auth.lua breaks off with an error, HAProxy lets nobody through', { skip }, () => {
-  const until = new AsyncDisposableStack()
-  after(() => until.disposeAsync())
+describe('when forward-auth.lua fails', { skip }, () => {
+  const cleanup = new AsyncDisposableStack()
+  after(() => cleanup.disposeAsync())
 
-  for (const [question, condition] of [
-    ['to Authelia', 'names ~= "Authorization"'],
-    ['to elastauth', 'names == "Authorization"'],
+  for (const [server, condition] of [
+    ['Authelia', 'names ~= "Authorization"'],
+    ['elastauth', 'names == "Authorization"'],
   ] as const) {
-    test(`in its question ${question}`, async () => {
+    test(`before its request to ${server}, HAProxy responds with 503 and forwards no request`, async () => {
       const broken = script.replace('local response =', `if ${condition} then error("broken") end\n  $&`)
       assert.notEqual(broken, script)
       let requests = 0
       const kibana = await listen(
         createServer((_, response) => response.end(String(requests++))),
-        until,
+        cleanup,
       )
       const elastauth = await listen(
         createServer((_, response) => response.setHeader('Authorization', 'Basic eDp5').end()),
-        until,
+        cleanup,
       )
-      const authelia = await startAuthelia(sessions, until)
+      const authelia = await startFakeAuthelia(sessions, cleanup)
       const proxy = await startRealProxy(
         createHaproxy(broken),
         { authelia, elastauth, kibana, proxySecret: 'x' },
-        until,
+        cleanup,
       )
-      assert.equal((await ask(proxy, { session: 'bob', lines: ['Authorization: Basic ZTpm'] })).status, 503)
+      assert.equal((await sendRequest(proxy, { session: 'bob', lines: ['Authorization: Basic ZTpm'] })).status, 503)
       assert.equal(requests, 0)
     })
   }

@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net'
 /** `host:port` */
 export type Address = string
 
-/** Starts a server on a free port, until the end of what is given. */
-export async function listen(server: Server, until: AsyncDisposableStack): Promise<Address> {
+/** Starts a server on a free port, until `cleanup` is disposed of. */
+export async function listen(server: Server, cleanup: AsyncDisposableStack): Promise<Address> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  until.defer(() => {
+  cleanup.defer(() => {
     server.closeAllConnections()
     server.close()
   })

@@ -4,45 +4,45 @@ import type { Page } from 'playwright-core'
 import { signInAs, skipWithoutChromium, startBrowser } from '../../support/browser.ts'
 import { subRequestUrlOf } from '../../support/gateway.ts'
 import { createOidcTestBed } from '../../support/oidc/test-bed.ts'
-import { whyNotInstalled } from './installed.ts'
-import { createOidcProxies, onlyAsking } from './oidc-interop.ts'
-import { type Running, startRealProxy } from './proxy.ts'
+import { caddyWithoutPages, createOidcProxies } from './oidc-proxies.ts'
+import { type Running, startRealProxy } from './real-proxy.ts'
+import { skipWithout } from './skip-without.ts'
 
 const { nginx, caddy, haproxy } = createOidcProxies()
 
-for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
-  const { name, profile } = neighbour
-  const skip = skipWithoutChromium() || whyNotInstalled(neighbour)
-  describe(`people log in, in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
+for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
+  const { name, profile } = realProxy
+  const skip = skipWithoutChromium() || skipWithout(realProxy)
+  describe(`login in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
     const { idp, app, reached, startForwardAuth } = await createOidcTestBed()
     const gateway = await startForwardAuth({ 'forward_auth.profile': profile, 'forward_auth.listen': '127.0.0.1:0' })
     const subRequestUrl = await subRequestUrlOf(gateway)
-    const until = new AsyncDisposableStack()
+    const cleanup = new AsyncDisposableStack()
     let proxy: Running
     let page: Page
 
     before(async () => {
       const [elastauth, subRequests, kibana] = [gateway.url, subRequestUrl, app.url].map((url) => new URL(url).host)
-      const surroundings = {
+      const backends = {
         authelia: '',
         elastauth: elastauth!,
         subRequests: subRequests!,
         kibana: kibana!,
         proxySecret: '',
       }
-      proxy = await startRealProxy(neighbour, surroundings, until)
+      proxy = await startRealProxy(realProxy, backends, cleanup)
       idp.register(proxy.url)
       const kit = await startBrowser()
-      until.defer(kit.stop)
+      cleanup.defer(kit.stop)
       page = await (await kit.open()).newPage()
     })
-    after(() => until.disposeAsync())
+    after(() => cleanup.disposeAsync())
 
-    /** Without the icon, which the browser asks for when it likes. */
+    /** Without the icon, which the browser may request at any time. */
     const visits = () => reached.filter(({ url }) => url !== '/favicon.ico')
     const heading = () => page.getByRole('heading', { level: 1 }).innerText()
 
-    test('a deep link leads to the provider, and from there to where it pointed', async () => {
+    test('a deep link leads to the provider, and after the sign-in to its target', async () => {
       await page.goto(`${proxy.url}/app/discover?columns=a,b&q=%22x%20y%22`)
       assert.equal(new URL(page.url()).origin, idp.issuer)
       await signInAs(page, 'alice')
@@ -52,19 +52,19 @@ for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
       assert.equal(await heading(), 'Hello alice')
     })
 
-    test('a script’s call hears 401 once the session is gone, and is led nowhere', async () => {
+    test("a script's request gets 401 without a redirect once the session cookie is gone", async () => {
       const call = `fetch('/api/data').then((r) => [r.status, r.redirected])`
       assert.deepEqual(await page.evaluate(call), [200, false])
       await page.context().clearCookies({ name: '__Host-elastauth-session' })
       const count = visits().length
       assert.deepEqual(await page.evaluate(call), [401, false])
       assert.equal(visits().length, count)
-      await page.goto(`${proxy.url}/app/home`) // the provider still knows her
+      await page.goto(`${proxy.url}/app/home`) // the session at the provider still exists
       assert.equal(await heading(), 'Hello alice')
     })
 
-    if (neighbour !== onlyAsking) {
-      test('the application sees its own cookies, and not ours', async () => {
+    if (realProxy !== caddyWithoutPages) {
+      test('the application receives its own cookies, and not the session cookie', async () => {
         const own = ['sid=its-own', 'other=1']
         const cookie = `__Host-elastauth-session=${(await page.context().cookies(proxy.url))[0]!.value}`
         for (const all of [[cookie, ...own], [...own, cookie], ['sid=its-own', cookie, 'other=1'], [cookie]]) {
@@ -76,8 +76,8 @@ for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
       })
     }
 
-    test('who logs out is out, here and at the provider', async () => {
-      if (neighbour === onlyAsking) await page.goto(`${proxy.url}/elastauth/logout`)
+    test('a logout ends the session at elastauth and at the provider', async () => {
+      if (realProxy === caddyWithoutPages) await page.goto(`${proxy.url}/elastauth/logout`)
       else await page.getByRole('link', { name: 'Log out' }).click()
       await page.getByRole('button', { name: 'Yes, sign me out' }).click()
       await page.goto(`${proxy.url}/app/home`)
@@ -85,7 +85,7 @@ for (const neighbour of [caddy, onlyAsking, nginx, haproxy]) {
       assert.equal(await heading(), 'Hello bob')
     })
 
-    test('who thinks better of it sees a page that says so, and lets nobody through', async () => {
+    test('a cancelled sign-in shows an error page, and no request reaches the application', async () => {
       await page.context().clearCookies()
       const count = visits().length
       await page.goto(`${proxy.url}/app/home`)

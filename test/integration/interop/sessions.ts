@@ -1,17 +1,17 @@
-import type { Sessions } from './authelia.ts'
+import type { Sessions } from './fake-authelia.ts'
 
 const departments = Array.from({ length: 505 }, (_, i) => `department-${i}-of-the-company`)
 
-/** The people of these tests, by their sessions. */
+/** The users of these tests by the value of their session cookie. */
 export const sessions: Sessions = {
-  bob: { username: 'neighbour-bob', groups: 'users', email: 'bob@example.com', name: 'Bořivoj Ólafsson' },
-  alice: { username: 'neighbour-alice', groups: 'users,admins' },
-  crowded: { username: 'neighbour-crowded', groups: ['users', ...departments].join(',') },
-  long: { username: `neighbour-${'l'.repeat(245)}`, groups: 'users' },
-  groupless: { username: 'neighbour-groupless' },
-  guest: { username: 'neighbour-guest', groups: 'guests' },
+  bob: { username: 'interop-bob', groups: 'users', email: 'bob@example.com', name: 'Bořivoj Ólafsson' },
+  alice: { username: 'interop-alice', groups: 'users,admins' },
+  crowded: { username: 'interop-crowded', groups: ['users', ...departments].join(',') },
+  long: { username: `interop-${'l'.repeat(247)}`, groups: 'users' },
+  groupless: { username: 'interop-groupless' },
+  guest: { username: 'interop-guest', groups: 'guests' },
   root: { username: 'elastic', groups: 'admins' },
 }
 
-/** The last is for the placeholders that a proxy may leave in a header. */
+/** The last one matches a placeholder that a misconfigured proxy may leave in a header: it must not give anyone a role. */
 export const groupMappings = { users: ['viewer'], admins: ['kibana_admin'], '*{*': ['superuser'] }

@@ -6,23 +6,23 @@ import { after, before, describe, test } from 'node:test'
 import { openRaw } from '../../support/raw-http.ts'
 import { tlsFlags } from '../../support/tls-files.ts'
 import { portOf, startProxy, startTcpUpstream } from '../../support/upstream.ts'
-import { whyNotInstalled } from './installed.ts'
-import { type RealProxy, type Running, startRealProxy } from './proxy.ts'
+import { nginxCommand, type RealProxy, type Running, startRealProxy } from './real-proxy.ts'
+import { skipWithout } from './skip-without.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-truncation-'))
 const socket = join(directory, 'elastauth.sock')
 after(() => rmSync(directory, { recursive: true }))
 
-/** The address at which nginx reaches elastauth, by the name of its location below. */
+/** The addresses at which nginx reaches elastauth, by the names of their locations. */
 type Places = Readonly<Record<string, string>>
 
-/** nginx in front of proxy mode, with one location for each place and each HTTP version that it can speak to upstreams. */
+/** nginx in front of proxy mode, with one location for each address and each HTTP version that nginx supports to upstreams. */
 function nginxBefore(places: Places): RealProxy {
   return {
     name: 'nginx',
     program: 'nginx',
     profile: 'generic',
-    command({ directory: own, port }) {
+    command({ directory, port }) {
       const locations = Object.entries(places).flatMap(([name, url]) =>
         ['1.0', '1.1'].map(
           (version) => `location /${name}/${version}/ {
@@ -34,21 +34,12 @@ function nginxBefore(places: Places): RealProxy {
           }`,
         ),
       )
-      const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-        .map((kind) => `${kind}_temp_path ${own}/${kind};`)
-        .join(' ')
-      const conf = `daemon off; master_process off; pid ${own}/pid; error_log stderr warn;
-        events { worker_connections 64; }
-        http { access_log off; ${temporary} server { listen 127.0.0.1:${port}; ${locations.join('\n')} } }`
-      return {
-        args: ['-p', own, '-e', 'stderr', '-c', join(own, 'nginx.conf')],
-        files: { 'nginx.conf': conf },
-      }
+      return nginxCommand(directory, `server { listen 127.0.0.1:${port}; ${locations.join('\n')} }`)
     },
   }
 }
 
-const skip = whyNotInstalled(nginxBefore({}))
+const skip = skipWithout(nginxBefore({}))
 
 let end: () => void
 let cut: () => void
@@ -65,18 +56,18 @@ const gateway = await startProxy(upstream.url, { flags: { ...tls, trusted_proxie
 const { message = '' } = await gateway.logged(({ message: text = '' }) => text.includes(' listens on '))
 const [tlsUrl] = /https:\/\/[^\s,]+/.exec(message)!
 
-describe('a response that an upstream cuts does not look whole to a client of nginx', { skip }, () => {
-  const until = new AsyncDisposableStack()
+describe('a response that an upstream truncates does not look complete to a client of nginx', { skip }, () => {
+  const cleanup = new AsyncDisposableStack()
   let nginx: Running
 
   before(async () => {
     nginx = await startRealProxy(
       nginxBefore({ tcp: `${gateway.url}/`, tls: `${tlsUrl}/`, unix: `http://unix:${socket}:/` }),
       { authelia: '', elastauth: '', kibana: '', proxySecret: '' },
-      until,
+      cleanup,
     )
   })
-  after(() => until.disposeAsync())
+  after(() => cleanup.disposeAsync())
 
   function get(path: string) {
     const connection = openRaw(portOf(nginx))
@@ -84,11 +75,11 @@ describe('a response that an upstream cuts does not look whole to a client of ng
     return connection
   }
 
-  /** Whether the body comes to its end for a client that has received half of it. */
-  async function looksWhole(path: string, goOn: () => void): Promise<boolean> {
+  /** Whether a client that has received half of the body receives its end after `proceed`. */
+  async function isComplete(path: string, proceed: () => void): Promise<boolean> {
     const connection = get(path)
     await connection.until(/^HTTP\/1\.1 200 [\s\S]*half/)
-    goOn()
+    proceed()
     return (await connection.closed).endsWith('\r\n0\r\n\r\n')
   }
 
@@ -98,14 +89,14 @@ describe('a response that an upstream cuts does not look whole to a client of ng
     ['tcp', '1.1'],
     ['tcp', '1.0'],
   ]) {
-    test(`that speaks HTTP/${version} to elastauth over ${place}`, async () => {
-      assert.equal(await looksWhole(`/${place}/${version}/`, () => cut()), false)
-      assert.equal(await looksWhole(`/${place}/${version}/`, () => end()), true)
+    test(`that sends HTTP/${version} to elastauth over ${place}`, async () => {
+      assert.equal(await isComplete(`/${place}/${version}/`, () => cut()), false)
+      assert.equal(await isComplete(`/${place}/${version}/`, () => end()), true)
     })
   }
 
   for (const place of ['unix', 'tls']) {
-    test(`that speaks HTTP/1.0 to elastauth over ${place}, as it is rejected with 505`, async () => {
+    test(`that sends HTTP/1.0 to elastauth over ${place}, because elastauth rejects it with 505`, async () => {
       assert.match(await get(`/${place}/1.0/`).closed, /^HTTP\/1\.1 505 [\s\S]*"http_version_unsupported"/)
     })
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { runElastauth } from '../../behavior/elastauth-command.ts'
-import { verdictTable } from '../../integration/interop/verdicts.ts'
+import { verdictTable } from '../../integration/interop/verdict-table.ts'
 import { testKey } from '../../support/gateway.ts'
 
 const folder = join(import.meta.dirname, '../../../docs/deployment')
@@ -13,7 +13,7 @@ const read = (file: string) => readFileSync(join(folder, file), 'utf8')
 
 test('the table of verdicts is the cases’ own', () => {
   const [, shown] = /<!-- verdicts: [^\n]*-->\n([\s\S]*?)\n?<!-- \/verdicts -->/.exec(read('README.md'))!
-  assert.equal(shown, verdictTable(), 'paste what `node test/integration/interop/verdicts.ts` prints')
+  assert.equal(shown, verdictTable(), 'paste what `node test/integration/interop/verdict-table.ts` prints')
 })
 
 test('elastauth’s own configuration is a good one', async () => {

@@ -6,33 +6,33 @@ import { runSuite, type Subject } from './suite.ts'
 
 export type Server = Readonly<{
   isSubRequest: (target: string, path: string, pathPrefix: string) => boolean
-  whoIs: (request: IncomingMessage) => string | undefined
-  answer: (response: ServerResponse, user: string | undefined, request: IncomingMessage) => void
+  identify: (request: IncomingMessage) => string | undefined
+  respond: (response: ServerResponse, user: string | undefined, request: IncomingMessage) => void
 }>
 
-/** A forward-auth server of the smallest kind, for tests that break one thing of it. */
-export const startReferenceServer: Server = {
+/** A minimal correct forward-auth server; each test replaces one part of it with a faulty one. */
+export const referenceServer: Server = {
   isSubRequest: (target, path, pathPrefix) =>
     target.split('?')[0] === path.split('?')[0] || target.startsWith(`${pathPrefix}/`),
-  whoIs({ rawHeaders }) {
-    const named = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'remote-user')
-    return named.length === 1 && /^[\w-]+$/.test(named[0]!) ? named[0] : undefined
+  identify({ rawHeaders }) {
+    const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'remote-user')
+    return values.length === 1 && /^[\w-]+$/.test(values[0]!) ? values[0] : undefined
   },
-  answer(response, user) {
+  respond(response, user) {
     if (user === undefined) response.writeHead(401).end('no')
     else response.writeHead(200, { authorization: `Basic ${btoa(`${user}:x`)}` }).end('yes')
   },
 }
 
-type Asking = Partial<Pick<Subject, 'people' | 'patience'>> & Readonly<{ path?: string }>
+type Options = Partial<Pick<Subject, 'people' | 'timeoutMs'>> & Readonly<{ path?: string }>
 
-/** What the suite finds wrong with a server that is sound but for this. */
-export async function faultsOf(profile: string, broken: Partial<Server>, asking: Asking = {}): Promise<string[]> {
-  const { path = '/', ...rest } = asking
-  const { isSubRequest, whoIs, answer } = { ...startReferenceServer, ...broken }
+/** The faults that the suite finds in the reference server with these parts replaced. */
+export async function faultsOf(profile: string, replaced: Partial<Server>, options: Options = {}): Promise<string[]> {
+  const { path = '/', ...rest } = options
+  const { isSubRequest, identify, respond } = { ...referenceServer, ...replaced }
   const pathPrefix = '/authorize'
   const server = createServer((request, response) => {
-    if (isSubRequest(request.url!, path, pathPrefix)) answer(response, whoIs(request), request)
+    if (isSubRequest(request.url!, path, pathPrefix)) respond(response, identify(request), request)
     else response.writeHead(404).end()
   })
   server.listen(0, '127.0.0.1')
@@ -44,7 +44,7 @@ export async function faultsOf(profile: string, broken: Partial<Server>, asking:
     added: [],
     ownPaths: ['/healthz'],
     pathPrefix,
-    patience: 20_000,
+    timeoutMs: 20_000,
     ...rest,
   }
   const results = await runSuite(callers.get(profile)!, subject, () => {})

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 
-/** Debian's daemons are not on every user's PATH. */
+/** Debian installs daemons in sbin, which is not on every user's PATH. */
 export const searchPath = `${process.env.PATH}:/usr/local/sbin:/usr/sbin`
 
 /**
- * Why the tests with this program are not run, said on stderr too, or false where it is installed. Throws where it is not
- * and REQUIRE_PROXIES=1, unless Debian has none.
+ * The reason to skip the tests with this program, which stderr shows too, or false where it is installed. Throws where it is
+ * not and REQUIRE_PROXIES=1, unless the program is optional.
  */
-export function whyNotInstalled({
+export function skipWithout({
   name,
   program,
   isOptional = false,
@@ -18,7 +18,7 @@ export function whyNotInstalled({
   } catch {
     const reason = `no ${program} on the PATH`
     if (process.env.REQUIRE_PROXIES === '1' && !isOptional) throw new Error(`REQUIRE_PROXIES=1, but there is ${reason}`)
-    console.error(`\nNOT RUN: the tests behind ${name}, for there is ${reason}.\n`)
+    console.error(`\nSKIPPED: the tests behind ${name}: ${reason}.\n`)
     return reason
   }
 }

@@ -1,0 +1,71 @@
+import { adapt, readConfiguration } from './documented-configuration.ts'
+import {
+  type Backends,
+  caddyCommand,
+  createTraefik,
+  haproxyCommand,
+  nginxCommand,
+  type RealProxy,
+} from './real-proxy.ts'
+
+const nginx: RealProxy = {
+  name: 'nginx',
+  program: 'nginx',
+  profile: 'nginx',
+  command: ({ directory, port }, backends) =>
+    nginxCommand(
+      directory,
+      adapt(readConfiguration('nginx.md', 'nginx'), {
+        ...addresses(backends),
+        'listen 80;': `listen 127.0.0.1:${port};`,
+        '/run/nginx-elastauth.sock': `${directory}/elastauth.sock`,
+      }),
+    ),
+}
+
+const caddy: RealProxy = {
+  name: 'Caddy',
+  program: 'caddy',
+  profile: 'generic',
+  command: ({ port }, backends) =>
+    caddyCommand(
+      adapt(readConfiguration('caddy.md', 'caddyfile'), {
+        ...addresses(backends),
+        'kibana.example.com {': `http://kibana.example.com:${port} {`,
+      }),
+    ),
+}
+
+/** @param script what to run as forward-auth.lua; the documented script by default */
+export function createHaproxy(script?: string): RealProxy {
+  return {
+    name: 'HAProxy',
+    program: 'haproxy',
+    profile: 'generic',
+    command: ({ port }, backends) =>
+      haproxyCommand(
+        adapt(readConfiguration('haproxy.md', 'haproxy'), {
+          ...addresses(backends),
+          'bind :80 ': `bind 127.0.0.1:${port} `,
+          '/etc/haproxy/': '',
+        }),
+        script,
+      ),
+  }
+}
+
+const traefik = createTraefik(
+  (backends) => adapt(readConfiguration('traefik.md', 'yaml'), { ...addresses(backends), '      tls: {}\n': '' }),
+  { host: 'kibana.example.com', path: '/' },
+)
+
+export const realProxies: readonly RealProxy[] = [nginx, caddy, createHaproxy(), traefik]
+
+function addresses({ authelia, elastauth, kibana, proxySecret }: Backends): Record<string, string> {
+  return {
+    'authelia:9091': authelia,
+    'elastauth:5000': elastauth,
+    'kibana:5601': kibana,
+    'change-this-secret': proxySecret,
+  }
+}
