@@ -1,93 +1,93 @@
 import type { FormatName, FormatValue } from './formats/registry.ts'
 
 /**
- * Every configuration key, once. Validation, defaults, environment names, flags, the example file, the editors' JSON
- * schema and docs/configuration.md all come from here. Defaults are spelled as in YAML; `null` means not set.
+ * Every configuration key. Validation, defaults, environment variables, flags, the example file, the JSON schema for
+ * editors and docs/configuration.md are derived from it. Defaults are written as in YAML; `null` means not set.
  */
 export const schema = {
-  auth_provider: { doc: 'Who says who the user is.', format: 'auth_provider', default: 'authelia' },
+  auth_provider: { doc: 'Where the identity of a user comes from.', format: 'auth_provider', default: 'authelia' },
   auth_providers: {
-    doc: 'Several, in place of `auth_provider`: the first one that a request has something for decides.',
+    doc: 'Several providers instead of `auth_provider`, in order: the first one whose headers, token or session the request carries decides.',
     format: 'auth_provider_list',
     default: [],
   },
   secret_key: {
-    doc: 'The key all passwords are derived from: 64 hex digits, the same on every replica. Required.',
+    doc: 'Key that all passwords are derived from: 64 hex digits, the same on every replica. Required.',
     format: 'secret_key',
     default: null,
     sensitive: true,
     example: 'your-64-char-hex-key',
   },
   previous_secret_keys: {
-    doc: 'Former keys. Users under one of them are served until their next rotation.',
+    doc: 'Former secret keys. Users whose password was derived from one of them keep it until its next rotation.',
     format: 'secret_key_list',
     default: [],
     sensitive: true,
   },
   listen: {
-    doc: 'Address to listen on, or a list: `:5000` is all interfaces, `unix:/path` a socket; `http://` or `https://` before it says which. See docs/listeners.md.',
+    doc: 'Address to listen on, or a list of addresses: `host:port`, `:5000` for all interfaces, or `unix:/path` for a unix socket. Prefix it with `http://` or `https://` to choose the protocol. See docs/listeners.md.',
     format: 'listen_list',
     default: '127.0.0.1:5000',
   },
   listen_mode: { doc: 'Permissions of unix sockets: octal, in quotes.', format: 'file_mode', default: '0660' },
   tls: {
     cert: {
-      doc: 'Our certificate (PEM file), with the intermediate ones after it. With it, listeners speak TLS unless they say http://.',
+      doc: 'Server certificate (PEM file), followed by its intermediate certificates. If set, listeners use TLS unless their address begins with `http://`.',
       format: 'certificate_file',
       default: null,
     },
-    key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
+    key: { doc: 'Private key of `tls.cert` (PEM file).', format: 'private_key_file', default: null },
     client_ca: {
-      doc: 'CA certificates (PEM file) to verify client certificates with.',
+      doc: 'CA certificates (PEM file) that client certificates are verified against.',
       format: 'certificate_file',
       default: null,
     },
     client_auth: {
-      doc: 'Whether clients are asked for a certificate, and turned away without a good one.',
+      doc: 'Whether clients are asked for a certificate: `request` makes it optional, `require` rejects connections without a valid one.',
       format: 'client_auth',
       default: 'none',
     },
     client_names: {
-      doc: 'If set, only certificates with one of these names (subject alternative names or common name, whole) are a proof for trusted_proxies.',
+      doc: 'If set, `client_cert` in `trusted_proxies` accepts only certificates with one of these names: an exact match of a subject alternative name or the common name.',
       format: 'text_list',
       default: [],
     },
   },
-  log_level: { doc: 'The least severe level to log.', format: 'log_level', default: 'info' },
-  log_format: { doc: '`auto` is text on a terminal, else JSON (ECS).', format: 'log_format', default: 'auto' },
+  log_level: { doc: 'Minimum severity to log.', format: 'log_level', default: 'info' },
+  log_format: { doc: '`auto` is text on a terminal, otherwise JSON (ECS).', format: 'log_format', default: 'auto' },
   enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
   enableOtel: { doc: 'Accepted for compatibility; traces are not exported.', format: 'boolean', default: false },
   default_roles: {
-    doc: 'Elasticsearch roles of users whose groups map to none. Never grant more than a mapped group does: a lost groups header looks the same as a user without groups.',
+    doc: 'Elasticsearch roles of users without a mapped group. Never grant more than a mapped group does: a request that lost its groups header looks the same as a user without groups.',
     format: 'role_list',
     default: [],
     example: ['kibana_user'],
   },
   group_mappings: {
-    doc: 'Roles by group; `*` and `{group}` may be used, e.g. `team-*: ["{group}-reader"]`. Group names have no case.',
+    doc: 'Elasticsearch roles by group. `*` in a group name matches any text, and `{group}` in a role is replaced by the group, e.g. `team-*: ["{group}-reader"]`. Group names are case-insensitive.',
     format: 'group_mappings',
     default: {},
   },
   enable_group_whitelist: {
-    doc: 'Let in only members of a group in `group_whitelist`.',
+    doc: 'Allow only members of a group in `group_whitelist`.',
     format: 'boolean',
     default: false,
     restrictsAccess: true,
   },
-  group_whitelist: { doc: 'The groups to let in.', format: 'text_list', default: [], restrictsAccess: true },
+  group_whitelist: { doc: 'The allowed groups.', format: 'text_list', default: [], restrictsAccess: true },
   extend_cache: {
-    doc: 'Push an active user’s credential’s end on, at most to 24 h of age.',
+    doc: 'Extend the password of an active user instead of rotating it, up to an age of 24 h.',
     format: 'boolean',
     default: false,
   },
   trusted_proxies: {
-    doc: 'Peers that may assert identity headers: networks, addresses, or loopback, private, unix (whoever may open the socket), client_cert (whoever shows a certificate of `tls.client_ca`), all, none.',
+    doc: 'Peers that may assert identity headers: networks, addresses, or the words `loopback`, `private`, `unix` (any process that can open the socket), `client_cert` (any client with a certificate that `tls.client_ca` verifies), `all`, `none`.',
     format: 'peer_list',
     default: ['loopback', 'private'],
     restrictsAccess: true,
   },
   proxy_secret: {
-    doc: 'If set, the proxy must send it in `proxy_secret_header`; at least 16 characters.',
+    doc: 'If set, the proxy must send this secret in `proxy_secret_header`. At least 16 characters.',
     format: 'shared_secret',
     default: null,
     sensitive: true,
@@ -100,13 +100,13 @@ export const schema = {
   },
   admin_roles: { doc: 'Roles that may read /elastauth/config from another machine.', format: 'role_list', default: [] },
   shutdown_timeout: {
-    doc: 'How long requests may finish after SIGTERM.',
+    doc: 'How long requests in progress may take to finish after SIGTERM.',
     format: 'duration',
     default: '10s',
     max: 3_600_000,
   },
   max_connections: {
-    doc: 'Maximum of concurrent client connections; further ones are closed. On Linux each needs a file descriptor, and two in proxy mode. Lowered to what half of the heap has room for (320 KiB each; docs/listeners.md).',
+    doc: 'Maximum number of concurrent client connections; further ones are closed. On Linux each needs a file descriptor, or two in proxy mode. Lowered to what fits into half of the heap (320 KiB each; docs/listeners.md).',
     format: 'integer',
     default: 10_000,
     min: 1,
@@ -114,7 +114,7 @@ export const schema = {
   },
   forward_auth: {
     profile: {
-      doc: 'The conventions of the proxy. `nginx` responds with 403 where `generic` responds with 400 or 404, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` reads it from `X-Forwarded-*`. Below `path_prefix` it is read from the request line.',
+      doc: 'Conventions of the proxy. `nginx` responds with 403 where `generic` responds with 400 or 404, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` reads it from `X-Forwarded-*`. Below `path_prefix` it is read from the request line.',
       format: 'forward_auth_profile',
       default: 'generic',
     },
@@ -131,29 +131,41 @@ export const schema = {
   },
   session: {
     idle_timeout: {
-      doc: 'How long the session of somebody who has logged in may lie unused.',
+      doc: 'How long a login session may stay unused before it ends.',
       format: 'duration',
       default: '8h',
       min: 1000,
     },
-    lifetime: { doc: 'How long a session lives at the most.', format: 'duration', default: '24h', min: 1000 },
+    lifetime: { doc: 'Maximum lifetime of a login session.', format: 'duration', default: '24h', min: 1000 },
     grace: {
-      doc: 'How long after its token’s end a session works on while the provider cannot be reached.',
+      doc: 'How long a session remains valid after its token has expired, while the provider cannot be reached.',
       format: 'duration',
       default: '5m',
     },
   },
   headers: {
     username: {
-      doc: 'Header with the username, in place of the provider’s own.',
+      doc: 'Header that carries the username. Default: the header of the provider.',
       format: 'header_name',
       default: null,
     },
-    groups: { doc: 'Header with the groups.', format: 'header_name', default: null },
-    email: { doc: 'Header with the e-mail address.', format: 'header_name', default: null },
-    name: { doc: 'Header with the full name.', format: 'header_name', default: null },
+    groups: {
+      doc: 'Header that carries the groups. Default: the header of the provider.',
+      format: 'header_name',
+      default: null,
+    },
+    email: {
+      doc: 'Header that carries the email address. Default: the header of the provider.',
+      format: 'header_name',
+      default: null,
+    },
+    name: {
+      doc: 'Header that carries the full name. Default: the header of the provider.',
+      format: 'header_name',
+      default: null,
+    },
     groups_separator: {
-      doc: 'What stands between two groups, in place of the provider’s own.',
+      doc: 'Separator between groups in the groups header. Default: the separator of the provider.',
       format: 'text',
       default: null,
     },
@@ -166,42 +178,61 @@ export const schema = {
   },
   static: {
     username: {
-      doc: 'The one user of `auth_provider: static` (local development).',
+      doc: 'Username that `auth_provider: static` gives to every request. For local development.',
       format: 'username',
       default: null,
     },
-    groups: { doc: 'That user’s groups.', format: 'group_list', default: [] },
-    email: { doc: 'That user’s e-mail address.', format: 'email', default: null },
-    name: { doc: 'That user’s full name.', format: 'full_name', default: null },
+    groups: { doc: 'Groups of the static user.', format: 'group_list', default: [] },
+    email: { doc: 'Email address of the static user.', format: 'email', default: null },
+    name: { doc: 'Full name of the static user.', format: 'full_name', default: null },
     allow_remote: {
-      doc: 'Allow a listener others can reach: everybody is that user then.',
+      doc: 'Allow listeners that other machines can reach. Every client is then the static user.',
       format: 'boolean',
       default: false,
     },
   },
   elasticsearch: {
     hosts: {
-      doc: 'Elasticsearch nodes.',
+      doc: 'URLs of the Elasticsearch nodes.',
       format: 'url_list',
       default: ['http://127.0.0.1:9200'],
       example: ['https://elasticsearch:9200'],
     },
     username: {
-      doc: 'Service account that manages users.',
+      doc: 'Username of the service account that manages users.',
       format: 'basic_username',
       default: null,
       example: 'elastic',
     },
-    password: { doc: 'Its password.', format: 'text', default: null, sensitive: true, example: 'changeme' },
-    api_key: { doc: 'API key, in place of username and password.', format: 'text', default: null, sensitive: true },
+    password: {
+      doc: 'Password of the service account.',
+      format: 'text',
+      default: null,
+      sensitive: true,
+      example: 'changeme',
+    },
+    api_key: {
+      doc: 'API key of the service account, instead of username and password.',
+      format: 'text',
+      default: null,
+      sensitive: true,
+    },
     ca_cert: {
-      doc: 'CA certificates (PEM file) to verify Elasticsearch with.',
+      doc: 'CA certificates (PEM file) that the certificate of Elasticsearch is verified against.',
       format: 'certificate_file',
       default: null,
     },
-    client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
-    client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
-    insecure_skip_verify: { doc: 'Do not verify the certificate. For development.', format: 'boolean', default: false },
+    client_cert: { doc: 'Client certificate for Elasticsearch (PEM file).', format: 'certificate_file', default: null },
+    client_key: {
+      doc: 'Private key of `elasticsearch.client_cert` (PEM file).',
+      format: 'private_key_file',
+      default: null,
+    },
+    insecure_skip_verify: {
+      doc: 'Do not verify the certificate of Elasticsearch. For development only.',
+      format: 'boolean',
+      default: false,
+    },
     timeout: {
       doc: 'Timeout of one call, including retries on other hosts and the whole response. In addition, a call may wait up to twice as long for one of 16 connections per host.',
       format: 'duration',
@@ -210,17 +241,17 @@ export const schema = {
       max: 3_600_000,
     },
     password_hashing: {
-      doc: "Who hashes users' passwords: with `pbkdf2_1000` elastauth does, which makes new users cheap for Elasticsearch; with `server` Elasticsearch does, by its own setting, e.g. for a FIPS policy.",
+      doc: 'Where passwords are hashed: `pbkdf2_1000` hashes them in elastauth, which makes new users cheap for Elasticsearch; `server` leaves it to Elasticsearch and its own setting, e.g. for a FIPS policy.',
       format: 'password_hashing',
       default: 'pbkdf2_1000',
     },
     dry_run: {
-      doc: 'Neither read nor write Elasticsearch; still answer with a header.',
+      doc: 'Neither read from nor write to Elasticsearch; responses still carry a credential, which Elasticsearch will reject.',
       format: 'boolean',
       default: false,
     },
     adopt_existing_users: {
-      doc: 'Take over users of the same name that elastauth did not create.',
+      doc: 'Take over existing users of the same name that elastauth did not create.',
       format: 'boolean',
       default: false,
     },
@@ -232,58 +263,80 @@ export const schema = {
   },
   cache: {
     type: {
-      doc: 'Where credentials’ state is shared. `file` is accepted as `memory`.',
+      doc: 'Where the state of credentials is cached: in `memory`, or also in `redis` to share it between replicas; `none` disables the cache. `file` is accepted and means `memory`.',
       format: 'cache_type',
       default: 'memory',
     },
-    expiration: { doc: 'How long a password lives.', format: 'duration', default: '1h', min: 1000, max: 2_592_000_000 },
-    max_entries: { doc: 'Users kept in memory.', format: 'integer', default: 100_000, min: 1, max: 10_000_000 },
+    expiration: { doc: 'Lifetime of a password.', format: 'duration', default: '1h', min: 1000, max: 2_592_000_000 },
+    max_entries: {
+      doc: 'Maximum number of users cached in memory.',
+      format: 'integer',
+      default: 100_000,
+      min: 1,
+      max: 10_000_000,
+    },
     revalidate: {
-      doc: 'Age after which a credential in memory is checked in the background.',
+      doc: 'Age after which a cached credential is checked against Elasticsearch in the background.',
       format: 'duration',
       default: '60s',
       min: 1000,
     },
     rotation_pause: {
-      doc: 'Pause between the old password’s last use and the new one: the clock difference replicas may have.',
+      doc: 'Pause between the last use of the old password and the first use of the new one. It must exceed the clock skew between replicas.',
       format: 'duration',
       default: '1s',
       max: 10_000,
     },
-    path: { doc: 'Accepted for compatibility (the file cache’s directory); not used.', format: 'text', default: null },
-    redis_host: { doc: 'Redis server.', format: 'host_port', default: 'localhost:6379' },
-    redis_db: { doc: 'Redis database.', format: 'integer', default: 0, max: 65_535 },
+    path: {
+      doc: 'Accepted for compatibility (directory of the former file cache); not used.',
+      format: 'text',
+      default: null,
+    },
+    redis_host: { doc: 'Address of the Redis server.', format: 'host_port', default: 'localhost:6379' },
+    redis_db: { doc: 'Number of the Redis database.', format: 'integer', default: 0, max: 65_535 },
     redis_url: {
-      doc: 'redis:// or rediss:// URL, in place of `redis_host`, `redis_db` and the credentials.',
+      doc: 'redis:// or rediss:// URL, instead of `redis_host`, `redis_db`, `redis_username` and `redis_password`.',
       format: 'redis_url',
       default: null,
       sensitive: true,
     },
-    redis_username: { doc: 'Redis user (ACL).', format: 'text', default: null },
+    redis_username: { doc: 'Redis username (ACL).', format: 'text', default: null },
     redis_password: { doc: 'Redis password.', format: 'text', default: null, sensitive: true },
-    redis_sentinels: { doc: 'Redis Sentinels, in place of `redis_host`.', format: 'host_port_list', default: [] },
+    redis_sentinels: {
+      doc: 'Addresses of Redis Sentinels, instead of `redis_host`.',
+      format: 'host_port_list',
+      default: [],
+    },
     redis_sentinel_password: {
-      doc: 'Password of the Sentinels, where they have their own.',
+      doc: 'Password of the Sentinels, if they have their own.',
       format: 'text',
       default: null,
       sensitive: true,
     },
-    redis_sentinel_master: { doc: 'Name of the master the Sentinels watch.', format: 'text', default: null },
-    redis_cluster: { doc: 'Redis Cluster nodes, in place of `redis_host`.', format: 'host_port_list', default: [] },
+    redis_sentinel_master: { doc: 'Name of the master that the Sentinels monitor.', format: 'text', default: null },
+    redis_cluster: {
+      doc: 'Addresses of Redis Cluster nodes, instead of `redis_host`.',
+      format: 'host_port_list',
+      default: [],
+    },
     redis_tls: {
-      doc: 'Use TLS; rediss://, `redis_ca_cert` and `redis_client_cert` imply it.',
+      doc: 'Use TLS for Redis. Implied by rediss://, `redis_ca_cert` and `redis_client_cert`.',
       format: 'boolean',
       default: false,
     },
     redis_ca_cert: {
-      doc: 'CA certificates (PEM file) to verify Redis with.',
+      doc: 'CA certificates (PEM file) that the certificate of Redis is verified against.',
       format: 'certificate_file',
       default: null,
     },
-    redis_client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
-    redis_client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
+    redis_client_cert: { doc: 'Client certificate for Redis (PEM file).', format: 'certificate_file', default: null },
+    redis_client_key: {
+      doc: 'Private key of `cache.redis_client_cert` (PEM file).',
+      format: 'private_key_file',
+      default: null,
+    },
     redis_timeout: {
-      doc: 'Limit of one call to Redis; what takes longer is done without it.',
+      doc: 'Timeout of one call to Redis; after it, elastauth continues without Redis.',
       format: 'duration',
       default: '250ms',
       min: 10,
@@ -292,92 +345,100 @@ export const schema = {
   },
   proxy: {
     enabled: {
-      doc: 'Proxy mode: pass authenticated requests on instead of answering forward auth.',
+      doc: 'Proxy mode: forward authenticated requests to an upstream instead of answering forward-auth sub-requests.',
       format: 'boolean',
       default: false,
     },
-    elasticsearch_url: { doc: 'Where to, if no route takes a request.', format: 'url', default: null },
+    elasticsearch_url: { doc: 'Upstream for requests that match no route.', format: 'url', default: null },
     timeout: {
-      doc: 'Limit until the head of an upstream’s answer, and for silence after it; none for the whole.',
+      doc: 'Timeout for the response headers of an upstream, and for each pause in its response. The total duration is not limited.',
       format: 'duration',
       default: '30s',
       min: 1,
       max: 3_600_000,
     },
     client_timeout: {
-      doc: 'How long a client may take nothing of an answer before it is cut off.',
+      doc: 'How long a client may stop reading a response before its connection is closed.',
       format: 'duration',
       default: '2m',
       min: 1,
       max: 3_600_000,
     },
     max_idle_conns: {
-      doc: 'Idle connections kept open to each upstream.',
+      doc: 'Maximum number of idle connections kept open to each upstream.',
       format: 'integer',
       default: 100,
       min: 1,
       max: 100_000,
     },
     idle_conn_timeout: {
-      doc: 'How long an idle connection is kept.',
+      doc: 'How long an idle upstream connection is kept open.',
       format: 'duration',
       default: '90s',
       min: 1,
       max: 86_400_000,
     },
     routes: {
-      doc: 'Upstreams by host and path: maps of host, path, upstreams, strip_path, auth (required or none), headers, tls.',
+      doc: 'Upstreams by host and path: a list of maps with host, path, upstreams, strip_path, auth (required or none), headers, tls.',
       format: 'route_list',
       default: [],
     },
     tls: {
-      enabled: { doc: 'Use the TLS settings below for upstreams.', format: 'boolean', default: false },
+      enabled: { doc: 'Apply the TLS settings below to upstreams.', format: 'boolean', default: false },
       insecure_skip_verify: {
-        doc: 'Do not verify upstreams’ certificates. For development.',
+        doc: 'Do not verify the certificates of upstreams. For development only.',
         format: 'boolean',
         default: false,
       },
       ca_cert: {
-        doc: 'CA certificates (PEM file) to verify upstreams with.',
+        doc: 'CA certificates (PEM file) that the certificates of upstreams are verified against.',
         format: 'certificate_file',
         default: null,
       },
-      client_cert: { doc: 'Client certificate (PEM file).', format: 'certificate_file', default: null },
-      client_key: { doc: 'Its private key (PEM file).', format: 'private_key_file', default: null },
+      client_cert: { doc: 'Client certificate for upstreams (PEM file).', format: 'certificate_file', default: null },
+      client_key: {
+        doc: 'Private key of `proxy.tls.client_cert` (PEM file).',
+        format: 'private_key_file',
+        default: null,
+      },
     },
   },
   oidc: {
     issuer: {
-      doc: 'The provider’s issuer URL, spelled as the provider does; its endpoints are discovered from it.',
+      doc: 'Issuer URL, exactly as the provider spells it. Endpoints are discovered from it.',
       format: 'url',
       default: null,
     },
-    client_id: { doc: 'Client ID; tokens must be meant for it.', format: 'text', default: null },
+    client_id: {
+      doc: 'Client ID. Tokens must have it, or one of `oidc.audiences`, as their audience.',
+      format: 'text',
+      default: null,
+    },
     client_secret: { doc: 'Client secret.', format: 'text', default: null, sensitive: true },
     login: {
-      doc: 'Send people who are not signed in to the provider. `false`: tokens only.',
+      doc: 'Redirect people who are not signed in to the provider. `false`: accept tokens only.',
       format: 'boolean',
       default: true,
     },
-    authorization_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
-    token_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
-    userinfo_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
-    introspection_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
-    jwks_uri: { doc: 'In place of the discovered one.', format: 'url', default: null },
-    end_session_endpoint: { doc: 'In place of the discovered one.', format: 'url', default: null },
+    authorization_endpoint: { doc: 'Overrides the discovered authorization endpoint.', format: 'url', default: null },
+    token_endpoint: { doc: 'Overrides the discovered token endpoint.', format: 'url', default: null },
+    userinfo_endpoint: { doc: 'Overrides the discovered userinfo endpoint.', format: 'url', default: null },
+    introspection_endpoint: { doc: 'Overrides the discovered introspection endpoint.', format: 'url', default: null },
+    jwks_uri: { doc: 'Overrides the discovered URL of the JSON Web Key Set.', format: 'url', default: null },
+    end_session_endpoint: { doc: 'Overrides the discovered end-session endpoint.', format: 'url', default: null },
     redirect_url: {
-      doc: 'Where the provider sends people back to, as registered there: `https://<host>/elastauth/callback`. Unset, the host that was asked for.',
+      doc: 'Redirect URI as registered at the provider: `https://<host>/elastauth/callback`. Default: built from the host of the request.',
       format: 'url',
       default: null,
     },
     post_logout_redirect_url: {
-      doc: 'Where the provider sends people after a logout, as registered there, e.g. `https://<host>/elastauth/signed-out`.',
+      doc: 'Where the provider redirects people after logout, as registered there, e.g. `https://<host>/elastauth/signed-out`.',
       format: 'url',
       default: null,
     },
-    scopes: { doc: 'Scopes to ask for.', format: 'text_list', default: ['openid', 'profile', 'email', 'groups'] },
+    scopes: { doc: 'Scopes to request.', format: 'text_list', default: ['openid', 'profile', 'email', 'groups'] },
     client_auth_method: {
-      doc: 'How the client authenticates to the provider.',
+      doc: 'How elastauth authenticates to the provider.',
       format: 'client_auth_method',
       default: 'client_secret_basic',
     },
@@ -386,61 +447,61 @@ export const schema = {
       format: 'private_key_file',
       default: null,
     },
-    private_key_id: { doc: 'Key ID (`kid`) by which the provider knows it.', format: 'text', default: null },
+    private_key_id: { doc: 'Key ID (`kid`) of `oidc.private_key` at the provider.', format: 'text', default: null },
     token_validation: {
-      doc: 'Tokens are checked by signature, by asking the userinfo endpoint, by both, or by introspection.',
+      doc: 'How tokens are validated: by signature (`jwks`), with the userinfo endpoint (`userinfo`), with both, or by introspection.',
       format: 'token_validation',
       default: 'jwks',
     },
     validation_ttl: {
-      doc: 'How long an answer of userinfo or introspection is believed.',
+      doc: 'How long a response of the userinfo or introspection endpoint is cached.',
       format: 'duration',
       default: '30s',
       max: 300_000,
     },
     audiences: {
-      doc: 'For whom tokens may be meant, besides `client_id`.',
+      doc: 'Accepted token audiences in addition to `client_id`.',
       format: 'text_list',
       default: [],
     },
     algorithms: {
-      doc: 'Signature algorithms that tokens may have; asymmetric ones only.',
+      doc: 'Accepted signature algorithms of tokens; only asymmetric ones are allowed.',
       format: 'signature_algorithm_list',
       default: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
     },
     token_header: {
-      doc: 'Another header that may carry a token, besides `Authorization: Bearer`, e.g. Cf-Access-Jwt-Assertion.',
+      doc: 'Header that may carry a token in addition to `Authorization: Bearer`, e.g. Cf-Access-Jwt-Assertion.',
       format: 'header_name',
       default: null,
     },
     authorization_parameters: {
-      doc: 'More parameters of the authorization request, e.g. access_type: offline (Google), prompt, audience (Auth0).',
+      doc: 'Additional parameters of the authorization request, e.g. access_type: offline (Google), prompt, audience (Auth0).',
       format: 'parameter_map',
       default: {},
     },
     use_pkce: { doc: 'Use PKCE.', format: 'boolean', default: true },
     claim_mappings: {
       username: {
-        doc: 'Claim with the username; dots go into objects.',
+        doc: 'Claim that holds the username. A dot descends into an object.',
         format: 'text',
         default: 'preferred_username',
       },
-      email: { doc: 'Claim with the e-mail address.', format: 'text', default: 'email' },
-      groups: { doc: 'Claim with the groups.', format: 'text', default: 'groups' },
-      full_name: { doc: 'Claim with the full name.', format: 'text', default: 'name' },
+      email: { doc: 'Claim that holds the email address.', format: 'text', default: 'email' },
+      groups: { doc: 'Claim that holds the groups.', format: 'text', default: 'groups' },
+      full_name: { doc: 'Claim that holds the full name.', format: 'text', default: 'name' },
     },
     groups_separator: {
-      doc: 'What stands between two groups, where they come as one text; without it such a text is one group.',
+      doc: 'Separator between groups in a groups claim that is a string. If unset, such a string is one group.',
       format: 'text',
       default: null,
     },
     strip_group_prefix: {
-      doc: 'Only groups that begin with it count, and they count without it: `/` for Keycloak’s paths.',
+      doc: 'Use only groups with this prefix, and remove it: `/` for the group paths of Keycloak.',
       format: 'text',
       default: null,
     },
     add_username_prefix: {
-      doc: 'Put before each username, so that nobody is the namesake of another provider’s user.',
+      doc: 'Prefix for all usernames, so that they cannot collide with the users of another provider.',
       format: 'text',
       default: null,
     },
@@ -451,14 +512,14 @@ export const schema = {
       sensitive: true,
     },
     ca_cert: {
-      doc: 'CA certificates (PEM file) to verify the provider with.',
+      doc: 'CA certificates (PEM file) that the certificate of the provider is verified against.',
       format: 'certificate_file',
       default: null,
     },
-    http_proxy: { doc: 'HTTP proxy on the way to the provider.', format: 'url', default: null },
-    timeout: { doc: 'Limit of one call to the provider.', format: 'duration', default: '5s', min: 100, max: 60_000 },
+    http_proxy: { doc: 'HTTP proxy for calls to the provider.', format: 'url', default: null },
+    timeout: { doc: 'Timeout of one call to the provider.', format: 'duration', default: '5s', min: 100, max: 60_000 },
     allow_http: {
-      doc: 'Allow a provider on another machine without https: what passes can be read on the way.',
+      doc: 'Allow plain HTTP to a provider on another machine. Tokens and secrets can then be read in transit.',
       format: 'boolean',
       default: false,
     },
@@ -471,14 +532,14 @@ export type Key = {
   readonly doc: string
   readonly format: FormatName
   readonly default: string | number | boolean | null | readonly string[] | { readonly [key: string]: never }
-  /** Masked wherever it is shown; may come from a file (`…_FILE`), never from a flag. */
+  /** Masked in all output. It can be read from a file (`…_FILE`), but not from a flag. */
   readonly sensitive?: true
-  /** Restricts access: an empty value (`key:`, `""`, an empty variable) is a fault and does not mean the default. */
+  /** An empty value (`key:`, `""`, an empty variable) is a fault instead of the default: the default would allow more. */
   readonly restrictsAccess?: true
   readonly min?: number
-  /** Below 2^31 ms for a duration that reaches a timer: Node takes a longer one for 1 ms. */
+  /** Below 2^31 ms for a duration that a timer uses: Node treats a longer one as 1 ms. */
   readonly max?: number
-  /** Stands, not commented out, in the example file. */
+  /** Value in the example file, where the key is then not commented out. */
   readonly example?: string | readonly string[]
 }
 
@@ -486,17 +547,17 @@ type ValueOf<S> = S extends { format: infer F extends FormatName; default: infer
   ? FormatValue<F> | (D extends null ? null : never)
   : { readonly [K in keyof S]: ValueOf<S[K]> }
 
-/** The whole configuration: snake_case as in YAML, durations in milliseconds, `null` where nothing is set. */
+/** The whole configuration: snake_case as in YAML, durations in milliseconds, `null` for keys that are not set. */
 export type Config = ValueOf<typeof schema>
 
 export function isKey(node: Section | Key): node is Key {
   return typeof node.format === 'string'
 }
 
-/** Every key by its dotted name, in the schema's order. */
+/** Every key by its dotted name, in the order of the schema. */
 export const keys: ReadonlyMap<string, Key> = new Map(flatten(schema))
 
-/** Every section's dotted name. */
+/** The dotted name of every section; '' is the top level. */
 export const sections: ReadonlySet<string> = new Set(
   [...keys.keys()].flatMap((key) => key.split('.').map((_, index, parts) => parts.slice(0, index).join('.'))),
 )
@@ -506,11 +567,11 @@ export function envNameOf(key: string): string {
   return `ELASTAUTH_${key.toUpperCase().replaceAll('.', '_')}`
 }
 
-/** The keys and sections directly below a section; '' is the top. */
+/** The names of the keys and sections directly below a section; '' is the top level. */
 export function childrenOf(section: string): string[] {
   const prefix = section === '' ? '' : `${section}.`
-  const below = [...keys.keys()].filter((key) => key.startsWith(prefix))
-  return [...new Set(below.map((key) => key.slice(prefix.length).split('.')[0]!))]
+  const descendants = [...keys.keys()].filter((key) => key.startsWith(prefix))
+  return [...new Set(descendants.map((key) => key.slice(prefix.length).split('.')[0]!))]
 }
 
 function flatten(section: Section, prefix = ''): [string, Key][] {

@@ -1,11 +1,11 @@
 import { isKey, type Key, schema } from '../schema.ts'
 
 const head = `# yaml-language-server: $schema=./schema.json
-# elastauth's configuration: every key with its default. What is commented out need not be set.
+# Configuration of elastauth: every key with its default. Keys that are commented out are optional.
 # Each key is also an environment variable: elasticsearch.ca_cert is ELASTAUTH_ELASTICSEARCH_CA_CERT.
-# Secrets are best kept out of this file: ELASTAUTH_SECRET_KEY_FILE=/run/secrets/key, and so for each of them.`
+# Keep secrets out of this file: read each one from a file, e.g. ELASTAUTH_SECRET_KEY_FILE=/run/secrets/key.`
 
-/** The example file: what every installation must decide stands, the rest is commented out with its default. */
+/** The example file: keys that every installation must decide on are active, the others commented out with their default. */
 export function buildExample(): string {
   const blocks = Object.entries(schema).map(([name, node]) => writeNode(name, node).join('\n'))
   return `${[head, ...blocks].join('\n\n')}\n`
@@ -14,9 +14,9 @@ export function buildExample(): string {
 function writeNode(name: string, node: object): string[] {
   if (isKey(node as Key)) return writeKey(name, node as Key)
   const body = Object.entries(node).flatMap(([child, childNode]) => writeNode(child, childNode as object))
-  const stands = Object.values(node).some((child) => child.example !== undefined)
-  const lines = [`${name}:`, ...body.map((line) => (stands ? `  ${line}` : `  ${line.replace(/^# /, '')}`))]
-  return stands ? lines : lines.map(comment)
+  const isActive = Object.values(node).some((child) => child.example !== undefined)
+  const lines = [`${name}:`, ...body.map((line) => (isActive ? `  ${line}` : `  ${line.replace(/^# /, '')}`))]
+  return isActive ? lines : lines.map(comment)
 }
 
 function writeKey(name: string, spec: Key): string[] {
@@ -25,7 +25,7 @@ function writeKey(name: string, spec: Key): string[] {
   return [`## ${spec.doc}`, spec.example === undefined ? comment(line) : line]
 }
 
-/** The sign in front of everything, so that removing `# ` leaves good YAML. */
+/** The `#` comes before the indentation, so that removing `# ` leaves valid YAML. */
 function comment(line: string): string {
   return `# ${line}`
 }

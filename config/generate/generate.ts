@@ -6,7 +6,7 @@ import { buildReference, refreshReadme } from './reference.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-/** The files made from the schema, by their path in the repository. */
+/** The files generated from the schema, by their path in the repository. */
 function buildFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['config/elastauth.example.yml', buildExample()],
@@ -16,9 +16,9 @@ function buildFiles(): ReadonlyMap<string, string> {
   ])
 }
 
-/** The generated files that are missing or differ from what the schema says. */
+/** The paths of generated files that are missing or out of date. */
 export function findStaleFiles(): string[] {
-  return [...buildFiles()].filter(([path, text]) => readIfThere(join(root, path)) !== text).map(([path]) => path)
+  return [...buildFiles()].filter(([path, text]) => readOptional(join(root, path)) !== text).map(([path]) => path)
 }
 
 if (import.meta.main) {
@@ -34,7 +34,7 @@ if (import.meta.main) {
   }
 }
 
-/** JSON as the formatter leaves it: a list of words on one line where it fits. */
+/** JSON as Biome formats it: an array of scalars on one line of up to 120 characters. */
 function writeJson(value: unknown): string {
   const text = JSON.stringify(value, null, 2).replace(
     /^(.*)\[\n([^[\]{}]*)\n\s*\](,?)$/gm,
@@ -46,7 +46,7 @@ function writeJson(value: unknown): string {
   return `${text}\n`
 }
 
-function readIfThere(path: string): string | undefined {
+function readOptional(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {

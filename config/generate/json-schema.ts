@@ -3,25 +3,25 @@ import { getFormat } from '../formats/registry.ts'
 import { isKey, type Key, keys, schema } from '../schema.ts'
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
-/** The JSON schema (draft-07, which editors know best) of the YAML file. Every key may also be left empty. */
+/** The JSON schema of the YAML file, in draft-07 because editors support it best. Every key may also be empty. */
 export function buildJsonSchema(): JsonSchema {
-  const section = buildSection(schema, 'Configuration of elastauth')
+  const root = buildSection(schema, 'Configuration of elastauth')
   const legacy = [...legacyKeys].map(([old, key]) => {
     const spec = keys.get(key)!
     const json = old === 'elasticsearch_host' ? { type: ['string', 'null'] } : buildKey(spec)
     return [old, { ...json, description: `Old name: use ${key}.`, deprecated: true }] as const
   })
-  const properties = { ...(section.properties as object), ...Object.fromEntries(legacy) }
-  return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'elastauth', ...section, properties }
+  const properties = { ...(root.properties as object), ...Object.fromEntries(legacy) }
+  return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'elastauth', ...root, properties }
 }
 
-function buildSection(section: object, description?: string): JsonSchema {
+function buildSection(node: object, description?: string): JsonSchema {
   return {
     ...(description !== undefined && { description }),
     type: ['object', 'null'],
     additionalProperties: false,
     properties: Object.fromEntries(
-      Object.entries(section).map(([name, node]) => [name, isKey(node) ? buildKey(node) : buildSection(node)]),
+      Object.entries(node).map(([name, child]) => [name, isKey(child) ? buildKey(child) : buildSection(child)]),
     ),
   }
 }

@@ -6,21 +6,22 @@ const head = `# Configuration
 
 <!-- Generated from config/schema.ts by \`npm run docs\`. Do not edit. -->
 
-A YAML file (\`--config FILE\`, or a directory of them; \`config.yml\` by default), then \`ELASTAUTH_*\` environment variables,
-then flags (\`--elasticsearch.timeout 5s\`): the later wins. \`elastauth config check\` shows every fault at once.
+elastauth reads a YAML file (\`--config FILE\`, or a directory of files; default: \`config.yml\`), then the \`ELASTAUTH_*\`
+environment variables, then flags (\`--elasticsearch.timeout 5s\`). Later sources override earlier ones.
+\`elastauth config check\` reports all faults at once.
 
-- A **secret** (🔒) may come from a file, named by its variable with \`_FILE\` after it. It cannot be a flag.
-- Lists are comma separated in the environment; maps and routes are JSON there. An empty variable is not set.
+- A **secret** (🔒) can be read from a file: set \`ELASTAUTH_…_FILE\` to its path. It cannot be a flag.
+- In the environment, lists are comma-separated, and maps and routes are JSON. An empty variable counts as not set.
 - Durations have a unit: \`500ms\`, \`30s\`, \`1h30m\`.
 
 `
 
-const columns = `| Key | Default | What it does | Environment |
+const columns = `| Key | Default | Description | Environment variable |
 |---|---|---|---|
 `
 
-/** What most installations set. */
-const essential = [
+/** The keys that most installations set, for the README. */
+const essentialKeys = [
   'secret_key',
   'listen',
   'auth_provider',
@@ -38,19 +39,20 @@ const essential = [
   'enable_metrics',
 ]
 
-const marks = ['<!-- keys: from config/schema.ts by `npm run docs` -->\n', '<!-- /keys -->']
+const startMark = '<!-- keys: from config/schema.ts by `npm run docs` -->\n'
+const endMark = '<!-- /keys -->'
 
-/** docs/configuration.md: the table of all keys, and of the old ones. */
+/** docs/configuration.md: a table of all keys, and one of the legacy names. */
 export function buildReference(): string {
-  const old = [...legacyKeys].map(([name, key]) => `| \`${name}\` | \`${key}\` |`)
-  return `${head}${columns}${rowsOf([...keys.keys()])}\n## Old names\n\nStill read, with a warning.\n\n| Old | Now |\n|---|---|\n${old.join('\n')}\n`
+  const legacyRows = [...legacyKeys].map(([name, key]) => `| \`${name}\` | \`${key}\` |`)
+  return `${head}${columns}${rowsOf([...keys.keys()])}\n## Old names\n\nThese names still work, with a warning.\n\n| Old name | Current name |\n|---|---|\n${legacyRows.join('\n')}\n`
 }
 
-/** README.md with its table of the essential keys made anew. */
+/** The text of README.md with its table of the essential keys replaced. */
 export function refreshReadme(readme: string): string {
-  const [before = '', rest = ''] = readme.split(marks[0]!)
-  const after = rest.slice(rest.indexOf(marks[1]!))
-  return `${before}${marks[0]}${columns}${rowsOf(essential)}${after}`
+  const [before = '', rest = ''] = readme.split(startMark)
+  const after = rest.slice(rest.indexOf(endMark))
+  return `${before}${startMark}${columns}${rowsOf(essentialKeys)}${after}`
 }
 
 function rowsOf(names: readonly string[]): string {
