@@ -14,7 +14,7 @@ import { createTunnels, createWebSocketUpgrade, isWebSocket, type Tunnels } from
 import type { RequestHandlers } from '../server/options.ts'
 import { routingOptions } from './options/proxy.ts'
 
-/** What of proxy mode lives as long as the process: routes, connections, tunnels. */
+/** The parts of proxy mode that live as long as the process: routes, connections, tunnels. */
 export type ProxyServices = Readonly<{
   routing: Routing
   tunnels: Tunnels
@@ -41,22 +41,22 @@ export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyS
 
 export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTrusted' | 'canReset'> &
   Readonly<{
-    /** The headers that say who the user is, and the one that proves who says so. */
+    /** The names of headers that assert an identity, and of the one that proves that a trusted proxy sent them. */
     privateHeaders: readonly string[]
-    /** Cookies whose value is a token. */
+    /** The names of cookies that contain a token. */
     privateCookies: readonly string[]
     reissue: Credentials['reissue']
-    /** Where people log in with us, Kibana's logout is ours. */
+    /** Only with login: Kibana's logout then ends the session here. */
     logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
   }>
 
-/** Proxy mode: every request outside `/elastauth/` goes on upstream, with the credential of its user. */
+/** Proxy mode: each request outside `/elastauth/` is forwarded to an upstream, with the credential of its user. */
 function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
   const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, reissue, logout } = options
-  // Other providers' headers go too: an upstream may know them, and nobody has checked them.
+  // Headers of other providers are stripped too: an upstream may trust them, but elastauth has not verified them.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const cookies = createPrivateCookies(privateCookies)
   const handlerOptions: ProxyHandlerOptions = {
@@ -64,14 +64,14 @@ function createProxyMode(
     authenticate,
     isTrusted,
     canReset,
-    buildHeaders: createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies: cookies }),
+    buildUpstreamHeaders: createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies }),
     buildResponseHeaders: createBuildResponseHeaders(cookies),
     reissue: ({ identity, roles, credential }) => reissue(createSubject(identity, roles), credential),
   }
-  const proxy = createProxyHandler(handlerOptions)
-  const answerLogout = logout && createKibanaLogout({ routing, ...logout })
+  const proxyRequest = createProxyHandler(handlerOptions)
+  const handleLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
-    handle: answerLogout ? (request) => answerLogout(request) ?? proxy(request) : proxy,
+    handle: handleLogout ? (request) => handleLogout(request) ?? proxyRequest(request) : proxyRequest,
     upgrade: createWebSocketUpgrade(createPrepareRequest(handlerOptions), handlerOptions, tunnels),
     waitsForPreviousResponses: true,
   }

@@ -2,43 +2,43 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../http/errors.ts'
 
-/** Whether a request has a body. Only for one that `checkFraming` let through. */
+/** Whether a request has a body. Valid only after `checkFraming`. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   const length = headers['content-length']
   return length === undefined ? headers['transfer-encoding'] !== undefined : Number(length) > 0
 }
 
-/** Whether a client sends its body when it has heard `100 Continue`, of which HTTP/1.0 knows nothing (RFC 9110, 10.1.1). */
+/** Whether the client waits for `100 Continue` before it sends its body. HTTP/1.0 has no 100 responses (RFC 9110, section 10.1.1). */
 export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.expect !== undefined && httpVersion !== '1.0'
 }
 
 /**
- * Waits until there is something of a body, or its end. undici keeps a request's head back until then, and meanwhile would
- * take whatever comes on the connection that it has chosen, a word that the upstream owes nobody, for the answer.
- * Rejects with GatewayError client_closed; request_timeout when nothing comes for `patience` milliseconds.
+ * Waits for the first bytes of a body, or for its end. undici assigns a request to a connection but sends the head only with the
+ * first bytes of the body. In between it would take unsolicited bytes from the upstream for the response to this request.
+ * Rejects with GatewayError client_closed, or request_timeout if nothing arrives within `timeoutMs`.
  */
-export function waitForBody(request: IncomingMessage, patience: number): Promise<void> {
+export function waitForBody(request: IncomingMessage, timeoutMs: number): Promise<void> {
   if (request.readableEnded) return Promise.resolve()
-  if (request.destroyed) return Promise.reject(left())
+  if (request.destroyed) return Promise.reject(closedDuringRequest())
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => reject(silent(patience)), patience)
-  const onBegun = () => resolve()
-  const onClose = () => reject(left())
-  request.on('readable', onBegun).on('end', onBegun).on('close', onClose)
+  const timer = setTimeout(() => reject(requestTimeout(timeoutMs)), timeoutMs)
+  const onReady = () => resolve()
+  const onClose = () => reject(closedDuringRequest())
+  request.on('readable', onReady).on('end', onReady).on('close', onClose)
   return promise.finally(() => {
     clearTimeout(timer)
-    request.off('readable', onBegun).off('end', onBegun).off('close', onClose)
+    request.off('readable', onReady).off('end', onReady).off('close', onClose)
   })
 }
 
 /**
- * A request's body as a stream of its own. Whoever reads it may destroy it: the client's connection lives on, and can
- * still carry our answer, while what else the client sends is read and thrown away. Nothing is read before the first
- * reader wants it, so a second such stream may be made for a second try as long as the first was not read.
- * Fails with GatewayError request_timeout when the client, though we are ready, sends nothing for `patience` milliseconds.
+ * A request's body as a separate stream. Destroying it keeps the client's connection open, so that the response can still be
+ * sent; the rest of the body is read and discarded. Nothing is read before the stream is, so a second stream can be created for
+ * a retry as long as the first one was not read.
+ * Fails with GatewayError request_timeout if the client sends nothing for `timeoutMs` while more is wanted.
  */
-export function createBody(request: IncomingMessage, patience: number): Readable {
+export function createBody(request: IncomingMessage, timeoutMs: number): Readable {
   let isReading = false
   const body = new Readable({
     read() {
@@ -53,13 +53,13 @@ export function createBody(request: IncomingMessage, patience: number): Readable
       done(error)
     },
   })
-  // Errors are for the reader, who may be gone.
+  // undici handles errors, but may have stopped listening. An error without a listener would end the process.
   return body.on('error', () => {})
 
   function start(): void {
     if (request.readableEnded) return void body.push(null)
     isReading = true
-    request.on('data', onData).on('end', onEnd).on('close', onClose).on('timeout', onTimeout).setTimeout(patience)
+    request.on('data', onData).on('end', onEnd).on('close', onClose).on('timeout', onTimeout).setTimeout(timeoutMs)
   }
 
   function stop(): void {
@@ -78,20 +78,20 @@ export function createBody(request: IncomingMessage, patience: number): Readable
   }
 
   function onClose(): void {
-    body.destroy(left())
+    body.destroy(closedDuringRequest())
   }
 
   function onTimeout(): void {
-    // While the upstream takes nothing, the silence is not the client's.
+    // Back-pressure from the upstream: the client could not send.
     if (request.isPaused()) return
-    body.destroy(silent(patience))
+    body.destroy(requestTimeout(timeoutMs))
   }
 }
 
-function left(): GatewayError {
-  return new GatewayError('client_closed', 'the client left in the middle of its request')
+function closedDuringRequest(): GatewayError {
+  return new GatewayError('client_closed', 'the client closed the connection in the middle of its request')
 }
 
-function silent(patience: number): GatewayError {
-  return new GatewayError('request_timeout', `the client sent nothing for ${patience} ms`)
+function requestTimeout(timeoutMs: number): GatewayError {
+  return new GatewayError('request_timeout', `the client sent nothing for ${timeoutMs} ms`)
 }

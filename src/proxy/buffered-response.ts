@@ -2,27 +2,27 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
 
-/** A refusal that the client has not heard of. */
+/** A complete response of which nothing has been sent to the client. */
 export type BufferedResponse = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
 
-/** A refusal with a body beyond this is no message, and is passed on as it comes. In bytes. */
+/** Error bodies are far shorter. A longer body is streamed to the client instead. */
 const maxBufferedBytes = 64 * 1024
 
 export function createResponseBuffer(status: number, headers: string[]) {
   const body: Buffer[] = []
-  let length = 0
+  let bytes = 0
   return Object.freeze({
-    answer: { status, headers, body } as BufferedResponse,
-    /** @returns whether it is still short enough to be held */
+    response: { status, headers, body } as BufferedResponse,
+    /** @returns false if the body has become too long to be buffered */
     add(chunk: Buffer): boolean {
       body.push(chunk)
-      length += chunk.length
-      return length <= maxBufferedBytes
+      bytes += chunk.length
+      return bytes <= maxBufferedBytes
     },
   })
 }
 
-/** Resolves when it is out. Rejects with GatewayError client_closed. */
+/** Resolves when the response has been sent. Rejects with GatewayError client_closed. */
 export async function sendBufferedResponse(
   response: ServerResponse,
   { status, headers, body }: BufferedResponse,
@@ -30,12 +30,12 @@ export async function sendBufferedResponse(
   if (response.destroyed) throw clientClosed()
   const closed = once(response, 'close')
   response.writeHead(status, headers)
-  for (const piece of body) response.write(piece)
+  for (const chunk of body) response.write(chunk)
   response.end()
   await closed
   if (!response.writableFinished) throw clientClosed()
 }
 
 export function clientClosed(): GatewayError {
-  return new GatewayError('client_closed', 'the client left before its answer was out')
+  return new GatewayError('client_closed', 'the client closed the connection before the response was complete')
 }

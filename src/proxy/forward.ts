@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { GatewayError } from '../http/errors.ts'
+import type { GatewayError } from '../http/errors.ts'
 import { createBody, expectsContinue, hasBody } from './body.ts'
 import { type BufferedResponse, clientClosed, createResponseBuffer } from './buffered-response.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
-import { sendInformational } from './informational.ts'
-import { ResponseWriter } from './response-writer.ts'
+import { ResponseWriter, sendInformational } from './response-writer.ts'
 import { isStaleConnection } from './routing/pool.ts'
 import type { Upstream } from './routing/upstreams.ts'
 import { createSendTimeout, type SendTimeout } from './send-timeout.ts'
@@ -18,80 +17,80 @@ export type Exchange = Readonly<{
   upstream: Upstream
   path: string
   headers: string[]
-  /** Whether it needs a new connection, because the upstream may be closing a reused one. */
+  /** Whether to open a new connection, because the upstream may be closing a reused one. */
   onNewConnection: boolean
   buildResponseHeaders: BuildResponseHeaders
-  /** How long the client may be silent in the middle of its body, in milliseconds. */
+  /** How long the client may send nothing in the middle of its body. */
   bodyTimeoutMs: number
-  /** How long the client may take nothing of the answer, in milliseconds. */
+  /** How long the client may read nothing of the response. */
   clientTimeoutMs: number
-  /** Whether a 401 is to be given to the caller, unsent, who may know how to fix it. */
+  /** Whether to return a 401 response to the caller instead of sending it to the client. */
   bufferUnauthorized: boolean
 }>
 
 export type ForwardResult =
-  /** The answer is out, whole. */
+  /** The complete response was sent to the client. */
   | Readonly<{ kind: 'sent' }>
-  /** A 401, of which the client has heard nothing. */
-  | Readonly<{ kind: 'refused'; answer: BufferedResponse }>
-  /** The request was sent on a connection that the upstream was closing, and may be retried once on a new one. */
-  | Readonly<{ kind: 'closed'; error: GatewayError }>
-  /** Nothing of the request was sent, so another upstream may have it. */
+  /** The upstream responded with 401, and nothing was sent to the client. */
+  | Readonly<{ kind: 'unauthorized'; response: BufferedResponse }>
+  /** The upstream was closing the reused connection. The request may be retried once on a new one. */
+  | Readonly<{ kind: 'stale-connection'; error: GatewayError }>
+  /** Nothing of the request was sent. It may be sent to another upstream. */
   | Readonly<{ kind: 'unreachable'; error: GatewayError }>
 
 const sent: ForwardResult = { kind: 'sent' }
 
 /**
- * Sends a request upstream and its answer back, a piece at a time, each side no faster than the other takes it. When
- * one side goes, so does the other at once. Rejects with GatewayError client_closed, request_timeout, upstream_unavailable,
- * upstream_timeout, upstream_protocol; where `response.headersSent`, the answer was cut in the middle.
+ * Forwards a request and streams the response back, with back-pressure in both directions. If one side closes, the other is
+ * closed immediately. Rejects with GatewayError client_closed, request_timeout, upstream_unavailable, upstream_timeout,
+ * upstream_protocol; if `response.headersSent`, the response was truncated.
  */
 export function forward(exchange: Exchange): Promise<ForwardResult> {
   const { request, response, upstream, path, headers, onNewConnection, bodyTimeoutMs } = exchange
   if (response.destroyed) return Promise.reject(clientClosed())
   const body = hasBody(request) ? createBody(request, bodyTimeoutMs) : null
   return new Promise((resolve, reject) => {
-    const relay = new ExchangeHandler(exchange, body, { resolve, reject })
-    upstream.dispatch({ method: request.method ?? 'GET', path, headers, body, onNewConnection }, relay)
+    const handler = new ExchangeHandler(exchange, body, { resolve, reject })
+    upstream.dispatch({ method: request.method ?? 'GET', path, headers, body, onNewConnection }, handler)
   })
 }
 
-type Settlement = Readonly<{ resolve: (forwarded: ForwardResult) => void; reject: (error: GatewayError) => void }>
+type Settlement = Readonly<{ resolve: (result: ForwardResult) => void; reject: (error: GatewayError) => void }>
 
 /**
- * What undici tells of an exchange, carried over to the client. There is one for every stream that is open, which may be
- * thousands for hours: hence methods, which all share, and closures only where an emitter needs one.
+ * Passes undici's events for one exchange on to the client. A class, because there is an instance for every open stream, which
+ * may be thousands for hours: instances share methods, and have closures only where an emitter needs one.
  */
 class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #upstream: Upstream
-  readonly #end: () => void
+  readonly #release: () => void
   readonly #buildHeaders: BuildResponseHeaders
-  readonly #clientTimeout: number
-  readonly #holdRefusal: boolean
+  readonly #clientTimeoutMs: number
+  readonly #bufferUnauthorized: boolean
   readonly #body: Readable | null
-  readonly #settle: Settlement
-  readonly #answer: ResponseWriter
-  readonly #onClose = () => this.#closed()
+  readonly #settlement: Settlement
+  readonly #writer: ResponseWriter
+  readonly #onClose = () => this.#onClientClosed()
   #controller: Dispatcher.DispatchController | undefined
   #hasResponseBegun = false
-  #held: ReturnType<typeof createResponseBuffer> | undefined
-  /** Only for a client that did not take at once what there was for it. */
-  #stall: SendTimeout | undefined
+  #buffer: ReturnType<typeof createResponseBuffer> | undefined
+  /** Created only if the client does not read everything at once. */
+  #sendTimeout: SendTimeout | undefined
 
-  constructor(exchange: Exchange, body: Readable | null, settle: Settlement) {
+  constructor(exchange: Exchange, body: Readable | null, settlement: Settlement) {
     const { request, response, upstream, buildResponseHeaders, clientTimeoutMs, bufferUnauthorized } = exchange
     this.#request = request
     this.#response = response
     this.#upstream = upstream
-    this.#end = upstream.trackRequest()
+    this.#release = upstream.trackRequest()
     this.#buildHeaders = buildResponseHeaders
-    this.#clientTimeout = clientTimeoutMs
-    this.#holdRefusal = bufferUnauthorized
+    this.#clientTimeoutMs = clientTimeoutMs
+    this.#bufferUnauthorized = bufferUnauthorized
     this.#body = body
-    this.#settle = settle
-    this.#answer = new ResponseWriter(response)
+    this.#settlement = settlement
+    this.#writer = new ResponseWriter(response)
     response.on('close', this.#onClose)
   }
 
@@ -101,7 +100,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       controller.abort(clientClosed())
       return
     }
-    // The client waits for this word before it sends its body (RFC 9110, 10.1.1): only now is somebody there to take it.
+    // The client sends its body after `100 Continue` (RFC 9110, section 10.1.1), so we send that once the upstream is connected.
     if (this.#body && expectsContinue(this.#request)) this.#response.writeContinue()
   }
 
@@ -112,91 +111,89 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
     const headers = this.#buildHeaders(controller.rawHeaders as Buffer[], status)
-    // Nobody looks at them again, and for as long as the answer lasts they would hold all that arrived with them.
+    // They are not read again, and would keep the whole chunk that they arrived in until the response ends.
     controller.rawHeaders = null
     if (status < 200) sendInformational(this.#request, this.#response, status, headers)
-    else if (status === 401 && this.#holdRefusal) this.#held = createResponseBuffer(status, headers)
-    else this.#answer.writeHead(status, isReason(reason) ? reason : '', headers)
+    else if (status === 401 && this.#bufferUnauthorized) this.#buffer = createResponseBuffer(status, headers)
+    else this.#writer.writeHead(status, isValidReason(reason) ? reason : '', headers)
   }
 
   onResponseData(_: unknown, chunk: Buffer): void {
-    if (this.#held?.add(chunk)) return
-    if (this.#held) this.#release(this.#held.answer)
+    if (this.#buffer?.add(chunk)) return
+    if (this.#buffer) this.#flushBuffer(this.#buffer.response)
     else this.#write(chunk)
   }
 
   onResponseEnd(): void {
-    if (this.#held !== undefined) {
-      this.#leave()
-      this.#settle.resolve({ kind: 'refused', answer: this.#held.answer })
+    if (this.#buffer !== undefined) {
+      this.#cleanUp()
+      this.#settlement.resolve({ kind: 'unauthorized', response: this.#buffer.response })
       return
     }
-    this.#answer.end()
-    if (this.#response.writableLength > 0) this.#watchStall()
+    this.#writer.end()
+    if (this.#response.writableLength > 0) this.#startSendTimeout()
   }
 
   onResponseError(_: unknown, error: Error): void {
-    const isBeforeAnswer = !this.#response.headersSent && this.#held === undefined
-    const failure = toUpstreamError(error, this.#upstream.url.origin, isBeforeAnswer)
-    this.#leave()
+    const isBeforeResponse = !this.#response.headersSent && this.#buffer === undefined
+    const failure = toUpstreamError(error, this.#upstream.url.origin, isBeforeResponse)
+    this.#cleanUp()
     const isUnsent = this.#controller === undefined && failure.code !== 'internal'
-    if (isUnsent) this.#settle.resolve({ kind: 'unreachable', error: failure })
-    else if (this.#mayRepeat(error)) this.#settle.resolve({ kind: 'closed', error: failure })
-    else this.#settle.reject(failure)
+    if (isUnsent) this.#settlement.resolve({ kind: 'unreachable', error: failure })
+    else if (this.#mayRetry(error)) this.#settlement.resolve({ kind: 'stale-connection', error: failure })
+    else this.#settlement.reject(failure)
     this.#body?.destroy()
   }
 
-  /** RFC 9110, 9.2.2: only requests with an idempotent method; and only those without a body, which has been consumed. */
-  #mayRepeat(error: Error): boolean {
+  /** RFC 9110, section 9.2.2: only idempotent methods; here only those that read, and without a body, which has been consumed. */
+  #mayRetry(error: Error): boolean {
     const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
     return isRead && this.#body === null && !this.#hasResponseBegun && isStaleConnection(error)
   }
 
-  #closed(): void {
+  #onClientClosed(): void {
     if (this.#response.writableFinished) {
-      this.#leave()
-      this.#settle.resolve(sent)
-    } else this.#breakOff(clientClosed())
+      this.#cleanUp()
+      this.#settlement.resolve(sent)
+    } else this.#abort(clientClosed())
   }
 
-  #breakOff(reason: GatewayError): void {
-    this.#leave()
-    this.#settle.reject(reason)
+  #abort(reason: GatewayError): void {
+    this.#cleanUp()
+    this.#settlement.reject(reason)
     this.#controller?.abort(reason)
     this.#body?.destroy()
   }
 
-  #write(piece: Buffer): void {
-    if (this.#answer.write(piece)) return
+  #write(chunk: Buffer): void {
+    if (this.#writer.write(chunk)) return
     this.#controller?.pause()
-    this.#watchStall()
+    this.#startSendTimeout()
   }
 
-  #watchStall(): void {
-    this.#stall ??= createSendTimeout(this.#response, this.#clientTimeout, {
+  #startSendTimeout(): void {
+    this.#sendTimeout ??= createSendTimeout(this.#response, this.#clientTimeoutMs, {
       onDrain: () => this.#controller?.resume(),
-      onTimeout: () =>
-        this.#breakOff(
-          new GatewayError('client_closed', `the client took nothing of its answer for ${this.#clientTimeout} ms`),
-        ),
+      onTimeout: (error) => this.#abort(error),
     })
-    this.#stall.start()
+    this.#sendTimeout.start()
   }
 
-  #release({ status, headers, body }: BufferedResponse): void {
-    this.#held = undefined
-    this.#answer.writeHead(status, '', headers)
-    for (const piece of body) this.#write(piece)
+  /** The body is longer than may be buffered: sends what has arrived, and streams the rest. */
+  #flushBuffer({ status, headers, body }: BufferedResponse): void {
+    this.#buffer = undefined
+    this.#writer.writeHead(status, '', headers)
+    for (const chunk of body) this.#write(chunk)
   }
 
-  #leave(): void {
-    this.#end()
-    this.#stall?.end()
+  #cleanUp(): void {
+    this.#release()
+    this.#sendTimeout?.end()
     this.#response.off('close', this.#onClose)
   }
 }
 
-/** What Node would write. undici reads it as UTF-8, and nobody reads it for anything. */
-function isReason(text: string): boolean {
+/** Whether Node would write this reason phrase. undici decodes it as UTF-8, and clients ignore it (RFC 9112, section 4). */
+function isValidReason(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
 }

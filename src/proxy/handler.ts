@@ -23,16 +23,17 @@ export type ProxyHandlerOptions = Readonly<{
   isTrusted: (request: IncomingMessage) => boolean
   /** Whether the connection can be reset, so that the client detects a truncated response. */
   canReset: (socket: Socket) => boolean
-  buildHeaders: BuildUpstreamHeaders
+  buildUpstreamHeaders: BuildUpstreamHeaders
   buildResponseHeaders: BuildResponseHeaders
-  /** Another credential for one that Elasticsearch refused, if there is one. Never rejects. */
+  /** Replaces a credential that Elasticsearch rejected. Resolves to undefined if there is no replacement. Never rejects. */
   reissue: (authenticated: AuthenticatedUser) => Promise<Credential | undefined>
 }>
 
-/** A request that may go upstream, and how. */
+/** A request that has passed all checks, with its route and the path to request from the upstream. */
 export type PreparedRequest = Readonly<{
   route: ProxyRoute
   path: string
+  /** Undefined on a route with `auth: none`. */
   authenticated: AuthenticatedUser | undefined
   buildHeaders: (authorization: string | undefined) => string[]
 }>
@@ -40,34 +41,30 @@ export type PreparedRequest = Readonly<{
 /** Throws, or rejects with, GatewayError. */
 export type PrepareRequest = (request: IncomingMessage) => MaybePromise<PreparedRequest>
 
-/** Request → route → identity → the headers to go on with: the same for requests and upgrades. */
-export function createPrepareRequest({
-  routing,
-  authenticate,
-  isTrusted,
-  canReset,
-  buildHeaders,
-}: ProxyHandlerOptions): PrepareRequest {
-  return function admit(request) {
+/** The steps that requests and upgrades share: framing checks, route, authentication, upstream headers. */
+export function createPrepareRequest(options: ProxyHandlerOptions): PrepareRequest {
+  const { routing, authenticate, isTrusted, canReset, buildUpstreamHeaders } = options
+
+  return function prepareRequest(request) {
     checkFraming(request)
-    // RFC 9110, 9.3.8: the upstream's response would reveal the credential that we add.
+    // RFC 9110, section 9.3.8: the upstream's response would reveal the credential that we add.
     if (request.method === 'TRACE')
       throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
-    if (request.httpVersion === '1.0' && !canReset(request.socket)) throw looksWhole()
+    if (request.httpVersion === '1.0' && !canReset(request.socket)) throw truncationUndetectable()
     const target = originForm(request.url ?? '/')! // checkFraming rejects all other forms
     const route = routing.pickRoute(request.headers.host ?? '', target)
-    if (route === undefined) throw new GatewayError('not_found', 'no route takes this host and path')
+    if (route === undefined) throw new GatewayError('not_found', 'no route matches this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target
     return chain(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
-      if (authenticated !== undefined && changesUserPassword(target)) throw managed(authenticated)
-      return { route, path, authenticated, buildHeaders: headersOf(request, route) }
+      if (authenticated !== undefined && changesUserPassword(target)) throw passwordChangeDenied(authenticated)
+      return { route, path, authenticated, buildHeaders: headerBuilder(request, route) }
     })
   }
 
-  function headersOf(request: IncomingMessage, route: ProxyRoute): PreparedRequest['buildHeaders'] {
+  function headerBuilder(request: IncomingMessage, route: ProxyRoute): PreparedRequest['buildHeaders'] {
     const { socket, rawHeaders } = request
     return (authorization) =>
-      buildHeaders(rawHeaders, {
+      buildUpstreamHeaders(rawHeaders, {
         remoteAddress: socket.remoteAddress,
         isEncrypted: 'encrypted' in socket,
         isTrusted: isTrusted(request),
@@ -80,82 +77,102 @@ export function createPrepareRequest({
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
 /** Defense in depth: with a password of their own, users would keep their access after elastauth has revoked it. */
-function managed({ identity: { username } }: AuthenticatedUser): GatewayError {
+function passwordChangeDenied({ identity: { username } }: AuthenticatedUser): GatewayError {
   return new GatewayError('password_change_denied', 'a request to change the password of a user', { username })
 }
 
-/** In HTTP/1.0 the end of the connection ends a response without a length (RFC 9112, 6.3), unless it is a reset. */
-function looksWhole(): GatewayError {
+/** In HTTP/1.0 the end of the connection ends a response without a length (RFC 9112, section 6.3), unless it is a reset. */
+function truncationUndetectable(): GatewayError {
   return new GatewayError(
     'http_version_unsupported',
     'HTTP/1.0 over a unix socket or TLS, where a client cannot detect a truncated response: use HTTP/1.1 (nginx: proxy_http_version 1.1)',
   )
 }
 
-/** Proxy mode: every request outside `/elastauth/` is authenticated, then goes on upstream, and the answer streams back. */
+/** Proxy mode: authenticates each request outside `/elastauth/`, forwards it, and streams the response back. */
 export function createProxyHandler(options: ProxyHandlerOptions) {
-  const { routing, reissue, buildResponseHeaders } = options
-  const admit = createPrepareRequest(options)
+  const prepareRequest = createPrepareRequest(options)
 
   return function proxyRequest(request: IncomingMessage): MaybePromise<StreamedResponse> {
-    return chain(admit(request), (admitted) => ({
-      username: admitted.authenticated?.identity.username,
-      stream: (response) => pass(request, response, admitted),
+    return chain(prepareRequest(request), (prepared) => ({
+      username: prepared.authenticated?.identity.username,
+      stream: (response) => forwardWithRetries(request, response, prepared, options),
     }))
   }
+}
 
-  async function pass(request: IncomingMessage, response: ServerResponse, admitted: PreparedRequest): Promise<void> {
-    if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, routing.timeoutMs)
-    const { route, path, authenticated, buildHeaders } = admitted
-    const tried = new Set<Upstream>()
-    let authorization = authenticated?.credential.authorization
-    let upstream = routing.pickUpstream(route.upstreams, tried)!
-    // What the client has sent of a body is gone, so a request that has one goes out once.
-    let bufferUnauthorized = authenticated !== undefined && !hasBody(request)
-    let isHealed = false
-    let onNewConnection = false
-    const { timeoutMs: bodyTimeoutMs, clientTimeoutMs } = routing
-    for (;;) {
-      const headers = buildHeaders(authorization)
-      const forwarded = await forward({
-        request,
-        response,
-        upstream,
-        path,
-        headers,
-        onNewConnection,
-        buildResponseHeaders,
-        bodyTimeoutMs,
-        clientTimeoutMs,
-        bufferUnauthorized,
-      })
-      if (forwarded.kind === 'closed') {
-        // A new connection cannot fail in this way again.
-        onNewConnection = true
-        continue
-      }
-      if (forwarded.kind !== 'unreachable') routing.reportHealth(upstream, true)
-      if (forwarded.kind === 'sent') {
-        if (response.statusCode === 401 && authenticated && !isHealed) void reissue(authenticated)
+/** Retries on a new connection, on another upstream, or with a new credential, each only if that is safe. */
+async function forwardWithRetries(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { route, path, authenticated, buildHeaders }: PreparedRequest,
+  { routing, reissue, buildResponseHeaders }: ProxyHandlerOptions,
+): Promise<void> {
+  if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, routing.timeoutMs)
+  const tried = new Set<Upstream>()
+  let authorization = authenticated?.credential.authorization
+  let upstream = routing.pickUpstream(route.upstreams, tried)!
+  // A body is consumed as it is sent, so a request with one cannot be repeated with a new credential.
+  let bufferUnauthorized = authenticated !== undefined && !hasBody(request)
+  let isReissued = false
+  let onNewConnection = false
+  const { timeoutMs: bodyTimeoutMs, clientTimeoutMs } = routing
+  for (;;) {
+    const headers = buildHeaders(authorization)
+    const result = await forward({
+      request,
+      response,
+      upstream,
+      path,
+      headers,
+      onNewConnection,
+      buildResponseHeaders,
+      bodyTimeoutMs,
+      clientTimeoutMs,
+      bufferUnauthorized,
+    })
+    switch (result.kind) {
+      case 'stale-connection':
+        onNewConnection = true // which cannot be stale
+        break
+      case 'unreachable':
+        upstream = failOver({ routing, route, upstream, tried, response, error: result.error })
+        break
+      case 'sent':
+        routing.reportHealth(upstream, true)
+        if (authenticated && response.statusCode === 401 && !isReissued) void reissue(authenticated)
         return
+      case 'unauthorized': {
+        routing.reportHealth(upstream, true)
+        const credential = await reissue(authenticated!)
+        if (credential === undefined) return sendBufferedResponse(response, result.response)
+        isReissued = true
+        authorization = credential.authorization
+        bufferUnauthorized = false
       }
-      if (forwarded.kind === 'unreachable') {
-        if (forwarded.error.code === 'overloaded') {
-          response.shouldKeepAlive = false // a client that stays would keep what we lack
-          throw forwarded.error
-        }
-        routing.reportHealth(upstream, false)
-        tried.add(upstream)
-        const next = routing.pickUpstream(route.upstreams, tried)
-        if (next === undefined) throw forwarded.error
-        upstream = next
-        continue
-      }
-      const healed = await reissue(authenticated!)
-      if (healed === undefined) return sendBufferedResponse(response, forwarded.answer)
-      isHealed = true
-      authorization = healed.authorization
-      bufferUnauthorized = false
     }
   }
+}
+
+type Failover = Readonly<{
+  routing: Routing
+  route: ProxyRoute
+  /** The one that is unreachable. */
+  upstream: Upstream
+  tried: Set<Upstream>
+  response: ServerResponse
+  error: GatewayError
+}>
+
+/** Marks the upstream as unhealthy and returns the next one. Throws `error` if all were tried, or if elastauth itself is overloaded. */
+function failOver({ routing, route, upstream, tried, response, error }: Failover): Upstream {
+  if (error.code === 'overloaded') {
+    response.shouldKeepAlive = false // closing the client's connection frees a file descriptor
+    throw error
+  }
+  routing.reportHealth(upstream, false)
+  tried.add(upstream)
+  const next = routing.pickUpstream(route.upstreams, tried)
+  if (next === undefined) throw error
+  return next
 }

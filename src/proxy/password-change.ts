@@ -1,14 +1,14 @@
 import { pathOf, percentDecodeBytes, queryOf } from '../http/target.ts'
 
-/** Elasticsearch's API, for the current user or a named one; Kibana's route, below any base path and space. */
-const changesPassword =
+/** Elasticsearch's change password API, for the current or a named user; Kibana's route, below any base path and space. */
+const passwordApiPattern =
   /(?:^|\/)(?:_security|_xpack\/security)\/user(?:\/[^/]*)?\/_password(?=[/?#;&\s]|$)|\/security\/(?:v1\/)?users\/[^/]+\/password(?=[/?#;&\s]|$)/i
-/** Kibana's console, which sends a request to the path in its query. */
-const isConsole = /\/api\/console\/proxy(?=[/?#;\s]|$)/i
+/** Kibana's console, which sends a request to Elasticsearch with the path in its own query. */
+const consoleProxyPattern = /\/api\/console\/proxy(?=[/?#;\s]|$)/i
 /** A fast check: nearly every path contains none of these. */
-const maySpell = /%|password|console/i
+const suspectPattern = /%|password|console/i
 
-/** Nested encodings: one for each of Kibana's console, its URL parser and Elasticsearch, and one in reserve. */
+/** Nested encodings: one each for Kibana's console, its URL parser and Elasticsearch, and one in reserve. */
 const maxDecodings = 4
 /** Longer texts that contain these words are rejected without a full check: all spellings of 64 KB would take most of a second, and clients do not send such requests. */
 const maxSuspectLength = 2048
@@ -21,27 +21,27 @@ const maxSuspectLength = 2048
  */
 export function changesUserPassword(target: string): boolean {
   const path = pathOf(target)
-  if (!maySpell.test(path)) return false
+  if (!suspectPattern.test(path)) return false
   const decodedPath = decodeFully(path)
-  if (namesPassword(decodedPath) && isSpelled(path, changesPassword)) return true
+  if (mentionsPassword(decodedPath) && anySpellingMatches(path, passwordApiPattern)) return true
   if (!/console/i.test(decodedPath)) return false
-  const suspects = valuesIn(queryOf(target)).filter((value) => namesPassword(decodeFully(value)))
-  if (suspects.length === 0 || !isSpelled(path, isConsole)) return false
+  const suspects = parameterValues(queryOf(target)).filter((value) => mentionsPassword(decodeFully(value)))
+  if (suspects.length === 0 || !anySpellingMatches(path, consoleProxyPattern)) return false
   const length = suspects.reduce((sum, value) => sum + value.length, 0)
-  return length > maxSuspectLength || suspects.some((value) => isSpelled(value, changesPassword))
+  return length > maxSuspectLength || suspects.some((value) => anySpellingMatches(value, passwordApiPattern))
 }
 
-function namesPassword(decodedText: string): boolean {
+function mentionsPassword(decodedText: string): boolean {
   return /password/i.test(decodedText)
 }
 
 /** Whether any spelling matches. A text that is too long counts as a match. */
-function isSpelled(text: string, pattern: RegExp): boolean {
+function anySpellingMatches(text: string, pattern: RegExp): boolean {
   return text.length > maxSuspectLength || spellingsOf(text).some((spelling) => pattern.test(spelling))
 }
 
 /** The values of all parameters, whatever their names, including duplicates. */
-function valuesIn(query: string): string[] {
+function parameterValues(query: string): string[] {
   return query.split('&').map((pair) => percentDecodeBytes(pair.slice(pair.indexOf('=') + 1).replaceAll('+', ' ')))
 }
 

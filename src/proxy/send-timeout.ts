@@ -1,44 +1,45 @@
 import type { Writable } from 'node:stream'
+import { GatewayError } from '../http/errors.ts'
 
-/** Watches a client that has to make room before there is more for it, and listens to it until `end`. */
+/** A timeout for a client that does not read its response (as nginx's `send_timeout`). Listens to the client until `end`. */
 export type SendTimeout = Readonly<{ start: () => void; end: () => void }>
 
 export type SendTimeoutListeners = Readonly<{
-  /** The client has taken all that waited for it. */
+  /** The client has read everything that was buffered for it. */
   onDrain: () => void
-  /** The client has taken nothing for too long. */
-  onTimeout: () => void
+  /** The client has read nothing for too long. Called with GatewayError client_closed. */
+  onTimeout: (error: GatewayError) => void
 }>
 
-/** @param patience how long a client may take nothing of what waits for it, in milliseconds */
+/** @param timeoutMs how long the client may read nothing of what is buffered for it */
 export function createSendTimeout(
   response: Pick<Writable, 'writableLength' | 'on' | 'off'>,
-  patience: number,
+  timeoutMs: number,
   { onDrain, onTimeout }: SendTimeoutListeners,
 ): SendTimeout {
   let timer: NodeJS.Timeout | undefined
-  let waiting = 0
-  response.on('drain', drained)
+  let bufferedBytes = 0
+  response.on('drain', handleDrain)
 
-  function drained(): void {
+  function handleDrain(): void {
     clearTimeout(timer)
     onDrain()
   }
 
-  function look(): void {
-    if (response.writableLength < waiting) start()
-    else onTimeout()
+  function checkProgress(): void {
+    if (response.writableLength < bufferedBytes) start()
+    else onTimeout(new GatewayError('client_closed', `the client read nothing of the response for ${timeoutMs} ms`))
   }
 
   function start(): void {
-    waiting = response.writableLength
+    bufferedBytes = response.writableLength
     clearTimeout(timer)
-    timer = setTimeout(look, patience)
+    timer = setTimeout(checkProgress, timeoutMs)
   }
 
   function end(): void {
     clearTimeout(timer)
-    response.off('drain', drained)
+    response.off('drain', handleDrain)
   }
 
   return { start, end }

@@ -3,7 +3,7 @@ import { GatewayError } from '../http/errors.ts'
 import { hintFor } from './upstream-hint.ts'
 
 const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
-  // Not the upstream's fault: we have no file descriptor or memory left for a connection.
+  // Not the upstream's fault: elastauth has no file descriptor or memory left for a connection.
   EMFILE: 'overloaded',
   ENFILE: 'overloaded',
   ENOBUFS: 'overloaded',
@@ -21,29 +21,29 @@ const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstre
 }
 
 /**
- * A failed exchange with an upstream, as one of ours. What undici and Node say names addresses and certificates, no headers.
- * @param isBeforeAnswer whether nothing of an answer had come
+ * Wraps an error of undici or Node. Their messages contain addresses and names from certificates, but no headers.
+ * @param isBeforeResponse whether no part of a response had arrived
  */
 export function toUpstreamError(
   error: Error & { code?: string },
   upstream: string,
-  isBeforeAnswer: boolean,
+  isBeforeResponse: boolean,
 ): GatewayError {
   if (error instanceof GatewayError) return error
-  const fix = hintFor(error, upstream, isBeforeAnswer)
-  const detail = `${upstream}: ${error.code ?? error.name}: ${reasonOf(error).trim()}${fix ? `; ${fix}` : ''}`
-  return new GatewayError(codeOf(error), detail, { cause: error })
+  const hint = hintFor(error, upstream, isBeforeResponse)
+  const detail = `${upstream}: ${error.code ?? error.name}: ${messageOf(error).trim()}${hint ? `; ${hint}` : ''}`
+  return new GatewayError(errorCodeFor(error), detail, { cause: error })
 }
 
-function codeOf(error: Error & { code?: string }) {
+function errorCodeFor(error: Error & { code?: string }) {
   if (error instanceof errors.HTTPParserError) return 'upstream_protocol'
   if (error instanceof errors.SocketError && /^bad /.test(error.message)) return 'upstream_protocol'
-  if (error.code?.startsWith('HPE_')) return 'upstream_protocol' // Node's own client, for upgrades
+  if (error.code?.startsWith('HPE_')) return 'upstream_protocol' // from Node's own client, which upgrades use
   return codes[error.code ?? ''] ?? 'upstream_unavailable'
 }
 
-/** Several addresses of one name fail together, and only the parts say how. */
-function reasonOf(error: Error): string {
+/** If all addresses of a name fail, only the individual errors have a message. */
+function messageOf(error: Error): string {
   if (!(error instanceof AggregateError)) return error.message
   return error.errors.map((part) => (part instanceof Error ? part.message : String(part))).join(', ')
 }

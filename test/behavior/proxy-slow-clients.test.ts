@@ -94,7 +94,7 @@ describe('a client that stalls', () => {
     const [request] = await asked
     await new Promise((resolve) => request.socket.once('close', resolve))
     const { message } = await impatient.logged((line) => line['url.path'] === '/endless')
-    assert.match(message!, /499 the client took nothing of its answer for 500 ms/)
+    assert.match(message!, /499 the client read nothing of the response for 500 ms/)
     connection.socket.destroy()
   })
 

@@ -135,7 +135,7 @@ describe('an https upstream that cannot be trusted is 502, and the log says what
     const { port } = await startUpstream(answer)
     const gateway = await startProxy(`https://localhost:${port}`, { flags: verified })
     await askBoth(gateway, refused)
-    for (const fault of await faultsOf(gateway)) assert.match(fault, /no TLS.*http:\/\//)
+    for (const fault of await faultsOf(gateway)) assert.match(fault, /does not speak TLS.*http:\/\//)
   })
 })
 
@@ -155,9 +155,9 @@ describe('an upstream that asks for a client certificate', () => {
     [
       'one of an authority it does not know',
       () => pairOf(createCertificateAuthority().issue('x')),
-      /refuse ours.*client_cert/,
+      /missing or rejected.*client_cert/,
     ],
-    ['an expired one', () => pairOf(authority.issue('x', { expired: true })), /refuse ours.*client_cert/],
+    ['an expired one', () => pairOf(authority.issue('x', { expired: true })), /missing or rejected.*client_cert/],
   ]
   for (const [what, flags, fix] of rows) {
     test(`and gets ${what}: 502, and the log says so`, async () => {
@@ -186,8 +186,8 @@ async function startStrict(): Promise<Upstream['url']> {
 describe('an upstream’s alert is what the log names', { skip: !hasOpenssl && 'there is no openssl' }, () => {
   const expired = authority.issue('x', { expired: true })
   const rows: [what: string, pair: Certificate | undefined, fix: RegExp][] = [
-    ['that it wants a client certificate', undefined, /certificate required.*wants a client certificate/],
-    ['that it refuses ours', expired, /certificate expired.*refuses our client certificate/],
+    ['that it wants a client certificate', undefined, /certificate required.*requires a client certificate/],
+    ['that it refuses ours', expired, /certificate expired.*rejects our client certificate/],
   ]
   for (const [what, pair, fix] of rows) {
     test(what, async () => {

@@ -162,7 +162,7 @@ describe('a long answer in place of a tunnel', async () => {
     const connection = requestWebSocket(impatient, '/unread')
     connection.socket.pause()
     const { message } = await lineOf('/unread', impatient)
-    assert.match(message!, /499 the client took nothing of its answer for 1000 ms/)
+    assert.match(message!, /499 the client read nothing of the response for 1000 ms/)
     await closed.promise
     assert.ok(taken < longest / 3, `${taken} bytes`)
     connection.socket.destroy()

@@ -4,12 +4,13 @@ import { singleValueOf } from '../../http/headers.ts'
 
 export type RequestHead = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & Readonly<{ url?: string | undefined }>
 
-/** What our server and an upstream could read in two ways. A host with at most a port: nothing that a URL takes for more. */
+/** A host with an optional port. Excludes everything that a URL parser would take for userinfo, a path or an encoding. */
 const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
 
 /**
- * Refuses requests whose end or whose target two servers could see in different places (RFC 9112, 11.2): what Node's
- * parser lets through, and what it catches today and might not tomorrow. Throws GatewayError payload_invalid.
+ * Prevents request smuggling (RFC 9112, section 11.2): rejects requests whose end or target elastauth and an upstream could
+ * interpret differently. Node's parser accepts some of them; the others are checked here in case a later version does.
+ * Throws GatewayError payload_invalid.
  */
 export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalid(`HTTP version ${httpVersion}`)
@@ -20,7 +21,7 @@ export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead)
   if (!hostPattern.test(host)) throw invalid('a Host header that is not a host')
   if (length !== undefined && !isLength(length)) throw invalid('a Content-Length that is not a number')
   if (coding !== undefined) {
-    if (length !== undefined) throw invalid('Content-Length beside Transfer-Encoding')
+    if (length !== undefined) throw invalid('both Content-Length and Transfer-Encoding')
     if (httpVersion === '1.0') throw invalid('Transfer-Encoding in HTTP/1.0')
     if (coding.toLowerCase() !== 'chunked') throw invalid('a Transfer-Encoding other than chunked')
   }
@@ -30,11 +31,11 @@ export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead)
 const absoluteStart = /^https?:\/\/([^/?#]*)/i
 
 function checkTarget(url: string, host: string): void {
-  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a blank or a control character in the target')
+  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a space or a control character in the target')
   if (url.startsWith('/')) return
   const [, authority] = absoluteStart.exec(url) ?? []
   if (authority === undefined) throw invalid('a target that is neither a path nor a URL')
-  if (authority.toLowerCase() !== host.toLowerCase()) throw invalid('a target on another host than Host')
+  if (authority.toLowerCase() !== host.toLowerCase()) throw invalid('a target with another host than the Host header')
 }
 
 const twoHosts = () => invalid('two Host headers')

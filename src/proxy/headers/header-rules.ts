@@ -1,20 +1,20 @@
 import { canonicalizeHeaderName, hopByHopHeaders } from '../../../config/header-names.ts'
 
-/** What becomes of a client's header upstream. */
+/** How a client's header is forwarded to the upstream. */
 export type HeaderRule =
   | 'keep'
   | 'host'
   | 'drop'
   | 'connection'
   | 'cookie'
-  | 'forwarded'
-  | 'from proxies'
-  | 'Kibana’s mark'
-  | 'from Kibana’s pages'
+  | 'trusted-only'
+  | 'kbn-version'
+  | 'kibana-internal'
   | keyof ForwardedHeaders
 
-/** What proxies before us said of the request's origin. */
+/** What trusted proxies say about the origin of the request. */
 export type ForwardedHeaders = {
+  forwarded: string
   'x-forwarded-for': string
   'x-forwarded-proto': string
   'x-forwarded-host': string
@@ -22,7 +22,6 @@ export type ForwardedHeaders = {
 }
 
 const rules: Readonly<Record<string, HeaderRule>> = {
-  // The next connection gets its own.
   ...Object.fromEntries(Array.from(hopByHopHeaders, (name) => [name, 'drop'])),
   host: 'host',
   cookie: 'cookie',
@@ -32,14 +31,14 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-forwarded-proto': 'x-forwarded-proto',
   'x-forwarded-host': 'x-forwarded-host',
   'x-forwarded-port': 'x-forwarded-port',
-  'x-real-ip': 'from proxies',
+  'x-real-ip': 'trusted-only',
   // Some frameworks route by these instead of the target. They are for sub-requests, and a proxied request is not one.
   'x-original-url': 'drop',
   'x-original-method': 'drop',
   'x-rewrite-url': 'drop',
   'http2-settings': 'drop',
   expect: 'drop',
-  // The client's own credentials, and Elasticsearch's ways to act as somebody else.
+  // The client's own credentials, and Elasticsearch's header to impersonate another user.
   authorization: 'drop',
   'es-security-runas-user': 'drop',
   // Bearer tokens that proxies in front of us add: oauth2-proxy, authentik, Pomerium, Cloudflare Access, Google's and Amazon's
@@ -52,33 +51,36 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-goog-iap-jwt-assertion': 'drop',
   'x-amzn-oidc-data': 'drop',
   'x-amzn-oidc-accesstoken': 'drop',
-  // Opens Elasticsearch's internal routes where it guards them; Kibana 9 wants it of its own pages, which send both.
-  'x-elastic-internal-origin': 'from Kibana’s pages',
-  'kbn-version': 'Kibana’s mark',
+  // Grants access to Elasticsearch's internal routes. Kibana 9 requires it from its own pages, which send both headers.
+  'x-elastic-internal-origin': 'kibana-internal',
+  'kbn-version': 'kbn-version',
 }
 
-const droppedStarts = ['proxy-', 'es-secondary-']
+const droppedPrefixes = ['proxy-', 'es-secondary-']
 
-/** Names seen lately, so that each is judged once. Clients may make names up: beyond this many they are judged each time. */
-const remembered = 1024
+/** Limits the memory for names that clients make up: the rules of any further names are computed each time. */
+const maxCachedNames = 1024
 
-/** A header's name → what becomes of it. @param hidden canonical names that never go on */
-export function createHeaderFilter(hidden: ReadonlySet<string>): (name: string) => HeaderRule {
-  const judged = new Map<string, HeaderRule>()
+/**
+ * Returns a function that maps a header's name, in any case, to its rule.
+ * @param privateNames canonical names of headers that are never forwarded
+ */
+export function createHeaderFilter(privateNames: ReadonlySet<string>): (name: string) => HeaderRule {
+  const cache = new Map<string, HeaderRule>()
 
-  return function judge(name) {
-    const known = judged.get(name)
-    if (known !== undefined) return known
-    const rule = ruleFor(name.toLowerCase(), canonicalizeHeaderName(name))
-    if (judged.size < remembered) judged.set(name, rule)
+  return function findRule(name) {
+    const cached = cache.get(name)
+    if (cached !== undefined) return cached
+    const rule = computeRule(name.toLowerCase(), canonicalizeHeaderName(name), privateNames)
+    if (cache.size < maxCachedNames) cache.set(name, rule)
     return rule
   }
+}
 
-  function ruleFor(name: string, canonical: string): HeaderRule {
-    if (hidden.has(canonical) || droppedStarts.some((start) => canonical.startsWith(start))) return 'drop'
-    if (Object.hasOwn(rules, name)) return rules[name]!
-    // `X_Forwarded_For`, which some servers take for the same.
-    if (Object.hasOwn(rules, canonical)) return 'drop'
-    return canonical.startsWith('x-forwarded-') ? 'from proxies' : 'keep'
-  }
+function computeRule(name: string, canonical: string, privateNames: ReadonlySet<string>): HeaderRule {
+  if (privateNames.has(canonical) || droppedPrefixes.some((prefix) => canonical.startsWith(prefix))) return 'drop'
+  if (Object.hasOwn(rules, name)) return rules[name]!
+  // Header spoofing: some servers treat `X_Forwarded_For` as `X-Forwarded-For`.
+  if (Object.hasOwn(rules, canonical)) return 'drop'
+  return canonical.startsWith('x-forwarded-') ? 'trusted-only' : 'keep'
 }

@@ -2,103 +2,123 @@ import { canonicalizeHeaderName } from '../../../config/header-names.ts'
 import { connectionOptionsOf, namesOf } from '../../http/headers.ts'
 import type { PrivateCookies } from './cookies.ts'
 import { formatForwarded, plainAddress, requestedPort } from './forwarded.ts'
-import { createHeaderFilter, type ForwardedHeaders } from './header-rules.ts'
+import { createHeaderFilter, type ForwardedHeaders, type HeaderRule } from './header-rules.ts'
 
+/** What authenticates a user to elastauth. An upstream must not see it. */
 export type PrivateHeaders = Readonly<{
-  /** Headers that say who the user is, or prove who says so: of no meaning behind us, so never passed on. */
+  /** Names of headers that assert an identity, or prove that a trusted proxy sent it. */
   headers: readonly string[]
-  /** Cookies that authenticate it. */
   cookies: PrivateCookies
 }>
 
-/** What a request's headers upstream depend on, beside those it came with. */
+/** What the upstream headers depend on, besides the client's headers. */
 export type HeaderContext = Readonly<{
-  /** The socket's other end; undefined once it is gone. */
+  /** Undefined once the socket is closed. */
   remoteAddress: string | undefined
   isEncrypted: boolean
-  /** Whether the other end is a proxy of ours, whose word on where the request comes from holds. */
+  /** Whether the peer is a trusted proxy, whose headers on the origin of the request are forwarded. */
   isTrusted: boolean
-  /** The credential; undefined where the route asks for none. */
+  /** The value of `Authorization`; undefined on a route with `auth: none`. */
   authorization: string | undefined
-  /** The route's own, names and values in turn. They win over the client's. */
+  /** The route's own headers, as alternating names and values. They override the client's. */
   routeHeaders: readonly string[]
 }>
 
 export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: HeaderContext) => string[]
 
-/** Pure: a client's raw headers → those sent upstream, names and values in turn. A body's framing is not among them, save its length. */
-export function createBuildUpstreamHeaders(given: PrivateHeaders): BuildUpstreamHeaders {
-  const judge = createHeaderFilter(new Set(given.headers.map(canonicalizeHeaderName)))
-  const { strip } = given.cookies
+/**
+ * Pure: a client's raw headers → those sent upstream, as alternating names and values. Of the headers that frame a body, only
+ * Content-Length is among them: undici adds Transfer-Encoding.
+ */
+export function createBuildUpstreamHeaders({ headers: privateNames, cookies }: PrivateHeaders): BuildUpstreamHeaders {
+  const findRule = createHeaderFilter(new Set(privateNames.map(canonicalizeHeaderName)))
 
-  return function buildUpstreamHeaders(
-    rawHeaders,
-    { remoteAddress, isEncrypted, isTrusted, authorization, routeHeaders },
-  ) {
-    const headers: string[] = []
+  return function buildUpstreamHeaders(rawHeaders, context) {
+    const { isTrusted, routeHeaders } = context
+    const collected: Collected = { headers: [], kibanaInternal: [], isTrusted, host: '', isFromKibana: false }
     const named = connectionOptionsOf(rawHeaders)
-    named?.delete('content-length') // it says where the body ends, whatever Connection says of it
-    const overridden =
-      routeHeaders.length === 0 ? undefined : new Set(namesOf(routeHeaders).map(canonicalizeHeaderName))
-    const chain: Partial<ForwardedHeaders> = {}
-    let host = ''
-    let forwarded = ''
-    let isFromKibana = false
-    const fromKibana: string[] = []
+    named?.delete('content-length') // it frames the body, even if Connection names it
+    const overridden = canonicalNames(routeHeaders)
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!
       const value = rawHeaders[i + 1]!
-      const rule = judge(name)
+      const rule = findRule(name)
       if (rule === 'host')
-        host = value // whatever Connection says of it
+        collected.host = value // even if Connection names it, or the route overrides it
       else if (named?.has(name.toLowerCase())) continue
       if (overridden?.has(canonicalizeHeaderName(name))) continue
-      switch (rule) {
-        case 'Kibana’s mark':
-          isFromKibana = true
-          headers.push(name, value)
-          break
-        case 'from Kibana’s pages':
-          fromKibana.push(name, value)
-          break
-        case 'keep':
-        case 'host':
-          headers.push(name, value)
-          break
-        case 'cookie': {
-          const cookies = strip(value)
-          if (cookies !== '') headers.push(name, cookies)
-          break
-        }
-        case 'from proxies':
-          if (isTrusted) headers.push(name, value)
-          break
-        case 'forwarded':
-          if (isTrusted) forwarded = append(forwarded, value)
-          break
-        case 'x-forwarded-for':
-          if (isTrusted) chain[rule] = append(chain[rule], value)
-          break
-        case 'x-forwarded-proto':
-        case 'x-forwarded-host':
-        case 'x-forwarded-port':
-          if (isTrusted) chain[rule] ??= value
-      }
+      collectHeader(collected, rule, name, rule === 'cookie' ? cookies.strip(value) : value)
     }
-    const from = plainAddress(remoteAddress)
-    const scheme = isEncrypted ? 'https' : 'http'
-    headers.push('X-Forwarded-For', append(chain['x-forwarded-for'], from))
-    headers.push('X-Forwarded-Proto', chain['x-forwarded-proto'] ?? scheme)
-    headers.push('X-Forwarded-Host', chain['x-forwarded-host'] ?? host)
-    headers.push('X-Forwarded-Port', chain['x-forwarded-port'] ?? requestedPort(host, scheme))
-    headers.push('Forwarded', append(forwarded, formatForwarded(from, host, scheme)))
-    if (isFromKibana) headers.push(...fromKibana)
-    for (const part of routeHeaders) headers.push(part)
-    if (authorization !== undefined) headers.push('Authorization', authorization)
-    return headers
+    addForwarded(collected, context)
+    addOwn(collected, context)
+    return collected.headers
   }
 }
 
-function append(chain: string | undefined, link: string): string {
-  return chain ? `${chain}, ${link}` : link
+/** Headers for the upstream, and what else is collected from the client's headers on the way. */
+type Collected = Partial<ForwardedHeaders> & {
+  readonly headers: string[]
+  /** Forwarded only if the request is from a page of Kibana. */
+  readonly kibanaInternal: string[]
+  readonly isTrusted: boolean
+  host: string
+  isFromKibana: boolean
+}
+
+function canonicalNames(headers: readonly string[]): Set<string> | undefined {
+  if (headers.length === 0) return undefined
+  return new Set(namesOf(headers).map(canonicalizeHeaderName))
+}
+
+function collectHeader(collected: Collected, rule: HeaderRule, name: string, value: string): void {
+  const { headers, isTrusted } = collected
+  switch (rule) {
+    case 'keep':
+    case 'host':
+      headers.push(name, value)
+      break
+    case 'kbn-version':
+      collected.isFromKibana = true
+      headers.push(name, value)
+      break
+    case 'kibana-internal':
+      collected.kibanaInternal.push(name, value)
+      break
+    case 'cookie':
+      if (value !== '') headers.push(name, value)
+      break
+    case 'trusted-only':
+      if (isTrusted) headers.push(name, value)
+      break
+    case 'forwarded':
+    case 'x-forwarded-for':
+      if (isTrusted) collected[rule] = append(collected[rule], value)
+      break
+    case 'x-forwarded-proto':
+    case 'x-forwarded-host':
+    case 'x-forwarded-port':
+      if (isTrusted) collected[rule] ??= value
+  }
+}
+
+/** Adds the peer to the chain of proxies. What no trusted proxy says is taken from the connection. */
+function addForwarded(collected: Collected, { remoteAddress, isEncrypted }: HeaderContext): void {
+  const { headers, host } = collected
+  const address = plainAddress(remoteAddress)
+  const scheme = isEncrypted ? 'https' : 'http'
+  headers.push('X-Forwarded-For', append(collected['x-forwarded-for'], address))
+  headers.push('X-Forwarded-Proto', collected['x-forwarded-proto'] ?? scheme)
+  headers.push('X-Forwarded-Host', collected['x-forwarded-host'] ?? host)
+  headers.push('X-Forwarded-Port', collected['x-forwarded-port'] ?? requestedPort(host, scheme))
+  headers.push('Forwarded', append(collected.forwarded, formatForwarded(address, host, scheme)))
+}
+
+function addOwn({ headers, isFromKibana, kibanaInternal }: Collected, { routeHeaders, authorization }: HeaderContext) {
+  if (isFromKibana) headers.push(...kibanaInternal)
+  for (const part of routeHeaders) headers.push(part)
+  if (authorization !== undefined) headers.push('Authorization', authorization)
+}
+
+function append(list: string | undefined, element: string): string {
+  return list ? `${list}, ${element}` : element
 }

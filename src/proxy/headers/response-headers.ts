@@ -6,7 +6,7 @@ export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], st
 
 /**
  * Pure: an upstream's raw headers → those for the client, as alternating names and values, with duplicates and case preserved.
- * Applies to final, interim (1xx) and 101 responses: none of them may set one of our cookies.
+ * Applies to final, informational (1xx) and 101 responses: none of them may set one of our cookies.
  */
 export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'isSetBy'>): BuildResponseHeaders {
   return function buildResponseHeaders(rawHeaders, status) {
@@ -17,17 +17,20 @@ export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'is
       const value = textOf(rawHeaders[i + 1]!)
       const lower = name.toLowerCase()
       if (lower === 'connection') named = addConnectionOptions(named, value)
-      if (hopByHopHeaders.has(lower) || (lower === 'content-length' && hasNoLength(status))) continue
-      if (lower === 'set-cookie' && isSetBy(value)) continue
+      if (isStripped(lower, status) || (lower === 'set-cookie' && isSetBy(value))) continue
       headers.push(name, value)
     }
     if (named === undefined) return headers
-    named.delete('content-length')
+    named.delete('content-length') // it frames the body, even if Connection names it
     return withoutHeaders(headers, named)
   }
 }
 
-/** RFC 9110, 8.6: what has no body says no length. */
+function isStripped(name: string, status: number): boolean {
+  return hopByHopHeaders.has(name) || (name === 'content-length' && hasNoLength(status))
+}
+
+/** RFC 9110, section 8.6: a response with one of these statuses must not have a Content-Length. */
 function hasNoLength(status: number): boolean {
   return status < 200 || status === 204
 }

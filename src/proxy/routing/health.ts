@@ -1,38 +1,43 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Upstream } from './upstreams.ts'
 
-/** Between two checks of one upstream, in milliseconds. */
-const interval = 5_000
+/** Between two checks of one upstream. */
+const intervalMs = 5_000
+
+export type HealthCheckOptions = Readonly<{
+  onChange: (upstream: Upstream, isHealthy: boolean) => void
+  /** Ends the checks. */
+  signal: AbortSignal
+  /** Waits until the next check is due. */
+  pause?: (signal: AbortSignal) => Promise<unknown>
+}>
 
 /**
- * Asks each upstream now and then, so that one that is down is not tried by requests, and one that is back is. Any
- * answer will do: what it says is for clients to judge. Uses new connections, because a reused one that the upstream has just
- * closed does not show whether it is reachable. Ends with the signal.
+ * Requests the root of each upstream at an interval, so that requests avoid one that is down and return to one that has
+ * recovered. Any response counts as healthy, whatever its status. Each check opens a new connection: an error on a reused one,
+ * which the upstream may just have closed, would not mean that the upstream is unreachable.
  */
 export async function runHealthChecks(
   upstreams: readonly Upstream[],
-  onChange: (upstream: Upstream, isHealthy: boolean) => void,
-  stopped: AbortSignal,
-  pause: (stopped: AbortSignal) => Promise<unknown> = pauseBetween,
+  { onChange, signal, pause = waitForInterval }: HealthCheckOptions,
 ): Promise<void> {
-  while (!stopped.aborted) {
-    await pause(stopped)
-    if (stopped.aborted) return
+  while (!signal.aborted) {
+    await pause(signal)
+    if (signal.aborted) return
     await Promise.all(upstreams.map(check))
   }
 
   async function check(upstream: Upstream): Promise<void> {
-    const isHealthy = await answers(upstream)
-    if (!stopped.aborted && upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
+    const isHealthy = await responds(upstream)
+    if (!signal.aborted && upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
   }
 }
 
-function pauseBetween(stopped: AbortSignal): Promise<unknown> {
-  return sleep(interval, undefined, { signal: stopped, ref: false }).catch(() => {})
+function waitForInterval(signal: AbortSignal): Promise<unknown> {
+  return sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {})
 }
 
-/** Whether the upstream answers a request for its root at all. */
-function answers(upstream: Upstream): Promise<boolean> {
+function responds(upstream: Upstream): Promise<boolean> {
   return new Promise((resolve) => {
     upstream.dispatch(
       {

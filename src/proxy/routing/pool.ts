@@ -2,30 +2,30 @@ import type { Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { TlsOptions } from './tls.ts'
 
-/** A broken connection, as Node or undici reports it. */
+/** An error of a connection, as Node or undici reports it. */
 export type ConnectionError = Error & { code?: string; socket?: Readonly<{ bytesRead?: number | undefined }> | null }
 
 export type PoolOptions = Readonly<{
-  /** For a connection, for an answer's head, and between two pieces of it, in milliseconds. */
+  /** For connecting, for the head of a response, and between two chunks of its body. */
   timeoutMs: number
-  /** How long an idle connection is kept, in milliseconds. An upstream's `Keep-Alive` may shorten it. */
+  /** How long an idle connection is kept. An upstream's `Keep-Alive` header may shorten it. */
   idleTimeoutMs: number
 }>
 
-/** A host that is up answers its SYN at once; to wait longer only keeps from trying the next one. In milliseconds. */
+/** A host that is up responds to a SYN at once. A longer wait would only delay the attempt at the next address or upstream. */
 const maxConnectTimeoutMs = 10_000
 
-/** All headers of an answer together, in bytes. */
+/** For all headers of a response together. */
 const maxHeaderBytes = 64 * 1024
 
 /**
- * Connections to one upstream: as many as there are requests at once, one request on each at a time.
- * @param tls for an https upstream
+ * The connections to one upstream: as many as there are concurrent requests, without pipelining.
+ * @param tls only for an https upstream
  */
 export function createPool(url: URL, { timeoutMs, idleTimeoutMs }: PoolOptions, tls: TlsOptions | undefined): Pool {
   const connect = buildConnector({ ...tls, allowH2: false, timeout: Math.min(timeoutMs, maxConnectTimeoutMs) })
   return new Pool(url.origin, {
-    // undici would take the name to verify from the request's Host, which is the client's to choose.
+    // undici would verify the certificate for the name in the request's Host header, which the client chooses.
     connect({ servername: _, ...options }, callback) {
       connect(options, (...result) => {
         const [, socket] = result
@@ -42,19 +42,19 @@ export function createPool(url: URL, { timeoutMs, idleTimeoutMs }: PoolOptions, 
   })
 }
 
-/** One for all sockets, which are many and stay. Runs before undici's own. */
+/** Runs before undici's listener. A single function for all sockets, since there may be many. */
 function destroyOnError(this: Socket, error: ConnectionError): void {
-  // Like undici's SocketError.
+  // As undici's SocketError has it.
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') error.socket = { bytesRead: this.bytesRead }
-  // undici takes a reset for the end of an answer that has no length, and half of it would look whole (RFC 9112, 8).
+  // undici treats a reset as the end of a response without a length, so a truncated response would look complete (RFC 9112, section 8).
   if (error.code === 'ECONNRESET') error.code = 'UND_ERR_SOCKET'
-  // Node reads on after a TLS alert, and undici would name the end that it then finds, not the alert.
+  // Node keeps reading after a TLS alert. undici would report the closed connection instead of the alert.
   this.destroy(error)
 }
 
 /**
- * Whether the upstream closed a reused connection. If no response to the current request had begun, it may not have processed the
- * request: an upstream may close an idle connection at any time (RFC 9112, 9.6).
+ * Whether the upstream closed a reused connection. If no response to the current request had begun, the upstream may not have
+ * processed the request: it may close an idle connection at any time (RFC 9112, section 9.6).
  */
 export function isStaleConnection({ code, socket }: ConnectionError): boolean {
   const isClose = code === 'UND_ERR_SOCKET' || code === 'EPIPE'

@@ -12,53 +12,53 @@ export type RouteOptions = RouteMatch &
     tls: TlsFiles
   }>
 
-/** Where an upstream's certificates are, and what else its connections need. */
+/** The paths of an upstream's certificates, and other options of its TLS connections. */
 export type TlsFiles = Omit<RouteTls, 'insecure_skip_verify'> & Readonly<{ insecure_skip_verify: boolean }>
 
 export type ProxyRoute = RouteMatch &
   Readonly<{
     upstreams: readonly Upstream[]
     strip_path: boolean
-    /** Names and values in turn. */
+    /** Alternating names and values. */
     headers: readonly string[]
   }>
 
 export type RoutingOptions = UpstreamOptions &
   Readonly<{
     routes: readonly RouteOptions[]
-    /** How long a client may take nothing of an answer, in milliseconds. */
+    /** How long a client may read nothing of a response. */
     clientTimeoutMs: number
-    /** Throws what reading throws. */
+    /** Throws the error of reading a file. */
     readTls: (files: TlsFiles) => UpstreamTls
     onHealth: (upstream: string, isHealthy: boolean) => void
   }>
 
-/** Where requests go: the routes and the connections of their upstreams. Lives as long as the process. */
+/** The routes, and the connections to their upstreams. Lives as long as the process. */
 export type Routing = Readonly<{
   pickRoute: (host: string, path: string) => ProxyRoute | undefined
   pickUpstream: ReturnType<typeof createPickUpstream>
-  /** What a request found out about an upstream. */
+  /** Records whether a request could reach the upstream. */
   reportHealth: (upstream: Upstream, isHealthy: boolean) => void
   timeoutMs: number
   clientTimeoutMs: number
-  /** Reads all certificates again; what it returns puts them in force. Throws, and has changed nothing, when it cannot. */
+  /** Reads all certificates again. The returned function applies them. Throws, and changes nothing, if one cannot be used. */
   prepareRenewal: () => () => void
-  /** Starts the checks of those that have others to stand in for them. */
+  /** Checks the upstreams of routes with several upstreams, until `close`. */
   startHealthChecks: () => void
   close: () => Promise<void>
 }>
 
 export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...options }: RoutingOptions): Routing {
   const upstreams = new Map<string, Readonly<{ upstream: Upstream; files: TlsFiles }>>()
-  const stopped = new AbortController()
-  const compiled = routes.map((route) => ({
+  const closing = new AbortController()
+  const proxyRoutes = routes.map((route) => ({
     ...route,
-    upstreams: [...new Set(route.upstreams)].map((url) => upstreamAt(url, route.tls)),
+    upstreams: [...new Set(route.upstreams)].map((url) => upstreamFor(url, route.tls)),
     headers: Object.entries(route.headers).flat(),
   }))
 
-  /** Routes share the connections of an upstream that they reach in the same way. */
-  function upstreamAt(url: string, files: TlsFiles): Upstream {
+  /** Routes to the same URL with the same TLS options share connections. */
+  function upstreamFor(url: string, files: TlsFiles): Upstream {
     const key = JSON.stringify([url, files])
     const { upstream } = upstreams.get(key) ?? { upstream: createUpstream(new URL(url), readTls(files), options) }
     upstreams.set(key, { upstream, files })
@@ -67,7 +67,7 @@ export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...o
 
   const onChange = ({ url }: Upstream, isHealthy: boolean) => onHealth(url.origin, isHealthy)
   return Object.freeze({
-    pickRoute: createPickRoute<ProxyRoute>(compiled),
+    pickRoute: createPickRoute<ProxyRoute>(proxyRoutes),
     pickUpstream: createPickUpstream(),
     reportHealth(upstream: Upstream, isHealthy: boolean) {
       if (upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
@@ -81,13 +81,13 @@ export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...o
       }
     },
     startHealthChecks() {
-      const watched = new Set(
-        compiled.filter((route) => route.upstreams.length > 1).flatMap((route) => route.upstreams),
+      const checked = new Set(
+        proxyRoutes.filter((route) => route.upstreams.length > 1).flatMap((route) => route.upstreams),
       )
-      if (watched.size > 0) void runHealthChecks([...watched], onChange, stopped.signal)
+      if (checked.size > 0) void runHealthChecks([...checked], { onChange, signal: closing.signal })
     },
     async close() {
-      stopped.abort()
+      closing.abort()
       await Promise.all([...upstreams.values()].map(({ upstream }) => upstream.close()))
     },
   })

@@ -1,35 +1,35 @@
 import { isIP } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 
-/** PEM texts; how to prove ourselves to an upstream, and how it proves itself to us. */
+/** Certificates and keys as PEM: the client certificate for an upstream, and the CA to verify the upstream with. */
 export type UpstreamTls = Readonly<{
   ca?: string | undefined
   cert?: string | undefined
   key?: string | undefined
-  /** The name to ask for and to verify, in place of the URL's. */
+  /** For SNI and verification, instead of the host in the URL. */
   serverName?: string | undefined
   insecureSkipVerify: boolean
 }>
 
-/** As `tls.connect` takes them. */
+/** Options of `tls.connect`. */
 export type TlsOptions = Readonly<{ secureContext: SecureContext; rejectUnauthorized: boolean; servername: string }>
 
-/** Made once for all connections to an upstream. Throws what OpenSSL says of certificates that it cannot use. */
+/** Created once for all connections to an upstream. Throws OpenSSL's error if it cannot use a certificate. */
 export function createTlsOptions(url: URL, { ca, cert, key, serverName, insecureSkipVerify }: UpstreamTls): TlsOptions {
   return Object.freeze({
     secureContext: createSecureContext({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }),
     rejectUnauthorized: !insecureSkipVerify,
-    servername: serverName ?? nameOf(url),
+    servername: serverName ?? serverNameOf(url),
   })
 }
 
-/** The URL's own, whatever `Host` the client sends. An IP address is no server name (RFC 6066, 3): it is verified all the same. */
-function nameOf(url: URL): string {
+/** The host in the URL. Empty for an IP address, which SNI does not allow (RFC 6066, section 3); Node still verifies it. */
+function serverNameOf(url: URL): string {
   const host = unbracketedHost(url)
   return isIP(host) === 0 ? host : ''
 }
 
-/** The host without the brackets that an IPv6 address has in a URL. */
+/** The host without the brackets of an IPv6 address. */
 export function unbracketedHost({ hostname }: URL): string {
   return hostname.replace(/^\[|\]$/g, '')
 }

@@ -2,21 +2,21 @@ import type { Dispatcher, Pool } from 'undici'
 import { createPool, type PoolOptions } from './pool.ts'
 import { createTlsOptions, type TlsOptions, type UpstreamTls } from './tls.ts'
 
-/** A server that we pass requests on to. */
+/** A server that requests are forwarded to. */
 export type Upstream = Readonly<{
   url: URL
   dispatch: (options: UpstreamRequest, handler: Dispatcher.DispatchHandler) => void
-  /** Counts a request as under way, until the returned function is called. */
+  /** Counts a request as in flight until the returned function is called, which is idempotent. */
   trackRequest: () => () => void
   inFlight: () => number
   isHealthy: () => boolean
-  /** Says so, and returns whether that is news. */
+  /** @returns whether this is a change */
   setHealthy: (isHealthy: boolean) => boolean
-  /** For a connection that is not one of ours; undefined where the upstream is not https. */
+  /** For connections outside the pool; undefined unless the upstream is https. */
   tls: () => TlsOptions | undefined
   /**
-   * What it returns lets new connections use these certificates, when they differ; requests under way end on their old
-   * ones. Throws, and has changed nothing, where OpenSSL cannot use them.
+   * The returned function makes new connections use these certificates, if they differ; requests in flight keep their
+   * connections. Throws OpenSSL's error, and changes nothing, if it cannot use a certificate.
    */
   prepareRenewal: (tls: UpstreamTls) => () => void
   close: () => Promise<void>
@@ -24,27 +24,27 @@ export type Upstream = Readonly<{
 
 export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'body'> & {
   headers: string[]
-  /** Whether it needs a new connection, which the upstream cannot have closed meanwhile. */
+  /** Whether to open a new connection, which the upstream cannot have closed in the meantime. */
   onNewConnection?: boolean
 }
 
 export type UpstreamOptions = PoolOptions & Readonly<{ maxIdleConnections: number }>
 
-/** Throws what OpenSSL says of certificates that it cannot use. */
+/** Throws OpenSSL's error if it cannot use a certificate. */
 export function createUpstream(
   url: URL,
   tls: UpstreamTls,
-  { maxIdleConnections, ...agent }: UpstreamOptions,
+  { maxIdleConnections, ...poolOptions }: UpstreamOptions,
 ): Upstream {
   let connections = connect(tls)
   const basePath = url.pathname.replace(/\/+$/, '')
   let inFlight = 0
   let healthy = true
 
-  function connect(texts: UpstreamTls): Connections {
-    const options = url.protocol === 'https:' ? createTlsOptions(url, texts) : undefined
-    const [pool, singleUse] = [createPool(url, agent, options), createPool(url, agent, options)]
-    return { texts: JSON.stringify(texts), tls: options, pool, singleUse }
+  function connect(certificates: UpstreamTls): Connections {
+    const options = url.protocol === 'https:' ? createTlsOptions(url, certificates) : undefined
+    const [pool, singleUse] = [createPool(url, poolOptions, options), createPool(url, poolOptions, options)]
+    return { certificates: JSON.stringify(certificates), tls: options, pool, singleUse }
   }
 
   return Object.freeze({
@@ -55,9 +55,9 @@ export function createUpstream(
         {
           ...request,
           path: basePath + path,
-          // One constant name, or each new Host would be taken for another TLS server. See createPool for the real one.
+          // A constant, or undici would treat each new Host as another TLS server. createPool sets the name to verify.
           ...{ servername: url.hostname },
-          // More connections than may idle end with their request.
+          // Connections beyond the limit for idle ones are closed after their request.
           ...((onNewConnection || inFlight > maxIdleConnections) && { reset: true }),
         },
         handler,
@@ -65,22 +65,22 @@ export function createUpstream(
     },
     trackRequest() {
       inFlight++
-      let isOver = false
+      let isDone = false
       return () => {
-        if (!isOver) inFlight--
-        isOver = true
+        if (!isDone) inFlight--
+        isDone = true
       }
     },
     inFlight: () => inFlight,
     isHealthy: () => healthy,
     setHealthy(isHealthy) {
-      const isNews = healthy !== isHealthy
+      const isChange = healthy !== isHealthy
       healthy = isHealthy
-      return isNews
+      return isChange
     },
     tls: () => connections.tls,
     prepareRenewal(next) {
-      if (JSON.stringify(next) === connections.texts) return () => {}
+      if (JSON.stringify(next) === connections.certificates) return () => {}
       const renewed = connect(next)
       return () => {
         const { pool, singleUse } = connections
@@ -95,28 +95,32 @@ export function createUpstream(
   } satisfies Upstream)
 }
 
-/** With the certificates that they are made with. */
+/** The connections to an upstream, with the certificates that they use. */
 type Connections = Readonly<{
-  texts: string
+  /** As JSON, to detect changes. */
+  certificates: string
   tls: TlsOptions | undefined
   pool: Pool
-  /** Its connections close after their first request. */
+  /** Closes each connection after its first request. */
   singleUse: Pool
 }>
 
-/** The least busy of the healthy ones that were not tried yet, else of the others; undefined when all were tried. Equals take turns. */
+/**
+ * Load balancing by the least requests in flight, round-robin among equals. Healthy upstreams take precedence. The returned
+ * function returns undefined if all upstreams were tried.
+ */
 export function createPickUpstream(): (
   upstreams: readonly Upstream[],
   tried: ReadonlySet<Upstream>,
 ) => Upstream | undefined {
-  let turn = 0
+  let start = 0
 
   return function pickUpstream(upstreams, tried) {
     if (upstreams.length === 1) return tried.has(upstreams[0]!) ? undefined : upstreams[0]
-    turn = (turn + 1) % upstreams.length
+    start = (start + 1) % upstreams.length
     let best: Upstream | undefined
     for (let i = 0; i < upstreams.length; i++) {
-      const upstream = upstreams[(turn + i) % upstreams.length]!
+      const upstream = upstreams[(start + i) % upstreams.length]!
       if (!tried.has(upstream) && (best === undefined || isBetter(upstream, best))) best = upstream
     }
     return best

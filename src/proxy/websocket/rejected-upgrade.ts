@@ -2,60 +2,64 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { finished, pipeline } from 'node:stream/promises'
-import { GatewayError } from '../../http/errors.ts'
 import { fieldLinesOf } from '../../http/headers.ts'
 import { clientClosed } from '../buffered-response.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
-import { createSendTimeout } from '../send-timeout.ts'
+import { createSendTimeout, type SendTimeout } from '../send-timeout.ts'
 import { toUpstreamError } from '../upstream-error.ts'
 
 export type ForwardRejectionOptions = Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'> &
   Readonly<{ origin: string; buildResponseHeaders: BuildResponseHeaders }>
 
 /**
- * Passes on what an upstream says in place of an upgrade, a piece at a time, no faster than the client takes it. The socket
- * is closed in the end, however that comes. Rejects with GatewayError client_closed, upstream_unavailable, upstream_timeout,
- * upstream_protocol, and the answer was cut in the middle.
+ * Forwards the response of an upstream that rejects an upgrade, with back-pressure. Always closes the socket. Rejects with
+ * GatewayError client_closed, upstream_unavailable, upstream_timeout or upstream_protocol if the response was truncated.
  */
 export async function forwardRejection(
-  answer: IncomingMessage,
+  response: IncomingMessage,
   socket: Socket,
   { timeoutMs, clientTimeoutMs, origin, buildResponseHeaders }: ForwardRejectionOptions,
 ): Promise<void> {
-  const broken = new AbortController()
-  const { signal } = broken
-  const onGone = () => broken.abort(clientClosed())
-  const onTimeout = () =>
-    broken.abort(new GatewayError('client_closed', `the client took nothing of its answer for ${clientTimeoutMs} ms`))
-  const stall = createSendTimeout(socket, clientTimeoutMs, { onDrain: () => {}, onTimeout })
-  const isChunked = hasBody(answer) && answer.headers['content-length'] === undefined
-  socket.once('error', onGone).once('close', onGone)
-  boundSilence(answer, socket, timeoutMs)
+  const aborted = new AbortController()
+  const { signal } = aborted
+  const onClose = () => aborted.abort(clientClosed())
+  const sendTimeout = createSendTimeout(socket, clientTimeoutMs, {
+    onDrain: () => {},
+    onTimeout: (error) => aborted.abort(error),
+  })
+  const isChunked = hasBody(response) && response.headers['content-length'] === undefined
+  socket.once('error', onClose).once('close', onClose)
+  setReadTimeout(response, socket, timeoutMs)
   try {
-    socket.write(headOf(answer, buildResponseHeaders, isChunked), 'latin1')
-    await pipeline(answer, pass, { signal })
+    socket.write(formatHead(response, buildResponseHeaders, isChunked), 'latin1')
+    const write = (chunks: AsyncIterable<Buffer>) => writeBody(chunks, { socket, isChunked, sendTimeout, signal })
+    await pipeline(response, write, { signal })
   } catch (error) {
     throw signal.aborted ? signal.reason : toUpstreamError(error as Error, origin, false)
   } finally {
-    stall.end()
-    socket.off('error', onGone).off('close', onGone).destroy()
-  }
-
-  async function pass(pieces: AsyncIterable<Buffer>): Promise<void> {
-    for await (const piece of pieces) {
-      if (isChunked ? writeChunk(socket, piece) : socket.write(piece)) continue
-      stall.start()
-      await once(socket, 'drain', { signal })
-    }
-    socket.end(isChunked ? '0\r\n\r\n' : '')
-    stall.start()
-    await finished(socket, { readable: false, signal })
+    sendTimeout.end()
+    socket.off('error', onClose).off('close', onClose).destroy()
   }
 }
 
-/** The client has HTTP/1.1, or it could not ask for an upgrade; in chunks, an answer that is cut does not look whole to it. */
-function headOf(
+/** RFC 9112, section 6.3: responses with these statuses never have a body. */
+function hasBody({ statusCode }: IncomingMessage): boolean {
+  return statusCode !== 204 && statusCode !== 304
+}
+
+/** Time in which the client does not read does not count: because of back-pressure, nothing is read from the upstream either. */
+function setReadTimeout(response: IncomingMessage, client: Socket, timeoutMs: number): void {
+  const { socket } = response
+  socket.setTimeout(timeoutMs).on('timeout', () => {
+    if (client.writableNeedDrain) return void socket.setTimeout(timeoutMs)
+    const error = new Error(`the upstream sent nothing for ${timeoutMs} ms in the middle of its response`)
+    response.destroy(Object.assign(error, { code: 'UND_ERR_BODY_TIMEOUT' }))
+  })
+}
+
+/** Always HTTP/1.1, since HTTP/1.0 has no upgrades. A body without a length is chunked, so that the client detects a truncated one. */
+function formatHead(
   { statusCode, statusMessage, rawHeaders }: IncomingMessage,
   buildResponseHeaders: BuildResponseHeaders,
   isChunked: boolean,
@@ -65,27 +69,29 @@ function headOf(
   return [`HTTP/1.1 ${statusCode} ${statusMessage}`, ...fieldLinesOf(headers), '', ''].join('\r\n')
 }
 
-/** RFC 9112, 6.3: these have none, whatever their headers say. */
-function hasBody({ statusCode }: IncomingMessage): boolean {
-  return statusCode !== 204 && statusCode !== 304
+type BodyWriter = Readonly<{ socket: Socket; isChunked: boolean; sendTimeout: SendTimeout; signal: AbortSignal }>
+
+/** Ends the socket after the body. */
+async function writeBody(
+  chunks: AsyncIterable<Buffer>,
+  { socket, isChunked, sendTimeout, signal }: BodyWriter,
+): Promise<void> {
+  for await (const chunk of chunks) {
+    if (isChunked ? writeChunk(socket, chunk) : socket.write(chunk)) continue
+    sendTimeout.start()
+    await once(socket, 'drain', { signal })
+  }
+  socket.end(isChunked ? '0\r\n\r\n' : '')
+  sendTimeout.start()
+  await finished(socket, { readable: false, signal })
 }
 
-/** @returns false when the client takes no more for now */
-function writeChunk(socket: Socket, piece: Buffer): boolean {
+/** @returns false if the client must read before more is written */
+function writeChunk(socket: Socket, chunk: Buffer): boolean {
   socket.cork()
-  socket.write(`${piece.length.toString(16)}\r\n`)
-  socket.write(piece)
+  socket.write(`${chunk.length.toString(16)}\r\n`)
+  socket.write(chunk)
   const hasRoom = socket.write('\r\n')
   socket.uncork()
   return hasRoom
-}
-
-/** While the client makes no room, the silence is not the upstream's: nobody reads it. */
-function boundSilence(answer: IncomingMessage, client: Socket, timeout: number): void {
-  const { socket } = answer
-  socket.setTimeout(timeout).on('timeout', () => {
-    if (client.writableNeedDrain) socket.setTimeout(timeout)
-    else
-      answer.destroy(Object.assign(new Error('silence in the middle of an answer'), { code: 'UND_ERR_BODY_TIMEOUT' }))
-  })
 }

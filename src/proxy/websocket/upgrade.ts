@@ -14,8 +14,8 @@ import { toUpstreamError } from '../upstream-error.ts'
 import { forwardRejection } from './rejected-upgrade.ts'
 
 export type Tunnels = Readonly<{
-  open: (request: IncomingMessage, to: TunnelTarget) => Upgrade['tunnel']
-  /** Cuts all tunnels, which have no end of their own to wait for, and lets no more open. */
+  open: (request: IncomingMessage, target: TunnelTarget) => Upgrade['tunnel']
+  /** Closes all tunnels, which may otherwise stay open for ever, and prevents new ones. */
   close: () => void
 }>
 
@@ -28,22 +28,22 @@ export type TunnelTarget = Readonly<{
 }>
 
 /**
- * Only WebSockets are passed on as upgrades; to any other (`h2c` above all) a request is an ordinary one, and so is one of
- * HTTP/1.0, which knows none (RFC 9110, 7.8).
+ * Only WebSockets are forwarded as upgrades. A request for another protocol, `h2c` above all, is forwarded without the upgrade.
+ * So is one of HTTP/1.0, which has no upgrades (RFC 9110, section 7.8).
  */
 export function isWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/** Request → the right to a tunnel. The returned function throws as `Admit` does. */
+/** Request → permission to open a tunnel. The returned function rejects as `PrepareRequest` does. */
 export function createWebSocketUpgrade(
-  admit: PrepareRequest,
+  prepareRequest: PrepareRequest,
   { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
   tunnels: Tunnels,
 ) {
   return async function upgrade(request: IncomingMessage): Promise<Upgrade> {
-    const { route, path, authenticated, buildHeaders } = await admit(request)
-    if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade with a body')
+    const { route, path, authenticated, buildHeaders } = await prepareRequest(request)
+    if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade request with a body')
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
     const headers = buildHeaders(authenticated?.credential.authorization)
     return {
@@ -53,143 +53,192 @@ export function createWebSocketUpgrade(
   }
 }
 
-/** Tunnels through http-proxy-3, which gets our headers and our path in place of the client's. */
-export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>): Tunnels {
+type TunnelTimeouts = Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>
+
+/** Opens tunnels through http-proxy-3, with our headers and path instead of the client's. */
+export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
   const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
-  const cuts = new Set<() => void>()
-  const watchers = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
+  const abortable = new Set<Tunnel>()
+  const tunnelBySocket = new WeakMap<Socket, Tunnel>()
   let isClosed = false
-  proxy.on('proxyReqWs', (upstreamRequest, _request, socket) => watchers.get(socket)?.(upstreamRequest))
-  proxy.on('error', () => {}) // each tunnel has its own ear
-
-  function open(
-    request: IncomingMessage,
-    { upstream, path, headers, buildResponseHeaders }: TunnelTarget,
-  ): Upgrade['tunnel'] {
-    return function tunnel(socket, head, refuse) {
-      if (socket.destroyed) throw leftBefore()
-      if (isClosed) throw stopping()
-      const { promise, resolve, reject } = Promise.withResolvers<UpgradeResult>()
-      const { url } = upstream
-      const end = upstream.trackRequest()
-      let status: number | undefined
-      cuts.add(cut)
-      watchers.set(socket, watch)
-      socket.once('close', () => {
-        cuts.delete(cut)
-        end()
-        if (status === undefined) reject(leftBefore())
-        else if (status === 101) resolve({ status })
-      })
-      const stopWatching = watchForLeaving(socket)
-      const target = { protocol: url.protocol, host: url.hostname, hostname: unbracketedHost(url), port: portOf(url) }
-      const tls = upstream.tls()
-      // http-proxy-3 writes into `ssl`.
-      const options = { target, ...(tls && { ssl: { ...tls }, secure: tls.rejectUnauthorized }) }
-      const view = Object.create(request, { headers: { value: headersFrom(headers) } })
-      try {
-        proxy.ws(view, socket, head, options, onError)
-      } catch (error) {
-        onError(error as Error)
-      }
-      return promise
-
-      function watch(upstreamRequest: ClientRequest): void {
-        upstreamRequest.path = url.pathname.replace(/\/+$/, '') + path // as it came: http-proxy-3 would join it anew
-        const onSilence = () => {
-          const error = Object.assign(new Error('no answer to the upgrade'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
-          upstreamRequest.destroy(error)
-        }
-        upstreamRequest.setTimeout(timeoutMs, onSilence)
-        upstreamRequest.once('upgrade', (switched, upstreamSocket) => {
-          stopWatching()
-          status = 101
-          // http-proxy-3 writes these next, as text.
-          switched.headers = {
-            ...headersFrom(buildResponseHeaders(switched.rawHeaders, 101)),
-            upgrade: switched.headers.upgrade,
-          }
-          socket.setDefaultEncoding('latin1')
-          // What the client still says is for nobody; left unread, it would hide its leaving.
-          upstreamSocket.once('close', () => process.nextTick(() => socket.resume()))
-        })
-        // http-proxy-3 would write any other answer by itself, as fast as it comes and whether it is whole or not, and has no
-        // option against it. It puts its ear on after this event, in the same turn: before an answer can come, it is off again.
-        process.nextTick(() => {
-          upstreamRequest.removeAllListeners('response').once('response', (answer) => {
-            upstreamRequest.off('timeout', onSilence)
-            onAnswer(upstreamRequest, answer)
-          })
-        })
-        socket.once('close', () => upstreamRequest.destroy())
-      }
-
-      function onAnswer(upstreamRequest: ClientRequest, answer: IncomingMessage): void {
-        const told = answer.statusCode!
-        if (told === 101) {
-          upstreamRequest.destroy(new GatewayError('upstream_protocol', `${url.origin}: a 101 that is no upgrade`))
-          return
-        }
-        status = told
-        cuts.delete(cut) // it has an end of its own
-        stopWatching()
-        // What the client still says is for nobody; left unread, it would turn the end of the connection into a reset.
-        socket.on('end', () => socket.destroy()).resume()
-        // http-proxy-3 would end the socket in good order, as if the answer were whole.
-        upstreamRequest.removeAllListeners('error').on('error', (error) => {
-          if (!answer.complete) answer.destroy(error)
-        })
-        forwardRejection(answer, socket, { timeoutMs, clientTimeoutMs, origin: url.origin, buildResponseHeaders }).then(
-          () => resolve({ status: told }),
-          (error: GatewayError) => resolve({ status: error.code === 'client_closed' ? 499 : told, error }),
-        )
-      }
-
-      // http-proxy-3 closes the socket next, and what is written before that still goes out.
-      function onError(error: Error): void {
-        if (status !== undefined) return
-        const failure = toUpstreamError(error, url.origin, true)
-        refuse(failure)
-        reject(failure)
-      }
-
-      function cut(): void {
-        if (status === undefined) onError(stopping())
-        else socket.destroy()
-      }
-    }
-  }
+  proxy.on('proxyReqWs', (upstreamRequest, _request, socket) =>
+    tunnelBySocket.get(socket)?.handleUpstreamRequest(upstreamRequest),
+  )
+  proxy.on('error', () => {}) // each tunnel handles its own
 
   return Object.freeze({
-    open,
+    open(request: IncomingMessage, target: TunnelTarget): Upgrade['tunnel'] {
+      return function openTunnel(socket, head, rejectClient) {
+        if (socket.destroyed) throw closedBeforeUpgrade()
+        if (isClosed) throw stopping()
+        const tunnel = new Tunnel(socket, { target, timeouts, abortable, rejectClient })
+        tunnelBySocket.set(socket, tunnel)
+        const onError = (error: Error) => tunnel.fail(error)
+        const view = Object.create(request, { headers: { value: toUpgradeHeaders(target.headers) } })
+        try {
+          proxy.ws(view, socket, head, serverOptions(target.upstream), onError)
+        } catch (error) {
+          onError(error as Error)
+        }
+        return tunnel.ended
+      }
+    },
     close() {
       isClosed = true
-      for (const cut of cuts) cut()
+      for (const tunnel of abortable) tunnel.abort()
     },
   })
 }
 
-function leftBefore(): GatewayError {
-  return new GatewayError('client_closed', 'the client left before its upgrade')
+type TunnelOptions = Readonly<{
+  target: TunnelTarget
+  timeouts: TunnelTimeouts
+  /** Contains the tunnel as long as a shutdown should abort it. */
+  abortable: Set<Tunnel>
+  /** Sends an error response to the client. */
+  rejectClient: (error: GatewayError) => void
+}>
+
+type TunnelState =
+  /** The upstream has not responded yet. */
+  | 'connecting'
+  /** The upstream has responded with 101. */
+  | 'open'
+  /** The upstream has responded with another status, which is forwarded to the client. */
+  | 'rejected'
+
+/** One upgrade, from the request to the upstream until the socket closes. A class for the same reason as in `forward.ts`. */
+class Tunnel {
+  readonly ended: Promise<UpgradeResult>
+  readonly #socket: Socket
+  readonly #options: TunnelOptions
+  readonly #resolve: (result: UpgradeResult) => void
+  readonly #reject: (error: GatewayError) => void
+  readonly #stopWatching: () => void
+  #state: TunnelState = 'connecting'
+
+  constructor(socket: Socket, options: TunnelOptions) {
+    const { promise, resolve, reject } = Promise.withResolvers<UpgradeResult>()
+    const { target, abortable } = options
+    this.ended = promise
+    this.#socket = socket
+    this.#options = options
+    this.#resolve = resolve
+    this.#reject = reject
+    const release = target.upstream.trackRequest()
+    abortable.add(this)
+    socket.once('close', () => {
+      abortable.delete(this)
+      release()
+      if (this.#state === 'connecting') reject(closedBeforeUpgrade())
+      else if (this.#state === 'open') resolve({ status: 101 })
+    })
+    this.#stopWatching = destroyOnEnd(socket)
+  }
+
+  /** Called with the request that http-proxy-3 is about to send to the upstream. */
+  handleUpstreamRequest(upstreamRequest: ClientRequest): void {
+    const { target, timeouts } = this.#options
+    // Byte for byte: http-proxy-3 would normalize the path when it joins it with the URL's.
+    upstreamRequest.path = target.upstream.url.pathname.replace(/\/+$/, '') + target.path
+    const onTimeout = () => {
+      const error = new Error(`the upstream did not respond to the upgrade request for ${timeouts.timeoutMs} ms`)
+      upstreamRequest.destroy(Object.assign(error, { code: 'UND_ERR_HEADERS_TIMEOUT' }))
+    }
+    upstreamRequest.setTimeout(timeouts.timeoutMs, onTimeout)
+    upstreamRequest.once('upgrade', (response, upstreamSocket) => this.#handleUpgrade(response, upstreamSocket))
+    // http-proxy-3 would write any other response by itself, without back-pressure and even if it is truncated, and has no option
+    // to disable that. It adds its listener after this event, in the same tick. This removes it before a response can arrive.
+    process.nextTick(() => {
+      upstreamRequest.removeAllListeners('response').once('response', (response) => {
+        upstreamRequest.off('timeout', onTimeout)
+        this.#handleRejection(upstreamRequest, response)
+      })
+    })
+    this.#socket.once('close', () => upstreamRequest.destroy())
+  }
+
+  #handleUpgrade(response: IncomingMessage, upstreamSocket: Socket): void {
+    this.#stopWatching()
+    this.#state = 'open'
+    // http-proxy-3 writes these headers next, as text.
+    response.headers = {
+      ...toUpgradeHeaders(this.#options.target.buildResponseHeaders(response.rawHeaders, 101)),
+      upgrade: response.headers.upgrade,
+    }
+    this.#socket.setDefaultEncoding('latin1')
+    // Discards what the client still sends. Without reading, we would not notice that it closes the connection.
+    upstreamSocket.once('close', () => process.nextTick(() => this.#socket.resume()))
+  }
+
+  #handleRejection(upstreamRequest: ClientRequest, response: IncomingMessage): void {
+    const { target, timeouts, abortable } = this.#options
+    const { origin } = target.upstream.url
+    const status = response.statusCode!
+    if (status === 101) {
+      upstreamRequest.destroy(new GatewayError('upstream_protocol', `${origin}: a 101 response without an upgrade`))
+      return
+    }
+    this.#state = 'rejected'
+    abortable.delete(this) // a shutdown waits for the response, as for any other
+    this.#stopWatching()
+    // Discards what the client still sends. Unread data would turn the end of the connection into a reset.
+    this.#socket.on('end', () => this.#socket.destroy()).resume()
+    // http-proxy-3 would end the socket normally, as if the response were complete.
+    upstreamRequest.removeAllListeners('error').on('error', (error) => {
+      if (!response.complete) response.destroy(error)
+    })
+    const { buildResponseHeaders } = target
+    forwardRejection(response, this.#socket, { ...timeouts, origin, buildResponseHeaders }).then(
+      () => this.#resolve({ status }),
+      (error: GatewayError) => this.#resolve({ status: error.code === 'client_closed' ? 499 : status, error }),
+    )
+  }
+
+  /** Responds with an error unless the upstream has responded. http-proxy-3 closes the socket next, but still sends what was written. */
+  fail(error: Error): void {
+    if (this.#state !== 'connecting') return
+    const { target, rejectClient } = this.#options
+    const failure = toUpstreamError(error, target.upstream.url.origin, true)
+    rejectClient(failure)
+    this.#reject(failure)
+  }
+
+  abort(): void {
+    if (this.#state === 'connecting') this.fail(stopping())
+    else this.#socket.destroy()
+  }
+}
+
+function closedBeforeUpgrade(): GatewayError {
+  return new GatewayError('client_closed', 'the client closed the connection before it was upgraded')
 }
 
 function stopping(): GatewayError {
-  return new GatewayError('stopping', 'elastauth stops before there is a tunnel')
+  return new GatewayError('stopping', 'elastauth is shutting down, and the tunnel is not open yet')
 }
 
-/** Nobody reads a socket before its tunnel is open, and who does not read does not hear the other side leave. */
-function watchForLeaving(socket: Socket): () => void {
+/** Nothing reads the socket before its tunnel is open. This notices nevertheless if the client closes it. */
+function destroyOnEnd(socket: Socket): () => void {
   const onReadable = () => void socket.read(0)
   const onEnd = () => void socket.destroy()
   socket.on('readable', onReadable).on('end', onEnd)
   return () => void socket.off('readable', onReadable).off('end', onEnd)
 }
 
-/** Names and values in turn → as Node's client wants them, doubled ones as lists; with the words of an upgrade. */
-function headersFrom(flat: readonly string[]): Record<string, string | string[]> {
-  return toHeaderObject(['connection', 'Upgrade', 'upgrade', 'websocket', ...flat])
+/** The upstream's address and TLS options for http-proxy-3, which modifies `ssl`. */
+function serverOptions(upstream: Upstream) {
+  const { url } = upstream
+  const target = { protocol: url.protocol, host: url.hostname, hostname: unbracketedHost(url), port: portOf(url) }
+  const tls = upstream.tls()
+  return { target, ...(tls && { ssl: { ...tls }, secure: tls.rejectUnauthorized }) }
 }
 
 function portOf({ port, protocol }: URL): number {
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
+}
+
+/** Alternating names and values → an object for Node's client, with the headers of an upgrade. */
+function toUpgradeHeaders(flat: readonly string[]): Record<string, string | string[]> {
+  return toHeaderObject(['connection', 'Upgrade', 'upgrade', 'websocket', ...flat])
 }

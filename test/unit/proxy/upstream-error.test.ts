@@ -51,10 +51,10 @@ describe('the detail names the upstream, what happened, and the fix', () => {
     [
       'an alert by code',
       failed('ERR_SSL_X', openssl('tlsv13 alert certificate required')),
-      /wants a client certificate/,
+      /requires a client certificate/,
     ],
-    ['an alert in words', failed('EPROTO', openssl('ssl/tls alert bad certificate')), /refuses our client certificate/],
-    ['no TLS', failed('EPROTO', openssl('wrong version number')), /write http:\/\//],
+    ['an alert in words', failed('EPROTO', openssl('ssl/tls alert bad certificate')), /rejects our client certificate/],
+    ['no TLS', failed('EPROTO', openssl('wrong version number')), /use http:\/\//],
   ]
   for (const [what, error, detail] of rows) {
     test(what, () => assert.match(toUpstreamError(error, https, true).detail, detail))

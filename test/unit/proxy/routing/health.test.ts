@@ -5,73 +5,72 @@ import { runHealthChecks } from '../../../../src/proxy/routing/health.ts'
 import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
 
 let stopped: AbortController
-let answers: boolean
-let asked: string[]
-let news: string[]
-let wake = () => {}
+let isUp: boolean
+let requests: string[]
+let changes: string[]
+let resume = () => {}
 
 beforeEach(() => {
   stopped = new AbortController()
-  answers = true
-  asked = []
-  news = []
+  isUp = true
+  requests = []
+  changes = []
 })
 afterEach(() => {
   stopped.abort()
-  wake()
+  resume()
 })
 
-/** An upstream that answers when `answers` says so. */
-function fake(url: string): Upstream {
+/** An upstream that responds while `isUp`. */
+function fakeUpstream(url: string): Upstream {
   let healthy = true
   const dispatch: Upstream['dispatch'] = ({ method, path }, handler) => {
-    asked.push(`${method} ${url}${path}`)
-    if (answers) handler.onResponseStart?.({} as Dispatcher.DispatchController, 500, {})
+    requests.push(`${method} ${url}${path}`)
+    if (isUp) handler.onResponseStart?.({} as Dispatcher.DispatchController, 500, {})
     else handler.onResponseError?.({} as Dispatcher.DispatchController, new Error('down'))
   }
   const setHealthy = (isHealthy: boolean) => {
-    const isNews = healthy !== isHealthy
+    const isChange = healthy !== isHealthy
     healthy = isHealthy
-    return isNews
+    return isChange
   }
   return { url: new URL(url), dispatch, setHealthy } as Upstream
 }
 
-const watch = (...upstreams: Upstream[]) =>
-  runHealthChecks(
-    upstreams,
-    ({ url }, isHealthy) => news.push(`${url.host} ${isHealthy}`),
-    stopped.signal,
-    () =>
+const start = (...upstreams: Upstream[]) =>
+  runHealthChecks(upstreams, {
+    onChange: ({ url }, isHealthy) => changes.push(`${url.host} ${isHealthy}`),
+    signal: stopped.signal,
+    pause: () =>
       new Promise<void>((resolve) => {
-        wake = resolve
+        resume = resolve
       }),
-  )
+  })
 
-/** The time between two checks, and what is due then. */
-async function pass(): Promise<void> {
-  wake()
+/** Runs the next check. */
+async function runNextCheck(): Promise<void> {
+  resume()
   await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('each is asked for its root again and again; any answer will do, and only a change is told', async () => {
-  void watch(fake('http://a'), fake('http://b'))
-  assert.deepEqual(asked, [])
-  await pass()
-  assert.deepEqual(asked, ['GET http://a/', 'GET http://b/'])
-  assert.deepEqual(news, [])
-  answers = false
-  await pass()
-  await pass()
-  answers = true
-  await pass()
-  assert.deepEqual(news, ['a false', 'b false', 'a true', 'b true'])
+test('requests the root of each upstream at every check, counts any response as healthy, and reports only changes', async () => {
+  void start(fakeUpstream('http://a'), fakeUpstream('http://b'))
+  assert.deepEqual(requests, [])
+  await runNextCheck()
+  assert.deepEqual(requests, ['GET http://a/', 'GET http://b/'])
+  assert.deepEqual(changes, [])
+  isUp = false
+  await runNextCheck()
+  await runNextCheck()
+  isUp = true
+  await runNextCheck()
+  assert.deepEqual(changes, ['a false', 'b false', 'a true', 'b true'])
 })
 
-test('ends when it is told to', async () => {
-  const ended = watch(fake('http://a'))
+test('ends without another check when its signal is aborted', async () => {
+  const ended = start(fakeUpstream('http://a'))
   stopped.abort()
-  await pass()
+  await runNextCheck()
   await ended
-  assert.deepEqual(asked, [])
+  assert.deepEqual(requests, [])
 })
