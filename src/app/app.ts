@@ -90,7 +90,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     ? await (await import('./oidc.ts')).createOidc(config, {
         sessionStore: replicas.sessions,
         log,
-        onEnded: (username) => credentials.noteChange(username, ''),
+        onSessionRevoked: (username) => credentials.noteChange(username, ''),
       })
     : undefined
   const peers = createPeers(config.tls.client_names)

@@ -59,7 +59,7 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
     ],
   ])
   if (metrics.registry) handlers.set('metrics', createMetricsEndpoint(metrics.registry))
-  const loginEndpoints = [...(login?.pages ?? [])]
+  const loginEndpoints = [...(login?.endpoints ?? [])]
   const names = [
     ...handlers.keys(),
     'docs',

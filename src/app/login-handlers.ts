@@ -14,19 +14,19 @@ import type { LoginStates } from '../login/login-state.ts'
 import { createLogoutEndpoint, type LogoutOptions } from '../login/logout.ts'
 import { isNavigation } from '../login/navigation.ts'
 import { createOriginOf } from '../login/origin.ts'
-import { createSessionOf } from '../login/session-of.ts'
+import { createFindSession } from '../login/session-of.ts'
 import type { OidcProviderOptions } from '../providers/oidc/index.ts'
 import { endpointPath } from '../server/router.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 
-/** What a reload of the configuration makes anew. */
+/** The part of the login that a reload of the configuration replaces. */
 export type LoginHandlers = Readonly<{
   findSession: OidcProviderOptions['findSession']
-  /** By their paths. */
-  pages: ReadonlyMap<string, Endpoint>
-  /** The same mode, which sends people who are not known yet to the provider. */
+  /** By path. */
+  endpoints: ReadonlyMap<string, Endpoint>
+  /** Wraps the handler of a mode: redirects navigations without an identity to the provider. */
   withLogin: (mode: ModeHandler) => ModeHandler
-  /** For pages of others whose logout is ours. */
+  /** For upstreams' own logout pages, which lead to ours. */
   logout: Readonly<{
     isNavigation: (request: IncomingMessage) => boolean
     signOut: (request: IncomingMessage) => Promise<GatewayResponse>
@@ -36,7 +36,7 @@ export type LoginHandlers = Readonly<{
 export type LoginHandlersOptions = Pick<CallbackOptions, 'grants'> &
   Pick<LogoutOptions, 'configuration' | 'postLogoutRedirectUrl'> &
   Readonly<{
-    attempts: LoginStates
+    loginStates: LoginStates
     sessions: Sessions
     backchannel: Handler
     isProxy: boolean
@@ -45,57 +45,56 @@ export type LoginHandlersOptions = Pick<CallbackOptions, 'grants'> &
     originalOf: OriginalRequestOf
   }>
 
-/** The pages of a login, and the way to them. */
+type LoginEndpoint = Readonly<{
+  methods: readonly string[]
+  handle: (login: LoginRequest) => Promise<GatewayResponse>
+}>
+
+/** The endpoints of the login, and the redirect to them. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
   const { sessions, isProxy, originalOf } = options
   const originOf = createOriginOf(options.ownOriginOf)
   const beginLogin = createBeginLogin({ ...options, originOf })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
   const logout = createLogoutEndpoint({ ...options, originOf, pages })
-  const forPeople = new Map<string, AskedPage>([
-    ['/elastauth/login', { methods: readMethods, answer: createLoginEndpoint(beginLogin) }],
-    // Not HEAD, which is safe (RFC 9110, 9.2.1): this redeems the code.
-    ['/elastauth/callback', { methods: ['GET'], answer: createCallbackEndpoint({ ...options, originOf, beginLogin }) }],
-    ['/elastauth/logout', { methods: [...readMethods, 'POST'], answer: logout }],
-    ['/elastauth/signed-out', { methods: readMethods, answer: async () => signedOutPage() }],
+  const endpoints = new Map<string, LoginEndpoint>([
+    ['/elastauth/login', { methods: readMethods, handle: createLoginEndpoint(beginLogin) }],
+    // Not HEAD, which is a safe method (RFC 9110, section 9.2.1): a callback redeems the code.
+    ['/elastauth/callback', { methods: ['GET'], handle: createCallbackEndpoint({ ...options, originOf, beginLogin }) }],
+    ['/elastauth/logout', { methods: [...readMethods, 'POST'], handle: logout }],
+    ['/elastauth/signed-out', { methods: readMethods, handle: async () => signedOutPage() }],
   ])
 
-  function askedOf(request: IncomingMessage): LoginRequest {
+  function originalLoginRequest(request: IncomingMessage): LoginRequest {
     return { ...originalOf(request), request, isSubRequest: !isProxy }
   }
 
-  /** In auth-only mode a sub-request about one of our pages is that page. */
-  function askedPage(request: IncomingMessage): Promise<GatewayResponse> | undefined {
-    const asked = askedOf(request)
-    const page = forPeople.get(endpointPath(asked.target) ?? '')
-    if (page === undefined || !page.methods.includes(asked.method)) return undefined
-    return answerAsked(page, asked)
+  /** In auth-only mode, a sub-request about one of our endpoints is a request to that endpoint. */
+  function handleSubRequest(request: IncomingMessage): Promise<GatewayResponse> | undefined {
+    const login = originalLoginRequest(request)
+    const endpoint = endpoints.get(endpointPath(login.target) ?? '')
+    if (endpoint === undefined || !endpoint.methods.includes(login.method)) return undefined
+    return respond(endpoint, login)
   }
 
-  /** A page by its own address; Envoy's sub-requests come by that, too. */
-  function ownPage(page: AskedPage): Handler {
-    return (request) => answerAsked(page, directly(request, !isProxy && isSubRequest(request)))
+  /** Envoy's sub-requests have the path of the original request, so they arrive here too. */
+  function handleDirectly(endpoint: LoginEndpoint): Handler {
+    return (request) => respond(endpoint, directLoginRequest(request, !isProxy && isSubRequest(request)))
   }
 
-  async function answerAsked({ answer }: AskedPage, asked: LoginRequest): Promise<GatewayResponse> {
-    const given = await answer(asked)
-    // To the proxy any 2xx would say that the request may pass.
-    return asked.isSubRequest && given.status === 200 ? { ...given, status: 403 } : given
-  }
-
-  function loginFor(request: IncomingMessage, error: unknown): Promise<GatewayResponse> {
-    const asked = askedOf(request)
+  function redirectToLogin(request: IncomingMessage, error: unknown): Promise<GatewayResponse> {
+    const login = originalLoginRequest(request)
     const isMissing = error instanceof GatewayError && error.code === 'identity_missing'
-    if (!isMissing || !isNavigation(asked.method, request.headers)) throw error
-    return beginLogin(asked, asked.target)
+    if (!isMissing || !isNavigation(login.method, request.headers)) throw error
+    return beginLogin(login, login.target)
   }
 
   return Object.freeze({
-    findSession: createSessionOf(sessions),
-    pages: new Map([
-      ...[...forPeople].map(([path, page]): [string, Endpoint] => [
+    findSession: createFindSession(sessions),
+    endpoints: new Map([
+      ...[...endpoints].map(([path, endpoint]): [string, Endpoint] => [
         path,
-        { methods: page.methods, handle: ownPage(page) },
+        { methods: endpoint.methods, handle: handleDirectly(endpoint) },
       ]),
       [
         '/elastauth/backchannel-logout',
@@ -104,23 +103,27 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
     ]),
     withLogin: (mode: ModeHandler): ModeHandler =>
       function modeWithLogin(request) {
-        const page = isProxy ? undefined : askedPage(request)
-        if (page !== undefined) return page
+        const response = isProxy ? undefined : handleSubRequest(request)
+        if (response !== undefined) return response
         return recover<GatewayResponse | StreamedResponse>(
           () => mode(request),
-          (error) => loginFor(request, error),
+          (error) => redirectToLogin(request, error),
         )
       },
     logout: {
       isNavigation: ({ method = '', headers }: IncomingMessage) => isNavigation(method, headers),
-      signOut: (request: IncomingMessage) => logout(directly(request, false)),
+      signOut: (request: IncomingMessage) => logout(directLoginRequest(request, false)),
     },
   })
 }
 
-type AskedPage = Readonly<{ methods: readonly string[]; answer: (asked: LoginRequest) => Promise<GatewayResponse> }>
+async function respond(endpoint: LoginEndpoint, login: LoginRequest): Promise<GatewayResponse> {
+  const response = await endpoint.handle(login)
+  // To the proxy, any 2xx would mean that the original request may pass.
+  return login.isSubRequest && response.status === 200 ? { ...response, status: 403 } : response
+}
 
-/** A request that is itself what is asked for. */
-function directly(request: IncomingMessage, isSubRequest: boolean): LoginRequest {
+/** For a request that is itself the original request. */
+function directLoginRequest(request: IncomingMessage, isSubRequest: boolean): LoginRequest {
   return { ...requestAsReceived(request), request, isSubRequest }
 }

@@ -12,8 +12,8 @@ import { createSessions, type Login, type Sessions } from '../sessions/sessions.
 import type { SessionStore } from '../sessions/store.ts'
 import { createLoginHandlers, type LoginHandlers, type LoginHandlersOptions } from './login-handlers.ts'
 
-/** What of login lives as long as the process: sessions above all. */
-export type LoginServices = Pick<Sessions, 'note' | 'recheckAll'> &
+/** The part of the login that outlives a reload of the configuration: above all, the sessions. */
+export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
   Readonly<{
     createHandlers: (
       options: Pick<LoginHandlersOptions, 'ownOriginOf' | 'originalOf' | 'subRequestStatus'>,
@@ -21,20 +21,18 @@ export type LoginServices = Pick<Sessions, 'note' | 'recheckAll'> &
   }>
 
 export type LoginDeps = Readonly<{
-  /** Where replicas share sessions; undefined where each process has its own. */
+  /** Where replicas share sessions; undefined if each process stores its own. */
   sessionStore: SessionStore | undefined
   tokens: OidcTokens
-  /** A user's session has ended. */
-  onEnded: (username: string) => void
-  /** A session could not be refreshed. */
-  onFailure: (error: unknown) => void
-  /** A user has logged in whose session cannot be refreshed. */
-  onUnrefreshable: () => void
+  onSessionRevoked: (username: string) => void
+  onRefreshFailure: (error: unknown) => void
+  /** Called for each login whose session cannot be refreshed. */
+  onMissingRefreshToken: () => void
 }>
 
-/** Logins that we speak with the provider about at a time, and those that wait: together with tokens, fewer than there are connections. */
-const loggingIn = 8
-const waitingToLogIn = 56
+/** Code exchanges at the provider that run at once, and those that wait: with those of tokens, fewer than its connections. */
+const maxConcurrentGrants = 8
+const maxQueuedGrants = 56
 
 export function createLoginServices(config: Config, deps: LoginDeps): LoginServices {
   const { oidc, session } = config
@@ -48,40 +46,41 @@ export function createLoginServices(config: Config, deps: LoginDeps): LoginServi
     configuration: issuer.configuration,
     scopes: oidc.scopes,
     usePkce: oidc.use_pkce,
-    parameters: oidc.authorization_parameters,
-    inTurn: createConcurrencyLimit(loggingIn, waitingToLogIn),
+    extraParameters: oidc.authorization_parameters,
+    limitConcurrency: createConcurrencyLimit(maxConcurrentGrants, maxQueuedGrants),
     combineClaims,
     now,
   })
   const sessions = createSessions({
     store,
     seal: createSessionSeal(createSeal(secrets, 'session')),
-    rules: { idleTimeout: session.idle_timeout, lifetime: session.lifetime, grace: session.grace },
-    redeem: grants.refresh,
+    timeouts: { idleTimeoutMs: session.idle_timeout, lifetimeMs: session.lifetime, graceMs: session.grace },
+    requestRefresh: grants.refresh,
     toIdentity,
     now,
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
-    maxKnown: maxSessions,
-    onEnded: deps.onEnded,
-    onFailure: deps.onFailure,
+    maxCached: maxSessions,
+    onRevoked: deps.onSessionRevoked,
+    onRefreshFailure: deps.onRefreshFailure,
   })
-  const open = (login: Login) => {
-    if (login.refreshToken === undefined) deps.onUnrefreshable()
-    return sessions.open(login)
+  const create = (login: Login) => {
+    if (login.refreshToken === undefined) deps.onMissingRefreshToken()
+    return sessions.create(login)
   }
   const loginHandlersOptions = {
-    attempts: createLoginStates(createSeal(secrets, 'login'), secrets[0], now),
+    loginStates: createLoginStates(createSeal(secrets, 'login'), secrets[0], now),
     grants,
-    sessions: { ...sessions, open },
-    backchannel: createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, once: store.once }),
+    sessions: { ...sessions, create },
+    backchannel: createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, useOnce: store.useOnce }),
     configuration: issuer.configuration,
     postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
     isProxy: config.proxy.enabled,
   } as const
   return Object.freeze({
-    createHandlers: (options) => createLoginHandlers({ ...loginHandlersOptions, ...options }),
-    note: sessions.note,
+    createHandlers: (options: Parameters<LoginServices['createHandlers']>[0]) =>
+      createLoginHandlers({ ...loginHandlersOptions, ...options }),
+    handleEvent: sessions.handleEvent,
     recheckAll: sessions.recheckAll,
   })
 }

@@ -6,9 +6,9 @@ import { createOidcTokens, type OidcTokens } from '../providers/oidc/tokens.ts'
 import type { LoginDeps, LoginServices } from './login.ts'
 import { oidcTokensOptions } from './options/oidc.ts'
 
-export type OidcDeps = Pick<LoginDeps, 'sessionStore' | 'onEnded'> & Readonly<{ log: Logger }>
+export type OidcDeps = Pick<LoginDeps, 'sessionStore' | 'onSessionRevoked'> & Readonly<{ log: Logger }>
 
-/** What of OpenID Connect lives as long as the process: the provider, the tokens it verified, sessions where people log in. */
+/** The part of OpenID Connect that outlives a reload of the configuration: the provider, its verified tokens, and the sessions of the login. */
 export type Oidc = OidcTokens & Readonly<{ login?: LoginServices }>
 
 export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> {
@@ -20,23 +20,26 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
     now: Date.now,
     monotonicNow: () => performance.now(),
     reportProblem(problem) {
-      if (problem === undefined) log.info('the identity provider is there')
+      if (problem === undefined) log.info('connected to the identity provider')
       else log.error({ 'error.code': 'provider_unavailable' }, `${problem}. Trying again when it is needed`)
     },
   })
   if (!oidc.login) return tokens
   const { createLoginServices } = await import('./login.ts')
-  const onFailure = (thrown: unknown) => {
+  const onRefreshFailure = (thrown: unknown) => {
     const { code, detail } = asGatewayError(thrown)
-    log.warn({ 'error.code': code }, `a session was not refreshed: ${detail}`)
+    log.warn({ 'error.code': code }, `cannot refresh a session: ${detail}`)
   }
-  let isSaid = false
-  const onUnrefreshable = () => {
-    if (!isSaid) log.info('the provider gives no refresh token (scope offline_access?): groups stay those of the login')
-    isSaid = true
+  let isLogged = false
+  const onMissingRefreshToken = () => {
+    if (!isLogged) log.info(missingRefreshToken)
+    isLogged = true
   }
   return Object.freeze({
     ...tokens,
-    login: createLoginServices(config, { ...deps, tokens, onFailure, onUnrefreshable }),
+    login: createLoginServices(config, { ...deps, tokens, onRefreshFailure, onMissingRefreshToken }),
   })
 }
+
+const missingRefreshToken =
+  'the provider sends no refresh token, so groups do not change during a session: request one, for example with the scope offline_access'

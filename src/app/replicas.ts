@@ -22,7 +22,7 @@ export type Replicas = Readonly<{
   /** Waits briefly for Redis, then subscribes to changes made by other replicas. */
   join: (
     credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>,
-    sessions?: Pick<Sessions, 'note' | 'recheckAll'>,
+    sessions?: Pick<Sessions, 'handleEvent' | 'recheckAll'>,
   ) => Promise<void>
   /** Reads the certificates for Redis again. Throws if that fails. @returns a function that makes new connections use them */
   prepareRenewal: () => () => void
@@ -36,7 +36,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
   const { cache, elasticsearch } = config
   if (cache.type !== 'redis') return withoutRedis
   const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
-  const redis = createRedis({ connection: redisConnection(cache), count, report: createReport(log) })
+  const redis = createRedis({ connection: redisConnection(cache), count, onStateChange: createReport(log) })
   return Object.freeze({
     states: elasticsearch.dry_run
       ? noSharedStates
@@ -60,7 +60,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
         onChange(name, rest) {
           const sessionEvent = parseSessionEvent(name, rest)
           if (sessionEvent === undefined) credentials.noteChange(name, rest)
-          else sessions?.note(sessionEvent)
+          else sessions?.handleEvent(sessionEvent)
         },
         onListening() {
           credentials.recheckAll()
@@ -83,7 +83,7 @@ const withoutRedis: Replicas = Object.freeze({
   leave: () => {},
 })
 
-function createReport(log: Logger): RedisCallOptions['report'] {
+function createReport(log: Logger): RedisCallOptions['onStateChange'] {
   return (change) => {
     if (change.state === 'up') log.info({ 'event.action': 'redis_up' }, 'connected to Redis again')
     else log.warn({ 'event.action': 'redis_down' }, `Redis: ${change.reason}; continuing without it`)

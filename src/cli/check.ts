@@ -43,7 +43,7 @@ async function tryElasticsearch(elasticsearch: Config['elasticsearch']): Promise
 }
 
 async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<void> {
-  const redis = createRedis({ connection: redisConnection(cache), count: () => {}, report: () => {} })
+  const redis = createRedis({ connection: redisConnection(cache), count: () => {}, onStateChange: () => {} })
   try {
     await redis.start()
     await redis.probe(hasSessions)
@@ -70,7 +70,7 @@ function monotonicNow(): number {
 /** Never the URL itself, which may hold a password. */
 function describeRedis(cache: Config['cache']): string {
   const { servers, tls } = redisConnection(cache)
-  const addresses = servers.kind === 'one' ? [servers.address] : servers.addresses
-  const kind = { one: '', sentinels: 'Sentinels ', cluster: 'Cluster ' }[servers.kind]
+  const addresses = servers.kind === 'standalone' ? [servers.address] : servers.addresses
+  const kind = { standalone: '', sentinels: 'Sentinels ', cluster: 'Cluster ' }[servers.kind]
   return `${kind}${addresses.map(({ host, port }) => `${host}:${port}`).join(', ')}${tls ? ', TLS' : ''}`
 }

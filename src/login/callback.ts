@@ -12,47 +12,50 @@ import { redirect } from './redirect.ts'
 import { sessionIdOf, sessionIdsOf } from './session-of.ts'
 
 export type CallbackOptions = Readonly<{
-  attempts: LoginStates
+  loginStates: LoginStates
   grants: Grants
-  sessions: Pick<Sessions, 'find' | 'open' | 'end'>
+  sessions: Pick<Sessions, 'find' | 'create' | 'revoke'>
   originOf: OriginOf
   beginLogin: BeginLogin
 }>
 
 /**
- * `/elastauth/callback`: the provider sends a person back. A new session under a new id, whatever came before it.
- * Rejects with GatewayError login_failed, login_denied, identity_invalid, provider_unavailable, sessions_unavailable.
+ * `/elastauth/callback`: the provider sends a person back. Always creates a session with a new id and revokes the former one
+ * (session fixation). Rejects with GatewayError login_failed, login_denied, identity_invalid, provider_unavailable,
+ * sessions_unavailable.
  */
-export function createCallbackEndpoint({ attempts, grants, sessions, originOf, beginLogin }: CallbackOptions) {
-  return async function callbackPage(asked: LoginRequest): Promise<GatewayResponse> {
-    const { request, target } = asked
+export function createCallbackEndpoint(options: CallbackOptions) {
+  const { loginStates, grants, sessions, originOf, beginLogin } = options
+  return async function handleCallback(login: LoginRequest): Promise<GatewayResponse> {
+    const { request, target } = login
     const callback = new URL(originOf(request) + callbackPath)
     callback.search = `?${queryOf(target)}`
     const states = callback.searchParams.getAll('state')
     const state = states.length === 1 ? states[0]! : null
-    const { cookie, returnTo, mayBeOvertaken } = attempts.read(state, request.headers.cookie)
-    const former = sessionIdOf(request)
-    const attempt = attempts.resume(state!, request.headers.cookie)
-    if (attempt === undefined) {
-      // Of many tabs that began at the same time another was quicker: who is logged in need not hear of it.
-      if (former !== undefined && (await userOf(former)) !== undefined) return redirect(303, returnTo, [])
-      // The provider knows the person by now, and asks nothing. Whoever was led here by a stranger logs in as themselves.
-      if (mayBeOvertaken) return beginLogin(asked, returnTo, true)
-      throw new GatewayError('login_failed', 'the login was begun in another browser, or its cookie is gone')
+    const { cookie, returnTo, canRetry } = loginStates.read(state, request.headers.cookie)
+    const formerId = sessionIdOf(request)
+    const loginState = loginStates.consume(state!, request.headers.cookie)
+    if (loginState === undefined) {
+      // Login CSRF, or one of many tabs whose cookie was overwritten. If another tab has signed in, there is nothing to do.
+      if (formerId !== undefined && (await usernameOf(sessions, formerId)) !== undefined)
+        return redirect(303, returnTo, [])
+      // The provider has a session by now and does not ask again. A victim of login CSRF signs in under their own account.
+      if (canRetry) return beginLogin(login, returnTo, true)
+      throw new GatewayError('login_failed', 'the login began in another browser, or its cookie is missing')
     }
-    const id = await sessions.open(await grants.redeemCode(callback, attempt))
-    for (const each of sessionIdsOf(request)) await sessions.end(each)
+    const id = await sessions.create(await grants.exchangeCode(callback, loginState))
+    for (const former of sessionIdsOf(request)) await sessions.revoke(former)
     return {
       ...redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)]),
-      username: await userOf(id),
+      username: await usernameOf(sessions, id),
     }
   }
+}
 
-  async function userOf(id: string): Promise<string | undefined> {
-    try {
-      return (await sessions.find(id))?.username
-    } catch {
-      return undefined
-    }
+async function usernameOf(sessions: Pick<Sessions, 'find'>, id: string): Promise<string | undefined> {
+  try {
+    return (await sessions.find(id))?.username
+  } catch {
+    return undefined
   }
 }

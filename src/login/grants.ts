@@ -1,19 +1,19 @@
 import * as client from 'openid-client'
-import type { Redeem } from '../sessions/refresh.ts'
+import type { RequestRefresh } from '../sessions/refresh.ts'
 import type { Login } from '../sessions/sessions.ts'
 import { toLoginError } from './login-error.ts'
 import type { LoginState } from './login-state.ts'
-import { mayBeRedeemed } from './redemption.ts'
+import { mayHaveConsumedToken } from './redemption.ts'
 
 export type GrantsOptions = Readonly<{
   configuration: () => Promise<client.Configuration>
   scopes: readonly string[]
   usePkce: boolean
-  /** Sent with every login, such as `access_type: offline`. */
-  parameters: Readonly<Record<string, string>>
-  /** Runs when it is its turn what anybody can make us ask, with an invented code for one. Sessions do not wait in that line. */
-  inTurn: <T>(ask: () => Promise<T>) => Promise<T>
-  /** Claims of the ID token and of userinfo, as far as available, combined with the earlier claims: see Granted. */
+  /** Additional parameters of the authorization request, such as `access_type: offline`. */
+  extraParameters: Readonly<Record<string, string>>
+  /** Limits concurrent calls that anyone can cause, for example with invented codes. Refreshes of sessions are not limited. */
+  limitConcurrency: <T>(call: () => Promise<T>) => Promise<T>
+  /** Combines the claims of the ID token and of userinfo, as far as available, with the earlier ones: see GrantedTokens. */
   combineClaims: (given: GivenClaims, former?: SourcedClaims) => SourcedClaims & Readonly<{ isFresh: boolean }>
   now: () => number
 }>
@@ -22,27 +22,30 @@ type Claims = Readonly<Record<string, unknown>>
 type GivenClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
 type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
 
-/** What we ask of the provider for people. Every function rejects with GatewayError provider_unavailable. */
+/** The OAuth grants of sign-ins and sessions. Every function rejects with GatewayError provider_unavailable. */
 export type Grants = Readonly<{
-  /** Where to send a person for a login. */
-  authorizationUrl: (redirectUri: string, attempt: LoginState) => Promise<URL>
-  /** The provider's answer to a login, checked and redeemed. Rejects with login_failed, login_denied, too. */
-  redeemCode: (callback: URL, attempt: LoginState) => Promise<Login>
-  refresh: Redeem
+  /** The URL at the provider where a login begins. */
+  authorizationUrl: (redirectUri: string, state: LoginState) => Promise<URL>
+  /** Validates the authorization response and redeems its code. Also rejects with login_failed, login_denied. */
+  exchangeCode: (callback: URL, state: LoginState) => Promise<Login>
+  refresh: RequestRefresh
 }>
 
-/** Where a provider does not say how long its token lives, in milliseconds. */
-const supposedLife = 300_000
-const shortestLife = 1000
+/** For providers that do not send `expires_in`. */
+const defaultTokenTtlMs = 300_000
+const minTokenTtlMs = 1000
 
-/** Authorization code flow with PKCE (OpenID Connect Core 1.0, 3.1; RFC 7636; RFC 9207) and refresh (12). */
+/**
+ * The authorization code flow with PKCE and refresh tokens (OpenID Connect Core 1.0, sections 3.1 and 12; RFC 7636). `state`
+ * prevents login CSRF, the nonce replay of an ID token, and `iss` mix-up of providers (RFC 9207).
+ */
 export function createGrants(options: GrantsOptions): Grants {
-  const { configuration, scopes, usePkce, parameters, inTurn, combineClaims, now } = options
+  const { configuration, scopes, usePkce, extraParameters, limitConcurrency, combineClaims, now } = options
 
   async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: LoginState): Promise<URL> {
     const config = await configuration()
-    const asked = {
-      ...parameters,
+    const parameters = {
+      ...extraParameters,
       redirect_uri: redirectUri,
       scope: scopes.join(' '),
       response_type: 'code',
@@ -54,21 +57,21 @@ export function createGrants(options: GrantsOptions): Grants {
       }),
     }
     if (config.serverMetadata().require_pushed_authorization_requests !== true) {
-      return client.buildAuthorizationUrl(config, asked)
+      return client.buildAuthorizationUrl(config, parameters)
     }
-    return inTurn(() => client.buildAuthorizationUrlWithPAR(config, asked)).catch((error) => {
+    return limitConcurrency(() => client.buildAuthorizationUrlWithPAR(config, parameters)).catch((error) => {
       throw toLoginError(error)
     })
   }
 
-  async function redeemCode(callback: URL, attempt: LoginState): Promise<Login> {
+  async function exchangeCode(callback: URL, state: LoginState): Promise<Login> {
     const config = await configuration()
-    return inTurn(() => redeem(config, callback, attempt)).catch((error) => {
+    return limitConcurrency(() => requestLogin(config, callback, state)).catch((error) => {
       throw toLoginError(error)
     })
   }
 
-  async function redeem(
+  async function requestLogin(
     config: client.Configuration,
     callback: URL,
     { state, nonce, verifier }: LoginState,
@@ -81,47 +84,51 @@ export function createGrants(options: GrantsOptions): Grants {
     })
     const idToken = tokens.claims()!
     const { sub: subject, sid } = idToken
-    const combined = combineClaims({ idToken, userinfo: await userinfo(config, tokens.access_token, subject) })
-    return { ...granted(tokens), ...combined, subject, sid: typeof sid === 'string' ? sid : undefined }
+    const combined = combineClaims({ idToken, userinfo: await fetchUserinfo(config, tokens.access_token, subject) })
+    return { ...toGrantedTokens(tokens, now), ...combined, subject, sid: typeof sid === 'string' ? sid : undefined }
   }
 
-  async function refresh(...[refreshToken, session]: Parameters<Redeem>): ReturnType<Redeem> {
+  async function refresh(...[refreshToken, session]: Parameters<RequestRefresh>): ReturnType<RequestRefresh> {
     const config = await configuration()
-    let tokens: Awaited<ReturnType<typeof client.refreshTokenGrant>>
+    let tokens: TokenResponse
     try {
       tokens = await client.refreshTokenGrant(config, refreshToken)
     } catch (error) {
-      if (error instanceof client.ResponseBodyError && error.error === 'invalid_grant') return 'refused'
-      const failure = toLoginError(error)
-      if (mayBeRedeemed(error)) return { unanswered: failure }
-      throw failure
+      if (error instanceof client.ResponseBodyError && error.error === 'invalid_grant') return 'rejected'
+      const loginError = toLoginError(error)
+      if (mayHaveConsumedToken(error)) return { unconfirmed: loginError }
+      throw loginError
     }
     const idToken = tokens.claims()
-    if (idToken !== undefined && idToken.sub !== session.subject) return 'refused' // somebody else's
+    // OpenID Connect Core 1.0, section 12.2: the subject must be the same.
+    if (idToken !== undefined && idToken.sub !== session.subject) return 'rejected'
     const former = { claims: session.claims, fromUserinfo: session.fromUserinfo ?? [] }
     try {
-      const given = { idToken, userinfo: await userinfo(config, tokens.access_token, session.subject) }
-      return { ...granted(tokens), ...combineClaims(given, former) }
+      const userinfo = await fetchUserinfo(config, tokens.access_token, session.subject)
+      return { ...toGrantedTokens(tokens, now), ...combineClaims({ idToken, userinfo }, former) }
     } catch {
-      // The old refresh token has been used: the new one must be kept.
-      return { ...granted(tokens), ...former, claims: undefined, isFresh: false }
+      // The old refresh token is used up, so the new one must be stored.
+      return { ...toGrantedTokens(tokens, now), ...former, claims: undefined, isFresh: false }
     }
   }
 
-  async function userinfo(config: client.Configuration, accessToken: string, subject: string) {
-    if (config.serverMetadata().userinfo_endpoint === undefined) return undefined
-    return client.fetchUserInfo(config, accessToken, subject)
-  }
+  return Object.freeze({ authorizationUrl, exchangeCode, refresh })
+}
 
-  function granted(tokens: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers) {
-    const { refresh_token: refreshToken, id_token: idToken } = tokens
-    const life = tokens.expiresIn() ?? lifeOf(tokens.claims()?.exp)
-    return { refreshToken, idToken, tokenEnd: now() + Math.max(shortestLife, life * 1000) }
-  }
+type TokenResponse = client.TokenEndpointResponse & client.TokenEndpointResponseHelpers
 
-  function lifeOf(exp: number | undefined): number {
-    return (exp === undefined ? supposedLife : exp * 1000 - now()) / 1000
-  }
+async function fetchUserinfo(config: client.Configuration, accessToken: string, subject: string) {
+  if (config.serverMetadata().userinfo_endpoint === undefined) return undefined
+  return client.fetchUserInfo(config, accessToken, subject)
+}
 
-  return Object.freeze({ authorizationUrl, redeemCode, refresh })
+function toGrantedTokens(tokens: TokenResponse, now: () => number) {
+  const { refresh_token: refreshToken, id_token: idToken } = tokens
+  const ttlSeconds = tokens.expiresIn() ?? ttlOf(tokens.claims()?.exp, now)
+  return { refreshToken, idToken, tokenExpiresAt: now() + Math.max(minTokenTtlMs, ttlSeconds * 1000) }
+}
+
+/** In seconds. @param exp of the ID token, in seconds since 1970 */
+function ttlOf(exp: number | undefined, now: () => number): number {
+  return (exp === undefined ? defaultTokenTtlMs : exp * 1000 - now()) / 1000
 }

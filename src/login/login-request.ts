@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { OriginalRequest } from '../auth/original-request.ts'
 
-/** A request that a person made: in auth-only mode the one that a sub-request asks about. */
+/** A person's request: in auth-only mode, the original request that a sub-request is about. */
 export type LoginRequest = Omit<OriginalRequest, 'host'> &
   Readonly<{
     request: IncomingMessage
-    /** Whether the answer goes through a proxy that takes any 2xx for a yes. */
+    /** Whether the response goes to a proxy that lets the original request pass on any 2xx. */
     isSubRequest: boolean
   }>

@@ -7,7 +7,6 @@ import type { GatewayResponse } from '../http/response.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { clearCookie, sessionCookie } from './cookies.ts'
-import { endSessionUrl } from './end-session.ts'
 import type { LoginRequest } from './login-request.ts'
 import { isNavigation } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
@@ -15,69 +14,82 @@ import { redirect } from './redirect.ts'
 import { sessionIdsOf } from './session-of.ts'
 
 export type LogoutOptions = Readonly<{
-  sessions: Pick<Sessions, 'read' | 'end'>
+  sessions: Pick<Sessions, 'read' | 'revoke'>
   configuration: () => Promise<Configuration>
   originOf: OriginOf
-  /** Where the provider sends people after its own logout, as registered there. */
+  /** Where the provider redirects after its own logout; must be registered there. */
   postLogoutRedirectUrl: string | undefined
-  pages: LogoutEndpoints
+  pages: LogoutPages
 }>
 
-export type LogoutEndpoints = Readonly<{
-  /** Asks whether a logout is meant. @param endSession where the form's answer may lead */
+export type LogoutPages = Readonly<{
+  /** Asks the user to confirm the logout. @param endSession where the response to the form may redirect */
   confirm: (endSession: URL | undefined) => GatewayResponse
   signedOut: (headers: readonly string[]) => GatewayResponse
 }>
 
-export type LogoutPage = (asked: LoginRequest) => Promise<GatewayResponse>
+export type LogoutEndpoint = (logout: LoginRequest) => Promise<GatewayResponse>
+
+/** Servers reject longer URLs. */
+const maxIdTokenHintLength = 4096
 
 /**
- * `/elastauth/logout`: ends the session here, then at the provider (RP-initiated logout). Whoever comes by a link from
- * elsewhere is asked first, and a form from elsewhere is refused: GatewayError cross_site.
+ * `/elastauth/logout`: ends the session here, then at the provider (OpenID Connect RP-Initiated Logout 1.0). Against logout
+ * CSRF, a link from another site leads to a confirmation, and a form from another site is rejected: GatewayError cross_site.
  */
-export function createLogoutEndpoint({
-  sessions,
-  configuration,
-  originOf,
-  postLogoutRedirectUrl,
-  pages,
-}: LogoutOptions): LogoutPage {
-  return async function logoutPage({ request, method }) {
-    const isOurs = requestSite(request.headers, originOfUrl(originOf(request))) === 'same-origin'
+export function createLogoutEndpoint(options: LogoutOptions): LogoutEndpoint {
+  const { originOf, pages } = options
+  return async function handleLogout({ request, method }) {
+    const isSameOrigin = requestSite(request.headers, originOfUrl(originOf(request))) === 'same-origin'
     if (method === 'POST') {
-      if (!isOurs) throw new GatewayError('cross_site', 'a logout that does not come from one of our own pages')
-    } else if (method !== 'GET' || !isOurs || !isNavigation(method, request.headers)) {
-      return pages.confirm(await endSession(undefined))
+      if (!isSameOrigin) throw new GatewayError('cross_site', 'a logout from a page of another site')
+    } else if (method !== 'GET' || !isSameOrigin || !isNavigation(method, request.headers)) {
+      return pages.confirm(await endSessionUrl(options, undefined))
     }
-    return signOut(request)
+    return signOut(options, request)
   }
+}
 
-  async function signOut(request: IncomingMessage): Promise<GatewayResponse> {
-    const ids = sessionIdsOf(request)
-    if (ids.length === 0) return pages.signedOut([])
-    const ended = await Promise.all(ids.map(end))
-    const cookies = [clearCookie(sessionCookie)]
-    const url = await endSession(ended.find((session) => session?.idToken !== undefined)?.idToken)
-    return url ? redirect(303, url.href, cookies) : pages.signedOut(cookies.flatMap((cookie) => ['Set-Cookie', cookie]))
-  }
+async function signOut(options: LogoutOptions, request: IncomingMessage): Promise<GatewayResponse> {
+  const { pages } = options
+  const ids = sessionIdsOf(request)
+  if (ids.length === 0) return pages.signedOut([])
+  const ended = await Promise.all(ids.map((id) => endSession(options, id)))
+  const cookies = [clearCookie(sessionCookie)]
+  const url = await endSessionUrl(options, ended.find((session) => session?.idToken !== undefined)?.idToken)
+  return url ? redirect(303, url.href, cookies) : pages.signedOut(cookies.flatMap((cookie) => ['Set-Cookie', cookie]))
+}
 
-  async function end(id: string): Promise<Session | undefined> {
-    const session = await sessions.read(id).catch(() => undefined)
-    await sessions.end(id)
-    if (session?.refreshToken !== undefined) void revoke(session.refreshToken)
-    return session
-  }
+async function endSession(options: LogoutOptions, id: string): Promise<Session | undefined> {
+  const { sessions } = options
+  const session = await sessions.read(id).catch(() => undefined)
+  await sessions.revoke(id)
+  if (session?.refreshToken !== undefined) void revokeToken(options, session.refreshToken)
+  return session
+}
 
-  /** As far as the provider can (RFC 7009): whoever has stolen it shall have nothing of it. */
-  async function revoke(refreshToken: string): Promise<void> {
-    const config = await configuration().catch(() => undefined)
-    if (config?.serverMetadata().revocation_endpoint === undefined) return
-    await tokenRevocation(config, refreshToken).catch(() => {})
-  }
+/** If the provider supports it (RFC 7009): a stolen refresh token must not outlive the session. */
+async function revokeToken({ configuration }: LogoutOptions, refreshToken: string): Promise<void> {
+  const config = await configuration().catch(() => undefined)
+  if (config?.serverMetadata().revocation_endpoint === undefined) return
+  await tokenRevocation(config, refreshToken).catch(() => {})
+}
 
-  /** Undefined, too, while nothing is known of the provider: people can be signed out here all the same. */
-  async function endSession(idToken: string | undefined): Promise<URL | undefined> {
-    const config = await configuration().catch(() => undefined)
-    return config && endSessionUrl(config, { idToken, returnTo: postLogoutRedirectUrl })
-  }
+/**
+ * The URL that ends the provider's own session (section 2). Undefined if the provider does not support that, or is
+ * unavailable: the user can sign out here nevertheless.
+ */
+async function endSessionUrl(
+  { configuration, postLogoutRedirectUrl }: LogoutOptions,
+  idToken: string | undefined,
+): Promise<URL | undefined> {
+  const config = await configuration().catch(() => undefined)
+  const endpoint = config?.serverMetadata().end_session_endpoint
+  if (config === undefined || endpoint === undefined) return undefined
+  const url = new URL(endpoint)
+  url.searchParams.set('client_id', config.clientMetadata().client_id)
+  // Without the hint, the provider asks the user to confirm.
+  if (idToken !== undefined && idToken.length <= maxIdTokenHintLength) url.searchParams.set('id_token_hint', idToken)
+  if (postLogoutRedirectUrl !== undefined) url.searchParams.set('post_logout_redirect_uri', postLogoutRedirectUrl)
+  return url
 }

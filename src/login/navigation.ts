@@ -2,13 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isWebSocket } from '../auth/csrf.ts'
 
 /**
- * Whether a request is a person's who looks at a page, so that a redirect to the provider leads to a login. The table is
- * in docs/oidc.md. Anything else (a script's call, a frame, a prefetch) hears 401: a redirect would be followed unseen,
- * to a page that answers with HTML where JSON is expected, or that refuses to stand in a frame.
- * @param method of the request that was asked for
+ * Whether a request is a page navigation by a person, so that a redirect to the provider leads to a sign-in; the table is in
+ * docs/oidc.md. Other requests (scripts, frames, prefetches) get 401: they would follow a redirect invisibly, to HTML where a
+ * script expects JSON, or to a page that cannot be framed.
+ * @param method of the original request
  */
 export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false // a body could not be sent again after the login
+  if (method !== 'GET' && method !== 'HEAD') return false // the body would be lost in the redirects
   if (isWebSocket(headers) || headers.authorization !== undefined) return false
   if (isScripted(headers) || isPrefetch(headers)) return false
   const mode = headers['sec-fetch-mode']
@@ -16,14 +16,14 @@ export function isNavigation(method: string, headers: IncomingHttpHeaders): bool
   return acceptsHtml(headers.accept)
 }
 
-/** Whether a browser asks before anybody has clicked. */
+/** Whether the browser sent the request before the user clicked. */
 function isPrefetch(headers: IncomingHttpHeaders): boolean {
   return [headers['sec-purpose'], headers.purpose, headers['x-purpose'], headers['x-moz']].some(
     (purpose) => typeof purpose === 'string' && /prefetch|prerender|preview/i.test(purpose),
   )
 }
 
-/** Headers that only scripts set; Kibana's among them. */
+/** Only scripts set these headers; Kibana's scripts set `kbn-xsrf` and `kbn-version`. */
 function isScripted(headers: IncomingHttpHeaders): boolean {
   return (
     headers['x-requested-with'] !== undefined ||
@@ -32,7 +32,7 @@ function isScripted(headers: IncomingHttpHeaders): boolean {
   )
 }
 
-/** For what does not say `Sec-Fetch-Mode`: older browsers, and all of them without TLS. */
+/** For requests without `Sec-Fetch-Mode`: from older browsers, and from all browsers on pages without TLS. */
 function acceptsHtml(accept: string | undefined): boolean {
   return accept !== undefined && /^\s*(?:text\/html|application\/xhtml\+xml)\s*(?:;|,|$)/i.test(accept)
 }

@@ -2,24 +2,25 @@ import type { IncomingMessage } from 'node:http'
 import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
 
-/** The origin under which browsers know us, such as `https://kibana.example.com`. Throws GatewayError login_insecure, login_failed. */
+/** The origin under which browsers reach us, such as `https://kibana.example.com`. Throws GatewayError login_insecure, login_failed. */
 export type OriginOf = (request: IncomingMessage) => string
 
-/** A login needs `https`, or a loopback host: browsers keep our cookies only there. */
+/** A login needs `https` or a loopback host: browsers store `Secure` cookies only there. */
 export function createOriginOf(ownOriginOf: OwnOriginOf): OriginOf {
   return function originOf(request) {
     const own = ownOriginOf(request)
     const origin = own && toOrigin(own, 'http')
     if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
-    if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${fix}`)
+    if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${insecure}`)
     return origin
   }
 }
 
-const fix =
-  'is not https, so browsers would not keep our cookies. Use https; where a proxy does, it must send X-Forwarded-Proto and be in trusted_proxies, or set oidc.redirect_url'
+const noOrigin =
+  'cannot derive the origin from X-Forwarded-Proto, X-Forwarded-Host and Host: fix these headers, or set oidc.redirect_url'
 
-const noOrigin = 'X-Forwarded-Proto, X-Forwarded-Host or Host make no origin: set oidc.redirect_url'
+const insecure =
+  'is not https, so browsers do not store the login cookies: use https. If a proxy terminates TLS, let it send X-Forwarded-Proto and list it in trusted_proxies, or set oidc.redirect_url'
 
 function isSecure(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)

@@ -1,16 +1,23 @@
-/** Of connections that never came to be: what was to be sent is still ours. */
-const unsent = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']
+/** The connection was never established, so the refresh token was not sent. */
+const connectErrors = [
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]
 
 /**
- * Whether a refresh token may be spent, though its refresh failed with this: it was sent, and no refusal came back. The
- * answer was late, cut off, or makes no sense; the provider may have taken the token all the same.
+ * Whether a failed refresh may have consumed its refresh token, which is single-use at many providers: the token was sent, and
+ * the response was late, incomplete or not valid instead of an error.
  */
-export function mayBeRedeemed(thrown: unknown): boolean {
+export function mayHaveConsumedToken(thrown: unknown): boolean {
   for (let error = thrown; typeof error === 'object' && error !== null; error = (error as Error).cause) {
     const { status, code } = error as { status?: unknown; code?: unknown }
     if (typeof status === 'number') return status < 400
-    if (typeof code === 'string' && unsent.includes(code)) return false
-    if (code === 'provider_unavailable' && (error as Error).cause === undefined) return false // refused before it was sent
+    if (typeof code === 'string' && connectErrors.includes(code)) return false
+    if (code === 'provider_unavailable' && (error as Error).cause === undefined) return false // rejected before it was sent
   }
   return true
 }

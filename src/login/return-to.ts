@@ -1,23 +1,24 @@
-/** The longest address that somebody is brought back to after a login: it travels in the `state`, and providers limit that. */
-const longest = 1024
+/** The path travels in the `state`, and providers limit the length of that. */
+const maxReturnToLength = 1024
 
-const elsewhere = 'http://origin.invalid'
+const placeholderOrigin = 'http://origin.invalid'
 
 /**
- * A path, with its query, that leads nowhere but to our own origin, however a browser reads it (WHATWG URL); `/` in place
- * of one that might not, of our own pages, and of one that is too long.
+ * Prevents open redirects. Returns a path with its query that stays on our origin, however a browser parses it (WHATWG URL);
+ * `/` in place of a target that might leave it, of our own endpoints, and of a target that is too long.
  */
 export function safeReturnTo(target: string | null | undefined): string {
-  if (target == null || target.length > longest || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(target)) return '/'
-  const url = URL.parse(target, elsewhere)
-  if (url?.origin !== elsewhere) return '/'
+  if (target == null || target.length > maxReturnToLength || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(target))
+    return '/'
+  const url = URL.parse(target, placeholderOrigin)
+  if (url?.origin !== placeholderOrigin) return '/'
   const path = url.pathname + url.search
-  // `/.//host` has become `//host`.
-  if (path.startsWith('//') || path.length > longest || isOwnPage(url.pathname)) return '/'
+  // The parser has turned `/.//host` into `//host`.
+  if (path.startsWith('//') || path.length > maxReturnToLength || isOwnEndpoint(url.pathname)) return '/'
   return path
 }
 
-function isOwnPage(path: string): boolean {
+function isOwnEndpoint(path: string): boolean {
   try {
     return /^\/elastauth(?:\/|$)/.test(decodeURIComponent(path))
   } catch {

@@ -6,7 +6,7 @@ import { readCookie, readCookies, sessionCookie } from './cookies.ts'
 
 const idLength = 43
 
-/** The id in a request's session cookie, if it may be one. */
+/** The id in the session cookie of a request; undefined if its length is wrong or the cookie is ambiguous. */
 export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
   const id = readCookie(headers.cookie, sessionCookie)
   return id?.length === idLength ? id : undefined
@@ -22,11 +22,11 @@ export function sessionIdsOf({ headers }: IncomingMessage): readonly string[] {
 }
 
 /**
- * The identity of a request's session. Throws, or rejects with, GatewayError sessions_unavailable, provider_unavailable,
+ * Finds the identity of a request's session. Throws, or rejects with, GatewayError sessions_unavailable, provider_unavailable,
  * identity_invalid.
  */
-export function createSessionOf(sessions: Pick<Sessions, 'find'>) {
-  return function sessionOf(request: IncomingMessage): MaybePromise<Identity | undefined> {
+export function createFindSession(sessions: Pick<Sessions, 'find'>) {
+  return function findSession(request: IncomingMessage): MaybePromise<Identity | undefined> {
     const id = sessionIdOf(request)
     return id === undefined ? undefined : sessions.find(id)
   }

@@ -1,67 +1,77 @@
 import { ReplyError } from 'ioredis'
 
+/** The values of a metric label. */
 export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt' | 'session_read' | 'session_write'
-/** A full or read-only Redis carries out the others all the same. */
+/** A Redis that is full or read-only still executes the other operations. */
 const writes: readonly RedisOperation[] = ['offer', 'claim', 'finish', 'session_write']
 
+/** The values of a metric label. `refused`: Redis responded with an error. */
 export type RedisResult = 'ok' | 'unreachable' | 'refused'
 
 /** Runs one call. Rejects with an Error whose message may be logged. */
 export type RedisCall = <T>(operation: RedisOperation, call: () => Promise<T>) => Promise<T>
 
 export type RedisCallOptions = Readonly<{
-  /** For one call, in milliseconds. */
-  timeout: number
-  /** Why there is no connection, where that is known. */
-  whyApart: () => string | undefined
+  /** For each call. */
+  timeoutMs: number
+  /** Why there is no connection, if that is known. */
+  disconnectReason: () => string | undefined
   /** Called when a response is overdue: the responses to later calls wait behind it on the same connection. */
   reconnect: () => void
   count: (operation: RedisOperation, result: RedisResult) => void
-  /** Called once when things begin to fail, and once when they work again. */
-  report: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
+  /** Called once when calls begin to fail, and once when they succeed again. */
+  onStateChange: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
 }>
 
 /** For the `catch` of a read: a value of the wrong type counts as absent. */
-export function nothingOfWrongType(error: unknown): null {
+export function absentIfWrongType(error: unknown): null {
   if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return null
   throw error
 }
 
-/** After how many times its timeout an overdue response makes us reconnect. */
-const graceFactor = 2
+/** An overdue response causes a new connection after this many timeouts. */
+const reconnectFactor = 2
 
-/** Gives every call its deadline, and tells when Redis goes and comes back. */
-export function createRedisCall({ timeout, whyApart, reconnect, count, report }: RedisCallOptions) {
+/** Gives every call a deadline, and reports when Redis becomes unavailable and available again. */
+export function createRedisCall(options: RedisCallOptions) {
+  const { timeoutMs, disconnectReason, reconnect, count, onStateChange } = options
   let fault: 'unreachable' | 'refused' | undefined
   let recoveries = 0
 
   async function call<T>(operation: RedisOperation, run: () => Promise<T>): Promise<T> {
-    const begun = recoveries
+    const recoveriesBefore = recoveries
     try {
-      const result = await withDeadline(run(), timeout, reconnectUnlessSettled)
+      const result = await withDeadline(run(), timeoutMs, reconnectUnlessSettled)
       count(operation, 'ok')
-      const isProof = fault === 'unreachable' || writes.includes(operation)
-      if (fault && isProof) {
-        fault = undefined
-        recoveries++
-        report({ state: 'up' })
-      }
+      recordSuccess(operation)
       return result
     } catch (error) {
+      const reason = reasonOf(error, disconnectReason())
       const result = error instanceof ReplyError ? 'refused' : 'unreachable'
-      const reason = reasonOf(error, whyApart())
       count(operation, result)
-      if (begun !== recoveries) throw new Error(reason) // begun before Redis came back: no news of how it is now
-      if (fault === undefined) report({ state: 'down', reason })
-      // A refusal outlasts the connection that is made anew because of it (READONLY): a write has to prove the contrary.
-      if (fault !== 'refused') fault = result
+      // A call from before the recovery says nothing about the present state.
+      if (recoveriesBefore === recoveries) recordFailure(result, reason)
       throw new Error(reason)
     }
   }
 
-  /** A connection with a slow trickle of bytes is not idle, so the client's own timeouts do not close it. */
+  /** After an error response such as READONLY, only a successful write proves that Redis has recovered. */
+  function recordSuccess(operation: RedisOperation): void {
+    if (fault === undefined || (fault === 'refused' && !writes.includes(operation))) return
+    fault = undefined
+    recoveries++
+    onStateChange({ state: 'up' })
+  }
+
+  /** `refused` is kept, because the reconnect that READONLY causes makes other calls fail as `unreachable`. */
+  function recordFailure(result: 'unreachable' | 'refused', reason: string): void {
+    if (fault === undefined) onStateChange({ state: 'down', reason })
+    if (fault !== 'refused') fault = result
+  }
+
+  /** A connection on which bytes trickle in is not idle, so the timeouts of ioredis do not close it. */
   function reconnectUnlessSettled(work: Promise<unknown>): void {
-    const timer = setTimeout(reconnect, graceFactor * timeout)
+    const timer = setTimeout(reconnect, reconnectFactor * timeoutMs)
     timer.unref()
     const stop = () => clearTimeout(timer)
     work.then(stop, stop)
@@ -70,24 +80,24 @@ export function createRedisCall({ timeout, whyApart, reconnect, count, report }:
   return Object.freeze({ call: call satisfies RedisCall, isFaulty: () => fault !== undefined })
 }
 
-async function withDeadline<T>(work: Promise<T>, timeout: number, onLate: (work: Promise<T>) => void): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
+async function withDeadline<T>(work: Promise<T>, timeoutMs: number, onTimeout: (work: Promise<T>) => void): Promise<T> {
+  const { promise: timedOut, reject } = Promise.withResolvers<never>()
   const giveUp = () => {
-    onLate(work)
-    reject(new Error(`no answer within ${timeout} ms`))
+    onTimeout(work)
+    reject(new Error(`no response within ${timeoutMs} ms`))
   }
-  // An answer may lie in the socket while we were busy with other things: it is read before the immediate's turn.
-  const timer = setTimeout(() => setImmediate(giveUp), timeout)
+  // If the event loop was blocked, the response may have arrived: sockets are read before immediates run.
+  const timer = setTimeout(() => setImmediate(giveUp), timeoutMs)
   try {
-    return await Promise.race([work, late])
+    return await Promise.race([work, timedOut])
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** Redis' own words. Its error objects hold what we sent, so they go no further. */
-function reasonOf(error: unknown, whyApart: string | undefined): string {
+/** The message of Redis. The error objects of ioredis contain the arguments of the call, so they are dropped. */
+function reasonOf(error: unknown, disconnectReason: string | undefined): string {
   const message = error instanceof Error ? error.message : String(error)
   if (!/enableOfflineQueue|Connection is closed|max retries per request/.test(message)) return message
-  return whyApart === undefined ? 'there is no connection' : `there is no connection: ${whyApart}`
+  return disconnectReason === undefined ? 'not connected' : `not connected: ${disconnectReason}`
 }

@@ -9,54 +9,59 @@ export type RedisTls = Readonly<Record<'ca' | 'cert' | 'key', string | undefined
 
 export type RedisConnection = Readonly<{
   servers:
-    | Readonly<{ kind: 'one'; address: Address }>
+    | Readonly<{ kind: 'standalone'; address: Address }>
     | Readonly<{ kind: 'sentinels'; addresses: readonly Address[]; master: string; password?: string | undefined }>
     | Readonly<{ kind: 'cluster'; addresses: readonly Address[] }>
   db: number
   username?: string | undefined
   password?: string | undefined
-  /** Looked at anew for each connection that is made; absent for connections without TLS. */
+  /** Read for each new connection; undefined for connections without TLS. */
   tls?: RedisTls | undefined
-  /** For one call, in milliseconds. */
-  timeout: number
+  /** For each call. */
+  timeoutMs: number
 }>
 
 export type Commands = Redis | Cluster
 
-/** The longest wait between two attempts to connect, in milliseconds. */
-const longestWait = 2000
-/** How long a connection may take until it can be used, in milliseconds. */
-const connectTimeout = 5000
+const maxBackOffMs = 2000
+/** Until a connection is ready. */
+const connectTimeoutMs = 5000
 
-/** For commands. Connects by itself, again and again; while there is no connection, commands fail at once. */
+/** For commands. Reconnects by itself; while there is no connection, commands fail at once. */
 export function connectForCommands(connection: RedisConnection): Commands {
-  const { servers, timeout } = connection
+  const { servers, timeoutMs } = connection
   const options: Options = {
     ...commonOptions(connection),
-    retryStrategy: backOff,
-    // Nothing waits for a connection, and nothing is sent twice: what is late is of no use.
+    retryStrategy: backOffMs,
+    // No queue and no resending: a request does not wait longer than the timeout of a call.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    socketTimeout: 2 * timeout,
-    // A master that has become a replica: the next connection finds the new one.
+    socketTimeout: 2 * timeoutMs,
+    // After a failover, the former master is a replica: the next connection finds the new master.
     reconnectOnError: ({ message }) => message.startsWith('READONLY'),
   }
   if (servers.kind === 'cluster') return connectToCluster(servers.addresses, options)
-  const redis = servers.kind === 'one' ? new Redis({ ...options, ...servers.address }) : new Redis(options)
-  return redis.on('error', () => {}) // every call hears of it
+  const redis = servers.kind === 'standalone' ? new Redis({ ...options, ...servers.address }) : new Redis(options)
+  return redis.on('error', () => {}) // the calls fail with it
 }
 
 /**
- * For messages: one attempt, on the node that `attempt` picks. Never connects again by itself, so that whoever listens
- * knows of every gap. In a cluster every node hears every message.
+ * For messages: a single attempt, at the node that `attempt` selects. Never reconnects by itself, so that the subscriber knows
+ * about every gap. In a cluster, every node receives every message.
  */
 export function connectForMessages(connection: RedisConnection, attempt: number): Redis {
   const { servers } = connection
   const options: Options = { ...commonOptions(connection), retryStrategy: null, lazyConnect: true }
   if (servers.kind === 'sentinels') return new Redis(options).on('error', () => {})
-  const address = servers.kind === 'one' ? servers.address : servers.addresses[attempt % servers.addresses.length]!
+  const address =
+    servers.kind === 'standalone' ? servers.address : servers.addresses[attempt % servers.addresses.length]!
   return new Redis({ ...options, ...address }).on('error', () => {})
+}
+
+/** Exponential back-off from 50 ms. */
+export function backOffMs(attempt: number): number {
+  return Math.min(50 * 2 ** Math.min(attempt, 10), maxBackOffMs)
 }
 
 function connectToCluster(addresses: readonly Address[], options: Options): Cluster {
@@ -64,36 +69,32 @@ function connectToCluster(addresses: readonly Address[], options: Options): Clus
   const cluster = new Cluster([...addresses], {
     redisOptions,
     enableOfflineQueue: false,
-    clusterRetryStrategy: backOff,
-    clusterNodeRetryStrategy: backOff,
+    clusterRetryStrategy: backOffMs,
+    clusterNodeRetryStrategy: backOffMs,
     maxRedirections: 3,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    slotsRefreshTimeout: connectTimeout,
+    slotsRefreshTimeout: connectTimeoutMs,
   })
   return cluster.on('error', () => {})
 }
 
 function commonOptions({ servers, db, username, password, tls }: RedisConnection): Options {
-  const isCluster = servers.kind === 'cluster' // which has one database only
+  const isCluster = servers.kind === 'cluster' // has database 0 only
   return {
     ...(!isCluster && { db }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls }), // this very object: ioredis looks at it for each connection
+    ...(tls && { tls }), // the same object, not a copy: ioredis reads it for each connection, so a reload can change it
     ...(servers.kind === 'sentinels' && {
       sentinels: [...servers.addresses],
       name: servers.master,
-      sentinelRetryStrategy: backOff,
+      sentinelRetryStrategy: backOffMs,
       ...(servers.password !== undefined && { sentinelPassword: servers.password }),
       ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
     }),
-    connectTimeout,
+    connectTimeout: connectTimeoutMs,
     connectionName: 'elastauth',
-    disableClientInfo: true, // saves a call, and a privilege
+    disableClientInfo: true, // saves a call, and needs one privilege less
   }
-}
-
-function backOff(attempt: number): number {
-  return Math.min(50 * 2 ** Math.min(attempt, 10), longestWait)
 }

@@ -9,26 +9,26 @@ import { channel, createStore } from './store.ts'
 
 export { parseSessionEvent } from './sessions.ts'
 
-export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'report'>
+export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'onStateChange'>
 
-/** How long the start waits for a first connection, in milliseconds. */
-const startPatience = 1000
+/** How long the start waits for the first connection. */
+const startTimeoutMs = 1000
 
-/** Redis, as far as we use it: a store of short values, and news of their changes. */
-export function createRedis({ connection: given, count, report }: RedisOptions) {
+/** State that replicas share: a store of short values, a store of sessions, and messages about changes of both. */
+export function createRedis({ connection: given, count, onStateChange }: RedisOptions) {
   const tls = given.tls && { ...given.tls }
   const connection: RedisConnection = { ...given, tls }
   const commands = connectForCommands(connection)
-  let whyApart: string | undefined
+  let lastError: string | undefined
   commands.on('error', ({ message, lastNodeError }: Error & { lastNodeError?: Error }) => {
-    whyApart = lastNodeError?.message ?? message
+    lastError = lastNodeError?.message ?? message
   })
   const { call, isFaulty } = createRedisCall({
-    timeout: connection.timeout,
-    whyApart: () => whyApart,
+    timeoutMs: connection.timeoutMs,
+    disconnectReason: () => lastError,
     reconnect: () => commands.disconnect(true),
     count,
-    report,
+    onStateChange,
   })
   const store = createStore(commands, call)
   const sessions = createSessionStore(commands, call)
@@ -43,7 +43,7 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
     store,
     sessions,
     ping,
-    /** Tries all that we need, rights and memory included: leaves a mark of a user that cannot be, for a second. */
+    /** Tries every operation, so that missing privileges or memory are found. Leaves an entry of an impossible username, for a second. */
     async probe(withSessions: boolean): Promise<void> {
       await ping()
       const probe = { username: '~', token: 'probe', ttlMs: 1000 }
@@ -57,27 +57,27 @@ export function createRedis({ connection: given, count, report }: RedisOptions) 
         messages.disconnect()
       }
     },
-    /** `degraded` while Redis is down, full or read-only: everything works without it. */
+    /** `degraded` while Redis is down, full or read-only: requests are served without it. */
     check: () =>
       ping().then(
         () => (isFaulty() ? 'degraded' : undefined),
         () => 'degraded' as const,
       ),
-    /** Waits a moment for the first connection, so that the first requests find it; says so when there is none. */
+    /** Waits for the first connection, so that the first requests can use it. Reports if there is none in time. */
     async start(): Promise<void> {
       if (commands.status !== 'ready') {
-        const late = sleep(startPatience, undefined, { ref: false })
-        await Promise.race([once(commands, 'ready').catch(() => {}), late])
+        const timeout = sleep(startTimeoutMs, undefined, { ref: false })
+        await Promise.race([once(commands, 'ready').catch(() => {}), timeout])
       }
       await ping().catch(() => {})
-      commands.on('ready', () => ping().catch(() => {})) // so that its return is known before a request needs it
+      commands.on('ready', () => ping().catch(() => {})) // reports the recovery before a request needs Redis
     },
-    /** Does not come to an end until `close`. */
+    /** Subscribes to the messages of other replicas, until `close`. */
     listen(listeners: Pick<ChangesOptions, 'onChange' | 'onListening'>): void {
       const connect = (attempt: number) => connectForMessages(connection, attempt)
       void subscribeToChanges({ ...listeners, connect }, stopped.signal)
     },
-    /** @returns what lets connections be made with these from then on. Throws when they are broken. */
+    /** @returns a function that lets new connections use these certificates. Throws if they are invalid. */
     prepareRenewal(next: RedisTls | undefined): () => void {
       if (tls === undefined || next === undefined) return () => {}
       createSecureContext(next)

@@ -1,4 +1,4 @@
-/** Lua: deletes a value of the wrong type. Otherwise its user could never be stored. */
+/** Lua: deletes a value of the wrong type. Otherwise no state of its user could ever be stored. */
 export function dropIfWrongType(reply: string, then = ''): string {
   return `
 if type(${reply}) == 'table' and ${reply}.err then
@@ -9,14 +9,14 @@ end`
 }
 
 /**
- * How much of a value is read, in bytes: ours have some 130, but anyone with write access may store 512 MB. The truncated value
- * is not a valid entry, and is replaced like a corrupt one.
+ * How much of a value is read. Our values have some 130 bytes, but anyone with write access can store 512 MB. The truncated
+ * value is not a valid entry, and is replaced like a corrupt one.
  */
 export const maxValueBytes = 1024
 
 /**
- * The atomic steps, each on the one key of a user, so that they run on a Cluster. What a key holds: see
- * auth/cache/l2.ts. A Redis that is full refuses SET; DEL it never refuses, and no entry is as good as a mark.
+ * The atomic operations, each on the key of one user, so that they work on a Cluster. For the values of a key, see
+ * auth/credentials/shared-cache.ts. A Redis that is full rejects SET, but not DEL; a missing entry is as safe as a lock.
  */
 const setOrDelete = `
 local function set(...)
@@ -28,27 +28,27 @@ local held = redis.pcall('GETRANGE', KEYS[1], 0, ${maxValueBytes - 1})
 ${dropIfWrongType('held', "held = ''")}
 `
 
-/** expected, value, life, channel, message */
+/** Arguments: expected, value, ttlMs, channel, message */
 export const replace = `${setOrDelete}
 if held ~= ARGV[1] then return 'changed' end
 local reply = set(ARGV[2], 'PX', ARGV[3])
 if held ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return reply`
 
-/** expected (or '*'), token, ttl, force */
+/** Arguments: expected (or '*'), token, ttlMs, force */
 export const claim = `${setOrDelete}
 local first = string.sub(held, 1, 1)
-local isMark = first == '!' or first == '?'
-local isTaken = isMark and string.sub(held, -1) ~= '.'
+local isLock = first == '!' or first == '?'
+local isTaken = isLock and string.sub(held, -1) ~= '.'
 local force = ARGV[4] == '1'
 if isTaken and not force then return 'taken' end
 if not force and ARGV[1] ~= '*' and held ~= ARGV[1] then return 'changed' end
-local inDoubt = isTaken or first == '?' or (force and held ~= ARGV[1])
-local reply = set((inDoubt and '?' or '!') .. ARGV[2], 'PX', ARGV[3])
+local tainted = isTaken or first == '?' or (force and held ~= ARGV[1])
+local reply = set((tainted and '?' or '!') .. ARGV[2], 'PX', ARGV[3])
 if reply.err then return reply end
 return 'granted'`
 
-/** token, value, life, life of doubt, channel, message, message of doubt */
+/** Arguments: token, value, ttlMs, ttlMs of a tainted lock, channel, message, message for a tainted lock */
 export const finish = `${setOrDelete}
 local reply
 if held == '!' .. ARGV[1] then
@@ -64,7 +64,7 @@ else
 end
 return reply`
 
-/** prefix, token, life, channel, message */
+/** Arguments: prefix, token, ttlMs, channel, message */
 export const taint = `${setOrDelete}
 if held == '' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 'changed' end
 local reply = set('?' .. ARGV[2] .. '.', 'PX', ARGV[3])

@@ -1,10 +1,19 @@
 import type { RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
-import { claim, end, enlist, finish, get, list, put, release } from './session-scripts.ts'
+import {
+  addToIndex,
+  completeRefresh,
+  get,
+  listIndex,
+  lockRefresh,
+  put,
+  remove,
+  unlockRefresh,
+} from './session-scripts.ts'
 import { channel, keyPrefix } from './store.ts'
 
-/** Stands where a user's name does in other messages, and can be none. */
-const mark = ':session'
+/** In messages about sessions, in place of the username. Usernames do not begin with a colon. */
+const sessionMarker = ':session'
 
 type Script = (key: string, ...args: (string | number)[]) => Promise<unknown>
 type Scripted = Readonly<
@@ -21,26 +30,16 @@ type Scripted = Readonly<
   >
 >
 
-/** What a message on the channel says of a session; undefined where it is about something else. */
+/** Parses a message on the channel; undefined if it is not about a session. */
 export function parseSessionEvent(name: string, rest: string) {
-  if (name !== mark) return undefined
-  const [key = '', what, by = ''] = rest.split(' ')
-  return what === 'changed' || what === 'ended' ? ({ key, what, by } as const) : undefined
+  if (name !== sessionMarker) return undefined
+  const [key = '', type, by = ''] = rest.split(' ')
+  return type === 'changed' || type === 'ended' ? ({ key, type, by } as const) : undefined
 }
 
-/** Sessions, sealed by whoever puts them, and lists of them. Every function rejects when Redis cannot be had. */
+/** Encrypted sessions, and indexes of them. Every function rejects if Redis is unavailable. */
 export function createSessionStore(commands: Commands, call: RedisCall) {
-  commands.defineCommand('eaSessionPut', { numberOfKeys: 1, lua: put })
-  commands.defineCommand('eaSessionClaim', { numberOfKeys: 1, lua: claim })
-  commands.defineCommand('eaSessionFinish', { numberOfKeys: 1, lua: finish })
-  commands.defineCommand('eaSessionRelease', { numberOfKeys: 1, lua: release })
-  commands.defineCommand('eaSessionEnd', { numberOfKeys: 1, lua: end })
-  commands.defineCommand('eaSessionGet', { numberOfKeys: 1, lua: get })
-  commands.defineCommand('eaList', { numberOfKeys: 1, lua: list })
-  commands.defineCommand('eaEnlist', { numberOfKeys: 1, lua: enlist })
-  const scripts = commands as unknown as Scripted
-  const keyOf = (kind: 'session' | 'list' | 'once', name: string) => `${keyPrefix}${kind}:${name}`
-  const whole = (life: number) => Math.max(1, Math.ceil(life))
+  const scripts = defineScripts(commands)
 
   return Object.freeze({
     async get(key: string): Promise<string | undefined> {
@@ -50,60 +49,90 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     async has(key: string): Promise<boolean> {
       return (await call('session_read', () => commands.pttl(keyOf('session', key)))) > 0
     },
-    async put(key: string, value: string, life: number): Promise<void> {
-      await call('session_write', () => scripts.eaSessionPut(keyOf('session', key), value, whole(life)))
+    async put(key: string, value: string, ttlMs: number): Promise<void> {
+      await call('session_write', () => scripts.eaSessionPut(keyOf('session', key), value, wholeMs(ttlMs)))
     },
-    async touch(key: string, life: number): Promise<void> {
-      await call('session_write', () => commands.pexpire(keyOf('session', key), whole(life)))
+    async touch(key: string, ttlMs: number): Promise<void> {
+      await call('session_write', () => commands.pexpire(keyOf('session', key), wholeMs(ttlMs)))
     },
-    async claim(key: string, value: string, claimant: string, inPlaceOf = '') {
-      const args = [value, claimant, inPlaceOf]
-      const claimed = await call('session_write', () => scripts.eaSessionClaim(keyOf('session', key), ...args))
-      const word = claimed as 'granted' | 'changed' | 'gone' | `by ${string}`
-      return word.startsWith('by ') ? { takenBy: word.slice(3) } : (word as 'granted' | 'changed' | 'gone')
+    async lockRefresh(key: string, request: Readonly<{ value: string; owner: string; replaces?: string | undefined }>) {
+      const args = [request.value, request.owner, request.replaces ?? '']
+      const reply = await call('session_write', () => scripts.eaSessionClaim(keyOf('session', key), ...args))
+      return parseLock(reply as LockReply)
     },
-    async finish(key: string, claimant: string, value: string, life: number): Promise<boolean> {
-      const args = [claimant, value, whole(life), channel, `${mark} ${key} changed ${claimant}`]
+    async completeRefresh(
+      key: string,
+      { owner, value, ttlMs }: Readonly<{ owner: string; value: string; ttlMs: number }>,
+    ): Promise<boolean> {
+      const args = [owner, value, wholeMs(ttlMs), channel, `${sessionMarker} ${key} changed ${owner}`]
       return (await call('session_write', () => scripts.eaSessionFinish(keyOf('session', key), ...args))) === 1
     },
-    async release(key: string, claimant: string): Promise<void> {
-      await call('session_write', () => scripts.eaSessionRelease(keyOf('session', key), claimant))
+    async unlockRefresh(key: string, owner: string): Promise<void> {
+      await call('session_write', () => scripts.eaSessionRelease(keyOf('session', key), owner))
     },
-    async end(key: string): Promise<boolean> {
-      const args = [channel, `${mark} ${key} ended`]
+    async delete(key: string): Promise<boolean> {
+      const args = [channel, `${sessionMarker} ${key} ended`]
       return (await call('session_write', () => scripts.eaSessionEnd(keyOf('session', key), ...args))) === 1
     },
-    async enlist(name: string, key: string, life: number): Promise<number> {
+    async addToIndex(name: string, key: string, ttlMs: number): Promise<number> {
       const now = Date.now()
-      const args = [key, now + whole(life), now, whole(life)]
+      const args = [key, now + wholeMs(ttlMs), now, wholeMs(ttlMs)]
       return Number(await call('session_write', () => scripts.eaEnlist(keyOf('list', name), ...args)))
     },
-    async delist(name: string, keys: readonly string[]): Promise<void> {
+    async removeFromIndex(name: string, keys: readonly string[]): Promise<void> {
       if (keys.length > 0) await call('session_write', () => commands.zrem(keyOf('list', name), ...keys))
     },
-    async list(name: string): Promise<readonly string[]> {
+    async listIndex(name: string): Promise<readonly string[]> {
       const members = await call('session_read', () => scripts.eaList(keyOf('list', name), Date.now()))
       return members as string[]
     },
-    async once(name: string, life: number): Promise<boolean> {
-      const set = () => commands.set(keyOf('once', name), '1', 'PX', whole(life), 'NX')
+    async useOnce(name: string, ttlMs: number): Promise<boolean> {
+      const set = () => commands.set(keyOf('once', name), '1', 'PX', wholeMs(ttlMs), 'NX')
       return (await call('session_write', set)) === 'OK'
     },
   })
 }
 
-/** Tries all that sessions need, rights included: leaves marks that are no session's, for a second. */
+function defineScripts(commands: Commands): Scripted {
+  commands.defineCommand('eaSessionPut', { numberOfKeys: 1, lua: put })
+  commands.defineCommand('eaSessionClaim', { numberOfKeys: 1, lua: lockRefresh })
+  commands.defineCommand('eaSessionFinish', { numberOfKeys: 1, lua: completeRefresh })
+  commands.defineCommand('eaSessionRelease', { numberOfKeys: 1, lua: unlockRefresh })
+  commands.defineCommand('eaSessionEnd', { numberOfKeys: 1, lua: remove })
+  commands.defineCommand('eaSessionGet', { numberOfKeys: 1, lua: get })
+  commands.defineCommand('eaList', { numberOfKeys: 1, lua: listIndex })
+  commands.defineCommand('eaEnlist', { numberOfKeys: 1, lua: addToIndex })
+  return commands as unknown as Scripted
+}
+
+function keyOf(kind: 'session' | 'list' | 'once', name: string): string {
+  return `${keyPrefix}${kind}:${name}`
+}
+
+/** Redis takes whole milliseconds, and rejects 0. */
+function wholeMs(ttlMs: number): number {
+  return Math.max(1, Math.ceil(ttlMs))
+}
+
+type LockReply = 'granted' | 'changed' | 'gone' | `by ${string}`
+
+function parseLock(reply: LockReply) {
+  if (reply.startsWith('by ')) return { heldBy: reply.slice(3) }
+  return reply === 'granted' ? 'acquired' : (reply as 'changed' | 'gone')
+}
+
+/** Tries every operation on sessions, so that missing privileges are found. Leaves entries that belong to no session, for a second. */
 export async function probeSessions(store: ReturnType<typeof createSessionStore>): Promise<void> {
   await store.put('probe', 'one', 1000)
   await store.touch('probe', 1000)
-  await store.claim('probe', 'one', 'probe')
-  await store.finish('probe', 'probe', 'two', 1000)
-  await store.release('probe', 'probe')
+  await store.lockRefresh('probe', { value: 'one', owner: 'probe' })
+  await store.completeRefresh('probe', { owner: 'probe', value: 'two', ttlMs: 1000 })
+  await store.unlockRefresh('probe', 'probe')
   await store.get('probe')
-  await store.end('probe')
-  await store.enlist('probe', 'probe', 1000)
-  await store.list('probe')
+  await store.delete('probe')
+  await store.addToIndex('probe', 'probe', 1000)
+  await store.listIndex('probe')
   await store.has('probe')
-  await store.delist('probe', ['probe'])
-  await store.once('probe', 1000)
+  await store.removeFromIndex('probe', ['probe'])
+  await store.useOnce('probe', 1000)
 }

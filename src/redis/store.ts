@@ -1,4 +1,4 @@
-import { nothingOfWrongType, type RedisCall } from './call.ts'
+import { absentIfWrongType, type RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
 import { claim, finish, maxValueBytes, replace, taint } from './scripts.ts'
 
@@ -24,7 +24,7 @@ export function createStore(commands: Commands, call: RedisCall) {
   return Object.freeze({
     async get(username: string): Promise<string> {
       const read = () => commands.getrange(keyOf(username), 0, maxValueBytes - 1)
-      return (await call('read', () => read().catch(nothingOfWrongType))) ?? ''
+      return (await call('read', () => read().catch(absentIfWrongType))) ?? ''
     },
     async replace({
       username,

@@ -1,156 +1,181 @@
 import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
-import { createRefresh, type Refreshed, type RefreshOptions } from './refresh.ts'
+import { createRefresh, type PendingWrite, type RefreshOptions, type RefreshResult } from './refresh.ts'
 import type { Revocations } from './revocations.ts'
-import type { Session } from './session.ts'
+import type { Session, SessionTimeouts } from './session.ts'
 import type { CachedSession, SessionCache } from './session-cache.ts'
 import { keyOf } from './session-id.ts'
-import { unavailable } from './unavailable.ts'
+import { storeUnavailable } from './unavailable.ts'
 
-export type FindOptions = RefreshOptions &
+export type LookupOptions = RefreshOptions &
   Readonly<{
     /** Claims → identity. Throws GatewayError identity_invalid. */
     toIdentity: (claims: Readonly<Record<string, unknown>>) => Identity
-    /** A refresh failed, and why. */
-    onFailure: (error: unknown) => void
+    onRefreshFailure: (error: unknown) => void
   }>
-
-type Found = Exclude<Refreshed, { kind: 'over' }>
 
 export type FindSession = (id: string) => MaybePromise<Identity | undefined>
 
-/** How often a session that is known here is looked up in the store, and told to it when it is used, in milliseconds. */
-const lookEvery = 30_000
-/** How long a store or a provider that failed is let rest, in milliseconds. */
-const rest = 5000
+/**
+ * What to do with a cached session:
+ * `expired`: drop it, unless the store says that another replica has served it ·
+ * `look-up-first`: its claims are stale, so the request waits for a refresh ·
+ * `serve-and-look-up`: serve it, and look for changes in the background ·
+ * `serve`: serve it without asking the store
+ */
+export type LookupDecision = 'expired' | 'look-up-first' | 'serve-and-look-up' | 'serve'
 
-const stale = new GatewayError(
-  'provider_unavailable',
-  'refreshes bring no ID token, and userinfo does not return its username or groups: the user has to sign in again',
-)
+type Found = Exclude<RefreshResult, { kind: 'ended' }>
 
-/** Finds sessions: those known here at once, without the store; what has to be looked at meanwhile is, in the background. */
-export function createFindSession(options: FindOptions, known: SessionCache, endings: Revocations): FindSession {
-  const { store, seal, rules, toIdentity, now, monotonicNow, onFailure } = options
+/** How often a cached session is looked up in the store, and its use recorded there. */
+const lookupIntervalMs = 30_000
+/** How long to wait after a failure of the store or the provider before the next attempt. */
+const retryDelayMs = 5000
+
+/** @param time by the wall clock @param uptimeMs by the monotonic clock */
+export function decideLookup(
+  cached: CachedSession,
+  { idleTimeoutMs }: SessionTimeouts,
+  time: number,
+  uptimeMs: number,
+): LookupDecision {
+  if (uptimeMs - cached.usedAt >= idleTimeoutMs || time >= cached.endsAt) return 'expired'
+  if (time >= cached.freshUntil && uptimeMs >= cached.nextRefreshAt) return 'look-up-first'
+  return uptimeMs >= cached.nextLookupAt ? 'serve-and-look-up' : 'serve'
+}
+
+/** Finds sessions: cached ones at once, without the store. Changes in the store are looked for in the background. */
+export function createSessionLookup(
+  options: LookupOptions,
+  cache: SessionCache,
+  revocations: Revocations,
+): FindSession {
+  const { store, seal, timeouts, toIdentity, now, monotonicNow, onRefreshFailure } = options
   const refresh = createRefresh(options)
-  const flights = new Map<string, Promise<CachedSession | undefined>>()
+  const pendingLookups = new Map<string, Promise<CachedSession | undefined>>()
 
   function find(id: string): MaybePromise<Identity | undefined> {
-    const held = known.get(id)
-    if (held === undefined) return look(id).then(serve)
-    const [time, uptime] = [now(), monotonicNow()]
-    if (uptime - held.usedAt >= rules.idleTimeout || time >= held.endsAt) {
-      known.drop(id) // unless it was used elsewhere: the store knows
-      return look(id).then(serve)
-    }
-    held.usedAt = uptime
-    if (time >= held.freshUntil && uptime >= held.retryAt) return look(id).then(serve)
-    if (uptime >= held.lookAt) look(id).catch(() => {})
-    return serve(held)
+    const cached = cache.get(id)
+    if (cached === undefined) return lookUpOnce(id).then(serve)
+    const time = now()
+    const uptimeMs = monotonicNow()
+    const decision = decideLookup(cached, timeouts, time, uptimeMs)
+    if (decision === 'expired') cache.delete(id)
+    else cached.usedAt = uptimeMs
+    if (decision === 'expired' || decision === 'look-up-first') return lookUpOnce(id).then(serve)
+    if (decision === 'serve-and-look-up') lookUpOnce(id).catch(() => {})
+    return serve(cached)
   }
 
-  function serve(held: CachedSession | undefined): Identity | undefined {
-    if (held === undefined || now() < lastMoment(held)) return held?.identity
-    throw new GatewayError('provider_unavailable', 'the session’s claims are old, and the provider gives no fresh ones')
+  function serve(cached: CachedSession | undefined): Identity | undefined {
+    if (cached === undefined || now() < Math.min(cached.freshUntil + timeouts.graceMs, cached.endsAt))
+      return cached?.identity
+    throw new GatewayError('provider_unavailable', 'the claims of the session are stale and cannot be refreshed')
   }
 
-  function lastMoment({ freshUntil, endsAt }: CachedSession): number {
-    return Math.min(freshUntil + rules.grace, endsAt)
-  }
-
-  /** One look at a time for each session. */
-  function look(id: string): Promise<CachedSession | undefined> {
-    const flight = flights.get(id)
-    if (flight) return flight
-    const looking = lookUp(id).finally(() => flights.delete(id))
-    flights.set(id, looking)
-    return looking
+  /** Single-flight: concurrent requests in one session share a lookup. */
+  function lookUpOnce(id: string): Promise<CachedSession | undefined> {
+    const pending = pendingLookups.get(id)
+    if (pending) return pending
+    const lookup = lookUp(id).finally(() => pendingLookups.delete(id))
+    pendingLookups.set(id, lookup)
+    return lookup
   }
 
   async function lookUp(id: string): Promise<CachedSession | undefined> {
     const key = keyOf(id)
-    if (endings.hasEnded(key)) return undefined
-    const held = known.get(id)
+    if (revocations.isRevoked(key)) return undefined
+    const cached = cache.get(id)
     let value: string | undefined
     try {
-      if (held?.unsaved) await save(held)
+      if (cached?.pendingWrite) await storePending(cached, cached.pendingWrite)
       value = await store.get(key)
     } catch (cause) {
-      if (held === undefined) throw unavailable(cause)
-      held.lookAt = held.retryAt = monotonicNow() + rest
-      return held
+      if (cached === undefined) throw storeUnavailable(cause)
+      cached.nextLookupAt = cached.nextRefreshAt = monotonicNow() + retryDelayMs
+      return cached
     }
-    endings.payOwed()
+    revocations.flushPending()
     const session = value === undefined ? undefined : seal.open(id, value)
-    if (session === undefined || session.endsAt <= now()) return noMore(id, key)
+    if (session === undefined || session.endsAt <= now()) return removeEnded(id, key)
     const isDue =
-      session.refreshToken !== undefined && now() >= session.refreshAt && monotonicNow() >= (held?.retryAt ?? 0)
-    const refreshed: Refreshed = isDue ? await refresh(id, key, value!, session) : { kind: 'current', session }
-    if (refreshed.kind === 'over' || endings.hasEnded(key)) return noMore(id, key)
-    if (refreshed.kind === 'failed' && refreshed.error !== undefined) onFailure(refreshed.error)
-    const identity = identityOf(refreshed.session)
-    if (identity !== undefined) return keep(id, key, refreshed, identity)
-    // A new sign-in gets fresh claims, or reports what is wrong with them.
-    await endings.end(key).catch(() => {})
+      session.refreshToken !== undefined && now() >= session.refreshAt && monotonicNow() >= (cached?.nextRefreshAt ?? 0)
+    const result: RefreshResult = isDue
+      ? await refresh({ id, key, value: value!, session })
+      : { kind: 'current', session }
+    // The second check: it may have been revoked during the refresh.
+    if (result.kind === 'ended' || revocations.isRevoked(key)) return removeEnded(id, key)
+    if (result.kind === 'failed' && result.error !== undefined) onRefreshFailure(result.error)
+    const identity = identityOf(result.session)
+    if (identity !== undefined) return addToCache(id, key, result, identity)
+    // A new sign-in gets fresh claims, or tells the user what is wrong with them.
+    await revocations.revoke(key).catch(() => {})
     return undefined
   }
 
   function identityOf(session: Session): Identity | undefined {
     try {
-      if (!canBeFresh(session)) throw stale
+      if (isUnconfirmable(session, timeouts, now)) throw unconfirmable
       return toIdentity(session.claims)
     } catch (error) {
-      onFailure(error)
+      onRefreshFailure(error)
       return undefined
     }
   }
 
-  /** False if the provider accepted the refresh but did not confirm the username or the groups. */
-  function canBeFresh({ refreshAt, freshUntil }: Session): boolean {
-    return now() < freshUntil + rules.grace || now() >= refreshAt
+  /** Remembers the end of cached sessions only: clients can invent any number of other ids. */
+  function removeEnded(id: string, key: string): undefined {
+    if (cache.get(id)) revocations.markRevoked(key)
   }
 
-  function noMore(id: string, key: string): undefined {
-    if (known.get(id)) endings.note(key) // only then: anybody can make ids up
-  }
-
-  function keep(id: string, key: string, { kind, session, unsaved }: Found, identity: Identity): CachedSession {
-    const held = known.get(id)
-    const uptime = monotonicNow()
-    const retryAt = kind === 'failed' ? uptime + rest : (held?.retryAt ?? 0)
-    // Setting the clock moves the refresh, but does not delay the next lookup.
-    const refreshIn = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
-    const next: CachedSession = {
+  function addToCache(id: string, key: string, { kind, session, pendingWrite }: Found, identity: Identity) {
+    const former = cache.get(id)
+    const uptimeMs = monotonicNow()
+    const nextRefreshAt = kind === 'failed' ? uptimeMs + retryDelayMs : (former?.nextRefreshAt ?? 0)
+    // If the clock is set, this moves the refresh, but does not delay the next lookup.
+    const refreshInMs = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
+    const cached: CachedSession = {
       key,
-      // The same object while nothing has changed: what follows from it is remembered.
-      identity: held && isSame(held.identity, identity) ? held.identity : identity,
+      // The same object as long as nothing has changed: results derived from it are cached by object.
+      identity: former && isSame(former.identity, identity) ? former.identity : identity,
       freshUntil: session.freshUntil,
       endsAt: session.endsAt,
-      lookAt: uptime + Math.min(lookEvery, Math.max(refreshIn, retryAt - uptime)),
-      usedAt: uptime,
-      touchedAt: touch(key, session, held?.touchedAt ?? Number.NEGATIVE_INFINITY),
-      retryAt,
-      unsaved,
+      nextLookupAt: uptimeMs + Math.min(lookupIntervalMs, Math.max(refreshInMs, nextRefreshAt - uptimeMs)),
+      usedAt: uptimeMs,
+      touchedAt: touch(key, session, former?.touchedAt ?? Number.NEGATIVE_INFINITY),
+      nextRefreshAt,
+      pendingWrite,
     }
-    known.set(id, next)
-    return next
+    cache.set(id, cached)
+    return cached
   }
 
+  /** Postpones the idle timeout in the store, not more often than needed. Returns when that was done last. */
   function touch(key: string, { endsAt }: Session, touchedAt: number): number {
-    const uptime = monotonicNow()
-    if (uptime - touchedAt < Math.min(lookEvery, rules.idleTimeout / 10)) return touchedAt
-    store.touch(key, Math.min(rules.idleTimeout, endsAt - now())).catch(() => {})
-    return uptime
+    const uptimeMs = monotonicNow()
+    if (uptimeMs - touchedAt < Math.min(lookupIntervalMs, timeouts.idleTimeoutMs / 10)) return touchedAt
+    store.touch(key, Math.min(timeouts.idleTimeoutMs, endsAt - now())).catch(() => {})
+    return uptimeMs
   }
 
-  async function save(held: CachedSession): Promise<void> {
-    const { claimant, value } = held.unsaved!
-    await store.finish(held.key, claimant, value, Math.min(rules.idleTimeout, held.endsAt - now()))
-    held.unsaved = undefined
+  async function storePending(cached: CachedSession, { owner, value }: PendingWrite): Promise<void> {
+    const ttlMs = Math.min(timeouts.idleTimeoutMs, cached.endsAt - now())
+    await store.completeRefresh(cached.key, { owner, value, ttlMs })
+    cached.pendingWrite = undefined
   }
 
   return find
+}
+
+const unconfirmable = new GatewayError(
+  'provider_unavailable',
+  'refreshes bring no ID token, and userinfo does not return its username or groups: the user has to sign in again',
+)
+
+/** Whether the provider accepted the refresh but did not confirm the username or the groups, and the grace period is over. */
+function isUnconfirmable({ refreshAt, freshUntil }: Session, { graceMs }: SessionTimeouts, now: () => number): boolean {
+  return now() >= freshUntil + graceMs && now() < refreshAt
 }
 
 function isSame(a: Identity, b: Identity): boolean {

@@ -1,20 +1,20 @@
 import { LRUCache } from 'lru-cache'
-import type { SessionStore } from './store.ts'
+import type { CompletedRefresh, RefreshLockRequest, SessionStore } from './store.ts'
 
-type Entry = { value: string; claimant?: string | undefined; until: number }
+type Entry = { value: string; lockOwner?: string | undefined; expiresAt: number }
 
-/** Things that happen once, at the most: what is older is forgotten. */
-const maxSeen = 10_000
+/** Maximum of names to remember as used; the oldest are forgotten. */
+const maxUsedNames = 10_000
 
-/** For one replica: sessions end with the process. The longest unused leave when there are more than `maxSessions`. */
+/** For a single replica: sessions end with the process. Evicts the least recently used session when there are more than `maxSessions`. */
 export function createMemorySessionStore(maxSessions: number, now: () => number): SessionStore {
   const entries = new LRUCache<string, Entry>({ max: maxSessions })
-  const lists = new LRUCache<string, Map<string, number>>({ max: 2 * maxSessions })
-  const seen = new Map<string, number>()
+  const indexes = new LRUCache<string, Map<string, number>>({ max: 2 * maxSessions })
+  const usedNames = new Map<string, number>()
 
   function find(key: string): Entry | undefined {
     const entry = entries.get(key)
-    if (entry === undefined || now() < entry.until) return entry
+    if (entry === undefined || now() < entry.expiresAt) return entry
     entries.delete(key)
     return undefined
   }
@@ -22,53 +22,54 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
   return Object.freeze({
     get: async (key: string) => find(key)?.value,
     has: async (key: string) => find(key) !== undefined,
-    async put(key: string, value: string, life: number) {
-      entries.set(key, { value, until: now() + life })
+    async put(key: string, value: string, ttlMs: number) {
+      entries.set(key, { value, expiresAt: now() + ttlMs })
     },
-    async touch(key: string, life: number) {
+    async touch(key: string, ttlMs: number) {
       const entry = find(key)
-      if (entry) entry.until = now() + life
+      if (entry) entry.expiresAt = now() + ttlMs
     },
-    async claim(key: string, value: string, claimant: string, inPlaceOf?: string) {
+    async lockRefresh(key: string, { value, owner, replaces }: RefreshLockRequest) {
       const entry = find(key)
       if (entry === undefined) return 'gone'
       if (entry.value !== value) return 'changed'
-      if (entry.claimant !== undefined && entry.claimant !== inPlaceOf) return { takenBy: entry.claimant }
-      entry.claimant = claimant
-      return 'granted'
+      if (entry.lockOwner !== undefined && entry.lockOwner !== replaces) return { heldBy: entry.lockOwner }
+      entry.lockOwner = owner
+      return 'acquired'
     },
-    async finish(key: string, claimant: string, value: string, life: number) {
+    async completeRefresh(key: string, { owner, value, ttlMs }: CompletedRefresh) {
       const entry = find(key)
       if (entry?.value === value) return true
-      if (entry?.claimant !== claimant) return false
-      entries.set(key, { value, until: now() + life })
+      if (entry?.lockOwner !== owner) return false
+      entries.set(key, { value, expiresAt: now() + ttlMs })
       return true
     },
-    async release(key: string, claimant: string) {
+    async unlockRefresh(key: string, owner: string) {
       const entry = find(key)
-      if (entry?.claimant === claimant) entry.claimant = undefined
+      if (entry?.lockOwner === owner) entry.lockOwner = undefined
     },
-    async end(key: string) {
-      const isThere = find(key) !== undefined
+    async delete(key: string) {
+      const existed = find(key) !== undefined
       entries.delete(key)
-      return isThere
+      return existed
     },
-    async enlist(name: string, key: string, life: number) {
-      const list = lists.get(name) ?? new Map<string, number>()
-      for (const [other, until] of list) if (until <= now()) list.delete(other)
-      if (!list.has(key)) list.set(key, now() + life)
-      lists.set(name, list)
-      return list.size
+    async addToIndex(name: string, key: string, ttlMs: number) {
+      const index = indexes.get(name) ?? new Map<string, number>()
+      for (const [other, expiresAt] of index) if (expiresAt <= now()) index.delete(other)
+      if (!index.has(key)) index.set(key, now() + ttlMs)
+      indexes.set(name, index)
+      return index.size
     },
-    async delist(name: string, keys: readonly string[]) {
-      for (const key of keys) lists.get(name)?.delete(key)
+    async removeFromIndex(name: string, keys: readonly string[]) {
+      for (const key of keys) indexes.get(name)?.delete(key)
     },
-    list: async (name: string) => [...(lists.get(name) ?? [])].filter(([, until]) => now() < until).map(([key]) => key),
-    async once(name: string, life: number) {
-      if (now() < (seen.get(name) ?? 0)) return false
-      seen.delete(name)
-      seen.set(name, now() + life)
-      if (seen.size > maxSeen) seen.delete(seen.keys().next().value!) // the oldest
+    listIndex: async (name: string) =>
+      [...(indexes.get(name) ?? [])].filter(([, expiresAt]) => now() < expiresAt).map(([key]) => key),
+    async useOnce(name: string, ttlMs: number) {
+      if (now() < (usedNames.get(name) ?? 0)) return false
+      usedNames.delete(name)
+      usedNames.set(name, now() + ttlMs)
+      if (usedNames.size > maxUsedNames) usedNames.delete(usedNames.keys().next().value!) // the oldest
       return true
     },
   }) satisfies SessionStore

@@ -1,125 +1,148 @@
 import { randomBytes } from 'node:crypto'
-import { freshness, type Session, type SessionRules } from './session.ts'
+import { refreshTimes, type Session, type SessionTimeouts } from './session.ts'
 import type { SessionSeal } from './session-seal.ts'
-import type { Claim, SessionStore } from './store.ts'
+import type { RefreshLock, SessionStore } from './store.ts'
 
-/** What the provider gave for a refresh token, or for the code of a login. */
-export type Granted = Readonly<{
+/** What the provider granted for a refresh token or for an authorization code. */
+export type GrantedTokens = Readonly<{
   refreshToken?: string | undefined
   idToken?: string | undefined
-  /** Undefined where the provider could not be asked for them: those known so far stay, and age. */
+  /** Undefined if the provider could not be asked for claims: the session keeps the earlier ones, which age. */
   claims: Readonly<Record<string, unknown>> | undefined
   /** The names of the claims from the userinfo endpoint. */
   fromUserinfo: readonly string[]
   /** False if username or groups come from a source that was not asked this time: they age as after a failed refresh. */
   isFresh: boolean
   /** Milliseconds since 1970. */
-  tokenEnd: number
+  tokenExpiresAt: number
 }>
 
 /**
- * Redeems a refresh token. Resolves to `refused` when the provider says that it is good no more, and to `unanswered` when
- * it may or may not have redeemed it; rejects when it has not.
+ * Redeems a refresh token at the provider. Resolves to `rejected` if the provider says that the token is invalid, and to
+ * UnconfirmedRefresh if the provider may have redeemed the token although no usable response arrived. Rejects if the token
+ * was not redeemed.
  */
-export type Redeem = (refreshToken: string, session: Session) => Promise<Granted | 'refused' | Unanswered>
+export type RequestRefresh = (
+  refreshToken: string,
+  session: Session,
+) => Promise<GrantedTokens | 'rejected' | UnconfirmedRefresh>
 
-export type Unanswered = Readonly<{ unanswered: unknown }>
+/** @property unconfirmed the error that is to be logged */
+export type UnconfirmedRefresh = Readonly<{ unconfirmed: unknown }>
 
-/** `current`: as fresh as can be · `failed`: the provider, the store or another replica let us down · `over`: logged out */
-export type Refreshed =
-  | Readonly<{ kind: 'current'; session: Session; unsaved?: Unsaved }>
-  | Readonly<{ kind: 'failed'; session: Session; unsaved?: Unsaved; error?: unknown }>
-  | Readonly<{ kind: 'over' }>
+/** `current`: up to date · `failed`: the provider, the store or another replica did not respond · `ended`: signed out */
+export type RefreshResult =
+  | Readonly<{ kind: 'current'; session: Session; pendingWrite?: PendingWrite }>
+  | Readonly<{ kind: 'failed'; session: Session; pendingWrite?: PendingWrite; error?: unknown }>
+  | Readonly<{ kind: 'ended' }>
 
-export type Unsaved = Readonly<{ claimant: string; value: string }>
+/** A refreshed session that the store has not accepted yet, and the owner of its refresh lock. */
+export type PendingWrite = Readonly<{ owner: string; value: string }>
 
 export type RefreshOptions = Readonly<{
   store: SessionStore
   seal: SessionSeal
-  redeem: Redeem
-  rules: SessionRules
+  requestRefresh: RequestRefresh
+  timeouts: SessionTimeouts
   now: () => number
   /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>
 
-/** How long we wait for another replica that is redeeming, and how often we look, in milliseconds. */
-const patience = 5000
-const lookEvery = 50
-/** Whoever has been redeeming for so long got no answer, in milliseconds: no call to the provider may take that long. */
-const longestRedeem = 120_000
+/** A session as read from the store: `value` is its encrypted form. */
+export type StoredSession = Readonly<{ id: string; key: string; value: string; session: Session }>
 
-const over = { kind: 'over' } as const
+/** How long a request waits for the refresh of another replica, and how often it polls the store. */
+const waitTimeoutMs = 5000
+const pollIntervalMs = 50
+/** A lock older than this is abandoned. Calls to the provider have shorter timeouts. */
+const maxRefreshMs = 120_000
 
-/** One replica redeems a refresh token, once; the others wait for what it gets. */
-export function createRefresh({ store, seal, redeem, rules, now, sleep }: RefreshOptions) {
-  return async function refresh(id: string, key: string, value: string, session: Session): Promise<Refreshed> {
-    const claimant = `${now()}-${randomBytes(12).toString('base64url')}`
-    let granted: Awaited<ReturnType<Redeem>>
+const ended = { kind: 'ended' } as const
+
+/** Refreshes a session. One replica redeems the refresh token, once; the others wait for its result. */
+export function createRefresh(options: RefreshOptions) {
+  const { store, seal, requestRefresh, timeouts, now } = options
+
+  return async function refresh(stored: StoredSession): Promise<RefreshResult> {
+    const { id, key, session } = stored
+    const owner = `${now()}-${randomBytes(12).toString('base64url')}`
+    let lock: RefreshLock
     try {
-      const claim = await claimFor(claimant, key, value, session)
-      if (claim === 'gone') return over
-      if (claim !== 'granted') return awaitOther(id, key, value, session)
+      lock = await acquireLock(options, stored, owner)
     } catch {
-      return { kind: 'failed', session } // without the store nobody knows whether he is alone
+      return { kind: 'failed', session } // without the store, another replica may be refreshing
     }
+    if (lock === 'gone') return ended
+    if (lock !== 'acquired') return waitForOtherReplica(options, stored)
+    let granted: Awaited<ReturnType<RequestRefresh>>
     try {
-      granted = await redeem(session.refreshToken!, session)
+      granted = await requestRefresh(session.refreshToken!, session)
     } catch (error) {
-      await store.release(key, claimant).catch(() => {})
+      await store.unlockRefresh(key, owner).catch(() => {})
       return { kind: 'failed', session, error }
     }
-    // The claim stands: the token may be spent, and to show it again might cost the session.
-    if (granted !== 'refused' && 'unanswered' in granted) return { kind: 'failed', session, error: granted.unanswered }
-    const renewed = granted === 'refused' ? undefined : renew(session, granted)
-    const sealed = renewed && seal.close(id, renewed)
-    if (renewed === undefined || sealed === undefined) {
-      await store.end(key).catch(() => {})
-      return over
+    // Keeps the lock: the token may have been redeemed, and a replay of it might make the provider revoke the login.
+    if (granted !== 'rejected' && 'unconfirmed' in granted)
+      return { kind: 'failed', session, error: granted.unconfirmed }
+    const renewed = granted === 'rejected' ? undefined : renew(session, granted, now())
+    const value = renewed && seal.close(id, renewed)
+    if (renewed === undefined || value === undefined) {
+      await store.delete(key).catch(() => {})
+      return ended
     }
-    const kind = granted === 'refused' || granted.claims === undefined ? 'failed' : 'current'
+    const kind = granted === 'rejected' || granted.claims === undefined ? 'failed' : 'current'
     try {
-      const isStored = await store.finish(key, claimant, sealed, Math.min(rules.idleTimeout, session.endsAt - now()))
-      return isStored ? { kind, session: renewed } : over
+      const ttlMs = Math.min(timeouts.idleTimeoutMs, session.endsAt - now())
+      const isStored = await store.completeRefresh(key, { owner, value, ttlMs })
+      return isStored ? { kind, session: renewed } : ended
     } catch {
-      // The claim stands, so nobody redeems the old token; the new one is ours to store as soon as we can.
-      return { kind, session: renewed, unsaved: { claimant, value: sealed } }
+      // The lock remains, so no replica redeems the old token; this process stores the new one when the store is back.
+      return { kind, session: renewed, pendingWrite: { owner, value } }
     }
   }
+}
 
-  /** A token that may be spent is tried again when there is nothing left to lose. */
-  async function claimFor(claimant: string, key: string, value: string, session: Session): Promise<Claim> {
-    const claim = await store.claim(key, value, claimant)
-    const isLastResort =
-      typeof claim === 'object' && isGivenUp(claim.takenBy) && now() >= session.freshUntil + rules.grace
-    return isLastResort ? store.claim(key, value, claimant, claim.takenBy) : claim
+/** Takes over an abandoned lock when the grace period is over: from then on, a replay of the token can lose nothing. */
+async function acquireLock(
+  { store, timeouts, now }: RefreshOptions,
+  { key, value, session }: StoredSession,
+  owner: string,
+): Promise<RefreshLock> {
+  const lock = await store.lockRefresh(key, { value, owner })
+  const canTakeOver =
+    typeof lock === 'object' && isAbandoned(lock.heldBy, now()) && now() >= session.freshUntil + timeouts.graceMs
+  return canTakeOver ? store.lockRefresh(key, { value, owner, replaces: lock.heldBy }) : lock
+}
+
+function isAbandoned(owner: string, now: number): boolean {
+  const lockedAt = Number(owner.split('-')[0])
+  return now - lockedAt > maxRefreshMs
+}
+
+function renew(session: Session, granted: GrantedTokens, now: number): Session {
+  const { refreshToken, idToken, claims, fromUserinfo, isFresh, tokenExpiresAt } = granted
+  const { freshUntil, refreshAt } = refreshTimes(now, tokenExpiresAt, session.endsAt)
+  return {
+    ...session,
+    refreshToken: refreshToken ?? session.refreshToken,
+    idToken: idToken ?? session.idToken,
+    ...(claims !== undefined && { claims, fromUserinfo, refreshAt, ...(isFresh && { freshUntil }) }),
   }
+}
 
-  function renew(session: Session, granted: Granted): Session {
-    const { refreshToken, idToken, claims, fromUserinfo, isFresh, tokenEnd } = granted
-    const { freshUntil, refreshAt } = freshness(now(), tokenEnd, session.endsAt)
-    return {
-      ...session,
-      refreshToken: refreshToken ?? session.refreshToken,
-      idToken: idToken ?? session.idToken,
-      ...(claims !== undefined && { claims, fromUserinfo, refreshAt, ...(isFresh && { freshUntil }) }),
-    }
-  }
-
-  async function awaitOther(id: string, key: string, value: string, session: Session): Promise<Refreshed> {
-    for (let waited = 0; ; waited += lookEvery) {
-      const stored = await store.get(key)
-      const found = stored === undefined ? undefined : seal.open(id, stored)
-      if (found === undefined) return over
-      if (stored !== value) return { kind: 'current', session: found }
-      // Before the claims are old there is nothing to wait for.
-      if (now() < session.freshUntil || waited >= patience) return { kind: 'failed', session }
-      await sleep(lookEvery)
-    }
-  }
-
-  function isGivenUp(claimant: string): boolean {
-    return now() - Number(claimant.split('-')[0]) > longestRedeem
+async function waitForOtherReplica(
+  { store, seal, now, sleep }: RefreshOptions,
+  { id, key, value, session }: StoredSession,
+): Promise<RefreshResult> {
+  for (let waitedMs = 0; ; waitedMs += pollIntervalMs) {
+    const stored = await store.get(key)
+    const found = stored === undefined ? undefined : seal.open(id, stored)
+    if (found === undefined) return ended
+    if (stored !== value) return { kind: 'current', session: found }
+    // While the claims are fresh, there is no need to wait.
+    if (now() < session.freshUntil || waitedMs >= waitTimeoutMs) return { kind: 'failed', session }
+    await sleep(pollIntervalMs)
   }
 }

@@ -1,54 +1,57 @@
 import type { SessionCache } from './session-cache.ts'
 import type { SessionStore } from './store.ts'
 
-/** Sessions whose end is remembered: a look at the store that began before it must not bring one back. */
-const maxEnded = 10_000
-/** Sessions still to be ended in the store, remembered while it is away. */
-const maxOwed = 10_000
+/** Maximum of revoked sessions to remember: a lookup that began before the revocation must not restore the session. */
+const maxRevoked = 10_000
+/** Maximum of sessions to remember whose deletion the store has not confirmed. */
+const maxPending = 10_000
 
 export type Revocations = Readonly<{
-  hasEnded: (key: string) => boolean
-  /** Notes that a session has ended, wherever that was. */
-  note: (key: string) => void
-  /** Ends a session here at once, and in the store: false where it held none. Rejects when the store has to be told again. */
-  end: (key: string) => Promise<boolean>
-  /** Tells the store what it has not heard yet. */
-  payOwed: () => void
+  isRevoked: (key: string) => boolean
+  /** Revokes a session in this process only: it was deleted from the store before. */
+  markRevoked: (key: string) => void
+  /**
+   * Revokes a session in this process at once, and in the store. False if the store had no such session. Rejects if the
+   * store is unavailable; the deletion is then pending.
+   */
+  revoke: (key: string) => Promise<boolean>
+  /** Retries the pending deletions. */
+  flushPending: () => void
 }>
 
-/** @param onEnded called with the user of a session that was known here */
+/** @param onRevoked called with the username of a session that was cached here */
 export function createRevocations(
   store: SessionStore,
-  known: SessionCache,
-  onEnded: (username: string) => void,
+  cache: SessionCache,
+  onRevoked: (username: string) => void,
 ): Revocations {
-  const ended = new Set<string>()
-  const owed = new Set<string>()
+  const revoked = new Set<string>()
+  const pending = new Set<string>()
 
-  function note(key: string): void {
-    ended.add(key)
-    if (ended.size > maxEnded) ended.delete(ended.values().next().value!) // the oldest
-    const id = known.idOf(key)
+  function markRevoked(key: string): void {
+    revoked.add(key)
+    if (revoked.size > maxRevoked) revoked.delete(revoked.values().next().value!) // the oldest
+    const id = cache.idOf(key)
     if (id === undefined) return
-    const { username } = known.get(id)!.identity
-    known.drop(id)
-    onEnded(username)
+    const { username } = cache.get(id)!.identity
+    cache.delete(id)
+    onRevoked(username)
   }
 
-  async function end(key: string): Promise<boolean> {
-    note(key)
-    if (owed.size < maxOwed) owed.add(key)
-    const wasThere = await store.end(key)
-    owed.delete(key)
-    return wasThere
+  async function revoke(key: string): Promise<boolean> {
+    markRevoked(key)
+    if (pending.size < maxPending) pending.add(key)
+    const existed = await store.delete(key)
+    pending.delete(key)
+    return existed
   }
 
   return Object.freeze({
-    hasEnded: (key: string) => ended.has(key),
-    note,
-    end,
-    payOwed() {
-      for (const key of owed) end(key).catch(() => {})
+    isRevoked: (key: string) => revoked.has(key),
+    markRevoked,
+    revoke,
+    flushPending() {
+      for (const key of pending) revoke(key).catch(() => {})
     },
   })
 }

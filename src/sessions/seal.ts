@@ -1,10 +1,10 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
-/** Keeps what is stored elsewhere from being read, changed or put in another's place. */
+/** Authenticated encryption of values that are stored elsewhere: nobody can read or change them, or swap one for another. */
 export type Seal = Readonly<{
-  /** @param binding what the result belongs to; it opens with nothing else */
+  /** @param binding what the value belongs to, such as a session id: it opens with the same binding only */
   close: (binding: string, text: string) => string
-  /** What was closed, or undefined for what is broken, another's, sealed by a key that we do not know, or by another release. */
+  /** Undefined if the value is corrupt, has another binding, or was sealed with an unknown key or by another release. */
   open: (binding: string, sealed: string) => string | undefined
 }>
 
@@ -13,25 +13,15 @@ const ivLength = 12
 const tagLength = 16
 
 /**
- * AES-256-GCM (NIST SP 800-38D) under a key of its own for each binding: HKDF-SHA256 (RFC 5869) of the secret key, the
- * purpose and the binding.
- * @param secrets hex keys, the current one first; what the others sealed opens too
+ * AES-256-GCM (NIST SP 800-38D) with a separate key for each binding, derived by HKDF-SHA256 (RFC 5869) from the secret key,
+ * the purpose and the binding.
+ * @param secrets hex keys, the current one first; the others only open
  */
 export function createSeal(secrets: readonly [string, ...string[]], purpose: string): Seal {
   const keys = secrets.map((hex) => Buffer.from(hex, 'hex'))
 
   function keyFor(secret: Buffer, binding: string): Buffer {
     return Buffer.from(hkdfSync('sha256', secret, 'elastauth', `${purpose}\0${version}\0${binding}`, 32))
-  }
-
-  function openWith(secret: Buffer, binding: string, bytes: Buffer): string | undefined {
-    const decipher = createDecipheriv('aes-256-gcm', keyFor(secret, binding), bytes.subarray(0, ivLength))
-    decipher.setAuthTag(bytes.subarray(-tagLength))
-    try {
-      return decipher.update(bytes.subarray(ivLength, -tagLength), undefined, 'utf8') + decipher.final('utf8')
-    } catch {
-      return undefined
-    }
   }
 
   return Object.freeze({
@@ -46,10 +36,20 @@ export function createSeal(secrets: readonly [string, ...string[]], purpose: str
       const bytes = Buffer.from(sealed.slice(version.length + 1), 'base64url')
       if (bytes.length < ivLength + tagLength) return undefined
       for (const secret of keys) {
-        const text = openWith(secret, binding, bytes)
+        const text = decrypt(keyFor(secret, binding), bytes)
         if (text !== undefined) return text
       }
       return undefined
     },
   })
+}
+
+function decrypt(key: Buffer, bytes: Buffer): string | undefined {
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivLength))
+  decipher.setAuthTag(bytes.subarray(-tagLength))
+  try {
+    return decipher.update(bytes.subarray(ivLength, -tagLength), undefined, 'utf8') + decipher.final('utf8')
+  } catch {
+    return undefined
+  }
 }

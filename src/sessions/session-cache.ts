@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Identity } from '../auth/identity.ts'
+import type { PendingWrite } from './refresh.ts'
 
 /** A session as this process knows it: its identity, and when to look it up again. Times in milliseconds. */
 export type CachedSession = {
@@ -10,39 +11,40 @@ export type CachedSession = {
   /** By the wall clock, since 1970. */
   readonly endsAt: number
   /** When to look for changes in the store. By the monotonic clock, like those below. */
-  lookAt: number
+  nextLookupAt: number
   usedAt: number
   touchedAt: number
-  /** After a refresh that failed: when to try the next one. */
-  retryAt: number
-  /** Got from the provider, and not stored yet. */
-  unsaved?: Readonly<{ claimant: string; value: string }> | undefined
+  /** The earliest time of the next refresh; later than now after a failed one. */
+  nextRefreshAt: number
+  /** Received from the provider and not stored yet. */
+  pendingWrite?: PendingWrite | undefined
 }
 
 export type SessionCache = Readonly<{
   get: (id: string) => CachedSession | undefined
-  set: (id: string, known: CachedSession) => void
-  drop: (id: string) => void
+  set: (id: string, session: CachedSession) => void
+  delete: (id: string) => void
+  /** The id of a cached session, by the store's key. */
   idOf: (key: string) => string | undefined
   values: () => Iterable<CachedSession>
 }>
 
-/** Sessions in this process, by their ids, so that a request in one needs no store. The longest unused leave. */
-export function createSessionCache(max: number): SessionCache {
+/** The sessions that this process serves without asking the store. Evicts the least recently used one. */
+export function createSessionCache(maxEntries: number): SessionCache {
   const ids = new Map<string, string>()
   const sessions = new LRUCache<string, CachedSession>({
-    max,
+    max: maxEntries,
     dispose: ({ key }, _id, reason) => {
       if (reason !== 'set') ids.delete(key)
     },
   })
   return Object.freeze({
     get: (id: string) => sessions.get(id),
-    set(id: string, known: CachedSession) {
-      ids.set(known.key, id)
-      sessions.set(id, known)
+    set(id: string, session: CachedSession) {
+      ids.set(session.key, id)
+      sessions.set(id, session)
     },
-    drop: (id: string) => void sessions.delete(id),
+    delete: (id: string) => void sessions.delete(id),
     idOf: (key: string) => ids.get(key),
     values: () => sessions.values(),
   })

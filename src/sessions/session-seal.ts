@@ -1,12 +1,12 @@
 import type { Seal } from './seal.ts'
 import type { Session } from './session.ts'
 
-/** The most a sealed session may hold, in characters: large tokens and many groups fit in, a store is not filled. */
-const longest = 96 * 1024
+/** Maximum length of an encrypted session: fits large tokens and many groups, and bounds what sign-ins can store. */
+const maxSealedChars = 96 * 1024
 
-/** Bound to the session's id: nothing in the store opens without the cookie. */
+/** Encryption bound to the session's id: read access to the store decrypts nothing without the user's cookie. */
 export type SessionSeal = Readonly<{
-  /** Undefined for a session that is too large to be kept, even without its ID token. */
+  /** Undefined if the session is too large to store, even without its ID token. */
   close: (id: string, session: Session) => string | undefined
   open: (id: string, sealed: string) => Session | undefined
 }>
@@ -14,7 +14,7 @@ export type SessionSeal = Readonly<{
 export function createSessionSeal(seal: Seal): SessionSeal {
   const closeIfShort = (id: string, session: Session) => {
     const sealed = seal.close(id, JSON.stringify(session))
-    return sealed.length <= longest ? sealed : undefined
+    return sealed.length <= maxSealedChars ? sealed : undefined
   }
   return Object.freeze({
     close: (id: string, session: Session) =>

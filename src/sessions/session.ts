@@ -1,40 +1,40 @@
-/** What is known of somebody who has logged in. Kept sealed; times in milliseconds since 1970. */
+/** What is known of a signed-in user. Stored encrypted, as JSON; times in milliseconds since 1970. */
 export type Session = Readonly<{
   subject: string
-  /** The provider's own id of its session, where it has one. */
+  /** The provider's id of its own session, if it sends one. */
   sid?: string | undefined
   /** What the provider says of the user. */
   claims: Readonly<Record<string, unknown>>
   /**
-   * The names of the claims from the userinfo endpoint; the others are from the ID token. Sessions of older releases have no such
+   * The names of the claims from the userinfo endpoint; the others are from the ID token. Sessions of older releases lack this
    * list: their claims count as those of the ID token.
    */
   fromUserinfo?: readonly string[] | undefined
   refreshToken?: string | undefined
-  /** Tells the provider, at logout, whose session is meant. */
+  /** Tells the provider at logout which session to end (`id_token_hint`). */
   idToken?: string | undefined
-  /** From here on the claims are taken for old: the end of the access token, or of the session where nothing can be refreshed. */
+  /** When the claims become stale: at the expiry of the access token, or at the end of a session that cannot be refreshed. */
   freshUntil: number
-  /** From when on fresh claims are asked for. */
+  /** When to start requesting fresh claims. */
   refreshAt: number
   endsAt: number
 }>
 
-export type SessionRules = Readonly<{
-  /** How long a session may lie unused, in milliseconds. */
-  idleTimeout: number
-  /** How long a session lives at the most, in milliseconds. */
-  lifetime: number
-  /** How long claims that could not be refreshed are still believed, in milliseconds. */
-  grace: number
+export type SessionTimeouts = Readonly<{
+  /** A session that is unused for this long ends. */
+  idleTimeoutMs: number
+  /** A session ends this long after the sign-in, however busy it is. */
+  lifetimeMs: number
+  /** How long stale claims that could not be refreshed are still accepted. */
+  graceMs: number
 }>
 
-/** How long before a token's end it is refreshed at the latest, in milliseconds; a fifth of its life where that is less. */
-const longestMargin = 60_000
+/** A token is refreshed this long before its expiry, or after four fifths of its lifetime if that is later. */
+const maxRefreshMarginMs = 60_000
 
-/** @param tokenEnd undefined where nothing can be refreshed */
-export function freshness(now: number, tokenEnd: number | undefined, endsAt: number) {
-  if (tokenEnd === undefined) return { freshUntil: endsAt, refreshAt: endsAt }
-  const freshUntil = Math.min(tokenEnd, endsAt)
-  return { freshUntil, refreshAt: freshUntil - Math.min(longestMargin, Math.max(0, freshUntil - now) / 5) }
+/** @param tokenExpiresAt undefined if the session cannot be refreshed */
+export function refreshTimes(now: number, tokenExpiresAt: number | undefined, endsAt: number) {
+  if (tokenExpiresAt === undefined) return { freshUntil: endsAt, refreshAt: endsAt }
+  const freshUntil = Math.min(tokenExpiresAt, endsAt)
+  return { freshUntil, refreshAt: freshUntil - Math.min(maxRefreshMarginMs, Math.max(0, freshUntil - now) / 5) }
 }

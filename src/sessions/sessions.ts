@@ -1,110 +1,116 @@
 import { GatewayError } from '../http/errors.ts'
-import { createFindSession, type FindOptions, type FindSession } from './find.ts'
-import type { Granted } from './refresh.ts'
+import { createSessionLookup, type FindSession, type LookupOptions } from './find.ts'
+import type { GrantedTokens } from './refresh.ts'
 import { createRevocations } from './revocations.ts'
-import { freshness, type Session } from './session.ts'
+import { refreshTimes, type Session } from './session.ts'
 import { createSessionCache } from './session-cache.ts'
 import { createSessionId, indexOf, keyOf } from './session-id.ts'
 import type { SessionEvent } from './store.ts'
-import { unavailable } from './unavailable.ts'
+import { storeUnavailable } from './unavailable.ts'
 
-export type SessionsOptions = FindOptions &
+export type SessionsOptions = LookupOptions &
   Readonly<{
-    /** Sessions kept in this process beside the store. */
-    maxKnown: number
-    /** The session of a user that was known here has ended. */
-    onEnded: (username: string) => void
+    /** Maximum of sessions that are cached in this process. */
+    maxCached: number
+    /** Called with the username when a cached session is revoked. */
+    onRevoked: (username: string) => void
   }>
 
 export type Sessions = Readonly<{
   /**
-   * Who has the session of this id; undefined where there is none any more.
+   * The identity of the session with this id; undefined if there is no such session.
    * Throws, or rejects with, GatewayError sessions_unavailable, provider_unavailable, identity_invalid.
    */
   find: FindSession
   /** The whole session. Rejects with GatewayError sessions_unavailable. */
   read: (id: string) => Promise<Session | undefined>
-  /** A new session: its id. Rejects with GatewayError sessions_unavailable, identity_invalid, login_failed. */
-  open: (login: Login) => Promise<string>
-  /** Ends a session: here at once, elsewhere as soon as the store can be had. Never rejects. */
-  end: (id: string) => Promise<void>
-  /** Ends all sessions of a subject, or of one of the provider's sessions: how many. Rejects with GatewayError sessions_unavailable. */
-  endAll: (kind: 'sub' | 'sid', value: string) => Promise<number>
-  /** Another replica has changed or ended a session. */
-  note: (news: SessionEvent) => void
-  /** News may have gone unheard: every session is looked at again, spread over a while. */
+  /** Creates a session and resolves to its id. Rejects with GatewayError sessions_unavailable, identity_invalid, login_failed. */
+  create: (login: Login) => Promise<string>
+  /** Revokes a session: here at once, in the store as soon as it is available. Never rejects. */
+  revoke: (id: string) => Promise<void>
+  /**
+   * Revokes all sessions of a subject, or of one of the provider's sessions, and resolves to their number. Rejects with
+   * GatewayError sessions_unavailable.
+   */
+  revokeAll: (kind: 'sub' | 'sid', value: string) => Promise<number>
+  /** Handles the message of another replica that has changed or ended a session. */
+  handleEvent: (event: SessionEvent) => void
+  /** For when messages may have been lost: looks up every cached session again, spread over a few seconds. */
   recheckAll: () => void
 }>
 
-export type Login = Omit<Granted, 'claims' | 'isFresh'> &
+/** What the provider granted for a sign-in. */
+export type Login = Omit<GrantedTokens, 'claims' | 'isFresh'> &
   Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }>
 
-/** Maximum of sessions per subject: enough for all browsers and scripts of a person. A further one ends the oldest. */
-export const maxListed = 50
+/** Enough for all browsers and scripts of a person. A further sign-in ends the oldest session. */
+export const maxSessionsPerSubject = 50
 
-/** Over how long the looks at all sessions are spread, in milliseconds. */
-const spread = 10_000
+/** The time over which `recheckAll` spreads its lookups. */
+const recheckSpreadMs = 10_000
 
-/** Sessions of people who have logged in: in a store that replicas may share, and in this process as far as they are in use. */
+/** Login sessions, in a store that replicas may share. Those in use are cached in this process. */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, seal, rules, toIdentity, now, monotonicNow } = options
-  const known = createSessionCache(options.maxKnown)
-  const endings = createRevocations(store, known, options.onEnded)
+  const { store, seal, timeouts, toIdentity, now, monotonicNow } = options
+  const cache = createSessionCache(options.maxCached)
+  const revocations = createRevocations(store, cache, options.onRevoked)
 
-  async function open({ subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenEnd }: Login): Promise<string> {
-    toIdentity(claims) // who could not be anybody gets no session
+  async function create(login: Login): Promise<string> {
+    const { subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenExpiresAt } = login
+    toIdentity(claims) // throws if the claims are not a valid identity
     const id = createSessionId()
-    const endsAt = now() + rules.lifetime
-    const times = { endsAt, ...freshness(now(), refreshToken === undefined ? undefined : tokenEnd, endsAt) }
+    const endsAt = now() + timeouts.lifetimeMs
+    const times = { endsAt, ...refreshTimes(now(), refreshToken === undefined ? undefined : tokenExpiresAt, endsAt) }
     const value = seal.close(id, { subject, sid, claims, fromUserinfo, refreshToken, idToken, ...times })
-    if (value === undefined) throw new GatewayError('login_failed', 'the provider’s claims and tokens are too large')
-    const lists = [indexOf('sub', subject), ...(sid === undefined ? [] : [indexOf('sid', sid)])]
-    // Listed first: whatever session there is can be ended by the provider.
-    for (const list of lists) await store.enlist(list, keyOf(id), rules.lifetime)
-    await store.put(keyOf(id), value, Math.min(rules.idleTimeout, rules.lifetime))
-    for (const list of lists) await endSurplus(list, keyOf(id))
+    if (value === undefined) throw new GatewayError('login_failed', 'the claims and tokens of the user are too large')
+    const indexes = [indexOf('sub', subject), ...(sid === undefined ? [] : [indexOf('sid', sid)])]
+    // The index comes first, so that a back-channel logout finds every session that exists.
+    for (const index of indexes) await store.addToIndex(index, keyOf(id), timeouts.lifetimeMs)
+    await store.put(keyOf(id), value, Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs))
+    for (const index of indexes) await revokeSurplus(index, keyOf(id))
     return id
   }
 
-  /** Ends the oldest sessions of a list that is too long: one user's sign-ins must not evict the sessions of others. */
-  async function endSurplus(list: string, key: string): Promise<void> {
-    // Listed again: before it was stored, another sign-in could mistake it for one that has ended.
-    if ((await store.enlist(list, key, rules.lifetime)) <= maxListed) return
-    const listed = await store.list(list)
-    const areThere = await Promise.all(listed.map(store.has))
-    const open = listed.filter((_key, at) => areThere[at])
-    const surplus = open.slice(0, Math.max(0, open.length - maxListed))
-    await Promise.all(surplus.map(endings.end))
-    await store.delist(list, [...listed.filter((_key, at) => !areThere[at]), ...surplus])
+  /** Revokes the oldest sessions of an index that is too large: the sign-ins of one user must not evict the sessions of others. */
+  async function revokeSurplus(index: string, key: string): Promise<void> {
+    // Adds it again: before the session was stored, a concurrent sign-in may have removed it from the index as ended.
+    if ((await store.addToIndex(index, key, timeouts.lifetimeMs)) <= maxSessionsPerSubject) return
+    const keys = await store.listIndex(index)
+    const exists = await Promise.all(keys.map(store.has))
+    const existing = keys.filter((_key, at) => exists[at])
+    const surplus = existing.slice(0, Math.max(0, existing.length - maxSessionsPerSubject))
+    await Promise.all(surplus.map(revocations.revoke))
+    await store.removeFromIndex(index, [...keys.filter((_key, at) => !exists[at]), ...surplus])
   }
 
   return Object.freeze({
-    find: createFindSession(options, known, endings),
+    find: createSessionLookup(options, cache, revocations),
     read: (id: string) =>
       orUnavailable(async () => {
         const value = await store.get(keyOf(id))
-        return value === undefined || endings.hasEnded(keyOf(id)) ? undefined : seal.open(id, value)
+        return value === undefined || revocations.isRevoked(keyOf(id)) ? undefined : seal.open(id, value)
       }),
-    open: (login: Login) => orUnavailable(() => open(login)),
-    end: (id: string) =>
-      endings.end(keyOf(id)).then(
+    create: (login: Login) => orUnavailable(() => create(login)),
+    revoke: (id: string) =>
+      revocations.revoke(keyOf(id)).then(
         () => {},
         () => {},
       ),
-    endAll: (kind: 'sub' | 'sid', value: string) =>
+    revokeAll: (kind: 'sub' | 'sid', value: string) =>
       orUnavailable(async () => {
-        const ended = await Promise.all((await store.list(indexOf(kind, value))).map(endings.end))
-        return ended.filter(Boolean).length
+        const revoked = await Promise.all((await store.listIndex(indexOf(kind, value))).map(revocations.revoke))
+        return revoked.filter(Boolean).length
       }),
-    note({ key, what }: SessionEvent) {
-      if (what === 'ended') return endings.note(key)
-      const id = known.idOf(key)
-      const held = id === undefined ? undefined : known.get(id)
-      if (held) held.lookAt = 0
+    handleEvent({ key, type }: SessionEvent) {
+      if (type === 'ended') return revocations.markRevoked(key)
+      const id = cache.idOf(key)
+      const cached = id === undefined ? undefined : cache.get(id)
+      if (cached) cached.nextLookupAt = 0
     },
     recheckAll() {
-      endings.payOwed()
-      for (const held of known.values()) held.lookAt = Math.min(held.lookAt, monotonicNow() + Math.random() * spread)
+      revocations.flushPending()
+      for (const cached of cache.values())
+        cached.nextLookupAt = Math.min(cached.nextLookupAt, monotonicNow() + Math.random() * recheckSpreadMs)
     },
   })
 }
@@ -113,6 +119,6 @@ async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw error instanceof GatewayError ? error : unavailable(error)
+    throw error instanceof GatewayError ? error : storeUnavailable(error)
   }
 }

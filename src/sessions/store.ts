@@ -1,41 +1,45 @@
 /**
- * Where sessions live, sealed, by the hash of their id. Lives in milliseconds. Every function rejects when the store
- * cannot be had; then it may have done its work all the same.
+ * Where sessions are stored, encrypted, by the hash of their id. TTLs in milliseconds. Every function rejects if the store
+ * is unavailable; the operation may have taken effect even then.
  */
 export type SessionStore = Readonly<{
   get: (key: string) => Promise<string | undefined>
-  /** Whether there is a value, without reading it. */
+  /** Whether there is a session, without reading it. */
   has: (key: string) => Promise<boolean>
-  put: (key: string, value: string, life: number) => Promise<void>
-  /** Lets what stands there live on for `life`. */
-  touch: (key: string, life: number) => Promise<void>
+  put: (key: string, value: string, ttlMs: number) => Promise<void>
+  /** Lets the session expire `ttlMs` from now. */
+  touch: (key: string, ttlMs: number) => Promise<void>
   /**
-   * The right to redeem the refresh token in `value`. It has no end of its own: whoever holds it may be asleep, and a
-   * refresh token that is redeemed twice makes many providers revoke them all.
-   * @param inPlaceOf a claimant that is given up
+   * Acquires the exclusive right to redeem the refresh token in `value`. The lock does not expire: its owner may only be
+   * suspended, and many providers treat a reused refresh token as a replay and revoke all tokens of the login (RFC 9700,
+   * section 4.14.2).
    */
-  claim: (key: string, value: string, claimant: string, inPlaceOf?: string) => Promise<Claim>
-  /** Puts what the claimant got. False where the session has ended in the meantime, or the claim is another's. */
-  finish: (key: string, claimant: string, value: string, life: number) => Promise<boolean>
-  /** Gives the right back: nothing was redeemed. */
-  release: (key: string, claimant: string) => Promise<void>
-  /** False where nothing stood there. */
-  end: (key: string) => Promise<boolean>
+  lockRefresh: (key: string, request: RefreshLockRequest) => Promise<RefreshLock>
+  /** Stores the refreshed session and releases the lock. False if the session has ended or another owner holds the lock. */
+  completeRefresh: (key: string, result: CompletedRefresh) => Promise<boolean>
+  /** Releases the lock of a refresh in which no token was redeemed. */
+  unlockRefresh: (key: string, owner: string) => Promise<void>
+  /** False if there was no session. */
+  delete: (key: string) => Promise<boolean>
   /**
-   * Lists a session under a name as its newest, for `life`; one that is already listed keeps its place. Resolves to the new
-   * length of the list.
+   * Adds a session to the index `name` as its newest, for `ttlMs`; a session that is in the index already keeps its place.
+   * Resolves to the new size of the index.
    */
-  enlist: (name: string, key: string, life: number) => Promise<number>
-  /** Removes sessions from the list under a name. */
-  delist: (name: string, keys: readonly string[]) => Promise<void>
-  /** The sessions under a name, the oldest first; some of them may have ended. */
-  list: (name: string) => Promise<readonly string[]>
-  /** Whether this is the first call with this name for `life`. */
-  once: (name: string, life: number) => Promise<boolean>
+  addToIndex: (name: string, key: string, ttlMs: number) => Promise<number>
+  removeFromIndex: (name: string, keys: readonly string[]) => Promise<void>
+  /** The sessions in the index `name`, the oldest first; some of them may have ended. */
+  listIndex: (name: string) => Promise<readonly string[]>
+  /** Whether this is the first call with this name within `ttlMs`. Detects replays. */
+  useOnce: (name: string, ttlMs: number) => Promise<boolean>
 }>
 
-/** `changed`: another value stands there · `takenBy`: it is being redeemed · `gone`: the session has ended */
-export type Claim = 'granted' | 'changed' | 'gone' | Readonly<{ takenBy: string }>
+/** @property replaces the owner of an abandoned lock, which this request may take over */
+export type RefreshLockRequest = Readonly<{ value: string; owner: string; replaces?: string | undefined }>
 
-/** What replicas tell each other of a session. */
-export type SessionEvent = Readonly<{ key: string; what: 'changed' | 'ended'; by: string }>
+export type CompletedRefresh = Readonly<{ owner: string; value: string; ttlMs: number }>
+
+/** `changed`: the stored value differs · `heldBy`: another owner is refreshing · `gone`: the session has ended */
+export type RefreshLock = 'acquired' | 'changed' | 'gone' | Readonly<{ heldBy: string }>
+
+/** What replicas tell each other about a session. */
+export type SessionEvent = Readonly<{ key: string; type: 'changed' | 'ended'; by: string }>

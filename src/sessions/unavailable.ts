@@ -1,7 +1,7 @@
 import { GatewayError } from '../http/errors.ts'
 
-/** What the store rejected with, as an error of the request that needed it. */
-export function unavailable(cause: unknown): GatewayError {
+/** Wraps an error of the session store. */
+export function storeUnavailable(cause: unknown): GatewayError {
   const reason = cause instanceof Error ? cause.message : String(cause)
-  return new GatewayError('sessions_unavailable', `sessions cannot be read or written: ${reason}`, { cause })
+  return new GatewayError('sessions_unavailable', `cannot read or write sessions: ${reason}`, { cause })
 }

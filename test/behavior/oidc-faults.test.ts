@@ -105,7 +105,7 @@ test('the provider is not there at the start, and comes later', async () => {
   // Asked again a second after the failure, at the earliest: by whoever comes then.
   while ((await readiness(url)) !== 'up') await new Promise((resolve) => setTimeout(resolve, 100))
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
-  await logged(({ message }) => message === 'the identity provider is there')
+  await logged(({ message }) => message === 'connected to the identity provider')
 })
 
 test('the provider goes down: tokens it signed before work on', async () => {

@@ -45,7 +45,7 @@ test('ends a session whose groups only the ID token gave when refreshes bring no
   const { gateway, status, refreshes } = await signIn({ claimsIn: 'id_token' }, { 'session.grace': '1s' }, namesOnly)
   await eventually(status, (found) => found === 302)
   assert.ok(refreshes() >= 1)
-  await gateway.logged(({ message = '' }) => /a session was not refreshed: refreshes bring no ID token/.test(message))
+  await gateway.logged(({ message = '' }) => /cannot refresh a session: refreshes bring no ID token/.test(message))
 })
 
 test('keeps a session whose groups userinfo confirms at every refresh without an ID token', async () => {

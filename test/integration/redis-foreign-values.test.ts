@@ -8,8 +8,8 @@ import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis
 
 const skip = skipWithoutRedis()
 const mebibyte = 1024 * 1024
-const life = 60_000
-const bob = { username: 'bob', ttlMs: life }
+const ttlMs = 60_000
+const bob = { username: 'bob', ttlMs }
 
 /** Values that another client with write access stores under our keys. */
 describe('values in Redis that are not ours', { skip }, () => {
@@ -21,12 +21,12 @@ describe('values in Redis that are not ours', { skip }, () => {
     server = await startRedis()
     redis = createRedis({
       connection: {
-        servers: { kind: 'one', address: { host: '127.0.0.1', port: server.port } },
+        servers: { kind: 'standalone', address: { host: '127.0.0.1', port: server.port } },
         db: 0,
-        timeout: 10_000,
+        timeoutMs: 10_000,
       },
       count: (operation, result) => void (result !== 'ok' && failures.push(`${operation} ${result}`)),
-      report: () => {},
+      onStateChange: () => {},
     })
     await redis.start()
   })
@@ -54,7 +54,7 @@ describe('values in Redis that are not ours', { skip }, () => {
     await server.client.del('elastauth:1:bob')
     await fill('elastauth:1:bob')
     assert.equal(await redis.store.claim({ ...bob, expected: value, token: 'token', force: false }), 'granted')
-    await redis.store.finish({ ...bob, token: 'token', value: 'written', stateId: 'id', taintTtlMs: life })
+    await redis.store.finish({ ...bob, token: 'token', value: 'written', stateId: 'id', taintTtlMs: ttlMs })
     assert.equal(await redis.store.get('bob'), 'written')
     assert.deepEqual(failures, [])
   })
@@ -88,25 +88,25 @@ describe('values in Redis that are not ours', { skip }, () => {
     await server.client.eval("redis.call('HSET', KEYS[1], 'v', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
     const before = process.memoryUsage.rss()
     assert.equal(await sessions.get('id'), undefined)
-    assert.equal(await sessions.claim('id', 'x', 'me'), 'gone')
-    assert.equal(await sessions.finish('id', 'me', 'x', life), false)
+    assert.equal(await sessions.lockRefresh('id', { value: 'x', owner: 'me' }), 'gone')
+    assert.equal(await sessions.completeRefresh('id', { owner: 'me', value: 'x', ttlMs }), false)
     assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'it did not come here')
-    await sessions.put('id', 'ours', life)
+    await sessions.put('id', 'ours', ttlMs)
     assert.equal(await sessions.get('id'), 'ours')
     assert.deepEqual(failures, [])
   })
 
   test('a claimant of 512 MB is not read', async () => {
-    await redis.sessions.put('id', 'ours', life)
+    await redis.sessions.put('id', 'ours', ttlMs)
     await fill('elsewhere')
     await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
-    assert.equal(await redis.sessions.claim('id', 'ours', 'me'), 'gone')
+    assert.equal(await redis.sessions.lockRefresh('id', { value: 'ours', owner: 'me' }), 'gone')
   })
 
   test('a string in place of a session counts as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
-    await redis.sessions.put('id', 'ours', life)
+    await redis.sessions.put('id', 'ours', ttlMs)
     assert.equal(await redis.sessions.get('id'), 'ours')
     assert.deepEqual(failures, [])
   })
@@ -117,7 +117,7 @@ describe('values in Redis that are not ours', { skip }, () => {
 for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end
 redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
     await server.client.eval(script, 2, 'elastauth:1:list:name', 'elsewhere')
-    const members = await redis.sessions.list('name')
+    const members = await redis.sessions.listIndex('name')
     assert.equal(members.length, 999)
   })
 })
@@ -147,13 +147,17 @@ test('a slowly dripping response ends its connection, and later calls use anothe
   }).listen(0, '127.0.0.1')
   await once(between, 'listening')
   const { port } = between.address() as AddressInfo
-  const servers = { kind: 'one', address: { host: '127.0.0.1', port } } as const
-  const redis = createRedis({ connection: { servers, db: 0, timeout: 250 }, count: () => {}, report: () => {} })
+  const servers = { kind: 'standalone', address: { host: '127.0.0.1', port } } as const
+  const redis = createRedis({
+    connection: { servers, db: 0, timeoutMs: 250 },
+    count: () => {},
+    onStateChange: () => {},
+  })
   try {
     await redis.start()
     const before = connections
     drips = true
-    await assert.rejects(redis.store.get('bob'), /no answer within 250 ms/)
+    await assert.rejects(redis.store.get('bob'), /no response within 250 ms/)
     drips = false // for connections made from now on
     for (;;) {
       if ((await redis.store.get('bob').catch(() => undefined)) === '') break

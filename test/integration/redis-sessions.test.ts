@@ -27,15 +27,15 @@ function createSessionsIn(store: SessionStore) {
   return createSessions({
     store,
     seal: createSessionSeal(createSeal(['5eed'.padEnd(64, '0')], 'session')),
-    rules: { idleTimeout: 3_600_000, lifetime: 3_600_000, grace: 0 },
-    redeem: refuse,
+    timeouts: { idleTimeoutMs: 3_600_000, lifetimeMs: 3_600_000, graceMs: 0 },
+    requestRefresh: refuse,
     toIdentity: () => ({ username: 'alice', groups: [], provider: 'oidc' }),
     now: Date.now,
     monotonicNow: () => performance.now(),
     sleep: (milliseconds) => sleep(milliseconds),
-    maxKnown: 100,
-    onEnded: () => {},
-    onFailure: () => {},
+    maxCached: 100,
+    onRevoked: () => {},
+    onRefreshFailure: () => {},
   })
 }
 
@@ -43,9 +43,9 @@ type Started = Readonly<{ connection: RedisConnection; clients: readonly Redis[]
 
 async function startOne(): Promise<Started> {
   const { port, client, stop } = await startRedis({ config: [`user gate on >secret ${rights}`] })
-  const servers = { kind: 'one', address: { host: '127.0.0.1', port } } as const
+  const servers = { kind: 'standalone', address: { host: '127.0.0.1', port } } as const
   return {
-    connection: { servers, db: 0, username: 'gate', password: 'secret', timeout: 5000 },
+    connection: { servers, db: 0, username: 'gate', password: 'secret', timeoutMs: 5000 },
     clients: [client],
     stop,
   }
@@ -54,7 +54,7 @@ async function startOne(): Promise<Started> {
 async function startCluster(): Promise<Started> {
   const { nodes, stop } = await startRedisCluster()
   const addresses = nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
-  const connection = { servers: { kind: 'cluster', addresses }, db: 0, timeout: 5000 } as const
+  const connection = { servers: { kind: 'cluster', addresses }, db: 0, timeoutMs: 5000 } as const
   return { connection, clients: nodes.map(({ client }) => client), stop }
 }
 
@@ -69,7 +69,7 @@ for (const [name, start] of [
 
     before(async () => {
       server = await start()
-      redis = createRedis({ connection: server.connection, count: () => {}, report: () => {} })
+      redis = createRedis({ connection: server.connection, count: () => {}, onStateChange: () => {} })
       await redis.start()
       const listening = Promise.withResolvers<void>()
       redis.listen({
@@ -96,24 +96,24 @@ for (const [name, start] of [
         claims: {},
         fromUserinfo: [],
         refreshToken: 'token',
-        tokenEnd: Date.now() + 3_600_000,
+        tokenExpiresAt: Date.now() + 3_600_000,
       })
-      const other = await replicas[0]!.open(loginOf('bob'))
-      const ids = await Promise.all(Array.from({ length: 120 }, (_, i) => replicas[i % 3]!.open(loginOf('alice'))))
+      const other = await replicas[0]!.create(loginOf('bob'))
+      const ids = await Promise.all(Array.from({ length: 120 }, (_, i) => replicas[i % 3]!.create(loginOf('alice'))))
       const there = await Promise.all(ids.map((id) => redis.sessions.has(keyOf(id))))
       const count = there.filter(Boolean).length
       assert.ok(count > 0 && count <= 50, `${count} sessions`)
-      assert.equal((await redis.sessions.list(indexOf('sub', 'alice'))).length, count)
-      const latest = await replicas[1]!.open(loginOf('alice'))
+      assert.equal((await redis.sessions.listIndex(indexOf('sub', 'alice'))).length, count)
+      const latest = await replicas[1]!.create(loginOf('alice'))
       for (const id of [other, latest]) assert.ok(await redis.sessions.has(keyOf(id)))
-      assert.equal(await replicas[2]!.endAll('sub', 'alice'), Math.min(count + 1, 50))
+      assert.equal(await replicas[2]!.revokeAll('sub', 'alice'), Math.min(count + 1, 50))
     })
 
     test('a key of another type counts as an ended session, and does not prevent a sign-in', async () => {
       for (const client of server.clients) await client.flushall()
       const sessions = createSessionsIn(redis.sessions)
-      const login = { subject: 'alice', claims: {}, fromUserinfo: [], tokenEnd: Date.now() + 3_600_000 }
-      const id = await sessions.open(login)
+      const login = { subject: 'alice', claims: {}, fromUserinfo: [], tokenExpiresAt: Date.now() + 3_600_000 }
+      const id = await sessions.create(login)
       for (const [kind, name] of [
         ['session', keyOf(id)],
         ['list', indexOf('sub', 'alice')],
@@ -124,10 +124,10 @@ for (const [name, start] of [
         await Promise.any(server.clients.map((client) => client.rpush(key, 'a list')))
       }
       assert.equal(await sessions.find(id), undefined)
-      assert.equal(await sessions.endAll('sub', 'alice'), 0)
-      const next = await sessions.open(login)
+      assert.equal(await sessions.revokeAll('sub', 'alice'), 0)
+      const next = await sessions.create(login)
       assert.equal((await sessions.find(next))?.username, 'alice')
-      assert.equal(await sessions.endAll('sub', 'alice'), 1)
+      assert.equal(await sessions.revokeAll('sub', 'alice'), 1)
     })
 
     testSessionStore(async () => {

@@ -15,9 +15,13 @@ describe('the store in a real Redis', { skip }, () => {
   before(async () => {
     server = await startRedis()
     redis = createRedis({
-      connection: { servers: { kind: 'one', address: { host: '127.0.0.1', port: server.port } }, db: 0, timeout: 5000 },
+      connection: {
+        servers: { kind: 'standalone', address: { host: '127.0.0.1', port: server.port } },
+        db: 0,
+        timeoutMs: 5000,
+      },
       count: () => {},
-      report: () => {},
+      onStateChange: () => {},
     })
     await redis.start()
     const listening = Promise.withResolvers<void>()

@@ -14,7 +14,7 @@ export function redisConnection(cache: Config['cache']): RedisConnection {
     username: decode(url?.username ?? '') || (cache.redis_username ?? undefined),
     password: decode(url?.password ?? '') || (cache.redis_password ?? undefined),
     tls: isTls ? { ca: readPem(ca), cert: readPem(cert), key: readPem(key) } : undefined,
-    timeout: cache.redis_timeout,
+    timeoutMs: cache.redis_timeout,
   }
 }
 
@@ -28,9 +28,9 @@ function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnectio
       password: cache.redis_sentinel_password ?? undefined,
     }
   }
-  if (url === undefined) return { kind: 'one', address: addressOf(cache.redis_host) }
+  if (url === undefined) return { kind: 'standalone', address: addressOf(cache.redis_host) }
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  return { kind: 'one', address: { host, port: Number(url.port || 6379) } }
+  return { kind: 'standalone', address: { host, port: Number(url.port || 6379) } }
 }
 
 /** Percent-decodes credentials in a URL. A percent sign that begins no escape is kept. */

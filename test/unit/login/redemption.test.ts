@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../../src/http/errors.ts'
-import { mayBeRedeemed } from '../../../src/login/redemption.ts'
+import { mayHaveConsumedToken } from '../../../src/login/redemption.ts'
 
 const call = (code: string) =>
   new Error('something went wrong', {
@@ -29,5 +29,5 @@ const rows: readonly [what: string, thrown: unknown, may: boolean][] = [
 
 for (const [what, thrown, may] of rows) {
   test(`${what}: the refresh token ${may ? 'may be spent' : 'is as good as before'}`, () =>
-    assert.equal(mayBeRedeemed(thrown), may))
+    assert.equal(mayHaveConsumedToken(thrown), may))
 }

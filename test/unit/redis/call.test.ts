@@ -3,15 +3,15 @@ import { test } from 'node:test'
 import { ReplyError } from 'ioredis'
 import { createRedisCall } from '../../../src/redis/call.ts'
 
-function createWorld(timeout = 60_000, whyApart?: string) {
+function createWorld(timeoutMs = 60_000, whyApart?: string) {
   const counted: string[] = []
   const said: string[] = []
   const redis = createRedisCall({
-    timeout,
-    whyApart: () => whyApart,
+    timeoutMs,
+    disconnectReason: () => whyApart,
     reconnect: () => said.push('reconnect'),
     count: (operation, result) => counted.push(`${operation} ${result}`),
-    report: (change) => said.push(change.state === 'up' ? 'up' : `down: ${change.reason}`),
+    onStateChange: (change) => said.push(change.state === 'up' ? 'up' : `down: ${change.reason}`),
   })
   return { ...redis, counted, said }
 }
@@ -25,10 +25,10 @@ test('a call that never answers ends at its limit', async () => {
   const { call, counted, said } = createWorld(5)
   await assert.rejects(
     call('read', () => new Promise(() => {})),
-    /no answer within 5 ms/,
+    /no response within 5 ms/,
   )
   assert.deepEqual(counted, ['read unreachable'])
-  assert.deepEqual(said, ['down: no answer within 5 ms'])
+  assert.deepEqual(said, ['down: no response within 5 ms'])
 })
 
 test('one word when it goes, one when it is back, whatever the number of calls', async () => {
@@ -37,7 +37,7 @@ test('one word when it goes, one when it is back, whatever the number of calls',
   for (let i = 0; i < 5; i++) await assert.rejects(call('claim', apart))
   assert.ok(isFaulty())
   for (let i = 0; i < 5; i++) await call('read', works)
-  assert.deepEqual(said, ['down: there is no connection', 'up'])
+  assert.deepEqual(said, ['down: not connected', 'up'])
   assert.ok(!isFaulty())
 })
 
@@ -53,10 +53,10 @@ test('a full Redis that answers reads is not back', async () => {
   assert.equal(counted[0], 'claim refused')
 })
 
-test('why there is no connection is said, where it is known', async () => {
+test('why not connected is said, where it is known', async () => {
   const { call, said } = createWorld(60_000, 'NOAUTH Authentication required.')
   await assert.rejects(call('read', apart))
-  assert.deepEqual(said, ['down: there is no connection: NOAUTH Authentication required.'])
+  assert.deepEqual(said, ['down: not connected: NOAUTH Authentication required.'])
 })
 
 test('what is thrown holds nothing of what was sent', async () => {

@@ -8,9 +8,14 @@ test('a certificate and another’s key: nothing is taken over', () => {
   const [own, another] = [authority.issue('own'), authority.issue('another')]
   const tls = { ca: authority.cert, ...own }
   const redis = createRedis({
-    connection: { servers: { kind: 'one', address: { host: '127.0.0.1', port: 1 } }, db: 0, timeout: 100, tls },
+    connection: {
+      servers: { kind: 'standalone', address: { host: '127.0.0.1', port: 1 } },
+      db: 0,
+      timeoutMs: 100,
+      tls,
+    },
     count: () => {},
-    report: () => {},
+    onStateChange: () => {},
   })
   try {
     assert.throws(() => redis.prepareRenewal({ ...tls, key: another.key }), /key values mismatch/)

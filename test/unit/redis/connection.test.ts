@@ -13,29 +13,29 @@ function connectionOf(env: Readonly<Record<string, string>>) {
 test('redis_host and redis_db', () => {
   const connection = connectionOf({ REDIS_HOST: '[::1]:7000', REDIS_DB: '2', REDIS_USERNAME: 'u', REDIS_PASSWORD: 'p' })
   assert.deepEqual(connection, {
-    servers: { kind: 'one', address: { host: '::1', port: 7000 } },
+    servers: { kind: 'standalone', address: { host: '::1', port: 7000 } },
     db: 2,
     username: 'u',
     password: 'p',
     tls: undefined,
-    timeout: 250,
+    timeoutMs: 250,
   })
 })
 
 test('redis_url: its parts, decoded; the port and the database may be missing', () => {
   const { tls, ...connection } = connectionOf({ REDIS_URL: 'rediss://gate:p%40ss%2Fw%3Ard@redis' })
   assert.deepEqual(connection, {
-    servers: { kind: 'one', address: { host: 'redis', port: 6379 } },
+    servers: { kind: 'standalone', address: { host: 'redis', port: 6379 } },
     db: 0,
     username: 'gate',
     password: 'p@ss/w:rd',
-    timeout: 250,
+    timeoutMs: 250,
   })
   assert.ok(tls)
   assert.equal(connectionOf({ REDIS_URL: 'redis://:only@redis:1/7' }).password, 'only')
   assert.equal(connectionOf({ REDIS_URL: 'redis://:100%@redis' }).password, '100%')
   assert.equal(connectionOf({ REDIS_URL: 'redis://redis/7' }).db, 7)
-  assert.equal(connectionOf({ REDIS_URL: 'redis://[::1]:7000' }).servers.kind, 'one')
+  assert.equal(connectionOf({ REDIS_URL: 'redis://[::1]:7000' }).servers.kind, 'standalone')
 })
 
 test('Sentinels and a Cluster, with TLS when it is asked for', () => {

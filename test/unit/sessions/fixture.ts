@@ -1,9 +1,9 @@
 import type { Identity } from '../../../src/auth/identity.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 import { createMemorySessionStore } from '../../../src/sessions/memory-store.ts'
-import type { Granted, Redeem } from '../../../src/sessions/refresh.ts'
+import type { GrantedTokens, RequestRefresh } from '../../../src/sessions/refresh.ts'
 import { createSeal } from '../../../src/sessions/seal.ts'
-import type { SessionRules } from '../../../src/sessions/session.ts'
+import type { SessionTimeouts } from '../../../src/sessions/session.ts'
 import { createSessionSeal } from '../../../src/sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../../../src/sessions/sessions.ts'
 import type { SessionStore } from '../../../src/sessions/store.ts'
@@ -15,14 +15,14 @@ const secret = '5eed'.padEnd(64, '0')
 
 export type Provider = {
   /** How it answers a refresh. By default as a provider that rotates refresh tokens, and revokes all when one comes twice. */
-  redeem: Redeem
+  redeem: RequestRefresh
   /** The refresh tokens it was shown, in order. */
   seen: string[]
   groups: readonly string[]
 }
 
 /** Replicas that share a store that can be made to fail, and a provider whose tokens live five minutes. */
-export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
+export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {}) {
   const clock = createFakeClock(1_790_000_000_000)
   const fault: { store?: Error | undefined; calls: number } = { calls: 0 }
   const memory = createMemorySessionStore(1000, clock.now)
@@ -37,15 +37,15 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
       provider.seen.push(refreshToken)
       if (!valid.delete(refreshToken)) {
         valid.clear()
-        return 'refused'
+        return 'rejected'
       }
       return grant(`r${provider.seen.length}`)
     },
   }
-  function grant(refreshToken: string): Granted {
+  function grant(refreshToken: string): GrantedTokens {
     valid.add(refreshToken)
     const claims = { name: 'alice', groups: provider.groups }
-    return { refreshToken, claims, fromUserinfo: [], isFresh: true, tokenEnd: clock.now() + 5 * minute }
+    return { refreshToken, claims, fromUserinfo: [], isFresh: true, tokenExpiresAt: clock.now() + 5 * minute }
   }
 
   const toIdentity = ({ name, groups }: Readonly<Record<string, unknown>>): Identity => {
@@ -59,15 +59,15 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
     const sessions: Sessions = createSessions({
       store: faulty(memory),
       seal: sealed,
-      rules: { idleTimeout: hour, lifetime: 8 * hour, grace: 5 * minute, ...rules },
-      redeem: (...args) => provider.redeem(...args),
+      timeouts: { idleTimeoutMs: hour, lifetimeMs: 8 * hour, graceMs: 5 * minute, ...timeouts },
+      requestRefresh: (...args) => provider.redeem(...args),
       toIdentity,
       now: clock.now,
       monotonicNow: clock.monotonicNow,
       sleep: clock.sleep,
-      maxKnown: 100,
-      onEnded: (username) => ended.push(username),
-      onFailure: (error) => failures.push(error),
+      maxCached: 100,
+      onRevoked: (username) => ended.push(username),
+      onRefreshFailure: (error) => failures.push(error),
     })
     return sessions
   }
@@ -79,29 +79,29 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
       if (fault.store) throw fault.store
       return work()
     }
-    const tell = (key: string, what: 'changed' | 'ended') => {
-      for (const sessions of all) sessions.note({ key, what, by: '' })
+    const tell = (key: string, type: 'changed' | 'ended') => {
+      for (const sessions of all) sessions.handleEvent({ key, type, by: '' })
     }
     return {
       get: (...args) => call(() => store.get(...args)),
       has: (...args) => call(() => store.has(...args)),
       put: (...args) => call(() => store.put(...args)),
       touch: (...args) => call(() => store.touch(...args)),
-      claim: (...args) => call(() => store.claim(...args)),
-      release: (...args) => call(() => store.release(...args)),
-      enlist: (...args) => call(() => store.enlist(...args)),
-      delist: (...args) => call(() => store.delist(...args)),
-      list: (...args) => call(() => store.list(...args)),
-      once: (...args) => call(() => store.once(...args)),
-      finish: (key, ...args) =>
+      lockRefresh: (...args) => call(() => store.lockRefresh(...args)),
+      unlockRefresh: (...args) => call(() => store.unlockRefresh(...args)),
+      addToIndex: (...args) => call(() => store.addToIndex(...args)),
+      removeFromIndex: (...args) => call(() => store.removeFromIndex(...args)),
+      listIndex: (...args) => call(() => store.listIndex(...args)),
+      useOnce: (...args) => call(() => store.useOnce(...args)),
+      completeRefresh: (key, ...args) =>
         call(async () => {
-          const isDone = await store.finish(key, ...args)
+          const isDone = await store.completeRefresh(key, ...args)
           if (isDone) tell(key, 'changed')
           return isDone
         }),
-      end: (key) =>
+      delete: (key) =>
         call(async () => {
-          const wasThere = await store.end(key)
+          const wasThere = await store.delete(key)
           tell(key, 'ended')
           return wasThere
         }),
@@ -115,7 +115,7 @@ export function createReplicas(count = 1, rules: Partial<SessionRules> = {}) {
     fromUserinfo: [],
     refreshToken: 'r0',
     idToken: 'id-token',
-    tokenEnd: clock.now() + 5 * minute,
+    tokenExpiresAt: clock.now() + 5 * minute,
   }
   return {
     clock,

@@ -76,7 +76,7 @@ test('a changed shared entry, or one of another user or key, counts as absent an
 
 test('a changed state of a login, with any cookies, is login_failed or the login itself', () => {
   const attempts = createLoginStates(createSeal([secret], 'login'), secret, () => 1_790_000_000_000)
-  const { state, cookie, binding } = attempts.begin(undefined, '/app')
+  const { state, cookie, binding } = attempts.start(undefined, '/app')
   const cookies = fc.oneof(
     fc.constant(undefined),
     fc.constant(`${cookie}=${binding}`),
@@ -95,7 +95,7 @@ test('a changed state of a login, with any cookies, is login_failed or the login
         const changed = apply(state)
         try {
           assert.equal(attempts.read(changed, header).returnTo, '/app')
-          attempts.resume(changed, header)
+          attempts.consume(changed, header)
         } catch (error) {
           if (!(error instanceof GatewayError)) throw error
           assert.equal(error.code, 'login_failed')
