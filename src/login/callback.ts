@@ -9,7 +9,7 @@ import type { LoginRequest } from './login-request.ts'
 import type { LoginStates } from './login-state.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
-import { sessionIdOf, sessionIdsOf } from './session-of.ts'
+import { sessionIdOf, sessionIdsOf } from './session-cookie.ts'
 
 export type CallbackOptions = Readonly<{
   loginStates: LoginStates

@@ -3,7 +3,7 @@ import type { RequestRefresh } from '../sessions/refresh.ts'
 import type { Login } from '../sessions/sessions.ts'
 import { toLoginError } from './login-error.ts'
 import type { LoginState } from './login-state.ts'
-import { mayHaveConsumedToken } from './redemption.ts'
+import { mayHaveConsumedToken } from './refresh-outcome.ts'
 
 export type GrantsOptions = Readonly<{
   configuration: () => Promise<client.Configuration>

@@ -11,7 +11,7 @@ import type { LoginRequest } from './login-request.ts'
 import { isNavigation } from './navigation.ts'
 import type { OriginOf } from './origin.ts'
 import { redirect } from './redirect.ts'
-import { sessionIdsOf } from './session-of.ts'
+import { sessionIdsOf } from './session-cookie.ts'
 
 export type LogoutOptions = Readonly<{
   sessions: Pick<Sessions, 'read' | 'revoke'>

@@ -1,12 +1,12 @@
 import { GatewayError } from '../http/errors.ts'
-import { createSessionLookup, type FindSession, type LookupOptions } from './find.ts'
+import { createSessionLookup, type FindSession, type LookupOptions } from './lookup.ts'
 import type { GrantedTokens } from './refresh.ts'
 import { createRevocations } from './revocations.ts'
 import { refreshTimes, type Session } from './session.ts'
 import { createSessionCache } from './session-cache.ts'
 import { createSessionId, indexOf, keyOf } from './session-id.ts'
 import type { SessionEvent } from './store.ts'
-import { storeUnavailable } from './unavailable.ts'
+import { storeUnavailable } from './store-error.ts'
 
 export type SessionsOptions = LookupOptions &
   Readonly<{

@@ -16,7 +16,7 @@ describe('an attempt to log in', () => {
     const { attempts } = create()
     const { cookie, binding, ...attempt } = attempts.start(undefined, '/app')
     assert.match(binding, /^[\w-]{22}$/)
-    assert.deepEqual(attempts.read(attempt.state), { returnTo: '/app', cookie, mayBeOvertaken: false })
+    assert.deepEqual(attempts.read(attempt.state), { returnTo: '/app', cookie, canRetry: false })
     assert.deepEqual(attempts.consume(attempt.state, `${cookie}=${binding}`), attempt)
     assert.throws(() => attempts.consume(attempt.state, `${cookie}=${binding}`), { code: 'login_failed' })
   })

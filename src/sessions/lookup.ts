@@ -6,7 +6,7 @@ import type { Revocations } from './revocations.ts'
 import type { Session, SessionTimeouts } from './session.ts'
 import type { CachedSession, SessionCache } from './session-cache.ts'
 import { keyOf } from './session-id.ts'
-import { storeUnavailable } from './unavailable.ts'
+import { storeUnavailable } from './store-error.ts'
 
 export type LookupOptions = RefreshOptions &
   Readonly<{

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../../src/http/errors.ts'
-import { mayHaveConsumedToken } from '../../../src/login/redemption.ts'
+import { mayHaveConsumedToken } from '../../../src/login/refresh-outcome.ts'
 
 const call = (code: string) =>
   new Error('something went wrong', {
