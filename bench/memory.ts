@@ -7,7 +7,7 @@ import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
-import { resident } from '../test/support/resident.ts'
+import { resident } from '../test/support/resident-memory.ts'
 
 const users = Number(process.argv[2] ?? 100_000)
 const standIn = createFakeElasticsearch()

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { resident } from '../test/support/resident.ts'
+import { resident } from '../test/support/resident-memory.ts'
 import { median } from './load.ts'
 import { startElastauth, startServer } from './proxies.ts'
 

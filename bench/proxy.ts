@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import { resident, watchResident } from '../test/support/resident.ts'
+import { resident, watchResident } from '../test/support/resident-memory.ts'
 import { load, type Measured, report, spread } from './load.ts'
 import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
 

@@ -12,7 +12,7 @@ import {
   setting,
   uint32,
 } from '../support/http2-frames.ts'
-import { resident } from '../support/resident.ts'
+import { resident } from '../support/resident-memory.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
-import { resident, watchResident } from '../support/resident.ts'
+import { resident, watchResident } from '../support/resident-memory.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
 const bob = { 'Remote-User': 'bob' }
