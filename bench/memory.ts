@@ -7,7 +7,7 @@ import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../test/support/gateway.ts'
-import { resident } from '../test/support/resident-memory.ts'
+import { residentMegabytes } from '../test/support/resident-memory.ts'
 
 const users = Number(process.argv[2] ?? 100_000)
 const standIn = createFakeElasticsearch()
@@ -59,5 +59,5 @@ function ask(user: number): Promise<void> {
 }
 
 function report(when: string): void {
-  console.log(`${when.padEnd(36)} ${resident(gateway.process.pid!).toFixed(0)} MB resident`)
+  console.log(`${when.padEnd(36)} ${residentMegabytes(gateway.process.pid!).toFixed(0)} MB resident`)
 }

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { resident } from '../test/support/resident-memory.ts'
+import { residentMegabytes } from '../test/support/resident-memory.ts'
 import { median } from './load.ts'
 import { startElastauth, startServer } from './proxies.ts'
 
@@ -24,14 +24,14 @@ async function measureIdleStreams(): Promise<void> {
   const upstream = await startServer('open')
   for (const start of [() => startServer('dispatch', upstream.url), () => startElastauth(upstream.url)]) {
     const { name, url, pid } = await start()
-    const before = resident(pid)
+    const before = residentMegabytes(pid)
     const messages: IncomingMessage[] = []
     while (messages.length < streams) {
       const opened = Array.from({ length: Math.min(100, streams - messages.length) }, () => open(url))
       messages.push(...(await Promise.all(opened)))
     }
     await sleep(5000)
-    const after = resident(pid)
+    const after = residentMegabytes(pid)
     const each = ((after - before) * 1024) / streams
     console.log(
       `${streams} idle streams, ${name}: ${after.toFixed(0)} MB resident (${before.toFixed(0)} before, ${each.toFixed(1)} kB each)`,

@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import { resident, watchResident } from '../test/support/resident-memory.ts'
+import { residentMegabytes, trackPeakResidentMegabytes } from '../test/support/resident-memory.ts'
 import { load, type Measured, report, spread } from './load.ts'
 import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
 
@@ -38,8 +38,8 @@ for (const other of ['http-proxy-3', 'nginx']) {
 
 for (const what of ['100 MB up', '1 GB down', '1 GB down again'] as const) {
   for (const { name, url, pid } of candidates) {
-    const before = resident(pid)
-    const watched = watchResident(pid)
+    const before = residentMegabytes(pid)
+    const watched = trackPeakResidentMegabytes(pid)
     const rates: number[] = []
     for (let i = 0; i < (what === '100 MB up' ? 5 : 1); i++) {
       const startedAt = performance.now()

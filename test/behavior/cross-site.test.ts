@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { exchange } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
-import { requestWebSocket, switched } from '../support/web-socket.ts'
+import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 import { createFixture } from './fixture.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-const upstream = await startRawUpstream((socket, head) => socket.write(/^upgrade:/im.test(head) ? switched : ok))
+const upstream = await startRawUpstream((socket, head) =>
+  socket.write(/^upgrade:/im.test(head) ? switchingProtocols : ok),
+)
 const asStatic = { auth_provider: 'static', 'static.username': 'developer' }
 const { start } = await createFixture()
 const [byHeaders, byStatic, forwardAuth, staticForwardAuth] = await Promise.all([

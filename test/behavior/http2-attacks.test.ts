@@ -3,16 +3,16 @@ import { after, afterEach, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import {
   type FrameConnection,
-  fieldsOf,
   frame,
   headerBlock,
   openFrames,
-  outcomeOf,
-  request,
-  setting,
+  requestFields,
+  requestFrame,
+  responseOutcome,
+  settingFrame,
   uint32,
 } from '../support/http2-frames.ts'
-import { resident } from '../support/resident-memory.ts'
+import { residentMegabytes } from '../support/resident-memory.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
@@ -43,7 +43,7 @@ async function attack(settings?: Buffer): Promise<FrameConnection> {
   return connection
 }
 
-const memory = () => resident(gateway.process.pid!)
+const memory = () => residentMegabytes(gateway.process.pid!)
 
 /** Sends until the connection is closed, or it was as often as given. @returns how often it was */
 async function flood(connection: FrameConnection, times: number, frames: (i: number) => Buffer[]): Promise<number> {
@@ -60,15 +60,15 @@ afterEach(async () => {
 })
 
 describe('closes the connection, in bounded memory, and serves the others:', () => {
-  const get = (path = '/') => fieldsOf({ ':path': path }, bob)
+  const get = (path = '/') => requestFields({ ':path': path }, bob)
   const floods: [what: string, frames: (i: number) => Buffer[]][] = [
-    ['rapid reset', (i) => [request(2 * i + 1, get()), frame('reset', { stream: 2 * i + 1, payload: uint32(8) })]],
+    ['rapid reset', (i) => [requestFrame(2 * i + 1, get()), frame('reset', { stream: 2 * i + 1, payload: uint32(8) })]],
     [
       'streams that we are made to reset',
-      (i) => [request(2 * i + 1, get(), true), frame('windowUpdate', { stream: 2 * i + 1, payload: uint32(0) })],
+      (i) => [requestFrame(2 * i + 1, get(), true), frame('windowUpdate', { stream: 2 * i + 1, payload: uint32(0) })],
     ],
     ['PING', () => [frame('ping', { payload: Buffer.alloc(8) })]],
-    ['SETTINGS', () => [setting(initialWindowSize, 65_535)]],
+    ['SETTINGS', () => [settingFrame(initialWindowSize, 65_535)]],
     ['SETTINGS that say nothing', () => [frame('settings')]],
     [
       'CONTINUATION without an end',
@@ -87,9 +87,10 @@ describe('closes the connection, in bounded memory, and serves the others:', () 
     ],
     [
       'DATA of nothing',
-      (i) => (i === 0 ? [request(1, fieldsOf({ ':method': 'POST' }, bob), true)] : [frame('data', { stream: 1 })]),
+      (i) =>
+        i === 0 ? [requestFrame(1, requestFields({ ':method': 'POST' }, bob), true)] : [frame('data', { stream: 1 })],
     ],
-    ['a request on a stream that is over', (i) => [request(i === 0 ? 3 : 1, get('/quick'))]],
+    ['a request on a stream that is over', (i) => [requestFrame(i === 0 ? 3 : 1, get('/quick'))]],
   ]
   for (const [what, frames] of floods) {
     for (const isReading of [true, false]) {
@@ -112,9 +113,9 @@ describe('closes the connection, in bounded memory, and serves the others:', () 
 describe('a client that takes nothing', () => {
   test('holds a hundred streams at the most, and of each no more than a window', async () => {
     const before = memory()
-    const connection = await attack(setting(initialWindowSize, 0))
-    for (let i = 0; i < 120; i++) connection.send(request(2 * i + 1, fieldsOf({}, bob)))
-    for (let i = 100; i < 120; i++) assert.match(await outcomeOf(connection, 2 * i + 1), /^reset 7$/) // REFUSED_STREAM
+    const connection = await attack(settingFrame(initialWindowSize, 0))
+    for (let i = 0; i < 120; i++) connection.send(requestFrame(2 * i + 1, requestFields({}, bob)))
+    for (let i = 100; i < 120; i++) assert.match(await responseOutcome(connection, 2 * i + 1), /^reset 7$/) // REFUSED_STREAM
     assert.ok(connection.isOpen())
     assert.ok(open <= 100)
     assert.ok(memory() - before < 96, `${Math.round(memory() - before)} MB more`)

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import {
   type FrameConnection,
-  fieldsOf,
   frame,
   frameTypes,
   openFrames,
-  request,
+  requestFields,
+  requestFrame,
   uint32,
 } from '../support/http2-frames.ts'
 import { tlsFlags } from '../support/tls-files.ts'
@@ -69,7 +69,7 @@ async function isAnswered(connection: FrameConnection, stream: number): Promise<
 }
 
 async function authenticate(connection: FrameConnection, stream: number): Promise<void> {
-  await connection.send(request(stream, fieldsOf({ ':path': '/quick' }, bob)))
+  await connection.send(requestFrame(stream, requestFields({ ':path': '/quick' }, bob)))
   await isAnswered(connection, stream)
 }
 
@@ -80,7 +80,8 @@ async function sendMany(
   ...headers: (readonly [string, string])[]
 ) {
   const streams = Array.from({ length: count }, (_, i) => from + 2 * i)
-  for (const stream of streams) await connection.send(request(stream, fieldsOf({ ':path': '/slow' }, ...headers)))
+  for (const stream of streams)
+    await connection.send(requestFrame(stream, requestFields({ ':path': '/slow' }, ...headers)))
   await ping(connection)
   return streams
 }
@@ -96,7 +97,7 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
   test('does not get more streams for a request that is rejected', async () => {
     const connection = await open()
     await acknowledge(connection)
-    await connection.send(request(1, fieldsOf()))
+    await connection.send(requestFrame(1, requestFields()))
     await isAnswered(connection, 1)
     await ping(connection)
     assert.deepEqual(toldStreams(connection), [8])
@@ -114,7 +115,7 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
 
   test('may have one header list of the maximum size', async () => {
     const connection = await open()
-    await connection.send(request(1, fieldsOf({ ':path': '/quick' }, bob, ['x-large', 'x'.repeat(16_000)])))
+    await connection.send(requestFrame(1, requestFields({ ':path': '/quick' }, bob, ['x-large', 'x'.repeat(16_000)])))
     await isAnswered(connection, 1)
   })
 })

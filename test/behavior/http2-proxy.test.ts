@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import { after, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fieldsOf, frameTypes, openFrames, request } from '../support/http2-frames.ts'
+import { frameTypes, openFrames, requestFields, requestFrame } from '../support/http2-frames.ts'
 import { authority, caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
 import { curl } from './curl.ts'
@@ -328,11 +328,11 @@ test('SIGTERM: GOAWAY, a stream under way is finished, a new one is not taken, a
     asked.push(url)
     resolve(response)
   }
-  client.send(request(1, fieldsOf({ ':path': '/first' }, ['remote-user', 'bob'])))
+  client.send(requestFrame(1, requestFields({ ':path': '/first' }, ['remote-user', 'bob'])))
   const response = await arrived
   const stopped = draining.stop()
   await client.until(({ type }) => type === frameTypes.goaway)
-  client.send(request(3, fieldsOf({ ':path': '/second' }, ['remote-user', 'bob'])))
+  client.send(requestFrame(3, requestFields({ ':path': '/second' }, ['remote-user', 'bob'])))
   response.end('late, but whole')
   await client.until(
     ({ type, stream, payload }) => type === frameTypes.data && stream === 1 && payload.includes('whole'),

@@ -4,12 +4,12 @@ import { connect, constants } from 'node:http2'
 import { describe, test } from 'node:test'
 import {
   type FrameConnection,
-  fieldsOf,
   frame,
   headerBlock,
   openFrames,
-  outcomeOf,
-  request,
+  requestFields,
+  requestFrame,
+  responseOutcome,
 } from '../support/http2-frames.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
@@ -30,40 +30,40 @@ const modes = {
 const bob = ['remote-user', 'bob'] as const
 
 const malformed: [what: string, fields: (readonly [string, string])[]][] = [
-  ['Connection', fieldsOf({}, bob, ['connection', 'close'])],
-  ['Connection that names an identity header', fieldsOf({}, bob, ['connection', 'remote-user'])],
-  ['Transfer-Encoding', fieldsOf({}, bob, ['transfer-encoding', 'chunked'])],
-  ['Keep-Alive', fieldsOf({}, bob, ['keep-alive', 'timeout=5'])],
-  ['Proxy-Connection', fieldsOf({}, bob, ['proxy-connection', 'close'])],
-  ['Upgrade', fieldsOf({}, bob, ['upgrade', 'websocket'])],
-  ['TE other than trailers', fieldsOf({}, bob, ['te', 'gzip'])],
-  ['an upper-case name', fieldsOf({}, ['Remote-User', 'bob'])],
-  ['a pseudo header of its own', fieldsOf({}, bob, [':other', 'x'])],
-  ['a pseudo header after a header', [['remote-user', 'bob'], ...fieldsOf()]],
-  ['two :path', fieldsOf({}, [':path', '/other'], bob)],
-  ['no :path', fieldsOf({ ':path': undefined }, bob)],
-  ['an empty :path', fieldsOf({ ':path': '' }, bob)],
-  ['no :method', fieldsOf({ ':method': undefined }, bob)],
-  ['no :scheme', fieldsOf({ ':scheme': undefined }, bob)],
-  ['a blank in :path', fieldsOf({ ':path': '/a b' }, bob)],
-  ['CR LF in :path', fieldsOf({ ':path': '/a\r\nHost: evil' }, bob)],
-  ['DEL in :path', fieldsOf({ ':path': '/a\x7f' }, bob)],
-  ['a tabulator in :path', fieldsOf({ ':path': '/a\tb' }, bob)],
-  ['an absolute :path', fieldsOf({ ':path': 'http://es/' }, bob)],
-  ['* that is not for OPTIONS', fieldsOf({ ':path': '*' }, bob)],
-  ['a :path that is none', fieldsOf({ ':path': 'x' }, bob)],
-  ['a scheme that is not HTTP', fieldsOf({ ':scheme': 'ftp' }, bob)],
-  ['a Host other than :authority', fieldsOf({}, ['host', 'evil'], bob)],
-  ['two Host', fieldsOf({ ':authority': undefined }, ['host', 'es'], ['host', 'evil'], bob)],
-  ['neither :authority nor Host', fieldsOf({ ':authority': undefined }, bob)],
-  ['an :authority with a user', fieldsOf({ ':authority': 'u@es' }, bob)],
-  ['an :authority with a path', fieldsOf({ ':authority': 'es/x' }, bob)],
+  ['Connection', requestFields({}, bob, ['connection', 'close'])],
+  ['Connection that names an identity header', requestFields({}, bob, ['connection', 'remote-user'])],
+  ['Transfer-Encoding', requestFields({}, bob, ['transfer-encoding', 'chunked'])],
+  ['Keep-Alive', requestFields({}, bob, ['keep-alive', 'timeout=5'])],
+  ['Proxy-Connection', requestFields({}, bob, ['proxy-connection', 'close'])],
+  ['Upgrade', requestFields({}, bob, ['upgrade', 'websocket'])],
+  ['TE other than trailers', requestFields({}, bob, ['te', 'gzip'])],
+  ['an upper-case name', requestFields({}, ['Remote-User', 'bob'])],
+  ['a pseudo header of its own', requestFields({}, bob, [':other', 'x'])],
+  ['a pseudo header after a header', [['remote-user', 'bob'], ...requestFields()]],
+  ['two :path', requestFields({}, [':path', '/other'], bob)],
+  ['no :path', requestFields({ ':path': undefined }, bob)],
+  ['an empty :path', requestFields({ ':path': '' }, bob)],
+  ['no :method', requestFields({ ':method': undefined }, bob)],
+  ['no :scheme', requestFields({ ':scheme': undefined }, bob)],
+  ['a blank in :path', requestFields({ ':path': '/a b' }, bob)],
+  ['CR LF in :path', requestFields({ ':path': '/a\r\nHost: evil' }, bob)],
+  ['DEL in :path', requestFields({ ':path': '/a\x7f' }, bob)],
+  ['a tabulator in :path', requestFields({ ':path': '/a\tb' }, bob)],
+  ['an absolute :path', requestFields({ ':path': 'http://es/' }, bob)],
+  ['* that is not for OPTIONS', requestFields({ ':path': '*' }, bob)],
+  ['a :path that is none', requestFields({ ':path': 'x' }, bob)],
+  ['a scheme that is not HTTP', requestFields({ ':scheme': 'ftp' }, bob)],
+  ['a Host other than :authority', requestFields({}, ['host', 'evil'], bob)],
+  ['two Host', requestFields({ ':authority': undefined }, ['host', 'es'], ['host', 'evil'], bob)],
+  ['neither :authority nor Host', requestFields({ ':authority': undefined }, bob)],
+  ['an :authority with a user', requestFields({ ':authority': 'u@es' }, bob)],
+  ['an :authority with a path', requestFields({ ':authority': 'es/x' }, bob)],
   ['CONNECT', [[':method', 'CONNECT'], [':authority', 'es:443'], bob]],
-  ['extended CONNECT', fieldsOf({ ':method': 'CONNECT' }, [':protocol', 'websocket'], bob)],
-  ['a method of its own', fieldsOf({ ':method': 'BREW' }, bob)],
-  ['a Content-Length that is no number', fieldsOf({}, bob, ['content-length', '+5'])],
-  ['two Content-Length', fieldsOf({}, bob, ['content-length', '0'], ['content-length', '5'])],
-  ['a Content-Length without a body', fieldsOf({}, bob, ['content-length', '5'])],
+  ['extended CONNECT', requestFields({ ':method': 'CONNECT' }, [':protocol', 'websocket'], bob)],
+  ['a method of its own', requestFields({ ':method': 'BREW' }, bob)],
+  ['a Content-Length that is no number', requestFields({}, bob, ['content-length', '+5'])],
+  ['two Content-Length', requestFields({}, bob, ['content-length', '0'], ['content-length', '5'])],
+  ['a Content-Length without a body', requestFields({}, bob, ['content-length', '5'])],
 ]
 
 for (const [mode, gateway] of Object.entries(modes)) {
@@ -72,7 +72,7 @@ for (const [mode, gateway] of Object.entries(modes)) {
       test(what, async () => {
         const connection = await openFrames(portOf(gateway))
         heard.length = 0
-        connection.send(request(1, fields))
+        connection.send(requestFrame(1, fields))
         assert.match(await settled(connection), /^(400|reset 1|closed)$/)
         assert.deepEqual(heard, [])
         connection.destroy()
@@ -82,14 +82,14 @@ for (const [mode, gateway] of Object.entries(modes)) {
     test('a good request is not among them', async () => {
       const connection = await openFrames(portOf(gateway))
       const good = [
-        fieldsOf({}, bob),
-        fieldsOf({}, ['host', 'ES'], bob, ['te', 'trailers']),
-        fieldsOf({ ':authority': undefined }, ['host', 'es'], bob),
-        fieldsOf({ ':scheme': 'http', ':path': `${mode === 'proxy mode' ? '/a%20b' : '/'}?c=d&%0d` }, bob),
+        requestFields({}, bob),
+        requestFields({}, ['host', 'ES'], bob, ['te', 'trailers']),
+        requestFields({ ':authority': undefined }, ['host', 'es'], bob),
+        requestFields({ ':scheme': 'http', ':path': `${mode === 'proxy mode' ? '/a%20b' : '/'}?c=d&%0d` }, bob),
       ]
       for (const [index, fields] of good.entries()) {
-        connection.send(request(2 * index + 1, fields))
-        assert.equal(await outcomeOf(connection, 2 * index + 1), '200', JSON.stringify(fields))
+        connection.send(requestFrame(2 * index + 1, fields))
+        assert.equal(await responseOutcome(connection, 2 * index + 1), '200', JSON.stringify(fields))
       }
       connection.destroy()
     })
@@ -102,25 +102,25 @@ for (const [mode, gateway] of Object.entries(modes)) {
         ['x', 'a\0'],
       ]
       for (const [index, field] of odd.entries()) {
-        connection.send(request(2 * index + 1, fieldsOf({}, bob, field)))
-        assert.equal(await outcomeOf(connection, 2 * index + 1), '200')
+        connection.send(requestFrame(2 * index + 1, requestFields({}, bob, field)))
+        assert.equal(await responseOutcome(connection, 2 * index + 1), '200')
         assert.ok(
           mode === 'auth-only mode' ||
             Object.keys(headersHeard).every((name) => !name.startsWith('x') || name.startsWith('x-')),
         )
       }
-      connection.send(request(7, fieldsOf({}, ['remote-user', 'bob\r\nx'])))
-      assert.equal(await outcomeOf(connection, 7), '401')
+      connection.send(requestFrame(7, requestFields({}, ['remote-user', 'bob\r\nx'])))
+      assert.equal(await responseOutcome(connection, 7), '401')
       connection.destroy()
     })
 
     test('two Remote-User, or another spelling of it, are 400 as by HTTP/1.1', async () => {
       const connection = await openFrames(portOf(gateway))
       connection.send(
-        request(1, fieldsOf({}, bob, ['remote-user', 'admin'])),
-        request(3, fieldsOf({}, bob, ['remote_user', 'admin'])),
+        requestFrame(1, requestFields({}, bob, ['remote-user', 'admin'])),
+        requestFrame(3, requestFields({}, bob, ['remote_user', 'admin'])),
       )
-      for (const stream of [1, 3]) assert.equal(await outcomeOf(connection, stream), '400')
+      for (const stream of [1, 3]) assert.equal(await responseOutcome(connection, stream), '400')
       connection.destroy()
     })
 
@@ -128,18 +128,18 @@ for (const [mode, gateway] of Object.entries(modes)) {
       const connection = await openFrames(portOf(gateway))
       const many = (count: number) => Array.from({ length: count }, (_, i) => [`x${i}`, 'y'] as const)
       const send = (stream: number, fields: (readonly [string, string])[]) =>
-        connection.send(...split(stream, headerBlock(fieldsOf({}, bob, ...fields))))
+        connection.send(...split(stream, headerBlock(requestFields({}, bob, ...fields))))
       send(1, many(501))
-      assert.equal(await outcomeOf(connection, 1), '431')
+      assert.equal(await responseOutcome(connection, 1), '431')
       send(3, many(1100))
-      assert.match(await outcomeOf(connection, 3), /^reset/)
+      assert.match(await responseOutcome(connection, 3), /^reset/)
       send(
         5,
         ['x', 'y'].map((name) => [name, 'z'.repeat(35_000)]),
       )
-      assert.equal(await outcomeOf(connection, 5), '431')
+      assert.equal(await responseOutcome(connection, 5), '431')
       send(7, [['x', 'y'.repeat(mode === 'proxy mode' ? 10_000 : 60_000)]]) // our upstream here takes 16 KiB
-      assert.equal(await outcomeOf(connection, 7), '200')
+      assert.equal(await responseOutcome(connection, 7), '200')
       connection.destroy()
     })
   })
@@ -148,15 +148,15 @@ for (const [mode, gateway] of Object.entries(modes)) {
 test('methods that clients make up do not become metrics', async () => {
   const gateway = modes['auth-only mode']
   const connection = await openFrames(portOf(gateway))
-  connection.send(request(1, fieldsOf({ ':method': 'MADE-UP' }, bob)))
-  assert.equal(await outcomeOf(connection, 1), '400')
+  connection.send(requestFrame(1, requestFields({ ':method': 'MADE-UP' }, bob)))
+  assert.equal(await responseOutcome(connection, 1), '400')
   const line = await gateway.logged(({ message }) => message === 'UNKNOWN / 400 an unknown method')
   assert.equal(line['error.code'], 'payload_invalid')
   connection.destroy()
 })
 
 async function settled(connection: FrameConnection): Promise<string> {
-  return Promise.race([outcomeOf(connection, 1).catch(() => 'closed'), connection.closed.then(() => 'closed')])
+  return Promise.race([responseOutcome(connection, 1).catch(() => 'closed'), connection.closed.then(() => 'closed')])
 }
 
 /** A block of any length: HEADERS, and CONTINUATION for what does not fit. */

@@ -4,7 +4,14 @@ import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
-import { type FrameConnection, fieldsOf, frame, openFrames, request, setting } from '../support/http2-frames.ts'
+import {
+  type FrameConnection,
+  frame,
+  openFrames,
+  requestFields,
+  requestFrame,
+  settingFrame,
+} from '../support/http2-frames.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
@@ -99,7 +106,7 @@ describe('with a heap of 128 MB, HTTP/2 connections with large heads and a windo
   /** A request with 54 KB of headers, in several frames. */
   function largeRequest(stream: number, user: readonly (readonly [string, string])[]): Buffer[] {
     const headers = Array.from({ length: 54 }, (_, i) => [`x${i}`, `${i}${'y'.repeat(1000)}`] as const)
-    const block = request(stream, fieldsOf({}, ...user, ...headers)).subarray(9)
+    const block = requestFrame(stream, requestFields({}, ...user, ...headers)).subarray(9)
     const pieces: Buffer[] = []
     for (let at = 0; at < block.length; at += 16_384) pieces.push(block.subarray(at, at + 16_384))
     return pieces.map((payload, i) => {
@@ -114,7 +121,7 @@ describe('with a heap of 128 MB, HTTP/2 connections with large heads and a windo
   ): Promise<FrameConnection[]> {
     const connections: FrameConnection[] = []
     for (;;) {
-      const opened = await openFrames(portOf(gateway), setting(initialWindowSize, 0)).catch(() => undefined)
+      const opened = await openFrames(portOf(gateway), settingFrame(initialWindowSize, 0)).catch(() => undefined)
       if (opened === undefined) return connections
       connections.push(opened)
       for (let i = 0; i < 12; i++) await opened.send(...largeRequest(2 * i + 1, user))

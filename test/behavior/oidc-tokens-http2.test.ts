@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fieldsOf, openFrames, outcomeOf, request } from '../support/http2-frames.ts'
+import { openFrames, requestFields, requestFrame, responseOutcome } from '../support/http2-frames.ts'
 import { tlsFlags } from '../support/tls-files.ts'
 import { portOf } from '../support/upstream.ts'
 import { createFixture } from './fixture.ts'
@@ -73,8 +73,8 @@ test('tokens over HTTP/2, as over HTTP/1.1', async (t) => {
   for (const [index, [what, fields, status]] of rows.entries()) {
     const stream = 2 * index + 1
     await t.test(what, async () => {
-      connection.send(request(stream, fieldsOf({}, ...fields)))
-      assert.equal(await outcomeOf(connection, stream), status)
+      connection.send(requestFrame(stream, requestFields({}, ...fields)))
+      assert.equal(await responseOutcome(connection, stream), status)
     })
   }
   connection.destroy()

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
-import { resident, watchResident } from '../support/resident-memory.ts'
+import { residentMegabytes, trackPeakResidentMegabytes } from '../support/resident-memory.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
 const bob = { 'Remote-User': 'bob' }
@@ -71,8 +71,8 @@ const hasProc = existsSync('/proc/self/status')
 test('100 MB in chunks to an upstream that reads slowly: less than 64 MB of memory', { skip: !hasProc }, async () => {
   const gateway = await startProxy(upstream.url)
   assert.equal(await upload(gateway, 10 * megabyte), 10 * megabyte)
-  const before = resident(gateway.process.pid!)
-  const most = watchResident(gateway.process.pid!)
+  const before = residentMegabytes(gateway.process.pid!)
+  const most = trackPeakResidentMegabytes(gateway.process.pid!)
   delay = 1
   assert.equal(await upload(gateway, bulk), bulk)
   const more = most() - before

@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startRawUpstream } from '../support/upstream.ts'
-import { requestWebSocket, switched } from '../support/web-socket.ts'
+import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 import { createFixture } from './fixture.ts'
 
 let answer: (socket: Socket) => void
@@ -12,7 +12,7 @@ const upstream = await startRawUpstream((socket) => answer(socket))
 const { elasticsearch, start } = await createFixture()
 
 beforeEach(() => {
-  answer = (socket) => socket.write(switched)
+  answer = (socket) => socket.write(switchingProtocols)
 })
 
 function startWithUsers(shutdownTimeout = '1h'): Promise<Gateway> {

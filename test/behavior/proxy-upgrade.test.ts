@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { beforeEach, describe, test } from 'node:test'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream, userOf } from '../support/upstream.ts'
-import { requestWebSocket, switched } from '../support/web-socket.ts'
+import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 
 let answer: (socket: Socket, head: string) => void
 const upstream = await startRawUpstream((socket, head) => answer(socket, head))
@@ -14,7 +14,7 @@ const nowhere = await startProxy('http://127.0.0.1:9')
 
 beforeEach(() => {
   answer = (socket) => {
-    socket.write(switched)
+    socket.write(switchingProtocols)
     socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
   }
 })
@@ -78,14 +78,14 @@ describe('a WebSocket', () => {
   })
 
   test('whose upstream closes is closed', async () => {
-    answer = (socket) => socket.end(switched)
+    answer = (socket) => socket.end(switchingProtocols)
     assert.match(await open('/').closed, /^HTTP\/1.1 101 /)
   })
 
   test('whose upstream has closed ends with its client, whatever that says last', async () => {
     const closed = Promise.withResolvers<void>()
     answer = (socket) => {
-      socket.write(switched)
+      socket.write(switchingProtocols)
       socket.on('data', () => socket.end()).once('close', () => closed.resolve())
     }
     const connection = requestWebSocket(gateway, '/last-words', undefined, { allowHalfOpen: true })
@@ -99,7 +99,7 @@ describe('a WebSocket', () => {
   })
 
   test('whose client leaves takes its upstream connection along, before the answer and after', async () => {
-    for (const reply of ['', switched]) {
+    for (const reply of ['', switchingProtocols]) {
       const began = Promise.withResolvers<void>()
       const gone = Promise.withResolvers<void>()
       answer = (socket) => {
@@ -143,7 +143,7 @@ for (const [protocol, version] of [
 test('SIGTERM lets a stream end, closes tunnels and idle connections at once, and exits 0', async () => {
   const streams: Socket[] = []
   answer = (socket, head) => {
-    if (head.includes('websocket')) socket.write(switched)
+    if (head.includes('websocket')) socket.write(switchingProtocols)
     else if (head.startsWith('GET /stream')) {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
       streams.push(socket)

@@ -3,11 +3,18 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
-import { type Frame, fieldsOf, frameTypes, openFrames, outcomeOf, request } from '../support/http2-frames.ts'
+import {
+  type Frame,
+  frameTypes,
+  openFrames,
+  requestFields,
+  requestFrame,
+  responseOutcome,
+} from '../support/http2-frames.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
-import { requestWebSocket, switched } from '../support/web-socket.ts'
+import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 import { curlStatus } from './curl.ts'
 
 const nodeArguments = ['--max-old-space-size=96']
@@ -27,7 +34,7 @@ const upstream = await startRawUpstream(async (socket, head) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast')
   } else if (head.includes('/tunnel')) {
     socket.pause()
-    socket.write(switched)
+    socket.write(switchingProtocols)
     tunnel.resolve(socket)
   } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
 })
@@ -69,13 +76,13 @@ describe('endless interim responses to a client that does not read are dropped:'
     hintsTaken = Promise.withResolvers()
     const connection = await openFrames(portOf(gateway))
     connection.pause()
-    await connection.send(request(1, fieldsOf({ ':path': '/hints' }, ['remote-user', 'bob'])))
+    await connection.send(requestFrame(1, requestFields({ ':path': '/hints' }, ['remote-user', 'bob'])))
     await hintsTaken.promise
     await ask(gateway)
     connection.resume()
     const isFinal = ({ type, payload }: Frame) => type === frameTypes.data && payload.toString() === 'last'
     await connection.until(isFinal)
-    assert.match(await outcomeOf(connection, 1), /^(?:103|200)$/)
+    assert.match(await responseOutcome(connection, 1), /^(?:103|200)$/)
     connection.destroy()
     assert.equal(gateway.process.exitCode, null)
   })

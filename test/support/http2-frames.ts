@@ -38,7 +38,7 @@ const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 /** An HTTP/2 connection (RFC 9113) that sends exactly the frames it is given: for what no client would send. */
 export async function openFrames(
   port: number,
-  settings: Buffer = setting(headerTableSize, 0),
+  settings: Buffer = settingFrame(headerTableSize, 0),
 ): Promise<FrameConnection> {
   const socket = connect({ host: '127.0.0.1', port, ALPNProtocols: ['h2'], rejectUnauthorized: false })
   const received: Frame[] = []
@@ -107,7 +107,7 @@ const endStream = 0x1
 const endHeaders = 0x4
 
 /** A whole request, or with `hasBody` its beginning. Names and values go as they are, without HPACK's tables. */
-export function request(stream: number, fields: readonly (readonly [string, string])[], hasBody = false): Buffer {
+export function requestFrame(stream: number, fields: readonly (readonly [string, string])[], hasBody = false): Buffer {
   const flags = hasBody ? endHeaders : endHeaders | endStream
   return frame('headers', { stream, flags, payload: headerBlock(fields) })
 }
@@ -132,7 +132,7 @@ function integer(value: number): Buffer {
   }
 }
 
-export function setting(id: number, value: number): Buffer {
+export function settingFrame(id: number, value: number): Buffer {
   return frame('settings', { payload: Buffer.concat([Buffer.from([0, id]), uint32(value)]) })
 }
 
@@ -143,7 +143,7 @@ export function uint32(value: number): Buffer {
 }
 
 /** The pseudo headers of a GET, and whatever replaces or follows them; undefined takes one away. */
-export function fieldsOf(
+export function requestFields(
   changes: Readonly<Record<string, string | undefined>> = {},
   ...more: readonly (readonly [string, string])[]
 ): (readonly [string, string])[] {
@@ -153,7 +153,7 @@ export function fieldsOf(
 }
 
 /** The status of a stream's answer, once it is there; a reset’s code where it was reset instead. */
-export async function outcomeOf(connection: FrameConnection, stream: number): Promise<string> {
+export async function responseOutcome(connection: FrameConnection, stream: number): Promise<string> {
   const isOutcome = ({ type, stream: id }: Frame) =>
     id === stream && (type === frameTypes.headers || type === frameTypes.reset)
   const { type, payload } = await connection.until(isOutcome)

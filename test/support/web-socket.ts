@@ -3,7 +3,7 @@ import { openRaw, type RawConnection } from './raw-http.ts'
 import { portOf } from './upstream.ts'
 
 /** An upstream's word that opens a tunnel. */
-export const switched =
+export const switchingProtocols =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
 
 /** Asks a gateway for a WebSocket, as bob unless told otherwise. */
