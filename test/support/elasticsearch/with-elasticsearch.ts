@@ -6,8 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { ElasticsearchUnavailable, startElasticsearch } from './elasticsearch.ts'
-import type { Elasticsearch } from './node.ts'
+import { startSharedNode } from './shared-node.ts'
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const [command, ...args] = process.argv.slice(process.argv[2] === '--' ? 3 : 2)
@@ -19,34 +18,10 @@ if (!command) {
 let forward: (signal: NodeJS.Signals) => void = (signal) => process.exit(128 + constants.signals[signal]) // the exit ends a starting node
 for (const signal of signals) process.on(signal, () => forward(signal))
 
-const node = await startOrExplain()
-const code = await run(command, args, node ? environmentFor(node) : {})
+const node = await startSharedNode()
+const code = await run(command, args, node?.environment ?? {})
 await node?.stop()
 process.exit(code)
-
-async function startOrExplain(): Promise<Elasticsearch | undefined> {
-  try {
-    return await startElasticsearch()
-  } catch (error) {
-    const isRequired = process.env.REQUIRE_ELASTICSEARCH === '1'
-    if (!(error instanceof ElasticsearchUnavailable)) throw error
-    console.error(`\nWARNING: ${error.message}`)
-    console.error(isRequired ? 'and REQUIRE_ELASTICSEARCH=1\n' : 'What needs one will be skipped.\n')
-    if (isRequired) process.exit(1)
-    return undefined
-  }
-}
-
-function environmentFor({ kind, url, username, password, version }: Elasticsearch): NodeJS.ProcessEnv {
-  if (kind === 'external') return {} // already there, its CA too
-  console.error(`Elasticsearch ${version} (${kind})`)
-  return {
-    ELASTICSEARCH_URL: url,
-    ELASTICSEARCH_USERNAME: username,
-    ELASTICSEARCH_PASSWORD: password,
-    ELASTICSEARCH_VERSION: version.split('.')[0], // for the tests that start a node of their own
-  }
-}
 
 async function run(command: string, args: string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>()
