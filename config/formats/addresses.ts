@@ -26,11 +26,6 @@ export function parseAddress(text: string): { readonly host: string; readonly po
   return { host: ipv6 ?? name, port }
 }
 
-/** True for a host that only this machine can reach. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
-
 /** An http or https URL. Credentials in it would end up in logs, so they are refused. */
 export const httpUrl: Format<string> = {
   ...textFormat('an http or https URL', 'write e.g. https://elasticsearch:9200', { pattern: '^https?://' }, (text) =>

@@ -1,4 +1,5 @@
-import { isLoopbackHost, parseAddress } from './addresses.ts'
+import { isLoopbackHost } from '../hosts.ts'
+import { parseAddress } from './addresses.ts'
 import { type Format, listOf, textFormat } from './format.ts'
 
 /** Where to listen. No host (`''`) means all interfaces. */

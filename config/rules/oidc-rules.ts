@@ -1,5 +1,5 @@
-import { isLoopbackHost } from '../formats/addresses.ts'
 import { providersOf } from '../header-presets.ts'
+import { isLoopbackHost } from '../hosts.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
@@ -44,7 +44,7 @@ function checkHttps(oidc: Oidc): (RuleViolation | false)[] {
   if (oidc.allow_http) return []
   return addresses.map((name) => {
     const url = URL.parse(oidc[name] ?? '')
-    const isOpen = url?.protocol === 'http:' && !isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ''))
+    const isOpen = url?.protocol === 'http:' && !isLoopbackHost(url.hostname)
     return (
       isOpen && violation(`oidc.${name}`, 'is not https', 'use https, or set oidc.allow_http: true in a test setting')
     )
@@ -58,7 +58,7 @@ function checkRedirect({ redirect_url }: Oidc): (RuleViolation | false)[] {
   return [
     isOther && violation('oidc.redirect_url', 'is not the address of our page', fix),
     url?.protocol === 'http:' &&
-      !isLoopbackHost(url.hostname.replace(/^\[|\]$/g, '')) &&
+      !isLoopbackHost(url.hostname) &&
       violation('oidc.redirect_url', 'is not https, and browsers would not keep our cookies', fix),
   ]
 }

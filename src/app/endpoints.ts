@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { isLoopbackAddress } from '../../config/hosts.ts'
 import { redactConfig } from '../../config/redact.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import type { Peers } from '../auth/trust/peers.ts'
-import { createIsTrustedPeer } from '../auth/trust/trust.ts'
 import { createConfigEndpoint } from '../endpoints/config.ts'
 import { createDocsEndpoint, createOpenApiEndpoint } from '../endpoints/docs.ts'
 import { createHealthEndpoint } from '../endpoints/health.ts'
@@ -35,7 +35,6 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
   const { authentication, checks, login, peerOf, metrics, log } = options
   const isAuthOnly = !config.proxy.enabled
   const health = createHealthEndpoint(version)
-  const isLoopback = createIsTrustedPeer(['loopback'])
   const handlers = new Map<string, Handler>([
     ['health', health],
     ['live', health],
@@ -54,7 +53,7 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
         redacted: () => redactConfig(config),
         resolveSubject: authentication.resolveSubject,
         adminRoles: config.admin_roles,
-        isLoopback: ({ socket }: IncomingMessage) => isLoopback(peerOf(socket)),
+        isLoopback: ({ socket }: IncomingMessage) => isLoopbackAddress(peerOf(socket).address),
       }),
     ],
   ])

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv4 } from 'node:net'
+import { isLocalhostName, unmapIpv4 } from '../../config/hosts.ts'
 import { GatewayError } from '../http/errors.ts'
 
 const dnsRebindingDetail =
@@ -24,11 +25,12 @@ export function rejectDnsRebinding({
 /** A name that anyone can register and resolve to any address. Browsers resolve `localhost` and names below it themselves. */
 function isDomainName(host: string): boolean {
   const name = host.endsWith('.') ? host.slice(0, -1) : host
-  return name.includes('.') && !/\.localhost$/i.test(name) && !isIPv4(name) && !name.startsWith('[')
+  return name.includes('.') && !isLocalhostName(name) && !isIPv4(name) && !name.startsWith('[')
 }
 
 /** Browsers connect from 127.0.0.1 or ::1, or from the address that they connect to. Service mesh sidecars use other addresses, such as 127.0.0.6. */
 function isLocalPeer({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean {
-  const isLoopback = remoteAddress === '127.0.0.1' || remoteAddress === '::1' || remoteAddress === '::ffff:127.0.0.1'
-  return isLoopback || (remoteAddress !== undefined && remoteAddress === localAddress)
+  if (remoteAddress === undefined) return false
+  const address = unmapIpv4(remoteAddress)
+  return address === '127.0.0.1' || address === '::1' || remoteAddress === localAddress
 }

@@ -1,5 +1,6 @@
 import { type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http'
 import type { Listener } from '../../config/formats/listeners.ts'
+import { withBrackets } from '../../config/hosts.ts'
 
 const patience = 3000
 
@@ -52,7 +53,7 @@ function describe(listener: Listener): string {
   const scheme = listener.isTls ? 'https' : 'http'
   if (listener.kind === 'unix') return `${scheme}://unix:${listener.path}`
   const host = reachable(listener.host)
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${listener.port}/elastauth/health`
+  return `${scheme}://${withBrackets(host)}:${listener.port}/elastauth/health`
 }
 
 /** One can listen on all interfaces but not connect to them. */

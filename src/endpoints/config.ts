@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isLoopbackHost } from '../../config/hosts.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
@@ -39,7 +40,8 @@ export function createConfigEndpoint({
 
 /** Any other Host may come through a proxy on this machine, or from a browser by DNS rebinding. */
 function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
-  return /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
+  const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host) ?? []
+  return isLoopbackHost(name)
 }
 
 /**

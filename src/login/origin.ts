@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isLocalhostName, isLoopbackAddress, withoutBrackets } from '../../config/hosts.ts'
 import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
 
@@ -24,5 +25,5 @@ const insecure =
 
 function isSecure(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)
-  return protocol === 'https:' || /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
+  return protocol === 'https:' || isLocalhostName(hostname) || isLoopbackAddress(withoutBrackets(hostname))
 }

@@ -1,4 +1,5 @@
 import { parseAddress } from '../../../config/formats/addresses.ts'
+import { withoutBrackets } from '../../../config/hosts.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
 import { readPem } from './pem.ts'
@@ -29,7 +30,7 @@ function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnectio
     }
   }
   if (url === undefined) return { kind: 'standalone', address: addressOf(cache.redis_host) }
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = withoutBrackets(url.hostname)
   return { kind: 'standalone', address: { host, port: Number(url.port || 6379) } }
 }
 

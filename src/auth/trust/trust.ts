@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { loopbackRanges } from '../../../config/hosts.ts'
 
 /** The other end of a connection, as the socket describes it. Headers do not count: they can be spoofed. */
 export type Peer = Readonly<{
@@ -12,7 +13,7 @@ export type Peer = Readonly<{
 export type IsTrustedPeer = (peer: Peer) => boolean
 
 const namedRanges: Readonly<Record<string, readonly string[]>> = {
-  loopback: ['127.0.0.0/8', '::1/128'],
+  loopback: loopbackRanges,
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 

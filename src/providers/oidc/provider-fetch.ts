@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import type { CustomFetch } from 'openid-client'
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
+import { isLoopbackHost } from '../../../config/hosts.ts'
 import { GatewayError } from '../../http/errors.ts'
 
 export type ProviderFetchOptions = Readonly<{
@@ -39,7 +39,7 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
 
   const fetch: CustomFetch = async function providerFetch(address, { method, headers, body, signal }) {
     const url = new URL(address)
-    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && (allowHttp || isLoopback(url.hostname))))
+    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && (allowHttp || isLoopbackHost(url.hostname))))
       throw unavailable(`${url.origin} is not https, and oidc.allow_http is false`)
     if (waiting >= maxWaiting) throw unavailable(`${maxWaiting} calls wait for the provider already`)
     const limit = AbortSignal.timeout(timeoutMs)
@@ -88,10 +88,6 @@ function createDispatcher({ ca, httpProxy, timeoutMs }: ProviderFetchOptions): D
   }
   if (httpProxy === undefined) return new Agent({ ...limits, connect: { ...tls, timeout: timeoutMs } })
   return new ProxyAgent({ ...limits, uri: httpProxy, requestTls: { ...tls, timeout: timeoutMs }, proxyTls: tls })
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
 }
 
 function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {

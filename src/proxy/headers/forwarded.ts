@@ -1,9 +1,8 @@
-import { isIPv6 } from 'node:net'
+import { unmapIpv4, withBrackets } from '../../../config/hosts.ts'
 
 /** IPv4-mapped IPv6 addresses as IPv4. `unknown` (RFC 7239, section 6.2) once the socket is closed. */
 export function plainAddress(address: string | undefined): string {
-  if (address === undefined) return 'unknown'
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+  return address === undefined ? 'unknown' : unmapIpv4(address)
 }
 
 /** The port in `Host`, or the default port of the scheme. */
@@ -14,6 +13,6 @@ export function requestedPort(host: string, scheme: 'http' | 'https'): string {
 
 /** One element of `Forwarded` (RFC 7239, section 4). */
 export function formatForwarded(address: string, host: string, scheme: string): string {
-  const node = isIPv6(address) ? `"[${address}]"` : address
-  return `for=${node};host="${host}";proto=${scheme}`
+  const node = withBrackets(address)
+  return `for=${node === address ? node : `"${node}"`};host="${host}";proto=${scheme}`
 }

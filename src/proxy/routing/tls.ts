@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { withoutBrackets } from '../../../config/hosts.ts'
 
 /** Certificates and keys as PEM: the client certificate for an upstream, and the CA to verify the upstream with. */
 export type UpstreamTls = Readonly<{
@@ -25,11 +26,6 @@ export function createTlsOptions(url: URL, { ca, cert, key, serverName, insecure
 
 /** The host in the URL. Empty for an IP address, which SNI does not allow (RFC 6066, section 3); Node still verifies it. */
 function serverNameOf(url: URL): string {
-  const host = unbracketedHost(url)
+  const host = withoutBrackets(url.hostname)
   return isIP(host) === 0 ? host : ''
-}
-
-/** The host without the brackets of an IPv6 address. */
-export function unbracketedHost({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '')
 }

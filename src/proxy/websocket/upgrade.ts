@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
+import { withoutBrackets } from '../../../config/hosts.ts'
 import { GatewayError } from '../../http/errors.ts'
 import { toHeaderObject } from '../../http/headers.ts'
 import type { Upgrade, UpgradeResult } from '../../http/response.ts'
@@ -8,7 +9,6 @@ import { hasBody } from '../body.ts'
 import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
-import { unbracketedHost } from '../routing/tls.ts'
 import type { Upstream } from '../routing/upstreams.ts'
 import { toUpstreamError } from '../upstream-error.ts'
 import { forwardRejection } from './rejected-upgrade.ts'
@@ -229,7 +229,12 @@ function destroyOnEnd(socket: Socket): () => void {
 /** The upstream's address and TLS options for http-proxy-3, which modifies `ssl`. */
 function serverOptions(upstream: Upstream) {
   const { url } = upstream
-  const target = { protocol: url.protocol, host: url.hostname, hostname: unbracketedHost(url), port: portOf(url) }
+  const target = {
+    protocol: url.protocol,
+    host: url.hostname,
+    hostname: withoutBrackets(url.hostname),
+    port: portOf(url),
+  }
   const tls = upstream.tls()
   return { target, ...(tls && { ssl: { ...tls }, secure: tls.rejectUnauthorized }) }
 }

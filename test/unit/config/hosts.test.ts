@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  isLocalhostName,
+  isLoopbackAddress,
+  isLoopbackHost,
+  loopbackRanges,
+  unmapIpv4,
+  withBrackets,
+  withoutBrackets,
+} from '../../../config/hosts.ts'
+import { createIsTrustedPeer } from '../../../src/auth/trust/trust.ts'
+
+const loopbackAddresses = [
+  '127.0.0.1',
+  '127.255.255.254',
+  '::1',
+  '0:0:0:0:0:0:0:1',
+  '0000:0000:0000:0000:0000:0000:0000:0001',
+  '::ffff:127.0.0.1',
+  '::FFFF:127.9.9.9',
+  '::ffff:7f00:1',
+]
+const otherAddresses = [
+  '',
+  '126.255.255.255',
+  '128.0.0.1',
+  '10.0.0.1',
+  '0.0.0.0',
+  '::',
+  '::2',
+  '::ffff:10.0.0.1',
+  '::127.0.0.1', // deprecated IPv4-compatible addresses (RFC 4291, 2.5.5.1) are routed
+  '64:ff9b::7f00:1', // NAT64
+  '127.1',
+  '0177.0.0.1',
+  '127.0.0.01',
+  '127.0.0.1.',
+  ' 127.0.0.1',
+  '127.0.0.1:80',
+  '2130706433',
+  '0x7f000001',
+  '127.evil.example',
+  '127.0.0.1.evil.example',
+  '[::1',
+  '::1]',
+]
+
+describe('a loopback address', () => {
+  const isTrusted = createIsTrustedPeer(loopbackRanges)
+  for (const address of loopbackAddresses)
+    test(`is ${address}`, () => {
+      assert.equal(isLoopbackAddress(address), true)
+      assert.equal(isLoopbackHost(address), true)
+      assert.equal(isLoopbackHost(withBrackets(address)), true)
+      assert.equal(isTrusted({ address }), true)
+    })
+  for (const address of otherAddresses)
+    test(`is not "${address}"`, () => {
+      assert.equal(isLoopbackAddress(address), false)
+      assert.equal(isLoopbackHost(address), false)
+      assert.equal(isTrusted({ address }), false)
+    })
+  test('is not that of a connection that is gone', () => assert.equal(isLoopbackAddress(undefined), false))
+  test('has no brackets', () => assert.equal(isLoopbackAddress('[::1]'), false))
+})
+
+describe('a host name of this machine', () => {
+  const rows: [name: string, isHost: boolean, isForBrowsers: boolean][] = [
+    ['localhost', true, true],
+    ['LocalHost', true, true],
+    ['localhost.', false, true],
+    ['kibana.localhost', false, true],
+    ['kibana.localhost.', false, true],
+    ['localhost.example', false, false],
+    ['localhost.localdomain', false, false],
+    ['notlocalhost', false, false],
+    ['.localhost', false, false],
+    ['localhost..', false, false],
+    ['localhost:80', false, false],
+    ['[localhost]', false, false],
+    ['xlocalhost.', false, false],
+    ['local\nhost', false, false],
+    ['', false, false],
+    ['127.0.0.1', true, false], // an address is not a name
+  ]
+  for (const [name, isHost, isForBrowsers] of rows)
+    test(`${JSON.stringify(name)} is${isHost ? '' : ' not'} one to connect to, and is${isForBrowsers ? '' : ' not'} one to browsers`, () =>
+      assert.deepEqual([isLoopbackHost(name), isLocalhostName(name)], [isHost, isForBrowsers]))
+})
+
+describe('brackets', () => {
+  const rows: [bare: string, bracketed: string][] = [
+    ['::1', '[::1]'],
+    ['2001:db8::1', '[2001:db8::1]'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['es.example.com', 'es.example.com'],
+  ]
+  for (const [bare, bracketed] of rows)
+    test(`${bare} is ${bracketed} in a URL`, () => {
+      assert.equal(withBrackets(bare), bracketed)
+      assert.equal(withoutBrackets(bracketed), bare)
+    })
+  test('that are not a pair stay', () =>
+    assert.deepEqual(['[::1', '::1]', '', '[', '[]'].map(withoutBrackets), ['[::1', '::1]', '', '[', '']))
+})
+
+describe('unmapIpv4', () => {
+  for (const [address, expected] of [
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['::1', '::1'],
+    ['::ffff:1', '::ffff:1'],
+    ['2001:db8::ffff:10.0.0.1', '2001:db8::ffff:10.0.0.1'],
+  ] as const)
+    test(`writes ${address} as ${expected}`, () => assert.equal(unmapIpv4(address), expected))
+})
