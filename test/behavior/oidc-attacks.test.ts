@@ -4,7 +4,7 @@ import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 
-const { idp, reached, startProxy, startForwardAuth } = await createOidcTestBed()
+const { idp, appRequests, startProxy, startForwardAuth } = await createOidcTestBed()
 
 describe('a cookie that a neighbouring host has set for the whole domain', async () => {
   const { url } = await startProxy()
@@ -45,10 +45,10 @@ describe('a token in a cookie that another site’s page makes the browser send'
 
   test('without Sec-Fetch-Site, Origin tells: nothing is written', async () => {
     for (const origin of [evil, 'null']) {
-      const before = reached.length
+      const before = appRequests.length
       const response = await fetch(`${url}/_bulk`, { method: 'POST', headers: { cookie, origin }, body: '{}' })
       assert.equal(response.status, 403)
-      assert.equal(reached.length, before)
+      assert.equal(appRequests.length, before)
     }
     const own = await fetch(`${url}/_bulk`, { method: 'POST', headers: { cookie, origin: url }, body: '{}' })
     assert.equal(own.status, 200)

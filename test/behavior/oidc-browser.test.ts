@@ -5,7 +5,7 @@ import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '..
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 
 describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromium() }, async () => {
-  const { idp, reached, startProxy } = await createOidcTestBed()
+  const { idp, appRequests, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
   let kit: BrowserKit
   let context: BrowserContext
@@ -43,8 +43,8 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     const { name, value } = ours[0]!
     assert.ok(name.length + value.length + 1 <= 100)
     assert.equal(await page.evaluate('document.cookie'), '')
-    assert.notEqual(reached.length, 0)
-    for (const { headers } of reached) assert.doesNotMatch(headers.cookie ?? '', /elastauth/)
+    assert.notEqual(appRequests.length, 0)
+    for (const { headers } of appRequests) assert.doesNotMatch(headers.cookie ?? '', /elastauth/)
   })
 
   test('a script’s call without a session hears 401 in JSON, and is led nowhere', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
-import { answerJson } from '../support/oidc/faults.ts'
+import { respondJson } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { eventually } from '../support/redis/test-bed.ts'
 
@@ -48,14 +48,14 @@ describe('what a person sees of tokens that end, in Chromium', { skip: skipWitho
   })
 
   test('a provider that answers 500 is like one that is gone', async () => {
-    const undo = idp.interpose('token', answerJson(500, { error: 'server_error' }))
+    const undo = idp.intercept('token', respondJson(500, { error: 'server_error' }))
     await eventually(heading, (text) => text.startsWith('The identity provider'))
     undo()
     assert.equal(await eventually(heading, (text) => text.startsWith('Hello')), 'Hello bob')
   })
 
   test('a refresh token that is good no more ends the session, and the provider asks', async () => {
-    const undo = idp.interpose('token', answerJson(400, { error: 'invalid_grant' }))
+    const undo = idp.intercept('token', respondJson(400, { error: 'invalid_grant' }))
     await page.context().clearCookies({ domain: 'localhost' }) // it has forgotten him
     await eventually(heading, (text) => text === 'Sign in')
     undo()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { oddDocument } from '../support/extreme-values.ts'
-import { answerJson } from '../support/oidc/faults.ts'
+import { respondJson } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import fc from '../support/property.ts'
@@ -44,7 +44,10 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
     let count = 0
     await fc.assert(
       fc.asyncProperty(claims, async (given) => {
-        const undo = idp.interpose('userinfo', answerJson(200, { sub: 'alice', preferred_username: 'alice', ...given }))
+        const undo = idp.intercept(
+          'userinfo',
+          respondJson(200, { sub: 'alice', preferred_username: 'alice', ...given }),
+        )
         const { status } = await bearer(url, `opaque${count++}`)
         undo()
         assert.ok(verdicts.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
@@ -58,7 +61,7 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
     let count = 0
     await fc.assert(
       fc.asyncProperty(claims, async (given) => {
-        const undo = idp.interpose('userinfo', answerJson(200, { sub: 'alice', ...given }))
+        const undo = idp.intercept('userinfo', respondJson(200, { sub: 'alice', ...given }))
         const { status } = await bearer(url, await idp.sign({ jti: `${count++}` }))
         undo()
         assert.ok(verdicts.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
@@ -76,11 +79,11 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
       preferred_username: 'alice',
       groups: ['admins'],
     }
-    const undo = idp.interpose('userinfo', answerJson(200, { sub: 'alice', groups: [] }))
+    const undo = idp.intercept('userinfo', respondJson(200, { sub: 'alice', groups: [] }))
     let count = 0
     await fc.assert(
       fc.asyncProperty(claims, async ({ active: _, ...given }) => {
-        const undo = idp.interpose('introspection', answerJson(200, { ...usual, ...given }))
+        const undo = idp.intercept('introspection', respondJson(200, { ...usual, ...given }))
         const { status } = await bearer(url, `opaque${count++}`)
         undo()
         assert.ok(verdicts.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
@@ -128,8 +131,8 @@ describe('with people who sign in', async () => {
         const usualClaims = { sub: 'alice', preferred_username: 'alice', nonce }
         const id_token = await idp.sign({ ...usualClaims, ...idToken })
         const undo = [
-          idp.interpose('token', answerJson(200, { ...usual, id_token, ...odd })),
-          idp.interpose('userinfo', answerJson(200, { sub: 'alice', ...userinfo })),
+          idp.intercept('token', respondJson(200, { ...usual, id_token, ...odd })),
+          idp.intercept('userinfo', respondJson(200, { sub: 'alice', ...userinfo })),
         ]
         const { status } = await agent.request(callback)
         const next = status === 303 ? (await agent.request(`${gateway.url}/app`)).status : 0

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { answerHtml, answerHuge, answerJson, cut, hang, type Interposed } from '../support/oidc/faults.ts'
+import {
+  dropConnection,
+  hang,
+  type Interceptor,
+  respondEndlessJson,
+  respondHtml,
+  respondJson,
+} from '../support/oidc/faults.ts'
 import { createSigningKey } from '../support/oidc/keys.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
@@ -37,22 +44,22 @@ test('1,000 invented key IDs cost one look at the keys', async () => {
   assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'good' }))), '200 alice')
 })
 
-const faults: [what: string, fault: Interposed, reason: RegExp][] = [
-  ['an HTML page', answerHtml, /holds no keys|content-type/],
-  ['an endless document', answerHuge, /sent more than 1048576 bytes/],
+const faults: [what: string, fault: Interceptor, reason: RegExp][] = [
+  ['an HTML page', respondHtml, /holds no keys|content-type/],
+  ['an endless document', respondEndlessJson, /sent more than 1048576 bytes/],
   ['silence', hang, /did not answer within 3000 ms/],
-  ['a cut connection', cut, /cannot be reached/],
-  ['an error', answerJson(500, { error: 'server_error' }), /status/],
+  ['a cut connection', dropConnection, /cannot be reached/],
+  ['an error', respondJson(500, { error: 'server_error' }), /status/],
   ['a redirect', (_request, response) => response.writeHead(302, { Location: 'http://127.0.0.1:1/' }).end(), /status/],
-  ['no keys', answerJson(200, { keys: [] }), /holds no keys/],
-  ['JSON of another kind', answerJson(200, []), /holds no keys/],
+  ['no keys', respondJson(200, { keys: [] }), /holds no keys/],
+  ['JSON of another kind', respondJson(200, []), /holds no keys/],
 ]
 
 describe('the keys’ address answers with', () => {
   for (const [what, fault, reason] of faults) {
     test(`${what}: 503, and the log says what it was`, async () => {
       const idp = await createProviderFor()
-      idp.interpose('jwks', fault)
+      idp.intercept('jwks', fault)
       const { url, logged } = await startTokens(setting, idp, { flags: { 'oidc.timeout': '3s' } })
       assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
       const { message } = await logged(({ message = '' }) => message.startsWith('GET / 503 '))
@@ -65,7 +72,7 @@ describe('discovery answers with', () => {
   for (const [what, fault, reason] of faults.slice(0, 6)) {
     test(`${what}: 503, not ready, and known users of others are not held up`, async () => {
       const idp = await createProviderFor()
-      idp.interpose('discovery', fault)
+      idp.intercept('discovery', fault)
       const { url, logged } = await startTokens(setting, idp, {
         flags: { auth_providers: 'oidc,authelia', 'oidc.timeout': '3s' },
       })
@@ -80,7 +87,7 @@ describe('discovery answers with', () => {
   test('another issuer’s document: 503', async () => {
     const idp = await createProviderFor()
     const stolen = { issuer: 'https://evil.example', jwks_uri: `${idp.issuer}/jwks` }
-    idp.interpose('discovery', answerJson(200, stolen))
+    idp.intercept('discovery', respondJson(200, stolen))
     const { url, logged } = await startTokens(setting, idp)
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ iss: stolen.issuer }))), '503 provider_unavailable')
     await logged(({ message = '' }) => message.includes('issuer does not match'))
@@ -88,7 +95,7 @@ describe('discovery answers with', () => {
 
   test('keys at an address without https: 503, and nobody is asked there', async () => {
     const idp = await createProviderFor()
-    idp.interpose('discovery', answerJson(200, { issuer: idp.issuer, jwks_uri: 'http://keys.example/jwks' }))
+    idp.intercept('discovery', respondJson(200, { issuer: idp.issuer, jwks_uri: 'http://keys.example/jwks' }))
     const { url, logged } = await startTokens(setting, idp)
     assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
     await logged(({ message = '' }) => message.includes('keys.example is not https'))

@@ -21,7 +21,7 @@ describe('strangers who come back from logins with codes of their own invention,
   test('do not stand in the way of those who are known', async () => {
     const { access_token } = await idp.tokensFor('bob')
     const before = idp.calls('token')
-    const letGo = idp.interpose('token', hang)
+    const letGo = idp.intercept('token', hang)
     const strangers = Array.from({ length: 60 }, invent)
     while (idp.calls('token') === before) await new Promise(setImmediate)
     const known = fetch(url, { headers: { authorization: `Bearer ${access_token}` } })

@@ -171,10 +171,10 @@ describe('login', async () => {
   })
 
   function answerTokens(idToken: string): () => void {
-    const removeUserinfo = idp.interpose('userinfo', (_request, response) => {
+    const removeUserinfo = idp.intercept('userinfo', (_request, response) => {
       response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"sub":"alice"}')
     })
-    const removeTokens = idp.interpose('token', (_request, response) => {
+    const removeTokens = idp.intercept('token', (_request, response) => {
       response.writeHead(200, { 'Content-Type': 'application/json' })
       response.end(JSON.stringify({ access_token: 'x', token_type: 'Bearer', id_token: idToken }))
     })

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { changeJson, type Interposed } from '../support/oidc/faults.ts'
+import { type Interceptor, rewriteJson } from '../support/oidc/faults.ts'
 import type { OidcProviderOptions } from '../support/oidc/provider.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { eventually } from '../support/redis/test-bed.ts'
 
 /** A signed-in user with tokens that live two seconds, and a provider that sends no ID token after the sign-in. */
-async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interposed) {
+async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interceptor) {
   const world = await createOidcTestBed({ lifetimes: { accessToken: 2 }, ...options })
   const { idp } = world
-  if (userinfo) idp.interpose('userinfo', userinfo)
+  if (userinfo) idp.intercept('userinfo', userinfo)
   const gateway = await world.startProxy(flags)
   const agent = createUserAgent()
   const { response } = await agent.visit(`${gateway.url}/app`, 'alice')
   assert.equal(response.status, 200)
-  idp.interpose(
+  idp.intercept(
     'token',
-    changeJson(({ id_token: _, ...rest }) => rest),
+    rewriteJson(({ id_token: _, ...rest }) => rest),
   )
   /** What alice gets with only her session. */
   const status = async () => (await agent.request(`${gateway.url}/app`)).status
@@ -41,7 +41,7 @@ for (const claimsIn of ['userinfo', 'id_token'] as const) {
 }
 
 test('ends a session whose groups only the ID token gave when refreshes bring no ID token', async () => {
-  const namesOnly = changeJson(({ sub, preferred_username }) => ({ sub, preferred_username }))
+  const namesOnly = rewriteJson(({ sub, preferred_username }) => ({ sub, preferred_username }))
   const { gateway, status, refreshes } = await signIn({ claimsIn: 'id_token' }, { 'session.grace': '1s' }, namesOnly)
   await eventually(status, (found) => found === 302)
   assert.ok(refreshes() >= 1)
@@ -60,9 +60,9 @@ test('keeps a session whose groups userinfo confirms at every refresh without an
 test('does not let the email_verified of the sign-in vouch for an address that userinfo gives later', async () => {
   const { idp, whoami } = await signIn({ claimsIn: 'id_token' })
   assert.equal((await whoami()).email, 'alice@example.com')
-  idp.interpose(
+  idp.intercept(
     'userinfo',
-    changeJson(({ email_verified: _, ...rest }) => ({ ...rest, email: 'boss@example.com' })),
+    rewriteJson(({ email_verified: _, ...rest }) => ({ ...rest, email: 'boss@example.com' })),
   )
   const { username, email } = await eventually(whoami, (found) => found.email !== 'alice@example.com')
   assert.deepEqual([username, email], ['alice', undefined])
@@ -71,9 +71,9 @@ test('does not let the email_verified of the sign-in vouch for an address that u
 test('does not let a user become another one by an address that the provider has not verified', async () => {
   const { idp, status, whoami } = await signIn({ claimsIn: 'id_token' }, { 'oidc.claim_mappings.username': 'email' })
   assert.equal((await whoami()).username, 'alice@example.com')
-  idp.interpose(
+  idp.intercept(
     'userinfo',
-    changeJson(({ email_verified: _, ...rest }) => ({ ...rest, email: 'boss@example.com' })),
+    rewriteJson(({ email_verified: _, ...rest }) => ({ ...rest, email: 'boss@example.com' })),
   )
   await eventually(status, (found) => found === 302)
 })

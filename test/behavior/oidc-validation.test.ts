@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { answerHtml, answerJson, answerPage, createGate, hang, type Interposed } from '../support/oidc/faults.ts'
+import {
+  createGate,
+  hang,
+  type Interceptor,
+  respondErrorPage,
+  respondHtml,
+  respondJson,
+} from '../support/oidc/faults.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 
@@ -24,7 +31,7 @@ describe('token_validation: userinfo', async () => {
     const { access_token } = await idp.tokensFor('alice')
     const before = idp.calls('userinfo')
     const { gate, open, arrived } = createGate()
-    const undo = idp.interpose('userinfo', (request, response, pass) => {
+    const undo = idp.intercept('userinfo', (request, response, pass) => {
       gate(request, response, pass)
       setTimeout(open, 50)
     })
@@ -40,21 +47,21 @@ describe('token_validation: userinfo', async () => {
     assert.equal(idp.calls('userinfo') - before, 1)
   })
 
-  const faults: Record<string, Interposed> = {
-    'an HTML page': answerHtml,
-    'an error': answerJson(500, {}),
-    'a 401 with a page of something in between': answerPage(401),
-    'a 403 with a page of something in between': answerPage(403),
+  const faults: Record<string, Interceptor> = {
+    'an HTML page': respondHtml,
+    'an error': respondJson(500, {}),
+    'a 401 with a page of something in between': respondErrorPage(401),
+    'a 403 with a page of something in between': respondErrorPage(403),
     'a redirect': (_request, response) => response.writeHead(302, { Location: '/elsewhere' }).end(),
     'no body': (_request, response) => response.writeHead(204).end(),
-    'a list': answerJson(200, []),
+    'a list': respondJson(200, []),
     silence: hang,
-    'no subject': answerJson(200, {}),
+    'no subject': respondJson(200, {}),
   }
   for (const [what, fault] of Object.entries(faults)) {
     test(`${what} in place of an answer is the provider’s fault: 503, and the token is asked about again`, async () => {
       const { access_token } = await idp.tokensFor('carol')
-      const undo = idp.interpose('userinfo', fault)
+      const undo = idp.intercept('userinfo', fault)
       const response = await bearer(url, access_token)
       undo()
       assert.equal(response.headers.get('retry-after'), '5')
@@ -65,7 +72,7 @@ describe('token_validation: userinfo', async () => {
 
   for (const sub of ['', 5, null, ['alice'], { sub: 'alice' }]) {
     test(`rejects a token with 401 when userinfo gives ${JSON.stringify(sub)} as its subject, and the log says so`, async () => {
-      const undo = idp.interpose('userinfo', answerJson(200, { sub, preferred_username: 'alice' }))
+      const undo = idp.intercept('userinfo', respondJson(200, { sub, preferred_username: 'alice' }))
       const path = `/subject/${encodeURIComponent(JSON.stringify(sub))}`
       const response = await bearer(url, `subject${JSON.stringify(sub).length}${typeof sub}`, {
         'X-Forwarded-Uri': path,
@@ -78,7 +85,7 @@ describe('token_validation: userinfo', async () => {
   }
 
   test('the log does not hold what the provider said in its error', async () => {
-    const undo = idp.interpose('userinfo', answerJson(500, { error: 'hunter2' }))
+    const undo = idp.intercept('userinfo', respondJson(500, { error: 'hunter2' }))
     await bearer(url, 'another', { 'X-Forwarded-Uri': '/in-error' })
     undo()
     const { message } = await logged(({ message = '' }) => message.startsWith('GET /in-error'))
@@ -101,7 +108,7 @@ describe('token_validation: both', async () => {
   })
 
   test('a token with a bad signature is never asked about, though userinfo would know it', async () => {
-    const undo = idp.interpose('userinfo', answerJson(200, { sub: 'alice', preferred_username: 'alice' }))
+    const undo = idp.intercept('userinfo', respondJson(200, { sub: 'alice', preferred_username: 'alice' }))
     const asked = idp.calls('userinfo')
     const [header, payload] = (await idp.sign()).split('.')
     assert.equal(await verdictOf(await bearer(url, `${header}.${payload}.AAAA`)), '401 token_invalid')
@@ -111,19 +118,22 @@ describe('token_validation: both', async () => {
   })
 
   test('a good signature is not enough where userinfo refuses', async () => {
-    const undo = idp.interpose('userinfo', answerJson(401, {}))
+    const undo = idp.intercept('userinfo', respondJson(401, {}))
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: '1' }))), '401 token_invalid')
     undo()
   })
 
   test('a good signature is not enough while userinfo is down', async () => {
-    const undo = idp.interpose('userinfo', answerJson(503, {}))
+    const undo = idp.intercept('userinfo', respondJson(503, {}))
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: '2' }))), '503 provider_unavailable')
     undo()
   })
 
   test('userinfo that speaks of another subject is refused', async () => {
-    const undo = idp.interpose('userinfo', answerJson(200, { sub: 'bob', preferred_username: 'bob', groups: ['root'] }))
+    const undo = idp.intercept(
+      'userinfo',
+      respondJson(200, { sub: 'bob', preferred_username: 'bob', groups: ['root'] }),
+    )
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: '3' }))), '401 token_invalid')
     undo()
   })
@@ -138,7 +148,7 @@ describe('token_validation: introspection', async () => {
   const { url } = await startTokens(setting, idp, { flags: { 'oidc.token_validation': 'introspection' } })
   let tokens = 0
   const answered = async (document: object) => {
-    const undo = idp.interpose('introspection', answerJson(200, document))
+    const undo = idp.intercept('introspection', respondJson(200, document))
     const verdict = await verdictOf(await bearer(url, `opaque-${++tokens}`))
     undo()
     return verdict
@@ -153,9 +163,9 @@ describe('token_validation: introspection', async () => {
 
   test('what introspection leaves out is asked of userinfo, for the same subject only', async () => {
     const tokens = [await idp.tokensFor('alice'), await idp.tokensFor('bob')]
-    const undo = idp.interpose(
+    const undo = idp.intercept(
       'introspection',
-      answerJson(200, { active: true, client_id: idp.clientId, sub: 'alice' }),
+      respondJson(200, { active: true, client_id: idp.clientId, sub: 'alice' }),
     )
     const verdicts = []
     for (const { access_token } of tokens) verdicts.push(await verdictOf(await bearer(url, access_token)))
@@ -187,7 +197,7 @@ describe('token_validation: introspection', async () => {
   for (const [what, document, verdict] of cases) test(what, async () => assert.equal(await answered(document), verdict))
 
   test('our own credentials refused is the provider’s 503, not the token’s fault', async () => {
-    const undo = idp.interpose('introspection', answerJson(401, { error: 'invalid_client' }))
+    const undo = idp.intercept('introspection', respondJson(401, { error: 'invalid_client' }))
     assert.equal(await verdictOf(await bearer(url, 'some-token')), '503 provider_unavailable')
     undo()
   })

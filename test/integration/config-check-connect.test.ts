@@ -4,7 +4,7 @@ import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { testKey } from '../support/gateway.ts'
-import { answerHtml } from '../support/oidc/faults.ts'
+import { respondHtml } from '../support/oidc/faults.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
@@ -87,7 +87,7 @@ describe('config check --connect with an OpenID provider', async () => {
   })
 
   test('its keys are an HTML page: says so, and exits 1', async () => {
-    const undo = idp.interpose('jwks', answerHtml)
+    const undo = idp.intercept('jwks', respondHtml)
     const { code, output } = await checkConfig(flags, env)
     undo()
     assert.match(output, /OpenID provider \(http:.*\): .*its keys: the answer holds no keys/)

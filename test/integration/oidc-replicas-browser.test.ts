@@ -46,7 +46,7 @@ describe('one session at three replicas, in Chromium', { skip }, async () => {
 
   test('when its token ends, all are asked at once and one of them refreshes it, once', async () => {
     const { gate, open, arrived } = createGate()
-    const undo = idp.interpose('token', gate)
+    const undo = idp.intercept('token', gate)
     const askAll = () => Promise.all(pages.map(groups))
     await eventually(askAll, () => arrived.length > 0)
     for (let round = 0; round < 10; round++) void askAll().catch(() => {})

@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { startSentinelSet } from '../support/redis/sentinel.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { ask, createRedisTestBed, eventually, metric } from '../support/redis/test-bed.ts'
+import { authenticate, createRedisTestBed, eventually, readMetric } from '../support/redis/test-bed.ts'
 import { createRedisTls, type RedisTls } from '../support/redis/tls.ts'
 
 const skip = skipWithoutRedis()
@@ -32,9 +32,9 @@ describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 600
     let users = 0
     await eventually(
       async () => {
-        const before = await metric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })
-        await ask(gateway.url, `user-${++users}`)
-        return (await metric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })) - before
+        const before = await readMetric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })
+        await authenticate(gateway.url, `user-${++users}`)
+        return (await readMetric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })) - before
       },
       (calls) => calls > 0,
     )
@@ -57,19 +57,19 @@ async function check(
   const [redis, world] = [await startServers(tls), await createRedisTestBed()]
   t.after(() => Promise.all([world.stop(), redis.stop()]))
   const gateway = await world.start({ ...redis.flags, ...tls.flags })
-  assert.equal((await ask(gateway.url, 'alice')).status, 200)
+  assert.equal((await authenticate(gateway.url, 'alice')).status, 200)
 
   await Promise.all(redis.servers.map((server) => server.kill()))
   tls.renew()
   await Promise.all(redis.servers.map((server) => server.start()))
-  assert.equal((await ask(gateway.url, 'bob')).status, 200)
+  assert.equal((await authenticate(gateway.url, 'bob')).status, 200)
   await gateway.logged(({ message = '' }) => message.startsWith('Redis: '))
 
   gateway.process.kill('SIGHUP')
   await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
   let user = 0
   await eventually(
-    () => ask(gateway.url, `user-${user++}`),
+    () => authenticate(gateway.url, `user-${user++}`),
     () => gateway.log.some(({ message }) => message === 'connected to Redis again'),
   )
   // and messages are heard again: their connection is another

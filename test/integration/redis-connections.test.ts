@@ -8,7 +8,7 @@ import type { Gateway } from '../support/gateway.ts'
 import { type RedisCluster, startRedisCluster } from '../support/redis/cluster.ts'
 import { type SentinelSet, startSentinelSet } from '../support/redis/sentinel.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { ask, createRedisTestBed, eventually, metric } from '../support/redis/test-bed.ts'
+import { authenticate, createRedisTestBed, eventually, readMetric } from '../support/redis/test-bed.ts'
 import { createRedisTls } from '../support/redis/tls.ts'
 
 const skip = skipWithoutRedis()
@@ -24,27 +24,27 @@ type Flags = Readonly<Record<string, string>>
 /** What every way to connect must do: two gateways, and what one has learnt the other knows. */
 async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Promise<readonly [Gateway, Gateway]> {
   const [a, b] = await Promise.all([world.start(flags, env), world.start(flags, env)])
-  const first = await ask(a.url, 'alice')
+  const first = await authenticate(a.url, 'alice')
   assert.equal(first.status, 200)
 
-  const calls = world.standIn.calls.length
-  const second = await ask(b.url, 'alice')
+  const calls = world.fakeElasticsearch.calls.length
+  const second = await authenticate(b.url, 'alice')
   assert.deepEqual(second, first)
   // Of users: what each asks at its start, about roles, may come as late as this.
-  const asked = world.standIn.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
+  const asked = world.fakeElasticsearch.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
   assert.deepEqual(asked, [], 'the second asked Elasticsearch nothing')
-  assert.equal(await metric(b.url, 'elastauth_redis_requests_total', { operation: 'read' }), 1)
+  assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation: 'read' }), 1)
   for (const operation of ['claim', 'finish', 'offer', 'doubt']) {
-    assert.equal(await metric(b.url, 'elastauth_redis_requests_total', { operation }), 0)
+    assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation }), 0)
   }
 
   // A group changes at one. What the other still holds of the former state, it forgets.
-  const changed = await ask(a.url, 'alice', 'staff,admins')
+  const changed = await authenticate(a.url, 'alice', 'staff,admins')
   assert.equal(changed.authorization, first.authorization, 'the password stays')
-  const before = world.standIn.counters.writes
+  const before = world.fakeElasticsearch.counters.writes
   await eventually(
-    () => ask(b.url, 'alice'),
-    () => world.standIn.counters.writes > before,
+    () => authenticate(b.url, 'alice'),
+    () => world.fakeElasticsearch.counters.writes > before,
   )
   return [a, b]
 }
@@ -115,14 +115,14 @@ const sentinelFlags = ({ sentinels, name }: SentinelSet): Flags => ({
 
 async function checkFailover(set: SentinelSet, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
   await set.master.kill()
-  assert.equal((await ask(a.url, 'bob')).status, 200)
-  assert.equal((await ask(b.url, 'alice')).status, 200)
-  await set.failedOver()
+  assert.equal((await authenticate(a.url, 'bob')).status, 200)
+  assert.equal((await authenticate(b.url, 'alice')).status, 200)
+  await set.waitForFailover()
   let user = 0
   await eventually(
     async () => {
       const username = `after-${user++}`
-      await ask(a.url, username)
+      await authenticate(a.url, username)
       return set.replica.client.get(`elastauth:1:${username}`)
     },
     (entry) => entry !== null,
@@ -136,14 +136,14 @@ const clusterFlags = ({ nodes }: RedisCluster): Flags => ({
 
 async function checkCluster(world: World, cluster: RedisCluster, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
   const names = Array.from({ length: 30 }, (_, i) => `user-${i}`)
-  for (const name of names) assert.equal((await ask(a.url, name)).status, 200)
+  for (const name of names) assert.equal((await authenticate(a.url, name)).status, 200)
   for (const { client } of cluster.nodes) assert.ok((await client.dbsize()) > 0, 'users are spread over the nodes')
-  const calls = world.standIn.calls.length
-  for (const name of names) assert.equal((await ask(b.url, name)).status, 200)
-  assert.equal(world.standIn.calls.length, calls)
+  const calls = world.fakeElasticsearch.calls.length
+  for (const name of names) assert.equal((await authenticate(b.url, name)).status, 200)
+  assert.equal(world.fakeElasticsearch.calls.length, calls)
 
   await cluster.nodes[2]!.kill()
-  for (const name of names) assert.equal((await ask(b.url, `late-${name}`)).status, 200)
+  for (const name of names) assert.equal((await authenticate(b.url, `late-${name}`)).status, 200)
 }
 
 /** The rights that docs/credentials-model.md names, and no more. */

@@ -135,8 +135,8 @@ for (const [name, start] of [
       heard.length = 0
       return {
         store: redis.sessions,
-        pass: (milliseconds) => sleep(milliseconds),
-        async heard() {
+        advance: (milliseconds) => sleep(milliseconds),
+        async receivedEvents() {
           await server.clients[0]!.publish('elastauth:1', 'the end')
           await eventually(
             async () => heard.at(-1),

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 
-/** Debian's package calls it chromium, others chromium-browser or google-chrome. */
-const names = ['chromium', 'chromium-browser', 'google-chrome']
+/** The name is chromium in Debian's package, and chromium-browser or google-chrome in others. */
+const executableNames = ['chromium', 'chromium-browser', 'google-chrome']
 
-/** Why tests that need Chromium are skipped, or false. Throws where it is missing and REQUIRE_CHROMIUM=1. */
+/** The reason to skip tests that need Chromium, or false. Throws if Chromium is missing and REQUIRE_CHROMIUM=1. */
 export function skipWithoutChromium(): string | false {
   if (findChromium() !== undefined) return false
   if (process.env.REQUIRE_CHROMIUM === '1') throw new Error('REQUIRE_CHROMIUM=1, but there is no chromium on the PATH')
@@ -12,11 +12,11 @@ export function skipWithoutChromium(): string | false {
   return 'no chromium on the PATH'
 }
 
-/** How long a page is waited for: Chromium is slow on a busy machine. */
+/** Long, because Chromium is slow on a busy machine. */
 const pageTimeoutMs = 120_000
 
 export type BrowserKit = Readonly<{
-  /** A person: cookies and storage of their own. */
+  /** Opens a context with separate cookies and storage, like another person's browser. */
   open: (options?: Parameters<Browser['newContext']>[0]) => Promise<BrowserContext>
   stop: () => Promise<void>
 }>
@@ -24,7 +24,7 @@ export type BrowserKit = Readonly<{
 export async function startBrowser(): Promise<BrowserKit> {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
-  // Containers often have a small /dev/shm, and root in them.
+  // For containers, which often run as root and have a small /dev/shm.
   const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
   const browser = await chromium.launch({ executablePath, args, timeout: pageTimeoutMs })
   return Object.freeze({
@@ -37,14 +37,14 @@ export async function startBrowser(): Promise<BrowserKit> {
   })
 }
 
-/** Fills the provider's form in, on whatever page it stands, and goes where that leads. */
+/** Submits the provider's sign-in form, which must be on the page. */
 export async function signInAs(page: Page, username: string): Promise<void> {
   await page.getByLabel('Username').fill(username)
   await page.getByRole('button', { name: 'Sign in' }).click()
 }
 
 function findChromium(): string | undefined {
-  for (const name of names) {
+  for (const name of executableNames) {
     try {
       return execFileSync('which', [name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
     } catch {

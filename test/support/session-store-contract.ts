@@ -5,9 +5,9 @@ import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
 export type SessionStoreUnderTest = Readonly<{
   store: SessionStore
   /** Lets time pass, in milliseconds. */
-  pass: (milliseconds: number) => Promise<void>
+  advance: (milliseconds: number) => Promise<void>
   /** What replicas were told since the beginning; undefined where there is only one. */
-  heard: (() => Promise<readonly SessionEvent[]>) | undefined
+  receivedEvents: (() => Promise<readonly SessionEvent[]>) | undefined
 }>
 
 /** What every store of sessions must do. `create` gives an empty one. */
@@ -26,20 +26,20 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), undefined)
   })
 
-  it('keeps what was put, each under its key, for its ttlMs', async ({ store, pass }) => {
+  it('keeps what was put, each under its key, for its ttlMs', async ({ store, advance }) => {
     await store.put('a', 'one', ttlMs)
     await store.put('b', 'two', ttlMs)
     assert.deepEqual([await store.get('a'), await store.get('b')], ['one', 'two'])
     await store.put('a', 'one', 200)
-    await pass(250)
+    await advance(250)
     assert.deepEqual([await store.get('a'), await store.get('b')], [undefined, 'two'])
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'me' }), 'gone')
   })
 
-  it('what is touched lives on', async ({ store, pass }) => {
+  it('what is touched lives on', async ({ store, advance }) => {
     await store.put('a', 'one', 1500) // time for a busy machine to touch it
     await store.touch('a', ttlMs)
-    await pass(1600)
+    await advance(1600)
     assert.equal(await store.get('a'), 'one')
   })
 
@@ -58,10 +58,10 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(claims.filter((claim) => claim === 'acquired').length, 1)
   })
 
-  it('a claim has no end of its own', async ({ store, pass }) => {
+  it('a claim has no end of its own', async ({ store, advance }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'me' })
-    await pass(300)
+    await advance(300)
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'you' }), { heldBy: 'me' })
   })
 
@@ -82,14 +82,14 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'me' }), 'acquired')
   })
 
-  it('the claimant puts what it got, and the next one may claim', async ({ store, heard }) => {
+  it('the claimant puts what it got, and the next one may claim', async ({ store, receivedEvents }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'me' })
     assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), true)
     assert.equal(await store.get('a'), 'two')
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'you' }), 'changed')
     assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'you' }), 'acquired')
-    if (heard) assert.deepEqual(await heard(), [{ key: 'a', type: 'changed', by: 'me' }])
+    if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'changed', by: 'me' }])
   })
 
   it('whoever did not hear that it was put may put it again', async ({ store }) => {
@@ -118,13 +118,13 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'you' }), 'acquired')
   })
 
-  it('what has ended does not come back by a claimant that comes late', async ({ store, heard }) => {
+  it('what has ended does not come back by a claimant that comes late', async ({ store, receivedEvents }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'me' })
     assert.equal(await store.delete('a'), true)
     assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), false)
     assert.equal(await store.get('a'), undefined)
-    if (heard) assert.deepEqual(await heard(), [{ key: 'a', type: 'ended', by: '' }])
+    if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'ended', by: '' }])
   })
 
   it('a new session is nobody’s claim', async ({ store }) => {
@@ -134,7 +134,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'you' }), 'acquired')
   })
 
-  it('lists sessions under names, each for its ttlMs', async ({ store, pass }) => {
+  it('lists sessions under names, each for its ttlMs', async ({ store, advance }) => {
     assert.deepEqual(await store.listIndex('alice'), [])
     await store.addToIndex('alice', 'a', ttlMs)
     await store.addToIndex('alice', 'b', ttlMs)
@@ -142,16 +142,19 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     await store.addToIndex('bob', 'c', ttlMs)
     assert.deepEqual([...(await store.listIndex('alice'))].sort(), ['a', 'b'])
     await store.addToIndex('alice', 'd', 100)
-    await pass(150)
+    await advance(150)
     assert.deepEqual([...(await store.listIndex('alice'))].sort(), ['a', 'b'])
   })
 
-  it('says how many sessions are listed under a name, without those whose ttlMs is over', async ({ store, pass }) => {
+  it('says how many sessions are listed under a name, without those whose ttlMs is over', async ({
+    store,
+    advance,
+  }) => {
     assert.equal(await store.addToIndex('alice', 'a', 200), 1)
     assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
     assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
     assert.equal(await store.addToIndex('bob', 'c', ttlMs), 1)
-    await pass(250)
+    await advance(250)
     assert.equal(await store.addToIndex('alice', 'd', ttlMs), 2)
   })
 
@@ -163,10 +166,10 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     )
   })
 
-  it('lists the oldest session first, and one that is listed again in its place', async ({ store, pass }) => {
+  it('lists the oldest session first, and one that is listed again in its place', async ({ store, advance }) => {
     for (const key of ['c', 'b', 'a', 'c']) {
       await store.addToIndex('alice', key, ttlMs)
-      await pass(2)
+      await advance(2)
     }
     assert.deepEqual(await store.listIndex('alice'), ['c', 'b', 'a'])
   })
@@ -181,19 +184,19 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('knows whether a session is there, until its end', async ({ store, pass }) => {
+  it('knows whether a session is there, until its end', async ({ store, advance }) => {
     assert.equal(await store.has('a'), false)
     await store.put('a', 'one', 200)
     assert.equal(await store.has('a'), true)
-    await pass(250)
+    await advance(250)
     assert.equal(await store.has('a'), false)
   })
 
-  it('says which call is the first', async ({ store, pass }) => {
+  it('says which call is the first', async ({ store, advance }) => {
     assert.equal(await store.useOnce('jti', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
     assert.equal(await store.useOnce('other', 200), true)
-    await pass(250)
+    await advance(250)
     assert.equal(await store.useOnce('other', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
   })

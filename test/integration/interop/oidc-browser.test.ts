@@ -14,7 +14,7 @@ for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
   const { name, profile } = realProxy
   const skip = skipWithoutChromium() || skipWithout(realProxy)
   describe(`login in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
-    const { idp, app, reached, startForwardAuth } = await createOidcTestBed()
+    const { idp, app, appRequests, startForwardAuth } = await createOidcTestBed()
     const gateway = await startForwardAuth({ 'forward_auth.profile': profile, 'forward_auth.listen': '127.0.0.1:0' })
     const subRequestUrl = await subRequestUrlOf(gateway)
     const cleanup = new AsyncDisposableStack()
@@ -39,7 +39,7 @@ for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
     after(() => cleanup.disposeAsync())
 
     /** Without the icon, which the browser may request at any time. */
-    const visits = () => reached.filter(({ url }) => url !== '/favicon.ico')
+    const visits = () => appRequests.filter(({ url }) => url !== '/favicon.ico')
     const heading = () => page.getByRole('heading', { level: 1 }).innerText()
 
     test('a deep link leads to the provider, and after the sign-in to its target', async () => {

@@ -41,7 +41,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
   const missing = skipWithout(documented)
   if (missing !== false && documented.isOptional) continue
   describe(`behind ${documented.name}, configured as docs/oidc.md says`, { skip: missing }, async () => {
-    const { idp, app, reached, startForwardAuth } = await createOidcTestBed()
+    const { idp, app, appRequests, startForwardAuth } = await createOidcTestBed()
     const cleanup = new AsyncDisposableStack()
     after(() => cleanup.disposeAsync())
 
@@ -116,7 +116,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
 
     test("with auth_providers [oidc, authelia] a client's own Remote-User is ignored, in any spelling", async () => {
       const chained = await startBehind(documented, { ...separated, auth_providers: 'oidc,authelia' })
-      const count = reached.length
+      const count = appRequests.length
       for (const name of ['Remote-User', 'remote-user', 'REMOTE-USER', 'Remote_User', 'Remote.User']) {
         const forged = [`${name}: mallory`, 'Remote-Groups: admins', 'Remote-Email: m@example.com', 'Remote-Name: M']
         const response = await sendRequest(chained.proxy, '/app/home', forged)
@@ -127,7 +127,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
         const login = await sendRequest(chained.proxy, '/elastauth/login', forged)
         assert.doesNotMatch(login!.text, /mallory/, name)
       }
-      assert.equal(reached.length, count)
+      assert.equal(appRequests.length, count)
     })
 
     test('a route that strips the prefix does not bring a credential to the browser', async () => {

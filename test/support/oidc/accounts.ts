@@ -1,19 +1,19 @@
-/** What the provider knows of somebody, beside `sub`, which is the name they sign in with. */
+/** The claims of a user except `sub`, which is the username. */
 export type Claims = Readonly<Record<string, unknown>>
 
-/** Those who may sign in, by name. A test may change it while the provider runs: claims are read at each token. */
+/** The users of the provider, by username. A test may change them at any time: they are read for each token. */
 export type Accounts = Map<string, Claims>
 
 export function createAccounts(): Accounts {
   return new Map<string, Claims>([
-    ['alice', describe('alice', 'Alice Åkesson', ['admins', 'staff'])],
-    ['bob', describe('bob', 'Bob Burger', ['staff'])],
-    ['carol', describe('carol', 'Carol Nogroup', [])],
+    ['alice', claimsOf('alice', 'Alice Åkesson', ['admins', 'staff'])],
+    ['bob', claimsOf('bob', 'Bob Burger', ['staff'])],
+    ['carol', claimsOf('carol', 'Carol Nogroup', [])],
   ])
 }
 
-/** The same groups in the places where this provider's likes put them. */
-function describe(username: string, name: string, groups: readonly string[]): Claims {
+/** The groups are in every claim that a well-known provider uses for them. */
+function claimsOf(username: string, name: string, groups: readonly string[]): Claims {
   return Object.freeze({
     preferred_username: username,
     name,
@@ -26,7 +26,7 @@ function describe(username: string, name: string, groups: readonly string[]): Cl
   })
 }
 
-/** Which claims a scope brings: groups come with `profile` too, as half of all providers have it. */
+/** The claims of each scope. `profile` includes the groups, as at many providers. */
 export const claimsOfScopes = {
   openid: ['sub'],
   email: ['email', 'email_verified'],

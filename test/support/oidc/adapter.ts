@@ -1,6 +1,6 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 
-/** What the provider remembers, in this process, for as long as the test runs; but clients. */
+/** The provider's storage, in memory. Clients come from `findClient` instead. */
 export function createAdapter(findClient: (id: string) => AdapterPayload | undefined): (model: string) => Adapter {
   const stored = new Map<string, AdapterPayload>()
 
@@ -12,7 +12,7 @@ export function createAdapter(findClient: (id: string) => AdapterPayload | undef
       find: async (id) => (model === 'Client' ? findClient(id) : stored.get(keyOf(id))),
       findByUid: (uid) => findBy('uid', uid),
       findByUserCode: (code) => findBy('userCode', code),
-      // What has expired is told by the provider from its payload.
+      // The provider checks the expiry in the payload itself.
       upsert: async (id, payload) => void stored.set(keyOf(id), payload),
       destroy: async (id) => void stored.delete(keyOf(id)),
       async consume(id) {

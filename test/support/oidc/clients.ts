@@ -2,10 +2,10 @@ import type { AdapterPayload } from 'oidc-provider'
 
 type Client = AdapterPayload & { redirect_uris: readonly string[]; post_logout_redirect_uris: readonly string[] }
 
-/** Characters that must be form-encoded before they are Basic-encoded (RFC 6749, 2.3.1). */
+/** The secret has characters that must be form-encoded before they are Basic-encoded (RFC 6749, section 2.3.1). */
 export const credentials = { clientId: 'kibana', clientSecret: 'a secret of the tests & its 100% + odd characters' }
 
-/** The one client that the provider knows. @param metadata of its registration, in place of what it would be */
+/** The only client of the provider. @param metadata overrides metadata of its registration */
 export function createClients(redirectUri: string, metadata: Readonly<Record<string, unknown>> = {}) {
   const { clientId, clientSecret } = credentials
   let client: Client = {

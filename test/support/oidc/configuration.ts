@@ -2,25 +2,25 @@ import type { Configuration, JWKS } from 'oidc-provider'
 import { type Accounts, claimsOfScopes } from './accounts.ts'
 import { privateJwk, type SigningKey } from './keys.ts'
 
-/** Seconds; a test may change them while the provider runs. */
+/** In seconds. A test may change them while the provider runs. */
 export type Lifetimes = { accessToken: number; idToken: number; refreshToken: number }
 
-export type Settings = Readonly<{
+export type ProviderSettings = Readonly<{
   accounts: Accounts
   key: SigningKey
   lifetimes: Lifetimes
-  /** JWT access tokens are for this audience; opaque ones are for the provider's userinfo. */
+  /** JWT access tokens have `audience`; opaque ones are for the provider's userinfo endpoint. */
   accessTokens: 'opaque' | 'jwt'
   audience: string
-  /** Where the claims of a scope are found: in the ID token too, or at the userinfo endpoint only. */
+  /** Where the claims of a scope are: in the ID token and at the userinfo endpoint, or at the latter only. */
   claimsIn: 'id_token' | 'userinfo'
 }>
 
-/** Any absolute URI: the audience of the token is another matter. */
+/** The resource indicator (RFC 8707): any absolute URI. The audience of the token is set separately. */
 const resource = 'urn:elastauth:test'
 
-/** What the provider is told: refresh tokens for everybody and rotated at each use, no consent, all logouts. */
-export function createConfiguration(settings: Settings): Configuration {
+/** The provider issues refresh tokens to all clients, rotates them at each use, asks for no consent, and supports all logouts. */
+export function createConfiguration(settings: ProviderSettings): Configuration {
   const { accounts, lifetimes } = settings
   return {
     jwks: { keys: [privateJwk(settings.key)] } as JWKS,
@@ -59,7 +59,7 @@ export function createConfiguration(settings: Settings): Configuration {
         }),
       },
     },
-    // JWT access tokens carry what the userinfo endpoint would say.
+    // JWT access tokens have the claims of the userinfo endpoint.
     async extraTokenClaims(_ctx, token) {
       return 'accountId' in token ? { ...accounts.get(token.accountId) } : {}
     },
@@ -75,7 +75,7 @@ export function createConfiguration(settings: Settings): Configuration {
       return grant
     },
     interactions: { url: async (_ctx, { uid }) => `/interaction/${uid}` },
-    // The provider calls back-channel logout addresses, and would not call this machine by itself.
+    // By default, the provider's fetch rejects loopback addresses, which the back-channel logout needs here.
     fetch: (url, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown } = {}) => fetch(url, options),
     async renderError(ctx, out) {
       ctx.type = 'text'

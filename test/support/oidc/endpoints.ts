@@ -9,7 +9,7 @@ const paths = {
   endSession: '/session/end',
 } as const
 
-/** What a request to the provider is for; its pages for people are `other`. */
+/** The endpoint of a request to the provider; `other` for its pages. */
 export type Endpoint = keyof typeof paths | 'other'
 
 export function endpointOf(url: string): Endpoint {

@@ -1,57 +1,57 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** Stands in front of an endpoint: answers itself, or lets the request pass, now or later. */
-export type Interposed = (request: IncomingMessage, response: ServerResponse, pass: () => void) => unknown
+/** Handles a request in place of an endpoint, or passes it on, at once or later. */
+export type Interceptor = (request: IncomingMessage, response: ServerResponse, pass: () => void) => unknown
 
-/** The connection is cut. */
-export const cut: Interposed = (request) => void request.socket.destroy()
+/** Closes the connection without a response. */
+export const dropConnection: Interceptor = (request) => void request.socket.destroy()
 
-/** Nothing comes, until the caller gives up or the provider is stopped. */
-export const hang: Interposed = () => {}
+/** Never responds. */
+export const hang: Interceptor = () => {}
 
-export const answerJson =
-  (status: number, document: unknown): Interposed =>
+export const respondJson =
+  (status: number, document: unknown): Interceptor =>
   (_request, response) =>
     response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(document))
 
-/** A page where JSON belongs, as a captive portal or a load balancer's error has it. */
-export const answerHtml: Interposed = (_request, response) =>
+/** Responds with HTML in place of JSON, like a captive portal. */
+export const respondHtml: Interceptor = (_request, response) =>
   response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><title>Welcome</title>')
 
-/** The error page of a proxy or firewall between us and the provider. */
-export const answerPage =
-  (status: number): Interposed =>
+/** Responds with an error page, like a proxy or firewall in front of the provider. */
+export const respondErrorPage =
+  (status: number): Interceptor =>
   (_request, response) =>
     response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8' }).end('<!doctype html><h1>Blocked</h1>')
 
-/** JSON that does not end, for as long as somebody reads; 64 MB at the most. */
-export const answerHuge: Interposed = (_request, response) => {
-  const piece = Buffer.alloc(64 * 1024, ' ')
-  let left = 1024
+/** Responds with up to 64 MB of JSON, as long as the client reads. */
+export const respondEndlessJson: Interceptor = (_request, response) => {
+  const chunk = Buffer.alloc(64 * 1024, ' ')
+  let remaining = 1024
   response.writeHead(200, { 'Content-Type': 'application/json' })
   response.write('{"keys":[')
   const pump = () => {
-    while (left-- > 0 && !response.destroyed) if (!response.write(piece)) return
+    while (remaining-- > 0 && !response.destroyed) if (!response.write(chunk)) return
     response.end()
   }
   response.on('drain', pump)
   pump()
 }
 
-/** Holds every request until it is opened; then, and for all later ones, lets them pass. */
+/** Holds every request until `open` is called, which also lets all later requests pass. */
 export function createGate() {
   const { promise: opened, resolve: open } = Promise.withResolvers<void>()
   const arrived: IncomingMessage[] = []
-  const gate: Interposed = (request, _response, pass) => {
+  const gate: Interceptor = (request, _response, pass) => {
     arrived.push(request)
     void opened.then(pass)
   }
   return Object.freeze({ gate, open, arrived })
 }
 
-/** The endpoint's own JSON answer, changed on its way out. */
-export const changeJson =
-  (change: (document: Record<string, unknown>) => Record<string, unknown>): Interposed =>
+/** Changes the endpoint's JSON response. */
+export const rewriteJson =
+  (change: (document: Record<string, unknown>) => Record<string, unknown>): Interceptor =>
   (_request, response, pass) => {
     const end = response.end.bind(response)
     response.end = ((body?: string | Buffer) => {

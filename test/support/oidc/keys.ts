@@ -19,7 +19,7 @@ export function privateJwk({ kid, alg, privateKey }: SigningKey): JWK {
   return { ...(privateKey.export({ format: 'jwk' }) as JWK), kid, alg, use: 'sig' }
 }
 
-/** Claims and header as they are given, under this key. */
+/** Signs the claims and the header without changes. */
 export function signJwt(key: SigningKey, payload: JWTPayload, header: Partial<JWTHeaderParameters> = {}) {
   return new SignJWT(payload).setProtectedHeader({ alg: key.alg, kid: key.kid, ...header }).sign(key.privateKey)
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { findFreePort } from '../port.ts'
 
-/** A server on a free port of `localhost`, which can be closed and opened again there. */
+/** A server on a free port of `localhost`, which can be closed and reopened on the same port. */
 export async function startServer(listener: RequestListener) {
   const server = createServer(listener)
   const listen = async (port: number) => {

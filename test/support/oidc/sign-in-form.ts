@@ -3,17 +3,17 @@ import { text } from 'node:stream/consumers'
 import type Provider from 'oidc-provider'
 import type { Accounts } from './accounts.ts'
 
-/** The page on which somebody says who they are: a name suffices. `deny` is the button of those who think better of it. */
+/** The sign-in page: a username suffices. The button `deny` cancels the sign-in. */
 export function createSignInForm(provider: Provider, accounts: Accounts) {
   return async function signInForm(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== 'POST') return show(response, '')
     const form = new URLSearchParams(await text(request))
     const username = form.get('username') ?? ''
     if (form.has('deny')) {
-      const result = { error: 'access_denied', error_description: 'the user said no' }
+      const result = { error: 'access_denied', error_description: 'the user canceled the sign-in' }
       return provider.interactionFinished(request, response, result)
     }
-    if (!accounts.has(username)) return show(response, 'Nobody here is called that.')
+    if (!accounts.has(username)) return show(response, 'Unknown username.')
     return provider.interactionFinished(request, response, { login: { accountId: username } })
   }
 }

@@ -7,25 +7,25 @@ import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from '
 
 export type OidcTestBed = Readonly<{
   idp: OidcProvider
-  /** What stands in for Kibana: each page says whose credential came with the request. */
+  /** Takes the place of Kibana: each page shows the username of the request's credential. */
   app: Upstream
-  /** What reached it, in order. */
-  reached: readonly IncomingMessage[]
-  /** A gateway in proxy mode before the app, known to the provider, until the last test of the file. */
+  /** All requests to the app, in order. */
+  appRequests: readonly IncomingMessage[]
+  /** A gateway in proxy mode in front of the app, registered at the provider. It runs until the last test of the file. */
   startProxy: (flags?: Flags, env?: Flags) => Promise<Gateway>
-  /** One that answers forward auth. The provider must be told of the proxy before it. */
+  /** A gateway in auth-only mode. The test has to register the proxy in front of it at the provider. */
   startForwardAuth: (flags?: Flags, env?: Flags) => Promise<Gateway>
 }>
 
 type Flags = Readonly<Record<string, string>>
 
-/** An identity provider, an application, and gateways for people to log in at; no Elasticsearch. */
+/** An identity provider, an application, and gateways with a login; no Elasticsearch. */
 export async function createOidcTestBed(options: OidcProviderOptions = {}): Promise<OidcTestBed> {
   const idp = await startOidcProvider(options)
   after(() => idp.stop())
-  const reached: IncomingMessage[] = []
+  const appRequests: IncomingMessage[] = []
   const app = await startUpstream((request, response) => {
-    reached.push(request)
+    appRequests.push(request)
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(pageFor(request))
   })
 
@@ -40,7 +40,7 @@ export async function createOidcTestBed(options: OidcProviderOptions = {}): Prom
       },
       env: {
         ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret,
-        ELASTAUTH_GROUP_MAPPINGS: '{"admins": ["superuser"], "staff": ["viewer"]}', // carol has neither
+        ELASTAUTH_GROUP_MAPPINGS: '{"admins": ["superuser"], "staff": ["viewer"]}', // carol has no role
         ...env,
       },
     })
@@ -51,18 +51,18 @@ export async function createOidcTestBed(options: OidcProviderOptions = {}): Prom
   return Object.freeze({
     idp,
     app,
-    reached,
+    appRequests,
     async startProxy(flags = {}, env = {}) {
       const listen = `127.0.0.1:${await findFreePort()}`
       const origin = `http://${listen}`
       idp.register(origin)
-      const own = {
+      const defaults = {
         listen,
         'proxy.enabled': 'true',
         'proxy.elasticsearch_url': app.url,
         'oidc.post_logout_redirect_url': `${origin}/elastauth/signed-out`,
       }
-      return start({ ...own, ...flags }, env)
+      return start({ ...defaults, ...flags }, env)
     },
     startForwardAuth: (flags = {}, env = {}) => start(flags, env),
   })

@@ -3,12 +3,12 @@ import { createUserAgent } from './user-agent.ts'
 export type Tokens = Readonly<{ access_token: string; id_token: string; refresh_token: string; expires_in: number }>
 export type TokenClient = Readonly<{ issuer: string; clientId: string; clientSecret: string; redirectUri: string }>
 
-/** What a client gets for somebody who signs in by the form: the code flow, without a browser. */
+/** Obtains the tokens of a user by the code flow, without a browser. */
 export async function requestTokens(client: TokenClient, username: string, scope: string): Promise<Tokens> {
   const { issuer, clientId, clientSecret, redirectUri } = client
   const query = new URLSearchParams({ client_id: clientId, response_type: 'code', redirect_uri: redirectUri, scope })
-  const isBack = (location: string) => location.startsWith(redirectUri)
-  const { url } = await createUserAgent().visit(`${issuer}/auth?${query}`, username, isBack)
+  const isRedirectUri = (location: string) => location.startsWith(redirectUri)
+  const { url } = await createUserAgent().visit(`${issuer}/auth?${query}`, username, isRedirectUri)
   const code = new URL(url).searchParams.get('code') ?? ''
   const response = await fetch(`${issuer}/token`, {
     method: 'POST',
@@ -19,7 +19,7 @@ export async function requestTokens(client: TokenClient, username: string, scope
   return (await response.json()) as Tokens
 }
 
-/** RFC 6749, 2.3.1: both halves are form-encoded first. */
+/** RFC 6749, section 2.3.1: both parts are form-encoded first. */
 function basic(id: string, secret: string): string {
   const encode = (value: string) => new URLSearchParams({ '': value }).toString().slice(1)
   return Buffer.from(`${encode(id)}:${encode(secret)}`).toString('base64')

@@ -1,11 +1,11 @@
 import { request as send } from 'undici'
 
 export type UserAgent = Readonly<{
-  /** One request with the cookies of its origin; redirects are not followed. */
+  /** Sends one request with the cookies of its origin. Does not follow redirects. */
   request: (url: string, init?: Init) => Promise<Response>
-  /** Follows redirects, fills the provider's form in with this name, and goes on until there is no redirect left, or one that `until` accepts. */
+  /** Follows redirects and submits the sign-in form of the provider, until there is no further redirect or `until` accepts its target. */
   visit: (url: string, username?: string, until?: (location: string) => boolean) => Promise<Visit>
-  /** Of this origin, as `name=value; …`. */
+  /** The cookies of an origin, as a `Cookie` header. */
   cookies: (origin: string) => string
   setCookie: (origin: string, name: string, value: string) => void
 }>
@@ -17,7 +17,7 @@ export type Init = Readonly<{
 }>
 export type Visit = Readonly<{ response: Response; url: string; body: string; trail: readonly string[] }>
 
-/** A person's browser as far as cookies and redirects go: enough to sign in by, without a Chromium. One jar for each host and port. */
+/** The cookies and redirects of a browser: enough to sign in without Chromium. Each host and port has a cookie jar of its own. */
 export function createUserAgent(headers: Readonly<Record<string, string>> = {}): UserAgent {
   const jars = new Map<string, Map<string, string>>()
   const navigation = {
@@ -37,18 +37,18 @@ export function createUserAgent(headers: Readonly<Record<string, string>> = {}):
 
   const cookies = (url: string) => [...jarOf(url)].map(([name, value]) => `${name}=${value}`).join('; ')
 
-  // Not by fetch, which says `Sec-Fetch-Mode: cors` whatever it is told.
+  // Not by fetch, which always sends `Sec-Fetch-Mode: cors`.
   async function request(url: string, { method = 'GET', body, ...init }: Init = {}): Promise<Response> {
     const form = body && { 'content-type': 'application/x-www-form-urlencoded' }
     const sent = { ...navigation, cookie: cookies(url), ...form, ...init.headers }
-    const answer = await send(url, { method: body ? 'POST' : method, headers: sent, body: body?.toString() ?? null })
+    const raw = await send(url, { method: body ? 'POST' : method, headers: sent, body: body?.toString() ?? null })
     const received = new Headers()
-    for (const [name, value] of Object.entries(answer.headers)) {
+    for (const [name, value] of Object.entries(raw.headers)) {
       for (const line of [value ?? []].flat()) received.append(name, line)
     }
-    for (const line of received.getSetCookie()) keep(jarOf(url), line)
-    const text = await answer.body.text()
-    return new Response(text === '' ? null : text, { status: answer.statusCode, headers: received })
+    for (const line of received.getSetCookie()) storeCookie(jarOf(url), line)
+    const text = await raw.body.text()
+    return new Response(text === '' ? null : text, { status: raw.statusCode, headers: received })
   }
 
   async function visit(start: string, username?: string, until: (location: string) => boolean = () => false) {
@@ -71,7 +71,7 @@ export function createUserAgent(headers: Readonly<Record<string, string>> = {}):
         return { response, url, body, trail }
       }
     }
-    throw new Error(`20 hops, and no end:\n${trail.join('\n')}`)
+    throw new Error(`more than 20 redirects:\n${trail.join('\n')}`)
   }
 
   return Object.freeze({
@@ -82,14 +82,14 @@ export function createUserAgent(headers: Readonly<Record<string, string>> = {}):
   })
 }
 
-function keep(jar: Map<string, string>, line: string): void {
+function storeCookie(jar: Map<string, string>, line: string): void {
   const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())
   const name = pair.slice(0, pair.indexOf('='))
   const maxAge = attributes.find((attribute) => /^max-age=/i.test(attribute))
   const expires = attributes.find((attribute) => /^expires=/i.test(attribute))
-  const isGone = maxAge
+  const isExpired = maxAge
     ? Number(maxAge.slice(8)) <= 0
     : expires !== undefined && Date.parse(expires.slice(8)) <= Date.now()
-  if (isGone) jar.delete(name)
+  if (isExpired) jar.delete(name)
   else jar.set(name, pair.slice(name.length + 1))
 }

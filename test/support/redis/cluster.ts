@@ -4,7 +4,7 @@ import { type RedisServer, type ServerOptions, startRedis } from './server.ts'
 
 export type RedisCluster = Readonly<{ nodes: readonly RedisServer[]; stop: () => Promise<void> }>
 
-/** Three masters that share the slots. With TLS between them, too. */
+/** Starts three masters that share the slots. `tls` also encrypts the connections between them. */
 export async function startRedisCluster({ tls, config = [] }: ServerOptions = {}): Promise<RedisCluster> {
   const lines = ['cluster-enabled yes', 'cluster-node-timeout 1000', 'cluster-require-full-coverage no', ...config]
   if (tls) lines.push('tls-cluster yes')

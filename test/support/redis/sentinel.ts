@@ -6,23 +6,25 @@ export type SentinelSet = Readonly<{
   replica: RedisServer
   sentinels: readonly RedisServer[]
   name: string
-  /** Resolves when the Sentinels name the replica as master. */
-  failedOver: () => Promise<void>
+  /** Resolves when the Sentinels report the replica as the master. */
+  waitForFailover: () => Promise<void>
   stop: () => Promise<void>
 }>
 
-/** A master, a replica, and three Sentinels that fail over when the master is silent for a second. With TLS between them, too. */
+/** Starts a master, a replica, and three Sentinels that fail over when the master does not respond for a second. `tls` also encrypts the connections between them. */
 export async function startSentinelSet({ config = [], ...options }: ServerOptions = {}): Promise<SentinelSet> {
   const name = 'elastauth-test'
   const master = await startRedis({ ...options, config })
   const replica = await startRedis({ ...options, config: [...config, `replicaof 127.0.0.1 ${master.port}`] })
   while (!/master_link_status:up/.test(await replica.client.info('replication'))) await sleep(20)
-  const watch = [
+  const sentinelConfig = [
     `sentinel monitor ${name} 127.0.0.1 ${master.port} 2`,
     `sentinel down-after-milliseconds ${name} 1000`,
     `sentinel failover-timeout ${name} 3000`,
   ]
-  const sentinels = await Promise.all([0, 1, 2].map(() => startRedis({ ...options, config: watch, sentinel: true })))
+  const sentinels = await Promise.all(
+    [0, 1, 2].map(() => startRedis({ ...options, config: sentinelConfig, sentinel: true })),
+  )
   for (const { client } of sentinels) {
     const knowsAll = async () => {
       const info = await client.info('sentinel')
@@ -35,7 +37,7 @@ export async function startSentinelSet({ config = [], ...options }: ServerOption
     replica,
     sentinels,
     name,
-    async failedOver() {
+    async waitForFailover() {
       for (;;) {
         const [, port] = (await sentinels[0]!.client.call('sentinel', 'get-master-addr-by-name', name)) as string[]
         if (Number(port) === replica.port && /role:master/.test(await replica.client.info('replication'))) return

@@ -12,30 +12,30 @@ export type RedisServer = Readonly<{
   port: number
   /** `host:port` */
   address: string
-  /** A connection of the test's own. */
+  /** A connection for the test. */
   client: Redis
-  /** SIGSTOP: it keeps its connections and answers nobody. */
+  /** SIGSTOP: the server keeps its connections and does not respond. */
   pause: () => void
   resume: () => void
-  /** SIGKILL, and its end awaited. */
+  /** SIGKILL. Resolves when the process has exited. */
   kill: () => Promise<void>
-  /** Again, after `kill`: same port, same directory, and no data unless it was saved. */
+  /** Restarts the server after `kill`, on the same port and in the same directory, without data that was not saved. */
   start: () => Promise<void>
-  /** Ends it and removes its directory. */
+  /** Kills the server and removes its directory. */
   stop: () => Promise<void>
 }>
 
 export type ServerOptions = Readonly<{
-  /** Lines of its configuration. */
+  /** Lines of redis.conf. */
   config?: readonly string[]
-  /** Of the test's own connection. */
+  /** For the connection of the test. */
   client?: Omit<RedisOptions, 'replyMapping'>
   /** `tls-port` in place of `port`. */
   tls?: RedisTls
   sentinel?: boolean
 }>
 
-/** Why tests that need redis-server are skipped, or false. Throws where it is missing and REQUIRE_REDIS=1. */
+/** The reason to skip tests that need redis-server, or false. Throws if redis-server is missing and REQUIRE_REDIS=1. */
 export function skipWithoutRedis(): string | false {
   try {
     execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
@@ -48,7 +48,7 @@ export function skipWithoutRedis(): string | false {
   }
 }
 
-/** A redis-server of its own, on a free port of 127.0.0.1, with a directory that goes with it. */
+/** Starts a redis-server on a free port of 127.0.0.1, with a temporary directory. */
 export async function startRedis(options: ServerOptions = {}): Promise<RedisServer> {
   const port = await findFreePort()
   const directory = await mkdtemp(join(tmpdir(), 'elastauth-redis-'))

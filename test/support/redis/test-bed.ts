@@ -1,19 +1,19 @@
 import { createFakeElasticsearch } from '../fake-elasticsearch/fake-elasticsearch.ts'
 import { startGateway } from '../gateway.ts'
 
-/** A stand-in for Elasticsearch, and gateways before it. */
+/** A fake Elasticsearch, and gateways that use it. */
 export async function createRedisTestBed() {
-  const standIn = createFakeElasticsearch()
-  const elasticsearch = await standIn.listen()
+  const fakeElasticsearch = createFakeElasticsearch()
+  const elasticsearch = await fakeElasticsearch.listen()
   const gateways: Awaited<ReturnType<typeof startGateway>>[] = []
 
-  /** A gateway that shares its users' states in this Redis. */
+  /** Starts a gateway that shares state through Redis. */
   async function start(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}) {
     const gateway = await startGateway({
       flags: {
         default_roles: 'viewer',
         'cache.type': 'redis',
-        'cache.redis_timeout': '2s', // on a busy machine a call sometimes takes longer than the default of 250 ms
+        'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
         'elasticsearch.hosts': elasticsearch,
         enable_metrics: 'true',
         ...flags,
@@ -25,40 +25,42 @@ export async function createRedisTestBed() {
   }
 
   return Object.freeze({
-    standIn,
+    fakeElasticsearch,
     start,
-    /** Calls to Elasticsearch that are about this user, or made by it. */
+    /** The calls to Elasticsearch about this user, or by this user. */
     callsFor: (username: string) =>
-      standIn.calls.filter((call) => call.path === `/_security/user/${username}` || call.username === username),
+      fakeElasticsearch.calls.filter(
+        (call) => call.path === `/_security/user/${username}` || call.username === username,
+      ),
     async stop() {
       await Promise.all(gateways.map((gateway) => gateway.stop()))
-      await standIn.close()
+      await fakeElasticsearch.close()
     },
   })
 }
 
-export type Answered = Readonly<{ status: number; authorization: string | null }>
+export type AuthResponse = Readonly<{ status: number; authorization: string | null }>
 
-export async function ask(url: string, username: string, groups = 'staff'): Promise<Answered> {
+export async function authenticate(url: string, username: string, groups = 'staff'): Promise<AuthResponse> {
   const response = await fetch(url, { headers: { 'Remote-User': username, 'Remote-Groups': groups } })
   await response.arrayBuffer()
   return { status: response.status, authorization: response.headers.get('authorization') }
 }
 
-/** The value of a metric, 0 when it is not there yet. */
-export async function metric(url: string, name: string, labels: Readonly<Record<string, string>>): Promise<number> {
+/** The sum of a metric over all series with these labels; 0 if there are none. */
+export async function readMetric(url: string, name: string, labels: Readonly<Record<string, string>>): Promise<number> {
   const text = await (await fetch(`${url}/elastauth/metrics`)).text()
-  const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`)
+  const labelTexts = Object.entries(labels).map(([key, value]) => `${key}="${value}"`)
   const lines = text
     .split('\n')
-    .filter((line) => line.startsWith(`${name}{`) && wanted.every((part) => line.includes(part)))
+    .filter((line) => line.startsWith(`${name}{`) && labelTexts.every((label) => line.includes(label)))
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }
 
-/** Asks until the answer is accepted: for what becomes true by an event elsewhere. The test's own time limit ends it. */
-export async function eventually<T>(look: () => Promise<T>, accepts: (value: T) => boolean): Promise<T> {
+/** Polls until the value is accepted. Has no timeout of its own: the test's timeout ends it. */
+export async function eventually<T>(read: () => Promise<T>, accepts: (value: T) => boolean): Promise<T> {
   for (;;) {
-    const value = await look()
+    const value = await read()
     if (accepts(value)) return value
     await new Promise((wake) => setTimeout(wake, 10))
   }

@@ -4,19 +4,19 @@ import type { RedisOptions } from 'ioredis'
 import { createCertificateAuthority } from '../elasticsearch/certificates.ts'
 
 export type RedisTls = Readonly<{
-  /** Lines of a server's configuration: TLS towards everybody, who has to show a certificate. */
+  /** Lines of redis.conf: TLS for all connections, with client certificates (mTLS). */
   config: readonly string[]
-  /** Of the test's own connection. */
+  /** For the connection of the test. */
   client: Omit<RedisOptions, 'replyMapping'>
-  /** Of redis-cli. */
+  /** For redis-cli. */
   arguments: readonly string[]
-  /** Of a gateway. */
+  /** For a gateway. */
   flags: Readonly<Record<string, string>>
-  /** Everything by a new authority, in the same files. A server that runs goes on with what it read. */
+  /** Replaces all files with certificates of a new authority. A running server keeps what it has read. */
   renew: () => void
 }>
 
-/** An authority, a server's and a client's certificate, in files in a directory of their own below `parent`. */
+/** Creates an authority, a server certificate and a client certificate, as files in the new directory `name` below `parent`. */
 export function createRedisTls(parent: string, name: string): RedisTls {
   const directory = join(parent, name)
   mkdirSync(directory)
@@ -41,7 +41,7 @@ export function createRedisTls(parent: string, name: string): RedisTls {
       `tls-cert-file ${path('server.pem')}`,
       `tls-key-file ${path('server.key')}`,
       'tls-auth-clients yes',
-      'tls-replication yes', // for Sentinels, too
+      'tls-replication yes', // also for Sentinels
     ],
     client: { tls },
     arguments: ['--tls', '--cacert', path('ca.pem'), '--cert', path('client.pem'), '--key', path('client.key')],

@@ -6,6 +6,6 @@ import { testSessionStore } from '../../support/session-store-contract.ts'
 describe('sessions in memory', () => {
   testSessionStore(async () => {
     const clock = createFakeClock(1_790_000_000_000)
-    return { store: createMemorySessionStore(100, clock.now), pass: clock.advance, heard: undefined }
+    return { store: createMemorySessionStore(100, clock.now), advance: clock.advance, receivedEvents: undefined }
   })
 })
