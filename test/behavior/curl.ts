@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** What curl writes to its standard output: a client that nobody of us has written. */
+/** Runs curl, a client independent of Node, and resolves to its standard output. */
 export async function curl(...args: string[]): Promise<string> {
   const child = spawn('curl', ['-sS', '-m', '15', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
@@ -12,7 +12,7 @@ export async function curl(...args: string[]): Promise<string> {
   return text
 }
 
-/** The status of the answer, `000` where there is none. */
+/** The status of the response, `000` without a response. */
 export function curlStatus(...args: string[]): Promise<string> {
   return curl('-o', '/dev/null', '-w', '%{http_code}', ...args)
 }

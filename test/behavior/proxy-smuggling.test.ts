@@ -93,7 +93,7 @@ describe('a body that turns out broken never looks whole to the upstream', () =>
 test('without its last chunk, from a client that leaves, the upstream’s connection ends', async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(`POST /missing HTTP/1.1\r\n${as}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
-  await upstream.waitFor(/POST \/missing [\s\S]*3\r\nabc/)
+  await upstream.until(/POST \/missing [\s\S]*3\r\nabc/)
   connection.socket.end()
   await connection.closed
   await gateway.logged((line) => line['url.path'] === '/missing' && line['error.code'] !== undefined)

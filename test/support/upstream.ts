@@ -9,14 +9,14 @@ export type Upstream = Readonly<{ url: string; port: number; server: Server }>
 
 export type UpstreamOptions = Readonly<{ host?: string; port?: number; tls?: ServerOptions }>
 
-/** A server of the test's own behind the proxy, until the last test of the file. */
+/** Starts an upstream server, which is closed after the tests of the file. */
 export async function startUpstream(
-  answer: RequestListener,
-  { host = '127.0.0.1', port: wanted = 0, tls }: UpstreamOptions = {},
+  listener: RequestListener,
+  { host = '127.0.0.1', port: requestedPort = 0, tls }: UpstreamOptions = {},
 ): Promise<Upstream> {
-  const patience = { keepAliveTimeout: 60_000, requestTimeout: 0 }
-  const server = tls ? createHttpsServer({ ...patience, ...tls }, answer) : createHttpServer(patience, answer)
-  server.listen(wanted, host)
+  const timeouts = { keepAliveTimeout: 60_000, requestTimeout: 0 }
+  const server = tls ? createHttpsServer({ ...timeouts, ...tls }, listener) : createHttpServer(timeouts, listener)
+  server.listen(requestedPort, host)
   await once(server, 'listening')
   after(() => {
     server.closeAllConnections()
@@ -30,15 +30,15 @@ export async function startUpstream(
 export type RawUpstream = Readonly<{
   url: string
   port: number
-  /** All that came on all connections, in order, as latin-1. */
+  /** Everything received on all connections, in order, as Latin-1. */
   received: () => string
-  /** How many connections were made. */
+  /** The number of connections that were opened. */
   connectionCount: () => number
-  /** Resolves when what came matches. */
-  waitFor: (pattern: RegExp) => Promise<string>
+  /** Resolves when what was received matches. */
+  until: (pattern: RegExp) => Promise<string>
 }>
 
-/** A server of bytes, until the last test of the file. */
+/** Starts a TCP server, which is closed after the tests of the file. */
 export async function startTcpUpstream(onConnection: (socket: Socket) => void): Promise<{ url: string; port: number }> {
   const sockets = new Set<Socket>()
   const server = createTcpServer((socket) => {
@@ -56,14 +56,14 @@ export async function startTcpUpstream(onConnection: (socket: Socket) => void): 
   return Object.freeze({ url: `http://127.0.0.1:${port}`, port })
 }
 
-/** A server that is handed whole heads and bytes, and answers by bytes: for what no HTTP library would send. */
+/** A TCP server that calls `onHead` for each complete request head, and responds with bytes that no HTTP library would send. */
 export async function startRawUpstream(onHead: (socket: Socket, head: string) => void): Promise<RawUpstream> {
   let text = ''
-  let count = 0
+  let connectionCount = 0
   let watchers: (() => void)[] = []
   const { url, port } = await startTcpUpstream((socket) => {
     let pending = ''
-    count++
+    connectionCount++
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
       pending += chunk.toString('latin1')
@@ -79,8 +79,8 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
     url,
     port,
     received: () => text,
-    connectionCount: () => count,
-    waitFor(pattern: RegExp) {
+    connectionCount: () => connectionCount,
+    until(pattern: RegExp) {
       if (pattern.test(text)) return Promise.resolve(text)
       const { promise, resolve } = Promise.withResolvers<string>()
       watchers.push(() => pattern.test(text) && resolve(text))
@@ -91,7 +91,7 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
   })
 }
 
-/** elastauth as a proxy, which asks no Elasticsearch unless told to, until the last test of the file. */
+/** Starts elastauth in proxy mode, without requests to Elasticsearch by default. It is stopped after the tests of the file. */
 export async function startProxy(
   url: string | undefined,
   { flags, ...options }: GatewayOptions = {},
@@ -112,7 +112,7 @@ export async function startProxy(
 
 export const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
 
-/** The user that a Basic credential is for. */
+/** The username in a Basic credential. */
 export function userOf(authorization: string | undefined): string | undefined {
   return Buffer.from(authorization?.replace(/^Basic /, '') ?? '', 'base64')
     .toString()

@@ -2,37 +2,37 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long an answer is waited for that may not come, in milliseconds. */
+/** After this much silence no further response is expected. */
 const quietMs = 50
 
 export type FuzzClient = Readonly<{
-  /** Latin-1. */
+  /** @param bytes Latin-1 */
   send: (bytes: string) => void
-  /** Resolves when so many answers are there, or none comes for a moment. */
+  /** Resolves when the expected number of responses has arrived, or nothing arrives for a while. */
   waitForResponses: (expected: number) => Promise<void>
-  /** Leaves, and resolves to all that came. */
+  /** Closes the connection, and resolves to everything that was received. */
   close: () => Promise<string>
 }>
 
-/** A connection from a loopback address of its own, by which the upstream's tester knows it. */
+/** A connection from a loopback address of its own, which the gateway forwards to the upstream and so identifies the attack. */
 export async function openFuzzClient(port: number, localAddress: string): Promise<FuzzClient> {
   const socket = connect({ port, host: '127.0.0.1', localAddress })
   let text = ''
-  let news = () => {}
+  let onText = () => {}
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-  socket.on('error', () => {}) // a reset is a close too
+  socket.on('error', () => {}) // the close event follows
   socket.setEncoding('latin1').on('data', (chunk) => {
     text += chunk
-    news()
+    onText()
   })
   await Promise.race([once(socket, 'connect').catch(() => {}), closed])
   return Object.freeze({
     send: (bytes: string) => void socket.write(bytes, 'latin1'),
     async waitForResponses(expected: number) {
-      for (let before = -1; before < text.length && countResponses(text) < expected; ) {
-        before = text.length
+      for (let previous = -1; previous < text.length && countResponses(text) < expected; ) {
+        previous = text.length
         const more = new Promise<void>((resolve) => {
-          news = resolve
+          onText = resolve
         })
         await Promise.race([more, closed, sleep(quietMs)])
       }
@@ -45,7 +45,7 @@ export async function openFuzzClient(port: number, localAddress: string): Promis
   })
 }
 
-/** Interim ones are none. */
+/** Without informational responses (1xx). */
 export function countResponses(text: string): number {
   return text.match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
 }

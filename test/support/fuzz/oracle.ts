@@ -1,19 +1,20 @@
 import { userOf } from '../upstream.ts'
 import { parseStrictly, type StrictRequest, valuesOf } from './strict-request.ts'
 
-/** What one attack says by the letter, and whose each request is. */
-type Attack = { readonly bytes: string; readonly said: readonly SentRequest[]; next: number }
-type SentRequest = Readonly<{ request: StrictRequest; user: string | undefined; isWhole: boolean }>
+/** The requests that one attack sends according to RFC 9112. `next` is the index of the first one that the upstream has not received. */
+type Attack = { readonly bytes: string; readonly sent: readonly SentRequest[]; next: number }
+type SentRequest = Readonly<{ request: StrictRequest; user: string | undefined; isComplete: boolean }>
 
+/** The test oracle: decides whether what the upstream received is what a client sent. */
 export type Oracle = Readonly<{
-  /** Takes down what is about to be sent from an address of its own. @returns how many whole requests that is */
+  /** Records what is about to be sent from an address. @returns the number of complete requests */
   expect: (address: string, bytes: string) => number
-  /** Forgets an attack: what still comes of it would be a failure. */
+  /** Forgets an attack. A request of it that arrives later is a failure. */
   forget: (address: string) => void
-  /** Holds what the upstream read against what was sent: the same, in order, by a user, with that user's credential. */
-  check: (got: StrictRequest, isWhole: boolean) => void
-  fail: (what: string, address: string, got: unknown) => void
-  /** The first few, with the bytes that led to them. */
+  /** Fails unless the request was sent, in this order, by a user whose credential it carries. */
+  check: (received: StrictRequest, isComplete: boolean) => void
+  fail: (what: string, address: string, received: unknown) => void
+  /** The first failures, with the bytes that caused them. */
   failures: readonly string[]
 }>
 
@@ -23,28 +24,34 @@ export function createOracle(): Oracle {
   const attacks = new Map<string, Attack>()
   const failures: string[] = []
 
-  function fail(what: string, address: string, got: unknown): void {
+  function fail(what: string, address: string, received: unknown): void {
     const bytes = attacks.get(address)?.bytes
-    if (failures.length < maxFailures) failures.push(`${what}: ${JSON.stringify({ address, bytes, got })}`)
+    if (failures.length < maxFailures) failures.push(`${what}: ${JSON.stringify({ address, bytes, received })}`)
   }
 
   return Object.freeze({
     expect(address: string, bytes: string) {
-      const said = readAll(bytes)
-      attacks.set(address, { bytes, said, next: 0 })
-      return said.filter(({ isWhole }) => isWhole).length
+      const sent = parseAll(bytes)
+      attacks.set(address, { bytes, sent, next: 0 })
+      return sent.filter(({ isComplete }) => isComplete).length
     },
     forget: (address: string) => void attacks.delete(address),
-    check(got: StrictRequest, isWhole: boolean) {
-      const address = addressIn(got)
+    check(received: StrictRequest, isComplete: boolean) {
+      const address = clientAddressOf(received)
       const attack = attacks.get(address)
-      const [authorization, ...others] = valuesOf(got, 'authorization')
-      if (attack === undefined) fail('a request of nobody', address, got)
-      else if (authorization === undefined || others.length > 0) fail('not one credential', address, got)
+      const [authorization, ...others] = valuesOf(received, 'authorization')
+      if (attack === undefined) fail('a request from an unknown client', address, received)
+      else if (authorization === undefined || others.length > 0)
+        fail('a request without exactly one credential', address, received)
       else {
-        const isSame = (said: SentRequest) => isSaid(said, got, userOf(authorization), isWhole)
-        const index = attack.said.findIndex((said, i) => i >= attack.next && isSame(said))
-        if (index === -1) fail(isWhole ? 'a request that was not sent' : 'the start of such a one', address, got)
+        const isMatch = (sent: SentRequest) => matches(sent, received, userOf(authorization), isComplete)
+        const index = attack.sent.findIndex((sent, i) => i >= attack.next && isMatch(sent))
+        if (index === -1)
+          fail(
+            isComplete ? 'a request that was not sent' : 'the start of a request that was not sent',
+            address,
+            received,
+          )
         else attack.next = index + 1
       }
     },
@@ -53,27 +60,34 @@ export function createOracle(): Oracle {
   })
 }
 
-/** Where a request comes from, as the gateway says, and nobody before it. */
-export function addressIn(request: StrictRequest): string {
+/** The client's address as the gateway adds it, at the end of what the client itself may send. */
+export function clientAddressOf(request: StrictRequest): string {
   return valuesOf(request, 'x-forwarded-for').at(-1)?.split(', ').at(-1) ?? ''
 }
 
-function isSaid({ request, user, ...said }: SentRequest, got: StrictRequest, by: string | undefined, isWhole: boolean) {
-  const isSameHead = user === by && request.method === got.method && request.target === got.target
-  return isSameHead && (!isWhole || (said.isWhole && request.body === got.body))
+function matches(
+  sent: SentRequest,
+  received: StrictRequest,
+  credentialUser: string | undefined,
+  isComplete: boolean,
+): boolean {
+  const { request, user } = sent
+  const isSameHead = user === credentialUser && request.method === received.method && request.target === received.target
+  return isSameHead && (!isComplete || (sent.isComplete && request.body === received.body))
 }
 
-/** Up to the first request that is none. One line of identity makes a user; two, or none, make nobody. */
-function readAll(bytes: string): SentRequest[] {
-  const said: SentRequest[] = []
+/** The requests up to the first invalid one. A request has a user only if exactly one header names it. */
+function parseAll(bytes: string): SentRequest[] {
+  const sent: SentRequest[] = []
   for (let rest = bytes; ; ) {
     const parsed = parseStrictly(rest)
-    const request = parsed.kind === 'whole' ? parsed.request : parsed.head
+    const isComplete = parsed.kind === 'complete'
+    const request = isComplete ? parsed.request : parsed.head
     if (request) {
       const [user, ...others] = valuesOf(request, 'remote-user')
-      said.push({ request, user: others.length === 0 ? user : undefined, isWhole: parsed.kind === 'whole' })
+      sent.push({ request, user: others.length === 0 ? user : undefined, isComplete })
     }
-    if (parsed.kind !== 'whole') return said
+    if (!isComplete) return sent
     rest = parsed.rest
   }
 }

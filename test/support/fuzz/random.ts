@@ -1,15 +1,15 @@
 export type Random = Readonly<{
-  /** A whole number from 0 to below `end`. */
+  /** An integer from 0 to `end` - 1. */
   below: (end: number) => number
-  /** One of these. */
+  /** One of the choices. */
   of: <T>(choices: readonly T[]) => T
-  /** True once in so many times. */
+  /** True with a probability of 1 in `times`. */
   oneIn: (times: number) => boolean
-  /** The same ones in another order. */
+  /** A copy in random order. */
   shuffled: <T>(items: readonly T[]) => T[]
 }>
 
-/** The same numbers for the same seeds: what a test has found can be found again. (mulberry32) */
+/** A generator (mulberry32) that returns the same sequence for the same seeds, so that a failure can be reproduced. */
 export function createRandom(...seeds: readonly number[]): Random {
   let state = seeds.reduce((mixed, seed) => Math.imul(mixed ^ seed, 0x9e3779b1) ^ (mixed >>> 15), 0x2545f491)
 
