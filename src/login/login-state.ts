@@ -1,7 +1,7 @@
 import { createHmac, hash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { readCookie } from '../http/cookies.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Seal } from '../sessions/seal.ts'
-import { readCookie } from './cookies.ts'
 import { createNonce, deriveLoginKey } from './nonce.ts'
 
 /** What identifies a login in the authorization request, and in its response. */

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { Identity } from '../auth/identity.ts'
+import { readCookie, readCookies } from '../http/cookies.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import { readCookie, readCookies, sessionCookie } from './cookies.ts'
+import { sessionCookie } from './cookies.ts'
 
 const idLength = 43
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import { readCookie } from '../../http/cookies.ts'
 import { GatewayError } from '../../http/errors.ts'
-import { singleValueOf } from '../../http/headers.ts'
+import { singleValueOf, valuesOf } from '../../http/headers.ts'
 import { invalidToken } from './invalid-token.ts'
 
 type Raw = Pick<IncomingMessage, 'rawHeaders'>
@@ -30,18 +31,7 @@ export function createFindToken(tokenHeader: string | undefined) {
 
 /** The token of a cookie by that name, which perhaps somebody else set for a purpose of their own: never an error. */
 export function findCookie({ rawHeaders }: Raw, name: string): string | undefined {
-  let found: string | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]!.length !== 'cookie'.length || rawHeaders[i]!.toLowerCase() !== 'cookie') continue
-    if (!rawHeaders[i + 1]!.includes(name)) continue
-    for (const pair of rawHeaders[i + 1]!.split(';')) {
-      const equals = pair.indexOf('=')
-      if (equals === -1 || pair.slice(0, equals).trim() !== name) continue
-      // Two of one name have been set for different paths or domains: nobody knows which is meant.
-      if (found !== undefined) return undefined
-      found = pair.slice(equals + 1).trim()
-    }
-  }
+  const found = readCookie(valuesOf(rawHeaders, 'cookie').join('; '), name) // RFC 9113, section 8.2.3
   return found !== undefined && found.length <= longestToken && tokenPattern.test(found) ? found : undefined
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCookie, readCookies, sessionCookie } from '../../../src/login/cookies.ts'
+import { readCookie, readCookies } from '../../../src/http/cookies.ts'
+import { sessionCookie } from '../../../src/login/cookies.ts'
 import fc from '../../support/property.ts'
 
 const rows: readonly [header: string | undefined, value: string | undefined][] = [
@@ -22,13 +23,18 @@ const rows: readonly [header: string | undefined, value: string | undefined][] =
   [`  ${sessionCookie}=x ;  a=b`, 'x'],
   [`${sessionCookie}2=x`, undefined],
   [`__HOST-elastauth-session=x`, undefined],
+  [`${sessionCookie} =x`, undefined],
+  [`${sessionCookie}`, undefined],
+  [`"${sessionCookie}=x"`, undefined],
+  [`a="; ${sessionCookie}=x"`, 'x"'], // a semicolon ends a cookie, quoted or not (RFC 6265, section 5.2)
   // Twice: a browser never does that with `__Host-`.
   [`${sessionCookie}=x; ${sessionCookie}=y`, undefined],
   [`${sessionCookie}=x; ${sessionCookie}=x`, undefined],
 ]
 
 for (const [header, value] of rows) {
-  test(`${header} → ${value}`, () => assert.equal(readCookie(header, sessionCookie), value))
+  test(`the value of the session cookie in "${header}" is ${value}`, () =>
+    assert.equal(readCookie(header, sessionCookie), value))
 }
 
 test('reads all values of a doubled cookie, as many as asked for', () => {
