@@ -15,27 +15,27 @@ export const frameTypes = {
 export type Frame = Readonly<{ type: number; flags: number; stream: number; payload: Buffer }>
 
 export type FrameConnection = Readonly<{
-  /** Resolves when there is room for more, or the connection has closed. */
+  /** Resolves when the socket's buffer has room again, or the connection has closed. */
   send: (...frames: Buffer[]) => Promise<void>
-  /** Every frame that came so far. */
+  /** All frames received so far. */
   received: readonly Frame[]
-  /** Resolves when a frame has come that the test accepts. Rejects when the connection closes before. */
-  until: (accepts: (frame: Frame) => boolean) => Promise<Frame>
-  /** Resolves when the other side has closed. */
+  /** Resolves to the first received frame that matches. Rejects when the connection closes before. */
+  until: (matches: (frame: Frame) => boolean) => Promise<Frame>
+  /** Resolves when the connection has closed. */
   closed: Promise<void>
-  /** Stops reading, as a client does that leaves what it asked for unread. */
+  /** Stops reading, like a client that does not read its responses. */
   pause: () => void
   resume: () => void
   destroy: () => void
   isOpen: () => boolean
 }>
 
-/** Of the answers’ headers, none is to be learnt: each block can be read by itself. */
+/** A setting with which the server uses no dynamic HPACK table, so that each header block can be decoded on its own. */
 const headerTableSize = 1
 
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
-/** An HTTP/2 connection (RFC 9113) that sends exactly the frames it is given: for what no client would send. */
+/** An HTTP/2 connection (RFC 9113) that sends exactly the given frames, including those that no client sends. */
 export async function openFrames(
   port: number,
   settings: Buffer = settingFrame(headerTableSize, 0),
@@ -44,16 +44,16 @@ export async function openFrames(
   const received: Frame[] = []
   const { promise: closed, resolve } = Promise.withResolvers<void>()
   let watchers: (() => void)[] = []
-  let rest: Buffer = Buffer.alloc(0)
-  socket.on('error', () => {}) // a reset is a close too
+  let unparsed: Buffer = Buffer.alloc(0)
+  socket.on('error', () => {}) // `close` follows
   socket.on('close', () => resolve())
   socket.on('data', (chunk: Buffer) => {
-    rest = Buffer.concat([rest, chunk])
-    while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
-      const length = rest.readUIntBE(0, 3)
-      const payload = rest.subarray(9, 9 + length)
-      received.push({ type: rest[3]!, flags: rest[4]!, stream: rest.readUInt32BE(5), payload })
-      rest = rest.subarray(9 + length)
+    unparsed = Buffer.concat([unparsed, chunk])
+    while (unparsed.length >= 9 && unparsed.length >= 9 + unparsed.readUIntBE(0, 3)) {
+      const length = unparsed.readUIntBE(0, 3)
+      const payload = unparsed.subarray(9, 9 + length)
+      received.push({ type: unparsed[3]!, flags: unparsed[4]!, stream: unparsed.readUInt32BE(5), payload })
+      unparsed = unparsed.subarray(9 + length)
     }
     for (const watch of watchers) watch()
   })
@@ -66,17 +66,17 @@ export async function openFrames(
       await Promise.race([once(socket, 'drain').catch(() => {}), closed])
     },
     received,
-    until(accepts) {
-      const { promise, resolve: found, reject } = Promise.withResolvers<Frame>()
-      const look = () => {
-        const match = received.find(accepts)
-        if (match) found(match)
+    until(matches) {
+      const { promise, resolve: resolveFrame, reject } = Promise.withResolvers<Frame>()
+      const check = () => {
+        const match = received.find(matches)
+        if (match) resolveFrame(match)
       }
-      watchers.push(look)
-      look()
-      void closed.then(() => reject(new Error(`closed after ${received.map(describeFrame)}`)))
+      watchers.push(check)
+      check()
+      void closed.then(() => reject(new Error(`the connection closed after ${received.map(describeFrame)}`)))
       return promise.finally(() => {
-        watchers = watchers.filter((watch) => watch !== look)
+        watchers = watchers.filter((watch) => watch !== check)
       })
     },
     closed,
@@ -106,13 +106,13 @@ export function frame(type: keyof typeof frameTypes, { stream = 0, flags = 0, pa
 const endStream = 0x1
 const endHeaders = 0x4
 
-/** A whole request, or with `hasBody` its beginning. Names and values go as they are, without HPACK's tables. */
+/** A complete request, or with `hasBody` only its head. Names and values are sent as literals, without Huffman coding. */
 export function requestFrame(stream: number, fields: readonly (readonly [string, string])[], hasBody = false): Buffer {
   const flags = hasBody ? endHeaders : endHeaders | endStream
   return frame('headers', { stream, flags, payload: headerBlock(fields) })
 }
 
-/** HPACK (RFC 7541), 6.2.2: literal fields that are not indexed. */
+/** Literal header fields without indexing (HPACK, RFC 7541, section 6.2.2). */
 export function headerBlock(fields: readonly (readonly [string, string])[]): Buffer {
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]))
 }
@@ -122,7 +122,7 @@ function literal(text: string): Buffer {
   return Buffer.concat([integer(bytes.length), bytes])
 }
 
-/** With a prefix of seven bits (5.1). */
+/** An integer with a prefix of seven bits (RFC 7541, section 5.1). */
 function integer(value: number): Buffer {
   if (value < 127) return Buffer.from([value])
   const bytes = [127]
@@ -142,17 +142,17 @@ export function uint32(value: number): Buffer {
   return buffer
 }
 
-/** The pseudo headers of a GET, and whatever replaces or follows them; undefined takes one away. */
+/** The pseudo-headers of a GET, with changes (undefined removes one), followed by other headers. */
 export function requestFields(
   changes: Readonly<Record<string, string | undefined>> = {},
   ...more: readonly (readonly [string, string])[]
 ): (readonly [string, string])[] {
-  const usual = { ':method': 'GET', ':scheme': 'https', ':path': '/', ':authority': 'es', ...changes }
-  const kept = Object.entries(usual).filter((field): field is [string, string] => field[1] !== undefined)
+  const pseudoHeaders = { ':method': 'GET', ':scheme': 'https', ':path': '/', ':authority': 'es', ...changes }
+  const kept = Object.entries(pseudoHeaders).filter((field): field is [string, string] => field[1] !== undefined)
   return [...kept, ...more]
 }
 
-/** The status of a stream's answer, once it is there; a reset’s code where it was reset instead. */
+/** The status of the response on a stream, or `reset` and the error code. */
 export async function responseOutcome(connection: FrameConnection, stream: number): Promise<string> {
   const isOutcome = ({ type, stream: id }: Frame) =>
     id === stream && (type === frameTypes.headers || type === frameTypes.reset)
@@ -163,9 +163,9 @@ export async function responseOutcome(connection: FrameConnection, stream: numbe
 
 const indexedStatuses = ['200', '204', '206', '304', '400', '404', '500']
 
-/** HPACK's static table has seven statuses (appendix A, 8 to 14); any other is a literal after one of their names. */
+/** The static table of HPACK has seven statuses (RFC 7541, appendix A, entries 8 to 14); another one is a literal value for one of their names. */
 function statusIn(block: Buffer): string {
-  if (block[0] === 0x20) return statusIn(block.subarray(1)) // an empty table, as we wished
+  if (block[0] === 0x20) return statusIn(block.subarray(1)) // a size update to an empty dynamic table
   const first = block[0]!
   if (first >= 0x88 && first <= 0x8e) return indexedStatuses[first - 0x88]!
   const length = block[1]!
@@ -173,7 +173,7 @@ function statusIn(block: Buffer): string {
   return (length & 128) === 0 ? value.toString('latin1') : huffmanDigits(value)
 }
 
-/** 7541, appendix B: digits 0 to 2 have five bits, the others six. */
+/** In the Huffman code of HPACK (RFC 7541, appendix B), the digits 0 to 2 have five bits and the others six. */
 function huffmanDigits(bytes: Buffer): string {
   let bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('')
   let text = ''

@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs'
 
-/** What a process holds in memory (VmRSS, proc(5)), in megabytes. */
+/** The resident memory of a process (VmRSS, proc(5)), in megabytes. */
 export function residentMegabytes(pid: number): number {
   const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kilobytes) / 1024
 }
 
-/** Looks every 20 ms until called. @returns the most megabytes seen resident */
+/** Samples the resident memory every 20 ms. @returns a function that stops, and returns the maximum in megabytes */
 export function trackPeakResidentMegabytes(pid: number): () => number {
-  let most = residentMegabytes(pid)
+  let peak = residentMegabytes(pid)
   const timer = setInterval(() => {
-    most = Math.max(most, residentMegabytes(pid))
+    peak = Math.max(peak, residentMegabytes(pid))
   }, 20)
   return () => {
     clearInterval(timer)
-    return most
+    return peak
   }
 }

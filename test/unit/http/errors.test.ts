@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { asGatewayError, type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
 
-/** The contract with those who call us. A change here is a change for them. */
+/** The statuses are part of the public interface: a change here breaks callers. */
 const statuses: Record<ErrorCode, number> = {
   identity_missing: 401,
   peer_untrusted: 401,
@@ -41,29 +41,29 @@ const statuses: Record<ErrorCode, number> = {
   internal: 500,
 }
 
-describe('the table of errors', () => {
+describe('the error table', () => {
   for (const [code, status] of Object.entries(statuses)) {
-    test(`${code} is ${status}`, () => assert.equal(errorTable[code as ErrorCode].status, status))
+    test(`maps ${code} to ${status}`, () => assert.equal(errorTable[code as ErrorCode].status, status))
   }
 
-  test('has no code besides', () => assert.deepEqual(Object.keys(errorTable).sort(), Object.keys(statuses).sort()))
+  test('has no other codes', () => assert.deepEqual(Object.keys(errorTable).sort(), Object.keys(statuses).sort()))
 
-  test('an untrusted peer hears the same as one who sends nothing', () => {
+  test('gives an untrusted peer the same message as a request without identity', () => {
     assert.equal(errorTable.peer_untrusted.message, errorTable.identity_missing.message)
   })
 
-  test('what is our fault is logged as an error, what is the client’s is not', () => {
+  test('logs server errors at level error, and client errors below it', () => {
     for (const { status, level } of Object.values(errorTable))
       assert.equal(level === 'error', status >= 500 && status !== 505)
   })
 
-  test('messages need no escaping in JSON or HTML', () => {
+  test('has only messages that need no escaping in JSON or HTML', () => {
     for (const { message } of Object.values(errorTable)) assert.match(message, /^[A-Z][A-Za-z ,]+$/)
   })
 })
 
 describe('GatewayError', () => {
-  test('keeps code, detail, user and cause apart', () => {
+  test('has separate code, detail, username and cause', () => {
     const cause = new Error('cause')
     const error = new GatewayError('user_foreign', 'the detail', { cause, username: 'bob' })
     assert.deepEqual(
@@ -73,13 +73,13 @@ describe('GatewayError', () => {
     assert.ok(error instanceof Error)
   })
 
-  test('comes out of asGatewayError as itself', () => {
+  test('is returned unchanged by asGatewayError', () => {
     const error = new GatewayError('no_roles', '')
     assert.equal(asGatewayError(error), error)
   })
 
   for (const thrown of [new TypeError('broken'), 'text', undefined, null, 7, { code: 'no_roles' }]) {
-    test(`${String(thrown)}, thrown by whatever, is internal`, () => {
+    test(`has the code internal if ${String(thrown)} was thrown`, () => {
       const error = asGatewayError(thrown)
       assert.equal(error.code, 'internal')
       assert.equal(error.cause, thrown)

@@ -4,11 +4,11 @@ import { computeConnectionBudget } from '../../../src/server/connection-budget.t
 
 const gigabyte = 1024 ** 3
 
-test('a heap with room for max_connections logs nothing', () => {
+test('nothing is logged if the heap has room for max_connections', () => {
   assert.ok(computeConnectionBudget(6_000, { info: assert.fail }, 4 * gigabyte) >= 6_000)
 })
 
-test('a smaller heap lowers max_connections to what half of it has room for, and logs it', () => {
+test('a small heap lowers max_connections to the number for which half of it has room, and logs that', () => {
   const lines: unknown[] = []
   const info = (line: unknown) => void lines.push(line)
   assert.equal(computeConnectionBudget(10_000, { info }, gigabyte / 8), 204)

@@ -40,7 +40,7 @@ test('a connection with a weight counts as several until it closes', () => {
   assert.equal(server!.maxConnections, 10)
 })
 
-test('a connection that is too heavy for the remaining room keeps its weight', () => {
+test('a connection keeps its weight if there is no room for a larger one', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const [first, second] = [connect(server!), connect(server!)]
@@ -53,24 +53,24 @@ test('a connection that is too heavy for the remaining room keeps its weight', (
   assert.equal(server!.maxConnections, 1 + 6)
 })
 
-test('a small max_connections counts connections, however heavy they are', () => {
+test('max_connections counts connections, whatever their weight', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 2, maxWeight: 100 })
   assert.ok(setWeight(connect(server!), 50))
   assert.equal(server!.maxConnections, 2)
 })
 
-test('a closed connection gets no weight, since it would never be released', () => {
+test('a closed connection gets no weight, because it would never be released', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
-  const gone = connect(server!)
-  assert.ok(setWeight(gone, 2))
-  Object.assign(gone, { destroyed: true }).emit('close')
-  assert.ok(!setWeight(gone, 9))
+  const closed = connect(server!)
+  assert.ok(setWeight(closed, 2))
+  Object.assign(closed, { destroyed: true }).emit('close')
+  assert.ok(!setWeight(closed, 9))
   assert.equal(server!.maxConnections, 10)
 })
 
-test('a share of the room is the most that connections may take with a weight, and a lower weight is always possible', () => {
+test('a connection may use at most the given share of the room, and its weight can always be lowered', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 20 })
   const [first, second] = [connect(server!), connect(server!)]

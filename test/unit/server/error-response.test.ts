@@ -7,21 +7,21 @@ import { createRenderError, type ForwardAuthProfile } from '../../../src/server/
 
 const detail = 'a private detail about hunter2'
 
-type Given = { accept?: string; profile?: ForwardAuthProfile }
+type Options = { accept?: string; profile?: ForwardAuthProfile }
 
-function answer(code: ErrorCode, { accept, profile = 'generic' }: Given = {}) {
+function renderError(code: ErrorCode, { accept, profile = 'generic' }: Options = {}) {
   const request = { headers: accept === undefined ? {} : { accept } } as IncomingMessage
   const error = new GatewayError(code, detail, { username: 'bob' })
   const { status, headers, body, username } = createRenderError(profile)(request, error, 'id-7')
   const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as [string, string]] : []))
-  assert.equal(new Set(pairs.map(([name]) => name.toLowerCase())).size, pairs.length, 'no header comes twice')
+  assert.equal(new Set(pairs.map(([name]) => name.toLowerCase())).size, pairs.length, 'no duplicate headers')
   return { status, headers: new Headers(pairs), text: body, username }
 }
 
-describe('every code', () => {
+describe('the error response', () => {
   for (const code of Object.keys(errorTable) as ErrorCode[]) {
-    test(`${code}: the public half only, as JSON`, () => {
-      const { status, headers, text } = answer(code)
+    test(`for ${code} is JSON with only the public part`, () => {
+      const { status, headers, text } = renderError(code)
       assert.equal(status, errorTable[code].status)
       assert.deepEqual(JSON.parse(text), { error: code, message: errorTable[code].message, request_id: 'id-7' })
       assert.equal(headers.get('content-type'), 'application/json; charset=utf-8')
@@ -30,7 +30,7 @@ describe('every code', () => {
       assert.equal(headers.get('authorization'), null)
     })
 
-    test(`${code}: raw, for a connection without a response object`, () => {
+    test(`for ${code} can be serialized for a connection without a response object`, () => {
       const error = new GatewayError(code, detail)
       const raw = serializeResponse(createRenderError('generic')({ headers: {} }, error, 'id-7'))
       const [head = '', body = ''] = raw.split('\r\n\r\n')
@@ -42,7 +42,7 @@ describe('every code', () => {
   }
 })
 
-describe('JSON or a page', () => {
+describe('an error response is HTML only if the client prefers it', () => {
   const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
   const rows: [string | undefined, boolean][] = [
     [browser, true],
@@ -59,15 +59,15 @@ describe('JSON or a page', () => {
     ['text/plain', false],
   ]
   for (const [accept, isPage] of rows) {
-    test(`Accept: ${accept}`, () => {
-      const { headers, text } = answer('no_roles', accept === undefined ? {} : { accept })
+    test(`${isPage ? 'HTML' : 'JSON'} for Accept: ${accept}`, () => {
+      const { headers, text } = renderError('no_roles', accept === undefined ? {} : { accept })
       assert.equal(headers.get('content-type'), isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
       assert.equal(text.startsWith('<!doctype html>'), isPage)
     })
   }
 
-  test('the page says what happened and which number to ask with, and runs nothing', () => {
-    const { status, headers, text } = answer('no_roles', { accept: browser })
+  test('the page contains the message and the request id, and no script', () => {
+    const { status, headers, text } = renderError('no_roles', { accept: browser })
     assert.equal(status, 403)
     assert.ok(text.includes(errorTable.no_roles.message) && text.includes('id-7'))
     assert.match(headers.get('content-security-policy') ?? '', /^default-src 'none';.*frame-ancestors 'none'/)
@@ -75,40 +75,40 @@ describe('JSON or a page', () => {
   })
 })
 
-describe('headers', () => {
-  test('Retry-After where it may work later, and nowhere else', () => {
-    assert.equal(answer('elasticsearch_unavailable').headers.get('retry-after'), '5')
-    assert.equal(answer('elasticsearch_rejected').headers.get('retry-after'), null)
+describe('the headers of an error response', () => {
+  test('include Retry-After for a temporary error, and for no other', () => {
+    assert.equal(renderError('elasticsearch_unavailable').headers.get('retry-after'), '5')
+    assert.equal(renderError('elasticsearch_rejected').headers.get('retry-after'), null)
   })
 
-  test('Allow with 405', () => {
+  test('include Allow with 405', () => {
     const error = new GatewayError('method_not_allowed', detail, { allow: ['POST'] })
     const { headers } = createRenderError('generic')({ headers: {} }, error, 'id-7')
     assert.equal(headers[headers.indexOf('Allow') + 1], 'POST')
   })
 
-  test('the length is that of the body in bytes', () => {
-    for (const given of [{}, { accept: 'text/html' }]) {
-      const { headers, text } = answer('internal', given)
+  test('include the length of the body in bytes', () => {
+    for (const options of [{}, { accept: 'text/html' }]) {
+      const { headers, text } = renderError('internal', options)
       assert.equal(headers.get('content-length'), String(Buffer.byteLength(text)))
     }
   })
 })
 
-test('whose request it was goes to the log, not to the client', () => {
-  const { username, text, headers } = answer('no_roles')
+test('the username of an error is part of the log, not of the response', () => {
+  const { username, text, headers } = renderError('no_roles')
   assert.equal(username, 'bob')
   assert.doesNotMatch(text + [...headers].join(), /bob/)
 })
 
-describe('for nginx', () => {
+describe('for profile: nginx, the status', () => {
   for (const code of Object.keys(errorTable) as ErrorCode[]) {
     const { status } = errorTable[code]
-    const told = status === 400 || status === 404 || status === 431 ? 403 : status
-    test(`${code}: ${told}`, () => assert.equal(answer(code, { profile: 'nginx' }).status, told))
+    const expected = status === 400 || status === 404 || status === 431 ? 403 : status
+    test(`of ${code} is ${expected}`, () => assert.equal(renderError(code, { profile: 'nginx' }).status, expected))
   }
 
-  test('the code in the body stays', () => {
-    assert.equal(JSON.parse(answer('identity_invalid', { profile: 'nginx' }).text).error, 'identity_invalid')
+  test('does not change the code in the body', () => {
+    assert.equal(JSON.parse(renderError('identity_invalid', { profile: 'nginx' }).text).error, 'identity_invalid')
   })
 })

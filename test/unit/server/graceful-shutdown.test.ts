@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { createResponse } from '../../../src/http/response.ts'
 import { createLog } from '../../../src/observability/log.ts'
@@ -14,9 +14,9 @@ import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 
-/** More than the kernel holds for a client that does not read. */
-const large = 16_777_216
-const pair = createCertificateAuthority().issue('server')
+/** More than the kernel buffers for a client that does not read. */
+const largeSize = 16_777_216
+const certificate = createCertificateAuthority().issue('server')
 
 let server: GatewayServer
 let port: number
@@ -24,7 +24,7 @@ let responses: ServerResponse[]
 let statuses: number[]
 let clients: Socket[]
 
-async function serve(isTls: boolean): Promise<void> {
+async function startServer(isTls: boolean): Promise<void> {
   const destination = new Writable({
     write(line, _encoding, done) {
       statuses.push(JSON.parse(line)['http.response.status_code'])
@@ -35,9 +35,9 @@ async function serve(isTls: boolean): Promise<void> {
   const logRequest = createLogRequest(log, () => ({ method: 'GET', target: '/', host: 'es' }))
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
-    tls: { ...pair, clientCa: undefined, clientAuth: 'none' },
+    tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },
     handlers: () => ({
-      handle: ({ url }) => createResponse(200, 'text/plain', url === '/large' ? 'x'.repeat(large) : 'small'),
+      handle: ({ url }) => createResponse(200, 'text/plain', url === '/large' ? 'x'.repeat(largeSize) : 'small'),
       endpoints: new Map(),
       renderError: createRenderError('generic'),
     }),
@@ -52,28 +52,28 @@ async function serve(isTls: boolean): Promise<void> {
 }
 
 async function open(isTls: boolean) {
-  const place = { port, host: '127.0.0.1', rejectUnauthorized: false }
-  const socket = isTls ? connectTls(place) : connectPlain(place)
+  const target = { port, host: '127.0.0.1', rejectUnauthorized: false }
+  const socket = isTls ? connectTls(target) : connectPlain(target)
   clients.push(socket)
-  socket.on('error', () => {}) // a reset is a close too
+  socket.on('error', () => {}) // `close` follows
   let text = ''
   const closed = new Promise<string>((resolve) => {
     socket.once('close', () => resolve(text.replace(/x{2,}/, ({ length }) => `${length} times x`)))
   })
   await once(socket, isTls ? 'secureConnect' : 'connect')
   return {
-    /** Sends requests and reads nothing. Resolves when all answers have ended. */
-    async askFor(...targets: string[]): Promise<void> {
+    /** Sends requests without reading. Resolves when all responses have ended. */
+    async request(...targets: string[]): Promise<void> {
       const count = responses.length + targets.length
       socket.write(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: es\r\n\r\n`).join(''))
-      while (responses.length < count || responses.some(({ writableEnded }) => !writableEnded)) await turn()
+      while (responses.length < count || responses.some(({ writableEnded }) => !writableEnded)) await nextTurn()
     },
-    send: (words: string) => void socket.write(words),
+    send: (text: string) => void socket.write(text),
     read: () => void socket.on('data', (chunk) => (text += chunk)),
     async until(pattern: RegExp): Promise<void> {
       while (!pattern.test(text)) await once(socket, 'data')
     },
-    /** Resolves to all that was read, the large answer by its length. */
+    /** Resolves to all that was read, with the large body replaced by its length. */
     closed,
   }
 }
@@ -89,15 +89,15 @@ afterEach(async () => {
 })
 
 for (const isTls of [false, true]) {
-  describe(`who reads slowly, ${isTls ? 'with' : 'without'} TLS, when the server closes`, () => {
-    test('gets all of an answer that has ended, logged as 200, and idle connections beside it close, too', async () => {
-      await serve(isTls)
+  describe(`a client that reads slowly ${isTls ? 'with' : 'without'} TLS while the server shuts down`, () => {
+    test('gets a whole response that has ended, logged as 200, while idle connections are closed', async () => {
+      await startServer(isTls)
       const idle = await open(isTls)
       idle.read()
-      await idle.askFor('/')
+      await idle.request('/')
       await idle.until(/small$/)
       const slow = await open(isTls)
-      await slow.askFor('/large')
+      await slow.request('/large')
       assert.equal(responses[1]!.writableFinished, false)
       const closing = server.close(600_000)
       slow.read()
@@ -107,10 +107,10 @@ for (const isTls of [false, true]) {
       assert.deepEqual(statuses, [200, 200])
     })
 
-    test('gets the answers behind that one, too', async () => {
-      await serve(isTls)
+    test('gets the pipelined responses after a large one', async () => {
+      await startServer(isTls)
       const slow = await open(isTls)
-      await slow.askFor('/large', '/', '/')
+      await slow.request('/large', '/', '/')
       const closing = server.close(600_000)
       slow.read()
       assert.deepEqual((await slow.closed).match(/small/g), ['small', 'small'])
@@ -118,37 +118,37 @@ for (const isTls of [false, true]) {
       assert.deepEqual(statuses, [200, 200, 200])
     })
 
-    test('is the last to keep idle connections, though its own ends with its answer', async () => {
-      await serve(isTls)
+    test('delays closing idle connections until its response with Connection: close has been sent', async () => {
+      await startServer(isTls)
       const idle = await open(isTls)
       idle.read()
-      await idle.askFor('/')
+      await idle.request('/')
       const slow = await open(isTls)
       slow.send('GET /large HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n')
-      while (!responses[1]?.writableEnded) await turn()
+      while (!responses[1]?.writableEnded) await nextTurn()
       const closing = server.close(600_000)
       slow.read()
       for (const { closed } of [slow, idle]) await closed
       await closing
     })
 
-    test('gets all on a second connection, too, when the first one is done', async () => {
-      await serve(isTls)
+    test('gets a whole response on a second connection after the first one has closed', async () => {
+      await startServer(isTls)
       const [first, second] = [await open(isTls), await open(isTls)]
-      await first.askFor('/large')
-      await second.askFor('/large')
+      await first.request('/large')
+      await second.request('/large')
       const closing = server.close(600_000)
       first.read()
       await once(responses[0]!, 'close')
-      second.read() // the end of the first answer was no end to this one
+      second.read() // the end of the first response must not close this connection
       for (const { closed } of [first, second]) assert.match(await closed, /16777216 times x$/)
       await closing
     })
 
-    test('but nothing at all, is cut when patience is over, logged as 499', async () => {
-      await serve(isTls)
+    test('is disconnected after the timeout if it reads nothing, logged as 499', async () => {
+      await startServer(isTls)
       const stalled = await open(isTls)
-      await stalled.askFor('/large')
+      await stalled.request('/large')
       await server.close(10)
       stalled.read()
       assert.doesNotMatch(await stalled.closed, /16777216 times x$/)
@@ -156,15 +156,15 @@ for (const isTls of [false, true]) {
     })
   })
 
-  test(`a request of which half the head has come, ${isTls ? 'with' : 'without'} TLS, is answered when the server closes`, async () => {
-    await serve(isTls)
+  test(`a request whose head has arrived in part ${isTls ? 'with' : 'without'} TLS gets its response while the server shuts down`, async () => {
+    await startServer(isTls)
     const connection = await open(isTls)
     connection.read()
-    await connection.askFor('/')
+    await connection.request('/')
     const { socket } = responses[0]!.req
     const before = socket.bytesRead
     connection.send('GET / HTTP/1.1\r\n')
-    while (socket.bytesRead === before) await turn()
+    while (socket.bytesRead === before) await nextTurn()
     const closing = server.close(600_000)
     connection.send('Host: es\r\n\r\n')
     assert.match(await connection.closed, /small.*\r\nConnection: close\r\n.*small$/s)

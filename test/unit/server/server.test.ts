@@ -13,7 +13,7 @@ import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 
 const mode: Handler = async () => ({ ...createResponse(200, 'text/plain', 'mode'), username: 'bob' })
-const page: Handler = async () => createResponse(200, 'text/plain', 'page')
+const endpoint: Handler = async () => createResponse(200, 'text/plain', 'endpoint')
 
 let handle: Handler
 let server: GatewayServer
@@ -31,7 +31,7 @@ beforeEach(async () => {
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     handlers: () => ({
       handle: (request) => handle(request),
-      endpoints: new Map([['/elastauth/health', { methods: readMethods, handle: page }]]),
+      endpoints: new Map([['/elastauth/health', { methods: readMethods, handle: endpoint }]]),
       renderError: createRenderError('generic'),
     }),
     logRequest: (_request, _response, outcome) => void outcomes.push(outcome),
@@ -52,8 +52,8 @@ function open(options?: { allowHalfOpen: boolean }): RawConnection {
   return connection
 }
 
-/** Sends a target as it is, on a connection of its own. */
-async function ask(target: string, headers: string[] = [], method = 'GET') {
+/** Sends a request with exactly this target on a new connection. */
+async function send(target: string, headers: string[] = [], method = 'GET') {
   const connection = open()
   connection.send([`${method} ${target} HTTP/1.1`, 'Host: es', 'Connection: close', ...headers, '', ''].join('\r\n'))
   const text = await connection.closed
@@ -61,14 +61,14 @@ async function ask(target: string, headers: string[] = [], method = 'GET') {
   return { status: Number(head.split(' ')[1]), head, body }
 }
 
-describe('own pages are found by their exact path, all else is the mode’s', () => {
-  const rows: [target: string, expected: 'page' | 'mode' | 404][] = [
-    ['/elastauth/health', 'page'],
-    ['/elastauth/health?x=/y', 'page'],
-    ['/elastauth/health?', 'page'],
-    ['/elastauth/health?%zz', 'page'],
-    ['/%65lastauth/health', 'page'],
-    ['/elastauth%2fhealth', 'page'],
+describe('an endpoint is found by its exact path, and other requests go to the mode', () => {
+  const rows: [target: string, expected: 'endpoint' | 'mode' | 404][] = [
+    ['/elastauth/health', 'endpoint'],
+    ['/elastauth/health?x=/y', 'endpoint'],
+    ['/elastauth/health?', 'endpoint'],
+    ['/elastauth/health?%zz', 'endpoint'],
+    ['/%65lastauth/health', 'endpoint'],
+    ['/elastauth%2fhealth', 'endpoint'],
     ['/elastauth/', 404],
     ['/elastauth//health', 404],
     ['/elastauth/health/', 404],
@@ -105,89 +105,91 @@ describe('own pages are found by their exact path, all else is the mode’s', ()
     ['*', 'mode'],
   ]
   for (const [target, expected] of rows) {
-    test(target, async () => {
-      const { status, body } = await ask(target, [], target === '*' ? 'OPTIONS' : 'GET')
+    test(`${target} ${expected === 404 ? 'is 404' : `goes to the ${expected}`}`, async () => {
+      const { status, body } = await send(target, [], target === '*' ? 'OPTIONS' : 'GET')
       if (expected === 404) assert.deepEqual([status, JSON.parse(body).error], [404, 'not_found'])
       else assert.deepEqual([status, body], [200, expected])
     })
   }
 })
 
-describe('methods', () => {
+describe('the server, by method:', () => {
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
-    test(`${method} to an own page is 405 and says what is possible`, async () => {
-      const { status, head } = await ask('/elastauth/health', ['Content-Length: 0'], method)
+    test(`responds to ${method} of an endpoint with 405 and Allow`, async () => {
+      const { status, head } = await send('/elastauth/health', ['Content-Length: 0'], method)
       assert.equal(status, 405)
       assert.match(head, /\r\nAllow: GET, HEAD/)
     })
-    test(`${method} anywhere else is the mode’s`, async () => {
-      assert.equal((await ask('/_bulk', ['Content-Length: 0'], method)).body, 'mode')
+    test(`passes ${method} of any other path to the mode`, async () => {
+      assert.equal((await send('/_bulk', ['Content-Length: 0'], method)).body, 'mode')
     })
   }
-  test('HEAD to an own page has no body', async () => {
-    const { status, body } = await ask('/elastauth/health', [], 'HEAD')
+  test('responds to HEAD of an endpoint without a body', async () => {
+    const { status, body } = await send('/elastauth/health', [], 'HEAD')
     assert.deepEqual([status, body], [200, ''])
   })
 })
 
-describe('what is not quite a request', () => {
-  test('CONNECT gets an answer, and a line in the log', async () => {
+describe('the server, for unusual requests:', () => {
+  test('rejects CONNECT with 400 and logs it', async () => {
     const connection = open()
     connection.send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1\.1 400 Bad Request\r\n/)
     assert.deepEqual(faults[0]?.[0], 'payload_invalid')
   })
 
-  test('an expectation that nobody knows is answered as any other request', async () => {
-    assert.equal((await ask('/', ['Expect: the-impossible'])).status, 200)
+  test('ignores an unknown Expect header', async () => {
+    assert.equal((await send('/', ['Expect: the-impossible'])).status, 200)
   })
 })
 
-describe('headers beyond measure', () => {
+describe('the header limits', () => {
   const headers = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
 
-  test('500 pass', async () => assert.equal((await ask('/', headers(498))).status, 200))
-  test('501 are 431: none is dropped in silence', async () => {
-    const { status, body } = await ask('/', headers(499))
+  test('allow 500 headers', async () => assert.equal((await send('/', headers(498))).status, 200))
+  test('reject 501 headers with 431 instead of dropping one silently', async () => {
+    const { status, body } = await send('/', headers(499))
     assert.deepEqual([status, JSON.parse(body).error], [431, 'headers_too_large'])
   })
-  test('501 are 431 on an own page too', async () =>
-    assert.equal((await ask('/elastauth/health', headers(499))).status, 431))
-  test('60 KB pass', async () => assert.equal((await ask('/', [`X: ${'x'.repeat(60 * 1024)}`])).status, 200))
-  test('more than 64 KB is 431, and the connection closed', async () => {
-    const { status, body } = await ask('/', [`X: ${'x'.repeat(65 * 1024)}`])
+  test('reject 501 headers of a request for an endpoint with 431', async () =>
+    assert.equal((await send('/elastauth/health', headers(499))).status, 431))
+  test('allow 60 KB of headers', async () =>
+    assert.equal((await send('/', [`X: ${'x'.repeat(60 * 1024)}`])).status, 200))
+  test('reject more than 64 KB of headers with 431 and close the connection', async () => {
+    const { status, body } = await send('/', [`X: ${'x'.repeat(65 * 1024)}`])
     assert.deepEqual([status, JSON.parse(body).error], [431, 'headers_too_large'])
     assert.deepEqual(faults, [['headers_too_large', '127.0.0.1']])
   })
-  test('a target of 70 KB is 431', async () => assert.equal((await ask(`/${'x'.repeat(70 * 1024)}`)).status, 431))
+  test('reject a target of 70 KB with 431', async () =>
+    assert.equal((await send(`/${'x'.repeat(70 * 1024)}`)).status, 431))
 })
 
-describe('what is no HTTP is 400 and closed', () => {
+describe('invalid HTTP', () => {
   const host = 'Host: es\r\n'
-  const raws: Record<string, string> = {
-    'no HTTP at all': 'hello\r\n\r\n',
+  const invalidRequests: Record<string, string> = {
+    'data that is not HTTP': 'hello\r\n\r\n',
     'a TLS handshake': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
     'a header without a colon': `GET / HTTP/1.1\r\n${host}X\r\n\r\n`,
-    'a blank before the colon': `GET / HTTP/1.1\r\n${host}Remote-User : bob\r\n\r\n`,
+    'a space before the colon': `GET / HTTP/1.1\r\n${host}Remote-User : bob\r\n\r\n`,
     'a folded header': `GET / HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`,
     'a NUL in a header': `GET / HTTP/1.1\r\n${host}X: a\0b\r\n\r\n`,
     'a bare CR in a header': `GET / HTTP/1.1\r\n${host}X: a\rRemote-User: bob\r\n\r\n`,
-    'two lengths': `POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
-    'a length and chunks': `POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-    'a length with a sign': `POST / HTTP/1.1\r\n${host}Content-Length: +1\r\n\r\nx`,
-    'a blank in the target': `GET /a b HTTP/1.1\r\n${host}\r\n`,
+    'two Content-Length headers': `POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
+    'Content-Length with Transfer-Encoding': `POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'a Content-Length with a sign': `POST / HTTP/1.1\r\n${host}Content-Length: +1\r\n\r\nx`,
+    'a space in the target': `GET /a b HTTP/1.1\r\n${host}\r\n`,
     'an unknown method': `FETCH / HTTP/1.1\r\n${host}\r\n`,
-    'no host': 'GET / HTTP/1.1\r\n\r\n',
+    'HTTP/1.1 without a Host': 'GET / HTTP/1.1\r\n\r\n',
   }
-  for (const [name, raw] of Object.entries(raws)) {
-    test(name, async () => {
+  for (const [name, bytes] of Object.entries(invalidRequests)) {
+    test(`is rejected with 400 and the connection closed: ${name}`, async () => {
       const connection = open()
-      connection.send(raw)
+      connection.send(bytes)
       assert.match(await connection.closed, /^HTTP\/1\.1 400 /)
     })
   }
 
-  test('it is logged, and says nothing of what was sent', async () => {
+  test('is logged, and the response does not contain what was sent', async () => {
     const connection = open()
     connection.send('hunter2\r\n\r\n')
     const text = await connection.closed
@@ -195,14 +197,14 @@ describe('what is no HTTP is 400 and closed', () => {
     assert.deepEqual(faults, [['payload_invalid', '127.0.0.1']])
   })
 
-  test('a request of HTTP/1.1 without a Host is, and its line in the log says why', async () => {
+  test('such as a missing Host is logged with its reason', async () => {
     const connection = open()
     connection.send('GET / HTTP/1.1\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1\.1 400 .*"payload_invalid".*\}\n$/s)
     assert.equal(outcomes[0]?.error?.detail, 'no Host header')
   })
 
-  test('who has more to say can read why it is refused, and is refused once', async () => {
+  test('gets one response, which a client that sends more data can still read', async () => {
     const connection = open()
     connection.socket.pause()
     connection.send('hello\r\n\r\n')
@@ -212,20 +214,20 @@ describe('what is no HTTP is 400 and closed', () => {
     assert.equal(faults.length, 1)
   })
 
-  test('a client that never closes its side does not keep the connection', async (t) => {
-    const late = sleep(60_000, 'still open', { ref: false })
+  test('does not keep a connection open that the client never closes', async (t) => {
+    const timeout = sleep(60_000, 'still open', { ref: false })
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const connection = open({ allowHalfOpen: true })
     connection.send('hello\r\n\r\n')
     await once(connection.socket, 'end')
     const closing = server.close(600_000)
     t.mock.timers.tick(1000)
-    assert.notEqual(await Promise.race([closing, late]), 'still open')
+    assert.notEqual(await Promise.race([closing, timeout]), 'still open')
   })
 
-  for (const isKnown of [true, false]) {
-    test(`behind a request that closes its connection it is not heard, be its answer ${isKnown ? 'there at once' : 'late'}`, async () => {
-      if (isKnown) handle = () => createResponse(200, 'text/plain', 'mode')
+  for (const isImmediate of [true, false]) {
+    test(`after the last request of a connection is not processed, with a response that comes ${isImmediate ? 'at once' : 'later'}`, async () => {
+      if (isImmediate) handle = () => createResponse(200, 'text/plain', 'mode')
       const connection = open()
       connection.send('GET / HTTP/1.0\r\nHost: es\r\n\r\nGET / HTTP/1.1\r\nHost: es\r\n\r\n')
       assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
@@ -233,58 +235,58 @@ describe('what is no HTTP is 400 and closed', () => {
     })
   }
 
-  test('the server goes on', async () => {
+  test('does not affect other connections', async () => {
     open().send('hello\r\n\r\n')
-    assert.equal((await ask('/')).status, 200)
+    assert.equal((await send('/')).status, 200)
   })
 })
 
-describe('bodies are never read', () => {
-  test('a client that waits for 100 Continue gets its answer at once, and no 100', async () => {
-    const text = await ask('/_bulk', ['Content-Length: 1000000', 'Expect: 100-continue'], 'POST')
+describe('the server, for a request with a body:', () => {
+  test('responds to Expect: 100-continue at once, without sending 100', async () => {
+    const text = await send('/_bulk', ['Content-Length: 1000000', 'Expect: 100-continue'], 'POST')
     assert.deepEqual([text.status, text.body], [200, 'mode'])
   })
 
-  test('a body that never ends does not hold up the answer', async () => {
+  test('responds before the end of the body', async () => {
     const connection = open()
     connection.send('POST / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
     assert.match(await connection.until(/mode/), /^HTTP\/1\.1 200/)
     connection.socket.destroy()
   })
 
-  test('after a body the connection serves the next request', async () => {
+  test('responds to the next request after the body', async () => {
     const connection = open()
     connection.send(
       'POST / HTTP/1.1\r\nHost: es\r\nContent-Length: 5\r\n\r\nhelloGET /elastauth/health HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n',
     )
-    assert.match(await connection.closed, /mode.*page$/s)
+    assert.match(await connection.closed, /mode.*endpoint$/s)
   })
 
-  test('a request to upgrade is answered as any other', async () => {
-    assert.equal((await ask('/', ['Connection: Upgrade', 'Upgrade: websocket'])).body, 'mode')
+  test('handles a request to upgrade as an ordinary one', async () => {
+    assert.equal((await send('/', ['Connection: Upgrade', 'Upgrade: websocket'])).body, 'mode')
   })
 })
 
-describe('errors', () => {
-  test('what is thrown is answered from the table and logged with its cause', async () => {
+describe('an error of a handler', () => {
+  test('is rendered from the error table and logged with its cause', async () => {
     const cause = new TypeError('x is not a function')
     handle = () => Promise.reject(cause)
-    const { status, body } = await ask('/')
+    const { status, body } = await send('/')
     assert.deepEqual([status, JSON.parse(body).error], [500, 'internal'])
     assert.doesNotMatch(body, /not a function/)
     assert.equal(outcomes[0]?.error?.cause, cause)
   })
 
-  test('thrown before the first await', async () => {
+  test('may be thrown synchronously', async () => {
     handle = () => {
       throw new GatewayError('no_roles', '')
     }
-    assert.equal((await ask('/')).status, 403)
+    assert.equal((await send('/')).status, 403)
   })
 
-  test('ids are different, and the answer’s is the log’s', async () => {
+  test('has a unique request id, the same in the response and in the log', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
-    const ids = [JSON.parse((await ask('/')).body).request_id, JSON.parse((await ask('/')).body).request_id]
+    const ids = [JSON.parse((await send('/')).body).request_id, JSON.parse((await send('/')).body).request_id]
     assert.equal(new Set(ids).size, 2)
     assert.deepEqual(
       outcomes.map(({ requestId }) => requestId),
@@ -292,31 +294,31 @@ describe('errors', () => {
     )
   })
 
-  test('to HEAD: all headers, the length of the body too, and no body', async () => {
+  test('to HEAD is sent with all headers, including Content-Length, and no body', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
-    const { body } = await ask('/')
-    const toHead = await ask('/', [], 'HEAD')
-    assert.deepEqual([toHead.status, toHead.body], [403, ''])
-    assert.match(toHead.head, new RegExp(`\r\nContent-Length: ${body.length}\r\n`))
+    const { body } = await send('/')
+    const head = await send('/', [], 'HEAD')
+    assert.deepEqual([head.status, head.body], [403, ''])
+    assert.match(head.head, new RegExp(`\r\nContent-Length: ${body.length}\r\n`))
   })
 
-  test('are counted by their code, beside the answer', async () => {
+  test('is counted by its code and by the status of the response', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
-    await ask('/')
+    await send('/')
     const text = await metrics.registry!.metrics()
     assert.match(text, /^elastauth_errors_total\{error_type="no_roles"\} 1$/m)
     assert.match(text, /^elastauth_requests_total\{method="GET",status="403"\} 1$/m)
     assert.match(text, /^elastauth_active_requests 0$/m)
   })
-
-  test('whose request it was is logged', async () => {
-    await ask('/')
-    assert.equal(outcomes[0]?.username, 'bob')
-  })
 })
 
-describe('listening', () => {
-  test('an address in use is an error', async () => {
+test('the authenticated user of a request is logged', async () => {
+  await send('/')
+  assert.equal(outcomes[0]?.username, 'bob')
+})
+
+describe('listen', () => {
+  test('rejects with EADDRINUSE for an address in use', async () => {
     const second = createServer({
       listeners: [{ kind: 'tcp', host: '127.0.0.1', port, isTls: false }],
       handlers: () => assert.fail(),
@@ -328,8 +330,8 @@ describe('listening', () => {
   })
 })
 
-describe('close', () => {
-  const slow = () => {
+describe('close, the graceful shutdown,', () => {
+  const handleSlowly = () => {
     const { promise, resolve: finish } = Promise.withResolvers<void>()
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
     handle = async (request) => {
@@ -340,7 +342,7 @@ describe('close', () => {
     return { finish, arrived }
   }
 
-  test('with nothing under way, returns at once, idle connections or not', async () => {
+  test('ends at once and closes idle connections if no request is pending', async () => {
     const idle = open()
     idle.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await idle.until(/mode/)
@@ -348,8 +350,8 @@ describe('close', () => {
     await idle.closed
   })
 
-  test('what is under way gets its answer, and nobody new gets in', async () => {
-    const { finish, arrived } = slow()
+  test('finishes a pending request and accepts no new connection', async () => {
+    const { finish, arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n')
     await arrived
@@ -361,8 +363,8 @@ describe('close', () => {
     await closing
   })
 
-  test('an answer under way says Connection: close, so a kept connection does not hold up the end', async () => {
-    const { finish, arrived } = slow()
+  test('sends Connection: close with a pending response, so that the connection does not delay the shutdown', async () => {
+    const { finish, arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await arrived
@@ -372,8 +374,8 @@ describe('close', () => {
     await closing
   })
 
-  test('a request that comes on a busy connection meanwhile is left for the client to send elsewhere', async () => {
-    const { finish, arrived } = slow()
+  test('does not process a request that arrives behind a pending one, which the client may retry elsewhere', async () => {
+    const { finish, arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await arrived
@@ -384,8 +386,8 @@ describe('close', () => {
     await closing
   })
 
-  test('what never ends is cut when patience is over', async () => {
-    const { arrived } = slow()
+  test('destroys a connection with a pending request after the timeout', async () => {
+    const { arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await arrived
@@ -394,21 +396,21 @@ describe('close', () => {
   })
 })
 
-test('a client that leaves in the middle takes nobody with it, and is counted as 499', async () => {
+test('a client that disconnects during its request affects no other client and is counted as 499', async () => {
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
-  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>()
   handle = async (request) => {
     arrive()
     await once(request.socket, 'close')
-    answer()
+    onClosed()
     return mode(request)
   }
   const client = open()
   client.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
   await arrived
   client.socket.destroy()
-  await answered
+  await closed
   handle = mode
-  assert.equal((await ask('/')).status, 200)
+  assert.equal((await send('/')).status, 200)
   assert.match(await metrics.registry!.metrics(), /^elastauth_requests_total\{method="GET",status="499"\} 1$/m)
 })

@@ -14,33 +14,33 @@ const denied = {
   requestId: 'id-7',
 } as const
 
-test('text and addresses cannot become markup', () => {
-  const evil = `<b>'"&`
+test('texts and URLs of a page are escaped', () => {
+  const markup = `<b>'"&`
   const { body } = htmlResponse({
     status: 200,
-    heading: evil,
-    paragraphs: [evil],
-    links: [{ to: evil, text: evil }],
-    form: { action: evil, button: evil },
-    note: evil,
+    heading: markup,
+    paragraphs: [markup],
+    links: [{ to: markup, text: markup }],
+    form: { action: markup, button: markup },
+    note: markup,
   })
   assert.doesNotMatch(body, /<b>|'"&(?!\w)/)
   assert.equal(body.split('&lt;b&gt;&#39;&quot;&amp;').length - 1, 8)
 })
 
-describe('the policy', () => {
-  test('names the one stylesheet by its hash, and allows nothing else', () => {
-    const answer = signedOutPage()
-    const sheet = /<style>([\s\S]*)<\/style>/.exec(answer.body)![1]!
+describe('the Content-Security-Policy of a page', () => {
+  test('allows the inlined stylesheet by its hash, and nothing else', () => {
+    const response = signedOutPage()
+    const sheet = /<style>([\s\S]*)<\/style>/.exec(response.body)![1]!
     const hash = createHash('sha256').update(sheet).digest('base64')
     assert.equal(
-      headerOf(answer, 'Content-Security-Policy'),
+      headerOf(response, 'Content-Security-Policy'),
       `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
     )
-    assert.doesNotMatch(answer.body, /<script|https?:|style=|\son\w+=/)
+    assert.doesNotMatch(response.body, /<script|https?:|style=|\son\w+=/)
   })
 
-  test('lets the logout’s form lead to the provider, whose path and query stay out of it', () => {
+  test('allows the logout form to redirect to the origin of the provider, without its path and query', () => {
     const policy = headerOf(
       confirmSignOutPage(new URL('http://idp.test:8080/end?x=1; script-src *')),
       'Content-Security-Policy',
@@ -49,13 +49,13 @@ describe('the policy', () => {
     assert.doesNotMatch(policy, /script-src/)
   })
 
-  test('lets it lead nowhere else where the provider has no logout', () => {
+  test('allows the logout form to redirect only to elastauth if the provider has no logout', () => {
     assert.match(headerOf(confirmSignOutPage(undefined), 'Content-Security-Policy'), /form-action 'self'; /)
   })
 })
 
-describe('an error’s page', () => {
-  test('says why access was denied, and has a way to another account where people sign in with us', () => {
+describe('an error page', () => {
+  test('says why access was denied, and links to the logout if users sign in at elastauth', () => {
     const { status, body } = errorPage({ ...denied, hasLogin: true })
     assert.equal(status, 403)
     assert.match(body, /<h1>Access denied<\/h1>\n<p>None of your groups is mapped to a role\.<\/p>/)
@@ -63,12 +63,12 @@ describe('an error’s page', () => {
     assert.match(body, /href="\/elastauth\/logout"/)
   })
 
-  test('offers no login where there is none', () => {
+  test('has no link to a login if there is none', () => {
     for (const code of ['no_roles', 'identity_missing'] as const)
       assert.doesNotMatch(errorPage({ ...denied, code, hasLogin: false }).body, /\/elastauth\/|<p class="actions">/)
   })
 
-  test('offers to try again where something is down', () => {
+  test('has a link to try again if a service is unavailable', () => {
     const { body } = errorPage({ ...denied, code: 'elasticsearch_unavailable', status: 503, hasLogin: false })
     assert.match(body, /<a href="">Try again<\/a>/)
   })

@@ -5,42 +5,42 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { createPendingResponses } from '../../../../src/server/http1/pending-responses.ts'
 
-function answering() {
+function createConnection() {
   const socket = Object.assign(new EventEmitter(), { writable: true }) as Socket
-  const said: string[] = []
+  const sent: string[] = []
   const { add, remove, runWhenFlushed } = createPendingResponses(() => {})
   return {
-    /** An answer that is still to be given, and a way to give it. */
-    ask() {
-      const response = Object.assign(new EventEmitter(), {
+    /** Adds a pending response. @returns a function that closes it */
+    addResponse() {
+      const emitter = Object.assign(new EventEmitter(), {
         req: { socket, complete: true },
       })
-      const answer = response as unknown as ServerResponse
-      add(answer)
-      response.on('close', () => remove(answer))
-      return () => response.emit('close')
+      const response = emitter as unknown as ServerResponse
+      add(response)
+      emitter.on('close', () => remove(response))
+      return () => emitter.emit('close')
     },
-    speak: (word: string) => runWhenFlushed(socket, () => said.push(word)),
-    said,
+    sendError: (status: string) => runWhenFlushed(socket, () => sent.push(status)),
+    sent,
   }
 }
 
-test('a time-out of the next head is not spoken of when that came whole, while an answer was under way', () => {
-  const { ask, speak, said } = answering()
-  const answerFirst = ask()
-  speak('408')
-  const answerSecond = ask()
-  speak('400') // behind the second one
-  answerFirst()
-  assert.deepEqual(said, [])
-  answerSecond()
-  assert.deepEqual(said, ['400'])
+test('a 408 for the next head is not sent if that head arrives while an earlier response is pending', () => {
+  const { addResponse, sendError, sent } = createConnection()
+  const closeFirst = addResponse()
+  sendError('408')
+  const closeSecond = addResponse()
+  sendError('400') // after the second request
+  closeFirst()
+  assert.deepEqual(sent, [])
+  closeSecond()
+  assert.deepEqual(sent, ['400'])
 })
 
-test('of many faults behind one answer the first is spoken of', () => {
-  const { ask, speak, said } = answering()
-  const answer = ask()
-  for (const word of ['first', 'second', 'third']) speak(word)
-  answer()
-  assert.deepEqual(said, ['first'])
+test('of several errors after one pending response, only the first is sent', () => {
+  const { addResponse, sendError, sent } = createConnection()
+  const close = addResponse()
+  for (const status of ['first', 'second', 'third']) sendError(status)
+  close()
+  assert.deepEqual(sent, ['first'])
 })

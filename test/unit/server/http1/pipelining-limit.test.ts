@@ -3,25 +3,25 @@ import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { mustBeLast } from '../../../../src/server/http1/pipelining-limit.ts'
 
-const request = (url = '/', rawHeaders: string[] = ['Host', 'es'], readableLength = 0) =>
+const createRequest = (url = '/', rawHeaders: string[] = ['Host', 'es'], readableLength = 0) =>
   ({ url, rawHeaders, readableLength }) as IncomingMessage
-const many = (count: number) => Array.from({ length: count }, () => request())
+const createRequests = (count: number) => Array.from({ length: count }, () => createRequest())
 const kilobytes = (count: number) => 'x'.repeat(count * 1024)
 
-const cases: [what: string, pending: IncomingMessage[], expected: boolean][] = [
-  ['a request alone', [request()], false],
-  ['a request alone, with the largest head', [request('/', ['x', kilobytes(64)])], false],
-  ['the 31st request', many(31), false],
-  ['the 32nd request', many(32), true],
-  ['a request behind a large head', [request('/', ['x', kilobytes(32)]), request()], true],
-  ['a large head behind a request', [request(), request('/', ['x', kilobytes(32)])], true],
-  ['a request with a long target', [request(), request(kilobytes(32))], true],
-  ['a request behind a body that nobody has read', [request('/', [], 32 * 1024), request()], true],
-  ['a request behind many empty headers', [request('/', Array(1000).fill('')), request()], true],
-  ['a request behind 30 kB', [request('/', ['x', kilobytes(30)]), request()], false],
+const cases: [subject: string, pending: IncomingMessage[], isLast: boolean][] = [
+  ['a single request', [createRequest()], false],
+  ['a single request with the largest head', [createRequest('/', ['x', kilobytes(64)])], false],
+  ['the 31st request', createRequests(31), false],
+  ['the 32nd request', createRequests(32), true],
+  ['a request after one with a large head', [createRequest('/', ['x', kilobytes(32)]), createRequest()], true],
+  ['a request with a large head after another one', [createRequest(), createRequest('/', ['x', kilobytes(32)])], true],
+  ['a request with a long target after another one', [createRequest(), createRequest(kilobytes(32))], true],
+  ['a request after one with an unread body', [createRequest('/', [], 32 * 1024), createRequest()], true],
+  ['a request after one with many empty headers', [createRequest('/', Array(1000).fill('')), createRequest()], true],
+  ['a request after one with 30 kB of headers', [createRequest('/', ['x', kilobytes(30)]), createRequest()], false],
 ]
-for (const [what, pending, expected] of cases) {
-  test(`${what} ${expected ? 'is' : 'is not'} the last of its connection`, () => {
-    assert.equal(mustBeLast(pending), expected)
+for (const [subject, pending, isLast] of cases) {
+  test(`${subject} ${isLast ? 'is' : 'is not'} the last one of its connection`, () => {
+    assert.equal(mustBeLast(pending), isLast)
   })
 }

@@ -8,9 +8,9 @@ import { stallTimeoutMs } from '../../../../src/server/listen/limits.ts'
 beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }))
 afterEach(() => mock.timers.reset())
 
-type Fake = EventEmitter & { socket: object | null | undefined; writableLength: number; destroyed: boolean }
+type FakeResponse = EventEmitter & { socket: object | null | undefined; writableLength: number; destroyed: boolean }
 
-function createResponse(changes: Partial<Fake> = {}): Fake {
+function createResponse(changes: Partial<FakeResponse> = {}): FakeResponse {
   const response = Object.assign(new EventEmitter(), {
     socket: {},
     writableLength: 10,
@@ -24,20 +24,20 @@ function createResponse(changes: Partial<Fake> = {}): Fake {
   return response
 }
 
-const watch = (response: Fake) => limitStall(response as unknown as ServerResponse)
+const startLimit = (response: FakeResponse) => limitStall(response as unknown as ServerResponse)
 
-test('a client that reads nothing of a response for 120 s loses its connection', () => {
+test('a connection is destroyed when its client reads nothing of a response for 120 s', () => {
   const response = createResponse()
-  watch(response)
+  startLimit(response)
   mock.timers.tick(stallTimeoutMs - 1)
   assert.ok(!response.destroyed)
   mock.timers.tick(1)
   assert.ok(response.destroyed)
 })
 
-test('a client that reads some of a response every 120 s keeps its connection', () => {
+test('a connection stays open while its client reads a part of the response every 120 s', () => {
   const response = createResponse()
-  watch(response)
+  startLimit(response)
   for (let left = 9; left > 0; left--) {
     response.writableLength = left
     mock.timers.tick(stallTimeoutMs)
@@ -45,9 +45,9 @@ test('a client that reads some of a response every 120 s keeps its connection', 
   }
 })
 
-test('the 120 s of a response begin when the responses before it have been sent', () => {
+test('the 120 s of a response start when the earlier responses have been sent', () => {
   const response = createResponse({ socket: null })
-  watch(response)
+  startLimit(response)
   mock.timers.tick(10 * stallTimeoutMs)
   response.socket = {}
   mock.timers.tick(stallTimeoutMs)
@@ -56,24 +56,24 @@ test('the 120 s of a response begin when the responses before it have been sent'
   assert.ok(response.destroyed)
 })
 
-test('a response that has been sent, one that is cut and one of HTTP/2 have no limit', () => {
-  const out = createResponse()
-  watch(out)
-  out.emit('close')
-  const cut = createResponse({ destroyed: true })
-  watch(cut)
+test('no stall limit applies to a response that has been sent, one that is destroyed, and one of HTTP/2', () => {
+  const sent = createResponse()
+  startLimit(sent)
+  sent.emit('close')
+  const destroyed = createResponse({ destroyed: true })
+  startLimit(destroyed)
   const http2 = createResponse({ socket: undefined })
-  watch(http2)
+  startLimit(http2)
   mock.timers.tick(2 * stallTimeoutMs)
-  assert.deepEqual([out.destroyed, http2.destroyed, cut.listenerCount('close')], [false, false, 0])
+  assert.deepEqual([sent.destroyed, http2.destroyed, destroyed.listenerCount('close')], [false, false, 0])
 })
 
-test('a response is unsent while it waits for its turn or its client, and not once the kernel has it', () => {
-  const unsent = (changes: Partial<Fake> & { writableFinished?: boolean }) =>
+test('a response is unsent while it waits for earlier ones or for its client, and sent once the kernel has it', () => {
+  const isFakeUnsent = (changes: Partial<FakeResponse> & { writableFinished?: boolean }) =>
     isUnsent(createResponse(changes) as unknown as ServerResponse)
-  assert.ok(unsent({ socket: null, writableLength: 0 }))
-  assert.ok(unsent({ writableLength: 1 }))
-  assert.ok(!unsent({ writableLength: 0, writableFinished: false }))
-  assert.ok(unsent({ socket: undefined, writableFinished: false }), 'HTTP/2')
-  assert.ok(!unsent({ socket: undefined, writableFinished: true }), 'HTTP/2')
+  assert.ok(isFakeUnsent({ socket: null, writableLength: 0 }))
+  assert.ok(isFakeUnsent({ writableLength: 1 }))
+  assert.ok(!isFakeUnsent({ writableLength: 0, writableFinished: false }))
+  assert.ok(isFakeUnsent({ socket: undefined, writableFinished: false }), 'HTTP/2')
+  assert.ok(!isFakeUnsent({ socket: undefined, writableFinished: true }), 'HTTP/2')
 })

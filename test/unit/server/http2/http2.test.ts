@@ -4,13 +4,13 @@ import type { ServerResponse } from 'node:http'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { defaultRequestTimeouts } from '../../../../src/server/listen/limits.ts'
 import type { ListenerHandle, ListenerHandlers } from '../../../../src/server/listen/listener.ts'
 import { createTlsListener } from '../../../../src/server/listen/tls.ts'
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
 
-const pair = createCertificateAuthority().issue('listener')
+const certificate = createCertificateAuthority().issue('listener')
 const handlers: Omit<ListenerHandlers, 'onRequest'> = {
   isUpgrade: () => false,
   onUpgrade: () => assert.fail(),
@@ -19,16 +19,16 @@ const handlers: Omit<ListenerHandlers, 'onRequest'> = {
   onTlsFailure: () => {},
 }
 
-let answer: (response: ServerResponse) => void
+let respond: (response: ServerResponse) => void
 let listener: ListenerHandle
 let session: ClientHttp2Session
 
 async function openListener(t: TestContext): Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   listener = createTlsListener({
-    handlers: { ...handlers, onRequest: (_, response) => answer(response) },
+    handlers: { ...handlers, onRequest: (_, response) => respond(response) },
     timeouts: defaultRequestTimeouts,
-    tls: { ...pair, clientCa: undefined, clientAuth: 'none' },
+    tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },
   })
   listener.server.listen(0, '127.0.0.1')
   await once(listener.server, 'listening')
@@ -39,7 +39,7 @@ async function openListener(t: TestContext): Promise<void> {
 }
 
 beforeEach(() => {
-  answer = (response) => response.end()
+  respond = (response) => response.end()
 })
 
 afterEach(async () => {
@@ -47,23 +47,23 @@ afterEach(async () => {
   listener.destroyConnections()
   listener.server.close()
   await once(listener.server, 'close')
-  await turns() // a timer of this test that is cleared in the next would be taken for one of those
+  await waitTurns() // so that no timer of this test is cleared in the next one, with other mock timers
 })
 
-/** There and back, and time for the server to do what follows from what it has heard. */
+/** A round trip, and some turns of the event loop for the server to process what it has received. */
 async function ping(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   session.ping(() => resolve())
   await promise
-  await turns()
+  await waitTurns()
 }
 
-async function turns(): Promise<void> {
-  for (let i = 0; i < 10; i++) await turn()
+async function waitTurns(): Promise<void> {
+  for (let i = 0; i < 10; i++) await nextTurn()
 }
 
-describe('a connection ends', () => {
-  test('20 s after its beginning without a request, PING or not', async (t) => {
+describe('an HTTP/2 connection is closed', () => {
+  test('20 s after its start without a request, even with a PING', async (t) => {
     await openListener(t)
     t.mock.timers.tick(19_999)
     await ping()
@@ -72,7 +72,7 @@ describe('a connection ends', () => {
     await closed
   })
 
-  test('125 s after its last answer, and not before', async (t) => {
+  test('125 s after its last response, and not before', async (t) => {
     await openListener(t)
     const stream = session.request({ ':path': '/' }).resume()
     await once(stream, 'close')
@@ -85,12 +85,12 @@ describe('a connection ends', () => {
     await closed
   })
 
-  test('not while an answer is on its way', async (t) => {
-    const { promise: asked, resolve } = Promise.withResolvers<ServerResponse>()
-    answer = resolve
+  test('only when no response is pending', async (t) => {
+    const { promise: requested, resolve } = Promise.withResolvers<ServerResponse>()
+    respond = resolve
     await openListener(t)
     const stream = session.request({ ':path': '/' })
-    const response = await asked
+    const response = await requested
     t.mock.timers.tick(1_000_000)
     response.end()
     const [head] = await once(stream, 'response')
@@ -98,13 +98,13 @@ describe('a connection ends', () => {
   })
 })
 
-describe('a client that makes no room for its answer', () => {
-  for (const [what, write] of [
-    ['in the middle of it', (response: ServerResponse) => void response.write('x'.repeat(100_000))],
-    ['at its end', (response: ServerResponse) => void response.end('x')],
+describe('an HTTP/2 client that keeps its window closed', () => {
+  for (const [when, write] of [
+    ['in the middle of a response', (response: ServerResponse) => void response.write('x'.repeat(100_000))],
+    ['at the end of a response', (response: ServerResponse) => void response.end('x')],
   ] as const) {
-    test(`${what}: the stream is reset after 120 s, and the connection lives`, async (t) => {
-      answer = write
+    test(`has its stream reset after 120 s ${when}, and keeps its connection`, async (t) => {
+      respond = write
       await openListener(t)
       const stream = session.request({ ':path': '/' })
       const { promise: reset, resolve } = Promise.withResolvers<void>()
@@ -122,11 +122,11 @@ describe('a client that makes no room for its answer', () => {
   }
 })
 
-test('an answer is finished when all of it is out, though the client still speaks', async (t) => {
+test('an HTTP/2 response finishes when it has been sent, even if the request body has not ended', async (t) => {
   const { promise: finished, resolve } = Promise.withResolvers<void>()
-  answer = (response) => {
+  respond = (response) => {
     response.once('close', () => response.writableFinished && resolve())
-    response.writeHead(200, 'a reason that HTTP/2 has no place for', ['X-A', '1']).end()
+    response.writeHead(200, 'a reason phrase, which HTTP/2 does not have', ['X-A', '1']).end()
   }
   await openListener(t)
   const stream = session.request({ ':path': '/', ':method': 'POST' })
@@ -135,9 +135,9 @@ test('an answer is finished when all of it is out, though the client still speak
   await finished
 })
 
-test('a client that says goodbye before its answer: closed, and not finished', async (t) => {
+test('an HTTP/2 response closes without finishing when the client closes its session first', async (t) => {
   const { promise: closed, resolve } = Promise.withResolvers<boolean>()
-  answer = (response) => {
+  respond = (response) => {
     response.once('close', () => resolve(response.writableFinished))
     session.destroy()
   }
@@ -146,8 +146,8 @@ test('a client that says goodbye before its answer: closed, and not finished', a
   assert.equal(await closed, false)
 })
 
-test('an answer that may have no body, and says a length, is given without it: a client would take it for malformed', async (t) => {
-  answer = (response) => {
+test('a 205 response over HTTP/2 has no body and no Content-Length, with which it would be malformed', async (t) => {
+  respond = (response) => {
     response.writeHead(205, ['Content-Length', '5', 'X-A', '1'])
     response.end('hello')
   }
