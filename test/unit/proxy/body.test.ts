@@ -4,17 +4,17 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTick } from 'node:timers/promises'
 import { createBody, hasBody, waitForBody } from '../../../src/proxy/body.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 
-test('a request has a body when its framing says so', () => {
+test('hasBody returns whether a request has a body according to its framing headers', () => {
   const of = (headers: Record<string, string>) => hasBody({ headers } as unknown as IncomingMessage)
   assert.deepEqual([of({}), of({ 'content-length': '0' })], [false, false])
   assert.deepEqual([of({ 'content-length': '1' }), of({ 'transfer-encoding': 'chunked' })], [true, true])
 })
 
-describe('a body', () => {
+describe('a request body', () => {
   const server = createServer()
   let client: RawConnection
 
@@ -30,28 +30,28 @@ describe('a body', () => {
     await once(server, 'close')
   })
 
-  /** The server's side of a request whose first bytes are these. */
+  /** Sends a POST with the start of its body, and resolves to the server's request and response. */
   async function receive(bytes: string, framing = 'Content-Length: 10'): Promise<[IncomingMessage, ServerResponse]> {
     const request = once(server, 'request') as unknown as Promise<[IncomingMessage, ServerResponse]>
     client.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${bytes}`)
     return request
   }
 
-  test('is the request’s, whole', async () => {
+  test('streams a request body completely', async () => {
     const [request] = await receive('01234')
     const read = text(createBody(request, 5000))
     client.send('56789')
     assert.equal(await read, '0123456789')
   })
 
-  test('is waited for until the first of it is there, and then is whole', async () => {
+  test('waits for the first bytes of a body, and then streams it completely', async () => {
     const [request] = await receive('')
-    let isThere = false
+    let hasArrived = false
     const waited = waitForBody(request, 5000).then(() => {
-      isThere = true
+      hasArrived = true
     })
-    await turn()
-    assert.equal(isThere, false)
+    await nextTick()
+    assert.equal(hasArrived, false)
     client.send('01234')
     await waited
     const read = text(createBody(request, 5000))
@@ -59,10 +59,10 @@ describe('a body', () => {
     assert.equal(await read, '0123456789')
   })
 
-  test('that turns out empty is there, too, be it read before or after somebody waits for it', async () => {
+  test('stops waiting for an empty body, whether its end arrives before or during the wait', async () => {
     for (const isEarly of [true, false]) {
       const [request, response] = await receive(isEarly ? '0\r\n\r\n' : '', 'Transfer-Encoding: chunked')
-      while (isEarly && !request.complete) await turn()
+      while (isEarly && !request.complete) await nextTick()
       const waited = waitForBody(request, 5000)
       if (!isEarly) client.send('0\r\n\r\n')
       await waited
@@ -71,7 +71,7 @@ describe('a body', () => {
     }
   })
 
-  test('is waited for in vain where the client leaves or has left, or is silent', async () => {
+  test('stops waiting for a body if the client sends nothing in time, or closes the connection before or during the wait', async () => {
     const [request] = await receive('')
     await assert.rejects(waitForBody(request, 50), { name: 'GatewayError', code: 'request_timeout' })
     const waited = waitForBody(request, 5000)
@@ -80,13 +80,13 @@ describe('a body', () => {
     await assert.rejects(waitForBody(request, 5000), { name: 'GatewayError', code: 'client_closed' })
   })
 
-  test('is left alone until somebody reads it, so that a second one can be made', async () => {
+  test('does not consume a body before its stream is read, so that a second stream can be created for a retry', async () => {
     const [request] = await receive('0123456789')
     createBody(request, 5000).destroy()
     assert.equal(await text(createBody(request, 5000)), '0123456789')
   })
 
-  test('that is not wanted any more leaves the connection good for an answer and the next request', async () => {
+  test('keeps the connection usable for the response and the next request when the stream of a body is destroyed', async () => {
     const [request, response] = await receive('01234')
     const body = createBody(request, 5000)
     body.resume()
@@ -98,23 +98,23 @@ describe('a body', () => {
     await receive('')
   })
 
-  test('whose client leaves fails', async () => {
+  test('fails the stream of a body with client_closed if the client closes the connection', async () => {
     const [request] = await receive('01234')
     const read = text(createBody(request, 5000))
     client.socket.destroy()
     await assert.rejects(read, { name: 'GatewayError', code: 'client_closed' })
   })
 
-  test('whose client falls silent fails', async () => {
+  test('fails the stream of a body with request_timeout if the client stops sending', async () => {
     const [request] = await receive('01234')
     await assert.rejects(text(createBody(request, 50)), { name: 'GatewayError', code: 'request_timeout' })
   })
 
-  test('that its reader does not take is not the client’s silence', async () => {
+  test('does not time out a body while its reader applies back-pressure', async () => {
     const length = 1_000_000
-    const asked = once(server, 'request') as unknown as Promise<[IncomingMessage]>
+    const received = once(server, 'request') as unknown as Promise<[IncomingMessage]>
     client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
-    const [request] = await asked
+    const [request] = await received
     const body = createBody(request, 20)
     body.read(0)
     await once(request, 'pause')

@@ -10,18 +10,18 @@ const route = (path: string | null, auth: 'required' | 'none' = 'required') =>
   ({ host: null, path, auth, upstreams: [], strip_path: false, headers: [] }) satisfies ProxyRoute
 const pickRoute = createPickRoute<ProxyRoute>([route(null), route('/kibana/'), route('/open', 'none')])
 const signedOut = jsonResponse(302, {})
-const answerLogout = createKibanaLogout({
+const handleLogout = createKibanaLogout({
   routing: { pickRoute },
   isNavigation: ({ headers }) => headers['sec-fetch-mode'] === 'navigate',
   signOut: async () => signedOut,
 })
 
-function ask(url: string, { method = 'GET', mode = 'navigate', rawHeaders = ['Host', 'a.test'] } = {}) {
+function send(url: string, { method = 'GET', mode = 'navigate', rawHeaders = ['Host', 'a.test'] } = {}) {
   const headers = { host: 'a.test', 'sec-fetch-mode': mode }
-  return answerLogout({ url, method, headers, rawHeaders, httpVersion: '1.1' } as unknown as IncomingMessage)
+  return handleLogout({ url, method, headers, rawHeaders, httpVersion: '1.1' } as unknown as IncomingMessage)
 }
 
-describe('is Kibana’s logout', () => {
+describe('a navigation to a logout path of Kibana', () => {
   for (const url of [
     '/logout',
     '/logout/',
@@ -37,11 +37,11 @@ describe('is Kibana’s logout', () => {
     '/a/base/path/that/no/route/names/api/security/logout',
     'http://a.test/logout',
   ]) {
-    test(url, async () => assert.equal(await ask(url), signedOut))
+    test(`signs out for a navigation to ${url}`, async () => assert.equal(await send(url), signedOut))
   }
 })
 
-describe('is not', () => {
+describe('any other request', () => {
   for (const url of [
     '/',
     '/app/logout',
@@ -56,16 +56,18 @@ describe('is not', () => {
     '/open/api/security/logout',
     '/api/security/logout/all',
   ]) {
-    test(url, () => assert.equal(ask(url), undefined))
+    test(`does not sign out for ${url}`, () => assert.equal(send(url), undefined))
   }
 
-  test('a program’s GET: to Elasticsearch it asks for an index of that name', () =>
-    assert.equal(ask('/logout', { mode: 'cors' }), undefined))
+  test('does not sign out for a GET that is not a navigation: in Elasticsearch, /logout is an index', () =>
+    assert.equal(send('/logout', { mode: 'cors' }), undefined))
 
   for (const method of ['POST', 'PUT', 'DELETE', 'HEAD'])
-    test(`${method} /logout`, () => assert.equal(ask('/logout', { method }), undefined))
+    test(`does not sign out for ${method} /logout`, () => assert.equal(send('/logout', { method }), undefined))
 })
 
-test('a request that could be read in two ways is refused, as everywhere', () => {
-  assert.throws(() => ask('/logout', { rawHeaders: ['Host', 'a.test', 'Host', 'b.test'] }), { code: 'payload_invalid' })
+test('rejects a logout request with two Host headers, as any ambiguous request', () => {
+  assert.throws(() => send('/logout', { rawHeaders: ['Host', 'a.test', 'Host', 'b.test'] }), {
+    code: 'payload_invalid',
+  })
 })

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { changesUserPassword } from '../../../src/proxy/password-change.ts'
 
 /** Accepted by Elasticsearch 8.19 and 9.5, as tested on real nodes. */
-const takenByElasticsearch = [
+const acceptedByElasticsearch = [
   '/_security/user/_password',
   '/_security/user/bob/_password',
   '/_security/user/b%6Fb/_password',
@@ -17,7 +17,7 @@ const takenByElasticsearch = [
 ]
 
 /** Not accepted by them, but possibly changed by an intermediary into one that is. */
-const takenByOthers = [
+const normalizedByOthers = [
   '//_security/user/_password',
   '/_security//user/_password',
   '/_security/user//_password',
@@ -36,7 +36,7 @@ const takenByOthers = [
   '/logs/_security/user/_password',
 ]
 
-const takenByKibana = [
+const acceptedByKibana = [
   '/internal/security/users/bob/password',
   '/api/security/v1/users/bob/password',
   '/api/security/users/bob/password',
@@ -46,54 +46,56 @@ const takenByKibana = [
   '/internal//security/users/bob/password',
 ]
 
-const own = '_security/user/_password'
+const passwordApi = '_security/user/_password'
 const inConsole = [
-  `path=${own}&method=POST`,
-  `method=POST&path=/${own}`,
-  `path=//${own}`,
-  `path=${encodeURIComponent(`/${own}`)}`,
-  `path=${encodeURIComponent(encodeURIComponent(own))}`,
+  `path=${passwordApi}&method=POST`,
+  `method=POST&path=/${passwordApi}`,
+  `path=//${passwordApi}`,
+  `path=${encodeURIComponent(`/${passwordApi}`)}`,
+  `path=${encodeURIComponent(encodeURIComponent(passwordApi))}`,
   'path=_security%2Fuser%2Fbob%2F_password',
-  `path=_search&path=${own}`,
-  `path=${own}&path=_search`,
-  `path[]=${own}`,
-  `p%61th=${own}`,
-  `path=${own}?pretty`,
-  `path=${own}%3Fx=/../../..`,
-  `path=x/../${own}`,
+  `path=_search&path=${passwordApi}`,
+  `path=${passwordApi}&path=_search`,
+  `path[]=${passwordApi}`,
+  `p%61th=${passwordApi}`,
+  `path=${passwordApi}?pretty`,
+  `path=${passwordApi}%3Fx=/../../..`,
+  `path=x/../${passwordApi}`,
   'path=_security/x%2f..%2fuser/_password',
   'path=_security/x;y/../user/_password',
   'path=_security/x=y/../user/_password',
   'path=_security/x%253fy/%252e%252e/user/_password?z=/../../..',
   'path=_security%5Cuser%5C_password',
   'path=_secu%09rity/user/_password',
-  `path=+${own}+`,
-  `path=${own}%23x`,
-  `path=${own}%0a`,
+  `path=+${passwordApi}+`,
+  `path=${passwordApi}%23x`,
+  `path=${passwordApi}%0a`,
 ]
 
-describe('counts as a request to change a password', () => {
-  for (const target of [...takenByElasticsearch, ...takenByOthers, ...takenByKibana])
-    test(target, () => assert.ok(changesUserPassword(target)))
+describe('changesUserPassword detects a request to change a password', () => {
+  for (const target of [...acceptedByElasticsearch, ...normalizedByOthers, ...acceptedByKibana])
+    test(`detects a password change in ${target}`, () => assert.ok(changesUserPassword(target)))
   for (const query of inConsole) {
-    test(`/api/console/proxy?${query}`, () => {
+    test(`detects a password change in /api/console/proxy?${query}`, () => {
       for (const path of ['/api/console/proxy', '/s/team/api/console/proxy', '/kibana/api/c%6fnsole/proxy/'])
         assert.ok(changesUserPassword(`${path}?${query}`))
     })
   }
 })
 
-describe('counts as a request to change a password without checking all its spellings, which would block the event loop', () => {
+describe('changesUserPassword rejects long targets without checking all spellings, which would block the event loop', () => {
   const targets = {
     'a path of 60 KB that names a password': `/${'%252e%252e/%25252fpassword%2525253f/'.repeat(1600)}`,
-    'a path of 60 KB that names the console, with the API in its query': `/${'%252e/console/'.repeat(4000)}?path=${own}`,
+    'a path of 60 KB that names the console, with the API in its query': `/${'%252e/console/'.repeat(4000)}?path=${passwordApi}`,
     'a query with a password in 2,000 parameters': `/api/console/proxy?${'path=%2525252e%2e/password?&'.repeat(2000)}`,
     'a query with a password in one of 60 KB': `/api/console/proxy?path=${'%252e%25252e/a?#'.repeat(3800)}password`,
   }
-  for (const [what, target] of Object.entries(targets)) test(what, () => assert.ok(changesUserPassword(target)))
+  for (const [what, target] of Object.entries(targets)) {
+    test(`rejects ${what}`, () => assert.ok(changesUserPassword(target)))
+  }
 })
 
-describe('does not count as a request to change a password', () => {
+describe('changesUserPassword ignores a request that changes no password', () => {
   const targets = [
     '/',
     '/_search?q=_security/user/_password',
@@ -116,5 +118,7 @@ describe('does not count as a request to change a password', () => {
     '/api/console/proxy?path=%&method=GET',
     '/api/console/autocomplete?path=_security/user/_password',
   ]
-  for (const target of targets) test(target.slice(0, 100), () => assert.ok(!changesUserPassword(target)))
+  for (const target of targets) {
+    test(`detects no password change in ${target.slice(0, 100)}`, () => assert.ok(!changesUserPassword(target)))
+  }
 })

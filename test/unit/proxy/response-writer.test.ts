@@ -3,20 +3,20 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTick } from 'node:timers/promises'
 import { ResponseWriter } from '../../../src/proxy/response-writer.ts'
 
-/** An answer whose system calls are counted: `write` takes one piece, `writev` several. */
-function recordedAnswer() {
+/** A response that records its system calls: `write` gets one buffer, `writev` several. */
+function createRecordedResponse() {
   const calls: Buffer[][] = []
   const wire = new Writable({
     decodeStrings: true,
-    write(piece, _, done) {
-      calls.push([piece])
+    write(chunk, _, done) {
+      calls.push([chunk])
       done()
     },
-    writev(pieces, done) {
-      calls.push(pieces.map(({ chunk }) => chunk))
+    writev(chunks, done) {
+      calls.push(chunks.map(({ chunk }) => chunk))
       done()
     },
   })
@@ -27,59 +27,59 @@ function recordedAnswer() {
   return { response, calls, body }
 }
 
-test('a small answer that is there whole goes out as one piece, every byte as it came', async () => {
-  const { response, calls, body } = recordedAnswer()
+test('writes a small complete response with one system call, byte for byte', async () => {
+  const { response, calls, body } = createRecordedResponse()
   const writer = new ResponseWriter(response)
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
   writer.writeHead(200, '', ['Content-Length', '256'])
   writer.write(bytes)
   writer.end()
-  await turn()
+  await nextTick()
   assert.deepEqual(
-    calls.map((pieces) => pieces.length),
+    calls.map((buffers) => buffers.length),
     [1],
   )
   assert.equal(body(), bytes.toString('latin1'))
 })
 
-test('a head whose body is late waits for nobody, and neither does a first piece', async () => {
-  const { response, body, calls } = recordedAnswer()
+test('writes the head without waiting for a delayed body, and the first chunk without waiting for the next', async () => {
+  const { response, body, calls } = createRecordedResponse()
   const writer = new ResponseWriter(response)
   writer.writeHead(200, '', ['Content-Length', '6'])
-  await turn()
+  await nextTick()
   assert.equal(calls.length, 1)
   writer.write(Buffer.from('abc'))
-  await turn()
+  await nextTick()
   assert.equal(body(), 'abc')
   writer.write(Buffer.from('def'))
   writer.end()
-  await turn()
+  await nextTick()
   assert.equal(body(), 'abcdef')
 })
 
-test('pieces keep their order, whichever of them is large', async () => {
+test('preserves the order of chunks, whichever of them is large', async () => {
   for (const lengths of [
     [10, 20],
     [10, 40_000],
     [40_000, 10],
   ]) {
-    const { response, body } = recordedAnswer()
+    const { response, body } = createRecordedResponse()
     const writer = new ResponseWriter(response)
-    const pieces = lengths.map((length, i) => Buffer.alloc(length, String(i)))
+    const chunks = lengths.map((length, i) => Buffer.alloc(length, String(i)))
     writer.writeHead(200, '', ['Content-Length', String(lengths[0]! + lengths[1]!)])
-    for (const piece of pieces) writer.write(piece)
+    for (const chunk of chunks) writer.write(chunk)
     writer.end()
-    await turn()
-    assert.equal(body(), Buffer.concat(pieces).toString())
+    await nextTick()
+    assert.equal(body(), Buffer.concat(chunks).toString())
   }
 })
 
-test('an answer without a body ends with its head', async () => {
-  const { response, body } = recordedAnswer()
+test('ends a response without a body after its head', async () => {
+  const { response, body } = createRecordedResponse()
   const writer = new ResponseWriter(response)
   writer.writeHead(204, '', [])
   writer.end()
-  await turn()
+  await nextTick()
   assert.equal(body(), '')
   assert.equal(response.writableFinished, true)
 })

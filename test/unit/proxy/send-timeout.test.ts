@@ -7,64 +7,65 @@ import { createSendTimeout } from '../../../src/proxy/send-timeout.ts'
 beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
 afterEach(() => mock.timers.reset())
 
-/** A client for whom so much waits. */
-function client(writableLength: number) {
+/** A response of which so many bytes are buffered. */
+function createResponse(writableLength: number) {
   return Object.assign(new EventEmitter(), { writableLength })
 }
 
-function watch(response: ReturnType<typeof client>) {
-  const stalls: number[] = []
+function createTimeout(response: ReturnType<typeof createResponse>) {
+  /** The number of buffered bytes at each timeout. */
+  const timeouts: number[] = []
   let drains = 0
-  const stall = createSendTimeout(response as unknown as ServerResponse, 1000, {
-    onTimeout: () => stalls.push(response.writableLength),
+  const sendTimeout = createSendTimeout(response as unknown as ServerResponse, 1000, {
+    onTimeout: () => timeouts.push(response.writableLength),
     onDrain: () => drains++,
   })
-  return { ...stall, stalls, drains: () => drains }
+  return { ...sendTimeout, timeouts, drains: () => drains }
 }
 
-test('a client that takes nothing for so long is stalled, once', () => {
-  const { start, stalls } = watch(client(100))
+test('the send timeout fires once for a client that reads nothing', () => {
+  const { start, timeouts } = createTimeout(createResponse(100))
   start()
   mock.timers.tick(999)
-  assert.deepEqual(stalls, [])
+  assert.deepEqual(timeouts, [])
   mock.timers.tick(5000)
-  assert.deepEqual(stalls, [100])
+  assert.deepEqual(timeouts, [100])
 })
 
-test('one that takes a little now and then is not', () => {
-  const response = client(100)
-  const { start, stalls } = watch(response)
+test('the send timeout does not fire while the client reads something in each period', () => {
+  const response = createResponse(100)
+  const { start, timeouts } = createTimeout(response)
   start()
-  for (const left of [99, 40, 39]) {
-    response.writableLength = left
+  for (const remaining of [99, 40, 39]) {
+    response.writableLength = remaining
     mock.timers.tick(1000)
   }
-  assert.deepEqual(stalls, [])
+  assert.deepEqual(timeouts, [])
   mock.timers.tick(1000)
-  assert.deepEqual(stalls, [39])
+  assert.deepEqual(timeouts, [39])
 })
 
-test('one that has made room is not, and whoever waits for it hears of it', () => {
-  const response = client(100)
-  const { start, stalls, drains } = watch(response)
+test('the send timeout stops at the drain event, calls onDrain, and can be started again', () => {
+  const response = createResponse(100)
+  const { start, timeouts, drains } = createTimeout(response)
   start()
   response.emit('drain')
   assert.equal(drains(), 1)
   mock.timers.tick(5000)
   start()
   mock.timers.tick(999)
-  start() // there is more for it
+  start() // more was written
   mock.timers.tick(999)
-  assert.deepEqual(stalls, [])
+  assert.deepEqual(timeouts, [])
 })
 
-test('one that is watched no more is let go of', () => {
-  const response = client(100)
-  const { start, end, stalls, drains } = watch(response)
+test('the send timeout removes its timer and its listener when it ends', () => {
+  const response = createResponse(100)
+  const { start, end, timeouts, drains } = createTimeout(response)
   start()
   end()
   response.emit('drain')
   mock.timers.tick(5000)
-  assert.deepEqual([stalls, drains()], [[], 0])
+  assert.deepEqual([timeouts, drains()], [[], 0])
   assert.equal(response.listenerCount('drain'), 0)
 })

@@ -6,11 +6,11 @@ import { checkFraming } from '../../../../src/proxy/headers/framing.ts'
 const host = ['Host', 'es.example.com']
 const check = (rawHeaders: string[], url = '/', httpVersion = '1.1') => checkFraming({ rawHeaders, url, httpVersion })
 
-describe('what two servers could read in two ways is refused', () => {
+describe('a request that two servers could interpret differently (request smuggling)', () => {
   const rows: [what: string, rawHeaders: string[], url?: string, httpVersion?: string][] = [
-    ['two Hosts', [...host, ...host]],
-    ['two Hosts in two spellings', [...host, 'hOST', 'evil']],
-    ['no Host', []],
+    ['two Host headers', [...host, ...host]],
+    ['two Host headers in different case', [...host, 'hOST', 'evil']],
+    ['a request without a Host header', []],
     ['an empty Host', ['Host', '']],
     ['a Host with a path', ['Host', 'es/x']],
     ['a Host with userinfo', ['Host', 'es@evil']],
@@ -18,37 +18,40 @@ describe('what two servers could read in two ways is refused', () => {
     ['a Host with a quote', ['Host', 'es"x']],
     ['an encoded dot in the Host', ['Host', 'es%2eexample.com']],
     ['a tilde in the Host', ['Host', 'es~1']],
-    ['a port that is none', ['Host', 'es:80a']],
-    ['two lengths', [...host, 'Content-Length', '3', 'content-length', '3']],
-    ['a signed length', [...host, 'Content-Length', '+5']],
-    ['a hexadecimal length', [...host, 'Content-Length', '0x5']],
-    ['a list of lengths', [...host, 'Content-Length', '5,5']],
-    ['an empty length', [...host, 'Content-Length', '']],
-    ['a length with a blank in it', [...host, 'Content-Length', '1 2']],
-    ['a length beyond all numbers', [...host, 'Content-Length', '9'.repeat(20)]],
-    ['a length beside chunks', [...host, 'Content-Length', '3', 'Transfer-Encoding', 'chunked']],
-    ['two codings', [...host, 'Transfer-Encoding', 'chunked', 'Transfer-Encoding', 'chunked']],
-    ['identity, chunked', [...host, 'Transfer-Encoding', 'identity, chunked']],
-    ['gzip, chunked', [...host, 'Transfer-Encoding', 'gzip, chunked']],
-    ['chunked, chunked', [...host, 'Transfer-Encoding', 'chunked, chunked']],
-    ['xchunked', [...host, 'Transfer-Encoding', 'xchunked']],
-    ['a coding with a tab', [...host, 'Transfer-Encoding', '\tchunked']],
-    ['chunks in HTTP/1.0', [...host, 'Transfer-Encoding', 'chunked'], '/', '1.0'],
-    ['HTTP/2.0 in HTTP/1 clothes', host, '/', '2.0'],
-    ['a blank in the target', host, '/a b'],
+    ['a port that is not a number', ['Host', 'es:80a']],
+    ['two Content-Length headers', [...host, 'Content-Length', '3', 'content-length', '3']],
+    ['a Content-Length with a sign', [...host, 'Content-Length', '+5']],
+    ['a hexadecimal Content-Length', [...host, 'Content-Length', '0x5']],
+    ['a list in Content-Length', [...host, 'Content-Length', '5,5']],
+    ['an empty Content-Length', [...host, 'Content-Length', '']],
+    ['a Content-Length with a space in it', [...host, 'Content-Length', '1 2']],
+    ['a Content-Length that is too large for a number', [...host, 'Content-Length', '9'.repeat(20)]],
+    [
+      'Content-Length together with Transfer-Encoding',
+      [...host, 'Content-Length', '3', 'Transfer-Encoding', 'chunked'],
+    ],
+    ['two Transfer-Encoding headers', [...host, 'Transfer-Encoding', 'chunked', 'Transfer-Encoding', 'chunked']],
+    ['Transfer-Encoding: identity, chunked', [...host, 'Transfer-Encoding', 'identity, chunked']],
+    ['Transfer-Encoding: gzip, chunked', [...host, 'Transfer-Encoding', 'gzip, chunked']],
+    ['Transfer-Encoding: chunked, chunked', [...host, 'Transfer-Encoding', 'chunked, chunked']],
+    ['Transfer-Encoding: xchunked', [...host, 'Transfer-Encoding', 'xchunked']],
+    ['Transfer-Encoding with a tab', [...host, 'Transfer-Encoding', '\tchunked']],
+    ['Transfer-Encoding in HTTP/1.0', [...host, 'Transfer-Encoding', 'chunked'], '/', '1.0'],
+    ['HTTP/2.0 in the request line of HTTP/1', host, '/', '2.0'],
+    ['a space in the target', host, '/a b'],
     ['a tab in the target', host, '/a\tb'],
-    ['a line end in the target', host, '/a\r\nX: y'],
+    ['a line break in the target', host, '/a\r\nX: y'],
     ['a NUL in the target', host, '/a\0b'],
     ['another host in the target', host, 'http://evil.example.com/'],
     ['another port in the target', host, 'http://es.example.com:81/'],
     ['userinfo in the target', host, 'http://es.example.com@evil/'],
     ['another scheme in the target', host, 'ftp://es.example.com/'],
-    ['the asterisk', host, '*'],
-    ['an authority', host, 'es.example.com:443'],
-    ['no target', host, ''],
+    ['the target *', host, '*'],
+    ['a target in authority-form', host, 'es.example.com:443'],
+    ['an empty target', host, ''],
   ]
   for (const [what, rawHeaders, url, httpVersion] of rows) {
-    test(what, () => {
+    test(`rejects ${what}`, () => {
       assert.throws(
         () => check(rawHeaders, url, httpVersion),
         (error) => error instanceof GatewayError && error.code === 'payload_invalid',
@@ -57,19 +60,19 @@ describe('what two servers could read in two ways is refused', () => {
   }
 })
 
-describe('what can be read in one way only is let through', () => {
+describe('a request with only one interpretation', () => {
   const rows: [what: string, rawHeaders: string[], url?: string, httpVersion?: string][] = [
     ['a plain request', host],
-    ['HTTP/1.0', host, '/', '1.0'],
+    ['a request of HTTP/1.0', host, '/', '1.0'],
     ['a host with a port', ['Host', 'es_1.example.com:9200']],
     ['an IPv6 address', ['host', '[::1]:9200']],
-    ['a length', [...host, 'Content-Length', '0']],
-    ['chunks, however spelt', [...host, 'transfer-encoding', 'Chunked']],
-    ['its own host in the target, however spelt', host, 'HTTP://ES.example.com/x'],
-    ['odd but legal bytes', host, '/%3Clogs-%7Bnow%2Fd%7D%3E/a..b//c;d?q=+%252f|{}"\xe4'],
-    ['a header of the same length as another', [...host, 'X-Transfer-Encodi', 'identity']],
+    ['a Content-Length', [...host, 'Content-Length', '0']],
+    ['Transfer-Encoding: chunked in any case', [...host, 'transfer-encoding', 'Chunked']],
+    ['the same host in the target and in Host, in any case', host, 'HTTP://ES.example.com/x'],
+    ['unusual but valid bytes in the target', host, '/%3Clogs-%7Bnow%2Fd%7D%3E/a..b//c;d?q=+%252f|{}"\xe4'],
+    ['another header with a name as long as Transfer-Encoding', [...host, 'X-Transfer-Encodi', 'identity']],
   ]
   for (const [what, rawHeaders, url, httpVersion] of rows) {
-    test(what, () => check(rawHeaders, url, httpVersion))
+    test(`accepts ${what}`, () => check(rawHeaders, url, httpVersion))
   }
 })

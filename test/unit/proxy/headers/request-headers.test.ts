@@ -17,20 +17,26 @@ const untrusted: HeaderContext = {
 const trusted = { ...untrusted, remoteAddress: '10.0.0.1', isTrusted: true }
 const host = ['Host', 'es.example.com:9200']
 
-const ours = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'forwarded'])
-/** Pairs without what we add to each request. */
+const addedNames = new Set([
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'forwarded',
+])
+/** The upstream headers without those that are added to each request. */
 function kept(rawHeaders: string[], context: HeaderContext = untrusted): string[] {
   const built = build([...host, ...rawHeaders], context)
-  const isKept = (i: number) => ![...ours, 'authorization', 'host'].includes(built[i - (i % 2)]!.toLowerCase())
+  const isKept = (i: number) => ![...addedNames, 'authorization', 'host'].includes(built[i - (i % 2)]!.toLowerCase())
   return built.filter((_, i) => isKept(i))
 }
-/** All values of one header. */
+/** All values of one upstream header. */
 function valuesOf(name: string, rawHeaders: string[], context: HeaderContext = untrusted): string[] {
   const built = build([...host, ...rawHeaders], context)
   return built.filter((_, i) => i % 2 === 1 && built[i - 1]!.toLowerCase() === name)
 }
 
-describe('never reaches an upstream, whoever sends it', () => {
+describe('a header that is never forwarded, not even from a trusted proxy', () => {
   const names = [
     'Remote-User',
     'remote-user',
@@ -71,21 +77,21 @@ describe('never reaches an upstream, whoever sends it', () => {
     'Transfer_Encoding',
   ]
   for (const name of names) {
-    test(name, () => {
+    test(`never forwards ${name}, not even from a trusted proxy`, () => {
       assert.deepEqual(kept([name, 'x']), [])
       assert.deepEqual(kept([name, 'x'], trusted), [])
     })
   }
 })
 
-test('Kibana 9’s pages keep the mark that its internal routes want; nobody else may send it', () => {
+test('forwards x-elastic-internal-origin only together with kbn-version, as the pages of Kibana 9 send them', () => {
   const page = ['x-elastic-internal-origin', 'Kibana', 'kbn-version', '9.2.0']
   assert.deepEqual(kept(page).toSorted(), page.toSorted())
   assert.deepEqual(kept(['X_Elastic_Internal_Origin', 'Kibana', 'kbn-version', '9.2.0']), ['kbn-version', '9.2.0'])
   assert.deepEqual(kept(['x-elastic-internal-origin', 'Kibana', 'kbn_version', '9.2.0']), [])
 })
 
-describe('is kept, byte by byte', () => {
+describe('a header that is forwarded unchanged', () => {
   const rows: [name: string, value: string][] = [
     ['traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
     ['X-Opaque-Id', 'task 7'],
@@ -97,45 +103,54 @@ describe('is kept, byte by byte', () => {
     ['X-Odd', 'caf\xc3\xa9'],
     ['x-empty', ''],
   ]
-  for (const [name, value] of rows) test(name, () => assert.deepEqual(kept([name, value]), [name, value]))
+  for (const [name, value] of rows)
+    test(`forwards ${name} unchanged`, () => assert.deepEqual(kept([name, value]), [name, value]))
 
-  test('a doubled header', () => assert.deepEqual(kept(['X-A', '1', 'X-A', '2']), ['X-A', '1', 'X-A', '2']))
-  test('the Host', () => assert.deepEqual(valuesOf('host', []), ['es.example.com:9200']))
+  test('forwards duplicates of a header', () =>
+    assert.deepEqual(kept(['X-A', '1', 'X-A', '2']), ['X-A', '1', 'X-A', '2']))
+  test('forwards the Host header', () => assert.deepEqual(valuesOf('host', []), ['es.example.com:9200']))
 })
 
-describe('Authorization', () => {
-  const theirs = ['Authorization', 'Basic ZWxhc3RpYzp4', 'AUTHORIZATION', 'Bearer x', 'authorization', 'ApiKey x']
+describe('the Authorization header of an upstream request', () => {
+  const clientHeaders = [
+    'the Authorization header of an upstream request',
+    'Basic ZWxhc3RpYzp4',
+    'AUTHORIZATION',
+    'Bearer x',
+    'authorization',
+    'ApiKey x',
+  ]
 
-  test('is ours, once, whatever the client sends', () => {
-    assert.deepEqual(valuesOf('authorization', theirs), ['Basic b3Vycw=='])
+  test('sends one Authorization header with the credential of elastauth, whatever the client sends', () => {
+    assert.deepEqual(valuesOf('authorization', clientHeaders), ['Basic b3Vycw=='])
   })
 
-  test('is nobody’s on a route without a login', () => {
-    assert.deepEqual(valuesOf('authorization', theirs, { ...untrusted, authorization: undefined }), [])
+  test('sends no Authorization header on a route with auth: none, whatever the client sends', () => {
+    assert.deepEqual(valuesOf('authorization', clientHeaders, { ...untrusted, authorization: undefined }), [])
   })
 
-  test('is not to be removed through Connection', () => {
+  test('sends Authorization even if Connection names it', () => {
     assert.deepEqual(valuesOf('authorization', ['Connection', 'close, Authorization']), ['Basic b3Vycw=='])
   })
 })
 
-describe('what Connection names is for us alone', () => {
-  test('whatever its case', () => {
+describe('a hop-by-hop header that Connection names', () => {
+  test('strips the headers that Connection names, in any case', () => {
     assert.deepEqual(kept(['Connection', 'close , x-A', 'X-a', '1', 'X-B', '2']), ['X-B', '2'])
   })
 
-  test('in several lines', () => {
+  test('strips the headers that several Connection headers name', () => {
     assert.deepEqual(kept(['Connection', 'X-A', 'X-A', '1', 'Connection', 'X-B', 'X-B', '2']), [])
   })
 
-  test('but not the length of a body, nor the Host', () => {
+  test('keeps Content-Length and Host even if Connection names them', () => {
     const headers = ['Connection', 'content-length, host', 'Content-Length', '5']
     assert.deepEqual(kept(headers), ['Content-Length', '5'])
     assert.deepEqual(valuesOf('host', headers), ['es.example.com:9200'])
   })
 })
 
-describe('cookies', () => {
+describe('the Cookie header of an upstream request', () => {
   const rows: [sent: string, expected: string[]][] = [
     ['sid=1; theme=dark', ['Cookie', 'sid=1; theme=dark']],
     ['__Host-elastauth=s', []],
@@ -143,7 +158,9 @@ describe('cookies', () => {
     ['__Host-elastauth.0=a;__host-ELASTAUTH.1=b; sid=1', ['Cookie', 'sid=1']],
     ['__Secure-elastauth=s; sid=elastauth', ['Cookie', 'sid=elastauth']],
   ]
-  for (const [sent, expected] of rows) test(sent, () => assert.deepEqual(kept(['Cookie', sent]), expected))
+  for (const [sent, expected] of rows) {
+    test(`strips private cookies from Cookie: ${sent}`, () => assert.deepEqual(kept(['Cookie', sent]), expected))
+  }
 
   const tokens: [sent: string, expected: string | undefined][] = [
     ['sid=1; access_token=t; id_token=t', 'sid=1'],
@@ -156,27 +173,27 @@ describe('cookies', () => {
     cookies: createPrivateCookies(['access_token', 'id_token']),
   })
   for (const [sent, expected] of tokens) {
-    test(`${sent}, where those cookies hold a token`, () => {
+    test(`strips token cookies from Cookie: ${sent}`, () => {
       const built = withTokens([...host, 'Cookie', sent], untrusted)
       const at = built.indexOf('Cookie')
       assert.equal(at === -1 ? undefined : built[at + 1], expected)
     })
   }
 
-  test('and pass where they hold none', () => {
+  test('keeps the cookie access_token if no token is read from cookies', () => {
     assert.deepEqual(kept(['Cookie', 'access_token=x']), ['Cookie', 'access_token=x'])
   })
 })
 
-describe('where a request comes from', () => {
-  const said = [
+describe('the headers about the origin of a request', () => {
+  const sentHeaders = [
     ...['X-Forwarded-For', '198.51.100.1', 'x-forwarded-for', '198.51.100.2', 'X-Forwarded-Proto', 'https'],
     ...['X-Forwarded-Host', 'kibana.example.com', 'X-Forwarded-Port', '8443', 'Forwarded', 'for=198.51.100.1'],
   ]
-  const values = (context: HeaderContext, raw = said) =>
-    Object.fromEntries([...ours].map((name) => [name, valuesOf(name, raw, context)]))
+  const values = (context: HeaderContext, raw = sentHeaders) =>
+    Object.fromEntries([...addedNames].map((name) => [name, valuesOf(name, raw, context)]))
 
-  test('is what the socket says when nobody trusted says else', () => {
+  test('replaces the forwarded headers of an untrusted client with the address and host of its connection', () => {
     assert.deepEqual(values(untrusted), {
       'x-forwarded-for': ['203.0.113.7'],
       'x-forwarded-proto': ['http'],
@@ -186,7 +203,7 @@ describe('where a request comes from', () => {
     })
   })
 
-  test('is a trusted proxy’s word, with the proxy itself added to the chain', () => {
+  test('keeps the forwarded headers of a trusted proxy, and adds its address to the chain', () => {
     assert.deepEqual(values(trusted), {
       'x-forwarded-for': ['198.51.100.1, 198.51.100.2, 10.0.0.1'],
       'x-forwarded-proto': ['https'],
@@ -196,7 +213,7 @@ describe('where a request comes from', () => {
     })
   })
 
-  test('of an IPv6 client is bracketed in Forwarded, of a mapped IPv4 client is IPv4', () => {
+  test('encloses an IPv6 address in brackets in Forwarded, and sends an IPv4-mapped address as IPv4', () => {
     assert.match(
       valuesOf('forwarded', [], { ...untrusted, remoteAddress: '2001:db8::7' })[0]!,
       /^for="\[2001:db8::7\]";/,
@@ -206,22 +223,22 @@ describe('where a request comes from', () => {
     ])
   })
 
-  test('is https, port 443, on an encrypted connection without a port', () => {
+  test('sends https and port 443 as origin for an encrypted connection to a host without a port', () => {
     const built = build(['Host', 'es'], { ...untrusted, isEncrypted: true })
     assert.equal(built[built.indexOf('X-Forwarded-Proto') + 1], 'https')
     assert.equal(built[built.indexOf('X-Forwarded-Port') + 1], '443')
   })
 
   for (const name of ['X-Real-IP', 'X-Forwarded-Prefix', 'X-Forwarded-Anything']) {
-    test(`${name} is a proxy’s to say`, () => {
+    test(`forwards ${name} only from a trusted proxy`, () => {
       assert.deepEqual(kept([name, 'x']), [])
       assert.deepEqual(kept([name, 'x'], trusted), [name, 'x'])
     })
   }
 })
 
-describe('a route’s own headers', () => {
-  test('win over the client’s, in any spelling', () => {
+describe('the headers of a route', () => {
+  test(`overrides headers of the client with those of the route, in any spelling`, () => {
     const context = { ...untrusted, routeHeaders: ['X-Scope-OrgID', 'us', 'Host', 'inner'] }
     assert.deepEqual(kept(['x-scope-orgid', 'them', 'X_Scope_OrgID', 'them'], context), ['X-Scope-OrgID', 'us'])
     assert.deepEqual(valuesOf('host', [], context), ['inner'])
@@ -229,7 +246,7 @@ describe('a route’s own headers', () => {
   })
 })
 
-test('names made up by clients are judged rightly beyond those remembered', () => {
+test('strips a private header even after more made-up names than the filter caches', () => {
   for (let i = 0; i < 2000; i++) assert.deepEqual(kept([`X-Made-Up-${i}`, 'x']), [`X-Made-Up-${i}`, 'x'])
   assert.deepEqual(kept(['ReMoTe_uSeR', 'elastic']), [])
 })

@@ -12,22 +12,23 @@ const buildWith = (status: number, ...headers: string[]) =>
     status,
   )
 
-describe('an answer’s headers', () => {
-  test('doubled ones, spellings and bytes are kept', () => {
+describe('the headers of a forwarded response', () => {
+  test('keeps the duplicates, case and bytes of response headers', () => {
     const headers = ['Set-Cookie', 'a=1', 'set-cookie', 'b=2', 'X-Elastic-Product', 'Elasticsearch', 'X-Odd', '\xe9']
     assert.deepEqual(build(...headers), headers)
   })
 
   for (const name of ['Connection', 'Keep-Alive', 'Proxy-Authenticate', 'Trailer', 'Transfer-Encoding', 'Upgrade']) {
-    test(`${name} is for one connection only`, () => assert.deepEqual(build(name, 'x', 'X-A', '1'), ['X-A', '1']))
+    test(`strips the hop-by-hop header ${name} from a response`, () =>
+      assert.deepEqual(build(name, 'x', 'X-A', '1'), ['X-A', '1']))
   }
 
-  test('what Connection names goes, save the length', () => {
+  test('strips response headers that Connection names, except Content-Length', () => {
     const headers = build('X-A', '1', 'Connection', 'close, x-a, Content-Length', 'Content-Length', '5', 'X-B', '2')
     assert.deepEqual(headers, ['Content-Length', '5', 'X-B', '2'])
   })
 
-  test('a length goes where there can be no body; of a 304 it is the one that was asked about', () => {
+  test('strips Content-Length from 103 and 204 responses, and keeps it in a 304 response', () => {
     for (const status of [103, 204])
       assert.deepEqual(buildWith(status, 'Content-Length', '5', 'X-A', '1'), ['X-A', '1'])
     assert.deepEqual(buildWith(304, 'Content-Length', '5'), ['Content-Length', '5'])

@@ -53,7 +53,7 @@ async function runNextCheck(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('requests the root of each upstream at every check, counts any response as healthy, and reports only changes', async () => {
+test('a health check requests the root of each upstream, counts any response as healthy, and reports only changes', async () => {
   void start(fakeUpstream('http://a'), fakeUpstream('http://b'))
   assert.deepEqual(requests, [])
   await runNextCheck()
@@ -67,7 +67,7 @@ test('requests the root of each upstream at every check, counts any response as 
   assert.deepEqual(changes, ['a false', 'b false', 'a true', 'b true'])
 })
 
-test('ends without another check when its signal is aborted', async () => {
+test('health checks end when their signal is aborted', async () => {
   const ended = start(fakeUpstream('http://a'))
   stopped.abort()
   await runNextCheck()

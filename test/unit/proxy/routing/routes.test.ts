@@ -8,7 +8,7 @@ const route = (host: string | null, path: string | null, auth: 'required' | 'non
   auth,
 })
 
-describe('a request’s route', () => {
+describe('the route of a request', () => {
   const routes = {
     all: route(null, null),
     kibana: route(null, '/kibana'),
@@ -16,7 +16,7 @@ describe('a request’s route', () => {
     host: route('Logs.Example.com', null),
     hostPath: route('logs.example.com', '/x'),
     open: route(null, '/public', 'none'),
-    hidden: route(null, '/public/admin'),
+    admin: route(null, '/public/admin'),
   }
   const pick = createPickRoute(Object.values(routes))
   const rows: [host: string, path: string, expected: keyof typeof routes][] = [
@@ -38,20 +38,20 @@ describe('a request’s route', () => {
     ['es', '/public?next=/../x', 'open'],
     ['es', '/public/%61bc/a%20b/%C3%A9/%40x', 'open'],
     ['es', '/public/admins', 'open'],
-    ['es', '/public/admin/users', 'hidden'],
+    ['es', '/public/admin/users', 'admin'],
     ['logs.example.com.', '/', 'host'],
     ['logs.example.com.:5000', '/x', 'hostPath'],
   ]
   for (const [host, path, expected] of rows) {
-    test(`${host}${path} is ${expected}`, () => assert.equal(pick(host, path), routes[expected]))
+    test(`finds the route ${expected} for ${host}${path}`, () => assert.equal(pick(host, path), routes[expected]))
   }
 
-  // With a regular expression that backtracks, this takes more than an hour.
-  test('a path of a million dots below an open route is decided in linear time', () => {
+  // With a regular expression that backtracks, this would take more than an hour.
+  test('finds the route of a path with a million dots below an open route in linear time', () => {
     assert.equal(pick('es', `/public/${'.'.repeat(1_000_000)}a`), routes.open)
   })
 
-  const hidden = [
+  const ambiguousPaths = [
     '/..',
     '/../_security',
     '/./x',
@@ -79,23 +79,23 @@ describe('a request’s route', () => {
     '/a%23b',
     '/a%3fb',
   ]
-  for (const rest of hidden) {
-    test(`/public${rest} needs a login, whatever the upstream makes of it`, () => {
+  for (const rest of ambiguousPaths) {
+    test(`requires a login for /public${rest}, which some servers interpret as another path (path traversal)`, () => {
       assert.equal(pick('es', `/public${rest}`)?.auth, 'required')
     })
   }
 })
 
-test('no route is found where none matches', () => {
+test('finds no route if none matches', () => {
   assert.equal(createPickRoute([route('a', null), route(null, '/x')])('b', '/y'), undefined)
 })
 
-test('a host in the configuration may end with a dot, as an absolute name does', () => {
+test('matches a configured host with the trailing dot of an absolute name', () => {
   const absolute = route('kibana.test.', null)
   assert.equal(createPickRoute([absolute, route(null, null, 'none')])('kibana.test', '/'), absolute)
 })
 
-test('the order in the configuration is of no account', () => {
+test('prefers the longer path whatever the order in the configuration', () => {
   const [long, short] = [route(null, '/a/b'), route(null, '/a')]
   for (const routes of [
     [long, short],
@@ -104,7 +104,7 @@ test('the order in the configuration is of no account', () => {
     assert.equal(createPickRoute(routes)('h', '/a/b/c'), long)
 })
 
-describe('a path without its route’s', () => {
+describe('stripPath removes the path of the route', () => {
   const rows: [path: string, prefix: string, expected: string][] = [
     ['/kibana/app?x=%2F', '/kibana', '/app?x=%2F'],
     ['/kibana', '/kibana', '/'],
@@ -112,6 +112,6 @@ describe('a path without its route’s', () => {
     ['/kibana//x', '/kibana', '//x'],
   ]
   for (const [path, prefix, expected] of rows) {
-    test(`${path} − ${prefix}`, () => assert.equal(stripPath(path, prefix), expected))
+    test(`strips ${prefix} from ${path}`, () => assert.equal(stripPath(path, prefix), expected))
   }
 })

@@ -3,45 +3,45 @@ import { after, describe, test } from 'node:test'
 import { createPickUpstream, createUpstream, type Upstream } from '../../../../src/proxy/routing/upstreams.ts'
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
 
-const opened: Upstream[] = []
-after(() => Promise.all(opened.map((upstream) => upstream.close())))
+const upstreams: Upstream[] = []
+after(() => Promise.all(upstreams.map((upstream) => upstream.close())))
 
 function open(url: string, tls: Partial<Parameters<typeof createUpstream>[1]> = {}): Upstream {
   const options = { timeoutMs: 1000, idleTimeoutMs: 1000, maxIdleConnections: 10 }
   const upstream = createUpstream(new URL(url), { insecureSkipVerify: false, ...tls }, options)
-  opened.push(upstream)
+  upstreams.push(upstream)
   return upstream
 }
 
-describe('the upstream that is picked', () => {
+describe('pickUpstream', () => {
   const [a, b, c] = ['http://a', 'http://b', 'http://c'].map((url) => open(url)) as [Upstream, Upstream, Upstream]
 
-  test('takes turns among equals', () => {
+  test('pickUpstream alternates between upstreams with the same number of requests (round-robin)', () => {
     const pick = createPickUpstream()
     const picked = Array.from({ length: 6 }, () => pick([a, b, c], new Set()))
     for (const upstream of [a, b, c]) assert.equal(picked.filter((one) => one === upstream).length, 2)
   })
 
-  test('is the least busy one', () => {
-    const ends = [a.trackRequest(), a.trackRequest(), b.trackRequest()]
+  test('pickUpstream returns the upstream with the fewest requests in flight', () => {
+    const releases = [a.trackRequest(), a.trackRequest(), b.trackRequest()]
     const pick = createPickUpstream()
     for (let i = 0; i < 3; i++) assert.equal(pick([a, b, c], new Set()), c)
-    ends.push(c.trackRequest(), c.trackRequest())
+    releases.push(c.trackRequest(), c.trackRequest())
     for (let i = 0; i < 3; i++) assert.equal(pick([a, b, c], new Set()), b)
-    for (const end of ends) end()
+    for (const release of releases) release()
   })
 
-  test('is a healthy one, however busy, and one that is not only where there is no other', () => {
-    const end = a.trackRequest()
+  test('pickUpstream returns an unhealthy upstream only if there is no other', () => {
+    const release = a.trackRequest()
     b.setHealthy(false)
     const pick = createPickUpstream()
     for (let i = 0; i < 3; i++) assert.equal(pick([a, b], new Set()), a)
     assert.equal(pick([a, b], new Set([a])), b)
     b.setHealthy(true)
-    end()
+    release()
   })
 
-  test('is none that was tried, and none at all when all were', () => {
+  test('pickUpstream returns no upstream that was tried, and undefined if all were', () => {
     const pick = createPickUpstream()
     assert.equal(pick([a, b], new Set([a])), b)
     assert.equal(pick([a, b], new Set([a, b])), undefined)
@@ -50,17 +50,17 @@ describe('the upstream that is picked', () => {
   })
 })
 
-test('a request counts as under way until its end, which may be told twice', () => {
+test('counts a request as in flight until it is released, which is idempotent', () => {
   const upstream = open('http://a')
-  const [first, second] = [upstream.trackRequest(), upstream.trackRequest()]
-  first()
-  first()
+  const [releaseFirst, releaseSecond] = [upstream.trackRequest(), upstream.trackRequest()]
+  releaseFirst()
+  releaseFirst()
   assert.equal(upstream.inFlight(), 1)
-  second()
+  releaseSecond()
   assert.equal(upstream.inFlight(), 0)
 })
 
-test('health is news once', () => {
+test('setHealthy returns true only if the health changes', () => {
   const upstream = open('http://a')
   assert.deepEqual(
     [true, false, false, true].map((isHealthy) => upstream.setHealthy(isHealthy)),
@@ -68,11 +68,11 @@ test('health is news once', () => {
   )
 })
 
-describe('TLS', () => {
+describe('the TLS options of an upstream', () => {
   const authority = createCertificateAuthority()
   const [own, another] = [authority.issue('own'), authority.issue('another')]
 
-  test('asks for the name of the URL, or the one that is configured, and for none where that is an address', () => {
+  test('uses the host of the URL or the configured name as TLS server name, but no IP address', () => {
     const nameOf = (url: string, serverName?: string) => open(url, { serverName }).tls()?.servername
     assert.equal(nameOf('https://es.example.com:9200'), 'es.example.com')
     assert.equal(nameOf('https://127.0.0.1'), '')
@@ -81,7 +81,7 @@ describe('TLS', () => {
     assert.equal(open('http://es').tls(), undefined)
   })
 
-  test('is renewed when that is put in force, and only where something changed', () => {
+  test('changes the TLS options of an upstream only when a renewal is applied, and only if a certificate differs', () => {
     const first = { insecureSkipVerify: false, ca: authority.cert, cert: own.cert, key: own.key }
     const upstream = open('https://es', first)
     const before = upstream.tls()
@@ -93,7 +93,7 @@ describe('TLS', () => {
     assert.notEqual(upstream.tls(), before)
   })
 
-  test('that cannot be used is an error, and changes nothing', () => {
+  test('keeps the TLS options of an upstream if a renewal fails because of an invalid certificate', () => {
     const upstream = open('https://es', { cert: own.cert, key: own.key })
     const before = upstream.tls()
     assert.throws(() => upstream.prepareRenewal({ insecureSkipVerify: false, cert: own.cert, key: another.key }))
