@@ -45,14 +45,14 @@ test('1,000 invented key IDs cost one look at the keys', async () => {
 })
 
 const faults: [what: string, fault: Interceptor, reason: RegExp][] = [
-  ['an HTML page', respondHtml, /holds no keys|content-type/],
+  ['an HTML page', respondHtml, /contains no keys|content-type/],
   ['an endless document', respondEndlessJson, /sent more than 1048576 bytes/],
-  ['silence', hang, /did not answer within 3000 ms/],
+  ['silence', hang, /did not respond within 3000 ms/],
   ['a cut connection', dropConnection, /cannot be reached/],
   ['an error', respondJson(500, { error: 'server_error' }), /status/],
   ['a redirect', (_request, response) => response.writeHead(302, { Location: 'http://127.0.0.1:1/' }).end(), /status/],
-  ['no keys', respondJson(200, { keys: [] }), /holds no keys/],
-  ['JSON of another kind', respondJson(200, []), /holds no keys/],
+  ['no keys', respondJson(200, { keys: [] }), /contains no keys/],
+  ['JSON of another kind', respondJson(200, []), /contains no keys/],
 ]
 
 describe('the keys’ address answers with', () => {

@@ -89,7 +89,7 @@ describe('token_validation: userinfo', async () => {
     await bearer(url, 'another', { 'X-Forwarded-Uri': '/in-error' })
     undo()
     const { message } = await logged(({ message = '' }) => message.startsWith('GET /in-error'))
-    assert.match(message!, /503 the identity provider, userinfo/)
+    assert.match(message!, /503 the identity provider \(userinfo\)/)
     assert.doesNotMatch(message!, /hunter2/)
   })
 })

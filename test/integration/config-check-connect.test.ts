@@ -90,7 +90,7 @@ describe('config check --connect with an OpenID provider', async () => {
     const undo = idp.intercept('jwks', respondHtml)
     const { code, output } = await checkConfig(flags, env)
     undo()
-    assert.match(output, /OpenID provider \(http:.*\): .*its keys: the answer holds no keys/)
+    assert.match(output, /OpenID provider \(http:.*\): .*\(key set\): the response contains no keys/)
     assert.equal(code, 1)
   })
 })

@@ -8,6 +8,9 @@ type Field = keyof Assertion
 
 const allFields: readonly Field[] = ['username', 'groups', 'email', 'name']
 
+/** `bit`: one for each header, so that a set of headers is a number. */
+type IdentityHeader = Readonly<{ fields: readonly Field[]; bit: number }>
+
 /**
  * Reads the identity headers from a request's raw headers: Node joins duplicate header lines into one value.
  * `readAssertion` throws GatewayError identity_invalid for a header that was duplicated or spoofed: a second line, an alias
@@ -16,34 +19,37 @@ const allFields: readonly Field[] = ['username', 'groups', 'email', 'name']
  */
 export function createAssertionReader(names: HeaderNames) {
   // One header may supply two fields, such as the e-mail address that is also the username.
-  const fieldsByHeader = Map.groupBy(allFields, (field) => names[field].toLowerCase())
-  const canonicalNames = new Set([...fieldsByHeader.keys()].map(canonicalize))
+  const fieldsByName = Map.groupBy(allFields, (field) => names[field].toLowerCase())
+  const identityHeaders: ReadonlyMap<string, IdentityHeader> = new Map(
+    [...fieldsByName].map(([name, fields], index) => [name, { fields, bit: 1 << index }]),
+  )
+  const canonicalNames = new Set([...identityHeaders.keys()].map(canonicalize))
   // Most headers of a request differ in length from all identity headers, so that one look-up skips them.
   const lengths = new Set([...canonicalNames].map((name) => name.length))
 
   function readAssertion(rawHeaders: readonly string[]): Assertion {
     const assertion: Assertion = { username: '', groups: undefined, email: '', name: '' }
-    let seen: (readonly Field[])[] | undefined
+    let seen = 0
     for (let i = 0; i < rawHeaders.length; i += 2) {
-      const header = rawHeaders[i]!
-      if (header.length === 'connection'.length) checkConnection(header, rawHeaders[i + 1]!)
-      const fields = lengths.has(header.length) ? fieldsOf(header) : undefined
-      if (fields === undefined) continue
-      if (seen?.includes(fields)) throw invalid(`duplicate ${fields[0]} header`)
-      if (seen) seen.push(fields)
-      else seen = [fields]
-      for (const field of fields) assertion[field] = rawHeaders[i + 1]!
+      const name = rawHeaders[i]!
+      if (name.length === 'connection'.length) checkConnection(name, rawHeaders[i + 1]!)
+      const header = findIdentityHeader(name)
+      if (header === undefined) continue
+      if ((seen & header.bit) !== 0) throw invalid(`duplicate ${header.fields[0]} header`)
+      seen |= header.bit
+      for (const field of header.fields) assertion[field] = rawHeaders[i + 1]!
     }
     return assertion
   }
 
-  /** The fields that a header supplies; undefined if it is not an identity header. The same array for the same header. */
-  function fieldsOf(header: string): readonly Field[] | undefined {
-    const name = header.toLowerCase()
-    const fields = fieldsByHeader.get(name)
-    if (fields === undefined && canonicalNames.has(canonicalize(name)))
+  /** Undefined for any other header. Throws for an alias. */
+  function findIdentityHeader(name: string): IdentityHeader | undefined {
+    if (!lengths.has(name.length)) return undefined
+    const lowerCaseName = name.toLowerCase()
+    const header = identityHeaders.get(lowerCaseName)
+    if (header === undefined && canonicalNames.has(canonicalize(lowerCaseName)))
       throw invalid('a header is an alias of an identity header, such as Remote_User for Remote-User')
-    return fields
+    return header
   }
 
   /** Whether a request has a non-empty identity header, or an alias of one. */
@@ -53,8 +59,8 @@ export function createAssertionReader(names: HeaderNames) {
     return rawHeaders.some((name, i) => i % 2 === 0 && isClaim(name, rawHeaders[i + 1]!))
   }
 
-  function checkConnection(header: string, value: string): void {
-    if (header.toLowerCase() !== 'connection') return
+  function checkConnection(name: string, value: string): void {
+    if (name.toLowerCase() !== 'connection') return
     for (const option of value.split(',')) {
       if (canonicalNames.has(canonicalize(option.trim().toLowerCase())))
         throw invalid('Connection names an identity header')

@@ -4,8 +4,8 @@ import { trimBlanks } from '../header/trim-blanks.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
 
+/** The paths of the claims; a dot leads into an object. */
 export type ClaimMappings = Readonly<{
-  /** Claims by their names; dots go into objects. */
   username: string
   email: string
   groups: string
@@ -14,11 +14,11 @@ export type ClaimMappings = Readonly<{
 
 export type ToIdentityOptions = Readonly<{
   claimMappings: ClaimMappings
-  /** Put before each username, so that nobody is the namesake of another provider’s user. */
+  /** Added to each username, so that users of two providers never have the same name. */
   addUsernamePrefix?: string | undefined
-  /** Only groups that begin with it count, and they count without it. */
+  /** Groups without this prefix are ignored; it is removed from the others. */
   stripGroupPrefix?: string | undefined
-  /** What stands between two groups where they come as one text; without it, such a text is one group. */
+  /** The separator of groups that the provider sends as one string. Without it, such a string is one group. */
   groupsSeparator?: string | undefined
   provider: string
 }>
@@ -27,60 +27,58 @@ export type ToIdentity = (claims: Claims) => Identity
 
 /**
  * Claims of a verified token or session → identity. Pure.
- * @throws GatewayError identity_invalid where a claim is missing, of another kind, or left out by the provider
+ * @throws GatewayError identity_invalid if a claim is missing, has another type, or was omitted by the provider
  */
 export function createToIdentity(options: ToIdentityOptions): ToIdentity {
   const { claimMappings, addUsernamePrefix = '', stripGroupPrefix = '', groupsSeparator, provider } = options
 
   return function toIdentity(claims) {
-    const username = usernameOf(claims)
-    const named = groupsOf(claims)
-    const groups = (named ?? [])
+    const username = usernameOf(claims, claimMappings)
+    const groupNames = groupsOf(claims, claimMappings.groups, groupsSeparator)
+    const groups = (groupNames ?? [])
       .filter((group) => group.startsWith(stripGroupPrefix))
       .map((group) => group.slice(stripGroupPrefix.length))
       .filter((group) => group !== '')
-    const email = isUnverified(claims) ? '' : textOf(claims, claimMappings.email)
-    const name = textOf(claims, claimMappings.full_name)
+    const email = isUnverified(claims) ? '' : stringOf(claims, claimMappings.email)
+    const name = stringOf(claims, claimMappings.full_name)
     return Object.freeze({
       username: addUsernamePrefix + username,
       groups: Object.freeze([...new Set(groups)]),
-      ...(named === undefined && { groupsMissing: true }),
+      ...(groupNames === undefined && { groupsMissing: true }),
       ...(email && { email }),
       ...(name && { name }),
       provider,
     })
   }
+}
 
-  function usernameOf(claims: Claims): string {
-    const claim = claimMappings.username
-    const username = findClaim(claims, claim)
-    if (typeof username !== 'string' || username === '')
-      throw invalid(`there is no text in the claim ${claim} (oidc.claim_mappings.username)`)
-    // Who may write any address into their profile could be anybody.
-    if ((claim === 'email' || claim === claimMappings.email) && isUnverified(claims))
-      throw invalid('the username is an e-mail address that the provider has not verified')
-    return username
-  }
+function usernameOf(claims: Claims, claimMappings: ClaimMappings): string {
+  const path = claimMappings.username
+  const username = findClaim(claims, path)
+  if (typeof username !== 'string' || username === '')
+    throw invalid(`the claim ${path} (oidc.claim_mappings.username) is missing or not a string`)
+  // At some providers, users can write any address into their profile, and so impersonate others.
+  if ((path === 'email' || path === claimMappings.email) && isUnverified(claims))
+    throw invalid('the username is an e-mail address that the provider has not verified')
+  return username
+}
 
-  /** Undefined if the provider sends no information about groups. */
-  function groupsOf(claims: Claims): readonly string[] | undefined {
-    const claim = claimMappings.groups
-    const found = findClaim(claims, claim)
-    if (found === undefined || found === null) {
-      if (isLeftOut(claims, claim))
-        throw invalid(`the provider left ${claim} out, because they are too many: see docs/providers/entra-id.md`)
-      return undefined
-    }
-    if (typeof found === 'string')
-      return groupsSeparator === undefined ? [found] : found.split(groupsSeparator).map(trimBlanks)
-    if (Array.isArray(found) && found.every((group) => typeof group === 'string')) return found
-    throw invalid(`the claim ${claim} (oidc.claim_mappings.groups) is no list of texts`)
+/** Undefined if the provider sends no information about groups. */
+function groupsOf(claims: Claims, path: string, separator: string | undefined): readonly string[] | undefined {
+  const groups = findClaim(claims, path)
+  if (groups === undefined || groups === null) {
+    if (isOmitted(claims, path))
+      throw invalid(`the provider omitted ${path}, because there are too many: see docs/providers/entra-id.md`)
+    return undefined
   }
+  if (typeof groups === 'string') return separator === undefined ? [groups] : groups.split(separator).map(trimBlanks)
+  if (Array.isArray(groups) && groups.every((group) => typeof group === 'string')) return groups
+  throw invalid(`the claim ${path} (oidc.claim_mappings.groups) is not a list of strings`)
 }
 
 /**
- * A claim by its path: `realm_access.roles`. A name with dots of its own (`https://example.com/groups`) goes before the
- * path, at every level. Only what the document itself holds is found.
+ * A claim by its path: `realm_access.roles`. A name that itself contains dots (`https://example.com/groups`) takes precedence
+ * over the path, at every level. Inherited properties are not found.
  */
 export function findClaim(claims: unknown, path: string): unknown {
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined
@@ -94,21 +92,21 @@ export function findClaim(claims: unknown, path: string): unknown {
   return undefined
 }
 
-function textOf(claims: Claims, path: string): string {
+function stringOf(claims: Claims, path: string): string {
   const found = findClaim(claims, path)
   return typeof found === 'string' ? found : ''
 }
 
-/** Many providers never say (Entra ID, Cloudflare, Google IAP): only an explicit no counts. Cognito says it as text. */
+/** Only an explicit false counts: many providers never send `email_verified` (Entra ID, Cloudflare, Google IAP). Cognito sends a string. */
 function isUnverified({ email_verified: verified }: Claims): boolean {
   return verified === false || verified === 'false'
 }
 
-/** Entra ID beyond 200 groups: a reference in their place (OpenID Connect Core, 5.6.2), or `hasgroups`. */
-function isLeftOut(claims: Claims, claim: string): boolean {
+/** Beyond 200 groups, Entra ID sends a reference instead (OpenID Connect Core, section 5.6.2), or `hasgroups`. */
+function isOmitted(claims: Claims, path: string): boolean {
   return (
-    findClaim(claims._claim_names, claim) !== undefined ||
-    (claim === 'groups' && (claims.hasgroups === true || claims.hasgroups === 'true'))
+    findClaim(claims._claim_names, path) !== undefined ||
+    (path === 'groups' && (claims.hasgroups === true || claims.hasgroups === 'true'))
   )
 }
 

@@ -8,11 +8,11 @@ export type ReceivedClaims = Readonly<{ idToken?: Claims | undefined; userinfo?:
 
 export type CombinedClaims = SourcedClaims &
   Readonly<{
-    /** False where username or groups come from a source that was not asked this time. */
+    /** False if the username or the groups come from a source that was not asked this time. */
     isFresh: boolean
   }>
 
-export type CombineClaims = (given: ReceivedClaims, former?: SourcedClaims) => CombinedClaims
+export type CombineClaims = (received: ReceivedClaims, previous?: SourcedClaims) => CombinedClaims
 
 /**
  * One set of claims from the ID token and the userinfo endpoint, which takes precedence. Many providers omit a claim
@@ -20,63 +20,72 @@ export type CombineClaims = (given: ReceivedClaims, former?: SourcedClaims) => C
  * is not fresh. Pure.
  */
 export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | 'email' | 'groups'>): CombineClaims {
-  const deciding = [mappings.username, mappings.groups]
-  /** Groups that disappear become an empty list; a claim that was never there may be a configuration error. */
-  const hasLostGroups = (former: Claims | undefined, claims: Claims) =>
-    (findClaim(former, mappings.groups) ?? null) !== null &&
-    (findClaim(claims, mappings.groups) ?? null) === null &&
-    claims._claim_names === undefined && // omitted because there are too many: see claims.ts
-    claims.hasgroups === undefined
-  const addresses = mappings.username === 'email' ? ['email', mappings.email] : [mappings.email]
+  const accessPaths = [mappings.username, mappings.groups]
+  const emailPaths = mappings.username === 'email' ? ['email', mappings.email] : [mappings.email]
 
-  return function combineClaims({ idToken, userinfo }, former) {
-    const kept = former === undefined ? {} : keep(former, { idToken, userinfo })
-    const given = { ...kept, ...idToken, ...userinfo }
-    const isEmptied = hasLostGroups(former?.claims, given)
-    const claims = isEmptied ? { ...given, [mappings.groups]: [] } : given
-    const isFresh = !Object.keys(kept).some((name) => !isGiven(name) && deciding.some((path) => holds(name, path)))
-    const isTrusted = addresses.every((path) => isVouchedFor(path))
+  return function combineClaims(received, previous) {
+    const kept = previous === undefined ? {} : keepUnasked(previous, received)
+    const merged = { ...kept, ...received.idToken, ...received.userinfo }
+    const hasLostGroups = isLost(mappings.groups, previous?.claims, merged)
+    const claims = hasLostGroups ? { ...merged, [mappings.groups]: [] } : merged
+    const stale = new Set(Object.keys(kept).filter((name) => !isReceived(name, received)))
+    const isEmailVerified = emailPaths.every((path) => isVerifiedAddress(path, claims, received, previous))
     return {
-      claims: isTrusted ? claims : { ...claims, email_verified: false },
-      fromUserinfo: fromUserinfo(),
-      isFresh,
+      claims: isEmailVerified ? claims : { ...claims, email_verified: false },
+      fromUserinfo: namesFromUserinfo(),
+      isFresh: ![...stale].some((name) => accessPaths.some((path) => holds(name, path))),
     }
 
-    function fromUserinfo(): string[] {
-      if (userinfo === undefined) return (former?.fromUserinfo ?? []).filter(isKept)
-      // The source that is asked next time returns it again.
-      return isEmptied ? [...Object.keys(userinfo), mappings.groups] : Object.keys(userinfo)
-    }
-
-    function isGiven(name: string): boolean {
-      return [idToken, userinfo].some((source) => source !== undefined && Object.hasOwn(source, name))
-    }
-
-    function isKept(name: string): boolean {
-      return Object.hasOwn(kept, name) && !isGiven(name)
-    }
-
-    /** Whether `email_verified` is about this address, and not about a former one or one from the other source. */
-    function isVouchedFor(path: string): boolean {
-      const address = findClaim(claims, path)
-      if (address === undefined) return true
-      const speaker = [userinfo, idToken].find((source) => source?.email_verified !== undefined)
-      if (speaker === undefined) {
-        const wasSaid = former?.claims.email_verified !== undefined
-        return !wasSaid || findClaim(former?.claims, path) === address
-      }
-      const spokenOf = findClaim(speaker, path)
-      if (spokenOf !== undefined) return spokenOf === address
-      return findClaim(userinfo, path) === address || findClaim(idToken, path) === address
+    function namesFromUserinfo(): string[] {
+      const { userinfo } = received
+      if (userinfo === undefined) return (previous?.fromUserinfo ?? []).filter((name) => stale.has(name))
+      // The empty list of groups counts as a claim of userinfo, so that whichever source is asked next replaces it.
+      return hasLostGroups ? [...Object.keys(userinfo), mappings.groups] : Object.keys(userinfo)
     }
   }
 }
 
-/** The claims whose source was not asked. */
-function keep({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: ReceivedClaims): Claims {
+/** The previous claims whose source was not asked. */
+function keepUnasked({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: ReceivedClaims): Claims {
   const names = new Set(fromUserinfo)
   const isKept = (name: string) => (names.has(name) ? userinfo : idToken) === undefined
   return Object.fromEntries(Object.entries(claims).filter(([name]) => isKept(name)))
+}
+
+/**
+ * Whether groups that the provider sent before are missing now: they become an empty list. Groups that were always missing stay so,
+ * because of a possible error in the configuration. So do groups that the provider omits because there are too many (claims.ts).
+ */
+function isLost(path: string, previous: Claims | undefined, claims: Claims): boolean {
+  return (
+    (findClaim(previous, path) ?? null) !== null &&
+    (findClaim(claims, path) ?? null) === null &&
+    claims._claim_names === undefined &&
+    claims.hasgroups === undefined
+  )
+}
+
+function isReceived(name: string, { idToken, userinfo }: ReceivedClaims): boolean {
+  return [idToken, userinfo].some((source) => source !== undefined && Object.hasOwn(source, name))
+}
+
+/** Whether `email_verified` is about the address at this path, and not about a previous one or one from the other source. */
+function isVerifiedAddress(
+  path: string,
+  claims: Claims,
+  { idToken, userinfo }: ReceivedClaims,
+  previous: SourcedClaims | undefined,
+): boolean {
+  const address = findClaim(claims, path)
+  if (address === undefined) return true
+  const verifier = [userinfo, idToken].find((source) => source?.email_verified !== undefined)
+  if (verifier === undefined) {
+    const wasStated = previous?.claims.email_verified !== undefined
+    return !wasStated || findClaim(previous?.claims, path) === address
+  }
+  const verifiedAddress = findClaim(verifier, path)
+  if (verifiedAddress !== undefined) return verifiedAddress === address
+  return findClaim(userinfo, path) === address || findClaim(idToken, path) === address
 }
 
 /** Whether the claim of that name is the one at the path, or contains it: see `findClaim`. */

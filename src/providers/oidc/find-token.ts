@@ -4,39 +4,42 @@ import { GatewayError } from '../../http/errors.ts'
 import { singleValueOf, valuesOf } from '../../http/headers.ts'
 import { invalidToken } from './invalid-token.ts'
 
-type Raw = Pick<IncomingMessage, 'rawHeaders'>
+type RawRequest = Pick<IncomingMessage, 'rawHeaders'>
 
-/** In characters. Entra ID’s tokens with 200 groups have some 10,000. */
-const longestToken = 16_384
+/** Entra ID's tokens with 200 groups have about 10,000 characters. */
+const maxTokenLength = 16_384
 
-/** What a bearer token may consist of (RFC 6750, 2.1). */
+/** The characters of a bearer token (RFC 6750, section 2.1). */
 const tokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
 const bearerPattern = /^bearer(?: +|$)/i
 
 /**
- * The token of `Authorization: Bearer` (RFC 6750, 2.1), or of a header of one’s choice, there with or without `Bearer`.
- * Another scheme is nothing of ours. `findToken` throws GatewayError token_invalid for what is no token, and
- * identity_invalid for a header that comes twice: Node would keep one of them, and others the other.
+ * Finds the token of `Authorization: Bearer` (RFC 6750, section 2.1), or of the configured header, with or without `Bearer`.
+ * Other authentication schemes are ignored. `findToken` throws GatewayError token_invalid for a malformed token, and
+ * identity_invalid for a duplicate header: Node keeps one of the values, and other servers may keep the other.
  */
 export function createFindToken(tokenHeader: string | undefined) {
-  const own = tokenHeader?.toLowerCase()
+  const customName = tokenHeader?.toLowerCase()
 
-  return function findToken({ rawHeaders }: Raw): string | undefined {
-    const authorization = singleValueOf(rawHeaders, 'authorization', doubled)
-    const other = own === undefined ? undefined : singleValueOf(rawHeaders, own, doubled)
+  return function findToken({ rawHeaders }: RawRequest): string | undefined {
+    const authorization = singleValueOf(rawHeaders, 'authorization', duplicateHeader)
+    const custom = customName === undefined ? undefined : singleValueOf(rawHeaders, customName, duplicateHeader)
     if (authorization !== undefined && bearerPattern.test(authorization)) return checked(withoutScheme(authorization))
-    return other === undefined || other === '' ? undefined : checked(withoutScheme(other))
+    return custom === undefined || custom === '' ? undefined : checked(withoutScheme(custom))
   }
 }
 
-/** The token of a cookie by that name, which perhaps somebody else set for a purpose of their own: never an error. */
-export function findCookie({ rawHeaders }: Raw, name: string): string | undefined {
+/**
+ * The token in the cookie of this name. Undefined instead of an error for a malformed token, since another application may have set
+ * the cookie, and for two cookies of this name (set for different paths or domains), since it is unclear which one is meant.
+ */
+export function findCookie({ rawHeaders }: RawRequest, name: string): string | undefined {
   const found = readCookie(valuesOf(rawHeaders, 'cookie').join('; '), name) // RFC 9113, section 8.2.3
-  return found !== undefined && found.length <= longestToken && tokenPattern.test(found) ? found : undefined
+  return found !== undefined && found.length <= maxTokenLength && tokenPattern.test(found) ? found : undefined
 }
 
-function doubled(): GatewayError {
-  return new GatewayError('identity_invalid', 'a header that carries a token comes twice')
+function duplicateHeader(): GatewayError {
+  return new GatewayError('identity_invalid', 'duplicate header that contains a token')
 }
 
 function withoutScheme(value: string): string {
@@ -44,7 +47,7 @@ function withoutScheme(value: string): string {
 }
 
 function checked(token: string): string {
-  if (token.length > longestToken) throw invalidToken(`it is longer than ${longestToken} characters`)
-  if (!tokenPattern.test(token)) throw invalidToken('it is no bearer token')
+  if (token.length > maxTokenLength) throw invalidToken(`it is longer than ${maxTokenLength} characters`)
+  if (!tokenPattern.test(token)) throw invalidToken('it is not a bearer token')
   return token
 }

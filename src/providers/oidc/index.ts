@@ -2,32 +2,32 @@ import type { IncomingMessage } from 'node:http'
 import { chain, type MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
-import type { Provider } from '../provider.ts'
+import { type Provider, untrustedPeer } from '../provider.ts'
 
-type Find = (request: IncomingMessage) => MaybePromise<Identity | undefined>
+type FindIdentity = (request: IncomingMessage) => MaybePromise<Identity | undefined>
 
 export type OidcProviderOptions = Readonly<{
-  findToken: Find
-  findSession: Find
-  findCookieToken: Find
+  findToken: FindIdentity
+  findSession: FindIdentity
+  findCookieToken: FindIdentity
   /**
-   * Only a trusted peer is told whose token or session it is. Tokens prove themselves, whoever brings them; but in
-   * auth-only mode the answer holds a password, and is for the proxy alone.
+   * Whether only trusted peers may use tokens and sessions. A token authenticates its user whatever peer sends it; but in
+   * auth-only mode the response contains a password, and is for the proxy only.
    */
   requiresTrustedPeer: boolean
 }>
 
-/** The cookies that may hold a token, in the order in which they are tried. */
+/** The cookies that may contain a token, in the order in which they are tried. */
 export const tokenCookies = ['access_token', 'id_token'] as const
 
-// Thrown with many a request, so they are made once.
+// Created once: many requests lead to them.
 const missing = new GatewayError('identity_missing', 'missing authentication headers (no token, no session)')
 const untrusted = new GatewayError(
   'peer_untrusted',
-  'a peer that is not in trusted_proxies, or without the proxy_secret: tokens and sessions are answered to the proxy only',
+  `a request from ${untrustedPeer}: in auth-only mode, tokens and sessions are accepted from the proxy only`,
 )
 
-/** A token that the request shows in a header, a session of ours, a token that somebody else put into a cookie. */
+/** Looks for a token in a header, then for a session of elastauth, then for a token in a cookie of another application. */
 export function createOidcProvider(options: OidcProviderOptions): Provider {
   const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
@@ -35,7 +35,7 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
     if (requiresTrustedPeer && !isTrusted) throw untrusted
     return chain(
       findToken(request),
-      // Browsers add cookies themselves, but add this header only for a script of an allowed origin (CORS).
+      // Browsers add cookies to any request, but add this header only for a script of an allowed origin (CORS).
       (bearer) => (bearer ? { identity: bearer, isAmbient: false } : findByCookie(request)),
     )
   }

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../http/errors.ts'
 
-/** @param reason what is wrong with it, without anything of the token that could be used */
+/** @param reason what is wrong with the token, without any part of it that could be used */
 export function invalidToken(reason: string): GatewayError {
-  return new GatewayError('token_invalid', `the token was refused: ${reason}`)
+  return new GatewayError('token_invalid', `the token was rejected: ${reason}`)
 }

@@ -11,7 +11,7 @@ import { GatewayError } from '../../http/errors.ts'
 import { type ClientCredentials, createClientAuth } from './client-auth.ts'
 import { asProviderError } from './provider-error.ts'
 
-/** The endpoints we may use, by their names in the provider’s metadata (RFC 8414, 2). */
+/** The endpoints that elastauth uses, by their names in the provider's metadata (RFC 8414, section 2). */
 const endpointNames = [
   'authorization_endpoint',
   'token_endpoint',
@@ -23,102 +23,106 @@ const endpointNames = [
 export type Endpoint = (typeof endpointNames)[number]
 
 export type IssuerOptions = Readonly<{
-  /** As the provider spells it: tokens must name it by exactly this text. */
+  /** Exactly as the provider spells it in its tokens. */
   issuer: string
   clientId: string
   client: ClientCredentials
-  /** In place of what discovery finds. */
+  /** Take precedence over those that discovery finds. */
   endpoints: Readonly<Partial<Record<Endpoint, string>>>
-  /** Those we cannot do without. When all of them are given, nothing is discovered. */
+  /** If all of these are in `endpoints`, discovery is skipped. */
   requiredEndpoints: readonly Endpoint[]
   fetch: CustomFetch
+  /** Milliseconds since 1970. */
   now: () => number
-  /** For intervals: milliseconds of a monotonic clock. */
+  /** Milliseconds of a monotonic clock, for intervals. */
   monotonicNow: () => number
-  /** Told when the provider’s metadata cannot be had, once for each reason, and when it can again (`undefined`). */
+  /** Called once for each reason why discovery fails, and with `undefined` when it succeeds again. */
   reportProblem: (problem: string | undefined) => void
 }>
 
 export type Issuer = Readonly<{
   /**
-   * What we know of the provider, and who we are to it; the same object until it changes. Rejects with GatewayError
-   * provider_unavailable while nothing is known. What is old is renewed behind the callers’ backs, and used until then.
+   * The provider's metadata with elastauth's client credentials, for openid-client; the same object until something changes.
+   * Outdated metadata is refreshed in the background, and used meanwhile. Rejects with GatewayError provider_unavailable as long
+   * as discovery has never succeeded.
    */
   configuration: () => Promise<Configuration>
-  /** The same as the provider wrote it, with our own endpoints in it. */
+  /** The metadata alone, with the configured endpoints. */
   metadata: () => Promise<ServerMetadata>
-  /** Whether the last attempt to learn or renew it failed. */
+  /** Whether the last discovery failed. */
   isFailing: () => boolean
 }>
 
-type Known = Readonly<{ metadata: ServerMetadata; configuration: Configuration; at: number }>
+type CachedMetadata = Readonly<{ metadata: ServerMetadata; configuration: Configuration; fetchedAtMs: number }>
 
-/** How long the metadata is believed, in milliseconds. */
-const freshFor = 3_600_000
-const firstPause = 1000
-const longestPause = 30_000
+const freshMs = 3_600_000
+const initialBackoffMs = 1000
+const maxBackoffMs = 30_000
+/** A wall clock that falls back by less than this against the monotonic one was not set back. */
+const clockToleranceMs = 1000
 
-/** The provider’s metadata: discovered when first needed (OpenID Connect Discovery 1.0), renewed hourly, the last good kept. */
+/** The provider's metadata: discovered when it is first needed (OpenID Connect Discovery 1.0), and refreshed every hour. */
 export function createIssuer(options: IssuerOptions): Issuer {
   const { endpoints, requiredEndpoints, now, monotonicNow, reportProblem } = options
   const clientAuth = createClientAuth(options.client)
   const isManual = requiredEndpoints.every((name) => endpoints[name] !== undefined)
-  let known: Known | undefined
-  let failure: { error: GatewayError; pause: number; at: number } | undefined
-  let flight: Promise<Known> | undefined
-  /** The largest lead of the wall clock over the monotonic one so far. */
-  let configuredAhead = now() - monotonicNow()
+  let cached: CachedMetadata | undefined
+  let failure: { error: GatewayError; backoffMs: number; atMs: number } | undefined
+  let pendingRefresh: Promise<CachedMetadata> | undefined
+  /** By how much the wall clock was ahead of the monotonic clock at most. */
+  let maxClockLeadMs = now() - monotonicNow()
 
-  async function current(): Promise<Known> {
-    if (known !== undefined && (isManual || monotonicNow() - known.at < freshFor)) return known
-    const isPaused = failure !== undefined && monotonicNow() - failure.at < failure.pause
-    if (known === undefined) {
-      if (isPaused) throw failure!.error
-      return renew()
+  async function current(): Promise<CachedMetadata> {
+    if (cached !== undefined && (isManual || monotonicNow() - cached.fetchedAtMs < freshMs)) return cached
+    const isBackingOff = failure !== undefined && monotonicNow() - failure.atMs < failure.backoffMs
+    if (cached === undefined) {
+      if (isBackingOff) throw failure!.error
+      return refresh()
     }
-    if (!isPaused) renew().catch(() => {}) // reported there; the last good stays
-    return known
+    if (!isBackingOff) refresh().catch(() => {}) // reported by fetchAndCache; the last metadata is used
+    return cached
   }
 
-  function renew(): Promise<Known> {
-    flight ??= learn().finally(() => {
-      flight = undefined
+  function refresh(): Promise<CachedMetadata> {
+    pendingRefresh ??= fetchAndCache().finally(() => {
+      pendingRefresh = undefined
     })
-    return flight
+    return pendingRefresh
   }
 
-  async function learn(): Promise<Known> {
+  async function fetchAndCache(): Promise<CachedMetadata> {
     try {
-      const metadata = isManual ? { issuer: options.issuer } : await discover()
-      const server = { ...metadata, ...endpoints }
-      checkServer(server, requiredEndpoints)
-      const isSame = JSON.stringify(known?.metadata) === JSON.stringify(server)
-      known = isSame
-        ? { ...known!, at: monotonicNow() }
-        : { metadata: server, configuration: configure(server), at: monotonicNow() }
+      const discovered = isManual ? { issuer: options.issuer } : await discover()
+      const metadata = { ...discovered, ...endpoints }
+      checkMetadata(metadata, requiredEndpoints)
+      const isUnchanged = JSON.stringify(cached?.metadata) === JSON.stringify(metadata)
+      cached = isUnchanged
+        ? { ...cached!, fetchedAtMs: monotonicNow() }
+        : { metadata, configuration: configure(metadata), fetchedAtMs: monotonicNow() }
       if (failure !== undefined) reportProblem(undefined)
       failure = undefined
-      return known
+      return cached
     } catch (thrown) {
       const error = asProviderError(thrown, 'discovery')
       if (failure?.error.detail !== error.detail) reportProblem(error.detail)
-      failure = { error, pause: Math.min((failure?.pause ?? firstPause / 2) * 2, longestPause), at: monotonicNow() }
+      const backoffMs = failure === undefined ? initialBackoffMs : Math.min(failure.backoffMs * 2, maxBackoffMs)
+      failure = { error, backoffMs, atMs: monotonicNow() }
       throw error
     }
   }
 
-  /** Checks that the document is the issuer’s own: it names the same one. */
+  /** openid-client checks that the document names the same issuer. */
   async function discover(): Promise<ServerMetadata> {
     const settings = { [customFetch]: options.fetch, execute: [allowInsecureRequests] }
     const found = await discovery(new URL(options.issuer), options.clientId, undefined, clientAuth, settings)
     return found.serverMetadata()
   }
 
-  function configure(server: ServerMetadata): Configuration {
-    const configuration = new Configuration(server, options.clientId, undefined, clientAuth)
+  function configure(metadata: ServerMetadata): Configuration {
+    const configuration = new Configuration(metadata, options.clientId, undefined, clientAuth)
     configuration[customFetch] = options.fetch
-    enableNonRepudiationChecks(configuration) // ID tokens’ signatures are checked, though TLS vouches for them
-    allowInsecureRequests(configuration) // `fetch` decides what may go unencrypted
+    enableNonRepudiationChecks(configuration) // verifies signatures of ID tokens, although they come over TLS
+    allowInsecureRequests(configuration) // `fetch` decides which URLs may use plain HTTP
     return configuration
   }
 
@@ -126,14 +130,14 @@ export function createIssuer(options: IssuerOptions): Issuer {
    * openid-client caches the provider's keys by the wall clock, in its Configuration: if the clock is set back, they would stay
    * until it has caught up, and no login with a newer key would work. A new Configuration drops that cache.
    */
-  function withCurrentClock(from: Known): Configuration {
-    const ahead = now() - monotonicNow()
-    if (ahead < configuredAhead - 1000) {
-      configuredAhead = ahead
-      known = { ...from, configuration: configure(from.metadata) }
-      return known.configuration
+  function withCurrentClock(from: CachedMetadata): Configuration {
+    const clockLeadMs = now() - monotonicNow()
+    if (clockLeadMs < maxClockLeadMs - clockToleranceMs) {
+      maxClockLeadMs = clockLeadMs
+      cached = { ...from, configuration: configure(from.metadata) }
+      return cached.configuration
     }
-    configuredAhead = Math.max(configuredAhead, ahead)
+    maxClockLeadMs = Math.max(maxClockLeadMs, clockLeadMs)
     return from.configuration
   }
 
@@ -144,16 +148,17 @@ export function createIssuer(options: IssuerOptions): Issuer {
   })
 }
 
-function checkServer(server: ServerMetadata, needed: readonly Endpoint[]): void {
-  // Entra ID’s issuer for all tenants: whoever has an account anywhere would be let in.
-  if (server.issuer.includes('{')) throw unusable(`its issuer is a template, ${server.issuer}: configure your tenant’s`)
-  const missing = needed.filter((name) => server[name] === undefined)
+function checkMetadata(metadata: ServerMetadata, requiredEndpoints: readonly Endpoint[]): void {
+  // The issuer of Entra ID for all tenants: with it, anyone with an account in any tenant could sign in.
+  if (metadata.issuer.includes('{'))
+    throw unusable(`its issuer is a template, ${metadata.issuer}: set oidc.issuer to that of your tenant`)
+  const missing = requiredEndpoints.filter((name) => metadata[name] === undefined)
   if (missing.length > 0) throw unusable(`it offers no ${missing.join(', ')}`)
-  const broken = endpointNames.filter((name) => server[name] !== undefined && !isAddress(server[name]))
-  if (broken.length > 0) throw unusable(`its ${broken.join(', ')} is not an http(s) URL`)
+  const malformed = endpointNames.filter((name) => metadata[name] !== undefined && !isHttpUrl(metadata[name]))
+  if (malformed.length > 0) throw unusable(`its ${malformed.join(', ')} is not an http(s) URL`)
 }
 
-function isAddress(value: unknown): boolean {
+function isHttpUrl(value: unknown): boolean {
   return typeof value === 'string' && ['https:', 'http:'].includes(URL.parse(value)?.protocol ?? '')
 }
 

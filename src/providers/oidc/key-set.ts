@@ -4,98 +4,99 @@ import type { GatewayError } from '../../http/errors.ts'
 import { asProviderError } from './provider-error.ts'
 
 export type KeySetOptions = Readonly<{
-  /** The address of the provider’s keys (RFC 7517, 5). */
+  /** The URL of the provider's key set (RFC 7517, section 5). */
   jwksUri: () => Promise<string>
   fetch: CustomFetch
   /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
-  /** Told when the keys cannot be had, once for each reason, and when they can again (`undefined`). */
+  /** Called once for each reason why the keys cannot be fetched, and with `undefined` when they can be fetched again. */
   reportProblem: (problem: string | undefined) => void
 }>
 
 export type KeySet = Readonly<{
-  /** The key for a token’s header. Rejects with GatewayError provider_unavailable, or an error of jose’s where there is none. */
+  /** The key for a token's header. Rejects with GatewayError provider_unavailable, or with an error of jose if there is no such key. */
   getKey: JWTVerifyGetKey
-  /** Resolves when there are keys. Rejects with GatewayError provider_unavailable. */
+  /** Resolves when keys are available. Rejects with GatewayError provider_unavailable. */
   load: () => Promise<unknown>
   isFailing: () => boolean
 }>
 
-/** In milliseconds. Old keys are renewed behind the callers’ backs, and used until then: */
-const freshFor = 600_000
-/** … at most so long, lest a key that the provider has withdrawn lives on with us. */
-const usableFor = 86_400_000
-/** Whoever invents key IDs must not make us ask for each of them. */
-const pauseBetween = 10_000
-const pauseAfterFailure = 5000
+/** Older keys are refreshed in the background, and used meanwhile. */
+const freshMs = 600_000
+/** Even if no refresh succeeds, a key that the provider has revoked is not accepted for longer than this. */
+const maxAgeMs = 86_400_000
+/** Limits the calls that tokens with invented key IDs can cause (JWKS flooding). */
+const minRefreshIntervalMs = 10_000
+const retryIntervalMs = 5000
 
-/** The provider’s public keys. One fetch at a time, few of them, and the last good ones outlive the provider’s failures. */
+/** The provider's public keys. Refreshes are single-flight and rate-limited; while they fail, the last keys are used. */
 export function createKeySet({ jwksUri, fetch, monotonicNow, reportProblem }: KeySetOptions): KeySet {
-  let known: { find: JWTVerifyGetKey; at: number } | undefined
+  let cached: { find: JWTVerifyGetKey; fetchedAtMs: number } | undefined
   let failure: GatewayError | undefined
-  let askedAt = Number.NEGATIVE_INFINITY
-  let missedAt = Number.NEGATIVE_INFINITY
-  let flight: Promise<void> | undefined
+  let lastFetchAtMs = Number.NEGATIVE_INFINITY
+  let lastMissAtMs = Number.NEGATIVE_INFINITY
+  let pendingRefresh: Promise<void> | undefined
 
   const getKey: JWTVerifyGetKey = async (header, token) => {
-    const find = await usable()
+    const find = await currentKeys()
     try {
       return await find(header, token)
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-      // A key that is new since we asked is found at once; after that it may take a moment.
-      if (flight !== undefined || monotonicNow() - missedAt >= pauseBetween) {
-        missedAt = monotonicNow()
-        await renew().catch(() => {}) // kept as `failure`
+      // The provider may have rotated its keys since the last fetch: look once, then at most every minRefreshIntervalMs.
+      if (pendingRefresh !== undefined || monotonicNow() - lastMissAtMs >= minRefreshIntervalMs) {
+        lastMissAtMs = monotonicNow()
+        await refresh().catch(() => {}) // kept in `failure`
       }
-      if (failure !== undefined) throw failure // the key may well be a new one
-      return (await usable())(header, token)
+      if (failure !== undefined) throw failure // the unknown key may be a new one
+      return (await currentKeys())(header, token)
     }
   }
 
-  async function usable(): Promise<JWTVerifyGetKey> {
-    const age = known === undefined ? Number.POSITIVE_INFINITY : monotonicNow() - known.at
-    if (age > usableFor) {
-      if (failure !== undefined && !mayAsk(pauseAfterFailure)) throw failure
-      await renew()
-    } else if (age > freshFor && mayAsk(pauseBetween)) renew().catch(() => {})
-    return known!.find
+  async function currentKeys(): Promise<JWTVerifyGetKey> {
+    const ageMs = cached === undefined ? Number.POSITIVE_INFINITY : monotonicNow() - cached.fetchedAtMs
+    if (ageMs > maxAgeMs) {
+      if (failure !== undefined && !mayRefresh(retryIntervalMs)) throw failure
+      await refresh()
+    } else if (ageMs > freshMs && mayRefresh(minRefreshIntervalMs)) refresh().catch(() => {})
+    return cached!.find
   }
 
-  function mayAsk(pause: number): boolean {
-    return flight !== undefined || monotonicNow() - askedAt >= pause
+  function mayRefresh(intervalMs: number): boolean {
+    return pendingRefresh !== undefined || monotonicNow() - lastFetchAtMs >= intervalMs
   }
 
-  function renew(): Promise<void> {
-    flight ??= load().finally(() => {
-      flight = undefined
+  function refresh(): Promise<void> {
+    pendingRefresh ??= fetchAndCache().finally(() => {
+      pendingRefresh = undefined
     })
-    return flight
+    return pendingRefresh
   }
 
-  async function load(): Promise<void> {
-    askedAt = monotonicNow()
+  async function fetchAndCache(): Promise<void> {
+    lastFetchAtMs = monotonicNow()
     try {
-      known = { find: createLocalJWKSet(await fetchKeys()), at: monotonicNow() }
+      const keySet = await fetchKeySet(await jwksUri(), fetch)
+      cached = { find: createLocalJWKSet(keySet), fetchedAtMs: monotonicNow() }
       if (failure !== undefined) reportProblem(undefined)
       failure = undefined
     } catch (thrown) {
-      const error = asProviderError(thrown, 'its keys')
+      const error = asProviderError(thrown, 'key set')
       if (failure?.detail !== error.detail) reportProblem(error.detail)
       failure = error
       throw error
     }
   }
 
-  async function fetchKeys(): Promise<JSONWebKeySet> {
-    const headers = { accept: 'application/json, application/jwk-set+json' }
-    const response = await fetch(await jwksUri(), { method: 'GET', headers, body: undefined, redirect: 'manual' })
-    if (response.status !== 200) throw new Error(`status ${response.status}`)
-    const keySet = (await response.json().catch(() => undefined)) as Partial<JSONWebKeySet> | undefined
-    // None at all would lock out everybody: rather the last ones.
-    if (!Array.isArray(keySet?.keys) || keySet.keys.length === 0) throw new Error('the answer holds no keys')
-    return keySet as JSONWebKeySet
-  }
+  return Object.freeze({ getKey, load: currentKeys, isFailing: () => failure !== undefined })
+}
 
-  return Object.freeze({ getKey, load: usable, isFailing: () => failure !== undefined })
+async function fetchKeySet(url: string, fetch: CustomFetch): Promise<JSONWebKeySet> {
+  const headers = { accept: 'application/json, application/jwk-set+json' }
+  const response = await fetch(url, { method: 'GET', headers, body: undefined, redirect: 'manual' })
+  if (response.status !== 200) throw new Error(`status ${response.status}`)
+  const keySet = (await response.json().catch(() => undefined)) as Partial<JSONWebKeySet> | undefined
+  // An empty key set would lock out all users: keep the previous one instead.
+  if (!Array.isArray(keySet?.keys) || keySet.keys.length === 0) throw new Error('the response contains no keys')
+  return keySet as JSONWebKeySet
 }

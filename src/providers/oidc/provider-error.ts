@@ -1,21 +1,22 @@
 import { GatewayError } from '../../http/errors.ts'
 
 /**
- * What a call to the provider threw, as GatewayError: our own as it is, anything else as provider_unavailable.
- * Only messages and codes go into the detail. The objects hold responses, and so perhaps tokens.
+ * Converts what a call to the provider threw into a GatewayError: provider_unavailable, unless it is a GatewayError already.
+ * Only messages and codes are copied into the detail: the error objects contain responses, and these may contain tokens.
+ * @param operation the call that failed, for the detail: `discovery`, `userinfo`
  */
-export function asProviderError(thrown: unknown, doing: string): GatewayError {
+export function asProviderError(thrown: unknown, operation: string): GatewayError {
   for (let error: unknown = thrown; error instanceof Error; error = error.cause) {
     if (error instanceof GatewayError) return error
   }
   const { message = 'no reason given', code, cause } = thrown as { message?: string; code?: string; cause?: unknown }
-  // openid-client's own reason is one below; what lies deeper may quote the provider's answer.
+  // openid-client gives its own reason in the first cause. Deeper causes may quote the provider's response.
   const detail = cause instanceof Error && 'code' in cause && cause.code === code ? `: ${cause.message}` : ''
   const reason = code === undefined ? message : `${message}${detail} (${code})`
-  return new GatewayError('provider_unavailable', `the identity provider, ${doing}: ${reason}`)
+  return new GatewayError('provider_unavailable', `the identity provider (${operation}): ${reason}`)
 }
 
-/** The status of the answer that made openid-client throw, where there was one. */
+/** The status of the response that made openid-client throw, if there was one. */
 export function statusOf(thrown: unknown): number | undefined {
   const { status, cause } = thrown as { status?: unknown; cause?: { status?: unknown } }
   const found = status ?? cause?.status
@@ -25,8 +26,8 @@ export function statusOf(thrown: unknown): number | undefined {
 /** Whether the response that made openid-client throw was HTML. */
 export function isHtmlResponse(thrown: unknown): boolean {
   const { response, cause } = thrown as { response?: unknown; cause?: unknown }
-  const answer = [response, cause].find((one) => one instanceof Response)
+  const found = [response, cause].find((candidate) => candidate instanceof Response)
   return (
-    answer !== undefined && /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(answer.headers.get('content-type') ?? '')
+    found !== undefined && /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(found.headers.get('content-type') ?? '')
   )
 }

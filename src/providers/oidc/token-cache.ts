@@ -9,72 +9,73 @@ import type { ToIdentity } from './claims.ts'
 export type TokenCacheOptions = Readonly<{
   checkToken: CheckToken
   toIdentity: ToIdentity
+  /** Milliseconds since 1970. */
   now: () => number
-  /** For intervals: milliseconds of a monotonic clock. */
+  /** Milliseconds of a monotonic clock, for intervals. */
   monotonicNow: () => number
 }>
 
 /** Token → identity. Throws, or rejects with, GatewayError. */
 export type IdentifyToken = (token: string) => MaybePromise<Identity>
 
-/** `expiresAtMs` by the wall clock, as in tokens; `recheckAtMs` by the monotonic one. */
-type Good = Readonly<{
+/** `expiresAtMs` is of the wall clock, as in tokens; `recheckAtMs` is of the monotonic clock. */
+type ValidToken = Readonly<{
   identity: Identity
   expiresAtMs: number
   recheckAtMs: number
+  /** The characters of the identity. */
   size: number
   fromUserinfo?: readonly string[] | undefined
 }>
-type Bad = Readonly<{ error: GatewayError; recheckAtMs: number }>
+type RejectedToken = Readonly<{ error: GatewayError; recheckAtMs: number }>
 
-/** So many tokens, and characters of their identities: an opaque token is short, whatever userinfo says of it. */
-const remembered = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: Good) => size }
+/** The size of the identities is limited too: userinfo may return a large one for a short opaque token. */
+const cacheLimits = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: ValidToken) => size }
 
-/** A client that does not notice would have its bad token checked with each request. In milliseconds. */
-const badFor = 10_000
-const badRemembered = 1000
+/** Some clients repeat a rejected token with each request, which would otherwise be a call to the provider each time. */
+const negativeTtlMs = 10_000
+const maxRejectedTokens = 1000
 
 /**
- * Tokens that were checked before, by their hash: whoever reads our memory finds none to use. A known token is answered
- * at once and by the same frozen identity, until its claims’ time is over. Who shows one that is just being checked
- * waits for that check.
+ * Caches the identities of verified tokens. Keys are SHA-256 hashes, so that a memory dump contains no usable token. A cached token
+ * yields the same frozen identity, without a promise, until it expires. Checks of the same token are single-flight.
  */
 export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: TokenCacheOptions): IdentifyToken {
-  const good = new LRUCache<string, Good>(remembered)
-  const bad = new LRUCache<string, Bad>({ max: badRemembered })
-  const checks = new Map<string, Promise<Identity>>()
+  const validTokens = new LRUCache<string, ValidToken>(cacheLimits)
+  const rejectedTokens = new LRUCache<string, RejectedToken>({ max: maxRejectedTokens })
+  const pendingChecks = new Map<string, Promise<Identity>>()
 
   return function identifyToken(token) {
     const key = hash('sha256', token, 'base64')
-    const known = good.get(key)
-    if (known !== undefined && known.expiresAtMs > now() && known.recheckAtMs > monotonicNow()) return known.identity
-    const refused = bad.get(key)
-    if (refused !== undefined && refused.recheckAtMs > monotonicNow()) throw refused.error
-    let check = checks.get(key)
+    const valid = validTokens.get(key)
+    if (valid !== undefined && valid.expiresAtMs > now() && valid.recheckAtMs > monotonicNow()) return valid.identity
+    const rejected = rejectedTokens.get(key)
+    if (rejected !== undefined && rejected.recheckAtMs > monotonicNow()) throw rejected.error
+    let check = pendingChecks.get(key)
     if (check === undefined) {
-      check = identify(token, key).finally(() => checks.delete(key))
-      checks.set(key, check)
+      check = checkAndCache(token, key).finally(() => pendingChecks.delete(key))
+      pendingChecks.set(key, check)
     }
     return check
   }
 
-  async function identify(token: string, key: string): Promise<Identity> {
+  async function checkAndCache(token: string, key: string): Promise<Identity> {
     try {
       const {
         claims,
         expiresAtMs,
         recheckAtMs = Number.POSITIVE_INFINITY,
         fromUserinfo,
-      } = await checkToken(token, good.get(key)?.fromUserinfo)
+      } = await checkToken(token, validTokens.get(key)?.fromUserinfo)
       const identity = toIdentity(claims)
-      good.set(key, { identity, expiresAtMs, recheckAtMs, size: sizeOf(identity), fromUserinfo })
+      validTokens.set(key, { identity, expiresAtMs, recheckAtMs, size: sizeOf(identity), fromUserinfo })
       return identity
     } catch (thrown) {
       const error = asGatewayError(thrown)
-      // What the provider could not tell us is not the token’s fault.
+      // A failure of the provider, or of elastauth, says nothing about the token.
       if (error.code !== 'provider_unavailable' && error.code !== 'internal') {
-        good.delete(key)
-        bad.set(key, { error, recheckAtMs: monotonicNow() + badFor })
+        validTokens.delete(key)
+        rejectedTokens.set(key, { error, recheckAtMs: monotonicNow() + negativeTtlMs })
       }
       throw error
     }

@@ -12,7 +12,7 @@ import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
 import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
-import { createTokenCache } from './token-cache.ts'
+import { createTokenCache, type IdentifyToken } from './token-cache.ts'
 import { createFetchUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
 import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
@@ -22,40 +22,44 @@ export type OidcTokensOptions = ProviderFetchOptions &
   Omit<ToIdentityOptions, 'provider'> &
   Pick<VerifyTokenOptions, 'isOwnNonce'> &
   Readonly<{
-    /** Whether people log in with us: that takes more of the provider’s endpoints. */
+    /** Whether users sign in through elastauth, which requires more of the provider's endpoints. */
     isLoginEnabled: boolean
     validation: TokenValidation
     validationTtlMs: number
-    /** For whom tokens may be meant, besides the client. */
+    /** The audiences that are accepted besides the client ID. */
     audiences: readonly string[]
     algorithms: readonly string[]
     tokenHeader?: string | undefined
   }>
 
-type FindIdentity = (request: Pick<IncomingMessage, 'rawHeaders'>) => MaybePromise<Identity | undefined>
+type RawRequest = Pick<IncomingMessage, 'rawHeaders'>
+
+type FindIdentity = (request: RawRequest) => MaybePromise<Identity | undefined>
 
 export type OidcTokens = Readonly<{
   issuer: Issuer
   toIdentity: ToIdentity
   combineClaims: CombineClaims
   verifyLogoutToken: VerifyLogoutToken
-  /** Whose token the request’s headers carry, if any. Throws, or rejects with, GatewayError when it is not a good one. */
+  /** The identity of the token in the request's headers, if there is one. Throws, or rejects with, GatewayError if it is not valid. */
   findToken: FindIdentity
-  /** The same for cookies `access_token` and `id_token`; one that is not good is as none: perhaps it is another’s cookie. */
+  /** The same for the cookies `access_token` and `id_token`. A token that is not valid is ignored: it may be of another application. */
   findCookieToken: FindIdentity
-  /** Rejects while the provider has told us nothing to work with; resolves to `degraded` while we live on what it told. */
+  /** For readiness. Rejects while there is no metadata; resolves to `degraded` while cached metadata or keys cannot be refreshed. */
   checkProvider: () => Promise<unknown>
-  /** Asks the provider before the first request needs it. Rejects with GatewayError provider_unavailable. */
+  /** Fetches metadata and keys before the first request needs them. Rejects with GatewayError provider_unavailable. */
   preload: () => Promise<unknown>
   replaceCa: (ca: string | undefined) => void
   close: () => Promise<void>
 }>
 
-/** Questions about tokens at a time, fewer than there are connections, and those that wait. */
-const asking = 8
-const waitingToAsk = 120
+/** Calls to userinfo and introspection. They leave connections to the provider (provider-fetch.ts) free for logins. */
+const maxConcurrentChecks = 8
+const maxQueuedChecks = 120
 
-/** Everything about the provider and its tokens. Outlives reloads: what was verified stays so. */
+const [firstCookie, secondCookie] = tokenCookies
+
+/** The OpenID provider and the validation of its tokens. Kept across reloads of the configuration, with the cached tokens. */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const { validation, algorithms, now, monotonicNow, reportProblem } = options
   const { fetch, replaceCa, close } = createProviderFetch(options)
@@ -71,14 +75,14 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
   const combineClaims = createCombineClaims(options.claimMappings)
-  const inTurn = createConcurrencyLimit(asking, waitingToAsk)
-  const askUserinfo = createFetchUserinfo(issuer)
+  const limitConcurrency = createConcurrencyLimit(maxConcurrentChecks, maxQueuedChecks)
+  const fetchUserinfo = createFetchUserinfo(issuer)
   const introspect = createIntrospect({ ...issuer, audiences, now })
   const checkToken = createCheckToken({
     validation,
     verifyToken: createVerifyToken({ ...options, issuer: issuerName, audiences, getKey: keySet.getKey }),
-    fetchUserinfo: (token, subject) => inTurn(() => askUserinfo(token, subject)),
-    introspect: (token) => inTurn(() => introspect(token)),
+    fetchUserinfo: (token, subject) => limitConcurrency(() => fetchUserinfo(token, subject)),
+    introspect: (token) => limitConcurrency(() => introspect(token)),
     combineClaims,
     hasUserinfoEndpoint: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
     requiredClaims: [options.claimMappings.username, options.claimMappings.groups],
@@ -86,22 +90,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     monotonicNow,
   })
   const identifyToken = createTokenCache({ checkToken, toIdentity, now, monotonicNow })
-  const findHeader = createFindToken(options.tokenHeader)
-
-  const [first, second] = tokenCookies
-  const findCookieToken: FindIdentity = (request) =>
-    chain(tryCookie(request, first), (identity) => identity ?? tryCookie(request, second))
-
-  function tryCookie(request: Pick<IncomingMessage, 'rawHeaders'>, name: string): MaybePromise<Identity | undefined> {
-    const token = findCookie(request, name)
-    if (token === undefined) return undefined
-    try {
-      const found = identifyToken(token)
-      return found instanceof Promise ? found.catch(orNobody) : found
-    } catch (error) {
-      return orNobody(error)
-    }
-  }
+  const findBearerToken = createFindToken(options.tokenHeader)
 
   return Object.freeze({
     issuer,
@@ -114,11 +103,16 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       getKey: keySet.getKey,
       now,
     }),
-    findToken(request: Pick<IncomingMessage, 'rawHeaders'>) {
-      const token = findHeader(request)
+    findToken(request: RawRequest) {
+      const token = findBearerToken(request)
       return token === undefined ? undefined : identifyToken(token)
     },
-    findCookieToken,
+    findCookieToken(request: RawRequest) {
+      return chain(
+        identifyCookie(request, firstCookie, identifyToken),
+        (identity) => identity ?? identifyCookie(request, secondCookie, identifyToken),
+      )
+    },
     async checkProvider() {
       await issuer.configuration()
       return issuer.isFailing() || keySet.isFailing() ? 'degraded' : undefined
@@ -132,7 +126,22 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   })
 }
 
-function orNobody(thrown: unknown): undefined {
+function identifyCookie(
+  request: RawRequest,
+  name: string,
+  identifyToken: IdentifyToken,
+): MaybePromise<Identity | undefined> {
+  const token = findCookie(request, name)
+  if (token === undefined) return undefined
+  try {
+    const identity = identifyToken(token)
+    return identity instanceof Promise ? identity.catch(ignoreInvalidToken) : identity
+  } catch (error) {
+    return ignoreInvalidToken(error)
+  }
+}
+
+function ignoreInvalidToken(thrown: unknown): undefined {
   const error = asGatewayError(thrown)
   if (error.code === 'token_invalid' || error.code === 'token_expired') return undefined
   throw error

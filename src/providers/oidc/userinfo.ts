@@ -6,30 +6,30 @@ import type { Issuer } from './issuer.ts'
 import { asProviderError, isHtmlResponse, statusOf } from './provider-error.ts'
 
 /**
- * What the provider says about an access token’s user (OpenID Connect Core, 5.3).
- * @param subject whose claims it must be, where that is known: another’s would be somebody else’s groups (5.3.2)
+ * The provider's claims about the user of an access token (OpenID Connect Core, section 5.3).
+ * @param subject if known, the response must be about this subject: otherwise a user could get the groups of another (section 5.3.2)
  */
 export type FetchUserinfo = (token: string, subject: string | undefined) => Promise<Claims>
 
-/** `askUserinfo` rejects with GatewayError token_invalid, provider_unavailable. */
+/** `fetchUserinfo` rejects with GatewayError token_invalid, provider_unavailable. */
 export function createFetchUserinfo({ configuration }: Pick<Issuer, 'configuration'>): FetchUserinfo {
-  return async function askUserinfo(token, subject) {
-    const known = await configuration()
+  return async function fetchUserinfo(token, subject) {
+    const provider = await configuration()
     try {
-      return await fetchUserInfo(known, token, subject ?? skipSubjectCheck)
+      return await fetchUserInfo(provider, token, subject ?? skipSubjectCheck)
     } catch (error) {
-      throw refusalOf(error)
+      throw toGatewayError(error)
     }
   }
 }
 
-function refusalOf(error: unknown): GatewayError {
+function toGatewayError(error: unknown): GatewayError {
   const status = statusOf(error)
   // An HTML page does not come from the endpoint but from a proxy or firewall, and does not concern the token.
   if ((status === 400 || status === 401 || status === 403) && !isHtmlResponse(error))
-    return invalidToken(`the provider’s userinfo endpoint answered ${status}`)
+    return invalidToken(`the provider's userinfo endpoint responded with ${status}`)
   if ((error as { code?: string }).code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
-    return invalidToken('the userinfo endpoint speaks of another subject')
+    return invalidToken('the userinfo response is about another subject')
   if (hasInvalidSubject(error)) return invalidToken('the userinfo response has no valid subject (sub)')
   return asProviderError(error, 'userinfo')
 }

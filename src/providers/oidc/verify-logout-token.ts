@@ -11,16 +11,16 @@ export type VerifyLogoutTokenOptions = Readonly<{
   now: () => number
 }>
 
-/** Rejects with GatewayError token_invalid, provider_unavailable. That its `jti` is new is for the caller to see. */
+/** Rejects with GatewayError token_invalid, provider_unavailable. The caller has to reject a replay: a `jti` that was used before. */
 export type VerifyLogoutToken = (token: string) => Promise<Claims>
 
-const event = 'http://schemas.openid.net/event/backchannel-logout'
+const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** In seconds. A token is sent when the logout happens; `exp` is not required of all providers. */
-const oldest = 300
-const clockTolerance = 30
+/** Providers send the token at the time of the logout, and some without `exp`. */
+const maxTokenAgeSeconds = 300
+const clockToleranceSeconds = 30
 
-/** Checks a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6). */
+/** Validates a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). */
 export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): VerifyLogoutToken {
   const { issuer, clientId, algorithms, getKey, now } = options
 
@@ -30,11 +30,11 @@ export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): Veri
     if (typeof typ !== 'string' || !/^(?:application\/)?(?:logout\+)?jwt$/i.test(typ))
       throw invalidToken('its type is not logout+jwt')
     const { events } = payload
-    if (typeof events !== 'object' || events === null || !Object.hasOwn(events, event))
-      throw invalidToken('it tells of no logout')
-    if (payload.nonce !== undefined) throw invalidToken('it has a nonce: it is an ID token in a logout token’s place')
+    if (typeof events !== 'object' || events === null || !Object.hasOwn(events, logoutEvent))
+      throw invalidToken('it has no back-channel logout event')
+    if (payload.nonce !== undefined) throw invalidToken('it has a nonce: it is an ID token, not a logout token')
     if (typeof payload.sub !== 'string' && typeof payload.sid !== 'string')
-      throw invalidToken('it names neither a subject nor a session')
+      throw invalidToken('it has neither a subject (sub) nor a session (sid)')
     return payload
   }
 
@@ -46,13 +46,13 @@ export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): Veri
         audience: clientId,
         algorithms: [...algorithms],
         requiredClaims: ['jti', 'events'],
-        maxTokenAge: oldest,
-        clockTolerance,
+        maxTokenAge: maxTokenAgeSeconds,
+        clockTolerance: clockToleranceSeconds,
         currentDate: new Date(now()),
       })
     } catch (error) {
       if (error instanceof GatewayError) throw error
-      throw invalidToken('it is not a logout token of the provider’s for us')
+      throw invalidToken('it is not a logout token from the provider for this client')
     }
   }
 }

@@ -5,16 +5,16 @@ import { invalidToken } from './invalid-token.ts'
 
 export type VerifyTokenOptions = Readonly<{
   issuer: () => Promise<string>
-  /** Each of these may be named in `aud`. */
+  /** A token is accepted if its `aud` contains one of these. */
   audiences: readonly string[]
   algorithms: readonly string[]
   getKey: JWTVerifyGetKey
-  /** Whether an ID token with this nonce is of a login with us; absent where nobody logs in with us. */
+  /** Whether elastauth created this nonce for a login; absent if logins are off. */
   isOwnNonce?: ((nonce: unknown) => boolean) | undefined
   now: () => number
 }>
 
-/** A token’s claims, and the end of its time in milliseconds since 1970. */
+/** A verified token. `expiresAtMs` is in milliseconds since 1970. */
 export type VerifiedToken = Readonly<{
   claims: Claims
   expiresAtMs: number
@@ -22,15 +22,15 @@ export type VerifiedToken = Readonly<{
   fromUserinfo?: readonly string[] | undefined
 }>
 
-/** How far the provider’s clock may be ahead of ours, in seconds. */
-const clockTolerance = 30
+/** How far the provider's clock may be ahead. */
+const clockToleranceSeconds = 30
 
-/** What the header’s `typ` may be: nothing, a JWT, an access token (RFC 9068, 2.1). Not a logout token, not a proof. */
-const types = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt'])
+/** The accepted values of the header's `typ`: JWTs and access tokens (RFC 9068, section 2.1), but not logout tokens or DPoP proofs. */
+const acceptedTypes = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt'])
 
 /**
- * Checks a JSON Web Token by the provider’s keys (RFC 7519, 7.2; RFC 8725): algorithm, signature, issuer, audience,
- * time and kind. ID tokens and access tokens are both taken: what counts is that they are for us.
+ * Verifies a JSON Web Token with the provider's keys (RFC 7519, section 7.2; RFC 8725): algorithm, signature, issuer, audience,
+ * times and type. Both ID tokens and access tokens are accepted if their audience is.
  * Rejects with GatewayError token_invalid, token_expired, provider_unavailable.
  */
 export function createVerifyToken(options: VerifyTokenOptions) {
@@ -38,11 +38,11 @@ export function createVerifyToken(options: VerifyTokenOptions) {
 
   return async function verifyToken(token: string): Promise<VerifiedToken> {
     const { payload, protectedHeader } = await verify(token)
-    checkKind(payload, protectedHeader)
+    checkType(payload, protectedHeader)
     if (isOwnNonce(payload.nonce))
-      throw invalidToken('it is the ID token of a login with us, in whose place there is a session')
+      throw invalidToken('it is the ID token of a login at elastauth, which counts only as a session')
     const expiresAtMs = payload.exp! * 1000
-    // No tolerance here: a token is used to its end, and not beyond.
+    // No clock tolerance: jose accepts a token for that long after its expiry.
     if (expiresAtMs <= now()) throw expired()
     return { claims: payload, expiresAtMs }
   }
@@ -55,36 +55,38 @@ export function createVerifyToken(options: VerifyTokenOptions) {
         audience: [...audiences],
         algorithms: [...algorithms],
         requiredClaims: ['exp'],
-        clockTolerance,
+        clockTolerance: clockToleranceSeconds,
         currentDate: new Date(now()),
       })
     } catch (error) {
-      throw refusalOf(error)
+      throw toGatewayError(error)
     }
   }
 }
 
-function checkKind(payload: JWTPayload, header: ProtectedHeaderParameters): void {
+function checkType(payload: JWTPayload, header: ProtectedHeaderParameters): void {
   const typ: unknown = header.typ
-  if (typ !== undefined && !(typeof typ === 'string' && types.has(typ.toLowerCase())))
+  if (typ !== undefined && !(typeof typ === 'string' && acceptedTypes.has(typ.toLowerCase())))
     throw invalidToken('its type is neither JWT nor at+jwt')
   if (payload.events !== undefined) throw invalidToken('it is a logout token, or another security event')
-  if (payload.cnf !== undefined) throw invalidToken('it is bound to a key of its holder (cnf), which we cannot ask for')
+  if (payload.cnf !== undefined)
+    throw invalidToken('it is bound to a key of the client (cnf), and elastauth cannot verify a proof of possession')
 }
 
-/** jose’s own words name the rule, and nothing of the token but an audience or issuer that its signature vouches for. */
-function refusalOf(error: unknown): GatewayError {
+/** jose's messages contain nothing of the token. Its audience and issuer are quoted only after the signature was verified. */
+function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   if (error instanceof errors.JWTExpired) return expired()
   if (error instanceof errors.JWTClaimValidationFailed && (error.claim === 'aud' || error.claim === 'iss')) {
-    const found = JSON.stringify(error.payload[error.claim])?.slice(0, 200) ?? 'nobody'
+    const found = JSON.stringify(error.payload[error.claim])?.slice(0, 200) ?? 'missing'
     return error.claim === 'iss'
-      ? invalidToken(`it is from ${found}, which is not the issuer’s own spelling (oidc.issuer)`)
-      : invalidToken(`it is meant for ${found}, not for oidc.client_id or one of oidc.audiences`)
+      ? invalidToken(`its issuer is ${found}, not that of the provider (oidc.issuer)`)
+      : invalidToken(`its audience is ${found}, not oidc.client_id or one of oidc.audiences`)
   }
-  if (error instanceof errors.JWKSMultipleMatchingKeys) return invalidToken('it names no key, and there are several')
+  if (error instanceof errors.JWKSMultipleMatchingKeys)
+    return invalidToken('it has no key ID (kid), and the provider has several keys')
   if (error instanceof errors.JWKSNoMatchingKey) return invalidToken('the provider has no such key')
-  return invalidToken(error instanceof errors.JOSEError ? error.message : 'its key cannot be used')
+  return invalidToken(error instanceof errors.JOSEError ? error.message : 'its key is not usable')
 }
 
 function expired(): GatewayError {

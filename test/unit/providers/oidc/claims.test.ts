@@ -67,7 +67,7 @@ describe('groups', () => {
 
   for (const claim of [7, true, {}, { roles: ['a'] }, ['a', 7], [['a']], ['a', null]]) {
     test(`${JSON.stringify(claim)} is refused, never guessed`, () =>
-      assert.throws(() => groupsOf(claim), { code: 'identity_invalid', message: /no list of texts/ }))
+      assert.throws(() => groupsOf(claim), { code: 'identity_invalid', message: /not a list of strings/ }))
   }
 
   test('a text is taken apart where somebody says how', () => {

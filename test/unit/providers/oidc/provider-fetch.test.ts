@@ -86,13 +86,13 @@ describe('given up after oidc.timeout:', () => {
         const timer = setInterval(() => socket.write(piece), 20)
         socket.on('close', () => clearInterval(timer))
       })
-      await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not answer within 500 ms/))
+      await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not respond within 500 ms/))
     })
   }
   for (const [what, answer] of servers) {
     test(what, async () => {
       const { url } = await serve(answer)
-      await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not answer within 500 ms/))
+      await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not respond within 500 ms/))
     })
   }
 })
