@@ -12,7 +12,7 @@ const rows: readonly [header: string | undefined, value: string | undefined][] =
   [`a=b; ${sessionCookie}=x; c=d`, 'x'],
   [`a=b;${sessionCookie}=x;c=d`, 'x'],
   [`${sessionCookie}=`, ''],
-  // Another cookie whose name or value holds ours.
+  // The name or value of another cookie contains ours (cookie tossing).
   [`x${sessionCookie}=x`, undefined],
   [`a=${sessionCookie}=x`, undefined],
   [`a=${sessionCookie}=x; ${sessionCookie}=y`, 'y'],
@@ -27,24 +27,28 @@ const rows: readonly [header: string | undefined, value: string | undefined][] =
   [`${sessionCookie}`, undefined],
   [`"${sessionCookie}=x"`, undefined],
   [`a="; ${sessionCookie}=x"`, 'x"'], // a semicolon ends a cookie, quoted or not (RFC 6265, section 5.2)
-  // Twice: a browser never does that with `__Host-`.
+  // Duplicates: no browser sends them for a `__Host-` cookie.
   [`${sessionCookie}=x; ${sessionCookie}=y`, undefined],
   [`${sessionCookie}=x; ${sessionCookie}=x`, undefined],
 ]
 
 for (const [header, value] of rows) {
-  test(`the value of the session cookie in "${header}" is ${value}`, () =>
-    assert.equal(readCookie(header, sessionCookie), value))
+  test(titleFor(header, value), () => assert.equal(readCookie(header, sessionCookie), value))
 }
 
-test('reads all values of a doubled cookie, as many as asked for', () => {
+function titleFor(header: string | undefined, value: string | undefined): string {
+  const cookie = value === undefined ? 'no session cookie' : `the session cookie ${JSON.stringify(value)}`
+  return `reads ${cookie} from the Cookie header ${JSON.stringify(header)}`
+}
+
+test('reads all values of a repeated cookie, up to the given maximum', () => {
   const header = `a=b; ${sessionCookie}=x; ${sessionCookie}=; ${sessionCookie}= z ;${sessionCookie}2=n`
   assert.deepEqual(readCookies(header, sessionCookie, 9), ['x', '', 'z'])
   assert.deepEqual(readCookies(header, sessionCookie, 2), ['x', ''])
   assert.deepEqual(readCookies(undefined, sessionCookie, 9), [])
 })
 
-test('reads a cookie from any header as plain splitting does, and at most once', () => {
+test('reads the same cookies from generated headers as a simple split does, and rejects a repeated cookie', () => {
   const part = fc.constantFrom(sessionCookie, '=', ';', ' ', 'x', `${sessionCookie}=x`, '; ', ',', '"', '\t', 'é')
   fc.assert(
     fc.property(fc.array(part, { maxLength: 12 }), (parts) => {

@@ -8,39 +8,39 @@ const secret = '5eed'.padEnd(64, '0')
 
 function create() {
   const clock = createFakeClock(1_790_000_000_000)
-  return { clock, attempts: createLoginStates(createSeal([secret], 'login'), secret, clock.now) }
+  return { clock, loginStates: createLoginStates(createSeal([secret], 'login'), secret, clock.now) }
 }
 
-describe('an attempt to log in', () => {
-  test('comes back as it was begun, once', () => {
-    const { attempts } = create()
-    const { cookie, binding, ...attempt } = attempts.start(undefined, '/app')
+describe('the state of a login', () => {
+  test('is consumed once, and its replay is rejected with login_failed', () => {
+    const { loginStates } = create()
+    const { cookie, binding, ...login } = loginStates.start(undefined, '/app')
     assert.match(binding, /^[\w-]{22}$/)
-    assert.deepEqual(attempts.read(attempt.state), { returnTo: '/app', cookie, canRetry: false })
-    assert.deepEqual(attempts.consume(attempt.state, `${cookie}=${binding}`), attempt)
-    assert.throws(() => attempts.consume(attempt.state, `${cookie}=${binding}`), { code: 'login_failed' })
+    assert.deepEqual(loginStates.read(login.state), { returnTo: '/app', cookie, canRetry: false })
+    assert.deepEqual(loginStates.consume(login.state, `${cookie}=${binding}`), login)
+    assert.throws(() => loginStates.consume(login.state, `${cookie}=${binding}`), { code: 'login_failed' })
   })
 
-  test('is another one each time, down to the nonce', () => {
-    const { attempts } = create()
-    const [one, two] = [attempts.start(undefined, '/'), attempts.start(undefined, '/')]
+  test('has a new state, nonce, PKCE verifier and binding for each login', () => {
+    const { loginStates } = create()
+    const [one, two] = [loginStates.start(undefined, '/'), loginStates.start(undefined, '/')]
     for (const part of ['state', 'nonce', 'verifier', 'binding'] as const) assert.notEqual(one[part], two[part])
     assert.ok(new Set([one.nonce, one.verifier, one.state, one.binding]).size === 4)
-    assert.match(one.verifier, /^[\w-]{43}$/) // RFC 7636, 4.1
+    assert.match(one.verifier, /^[\w-]{43}$/) // RFC 7636, section 4.1
     assert.match(one.nonce, /^[\w-]{65}$/)
   })
 
-  test('shows nobody where it leads, or what binds it', () => {
-    const { attempts } = create()
-    const { state, binding } = attempts.start(undefined, '/app/secret-dashboard')
+  test('reveals neither the path to return to nor the binding to the browser', () => {
+    const { loginStates } = create()
+    const { state, binding } = loginStates.start(undefined, '/app/secret-dashboard')
     const bytes = Buffer.from(state.slice(2), 'base64url').toString('latin1')
     assert.ok(!bytes.includes('secret-dashboard') && !state.includes(binding))
   })
 
-  test('is nobody else’s', () => {
-    const { attempts } = create()
-    const { state, cookie, binding } = attempts.start(undefined, '/')
-    const other = attempts.start(undefined, '/')
+  test('is not consumed without the cookie of the browser that began the login, and stays valid', () => {
+    const { loginStates } = create()
+    const { state, cookie, binding } = loginStates.start(undefined, '/')
+    const other = loginStates.start(undefined, '/')
     for (const cookies of [
       undefined,
       '',
@@ -49,43 +49,43 @@ describe('an attempt to log in', () => {
       `x${cookie}=${binding}`,
       `${cookie}=${binding}; ${cookie}=x`,
     ])
-      assert.equal(attempts.consume(state, cookies), undefined, cookies ?? 'none')
-    assert.ok(attempts.consume(state, `${cookie}=${binding}`)) // all that has cost it nothing
+      assert.equal(loginStates.consume(state, cookies), undefined, cookies ?? 'none')
+    assert.ok(loginStates.consume(state, `${cookie}=${binding}`)) // the failures have not consumed it
   })
 
-  test('may be overtaken by another of the same browser, and only the first time', () => {
-    const { attempts } = create()
-    for (const isSecond of [false, true]) {
-      const { state, cookie } = attempts.start(undefined, '/', isSecond)
-      assert.equal(attempts.read(state, `${cookie}=another`).canRetry, !isSecond)
-      assert.equal(attempts.read(state, 'other=1').canRetry, false)
+  test('can be retried once if another login has overwritten its cookie', () => {
+    const { loginStates } = create()
+    for (const isRetry of [false, true]) {
+      const { state, cookie } = loginStates.start(undefined, '/', isRetry)
+      assert.equal(loginStates.read(state, `${cookie}=another`).canRetry, !isRetry)
+      assert.equal(loginStates.read(state, 'other=1').canRetry, false)
     }
   })
 
-  test('has an end', async () => {
-    const { attempts, clock } = create()
-    const { state, cookie, binding } = attempts.start(undefined, '/')
+  test('is rejected with login_failed after it has expired', async () => {
+    const { loginStates, clock } = create()
+    const { state, cookie, binding } = loginStates.start(undefined, '/')
     await clock.advance(loginTtlMs + 1)
-    assert.throws(() => attempts.consume(state, `${cookie}=${binding}`), { code: 'login_failed' })
-    assert.throws(() => attempts.read(state), { code: 'login_failed' })
+    assert.throws(() => loginStates.consume(state, `${cookie}=${binding}`), { code: 'login_failed' })
+    assert.throws(() => loginStates.read(state), { code: 'login_failed' })
   })
 
-  test('is not of our making: nothing, noise, another key’s, a session’s seal', () => {
-    const { attempts } = create()
-    const elsewhere = createLoginStates(createSeal(['0'.repeat(64)], 'login'), secret, Date.now).start(
+  test('is rejected with login_failed if it is missing, garbage, sealed with another key, or a sealed session', () => {
+    const { loginStates } = create()
+    const foreign = createLoginStates(createSeal(['0'.repeat(64)], 'login'), secret, Date.now).start(
       undefined,
       '/',
     ).state
     const session = createSeal([secret], 'session').close('', '{"slot":0,"begun":9e15,"bound":"","returnTo":"/"}')
-    for (const state of [null, '', '1.', 'x', '1.AAAA', '2.AAAA', elsewhere, session])
-      assert.throws(() => attempts.read(state), { code: 'login_failed' })
+    for (const state of [null, '', '1.', 'x', '1.AAAA', '2.AAAA', foreign, session])
+      assert.throws(() => loginStates.read(state), { code: 'login_failed' })
   })
 
-  test('takes a cookie that is free, and any when none is', () => {
-    const { attempts } = create()
+  test('uses a free cookie, and overwrites any if 16 logins have begun', () => {
+    const { loginStates } = create()
     const cookies: string[] = []
-    for (let i = 0; i < 16; i++) cookies.push(`${attempts.start(cookies.join('; '), '/').cookie}=x`)
+    for (let i = 0; i < 16; i++) cookies.push(`${loginStates.start(cookies.join('; '), '/').cookie}=x`)
     assert.equal(new Set(cookies).size, 16)
-    assert.ok(cookies.includes(`${attempts.start(cookies.join('; '), '/').cookie}=x`))
+    assert.ok(cookies.includes(`${loginStates.start(cookies.join('; '), '/').cookie}=x`))
   })
 })

@@ -8,29 +8,29 @@ import { createOriginOf } from '../../../src/login/origin.ts'
 const requestWith = (headers: IncomingMessage['headers']) => ({ headers, socket: {} }) as IncomingMessage
 const create = (redirectUrl?: string, isTrusted = true, profile: 'generic' | 'nginx' = 'generic') =>
   createOriginOf(createOwnOriginOf(redirectUrl, () => isTrusted, { profile }))
-const trusting = create()
-const distrusting = create(undefined, false)
+const originBehindProxy = create()
+const originOfClient = create(undefined, false)
 const proxied = { host: 'internal:5000', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'kibana.example.com' }
 
-describe('the origin under which browsers know us', () => {
-  test('is what a trusted proxy says', () => {
-    assert.equal(trusting(requestWith(proxied)), 'https://kibana.example.com')
+describe('the origin under which browsers reach elastauth', () => {
+  test('is taken from X-Forwarded-Proto, X-Forwarded-Host and Host of a trusted proxy', () => {
+    assert.equal(originBehindProxy(requestWith(proxied)), 'https://kibana.example.com')
     assert.equal(
-      trusting(requestWith({ ...proxied, 'x-forwarded-host': 'K.example.com:443' })),
+      originBehindProxy(requestWith({ ...proxied, 'x-forwarded-host': 'K.example.com:443' })),
       'https://k.example.com',
     )
     assert.equal(
-      trusting(requestWith({ host: 'k.example.com:8443', 'x-forwarded-proto': 'https' })),
+      originBehindProxy(requestWith({ host: 'k.example.com:8443', 'x-forwarded-proto': 'https' })),
       'https://k.example.com:8443',
     )
   })
 
-  test('is not what anybody says', () => {
-    assert.throws(() => distrusting(requestWith(proxied)), { code: 'login_insecure' })
-    assert.equal(distrusting(requestWith({ ...proxied, host: 'localhost:5000' })), 'http://localhost:5000')
+  test('is not taken from the X-Forwarded headers of an untrusted client', () => {
+    assert.throws(() => originOfClient(requestWith(proxied)), { code: 'login_insecure' })
+    assert.equal(originOfClient(requestWith({ ...proxied, host: 'localhost:5000' })), 'http://localhost:5000')
   })
 
-  test('is that of the configured redirect URL, whatever the request says', () => {
+  test('is that of oidc.redirect_url if it is set, whatever the request contains', () => {
     const originOf = create('https://kibana.example.com/elastauth/callback')
     assert.equal(
       originOf(requestWith({ host: 'evil.example', 'x-forwarded-proto': 'http' })),
@@ -38,7 +38,7 @@ describe('the origin under which browsers know us', () => {
     )
   })
 
-  test('behind nginx is that of X-Original-URL, or Host with X-Forwarded-Proto where there is none', () => {
+  test('with the nginx profile is taken from X-Original-URL, or without it from Host and X-Forwarded-Proto', () => {
     const behindNginx = create(undefined, true, 'nginx')
     const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' }
     const original = { host: 'elastauth:5000', 'x-original-url': 'https://kibana.example.com/app' }
@@ -48,25 +48,28 @@ describe('the origin under which browsers know us', () => {
   })
 
   for (const host of ['localhost', 'localhost:5000', 'kibana.localhost', '127.0.0.1:5000', '127.8.9.1', '[::1]:5000']) {
-    test(`${host} needs no https`, () => assert.equal(distrusting(requestWith({ host })), `http://${host}`))
+    test(`is accepted without https for the loopback host ${host}`, () =>
+      assert.equal(originOfClient(requestWith({ host })), `http://${host}`))
   }
 
   for (const host of ['kibana.example.com', '10.0.0.1', '127.0.0.1.evil.example', 'localhost.evil.example', '[::2]']) {
-    test(`${host} without https: a login that no browser would keep`, () => {
-      assert.throws(() => distrusting(requestWith({ host })), { code: 'login_insecure' })
+    test(`is rejected with login_insecure for ${host} without https`, () => {
+      assert.throws(() => originOfClient(requestWith({ host })), { code: 'login_insecure' })
     })
   }
 
   for (const host of ['', 'a b', 'a/b', 'a@b', 'a:b', 'a, b', 'a\\b', 'a?b', 'a#b', '[::1', 'http://a', undefined]) {
-    test(`no origin comes of the host ${host}`, () => {
+    test(`is rejected for the invalid host ${JSON.stringify(host)}`, () => {
       const request = requestWith({ ...proxied, 'x-forwarded-host': host, host })
-      assert.throws(() => trusting(request), GatewayError)
+      assert.throws(() => originBehindProxy(request), GatewayError)
     })
   }
 
   for (const proto of ['https, http', 'javascript', 'https:', 'ftp']) {
-    test(`no origin comes of the scheme ${proto}`, () => {
-      assert.throws(() => trusting(requestWith({ ...proxied, 'x-forwarded-proto': proto })), { code: 'login_failed' })
+    test(`is rejected with login_failed for the invalid scheme ${proto}`, () => {
+      assert.throws(() => originBehindProxy(requestWith({ ...proxied, 'x-forwarded-proto': proto })), {
+        code: 'login_failed',
+      })
     })
   }
 })

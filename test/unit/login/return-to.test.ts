@@ -4,8 +4,8 @@ import { safeReturnTo } from '../../../src/login/return-to.ts'
 
 const origin = 'https://kibana.example.com'
 
-/** Ways to write an address that browsers, or frameworks before us, have read as another origin’s. */
-const starts = [
+/** Prefixes that browsers or frameworks have parsed as another origin. */
+const prefixes = [
   '//',
   '///',
   '////',
@@ -95,26 +95,26 @@ const hosts = [
   'evil%E3%80%82example',
 ]
 
-const generated = starts.flatMap((start) => hosts.map((host) => start + host))
+const generated = prefixes.flatMap((prefix) => hosts.map((host) => prefix + host))
 
-test(`${generated.length} generated addresses: none leaves the origin`, () => {
+test(`returns a path on the own origin for ${generated.length} generated open redirects`, () => {
   assert.ok(generated.length >= 500)
   for (const target of generated) {
     const path = safeReturnTo(target)
     const url = new URL(path, `${origin}/elastauth/callback`)
     assert.equal(url.origin, origin, JSON.stringify(target))
-    // As a browser puts it into the address bar, so it must be read again.
+    // A browser serializes the parsed URL, and parses it again.
     assert.equal(new URL(url.pathname + url.search, origin).origin, origin, JSON.stringify(target))
     assert.match(path, /^\/(?![/\\])[\x21-\x7e]*$/, JSON.stringify(target))
   }
 })
 
-test('what leads to a page here stays as it is', () => {
+test('returns the path and query of a page unchanged', () => {
   for (const path of [
     '/',
     '/app/discover',
     '/app/discover?columns=a,b&q=%22x%20y%22',
-    '/s/space/app/home?next=https://elsewhere.example/',
+    '/s/space/app/home?next=https://other.example/',
     '/a//b',
     '/%C3%A9?x=//y',
     '/?',
@@ -124,7 +124,7 @@ test('what leads to a page here stays as it is', () => {
   }
 })
 
-test('nothing, too long, our own pages, and bytes that must be encoded: to the start page', () => {
+test('returns / for a target that is missing, too long, not encoded, or an endpoint of elastauth', () => {
   for (const target of [
     undefined,
     null,
