@@ -4,137 +4,140 @@ import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
 
 export type SessionStoreUnderTest = Readonly<{
   store: SessionStore
-  /** Lets time pass, in milliseconds. */
+  /** Lets time pass. */
   advance: (milliseconds: number) => Promise<void>
-  /** What replicas were told since the beginning; undefined where there is only one. */
+  /** The messages to other replicas since the test began; undefined for a store that replicas cannot share. */
   receivedEvents: (() => Promise<readonly SessionEvent[]>) | undefined
 }>
 
-/** What every store of sessions must do. `create` gives an empty one. */
+/** The contract of every session store. `create` returns an empty store. */
 export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, skip: string | false = false) {
   const ttlMs = 60_000
-  const it = (name: string, body: (under: SessionStoreUnderTest) => Promise<void>) =>
+  const it = (name: string, body: (underTest: SessionStoreUnderTest) => Promise<void>) =>
     test(name, { skip }, async () => body(await create()))
 
-  it('holds nothing at first', async ({ store }) => {
+  it('is empty at first, and no operation on a missing session creates one', async ({ store }) => {
     assert.equal(await store.get('a'), undefined)
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'me' }), 'gone')
-    assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), false)
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'gone')
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), false)
     assert.equal(await store.delete('a'), false)
     await store.touch('a', ttlMs)
-    await store.unlockRefresh('a', 'me')
+    await store.unlockRefresh('a', 'owner-1')
     assert.equal(await store.get('a'), undefined)
   })
 
-  it('keeps what was put, each under its key, for its ttlMs', async ({ store, advance }) => {
+  it('stores each session under its key until it expires', async ({ store, advance }) => {
     await store.put('a', 'one', ttlMs)
     await store.put('b', 'two', ttlMs)
     assert.deepEqual([await store.get('a'), await store.get('b')], ['one', 'two'])
     await store.put('a', 'one', 200)
     await advance(250)
     assert.deepEqual([await store.get('a'), await store.get('b')], [undefined, 'two'])
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'me' }), 'gone')
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'gone')
   })
 
-  it('what is touched lives on', async ({ store, advance }) => {
+  it('touching a session extends its expiry', async ({ store, advance }) => {
     await store.put('a', 'one', 1500) // time for a busy machine to touch it
     await store.touch('a', ttlMs)
     await advance(1600)
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('one claimant at a time', async ({ store }) => {
+  it('grants the refresh lock to one owner at a time', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'me' }), 'acquired')
-    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'you' }), { heldBy: 'me' })
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'acquired')
+    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('of many claims at the same moment one is granted', async ({ store }) => {
+  it('grants the refresh lock to one of 20 concurrent requests', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    const claims = await Promise.all(
+    const locks = await Promise.all(
       Array.from({ length: 20 }, (_, i) => store.lockRefresh('a', { value: 'one', owner: `c${i}` })),
     )
-    assert.equal(claims.filter((claim) => claim === 'acquired').length, 1)
+    assert.equal(locks.filter((lock) => lock === 'acquired').length, 1)
   })
 
-  it('a claim has no end of its own', async ({ store, advance }) => {
+  it('does not release the refresh lock after a time', async ({ store, advance }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await advance(300)
-    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'you' }), { heldBy: 'me' })
+    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
   })
 
-  it('a claim in place of one that is given up, and of no other', async ({ store }) => {
+  it('replaces an abandoned refresh lock only if the request names its owner', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
-    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'you', replaces: 'another' }), {
-      heldBy: 'me',
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
+    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2', replaces: 'owner-3' }), {
+      heldBy: 'owner-1',
     })
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'you', replaces: 'me' }), 'acquired')
-    assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), false)
-    assert.equal(await store.completeRefresh('a', { owner: 'you', value: 'three', ttlMs }), true)
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-2', replaces: 'owner-1' }), 'acquired')
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), false)
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'three', ttlMs }), true)
   })
 
-  it('no claim for whoever has not seen what stands there', async ({ store }) => {
+  it('rejects a refresh lock for a value that is not the stored one', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    assert.equal(await store.lockRefresh('a', { value: 'other', owner: 'me' }), 'changed')
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'me' }), 'acquired')
+    assert.equal(await store.lockRefresh('a', { value: 'other', owner: 'owner-1' }), 'changed')
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'acquired')
   })
 
-  it('the claimant puts what it got, and the next one may claim', async ({ store, receivedEvents }) => {
+  it('lets the owner of the refresh lock store a new value, which releases the lock', async ({
+    store,
+    receivedEvents,
+  }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
-    assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), true)
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), true)
     assert.equal(await store.get('a'), 'two')
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'you' }), 'changed')
-    assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'you' }), 'acquired')
-    if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'changed', by: 'me' }])
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), 'changed')
+    assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'owner-2' }), 'acquired')
+    if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'changed', by: 'owner-1' }])
   })
 
-  it('whoever did not hear that it was put may put it again', async ({ store }) => {
+  it('accepts the same result of a refresh twice, and no other result', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
-    await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs })
-    assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), true)
-    assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'three', ttlMs }), false)
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
+    await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs })
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), true)
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'three', ttlMs }), false)
     assert.equal(await store.get('a'), 'two')
   })
 
-  it('nobody else puts anything', async ({ store }) => {
+  it('rejects the result of a refresh from anyone but the owner of the lock', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    assert.equal(await store.completeRefresh('a', { owner: 'you', value: 'two', ttlMs }), false)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
-    assert.equal(await store.completeRefresh('a', { owner: 'you', value: 'two', ttlMs }), false)
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'two', ttlMs }), false)
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'two', ttlMs }), false)
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('a claim that is given back is free', async ({ store }) => {
+  it('releases the refresh lock for its owner only', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
-    await store.unlockRefresh('a', 'you')
-    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'you' }), { heldBy: 'me' })
-    await store.unlockRefresh('a', 'me')
-    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'you' }), 'acquired')
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
+    await store.unlockRefresh('a', 'owner-2')
+    assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
+    await store.unlockRefresh('a', 'owner-1')
+    assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), 'acquired')
   })
 
-  it('what has ended does not come back by a claimant that comes late', async ({ store, receivedEvents }) => {
+  it('does not restore a deleted session when its refresh completes late', async ({ store, receivedEvents }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.equal(await store.delete('a'), true)
-    assert.equal(await store.completeRefresh('a', { owner: 'me', value: 'two', ttlMs }), false)
+    assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), false)
     assert.equal(await store.get('a'), undefined)
     if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'ended', by: '' }])
   })
 
-  it('a new session is nobody’s claim', async ({ store }) => {
+  it('has no refresh lock for a session that is stored again', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
-    await store.lockRefresh('a', { value: 'one', owner: 'me' })
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await store.put('a', 'two', ttlMs)
-    assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'you' }), 'acquired')
+    assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'owner-2' }), 'acquired')
   })
 
-  it('lists sessions under names, each for its ttlMs', async ({ store, advance }) => {
+  it('lists the sessions of each index until they expire', async ({ store, advance }) => {
     assert.deepEqual(await store.listIndex('alice'), [])
     await store.addToIndex('alice', 'a', ttlMs)
     await store.addToIndex('alice', 'b', ttlMs)
@@ -146,10 +149,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.deepEqual([...(await store.listIndex('alice'))].sort(), ['a', 'b'])
   })
 
-  it('says how many sessions are listed under a name, without those whose ttlMs is over', async ({
-    store,
-    advance,
-  }) => {
+  it('returns the size of an index, without expired sessions', async ({ store, advance }) => {
     assert.equal(await store.addToIndex('alice', 'a', 200), 1)
     assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
     assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
@@ -158,7 +158,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.addToIndex('alice', 'd', ttlMs), 2)
   })
 
-  it('counts many sessions that are listed at the same moment', async ({ store }) => {
+  it('returns the size of an index for each of 100 concurrent additions', async ({ store }) => {
     const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => store.addToIndex('alice', `k${i}`, ttlMs)))
     assert.deepEqual(
       counts.toSorted((a, b) => a - b),
@@ -166,7 +166,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     )
   })
 
-  it('lists the oldest session first, and one that is listed again in its place', async ({ store, advance }) => {
+  it('lists the oldest session first, and does not move a session that is added again', async ({ store, advance }) => {
     for (const key of ['c', 'b', 'a', 'c']) {
       await store.addToIndex('alice', key, ttlMs)
       await advance(2)
@@ -174,7 +174,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.deepEqual(await store.listIndex('alice'), ['c', 'b', 'a'])
   })
 
-  it('takes sessions from a list, and leaves the others and what was put', async ({ store }) => {
+  it('removes sessions from an index, and keeps the others and the sessions themselves', async ({ store }) => {
     for (const key of ['a', 'b', 'c']) await store.addToIndex('alice', key, ttlMs)
     await store.put('a', 'one', ttlMs)
     await store.removeFromIndex('alice', ['a', 'c', 'none'])
@@ -184,7 +184,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('knows whether a session is there, until its end', async ({ store, advance }) => {
+  it('tells whether a session exists, until it expires', async ({ store, advance }) => {
     assert.equal(await store.has('a'), false)
     await store.put('a', 'one', 200)
     assert.equal(await store.has('a'), true)
@@ -192,7 +192,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.has('a'), false)
   })
 
-  it('says which call is the first', async ({ store, advance }) => {
+  it('accepts a name once until it expires', async ({ store, advance }) => {
     assert.equal(await store.useOnce('jti', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
     assert.equal(await store.useOnce('other', 200), true)
@@ -201,10 +201,10 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.useOnce('jti', ttlMs), false)
   })
 
-  it('keeps 96 KiB whole', async ({ store }) => {
+  it('stores 96 KiB unchanged', async ({ store }) => {
     const large = 'x'.repeat(96 * 1024)
     await store.put('a', large, ttlMs)
     assert.equal(await store.get('a'), large)
-    assert.equal(await store.lockRefresh('a', { value: large, owner: 'me' }), 'acquired')
+    assert.equal(await store.lockRefresh('a', { value: large, owner: 'owner-1' }), 'acquired')
   })
 }

@@ -10,7 +10,7 @@ function connectionOf(env: Readonly<Record<string, string>>) {
   return redisConnection(loadConfig({ env: { ...base, ...prefixed }, flags: {} }).config.cache)
 }
 
-test('redis_host and redis_db', () => {
+test('reads address, database and credentials from redis_host, redis_db, redis_username and redis_password', () => {
   const connection = connectionOf({ REDIS_HOST: '[::1]:7000', REDIS_DB: '2', REDIS_USERNAME: 'u', REDIS_PASSWORD: 'p' })
   assert.deepEqual(connection, {
     servers: { kind: 'standalone', address: { host: '::1', port: 7000 } },
@@ -22,7 +22,7 @@ test('redis_host and redis_db', () => {
   })
 })
 
-test('redis_url: its parts, decoded; the port and the database may be missing', () => {
+test('reads the decoded parts of redis_url, with defaults for the port and the database', () => {
   const { tls, ...connection } = connectionOf({ REDIS_URL: 'rediss://gate:p%40ss%2Fw%3Ard@redis' })
   assert.deepEqual(connection, {
     servers: { kind: 'standalone', address: { host: 'redis', port: 6379 } },
@@ -38,7 +38,7 @@ test('redis_url: its parts, decoded; the port and the database may be missing', 
   assert.equal(connectionOf({ REDIS_URL: 'redis://[::1]:7000' }).servers.kind, 'standalone')
 })
 
-test('Sentinels and a Cluster, with TLS when it is asked for', () => {
+test('reads the addresses of Sentinels and of a Cluster, and uses TLS if redis_tls is set', () => {
   const sentinels = connectionOf({ REDIS_SENTINELS: 'a:1,b:2', REDIS_SENTINEL_MASTER: 'm', REDIS_TLS: 'true' })
   assert.deepEqual(sentinels.servers, {
     kind: 'sentinels',
@@ -53,13 +53,13 @@ test('Sentinels and a Cluster, with TLS when it is asked for', () => {
   assert.equal(connectionOf({ REDIS_CLUSTER: 'a:1' }).servers.kind, 'cluster')
 })
 
-test('what cannot be is refused', () => {
-  const wrong: readonly [Readonly<Record<string, string>>, RegExp][] = [
+test('rejects settings that are invalid or contradict each other', () => {
+  const invalid: readonly [Readonly<Record<string, string>>, RegExp][] = [
     [{ REDIS_URL: 'redis://redis/cache' }, /redis_url.*more behind its address/],
     [{ REDIS_URL: 'redis://redis/0?tls=1' }, /redis_url.*more behind its address/],
     [{ REDIS_CLUSTER: 'a:1', REDIS_DB: '1' }, /redis_db.*Cluster has database 0 only/],
     [{ REDIS_CLUSTER: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_MASTER: 'm' }, /is set beside/],
     [{ REDIS_CLIENT_CERT: process.execPath }, /redis_client_(cert|key)/],
   ]
-  for (const [env, message] of wrong) assert.throws(() => connectionOf(env), message)
+  for (const [env, message] of invalid) assert.throws(() => connectionOf(env), message)
 })

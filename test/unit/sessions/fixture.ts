@@ -14,32 +14,32 @@ export const hour = 60 * minute
 const secret = '5eed'.padEnd(64, '0')
 
 export type Provider = {
-  /** How it answers a refresh. By default as a provider that rotates refresh tokens, and revokes all when one comes twice. */
-  redeem: RequestRefresh
-  /** The refresh tokens it was shown, in order. */
-  seen: string[]
+  /** By default, rotates refresh tokens, and revokes all of them on a replay. */
+  requestRefresh: RequestRefresh
+  /** The refresh tokens that the provider has received, in order. */
+  received: string[]
   groups: readonly string[]
 }
 
-/** Replicas that share a store that can be made to fail, and a provider whose tokens live five minutes. */
+/** Replicas with a shared store that can fail, and a provider that grants tokens for five minutes. */
 export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {}) {
   const clock = createFakeClock(1_790_000_000_000)
-  const fault: { store?: Error | undefined; calls: number } = { calls: 0 }
+  const storeState: { fault?: Error | undefined; calls: number } = { calls: 0 }
   const memory = createMemorySessionStore(1000, clock.now)
-  const ended: string[] = []
-  const sealed = createSessionSeal(createSeal([secret], 'session'))
-  const failures: unknown[] = []
+  const revokedUsers: string[] = []
+  const seal = createSessionSeal(createSeal([secret], 'session'))
+  const refreshFailures: unknown[] = []
   const valid = new Set(['r0'])
   const provider: Provider = {
-    seen: [],
+    received: [],
     groups: ['staff'],
-    redeem: async (refreshToken) => {
-      provider.seen.push(refreshToken)
+    requestRefresh: async (refreshToken) => {
+      provider.received.push(refreshToken)
       if (!valid.delete(refreshToken)) {
         valid.clear()
         return 'rejected'
       }
-      return grant(`r${provider.seen.length}`)
+      return grant(`r${provider.received.length}`)
     },
   }
   function grant(refreshToken: string): GrantedTokens {
@@ -52,35 +52,35 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
     if (typeof name !== 'string') throw new GatewayError('identity_invalid', 'no name')
     return Object.freeze({ username: name, groups: groups as string[], provider: 'oidc' })
   }
-  const all: Sessions[] = []
-  for (let i = 0; i < count; i++) all.push(createReplica())
+  const replicas: Sessions[] = []
+  for (let i = 0; i < count; i++) replicas.push(createReplica())
 
   function createReplica(): Sessions {
     const sessions: Sessions = createSessions({
-      store: faulty(memory),
-      seal: sealed,
+      store: wrap(memory),
+      seal,
       timeouts: { idleTimeoutMs: hour, lifetimeMs: 8 * hour, graceMs: 5 * minute, ...timeouts },
-      requestRefresh: (...args) => provider.redeem(...args),
+      requestRefresh: (...args) => provider.requestRefresh(...args),
       toIdentity,
       now: clock.now,
       monotonicNow: clock.monotonicNow,
       sleep: clock.sleep,
       maxCached: 100,
-      onRevoked: (username) => ended.push(username),
-      onRefreshFailure: (error) => failures.push(error),
+      onRevoked: (username) => revokedUsers.push(username),
+      onRefreshFailure: (error) => refreshFailures.push(error),
     })
     return sessions
   }
 
-  /** Fails on demand, and tells the replicas what Redis would. */
-  function faulty(store: SessionStore): SessionStore {
+  /** Fails on demand, and sends the replicas the messages that Redis would send. */
+  function wrap(store: SessionStore): SessionStore {
     const call = async <T>(work: () => Promise<T>): Promise<T> => {
-      fault.calls++
-      if (fault.store) throw fault.store
+      storeState.calls++
+      if (storeState.fault) throw storeState.fault
       return work()
     }
-    const tell = (key: string, type: 'changed' | 'ended') => {
-      for (const sessions of all) sessions.handleEvent({ key, type, by: '' })
+    const publish = (key: string, type: 'changed' | 'ended') => {
+      for (const sessions of replicas) sessions.handleEvent({ key, type, by: '' })
     }
     return {
       get: (...args) => call(() => store.get(...args)),
@@ -95,15 +95,15 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
       useOnce: (...args) => call(() => store.useOnce(...args)),
       completeRefresh: (key, ...args) =>
         call(async () => {
-          const isDone = await store.completeRefresh(key, ...args)
-          if (isDone) tell(key, 'changed')
-          return isDone
+          const isStored = await store.completeRefresh(key, ...args)
+          if (isStored) publish(key, 'changed')
+          return isStored
         }),
       delete: (key) =>
         call(async () => {
-          const wasThere = await store.delete(key)
-          tell(key, 'ended')
-          return wasThere
+          const existed = await store.delete(key)
+          publish(key, 'ended')
+          return existed
         }),
     }
   }
@@ -119,16 +119,16 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
   }
   return {
     clock,
-    fault,
-    sealed,
+    storeState,
+    seal,
     memory,
     provider,
     grant,
-    sessions: all[0]!,
-    all,
+    sessions: replicas[0]!,
+    replicas,
     createReplica,
-    ended,
-    failures,
+    revokedUsers,
+    refreshFailures,
     login,
   }
 }

@@ -12,8 +12,8 @@ import fc from '../../support/property.ts'
 const secret = '5eed'.padEnd(64, '0')
 const otherSecret = 'beef'.padEnd(64, '0')
 
-/** Changes of a stored text: cut off, continued, shifted, one character another, something else altogether. */
-const change: fc.Arbitrary<(text: string) => string> = fc.oneof(
+/** Modifications of a stored text: truncated, extended, one character replaced, another version, or a different text. */
+const modification: fc.Arbitrary<(text: string) => string> = fc.oneof(
   fc.nat(300).map((length) => (text: string) => text.slice(0, length)),
   fc.nat(300).map((length) => (text: string) => text.slice(length)),
   fc.string({ unit: 'binary', maxLength: 8 }).map((more) => (text: string) => text + more),
@@ -26,7 +26,7 @@ const change: fc.Arbitrary<(text: string) => string> = fc.oneof(
   fc.constant(() => 'A'.repeat(1_000_000)),
 )
 
-test('a changed sealed session, or one of another id or key, counts as absent and throws nothing', () => {
+test('a sealed session that is modified, or has another id or key, counts as absent without an error', () => {
   const seal = createSessionSeal(createSeal([secret], 'session'))
   const other = createSessionSeal(createSeal([otherSecret], 'session'))
   const session = { subject: 'alice', claims: {}, freshUntil: 1, refreshAt: 1, endsAt: 1 }
@@ -38,21 +38,21 @@ test('a changed sealed session, or one of another id or key, counts as absent an
   ] as const)
     assert.equal(open(id, sealed), undefined)
   fc.assert(
-    fc.property(change, (apply) => {
-      const changed = apply(sealed)
-      const opened = seal.open('id', changed)
-      assert.ok(opened === undefined || hasSameBytes(changed, sealed), changed)
+    fc.property(modification, (apply) => {
+      const modified = apply(sealed)
+      const opened = seal.open('id', modified)
+      assert.ok(opened === undefined || hasSameBytes(modified, sealed), modified)
     }),
     { numRuns: 1000 },
   )
 })
 
-/** The last character of base64 may contain unused bits, and characters outside base64 are skipped. */
+/** Base64 decoding ignores invalid characters, and unused bits of the last character. */
 function hasSameBytes(a: string, b: string): boolean {
   return Buffer.from(a.slice(2), 'base64url').equals(Buffer.from(b.slice(2), 'base64url'))
 }
 
-test('a changed shared entry, or one of another user or key, counts as absent and throws nothing', () => {
+test('a shared entry that is modified, or has another user or key, counts as absent without an error', () => {
   const keys = createKeyring([secret])
   const state: ManagedState = {
     created: '2026-11-23',
@@ -65,18 +65,18 @@ test('a changed shared entry, or one of another user or key, counts as absent an
   assert.deepEqual(decodeEntry('bob', entry, keys), state)
   assert.equal(decodeEntry('bob', entry, createKeyring([otherSecret])), undefined)
   fc.assert(
-    fc.property(change, fc.constantFrom('bob', 'alice', ''), (apply, username) => {
-      const changed = apply(entry)
-      const found = decodeEntry(username, changed, keys)
-      assert.ok(found === undefined || (username === 'bob' && changed === entry), changed)
+    fc.property(modification, fc.constantFrom('bob', 'alice', ''), (apply, username) => {
+      const modified = apply(entry)
+      const found = decodeEntry(username, modified, keys)
+      assert.ok(found === undefined || (username === 'bob' && modified === entry), modified)
     }),
     { numRuns: 1000 },
   )
 })
 
-test('a changed state of a login, with any cookies, is login_failed or the login itself', () => {
-  const attempts = createLoginStates(createSeal([secret], 'login'), secret, () => 1_790_000_000_000)
-  const { state, cookie, binding } = attempts.start(undefined, '/app')
+test('a modified login state, with any cookies, is rejected with login_failed unless it decodes to the same login', () => {
+  const loginStates = createLoginStates(createSeal([secret], 'login'), secret, () => 1_790_000_000_000)
+  const { state, cookie, binding } = loginStates.start(undefined, '/app')
   const cookies = fc.oneof(
     fc.constant(undefined),
     fc.constant(`${cookie}=${binding}`),
@@ -87,15 +87,15 @@ test('a changed state of a login, with any cookies, is login_failed or the login
   fc.assert(
     fc.property(
       fc.oneof(
-        change,
+        modification,
         fc.constant((text: string) => text),
       ),
       cookies,
       (apply, header) => {
-        const changed = apply(state)
+        const modified = apply(state)
         try {
-          assert.equal(attempts.read(changed, header).returnTo, '/app')
-          attempts.consume(changed, header)
+          assert.equal(loginStates.read(modified, header).returnTo, '/app')
+          loginStates.consume(modified, header)
         } catch (error) {
           if (!(error instanceof GatewayError)) throw error
           assert.equal(error.code, 'login_failed')

@@ -7,20 +7,20 @@ import { createReplicas, hour, minute } from './fixture.ts'
 const outage = () => new GatewayError('provider_unavailable', 'down')
 
 describe('a session', () => {
-  test('is found by its id alone, as the same object, without the store', async () => {
-    const { sessions, login, fault } = createReplicas()
+  test('is found by its id only, as the same object, without asking the store', async () => {
+    const { sessions, login, storeState } = createReplicas()
     const id = await sessions.create(login)
     assert.match(id, /^[\w-]{43}$/)
     const identity = await sessions.find(id)
     assert.equal(identity?.username, 'alice')
-    const before = fault.calls
+    const before = storeState.calls
     for (let i = 0; i < 10; i++) assert.equal(sessions.find(id), identity)
-    assert.equal(fault.calls, before)
+    assert.equal(storeState.calls, before)
     for (const other of ['', 'A'.repeat(43), keyOf(id), id.toLowerCase()])
       assert.equal(await sessions.find(other), undefined)
   })
 
-  test('stands in the store under a hash, and opens only with its id', async () => {
+  test('is stored encrypted under a hash of its id, and cannot be decrypted under another id or after a change', async () => {
     const { sessions, login, memory } = createReplicas()
     const secrets = { refreshToken: 'refresh-token-of-alice', idToken: 'id-token-of-alice' }
     const [one, two] = [
@@ -33,7 +33,7 @@ describe('a session', () => {
     for (const marker of [...Object.values(secrets), 'refreshToken', '"groups":["staff"]', one])
       assert.ok(!readable.includes(marker), marker)
     assert.equal(await memory.get(one), undefined)
-    // Whoever can write there puts bob's session in alice's place.
+    // An attacker with write access stores alice's session under the key of bob's session.
     await memory.put(keyOf(two), sealed, hour)
     assert.equal(await sessions.find(two), undefined)
     const changed = `${sealed.slice(0, 100)}${sealed[100] === 'A' ? 'B' : 'A'}${sealed.slice(101)}`
@@ -41,14 +41,14 @@ describe('a session', () => {
     assert.equal(await sessions.find(one), undefined)
   })
 
-  test('of another release is as none', async () => {
+  test('that another release has stored counts as absent', async () => {
     const { sessions, login, memory } = createReplicas()
     const id = await sessions.create(login)
     await memory.put(keyOf(id), `2${(await memory.get(keyOf(id)))!.slice(1)}`, hour)
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('ends when it lies unused', async () => {
+  test('ends after its idle timeout', async () => {
     const { sessions, login, clock } = createReplicas(1, { graceMs: 8 * hour })
     const id = await sessions.create({ ...login, refreshToken: undefined })
     for (let i = 0; i < 4; i++) {
@@ -59,18 +59,18 @@ describe('a session', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('is not idle while another replica serves it', async () => {
-    const { all, login, clock } = createReplicas(2)
-    const id = await all[0]!.create({ ...login, refreshToken: undefined })
-    await all[0]!.find(id)
+  test('does not end on one replica while another replica serves it', async () => {
+    const { replicas, login, clock } = createReplicas(2)
+    const id = await replicas[0]!.create({ ...login, refreshToken: undefined })
+    await replicas[0]!.find(id)
     for (let i = 0; i < 4; i++) {
       await clock.advance(30 * minute)
-      assert.ok(await all[1]!.find(id))
+      assert.ok(await replicas[1]!.find(id))
     }
-    assert.ok(await all[0]!.find(id))
+    assert.ok(await replicas[0]!.find(id))
   })
 
-  test('ends after its lifetime, however busy', async () => {
+  test('ends after its lifetime even if it is used every minute', async () => {
     const { sessions, login, clock } = createReplicas()
     const id = await sessions.create(login)
     for (let i = 0; i < 8 * 60 - 1; i++) {
@@ -81,24 +81,24 @@ describe('a session', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('ends when its subject opens 50 later ones, and sessions of others stay', async () => {
-    const { all, login, clock } = createReplicas(3)
-    const bob = await all[0]!.create({ ...login, subject: 'sub-bob', sid: 'sid-2' })
+  test('ends when its subject signs in 50 more times, and the sessions of other subjects stay', async () => {
+    const { replicas, login, clock } = createReplicas(3)
+    const bob = await replicas[0]!.create({ ...login, subject: 'sub-bob', sid: 'sid-2' })
     const ids: string[] = []
     for (let i = 0; i < 200; i++) {
-      ids.push(await all[i % 3]!.create({ ...login, sid: `sid-${i % 7}` }))
+      ids.push(await replicas[i % 3]!.create({ ...login, sid: `sid-${i % 7}` }))
       await clock.advance(1)
     }
-    for (const sessions of all) {
+    for (const sessions of replicas) {
       const found = await Promise.all(ids.map((id) => sessions.find(id)))
       const open = found.map((identity) => identity !== undefined)
       assert.deepEqual(open, [...Array(150).fill(false), ...Array(50).fill(true)])
       assert.equal((await sessions.find(bob))?.username, 'alice')
     }
-    assert.equal(await all[0]!.revokeAll('sub', 'sub-alice'), 50)
+    assert.equal(await replicas[0]!.revokeAll('sub', 'sub-alice'), 50)
   })
 
-  test('counts for the limit of its subject only until it has ended', async () => {
+  test('does not count toward the limit of its subject after it has ended', async () => {
     const { sessions, login, clock, memory } = createReplicas()
     const first = await sessions.create(login)
     for (let i = 0; i < 500; i++) {
@@ -110,60 +110,60 @@ describe('a session', () => {
       assert.ok((await memory.listIndex(name)).length <= 50, 'the list is bounded')
   })
 
-  test('is one of 50 that stay when its subject opens 200 at the same moment', async () => {
-    const { all, login } = createReplicas(3)
-    const ids = await Promise.all(Array.from({ length: 200 }, (_, i) => all[i % 3]!.create(login)))
-    const found = await Promise.all(ids.map((id) => all[0]!.find(id)))
+  test('is one of the 50 that remain after 200 concurrent sign-ins of its subject', async () => {
+    const { replicas, login } = createReplicas(3)
+    const ids = await Promise.all(Array.from({ length: 200 }, (_, i) => replicas[i % 3]!.create(login)))
+    const found = await Promise.all(ids.map((id) => replicas[0]!.find(id)))
     assert.equal(found.filter((identity) => identity !== undefined).length, 50)
-    assert.equal(await all[0]!.revokeAll('sub', 'sub-alice'), 50)
+    assert.equal(await replicas[0]!.revokeAll('sub', 'sub-alice'), 50)
   })
 
-  test('that is ended is gone on every replica', async () => {
-    const { all, login, ended } = createReplicas(3)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) assert.ok(await sessions.find(id))
-    await all[1]!.revoke(id)
-    for (const sessions of all) assert.equal(await sessions.find(id), undefined)
-    assert.deepEqual(ended, ['alice', 'alice', 'alice'])
+  test('that is revoked ends on every replica', async () => {
+    const { replicas, login, revokedUsers } = createReplicas(3)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) assert.ok(await sessions.find(id))
+    await replicas[1]!.revoke(id)
+    for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
+    assert.deepEqual(revokedUsers, ['alice', 'alice', 'alice'])
   })
 
-  test('a look that began before its end does not bring it back', async () => {
-    const { all, login, memory, clock } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    const looking = all[1]!.find(id)
-    const ending = all[0]!.revoke(id)
-    await Promise.all([looking, ending])
+  test('that another replica revokes is not restored by a lookup that began before', async () => {
+    const { replicas, login, memory, clock } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    const lookup = replicas[1]!.find(id)
+    const revocation = replicas[0]!.revoke(id)
+    await Promise.all([lookup, revocation])
     assert.equal(await memory.get(keyOf(id)), undefined)
-    await clock.advance(31_000) // at the latest at its next look
-    await all[1]!.find(id)
+    await clock.advance(31_000) // its next lookup is due
+    await replicas[1]!.find(id)
     await clock.advance(1)
-    assert.equal(await all[1]!.find(id), undefined)
+    assert.equal(await replicas[1]!.find(id), undefined)
   })
 
-  test('is looked up after 30 s even if the clock was set back', async () => {
-    const { all, login, memory, clock } = createReplicas()
-    const id = await all[0]!.create(login)
-    await all[0]!.find(id)
+  test('is looked up in the store after 30 seconds even if the clock was set back', async () => {
+    const { replicas, login, memory, clock } = createReplicas()
+    const id = await replicas[0]!.create(login)
+    await replicas[0]!.find(id)
     clock.setBack(hour)
-    await memory.delete(keyOf(id)) // unheard
+    await memory.delete(keyOf(id)) // without a message
     await clock.advance(31_000)
-    await all[0]!.find(id)
+    await replicas[0]!.find(id)
     await clock.advance(1)
-    assert.equal(await all[0]!.find(id), undefined)
+    assert.equal(await replicas[0]!.find(id), undefined)
   })
 
-  test('that was ended here does not come back by a look under way', async () => {
-    const { sessions, login, fault } = createReplicas()
+  test('that is revoked while the store is unavailable is not restored by a pending lookup', async () => {
+    const { sessions, login, storeState } = createReplicas()
     const id = await sessions.create(login)
-    const looking = sessions.find(id)
-    fault.store = new Error('down') // for the end: the store still holds it
+    const lookup = sessions.find(id)
+    storeState.fault = new Error('down') // the deletion fails, so the store still has it
     await sessions.revoke(id)
-    fault.store = undefined
-    assert.equal(await looking, undefined)
+    storeState.fault = undefined
+    assert.equal(await lookup, undefined)
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('all of a subject, or of one of the provider’s sessions, end together', async () => {
+  test('ends together with all sessions of its subject, or of its session at the provider', async () => {
     const { sessions, login } = createReplicas()
     const a = await sessions.create(login)
     const b = await sessions.create({ ...login, sid: 'sid-2' })
@@ -178,7 +178,7 @@ describe('a session', () => {
     assert.equal(await sessions.revokeAll('sub', 'sid-3'), 0)
   })
 
-  test('with tokens that are too large is kept without its ID token, or not at all', async () => {
+  test('is stored without an ID token that is too large, and is rejected with a refresh token that is too large', async () => {
     const { sessions, login } = createReplicas()
     const id = await sessions.create({ ...login, idToken: 'x'.repeat(100_000) })
     assert.deepEqual((await sessions.read(id))?.idToken, undefined)
@@ -186,70 +186,70 @@ describe('a session', () => {
   })
 })
 
-describe('while the store is away', () => {
-  test('who is known stays in, who is not hears 503, and nobody logs in', async () => {
-    const { all, login, clock, fault } = createReplicas(2)
-    const id = await all[0]!.create({ ...login, refreshToken: undefined })
-    await all[0]!.find(id)
-    fault.store = new Error('not connected')
+describe('while the session store is unavailable', () => {
+  test('a cached session is served, another one is rejected with sessions_unavailable, and sign-ins fail', async () => {
+    const { replicas, login, clock, storeState } = createReplicas(2)
+    const id = await replicas[0]!.create({ ...login, refreshToken: undefined })
+    await replicas[0]!.find(id)
+    storeState.fault = new Error('not connected')
     for (let i = 0; i < 30; i++) {
       await clock.advance(minute)
-      assert.ok(await all[0]!.find(id))
+      assert.ok(await replicas[0]!.find(id))
     }
-    await assert.rejects(async () => all[1]!.find(id), { code: 'sessions_unavailable' })
-    await assert.rejects(all[0]!.create(login), { code: 'sessions_unavailable' })
-    fault.store = undefined
-    assert.ok(await all[1]!.find(id))
+    await assert.rejects(async () => replicas[1]!.find(id), { code: 'sessions_unavailable' })
+    await assert.rejects(replicas[0]!.create(login), { code: 'sessions_unavailable' })
+    storeState.fault = undefined
+    assert.ok(await replicas[1]!.find(id))
   })
 
-  test('it is asked no more than now and then', async () => {
-    const { sessions, login, clock, fault } = createReplicas()
+  test('100 requests of a session cause at most two calls to the store', async () => {
+    const { sessions, login, clock, storeState } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
     await clock.advance(31_000)
-    fault.store = new Error('not connected')
-    const before = fault.calls
+    storeState.fault = new Error('not connected')
+    const before = storeState.calls
     for (let i = 0; i < 100; i++) {
       await sessions.find(id)
       await clock.advance(10)
     }
-    assert.ok(fault.calls - before <= 2)
+    assert.ok(storeState.calls - before <= 2)
   })
 
-  test('an end is remembered, and carried out when it is back', async () => {
-    const { all, login, fault, memory } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    await all[1]!.find(id)
-    fault.store = new Error('not connected')
-    await all[0]!.revoke(id)
-    assert.equal(await all[0]!.find(id), undefined)
-    fault.store = undefined
-    all[0]!.recheckAll()
+  test('the deletion of a revoked session is retried when the store is back', async () => {
+    const { replicas, login, storeState, memory } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    await replicas[1]!.find(id)
+    storeState.fault = new Error('not connected')
+    await replicas[0]!.revoke(id)
+    assert.equal(await replicas[0]!.find(id), undefined)
+    storeState.fault = undefined
+    replicas[0]!.recheckAll()
     await new Promise(setImmediate)
     assert.equal(await memory.get(keyOf(id)), undefined)
-    assert.equal(await all[1]!.find(id), undefined)
+    assert.equal(await replicas[1]!.find(id), undefined)
   })
 })
 
-describe('refresh', () => {
-  test('in the background before the token’s end: groups are new, the identity is the same object while they are not', async () => {
+describe('the refresh of a session', () => {
+  test('runs in the background before the token expires, and replaces the identity only if the groups have changed', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
     const first = await sessions.find(id)
     await clock.advance(4 * minute + 1)
     assert.equal(sessions.find(id), first)
     await clock.advance(1)
-    assert.deepEqual(provider.seen, ['r0'])
+    assert.deepEqual(provider.received, ['r0'])
     assert.equal(sessions.find(id), first)
     provider.groups = ['admins']
     await clock.advance(4 * minute + 1)
     await sessions.find(id)
     await clock.advance(1)
     assert.deepEqual((await sessions.find(id))?.groups, ['admins'])
-    assert.deepEqual(provider.seen, ['r0', 'r1'])
+    assert.deepEqual(provider.received, ['r0', 'r1'])
   })
 
-  test('is waited for after the token’s end: no request is served with old groups', async () => {
+  test('delays requests after the token has expired, so that none is served with stale groups', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -258,115 +258,115 @@ describe('refresh', () => {
     assert.deepEqual((await sessions.find(id))?.groups, [])
   })
 
-  test('of many requests on three replicas at the same moment: one, and nobody is thrown out', async () => {
-    const { all, login, clock, provider } = createReplicas(3)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
+  test('redeems each token once for 30 concurrent requests on three replicas, and all requests are served', async () => {
+    const { replicas, login, clock, provider } = createReplicas(3)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
     for (let round = 1; round <= 5; round++) {
       await clock.advance(10 * minute)
-      const found = Promise.all(Array.from({ length: 30 }, (_, i) => all[i % 3]!.find(id)))
+      const found = Promise.all(Array.from({ length: 30 }, (_, i) => replicas[i % 3]!.find(id)))
       await clock.advance(1000)
       for (const identity of await found) assert.equal(identity?.username, 'alice')
-      assert.equal(provider.seen.length, round)
+      assert.equal(provider.received.length, round)
     }
-    assert.deepEqual(provider.seen, ['r0', 'r1', 'r2', 'r3', 'r4'])
+    assert.deepEqual(provider.received, ['r0', 'r1', 'r2', 'r3', 'r4'])
   })
 
-  test('that takes longer than anybody waits: still one, and nobody is thrown out', async () => {
-    const { all, login, clock, provider, grant } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
-    const answer = Promise.withResolvers<void>()
-    provider.redeem = async (refreshToken) => {
-      provider.seen.push(refreshToken)
-      await answer.promise
+  test('redeems the token once even if the provider responds after the wait timeout, and the session stays', async () => {
+    const { replicas, login, clock, provider, grant } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    const response = Promise.withResolvers<void>()
+    provider.requestRefresh = async (refreshToken) => {
+      provider.received.push(refreshToken)
+      await response.promise
       return grant('r1')
     }
     await clock.advance(5 * minute)
-    const slow = all[0]!.find(id)
+    const slow = replicas[0]!.find(id)
     await clock.advance(1)
-    const other = all[1]!.find(id)
+    const other = replicas[1]!.find(id)
     await clock.advance(10_000)
-    assert.equal((await other)?.username, 'alice') // within the grace
+    assert.equal((await other)?.username, 'alice') // within the grace period
     await clock.advance(100_000)
-    const another = all[1]!.find(id)
+    const another = replicas[1]!.find(id)
     await clock.advance(10_000)
     assert.equal((await another)?.username, 'alice')
-    answer.resolve()
+    response.resolve()
     assert.equal((await slow)?.username, 'alice')
-    assert.deepEqual(provider.seen, ['r0'])
+    assert.deepEqual(provider.received, ['r0'])
     await clock.advance(minute)
-    assert.equal((await all[1]!.find(id))?.username, 'alice')
-    assert.deepEqual(provider.seen, ['r0'])
+    assert.equal((await replicas[1]!.find(id))?.username, 'alice')
+    assert.deepEqual(provider.received, ['r0'])
   })
 
-  test('by a replica that died with the token in its hand: nobody shows it again while the session lives', async () => {
-    const { all, login, clock, provider, grant } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
-    provider.redeem = (refreshToken) => {
-      provider.seen.push(refreshToken)
+  test('does not redeem the token again after a replica has died during the refresh, until the grace period is over', async () => {
+    const { replicas, login, clock, provider, grant } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    provider.requestRefresh = (refreshToken) => {
+      provider.received.push(refreshToken)
       return new Promise(() => {})
     }
     await clock.advance(4 * minute + 1)
-    await all[0]!.find(id)
+    await replicas[0]!.find(id)
     await clock.advance(0)
-    provider.redeem = async (refreshToken) => {
-      provider.seen.push(refreshToken)
+    provider.requestRefresh = async (refreshToken) => {
+      provider.received.push(refreshToken)
       return grant('r1')
     }
     for (let second = 0; second < 355; second += 10) {
-      const found = all[1]!.find(id)
+      const found = replicas[1]!.find(id)
       await clock.advance(10_000)
       assert.equal((await found)?.username, 'alice')
     }
-    assert.deepEqual(provider.seen, ['r0'])
-    // Nothing is left to lose: perhaps the provider has not seen it.
+    assert.deepEqual(provider.received, ['r0'])
+    // The grace period is over, so a replay can lose nothing: the provider may not have received the token.
     await clock.advance(10_000)
-    const last = all[1]!.find(id)
+    const last = replicas[1]!.find(id)
     await clock.advance(6000)
     assert.equal((await last)?.username, 'alice')
-    assert.deepEqual(provider.seen, ['r0', 'r0'])
+    assert.deepEqual(provider.received, ['r0', 'r0'])
   })
 
-  test('without an answer: the token may be spent, and is not shown again while the session lives', async () => {
-    const { sessions, login, clock, provider, failures } = createReplicas()
+  test('does not redeem a token again after a missing response, until the grace period is over', async () => {
+    const { sessions, login, clock, provider, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
-    provider.redeem = async (refreshToken) => {
-      provider.seen.push(refreshToken)
-      return provider.seen.length === 1 ? { unconfirmed: outage() } : 'rejected'
+    provider.requestRefresh = async (refreshToken) => {
+      provider.received.push(refreshToken)
+      return provider.received.length === 1 ? { unconfirmed: outage() } : 'rejected'
     }
     for (let second = 0; second < 600; second += 10) {
       const found = sessions.find(id)
       await clock.advance(10_000)
       assert.equal((await found)?.username, 'alice', `second ${second}`)
     }
-    assert.deepEqual(provider.seen, ['r0'])
-    assert.deepEqual([failures.length, (failures[0] as GatewayError).code], [1, 'provider_unavailable'])
-    const over = sessions.find(id)
+    assert.deepEqual(provider.received, ['r0'])
+    assert.deepEqual([refreshFailures.length, (refreshFailures[0] as GatewayError).code], [1, 'provider_unavailable'])
+    const last = sessions.find(id)
     await clock.advance(6000)
-    assert.equal(await over, undefined)
-    assert.deepEqual(provider.seen, ['r0', 'r0'])
+    assert.equal(await last, undefined)
+    assert.deepEqual(provider.received, ['r0', 'r0'])
   })
 
-  test('refused by the provider: the session ends at once, everywhere', async () => {
-    const { all, login, clock, provider } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
-    provider.redeem = async () => 'rejected'
+  test('ends the session on every replica if the provider rejects the token', async () => {
+    const { replicas, login, clock, provider } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    provider.requestRefresh = async () => 'rejected'
     await clock.advance(4 * minute + 1)
-    await all[0]!.find(id)
+    await replicas[0]!.find(id)
     await clock.advance(1)
-    for (const sessions of all) assert.equal(await sessions.find(id), undefined)
+    for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
   })
 
-  test('provider down: in until the token’s end and its grace, then 503, and in again when it is back', async () => {
-    const { sessions, login, clock, provider, failures } = createReplicas()
+  test('fails with provider_unavailable after the grace period if the provider is down, and recovers with it', async () => {
+    const { sessions, login, clock, provider, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
-    const { redeem } = provider
-    provider.redeem = async () => {
+    const { requestRefresh } = provider
+    provider.requestRefresh = async () => {
       throw outage()
     }
     for (let second = 0; second < 600; second += 10) {
@@ -374,17 +374,17 @@ describe('refresh', () => {
       await clock.advance(10_000)
     }
     await assert.rejects(async () => sessions.find(id), { code: 'provider_unavailable' })
-    assert.ok(failures.length > 5)
-    provider.redeem = redeem
+    assert.ok(refreshFailures.length > 5)
+    provider.requestRefresh = requestRefresh
     await clock.advance(6000)
     assert.ok(await sessions.find(id))
   })
 
-  test('a provider that is down is not stormed', async () => {
+  test('backs off from a provider that is down: 200 requests cause one call', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
-    provider.redeem = async (token) => {
-      provider.seen.push(token)
+    provider.requestRefresh = async (token) => {
+      provider.received.push(token)
       throw outage()
     }
     await clock.advance(20 * minute)
@@ -392,37 +392,37 @@ describe('refresh', () => {
       await (async () => sessions.find(id))().catch(() => {})
       await clock.advance(10)
     }
-    assert.equal(provider.seen.length, 1)
+    assert.equal(provider.received.length, 1)
   })
 
-  test('the store goes away in the middle: the new token is kept here, and stored when it is back', async () => {
-    const { all, login, clock, provider, grant, fault } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
-    provider.redeem = async (refreshToken) => {
-      provider.seen.push(refreshToken)
-      fault.store = new Error('not connected')
+  test('keeps the new token in the process if the store fails, and stores it when the store is back', async () => {
+    const { replicas, login, clock, provider, grant, storeState } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    provider.requestRefresh = async (refreshToken) => {
+      provider.received.push(refreshToken)
+      storeState.fault = new Error('not connected')
       return grant('r1')
     }
     await clock.advance(4 * minute + 1)
-    await all[0]!.find(id)
+    await replicas[0]!.find(id)
     await clock.advance(1)
-    assert.equal((await all[0]!.find(id))?.username, 'alice')
-    fault.store = undefined
+    assert.equal((await replicas[0]!.find(id))?.username, 'alice')
+    storeState.fault = undefined
     await clock.advance(31_000)
-    await all[0]!.find(id)
+    await replicas[0]!.find(id)
     await clock.advance(1)
-    assert.equal((await all[0]!.read(id))?.refreshToken, 'r1')
+    assert.equal((await replicas[0]!.read(id))?.refreshToken, 'r1')
     await clock.advance(2 * minute)
-    assert.equal((await all[1]!.find(id))?.username, 'alice')
-    assert.deepEqual(provider.seen, ['r0'])
+    assert.equal((await replicas[1]!.find(id))?.username, 'alice')
+    assert.deepEqual(provider.received, ['r0'])
   })
 
-  test('claims that could not be read again age, but the new refresh token is kept', async () => {
+  test('stores the new refresh token even if the claims cannot be read, which then become stale', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
-    provider.redeem = async () => ({ ...grant('r1'), claims: undefined })
+    provider.requestRefresh = async () => ({ ...grant('r1'), claims: undefined })
     await clock.advance(4 * minute + 1)
     await sessions.find(id)
     await clock.advance(1)
@@ -433,88 +433,88 @@ describe('refresh', () => {
     await assert.rejects(async () => sessions.find(id), { code: 'provider_unavailable' })
   })
 
-  test('that does not confirm the groups leaves the session for its grace, without a storm, and then ends it', async () => {
-    const { all, login, clock, provider, grant, failures } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
-    provider.redeem = async (refreshToken) => {
-      provider.seen.push(refreshToken)
-      return { ...grant(`r${provider.seen.length}`), isFresh: false }
+  test('that does not confirm the groups ends the session after its grace period, without repeated calls to the provider', async () => {
+    const { replicas, login, clock, provider, grant, refreshFailures } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    provider.requestRefresh = async (refreshToken) => {
+      provider.received.push(refreshToken)
+      return { ...grant(`r${provider.received.length}`), isFresh: false }
     }
     for (let second = 0; second < 600; second += 5) {
-      for (const sessions of all) assert.equal((await sessions.find(id))?.username, 'alice', `second ${second}`)
+      for (const sessions of replicas) assert.equal((await sessions.find(id))?.username, 'alice', `second ${second}`)
       await clock.advance(5000)
     }
-    assert.deepEqual(provider.seen, ['r0', 'r1'])
-    for (const sessions of all) assert.equal(await sessions.find(id), undefined)
-    assert.deepEqual(provider.seen, ['r0', 'r1'])
-    assert.match(String(failures[0]), /no ID token/)
+    assert.deepEqual(provider.received, ['r0', 'r1'])
+    for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
+    assert.deepEqual(provider.received, ['r0', 'r1'])
+    assert.match(String(refreshFailures[0]), /no ID token/)
   })
 
   test('that does not confirm the groups of a long unused session ends it at once', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
-    provider.redeem = async () => ({ ...grant('r1'), isFresh: false })
+    provider.requestRefresh = async () => ({ ...grant('r1'), isFresh: false })
     await clock.advance(30 * minute)
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('that confirms the groups again after one that did not keeps the session', async () => {
+  test('that confirms the groups after one that did not keeps the session', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
     const isFresh = [false, true, true, true]
-    provider.redeem = async () => ({ ...grant('r'), isFresh: isFresh.shift() ?? true })
+    provider.requestRefresh = async () => ({ ...grant('r'), isFresh: isFresh.shift() ?? true })
     for (let passed = 0; passed < 15; passed++) {
       await clock.advance(minute)
       assert.equal((await sessions.find(id))?.username, 'alice', `minute ${passed}`)
     }
   })
 
-  test('whose claims are no longer a valid identity ends the session, so that the user can sign in again', async () => {
-    const { sessions, login, clock, provider, grant, failures } = createReplicas()
+  test('with claims that are not a valid identity ends the session, so that the user can sign in again', async () => {
+    const { sessions, login, clock, provider, grant, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
-    provider.redeem = async () => ({ ...grant('r1'), claims: { groups: ['staff'] } })
+    provider.requestRefresh = async () => ({ ...grant('r1'), claims: { groups: ['staff'] } })
     await clock.advance(30 * minute)
     assert.equal(await sessions.find(id), undefined)
     assert.equal(await sessions.read(id), undefined)
-    assert.equal((failures[0] as GatewayError).code, 'identity_invalid')
+    assert.equal((refreshFailures[0] as GatewayError).code, 'identity_invalid')
   })
 
-  test('of a session of an older release, without the sources of its claims, works', async () => {
-    const { sessions, login, clock, provider, memory, sealed } = createReplicas()
+  test('works for a session of an older release, which lacks the sources of its claims', async () => {
+    const { sessions, login, clock, provider, memory, seal } = createReplicas()
     const id = await sessions.create(login)
     const { fromUserinfo: _, ...older } = (await sessions.read(id))!
-    await memory.put(keyOf(id), sealed.close(id, older)!, hour)
+    await memory.put(keyOf(id), seal.close(id, older)!, hour)
     let seen: unknown = 'not called'
-    const { redeem } = provider
-    provider.redeem = (token, session) => {
+    const { requestRefresh } = provider
+    provider.requestRefresh = (token, session) => {
       seen = session.fromUserinfo
-      return redeem(token, session)
+      return requestRefresh(token, session)
     }
     await clock.advance(10 * minute)
     assert.equal((await sessions.find(id))?.username, 'alice')
     assert.equal(seen, undefined)
   })
 
-  test('a session that ended meanwhile is not brought back', async () => {
-    const { all, login, clock, provider, grant, memory } = createReplicas(2)
-    const id = await all[0]!.create(login)
-    for (const sessions of all) await sessions.find(id)
-    const answer = Promise.withResolvers<void>()
-    provider.redeem = async () => {
-      await answer.promise
+  test('does not restore a session that was revoked during the refresh', async () => {
+    const { replicas, login, clock, provider, grant, memory } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    const response = Promise.withResolvers<void>()
+    provider.requestRefresh = async () => {
+      await response.promise
       return grant('r1')
     }
     await clock.advance(4 * minute + 1)
-    await all[0]!.find(id)
+    await replicas[0]!.find(id)
     await clock.advance(1)
-    await all[1]!.revoke(id)
-    answer.resolve()
+    await replicas[1]!.revoke(id)
+    response.resolve()
     await clock.advance(1)
     assert.equal(await memory.get(keyOf(id)), undefined)
-    for (const sessions of all) assert.equal(await sessions.find(id), undefined)
+    for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
   })
 })
