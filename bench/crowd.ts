@@ -4,7 +4,7 @@
  * `node test/support/elasticsearch/with-elasticsearch.ts -- node bench/crowd.ts [users] [at once] [rounds]`
  */
 import { startElasticsearch } from '../test/support/elasticsearch/elasticsearch.ts'
-import { authorize, logIn, startBefore } from '../test/support/real-gateway.ts'
+import { authorize, logIn, startGatewayFor } from '../test/support/gateway.ts'
 import { median, spread } from './load.ts'
 
 const users = Number(process.argv[2] ?? 400)
@@ -16,7 +16,9 @@ const node = await startElasticsearch()
 const sides = await Promise.all(
   (['pbkdf2_1000', 'server'] as const).map(async (mode) => {
     // Five minutes: bcrypt takes its time on a busy machine.
-    const gateway = await startBefore(node, { 'elasticsearch.password_hashing': mode, 'elasticsearch.timeout': '5m' })
+    const gateway = await startGatewayFor(node, {
+      flags: { 'elasticsearch.password_hashing': mode, 'elasticsearch.timeout': '5m' },
+    })
     return { mode, gateway, seconds: [] as number[], perUser: [] as number[] }
   }),
 )

@@ -4,17 +4,17 @@ import {
   type FakeElasticsearch,
   type Options,
 } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
-import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
+import { type Gateway, type GatewayOptions, startGatewayFor } from '../support/gateway.ts'
 import { logIn } from './credential.ts'
 
 export type Fixture = Readonly<{
   elasticsearch: FakeElasticsearch
   elasticsearchUrl: string
-  /** Another elastauth beside the same stand-in. */
+  /** Starts another gateway with the same fake Elasticsearch. */
   start: (options?: GatewayOptions) => Promise<Gateway>
-  /** How often the stand-in was asked about a user, or told to write one. */
+  /** How many requests the fake Elasticsearch has received about users. */
   userCalls: () => number
-  /** How the stand-in receives somebody with this `Authorization`. */
+  /** Authenticates with this `Authorization` header at the fake Elasticsearch. */
   logIn: (authorization: string | null | undefined) => ReturnType<typeof logIn>
 }>
 
@@ -23,21 +23,24 @@ export const serviceAccount = Object.freeze({
   ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme',
 })
 
-/** A stand-in for the tests of one file, and gateways that use it; all end after the last test. */
-export async function createFixture(options: Options = {}): Promise<Fixture> {
+/**
+ * A fake Elasticsearch, and gateways that use it.
+ * @param onCleanup takes what stops each of them; by default the `after` hook of the test or file
+ */
+export async function createFixture(
+  options: Options = {},
+  onCleanup: (cleanup: () => Promise<unknown>) => void = after,
+): Promise<Fixture> {
   const elasticsearch = createFakeElasticsearch(options)
   const elasticsearchUrl = await elasticsearch.listen()
-  after(() => elasticsearch.close())
+  onCleanup(() => elasticsearch.close())
   return Object.freeze({
     elasticsearch,
     elasticsearchUrl,
-    async start({ flags = {}, env = {}, ...rest }: GatewayOptions = {}) {
-      const gateway = await startGateway({
-        flags: { 'elasticsearch.hosts': elasticsearchUrl, default_roles: 'viewer', ...flags },
-        env: { ...serviceAccount, ...env },
-        ...rest,
-      })
-      after(() => gateway.stop())
+    async start(options = {}) {
+      const node = { url: elasticsearchUrl, username: 'elastic', password: 'changeme' }
+      const gateway = await startGatewayFor(node, options)
+      onCleanup(() => gateway.stop())
       return gateway
     },
     userCalls: () =>
@@ -46,7 +49,7 @@ export async function createFixture(options: Options = {}): Promise<Fixture> {
   })
 }
 
-/** A forward-auth question about a user, as Traefik would put it. */
+/** A sub-request about this user, as Traefik sends it. */
 export function sendSubRequest(url: string, username: string, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(url, { headers: { 'Remote-User': username, ...headers } })
 }

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { respondJson } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
-import { eventually } from '../support/redis/test-bed.ts'
+import { eventually } from '../support/wait.ts'
 
 describe('what a person sees of tokens that end, in Chromium', { skip: skipWithoutChromium() }, async () => {
   const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 2 } })

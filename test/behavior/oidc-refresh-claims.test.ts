@@ -4,7 +4,7 @@ import { type Interceptor, rewriteJson } from '../support/oidc/faults.ts'
 import type { OidcProviderOptions } from '../support/oidc/provider.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
-import { eventually } from '../support/redis/test-bed.ts'
+import { eventually } from '../support/wait.ts'
 
 /** A signed-in user with tokens that live two seconds, and a provider that sends no ID token after the sign-in. */
 async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interceptor) {

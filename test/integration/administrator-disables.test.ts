@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { startBefore } from '../support/real-gateway.ts'
+import { startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const mappings = '{"admins":["kibana_admin"],"readers":["viewer"]}'
@@ -15,7 +15,7 @@ describe('an administrator disables a user 200 times while two identities of tha
   test('that differ in the name, and no disable is undone', async (context) => {
     const { node } = elasticsearch
     const username = 'victim'
-    const gateway = await startBefore(node, {}, { ELASTAUTH_GROUP_MAPPINGS: mappings })
+    const gateway = await startGatewayFor(node, { env: { ELASTAUTH_GROUP_MAPPINGS: mappings } })
     context.after(() => gateway.stop())
     const request = async (index: number) => {
       const response = await fetch(gateway.url, { headers: { 'Remote-User': username, ...headers[index % 2] } })

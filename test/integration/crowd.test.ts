@@ -3,8 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { createRandom } from '../support/fuzz/random.ts'
-import type { Gateway } from '../support/gateway.ts'
-import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+import { authorize, type Gateway, logIn, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 
@@ -14,7 +13,7 @@ describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, ()
 
   before(async () => {
     // On a busy machine, the node needs a while for this many.
-    gateway = await startBefore(elasticsearch.node, { 'elasticsearch.timeout': '2m' })
+    gateway = await startGatewayFor(elasticsearch.node, { flags: { 'elasticsearch.timeout': '2m' } })
   })
   after(() => gateway.stop())
 

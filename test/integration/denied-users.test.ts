@@ -3,8 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { startGateway } from '../support/gateway.ts'
-import { authorize, logIn } from '../support/real-gateway.ts'
+import { authorize, logIn, startGateway } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const start = () =>

@@ -9,8 +9,7 @@ import { parse } from 'yaml'
 import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { environmentOf, pathOf, runSetup } from '../support/example.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
-import { logIn } from '../support/real-gateway.ts'
+import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
 type IncomingAnswer = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders }>

@@ -11,8 +11,7 @@ import { createPasswordHashing } from '../../src/es/password-hashing.ts'
 import { createUsers } from '../../src/es/users.ts'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { shortLivedKey } from '../support/gateway.ts'
-import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+import { authorize, logIn, shortLivedKey, startGatewayFor } from '../support/gateway.ts'
 
 // A node of its own: to a clock that is ahead, every user of the shared one would be idle.
 const elasticsearch = await useElasticsearch({ own: true })
@@ -61,11 +60,10 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
   }
 
   const start = () =>
-    startBefore(
-      elasticsearch.node,
-      { 'cache.expiration': `${expiration}ms`, 'cache.rotation_pause': `${pause}ms` },
-      { ELASTAUTH_SECRET_KEY: shortLivedKey },
-    )
+    startGatewayFor(elasticsearch.node, {
+      flags: { 'cache.expiration': `${expiration}ms`, 'cache.rotation_pause': `${pause}ms` },
+      env: { ELASTAUTH_SECRET_KEY: shortLivedKey },
+    })
 
   test('ends our password and one that the user has set, and leaves enabled, roles and metadata alone', async (context) => {
     const { node } = elasticsearch

@@ -5,7 +5,7 @@ import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '..
 import { createGate } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/redis/test-bed.ts'
+import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutChromium() || skipWithoutRedis()
 

@@ -4,7 +4,7 @@ import { createGate } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/redis/test-bed.ts'
+import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 

@@ -4,8 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { Client } from '@elastic/elasticsearch'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import type { Gateway } from '../support/gateway.ts'
-import { startBefore } from '../support/real-gateway.ts'
+import { type Gateway, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const curl = async (...args: string[]) => (await promisify(execFile)('curl', ['-sS', ...args])).stdout
@@ -19,7 +18,7 @@ describe('the official client works through the proxy as it does without it', { 
   before(async () => {
     const { node } = elasticsearch
     const flags = { default_roles: 'superuser', 'proxy.enabled': 'true', 'proxy.elasticsearch_url': node.url }
-    gateway = await startBefore(node, flags)
+    gateway = await startGatewayFor(node, { flags })
     client = new Client({ node: gateway.url, headers: { 'remote-user': 'worker' } })
   })
   after(async () => {

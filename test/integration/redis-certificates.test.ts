@@ -3,11 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { authorize } from '../support/gateway.ts'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { startSentinelSet } from '../support/redis/sentinel.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { authenticate, createRedisTestBed, eventually, readMetric } from '../support/redis/test-bed.ts'
+import { createRedisTestBed, readMetric } from '../support/redis/test-bed.ts'
 import { createRedisTls, type RedisTls } from '../support/redis/tls.ts'
+import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-certificates-'))
@@ -33,7 +35,7 @@ describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 600
     await eventually(
       async () => {
         const before = await readMetric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })
-        await authenticate(gateway.url, `user-${++users}`)
+        await authorize(gateway, `user-${++users}`)
         return (await readMetric(gateway.url, 'elastauth_redis_requests_total', { result: 'ok' })) - before
       },
       (calls) => calls > 0,
@@ -57,19 +59,19 @@ async function check(
   const [redis, world] = [await startServers(tls), await createRedisTestBed()]
   t.after(() => Promise.all([world.stop(), redis.stop()]))
   const gateway = await world.start({ ...redis.flags, ...tls.flags })
-  assert.equal((await authenticate(gateway.url, 'alice')).status, 200)
+  assert.equal((await authorize(gateway, 'alice')).status, 200)
 
   await Promise.all(redis.servers.map((server) => server.kill()))
   tls.renew()
   await Promise.all(redis.servers.map((server) => server.start()))
-  assert.equal((await authenticate(gateway.url, 'bob')).status, 200)
+  assert.equal((await authorize(gateway, 'bob')).status, 200)
   await gateway.logged(({ message = '' }) => message.startsWith('Redis: '))
 
   gateway.process.kill('SIGHUP')
   await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
   let user = 0
   await eventually(
-    () => authenticate(gateway.url, `user-${user++}`),
+    () => authorize(gateway, `user-${user++}`),
     () => gateway.log.some(({ message }) => message === 'connected to Redis again'),
   )
   // and messages are heard again: their connection is another

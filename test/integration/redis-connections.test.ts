@@ -4,12 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import type { Gateway } from '../support/gateway.ts'
+import { authorize, type Gateway } from '../support/gateway.ts'
 import { type RedisCluster, startRedisCluster } from '../support/redis/cluster.ts'
 import { type SentinelSet, startSentinelSet } from '../support/redis/sentinel.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { authenticate, createRedisTestBed, eventually, readMetric } from '../support/redis/test-bed.ts'
+import { createRedisTestBed, readMetric } from '../support/redis/test-bed.ts'
 import { createRedisTls } from '../support/redis/tls.ts'
+import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-tls-'))
@@ -24,11 +25,11 @@ type Flags = Readonly<Record<string, string>>
 /** What every way to connect must do: two gateways, and what one has learnt the other knows. */
 async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Promise<readonly [Gateway, Gateway]> {
   const [a, b] = await Promise.all([world.start(flags, env), world.start(flags, env)])
-  const first = await authenticate(a.url, 'alice')
+  const first = await authorize(a, 'alice')
   assert.equal(first.status, 200)
 
   const calls = world.fakeElasticsearch.calls.length
-  const second = await authenticate(b.url, 'alice')
+  const second = await authorize(b, 'alice')
   assert.deepEqual(second, first)
   // Of users: what each asks at its start, about roles, may come as late as this.
   const asked = world.fakeElasticsearch.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
@@ -39,11 +40,11 @@ async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Pr
   }
 
   // A group changes at one. What the other still holds of the former state, it forgets.
-  const changed = await authenticate(a.url, 'alice', 'staff,admins')
+  const changed = await authorize(a, 'alice', 'staff,admins')
   assert.equal(changed.authorization, first.authorization, 'the password stays')
   const before = world.fakeElasticsearch.counters.writes
   await eventually(
-    () => authenticate(b.url, 'alice'),
+    () => authorize(b, 'alice'),
     () => world.fakeElasticsearch.counters.writes > before,
   )
   return [a, b]
@@ -115,14 +116,14 @@ const sentinelFlags = ({ sentinels, name }: SentinelSet): Flags => ({
 
 async function checkFailover(set: SentinelSet, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
   await set.master.kill()
-  assert.equal((await authenticate(a.url, 'bob')).status, 200)
-  assert.equal((await authenticate(b.url, 'alice')).status, 200)
+  assert.equal((await authorize(a, 'bob')).status, 200)
+  assert.equal((await authorize(b, 'alice')).status, 200)
   await set.waitForFailover()
   let user = 0
   await eventually(
     async () => {
       const username = `after-${user++}`
-      await authenticate(a.url, username)
+      await authorize(a, username)
       return set.replica.client.get(`elastauth:1:${username}`)
     },
     (entry) => entry !== null,
@@ -136,14 +137,14 @@ const clusterFlags = ({ nodes }: RedisCluster): Flags => ({
 
 async function checkCluster(world: World, cluster: RedisCluster, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
   const names = Array.from({ length: 30 }, (_, i) => `user-${i}`)
-  for (const name of names) assert.equal((await authenticate(a.url, name)).status, 200)
+  for (const name of names) assert.equal((await authorize(a, name)).status, 200)
   for (const { client } of cluster.nodes) assert.ok((await client.dbsize()) > 0, 'users are spread over the nodes')
   const calls = world.fakeElasticsearch.calls.length
-  for (const name of names) assert.equal((await authenticate(b.url, name)).status, 200)
+  for (const name of names) assert.equal((await authorize(b, name)).status, 200)
   assert.equal(world.fakeElasticsearch.calls.length, calls)
 
   await cluster.nodes[2]!.kill()
-  for (const name of names) assert.equal((await authenticate(b.url, `late-${name}`)).status, 200)
+  for (const name of names) assert.equal((await authorize(b, `late-${name}`)).status, 200)
 }
 
 /** The rights that docs/credentials-model.md names, and no more. */

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import type { Gateway } from '../support/gateway.ts'
+import { authorize, type Gateway } from '../support/gateway.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { authenticate, createRedisTestBed, eventually, readMetric } from '../support/redis/test-bed.ts'
+import { createRedisTestBed, readMetric } from '../support/redis/test-bed.ts'
+import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 /** How long the test of a paused Redis pauses it, in seconds. */
@@ -47,7 +48,7 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
     eventually(
       async () => {
         const username = someone()
-        assert.equal((await authenticate(gateway.url, username)).status, 200)
+        assert.equal((await authorize(gateway, username)).status, 200)
         return redis.client.get(`elastauth:1:${username}`)
       },
       (entry) => entry !== null,
@@ -56,7 +57,7 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
   test('down at the start: it starts, says so once, serves everybody, and finds Redis when it comes', async () => {
     await redis.kill()
     const gateway = await start()
-    for (let i = 0; i < 20; i++) assert.equal((await authenticate(gateway.url, someone())).status, 200)
+    for (let i = 0; i < 20; i++) assert.equal((await authorize(gateway, someone())).status, 200)
     assert.deepEqual(await ready(gateway), down)
     assert.equal(downs(gateway), 1)
     await redis.start()
@@ -74,7 +75,7 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
     const statuses: number[] = []
     let running = true
     const lanes = Array.from({ length: 8 }, async () => {
-      while (running) statuses.push((await authenticate(gateway.url, someone())).status)
+      while (running) statuses.push((await authorize(gateway, someone())).status)
     })
     await eventually(
       async () => statuses.length,
@@ -100,17 +101,14 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
 
   test('paused: who is cached feels nothing, others wait no longer than the limit of a call', async () => {
     const gateway = await start({ 'cache.redis_timeout': '500ms' })
-    await authenticate(gateway.url, 'cached')
+    await authorize(gateway, 'cached')
     redis.pause()
     const reads = () => readMetric(gateway.url, 'elastauth_redis_requests_total', { operation: 'read' })
     const before = await reads()
     let newcomers = 0
     const end = Date.now() + pauseSeconds * 1000
     while (Date.now() < end) {
-      const [hit, newcomer] = await Promise.all([
-        authenticate(gateway.url, 'cached'),
-        authenticate(gateway.url, someone()),
-      ])
+      const [hit, newcomer] = await Promise.all([authorize(gateway, 'cached'), authorize(gateway, someone())])
       newcomers++
       assert.deepEqual([hit.status, newcomer.status], [200, 200])
     }
@@ -129,11 +127,11 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
 
   test('slow: a call that takes longer than its limit is done without, and the next ones work', async () => {
     const gateway = await start({ 'cache.redis_timeout': '500ms' })
-    await authenticate(gateway.url, 'cached')
+    await authorize(gateway, 'cached')
     const blocked = redis.client.call('debug', 'sleep', '2').catch(() => redis.client.call('eval', busyFor(2), '0'))
     await sleep(20)
-    assert.equal((await authenticate(gateway.url, someone())).status, 200)
-    assert.equal((await authenticate(gateway.url, 'cached')).status, 200)
+    assert.equal((await authorize(gateway, someone())).status, 200)
+    assert.equal((await authorize(gateway, 'cached')).status, 200)
     await gateway.logged(isDown)
     await blocked
     await gateway.logged(isUp)
@@ -143,7 +141,7 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
   test('NOAUTH: a password that we do not have', async () => {
     await redis.client.config('SET', 'requirepass', 'not-known-to-us')
     const gateway = await start()
-    for (let i = 0; i < 10; i++) assert.equal((await authenticate(gateway.url, someone())).status, 200)
+    for (let i = 0; i < 10; i++) assert.equal((await authorize(gateway, someone())).status, 200)
     assert.equal((await ready(gateway)).redis, 'degraded')
     assert.equal(downs(gateway), 1)
     assert.match(String(gateway.log.find(isDown)!.message), /NOAUTH/)
@@ -157,7 +155,7 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
     const master = await startRedis()
     try {
       await redis.client.replicaof('127.0.0.1', master.port)
-      for (let i = 0; i < 10; i++) assert.equal((await authenticate(gateway.url, someone())).status, 200)
+      for (let i = 0; i < 10; i++) assert.equal((await authorize(gateway, someone())).status, 200)
       await gateway.logged(isDown)
       assert.equal((await ready(gateway)).redis, 'degraded')
       await redis.client.replicaof('NO', 'ONE')
@@ -170,10 +168,10 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
 
   test('memory full: nothing is shared, nothing old stays, and it is said once', async () => {
     const gateway = await start()
-    await authenticate(gateway.url, 'early')
+    await authorize(gateway, 'early')
     await redis.client.config('SET', 'maxmemory', '1')
-    for (let i = 0; i < 10; i++) assert.equal((await authenticate(gateway.url, someone())).status, 200)
-    assert.equal((await authenticate(gateway.url, 'early', 'staff,admins')).status, 200)
+    for (let i = 0; i < 10; i++) assert.equal((await authorize(gateway, someone())).status, 200)
+    assert.equal((await authorize(gateway, 'early', 'staff,admins')).status, 200)
     assert.equal(await redis.client.get('elastauth:1:early'), null, 'what could not be marked is gone')
     assert.equal((await ready(gateway)).redis, 'degraded')
     assert.equal(downs(gateway), 1)
@@ -188,11 +186,11 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
 
   test('flushed: who is cached stays, others are read from Elasticsearch without a write', async () => {
     const [a, b] = [await start(), await start()]
-    const before = await authenticate(a.url, 'bob')
+    const before = await authorize(a, 'bob')
     await redis.client.flushall()
     const { writes } = world.fakeElasticsearch.counters
-    assert.deepEqual(await authenticate(a.url, 'bob'), before)
-    assert.deepEqual(await authenticate(b.url, 'bob'), before)
+    assert.deepEqual(await authorize(a, 'bob'), before)
+    assert.deepEqual(await authorize(b, 'bob'), before)
     assert.equal(world.fakeElasticsearch.counters.writes, writes)
     await eventually(
       () => redis.client.get('elastauth:1:bob'),
@@ -203,16 +201,16 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
 
   test('its scripts forgotten: sent anew', async () => {
     const gateway = await start()
-    await authenticate(gateway.url, someone())
+    await authorize(gateway, someone())
     await redis.client.script('FLUSH')
-    await authenticate(gateway.url, 'bob')
+    await authorize(gateway, 'bob')
     assert.ok(await redis.client.get('elastauth:1:bob'))
     assert.equal(downs(gateway), 0)
   })
 
   test('values that somebody made up, of another user, of another release: a miss each', async () => {
     const gateway = await start()
-    const honest = await authenticate(gateway.url, 'alice')
+    const honest = await authorize(gateway, 'alice')
     const entry = (await redis.client.get('elastauth:1:alice'))!
     const fields = entry.split(' ')
     const later = [...fields.slice(0, 3), String(Date.now() + 1e9), ...fields.slice(4)].join(' ')
@@ -221,16 +219,16 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
     for (const made of [later, version, '', '{}', 'x'.repeat(100_000), entry.slice(0, -1), `${entry} `, '!', '?.']) {
       await redis.client.set('elastauth:1:alice', made)
       const fresh = await start()
-      assert.deepEqual(await authenticate(fresh.url, 'alice'), honest)
+      assert.deepEqual(await authorize(fresh, 'alice'), honest)
       await fresh.stop()
     }
     await redis.client.set('elastauth:1:mallory', entry)
-    const mallory = await authenticate(other.url, 'mallory')
+    const mallory = await authorize(other, 'mallory')
     assert.notEqual(mallory.authorization, honest.authorization)
     assert.equal(mallory.status, 200)
     await redis.client.del('elastauth:1:alice')
     await redis.client.lpush('elastauth:1:alice', 'a list')
-    assert.deepEqual(await authenticate(other.url, 'alice'), honest)
+    assert.deepEqual(await authorize(other, 'alice'), honest)
     await eventually(
       () => redis.client.type('elastauth:1:alice'),
       (type) => type === 'string',
@@ -240,11 +238,11 @@ describe('faults of Redis', { skip, timeout: 600_000 }, () => {
 
   test('the channel full of nonsense: nothing but new reads', async () => {
     const gateway = await start()
-    const before = await authenticate(gateway.url, 'bob')
+    const before = await authorize(gateway, 'bob')
     for (const message of ['', ' ', 'bob', 'bob ', 'bob x y', '\0'.repeat(1000), 'x'.repeat(1_000_000)]) {
       await redis.client.publish('elastauth:1', message)
     }
-    assert.deepEqual(await authenticate(gateway.url, 'bob'), before)
+    assert.deepEqual(await authorize(gateway, 'bob'), before)
     assert.equal(world.fakeElasticsearch.counters.writes, 1)
   })
 })

@@ -5,9 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { slownessOf } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, shortLivedKey, startGateway } from '../support/gateway.ts'
+import { authorize, type Gateway, logIn, shortLivedKey, startGateway } from '../support/gateway.ts'
 import { startHashRejectingProxy } from '../support/hash-rejecting-proxy.ts'
-import { authorize, logIn } from '../support/real-gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
 const elasticsearch = await useElasticsearch()

@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { slownessOf } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, shortLivedKey } from '../support/gateway.ts'
-import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+import { authorize, type Gateway, logIn, shortLivedKey, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const slowness = elasticsearch.skip ? 1 : await slownessOf(elasticsearch.node)
@@ -30,8 +29,8 @@ describe('two replicas without Redis, credentials of two seconds', { skip: elast
       ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}',
     }
     replicas = await Promise.all([
-      startBefore(elasticsearch.node, flags, env),
-      startBefore(elasticsearch.node, { ...flags, 'elasticsearch.password_hashing': 'server' }, env),
+      startGatewayFor(elasticsearch.node, { flags, env }),
+      startGatewayFor(elasticsearch.node, { flags: { ...flags, 'elasticsearch.password_hashing': 'server' }, env }),
     ])
   })
   after(() => Promise.all(replicas.map((replica) => replica.stop())))

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import type { Gateway } from '../support/gateway.ts'
-import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+import { authorize, type Gateway, logIn, startGatewayFor } from '../support/gateway.ts'
 
 // A node of its own: the other files' tests want theirs to stay.
 const elasticsearch = await useElasticsearch({ own: true })
@@ -12,7 +11,9 @@ describe('Elasticsearch stops and comes back', { skip: elasticsearch.skip }, () 
   let gateway: Gateway
 
   before(async () => {
-    gateway = await startBefore(elasticsearch.node, { 'elasticsearch.timeout': '2s', 'cache.revalidate': '1s' })
+    gateway = await startGatewayFor(elasticsearch.node, {
+      flags: { 'elasticsearch.timeout': '2s', 'cache.revalidate': '1s' },
+    })
   })
   after(() => gateway.stop())
 

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { startGateway } from '../support/gateway.ts'
-import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+import { authorize, logIn, startGateway, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 
@@ -30,7 +29,7 @@ describe('the service account at a real Elasticsearch', { skip: elasticsearch.sk
     const username = `powerless-${stamp}`
     const password = 'powerless-password'
     await ask(node, `/_security/user/${username}`, { method: 'PUT', body: { password, roles: ['viewer'] } })
-    const gateway = await startBefore({ url: node.url, username, password })
+    const gateway = await startGatewayFor({ url: node.url, username, password })
     await gateway.logged(({ message }) => /lacks the cluster privilege manage_security/.test(message!))
     assert.equal((await authorize(gateway, `nobody-${stamp}`)).status, 502)
     await gateway.logged(({ message }) =>
@@ -40,7 +39,7 @@ describe('the service account at a real Elasticsearch', { skip: elasticsearch.sk
   })
 
   test('a role that Elasticsearch does not have is named in the log', async () => {
-    const gateway = await startBefore(elasticsearch.node, { default_roles: 'viewer,veiwer' })
+    const gateway = await startGatewayFor(elasticsearch.node, { flags: { default_roles: 'viewer,veiwer' } })
     await gateway.logged(({ message }) => /has no role veiwer:/.test(message!))
     assert.equal(await gateway.stop(), 0)
   })

@@ -1,12 +1,12 @@
 import { after, test } from 'node:test'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { startBefore } from '../support/real-gateway.ts'
+import { startGatewayFor } from '../support/gateway.ts'
 import { findQuoted, quotedCases } from '../support/troubleshooting.ts'
 
 const elasticsearch = await useElasticsearch()
 
 test('docs/troubleshooting.md: Logged in, but without rights', { skip: elasticsearch.skip }, async () => {
-  const gateway = await startBefore(elasticsearch.node, { default_roles: 'no-such-role' })
+  const gateway = await startGatewayFor(elasticsearch.node, { flags: { default_roles: 'no-such-role' } })
   after(() => gateway.stop())
   for (const quote of quotedCases.get('Logged in, but without rights')!) await findQuoted([gateway], quote)
 })

@@ -2,17 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { keyIdOf } from '../../src/auth/credentials/password.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { testKey } from '../support/gateway.ts'
-import { authorize, logIn, startBefore } from '../support/real-gateway.ts'
+import { authorize, logIn, startGatewayFor, testKey } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const otherKey = 'a1b2c3d4'.repeat(8)
 const start = (key: string, flags: Readonly<Record<string, string>> = {}) =>
-  startBefore(
-    elasticsearch.node,
-    { enable_metrics: 'true', 'cache.revalidate': '1s', ...flags },
-    { ELASTAUTH_SECRET_KEY: key },
-  )
+  startGatewayFor(elasticsearch.node, {
+    flags: { enable_metrics: 'true', 'cache.revalidate': '1s', ...flags },
+    env: { ELASTAUTH_SECRET_KEY: key },
+  })
 
 describe('two gateways with two secret keys manage the users of one Elasticsearch', {
   skip: elasticsearch.skip,

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Elasticsearch } from './elasticsearch/node.ts'
+import { createSignal } from './wait.ts'
 
 const source = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -10,8 +12,8 @@ const source = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 export const testKey = '5eed0f7e57'.padEnd(64, '0123456789abcdef')
 
 /**
- * For gateways whose passwords live for seconds: to their sweep, users of other tests on the same node would be idle. Users
- * under a key that it does not know it leaves alone.
+ * For gateways whose passwords live for seconds: their sweep would take the users of other tests on the same node for idle. The
+ * sweep ignores users under a key that it does not know.
  */
 export const shortLivedKey = '5407711ed0'.padEnd(64, '0123456789abcdef')
 
@@ -20,11 +22,13 @@ export type GatewayOptions = Readonly<{
   flags?: Readonly<Record<string, string>>
   env?: Readonly<Record<string, string>>
   nodeArguments?: readonly string[]
-  /** How many file descriptors the process may have; a POSIX shell sets it. */
+  /** Limits the file descriptors of the process (`ulimit -n`). */
   fileLimit?: number
-  /** The script to run, `src/main.ts` unless given. */
+  /** The script to run instead of `src/main.ts`. */
   main?: string
 }>
+
+export type LogLine = Readonly<Record<string, unknown> & { message?: string }>
 
 export type Gateway = Readonly<{
   url: string
@@ -33,86 +37,44 @@ export type Gateway = Readonly<{
   log: readonly LogLine[]
   /** All its output, for tests that look for secrets in it. */
   output: () => string
-  /** Waits until a line has been logged that the test accepts. */
+  /** Resolves to the first accepted line, once it is logged. Rejects when the process exits before. */
   logged: (accepts: (line: LogLine) => boolean) => Promise<LogLine>
-  /** SIGTERM, then the exit code. */
+  /** Sends SIGTERM, and resolves to the exit code. */
   stop: () => Promise<number | null>
 }>
 
-/** Where it answers sub-requests, started with `forward_auth.listen`: `url` is then for browsers. */
-export async function subRequestUrlOf({ logged }: Pick<Gateway, 'logged'>): Promise<string> {
-  const { message } = await logged(({ message = '' }) => message.includes(' listens on '))
-  return / and (\S+) \(sub-requests\)/.exec(message!)![1]!
-}
-
-export type LogLine = Readonly<Record<string, unknown> & { message?: string }>
-
-/** Runs elastauth as users do, as a process of its own, on a free port; resolves when it listens. Rejects with its output when it does not. */
-export async function startGateway({
-  flags = {},
-  env = {},
-  nodeArguments = [],
-  fileLimit,
-  main = source,
-}: GatewayOptions): Promise<Gateway> {
-  const withDefaults = { listen: '127.0.0.1:0', log_format: 'json', ...flags }
-  const args = Object.entries(withDefaults).flatMap(([key, value]) => [`--${key}`, value])
-  const command = [process.execPath, ...nodeArguments, main, ...args]
-  const limited = ['sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`, ...command]
-  const [program = '', ...rest] = fileLimit === undefined ? command : limited
-  const child = spawn(program, rest, {
-    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+/** Runs elastauth as a process on a free port, and resolves when it listens. Rejects with its output when it exits before. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const child = spawnElastauth(options)
   const log: LogLine[] = []
   const chunks: string[] = []
-  const waiting = new Set<{ accepts: (line: LogLine) => boolean; resolve: (line: LogLine) => void }>()
+  const { notify, waitFor } = createSignal()
   const exited = once(child, 'exit').then(([code]) => code as number | null)
-  child.stderr.on('data', (chunk) => chunks.push(String(chunk)))
-  createInterface({ input: child.stdout }).on('line', (text) => {
+  void exited.then(notify)
+  child.stderr!.on('data', (chunk) => chunks.push(String(chunk)))
+  createInterface({ input: child.stdout! }).on('line', (text) => {
     chunks.push(`${text}\n`)
-    const line = parse(text)
-    log.push(line)
-    for (const waiter of waiting) {
-      if (!waiter.accepts(line)) continue
-      waiting.delete(waiter)
-      waiter.resolve(line)
-    }
+    log.push(parseLine(text))
+    notify()
   })
   const output = () => chunks.join('')
 
   async function logged(accepts: (line: LogLine) => boolean): Promise<LogLine> {
-    const known = log.find(accepts)
-    if (known) return known
-    const found = new Promise<LogLine>((resolve) => waiting.add({ accepts, resolve }))
-    const gone = exited.then((code) => {
-      throw new Error(`elastauth ended with ${code} before it logged that:\n${output()}`)
-    })
-    return Promise.race([found, gone])
-  }
-
-  const isKnown = /:[1-9]\d*$/.test(flags.listen ?? '')
-  const url = isKnown ? await answering(`http://${flags.listen}`) : await announced()
-  async function announced(): Promise<string> {
-    const { message } = await logged(({ message = '' }) => message.includes(' listens on '))
-    return /listens on ([^\s,]+)/.exec(message!)![1]!
-  }
-
-  /** For a gateway whose log level keeps its first line back. */
-  async function answering(address: string): Promise<string> {
-    while (child.exitCode === null) {
-      if (
-        await fetch(`${address}/elastauth/health`).then(
-          ({ ok }) => ok,
-          () => false,
-        )
-      )
-        return address
-      await sleep(20)
+    let next = 0
+    const findNext = () => {
+      while (next < log.length) if (accepts(log[next++]!)) return log[next - 1]
+      return undefined
     }
-    throw new Error(`elastauth ended with ${child.exitCode}:\n${output()}`)
+    const line = await waitFor(findNext, () => hasExited(child))
+    if (line !== undefined) return line
+    throw new Error(`elastauth exited with ${child.exitCode} before it logged the expected line:\n${output()}`)
   }
 
+  const { listen = '' } = options.flags ?? {}
+  const hasFixedPort = /:[1-9]\d*$/.test(listen)
+  const url = hasFixedPort ? `http://${listen}` : urlIn(await logged(isStartLine))
+  if (hasFixedPort) await waitForHealth(url, () => hasExited(child))
+  if (hasExited(child)) throw new Error(`elastauth exited with ${child.exitCode}:\n${output()}`)
   return Object.freeze({
     url,
     process: child,
@@ -126,10 +88,77 @@ export async function startGateway({
   })
 }
 
-function parse(text: string): LogLine {
+function spawnElastauth({ flags, env, nodeArguments = [], fileLimit, main = source }: GatewayOptions): ChildProcess {
+  const withDefaults = { listen: '127.0.0.1:0', log_format: 'json', ...flags }
+  const args = Object.entries(withDefaults).flatMap(([key, value]) => [`--${key}`, value])
+  const command = [process.execPath, ...nodeArguments, main, ...args]
+  const limited = ['sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`, ...command]
+  const [program = '', ...rest] = fileLimit === undefined ? command : limited
+  return spawn(program, rest, {
+    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}
+
+function parseLine(text: string): LogLine {
   try {
     return JSON.parse(text)
   } catch {
     return { message: text }
   }
+}
+
+function isStartLine({ message = '' }: LogLine): boolean {
+  return message.includes(' listens on ')
+}
+
+function urlIn({ message = '' }: LogLine): string {
+  return /listens on ([^\s,]+)/.exec(message)![1]!
+}
+
+/** For a gateway whose log level suppresses the start line. */
+async function waitForHealth(url: string, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    const response = await fetch(`${url}/elastauth/health`).catch(() => undefined)
+    if (response?.ok) return
+    await sleep(20)
+  }
+}
+
+/** The listener for sub-requests of a gateway with `forward_auth.listen`; its `url` is the one for browsers. */
+export async function subRequestUrlOf({ logged }: Pick<Gateway, 'logged'>): Promise<string> {
+  const { message } = await logged(isStartLine)
+  return / and (\S+) \(sub-requests\)/.exec(message!)![1]!
+}
+
+/** Starts elastauth with this Elasticsearch, real or fake. Users get the role `viewer` unless the options say otherwise. */
+export function startGatewayFor(
+  { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,
+  { flags, env, ...rest }: GatewayOptions = {},
+): Promise<Gateway> {
+  return startGateway({
+    flags: { 'elasticsearch.hosts': url, default_roles: 'viewer', ...flags },
+    env: { ELASTAUTH_ELASTICSEARCH_USERNAME: username, ELASTAUTH_ELASTICSEARCH_PASSWORD: password, ...env },
+    ...rest,
+  })
+}
+
+/** Sends a sub-request about this user, as a forward-auth proxy does. */
+export async function authorize({ url }: Pick<Gateway, 'url'>, username: string, groups = '') {
+  const response = await fetch(url, { headers: { 'Remote-User': username, 'Remote-Groups': groups } })
+  await response.arrayBuffer()
+  return { status: response.status, authorization: response.headers.get('authorization') }
+}
+
+export type Login = Readonly<{ status: number; username?: string; roles?: string[] }>
+
+/** Authenticates with a credential that elastauth returned: only Elasticsearch decides whether it is valid. */
+export async function logIn({ url }: Pick<Elasticsearch, 'url'>, authorization: string | null): Promise<Login> {
+  const response = await fetch(`${url}/_security/_authenticate`, { headers: { authorization: authorization ?? '' } })
+  const { username, roles = [] } = (await response.json()) as { username?: string; roles?: string[] }
+  return { status: response.status, ...(username && { username, roles }) }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:tls'
+import { createSignal } from './wait.ts'
 
 export const frameTypes = {
   data: 0,
@@ -42,11 +43,11 @@ export async function openFrames(
 ): Promise<FrameConnection> {
   const socket = connect({ host: '127.0.0.1', port, ALPNProtocols: ['h2'], rejectUnauthorized: false })
   const received: Frame[] = []
-  const { promise: closed, resolve } = Promise.withResolvers<void>()
-  let watchers: (() => void)[] = []
+  const { notify, waitFor } = createSignal()
   let unparsed: Buffer = Buffer.alloc(0)
   socket.on('error', () => {}) // `close` follows
-  socket.on('close', () => resolve())
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  void closed.then(notify)
   socket.on('data', (chunk: Buffer) => {
     unparsed = Buffer.concat([unparsed, chunk])
     while (unparsed.length >= 9 && unparsed.length >= 9 + unparsed.readUIntBE(0, 3)) {
@@ -55,7 +56,7 @@ export async function openFrames(
       received.push({ type: unparsed[3]!, flags: unparsed[4]!, stream: unparsed.readUInt32BE(5), payload })
       unparsed = unparsed.subarray(9 + length)
     }
-    for (const watch of watchers) watch()
+    notify()
   })
   await once(socket, 'secureConnect')
   socket.write(preface)
@@ -66,18 +67,13 @@ export async function openFrames(
       await Promise.race([once(socket, 'drain').catch(() => {}), closed])
     },
     received,
-    until(matches) {
-      const { promise, resolve: resolveFrame, reject } = Promise.withResolvers<Frame>()
-      const check = () => {
-        const match = received.find(matches)
-        if (match) resolveFrame(match)
-      }
-      watchers.push(check)
-      check()
-      void closed.then(() => reject(new Error(`the connection closed after ${received.map(describeFrame)}`)))
-      return promise.finally(() => {
-        watchers = watchers.filter((watch) => watch !== check)
-      })
+    async until(matches) {
+      const found = await waitFor(
+        () => received.find(matches),
+        () => socket.closed,
+      )
+      if (found === undefined) throw new Error(`the connection closed after ${received.map(describeFrame)}`)
+      return found
     },
     closed,
     pause: () => void socket.pause(),

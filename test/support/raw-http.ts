@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { createSignal } from './wait.ts'
 
 export type Header = readonly [name: string, value: string]
 
@@ -42,11 +43,8 @@ export function openRaw(target: number | string | URL, options: RawOptions = {})
   const socket = connect(new URL(typeof target === 'number' ? `http://127.0.0.1:${target}` : target), options)
   let text = ''
   let failure: Error | undefined
-  let change = Promise.withResolvers<void>()
-  const notify = () => {
-    change.resolve()
-    change = Promise.withResolvers()
-  }
+  const { notify, waitFor } = createSignal()
+  const isOver = () => socket.closed
   socket.setEncoding('latin1').on('data', (chunk) => {
     text += chunk
     notify()
@@ -56,15 +54,6 @@ export function openRaw(target: number | string | URL, options: RawOptions = {})
   })
   const closed = new Promise<string>((resolve) => socket.once('close', () => resolve(text)))
   void closed.then(notify)
-
-  /** Resolves to what `find` returns as soon as that is defined; undefined when the connection closes before. */
-  async function waitFor<T>(find: () => T | undefined): Promise<T | undefined> {
-    for (;;) {
-      const found = find()
-      if (found !== undefined || socket.closed) return found
-      await change.promise
-    }
-  }
 
   return Object.freeze({
     socket,
@@ -76,12 +65,12 @@ export function openRaw(target: number | string | URL, options: RawOptions = {})
     },
     received: () => text,
     async until(pattern: RegExp) {
-      const matched = await waitFor(() => (pattern.test(text) ? text : undefined))
+      const matched = await waitFor(() => (pattern.test(text) ? text : undefined), isOver)
       if (matched === undefined) throw new Error(`closed before ${pattern}: ${JSON.stringify(text)}`)
       return matched
     },
     async readResponse({ isHead = false } = {}) {
-      const read = await waitFor(() => parseResponse(text, isHead))
+      const read = await waitFor(() => parseResponse(text, isHead), isOver)
       // The text is no part of the message: it may contain a credential.
       if (read === undefined)
         throw failure ?? new Error(`the connection closed after ${text.length} bytes of a response`, { cause: text })

@@ -4,6 +4,7 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
+import { createSignal } from './wait.ts'
 
 export type Upstream = Readonly<{ url: string; port: number; server: Server }>
 
@@ -60,14 +61,14 @@ export async function startTcpUpstream(onConnection: (socket: Socket) => void): 
 export async function startRawUpstream(onHead: (socket: Socket, head: string) => void): Promise<RawUpstream> {
   let text = ''
   let connectionCount = 0
-  let watchers: (() => void)[] = []
+  const { notify, waitFor } = createSignal()
   const { url, port } = await startTcpUpstream((socket) => {
     let pending = ''
     connectionCount++
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
       pending += chunk.toString('latin1')
-      for (const watch of watchers) watch()
+      notify()
       const end = pending.indexOf('\r\n\r\n')
       if (end === -1) return
       const head = pending.slice(0, end + 4)
@@ -80,14 +81,7 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
     port,
     received: () => text,
     connectionCount: () => connectionCount,
-    until(pattern: RegExp) {
-      if (pattern.test(text)) return Promise.resolve(text)
-      const { promise, resolve } = Promise.withResolvers<string>()
-      watchers.push(() => pattern.test(text) && resolve(text))
-      return promise.finally(() => {
-        watchers = []
-      })
-    },
+    until: async (pattern: RegExp) => (await waitFor(() => (pattern.test(text) ? text : undefined)))!,
   })
 }
 
