@@ -4,6 +4,7 @@ import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 import { createBackchannelEndpoint } from '../login/backchannel.ts'
 import { createGrants } from '../login/grants.ts'
 import { createLoginStates } from '../login/login-state.ts'
+import { queueFullError } from '../providers/oidc/provider-error.ts'
 import type { OidcTokens } from '../providers/oidc/tokens.ts'
 import { createMemorySessionStore } from '../sessions/memory-store.ts'
 import { createSeal } from '../sessions/seal.ts'
@@ -47,7 +48,11 @@ export function createLoginServices(config: Config, deps: LoginDeps): LoginServi
     scopes: oidc.scopes,
     usePkce: oidc.use_pkce,
     extraParameters: oidc.authorization_parameters,
-    limitConcurrency: createConcurrencyLimit(maxConcurrentGrants, maxQueuedGrants),
+    limitConcurrency: createConcurrencyLimit({
+      maxConcurrent: maxConcurrentGrants,
+      maxQueued: maxQueuedGrants,
+      onQueueFull: () => queueFullError(maxQueuedGrants),
+    }),
     combineClaims,
     now,
   })

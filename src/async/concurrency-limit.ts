@@ -1,29 +1,61 @@
-import { GatewayError } from '../http/errors.ts'
-
-/** Runs a task when it is its turn. */
-export type ConcurrencyLimit = <T>(task: () => Promise<T>) => Promise<T>
-
 /**
- * At most `running` tasks at a time, `waiting` more in line, and no others: rejects those with GatewayError
- * provider_unavailable. Whoever shows us made-up tokens, or codes, must not keep others from the same provider.
+ * Runs a task as soon as fewer than `maxConcurrent` others run, in the order of the calls. Settles as the task does; rejects if
+ * the queue is full, or if the task waited longer than its timeout.
  */
-export function createConcurrencyLimit(running: number, waiting: number): ConcurrencyLimit {
-  const line: (() => void)[] = []
-  let free = running
+export type ConcurrencyLimit = <T>(task: () => Promise<T>, queueTimeout?: QueueTimeout) => Promise<T>
 
-  return async function inTurn(task) {
-    if (free > 0) free--
+export type QueueTimeout = Readonly<{
+  timeoutMs: number
+  /** The error for a task that has waited that long. It is not run. */
+  onTimeout: () => Error
+}>
+
+export type ConcurrencyLimitOptions = Readonly<{ maxConcurrent: number }> &
+  (
+    | Readonly<{ maxQueued?: never }>
+    | Readonly<{
+        maxQueued: number
+        /** The error for a task that finds the queue full. */
+        onQueueFull: () => Error
+      }>
+  )
+
+/** Without `maxQueued` the queue has no limit. */
+export function createConcurrencyLimit(options: ConcurrencyLimitOptions): ConcurrencyLimit {
+  const { maxConcurrent } = options
+  const queue = new Set<() => void>()
+  let running = 0
+
+  return async function limitConcurrency(task, queueTimeout) {
+    if (running < maxConcurrent) running++
     else {
-      if (line.length >= waiting)
-        throw new GatewayError('provider_unavailable', `the identity provider: ${waiting} questions wait to be asked`)
-      await new Promise<void>((resolve) => line.push(resolve))
+      if (options.maxQueued !== undefined && queue.size >= options.maxQueued) throw options.onQueueFull()
+      await waitIn(queue, queueTimeout)
     }
     try {
       return await task()
     } finally {
-      const next = line.shift()
-      if (next === undefined) free++
-      else next()
+      const [next] = queue
+      if (next === undefined) running--
+      else {
+        queue.delete(next)
+        next() // takes over the place, so that no later call can
+      }
     }
+  }
+}
+
+async function waitIn(queue: Set<() => void>, queueTimeout: QueueTimeout | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  queue.add(resolve)
+  if (queueTimeout === undefined) return promise
+  const timer = setTimeout(() => {
+    queue.delete(resolve)
+    reject(queueTimeout.onTimeout())
+  }, queueTimeout.timeoutMs)
+  try {
+    await promise
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -1,4 +1,5 @@
 import { errors, UndiciConnection } from '@elastic/elasticsearch'
+import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 
 /** Maximum of connections to one host. Further requests wait here, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
@@ -29,19 +30,28 @@ type Response = Readonly<{ statusCode: number; headers: Readonly<Record<string, 
  * byte), a limit for the response's size, and a check that the response comes from Elasticsearch.
  */
 export class BoundedConnection extends UndiciConnection {
-  #active = 0
-  readonly #waiting = new Set<() => void>()
+  readonly #limitConcurrency = createConcurrencyLimit({ maxConcurrent: maxConnections })
 
   // biome-ignore lint/suspicious/noExplicitAny: the official client overloads it for streams, which we do not use
   override async request(params: Request[0], options: Request[1]): Promise<any> {
     const budget = options.context as CallBudget
-    await this.#waitForTurn(budget)
-    try {
-      return await this.#attempt(params, options, budget)
-    } finally {
-      this.#active--
-      this.#next()
+    const queuedAt = performance.now()
+    const leaveQueue = () => {
+      budget.waitLeftMs = Math.max(0, budget.waitLeftMs - (performance.now() - queuedAt))
     }
+    return this.#limitConcurrency(
+      () => {
+        leaveQueue()
+        return this.#attempt(params, options, budget)
+      },
+      {
+        timeoutMs: budget.waitLeftMs,
+        onTimeout() {
+          leaveQueue()
+          return new errors.TimeoutError('timed out waiting for a free connection to Elasticsearch')
+        },
+      },
+    )
   }
 
   async #attempt(params: Request[0], options: Request[1], budget: CallBudget): Promise<Response> {
@@ -61,32 +71,6 @@ export class BoundedConnection extends UndiciConnection {
     } finally {
       budget.leftMs -= performance.now() - startedAt
     }
-  }
-
-  async #waitForTurn(budget: CallBudget): Promise<void> {
-    if (this.#active < maxConnections) {
-      this.#active++
-      return
-    }
-    const startedAt = performance.now()
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiting.add(resolve)
-    const timer = setTimeout(() => {
-      this.#waiting.delete(resolve)
-      reject(new errors.TimeoutError('timed out waiting for a free connection to Elasticsearch'))
-    }, budget.waitLeftMs)
-    await promise.finally(() => {
-      clearTimeout(timer)
-      budget.waitLeftMs = Math.max(0, budget.waitLeftMs - (performance.now() - startedAt))
-    })
-  }
-
-  #next(): void {
-    const [first] = this.#waiting
-    if (first === undefined || this.#active >= maxConnections) return
-    this.#waiting.delete(first)
-    this.#active++
-    first()
   }
 }
 

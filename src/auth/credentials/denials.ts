@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { Identity } from '../identity.ts'
 import { createSubject, type Subject } from '../subject.ts'
@@ -65,7 +66,7 @@ export function createDenials(options: DenialsOptions): Denials {
   const writeUser = createWriteUser(options)
   const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
   const pending = new Map<string, Pending>()
-  const inTurn = createTurns(maxRunning)
+  const limitConcurrency = createConcurrencyLimit({ maxConcurrent: maxRunning })
   let isClosed = false
 
   function deny(identity: Identity): void {
@@ -96,7 +97,7 @@ export function createDenials(options: DenialsOptions): Denials {
         const { identity, seenAt } = entry
         const subject = createSubject(identity, [])
         entry.heard = undefined
-        const outcome = await inTurn(() => alone(username, () => attempt(subject, seenAt)))
+        const outcome = await limitConcurrency(() => alone(username, () => attempt(subject, seenAt)))
         const stateId = outcome.kind === 'write' ? encodeState(outcome.state) : ''
         const isNews = entry.heard !== undefined && entry.heard !== stateId
         const isDenied = !isNews && (outcome.kind === 'none' || outcome.kind === 'write')
@@ -168,21 +169,4 @@ export function createDenials(options: DenialsOptions): Denials {
       isClosed = true
     },
   })
-}
-
-/** Limits how many tasks run at a time; the others wait in order. */
-function createTurns(maxRunning: number) {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async function inTurn<T>(task: () => Promise<T>): Promise<T> {
-    if (running >= maxRunning) await new Promise<void>((go) => waiting.push(go))
-    else running++
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running--
-    }
-  }
 }

@@ -16,6 +16,11 @@ export function asProviderError(thrown: unknown, operation: string): GatewayErro
   return new GatewayError('provider_unavailable', `the identity provider (${operation}): ${reason}`)
 }
 
+/** For a call that would be one too many in the queue: made-up tokens and codes must not keep others from the provider. */
+export function queueFullError(maxQueued: number): GatewayError {
+  return new GatewayError('provider_unavailable', `the identity provider: ${maxQueued} questions wait to be asked`)
+}
+
 /** The status of the response that made openid-client throw, if there was one. */
 export function statusOf(thrown: unknown): number | undefined {
   const { status, cause } = thrown as { status?: unknown; cause?: { status?: unknown } }

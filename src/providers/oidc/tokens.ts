@@ -11,6 +11,7 @@ import { tokenCookies } from './index.ts'
 import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
+import { queueFullError } from './provider-error.ts'
 import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
 import { createTokenCache, type IdentifyToken } from './token-cache.ts'
 import { createFetchUserinfo } from './userinfo.ts'
@@ -75,7 +76,11 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const audiences = [options.clientId, ...options.audiences]
   const toIdentity = createToIdentity({ ...options, provider: 'oidc' })
   const combineClaims = createCombineClaims(options.claimMappings)
-  const limitConcurrency = createConcurrencyLimit(maxConcurrentChecks, maxQueuedChecks)
+  const limitConcurrency = createConcurrencyLimit({
+    maxConcurrent: maxConcurrentChecks,
+    maxQueued: maxQueuedChecks,
+    onQueueFull: () => queueFullError(maxQueuedChecks),
+  })
   const fetchUserinfo = createFetchUserinfo(issuer)
   const introspect = createIntrospect({ ...issuer, audiences, now })
   const checkToken = createCheckToken({
