@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   type FrameConnection,
   frame,
@@ -19,11 +19,11 @@ import { curlStatus } from './curl.ts'
 
 const initialWindowSize = 4
 const chunk = Buffer.alloc(64 * 1024, 'x')
-let open = 0
+let openResponses = 0
 const upstream = await startUpstream(({ url }, response) => {
   if (url === '/quick') return void response.end('ok')
-  open++
-  response.once('close', () => open--)
+  openResponses++
+  response.once('close', () => openResponses--)
   const pump = () => {
     while (!response.destroyed && response.write(chunk));
   }
@@ -37,47 +37,50 @@ after(() => {
   for (const connection of connections) connection.destroy()
 })
 
-async function attack(settings?: Buffer): Promise<FrameConnection> {
+async function open(settings?: Buffer): Promise<FrameConnection> {
   const connection = await openFrames(portOf(gateway), settings)
   connections.push(connection)
   return connection
 }
 
-const memory = () => residentMegabytes(gateway.process.pid!)
+const residentNow = () => residentMegabytes(gateway.process.pid!)
 
-/** Sends until the connection is closed, or it was as often as given. @returns how often it was */
-async function flood(connection: FrameConnection, times: number, frames: (i: number) => Buffer[]): Promise<number> {
-  for (let i = 0; i < times; i++) {
+/** Sends frames repeatedly until the connection closes, or `maxTimes` is reached. @returns how many times it has sent them */
+async function flood(connection: FrameConnection, maxTimes: number, frames: (i: number) => Buffer[]): Promise<number> {
+  for (let i = 0; i < maxTimes; i++) {
     if (!connection.isOpen()) return i
     await connection.send(...frames(i))
-    if (i % 50 === 0) await turn()
+    if (i % 50 === 0) await nextTurn()
   }
-  return times
+  return maxTimes
 }
 
 afterEach(async () => {
   assert.equal(await curlStatus('--cacert', caFile, '--http2', '-H', 'Remote-User: eve', `${gateway.url}/quick`), '200')
 })
 
-describe('closes the connection, in bounded memory, and serves the others:', () => {
+describe('an HTTP/2 flood: the connection is closed, memory stays bounded and other clients are served, with', () => {
   const get = (path = '/') => requestFields({ ':path': path }, bob)
-  const floods: [what: string, frames: (i: number) => Buffer[]][] = [
-    ['rapid reset', (i) => [requestFrame(2 * i + 1, get()), frame('reset', { stream: 2 * i + 1, payload: uint32(8) })]],
+  const floods: [title: string, frames: (i: number) => Buffer[]][] = [
     [
-      'streams that we are made to reset',
+      'rapid reset (CVE-2023-44487)',
+      (i) => [requestFrame(2 * i + 1, get()), frame('reset', { stream: 2 * i + 1, payload: uint32(8) })],
+    ],
+    [
+      'streams that the server has to reset',
       (i) => [requestFrame(2 * i + 1, get(), true), frame('windowUpdate', { stream: 2 * i + 1, payload: uint32(0) })],
     ],
-    ['PING', () => [frame('ping', { payload: Buffer.alloc(8) })]],
-    ['SETTINGS', () => [settingFrame(initialWindowSize, 65_535)]],
-    ['SETTINGS that say nothing', () => [frame('settings')]],
+    ['PING frames', () => [frame('ping', { payload: Buffer.alloc(8) })]],
+    ['SETTINGS frames', () => [settingFrame(initialWindowSize, 65_535)]],
+    ['empty SETTINGS frames', () => [frame('settings')]],
     [
-      'CONTINUATION without an end',
+      'CONTINUATION frames without an end',
       (i) => [
         frame(i === 0 ? 'headers' : 'continuation', { stream: 1, payload: headerBlock([[`x${i}`, 'y'.repeat(1000)]]) }),
       ],
     ],
     [
-      'CONTINUATION of nothing',
+      'empty CONTINUATION frames',
       (i) => [
         frame(i === 0 ? 'headers' : 'continuation', {
           stream: 1,
@@ -86,43 +89,43 @@ describe('closes the connection, in bounded memory, and serves the others:', () 
       ],
     ],
     [
-      'DATA of nothing',
+      'empty DATA frames',
       (i) =>
         i === 0 ? [requestFrame(1, requestFields({ ':method': 'POST' }, bob), true)] : [frame('data', { stream: 1 })],
     ],
-    ['a request on a stream that is over', (i) => [requestFrame(i === 0 ? 3 : 1, get('/quick'))]],
+    ['requests on a closed stream', (i) => [requestFrame(i === 0 ? 3 : 1, get('/quick'))]],
   ]
-  for (const [what, frames] of floods) {
+  for (const [title, frames] of floods) {
     for (const isReading of [true, false]) {
-      test(`${what}${isReading ? '' : ', with nothing read of what we say to it'}`, async () => {
-        const before = memory()
-        const connection = await attack()
+      test(`${title}${isReading ? '' : ', from a client that reads nothing'}`, async () => {
+        const before = residentNow()
+        const connection = await open()
         if (!isReading) connection.pause()
-        // Of a reader all is taken in vain: far more than lies between two busy processes in the sockets' buffers.
-        const most = isReading ? 400_000 : 20_000
-        const sent = await flood(connection, most, frames)
-        connection.resume() // who is paused does not hear of the end
+        // For a client that reads: far more than the sockets' buffers of two busy processes hold.
+        const maxTimes = isReading ? 400_000 : 20_000
+        const sent = await flood(connection, maxTimes, frames)
+        connection.resume() // a paused socket does not emit `close`
         await connection.closed
-        assert.ok(!isReading || sent < most, 'all of it was taken')
-        assert.ok(memory() - before < 64, `${Math.round(memory() - before)} MB more`)
+        assert.ok(!isReading || sent < maxTimes, 'everything was accepted')
+        assert.ok(residentNow() - before < 64, `${Math.round(residentNow() - before)} MB more`)
       })
     }
   }
 })
 
-describe('a client that takes nothing', () => {
-  test('holds a hundred streams at the most, and of each no more than a window', async () => {
-    const before = memory()
-    const connection = await attack(settingFrame(initialWindowSize, 0))
+describe('an HTTP/2 client with a window of 0', () => {
+  test('has at most 100 streams, and occupies at most a window for each', async () => {
+    const before = residentNow()
+    const connection = await open(settingFrame(initialWindowSize, 0))
     for (let i = 0; i < 120; i++) connection.send(requestFrame(2 * i + 1, requestFields({}, bob)))
     for (let i = 100; i < 120; i++) assert.match(await responseOutcome(connection, 2 * i + 1), /^reset 7$/) // REFUSED_STREAM
     assert.ok(connection.isOpen())
-    assert.ok(open <= 100)
-    assert.ok(memory() - before < 96, `${Math.round(memory() - before)} MB more`)
+    assert.ok(openResponses <= 100)
+    assert.ok(residentNow() - before < 96, `${Math.round(residentNow() - before)} MB more`)
     connection.destroy()
   })
 
-  test('and leaves, leaves nothing behind: every upstream’s connection is closed', async () => {
-    while (open > 0) await turn()
+  test('has its requests to the upstream closed after it disconnects', async () => {
+    while (openResponses > 0) await nextTurn()
   })
 })

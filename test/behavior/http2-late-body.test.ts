@@ -14,7 +14,7 @@ after(() => {
   for (const session of sessions.values()) session.destroy()
 })
 
-/** Sends a body behind the head of a request over HTTP/2, on a connection that stays. @returns the answer's status */
+/** Sends a request with a body on a persistent HTTP/2 connection. @returns the status of the response */
 async function post(url: string, user: string, body: string): Promise<number> {
   const session = sessions.get(url) ?? connect(url, { ca: authority.cert })
   sessions.set(url, session)
@@ -25,14 +25,14 @@ async function post(url: string, user: string, body: string): Promise<number> {
   return head[':status']
 }
 
-test('a body that is whole, or empty, before its user is known goes upstream', async () => {
+test('an HTTP/2 body that arrives before its user is authenticated is forwarded, even an empty one', async () => {
   elasticsearch.faults.delay = 100
   const flags = { ...tlsFlags(), 'proxy.enabled': 'true', 'proxy.elasticsearch_url': upstream.url }
   const { url } = await start({ flags })
   for (const body of ['', 'hello']) assert.equal(await post(url, `user-${body.length}`, body), 200)
 })
 
-test('a body that no upstream took keeps nothing open when elastauth ends', { timeout: 60_000 }, async () => {
+test('an HTTP/2 body that no upstream has read does not delay the shutdown', { timeout: 60_000 }, async () => {
   const gateway = await startProxy('http://127.0.0.1:9', { flags: { ...tlsFlags(), shutdown_timeout: '10m' } })
   assert.equal(await post(gateway.url, 'bob', 'x'.repeat(1000)), 502)
   assert.equal(await gateway.stop(), 0)
