@@ -9,7 +9,7 @@ export const username: Format<string> = {
     (name) => usernamePattern.test(name) && name.length <= limits.username && !isDotSegment(name),
   ),
   check: (name) =>
-    isBuiltIn(name) ? [{ value: name, problem: 'is one of Elasticsearch’s own users', fix: 'use another name' }] : [],
+    isBuiltIn(name) ? [{ value: name, problem: 'is reserved by Elasticsearch', fix: 'use another name' }] : [],
 }
 
 export const email = textFormat(
@@ -27,7 +27,7 @@ export const fullName = textFormat(
 )
 
 const group = textFormat(
-  'a group’s name',
+  'a group name',
   'write 1 to 255 characters, none of them a control character',
   { minLength: 1, maxLength: limits.group },
   (name) => isLine(name, limits.group),

@@ -103,7 +103,13 @@ export const parameterMap: Format<{ readonly [name: string]: string }> = {
     Object.entries(map).flatMap(([name, value]) =>
       typeof value === 'string' && name !== '__proto__' && name !== ''
         ? []
-        : [{ problem: `has ${describeType(value)} as a parameter’s value`, fix: 'put it in quotes', path: [name] }],
+        : [
+            {
+              problem: `has ${describeType(value)} as the value of a parameter`,
+              fix: 'put it in quotes',
+              path: [name],
+            },
+          ],
     ),
 }
 

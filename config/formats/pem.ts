@@ -1,17 +1,19 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { type RuleViolation, violation } from '../rules/violation.ts'
 import { type Format, type Problem, textFormat } from './format.ts'
 
 const maxBytes = 16 * 1024 * 1024
 
-/** The path of a file with one PEM certificate or more. What stands between them is comment (RFC 7468, 2). */
+/** The path of a file with one or more PEM certificates. Text between them is a comment (RFC 7468, section 2). */
 export const certificateFile = fileWith((text) => {
   const blocks = text.match(/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(-----END \1?CERTIFICATE-----)?/g) ?? []
   if (blocks.length === 0) return { problem: 'holds no certificate', fix: 'name a PEM file (BEGIN CERTIFICATE)' }
-  const bad = blocks.findIndex((block) => !isCertificate(block))
-  if (bad === -1) return undefined
-  return { problem: `holds a certificate that cannot be read, number ${bad + 1}`, fix: 'put the whole PEM text there' }
+  const invalidIndex = blocks.findIndex((block) => !isCertificate(block))
+  if (invalidIndex === -1) return undefined
+  return {
+    problem: `holds a certificate that cannot be read, number ${invalidIndex + 1}`,
+    fix: 'copy its complete PEM text',
+  }
 })
 
 /** The path of a file with a PEM private key. */
@@ -23,18 +25,16 @@ export const privateKeyFile = fileWith((text) => {
   return { problem: 'holds no readable private key', fix: 'name a PEM file (BEGIN PRIVATE KEY)' }
 })
 
-/** Whether the private key is the one of the (first) certificate. */
-export function checkKeyPair(
-  certKey: string,
-  certFile: string | null,
-  keyKey: string,
-  keyFile: string | null,
-): RuleViolation | false {
-  if (certFile === null || keyFile === null || isMatchingKeyPair(certFile, keyFile)) return false
-  return violation(keyKey, `does not belong to ${certKey}`, 'name the key the certificate was made with', certKey)
+/** Whether the private key belongs to the (first) certificate. True if a file cannot be read: that is a fault of its own. */
+export function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
+  try {
+    return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
+  } catch {
+    return true
+  }
 }
 
-/** When the (first) certificate ceases to be good; undefined where it cannot be read. */
+/** When the (first) certificate expires; undefined if the file cannot be read. */
 export function certificateExpiry(certFile: string): Date | undefined {
   try {
     return new X509Certificate(readFileSync(certFile)).validToDate
@@ -43,7 +43,7 @@ export function certificateExpiry(certFile: string): Date | undefined {
   }
 }
 
-/** OpenSSL's own messages are left out throughout: they say nothing more, and might quote the file. */
+/** Messages of OpenSSL are not passed on: they add nothing, and might quote the file. */
 function fileWith(findProblem: (text: string) => Problem | undefined): Format<string> {
   const isPath = (path: string) => path !== '' && !path.includes('\0')
   return {
@@ -83,14 +83,5 @@ function isPrivateKey(text: string): boolean {
     return createPrivateKey(text).type === 'private'
   } catch {
     return false
-  }
-}
-
-/** True, too, where one of them cannot be read: that is a fault already. */
-function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
-  try {
-    return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
-  } catch {
-    return true
   }
 }

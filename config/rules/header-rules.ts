@@ -3,7 +3,7 @@ import { headerNames, isHeaderPreset, providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
-/** Headers that HTTP, a browser or the proxy itself fills in: what they say is not what the proxy asserts. */
+/** Headers that HTTP, browsers or proxies set for their own purpose: they cannot carry an identity. */
 const reservedHeaders: ReadonlySet<string> = new Set([
   'connection',
   'host',
@@ -29,7 +29,7 @@ type Header = {
   readonly name: string
 }
 
-/** What the names of the identity headers and of the proxy secret's must not be, to each other and at all. */
+/** Identity, token and proxy-secret headers must not be reserved headers, nor share a name. */
 export function checkHeaders(config: Config): (RuleViolation | false)[] {
   const headers = providersOf(config).some(isHeaderPreset) ? identityHeaders(config) : []
   return [
@@ -46,57 +46,62 @@ export function checkHeaders(config: Config): (RuleViolation | false)[] {
 function identityHeaders(config: Config): Header[] {
   const names = headerNames(config)
   return parts.map((part) => {
-    const isOld = config.headers[part] === null && config.authelia[`header_${part}`] !== null
-    const isSet = isOld || config.headers[part] !== null
-    return { part, key: isOld ? `authelia.header_${part}` : `headers.${part}`, isSet, name: names[part].toLowerCase() }
+    const isLegacyKey = config.headers[part] === null && config.authelia[`header_${part}`] !== null
+    const key = isLegacyKey ? `authelia.header_${part}` : `headers.${part}`
+    const isSet = isLegacyKey || config.headers[part] !== null
+    return { part, key, isSet, name: names[part].toLowerCase() }
   })
 }
 
-/** `headers.username` and `authelia.header_username` are one setting. */
+/** `headers.username` and `authelia.header_username` are the same setting. */
 function checkSpellings({ headers, authelia }: Config): (RuleViolation | false)[] {
   return parts.map((part) => {
-    const now = headers[part]?.toLowerCase()
-    const old = authelia[`header_${part}`]?.toLowerCase()
-    const contradict = now !== undefined && old !== undefined && now !== old
+    const current = headers[part]?.toLowerCase()
+    const legacy = authelia[`header_${part}`]?.toLowerCase()
+    const isContradiction = current !== undefined && legacy !== undefined && current !== legacy
     return (
-      contradict && violation(`authelia.header_${part}`, `contradicts headers.${part}`, 'remove it', `headers.${part}`)
+      isContradiction &&
+      violation(`authelia.header_${part}`, `contradicts headers.${part}`, 'remove it', `headers.${part}`)
     )
   })
 }
 
 function checkReservedHeader({ key, name }: Header): RuleViolation | false {
   return (
-    reservedHeaders.has(canonicalizeHeaderName(name)) &&
-    violation(key, 'names a header with a meaning of its own', 'use another header')
+    reservedHeaders.has(canonicalizeHeaderName(name)) && violation(key, 'names a reserved header', 'use another header')
   )
 }
 
-/** The e-mail address may well be the username, but groups are nothing else. */
+/** Username, email and name may share a header, e.g. if the username is the email address. The groups may not. */
 function checkSharedHeader(header: Header, others: readonly Header[]): RuleViolation | false {
   const isGroups = ({ part }: Header) => part === 'groups'
-  const twin = others
+  const sameHeader = others
     .filter(({ name }) => canonicalizeHeaderName(name) === canonicalizeHeaderName(header.name))
     .find((other) => isGroups(header) || isGroups(other) || other.name !== header.name)
-  if (twin === undefined) return false
-  const [at, other] = header.isSet ? [header, twin] : [twin, header]
-  return isGroups(header) || isGroups(twin)
-    ? violation(at.key, `names the same header as ${other.part}`, 'give each its own header', other.key)
-    : violation(at.key, `is another spelling of the header of ${other.part}`, 'spell them alike', other.key)
+  if (sameHeader === undefined) return false
+  const [configured, other] = header.isSet ? [header, sameHeader] : [sameHeader, header]
+  return isGroups(header) || isGroups(sameHeader)
+    ? violation(configured.key, `names the same header as ${other.part}`, 'give each its own header', other.key)
+    : violation(
+        configured.key,
+        `is another spelling of the header of ${other.part}`,
+        'use the same spelling',
+        other.key,
+      )
 }
 
 function checkSecretHeader(secretHeader: string, headers: readonly Header[]): RuleViolation[] {
   const key = 'proxy_secret_header'
   const name = canonicalizeHeaderName(secretHeader)
-  if (reservedHeaders.has(name))
-    return [violation(key, 'names a header with a meaning of its own', 'use another header')]
-  const twin = headers.find((header) => canonicalizeHeaderName(header.name) === name)
-  if (twin === undefined) return []
+  if (reservedHeaders.has(name)) return [violation(key, 'names a reserved header', 'use another header')]
+  const sameHeader = headers.find((header) => canonicalizeHeaderName(header.name) === name)
+  if (sameHeader === undefined) return []
   const fix = 'give it its own header'
-  // The fault stands where something was written: a provider's own name stands nowhere
+  // Report the key that the user has set: the default header of a provider has no location
   return [
-    twin.isSet
-      ? violation(twin.key, 'names the header of proxy_secret', fix, key)
-      : violation(key, `names the header of ${twin.part}`, fix),
+    sameHeader.isSet
+      ? violation(sameHeader.key, 'names the same header as proxy_secret_header', fix, key)
+      : violation(key, `names the same header as ${sameHeader.part}`, fix),
   ]
 }
 
@@ -108,13 +113,14 @@ function checkTokenHeader(
   if (tokenHeader === null) return []
   const key = 'oidc.token_header'
   const name = canonicalizeHeaderName(tokenHeader)
-  if (name === 'authorization') return [violation(key, 'names Authorization, which is read anyway', 'remove it')]
-  if (reservedHeaders.has(name))
-    return [violation(key, 'names a header with a meaning of its own', 'use another header')]
+  if (name === 'authorization') return [violation(key, 'names Authorization, which is always read', 'remove it')]
+  if (reservedHeaders.has(name)) return [violation(key, 'names a reserved header', 'use another header')]
   if (name === canonicalizeHeaderName(secretHeader))
-    return [violation(key, 'names the header of proxy_secret', 'give it its own header', 'proxy_secret_header')]
-  const twin = headers.find((header) => canonicalizeHeaderName(header.name) === name)
-  return twin === undefined
+    return [
+      violation(key, 'names the same header as proxy_secret_header', 'give it its own header', 'proxy_secret_header'),
+    ]
+  const sameHeader = headers.find((header) => canonicalizeHeaderName(header.name) === name)
+  return sameHeader === undefined
     ? []
-    : [violation(key, `names the header of ${twin.part}`, 'give it its own header', twin.key)]
+    : [violation(key, `names the same header as ${sameHeader.part}`, 'give it its own header', sameHeader.key)]
 }

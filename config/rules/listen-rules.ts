@@ -2,24 +2,15 @@ import { parseListeners } from '../formats/listeners.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
-type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen'; name: string }>
-
-/** All addresses to listen on, for pages or sub-requests. */
-function entriesOf({ listen, forward_auth }: Config): Entry[] {
-  const entries = (list: Entry['list'], texts: readonly string[]) =>
-    texts.map((text, index): Entry => ({ text, list, name: `${list}[${index}]` }))
-  return [...entries('listen', listen), ...entries('forward_auth.listen', forward_auth.listen ?? [])]
-}
-
-/** Two entries for one place: the second would find it taken, by ourselves. */
+/** An address is listed once only: the second listener would find it in use. Port 0 is a different port each time. */
 export function checkListen(config: Config): (RuleViolation | false)[] {
   const entries = entriesOf(config)
-  const places = entries.map(({ text }) => text.replace(/^https?:\/\//, ''))
-  return entries.map((entry, at) => {
-    const first = places.indexOf(places[at]!)
-    const isTwin = first < at && !places[at]!.endsWith(':0')
-    const problem = `is the same place as ${entries[first]!.name}`
-    return isTwin && violation(entry.name, problem, 'remove one of them', entry.list)
+  const addresses = entries.map(({ text }) => text.replace(/^https?:\/\//, ''))
+  return entries.map((entry, index) => {
+    const firstIndex = addresses.indexOf(addresses[index]!)
+    const isDuplicate = firstIndex < index && !addresses[index]!.endsWith(':0')
+    const problem = `is the same address as ${entries[firstIndex]!.name}`
+    return isDuplicate && violation(entry.name, problem, 'remove one of them', entry.list)
   })
 }
 
@@ -30,43 +21,57 @@ export function checkTls(config: Config): (RuleViolation | false)[] {
     entries.map(({ text }) => text),
     tls.cert !== null,
   ).map((listener) => listener.isTls)
-  const first = isTls.indexOf(true)
-  const asks = tls.client_auth !== 'none'
+  const firstTlsEntry = entries[isTls.indexOf(true)]
+  const requestsCertificates = tls.client_auth !== 'none'
   return [
-    first !== -1 &&
+    firstTlsEntry !== undefined &&
       tls.cert === null &&
       violation(
         'tls.cert',
-        `is required for ${entries[first]!.name}, which is https`,
+        `is required for ${firstTlsEntry.name}, which is https`,
         'set it, with tls.key',
-        entries[first]!.list,
+        firstTlsEntry.list,
       ),
-    first === -1 &&
+    firstTlsEntry === undefined &&
       tls.cert !== null &&
-      violation('tls.cert', 'is set, but every listener is http://', 'remove it, or an http:// of listen', 'listen'),
-    asks &&
+      violation(
+        'tls.cert',
+        'is set, but every listener is http://',
+        'remove it, or remove http:// from an entry of listen',
+        'listen',
+      ),
+    requestsCertificates &&
       tls.cert === null &&
-      violation('tls.client_auth', 'asks for certificates, but no listener has TLS', 'set tls.cert'),
-    asks &&
+      violation('tls.client_auth', 'asks for certificates, but no listener uses TLS', 'set tls.cert'),
+    requestsCertificates &&
       tls.client_ca === null &&
       violation('tls.client_ca', 'is required to verify client certificates', 'set it, or tls.client_auth: none'),
-    !asks &&
+    !requestsCertificates &&
       tls.client_ca !== null &&
       violation('tls.client_auth', 'is none, so tls.client_ca would have no effect', 'set it to request or require'),
     tls.client_names.length > 0 &&
       !trusted_proxies.includes('client_cert') &&
       violation(
         'tls.client_names',
-        'is only for trusted_proxies: client_cert',
-        'add client_cert there',
+        'has no effect without client_cert in trusted_proxies',
+        'add client_cert to trusted_proxies, or remove it',
         'trusted_proxies',
       ),
     trusted_proxies.includes('client_cert') &&
-      !asks &&
+      !requestsCertificates &&
       violation(
         'trusted_proxies',
-        'has client_cert, but nobody is asked for one',
+        'has client_cert, but clients are not asked for a certificate',
         'set tls.client_auth to request or require',
       ),
   ]
+}
+
+type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen'; name: string }>
+
+/** All addresses to listen on, for pages or sub-requests. */
+function entriesOf({ listen, forward_auth }: Config): Entry[] {
+  const entries = (list: Entry['list'], texts: readonly string[]) =>
+    texts.map((text, index): Entry => ({ text, list, name: `${list}[${index}]` }))
+  return [...entries('listen', listen), ...entries('forward_auth.listen', forward_auth.listen ?? [])]
 }

@@ -1,8 +1,9 @@
-import { isHeaderPreset } from '../header-presets.ts'
+import { isLocalListener } from '../formats/listeners.ts'
+import { isHeaderPreset, providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
-/** What several providers must not be to each other. */
+/** Which providers can be combined, and in which order. */
 export function checkProviders(
   { auth_providers: providers }: Config,
   isSet: (key: string) => boolean,
@@ -12,11 +13,35 @@ export function checkProviders(
   return [
     providers.length > 0 &&
       isSet('auth_provider') &&
-      violation(key, 'is set beside auth_provider', 'keep one of them', 'auth_provider'),
+      violation(key, 'is set together with auth_provider', 'keep one of them', 'auth_provider'),
     headerProviders.length > 1 &&
       violation(key, `has ${headerProviders.join(' and ')}, which both read identity headers`, 'keep one of them'),
     providers.includes('static') &&
       providers.at(-1) !== 'static' &&
-      violation(key, 'has providers after static, which would never be asked', 'put static last'),
+      violation(key, 'has providers after static, which would never be used', 'put static last'),
+  ]
+}
+
+/** The static provider accepts every request, so only this machine may reach its listeners. */
+export function checkStaticProvider(config: Config): (RuleViolation | false)[] {
+  const { static: user, listen, forward_auth, elasticsearch } = config
+  if (!providersOf(config).includes('static')) return []
+  const reachableProblem = 'can be reached from other machines, where every client would be the static user'
+  const reachableFix = 'use 127.0.0.1 or a unix socket, or set static.allow_remote: true'
+  return [
+    user.username === null &&
+      violation('static.username', 'is required with the provider static', 'write the username'),
+    user.username !== null &&
+      user.username.toLowerCase() === elasticsearch.username?.toLowerCase() &&
+      violation(
+        'static.username',
+        'is the service account, which would lose its privileges',
+        'use another name',
+        'elasticsearch.username',
+      ),
+    !user.allow_remote &&
+      !(forward_auth.listen ?? []).every(isLocalListener) &&
+      violation('forward_auth.listen', reachableProblem, reachableFix),
+    !user.allow_remote && !listen.every(isLocalListener) && violation('listen', reachableProblem, reachableFix),
   ]
 }

@@ -5,7 +5,7 @@ import { type RuleViolation, violation } from './violation.ts'
 
 /** Rejects keys that only apply to auth-only mode. */
 export function checkForwardAuth({ proxy, forward_auth: { listen, path_prefix } }: Config): (RuleViolation | false)[] {
-  const problem = 'is set, but proxy mode answers no sub-requests'
+  const problem = 'is set, but proxy mode does not serve sub-requests'
   const fix = 'remove it, or set proxy.enabled: false'
   return [
     proxy.enabled && listen !== null && violation('forward_auth.listen', problem, fix, 'proxy.enabled'),
@@ -15,7 +15,8 @@ export function checkForwardAuth({ proxy, forward_auth: { listen, path_prefix } 
 
 export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } }: Config): (RuleViolation | false)[] {
   const urls = [...routes.flatMap(({ upstreams }) => upstreams), elasticsearch_url]
-  const isSet = tls.insecure_skip_verify || [tls.ca_cert, tls.client_cert, tls.client_key].some((file) => file !== null)
+  const hasTlsKeys =
+    tls.insecure_skip_verify || [tls.ca_cert, tls.client_cert, tls.client_key].some((file) => file !== null)
   if (!enabled) return []
   return [
     elasticsearch_url === null &&
@@ -26,7 +27,7 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
         'set it, or write proxy.routes',
         'proxy.routes',
       ),
-    isSet &&
+    hasTlsKeys &&
       !tls.enabled &&
       violation('proxy.tls.enabled', 'is false, so other keys of proxy.tls would have no effect', 'set it to true'),
     tls.enabled &&
@@ -40,49 +41,46 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
   ]
 }
 
-/** For one connection, or ours to write: a route that set them would break the framing of requests, or who they come from. */
-const reserved = /^(?:content-length|expect|forwarded|http2-settings|proxy-.*|x-forwarded-(?:for|host|port|proto))$/i
+/**
+ * A route must not overwrite these, nor hop-by-hop headers: it could break the framing of requests (request smuggling)
+ * or forge the address of the client.
+ */
+const reservedHeaders =
+  /^(?:content-length|expect|forwarded|http2-settings|proxy-.*|x-forwarded-(?:for|host|port|proto))$/i
 
 export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (RuleViolation | false)[] {
   if (!enabled) return []
   return routes.flatMap((route, index) => {
-    const twin = routes.findIndex((other) => placeOf(other) === placeOf(route))
+    const key = `proxy.routes[${index}]`
+    const firstIndex = routes.findIndex((other) => matchOf(other) === matchOf(route))
     return [
-      twin < index &&
-        violation(
-          `proxy.routes[${index}]`,
-          `takes the same host and path as proxy.routes[${twin}]`,
-          'remove one of them',
-        ),
+      firstIndex < index &&
+        violation(key, `matches the same host and path as proxy.routes[${firstIndex}]`, 'remove one of them'),
       route.strip_path &&
-        placeOf(route).endsWith(' ') &&
-        violation(`proxy.routes[${index}]`, 'has strip_path, but no path', 'write the path to strip'),
+        matchOf(route).endsWith(' ') &&
+        violation(key, 'has strip_path, but no path', 'write the path to strip'),
       Object.values(route.tls).some((value) => value !== null) &&
         route.upstreams.every((url) => !url.startsWith('https:')) &&
-        violation(
-          `proxy.routes[${index}]`,
-          'has tls, but no upstream that is https',
-          'write https:// URLs, or remove it',
-        ),
-      ...Object.keys(route.headers).flatMap((name): (RuleViolation | false)[] => [
-        isReserved(name) && violation(`proxy.routes[${index}]`, `sets ${name}, which is not its to set`, 'remove it'),
-        name.toLowerCase() === 'authorization' &&
-          route.auth === 'required' &&
-          violation(
-            `proxy.routes[${index}]`,
-            'sets Authorization, which is the user’s',
-            'remove it, or write auth: none',
-          ),
-      ]),
+        violation(key, 'has tls, but no upstream that is https', 'write https:// URLs, or remove tls'),
+      ...checkRouteHeaders(route, key),
     ]
   })
 }
 
-function isReserved(name: string): boolean {
-  return hopByHopHeaders.has(name.toLowerCase()) || reserved.test(name)
+function checkRouteHeaders({ headers, auth }: Route, key: string): (RuleViolation | false)[] {
+  return Object.keys(headers).flatMap((name) => [
+    isReserved(name) && violation(key, `sets ${name}, which elastauth controls`, 'remove it'),
+    name.toLowerCase() === 'authorization' &&
+      auth === 'required' &&
+      violation(key, 'sets Authorization, which carries the credential of the user', 'remove it, or write auth: none'),
+  ])
 }
 
-/** What a route takes, as src/proxy/routing/routes.ts compares it. */
-function placeOf({ host, path }: Route): string {
+function isReserved(name: string): boolean {
+  return hopByHopHeaders.has(name.toLowerCase()) || reservedHeaders.test(name)
+}
+
+/** The host and path that a route matches, normalized as src/proxy/routing/routes.ts does. */
+function matchOf({ host, path }: Route): string {
   return `${host?.toLowerCase() ?? ''} ${(path ?? '').replace(/\/+$/, '')}`
 }

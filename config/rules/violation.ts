@@ -1,4 +1,4 @@
-/** A rule between keys that does not hold; `other` is the second key it is about. */
+/** A rule between keys that is violated; `otherKey` is the second key of the rule. */
 export type RuleViolation = {
   readonly key: string
   readonly problem: string
@@ -8,4 +8,15 @@ export type RuleViolation = {
 
 export function violation(key: string, problem: string, fix: string, otherKey = key): RuleViolation {
   return { key, problem, fix, otherKey }
+}
+
+/** A key and its value. */
+export type KeyValue = readonly [key: string, value: string | null]
+
+/** Two keys that are set together or not at all. */
+export function checkBothOrNeither([keyA, a]: KeyValue, [keyB, b]: KeyValue): (RuleViolation | false)[] {
+  return [
+    a === null && b !== null && violation(keyA, `is not set, but ${keyB} is`, 'set both or neither', keyB),
+    b === null && a !== null && violation(keyB, `is not set, but ${keyA} is`, 'set both or neither', keyA),
+  ]
 }

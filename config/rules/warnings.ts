@@ -2,21 +2,21 @@ import { certificateExpiry } from '../formats/pem.ts'
 import { providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 
-/** What starts, but should be known. */
+/** Settings that are accepted but risky or without effect. */
 export function findWarnings(config: Config): string[] {
   const { cache, elasticsearch, oidc, proxy, tls } = config
   const expiry = tls.cert === null ? undefined : certificateExpiry(tls.cert)
   const hasOidc = providersOf(config).includes('oidc')
-  const advice: [applies: boolean, text: string][] = [
+  const candidates: [applies: boolean, text: string][] = [
     [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],
     [
       cache.type === 'file',
-      'cache.type "file" is taken as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',
+      'cache.type "file" is treated as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',
     ],
     [
       cache.type !== 'redis' &&
         (cache.redis_url !== null || cache.redis_sentinels.length > 0 || cache.redis_cluster.length > 0),
-      'Redis is configured but not used: that takes cache.type "redis".',
+      'Redis is configured but not used: set cache.type: redis to use it.',
     ],
     [
       elasticsearch.dry_run,
@@ -24,15 +24,15 @@ export function findWarnings(config: Config): string[] {
     ],
     [
       elasticsearch.insecure_skip_verify,
-      'elasticsearch.insecure_skip_verify is true: whoever stands between can read the service account’s password.',
+      'elasticsearch.insecure_skip_verify is true: a machine in between can impersonate Elasticsearch and read the password of the service account.',
     ],
     [
       proxy.enabled && proxy.tls.insecure_skip_verify,
-      'proxy.tls.insecure_skip_verify is true: whoever stands between can read users’ credentials.',
+      'proxy.tls.insecure_skip_verify is true: a machine in between can impersonate the upstream and read the credentials of users.',
     ],
     [
-      trustsEverybody(config.trusted_proxies) && config.proxy_secret === null,
-      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: every client that reaches the listener can be any user.',
+      trustsAllAddresses(config.trusted_proxies) && config.proxy_secret === null,
+      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: every client that reaches the listener can impersonate any user.',
     ],
     [
       config.group_whitelist.length > 0 && !config.enable_group_whitelist,
@@ -40,27 +40,30 @@ export function findWarnings(config: Config): string[] {
     ],
     [
       providersOf(config).includes('static') && config.static.allow_remote,
-      'static.allow_remote is true: whoever reaches the listener is the static user.',
+      'static.allow_remote is true: every client that reaches the listener is the static user.',
     ],
     [
       hasOidc && oidc.login && !proxy.enabled && config.forward_auth.listen === null,
-      "forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would hand them out. Set it, and point the proxy's auth address there.",
+      "forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would expose them. Set it, and point the proxy's auth address there.",
     ],
     [
       hasOidc && oidc.token_validation === 'userinfo',
-      'oidc.token_validation is "userinfo": that says whose a token is, but not for whom it is meant. Tokens that other applications got from the provider are taken too; "both" and "introspection" refuse them.',
+      'oidc.token_validation is "userinfo", which does not check the audience of a token: tokens that the provider issued to other applications are accepted. Use "both" or "introspection" to reject them.',
     ],
     [
       hasOidc && oidc.allow_http,
-      'oidc.allow_http is true: whoever stands between can read tokens and the client’s secret, or be the provider.',
+      'oidc.allow_http is true: a machine in between can read tokens and the client secret, or impersonate the provider.',
     ],
   ]
   if (expiry !== undefined && expiry.getTime() < Date.now()) {
-    advice.push([true, `tls.cert has expired on ${expiry.toISOString().slice(0, 10)}: clients will refuse it.`])
+    candidates.push([
+      true,
+      `tls.cert has expired on ${expiry.toISOString().slice(0, 10)}: clients will reject it, so renew it.`,
+    ])
   }
-  return advice.filter(([applies]) => applies).map(([, text]) => text)
+  return candidates.filter(([applies]) => applies).map(([, text]) => text)
 }
 
-function trustsEverybody(peers: readonly string[]): boolean {
+function trustsAllAddresses(peers: readonly string[]): boolean {
   return peers.some((peer) => peer === 'all' || peer.endsWith('/0'))
 }

@@ -18,7 +18,7 @@ export function readSecretFile(path: string): SecretFile {
     if (mode & 0o022) return fault('names a file that others may write', 'chmod go-w the file')
     if (text === '') return fault('names an empty file', 'write the secret into it')
     // Containers mount secrets as 0444, so this cannot be a fault
-    const warnings = mode & 0o004 ? ['the secret’s file can be read by every user of this machine'] : []
+    const warnings = mode & 0o004 ? ['the secret file can be read by every user of this machine'] : []
     return { text, faults: [], warnings }
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'

@@ -52,7 +52,7 @@ describe('several listeners', () => {
 
   test('the same place twice is a fault', async () => {
     const { code, stderr } = await refused('127.0.0.1:5999,http://127.0.0.1:5999')
-    assert.deepEqual([code, /listen\[1\].*same place as listen\[0\]/.test(stderr)], [1, true])
+    assert.deepEqual([code, /listen\[1\].*same address as listen\[0\]/.test(stderr)], [1, true])
   })
 
   test('max_connections is for all of them together', async () => {

@@ -153,7 +153,7 @@ describe('faults of the configuration are told before the start', () => {
     [
       'a proof that nobody is asked for',
       { ...flags, trusted_proxies: 'client_cert' },
-      /trusted_proxies.*nobody is asked/,
+      /trusted_proxies.*not asked for a certificate/,
     ],
     ['names for nothing', { ...flags, 'tls.client_names': 'a' }, /tls\.client_names/],
   ]

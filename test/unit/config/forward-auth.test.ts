@@ -63,7 +63,10 @@ describe('forward_auth.listen', () => {
       ['[":6001", "unix:/a.sock"]', '[":6002", "http://unix:/a.sock"]'],
     ]) {
       const lines = faults(`listen: ${listen}\nforward_auth: { listen: ${own} }`)
-      assert.match(lines.join(), /^- forward_auth\.listen\[\d\] is the same place as listen\[\d\]: remove one of them$/)
+      assert.match(
+        lines.join(),
+        /^- forward_auth\.listen\[\d\] is the same address as listen\[\d\]: remove one of them$/,
+      )
     }
     assert.deepEqual(faults('listen: ":0"\nforward_auth: { listen: ":0" }'), [])
   })
@@ -75,7 +78,10 @@ describe('forward_auth.listen', () => {
 
   test('must be on this machine with the static provider, as listen must', () => {
     const yaml = 'auth_provider: static\nstatic: { username: dev }\nforward_auth: { listen: "0.0.0.0:5001" }'
-    assert.match(faults(yaml).join(), /forward_auth\.listen can be reached by others, who would all be the static user/)
+    assert.match(
+      faults(yaml).join(),
+      /forward_auth\.listen can be reached from other machines, where every client would be the static user/,
+    )
     assert.deepEqual(faults(yaml.replace('0.0.0.0', '127.0.0.1')), [])
     assert.deepEqual(faults(yaml.replace('username: dev', 'username: dev, allow_remote: true')), [])
   })
@@ -85,8 +91,8 @@ test('in proxy mode there are no sub-requests, so forward_auth.listen and path_p
   const yaml =
     'proxy: { enabled: true, elasticsearch_url: "http://es:9200" }\nforward_auth: { listen: ":5001", path_prefix: /a }'
   assert.deepEqual(faults(yaml), [
-    '4 forward_auth.listen is set, but proxy mode answers no sub-requests: remove it, or set proxy.enabled: false',
-    '4 forward_auth.path_prefix is set, but proxy mode answers no sub-requests: remove it, or set proxy.enabled: false',
+    '4 forward_auth.listen is set, but proxy mode does not serve sub-requests: remove it, or set proxy.enabled: false',
+    '4 forward_auth.path_prefix is set, but proxy mode does not serve sub-requests: remove it, or set proxy.enabled: false',
   ])
 })
 

@@ -44,8 +44,8 @@ for (const [key, format, identityWith] of parts) {
 const refused: [yaml: string, expected: RegExp][] = [
   ['username: a b', /static.username "a b" is not a username/],
   ['username: ..', /static.username .* is not a username/],
-  ['username: _system', /static.username .* own/],
-  ['username: Elastic', /static.username .* own/],
+  ['username: _system', /static.username .* is reserved by Elasticsearch/],
+  ['username: Elastic', /static.username .* is reserved by Elasticsearch/],
   ['username: a, email: nobody', /static.email .* is not an e-mail address/],
   ['username: a, name: "a\\u0085b"', /static.name .* is not/],
   ['username: a, groups: ["a\\u2028b"]', /static.groups\[0\] .* is not/],

@@ -324,7 +324,7 @@ const rules: { name: string; yaml: string; expected: RegExp }[] = [
   {
     name: 'an identity header that is the proxy secret’s',
     yaml: `${minimal}headers: { name: X-Elastauth-Proxy-Secret }`,
-    expected: /names the header of proxy_secret/,
+    expected: /names the same header as proxy_secret_header/,
   },
   {
     name: 'a service account whose name Basic authentication cannot carry',
@@ -349,7 +349,7 @@ const rules: { name: string; yaml: string; expected: RegExp }[] = [
   {
     name: 'two kinds of Redis',
     yaml: `${minimal}cache: { redis_url: redis://a, redis_cluster: ["a:1"] }`,
-    expected: /cache.redis_cluster is set beside cache.redis_url/,
+    expected: /cache.redis_cluster is set together with cache.redis_url/,
   },
   {
     name: 'an expiration under a second',
@@ -389,8 +389,8 @@ test('an API key alone is enough; static with allow_remote starts with a warning
 test('what starts but should be known is warned of', () => {
   for (const [yaml, expected] of [
     ['enableOtel: true', /traces are not exported/],
-    ['cache: { type: file, path: /var/cache/elastauth }', /taken as "memory"/],
-    ['trusted_proxies: [all]', /can be any user/],
+    ['cache: { type: file, path: /var/cache/elastauth }', /treated as "memory"/],
+    ['trusted_proxies: [all]', /can impersonate any user/],
     ['elasticsearch: { dry_run: true }', /nothing is written.*will not work/],
   ] as const) {
     const { warnings } = load(`secret_key: ${key}\n${yaml}`, { env: accountEnv })

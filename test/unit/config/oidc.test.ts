@@ -36,12 +36,24 @@ const faults: [what: string, oidc: Record<string, unknown>, expected: RegExp][] 
   ['any organisation', { issuer: 'https://login.microsoftonline.com/organizations/v2.0' }, /all tenants/],
   ['private_key_jwt without a key', { client_auth_method: 'private_key_jwt' }, /oidc.private_key is required/],
   ['a public client without PKCE', { client_auth_method: 'none', use_pkce: false }, /oidc.use_pkce is false/],
-  ['a custom Authorization', { custom_headers: { authorization: 'x' } }, /sets authorization, which is not its to set/],
-  ['a state of one’s own', { authorization_parameters: { state: 'x' } }, /sets state, which is not its to set/],
-  ['a parameter that is no text', { authorization_parameters: { max_age: 5 } }, /has a number as a parameter’s value/],
-  ['a token in Authorization', { token_header: 'Authorization' }, /is read anyway/],
-  ['a token in Cookie', { token_header: 'cookie' }, /a meaning of its own/],
-  ['a token in the secret’s header', { token_header: 'X_Elastauth_Proxy_Secret' }, /the header of proxy_secret/],
+  [
+    'a custom Authorization',
+    { custom_headers: { authorization: 'x' } },
+    /sets authorization, which elastauth controls/,
+  ],
+  ['a state of one’s own', { authorization_parameters: { state: 'x' } }, /sets state, which elastauth controls/],
+  [
+    'a parameter that is no text',
+    { authorization_parameters: { max_age: 5 } },
+    /has a number as the value of a parameter/,
+  ],
+  ['a token in Authorization', { token_header: 'Authorization' }, /is always read/],
+  ['a token in Cookie', { token_header: 'cookie' }, /names a reserved header/],
+  [
+    'a token in the secret’s header',
+    { token_header: 'X_Elastauth_Proxy_Secret' },
+    /same header as proxy_secret_header/,
+  ],
   ['a call of an hour', { timeout: '1h' }, /oidc.timeout is longer than 1m/],
   ['answers believed for an hour', { validation_ttl: '1h' }, /oidc.validation_ttl is longer than 5m/],
 ]
@@ -93,8 +105,12 @@ describe('auth_providers', () => {
   })
 
   const chains: [what: string, rest: Record<string, unknown>, expected: RegExp][] = [
-    ['beside auth_provider', { auth_provider: 'oidc', auth_providers: ['oidc'] }, /is set beside auth_provider/],
-    ['beside its default, written out', { auth_provider: 'authelia', auth_providers: ['oidc'] }, /is set beside/],
+    ['beside auth_provider', { auth_provider: 'oidc', auth_providers: ['oidc'] }, /is set together with auth_provider/],
+    [
+      'beside its default, written out',
+      { auth_provider: 'authelia', auth_providers: ['oidc'] },
+      /is set together with/,
+    ],
     [
       'two that read headers',
       { auth_providers: ['authelia', 'oidc', 'tailscale'] },
@@ -115,6 +131,6 @@ describe('auth_providers', () => {
   test('an identity header in the token’s place', () => {
     const rest = { auth_providers: ['oidc', 'authelia'] }
     const lines = linesOf(() => load(yaml({ token_header: 'remote-user' }, rest)))
-    assert.match(lines.join(), /oidc.token_header names the header of username/)
+    assert.match(lines.join(), /oidc.token_header names the same header as username/)
   })
 })

@@ -55,10 +55,10 @@ test('reads the addresses of Sentinels and of a Cluster, and uses TLS if redis_t
 
 test('rejects settings that are invalid or contradict each other', () => {
   const invalid: readonly [Readonly<Record<string, string>>, RegExp][] = [
-    [{ REDIS_URL: 'redis://redis/cache' }, /redis_url.*more behind its address/],
-    [{ REDIS_URL: 'redis://redis/0?tls=1' }, /redis_url.*more behind its address/],
-    [{ REDIS_CLUSTER: 'a:1', REDIS_DB: '1' }, /redis_db.*Cluster has database 0 only/],
-    [{ REDIS_CLUSTER: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_MASTER: 'm' }, /is set beside/],
+    [{ REDIS_URL: 'redis://redis/cache' }, /redis_url.*more than a database number/],
+    [{ REDIS_URL: 'redis://redis/0?tls=1' }, /redis_url.*more than a database number/],
+    [{ REDIS_CLUSTER: 'a:1', REDIS_DB: '1' }, /redis_db.*Cluster has only database 0/],
+    [{ REDIS_CLUSTER: 'a:1', REDIS_SENTINELS: 'b:2', REDIS_SENTINEL_MASTER: 'm' }, /is set together with/],
     [{ REDIS_CLIENT_CERT: process.execPath }, /redis_client_(cert|key)/],
   ]
   for (const [env, message] of invalid) assert.throws(() => connectionOf(env), message)
