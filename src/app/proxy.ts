@@ -10,7 +10,7 @@ import { createBuildUpstreamHeaders } from '../proxy/headers/request-headers.ts'
 import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
 import { createRouting, type Routing } from '../proxy/routing/routing.ts'
-import { createTunnels, createWebSocketUpgrade, isWebSocket, type Tunnels } from '../proxy/websocket/upgrade.ts'
+import { createTunnels, createWebSocketUpgrade, isWebSocketUpgrade, type Tunnels } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { routingOptions } from './options/proxy.ts'
 
@@ -34,7 +34,7 @@ export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyS
   return Object.freeze({
     routing,
     tunnels,
-    isUpgrade: isWebSocket,
+    isUpgrade: isWebSocketUpgrade,
     createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels }, options),
   })
 }

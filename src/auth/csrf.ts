@@ -44,7 +44,7 @@ function isSafeRequest({ method, headers }: IncomingMessage): boolean {
     isSafeMethod(method) &&
     isSafeMethod(headers['x-forwarded-method']) &&
     isSafeMethod(headers['x-original-method']) &&
-    !isWebSocket(headers)
+    !mayOpenWebSocket(headers)
   )
 }
 
@@ -52,7 +52,11 @@ function isSafeMethod(method: string | string[] | undefined): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === undefined
 }
 
-/** Proxies strip `Upgrade`, a hop-by-hop header, from their sub-requests, but keep the other WebSocket headers. */
-export function isWebSocket(headers: IncomingHttpHeaders): boolean {
+/**
+ * Whether a request or the original request of a sub-request may open a WebSocket, or any other upgrade. Proxies strip `Upgrade`,
+ * a hop-by-hop header, from their sub-requests, but keep the other WebSocket headers. For the question whether to open a tunnel,
+ * see `isWebSocketUpgrade` in proxy/websocket/upgrade.ts, which is exact: in doubt, this one says yes and that one no.
+ */
+export function mayOpenWebSocket(headers: IncomingHttpHeaders): boolean {
   return headers.upgrade !== undefined || headers['sec-websocket-key'] !== undefined
 }

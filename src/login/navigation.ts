@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isWebSocket } from '../auth/csrf.ts'
+import { mayOpenWebSocket } from '../auth/csrf.ts'
 
 /**
  * Whether a request is a page navigation by a person, so that a redirect to the provider leads to a sign-in; the table is in
@@ -9,7 +9,7 @@ import { isWebSocket } from '../auth/csrf.ts'
  */
 export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false // the body would be lost in the redirects
-  if (isWebSocket(headers) || headers.authorization !== undefined) return false
+  if (mayOpenWebSocket(headers) || headers.authorization !== undefined) return false
   if (isScripted(headers) || isPrefetch(headers)) return false
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) return mode === 'navigate' && headers['sec-fetch-dest'] === 'document'

@@ -31,7 +31,7 @@ export type TunnelTarget = Readonly<{
  * Only WebSockets are forwarded as upgrades. A request for another protocol, `h2c` above all, is forwarded without the upgrade.
  * So is one of HTTP/1.0, which has no upgrades (RFC 9110, section 7.8).
  */
-export function isWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
+export function isWebSocketUpgrade({ method, httpVersion, headers }: IncomingMessage): boolean {
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
