@@ -15,11 +15,21 @@ const upstream = await startRawUpstream((socket) => respond(socket))
 const gateway = await startProxy(upstream.url)
 const overTls = await startProxy(upstream.url, { flags: tlsFlags() })
 
-const ours = ['__Host-elastauth-session=evil; Path=/; Secure', '__host-Elastauth-login-3 =evil', '=elastauth=evil']
-const theirs = ['sid=Fe26.2**\xe9; Path=/;  HttpOnly', 'a=elastauth']
-const cookies = [ours[0]!, theirs[0]!, ours[1]!, theirs[1]!, ours[2]!].map((cookie) => `Set-Cookie: ${cookie}`)
+const privateCookies = [
+  '__Host-elastauth-session=evil; Path=/; Secure',
+  '__host-Elastauth-login-3 =evil',
+  '=elastauth=evil',
+]
+const upstreamCookies = ['sid=Fe26.2**\xe9; Path=/;  HttpOnly', 'a=elastauth']
+const cookies = [
+  privateCookies[0]!,
+  upstreamCookies[0]!,
+  privateCookies[1]!,
+  upstreamCookies[1]!,
+  privateCookies[2]!,
+].map((cookie) => `Set-Cookie: ${cookie}`)
 
-/** The upstream's response: a status line, all of these cookies, and more headers. */
+/** The head of an upstream's response that sets all of these cookies. */
 const headOf = (status: string, ...headers: string[]) =>
   [`HTTP/1.1 ${status}`, ...cookies, ...headers, '', ''].join('\r\n')
 
@@ -27,18 +37,18 @@ function cookiesIn(text: string): string[] {
   return [...text.matchAll(/^set-cookie: (.*)\r$/gim)].map(([, value]) => value!)
 }
 
-describe('an upstream cannot set the cookies of elastauth, and its own cookies are forwarded unchanged,', () => {
-  test('in an interim and a final HTTP/1.1 response', async () => {
+describe('an upstream that sets cookies of elastauth', () => {
+  test(`drops cookies of elastauth from an informational and a final HTTP/1.1 response, and forwards the upstream's own`, async () => {
     respond = (socket) =>
       socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1')
     const connection = openRaw(portOf(gateway))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     const text = await connection.closed
     assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 103', 'HTTP/1.1 200'])
-    assert.deepEqual(cookiesIn(text), [...theirs, ...theirs])
+    assert.deepEqual(cookiesIn(text), [...upstreamCookies, ...upstreamCookies])
   })
 
-  test('in the trailers of an HTTP/1.1 response', async () => {
+  test('drops all cookies in the trailers of an HTTP/1.1 response', async () => {
     respond = (socket) => {
       const trailers = cookies.map((line) => `${line}\r\n`).join('')
       socket.write(
@@ -50,7 +60,7 @@ describe('an upstream cannot set the cookies of elastauth, and its own cookies a
     assert.deepEqual(cookiesIn(await connection.closed), [])
   })
 
-  test('in an interim and a final HTTP/2 response', async () => {
+  test(`drops cookies of elastauth from an informational and a final HTTP/2 response, and forwards the upstream's own`, async () => {
     respond = (socket) =>
       socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1')
     const session = connect(overTls.url, { ca: authority.cert })
@@ -59,35 +69,35 @@ describe('an upstream cannot set the cookies of elastauth, and its own cookies a
     const interim = once(stream, 'headers')
     const [final] = await once(stream, 'response')
     const [hints] = await interim
-    assert.deepEqual([hints['set-cookie'], final['set-cookie']], [theirs, theirs])
+    assert.deepEqual([hints['set-cookie'], final['set-cookie']], [upstreamCookies, upstreamCookies])
     stream.resume()
   })
 
-  test('in a 401 for the credential of elastauth, which is held back and then passed on', async () => {
+  test('drops cookies of elastauth from a 401 response that was buffered to re-issue the credential', async () => {
     respond = (socket) => socket.write(`${headOf('401 Unauthorized', 'Content-Length: 2')}no`, 'latin1')
     const connection = openRaw(portOf(gateway))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     const text = await connection.closed
     assert.match(text, /^HTTP\/1\.1 401 /)
-    assert.deepEqual(cookiesIn(text), theirs)
+    assert.deepEqual(cookiesIn(text), upstreamCookies)
   })
 
-  test('in the response that rejects an upgrade', async () => {
+  test('drops cookies of elastauth from a response that rejects an upgrade', async () => {
     respond = (socket) => socket.write(headOf('403 Forbidden', 'Content-Length: 0'), 'latin1')
     const text = await requestWebSocket(gateway, '/').closed
     assert.match(text, /^HTTP\/1\.1 403 /)
-    assert.deepEqual(cookiesIn(text), theirs)
+    assert.deepEqual(cookiesIn(text), upstreamCookies)
   })
 
-  test('in the 101 response that accepts an upgrade', async () => {
+  test('drops cookies of elastauth from the 101 response to an upgrade', async () => {
     respond = (socket) => {
-      const switching = ['Connection: Upgrade, X-Hop', 'Upgrade: WebSocket', 'Sec-WebSocket-Accept: x', 'X-Hop: 1']
-      socket.write(headOf('101 Switching Protocols', ...switching), 'latin1')
+      const upgradeHeaders = ['Connection: Upgrade, X-Hop', 'Upgrade: WebSocket', 'Sec-WebSocket-Accept: x', 'X-Hop: 1']
+      socket.write(headOf('101 Switching Protocols', ...upgradeHeaders), 'latin1')
       socket.on('data', (bytes) => socket.write(bytes))
     }
     const connection = requestWebSocket(gateway, '/')
     const head = await connection.until(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\n$/)
-    assert.deepEqual(cookiesIn(head), theirs)
+    assert.deepEqual(cookiesIn(head), upstreamCookies)
     assert.match(head, /^upgrade: WebSocket\r$/im)
     assert.match(head, /^connection: Upgrade\r$/im)
     assert.match(head, /^sec-websocket-accept: x\r$/im)
@@ -100,32 +110,34 @@ describe('an upstream cannot set the cookies of elastauth, and its own cookies a
 
 describe('a visitor is not signed in as an attacker by an upstream of a route with auth: none (session fixation)', async () => {
   const { idp, startProxy: startWithLogin } = await createOidcTestBed()
-  let planted: string[] = []
-  const assets = await startUpstream((_request, response) => response.writeHead(200, ['Set-Cookie', planted]).end('ok'))
+  let plantedCookies: string[] = []
+  const assets = await startUpstream((_request, response) =>
+    response.writeHead(200, ['Set-Cookie', plantedCookies]).end('ok'),
+  )
   const routes = [{ path: '/assets', upstreams: [assets.url], auth: 'none' }]
   const { url } = await startWithLogin({}, { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) })
 
-  test('through the session cookie', async () => {
+  test('a session cookie that an upstream sets does not sign a visitor in', async () => {
     const mallory = createUserAgent()
     await mallory.visit(`${url}/app`, 'bob')
-    planted = [`${mallory.cookies(url)}; Path=/; Secure; HttpOnly`]
-    assert.match(planted[0]!, /^__Host-elastauth-session=/)
+    plantedCookies = [`${mallory.cookies(url)}; Path=/; Secure; HttpOnly`]
+    assert.match(plantedCookies[0]!, /^__Host-elastauth-session=/)
     const visitor = createUserAgent()
     assert.equal((await visitor.request(`${url}/assets/logo.png`)).status, 200)
     assert.equal((await visitor.request(`${url}/app`)).status, 302)
   })
 
-  test('through the cookies that may hold a token', async () => {
-    planted = [`access_token=${await idp.sign()}; Path=/`, `id_token=${await idp.sign()}; Path=/`]
+  test('a token cookie that an upstream sets does not sign a visitor in', async () => {
+    plantedCookies = [`access_token=${await idp.sign()}; Path=/`, `id_token=${await idp.sign()}; Path=/`]
     const visitor = createUserAgent()
     assert.equal((await visitor.request(`${url}/assets/logo.png`)).status, 200)
     assert.equal((await visitor.request(`${url}/app`)).status, 302)
   })
 
-  test('through the cookies that bind a login to its browser', async () => {
+  test(`login cookies that an upstream sets do not complete the attacker's login in the visitor's browser`, async () => {
     const mallory = createUserAgent()
     const { url: callback } = await mallory.visit(`${url}/app`, 'bob', (to) => to.includes('/callback'))
-    planted = mallory
+    plantedCookies = mallory
       .cookies(url)
       .split('; ')
       .map((cookie) => `${cookie}; Path=/; Secure; HttpOnly`)

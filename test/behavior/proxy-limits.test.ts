@@ -19,61 +19,65 @@ const upstream = await startUpstream(async (request, response) => {
 
 const head = 'GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n'
 
-function openMany(to: Gateway, count: number, bytes: string): RawConnection[] {
+function openMany(gateway: Gateway, count: number, bytes: string): RawConnection[] {
   return Array.from({ length: count }, () => {
-    const connection = openRaw(portOf(to))
+    const connection = openRaw(portOf(gateway))
     connection.send(bytes)
     return connection
   })
 }
 
-function leave(connections: readonly RawConnection[]): Promise<unknown> {
+function closeAll(connections: readonly RawConnection[]): Promise<unknown> {
   for (const { socket } of connections) socket.destroy()
   return Promise.all(connections.map(({ closed }) => closed))
 }
 
-/** Asks on connections of their own until one is answered: it may take a moment until those that left are counted out. */
-async function recovered(gateway: Gateway): Promise<void> {
+/** Sends requests on new connections until one succeeds: the gateway may notice closed connections with a delay. */
+async function waitForRecovery(gateway: Gateway): Promise<void> {
   while (gateway.process.exitCode === null && gateway.process.signalCode === null) {
     const connection = openRaw(portOf(gateway))
     connection.send(head.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
     if (/^HTTP\/1\.1 200 [\s\S]*ok$/.test(await connection.closed)) return
     await sleep(50)
   }
-  assert.fail(`the gateway ended: ${gateway.output().slice(-2000)}`)
+  assert.fail(`the gateway exited: ${gateway.output().slice(-2000)}`)
 }
 
-test('max_connections: one more is closed at once, the others live on, and who leaves makes room', async () => {
+test('closes a connection beyond max_connections at once, keeps the others open, and accepts new ones after they close', async () => {
   const gateway = await startProxy(upstream.url, { flags: { max_connections: '5' } })
   const first = openMany(gateway, 5, head)
   await Promise.all(first.map(({ until }) => until(/ok$/)))
   assert.equal(await openMany(gateway, 1, head)[0]!.closed, '')
   for (const { send } of first) send(head)
   await Promise.all(first.map(({ until }) => until(/ok[\s\S]*ok$/)))
-  await leave(first)
-  await recovered(gateway)
+  await closeAll(first)
+  await waitForRecovery(gateway)
 })
 
-test('a small number of file descriptors: 503 or closed, no crash, and it recovers', async () => {
+test('responds with 503 or closes connections when file descriptors run out, and recovers', async () => {
   const gateway = await startProxy(upstream.url, { fileLimit: 100, flags: { max_connections: '10000' } })
-  const crowd = openMany(gateway, 300, head)
-  const texts = await Promise.all(crowd.map(({ until, closed }) => Promise.race([until(/\r\n\r\n.+/), closed])))
+  const connections = openMany(gateway, 300, head)
+  const texts = await Promise.all(connections.map(({ until, closed }) => Promise.race([until(/\r\n\r\n.+/), closed])))
   const count = (pattern: RegExp) => texts.filter((text) => pattern.test(text)).length
-  const [good, shed, closed] = [count(/^HTTP\/1\.1 200 /), count(/^HTTP\/1\.1 503 [\s\S]*"overloaded"/), count(/^$/)]
-  assert.equal(good + shed + closed, 300, `${good} good, ${shed} shed, ${closed} closed`)
-  assert.ok(shed > 0, `${good} good, ${shed} shed, ${closed} closed`)
-  await recovered(gateway)
-  await leave(crowd)
+  const [ok, overloaded, closed] = [
+    count(/^HTTP\/1\.1 200 /),
+    count(/^HTTP\/1\.1 503 [\s\S]*"overloaded"/),
+    count(/^$/),
+  ]
+  assert.equal(ok + overloaded + closed, 300, `${ok} ok, ${overloaded} overloaded, ${closed} closed`)
+  assert.ok(overloaded > 0, `${ok} ok, ${overloaded} overloaded, ${closed} closed`)
+  await waitForRecovery(gateway)
+  await closeAll(connections)
   assert.deepEqual(
     gateway.log.filter((line) => line['error.code'] === 'internal'),
     [],
   )
 })
 
-describe('a small heap (128 MB): no crash, and it recovers', () => {
+describe('with a heap of 128 MB', () => {
   const small = ['--max-old-space-size=128']
 
-  test('with uploads and downloads of 50 MB each, ten at once', async () => {
+  test('survives ten concurrent uploads and downloads of 50 MB each with a heap of 128 MB', async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments: small })
     const body = () => new ReadableStream({ pull, type: 'bytes' }, { highWaterMark: 0 })
     const sent = new WeakMap<object, number>()
@@ -97,27 +101,27 @@ describe('a small heap (128 MB): no crash, and it recovers', () => {
     assert.equal(gateway.process.exitCode, null)
   })
 
-  test('with 2,000 clients that download and do not read', async () => {
+  test('survives 2,000 clients that download and do not read with a heap of 128 MB, and recovers', async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments: small })
-    const crowd = openMany(gateway, 2000, head.replace('/', '/large'))
-    for (const { socket } of crowd) socket.pause()
+    const connections = openMany(gateway, 2000, head.replace('/', '/large'))
+    for (const { socket } of connections) socket.pause()
     await sleep(5000)
-    await leave(crowd)
-    await recovered(gateway)
+    await closeAll(connections)
+    await waitForRecovery(gateway)
     assert.equal(gateway.process.exitCode, null)
   })
 
   const heads: [what: string, headers: string][] = [
-    ['few long', `X-A: ${'x'.repeat(600)}\r\n`.repeat(100)],
+    ['a few long', `X-A: ${'x'.repeat(600)}\r\n`.repeat(100)],
     ['many short', 'aa:bb\r\n'.repeat(8500)],
   ]
   for (const [what, headers] of heads) {
-    test(`with 5,000 clients that send 60 KB of headers each, ${what} ones, and do not end them`, async () => {
+    test(`survives 5,000 clients that send 60 KB of ${what} headers without an end with a heap of 128 MB, and recovers`, async () => {
       const gateway = await startProxy(upstream.url, { nodeArguments: small })
-      const crowd = openMany(gateway, 5000, `GET / HTTP/1.1\r\nHost: es\r\n${headers}`)
+      const connections = openMany(gateway, 5000, `GET / HTTP/1.1\r\nHost: es\r\n${headers}`)
       await sleep(3000)
-      await leave(crowd)
-      await recovered(gateway)
+      await closeAll(connections)
+      await waitForRecovery(gateway)
       assert.equal(gateway.process.exitCode, null)
     })
   }
