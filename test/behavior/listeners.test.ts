@@ -21,15 +21,15 @@ const newPath = () => join(directory, `${count++}.sock`)
 
 const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/']
 
-/** Tries to serve, for places where that cannot be. */
-function refused(listen: string): Promise<Ended> {
+/** Runs `elastauth` with a listener that cannot be opened. */
+function runWith(listen: string): Promise<Ended> {
   const flags = ['--listen', listen, '--default_roles', 'viewer', '--elasticsearch.hosts', elasticsearchUrl]
   const account = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }
   return runElastauth(flags, { ELASTAUTH_SECRET_KEY: testKey, ...account })
 }
 
 describe('several listeners', () => {
-  test('each of them answers, and the line at the start names them all', async () => {
+  test('all respond, and the start line of the log names all of them', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,http://127.0.0.2:0,unix:${path}` } })
     const { message } = await gateway.logged(({ message = '' }) => message.includes('listens on'))
@@ -38,24 +38,24 @@ describe('several listeners', () => {
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('one that cannot be had is an error that names it, and no other is left behind', async () => {
+  test('are all closed if one cannot be opened, with an error that names it', async () => {
     const occupant = createServer().listen(0, '127.0.0.1')
     await once(occupant, 'listening')
     const { port } = occupant.address() as { port: number }
     const path = newPath()
-    const { code, stderr } = await refused(`unix:${path},127.0.0.1:${port}`)
+    const { code, stderr } = await runWith(`unix:${path},127.0.0.1:${port}`)
     occupant.close()
     assert.equal(code, 1)
     assert.match(stderr, new RegExp(`listen.*in use.*127\\.0\\.0\\.1:${port}`))
     assert.equal(existsSync(path), false)
   })
 
-  test('the same place twice is a fault', async () => {
-    const { code, stderr } = await refused('127.0.0.1:5999,http://127.0.0.1:5999')
+  test('must not have the same address', async () => {
+    const { code, stderr } = await runWith('127.0.0.1:5999,http://127.0.0.1:5999')
     assert.deepEqual([code, /listen\[1\].*same address as listen\[0\]/.test(stderr)], [1, true])
   })
 
-  test('max_connections is for all of them together', async () => {
+  test('share max_connections', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, max_connections: '1' } })
     const held = connect({ path })
@@ -68,7 +68,7 @@ describe('several listeners', () => {
 })
 
 describe('a unix socket', () => {
-  test('is trusted where trusted_proxies says unix, and only there', async () => {
+  test('is trusted only if trusted_proxies contains unix or all', async () => {
     for (const [trusted_proxies, expected] of [
       ['unix', '200'],
       ['loopback,unix', '200'],
@@ -83,12 +83,12 @@ describe('a unix socket', () => {
     }
   })
 
-  test('does not lend its trust to the address beside it', async () => {
+  test('does not make requests on a TCP listener trusted', async () => {
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${newPath()}`, trusted_proxies: 'unix' } })
     assert.equal(await curlStatus('-H', 'Remote-User: bob', gateway.url), '401')
   })
 
-  test('has the permissions of listen_mode from the start', async () => {
+  test('is created with the permissions of listen_mode', async () => {
     for (const [mode, expected] of [
       [undefined, 0o660],
       ['0600', 0o600],
@@ -100,7 +100,7 @@ describe('a unix socket', () => {
     }
   })
 
-  test('goes when elastauth ends', async () => {
+  test('is removed when elastauth ends', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     assert.ok(lstatSync(path).isSocket())
@@ -108,27 +108,27 @@ describe('a unix socket', () => {
     assert.equal(existsSync(path), false)
   })
 
-  test('that nobody listens on any more is replaced', async () => {
+  test('is replaced if it is stale', async () => {
     const path = newPath()
     const killed = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     killed.process.kill('SIGKILL')
     await once(killed.process, 'exit')
-    const left = lstatSync(path).ino
+    const staleInode = lstatSync(path).ino
     await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
-    assert.notEqual(lstatSync(path).ino, left)
+    assert.notEqual(lstatSync(path).ino, staleInode)
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('that somebody listens on is not taken away', async () => {
+  test('is not replaced while another process listens on it', async () => {
     const path = newPath()
     await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
-    const { code, stderr } = await refused(`unix:${path}`)
+    const { code, stderr } = await runWith(`unix:${path}`)
     assert.equal(code, 1)
     assert.match(stderr, /listen.*in use/)
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('never takes the place of a file, a directory or a link, not even one to a dead socket', async () => {
+  test('never replaces a file, a directory or a symbolic link, not even a dangling one', async () => {
     const file = newPath()
     writeFileSync(file, 'precious')
     const link = newPath()
@@ -136,14 +136,14 @@ describe('a unix socket', () => {
     const dangling = newPath()
     symlinkSync(newPath(), dangling)
     for (const path of [file, link, dangling, directory]) {
-      const { code, stderr } = await refused(`unix:${path}`)
+      const { code, stderr } = await runWith(`unix:${path}`)
       assert.equal(code, 1)
       assert.match(stderr, /exists and is not a socket/)
     }
     assert.ok(lstatSync(link).isSymbolicLink() && lstatSync(dangling).isSymbolicLink())
   })
 
-  test('that was replaced while we ran is left to its new owner', async () => {
+  test('is not removed at shutdown if its path has been replaced', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     rmSync(path)
@@ -152,13 +152,13 @@ describe('a unix socket', () => {
     assert.ok(lstatSync(path).isFile())
   })
 
-  test('in a directory that is not there is an error that names it', async () => {
-    const { code, stderr } = await refused(`unix:${directory}/nowhere/x.sock`)
+  test('in a missing directory is an error that names the directory', async () => {
+    const { code, stderr } = await runWith(`unix:${directory}/nowhere/x.sock`)
     assert.equal(code, 1)
     assert.match(stderr, /listen.*nowhere is not a directory/)
   })
 
-  test('is a way in for proxy mode, too: the upstream hears of an unknown address', async () => {
+  test('works in proxy mode, which forwards the client address as unknown', async () => {
     const upstream = await startUpstream(({ headers }, response) => response.end(headers['x-forwarded-for']))
     const path = newPath()
     await startProxy(upstream.url, { flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
@@ -167,7 +167,7 @@ describe('a unix socket', () => {
     assert.equal(await curlStatus('--unix-socket', path, '--http1.0', 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('answers sub-requests of auth-only mode over HTTP/1.0, whose responses have a length', async () => {
+  test('accepts sub-requests over HTTP/1.0 in auth-only mode, whose responses have a length', async () => {
     const path = newPath()
     await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
     assert.equal(
@@ -178,17 +178,17 @@ describe('a unix socket', () => {
 })
 
 describe('elastauth health', () => {
-  test('asks through a unix socket', async () => {
+  test('can check a unix socket', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     const { code, stdout } = await runElastauth(['health', '--listen', `unix:${path}`])
     assert.deepEqual([code, /unix:.*answered 200/.test(stdout)], [0, true])
     await gateway.stop()
-    const later = await runElastauth(['health', '--listen', `unix:${path}`])
-    assert.deepEqual([later.code, /does not answer/.test(later.stderr)], [1, true])
+    const afterStop = await runElastauth(['health', '--listen', `unix:${path}`])
+    assert.deepEqual([afterStop.code, /does not answer/.test(afterStop.stderr)], [1, true])
   })
 
-  test('is content with one listener that answers', async () => {
+  test('succeeds if one of the listeners responds', async () => {
     const gateway = await start()
     const { host } = new URL(gateway.url)
     const { code } = await runElastauth(['health', '--listen', `unix:${newPath()},${host}`])

@@ -20,50 +20,53 @@ import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
 
-/** Answers only /quick. */
+/** Responds only to /quick. */
 const upstream = await startUpstream(({ url }, response) => {
   if (url === '/quick') response.end('ok')
 })
 upstream.server.maxHeadersCount = 1000
 
 /** More requests than Node reads at once, with responses that exceed the kernel's buffers. */
-const burst = (head: string) => Buffer.from(head.repeat(Math.ceil((256 * 1024) / head.length)), 'latin1')
-const distinct = Array.from({ length: 480 }, (_, i) => `x${i}:${i}y\r\n`).join('')
+const repeatRequest = (head: string) => Buffer.from(head.repeat(Math.ceil((256 * 1024) / head.length)), 'latin1')
+const distinctHeaders = Array.from({ length: 480 }, (_, i) => `x${i}:${i}y\r\n`).join('')
 
-const anonymousFloods: [what: string, bytes: Buffer][] = [
-  ['requests for error pages', burst('GET / HTTP/1.1\r\nHost: es\r\nAccept: text/html\r\n\r\n')],
-  ['many headers', burst(`GET / HTTP/1.1\r\nHost: es\r\n${distinct}\r\n`)],
+const anonymousFloods: [name: string, bytes: Buffer][] = [
+  ['requests for error pages', repeatRequest('GET / HTTP/1.1\r\nHost: es\r\nAccept: text/html\r\n\r\n')],
+  ['many headers', repeatRequest(`GET / HTTP/1.1\r\nHost: es\r\n${distinctHeaders}\r\n`)],
 ]
 
-const userFloods: [what: string, bytes: Buffer][] = [
-  ['tiny requests behind a slow response', burst('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')],
-  ['many headers behind a slow response', burst(`GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n${distinct}\r\n`)],
+const userFloods: [name: string, bytes: Buffer][] = [
+  ['tiny requests behind a slow response', repeatRequest('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')],
+  [
+    'many headers behind a slow response',
+    repeatRequest(`GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n${distinctHeaders}\r\n`),
+  ],
 ]
 
-/** Opens connections that send all of that and read nothing, until one is not accepted. */
+/** Opens connections that send these bytes and read nothing. @returns a function that closes them */
 async function flood(gateway: Gateway, bytes: Buffer, connections: number): Promise<() => void> {
   const sockets: Socket[] = []
   while (sockets.length < connections) {
-    // No more at once than the accept queue holds (511): the kernel resets further ones.
-    const some = Array.from({ length: 100 }, () => openRaw(portOf(gateway)).socket.pause())
-    await Promise.all(some.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])))
-    for (const socket of some) socket.write(bytes)
-    sockets.push(...some)
-    await sleep(50) // the kernel's buffers are full by now, or empty
+    // The kernel resets connections that exceed the accept queue (511).
+    const batch = Array.from({ length: 100 }, () => openRaw(portOf(gateway)).socket.pause())
+    await Promise.all(batch.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])))
+    for (const socket of batch) socket.write(bytes)
+    sockets.push(...batch)
+    await sleep(50) // by now the kernel's buffers are full, or elastauth has read them
   }
   return () => {
     for (const socket of sockets) socket.destroy()
   }
 }
 
-/** How many connections the heap has room for, according to the gateway's log. */
-async function affordable(gateway: Gateway): Promise<number> {
+/** The number of connections for which the heap has room, according to the gateway's log. */
+async function readConnectionBudget(gateway: Gateway): Promise<number> {
   const { message } = await gateway.logged((line) => line.message?.startsWith('max_connections is ') ?? false)
   return Number(/enough for (\d+)/.exec(message!)![1])
 }
 
-async function isServed(gateway: Gateway, path: string, ...flags: string[]): Promise<void> {
-  // Closed connections may still be counted.
+async function waitUntilServed(gateway: Gateway, path: string, ...flags: string[]): Promise<void> {
+  // Connections that have closed may still be counted.
   while (gateway.process.exitCode === null && gateway.process.signalCode === null) {
     if ((await curlStatus(...flags, '-H', 'Remote-User: eve', `${gateway.url}${path}`)) === '200') return
     await sleep(50)
@@ -74,43 +77,43 @@ async function isServed(gateway: Gateway, path: string, ...flags: string[]): Pro
 for (const heap of [128, 256, 512]) {
   const nodeArguments = [`--max-old-space-size=${heap}`]
 
-  describe(`with a heap of ${heap} MB, all accepted connections send as much as they can and read nothing:`, () => {
-    test('auth-only mode survives, and serves a user afterwards', { timeout: 300_000 }, async () => {
+  describe(`with a heap of ${heap} MB, while all accepted connections send as much as they can and read nothing,`, () => {
+    test('auth-only mode does not run out of memory, and serves a user afterwards', { timeout: 300_000 }, async () => {
       const gateway = await start({ nodeArguments, flags: { log_level: 'info' } })
-      const most = await affordable(gateway)
+      const budget = await readConnectionBudget(gateway)
       for (const [, bytes] of anonymousFloods) {
-        const leave = await flood(gateway, bytes, most)
-        leave()
-        await isServed(gateway, '/')
+        const disconnect = await flood(gateway, bytes, budget)
+        disconnect()
+        await waitUntilServed(gateway, '/')
       }
     })
 
-    test('proxy mode survives, and serves a user afterwards', { timeout: 300_000 }, async () => {
+    test('proxy mode does not run out of memory, and serves a user afterwards', { timeout: 300_000 }, async () => {
       const gateway = await startProxy(upstream.url, { nodeArguments })
-      const most = await affordable(gateway)
+      const budget = await readConnectionBudget(gateway)
       for (const [, bytes] of userFloods) {
-        const leave = await flood(gateway, bytes, most)
-        leave()
-        await isServed(gateway, '/quick')
+        const disconnect = await flood(gateway, bytes, budget)
+        disconnect()
+        await waitUntilServed(gateway, '/quick')
       }
     })
   })
 }
 
-describe('with a heap of 128 MB, HTTP/2 connections with large heads and a window of 0:', () => {
+describe('with a heap of 128 MB, against HTTP/2 connections with large heads and a window of 0,', () => {
   const nodeArguments = ['--max-old-space-size=128']
-  const initialWindowSize = 4
-  const endStream = 1
-  const endHeaders = 4
+  const initialWindowSizeId = 4
+  const endStreamFlag = 1
+  const endHeadersFlag = 4
 
   /** A request with 54 KB of headers, in several frames. */
   function largeRequest(stream: number, user: readonly (readonly [string, string])[]): Buffer[] {
     const headers = Array.from({ length: 54 }, (_, i) => [`x${i}`, `${i}${'y'.repeat(1000)}`] as const)
     const block = requestFrame(stream, requestFields({}, ...user, ...headers)).subarray(9)
-    const pieces: Buffer[] = []
-    for (let at = 0; at < block.length; at += 16_384) pieces.push(block.subarray(at, at + 16_384))
-    return pieces.map((payload, i) => {
-      const flags = (i === 0 ? endStream : 0) | (i === pieces.length - 1 ? endHeaders : 0)
+    const payloads: Buffer[] = []
+    for (let start = 0; start < block.length; start += 16_384) payloads.push(block.subarray(start, start + 16_384))
+    return payloads.map((payload, i) => {
+      const flags = (i === 0 ? endStreamFlag : 0) | (i === payloads.length - 1 ? endHeadersFlag : 0)
       return frame(i === 0 ? 'headers' : 'continuation', { stream, flags, payload })
     })
   }
@@ -121,7 +124,7 @@ describe('with a heap of 128 MB, HTTP/2 connections with large heads and a windo
   ): Promise<FrameConnection[]> {
     const connections: FrameConnection[] = []
     for (;;) {
-      const opened = await openFrames(portOf(gateway), settingFrame(initialWindowSize, 0)).catch(() => undefined)
+      const opened = await openFrames(portOf(gateway), settingFrame(initialWindowSizeId, 0)).catch(() => undefined)
       if (opened === undefined) return connections
       connections.push(opened)
       for (let i = 0; i < 12; i++) await opened.send(...largeRequest(2 * i + 1, user))
@@ -132,15 +135,15 @@ describe('with a heap of 128 MB, HTTP/2 connections with large heads and a windo
     ['auth-only', () => start({ nodeArguments, flags: tlsFlags() })],
     ['proxy', () => startProxy(upstream.url, { nodeArguments, flags: tlsFlags() })],
   ] as const) {
-    test(`${mode} mode lets in half as many as of HTTP/1.1, survives, and serves a user afterwards`, {
+    test(`${mode} mode accepts no more connections than the heap has room for, does not run out of memory, and serves a user afterwards`, {
       timeout: 300_000,
     }, async () => {
       const gateway = await run()
-      const most = await affordable(gateway)
+      const budget = await readConnectionBudget(gateway)
       const connections = await floodHttp2(gateway, mode === 'proxy' ? [['remote-user', 'bob']] : [])
-      assert.ok(connections.length > 0 && connections.length <= most, `${connections.length} of ${most}`)
+      assert.ok(connections.length > 0 && connections.length <= budget, `${connections.length} of ${budget}`)
       for (const connection of connections) connection.destroy()
-      await isServed(gateway, mode === 'proxy' ? '/quick' : '/', '--cacert', caFile)
+      await waitUntilServed(gateway, mode === 'proxy' ? '/quick' : '/', '--cacert', caFile)
     })
   }
 })

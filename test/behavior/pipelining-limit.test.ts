@@ -10,15 +10,15 @@ import { openRaw, type RawConnection } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 import { createFixture } from './fixture.ts'
 
-const mostPending = 32
+const maxPending = 32
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
-const asked: string[] = []
+const forwarded: string[] = []
 let releaseFirst = () => {}
 const upstream = await startUpstream(({ url = '' }, response: ServerResponse) => {
-  asked.push(url)
+  forwarded.push(url)
   if (url === '/0') releaseFirst = () => response.end('/0;')
   else response.end(`${url};`)
 })
@@ -38,9 +38,9 @@ const isClosing = (response: string) => /\r\nConnection: close\r\n/i.test(respon
 
 function assertClosesWithTheLast(text: string, status: number): string[] {
   const responses = responsesIn(text)
-  assert.equal(responses.length, mostPending)
+  assert.equal(responses.length, maxPending)
   for (const response of responses) assert.match(response, new RegExp(`^HTTP/1\\.1 ${status} `))
-  assert.deepEqual(responses.map(isClosing), [...Array(mostPending - 1).fill(false), true])
+  assert.deepEqual(responses.map(isClosing), [...Array(maxPending - 1).fill(false), true])
   return responses
 }
 
@@ -58,35 +58,35 @@ async function countLogged(gateway: Gateway): Promise<number> {
 }
 
 describe('a client that pipelines more requests than may be pending', () => {
-  for (const count of [mostPending + 1, 1390, 20_000]) {
-    test(`gets ${mostPending} whole responses to ${count} requests in auth-only mode, the last of them with Connection: close`, async () => {
+  for (const count of [maxPending + 1, 1390, 20_000]) {
+    test(`gets ${maxPending} whole responses to ${count} requests in auth-only mode, the last of them with Connection: close`, async () => {
       const gateway = await start({ flags: { trusted_proxies: 'none' } })
       const connection = openRaw(portOf(gateway))
       connection.send(subRequests(count))
       const responses = assertClosesWithTheLast(await connection.closed, 401)
       for (const response of responses) assert.match(response, /"error":"identity_missing".*\}\n$/)
-      assert.equal(await countLogged(gateway), mostPending)
+      assert.equal(await countLogged(gateway), maxPending)
     })
 
-    test(`gets ${mostPending} whole responses to ${count} requests behind a slow one in proxy mode, and no other goes upstream`, async () => {
-      asked.length = 0
+    test(`gets ${maxPending} whole responses to ${count} requests behind a slow one in proxy mode, and no other is forwarded`, async () => {
+      forwarded.length = 0
       const arrived = once(upstream.server, 'request')
       const connection = openRaw(portOf(proxy))
       connection.send(requests(count, 'Remote-User: bob'))
       await arrived
       assert.equal((await fetch(`${proxy.url}/other`, { headers: { 'Remote-User': 'bob' } })).status, 200)
-      assert.deepEqual(asked, ['/0', '/other'])
+      assert.deepEqual(forwarded, ['/0', '/other'])
       releaseFirst()
       const responses = assertClosesWithTheLast(await connection.closed, 200)
       for (const [i, response] of responses.entries()) assert.ok(response.includes(`/${i};`), response)
       assert.deepEqual(
-        asked.filter((path) => path !== '/other'),
-        Array.from({ length: mostPending }, (_, i) => `/${i}`),
+        forwarded.filter((path) => path !== '/other'),
+        Array.from({ length: maxPending }, (_, i) => `/${i}`),
       )
     })
   }
 
-  test('gets the same responses on a route without authentication', async () => {
+  test('gets the same number of responses on a route without authentication', async () => {
     const config = join(directory, 'config.yml')
     writeFileSync(config, `proxy: { routes: [{ path: /, auth: none, upstreams: ["${upstream.url}"] }] }\n`)
     const open = await startProxy(undefined, { flags: { config } })
@@ -98,8 +98,8 @@ describe('a client that pipelines more requests than may be pending', () => {
     assertClosesWithTheLast(await connection.closed, 200)
   })
 
-  test('may send bodies with its requests, whose bytes are not parsed as requests', async () => {
-    asked.length = 0
+  test('may send bodies, whose bytes are not parsed as requests', async () => {
+    forwarded.length = 0
     const arrived = once(upstream.server, 'request')
     const connection = openRaw(portOf(proxy))
     const body = get('/smuggled', 'Remote-User: bob')
@@ -108,39 +108,39 @@ describe('a client that pipelines more requests than may be pending', () => {
     await arrived
     releaseFirst()
     assertClosesWithTheLast(await connection.closed, 200)
-    assert.deepEqual(asked, ['/0', ...Array(mostPending - 1).fill('/post')])
+    assert.deepEqual(forwarded, ['/0', ...Array(maxPending - 1).fill('/post')])
   })
 
-  test('and then sends invalid HTTP, an upgrade or a CONNECT, gets its responses and nothing more', async () => {
+  test('and then invalid HTTP, an upgrade or a CONNECT gets its responses and nothing more', async () => {
     for (const last of ['garbage\r\n\r\n', get('/', 'Connection: Upgrade', 'Upgrade: websocket')]) {
       const connection = openRaw(portOf(authOnly))
-      connection.send(subRequests(mostPending + 10) + last)
+      connection.send(subRequests(maxPending + 10) + last)
       assertClosesWithTheLast(await connection.closed, 401)
     }
     const connection = openRaw(portOf(authOnly))
-    connection.send(`${subRequests(mostPending + 10)}CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n`)
+    connection.send(`${subRequests(maxPending + 10)}CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n`)
     await connection.closed
     assert.equal(authOnly.process.exitCode, null)
   })
 })
 
-test(`a client that pipelines ${mostPending - 1} requests at a time keeps its connection`, async () => {
+test(`a client that pipelines ${maxPending - 1} requests at a time keeps its connection`, async () => {
   const connection = openRaw(portOf(authOnly))
   for (let round = 1; round <= 3; round++) {
-    connection.send(subRequests(mostPending - 1))
-    await received(connection, round * (mostPending - 1))
+    connection.send(subRequests(maxPending - 1))
+    await received(connection, round * (maxPending - 1))
   }
   assert.ok(!responsesIn(connection.received()).some(isClosing))
   connection.socket.destroy()
 })
 
-test('large headers count for more: the third request with 12 kB behind a slow response is answered with Connection: close', async () => {
+test('the third pipelined request with 12 kB of headers gets Connection: close, because their size is limited as well', async () => {
   const arrived = once(upstream.server, 'request')
   const connection = openRaw(portOf(proxy))
   const large = get('/large', 'Remote-User: bob', `X-A: ${'x'.repeat(12_000)}`)
   connection.send(get('/0', 'Remote-User: bob') + large.repeat(5))
   await arrived
-  await fetch(`${proxy.url}/other`, { headers: { 'Remote-User': 'bob' } }) // it has read them by now
+  await fetch(`${proxy.url}/other`, { headers: { 'Remote-User': 'bob' } }) // elastauth has read all requests by now
   releaseFirst()
   assert.deepEqual(responsesIn(await connection.closed).map(isClosing), [false, false, false, true])
 })
@@ -155,14 +155,14 @@ test('a single request with large headers keeps its connection open', async () =
   connection.socket.destroy()
 })
 
-test('a request behind one that closes its connection is not processed, not even logged', async () => {
+test('a request after the last one of its connection is not processed or logged', async () => {
   const gateway = await start()
   for (const closing of [get('/closing', 'Connection: close'), 'GET /closing HTTP/1.0\r\n\r\n']) {
     const connection = openRaw(portOf(gateway))
-    connection.send(closing + get('/behind'))
+    connection.send(closing + get('/after'))
     assert.equal(responsesIn(await connection.closed).length, 1)
   }
   await fetch(`${gateway.url}/end`)
   await gateway.logged((line) => line['url.path'] === '/end')
-  assert.ok(!gateway.output().includes('/behind'))
+  assert.ok(!gateway.output().includes('/after'))
 })
