@@ -14,54 +14,54 @@ const { start } = await createFixture()
 const clients = createCertificateAuthority('clients')
 const clientCa = pemFile('clients-ca.crt', clients.cert)
 
-function asArgs({ cert, key }: Certificate, name: string): string[] {
+function curlArguments({ cert, key }: Certificate, name: string): string[] {
   return ['--cert', pemFile(`${name}.crt`, cert), '--key', pemFile(`${name}.key`, key)]
 }
-const good = asArgs(clients.issue('traefik', { names: ['traefik.internal', 'traefik'] }), 'good')
-const bad = {
-  none: [],
-  "another CA's": asArgs(createCertificateAuthority('others').issue('traefik'), 'other'),
-  expired: asArgs(clients.issue('traefik', { expired: true }), 'expired'),
-  "the listener's own CA's": asArgs(authority.issue('traefik'), 'own-ca'),
+const validArguments = curlArguments(clients.issue('traefik', { names: ['traefik.internal', 'traefik'] }), 'good')
+const invalidArguments = {
+  no: [],
+  "another CA's": curlArguments(createCertificateAuthority('others').issue('traefik'), 'other'),
+  'an expired': curlArguments(clients.issue('traefik', { expired: true }), 'expired'),
+  "the listener's own CA's": curlArguments(authority.issue('traefik'), 'own-ca'),
 }
 
-const certified = { ...tlsFlags(), trusted_proxies: 'client_cert', 'tls.client_ca': clientCa }
+const certificateFlags = { ...tlsFlags(), trusted_proxies: 'client_cert', 'tls.client_ca': clientCa }
 const [requesting, requiring, named] = await Promise.all([
-  start({ flags: { ...certified, 'tls.client_auth': 'request' } }),
-  start({ flags: { ...certified, 'tls.client_auth': 'require' } }),
-  start({ flags: { ...certified, 'tls.client_auth': 'request', 'tls.client_names': 'traefik.internal,other' } }),
+  start({ flags: { ...certificateFlags, 'tls.client_auth': 'request' } }),
+  start({ flags: { ...certificateFlags, 'tls.client_auth': 'require' } }),
+  start({ flags: { ...certificateFlags, 'tls.client_auth': 'request', 'tls.client_names': 'traefik.internal,other' } }),
 ])
 
-function ask({ url }: { url: string }, ...args: string[]): Promise<string> {
+function statusOf({ url }: { url: string }, ...args: string[]): Promise<string> {
   return curlStatus('--cacert', caFile, '-H', 'Remote-User: bob', ...args, url)
 }
 
 for (const flag of ['--http2', '--http1.1']) {
-  describe(`with trusted_proxies: client_cert, by ${flag}`, () => {
-    test('who shows a certificate of that CA is trusted', async () => {
-      assert.equal(await ask(requesting, flag, ...good), '200')
-      assert.equal(await ask(requiring, flag, ...good), '200')
+  describe(`trusted_proxies: client_cert, with curl ${flag},`, () => {
+    test('trusts a client with a certificate of client_ca', async () => {
+      assert.equal(await statusOf(requesting, flag, ...validArguments), '200')
+      assert.equal(await statusOf(requiring, flag, ...validArguments), '200')
     })
 
-    for (const [what, args] of Object.entries(bad)) {
-      test(`with ${what} certificate: a stranger where one is requested, out where it is required`, async () => {
-        assert.equal(await ask(requesting, flag, ...args), '401')
-        assert.equal(await ask(requiring, flag, ...args), '000')
+    for (const [kind, args] of Object.entries(invalidArguments)) {
+      test(`does not trust a client with ${kind} certificate, and disconnects it if client_auth is require`, async () => {
+        assert.equal(await statusOf(requesting, flag, ...args), '401')
+        assert.equal(await statusOf(requiring, flag, ...args), '000')
       })
     }
   })
 }
 
-test('a CA that only has the same name vouches for nobody', async () => {
-  const forged = asArgs(createCertificateAuthority('clients').issue('traefik'), 'forged')
-  for (const gateway of [requesting, requiring]) assert.notEqual(await ask(gateway, ...forged), '200')
-  assert.equal(await ask(requesting, ...good), '200')
+test('a certificate of another CA with the same name is not trusted', async () => {
+  const forged = curlArguments(createCertificateAuthority('clients').issue('traefik'), 'forged')
+  for (const gateway of [requesting, requiring]) assert.notEqual(await statusOf(gateway, ...forged), '200')
+  assert.equal(await statusOf(requesting, ...validArguments), '200')
 })
 
-test('tls.client_names: only certificates with one of the names, in whole', async () => {
+test('tls.client_names accepts only certificates with exactly one of the names as common name or DNS name', async () => {
   let count = 0
   const status = (commonName: string, ...names: string[]) =>
-    ask(named, ...asArgs(clients.issue(commonName, { names }), `named-${count++}`))
+    statusOf(named, ...curlArguments(clients.issue(commonName, { names }), `named-${count++}`))
   assert.equal(await status('x', 'traefik.internal'), '200')
   assert.equal(await status('x', 'a', 'traefik.internal'), '200')
   assert.equal(await status('other', 'x'), '200')
@@ -73,16 +73,16 @@ test('tls.client_names: only certificates with one of the names, in whole', asyn
   assert.equal(await status('Other', 'TRAEFIK.internal'), '401')
 })
 
-test('an address beside client_cert counts by itself', async () => {
+test('trusted_proxies with client_cert and an address range accepts either of them', async () => {
   const both = await start({
-    flags: { ...certified, 'tls.client_auth': 'request', trusted_proxies: 'client_cert,loopback' },
+    flags: { ...certificateFlags, 'tls.client_auth': 'request', trusted_proxies: 'client_cert,loopback' },
   })
-  assert.equal(await ask(both), '200')
+  assert.equal(await statusOf(both), '200')
 })
 
-test('no session is resumed: a certificate is verified each time', async () => {
+test('no TLS session is resumed, so that a certificate is verified each time', async () => {
   const { cert, key } = clients.issue('resuming')
-  const shake = async (session?: Buffer, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3') => {
+  const handshake = async (session?: Buffer, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3') => {
     const options = { host: '127.0.0.1', port: portOf(requesting), ca: authority.cert, cert, key, maxVersion }
     const socket = connect({ ...options, ...(session && { session }) })
     let ticket: Buffer | undefined
@@ -97,22 +97,22 @@ test('no session is resumed: a certificate is verified each time', async () => {
     return { ticket, isReused }
   }
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    const { ticket } = await shake(undefined, version)
-    assert.equal((await shake(ticket, version)).isReused, false)
+    const { ticket } = await handshake(undefined, version)
+    assert.equal((await handshake(ticket, version)).isReused, false)
   }
 })
 
-test('SIGHUP reads the CA again: whom it no longer vouches for is a stranger on new connections', async () => {
+test('after SIGHUP, new connections with a certificate of the previous client_ca are not trusted', async () => {
   const own = pemFile('renewed-ca.crt', clients.cert)
-  const renewing = await start({ flags: { ...certified, 'tls.client_auth': 'request', 'tls.client_ca': own } })
-  assert.equal(await ask(renewing, ...good), '200')
+  const renewing = await start({ flags: { ...certificateFlags, 'tls.client_auth': 'request', 'tls.client_ca': own } })
+  assert.equal(await statusOf(renewing, ...validArguments), '200')
   writeFileSync(own, createCertificateAuthority('later').cert)
   renewing.process.kill('SIGHUP')
   await renewing.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
-  assert.equal(await ask(renewing, ...good), '401')
+  assert.equal(await statusOf(renewing, ...validArguments), '401')
 })
 
-test('elastauth health says that a certificate is asked of it, and that is an answer', async () => {
+test('elastauth health succeeds if the listener requires a client certificate, and says so', async () => {
   const { code, stdout } = await runElastauth(['health', '--listen', `https://127.0.0.1:${portOf(requiring)}`])
   assert.deepEqual([code, /asks for a client certificate/.test(stdout)], [0, true])
 })

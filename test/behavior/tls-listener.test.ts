@@ -15,23 +15,23 @@ import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
 const gateway = await start({ flags: { ...tlsFlags(), enable_metrics: 'true' } })
-const trusting = ['--cacert', caFile]
+const caArguments = ['--cacert', caFile]
 
-async function shake(options: ConnectionOptions = {}, port = portOf(gateway)): Promise<TLSSocket> {
+async function handshake(options: ConnectionOptions = {}, port = portOf(gateway)): Promise<TLSSocket> {
   const socket = connect({ host: '127.0.0.1', port, ca: authority.cert, ...options })
   await once(socket, 'secureConnect')
   return socket
 }
 
-describe('one port speaks', () => {
+describe('a TLS listener', () => {
   for (const [flag, version] of [
     ['--http2', '2'],
     ['--http1.1', '1.1'],
     ['--no-alpn', '1.1'],
   ] as const) {
-    test(`HTTP/${version} to curl ${flag}`, async () => {
+    test(`uses HTTP/${version} with curl ${flag}`, async () => {
       const args = [
-        ...trusting,
+        ...caArguments,
         flag,
         '-H',
         'Remote-User: bob',
@@ -44,50 +44,50 @@ describe('one port speaks', () => {
     })
   }
 
-  test('the same answer by both, headers and all', async () => {
-    const answer = async (flag: string) => {
-      const text = await curl(...trusting, flag, '-i', '-H', 'Remote-User: bob', gateway.url)
+  test('sends the same response over HTTP/1.1 and HTTP/2, including the headers', async () => {
+    const readLines = async (flag: string) => {
+      const text = await curl(...caArguments, flag, '-i', '-H', 'Remote-User: bob', gateway.url)
       const [, ...lines] = text.split('\r\n')
       return lines
         .filter((line) => !/^(date|connection|keep-alive):/i.test(line))
         .map((line) => line.replace(/^[\w-]+:/, (name) => name.toLowerCase()))
     }
-    assert.deepEqual(await answer('--http2'), await answer('--http1.1'))
+    assert.deepEqual(await readLines('--http2'), await readLines('--http1.1'))
   })
 
-  test('TLS 1.2 and 1.3, and nothing older', async () => {
+  test('accepts TLS 1.2 and 1.3, and no older version', async () => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-      const socket = await shake({ minVersion: version, maxVersion: version })
+      const socket = await handshake({ minVersion: version, maxVersion: version })
       assert.equal(socket.getProtocol(), version)
       socket.destroy()
     }
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
-    await assert.rejects(shake(old))
+    await assert.rejects(handshake(old))
   })
 
-  test('no cipher without forward secrecy, and no renegotiation', async () => {
+  test('accepts no cipher without forward secrecy, and no renegotiation', async () => {
     await assert.rejects(
-      shake({ maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA:AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA' }),
+      handshake({ maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA:AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA' }),
     )
-    const socket = await shake({ maxVersion: 'TLSv1.2' })
+    const socket = await handshake({ maxVersion: 'TLSv1.2' })
     socket.renegotiate({}, () => {})
     const [error] = await once(socket, 'error')
     assert.equal(error.code, 'ERR_SSL_NO_RENEGOTIATION')
   })
 
-  test('nothing to those who speak plain HTTP, or no protocol of ours: they are closed, and a line says why', async () => {
+  test('closes connections with plain HTTP or an unknown ALPN protocol, and logs the reason', async () => {
     const plain = connectPlain(portOf(gateway), '127.0.0.1')
     plain.on('error', () => {})
     plain.write('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await once(plain, 'close')
     await gateway.logged(({ message = '' }) => /^a TLS connection failed: ERR_SSL_HTTP_REQUEST/.test(message))
-    await assert.rejects(shake({ ALPNProtocols: ['h3'] }))
+    await assert.rejects(handshake({ ALPNProtocols: ['h3'] }))
   })
 })
 
-test('the log and the metrics know a request by HTTP/2 as any other', async () => {
+test('requests over HTTP/2 are logged and counted like those over HTTP/1.1', async () => {
   await curl(
-    ...trusting,
+    ...caArguments,
     '--http2',
     '-H',
     'Remote-User: carol',
@@ -98,38 +98,38 @@ test('the log and the metrics know a request by HTTP/2 as any other', async () =
   const line = await gateway.logged(({ message }) => message === 'GET /by-http2 200')
   assert.deepEqual([line['client.ip'], line['user.name']], ['127.0.0.1', 'carol'])
   assert.match(
-    await curl(...trusting, '--http2', `${gateway.url}/elastauth/metrics`),
+    await curl(...caArguments, '--http2', `${gateway.url}/elastauth/metrics`),
     /requests_total\{method="GET",status="200"\}/,
   )
   assert.ok(!gateway.output().includes('hidden'))
 })
 
-test('the start says https', () => assert.match(gateway.url, /^https:/))
+test('the address in the start line of the log begins with https', () => assert.match(gateway.url, /^https:/))
 
-describe('SIGHUP', () => {
-  test('takes a new certificate for new connections, keeps the old one where the file is broken, and cuts nobody', async () => {
+describe('after SIGHUP', () => {
+  test('new connections get the new certificate, an invalid one is ignored, and open connections stay', async () => {
     const flags = tlsFlags(authority.issue('first'), 'renewed')
     const renewing = await start({ flags })
     const port = portOf(renewing)
-    const nameNow = async () => {
-      const socket = await shake({}, port)
+    const currentName = async () => {
+      const socket = await handshake({}, port)
       const { subject } = socket.getPeerCertificate()
       socket.destroy()
       return subject.CN
     }
     const session = connectHttp2(renewing.url, { ca: authority.cert })
     await once(session, 'connect')
-    assert.equal(await nameNow(), 'first')
+    assert.equal(await currentName(), 'first')
 
     const { cert, key } = authority.issue('second')
     writeFileSync(flags['tls.cert'], cert)
-    renewing.process.kill('SIGHUP') // in the middle: the pair is none
+    renewing.process.kill('SIGHUP') // between the two writes: certificate and key do not match
     await renewing.logged(({ message = '' }) => /not reloaded.*does not belong to tls\.cert/s.test(message))
-    assert.equal(await nameNow(), 'first')
+    assert.equal(await currentName(), 'first')
     writeFileSync(flags['tls.key'], key)
     renewing.process.kill('SIGHUP')
     await renewing.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
-    assert.equal(await nameNow(), 'second')
+    assert.equal(await currentName(), 'second')
 
     const stream = session.request({ ':path': '/elastauth/health' })
     const [headers] = await once(stream, 'response')
@@ -138,27 +138,35 @@ describe('SIGHUP', () => {
   })
 })
 
-describe('faults of the configuration are told before the start', () => {
+describe('a configuration fault is reported:', () => {
   const other = createCertificateAuthority().issue('other')
   const flags = tlsFlags()
-  const rows: [what: string, flags: Record<string, string>, expected: RegExp][] = [
+  const rows: [title: string, flags: Record<string, string>, expected: RegExp][] = [
     ['https without a certificate', { listen: 'https://127.0.0.1:0' }, /tls\.cert.*required.*listen\[0\]/],
     ['a certificate without its key', { 'tls.cert': flags['tls.cert'] }, /tls\.key.*not set/],
-    ['another key', { ...flags, 'tls.key': pemFile('other.key', other.key) }, /tls\.key.*does not belong to tls\.cert/],
-    ['no file', { ...flags, 'tls.cert': '/does/not/exist' }, /tls\.cert.*does not exist/],
-    ['no certificate in it', { ...flags, 'tls.cert': flags['tls.key'] }, /tls\.cert.*no certificate/],
-    ['a certificate that nobody uses', { ...flags, listen: 'http://127.0.0.1:0' }, /tls\.cert.*every listener is http/],
-    ['client certificates of nobody', { ...flags, 'tls.client_auth': 'request' }, /tls\.client_ca.*required/],
-    ['a CA that nobody is asked about', { ...flags, 'tls.client_ca': caFile }, /tls\.client_auth.*no effect/],
     [
-      'a proof that nobody is asked for',
+      'a key that does not match the certificate',
+      { ...flags, 'tls.key': pemFile('other.key', other.key) },
+      /tls\.key.*does not belong to tls\.cert/,
+    ],
+    ['a file that does not exist', { ...flags, 'tls.cert': '/does/not/exist' }, /tls\.cert.*does not exist/],
+    ['a file without a certificate', { ...flags, 'tls.cert': flags['tls.key'] }, /tls\.cert.*no certificate/],
+    [
+      'a certificate without a TLS listener',
+      { ...flags, listen: 'http://127.0.0.1:0' },
+      /tls\.cert.*every listener is http/,
+    ],
+    ['client_auth without client_ca', { ...flags, 'tls.client_auth': 'request' }, /tls\.client_ca.*required/],
+    ['client_ca without client_auth', { ...flags, 'tls.client_ca': caFile }, /tls\.client_auth.*no effect/],
+    [
+      'trusted_proxies: client_cert without client_auth',
       { ...flags, trusted_proxies: 'client_cert' },
       /trusted_proxies.*not asked for a certificate/,
     ],
-    ['names for nothing', { ...flags, 'tls.client_names': 'a' }, /tls\.client_names/],
+    ['client_names without client_auth', { ...flags, 'tls.client_names': 'a' }, /tls\.client_names/],
   ]
-  for (const [what, withFlags, expected] of rows) {
-    test(what, async () => {
+  for (const [title, withFlags, expected] of rows) {
+    test(title, async () => {
       const args = Object.entries(withFlags).flatMap(([key, value]) => [`--${key}`, value])
       const { code, stderr } = await runElastauth(['config', 'check', ...args], {
         ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef'),
@@ -169,13 +177,13 @@ describe('faults of the configuration are told before the start', () => {
     })
   }
 
-  test('an expired certificate is a warning', async () => {
+  test('an expired certificate is only a warning', async () => {
     const expired = await start({ flags: tlsFlags(authority.issue('old', { expired: true }), 'expired') })
     assert.ok(expired.log.some(({ message = '' }) => /tls\.cert has expired on \d{4}-/.test(message)))
   })
 })
 
-test('elastauth health asks by TLS, whatever name the certificate is for', async () => {
+test('elastauth health uses TLS, whatever the names in the certificate', async () => {
   const named = tlsFlags(authority.issue('elastauth.example.com', { names: ['elastauth.example.com'] }), 'named')
   const { url } = await start({ flags: named })
   const flags = ['--listen', `https://127.0.0.1:${new URL(url).port}`]
@@ -183,14 +191,14 @@ test('elastauth health asks by TLS, whatever name the certificate is for', async
   assert.deepEqual([code, /answered 200/.test(stdout)], [0, true])
 })
 
-test('WebSockets are not offered by HTTP/2: no ENABLE_CONNECT_PROTOCOL', async () => {
+test('WebSockets over HTTP/2 are not offered: there is no ENABLE_CONNECT_PROTOCOL setting', async () => {
   const session = connectHttp2(gateway.url, { ca: authority.cert })
   const [settings] = await once(session, 'remoteSettings')
   assert.equal(settings.enableConnectProtocol, false)
   session.destroy()
 })
 
-test('a WebSocket goes through TLS by HTTP/1.1, and the upstream hears that it was https', async () => {
+test('a WebSocket over TLS is forwarded with X-Forwarded-Proto: https', async () => {
   const { promise: head, resolve } = Promise.withResolvers<string>()
   const upstream = await startRawUpstream((socket, text) => {
     resolve(text)
@@ -198,7 +206,7 @@ test('a WebSocket goes through TLS by HTTP/1.1, and the upstream hears that it w
     socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
   })
   const proxy = await startProxy(upstream.url, { flags: tlsFlags() })
-  const socket = await shake({ ALPNProtocols: ['http/1.1'] }, portOf(proxy))
+  const socket = await handshake({ ALPNProtocols: ['http/1.1'] }, portOf(proxy))
   socket.write(
     'GET /ws HTTP/1.1\r\nHost: es\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nRemote-User: bob\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n\r\n',
   )
@@ -211,7 +219,7 @@ test('a WebSocket goes through TLS by HTTP/1.1, and the upstream hears that it w
   socket.destroy()
 })
 
-test('SIGTERM: what is under way by HTTP/2 gets its answer, a new stream does not, and the exit code is 0', async () => {
+test('SIGTERM closes HTTP/2 sessions with GOAWAY and idle connections at once, and the exit code is 0', async () => {
   const draining = await start({ flags: tlsFlags() })
   const session = connectHttp2(draining.url, { ca: authority.cert })
   const goaway = once(session, 'goaway')
@@ -219,7 +227,7 @@ test('SIGTERM: what is under way by HTTP/2 gets its answer, a new stream does no
   await once(stream, 'response')
   stream.resume()
   await once(stream, 'close')
-  const idle = await shake({}, portOf(draining))
+  const idle = await handshake({}, portOf(draining))
   idle.on('error', () => {})
   const handshaking = connectPlain(portOf(draining), '127.0.0.1')
   handshaking.on('error', () => {})
@@ -231,4 +239,4 @@ test('SIGTERM: what is under way by HTTP/2 gets its answer, a new stream does no
   assert.equal(code, 0)
 })
 
-test('curl without our CA refuses', async () => assert.equal(await curlStatus(gateway.url), '000'))
+test('curl without the CA rejects the certificate', async () => assert.equal(await curlStatus(gateway.url), '000'))
