@@ -4,7 +4,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 
-describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromium() }, async () => {
+describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }, async () => {
   const { idp, appRequests, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
   let kit: BrowserKit
@@ -16,8 +16,8 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
   })
   after(() => kit?.stop())
 
-  /** Somebody else's browser. */
-  async function openNew(path: string): Promise<void> {
+  /** Opens the page in a new context, like another person's browser. */
+  async function openInNewContext(path: string): Promise<void> {
     await context?.close()
     context = await kit.open()
     page = await context.newPage()
@@ -26,39 +26,39 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
   const heading = () => page.getByRole('heading', { level: 1 }).innerText()
   const whoami = () => page.evaluate(`fetch('/elastauth/whoami').then((r) => r.json())`)
 
-  test('a deep link leads to the provider, and from there to where it pointed', async () => {
-    await openNew('/app/discover?columns=a,b&q=%22x%20y%22')
+  test('redirects a deep link to the provider, and back to the same URL after the sign-in', async () => {
+    await openInNewContext('/app/discover?columns=a,b&q=%22x%20y%22')
     assert.equal(new URL(page.url()).origin, idp.issuer)
     await signInAs(page, 'alice')
     assert.equal(page.url(), `${url}/app/discover?columns=a,b&q=%22x%20y%22`)
     assert.equal(await heading(), 'Hello alice')
   })
 
-  test('what stays in the browser is one small cookie that no script reads and nobody else gets', async () => {
-    const ours = (await context.cookies(url)).filter(({ name }) => name.includes('elastauth'))
+  test('leaves one small cookie, which scripts cannot read and the upstream does not receive', async () => {
+    const ownCookies = (await context.cookies(url)).filter(({ name }) => name.includes('elastauth'))
     assert.deepEqual(
-      ours.map(({ name, path, httpOnly, secure, sameSite }) => ({ name, path, httpOnly, secure, sameSite })),
+      ownCookies.map(({ name, path, httpOnly, secure, sameSite }) => ({ name, path, httpOnly, secure, sameSite })),
       [{ name: '__Host-elastauth-session', path: '/', httpOnly: true, secure: true, sameSite: 'Lax' }],
     )
-    const { name, value } = ours[0]!
+    const { name, value } = ownCookies[0]!
     assert.ok(name.length + value.length + 1 <= 100)
     assert.equal(await page.evaluate('document.cookie'), '')
     assert.notEqual(appRequests.length, 0)
     for (const { headers } of appRequests) assert.doesNotMatch(headers.cookie ?? '', /elastauth/)
   })
 
-  test('a script’s call without a session hears 401 in JSON, and is led nowhere', async () => {
+  test('rejects a fetch without a session with 401 in JSON, without a redirect', async () => {
     const call = `fetch('/api/data').then(async (r) => [r.status, r.redirected, (await r.json()).error])`
     await context.clearCookies({ name: '__Host-elastauth-session' })
     assert.deepEqual(await page.evaluate(call), [401, false, 'identity_missing'])
-    // The provider still knows her: nothing is asked.
-    await page.goto(`${url}/app/home#/and/what/stands/here`)
-    assert.equal(page.url(), `${url}/app/home#/and/what/stands/here`)
+    // The user still has a session at the provider, which does not ask again.
+    await page.goto(`${url}/app/home#/a/fragment`)
+    assert.equal(page.url(), `${url}/app/home#/a/fragment`)
     assert.equal(await heading(), 'Hello alice')
     assert.equal(await page.evaluate(`fetch('/api/data').then((r) => r.status)`), 200)
   })
 
-  test('Kibana’s logout ends the session here and at the provider, and somebody else can log in', async () => {
+  test('ends the session at the logout of Kibana, also at the provider, and lets another user sign in', async () => {
     await page.getByRole('link', { name: 'Log out' }).click()
     assert.equal(new URL(page.url()).origin, idp.issuer)
     await page.getByRole('button', { name: 'Yes, sign me out' }).click()
@@ -69,7 +69,7 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     assert.equal(await heading(), 'Hello bob')
   })
 
-  test('another site’s link to the logout is a question; the button below it works under the page’s policy', async () => {
+  test("asks for a confirmation after a link on another site, with a form that the page's content security policy permits", async () => {
     await page.goto(`${idp.issuer}/.well-known/openid-configuration`)
     await page.evaluate(`location.href = '${url}/elastauth/logout'`)
     await page.waitForURL(`${url}/elastauth/logout`)
@@ -79,12 +79,12 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     await page.goto(`${idp.issuer}/.well-known/openid-configuration`)
     await page.evaluate(`location.href = '${url}/elastauth/logout'`)
     await page.getByRole('button', { name: 'Sign out' }).click()
-    assert.equal(await heading(), 'Sign out?', 'the provider’s own question')
+    assert.equal(await heading(), 'Sign out?', 'the confirmation of the provider')
     assert.equal(new URL(page.url()).origin, idp.issuer)
   })
 
-  test('a logout at the provider ends the session here', async () => {
-    await openNew('/app/home')
+  test('ends the session after a logout at the provider', async () => {
+    await openInNewContext('/app/home')
     await signInAs(page, 'alice')
     const other = await context.newPage()
     await other.goto(`${idp.issuer}/session/end`)
@@ -94,8 +94,8 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     assert.equal(await heading(), 'Sign in')
   })
 
-  test('who has no role is told why, and may come as somebody else', async () => {
-    await openNew('/app/home')
+  test('tells a user without a role why access is denied, and offers another account', async () => {
+    await openInNewContext('/app/home')
     await signInAs(page, 'carol')
     assert.equal(await heading(), 'Access denied')
     assert.match(await page.getByRole('main').innerText(), /None of your groups is mapped to a role/)
@@ -106,8 +106,8 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     assert.equal(await heading(), 'Hello bob')
   })
 
-  test('who thinks better of it sees that nobody was let in, and can begin again', async () => {
-    await openNew('/app/home')
+  test('shows an error page after a canceled sign-in, and offers another one', async () => {
+    await openInNewContext('/app/home')
     await page.getByRole('button', { name: 'Cancel' }).click()
     assert.equal(await heading(), 'Sign-in failed')
     await page.getByRole('link', { name: 'Sign in again' }).click()
@@ -115,7 +115,7 @@ describe('people log in, in proxy mode, in Chromium', { skip: skipWithoutChromiu
     assert.equal(await heading(), 'Hello alice')
   })
 
-  test('after the logout of one, the next one’s session is another', async () => {
+  test('creates a new session for another user after a logout', async () => {
     const before = await context.cookies(url)
     await page.goto(`${url}/api/security/logout`)
     await page.getByRole('button', { name: 'Yes, sign me out' }).click()

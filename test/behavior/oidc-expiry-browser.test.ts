@@ -6,7 +6,7 @@ import { respondJson } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { eventually } from '../support/wait.ts'
 
-describe('what a person sees of tokens that end, in Chromium', { skip: skipWithoutChromium() }, async () => {
+describe('the expiry of tokens, in Chromium', { skip: skipWithoutChromium() }, async () => {
   const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 2 } })
   const { url } = await startProxy({ 'session.grace': '1s' })
   let kit: BrowserKit
@@ -28,7 +28,7 @@ describe('what a person sees of tokens that end, in Chromium', { skip: skipWitho
     return page.getByRole('heading', { level: 1 }).innerText()
   }
 
-  test('a token’s end is no login: it is refreshed, and new groups come with it', async () => {
+  test('refreshes an expired token without a new login, and applies changed groups', async () => {
     assert.deepEqual(await groups(), ['staff'])
     idp.accounts.set('bob', { ...idp.accounts.get('bob'), groups: ['staff', 'night shift'] })
     await eventually(groups, (now) => now.includes('night shift'))
@@ -37,7 +37,7 @@ describe('what a person sees of tokens that end, in Chromium', { skip: skipWitho
     assert.equal(idp.calls('authorization'), 1)
   })
 
-  test('a provider that is gone logs nobody out: they see so, and go on when it is back', async () => {
+  test('shows an error page while the provider is down, and serves the session again afterwards', async () => {
     await idp.pause()
     await eventually(heading, (text) => text !== 'Hello bob')
     assert.equal(await page.getByRole('heading').innerText(), 'The identity provider is not available right now')
@@ -47,18 +47,18 @@ describe('what a person sees of tokens that end, in Chromium', { skip: skipWitho
     assert.equal(idp.calls('authorization'), 1)
   })
 
-  test('a provider that answers 500 is like one that is gone', async () => {
-    const undo = idp.intercept('token', respondJson(500, { error: 'server_error' }))
+  test('shows an error page while the token endpoint responds with 500, and serves the session again afterwards', async () => {
+    const restore = idp.intercept('token', respondJson(500, { error: 'server_error' }))
     await eventually(heading, (text) => text.startsWith('The identity provider'))
-    undo()
+    restore()
     assert.equal(await eventually(heading, (text) => text.startsWith('Hello')), 'Hello bob')
   })
 
-  test('a refresh token that is good no more ends the session, and the provider asks', async () => {
-    const undo = idp.intercept('token', respondJson(400, { error: 'invalid_grant' }))
-    await page.context().clearCookies({ domain: 'localhost' }) // it has forgotten him
+  test('ends the session if the provider rejects the refresh token, and redirects to a new sign-in', async () => {
+    const restore = idp.intercept('token', respondJson(400, { error: 'invalid_grant' }))
+    await page.context().clearCookies({ domain: 'localhost' }) // ends the session at the provider
     await eventually(heading, (text) => text === 'Sign in')
-    undo()
+    restore()
     await signInAs(page, 'bob')
     assert.equal(await page.getByRole('heading').innerText(), 'Hello bob')
   })

@@ -6,7 +6,7 @@ import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 
-describe('login over HTTP/2, at our own TLS listener', async () => {
+describe('the login over HTTP/2, on the TLS listener', async () => {
   let session: ClientHttp2Session | undefined
   after(() => session?.destroy())
   const { idp, app, startForwardAuth } = await createOidcTestBed()
@@ -16,7 +16,7 @@ describe('login over HTTP/2, at our own TLS listener', async () => {
   session = connect(url, { ca: authority.cert })
   await once(session, 'connect')
 
-  async function ask(path: string, headers: Record<string, string | string[]> = {}, body?: string) {
+  async function send(path: string, headers: Record<string, string | string[]> = {}, body?: string) {
     const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
     const stream = session!.request({ ':path': path, ...navigation, ...headers }, { endStream: body === undefined })
     if (body !== undefined) stream.end(body)
@@ -25,37 +25,37 @@ describe('login over HTTP/2, at our own TLS listener', async () => {
     for await (const chunk of stream) text += chunk
     return { head, status: head[':status'] as number, cookies: (head['set-cookie'] ?? []) as string[], text }
   }
-  const pairOf = (cookie: string) => cookie.split(';')[0]!
+  const nameAndValue = (setCookie: string) => setCookie.split(';')[0]!
 
   async function signIn(): Promise<string> {
-    const begun = await ask('/app/x')
-    assert.equal(begun.status, 302)
-    const location = new URL(begun.head.location)
+    const redirect = await send('/app/x')
+    assert.equal(redirect.status, 302)
+    const location = new URL(redirect.head.location)
     assert.equal(location.searchParams.get('redirect_uri'), `${url}/elastauth/callback`)
     const { url: callback } = await createUserAgent().visit(location.href, 'alice', (to) => to.startsWith(url))
     const { pathname, search } = new URL(callback)
-    // HTTP/2 may bring each cookie in a field of its own (RFC 9113, 8.2.3).
-    const back = await ask(pathname + search, { cookie: ['a=b', pairOf(begun.cookies[0]!), 'c=d'] })
+    // In HTTP/2, each cookie may have a field of its own (RFC 9113, section 8.2.3).
+    const back = await send(pathname + search, { cookie: ['a=b', nameAndValue(redirect.cookies[0]!), 'c=d'] })
     assert.deepEqual([back.status, back.head.location, back.cookies.length], [303, '/app/x', 2])
-    return pairOf(back.cookies[0]!)
+    return nameAndValue(back.cookies[0]!)
   }
 
-  test('there and back, with all its cookies', async () => {
+  test('creates a session if the cookies of the callback are in separate fields', async () => {
     const cookie = await signIn()
     assert.match(cookie, /^__Host-elastauth-session=[\w-]{43}$/)
-    const page = await ask('/app/x', { cookie: ['a=b', cookie] })
+    const page = await send('/app/x', { cookie: ['a=b', cookie] })
     assert.equal(page.status, 200)
     assert.match(page.text, /Hello alice/)
   })
 
-  test('a back-channel logout ends the session', async () => {
+  test('ends the session for a back-channel logout, and rejects a large body with 400', async () => {
     const cookie = await signIn()
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
     const token = await idp.sign({ sub: 'alice', jti: 'one', events }, { typ: 'logout+jwt' })
     const type = { 'content-type': 'application/x-www-form-urlencoded', ':method': 'POST' }
-    const refused = await ask('/elastauth/backchannel-logout', type, `logout_token=${'x'.repeat(100_000)}`)
-    assert.equal(refused.status, 400)
-    assert.equal((await ask('/elastauth/backchannel-logout', type, `logout_token=${token}`)).status, 200)
-    assert.equal((await ask('/app', { cookie })).status, 302)
+    const tooLarge = await send('/elastauth/backchannel-logout', type, `logout_token=${'x'.repeat(100_000)}`)
+    assert.equal(tooLarge.status, 400)
+    assert.equal((await send('/elastauth/backchannel-logout', type, `logout_token=${token}`)).status, 200)
+    assert.equal((await send('/app', { cookie })).status, 302)
   })
 })

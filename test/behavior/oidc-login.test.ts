@@ -6,28 +6,27 @@ import { createUserAgent } from '../support/oidc/user-agent.ts'
 
 const sessionCookie = /__Host-elastauth-session=([A-Za-z0-9_-]{43})/
 
-describe('login', async () => {
+describe('the login', async () => {
   const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
-  const callbackOf = (until: string) => until.startsWith(`${url}/elastauth/callback?`)
+  const isCallback = (location: string) => location.startsWith(`${url}/elastauth/callback?`)
 
-  /** A person who has signed in at the provider, and whose browser has not come back yet. */
-  async function untilCallback(agent = createUserAgent(), username = 'alice', start = `${url}/app/home?a=1`) {
-    const { url: callback, trail } = await agent.visit(start, username, callbackOf)
+  /** A user who has signed in at the provider, with the callback not requested yet. */
+  async function signInUntilCallback(agent = createUserAgent(), username = 'alice', start = `${url}/app/home?a=1`) {
+    const { url: callback, trail } = await agent.visit(start, username, isCallback)
     return { agent, callback: new URL(callback), nonce: new URL(trail[1]!).searchParams.get('nonce')! }
   }
 
-  /** No session, whatever else the answer says. */
   function assertNoSession(response: Response, agent = createUserAgent()) {
     assert.ok(!response.headers.getSetCookie().some((line) => sessionCookie.test(line)))
     assert.doesNotMatch(agent.cookies(url), sessionCookie)
   }
 
-  test('leads to the provider and back to the very page', async () => {
+  test('redirects to the provider and back to the requested page', async () => {
     const agent = createUserAgent()
-    const { response, url: end, body } = await agent.visit(`${url}/app/discover?q=%22x%22&r=a%20b`, 'alice')
+    const { response, url: finalUrl, body } = await agent.visit(`${url}/app/discover?q=%22x%22&r=a%20b`, 'alice')
     assert.equal(response.status, 200)
-    assert.equal(end, `${url}/app/discover?q=%22x%22&r=a%20b`)
+    assert.equal(finalUrl, `${url}/app/discover?q=%22x%22&r=a%20b`)
     assert.match(body, /Hello alice/)
     const cookies = agent.cookies(url)
     assert.match(cookies, sessionCookie)
@@ -35,7 +34,7 @@ describe('login', async () => {
     assert.ok(cookies.length <= 100)
   })
 
-  test('the redirect has state, nonce, PKCE, and a cookie that no script and no other host gets', async () => {
+  test('sends state, nonce and PKCE challenge to the provider, and sets a cookie that scripts and other hosts cannot read', async () => {
     const response = await createUserAgent().request(`${url}/app`)
     assert.equal(response.status, 302)
     assert.equal(response.headers.get('cache-control'), 'no-store')
@@ -52,21 +51,24 @@ describe('login', async () => {
   })
 
   for (const [name, change] of [
-    ['missing', (query: URLSearchParams) => query.delete('state')],
-    ['made up', (query: URLSearchParams) => query.set('state', '1.bm90IG91cnMgYXQgYWxsLCBidXQgbG9uZyBlbm91Z2g')],
-    ['twice', (query: URLSearchParams) => query.append('state', query.get('state')!)],
+    ['no state', (query: URLSearchParams) => query.delete('state')],
     [
-      'changed',
+      'an invented state',
+      (query: URLSearchParams) => query.set('state', '1.bm90IG91cnMgYXQgYWxsLCBidXQgbG9uZyBlbm91Z2g'),
+    ],
+    ['two states', (query: URLSearchParams) => query.append('state', query.get('state')!)],
+    [
+      'a modified state',
       (query: URLSearchParams) =>
         query.set(
           'state',
           query.get('state')!.replace(/.$/, (c) => (c === 'A' ? 'B' : 'A')),
         ),
     ],
-    ['empty', (query: URLSearchParams) => query.set('state', '')],
+    ['an empty state', (query: URLSearchParams) => query.set('state', '')],
   ] as const) {
-    test(`state ${name}: 400, and no session`, async () => {
-      const { agent, callback } = await untilCallback()
+    test(`rejects a callback with ${name} with 400 and creates no session`, async () => {
+      const { agent, callback } = await signInUntilCallback()
       change(callback.searchParams)
       const response = await agent.request(callback.href)
       assert.equal(response.status, 400)
@@ -74,13 +76,13 @@ describe('login', async () => {
     })
   }
 
-  test('state of another browser: 400, and no session', async () => {
-    const { agent, callback } = await untilCallback()
+  test('login CSRF: rejects the callback of another browser with 400 and creates no session', async () => {
+    const { agent, callback } = await signInUntilCallback()
     const [cookieName = ''] = agent.cookies(url).split('=')
     let victim = createUserAgent()
     do {
       victim = createUserAgent()
-      await victim.request(`${url}/app`) // has attempts of its own
+      await victim.request(`${url}/app`) // begins a login of its own
     } while (victim.cookies(url).startsWith(`${cookieName}=`))
     const response = await victim.request(callback.href)
     assert.equal(response.status, 400)
@@ -88,24 +90,24 @@ describe('login', async () => {
     assertNoSession(response, victim)
   })
 
-  test('login CSRF: the attacker’s code with the victim’s state', async () => {
-    const attacker = await untilCallback(undefined, 'bob')
-    const victim = await untilCallback()
+  test("login CSRF: rejects the attacker's code with the victim's state with 400", async () => {
+    const attacker = await signInUntilCallback(undefined, 'bob')
+    const victim = await signInUntilCallback()
     victim.callback.searchParams.set('code', attacker.callback.searchParams.get('code')!)
     const response = await victim.agent.request(victim.callback.href)
     assert.equal(response.status, 400)
     assertNoSession(response, victim.agent)
   })
 
-  test('a callback a second time: 400, and the first session stays', async () => {
-    const { agent, callback } = await untilCallback()
+  test('replay: rejects a callback that was used before with 400, and the first session stays', async () => {
+    const { agent, callback } = await signInUntilCallback()
     const cookies = agent.cookies(url)
     const first = await agent.request(callback.href)
     assert.equal(first.status, 303)
     const again = await agent.request(callback.href)
     assert.equal(again.status, 400)
     assertNoSession(again)
-    // Nor for somebody who has copied the cookies of the attempt.
+    // The same with copied login cookies.
     const thief = createUserAgent()
     const stolen = await thief.request(callback.href, { headers: { cookie: cookies } })
     assert.equal(stolen.status, 400)
@@ -113,25 +115,25 @@ describe('login', async () => {
     assert.equal((await agent.request(`${url}/app`)).status, 200)
   })
 
-  test('two callbacks at the same moment give one session', async () => {
-    const { agent, callback } = await untilCallback()
+  test('creates one session for three concurrent requests of the same callback', async () => {
+    const { agent, callback } = await signInUntilCallback()
     const headers = { cookie: agent.cookies(url) }
     const responses = await Promise.all([1, 2, 3].map(() => createUserAgent().request(callback.href, { headers })))
     assert.deepEqual(responses.map(({ status }) => status).sort(), [303, 400, 400])
   })
 
-  test('issuer mix-up (RFC 9207): another issuer, or none where the provider always says it', async () => {
+  test('issuer mix-up (RFC 9207): rejects a callback from another issuer, or without the issuer that the provider always sends', async () => {
     for (const change of [
       (query: URLSearchParams) => query.set('iss', 'https://evil.example'),
       (query: URLSearchParams) => query.delete('iss'),
     ]) {
-      const { agent, callback } = await untilCallback()
+      const { agent, callback } = await signInUntilCallback()
       change(callback.searchParams)
       const before = idp.calls('token')
       const response = await agent.request(callback.href)
       assert.equal(response.status, 400)
       assertNoSession(response, agent)
-      assert.equal(idp.calls('token'), before) // the code goes to nobody
+      assert.equal(idp.calls('token'), before) // the code is not sent
     }
   })
 
@@ -149,43 +151,44 @@ describe('login', async () => {
     ],
     ['for another client', (nonce: string) => idp.sign({ sub: 'alice', nonce, aud: 'another' })],
     ['of another issuer', (nonce: string) => idp.sign({ sub: 'alice', nonce, iss: 'https://evil.example' })],
-    ['long expired', (nonce: string) => idp.sign({ sub: 'alice', nonce, iat: now() - 7200, exp: now() - 3600 })],
+    ['that has expired', (nonce: string) => idp.sign({ sub: 'alice', nonce, iat: now() - 7200, exp: now() - 3600 })],
   ] as const) {
-    test(`an ID token ${name}: 400, and no session`, async () => {
-      const { agent, callback, nonce } = await untilCallback()
+    test(`rejects an ID token ${name} with 400 and creates no session`, async () => {
+      const { agent, callback, nonce } = await signInUntilCallback()
       const idToken = await forge(nonce)
-      const remove = answerTokens(idToken)
+      const restore = respondWith(idToken)
       const response = await agent.request(callback.href)
-      remove()
+      restore()
       assert.equal(response.status, 400)
       assertNoSession(response, agent)
     })
   }
 
-  test('an ID token of our own making is good when nothing is wrong with it', async () => {
-    const { agent, callback, nonce } = await untilCallback()
-    const remove = answerTokens(await idp.sign({ sub: 'alice', preferred_username: 'alice', nonce }))
+  test('accepts a valid ID token that the test has signed', async () => {
+    const { agent, callback, nonce } = await signInUntilCallback()
+    const restore = respondWith(await idp.sign({ sub: 'alice', preferred_username: 'alice', nonce }))
     const response = await agent.request(callback.href)
-    remove()
+    restore()
     assert.equal(response.status, 303)
   })
 
-  function answerTokens(idToken: string): () => void {
-    const removeUserinfo = idp.intercept('userinfo', (_request, response) => {
+  /** Replaces the provider's responses, until the returned function is called. */
+  function respondWith(idToken: string): () => void {
+    const restoreUserinfo = idp.intercept('userinfo', (_request, response) => {
       response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"sub":"alice"}')
     })
-    const removeTokens = idp.intercept('token', (_request, response) => {
+    const restoreTokens = idp.intercept('token', (_request, response) => {
       response.writeHead(200, { 'Content-Type': 'application/json' })
       response.end(JSON.stringify({ access_token: 'x', token_type: 'Bearer', id_token: idToken }))
     })
     return () => {
-      removeUserinfo()
-      removeTokens()
+      restoreUserinfo()
+      restoreTokens()
     }
   }
 
-  test('the provider says no: 403, and the log has its word', async () => {
-    const { agent, callback } = await untilCallback()
+  test('responds with 403 if the provider denies the login', async () => {
+    const { agent, callback } = await signInUntilCallback()
     callback.searchParams.delete('code')
     callback.searchParams.set('error', 'access_denied')
     const response = await agent.request(callback.href)
@@ -193,53 +196,53 @@ describe('login', async () => {
     assertNoSession(response, agent)
   })
 
-  test('session fixation: a new id at login, and the former session ends', async () => {
-    const planted = createUserAgent()
-    planted.setCookie(url, '__Host-elastauth-session', 'A'.repeat(43))
-    await planted.visit(`${url}/app`, 'alice')
-    const first = sessionCookie.exec(planted.cookies(url))![1]!
+  test('session fixation: creates a session with a new id at each login, and revokes the former session', async () => {
+    const victim = createUserAgent()
+    victim.setCookie(url, '__Host-elastauth-session', 'A'.repeat(43))
+    await victim.visit(`${url}/app`, 'alice')
+    const first = sessionCookie.exec(victim.cookies(url))![1]!
     assert.notEqual(first, 'A'.repeat(43))
-    await planted.visit(`${url}/elastauth/login?return_to=/app`, 'alice')
-    const second = sessionCookie.exec(planted.cookies(url))![1]!
+    await victim.visit(`${url}/elastauth/login?return_to=/app`, 'alice')
+    const second = sessionCookie.exec(victim.cookies(url))![1]!
     assert.notEqual(second, first)
     const thief = createUserAgent()
     thief.setCookie(url, '__Host-elastauth-session', first)
     assert.equal((await thief.request(`${url}/app`)).status, 302)
   })
 
-  test('50 tabs at once leave 16 small cookies at the most, and no request is too large', async () => {
+  test('leaves at most 16 small login cookies after 50 concurrent logins, and the next login succeeds', async () => {
     const agent = createUserAgent()
     await Promise.all(Array.from({ length: 50 }, (_, i) => agent.request(`${url}/app/${i}?${'q'.repeat(900)}`)))
     for (let i = 0; i < 50; i++) assert.equal((await agent.request(`${url}/app/${i}`)).status, 302)
-    const attempts = agent.cookies(url).match(/__Host-elastauth-login-\d+=/g)!
-    assert.ok(attempts.length <= 16)
+    const loginCookies = agent.cookies(url).match(/__Host-elastauth-login-\d+=/g)!
+    assert.ok(loginCookies.length <= 16)
     assert.ok(agent.cookies(url).length < 1024)
     const { response, body } = await agent.visit(`${url}/app/last`, 'alice')
     assert.equal(response.status, 200)
     assert.match(body, /Hello alice/)
   })
 
-  test('a tab whose attempt another tab has overtaken begins anew by itself, once, as the person who is there', async () => {
-    const { agent, callback } = await untilCallback()
-    const overtake = () => {
-      for (const pair of agent.cookies(url).split('; ')) agent.setCookie(url, pair.split('=')[0]!, 'another-tab-s')
+  test('restarts a login once if another tab has overwritten its cookie, and signs in the present user', async () => {
+    const { agent, callback } = await signInUntilCallback()
+    const overwriteCookies = () => {
+      for (const pair of agent.cookies(url).split('; ')) agent.setCookie(url, pair.split('=')[0]!, 'of-another-tab')
     }
-    overtake()
+    overwriteCookies()
     const response = await agent.request(callback.href)
     assert.equal(response.status, 302)
     assertNoSession(response, agent)
-    const { url: second } = await agent.visit(response.headers.get('location')!, 'alice', callbackOf)
+    const { url: secondCallback } = await agent.visit(response.headers.get('location')!, 'alice', isCallback)
     const cookies = agent.cookies(url)
-    overtake()
-    assert.equal((await agent.request(second)).status, 400)
+    overwriteCookies()
+    assert.equal((await agent.request(secondCallback)).status, 400)
     for (const pair of cookies.split('; ')) agent.setCookie(url, ...(pair.split('=') as [string, string]))
-    const { url: end, body } = await agent.visit(second, 'alice')
-    assert.equal(end, `${url}/app/home?a=1`)
+    const { url: finalUrl, body } = await agent.visit(secondCallback, 'alice')
+    assert.equal(finalUrl, `${url}/app/home?a=1`)
     assert.match(body, /Hello alice/)
   })
 
-  test('a tab whose attempt was forgotten goes on where another tab has logged in', async () => {
-    const { agent, callback } = await untilCallback()
+  test('redirects to the page if another tab has overwritten the login cookie and has signed in', async () => {
+    const { agent, callback } = await signInUntilCallback()
     await agent.visit(`${url}/app/other`, 'alice')
     for (const pair of agent.cookies(url).split('; ')) {
       const [name = ''] = pair.split('=')
@@ -251,14 +254,14 @@ describe('login', async () => {
     assert.deepEqual(response.headers.getSetCookie(), [])
   })
 
-  test('the provider cannot be reached: 503 for a login, nothing for who is in', async () => {
-    const inside = createUserAgent()
-    await inside.visit(`${url}/app`, 'alice')
-    const { agent, callback } = await untilCallback(undefined, 'bob')
+  test('rejects a callback with 503 while the provider is down, and serves existing sessions', async () => {
+    const signedIn = createUserAgent()
+    await signedIn.visit(`${url}/app`, 'alice')
+    const { agent, callback } = await signInUntilCallback(undefined, 'bob')
     await idp.pause()
     try {
       assert.equal((await agent.request(callback.href)).status, 503)
-      assert.equal((await inside.request(`${url}/app`)).status, 200)
+      assert.equal((await signedIn.request(`${url}/app`)).status, 200)
     } finally {
       await idp.resume()
     }

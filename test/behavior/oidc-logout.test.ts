@@ -7,7 +7,7 @@ import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startUpstream } from '../support/upstream.ts'
 
-test('a request that waits behind another on its connection while its user signs out is rejected with 401', async (context) => {
+test('rejects a pipelined request with 401 if its user signs out while it waits for an earlier response', async (context) => {
   const { startProxy } = await createOidcTestBed()
   const forwarded: string[] = []
   const arrived = Promise.withResolvers<() => void>()
@@ -31,7 +31,7 @@ test('a request that waits behind another on its connection while its user signs
   assert.deepEqual(forwarded, ['GET /app', 'GET /slow'])
 })
 
-describe('logout', async () => {
+describe('the logout', async () => {
   const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
 
@@ -41,9 +41,9 @@ describe('logout', async () => {
     assert.equal((await agent.request(`${url}/app`)).status, 200)
     return agent
   }
-  const isIn = async (agent: UserAgent) => (await agent.request(`${url}/app`)).status === 200
+  const hasSession = async (agent: UserAgent) => (await agent.request(`${url}/app`)).status === 200
 
-  test('by our own page: the session ends, and the provider is asked to end its own', async () => {
+  test('from our own page ends the session and redirects to the logout of the provider', async () => {
     const agent = await signedIn()
     const cookies = agent.cookies(url)
     const response = await agent.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
@@ -53,76 +53,76 @@ describe('logout', async () => {
     assert.ok(location.searchParams.get('id_token_hint'))
     assert.equal(location.searchParams.get('post_logout_redirect_uri'), `${url}/elastauth/signed-out`)
     assert.equal(agent.cookies(url), '')
-    // Whoever has kept the cookie has nothing of it.
+    // A copy of the cookie is invalid too.
     assert.equal((await createUserAgent().request(`${url}/app`, { headers: { cookie: cookies } })).status, 302)
   })
 
-  const sites: readonly [what: string, headers: Record<string, string>, isLogout: boolean][] = [
-    ['typed into the address bar', { 'sec-fetch-site': 'none' }, true],
-    ['on a page of ours, in an older browser', { 'sec-fetch-site': '', referer: `${url}/app` }, true],
-    ['by a link from another site', { 'sec-fetch-site': 'cross-site' }, false],
-    ['by a link from a neighbouring host', { 'sec-fetch-site': 'same-site' }, false],
+  const sites: readonly [source: string, headers: Record<string, string>, isLogout: boolean][] = [
+    ['from the address bar', { 'sec-fetch-site': 'none' }, true],
+    ['from our own page in an older browser', { 'sec-fetch-site': '', referer: `${url}/app` }, true],
+    ['from a link on another site', { 'sec-fetch-site': 'cross-site' }, false],
+    ['from a link on a neighboring host', { 'sec-fetch-site': 'same-site' }, false],
     [
-      'by a link from another site, in an older browser',
+      'from a link on another site in an older browser',
       { 'sec-fetch-site': '', referer: 'https://evil.example/' },
       false,
     ],
-    ['by nobody knows whom', { 'sec-fetch-site': '' }, false],
-    ['by a prefetch', { 'sec-fetch-site': 'none', 'sec-purpose': 'prefetch' }, false],
+    ['from an unknown site', { 'sec-fetch-site': '' }, false],
+    ['from a prefetch', { 'sec-fetch-site': 'none', 'sec-purpose': 'prefetch' }, false],
   ]
-  for (const [what, given, isLogout] of sites) {
-    test(`GET ${what}: ${isLogout ? 'a logout' : 'a question'}`, async () => {
+  for (const [source, headers, isLogout] of sites) {
+    test(`by GET ${source} ${isLogout ? 'ends the session' : 'asks for a confirmation'}`, async () => {
       const agent = await signedIn()
-      const response = await agent.request(`${url}/elastauth/logout`, { headers: given })
+      const response = await agent.request(`${url}/elastauth/logout`, { headers })
       assert.equal(response.status, isLogout ? 303 : 200)
       if (!isLogout) assert.match(await response.text(), /method="post"/)
-      assert.equal(await isIn(agent), !isLogout)
+      assert.equal(await hasSession(agent), !isLogout)
     })
   }
 
   test('ends the session of every session cookie in the request, although several cookies do not authenticate', async () => {
     const [alice, bob] = [await signedIn(), await signedIn('bob')]
     const cookie = [alice, bob].map((agent) => agent.cookies(url)).join('; ')
-    const doubled = createUserAgent()
-    assert.equal((await doubled.request(`${url}/app`, { headers: { cookie } })).status, 302)
+    const both = createUserAgent()
+    assert.equal((await both.request(`${url}/app`, { headers: { cookie } })).status, 302)
     const headers = { cookie, 'sec-fetch-site': 'same-origin' }
-    const response = await doubled.request(`${url}/elastauth/logout`, { headers })
+    const response = await both.request(`${url}/elastauth/logout`, { headers })
     assert.equal(response.status, 303)
     assert.match(response.headers.getSetCookie().join(), /__Host-elastauth-session=; .*Max-Age=0/)
-    assert.deepEqual([await isIn(alice), await isIn(bob)], [false, false])
+    assert.deepEqual([await hasSession(alice), await hasSession(bob)], [false, false])
   })
 
-  test('HEAD changes nothing', async () => {
+  test('by HEAD does not end the session', async () => {
     const agent = await signedIn()
     assert.equal((await agent.request(`${url}/elastauth/logout`, { method: 'HEAD' })).status, 200)
-    assert.equal(await isIn(agent), true)
+    assert.equal(await hasSession(agent), true)
   })
 
-  const posts: readonly [what: string, headers: Record<string, string>, status: number][] = [
-    ['the button on our page', { 'sec-fetch-site': 'same-origin', origin: url }, 303],
-    ['the button, in an older browser', { 'sec-fetch-site': '', origin: url }, 303],
+  const posts: readonly [source: string, headers: Record<string, string>, status: number][] = [
+    ['our own page', { 'sec-fetch-site': 'same-origin', origin: url }, 303],
+    ['our own page in an older browser', { 'sec-fetch-site': '', origin: url }, 303],
     ['a form of another site', { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }, 403],
-    ['a form of a neighbouring host', { 'sec-fetch-site': 'same-site', origin: 'https://evil.example' }, 403],
-    ['a form of another site, in an older browser', { 'sec-fetch-site': '', origin: 'https://evil.example' }, 403],
-    ['a form that hides where it is from', { 'sec-fetch-site': '', origin: 'null' }, 403],
-    ['nobody knows what', { 'sec-fetch-site': '' }, 403],
+    ['a form of a neighboring host', { 'sec-fetch-site': 'same-site', origin: 'https://evil.example' }, 403],
+    ['a form of another site in an older browser', { 'sec-fetch-site': '', origin: 'https://evil.example' }, 403],
+    ['a form with a null origin', { 'sec-fetch-site': '', origin: 'null' }, 403],
+    ['an unknown site', { 'sec-fetch-site': '' }, 403],
   ]
-  for (const [what, headers, status] of posts) {
-    test(`POST by ${what}: ${status}`, async () => {
+  for (const [source, headers, status] of posts) {
+    test(`by POST from ${source} ${status === 303 ? 'ends the session' : 'is rejected with 403'}`, async () => {
       const agent = await signedIn()
       const response = await agent.request(`${url}/elastauth/logout`, { headers, body: new URLSearchParams() })
       assert.equal(response.status, status)
-      assert.equal(await isIn(agent), status === 403)
+      assert.equal(await hasSession(agent), status === 403)
     })
   }
 
-  test('who is not signed in sees the page for it', async () => {
+  test('without a session shows the signed-out page', async () => {
     const response = await createUserAgent().request(`${url}/elastauth/logout`)
     assert.equal(response.status, 200)
     assert.match(await response.text(), /signed out/)
   })
 
-  test('the provider cannot be reached: signed out here all the same', async () => {
+  test('ends the session even if the provider is down', async () => {
     const agent = await signedIn()
     await idp.pause()
     try {
@@ -131,22 +131,25 @@ describe('logout', async () => {
     } finally {
       await idp.resume()
     }
-    assert.equal(await isIn(agent), false)
+    assert.equal(await hasSession(agent), false)
   })
 
-  test('another site’s page cannot write in somebody’s session, whatever the browser sends along', async () => {
+  test('CSRF: rejects a cross-site write in a session with 403, and allows cross-site reads and same-origin writes', async () => {
     const agent = await signedIn()
-    const elsewhere = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }
-    const written = await agent.request(`${url}/api/thing`, { headers: elsewhere, body: new URLSearchParams() })
+    const crossSite = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }
+    const written = await agent.request(`${url}/api/thing`, { headers: crossSite, body: new URLSearchParams() })
     assert.equal(written.status, 403)
     const read = await agent.request(`${url}/app`, { headers: { 'sec-fetch-site': 'cross-site' } })
     assert.equal(read.status, 200)
-    const own = { 'sec-fetch-site': 'same-origin', origin: url }
-    assert.equal((await agent.request(`${url}/api/thing`, { headers: own, body: new URLSearchParams() })).status, 200)
+    const sameOrigin = { 'sec-fetch-site': 'same-origin', origin: url }
+    assert.equal(
+      (await agent.request(`${url}/api/thing`, { headers: sameOrigin, body: new URLSearchParams() })).status,
+      200,
+    )
   })
 })
 
-describe('back-channel logout', async () => {
+describe('the back-channel logout', async () => {
   const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
   const event = { 'http://schemas.openid.net/event/backchannel-logout': {} }
@@ -157,7 +160,7 @@ describe('back-channel logout', async () => {
     await agent.visit(`${url}/app`, username)
     return agent
   }
-  const isIn = async (agent: UserAgent) => (await agent.request(`${url}/app`)).status === 200
+  const hasSession = async (agent: UserAgent) => (await agent.request(`${url}/app`)).status === 200
 
   const claimsFor = (claims: object) => ({ sub: 'alice', jti: `jti-${++count}`, events: event, ...claims })
   const tokenFor = (claims: object, typ: string | undefined = 'logout+jwt', key = idp.key) =>
@@ -170,95 +173,95 @@ describe('back-channel logout', async () => {
     return response.status
   }
 
-  test('the provider’s own: whoever signs out there is out here', async () => {
+  test('ends the session of a user who signs out at the provider', async () => {
     const agent = await signedIn('alice')
-    assert.equal(await isIn(agent), true)
-    const { url: end, body } = await agent.visit(`${idp.issuer}/session/end`)
+    assert.equal(await hasSession(agent), true)
+    const { url: logoutUrl, body } = await agent.visit(`${idp.issuer}/session/end`)
     assert.match(body, /sign me out/i)
     const form = /action="([^"]+)"/.exec(body)![1]!
     const xsrf = /name="xsrf" value="([^"]+)"/.exec(body)![1]!
-    await agent.request(new URL(form, end).href, { body: new URLSearchParams({ xsrf, logout: 'yes' }) })
-    assert.equal(await isIn(agent), false)
+    await agent.request(new URL(form, logoutUrl).href, { body: new URLSearchParams({ xsrf, logout: 'yes' }) })
+    assert.equal(await hasSession(agent), false)
   })
 
-  test('by subject: all sessions of that one, and nobody else’s', async () => {
+  test('ends all sessions of the subject, and none of another subject', async () => {
     const [one, two, bob] = [await signedIn('alice'), await signedIn('alice'), await signedIn('bob')]
     assert.equal(await send(await tokenFor({})), 200)
-    assert.deepEqual([await isIn(one), await isIn(two), await isIn(bob)], [false, false, true])
+    assert.deepEqual([await hasSession(one), await hasSession(two), await hasSession(bob)], [false, false, true])
   })
 
   const now = () => Math.floor(Date.now() / 1000)
-  const bad: readonly [what: string, token: () => Promise<string>][] = [
+  const invalid: readonly [what: string, token: () => Promise<string>][] = [
     ['signed by another key', () => tokenFor({}, 'logout+jwt', createSigningKey())],
     ['with a nonce', () => tokenFor({ nonce: 'x' })],
     ['without a jti', () => tokenFor({ jti: undefined })],
     ['without its event', () => tokenFor({ events: undefined })],
     ['with another event', () => tokenFor({ events: { 'http://schemas.openid.net/event/other': {} } })],
     ['with its event as text', () => tokenFor({ events: Object.keys(event)[0] })],
-    ['about nobody', () => tokenFor({ sub: undefined })],
+    ['without a subject and a session', () => tokenFor({ sub: undefined })],
     ['of an unknown session', () => tokenFor({ sid: 'unknown' })],
     ['of an unknown subject', () => tokenFor({ sub: 'mallory' })],
     ['for another client', () => tokenFor({ aud: 'another' })],
     ['of another issuer', () => tokenFor({ iss: 'https://evil.example' })],
     ['of another type', () => tokenFor({}, 'at+jwt')],
-    ['long expired', () => tokenFor({ iat: now() - 7200, exp: now() - 3600 })],
+    ['that has expired', () => tokenFor({ iat: now() - 7200, exp: now() - 3600 })],
     ['that is an ID token', () => idp.sign({ sub: 'alice' })],
-    ['that is no token', async () => 'x'],
+    ['that is not a JWT', async () => 'x'],
     ['that is empty', async () => ''],
     ['that is unsigned', async () => `${(await tokenFor({})).split('.').slice(0, 2).join('.')}.`],
   ]
-  test('a token that is not good: 400, and nobody is out', async (t) => {
+  test('rejects an invalid logout token with 400 and ends no session', async (t) => {
     const agent = await signedIn('alice')
-    for (const [what, token] of bad) {
-      await t.test(what, async () => {
+    for (const [what, token] of invalid) {
+      await t.test(`rejects a logout token ${what}`, async () => {
         assert.equal(await send(await token()), 400)
-        assert.equal(await isIn(agent), true)
+        assert.equal(await hasSession(agent), true)
       })
     }
   })
 
-  test('a token that comes again: 400', async () => {
+  test('replay: rejects a logout token that was used before with 400', async () => {
     await signedIn('alice')
     const token = await tokenFor({})
     assert.equal(await send(token), 200)
     const agent = await signedIn('alice')
     assert.equal(await send(token), 400)
-    assert.equal(await isIn(agent), true)
+    assert.equal(await hasSession(agent), true)
   })
 
-  test('what is no such form: 400 or 405, with a connection that is still good', async () => {
-    const address = `${url}/elastauth/backchannel-logout`
-    assert.equal((await fetch(address)).status, 405)
-    assert.equal((await fetch(address, { method: 'POST' })).status, 400)
+  test('rejects other methods with 405, and a body that is not a form with one logout token with 400', async () => {
+    const endpoint = `${url}/elastauth/backchannel-logout`
+    assert.equal((await fetch(endpoint)).status, 405)
+    assert.equal((await fetch(endpoint, { method: 'POST' })).status, 400)
     assert.equal(
-      (await fetch(address, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status,
+      (await fetch(endpoint, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status,
       400,
     )
-    const twice = new URLSearchParams([
+    const twoTokens = new URLSearchParams([
       ['logout_token', await tokenFor({})],
       ['logout_token', await tokenFor({})],
     ])
-    assert.equal((await fetch(address, { method: 'POST', body: twice })).status, 400)
+    assert.equal((await fetch(endpoint, { method: 'POST', body: twoTokens })).status, 400)
     const large = new URLSearchParams({ logout_token: 'x'.repeat(100_000) })
-    assert.equal((await fetch(address, { method: 'POST', body: large })).status, 400)
-    const { allow } = Object.fromEntries((await fetch(address)).headers)
+    assert.equal((await fetch(endpoint, { method: 'POST', body: large })).status, 400)
+    const { allow } = Object.fromEntries((await fetch(endpoint)).headers)
     assert.equal(allow, 'POST')
   })
 })
 
-describe('back-channel logout and the user in Elasticsearch', async () => {
-  const standIn = createFakeElasticsearch()
-  const elasticsearch = await standIn.listen()
-  after(() => standIn.close())
+describe('the back-channel logout with Elasticsearch', async () => {
+  const fakeElasticsearch = createFakeElasticsearch()
+  const elasticsearch = await fakeElasticsearch.listen()
+  after(() => fakeElasticsearch.close())
   const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy(
     { 'elasticsearch.dry_run': 'false', 'elasticsearch.hosts': elasticsearch },
     { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' },
   )
 
-  test('the cached credential goes with the session', async () => {
+  test('invalidates the cached credential of the user', async () => {
     const agent = createUserAgent()
-    const lookups = () => standIn.calls.filter(({ path }) => path === '/_security/user/alice').length
+    const lookups = () => fakeElasticsearch.calls.filter(({ path }) => path === '/_security/user/alice').length
     await agent.visit(`${url}/app`, 'alice')
     await agent.request(`${url}/app`)
     const before = lookups()

@@ -8,7 +8,7 @@ import { startRawUpstream } from '../support/upstream.ts'
 const switched =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
 
-describe('a WebSocket where people log in', async () => {
+describe('a WebSocket with a login session', async () => {
   const upstream = await startRawUpstream((socket, head) =>
     socket.write(/upgrade: websocket/i.test(head) ? switched : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
   )
@@ -21,20 +21,25 @@ describe('a WebSocket where people log in', async () => {
 
   function open(...headers: string[]) {
     const connection = openRaw(Number(port))
-    const words = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13']
-    connection.send(['GET /ws HTTP/1.1', `Host: ${host}`, ...words, ...headers, '', ''].join('\r\n'))
+    const upgradeHeaders = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Key: a2V5',
+      'Sec-WebSocket-Version: 13',
+    ]
+    connection.send(['GET /ws HTTP/1.1', `Host: ${host}`, ...upgradeHeaders, ...headers, '', ''].join('\r\n'))
     return connection
   }
 
-  test('without a session: 401 in JSON, and nothing upstream', async () => {
+  test('is rejected with 401 in JSON without a session, and is not forwarded', async () => {
     const before = upstream.received()
-    const answer = await open('Accept: */*', 'Sec-Fetch-Mode: websocket').closed
-    assert.match(answer, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
-    assert.doesNotMatch(answer, /^location:/im)
+    const response = await open('Accept: */*', 'Sec-Fetch-Mode: websocket').closed
+    assert.match(response, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
+    assert.doesNotMatch(response, /^location:/im)
     assert.equal(upstream.received(), before)
   })
 
-  test('with one: a tunnel, and our cookie stays here', async () => {
+  test('opens a tunnel with a session, without forwarding the session cookie', async () => {
     const before = upstream.received().length
     const connection = open(session, `Origin: ${url}`)
     await connection.until(/^HTTP\/1.1 101 /)
@@ -44,12 +49,12 @@ describe('a WebSocket where people log in', async () => {
   })
 
   for (const origin of ['https://evil.example', 'null', 'http://localhost:1', url.replace('127.0.0.1', 'localhost')]) {
-    test(`opened by a page of ${origin}, in somebody’s session: 403`, async () => {
+    test(`is rejected with 403 for a page of ${origin} in the session of a user`, async () => {
       assert.match(await open(session, `Origin: ${origin}`).closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
     })
   }
 
-  test('sessions outlive a reload of the configuration', async () => {
+  test('opens a tunnel with a session that is older than a reload of the configuration', async () => {
     gateway.kill('SIGHUP')
     await logged(({ message = '' }) => message.startsWith('configuration reloaded'))
     const connection = open(session, `Origin: ${url}`)
