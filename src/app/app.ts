@@ -77,11 +77,11 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     cache,
     states: replicas.states,
     rules,
-    revalidate: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
+    revalidateAfterMs: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
     now: Date.now,
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
-    pause: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
+    backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
   })
   // Loaded only where configured: importing both would double the startup time.
@@ -165,7 +165,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       renewListeners()
       renewRedis()
       renewUpstreams?.()
-      elasticsearch.renew(nextElasticsearch)
+      elasticsearch.updateOptions(nextElasticsearch)
       oidc?.replaceCa(providerCa)
       running = renewed
       handlers = nextHandlers

@@ -21,7 +21,7 @@ export type Replicas = Readonly<{
   checks: ReadinessChecks
   /** Waits briefly for Redis, then subscribes to changes made by other replicas. */
   join: (
-    credentials: Pick<Credentials, 'noteChange' | 'recheckAll'>,
+    credentials: Pick<Credentials, 'noteChange' | 'revalidateAll'>,
     sessions?: Pick<Sessions, 'handleEvent' | 'recheckAll'>,
   ) => Promise<void>
   /** Reads the certificates for Redis again. Throws if that fails. @returns a function that makes new connections use them */
@@ -63,7 +63,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           else sessions?.handleEvent(sessionEvent)
         },
         onListening() {
-          credentials.recheckAll()
+          credentials.revalidateAll()
           sessions?.recheckAll()
         },
       })

@@ -1,8 +1,8 @@
 import { errors } from '@elastic/elasticsearch'
-import { GatewayError } from '../http/errors.ts'
+import { type ErrorCode, GatewayError } from '../http/errors.ts'
 
-/** How long our service account may be refused before we stop calling it "not available yet", in milliseconds. */
-const startGrace = 60_000
+/** How long Elasticsearch may reject our service account before that counts as wrong credentials and not as a starting node. */
+const startGraceMs = 60_000
 
 export type Operation = 'user_read' | 'user_write' | 'user_authenticate' | 'ping'
 export type CallResult = 'ok' | 'unavailable' | 'rejected'
@@ -16,64 +16,65 @@ export type CallOptions = Readonly<{
 }>
 
 /**
- * Runs calls that our service account makes and turns their failures into ours.
+ * Runs the calls of our service account, counts them, and converts their errors.
  * The returned function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
 export function createCall({ monotonicNow, report }: CallOptions): Call {
-  // A node that has just started answers 401 to everybody until its security index is up; a wrong password is the same
-  // 401 for good. Only time tells them apart.
-  let refusedSince: number | undefined
+  // A starting node responds with 401 to all logins until its security index is available. A wrong password causes the same 401
+  // permanently. Only the duration distinguishes them.
+  let rejectedSince: number | undefined
 
   return async function call(operation, run) {
     try {
       const result = await run()
-      if (operation !== 'user_authenticate') refusedSince = undefined // that one is the user's login, not ours
+      if (operation !== 'user_authenticate') rejectedSince = undefined // that is the user's login, not ours
       report(operation, 'ok')
       return result
     } catch (error) {
-      refusedSince = isLoginRejection(error) ? (refusedSince ?? monotonicNow()) : undefined
-      const late = refusedSince !== undefined && monotonicNow() - refusedSince > startGrace
-      const failure = toGatewayError(error, late)
+      rejectedSince = isLoginRejection(error) ? (rejectedSince ?? monotonicNow()) : undefined
+      const isPermanent = rejectedSince !== undefined && monotonicNow() - rejectedSince > startGraceMs
+      const failure = toGatewayError(error, isPermanent ? 'elasticsearch_rejected' : 'elasticsearch_unavailable')
       report(operation, failure.code === 'elasticsearch_rejected' ? 'rejected' : 'unavailable')
       throw failure
     }
   }
 }
 
-/** Elasticsearch's own 401. Any other comes from an intermediary, and does not concern the password. */
+/** True for Elasticsearch's own 401. Any other 401 comes from an intermediary and says nothing about the password. */
 export function isLoginRejection(error: unknown): boolean {
   return statusOf(error) === 401 && (error as errors.ResponseError).body?.error?.type === 'security_exception'
 }
 
-function toGatewayError(error: unknown, refusedForLong: boolean): GatewayError {
+/** @param loginRejectionCode for a 401 to our service account */
+function toGatewayError(error: unknown, loginRejectionCode: ErrorCode): GatewayError {
   if (error instanceof GatewayError) return error
   const status = statusOf(error)
   if (isLoginRejection(error)) {
     const detail =
-      'Elasticsearch answered 401 to our service account: elasticsearch.username and password (or api_key) are wrong, ' +
+      'Elasticsearch responded with 401 to our service account: elasticsearch.username and password (or api_key) are wrong, ' +
       'or the node has just started and its security index is not ready'
-    return new GatewayError(refusedForLong ? 'elasticsearch_rejected' : 'elasticsearch_unavailable', detail)
+    return new GatewayError(loginRejectionCode, detail)
   }
   const detail = reasonOf(error)
-  // An error of Elasticsearch has a type. One without comes from an intermediary, and may be temporary.
+  // Elasticsearch's errors have an `error` object. A response without one comes from an intermediary and may be temporary.
   const isOwn = error instanceof errors.ResponseError && error.body?.error !== undefined
-  const passing = status === undefined || status === 429 || status >= 500 || !isOwn
-  return new GatewayError(passing ? 'elasticsearch_unavailable' : 'elasticsearch_rejected', detail)
+  const isTemporary = status === undefined || status === 429 || status >= 500 || !isOwn
+  return new GatewayError(isTemporary ? 'elasticsearch_unavailable' : 'elasticsearch_rejected', detail)
 }
 
 function statusOf(error: unknown): number | undefined {
   return error instanceof errors.ResponseError ? error.statusCode : undefined
 }
 
-/** Elasticsearch's own words: for a 403 they name the privilege that is missing. Its error object holds our request, so it goes no further. */
+/** Elasticsearch's reason, which names the missing privilege for a 403. The client's error is not passed on: it contains our request. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof errors.ResponseError))
-    return error instanceof Error ? `${error.name}: ${ownAdvice(error.message)}` : String(error)
+    return error instanceof Error ? `${error.name}: ${withOwnAdvice(error.message)}` : String(error)
   const reason: unknown = error.body?.error?.reason
-  return `Elasticsearch answered ${error.statusCode}: ${typeof reason === 'string' ? reason : 'no reason given'}`
+  return `Elasticsearch responded with ${error.statusCode}: ${typeof reason === 'string' ? reason : 'no reason given'}`
 }
 
-/** Node's advice is for who starts Node by hand. */
-function ownAdvice(message: string): string {
+/** Replaces Node's advice, which is a command-line option of Node, with the configuration key. */
+function withOwnAdvice(message: string): string {
   return message.replace(/; if the root CA is installed locally.*$/, '; put its CA into elasticsearch.ca_cert')
 }

@@ -11,21 +11,21 @@ export type ElasticsearchOptions = Readonly<{
   cert?: string | undefined
   key?: string | undefined
   insecureSkipVerify: boolean
-  /** For one call with all its retries, in milliseconds. */
-  timeout: number
+  /** For one call with all its retries. */
+  timeoutMs: number
 }>
 
 /**
- * The official client, one keep-alive pool over all hosts. Version 8 of it on purpose: it asks for `compatible-with=8`,
- * which servers of 8.x and 9.x grant (REST API compatibility), while version 9's `compatible-with=9` is a 400 on 8.x.
+ * The official client with one keep-alive pool for all hosts. Its version 8 sends `compatible-with=8`, which servers of 8.x and
+ * 9.x accept (REST API compatibility); version 9 sends `compatible-with=9`, which 8.x rejects with 400.
  */
 export function createElasticsearchClient(options: ElasticsearchOptions): Client {
   return new Client({
     nodes: [...options.hosts],
     auth: authOf(options),
     tls: tlsOf(options),
-    requestTimeout: options.timeout,
-    // Every call of ours may be repeated: reads, and writes that say the same each time. One try for each other host.
+    requestTimeout: options.timeoutMs,
+    // All calls are idempotent and may be retried: once for each other host, and once with a single host.
     maxRetries: Math.max(1, options.hosts.length - 1),
     resurrectStrategy: 'optimistic',
     agent: connectionLimits,
@@ -36,20 +36,20 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
   })
 }
 
-/** The client in use, which a reload may replace: its certificates are read once. */
+/** The current client. A reload replaces it, since its certificates are read only once. */
 export type Elasticsearch = Readonly<{
   client: () => Client
-  /** Takes new options when they differ; calls under way end with the old ones. */
-  renew: (options: ElasticsearchOptions) => void
-  /** Waits for calls under way. */
+  /** Replaces the client if the options differ. Calls in flight finish on the former client. */
+  updateOptions: (options: ElasticsearchOptions) => void
+  /** Waits for calls in flight. */
   close: () => Promise<void>
 }>
 
-export function createElasticsearch(first: ElasticsearchOptions): Elasticsearch {
-  let current = { options: JSON.stringify(first), client: createElasticsearchClient(first) }
+export function createElasticsearch(initial: ElasticsearchOptions): Elasticsearch {
+  let current = { options: JSON.stringify(initial), client: createElasticsearchClient(initial) }
   return Object.freeze({
     client: () => current.client,
-    renew(next: ElasticsearchOptions) {
+    updateOptions(next: ElasticsearchOptions) {
       const options = JSON.stringify(next)
       if (options === current.options) return
       const { client: former } = current
@@ -60,7 +60,7 @@ export function createElasticsearch(first: ElasticsearchOptions): Elasticsearch 
   })
 }
 
-/** Tries the next host at once, since a user's request waits for the response, and sets the deadline of each call. */
+/** Retries on the next host without a delay, because a user's request is waiting, and sets the time budget of each call. */
 class PromptTransport extends SniffingTransport {
   readonly #timeoutMs: number
 

@@ -1,7 +1,7 @@
 import { errors, UndiciConnection } from '@elastic/elasticsearch'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 
-/** Maximum of connections to one host. Further requests wait here, so that many users do not fill Elasticsearch's queues. */
+/** Connections per host. Further calls wait here, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
 /** Maximum size of a response, in bytes: a user takes a few kB, all roles of a large cluster some 100 kB. */
 const maxResponseBytes = 4 * 1024 * 1024
@@ -62,8 +62,8 @@ export class BoundedConnection extends UndiciConnection {
     const startedAt = performance.now()
     try {
       const response: Response = await super.request(params, { ...options, ...noLimits, signal: deadline })
-      const fault = faultOf(response)
-      if (fault !== undefined) throw new errors.ConnectionError(fault)
+      const reason = reasonToReject(response)
+      if (reason !== undefined) throw new errors.ConnectionError(reason)
       return response
     } catch (error) {
       if (deadline.aborted) throw new errors.TimeoutError(`no complete response within ${Math.round(limitMs)} ms`)
@@ -75,10 +75,10 @@ export class BoundedConnection extends UndiciConnection {
 }
 
 /**
- * Why a response does not come from Elasticsearch, or undefined if it may. Proxies and load balancers in between send responses,
- * too, and a wrong "not found" would let us overwrite a user. The official client only checks the status.
+ * Why a response cannot come from Elasticsearch, or undefined if it can. A proxy or load balancer in between may respond in its
+ * place, and its 404 would let us overwrite a user. The official client only checks the status.
  */
-export function faultOf({ statusCode, headers }: Pick<Response, 'statusCode' | 'headers'>): string | undefined {
+function reasonToReject({ statusCode, headers }: Pick<Response, 'statusCode' | 'headers'>): string | undefined {
   const what = `the response ${statusCode} is not Elasticsearch's`
   // The official client would decompress it without a size limit.
   if (headers['content-encoding'] !== undefined) return `${what}: it is compressed, which was not requested`

@@ -1,6 +1,6 @@
 import { errors } from '@elastic/elasticsearch'
 
-/** `pbkdf2_1000`: we hash passwords. `server`: passwords are sent as text, and Elasticsearch hashes them. */
+/** `pbkdf2_1000`: elastauth hashes passwords. `server`: passwords are sent as text, and Elasticsearch hashes them. */
 export type PasswordHashingMode = 'pbkdf2_1000' | 'server'
 
 export type PasswordHashing = Readonly<{
@@ -27,7 +27,7 @@ export function createPasswordHashing(
 
 export type PasswordFields = Readonly<{ password: string } | { password_hash: string }>
 
-/** Sends the hash, if there is one, and the text if Elasticsearch rejects the hash's algorithm. Rejects like `send`. */
+/** Sends the hash if there is one, and the text if Elasticsearch rejects the algorithm of the hash. Rejects like `send`. */
 export async function sendPassword<T>(
   { password, passwordHash }: Readonly<{ password: string; passwordHash: string | undefined }>,
   hashing: PasswordHashing,

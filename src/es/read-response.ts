@@ -10,8 +10,8 @@ export type NativeUser = Readonly<{
 export type Login = Pick<NativeUser, 'roles' | 'metadata'>
 
 /**
- * Validates and reads Elasticsearch's responses at runtime: an intermediary may respond in its place, and a wrong response could
- * let us overwrite a user. Every function throws GatewayError elasticsearch_unavailable.
+ * Validates and reads Elasticsearch's responses: an intermediary may respond in its place, and an invalid response could let us
+ * overwrite a user. Every function throws GatewayError elasticsearch_unavailable.
  */
 
 type Response = Readonly<{ statusCode: number | null; body: unknown }>
@@ -47,7 +47,7 @@ export function checkPasswordChange(body: unknown): void {
   if (!isObject(body) || Object.keys(body).length > 0) throw malformed('"change password" does not confirm the change')
 }
 
-/** @param body of the response to `_authenticate` with that user's credential */
+/** @param body of the response to `_authenticate` with the user's credential */
 export function readLogin(body: unknown, username: string): Login {
   if (!isUser(body, username)) throw malformed('"authenticate" does not name the user of the credential')
   return { roles: body.roles, metadata: body.metadata }

@@ -3,10 +3,10 @@ import { GatewayError } from '../http/errors.ts'
 import type { Call } from './call.ts'
 import { checkOwnLogin, readPrivileges, readRoleNames } from './read-response.ts'
 
-/** What elastauth does in Elasticsearch needs this one cluster privilege. */
-const privilege = 'manage_security'
+/** The only cluster privilege that elastauth needs. */
+const requiredPrivilege = 'manage_security'
 
-/** Whether Elasticsearch answers and knows our service account. Throws GatewayError. */
+/** Checks that Elasticsearch responds and accepts our service account. The returned function throws GatewayError. */
 export function createPing(client: () => Client, call: Call): () => Promise<void> {
   return async function ping() {
     await call('ping', async () => checkOwnLogin(await client().security.authenticate()))
@@ -14,24 +14,24 @@ export function createPing(client: () => Client, call: Call): () => Promise<void
 }
 
 /**
- * Whether our service account may do its work. Throws GatewayError elasticsearch_rejected when it lacks the privilege.
+ * Checks the privileges of our service account. The returned function throws GatewayError: elasticsearch_rejected if it lacks one.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-has-privileges
  */
 export function createPrivilegeCheck(client: () => Client, call: Call): () => Promise<void> {
   return async function checkPrivilege() {
     const { username, hasAll } = await call('ping', async () =>
-      readPrivileges(await client().security.hasPrivileges({ cluster: [privilege] })),
+      readPrivileges(await client().security.hasPrivileges({ cluster: [requiredPrivilege] })),
     )
     if (hasAll) return
     throw new GatewayError(
       'elasticsearch_rejected',
-      `our service account ${username} lacks the cluster privilege ${privilege}: give it a role that has it`,
+      `our service account ${username} lacks the cluster privilege ${requiredPrivilege}: give it a role that has it`,
     )
   }
 }
 
 /**
- * Which of these roles Elasticsearch does not have: a user gets nothing by them. Throws GatewayError.
+ * Finds the roles that Elasticsearch does not have; they grant nothing. The returned function throws GatewayError.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-role
  */
 export function createFindMissingRoles(
@@ -39,7 +39,7 @@ export function createFindMissingRoles(
   call: Call,
 ): (roles: readonly string[]) => Promise<string[]> {
   return async function findMissingRoles(roles) {
-    const known = await call('ping', async () => readRoleNames(await client().security.getRole()))
-    return roles.filter((role) => !known.has(role))
+    const existing = await call('ping', async () => readRoleNames(await client().security.getRole()))
+    return roles.filter((role) => !existing.has(role))
   }
 }

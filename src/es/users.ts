@@ -27,7 +27,7 @@ export type NativeUserToWrite = PasswordToSet &
   }>
 
 /**
- * The users of Elasticsearch's native realm.
+ * Users of Elasticsearch's native realm.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
 export function createUsers(client: () => Client, call: Call, hashing: PasswordHashing) {
@@ -40,7 +40,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Creates or replaces; Elasticsearch drops its cached logins of the user.
+     * Creates or replaces the user. Elasticsearch clears the user's cached logins.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-put-user
      */
     async put(username: string, { password, passwordHash, ...user }: NativeUserToWrite): Promise<void> {
@@ -52,7 +52,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Users in the order of their names; Elasticsearch 8.14 or later.
+     * Users sorted by name, from the one after `after` on. Needs Elasticsearch 8.14 or later.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-query-user
      */
     async page(after: string | undefined, size: number): Promise<NamedUser[]> {
@@ -69,7 +69,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
 
     /**
      * Changes only the password: `enabled`, roles and metadata stay as they are. Resolves to false, and has changed nothing, if
-     * the user was written at the same moment: 409, as Elasticsearch reads the user before it writes this.
+     * the user was written concurrently: Elasticsearch reads the user before the write, and detects the conflict (409).
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-change-password
      */
     async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<boolean> {
@@ -86,7 +86,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Logs in as the user itself: what Elasticsearch has of it, or undefined when the password is refused.
+     * Logs in as the user. Resolves to the user's roles and metadata, or to undefined if Elasticsearch rejects the password.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-authenticate
      */
     async authenticate(username: string, password: string): Promise<Login | undefined> {
@@ -103,7 +103,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
   })
 }
 
-/** Stands where the users would be when `elasticsearch.dry_run` is on: nothing is read or written. */
+/** For `elasticsearch.dry_run`: reads and writes nothing. */
 export function createDryRunUsers(): ReturnType<typeof createUsers> {
   return Object.freeze({
     get: async () => undefined,

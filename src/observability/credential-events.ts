@@ -44,7 +44,7 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         )
         return
       }
-      case 'recheck_failed': {
+      case 'revalidation_failed': {
         const { code, detail } = asGatewayError(event.error)
         log.warn(
           { 'error.code': code, 'user.name': event.username },

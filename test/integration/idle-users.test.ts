@@ -15,13 +15,13 @@ import { authorize, logIn, shortLivedKey, startGatewayFor } from '../support/gat
 
 // A node of its own: to a clock that is ahead, every user of the shared one would be idle.
 const elasticsearch = await useElasticsearch({ own: true })
-const [expiration, pause] = [2000, 300]
+const [expirationMs, pauseMs] = [2000, 300]
 
 describe('the sweep of idle users against a real node', { skip: elasticsearch.skip }, () => {
   /** A sweep whose clock is so far ahead that every user counts as idle. It ends after one pass. */
   async function sweepOnce(aheadMs: number): Promise<string[]> {
     const { url, username, password } = elasticsearch.node
-    const options = { hosts: [url], username, password, insecureSkipVerify: false, timeout: 10_000 }
+    const options = { hosts: [url], username, password, insecureSkipVerify: false, timeoutMs: 10_000 }
     const client = createElasticsearchClient(options)
     const hashing = createPasswordHashing('pbkdf2_1000', () => {})
     const keys = createKeyring([shortLivedKey])
@@ -37,14 +37,16 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
         keys,
         preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
         rules: {
-          expiration,
-          rotationPause: pause,
+          expirationMs,
+          rotationPauseMs: pauseMs,
           extend: false,
           adoptExisting: false,
           rekey: 'allow',
-          changeInterval: 5000,
+          changeIntervalMs: 5000,
         },
-        lease: { begin: async () => ({ ...(await noSweepLease.begin())!, end: async () => stopped.abort() }) },
+        lease: {
+          acquire: async () => ({ ...(await noSweepLease.acquire())!, release: async () => stopped.abort() }),
+        },
         now: () => Date.now() + aheadMs,
         sleep: async () => {},
         random: () => 0,
@@ -61,7 +63,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
 
   const start = () =>
     startGatewayFor(elasticsearch.node, {
-      flags: { 'cache.expiration': `${expiration}ms`, 'cache.rotation_pause': `${pause}ms` },
+      flags: { 'cache.expiration': `${expirationMs}ms`, 'cache.rotation_pause': `${pauseMs}ms` },
       env: { ELASTAUTH_SECRET_KEY: shortLivedKey },
     })
 
@@ -99,7 +101,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     assert.equal((await logIn(node, `Basic ${btoa('idle-owner:a-password-of-my-own')}`)).status, 401)
     assert.equal((await logIn(node, `Basic ${btoa('by-hand:by-hand-1')}`)).status, 200)
 
-    await sleep(expiration + pause)
+    await sleep(expirationMs + pauseMs)
     for (const name of ['idle-one', 'idle-owner']) {
       assert.equal((await logIn(node, (await authorize(gateway, name)).authorization)).status, 200)
     }
@@ -111,7 +113,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     context.after(() => gateway.stop())
     const names = Array.from({ length: 20 }, (_, index) => `racing-${index}`)
     for (const name of names) await authorize(gateway, name)
-    await sleep(expiration + pause)
+    await sleep(expirationMs + pauseMs)
     const logins = names.map(async (name, index) => {
       await sleep(index * 15)
       const { authorization } = await authorize(gateway, name)
@@ -120,7 +122,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
       return [first.status, (await logIn(node, authorization)).status]
     })
     // With a clock that is ahead, so that the sweep coincides with the users' return.
-    const [ended] = await Promise.all([sweepOnce(60_000 + pause), ...logins])
+    const [ended] = await Promise.all([sweepOnce(60_000 + pauseMs), ...logins])
     for (const statuses of await Promise.all(logins)) assert.deepEqual(statuses, [200, 200])
     context.diagnostic(`${ended.length} of them were swept`)
   })

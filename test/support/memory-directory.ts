@@ -1,5 +1,5 @@
 import type { PasswordToWrite } from '../../src/auth/credentials/password-writer.ts'
-import type { UserDirectory, UserPages, UserToWrite } from '../../src/auth/credentials/user-directory.ts'
+import type { SweepDirectory, UserDirectory, UserToWrite } from '../../src/auth/credentials/user-directory.ts'
 import { GatewayError } from '../../src/http/errors.ts'
 
 export type MemoryUser = {
@@ -15,7 +15,7 @@ export type MemoryUser = {
 type Operation = 'get' | 'put' | 'authenticate' | 'page' | 'setPassword'
 
 export type MemoryDirectory = UserDirectory &
-  UserPages &
+  SweepDirectory &
   Readonly<{
     users: Map<string, MemoryUser>
     calls: Record<'get' | 'put' | 'authenticate', number>

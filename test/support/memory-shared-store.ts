@@ -5,7 +5,7 @@ import type {
   ReplaceRequest,
   SharedStore,
   TaintRequest,
-} from '../../src/auth/credentials/shared-cache.ts'
+} from '../../src/auth/credentials/shared-store.ts'
 
 type Operation = keyof SharedStore
 

@@ -14,6 +14,6 @@ export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): El
     cert: readPem(client_cert),
     key: readPem(client_key),
     insecureSkipVerify: insecure_skip_verify,
-    timeout,
+    timeoutMs: timeout,
   }
 }

@@ -3,12 +3,12 @@ import type { LifecycleRules } from '../../auth/credentials/lifecycle.ts'
 
 export function lifecycleRules({ cache, extend_cache, elasticsearch }: Config): LifecycleRules {
   return {
-    expiration: cache.expiration,
-    rotationPause: cache.rotation_pause,
+    expirationMs: cache.expiration,
+    rotationPauseMs: cache.rotation_pause,
     // An extension is stored in the user's metadata.
     extend: extend_cache && !elasticsearch.dry_run,
     adoptExisting: elasticsearch.adopt_existing_users,
     rekey: elasticsearch.rekey,
-    changeInterval: 5000,
+    changeIntervalMs: 5000,
   }
 }

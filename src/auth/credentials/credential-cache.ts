@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache'
 import type { ManagedState } from './managed-user.ts'
 
-/** One user's credential, ready to hand out. */
+/** One user's credential in the form in which it is handed out. */
 export type CachedCredential = {
   readonly state: ManagedState
-  /** The access of the subject that it was obtained for: a subject with the same access may use it. */
+  /** The access of the subject it was obtained for. It may be handed out to subjects with the same access only. */
   readonly access: string
-  /** The whole value of the `Authorization` header. */
+  /** The complete value of the `Authorization` header. */
   readonly authorization: string
-  /** When to check in the background whether Elasticsearch still accepts it, in milliseconds of the monotonic clock. */
-  recheckAt: number
+  /** When the next request checks in the background that Elasticsearch still accepts it: milliseconds, monotonic clock. */
+  revalidateAt: number
 }
 
 /** Credentials by username, in this process. */
@@ -18,32 +18,35 @@ export type CredentialCache = Readonly<{
   set: (username: string, credential: CachedCredential) => void
   delete: (username: string) => void
   size: () => number
-  /** Makes every entry's next check due within `spread` milliseconds of `monotonicNow`, evenly spread. */
-  recheckAll: (monotonicNow: number, spread: number) => void
+  /** Makes the next check of each entry due within `spreadMs` of `monotonicNow`, evenly distributed. */
+  revalidateAll: (monotonicNow: number, spreadMs: number) => void
 }>
 
-/** The least recently used user leaves when `maxEntries` are held. 0 turns the cache off. */
+/** Evicts the least recently used user above `maxEntries`. 0 disables the cache. */
 export function createCredentialCache(maxEntries: number): CredentialCache {
-  if (maxEntries === 0) return noCache
+  if (maxEntries === 0) return disabledCache
   const entries = new LRUCache<string, CachedCredential>({ max: maxEntries })
   return Object.freeze({
     get: (username: string) => entries.get(username),
     set: (username: string, credential: CachedCredential) => void entries.set(username, credential),
     delete: (username: string) => void entries.delete(username),
     size: () => entries.size,
-    recheckAll(monotonicNow: number, spread: number) {
+    revalidateAll(monotonicNow: number, spreadMs: number) {
       let index = 0
       for (const entry of entries.values()) {
-        entry.recheckAt = Math.min(entry.recheckAt, monotonicNow + Math.floor((spread * index++) / entries.size))
+        entry.revalidateAt = Math.min(
+          entry.revalidateAt,
+          monotonicNow + Math.floor((spreadMs * index++) / entries.size),
+        )
       }
     },
   })
 }
 
-const noCache: CredentialCache = Object.freeze({
+const disabledCache: CredentialCache = Object.freeze({
   get: () => undefined,
   set: () => {},
   delete: () => {},
   size: () => 0,
-  recheckAll: () => {},
+  revalidateAll: () => {},
 })

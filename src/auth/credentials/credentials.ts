@@ -4,7 +4,7 @@ import type { Identity } from '../identity.ts'
 import type { Subject } from '../subject.ts'
 import type { CachedCredential } from './credential-cache.ts'
 import { createDenials } from './denials.ts'
-import { endOf } from './lifecycle.ts'
+import { expiryOf } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
 import type { CredentialEvent, CredentialsOptions } from './options.ts'
 import { createReconcile } from './reconcile.ts'
@@ -15,133 +15,140 @@ import { createSingleFlight } from './single-flight.ts'
 export type Credential = Readonly<{ authorization: string }>
 
 export type Credentials = Readonly<{
-  /** The credential of a user: at once from the cache, else as a promise. Throws and rejects with GatewayError. */
+  /** The user's credential: a value if it is cached, otherwise a promise. Throws and rejects with GatewayError. */
   obtain: (subject: Subject) => Credential | Promise<Credential>
-  /** Another replica has shared a state of this user: one that is known here and is not that one is forgotten. */
+  /** Another replica has written this state of the user: removes a cached credential with a different state. */
   noteChange: (username: string, stateId: string) => void
-  /** Changes may have gone unheard: whoever is cached is checked at the next request, spread over a while. */
-  recheckAll: () => void
-  /** A credential in place of one that Elasticsearch refused, or undefined where there is none. Never rejects. */
-  reissue: (subject: Subject, refused: Credential) => Promise<Credential | undefined>
+  /** Changes may have been missed: the next request of each cached user checks the credential, spread over some seconds. */
+  revalidateAll: () => void
+  /** Replaces a credential that Elasticsearch has rejected. Resolves to undefined if that is not possible. Never rejects. */
+  reissue: (subject: Subject, rejected: Credential) => Promise<Credential | undefined>
   /** Removes the roles of a user whose groups grant no access, in the background. Never throws. */
   deny: (identity: Identity) => void
-  /** Starts no more background work. */
+  /** Starts no further background work. */
   close: () => void
 }>
 
-/** Maximum of users remembered as held under our key; the least recently used is evicted first. */
-const maxHeld = 10_000
+/** Maximum number of users in `lastOwned`; the least recently used is evicted first. */
+const maxOwned = 10_000
 
-/** `recheckAll` spreads its checks over this time, in milliseconds, so that they are no storm. */
-const recheckSpread = 5000
+/** `revalidateAll` spreads its checks over this time, to avoid a burst of requests to Elasticsearch. */
+const revalidationSpreadMs = 5000
 
 const cacheHit: CredentialEvent = { kind: 'cache', result: 'hit' }
 const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { keys, cache, rules, now, monotonicNow, report } = options
-  const flights = createSingleFlight<unknown>()
-  /** What was heard of a user while its flight is under way. */
-  const news = new Map<string, { stateId?: string }>()
-  /** When a user was last found or written under a key of ours, by the monotonic clock: see `decide`. */
-  const held = new LRUCache<string, number>({ max: maxHeld })
-  const settle = createReconcile(options)
-  const { recheck, heal: reissueCached } = createRevalidation({ ...options, resettle: fly })
+  const singleFlight = createSingleFlight<unknown>()
+  /** For users that are being reconciled: the last change that another replica has reported since the read. */
+  const reportedChanges = new Map<string, { stateId?: string }>()
+  /** When a user was last read or written under one of our keys, by the monotonic clock: see `DecisionInput`. */
+  const lastOwned = new LRUCache<string, number>({ max: maxOwned })
+  const reconcile = createReconcile(options)
+  const { revalidate, reissue: reissueCached } = createRevalidation({ ...options, reconcile: reconcileOnce })
   const denials = createDenials({
     ...options,
-    pause: options.pause ?? options.sleep,
-    alone: (username, task) => join(username, 'deny', task, () => undefined),
+    backgroundSleep: options.backgroundSleep ?? options.sleep,
+    runExclusively: (username, task) => runOnce({ key: username, topic: 'deny', task, findResult: () => undefined }),
   })
-  // An active user's end can only be pushed on in time when somebody looks often enough.
-  const recheckEvery = rules.extend ? Math.min(options.revalidate, rules.expiration / 4) : options.revalidate
+  // Extending an active user in time requires a check at least this often.
+  const revalidateAfterMs = rules.extend
+    ? Math.min(options.revalidateAfterMs, rules.expirationMs / 4)
+    : options.revalidateAfterMs
 
   function obtain(subject: Subject): Credential | Promise<Credential> {
-    const cached = recall(subject)
+    const cached = findCached(subject)
     report(cached ? cacheHit : cacheMiss)
-    if (cached === undefined) return fly(subject)
+    if (cached === undefined) return reconcileOnce(subject)
     denials.allow(subject.identity.username, false)
-    if (monotonicNow() >= cached.recheckAt) {
-      cached.recheckAt = monotonicNow() + recheckEvery
-      void recheck(subject, cached)
+    if (monotonicNow() >= cached.revalidateAt) {
+      cached.revalidateAt = monotonicNow() + revalidateAfterMs
+      void revalidate(subject, cached)
     }
     return cached
   }
 
-  async function reissue(subject: Subject, refused: Credential): Promise<Credential | undefined> {
-    const known = recall(subject)
-    if (known !== undefined && known.authorization !== refused.authorization) return known // somebody was quicker
-    return isCached(refused) ? reissueCached(subject, refused) : undefined
+  async function reissue(subject: Subject, rejected: Credential): Promise<Credential | undefined> {
+    const cached = findCached(subject)
+    if (cached !== undefined && cached.authorization !== rejected.authorization) return cached // replaced in the meantime
+    return isCached(rejected) ? reissueCached(subject, rejected) : undefined
   }
 
   /** The cached credential, if it may still be handed out to this subject. */
-  function recall({ identity, access }: Subject): CachedCredential | undefined {
+  function findCached({ identity, access }: Subject): CachedCredential | undefined {
     const cached = cache.get(identity.username)
     if (cached === undefined || cached.access !== access) return undefined
-    return now() < endOf(cached.state, rules) ? cached : undefined
+    return now() < expiryOf(cached.state, rules) ? cached : undefined
   }
 
-  function fly(subject: Subject, refused?: ManagedState): Promise<CachedCredential> {
+  function reconcileOnce(subject: Subject, rejected?: ManagedState): Promise<CachedCredential> {
     const { identity, access } = subject
-    const task = () => settleAndRemember(subject, refused)
-    // To heal is not what other flights do, nor is it done because the cache holds what is to be healed.
-    if (refused) return join(identity.username, `heal ${access}`, task, () => undefined)
-    return join(identity.username, access, task, () => recall(subject))
+    const task = () => reconcileAndCache(subject, rejected)
+    // Replacing a rejected password must not share the result of a task that may adopt it, nor use the cached credential.
+    if (rejected)
+      return runOnce({ key: identity.username, topic: `reissue ${access}`, task, findResult: () => undefined })
+    return runOnce({ key: identity.username, topic: access, task, findResult: () => findCached(subject) })
   }
 
-  /** Callers with the same topic expect the same kind of result. */
-  function join<T>(username: string, topic: string, task: () => Promise<T>, recall: () => T | undefined): Promise<T> {
-    return flights.join(username, topic, task, recall) as Promise<T>
+  /** Calls with the same topic expect the same type of result. */
+  function runOnce<T>(call: Parameters<typeof singleFlight.run>[0] & { task: () => Promise<T> }): Promise<T> {
+    return singleFlight.run(call) as Promise<T>
   }
 
-  async function settleAndRemember(subject: Subject, refused: ManagedState | undefined): Promise<CachedCredential> {
+  async function reconcileAndCache(subject: Subject, rejected: ManagedState | undefined): Promise<CachedCredential> {
     const { username } = subject.identity
     try {
-      const heldSince = held.peek(username)
-      const heldAt = heldSince === undefined ? undefined : now() - (monotonicNow() - heldSince)
-      const { state, endTurn } = await settle({ subject, refused, heldAt, onRead: () => news.set(username, {}) })
-      held.set(username, monotonicNow())
+      const lastOwnedAt = wallClockTime(lastOwned.peek(username))
+      const onRead = () => reportedChanges.set(username, {})
+      const { state, unlock } = await reconcile({ subject, rejected, lastOwnedAt, onRead })
+      lastOwned.set(username, monotonicNow())
       denials.allow(username, true)
-      const credential = remember(subject, state)
-      await endTurn?.(state)
+      const credential = cacheCredential(subject, state)
+      await unlock?.(state)
       return credential
     } catch (error) {
       throw withUsername(error, username)
     } finally {
-      news.delete(username)
+      reportedChanges.delete(username)
     }
   }
 
-  function remember({ identity: { username }, access }: Subject, state: ManagedState): CachedCredential {
+  function wallClockTime(monotonicTime: number | undefined): number | undefined {
+    return monotonicTime === undefined ? undefined : now() - (monotonicNow() - monotonicTime)
+  }
+
+  function cacheCredential({ identity: { username }, access }: Subject, state: ManagedState): CachedCredential {
     const password = keys.password(state.key_id, username, state.created, state.version)
     const authorization = basicAuthorization(username, password)
-    const credential = { state, access, authorization, recheckAt: monotonicNow() + recheckEvery }
-    // What was heard in the meantime may be newer than what we read. Then this request is answered, and the next reads.
-    const heard = news.get(username)?.stateId
-    if (heard === undefined || heard === encodeState(state)) cache.set(username, credential)
+    const credential = { state, access, authorization, revalidateAt: monotonicNow() + revalidateAfterMs }
+    // A change that was reported since the read may be newer: this request uses the credential, the next one reads again.
+    const changedTo = reportedChanges.get(username)?.stateId
+    if (changedTo === undefined || changedTo === encodeState(state)) cache.set(username, credential)
     return credential
   }
 
   function noteChange(username: string, stateId: string): void {
-    const pending = news.get(username)
-    if (pending) pending.stateId = stateId
+    const reported = reportedChanges.get(username)
+    if (reported) reported.stateId = stateId
     denials.noteChange(username, stateId)
     const cached = cache.get(username)
     if (cached && encodeState(cached.state) !== stateId) cache.delete(username)
   }
 
-  function recheckAll(): void {
-    cache.recheckAll(monotonicNow(), recheckSpread)
+  function revalidateAll(): void {
+    cache.revalidateAll(monotonicNow(), revalidationSpreadMs)
   }
 
-  return Object.freeze({ obtain, reissue, deny: denials.deny, noteChange, recheckAll, close: denials.close })
+  return Object.freeze({ obtain, reissue, deny: denials.deny, noteChange, revalidateAll, close: denials.close })
 }
 
-/** Every credential that `obtain` gives is one. */
+/** True for every credential that `obtain` returns. */
 function isCached(credential: Credential): credential is CachedCredential {
   return 'state' in credential
 }
 
-/** RFC 7617. Through a buffer, so that the cache holds one flat string and not the parts it was joined from. */
+/** RFC 7617. The copy through a buffer makes the cache hold one flat string instead of the strings it was concatenated from. */
 function basicAuthorization(username: string, password: string): string {
   const encoded = Buffer.from(`${username}:${password}`).toString('base64')
   return Buffer.from(`Basic ${encoded}`, 'latin1').toString('latin1')

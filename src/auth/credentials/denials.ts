@@ -9,74 +9,67 @@ import type { CredentialsOptions } from './options.ts'
 import { encodeState } from './shared-entry.ts'
 import { createWriteUser } from './write-user.ts'
 
-/** Maximum of users remembered as denied, and of users with a pending denial. */
+/** Maximum number of users whose last attempt is remembered, and of users with a pending denial. */
 const maxRemembered = 10_000
 const maxPending = 10_000
-/** Concurrent denials: requests share the connections to Elasticsearch. */
-const maxRunning = 8
+/** Requests share the connections to Elasticsearch with denials. */
+const maxConcurrent = 8
 const [firstRetryMs, maxRetryMs] = [1000, 30_000]
-/** See settle.ts. */
+/** See reconcile.ts. */
 const maxSteps = 8
 
-type DenialsOptions = Pick<
-  CredentialsOptions,
-  | 'directory'
-  | 'keys'
-  | 'preparePassword'
-  | 'cache'
-  | 'states'
-  | 'rules'
-  | 'revalidate'
-  | 'now'
-  | 'monotonicNow'
-  | 'report'
-> &
+type DenialsOptions = RemoveAccessOptions &
+  Pick<CredentialsOptions, 'revalidateAfterMs' | 'monotonicNow'> &
   Readonly<{
-    /** Waits without keeping the process alive. */
-    pause: (milliseconds: number) => Promise<void>
-    /** Runs a task while no other task in this process writes the user. */
-    alone: <T>(username: string, task: () => Promise<T>) => Promise<T>
+    /** Does not keep the process alive. */
+    backgroundSleep: (milliseconds: number) => Promise<void>
+    /** Runs a task while no other task of this process writes the user. */
+    runExclusively: <T>(username: string, task: () => Promise<T>) => Promise<T>
   }>
 
 export type Denials = Readonly<{
   /** The groups of this identity grant no access. Never throws, and returns at once. */
   deny: (identity: Identity) => void
-  /** The user was let in. @param wasRead whether Elasticsearch or the shared cache was read for that */
+  /** A credential was handed out to the user. @param wasRead false if it came from this process's cache */
   allow: (username: string, wasRead: boolean) => void
   /** Another replica has written the user. */
   noteChange: (username: string, stateId: string) => void
   close: () => void
 }>
 
-type Attempt = Readonly<{ at: number; isDenied: boolean; stateId: string }>
-type Pending = {
+/** @property finishedAt milliseconds of the monotonic clock */
+type Attempt = Readonly<{ finishedAt: number; isDenied: boolean; stateId: string }>
+
+/** Times in milliseconds since 1970. */
+type PendingDenial = {
   identity: Identity
-  seenAt: number
+  /** When the user was last denied, and last allowed. */
+  deniedAt: number
   allowedAt: number
-  /** News of the user since the attempt began: it may be newer than the attempt's read. */
-  heard?: string | undefined
+  /** The last change that another replica reported during the current attempt, which may have read an older state. */
+  changedTo?: string | undefined
 }
 
 /**
- * Removes the access of users whose groups no longer grant any: no roles, and a password that was never handed out. At most one
- * read and one write per user in `rules.changeInterval`, in the background, retried until done.
+ * Removes the access of users whose groups no longer grant any: no roles, and a password that was never handed out. Works in the
+ * background and retries until it is done, with at most one read and one write per user in `rules.changeIntervalMs`.
  */
 export function createDenials(options: DenialsOptions): Denials {
-  const { directory, keys, cache, states, rules, revalidate, now, monotonicNow, pause, alone, report } = options
-  const writeUser = createWriteUser(options)
+  const { rules, revalidateAfterMs, now, monotonicNow, backgroundSleep, runExclusively, report } = options
+  const removeAccess = createRemoveAccess(options)
+  const limitConcurrency = createConcurrencyLimit({ maxConcurrent })
   const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
-  const pending = new Map<string, Pending>()
-  const limitConcurrency = createConcurrencyLimit({ maxConcurrent: maxRunning })
+  const pending = new Map<string, PendingDenial>()
   let isClosed = false
 
   function deny(identity: Identity): void {
     const { username } = identity
     const last = attempts.get(username)
-    if (last?.isDenied && monotonicNow() < last.at + revalidate) return
+    if (last?.isDenied && monotonicNow() < last.finishedAt + revalidateAfterMs) return
     const known = pending.get(username)
     if (known) {
       known.identity = identity
-      known.seenAt = now()
+      known.deniedAt = now()
       return
     }
     if (isClosed) return
@@ -84,79 +77,65 @@ export function createDenials(options: DenialsOptions): Denials {
       report({ kind: 'denial_dropped', username })
       return
     }
-    const entry: Pending = { identity, seenAt: now(), allowedAt: 0 }
-    pending.set(username, entry)
-    void carryOut(username, entry, last)
+    const denial: PendingDenial = { identity, deniedAt: now(), allowedAt: 0 }
+    pending.set(username, denial)
+    void carryOut(username, denial, last)
   }
 
-  /** Never rejects. */
-  async function carryOut(username: string, entry: Pending, last: Attempt | undefined): Promise<void> {
-    if (last) await waitFor(last.at + rules.changeInterval - monotonicNow())
-    for (let failures = 0; !isClosed && entry.allowedAt <= entry.seenAt; ) {
+  /** Retries with exponential back-off until the user has no access, or is allowed again. Never rejects. */
+  async function carryOut(username: string, denial: PendingDenial, last: Attempt | undefined): Promise<void> {
+    if (last) await waitFor(last.finishedAt + rules.changeIntervalMs - monotonicNow())
+    for (let failures = 0; !isClosed && denial.allowedAt <= denial.deniedAt; ) {
       try {
-        const { identity, seenAt } = entry
+        const { identity, deniedAt } = denial
         const subject = createSubject(identity, [])
-        entry.heard = undefined
-        const outcome = await limitConcurrency(() => alone(username, () => attempt(subject, seenAt)))
-        const stateId = outcome.kind === 'write' ? encodeState(outcome.state) : ''
-        const isNews = entry.heard !== undefined && entry.heard !== stateId
-        const isDenied = !isNews && (outcome.kind === 'none' || outcome.kind === 'write')
-        attempts.set(username, { at: monotonicNow(), isDenied, stateId })
-        // The user was let in since, but may have been denied again during the attempt.
-        const isSeenAgain = outcome.kind === 'superseded' && entry.seenAt > seenAt
-        if (outcome.kind !== 'wait' && !isSeenAgain) break
-        await waitFor(outcome.kind === 'wait' ? outcome.until - now() : rules.changeInterval)
+        denial.changedTo = undefined
+        const outcome = await limitConcurrency(() => runExclusively(username, () => removeAccess(subject, deniedAt)))
+        recordAttempt(username, denial, outcome)
+        const retryAfterMs = retryDelayOf(outcome, denial, deniedAt)
+        if (retryAfterMs === undefined) break
+        await waitFor(retryAfterMs)
       } catch (error) {
         if (failures === 0) report({ kind: 'denial_failed', username, error })
-        await pause(Math.min(firstRetryMs * 2 ** failures++, maxRetryMs))
+        await backgroundSleep(Math.min(firstRetryMs * 2 ** failures++, maxRetryMs))
       }
     }
     pending.delete(username)
   }
 
-  async function waitFor(milliseconds: number): Promise<void> {
-    if (milliseconds > 0) await pause(Math.min(milliseconds, 2 * rules.changeInterval))
+  function recordAttempt(username: string, { changedTo }: PendingDenial, outcome: DenialDecision): void {
+    const stateId = outcome.kind === 'write' ? encodeState(outcome.state) : ''
+    const isOutdated = changedTo !== undefined && changedTo !== stateId
+    const isDenied = !isOutdated && (outcome.kind === 'none' || outcome.kind === 'write')
+    attempts.set(username, { finishedAt: monotonicNow(), isDenied, stateId })
   }
 
-  /** @returns the last decision, after carrying out a write. Rejects with GatewayError. */
-  async function attempt(subject: Subject, seenAt: number): Promise<DenialDecision> {
-    const { username } = subject.identity
-    const decideOn = (stored: StoredUser | undefined) =>
-      decideDenial({ stored, subject, seenAt, now: now(), keys, rules })
-    let insist = false
-    for (let step = 0; step < maxSteps; step++) {
-      const shared = await states.read(username)
-      const stored = await directory.get(username)
-      const write = decideOn(stored)
-      if (write.kind !== 'write') {
-        if (write.kind === 'none') cache.delete(username) // another replica may have denied the user
-        return write
-      }
-      cache.delete(username)
-      const outcome = await writeUser({ subject, shared, stored, write, decideOn, insist })
-      insist = outcome.kind === 'stuck'
-      if (outcome.kind !== 'written') continue
-      cache.delete(username)
-      await outcome.endTurn(outcome.state)
-      return { ...write, state: outcome.state }
-    }
-    throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
+  /** @returns undefined if no further attempt is needed */
+  function retryDelayOf(outcome: DenialDecision, denial: PendingDenial, deniedAt: number): number | undefined {
+    if (outcome.kind === 'wait') return outcome.until - now()
+    // The user was allowed before the attempt, but may have been denied again during it.
+    const isDeniedAgain = outcome.kind === 'superseded' && denial.deniedAt > deniedAt
+    return isDeniedAgain ? rules.changeIntervalMs : undefined
+  }
+
+  async function waitFor(milliseconds: number): Promise<void> {
+    if (milliseconds > 0) await backgroundSleep(Math.min(milliseconds, 2 * rules.changeIntervalMs))
   }
 
   function allow(username: string, wasRead: boolean): void {
-    const entry = pending.size > 0 ? pending.get(username) : undefined
-    if (entry) entry.allowedAt = now()
-    if (wasRead) forget(username)
+    const denial = pending.size > 0 ? pending.get(username) : undefined
+    if (denial) denial.allowedAt = now()
+    if (wasRead) invalidateLastAttempt(username)
   }
 
   function noteChange(username: string, stateId: string): void {
-    const entry = pending.get(username)
-    if (entry) entry.heard = stateId
-    if (attempts.peek(username)?.stateId !== stateId) forget(username)
+    const denial = pending.get(username)
+    if (denial) denial.changedTo = stateId
+    if (attempts.peek(username)?.stateId !== stateId) invalidateLastAttempt(username)
   }
 
-  /** The result of the last attempt is outdated, but its time still limits the rate. */
-  function forget(username: string): void {
+  /** The user may have access again. The time of the attempt still limits the rate of the next ones. */
+  function invalidateLastAttempt(username: string): void {
     const last = attempts.peek(username)
     if (last?.isDenied) attempts.set(username, { ...last, isDenied: false })
   }
@@ -169,4 +148,42 @@ export function createDenials(options: DenialsOptions): Denials {
       isClosed = true
     },
   })
+}
+
+type RemoveAccessOptions = Pick<
+  CredentialsOptions,
+  'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'report'
+>
+
+/** @returns the last decision, after carrying out a write. Rejects with GatewayError. */
+type RemoveAccess = (subject: Subject, deniedAt: number) => Promise<DenialDecision>
+
+function createRemoveAccess(options: RemoveAccessOptions): RemoveAccess {
+  const { directory, keys, cache, states, rules, now } = options
+  const writeUser = createWriteUser(options)
+
+  return async function removeAccess(subject, deniedAt) {
+    const { username } = subject.identity
+    const decideOn = (stored: StoredUser | undefined) =>
+      decideDenial({ stored, subject, deniedAt, now: now(), keys, rules })
+    let force = false
+    for (let step = 0; step < maxSteps; step++) {
+      const shared = await states.read(username)
+      const stored = await directory.get(username)
+      const decision = decideOn(stored)
+      if (decision.kind !== 'write') {
+        if (decision.kind === 'none') cache.delete(username) // another replica may have denied the user
+        return decision
+      }
+      cache.delete(username)
+      const outcome = await writeUser({ subject, shared, stored, write: decision, decideOn, force })
+      if (outcome.kind === 'written') {
+        cache.delete(username)
+        await outcome.unlock(outcome.state)
+        return { ...decision, state: outcome.state }
+      }
+      force = outcome.kind === 'timed_out'
+    }
+    throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
+  }
 }

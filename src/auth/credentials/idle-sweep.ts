@@ -1,10 +1,9 @@
 import { asGatewayError } from '../../http/errors.ts'
-import type { DecisionInput } from './lifecycle.ts'
-import { decideIdle, type LifecycleRules } from './lifecycle.ts'
+import { type DecisionInput, decideIdle, type LifecycleRules } from './lifecycle.ts'
 import { isSamePassword } from './managed-user.ts'
 import type { PreparePassword } from './password-writer.ts'
 import type { SweepLease } from './sweep-lease.ts'
-import type { UserPages } from './user-directory.ts'
+import type { NamedUser, SweepDirectory } from './user-directory.ts'
 
 /** Users per page, and per page if the response exceeds its limit (es/connection.ts), as users with many groups can make it. */
 const [pageSize, minPageSize] = [100, 10]
@@ -22,7 +21,7 @@ export type SweepEvent =
   | Readonly<{ kind: 'sweep_failed'; username: string | undefined; error: unknown }>
 
 export type IdleSweepOptions = Readonly<{
-  directory: UserPages
+  directory: SweepDirectory
   keys: DecisionInput['keys']
   preparePassword: PreparePassword
   rules: LifecycleRules
@@ -36,72 +35,87 @@ export type IdleSweepOptions = Readonly<{
 }>
 
 /**
- * Ends the passwords of users who do not come back: each once, no earlier than `idleGrace` after the time at which the user's own
+ * Ends the passwords of users who do not come back: each once, no earlier than `idleGraceMs` after the time at which the user's own
  * next request would have replaced it. A pass covers the users who became idle since the previous pass, so that no state per user
  * is needed. Runs until `stopped`; never rejects.
  */
 export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSignal): Promise<void> {
   const { rules, lease, now, sleep, random } = options
-  const interval = Math.min(Math.max(rules.expiration / 4, minIntervalMs), maxIntervalMs)
-  const jittered = () => interval * (0.8 + 0.4 * random())
+  const intervalMs = Math.min(Math.max(rules.expirationMs / 4, minIntervalMs), maxIntervalMs)
+  const jitteredMs = () => intervalMs * (0.8 + 0.4 * random())
   let sweptUntil = Number.NEGATIVE_INFINITY
-  for (await sleep(firstPassMs + jittered() * random()); !stopped.aborted; await sleep(jittered())) {
-    const turn = await lease.begin()
-    if (turn === undefined) continue // another replica is sweeping
-    sweptUntil = Math.max(sweptUntil, turn.sweptUntil ?? sweptUntil)
+  for (await sleep(firstPassMs + jitteredMs() * random()); !stopped.aborted; await sleep(jitteredMs())) {
+    const held = await lease.acquire()
+    if (held === undefined) continue // another replica is sweeping
+    sweptUntil = Math.max(sweptUntil, held.sweptUntil ?? sweptUntil)
     const until = now()
     // A clock that was ahead recorded progress in the future: sweep all users who are idle by now once more.
     if (sweptUntil > until + maxIntervalMs) sweptUntil = Number.NEGATIVE_INFINITY
-    const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: turn.renew }, stopped)
+    const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: held.renew, stopped })
     if (isDone) sweptUntil = Math.max(sweptUntil, until)
-    await turn.end(sweptUntil)
+    await held.release(sweptUntil)
   }
 }
 
-type Span = Readonly<{ from: number; until: number }>
+/** Covers the users who became idle after `from`, up to `until`, in milliseconds since 1970. */
+type Pass = Readonly<{ from: number; until: number; renew: () => Promise<void>; stopped: AbortSignal }>
 
-/** @returns false when it was stopped or users cannot be listed */
-async function sweepOnce(
-  options: IdleSweepOptions,
-  { renew, ...span }: Span & Readonly<{ renew: () => Promise<void> }>,
-  stopped: AbortSignal,
-): Promise<boolean> {
-  const { directory, sleep, report } = options
-  let after: string | undefined
-  let size = pageSize
+/** @returns false if it was stopped or users cannot be listed */
+async function sweepOnce(options: IdleSweepOptions, pass: Pass): Promise<boolean> {
+  const { renew, stopped } = pass
+  const nextPage = createPageReader(options, stopped)
   while (!stopped.aborted) {
-    const users = await retry(options, undefined, stopped, async () => {
-      try {
-        return await directory.page(after, size)
-      } catch (error) {
-        size = Math.max(minPageSize, Math.floor(size / 2))
-        throw error
-      }
-    })
-    if (users === undefined) return false
-    for (const stored of users) {
+    const page = await nextPage()
+    if (page === undefined) return false
+    for (const user of page.users) {
       if (stopped.aborted) return false
-      if (decideIdle({ stored, ...span, ...options }) === undefined) continue
-      const { username } = stored
-      const isEnded = await retry(options, username, stopped, () => endPassword(options, username, span))
-      if (isEnded) report({ kind: 'password_ended', username })
-      await sleep(writePauseMs)
+      await sweepUser(options, user, pass)
     }
-    if (users.length < size) return true
-    after = users.at(-1)!.username
+    if (page.isLast) return true
     await renew()
-    await sleep(pagePauseMs)
+    await options.sleep(pagePauseMs)
   }
   return false
 }
 
+type Page = Readonly<{ users: readonly NamedUser[]; isLast: boolean }>
+
+/** Halves the size of the pages after each failure, since a page may be too large. Resolves to undefined if users cannot be listed. */
+function createPageReader(options: IdleSweepOptions, stopped: AbortSignal): () => Promise<Page | undefined> {
+  let after: string | undefined
+  let size = pageSize
+  async function read(): Promise<readonly NamedUser[]> {
+    try {
+      return await options.directory.page(after, size)
+    } catch (error) {
+      size = Math.max(minPageSize, Math.floor(size / 2))
+      throw error
+    }
+  }
+  return async function nextPage() {
+    const users = await retry(options, { username: undefined, stopped }, read)
+    if (users === undefined) return undefined
+    after = users.at(-1)?.username
+    return { users, isLast: users.length < size }
+  }
+}
+
+async function sweepUser(options: IdleSweepOptions, stored: NamedUser, pass: Pass): Promise<void> {
+  if (decideIdle({ stored, ...pass, ...options }) === undefined) return
+  const { username } = stored
+  const { stopped } = pass
+  const isEnded = await retry(options, { username, stopped }, () => endPassword(options, username, pass))
+  if (isEnded) options.report({ kind: 'password_ended', username })
+  await options.sleep(writePauseMs)
+}
+
 /** Reads the user again just before the write: the page may be outdated. @returns whether a password was ended */
-async function endPassword(options: IdleSweepOptions, username: string, span: Span): Promise<boolean> {
+async function endPassword(options: IdleSweepOptions, username: string, pass: Pass): Promise<boolean> {
   const { directory, preparePassword } = options
-  const state = decideIdle({ stored: await directory.get(username), ...span, ...options })
+  const state = decideIdle({ stored: await directory.get(username), ...pass, ...options })
   if (state === undefined) return false
   const password = await preparePassword(username, state)
-  const last = decideIdle({ stored: await directory.get(username), ...span, ...options })
+  const last = decideIdle({ stored: await directory.get(username), ...pass, ...options })
   if (last === undefined || !isSamePassword(last, state)) return false
   return directory.setPassword(username, password)
 }
@@ -109,8 +123,7 @@ async function endPassword(options: IdleSweepOptions, username: string, span: Sp
 /** Retries while Elasticsearch is unavailable. @returns undefined if stopped, or after any other error */
 async function retry<T>(
   { sleep, report }: IdleSweepOptions,
-  username: string | undefined,
-  stopped: AbortSignal,
+  { username, stopped }: Readonly<{ username: string | undefined; stopped: AbortSignal }>,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   for (let failures = 0; !stopped.aborted; failures++) {

@@ -9,20 +9,20 @@ import {
   type StoredUser,
 } from './managed-user.ts'
 
-/** How long credentials live. All times in milliseconds. */
+/** How long credentials live. */
 export type LifecycleRules = Readonly<{
-  /** How long a password is handed out after it was made. */
-  expiration: number
-  /** After a password's end, how long nobody writes the next one: requests in flight still carry the old one. */
-  rotationPause: number
-  /** Prolong the password of an active user instead of making a new one. */
+  /** How long a password is handed out after it was issued. */
+  expirationMs: number
+  /** How long after a password's expiry the next one is not yet written: requests in flight still carry the old one. */
+  rotationPauseMs: number
+  /** Extend the password of an active user instead of issuing a new one. */
   extend: boolean
-  /** Take over users that somebody else made. */
+  /** Take over users that elastauth did not create. */
   adoptExisting: boolean
   /** Whether a user under an unknown key may be taken over: once (`allow`) or never (`never`). */
   rekey: 'allow' | 'never'
   /** A user's roles and groups are written at most once in this time. */
-  changeInterval: number
+  changeIntervalMs: number
 }>
 
 export type WriteReason =
@@ -35,13 +35,15 @@ export type WriteReason =
   | 'extended'
   | 'denied'
 
+export type RejectionCode = 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict'
+
 export type Decision =
-  | Readonly<{ kind: 'refuse'; code: 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict' }>
-  /** Nothing may be written before `until` (milliseconds since 1970); then read again and decide anew. */
+  | Readonly<{ kind: 'reject'; code: RejectionCode }>
+  /** Write nothing before `until` (milliseconds since 1970), then read the user and decide again. */
   | Readonly<{ kind: 'wait'; until: number }>
-  /** What is stored is right: hand out its password. */
+  /** The stored user is as required: hand out its password. */
   | Readonly<{ kind: 'adopt'; state: ManagedState }>
-  /** Write the user with the password that `state` names. */
+  /** Write the user with the password that `state` identifies. */
   | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState }>
 
 export type DecisionInput = Readonly<{
@@ -50,82 +52,111 @@ export type DecisionInput = Readonly<{
   now: number
   keys: Readonly<{ currentId: string; knows: (keyId: string) => boolean }>
   rules: LifecycleRules
-  /** A state whose password Elasticsearch was seen to refuse. */
-  refused?: ManagedState | undefined
-  /** When this process last held the user under a key of ours, in milliseconds since 1970. */
-  heldAt?: number | undefined
+  /** A state whose password Elasticsearch has rejected. */
+  rejected?: ManagedState | undefined
+  /** When this process last read or wrote the user under one of our keys, in milliseconds since 1970. */
+  lastOwnedAt?: number | undefined
 }>
 
-const day = 24 * 60 * 60 * 1000
-/** With short passwords, a conflict lasts longer than the password: it is noticed at the next background check only. */
-const minContestedMs = 60 * 60 * 1000
+const dayMs = 24 * 60 * 60 * 1000
+/** With an expiration that is shorter than this, a conflict could otherwise only be detected by the next background check. */
+const minConflictWindowMs = 60 * 60 * 1000
 
 /**
- * The life-cycle of a credential as one pure function. Replicas that see the same stored user make the same decision,
- * and their writes hold the same password, so they need no lock. See docs/credentials.md.
+ * The life-cycle of a credential as one pure function; the first rule that applies decides. Replicas that read the same user make
+ * the same decision and write the same password, so their writes need no lock. See docs/credentials.md.
  */
-export function decide({ stored, subject, now, keys, rules, refused, heldAt }: DecisionInput): Decision {
-  if (stored === undefined) return begin('created')
-  if (stored.reserved) return { kind: 'refuse', code: 'user_reserved' }
-  // A write would have to name `enabled`, and so undo what an administrator did on purpose.
-  if (!stored.enabled) return { kind: 'refuse', code: 'user_disabled' }
+export function decide(input: DecisionInput): Decision {
+  const { stored, rules } = input
+  if (stored === undefined) return startSeries('created', 1, input)
+  if (stored.reserved) return reject('user_reserved')
+  // A write has to set `enabled`, and would undo an administrator's decision.
+  if (!stored.enabled) return reject('user_disabled')
   const state = readManagedState(stored.metadata)
-  if (state === undefined) return rules.adoptExisting ? begin('taken_over') : { kind: 'refuse', code: 'user_foreign' }
-
-  if (!keys.knows(state.key_id)) {
-    // Another installation has just taken the user over: taking it back would make both replace each other's passwords endlessly.
-    const isContested = heldAt !== undefined && now < heldAt + Math.max(rules.expiration, minContestedMs)
-    if (isContested || rules.rekey === 'never') return { kind: 'refuse', code: 'key_conflict' }
-    return next('rekeyed', state)
-  }
-  if (refused && isSamePassword(state, refused)) return next('healed', state)
-
-  const end = endOf(state, rules)
-  // Nobody's clock is that far ahead: the time is made up, and would let a password live for ever.
-  const madeUp = state.issued_at > now + rules.expiration + day
-  if (madeUp || now >= end + rules.rotationPause) return next('rotated', state)
-  const rotation: Decision = { kind: 'wait', until: end + rules.rotationPause }
-  if (now >= end) return rotation
-
-  // So late a write might land after another replica's rotation and bring the old password back.
-  const tooLate = now >= end - rules.rotationPause
-  if (!hasAccess(stored, state, subject)) {
-    if (tooLate) return rotation
-    const next = nextChangeAt(stored, now, rules)
-    if (now < next) return { kind: 'wait', until: next }
-    return { kind: 'write', reason: 'changed', state: { ...state, fingerprint: subject.fingerprint } }
-  }
-  const extended = extend(state, now, rules)
-  if (extended && !tooLate)
-    return { kind: 'write', reason: 'extended', state: { ...extended, fingerprint: subject.fingerprint } }
-  return { kind: 'adopt', state }
-
-  function begin(reason: WriteReason): Decision {
-    return beginSeries(reason, 1, { subject, now, keys, rules })
-  }
-
-  function next(reason: WriteReason, state: ManagedState): Decision {
-    return nextVersion(reason, state, { subject, now, keys, rules })
-  }
+  if (state === undefined) return rules.adoptExisting ? startSeries('taken_over', 1, input) : reject('user_foreign')
+  return (
+    decideUnknownKey(state, input) ??
+    decideRejectedPassword(state, input) ??
+    decideExpiry(state, input) ??
+    decideChange(stored, state, input) ??
+    decideExtension(state, input) ?? { kind: 'adopt', state }
+  )
 }
 
-type ForNewPassword = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
+function reject(code: RejectionCode): Decision {
+  return { kind: 'reject', code }
+}
+
+function decideUnknownKey(state: ManagedState, input: DecisionInput): Decision | undefined {
+  const { now, keys, rules, lastOwnedAt } = input
+  if (keys.knows(state.key_id)) return undefined
+  // Another installation has just taken the user over. Taking it back would make both replace each other's passwords endlessly.
+  const isConflict = lastOwnedAt !== undefined && now < lastOwnedAt + Math.max(rules.expirationMs, minConflictWindowMs)
+  if (isConflict || rules.rekey === 'never') return reject('key_conflict')
+  return nextVersion('rekeyed', state, input)
+}
+
+function decideRejectedPassword(state: ManagedState, input: DecisionInput): Decision | undefined {
+  const isRejected = input.rejected !== undefined && isSamePassword(state, input.rejected)
+  return isRejected ? nextVersion('healed', state, input) : undefined
+}
+
+function decideExpiry(state: ManagedState, input: DecisionInput): Decision | undefined {
+  const { now, rules } = input
+  const expiry = expiryOf(state, rules)
+  if (isImplausible(state.issued_at, now, rules) || now >= expiry + rules.rotationPauseMs)
+    return nextVersion('rotated', state, input)
+  return now >= expiry ? waitForRotation(state, rules) : undefined
+}
+
+/** The name and the e-mail address alone cause no write. */
+function decideChange(stored: StoredUser, state: ManagedState, input: DecisionInput): Decision | undefined {
+  const { subject, now, rules } = input
+  if (hasAccess(stored, state, subject)) return undefined
+  if (isTooLateToWrite(state, now, rules)) return waitForRotation(state, rules)
+  const until = nextChangeAt(stored, now, rules)
+  if (now < until) return { kind: 'wait', until }
+  return { kind: 'write', reason: 'changed', state: { ...state, fingerprint: subject.fingerprint } }
+}
+
+function decideExtension(state: ManagedState, { subject, now, rules }: DecisionInput): Decision | undefined {
+  const extended = extendIfDue(state, now, rules)
+  if (extended === undefined || isTooLateToWrite(state, now, rules)) return undefined
+  return { kind: 'write', reason: 'extended', state: { ...extended, fingerprint: subject.fingerprint } }
+}
+
+function waitForRotation(state: ManagedState, rules: LifecycleRules): Decision {
+  return { kind: 'wait', until: expiryOf(state, rules) + rules.rotationPauseMs }
+}
+
+/** A write this close to the expiry could arrive after another replica's rotation and restore the old password. */
+function isTooLateToWrite(state: ManagedState, now: number, rules: LifecycleRules): boolean {
+  return now >= expiryOf(state, rules) - rules.rotationPauseMs
+}
+
+/** No replica's clock is that far ahead: such a time was not written by elastauth, and would keep a password valid indefinitely. */
+function isImplausible(time: number, now: number, { expirationMs }: LifecycleRules): boolean {
+  return time > now + expirationMs + dayMs
+}
+
+type NewPasswordInput = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
   Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
 type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
 
-function beginSeries(reason: WriteReason, version: number, { subject, now, keys, rules }: ForNewPassword): WaitOrWrite {
+function startSeries(reason: WriteReason, version: number, input: NewPasswordInput): WaitOrWrite {
+  const { subject, now, keys, rules } = input
   // Replicas on both sides of midnight would derive different passwords.
-  const midnight = Math.ceil((now + 1) / day) * day
-  if (midnight - now <= rules.rotationPause) return { kind: 'wait', until: midnight }
+  const midnight = Math.ceil((now + 1) / dayMs) * dayMs
+  if (midnight - now <= rules.rotationPauseMs) return { kind: 'wait', until: midnight }
   const created = new Date(now).toISOString().slice(0, 10)
   const { fingerprint } = subject
   return { kind: 'write', reason, state: { created, version, key_id: keys.currentId, issued_at: now, fingerprint } }
 }
 
-function nextVersion(reason: WriteReason, { created, version }: ManagedState, given: ForNewPassword): WaitOrWrite {
-  // A new series, from a version that no series of today has reached, so that a former password is never reused.
-  if (version >= lastVersion) return beginSeries(reason, Math.floor(given.now / 1000), given)
-  const { subject, now, keys } = given
+function nextVersion(reason: WriteReason, { created, version }: ManagedState, input: NewPasswordInput): WaitOrWrite {
+  // No series of today has reached this version, so a former password is never reused.
+  if (version >= lastVersion) return startSeries(reason, Math.floor(input.now / 1000), input)
+  const { subject, now, keys } = input
   const { fingerprint } = subject
   return {
     kind: 'write',
@@ -134,7 +165,7 @@ function nextVersion(reason: WriteReason, { created, version }: ManagedState, gi
   }
 }
 
-/** Whether the stored user has the subject's roles and groups. The name and the e-mail may be outdated. */
+/** Whether the stored user has the subject's roles and groups. The name and the e-mail address may be outdated. */
 function hasAccess(
   stored: StoredUser,
   state: ManagedState,
@@ -147,17 +178,17 @@ function hasAccess(
 }
 
 /**
- * When roles and groups may be written again. Each such write may undo an administrator's disable (docs/credentials.md),
- * and two tokens of one user that differ would cause one for each request.
+ * When roles and groups may be written again. Each such write could undo an administrator's disable (docs/credentials.md), and
+ * two differing tokens of one user would otherwise cause a write per request.
  */
-export function nextChangeAt({ metadata }: StoredUser, now: number, { changeInterval }: LifecycleRules): number {
+export function nextChangeAt({ metadata }: StoredUser, now: number, { changeIntervalMs }: LifecycleRules): number {
   const changedAt = readChangedAt(metadata)
-  const isMadeUp = changedAt === undefined || changedAt > now + changeInterval
-  return isMadeUp ? now : changedAt + changeInterval
+  const isUsable = changedAt !== undefined && changedAt <= now + changeIntervalMs
+  return isUsable ? changedAt + changeIntervalMs : now
 }
 
 export type DenialDecision =
-  /** There is nothing to remove, or the user is not ours. */
+  /** There are no roles to remove, or elastauth does not manage the user. */
   | Readonly<{ kind: 'none' }>
   /** The user has been written since: the denial is outdated. */
   | Readonly<{ kind: 'superseded' }>
@@ -167,27 +198,27 @@ export type DenialInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules
   Readonly<{
     subject: Pick<Subject, 'fingerprint'>
     /** When the provider last sent groups without access, in milliseconds since 1970. */
-    seenAt: number
+    deniedAt: number
   }>
 
 /**
- * What to do about a user whose groups grant no access. A new version ends the password at once, without the rotation's pause:
- * the only requests in flight that carry it are the user's own.
+ * What to do about a user whose groups grant no access. A new version ends the password at once, without the rotation pause:
+ * only the user's own requests carry it.
  */
-export function decideDenial({ stored, subject, seenAt, now, keys, rules }: DenialInput): DenialDecision {
+export function decideDenial({ stored, subject, deniedAt, now, keys, rules }: DenialInput): DenialDecision {
   if (stored === undefined || stored.reserved || !stored.enabled) return { kind: 'none' }
   const state = readManagedState(stored.metadata)
   if (state === undefined || !keys.knows(state.key_id) || stored.roles.length === 0) return { kind: 'none' }
   const writtenAt = Math.max(state.issued_at, readChangedAt(stored.metadata) ?? 0)
-  const isMadeUp = writtenAt > now + rules.expiration + day
-  if (!isMadeUp && writtenAt > seenAt + rules.rotationPause) return { kind: 'superseded' }
+  if (!isImplausible(writtenAt, now, rules) && writtenAt > deniedAt + rules.rotationPauseMs)
+    return { kind: 'superseded' }
   const until = nextChangeAt(stored, now, rules)
   if (now < until) return { kind: 'wait', until }
   return nextVersion('denied', state, { subject, now, keys, rules })
 }
 
 /** How long after the time at which a request would rotate the password a user counts as idle. */
-export const idleGrace = 60_000
+export const idleGraceMs = 60_000
 
 export type IdleInput = Pick<DecisionInput, 'keys' | 'rules'> &
   Readonly<{
@@ -199,34 +230,34 @@ export type IdleInput = Pick<DecisionInput, 'keys' | 'rules'> &
 
 /**
  * The state whose password replaces that of an idle user: the next version. The user's next request writes the same state, so a
- * late sweep and a concurrent login derive the same password. Undefined for users that are not idle, not ours, or were idle
- * before `from`.
+ * late sweep and a concurrent login derive the same password. Undefined for users that are not idle, are not managed by
+ * elastauth, or became idle before `from`.
  */
 export function decideIdle({ stored, from, until, keys, rules }: IdleInput): ManagedState | undefined {
   if (stored === undefined || stored.reserved) return undefined
   const state = readManagedState(stored.metadata)
   if (state === undefined || !keys.knows(state.key_id)) return undefined
-  const idleAt = endOf(state, rules) + rules.rotationPause + idleGrace
+  const idleAt = expiryOf(state, rules) + rules.rotationPauseMs + idleGraceMs
   if (idleAt <= from || idleAt > until) return undefined
   const next = nextVersion('rotated', state, { subject: state, now: until, keys, rules })
   return next.kind === 'write' ? next.state : undefined
 }
 
-/** When the password of `state` is handed out for the last time, in milliseconds since 1970. */
-export function endOf(state: ManagedState, { expiration }: LifecycleRules): number {
-  const end = (state.extended_at ?? state.issued_at) + expiration
-  return state.extended_at === undefined ? end : Math.min(end, state.issued_at + Math.max(day, expiration))
+/** From when on the password of `state` is no longer handed out, in milliseconds since 1970. */
+export function expiryOf(state: ManagedState, { expirationMs }: LifecycleRules): number {
+  const expiry = (state.extended_at ?? state.issued_at) + expirationMs
+  return state.extended_at === undefined ? expiry : Math.min(expiry, state.issued_at + Math.max(dayMs, expirationMs))
 }
 
-/** The state with its end pushed on, when that is wanted, due (less than half of its time is left) and still possible. */
-export function extend(state: ManagedState, now: number, rules: LifecycleRules): ManagedState | undefined {
-  const end = endOf(state, rules)
-  if (!rules.extend || end - now >= rules.expiration / 2) return undefined
+/** The state with a later expiry, if extending is enabled, due (less than half of the time is left) and still possible. */
+export function extendIfDue(state: ManagedState, now: number, rules: LifecycleRules): ManagedState | undefined {
+  const expiry = expiryOf(state, rules)
+  if (!rules.extend || expiry - now >= rules.expirationMs / 2) return undefined
   const extended = { ...state, extended_at: now }
-  return endOf(extended, rules) > end ? extended : undefined
+  return expiryOf(extended, rules) > expiry ? extended : undefined
 }
 
-/** True when both hold the same, whatever the order. */
+/** True if both contain the same elements, in any order. */
 export function isSameSet(a: readonly string[], b: readonly string[]): boolean {
   return new Set(a).symmetricDifference(new Set(b)).size === 0
 }

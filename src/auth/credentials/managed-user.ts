@@ -1,21 +1,21 @@
 /**
- * What elastauth keeps about a user, in the Elasticsearch user's own `metadata.elastauth`. Nothing in it is secret.
- * Invariant: it names the password that is stored beside it, unless somebody else changed that password.
+ * What elastauth stores about a user, in the Elasticsearch user's own `metadata.elastauth`. Nothing in it is secret.
+ * Invariant: it identifies the stored password, unless something else has changed that password.
  */
 export type ManagedState = Readonly<{
-  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and made anew on another day gets other passwords. */
+  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and recreated on another day gets other passwords. */
   created: string
   version: number
-  /** Names the secret key that the password is derived from. */
+  /** Identifies the secret key that the password is derived from. */
   key_id: string
-  /** When this version's password was made, in milliseconds since 1970. */
+  /** When this version of the password was issued, in milliseconds since 1970. */
   issued_at: number
-  /** When its life was last prolonged (`extend_cache`), in milliseconds since 1970. */
+  /** When it was last extended (`extend_cache`), in milliseconds since 1970. */
   extended_at?: number
   fingerprint: string
 }>
 
-/** A user as Elasticsearch stores it, as far as we look. */
+/** The fields of a user in Elasticsearch that the life-cycle uses. */
 export type StoredUser = Readonly<{
   reserved: boolean
   enabled: boolean
@@ -28,7 +28,7 @@ export const lastVersion = Number.MAX_SAFE_INTEGER
 
 /**
  * The managed state in a user's metadata, or undefined if it is absent or has wrong types. Numbers that elastauth cannot have
- * written (a version of 1e300, a negative time) are read as an expired state with the last version, so that the next write begins
+ * written (a version of 1e300, a negative time) are read as an expired state with the last version, so that the next write starts
  * a new series and the user keeps working.
  */
 export function readManagedState(metadata: Readonly<Record<string, unknown>>): ManagedState | undefined {
@@ -50,20 +50,20 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
 }
 
 /**
- * When a change of roles or groups was last written, in milliseconds since 1970. Stored beside the state and not part of it: it
- * does not concern the password, and replicas of earlier releases do not keep it.
+ * When a change of roles or groups was last written, in milliseconds since 1970. Stored with the state but not part of it: it
+ * does not affect the password, and replicas of earlier releases drop it.
  */
 export function readChangedAt(metadata: Readonly<Record<string, unknown>>): number | undefined {
   const changedAt = (metadata.elastauth as Readonly<Record<string, unknown>> | null | undefined)?.changed_at
   return isCount(changedAt) ? changedAt : undefined
 }
 
-/** The groups that are stored with a user, or undefined if there is no such list. */
+/** The groups stored in the metadata, or undefined if they are not a list of strings. */
 export function readGroups({ groups }: Readonly<Record<string, unknown>>): readonly string[] | undefined {
   return Array.isArray(groups) && groups.every((group) => typeof group === 'string') ? groups : undefined
 }
 
-/** True when both name the same password. */
+/** True if both identify the same password. */
 export function isSamePassword(a: ManagedState, b: ManagedState): boolean {
   return a.created === b.created && a.version === b.version && a.key_id === b.key_id
 }

@@ -18,7 +18,8 @@ export type CredentialEvent =
     }>
   /** Another installation with another key also writes this user. */
   | Readonly<{ kind: 'key_conflict'; username: string }>
-  | Readonly<{ kind: 'recheck_failed'; username: string; error: unknown }>
+  /** A cached credential could not be checked, or could not be replaced after Elasticsearch rejected it. */
+  | Readonly<{ kind: 'revalidation_failed'; username: string; error: unknown }>
   /** The roles of a denied user could not be removed yet: it is retried. */
   | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
   /** Too many denials are pending to remember this one: it is retried at the user's next request. */
@@ -29,16 +30,16 @@ export type CredentialsOptions = Readonly<{
   keys: Keyring
   preparePassword: PreparePassword
   cache: CredentialCache
-  /** What other replicas know; `noSharedStates` when there is nothing between them. */
+  /** What replicas share; `noSharedStates` if they share only Elasticsearch. */
   states: SharedStates
   rules: LifecycleRules
-  /** How old a cached credential's last check may be before Elasticsearch is asked again, in milliseconds. */
-  revalidate: number
+  /** Age of a cached credential's last check from which on the next request checks it again. */
+  revalidateAfterMs: number
   now: () => number
   /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
   /** For background work: does not keep the process alive. Defaults to `sleep`. */
-  pause?: (milliseconds: number) => Promise<void>
+  backgroundSleep?: (milliseconds: number) => Promise<void>
   report: (event: CredentialEvent) => void
 }>

@@ -3,18 +3,18 @@ import { promisify } from 'node:util'
 import type { ManagedState } from './managed-user.ts'
 import type { Keyring } from './password.ts'
 
-/** A password for a write to Elasticsearch; with `passwordHash`, the hash is sent in place of the text. */
+/** A password for a write to Elasticsearch; if `passwordHash` is set, the hash is sent instead of the text. */
 export type PasswordToWrite = Readonly<{ password: string; passwordHash?: string }>
 
 /**
- * Prepares the password for `state`. Hashing takes a millisecond on another thread: prepare first, then do the read that decides
- * the write.
+ * Derives and hashes the password for `state`. Hashing takes a millisecond on another thread, so it comes before the read that
+ * decides the write.
  */
 export type PreparePassword = (username: string, state: ManagedState) => Promise<PasswordToWrite>
 
 type PasswordWriterOptions = Readonly<{
   keys: Pick<Keyring, 'password' | 'passwordSalt'>
-  /** Whether Elasticsearch is believed to accept our hashes. */
+  /** False once Elasticsearch has rejected the algorithm of a hash, or if the configuration disables hashes. */
   sendsHash: () => boolean
 }>
 
@@ -33,8 +33,8 @@ const derive = promisify(pbkdf2)
 
 /**
  * Elasticsearch's hash `pbkdf2_1000`: PBKDF2-HMAC-SHA512, salt and hash of 32 bytes each, in base64 with padding.
- * A slow hash protects passwords that can be guessed. Ours are 256 derived bits, so the fewest iterations that
- * Elasticsearch accepts are enough.
+ * A slow hash protects passwords that can be guessed. These are 256 derived bits, so the smallest number of iterations that
+ * Elasticsearch accepts is enough.
  */
 export async function hashPassword(password: string, salt: Buffer): Promise<string> {
   const hash = await derive(password, salt, iterations, 32, 'sha512')

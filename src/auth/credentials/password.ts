@@ -1,14 +1,14 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
-/** The secret keys we know: new passwords are made with the one that `currentId` names, the previous ones still serve. */
+/** The known secret keys: new passwords are derived from the current key, `currentId`; previous keys remain usable. */
 export type Keyring = Readonly<{
   currentId: string
   knows: (keyId: string) => boolean
-  /** The password of one version of a user. Throws when `keyId` names a key that we do not know: ask first. */
+  /** The password of one version of a user. Throws for an unknown key: check with `knows` first. */
   password: (keyId: string, username: string, created: string, version: number) => string
   /** The salt for the hash of that password, the same on every replica: 32 bytes. Throws as `password` does. */
   passwordSalt: (keyId: string, username: string, created: string, version: number) => Buffer
-  /** Proves that one of us wrote `text`: 22 characters. Throws as `password` does. */
+  /** A message authentication code of `text`, 22 characters: proves that it was written with this key. Throws as `password` does. */
   seal: (keyId: string, text: string) => string
 }>
 
@@ -37,14 +37,14 @@ function find(keys: ReadonlyMap<string, Buffer>, keyId: string): Buffer {
   return key
 }
 
-/** The first 8 hex digits of the key's SHA-256: names a key without giving it away. */
+/** The first 8 hex digits of the key's SHA-256: identifies a key without revealing it. */
 export function keyIdOf(hex: string): string {
   return createHash('sha256').update(Buffer.from(hex, 'hex')).digest('hex').slice(0, 8)
 }
 
 /**
  * HKDF-SHA256 (RFC 5869) of the secret key, 32 bytes.
- * NUL separates the parts of `info`, and none of them can hold one, so that no two users share an `info`.
+ * NUL separates the parts of `info`, and no part can contain it, so no two users share an `info`.
  */
 function derive(
   key: Buffer,
@@ -57,7 +57,7 @@ function derive(
   return Buffer.from(hkdfSync('sha256', key, 'elastauth', info, 32))
 }
 
-/** A key of its own, so that no seal tells anything of a password. */
+/** A separate key, so that seals reveal nothing about passwords. */
 function deriveSealKey(key: Buffer): Buffer {
   return Buffer.from(hkdfSync('sha256', key, 'elastauth', 'seal', 32))
 }

@@ -1,38 +1,38 @@
-/** More users than these are not remembered. */
-const maxDebts = 10_000
-/** So many are marked at once: more would keep requests waiting that come in the meantime. */
-const atOnce = 16
+/** Further users are not remembered. */
+const maxPending = 10_000
+/** Concurrent invalidations: more would delay the requests that use Redis at the same time. */
+const maxConcurrent = 16
 
-/** Users whose entries could not be marked when Redis was out of reach, to be marked once it is back. */
-export function createPendingInvalidations(mark: (username: string) => Promise<void>) {
-  const debts = new Map<string, symbol>()
-  let isPaying = false
+/** Users whose shared entry could not be invalidated because Redis was unreachable. They are invalidated once it is back. */
+export function createPendingInvalidations(invalidate: (username: string) => Promise<void>) {
+  const pending = new Map<string, symbol>()
+  let isFlushing = false
 
-  /** Marks a few at a time until all are, or one cannot be. Never rejects. */
-  async function pay(): Promise<void> {
-    if (isPaying) return
-    isPaying = true
+  /** Invalidates a few users at a time, until none is pending or one fails. Never rejects. */
+  async function flush(): Promise<void> {
+    if (isFlushing) return
+    isFlushing = true
     try {
-      while (debts.size > 0) await Promise.all(debts.entries().take(atOnce).toArray().map(payOne))
+      while (pending.size > 0) await Promise.all(pending.entries().take(maxConcurrent).toArray().map(flushOne))
     } catch {
-      // Redis is gone again: what is left is paid when it is back.
+      // Redis is unreachable again: the next flush continues.
     }
-    isPaying = false
+    isFlushing = false
   }
 
-  async function payOne([username, debt]: readonly [string, symbol]): Promise<void> {
-    debts.delete(username)
-    debts.set(username, debt) // to the end, so that one that can never be paid holds nobody up
-    await mark(username)
-    if (debts.get(username) === debt) debts.delete(username) // else it was made anew in the meantime
+  async function flushOne([username, id]: readonly [string, symbol]): Promise<void> {
+    pending.delete(username)
+    pending.set(username, id) // moves to the end, so that a user that always fails does not delay the others
+    await invalidate(username)
+    if (pending.get(username) === id) pending.delete(username) // otherwise it was added again in the meantime
   }
 
   return Object.freeze({
-    /** True until the mark stands: what was read before then counts for nothing. */
-    has: (username: string) => debts.has(username),
+    /** True until the user is invalidated: an entry that was read before that must not be used. */
+    has: (username: string) => pending.has(username),
     add(username: string): void {
-      if (debts.size < maxDebts || debts.has(username)) debts.set(username, Symbol('debt'))
+      if (pending.size < maxPending || pending.has(username)) pending.set(username, Symbol('pending invalidation'))
     },
-    pay,
+    flush,
   })
 }

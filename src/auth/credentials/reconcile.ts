@@ -1,12 +1,12 @@
 import { GatewayError } from '../../http/errors.ts'
 import type { Subject } from '../subject.ts'
-import { decide, endOf, extend, type LifecycleRules } from './lifecycle.ts'
+import { decide, expiryOf, extendIfDue, type LifecycleRules, type RejectionCode } from './lifecycle.ts'
 import type { ManagedState, StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 import type { Unlock } from './shared-states.ts'
-import { createWriteUser, keyIdIn } from './write-user.ts'
+import { createWriteUser, keyIdIn, type WriteOutcome } from './write-user.ts'
 
-type SettleOptions = Pick<
+type ReconcileOptions = Pick<
   CredentialsOptions,
   'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
 >
@@ -14,69 +14,95 @@ type SettleOptions = Pick<
 export type ReconcileRequest = Readonly<{
   subject: Subject
   /** A state whose password Elasticsearch has rejected. */
-  refused: ManagedState | undefined
-  /** See `Situation`. */
-  heldAt: number | undefined
-  /** Called before each read: later news of the user may be newer than its result. */
+  rejected: ManagedState | undefined
+  /** See `DecisionInput`. */
+  lastOwnedAt: number | undefined
+  /** Called before each read: changes that are reported after it may be newer than what it returns. */
   onRead: () => void
 }>
 
-/** `endTurn` is there after a write: call it when the state is remembered, so that replicas hear of it. */
-export type Reconciled = Readonly<{ state: ManagedState; endTurn?: Unlock }>
+/** `unlock` is set after a write: call it once the state is cached. It notifies the other replicas. */
+export type Reconciled = Readonly<{ state: ManagedState; unlock?: Unlock }>
 
-/** Decisions in a row before we give up. Two are usual (wait, then rotate); more mean that somebody else keeps writing. */
+/** Why a step has not finished: the user has to be read again. */
+type Unfinished = 'waited' | WriteOutcome['kind']
+
+/** Maximum of decisions per request. Two are usual (wait, then rotate); more mean that the user is being written elsewhere. */
 const maxSteps = 8
-/** From this step on we do not wait for other replicas any more: late, since two with different keys make two passwords. */
-const insistFrom = 6
+/**
+ * From this step on, locks of other replicas are overridden. Late, because concurrent writes of replicas with different current
+ * keys set different passwords.
+ */
+const forceFromStep = 6
 
-/** Reads, decides and acts until the user in Elasticsearch is as the subject needs it. Rejects with GatewayError. */
-export function createReconcile(options: SettleOptions) {
-  const { directory, keys, cache, states, rules, now, sleep, report } = options
+/** Reads the user, decides and acts, until the user in Elasticsearch is as the subject requires. Rejects with GatewayError. */
+export function createReconcile(options: ReconcileOptions) {
+  const { directory, keys, states, rules, now, sleep } = options
   const writeUser = createWriteUser(options)
 
-  return async function settle({ subject, refused, heldAt, onRead }: ReconcileRequest): Promise<Reconciled> {
-    const { username } = subject.identity
-    const decideOn = (stored: StoredUser | undefined) =>
-      decide({ stored, subject, now: now(), keys, rules, refused, heldAt })
-    let insist = false
+  return async function reconcile(request: ReconcileRequest): Promise<Reconciled> {
+    let hasTimedOut = false
     for (let step = 0; step < maxSteps; step++) {
-      onRead()
-      const shared = await states.read(username)
-      if (!refused && shared.state && isAsNeeded(shared.state, subject)) return { state: shared.state }
-      const stored = await directory.get(username)
-      const decision = decideOn(stored)
-      if (decision.kind === 'refuse') {
-        cache.delete(username)
-        if (shared.state) states.taint(username, shared.state)
-        if (decision.code !== 'key_conflict') throw new GatewayError(decision.code, refusals[decision.code])
-        report({ kind: 'key_conflict', username })
-        throw new GatewayError('key_conflict', keyConflict(keyIdIn(stored), keys.currentId, rules.rekey))
-      }
-      if (decision.kind === 'adopt') {
-        states.publish(username, decision.state, shared)
-        return { state: decision.state }
-      }
-      if (decision.kind === 'wait') {
-        await sleep(decision.until - now())
-        continue
-      }
-      const insists = insist || step >= insistFrom
-      const outcome = await writeUser({ subject, shared, stored, write: decision, decideOn, insist: insists })
-      insist = outcome.kind === 'stuck'
-      if (outcome.kind === 'adopted') return outcome
-      // A write that took longer than its password lives may have undone another replica's: then decide once more.
-      if (outcome.kind === 'written' && now() < endOf(outcome.state, rules)) return outcome
+      const result = await takeStep(request, hasTimedOut || step >= forceFromStep)
+      if (typeof result === 'object') return result
+      if (result !== 'waited') hasTimedOut = result === 'timed_out'
     }
     throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
   }
 
-  /** The same test as for what we cache, and it is not due to be prolonged. */
-  function isAsNeeded(state: ManagedState, { fingerprint }: Subject): boolean {
-    return state.fingerprint === fingerprint && now() < endOf(state, rules) && !extend(state, now(), rules)
+  async function takeStep(request: ReconcileRequest, force: boolean): Promise<Reconciled | Unfinished> {
+    const { subject, rejected, lastOwnedAt, onRead } = request
+    const { username } = subject.identity
+    const decideOn = (stored: StoredUser | undefined) =>
+      decide({ stored, subject, now: now(), keys, rules, rejected, lastOwnedAt })
+    onRead()
+    const shared = await states.read(username)
+    if (!rejected && shared.state && isUsable(shared.state, subject)) return { state: shared.state }
+    const stored = await directory.get(username)
+    const decision = decideOn(stored)
+    switch (decision.kind) {
+      case 'reject':
+        throw rejectUser({ username, stored, shared: shared.state, code: decision.code })
+      case 'adopt':
+        states.publish(username, decision.state, shared)
+        return { state: decision.state }
+      case 'wait':
+        await sleep(decision.until - now())
+        return 'waited'
+      case 'write': {
+        const outcome = await writeUser({ subject, shared, stored, write: decision, decideOn, force })
+        return isFinal(outcome) ? outcome : outcome.kind
+      }
+    }
+  }
+
+  /** The same test as for cached credentials; a state whose extension is due has to be read from Elasticsearch. */
+  function isUsable(state: ManagedState, { fingerprint }: Subject): boolean {
+    return state.fingerprint === fingerprint && now() < expiryOf(state, rules) && !extendIfDue(state, now(), rules)
+  }
+
+  /** A write that outlived its own password may have undone another replica's write: then the user is read again. */
+  function isFinal(outcome: WriteOutcome): outcome is Extract<WriteOutcome, { state: ManagedState }> {
+    return outcome.kind === 'adopted' || (outcome.kind === 'written' && now() < expiryOf(outcome.state, rules))
+  }
+
+  function rejectUser({ username, stored, shared, code }: Rejection): GatewayError {
+    options.cache.delete(username)
+    if (shared) states.taint(username, shared)
+    if (code !== 'key_conflict') return new GatewayError(code, rejectionDetails[code])
+    options.report({ kind: 'key_conflict', username })
+    return new GatewayError(code, keyConflictDetail(keyIdIn(stored), keys.currentId, rules.rekey))
   }
 }
 
-function keyConflict(storedKeyId: string, currentKeyId: string, rekey: LifecycleRules['rekey']): string {
+type Rejection = Readonly<{
+  username: string
+  stored: StoredUser | undefined
+  shared: ManagedState | undefined
+  code: RejectionCode
+}>
+
+function keyConflictDetail(storedKeyId: string, currentKeyId: string, rekey: LifecycleRules['rekey']): string {
   const fix =
     'use the same secret_key in all installations that manage the users of this Elasticsearch, ' +
     `or add the key with the id ${storedKeyId} to previous_secret_keys`
@@ -87,8 +113,8 @@ function keyConflict(storedKeyId: string, currentKeyId: string, rekey: Lifecycle
   return `the user is under the key ${storedKeyId}, which is neither ours (${currentKeyId}) nor a previous one, and ${why}; ${fix}`
 }
 
-/** What the log says of a user that we must not touch. */
-const refusals = {
+/** For the log. */
+const rejectionDetails = {
   user_reserved: 'Elasticsearch reserves this user',
   user_disabled: 'the user is disabled in Elasticsearch; enable it there to let it in',
   user_foreign:

@@ -1,124 +1,126 @@
 import { LRUCache } from 'lru-cache'
 import type { Subject } from '../subject.ts'
 import type { CachedCredential } from './credential-cache.ts'
-import { endOf, extend, isSameSet } from './lifecycle.ts'
+import { expiryOf, extendIfDue, isSameSet, type LifecycleRules } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 
-/** A user is healed at most once in this time, in milliseconds: what healing does not fix must not become a storm. */
-const healInterval = 10_000
+/** A user's credential is reissued at most once in this time: a password that is rejected again must not cause a write per request. */
+const reissueIntervalMs = 10_000
+/** Maximum number of users whose last attempt is remembered. */
+const maxRemembered = 10_000
 
-type RecheckOptions = Pick<
+type RevalidationOptions = Pick<
   CredentialsOptions,
   'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'monotonicNow' | 'report'
 > &
-  Readonly<{ resettle: (subject: Subject, refused?: ManagedState) => Promise<CachedCredential> }>
+  Readonly<{ reconcile: (subject: Subject, rejected?: ManagedState) => Promise<CachedCredential> }>
 
 type Attempt = Readonly<{
-  at: number
-  /** The whole `Authorization` that was refused then. */
-  refused: string
-  /** What took its place, or undefined where nothing did. Never rejects. */
+  /** Milliseconds of the monotonic clock. */
+  startedAt: number
+  /** The `Authorization` value that was rejected. */
+  rejected: string
+  /** Its replacement, or undefined if there is none. Never rejects. */
   result: Promise<CachedCredential | undefined>
 }>
 
 export type Revalidation = Readonly<{
   /**
-   * Asks Elasticsearch, in the background, whether a cached credential is still good, and hints what somebody changed
-   * there: a new password, a deleted or disabled user, other roles. The returned promise never rejects.
+   * Checks in the background that Elasticsearch still accepts a cached credential, and detects changes made there: a new
+   * password, a deleted or disabled user, other roles. The returned promise never rejects.
    */
-  recheck: (subject: Subject, cached: CachedCredential) => Promise<void>
+  revalidate: (subject: Subject, cached: CachedCredential) => Promise<void>
   /**
-   * Mends a credential that was refused, and returns the one to use in its place, if there is one. Whoever asks about a
-   * user within ten seconds gets the same result. The returned promise never rejects.
+   * Replaces a credential that Elasticsearch has rejected. Calls for the same user within ten seconds get the same result. The
+   * returned promise never rejects, and resolves to undefined if there is no replacement.
    */
-  heal: (subject: Subject, refused: CachedCredential) => Promise<CachedCredential | undefined>
+  reissue: (subject: Subject, rejected: CachedCredential) => Promise<CachedCredential | undefined>
 }>
 
-export function createRevalidation({
-  directory,
-  keys,
-  cache,
-  states,
-  rules,
-  now,
-  monotonicNow,
-  report,
-  resettle,
-}: RecheckOptions): Revalidation {
-  const attempts = new LRUCache<string, Attempt>({ max: 10_000 })
+export function createRevalidation(options: RevalidationOptions): Revalidation {
+  const { directory, keys, cache, states, rules, now, monotonicNow, report, reconcile } = options
+  const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
 
-  async function recheck(subject: Subject, cached: CachedCredential): Promise<void> {
+  async function revalidate(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
     try {
       const login = await authenticate(username, cached.state)
-      if (login === undefined) {
-        const isMended = (await attemptOf(username)?.result) !== undefined
-        if (isMended)
-          forget(username, cached) // a moment ago, and it is refused again
-        else await begin(subject, cached).result
-      } else if (!isAsCached(login, subject, cached.state)) {
-        forget(username, cached) // another replica or an administrator was here: the next request reads what is new
-      } else if (extend(cached.state, now(), rules)) await resettle(subject)
+      if (login === undefined) await handleRejection(subject, cached)
+      else if (!isUnchanged(login, subject, cached.state, rules))
+        invalidate(username, cached) // written by another replica or an administrator: the next request reads the user
+      else if (extendIfDue(cached.state, now(), rules)) await reconcile(subject)
     } catch (error) {
-      report({ kind: 'recheck_failed', username, error })
+      report({ kind: 'revalidation_failed', username, error })
     }
   }
 
-  async function heal(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
+  async function handleRejection(subject: Subject, rejected: CachedCredential): Promise<void> {
     const { username } = subject.identity
-    const attempt = attemptOf(username) ?? begin(subject, refused)
-    const mended = await attempt.result
-    // A user that was made again has the password it had. But what was refused after it was mended is not mended.
-    const isNews = mended?.authorization !== refused.authorization || attempt.refused === refused.authorization
-    return isNews ? mended : undefined
+    const wasReissued = (await recentAttempt(username)?.result) !== undefined
+    if (wasReissued) invalidate(username, rejected)
+    else await startAttempt(subject, rejected).result
   }
 
-  /** The last attempt to fix this user, while there is to be no other. */
-  function attemptOf(username: string): Attempt | undefined {
+  async function reissue(subject: Subject, rejected: CachedCredential): Promise<CachedCredential | undefined> {
+    const attempt = recentAttempt(subject.identity.username) ?? startAttempt(subject, rejected)
+    const reissued = await attempt.result
+    // A recreated user has the same password as before. But a credential that is rejected after it was reissued is no replacement.
+    const isUsable = reissued?.authorization !== rejected.authorization || attempt.rejected === rejected.authorization
+    return isUsable ? reissued : undefined
+  }
+
+  /** The last attempt for this user, while no other may be started. */
+  function recentAttempt(username: string): Attempt | undefined {
     const attempt = attempts.get(username)
-    return attempt && monotonicNow() < attempt.at + healInterval ? attempt : undefined
+    return attempt && monotonicNow() < attempt.startedAt + reissueIntervalMs ? attempt : undefined
   }
 
-  function begin(subject: Subject, refused: CachedCredential): Attempt {
+  function startAttempt(subject: Subject, rejected: CachedCredential): Attempt {
     const { username } = subject.identity
-    const result = fix(subject, refused).catch((error: unknown) => {
-      report({ kind: 'recheck_failed', username, error })
+    const result = replace(subject, rejected).catch((error: unknown) => {
+      report({ kind: 'revalidation_failed', username, error })
       return undefined
     })
-    const attempt = { at: monotonicNow(), refused: refused.authorization, result }
+    const attempt = { startedAt: monotonicNow(), rejected: rejected.authorization, result }
     attempts.set(username, attempt)
     return attempt
   }
 
-  async function fix(subject: Subject, refused: CachedCredential): Promise<CachedCredential | undefined> {
+  async function replace(subject: Subject, rejected: CachedCredential): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
-    // A node whose security index is not up refuses everybody. Then this read fails, and nothing is the user's fault.
+    // A node whose security index is not available rejects every login. This read fails then, and the user is left alone.
     const stored = await directory.get(username)
     if (stored?.enabled === false) {
-      forget(username, refused) // the password is fine: the next request reads the user and is rejected
+      invalidate(username, rejected) // the next request reads the user and is rejected
       return undefined
     }
-    if ((await authenticate(username, refused.state)) !== undefined) return undefined
-    return resettle(subject, refused.state)
+    if ((await authenticate(username, rejected.state)) !== undefined) return undefined
+    return reconcile(subject, rejected.state)
   }
 
   function authenticate(username: string, state: ManagedState) {
     return directory.authenticate(username, keys.password(state.key_id, username, state.created, state.version))
   }
 
-  function isAsCached(login: Pick<StoredUser, 'roles' | 'metadata'>, { roles }: Subject, state: ManagedState): boolean {
-    const stored = readManagedState(login.metadata)
-    if (!stored || !isSamePassword(stored, state)) return false
-    // Two replicas made this password at the same time: the others go by the end that is stored.
-    if (endOf(stored, rules) < endOf(state, rules)) return false
-    return stored.fingerprint === state.fingerprint && isSameSet(login.roles, roles)
-  }
-
-  function forget(username: string, cached: CachedCredential): void {
+  function invalidate(username: string, cached: CachedCredential): void {
     if (cache.get(username) === cached) cache.delete(username)
     states.taint(username, cached.state)
   }
 
-  return Object.freeze({ recheck, heal })
+  return Object.freeze({ revalidate, reissue })
+}
+
+/** Whether the user in Elasticsearch is the one that was cached. */
+function isUnchanged(
+  login: Pick<StoredUser, 'roles' | 'metadata'>,
+  { roles }: Subject,
+  state: ManagedState,
+  rules: LifecycleRules,
+): boolean {
+  const stored = readManagedState(login.metadata)
+  if (!stored || !isSamePassword(stored, state)) return false
+  // If two replicas issued this password at the same time, the other replicas use the stored expiry.
+  if (expiryOf(stored, rules) < expiryOf(state, rules)) return false
+  return stored.fingerprint === state.fingerprint && isSameSet(login.roles, roles)
 }

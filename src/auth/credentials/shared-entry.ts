@@ -5,15 +5,15 @@ import type { Keyring } from './password.ts'
 export type Seal = Pick<Keyring, 'knows' | 'seal'>
 
 /**
- * A state as it is shared: its fields, a number used once, and a seal over both and the user's name. The seal keeps
- * whoever can write there from making up a state: a later end, another version. Nothing in it is secret.
+ * Encodes a state for the shared store: its fields, a nonce, and an HMAC over both and the username. The HMAC prevents anyone
+ * with write access to Redis from forging a state, such as a later expiry or another version. Nothing in it is secret.
  */
 export function encodeEntry(username: string, state: ManagedState, nonce: string, keys: Seal): string {
   const fields = `${encodeState(state)} ${nonce}`
   return `${fields} ${sealOf(username, fields, state.key_id, keys)}`
 }
 
-/** The state, or undefined for what is broken, made up, another user's or sealed by a key that we do not know. */
+/** @returns undefined for an entry that is malformed, forged, another user's, or sealed with an unknown key */
 export function decodeEntry(username: string, entry: string, keys: Seal): ManagedState | undefined {
   const [created, version, key_id = '', issued_at, extended_at, fingerprint, nonce, seal, ...rest] = entry.split(' ')
   if (seal === undefined || rest.length > 0 || !keys.knows(key_id)) return undefined
@@ -24,7 +24,7 @@ export function decodeEntry(username: string, entry: string, keys: Seal): Manage
   return readManagedState({ elastauth: state })
 }
 
-/** Tells two states apart; equal for equal states. */
+/** Identifies a state: equal states have equal ids, different ones do not. */
 export function encodeState({ created, version, key_id, issued_at, extended_at, fingerprint }: ManagedState): string {
   return [created, version, key_id, issued_at, extended_at ?? '-', fingerprint].join(' ')
 }

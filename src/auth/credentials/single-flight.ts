@@ -1,29 +1,31 @@
-/** Runs `task` for `key`, unless one runs already: then its result is shared, or waited for when it was about something else. */
-export type SingleFlight<T> = Readonly<{
-  /**
-   * @param topic two calls with the same key and topic want the same result
-   * @param recall what to answer without a task, if another flight has brought it in the meantime
-   */
-  join: (key: string, topic: string, task: () => Promise<T>, recall: () => T | undefined) => Promise<T>
+/** Single-flight: at most one task per key runs at a time in this process, and equal calls share its result. */
+export type SingleFlight<T> = Readonly<{ run: (call: Call<T>) => Promise<T> }>
+
+export type Call<T> = Readonly<{
+  key: string
+  /** Calls with the same key and topic want the same result and share one task. Other topics of the key wait for it to end. */
+  topic: string
+  task: () => Promise<T>
+  /** Called after such a wait: a result that makes the task unnecessary. */
+  findResult: () => T | undefined
 }>
 
-/** One task per key at a time in this process. */
 export function createSingleFlight<T>(): SingleFlight<T> {
   const running = new Map<string, { topic: string; result: Promise<T> }>()
 
-  async function join(key: string, topic: string, task: () => Promise<T>, recall: () => T | undefined): Promise<T> {
+  async function run({ key, topic, task, findResult }: Call<T>): Promise<T> {
     for (;;) {
-      const flight = running.get(key)
-      if (flight === undefined) break
-      if (flight.topic === topic) return flight.result
-      await flight.result.catch(() => {}) // its failure is its callers' to hear of
-      const known = recall()
-      if (known !== undefined) return known
+      const current = running.get(key)
+      if (current === undefined) break
+      if (current.topic === topic) return current.result
+      await current.result.catch(() => {}) // the error is reported to the callers of that task
+      const found = findResult()
+      if (found !== undefined) return found
     }
     const result = task().finally(() => running.delete(key))
     running.set(key, { topic, result })
     return result
   }
 
-  return Object.freeze({ join })
+  return Object.freeze({ run })
 }

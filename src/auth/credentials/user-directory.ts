@@ -1,11 +1,11 @@
 import type { StoredUser } from './managed-user.ts'
 import type { PasswordToWrite } from './password-writer.ts'
 
-/** What the life-cycle needs of Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
+/** What the life-cycle needs from Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
 export type UserDirectory = Readonly<{
   get: (username: string) => Promise<StoredUser | undefined>
   put: (username: string, user: UserToWrite) => Promise<void>
-  /** Logs in as the user: what Elasticsearch has of it, or undefined when it refuses the password. */
+  /** Logs in as the user. @returns the user's roles and metadata, or undefined if Elasticsearch rejects the password */
   authenticate: (username: string, password: string) => Promise<Pick<StoredUser, 'roles' | 'metadata'> | undefined>
 }>
 
@@ -18,8 +18,8 @@ type UserProfile = Readonly<{
   metadata: Readonly<Record<string, unknown>>
 }>
 
-/** What the sweep of idle users also needs. Functions throw like those above. */
-export type UserPages = Pick<UserDirectory, 'get'> &
+/** What the sweep of idle users needs from Elasticsearch. Functions throw like those above. */
+export type SweepDirectory = Pick<UserDirectory, 'get'> &
   Readonly<{
     /** The first `size` users whose names come after `after`, sorted by name. */
     page: (after: string | undefined, size: number) => Promise<readonly NamedUser[]>

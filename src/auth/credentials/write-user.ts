@@ -6,26 +6,24 @@ import type { SharedRead, Unlock } from './shared-states.ts'
 
 type WriteUserOptions = Pick<CredentialsOptions, 'directory' | 'preparePassword' | 'states' | 'now' | 'report'>
 
-type Write = Extract<Decision, { kind: 'write' }>
+type WriteDecision = Extract<Decision, { kind: 'write' }>
 
 export type WriteRequest = Readonly<{
   subject: Subject
   /** The user as read when `write` was decided. */
   shared: SharedRead
   stored: StoredUser | undefined
-  write: Write
+  write: WriteDecision
   /** Decides again, on the user as read just before the write. */
   decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision
-  insist: boolean
+  /** See `SharedStates`. */
+  force: boolean
 }>
 
-/** `changed`, `stuck`: see `SharedStates`, nothing was written · the others: call `endTurn` when the state is remembered */
+/** After `changed` and `timed_out` (see `SharedStates`) nothing was written. Otherwise call `unlock` once the state is cached. */
 export type WriteOutcome =
-  | Readonly<{ kind: 'changed' | 'stuck' }>
-  | Readonly<{ kind: 'adopted' | 'written'; state: ManagedState; endTurn: Unlock }>
-
-/** Writes that must be `changeInterval` apart. */
-const spaced: readonly WriteReason[] = ['changed', 'denied']
+  | Readonly<{ kind: 'changed' | 'timed_out' }>
+  | Readonly<{ kind: 'adopted' | 'written'; state: ManagedState; unlock: Unlock }>
 
 /**
  * Carries out one decision to write: hashes the password, takes the lock, reads the user again, then writes. An administrator may
@@ -36,54 +34,50 @@ export type WriteUser = (request: WriteRequest) => Promise<WriteOutcome>
 
 export function createWriteUser({ directory, preparePassword, states, now, report }: WriteUserOptions): WriteUser {
   return async function writeUser(request: WriteRequest): Promise<WriteOutcome> {
-    const { subject, shared, stored, write, insist } = request
+    const { subject, shared, stored, write, force } = request
     const { username } = subject.identity
     const password = await preparePassword(username, write.state)
-    const endTurn = await states.lock(username, shared, insist)
-    if (typeof endTurn === 'string') return { kind: endTurn }
-    const { latest, last } = await lookAgain(request, endTurn)
-    if (last.kind === 'adopt') return { kind: 'adopted', state: last.state, endTurn }
-    if (last.kind !== 'write' || !isSamePassword(last.state, write.state)) {
-      await endTurn(undefined)
+    const unlock = await states.lock({ username, read: shared, force })
+    if (typeof unlock === 'string') return { kind: unlock }
+    const { latest, decision } = await decideAgain(request, unlock)
+    if (decision.kind === 'adopt') return { kind: 'adopted', state: decision.state, unlock }
+    if (decision.kind !== 'write' || !isSamePassword(decision.state, write.state)) {
+      await unlock(undefined)
       return { kind: 'changed' }
     }
-    const { reason, state } = last
-    await directory.put(username, { ...password, ...profileToWrite(subject, { state, reason }, latest) })
+    const { reason, state } = decision
+    const changedAt = rateLimitedReasons.includes(reason) ? now() : readChangedAt(latest?.metadata ?? {})
+    const elastauth = { ...state, ...(changedAt !== undefined && { changed_at: changedAt }) }
+    await directory.put(username, { ...password, ...profileOf(subject, latest, elastauth) })
     report({
       ...{ kind: 'written', reason, username, version: state.version },
       ...(reason === 'rekeyed' && { keyIds: { former: keyIdIn(stored), current: state.key_id } }),
     })
-    return { kind: 'written', state, endTurn }
+    return { kind: 'written', state, unlock }
   }
 
-  /** A user that did not exist cannot have been disabled. */
-  async function lookAgain({ subject, stored, write, decideOn }: WriteRequest, endTurn: Unlock) {
-    if (stored === undefined) return { latest: undefined, last: write }
+  async function decideAgain({ subject, stored, write, decideOn }: WriteRequest, unlock: Unlock) {
+    // A user that did not exist cannot have been disabled.
+    if (stored === undefined) return { latest: undefined, decision: write }
     try {
       const latest = await directory.get(subject.identity.username)
-      return { latest, last: decideOn(latest) }
+      return { latest, decision: decideOn(latest) }
     } catch (error) {
-      await endTurn(undefined) // nothing was written
+      await unlock(undefined) // nothing was written
       throw error
     }
   }
+}
 
-  function profileToWrite(
-    { identity, roles }: Subject,
-    { state, reason }: Readonly<{ state: ManagedState; reason: WriteReason }>,
-    stored: StoredUser | undefined,
-  ) {
-    const changedAt = spaced.includes(reason) ? now() : readChangedAt(stored?.metadata ?? {})
-    return {
-      roles,
-      full_name: identity.name ?? null,
-      email: identity.email ?? null,
-      metadata: {
-        ...stored?.metadata,
-        groups: identity.groups,
-        elastauth: { ...state, ...(changedAt !== undefined && { changed_at: changedAt }) },
-      },
-    }
+/** Writes that must be `changeIntervalMs` apart. */
+const rateLimitedReasons: readonly WriteReason[] = ['changed', 'denied']
+
+function profileOf({ identity, roles }: Subject, stored: StoredUser | undefined, elastauth: ManagedState) {
+  return {
+    roles,
+    full_name: identity.name ?? null,
+    email: identity.email ?? null,
+    metadata: { ...stored?.metadata, groups: identity.groups, elastauth },
   }
 }
 

@@ -26,9 +26,9 @@ async function serve(listener: RequestListener) {
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-function connect(hosts: readonly string[], timeout: number) {
+function connect(hosts: readonly string[], timeoutMs: number) {
   const client = createElasticsearchClient({
-    ...{ hosts, username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout },
+    ...{ hosts, username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs },
   })
   toClose.push(() => client.close())
   const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })

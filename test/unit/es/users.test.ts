@@ -14,7 +14,7 @@ import { createDryRunUsers, createUsers } from '../../../src/es/users.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 import { createFakeElasticsearch, type FakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 
-const account = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeout: 2000 }
+const account = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs: 2000 }
 const bob = {
   password: 'a password of bob’s',
   roles: ['viewer'],
@@ -143,7 +143,7 @@ describe('users', () => {
     test(`does not send the text after another 400: ${JSON.stringify(error)}`, async () => {
       const { url: node, bodies } = await startRejecting(error)
       const put = connect({ hosts: [node] }).put('bob', { ...bob, passwordHash: 'a hash' })
-      await assert.rejects(put, { code: 'elasticsearch_rejected', detail: /answered 400/ })
+      await assert.rejects(put, { code: 'elasticsearch_rejected', detail: /responded with 400/ })
       assert.equal(bodies.length, 1)
       assert.deepEqual(rejections, [])
     })
@@ -243,7 +243,7 @@ describe('hosts', () => {
     const hung = createFakeElasticsearch()
     toClose.push(hung.close)
     hung.faults.answer = 'hang'
-    const users = connect({ hosts: [await hung.listen(), url], timeout: 500 })
+    const users = connect({ hosts: [await hung.listen(), url], timeoutMs: 500 })
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
 
@@ -289,7 +289,7 @@ describe('hosts', () => {
 
   test('the only one hangs: unavailable, when the time is up', async () => {
     standIn.faults.answer = 'hang'
-    const get = connect({ hosts: [url], timeout: 500 }).get('bob')
+    const get = connect({ hosts: [url], timeoutMs: 500 }).get('bob')
     await assert.rejects(get, { code: 'elasticsearch_unavailable', detail: /TimeoutError/ })
     assert.equal(standIn.calls.length, 1, 'asking the same one again would only take longer')
   })

@@ -6,7 +6,7 @@ const credential = (authorization: string) => ({
   state: { created: '2026-11-23', version: 1, key_id: 'k', issued_at: 0, fingerprint: 'f' },
   access: 'a',
   authorization,
-  recheckAt: 0,
+  revalidateAt: 0,
 })
 
 test('gives back the very entry it was given', () => {

@@ -16,7 +16,7 @@ import {
   otherKey,
   passwordIn,
   pause,
-  rest,
+  settle,
   subject,
 } from './fixture.ts'
 
@@ -57,7 +57,7 @@ describe('the first request of a user', () => {
     const { clock, directory } = createTestBed()
     const replicas = [
       createReplica(directory, clock),
-      createReplica(directory, clock, { ahead: pause }),
+      createReplica(directory, clock, { clockAheadMs: pause }),
       createReplica(directory, clock),
     ]
     const all = await Promise.all(
@@ -110,7 +110,7 @@ describe('the first request of a user', () => {
     const { clock, directory } = createTestBed()
     await clock.advance(12 * hour - 300)
     const behind = createReplica(directory, clock)
-    const ahead = createReplica(directory, clock, { ahead: 600 })
+    const ahead = createReplica(directory, clock, { clockAheadMs: 600 })
     const both = Promise.all([behind.obtain(bob), ahead.obtain(bob)])
     await clock.advance(pause)
     assert.equal(new Set(await both).size, 1)
@@ -137,7 +137,7 @@ describe('a change of groups', () => {
   })
 
   test('a changed name or e-mail alone causes no call, and is written with the next rotation', async () => {
-    const { clock, directory, obtain, writes } = createTestBed({ revalidate: 2 * hour })
+    const { clock, directory, obtain, writes } = createTestBed({ revalidateAfterMs: 2 * hour })
     const first = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
     for (let i = 0; i < 1000; i++) {
       assert.equal(await obtain(bob), first)
@@ -162,7 +162,7 @@ describe('a change of groups', () => {
     for (const count of [1, 3]) {
       const { clock, directory } = createTestBed()
       const replicas = Array.from({ length: count }, () =>
-        createReplica(directory, clock, { rules: { changeInterval: 5000 } }),
+        createReplica(directory, clock, { rules: { changeIntervalMs: 5000 } }),
       )
       for (const { obtain } of replicas) await obtain(bob)
       const begun = directory.calls.put
@@ -230,7 +230,7 @@ describe('rotation', () => {
   })
 
   test('its last millisecond still serves, its end does not', async () => {
-    const { clock, obtain, obtainNow } = createTestBed({ revalidate: 2 * hour })
+    const { clock, obtain, obtainNow } = createTestBed({ revalidateAfterMs: 2 * hour })
     await obtain(bob)
     clock.pass(hour - 1)
     assert.ok(!(obtainNow(bob) instanceof Promise))
@@ -243,7 +243,7 @@ describe('rotation', () => {
 
   test('two replicas, one ahead by the whole pause, rotate to the same password', async () => {
     const { clock, directory } = createTestBed()
-    const replicas = [createReplica(directory, clock), createReplica(directory, clock, { ahead: pause })]
+    const replicas = [createReplica(directory, clock), createReplica(directory, clock, { clockAheadMs: pause })]
     const both = () => Promise.all(replicas.map(({ obtain }) => obtain(bob)))
     await both()
     await clock.advance(hour + 2 * pause)
@@ -329,7 +329,7 @@ describe('an administrator disables a user', () => {
   })
 
   test('200 times, while two sets of groups alternate and each write takes 50 ms to arrive: at most one is undone', async () => {
-    const { clock, directory, obtain } = createTestBed({ rules: { changeInterval: 5000 } })
+    const { clock, directory, obtain } = createTestBed({ rules: { changeIntervalMs: 5000 } })
     await obtain(bob)
     directory.hooks.before = (operation) => (operation === 'put' ? clock.sleep(50) : undefined)
     let undone = 0
@@ -358,7 +358,7 @@ describe('two installations with two keys', () => {
     )
     await clock.advance(minute)
     await obtain(bob) // still from the cache, and triggers the check that detects the takeover
-    await rest(clock)
+    await settle(clock)
     for (let i = 0; i < 20; i++) {
       await assert.rejects(obtain(bob), ({ code, detail }: GatewayError) => {
         assert.equal(code, 'key_conflict')
@@ -366,7 +366,7 @@ describe('two installations with two keys', () => {
       })
       assert.equal(await second.obtain(bob), taken)
       await clock.advance(minute / 2)
-      await rest(clock)
+      await settle(clock)
     }
     assert.ok(directory.accepts(taken))
     assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
@@ -380,7 +380,7 @@ describe('two installations with two keys', () => {
       await Promise.allSettled([obtain(bob)])
       await Promise.allSettled([second.obtain(bob)])
       await clock.advance(minute)
-      await rest(clock)
+      await settle(clock)
     }
     assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
   })
@@ -399,7 +399,7 @@ describe('two installations with two keys', () => {
     clock.setBack(24 * hour)
     await clock.advance(2 * hour)
     await obtain(bob) // still from the cache, and sets off the check that finds out
-    await rest(clock)
+    await settle(clock)
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
@@ -427,7 +427,7 @@ describe('extend_cache', () => {
     for (let quarter = 0; quarter < 16; quarter++) {
       await clock.advance(hour / 4)
       assert.equal(await obtain(bob), first)
-      await rest(clock)
+      await settle(clock)
     }
     assert.ok(directory.accepts(first))
     assert.ok(writes().includes('extended'))
@@ -504,7 +504,7 @@ describe('when Elasticsearch fails', () => {
   })
 
   test('a user in the cache keeps working', async () => {
-    const { clock, directory, obtain, recheckFailures } = createTestBed()
+    const { clock, directory, obtain, revalidationFailures } = createTestBed()
     const first = await obtain(bob)
     directory.hooks.before = () => {
       throw unavailable()
@@ -513,7 +513,7 @@ describe('when Elasticsearch fails', () => {
       assert.equal(await obtain(bob), first)
       await clock.advance(minute)
     }
-    assert.ok(recheckFailures() > 50)
+    assert.ok(revalidationFailures() > 50)
   })
 
   test('one failed flight does not spoil one about other groups', async () => {
@@ -603,7 +603,7 @@ describe('without a cache', () => {
 describe('dry run', () => {
   const createDryWorld = () => {
     const clock = createFakeClock(noon)
-    return { clock, ...createReplica(createDryRunUsers(), clock, { revalidate: Number.POSITIVE_INFINITY }) }
+    return { clock, ...createReplica(createDryRunUsers(), clock, { revalidateAfterMs: Number.POSITIVE_INFINITY }) }
   }
 
   test('the credential is handed out, stays the same, and nothing is checked', async () => {

@@ -16,27 +16,27 @@ import {
   noon,
   otherKey,
   pause,
-  rest,
+  settle,
   subject,
 } from './fixture.ts'
 
 const bob = subject()
 /** Groups that give no role. */
 const outsider = identity({ groups: ['guests'] })
-const changeInterval = 5000
-const rules = { changeInterval }
+const changeIntervalMs = 5000
+const rules = { changeIntervalMs }
 const userOf = ({ directory }: ReturnType<typeof createTestBed>) => directory.users.get('bob')!
 const versionIn = (user: { metadata: Readonly<Record<string, unknown>> }) =>
   (user.metadata.elastauth as ManagedState).version
 
 describe('decideDenial', () => {
   const all: LifecycleRules = {
-    expiration: hour,
-    rotationPause: pause,
+    expirationMs: hour,
+    rotationPauseMs: pause,
     extend: false,
     adoptExisting: true,
     rekey: 'allow',
-    changeInterval,
+    changeIntervalMs,
   }
   const keys = { currentId: 'new-key', knows: (id: string) => ['new-key', 'old-key'].includes(id) }
   const state = { created: '2026-11-01', version: 7, key_id: 'new-key', issued_at: noon, fingerprint: 'f' }
@@ -56,7 +56,7 @@ describe('decideDenial', () => {
   type Row = [
     situation: string,
     stored: StoredUser | undefined,
-    times: { now?: number; seenAt?: number },
+    times: { now?: number; deniedAt?: number },
     decision: unknown,
   ]
   const rows: Row[] = [
@@ -84,19 +84,24 @@ describe('decideDenial', () => {
       'changed a moment ago: waits',
       user({ ...state, changed_at: noon - 1 }),
       {},
-      { kind: 'wait', until: noon + changeInterval - 1 },
+      { kind: 'wait', until: noon + changeIntervalMs - 1 },
     ],
-    ['changed a change interval ago: denied', user({ ...state, changed_at: noon - changeInterval }), {}, denied(noon)],
+    [
+      'changed a change interval ago: denied',
+      user({ ...state, changed_at: noon - changeIntervalMs }),
+      {},
+      denied(noon),
+    ],
     [
       'rotated since the denial was seen, by somebody who was let in: superseded',
       user({ ...state, issued_at: noon + pause + 1 }),
-      { now: noon + hour, seenAt: noon },
+      { now: noon + hour, deniedAt: noon },
       { kind: 'superseded' },
     ],
     [
       'changed since the denial was seen: superseded',
       user({ ...state, changed_at: noon + pause + 1 }),
-      { now: noon + hour, seenAt: noon },
+      { now: noon + hour, deniedAt: noon },
       { kind: 'superseded' },
     ],
     [
@@ -112,10 +117,10 @@ describe('decideDenial', () => {
       denied(noon),
     ],
   ]
-  for (const [situation, stored, { now = noon, seenAt = now }, decision] of rows) {
+  for (const [situation, stored, { now = noon, deniedAt = now }, decision] of rows) {
     test(situation, () => {
       assert.deepEqual(
-        decideDenial({ stored, subject: { fingerprint: 'denied' }, seenAt, now, keys, rules: all }),
+        decideDenial({ stored, subject: { fingerprint: 'denied' }, deniedAt, now, keys, rules: all }),
         decision,
       )
     })
@@ -127,7 +132,7 @@ describe('a user whose groups give no access any more', () => {
     const world = createTestBed()
     const former = await world.obtain(bob)
     world.deny(outsider)
-    await rest(world.clock)
+    await settle(world.clock)
     const { roles, metadata, enabled } = userOf(world)
     assert.deepEqual([roles, metadata.groups, enabled, versionIn({ metadata })], [[], ['guests'], true, 2])
     assert.ok(!world.directory.accepts(former))
@@ -140,7 +145,7 @@ describe('a user whose groups give no access any more', () => {
     const { get, put } = directory.calls
     for (let i = 0; i < 1000; i++) {
       deny(i % 2 === 0 ? outsider : identity({ groups: [] }))
-      if (i % 100 === 0) await rest(clock)
+      if (i % 100 === 0) await settle(clock)
     }
     assert.deepEqual(directory.calls, { get: get + 2, put: put + 1, authenticate: 0 })
   })
@@ -149,7 +154,7 @@ describe('a user whose groups give no access any more', () => {
     const { clock, directory, deny } = createTestBed()
     for (let i = 0; i < 1000; i++) {
       deny(outsider)
-      if (i % 100 === 0) await rest(clock)
+      if (i % 100 === 0) await settle(clock)
     }
     assert.deepEqual(directory.calls, { get: 1, put: 0, authenticate: 0 })
     assert.equal(directory.users.size, 0)
@@ -159,11 +164,11 @@ describe('a user whose groups give no access any more', () => {
     const world = createTestBed()
     await world.obtain(bob)
     world.deny(outsider)
-    await rest(world.clock)
+    await settle(world.clock)
     assert.ok(world.directory.accepts(await world.obtain(bob)))
     assert.deepEqual(userOf(world).roles, ['reader'])
     world.deny(outsider)
-    await rest(world.clock)
+    await settle(world.clock)
     assert.deepEqual(userOf(world).roles, [], 'denied once more, at once, however often that happens')
   })
 
@@ -172,7 +177,7 @@ describe('a user whose groups give no access any more', () => {
     await world.obtain(bob)
     world.directory.users.set('bob', { ...userOf(world), password: 'of-my-own' })
     world.deny(outsider)
-    await rest(world.clock)
+    await settle(world.clock)
     assert.notEqual(userOf(world).password, 'of-my-own')
   })
 
@@ -187,7 +192,7 @@ describe('a user whose groups give no access any more', () => {
       const { clock, directory, deny } = createTestBed({ rules: { adoptExisting: true } })
       directory.users.set('bob', user)
       deny(outsider)
-      await rest(clock)
+      await settle(clock)
       assert.deepEqual([directory.users.get('bob'), directory.calls.put], [user, 0])
     }
   })
@@ -199,7 +204,7 @@ describe('a user whose groups give no access any more', () => {
       if (operation === 'get') world.directory.users.set('bob', { ...userOf(world), enabled: false })
     }
     world.deny(outsider)
-    await rest(world.clock)
+    await settle(world.clock)
     assert.deepEqual([userOf(world).enabled, world.directory.calls.put], [false, 1])
   })
 
@@ -295,7 +300,7 @@ describe('while Elasticsearch is down', () => {
       throw unavailable()
     }
     world.deny(outsider)
-    await rest(world.clock)
+    await settle(world.clock)
     world.close()
     world.directory.hooks.before = undefined
     await world.clock.advance(hour)
@@ -309,12 +314,12 @@ describe('three replicas', () => {
     const store = createMemorySharedStore(clock.now)
     const keys = createKeyring([key])
     const sharedRules = {
-      expiration: hour,
-      rotationPause: pause,
+      expirationMs: hour,
+      rotationPauseMs: pause,
       extend: false,
       adoptExisting: false,
       rekey: 'allow',
-      changeInterval,
+      changeIntervalMs,
     } as const
     const replicas = Array.from({ length: 3 }, () => {
       const states = createSharedCache({
@@ -366,7 +371,7 @@ describe('three replicas', () => {
     await obtain(bob)
     const stranger = createReplica(directory, clock, { keys: [otherKey] })
     stranger.deny(outsider)
-    await rest(clock)
+    await settle(clock)
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 })

@@ -31,22 +31,22 @@ export type ReplicaOptions = Readonly<{
   rules?: Partial<LifecycleRules>
   maxEntries?: number
   states?: SharedStates
-  revalidate?: number
-  /** How far this replica's clock is ahead of the others', in milliseconds. */
-  ahead?: number
+  revalidateAfterMs?: number
+  /** How far this replica's wall clock is ahead of the others'. */
+  clockAheadMs?: number
 }>
 
-/** The rules of a replica, unless a test says otherwise. */
+/** The default rules of a replica. */
 export const rules: LifecycleRules = {
-  expiration: hour,
-  rotationPause: pause,
+  expirationMs: hour,
+  rotationPauseMs: pause,
   extend: false,
   adoptExisting: false,
   rekey: 'allow',
-  changeInterval: 0,
+  changeIntervalMs: 0,
 }
 
-/** One elastauth process, as far as credentials go. */
+/** The credentials of one elastauth process. */
 export function createReplica(directory: UserDirectory, clock: FakeClock, options: ReplicaOptions = {}) {
   const events: CredentialEvent[] = []
   const cache = createCredentialCache(options.maxEntries ?? 100)
@@ -58,8 +58,8 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     cache,
     states: options.states ?? noSharedStates,
     rules: { ...rules, ...options.rules },
-    revalidate: options.revalidate ?? minute,
-    now: () => clock.now() + (options.ahead ?? 0),
+    revalidateAfterMs: options.revalidateAfterMs ?? minute,
+    now: () => clock.now() + (options.clockAheadMs ?? 0),
     monotonicNow: clock.monotonicNow,
     sleep: clock.sleep,
     report: (event) => void events.push(event),
@@ -69,13 +69,14 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     noteChange: credentials.noteChange,
     deny: credentials.deny,
     close: credentials.close,
-    recheckAll: credentials.recheckAll,
+    revalidateAll: credentials.revalidateAll,
     events,
-    obtain: async (who: Subject) => (await credentials.obtain(who)).authorization,
-    obtainNow: (who: Subject) => credentials.obtain(who),
+    obtain: async (subject: Subject) => (await credentials.obtain(subject)).authorization,
+    /** The credential itself if it is cached, otherwise a promise. */
+    obtainNow: (subject: Subject) => credentials.obtain(subject),
     /** Why users were written, in order. */
     writes: () => events.flatMap((event) => (event.kind === 'written' ? [event.reason] : [])),
-    recheckFailures: () => events.filter(({ kind }) => kind === 'recheck_failed').length,
+    revalidationFailures: () => events.filter(({ kind }) => kind === 'revalidation_failed').length,
   })
 }
 
@@ -85,8 +86,8 @@ export function createTestBed(options: ReplicaOptions = {}) {
   return { clock, directory, ...createReplica(directory, clock, options) }
 }
 
-/** Lets background work come to rest. */
-export function rest(clock: FakeClock): Promise<void> {
+/** Resolves when background work has finished. */
+export function settle(clock: FakeClock): Promise<void> {
   return clock.advance(0)
 }
 

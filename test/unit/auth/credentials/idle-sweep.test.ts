@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type IdleSweepOptions, type SweepEvent, sweepIdleUsers } from '../../../../src/auth/credentials/idle-sweep.ts'
-import { decideIdle, idleGrace } from '../../../../src/auth/credentials/lifecycle.ts'
+import { decideIdle, idleGraceMs } from '../../../../src/auth/credentials/lifecycle.ts'
 import type { ManagedState, StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
 import { createPasswordWriter } from '../../../../src/auth/credentials/password-writer.ts'
@@ -25,15 +25,15 @@ import {
   otherKey,
   passwordIn,
   pause,
-  rest,
   rules,
+  settle,
   subject,
 } from './fixture.ts'
 
 const keys = createKeyring([key])
 const bob = subject()
 /** When a user who was last seen at noon counts as idle. */
-const idleAt = noon + hour + pause + idleGrace
+const idleAt = noon + hour + pause + idleGraceMs
 
 function startSweep(directory: MemoryDirectory, clock: FakeClock, more: Partial<IdleSweepOptions> = {}) {
   const events: SweepEvent[] = []
@@ -124,7 +124,7 @@ describe('the sweep', () => {
     const { clock, directory } = createBed()
     for (let i = 0; i < 10_000; i++) addUser(directory, `user-${i}`)
     const before = structuredClone(directory.users.get('user-77')!)
-    const { stop, events } = startSweep(directory, clock, { rules: { ...rules, expiration: hour } })
+    const { stop, events } = startSweep(directory, clock, { rules: { ...rules, expirationMs: hour } })
     await clock.advance(24 * hour)
     stop()
     assert.equal(directory.passwordsSet.length, 10_000)
@@ -185,7 +185,7 @@ describe('the sweep', () => {
     const authorization = await obtain(bob)
     assert.ok(directory.accepts(authorization))
     held.resolve()
-    await rest(clock)
+    await settle(clock)
     stop()
     assert.deepEqual([directory.passwordsSet.length, directory.accepts(authorization)], [1, true])
   })

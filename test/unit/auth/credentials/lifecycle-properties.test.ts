@@ -4,7 +4,7 @@ import {
   type Decision,
   type DecisionInput,
   decide,
-  endOf,
+  expiryOf,
   isSameSet,
   type LifecycleRules,
 } from '../../../../src/auth/credentials/lifecycle.ts'
@@ -25,12 +25,12 @@ const noon = Date.UTC(2026, 10, 23, 12)
 const keys = { currentId: 'key-1', knows: (id: string) => id === 'key-1' || id === 'key-2' }
 
 const rulesOf = fc.record<LifecycleRules>({
-  expiration: fc.integer({ min: 10_000, max: 50 * hour }),
-  rotationPause: fc.integer({ min: 0, max: 5000 }),
+  expirationMs: fc.integer({ min: 10_000, max: 50 * hour }),
+  rotationPauseMs: fc.integer({ min: 0, max: 5000 }),
   extend: fc.boolean(),
   adoptExisting: fc.boolean(),
   rekey: fc.constantFrom('allow', 'never'),
-  changeInterval: fc.constant(5000),
+  changeIntervalMs: fc.constant(5000),
 })
 
 /** Distances from now: near every boundary, and anywhere. */
@@ -48,12 +48,12 @@ const situation: fc.Arbitrary<DecisionInput> = rulesOf.chain((rules) =>
       extension: fc.option(offset, { nil: undefined }),
       roles: fc.constantFrom(['a', 'b'], ['b', 'a'], ['a'], []),
       kind: fc.constantFrom('ours', 'ours', 'ours', 'ours', 'foreign', 'absent', 'reserved', 'disabled'),
-      refused: fc.constantFrom('none', 'none', 'same', 'older'),
+      rejected: fc.constantFrom('none', 'none', 'same', 'older'),
       changedAgo: fc.option(fc.integer({ min: -12_000, max: 12_000 }), { nil: undefined }),
       groups: fc.constantFrom(['g'], ['h'], undefined),
     })
-    .map(({ now, age, nearEnd, extension, kind, refused, roles, changedAgo, groups, ...rest }) => {
-      const issued_at = now + age - (nearEnd ? rules.expiration : 0)
+    .map(({ now, age, nearEnd, extension, kind, rejected, roles, changedAgo, groups, ...rest }) => {
+      const issued_at = now + age - (nearEnd ? rules.expirationMs : 0)
       const state: ManagedState = {
         created: '2026-11-01',
         ...rest,
@@ -81,7 +81,7 @@ const situation: fc.Arbitrary<DecisionInput> = rulesOf.chain((rules) =>
         now,
         keys,
         rules,
-        refused: { none: undefined, same: state, older: { ...state, version: state.version + 1 } }[refused],
+        rejected: { none: undefined, same: state, older: { ...state, version: state.version + 1 } }[rejected],
       }
     }),
 )
@@ -101,7 +101,7 @@ test('the same situation gets the same decision, and is left as it was', () => {
 
 test('two replicas that see the same user never write different passwords, while clocks agree within the pause', () => {
   const twoReplicas = situation.chain((given) =>
-    fc.integer({ min: 0, max: given.rules.rotationPause }).map((skew) => [given, skew] as const),
+    fc.integer({ min: 0, max: given.rules.rotationPauseMs }).map((skew) => [given, skew] as const),
   )
   fc.assert(
     fc.property(twoReplicas, ([given, skew]) => {
@@ -116,7 +116,7 @@ test('two replicas that see the same user never write different passwords, while
 
 test('while one replica hands out a password, none within the pause rotates it away', () => {
   const twoReplicas = situation.chain((given) =>
-    fc.integer({ min: 0, max: given.rules.rotationPause }).map((skew) => [given, skew] as const),
+    fc.integer({ min: 0, max: given.rules.rotationPauseMs }).map((skew) => [given, skew] as const),
   )
   fc.assert(
     fc.property(twoReplicas, ([given, skew]) => {
@@ -161,14 +161,15 @@ test('every other write makes a password that was not stored', () => {
 test('nothing is handed out at or after its end', () => {
   check((given) => {
     const state = handedOut(decide(given))
-    if (state) assert.ok(given.now < endOf(state, given.rules))
+    if (state) assert.ok(given.now < expiryOf(state, given.rules))
   })
 })
 
 test('no password lives longer than its expiration or a day, whichever is longer', () => {
   check((given) => {
     const state = handedOut(decide(given))
-    if (state) assert.ok(endOf(state, given.rules) <= state.issued_at + Math.max(given.rules.expiration, 24 * hour))
+    if (state)
+      assert.ok(expiryOf(state, given.rules) <= state.issued_at + Math.max(given.rules.expirationMs, 24 * hour))
   })
 })
 
@@ -177,8 +178,8 @@ test('a wait ends in the future, after the pause or the change interval', () => 
     const decision = decide(given)
     if (decision.kind !== 'wait') return
     assert.ok(decision.until > given.now)
-    const { rotationPause, changeInterval } = given.rules
-    assert.ok(decision.until <= given.now + 2 * Math.max(rotationPause, changeInterval))
+    const { rotationPauseMs, changeIntervalMs } = given.rules
+    assert.ok(decision.until <= given.now + 2 * Math.max(rotationPauseMs, changeIntervalMs))
   })
 })
 
@@ -187,8 +188,8 @@ test('a change is never written within the change interval after the one before'
     const decision = decide(given)
     if (decision.kind !== 'write' || decision.reason !== 'changed') return
     const changedAt = readChangedAt(given.stored!.metadata)
-    const { changeInterval } = given.rules
-    const isTooSoon = changedAt !== undefined && Math.abs(given.now - changedAt) < changeInterval
+    const { changeIntervalMs } = given.rules
+    const isTooSoon = changedAt !== undefined && Math.abs(given.now - changedAt) < changeIntervalMs
     assert.ok(!isTooSoon, JSON.stringify(given))
   })
 })
@@ -202,14 +203,14 @@ test('correct roles and groups never cause a write, whatever the name and the e-
   })
 })
 
-test('a refused password is never handed out again, and nobody is given one that we cannot derive', () => {
+test('a rejected password is never handed out again, and nobody is given one that we cannot derive', () => {
   check((given) => {
     const state = handedOut(decide(given))
     if (state === undefined) return
     assert.ok(
-      !given.refused ||
+      !given.rejected ||
         !stateBefore(given) ||
-        !isSamePassword(state, given.refused) ||
+        !isSamePassword(state, given.rejected) ||
         state.version > stateBefore(given)!.version,
     )
     assert.ok(keys.knows(state.key_id))
@@ -226,15 +227,15 @@ test('what is written is adopted at the next look, and reads back as it was writ
       roles: given.subject.roles,
       metadata: { elastauth: JSON.parse(JSON.stringify(decision.state)) },
     }
-    const again = decide({ ...given, stored, refused: undefined, rules: { ...given.rules, extend: false } })
+    const again = decide({ ...given, stored, rejected: undefined, rules: { ...given.rules, extend: false } })
     assert.deepEqual(again, { kind: 'adopt', state: decision.state })
   })
 })
 
-test('reserved and disabled users are refused whatever else is so', () => {
+test('reserved and disabled users are rejected whatever else is so', () => {
   check((given) => {
     if (!given.stored || (!given.stored.reserved && given.stored.enabled)) return
-    assert.equal(decide(given).kind, 'refuse')
+    assert.equal(decide(given).kind, 'reject')
   })
 })
 
@@ -245,7 +246,13 @@ test('whatever metadata.elastauth holds, there is a decision, and what is writte
     odd.map((fields) => ({ ...state, ...fields })),
     oddValue,
   )
-  const rules = { expiration: hour, rotationPause: 1000, extend: false, rekey: 'allow', changeInterval: 5000 } as const
+  const rules = {
+    expirationMs: hour,
+    rotationPauseMs: 1000,
+    extend: false,
+    rekey: 'allow',
+    changeIntervalMs: 5000,
+  } as const
   const subject = { roles: ['a'], fingerprint: 'same', access: accessOf(['a'], []) }
   fc.assert(
     fc.property(elastauth, fc.boolean(), (given, adoptExisting) => {
@@ -254,7 +261,7 @@ test('whatever metadata.elastauth holds, there is a decision, and what is writte
         return decide({ stored, subject, now, keys, rules: { ...rules, adoptExisting } })
       }
       const decision = look({ elastauth: given }, noon)
-      const isForeign = decision.kind === 'refuse' && decision.code === 'user_foreign'
+      const isForeign = decision.kind === 'reject' && decision.code === 'user_foreign'
       if (isForeign) return assert.ok(!adoptExisting)
       assert.ok(decision.kind === 'write' || decision.kind === 'adopt', JSON.stringify(decision))
       const written = JSON.parse(JSON.stringify({ elastauth: decision.state }))

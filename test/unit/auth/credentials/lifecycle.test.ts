@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Decision, decide, endOf, type LifecycleRules } from '../../../../src/auth/credentials/lifecycle.ts'
+import { type Decision, decide, expiryOf, type LifecycleRules } from '../../../../src/auth/credentials/lifecycle.ts'
 import type { ManagedState, StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
 import { accessOf } from '../../../../src/auth/subject.ts'
 
@@ -12,12 +12,12 @@ const midnight = Date.UTC(2026, 10, 24)
 const end = noon + hour
 
 const rules: LifecycleRules = {
-  expiration: hour,
-  rotationPause: pause,
+  expirationMs: hour,
+  rotationPauseMs: pause,
   extend: false,
   adoptExisting: false,
   rekey: 'allow',
-  changeInterval: 5000,
+  changeIntervalMs: 5000,
 }
 const keys = { currentId: 'new-key', knows: (id: string) => ['new-key', 'old-key'].includes(id) }
 const groups = ['staff']
@@ -49,14 +49,14 @@ const first = (created: string, now: number) => ({
 const written = (reason: string, state: ManagedState) => ({ kind: 'write', reason, state })
 const adopted = (state: ManagedState) => ({ kind: 'adopt', state })
 const waiting = (until: number) => ({ kind: 'wait', until })
-const refused = (code: string) => ({ kind: 'refuse', code })
+const rejected = (code: string) => ({ kind: 'reject', code })
 
 type Given = {
   now?: number
   rules?: Partial<LifecycleRules>
-  refused?: ManagedState
+  rejected?: ManagedState
   roles?: string[]
-  heldAt?: number
+  lastOwnedAt?: number
 }
 type Row = [situation: string, stored: StoredUser | undefined, given: Given, decision: unknown]
 
@@ -89,44 +89,44 @@ const rows: Row[] = [
   [
     'nobody there, no pause: even the last millisecond will do',
     undefined,
-    { now: midnight - 1, rules: { rotationPause: 0 } },
+    { now: midnight - 1, rules: { rotationPauseMs: 0 } },
     written('created', first('2026-11-23', midnight - 1)),
   ],
   [
-    'nobody there, though a password was refused: created',
+    'nobody there, though a password was rejected: created',
     undefined,
-    { now: noon, refused: state },
+    { now: noon, rejected: state },
     written('created', first('2026-11-23', noon)),
   ],
 
-  ['reserved', user(state, { reserved: true }), {}, refused('user_reserved')],
+  ['reserved', user(state, { reserved: true }), {}, rejected('user_reserved')],
   [
-    'reserved and foreign, with adoption on: still refused',
+    'reserved and foreign, with adoption on: still rejected',
     { ...foreign, reserved: true },
     { rules: { adoptExisting: true } },
-    refused('user_reserved'),
+    rejected('user_reserved'),
   ],
-  ['reserved comes before disabled', user(state, { reserved: true, enabled: false }), {}, refused('user_reserved')],
-  ['disabled: a write would enable it again', user(state, { enabled: false }), {}, refused('user_disabled')],
+  ['reserved comes before disabled', user(state, { reserved: true, enabled: false }), {}, rejected('user_reserved')],
+  ['disabled: a write would enable it again', user(state, { enabled: false }), {}, rejected('user_disabled')],
   [
     'disabled and foreign, with adoption on: not enabled by the back door',
     { ...foreign, enabled: false },
     { rules: { adoptExisting: true } },
-    refused('user_disabled'),
+    rejected('user_disabled'),
   ],
   [
-    'disabled and past its end: still refused',
+    'disabled and past its end: still rejected',
     user(state, { enabled: false }),
     { now: end + pause },
-    refused('user_disabled'),
+    rejected('user_disabled'),
   ],
   [
-    'disabled, with its password refused: still refused',
+    'disabled, with its password rejected: still rejected',
     user(state, { enabled: false }),
-    { refused: state },
-    refused('user_disabled'),
+    { rejected: state },
+    rejected('user_disabled'),
   ],
-  ['foreign', foreign, {}, refused('user_foreign')],
+  ['foreign', foreign, {}, rejected('user_foreign')],
   [
     'foreign, with adoption on: taken over',
     foreign,
@@ -163,63 +163,68 @@ const rows: Row[] = [
   [
     'unknown key, and we held the user a moment ago: another installation took it, so it is not taken back',
     user({ ...state, key_id: 'lost' }),
-    { now: noon + hour - 1, heldAt: noon },
-    refused('key_conflict'),
+    { now: noon + hour - 1, lastOwnedAt: noon },
+    rejected('key_conflict'),
   ],
   [
     'unknown key, and we held the user an expiration ago: taken over',
     user({ ...state, key_id: 'lost' }),
-    { now: noon + hour, heldAt: noon },
+    { now: noon + hour, lastOwnedAt: noon },
     written('rekeyed', { ...next, issued_at: noon + hour }),
   ],
   [
-    'unknown key, with rekey never: refused though we never held the user',
+    'unknown key, with rekey never: rejected though we never held the user',
     user({ ...state, key_id: 'lost' }),
     { rules: { rekey: 'never' } },
-    refused('key_conflict'),
+    rejected('key_conflict'),
   ],
   [
     'the previous key, with rekey never, held a moment ago: kept',
     user({ ...state, key_id: 'old-key' }),
-    { rules: { rekey: 'never' }, heldAt: noon },
+    { rules: { rekey: 'never' }, lastOwnedAt: noon },
     adopted({ ...state, key_id: 'old-key' }),
   ],
   [
     'unknown key and disabled: disabled, whoever held the user',
     user({ ...state, key_id: 'lost' }, { enabled: false }),
-    { heldAt: noon },
-    refused('user_disabled'),
+    { lastOwnedAt: noon },
+    rejected('user_disabled'),
   ],
   [
     'absent, with rekey never, held a moment ago: created',
     undefined,
-    { rules: { rekey: 'never' }, heldAt: noon },
+    { rules: { rekey: 'never' }, lastOwnedAt: noon },
     written('created', first('2026-11-23', noon)),
   ],
-  ['the stored password was refused: healed', user(), { refused: state }, written('healed', next)],
+  ['the stored password was rejected: healed', user(), { rejected: state }, written('healed', next)],
   [
-    'refused, with other dates but the same password: healed',
+    'rejected, with other dates but the same password: healed',
     user({ ...state, issued_at: noon + 1 }),
-    { refused: state },
+    { rejected: state },
     written('healed', next),
   ],
   [
-    'refused comes before the pause',
+    'rejected comes before the pause',
     user(),
-    { now: end, refused: state },
+    { now: end, rejected: state },
     written('healed', { ...next, issued_at: end }),
   ],
-  ['an older password was refused: the stored one is another, adopted', user(next), { refused: state }, adopted(next)],
   [
-    'a password of another key was refused: adopted',
+    'an older password was rejected: the stored one is another, adopted',
+    user(next),
+    { rejected: state },
+    adopted(next),
+  ],
+  [
+    'a password of another key was rejected: adopted',
     user(),
-    { refused: { ...state, key_id: 'old-key' } },
+    { rejected: { ...state, key_id: 'old-key' } },
     adopted(state),
   ],
   [
-    'a password of the user’s former life was refused: adopted',
+    'a password of the user’s former life was rejected: adopted',
     user(),
-    { refused: { ...state, created: '2026-10-01' } },
+    { rejected: { ...state, created: '2026-10-01' } },
     adopted(state),
   ],
 
@@ -238,7 +243,7 @@ const rows: Row[] = [
   [
     'no pause: rotated at its end',
     user(),
-    { now: end, rules: { rotationPause: 0 } },
+    { now: end, rules: { rotationPauseMs: 0 } },
     written('rotated', { ...next, issued_at: end }),
   ],
 
@@ -416,7 +421,7 @@ const rows: Row[] = [
   [
     'an expiration above the cap: not extended',
     user(),
-    { now: noon + 40 * hour, rules: { extend: true, expiration: 48 * hour } },
+    { now: noon + 40 * hour, rules: { extend: true, expirationMs: 48 * hour } },
     adopted(state),
   ],
   [
@@ -463,7 +468,7 @@ describe('decide', () => {
   for (const [
     situation,
     stored,
-    { now = noon, rules: more, refused, roles = subject.roles, heldAt },
+    { now = noon, rules: more, rejected, roles = subject.roles, lastOwnedAt },
     decision,
   ] of rows) {
     test(situation, () => {
@@ -473,8 +478,8 @@ describe('decide', () => {
         now,
         keys,
         rules: { ...rules, ...more },
-        refused,
-        heldAt,
+        rejected,
+        lastOwnedAt,
       })
       assert.deepEqual(made, decision)
     })
@@ -530,7 +535,7 @@ describe('metadata.elastauth that is not ours is a foreign user, never a crash',
           keys,
           rules: { ...rules, adoptExisting },
         })
-      assert.deepEqual(at(false), refused('user_foreign'))
+      assert.deepEqual(at(false), rejected('user_foreign'))
       assert.deepEqual(at(true), written('taken_over', first('2026-11-23', noon)))
     })
   }
@@ -581,15 +586,15 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
     assert.deepEqual(decide({ stored: user(last), subject, now: noon, keys, rules }), { kind: 'adopt', state: last })
   })
 
-  test('a series begun by a refused password, a lost key or a rotation never repeats a password of the same day', () => {
+  test('a series begun by a rejected password, a lost key or a rotation never repeats a password of the same day', () => {
     const last = { ...state, created: today, version: Number.MAX_SAFE_INTEGER }
     const situations = [
-      { refused: last, now: noon },
+      { rejected: last, now: noon },
       { state: { ...last, key_id: 'lost' }, now: noon + 1000 },
       { now: end + pause },
     ]
-    const versions = situations.map(({ state: stored = last, refused: seen, now }) => {
-      const decision = decide({ stored: user(stored), subject, now, keys, rules, refused: seen })
+    const versions = situations.map(({ state: stored = last, rejected: seen, now }) => {
+      const decision = decide({ stored: user(stored), subject, now, keys, rules, rejected: seen })
       assert.ok(decision.kind === 'write')
       assert.equal(decision.state.created, today)
       return decision.state.version
@@ -623,7 +628,7 @@ describe('endOf', () => {
     ['at most the expiration, where that is longer', extendedTo(noon + 9 * day), 2 * day, noon + 2 * day],
     ['an extension into the past shortens', extendedTo(noon - 5), hour, end - 5],
   ]
-  for (const [name, given, expiration, expected] of ends) {
-    test(name, () => assert.equal(endOf(given, { ...rules, expiration }), expected))
+  for (const [name, given, expirationMs, expected] of ends) {
+    test(name, () => assert.equal(expiryOf(given, { ...rules, expirationMs }), expected))
   }
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from '../../../support/property.ts'
 import { type Broken, type Lived, live } from './model/live.ts'
-import { expiration, type Model, modelOfDenials, modelOfLateWrites, modelWith, pause } from './model/model.ts'
+import { expirationMs, type Model, modelOfDenials, modelOfLateWrites, modelWith, pause } from './model/model.ts'
 
 /**
  * A model of several replicas, one Redis and one Elasticsearch, in virtual time. What is driven is the real thing:
@@ -67,7 +67,7 @@ check(
   (lived, { requests }) => {
     // whoever comes shortly before an end may have to wait for what comes after it
     const last = Math.max(...requests.map(({ at }) => at)) + 2 * pause
-    assert.ok(lived.versions <= 1 + last / expiration, `${lived.versions} versions`)
+    assert.ok(lived.versions <= 1 + last / expirationMs, `${lived.versions} versions`)
   },
   [...unheard, 'stale'],
 )

@@ -22,7 +22,7 @@ test('thousands are paid a few at a time, whoever asks in the meantime', async (
   for (let i = 0; i < 3000; i++) world.add(`user-${i}`)
   let most = 0
   let marked = 0
-  for (void world.pay(); world.asked.length > 0; void world.pay()) {
+  for (void world.flush(); world.asked.length > 0; void world.flush()) {
     most = Math.max(most, world.asked.length)
     marked += world.asked.length
     await world.answerAll()
@@ -34,7 +34,7 @@ test('thousands are paid a few at a time, whoever asks in the meantime', async (
 test('who is owed stays so until the mark stands', async () => {
   const world = createWorld()
   world.add('bob')
-  void world.pay()
+  void world.flush()
   assert.ok(world.has('bob'))
   await world.answerAll()
   assert.ok(!world.has('bob'))
@@ -43,7 +43,7 @@ test('who is owed stays so until the mark stands', async () => {
 test('what is owed anew while it is paid is paid again', async () => {
   const world = createWorld()
   world.add('bob')
-  void world.pay()
+  void world.flush()
   world.add('bob')
   await world.answerAll()
   assert.ok(world.has('bob'))
@@ -57,7 +57,7 @@ test('a mark that fails ends it, until the next occasion; one that always fails 
   for (let i = 0; i < 40; i++) world.add(`user-${i}`)
   const never = (username: string) => Number(username.slice('user-'.length)) < 20
   for (let occasion = 0; occasion < 10; occasion++) {
-    void world.pay()
+    void world.flush()
     while (world.asked.length > 0) {
       for (const { username, answer, fail } of world.asked.splice(0)) never(username) ? fail() : answer()
       await new Promise(setImmediate)

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { ManagedState } from '../../../../src/auth/credentials/managed-user.ts'
 import type { MemoryUser } from '../../../support/memory-directory.ts'
 import { unavailable } from '../../../support/memory-directory.ts'
-import { createReplica, createTestBed, hour, minute, rest, subject } from './fixture.ts'
+import { createReplica, createTestBed, hour, minute, settle, subject } from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
@@ -18,7 +18,7 @@ async function createDueWorld(options: Parameters<typeof createTestBed>[0] = {})
   /** One request, and all that it sets off in the background. */
   const request = async () => {
     const authorization = await world.obtain(bob)
-    await rest(world.clock)
+    await settle(world.clock)
     return authorization
   }
   return { ...world, first, change, request }
@@ -97,7 +97,7 @@ describe('a cached credential is checked in the background', () => {
   })
 
   test('somebody who changes the password all the time is answered at most once per 10 s', async () => {
-    const { clock, change, request, writes } = await createDueWorld({ revalidate: 100 })
+    const { clock, change, request, writes } = await createDueWorld({ revalidateAfterMs: 100 })
     for (let tenths = 0; tenths < 95; tenths++) {
       change({ password: 'changed again' })
       await request()
@@ -111,7 +111,7 @@ describe('a cached credential is checked in the background', () => {
   })
 
   test('a password that is changed again 10 s later is healed even if the clock was set back', async () => {
-    const { clock, change, request, writes } = await createDueWorld({ revalidate: 1000 })
+    const { clock, change, request, writes } = await createDueWorld({ revalidateAfterMs: 1000 })
     change({ password: 'changed in Kibana' })
     await request()
     clock.setBack(hour / 2)
@@ -130,15 +130,15 @@ describe('a cached credential is checked in the background', () => {
       return operation === 'get' && directory.calls.get === 3 ? read.promise : undefined
     }
     await obtain(bob) // sets off the check, which is about to heal
-    await rest(clock)
+    await settle(clock)
     cache.delete('bob')
     const adopted = obtain(bob) // reads the user meanwhile, and cannot know that its password is dead
-    await rest(clock)
+    await settle(clock)
     secondLook.resolve()
-    await rest(clock)
+    await settle(clock)
     read.resolve()
     await adopted
-    await rest(clock)
+    await settle(clock)
     assert.deepEqual(writes(), ['created', 'healed'])
     assert.ok(directory.accepts(await obtain(bob)))
   })
@@ -151,7 +151,7 @@ describe('a cached credential is checked in the background', () => {
     change({ password: 'x' })
     directory.users.set('carol', { ...directory.users.get('carol')!, password: 'x' })
     await Promise.all([request(), obtain(carol)])
-    await rest(clock)
+    await settle(clock)
     assert.deepEqual(writes(), ['created', 'created', 'healed', 'healed'])
   })
 
@@ -162,7 +162,7 @@ describe('a cached credential is checked in the background', () => {
     await clock.advance(minute)
     change({ password: 'changed in Kibana' })
     await other.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     await request()
     assert.deepEqual([...writes(), ...other.writes()], ['created', 'healed'])
     assert.equal(await obtain(bob), await other.obtain(bob))
@@ -180,7 +180,7 @@ describe('a cached credential is checked in the background', () => {
   })
 
   test('somebody disabled a user that was healed a moment ago: refused as soon', async () => {
-    const { clock, change, request, cache } = await createDueWorld({ revalidate: 1000 })
+    const { clock, change, request, cache } = await createDueWorld({ revalidateAfterMs: 1000 })
     change({ password: 'x' })
     await request()
     change({ enabled: false })
@@ -198,7 +198,7 @@ describe('a cached credential is checked in the background', () => {
   })
 
   test('our service account is refused too: nothing happens to the user', async () => {
-    const { directory, change, first, request, cache, recheckFailures } = await createDueWorld()
+    const { directory, change, first, request, cache, revalidationFailures } = await createDueWorld()
     change({ password: 'a node that has just started refuses everybody' })
     directory.hooks.before = (operation) => {
       if (operation !== 'authenticate') throw unavailable()
@@ -207,7 +207,7 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(await request(), first)
     assert.equal(cache.size(), 1)
     assert.equal(directory.calls.put, 1)
-    assert.equal(recheckFailures(), 1)
+    assert.equal(revalidationFailures(), 1)
   })
 
   test('refused once, accepted at the second look: the node was starting, nothing is written', async () => {
@@ -229,7 +229,7 @@ describe('a cached credential is checked in the background', () => {
       throw error
     }
     assert.equal(await request(), first)
-    assert.deepEqual(events.at(-1), { kind: 'recheck_failed', username: 'bob', error })
+    assert.deepEqual(events.at(-1), { kind: 'revalidation_failed', username: 'bob', error })
   })
 
   test('another replica changed the groups: the entry goes, the next request reads', async () => {
@@ -252,7 +252,7 @@ describe('a cached credential is checked in the background', () => {
     await obtain(bobPromoted)
     const now = cache.get('bob')
     hold.resolve()
-    await rest(clock)
+    await settle(clock)
     assert.ok(now !== undefined)
     assert.equal(cache.get('bob'), now)
   })
@@ -278,12 +278,15 @@ describe('a cached credential is checked in the background', () => {
   })
 
   test('another replica extended: this one learns of it at its own end, without a write or a pause', async () => {
-    const { clock, directory, first, obtain } = await createDueWorld({ rules: { extend: true }, revalidate: 2 * hour })
+    const { clock, directory, first, obtain } = await createDueWorld({
+      rules: { extend: true },
+      revalidateAfterMs: 2 * hour,
+    })
     const other = createReplica(directory, clock, { rules: { extend: true } })
     await other.obtain(bob)
     await clock.advance(hour / 2)
     await other.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     assert.deepEqual(other.writes(), ['extended'])
     await clock.advance(hour / 2)
     assert.equal(await obtain(bob), first)

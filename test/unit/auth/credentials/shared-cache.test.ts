@@ -8,7 +8,7 @@ import { noSharedStates, type SharedStates } from '../../../../src/auth/credenti
 import { createFakeClock } from '../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
-import { createReplica, hour, key, noon, otherKey, pause, rest, subject, rules as usualRules } from './fixture.ts'
+import { createReplica, hour, key, noon, otherKey, pause, settle, subject, rules as usualRules } from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
@@ -173,7 +173,7 @@ describe('two replicas', () => {
       },
     )
     const late = lonely.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     await b.obtain(bobPromoted)
     lonely.noteChange('bob', encodeState({ ...state, version: 1, fingerprint: bobPromoted.fingerprint }))
     answers.resolve()
@@ -194,7 +194,7 @@ describe('two replicas', () => {
     assert.equal(shared()!.version, 4)
     directory.users.delete('bob')
     await a.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     assert.equal(shared()!.version, 1)
     assert.ok(directory.accepts(await a.obtain(bob)))
   })
@@ -205,7 +205,7 @@ describe('two replicas', () => {
     directory.users.set('bob', { ...directory.users.get('bob')!, password: 'somebody else was here' })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     const healed = await b.obtain(bob)
     assert.ok(directory.accepts(healed))
     assert.deepEqual([...a.writes(), ...b.writes()], ['created', 'healed'])
@@ -217,7 +217,7 @@ describe('two replicas', () => {
     directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     assert.equal(shared(), undefined)
     for (const replica of [a, b]) await assert.rejects(replica.obtain(bob), /user_disabled/)
   })
@@ -229,7 +229,7 @@ describe('two replicas', () => {
     directory.users.set('bob', { ...user, roles: ['somebody-else-gave-it'] })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     assert.equal(shared(), undefined)
     await a.obtain(bob)
     assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
@@ -243,7 +243,7 @@ describe('two replicas', () => {
     directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await rest(clock)
+    await settle(clock)
     await a.obtain(bob)
     assert.equal(a.cache.get('bob')!.state.issued_at, noon - 5000)
   })
@@ -286,12 +286,11 @@ describe('what stands there is never believed more than it deserves', () => {
   })
 
   test('whoever was forestalled, and forestalled again, still takes nobody’s turn away', async () => {
-    const insisted: boolean[] = []
-    const lock: SharedStates['lock'] = async (_username, _read, insist) =>
-      insisted.push(insist) < 5 ? 'changed' : async () => {}
+    const forced: boolean[] = []
+    const lock: SharedStates['lock'] = async ({ force }) => (forced.push(force) < 5 ? 'changed' : async () => {})
     const states = { ...noSharedStates, lock }
     await createReplica(createMemoryDirectory(), createFakeClock(noon), { states }).obtain(bob)
-    assert.deepEqual(insisted, [false, false, false, false, false])
+    assert.deepEqual(forced, [false, false, false, false, false])
   })
 
   test('nor is the patience longer where every look at Redis takes its time', async () => {
@@ -327,7 +326,7 @@ describe('a Redis that fails', () => {
     store.hooks.before = undefined
     assert.equal(shared()!.fingerprint, bob.fingerprint, 'it is stale')
     await a.obtain(subject({ username: 'alice' }))
-    await rest(clock)
+    await settle(clock)
     assert.equal(shared(), undefined)
   })
 
@@ -358,16 +357,16 @@ test('a foreign user is refused with L2 as without', async () => {
   await assert.rejects(a.obtain(bob), /user_foreign/)
 })
 
-test('recheckAll spreads the checks and asks nobody by itself', async () => {
+test('revalidateAll spreads the checks and asks nobody by itself', async () => {
   const { a, clock, directory } = createShared()
   for (let i = 0; i < 10; i++) await a.obtain(subject({ username: `user-${i}` }))
-  a.recheckAll()
+  a.revalidateAll()
   assert.equal(directory.calls.authenticate, 0)
   for (let i = 0; i < 10; i++) a.obtainNow(subject({ username: `user-${i}` }))
-  await rest(clock)
+  await settle(clock)
   assert.equal(directory.calls.authenticate, 1)
   await clock.advance(5000)
   for (let i = 0; i < 10; i++) a.obtainNow(subject({ username: `user-${i}` }))
-  await rest(clock)
+  await settle(clock)
   assert.equal(directory.calls.authenticate, 10)
 })

@@ -15,39 +15,42 @@ function createTask<T>(result: T) {
   )
   return task
 }
-const nothing = () => undefined
+const findResult = () => undefined
 
 test('the same key and topic share one task and its result', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const task = createTask('done')
-  const all = Promise.all([1, 2, 3].map(() => join('bob', 'topic', task, nothing)))
+  const all = Promise.all([1, 2, 3].map(() => run({ key: 'bob', topic: 'topic', task: task, findResult })))
   task.land()
   assert.deepEqual(await all, ['done', 'done', 'done'])
   assert.equal(task.starts, 1)
 })
 
 test('once landed, the next one starts anew', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const task = createTask('done')
   task.land()
-  await join('bob', 'topic', task, nothing)
-  await join('bob', 'topic', task, nothing)
+  await run({ key: 'bob', topic: 'topic', task: task, findResult })
+  await run({ key: 'bob', topic: 'topic', task: task, findResult })
   assert.equal(task.starts, 2)
 })
 
 test('other keys do not wait', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const stuck = createTask('never')
   const quick = createTask('done')
   quick.land()
-  void join('bob', 'topic', stuck, nothing)
-  assert.equal(await join('carol', 'topic', quick, nothing), 'done')
+  void run({ key: 'bob', topic: 'topic', task: stuck, findResult })
+  assert.equal(await run({ key: 'carol', topic: 'topic', task: quick, findResult }), 'done')
 })
 
 test('another topic waits, and never gets the first one’s result', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
-  const both = Promise.all([join('bob', 'a', first, nothing), join('bob', 'b', second, nothing)])
+  const both = Promise.all([
+    run({ key: 'bob', topic: 'a', task: first, findResult }),
+    run({ key: 'bob', topic: 'b', task: second, findResult }),
+  ])
   await yieldToLoop()
   assert.equal(second.starts, 0)
   first.land()
@@ -56,7 +59,7 @@ test('another topic waits, and never gets the first one’s result', async () =>
 })
 
 test('many other topics wait in turn: never two tasks for one key', async () => {
-  const { join } = createSingleFlight<number>()
+  const { run } = createSingleFlight<number>()
   let running = 0
   let most = 0
   const task = (result: number) => async () => {
@@ -65,7 +68,9 @@ test('many other topics wait in turn: never two tasks for one key', async () => 
     running--
     return result
   }
-  const results = await Promise.all(Array.from({ length: 50 }, (_, i) => join('bob', `topic ${i}`, task(i), nothing)))
+  const results = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => run({ key: 'bob', topic: `topic ${i}`, task: task(i), findResult })),
+  )
   assert.deepEqual(
     results,
     Array.from({ length: 50 }, (_, i) => i),
@@ -74,21 +79,24 @@ test('many other topics wait in turn: never two tasks for one key', async () => 
 })
 
 test('what was known meanwhile needs no task', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
-  const both = Promise.all([join('bob', 'a', first, nothing), join('bob', 'b', second, () => 'known')])
+  const both = Promise.all([
+    run({ key: 'bob', topic: 'a', task: first, findResult }),
+    run({ key: 'bob', topic: 'b', task: second, findResult: () => 'known' }),
+  ])
   first.land()
   assert.deepEqual(await both, ['first', 'known'])
   assert.equal(second.starts, 0)
 })
 
 test('a crash reaches all who share it, and nobody else', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([
-    join('bob', 'a', bad, nothing),
-    join('bob', 'a', bad, nothing),
-    join('bob', 'b', good, nothing),
+    run({ key: 'bob', topic: 'a', task: bad, findResult }),
+    run({ key: 'bob', topic: 'a', task: bad, findResult }),
+    run({ key: 'bob', topic: 'b', task: good, findResult }),
   ])
   bad.crash()
   good.land()
@@ -99,11 +107,11 @@ test('a crash reaches all who share it, and nobody else', async () => {
 })
 
 test('after a crash the key is free', async () => {
-  const { join } = createSingleFlight<string>()
+  const { run } = createSingleFlight<string>()
   const bad = createTask('bad')
   bad.crash()
-  await assert.rejects(join('bob', 'a', bad, nothing))
+  await assert.rejects(run({ key: 'bob', topic: 'a', task: bad, findResult }))
   const good = createTask('good')
   good.land()
-  assert.equal(await join('bob', 'a', good, nothing), 'good')
+  assert.equal(await run({ key: 'bob', topic: 'a', task: good, findResult }), 'good')
 })

@@ -9,7 +9,7 @@ import { createFakeClock } from '../../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../../support/memory-shared-store.ts'
 import { key, otherKey, subject } from '../fixture.ts'
-import { expiration, type Fault, type Model, maxDelayMs, maxSkewMs, pause } from './model.ts'
+import { expirationMs, type Fault, type Model, maxDelayMs, maxSkewMs, pause } from './model.ts'
 import { createProcess, type Process } from './process.ts'
 
 /** One user, as it may come: the second has more rights, the third other groups with the same rights. */
@@ -82,7 +82,7 @@ export async function live({
     seen.add(password)
     if (after.key_id !== currentKey) note('otherKey', after.key_id)
     if (before === undefined || !keyring.knows(before.key_id) || roles.length === 0) return
-    const soonest = before.issued_at + expiration + pause - maxSkewMs
+    const soonest = before.issued_at + expirationMs + pause - maxSkewMs
     if (clock.now() < soonest) note('tooSoon', `version ${after.version}, ${soonest - clock.now()} ms too soon`)
   }
 
@@ -109,10 +109,10 @@ export async function live({
       })
       .then(async ({ authorization, state }) => {
         if (!replica.isAlive()) return
-        if (replica.now() >= state.issued_at + expiration + steps) note('tooOld', 'past its end')
+        if (replica.now() >= state.issued_at + expirationMs + steps) note('tooOld', 'past its end')
         const first = firstSeen.get(authorization) ?? clock.now()
         firstSeen.set(authorization, first)
-        if (clock.now() > first + expiration + pause) note('tooOld', `handed out since ${first - start}`)
+        if (clock.now() > first + expirationMs + pause) note('tooOld', `handed out since ${first - start}`)
         const { roles = [] } = directory.users.get('bob') ?? {}
         const isTheirs = stored()?.fingerprint === who.fingerprint && isSameSet(roles, who.roles)
         if (beganInQuiet && isQuiet() && !isTheirs) note('otherGroups', `${roles}`)

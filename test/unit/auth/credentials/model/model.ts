@@ -1,7 +1,7 @@
 import fc from '../../../../support/property.ts'
 
 /** What the invariants are stated for, in milliseconds; docs/credentials-model.md says how they belong together. */
-export const expiration = 10_000
+export const expirationMs = 10_000
 export const pause = 1000
 /** Each way, so that there and back take no longer than what the pause leaves beside the clocks' difference. */
 export const maxDelayMs = 120
@@ -70,7 +70,7 @@ export function modelOfDenials(): fc.Arbitrary<Model> {
 
 /** Many come, with these groups or those, within a password's life; one replica is slow to write, and dies at it. */
 export function modelOfLateWrites(): fc.Arbitrary<Model> {
-  const at = fc.integer({ min: 0, max: expiration + 2 * pause })
+  const at = fc.integer({ min: 0, max: expirationMs + 2 * pause })
   const request = fc.record({ at, replica: replicaIndex, who: fc.integer({ min: 0, max: 2 }) })
   return fc
     .record({
@@ -78,7 +78,7 @@ export function modelOfLateWrites(): fc.Arbitrary<Model> {
       requests: fc.array(request, { minLength: 12, maxLength: 24 }),
       replica: replicaIndex,
       length: fc.integer({ min: slowest / 2, max: slowest }),
-      death: fc.integer({ min: slowest, max: expiration + 2 * pause }),
+      death: fc.integer({ min: slowest, max: expirationMs + 2 * pause }),
     })
     .map(({ world, requests, replica, length, death }) => ({
       ...world,
@@ -100,7 +100,7 @@ const requestTime = fc.oneof(
   fc.tuple(fc.constantFrom(4000, 15_000, 26_000), fc.integer({ min: 0, max: 300 })).map(([at, offset]) => at + offset),
   fc
     .tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: -1500, max: 1500 }))
-    .map(([turn, offset]) => Math.max(0, turn * (expiration + pause) + offset)),
+    .map(([turn, offset]) => Math.max(0, turn * (expirationMs + pause) + offset)),
 )
 
 function faultAmong(kinds: readonly Fault['kind'][]) {

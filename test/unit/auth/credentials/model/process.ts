@@ -1,11 +1,12 @@
 import type { CachedCredential } from '../../../../../src/auth/credentials/credential-cache.ts'
 import { createKeyring } from '../../../../../src/auth/credentials/password.ts'
-import { createSharedCache, type SharedStore } from '../../../../../src/auth/credentials/shared-cache.ts'
+import { createSharedCache } from '../../../../../src/auth/credentials/shared-cache.ts'
+import type { SharedStore } from '../../../../../src/auth/credentials/shared-store.ts'
 import type { UserDirectory, UserToWrite } from '../../../../../src/auth/credentials/user-directory.ts'
 import type { Subject } from '../../../../../src/auth/subject.ts'
 import type { FakeClock } from '../../../../support/fake-clock.ts'
 import { createReplica, identity, subject } from '../fixture.ts'
-import { expiration, type Fault, lockTtlMs, pause } from './model.ts'
+import { expirationMs, type Fault, lockTtlMs, pause } from './model.ts'
 
 /** One user, whose groups give no role. */
 const denied = identity({ groups: ['outsiders'] })
@@ -71,12 +72,12 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     taint: reach(store.taint, true),
   }
   const rules = {
-    expiration,
-    rotationPause: pause,
+    expirationMs,
+    rotationPauseMs: pause,
     extend: false,
     adoptExisting: false,
     rekey: 'allow',
-    changeInterval: 1000,
+    changeIntervalMs: 1000,
   } as const
   const now = () => clock.now() + ahead
   const states = createSharedCache({
@@ -88,13 +89,19 @@ export function createProcess({ clock, directory, store, travel, ahead, keys, on
     monotonicNow: clock.monotonicNow,
     sleep: clock.sleep,
   })
-  const replica = createReplica(farDirectory, clock, { keys, states, rules, ahead, revalidate: 3000 })
+  const replica = createReplica(farDirectory, clock, {
+    keys,
+    states,
+    rules,
+    clockAheadMs: ahead,
+    revalidateAfterMs: 3000,
+  })
   store.onChange(async (username, id) => {
     await travel()
     if (alive && clock.now() >= cutUntil && clock.now() >= deafUntil) replica.noteChange(username, id)
   })
   /** Whoever was cut off hears that something may have gone unheard. */
-  const recheckAfter = (length: number) => void clock.sleep(length).then(() => alive && replica.recheckAll())
+  const recheckAfter = (length: number) => void clock.sleep(length).then(() => alive && replica.revalidateAll())
 
   return Object.freeze({
     now,
