@@ -16,7 +16,7 @@ export const maxValueBytes = 1024
 
 /**
  * The atomic operations, each on the key of one user, so that they work on a Cluster. For the values of a key, see
- * auth/credentials/shared-cache.ts. A Redis that is full rejects SET, but not DEL; a missing entry is as safe as a lock.
+ * auth/credentials/shared-store.ts. A Redis that is full rejects SET, but not DEL; a missing entry is as safe as a lock.
  */
 const setOrDelete = `
 local function set(...)
