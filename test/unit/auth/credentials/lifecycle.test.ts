@@ -9,7 +9,7 @@ const hour = 60 * 60 * 1000
 const pause = 1000
 const noon = Date.UTC(2026, 10, 23, 12)
 const midnight = Date.UTC(2026, 10, 24)
-const end = noon + hour
+const expiry = noon + hour
 
 const rules: LifecycleRules = {
   expirationMs: hour,
@@ -63,412 +63,477 @@ type Row = [situation: string, stored: StoredUser | undefined, given: Given, dec
 const changed = { ...state, fingerprint: 'other' }
 const extend = { extend: true }
 const extendedTo = (extended_at: number, issued_at = noon): ManagedState => ({ ...state, issued_at, extended_at })
-const latest = noon + day // the most that extending may reach
+const extensionLimit = noon + day
 
 const rows: Row[] = [
-  ['nobody there: created', undefined, { now: noon }, written('created', first('2026-11-23', noon))],
+  ['an absent user is created', undefined, { now: noon }, written('created', first('2026-11-23', noon))],
   [
-    'nobody there, long before midnight',
+    'an absent user is created just before the last rotation pause of the day',
     undefined,
     { now: midnight - pause - 1 },
     written('created', first('2026-11-23', midnight - pause - 1)),
   ],
   [
-    'nobody there, a pause before midnight: both sides of it would differ',
+    'an absent user waits for midnight in the last rotation pause of the day, when replicas could disagree on the day',
     undefined,
     { now: midnight - pause },
     waiting(midnight),
   ],
-  ['nobody there, the last millisecond of the day', undefined, { now: midnight - 1 }, waiting(midnight)],
   [
-    'nobody there, midnight: created on the new day',
+    'an absent user waits for midnight in the last millisecond of the day',
+    undefined,
+    { now: midnight - 1 },
+    waiting(midnight),
+  ],
+  [
+    'an absent user is created at midnight with the new day',
     undefined,
     { now: midnight },
     written('created', first('2026-11-24', midnight)),
   ],
   [
-    'nobody there, no pause: even the last millisecond will do',
+    'an absent user is created in the last millisecond of the day if there is no rotation pause',
     undefined,
     { now: midnight - 1, rules: { rotationPauseMs: 0 } },
     written('created', first('2026-11-23', midnight - 1)),
   ],
   [
-    'nobody there, though a password was rejected: created',
+    'an absent user whose password was rejected is created',
     undefined,
     { now: noon, rejected: state },
     written('created', first('2026-11-23', noon)),
   ],
 
-  ['reserved', user(state, { reserved: true }), {}, rejected('user_reserved')],
+  ['a reserved user is rejected', user(state, { reserved: true }), {}, rejected('user_reserved')],
   [
-    'reserved and foreign, with adoption on: still rejected',
+    'a reserved user is rejected even with adopt_existing_users',
     { ...foreign, reserved: true },
     { rules: { adoptExisting: true } },
     rejected('user_reserved'),
   ],
-  ['reserved comes before disabled', user(state, { reserved: true, enabled: false }), {}, rejected('user_reserved')],
-  ['disabled: a write would enable it again', user(state, { enabled: false }), {}, rejected('user_disabled')],
   [
-    'disabled and foreign, with adoption on: not enabled by the back door',
+    'a reserved and disabled user is rejected as reserved',
+    user(state, { reserved: true, enabled: false }),
+    {},
+    rejected('user_reserved'),
+  ],
+  [
+    'a disabled user is rejected, since a write would enable it',
+    user(state, { enabled: false }),
+    {},
+    rejected('user_disabled'),
+  ],
+  [
+    'a disabled foreign user is rejected even with adopt_existing_users',
     { ...foreign, enabled: false },
     { rules: { adoptExisting: true } },
     rejected('user_disabled'),
   ],
   [
-    'disabled and past its end: still rejected',
+    'a disabled user with an expired password is rejected',
     user(state, { enabled: false }),
-    { now: end + pause },
+    { now: expiry + pause },
     rejected('user_disabled'),
   ],
   [
-    'disabled, with its password rejected: still rejected',
+    'a disabled user whose password was rejected is rejected',
     user(state, { enabled: false }),
     { rejected: state },
     rejected('user_disabled'),
   ],
-  ['foreign', foreign, {}, rejected('user_foreign')],
+  ['a foreign user is rejected', foreign, {}, rejected('user_foreign')],
   [
-    'foreign, with adoption on: taken over',
+    'a foreign user is taken over with adopt_existing_users',
     foreign,
     { rules: { adoptExisting: true } },
     written('taken_over', first('2026-11-23', noon)),
   ],
   [
-    'foreign, with adoption on, just before midnight',
+    'a foreign user with adopt_existing_users waits for midnight in the last rotation pause of the day',
     foreign,
     { now: midnight - 1, rules: { adoptExisting: true } },
     waiting(midnight),
   ],
 
-  ['ours and current: adopted without a write', user(), {}, adopted(state)],
+  ['a managed user with a current password is adopted without a write', user(), {}, adopted(state)],
   [
-    'ours, under the previous key: kept until it ends',
+    'a password of the previous key is kept until it expires',
     user({ ...state, key_id: 'old-key' }),
     {},
     adopted({ ...state, key_id: 'old-key' }),
   ],
   [
-    'ours, under the previous key, at its end: the next one is of the current key',
+    'an expired password of the previous key is rotated to the current key',
     user({ ...state, key_id: 'old-key' }),
-    { now: end + pause },
-    written('rotated', { ...next, issued_at: end + pause }),
+    { now: expiry + pause },
+    written('rotated', { ...next, issued_at: expiry + pause }),
   ],
-  ['ours, under a key that nobody knows', user({ ...state, key_id: 'lost' }), {}, written('rekeyed', next)],
+  ['a user under an unknown key is rekeyed', user({ ...state, key_id: 'lost' }), {}, written('rekeyed', next)],
   [
-    'unknown key comes before the pause: nobody can hand out the old password anyway',
+    'a user under an unknown key is rekeyed in the rotation pause, since no replica can hand out the old password',
     user({ ...state, key_id: 'lost' }),
-    { now: end },
-    written('rekeyed', { ...next, issued_at: end }),
+    { now: expiry },
+    written('rekeyed', { ...next, issued_at: expiry }),
   ],
   [
-    'unknown key, and we held the user a moment ago: another installation took it, so it is not taken back',
+    'a user under an unknown key that this process owned within the expiration is a key conflict',
     user({ ...state, key_id: 'lost' }),
     { now: noon + hour - 1, lastOwnedAt: noon },
     rejected('key_conflict'),
   ],
   [
-    'unknown key, and we held the user an expiration ago: taken over',
+    'a user under an unknown key that this process owned one expiration ago is rekeyed',
     user({ ...state, key_id: 'lost' }),
     { now: noon + hour, lastOwnedAt: noon },
     written('rekeyed', { ...next, issued_at: noon + hour }),
   ],
   [
-    'unknown key, with rekey never: rejected though we never held the user',
+    'a user under an unknown key is a key conflict with rekey never',
     user({ ...state, key_id: 'lost' }),
     { rules: { rekey: 'never' } },
     rejected('key_conflict'),
   ],
   [
-    'the previous key, with rekey never, held a moment ago: kept',
+    'a password of the previous key is kept with rekey never',
     user({ ...state, key_id: 'old-key' }),
     { rules: { rekey: 'never' }, lastOwnedAt: noon },
     adopted({ ...state, key_id: 'old-key' }),
   ],
   [
-    'unknown key and disabled: disabled, whoever held the user',
+    'a disabled user under an unknown key is rejected as disabled',
     user({ ...state, key_id: 'lost' }, { enabled: false }),
     { lastOwnedAt: noon },
     rejected('user_disabled'),
   ],
   [
-    'absent, with rekey never, held a moment ago: created',
+    'an absent user that this process owned a moment ago is created with rekey never',
     undefined,
     { rules: { rekey: 'never' }, lastOwnedAt: noon },
     written('created', first('2026-11-23', noon)),
   ],
-  ['the stored password was rejected: healed', user(), { rejected: state }, written('healed', next)],
+  ['a rejected password is replaced by the next version', user(), { rejected: state }, written('healed', next)],
   [
-    'rejected, with other dates but the same password: healed',
+    'a rejected password with another issued_at is replaced by the next version',
     user({ ...state, issued_at: noon + 1 }),
     { rejected: state },
     written('healed', next),
   ],
   [
-    'rejected comes before the pause',
+    'a rejected password is replaced in the rotation pause',
     user(),
-    { now: end, rejected: state },
-    written('healed', { ...next, issued_at: end }),
+    { now: expiry, rejected: state },
+    written('healed', { ...next, issued_at: expiry }),
   ],
+  ['the stored password is adopted if an older version was rejected', user(next), { rejected: state }, adopted(next)],
   [
-    'an older password was rejected: the stored one is another, adopted',
-    user(next),
-    { rejected: state },
-    adopted(next),
-  ],
-  [
-    'a password of another key was rejected: adopted',
+    'the stored password is adopted if a password of another key was rejected',
     user(),
     { rejected: { ...state, key_id: 'old-key' } },
     adopted(state),
   ],
   [
-    'a password of the user’s former life was rejected: adopted',
+    'the stored password is adopted if a password of an earlier creation day was rejected',
     user(),
     { rejected: { ...state, created: '2026-10-01' } },
     adopted(state),
   ],
 
-  ['one millisecond before its last pause', user(), { now: end - pause - 1 }, adopted(state)],
-  ['in its last pause', user(), { now: end - pause }, adopted(state)],
-  ['its last millisecond', user(), { now: end - 1 }, adopted(state)],
-  ['its end: handed out no more, nobody writes yet', user(), { now: end }, waiting(end + pause)],
-  ['the last millisecond of the pause', user(), { now: end + pause - 1 }, waiting(end + pause)],
-  ['the pause is over: rotated', user(), { now: end + pause }, written('rotated', { ...next, issued_at: end + pause })],
   [
-    'long past its end: rotated',
+    'a password is adopted one millisecond before the last rotation pause of its life',
     user(),
-    { now: end + 400 * day },
-    written('rotated', { ...next, issued_at: end + 400 * day }),
+    { now: expiry - pause - 1 },
+    adopted(state),
+  ],
+  ['a password is adopted in the last rotation pause of its life', user(), { now: expiry - pause }, adopted(state)],
+  ['a password is adopted in its last millisecond', user(), { now: expiry - 1 }, adopted(state)],
+  ['an expired password waits for the rotation pause to end', user(), { now: expiry }, waiting(expiry + pause)],
+  [
+    'an expired password waits in the last millisecond of the rotation pause',
+    user(),
+    { now: expiry + pause - 1 },
+    waiting(expiry + pause),
   ],
   [
-    'no pause: rotated at its end',
+    'an expired password is rotated after the rotation pause',
     user(),
-    { now: end, rules: { rotationPauseMs: 0 } },
-    written('rotated', { ...next, issued_at: end }),
+    { now: expiry + pause },
+    written('rotated', { ...next, issued_at: expiry + pause }),
+  ],
+  [
+    'a password that expired long ago is rotated',
+    user(),
+    { now: expiry + 400 * day },
+    written('rotated', { ...next, issued_at: expiry + 400 * day }),
+  ],
+  [
+    'an expired password is rotated at once if there is no rotation pause',
+    user(),
+    { now: expiry, rules: { rotationPauseMs: 0 } },
+    written('rotated', { ...next, issued_at: expiry }),
   ],
 
-  ['other groups: same password, at once', user(changed), {}, written('changed', state)],
+  ['changed groups are written at once with the same password', user(changed), {}, written('changed', state)],
   [
-    'other groups, the last millisecond in which a write is safe',
+    'changed groups are written in the last millisecond before the last rotation pause',
     user(changed),
-    { now: end - pause - 1 },
+    { now: expiry - pause - 1 },
     written('changed', state),
   ],
   [
-    'other groups, too late: a late write would undo a rotation',
+    'changed groups wait for the rotation in the last rotation pause, when a late write could undo it',
     user(changed),
-    { now: end - pause },
-    waiting(end + pause),
-  ],
-  ['other groups at its end: rotated soon, not changed', user(changed), { now: end }, waiting(end + pause)],
-  [
-    'other groups and past its end: one write for both',
-    user(changed),
-    { now: end + pause },
-    written('rotated', { ...next, issued_at: end + pause }),
+    { now: expiry - pause },
+    waiting(expiry + pause),
   ],
   [
-    'other groups under the previous key: the password stays',
+    'changed groups wait for the rotation of an expired password',
+    user(changed),
+    { now: expiry },
+    waiting(expiry + pause),
+  ],
+  [
+    'changed groups and an expired password are one write',
+    user(changed),
+    { now: expiry + pause },
+    written('rotated', { ...next, issued_at: expiry + pause }),
+  ],
+  [
+    'changed groups are written with the same password of the previous key',
     user({ ...changed, key_id: 'old-key' }),
     {},
     written('changed', { ...state, key_id: 'old-key' }),
   ],
-  ['somebody took a role away: given back', user(state, { roles: ['reader'] }), {}, written('changed', state)],
   [
-    'somebody added a role: taken back',
+    'a role that was removed in Elasticsearch is restored',
+    user(state, { roles: ['reader'] }),
+    {},
+    written('changed', state),
+  ],
+  [
+    'a role that was added in Elasticsearch is removed',
     user(state, { roles: ['reader', 'writer', 'superuser'] }),
     {},
     written('changed', state),
   ],
-  ['somebody exchanged a role', user(state, { roles: ['reader', 'superuser'] }), {}, written('changed', state)],
-  ['the same roles in another order are the same', user(state, { roles: ['writer', 'reader'] }), {}, adopted(state)],
-  ['the same role twice is the same', user(state, { roles: ['writer', 'reader', 'writer'] }), {}, adopted(state)],
+  [
+    'a role that was replaced in Elasticsearch is restored',
+    user(state, { roles: ['reader', 'superuser'] }),
+    {},
+    written('changed', state),
+  ],
+  ['the same roles in another order are adopted', user(state, { roles: ['writer', 'reader'] }), {}, adopted(state)],
+  ['a duplicate role is adopted', user(state, { roles: ['writer', 'reader', 'writer'] }), {}, adopted(state)],
 
   [
-    'another name or e-mail, the same roles and groups: adopted, and waits for the next write',
+    'a changed name or e-mail with the same roles and groups is adopted',
     user(changed, { metadata: { groups, elastauth: changed } }),
     {},
     adopted(changed),
   ],
   [
-    'another name, the groups in another order and twice: adopted',
+    'a changed name with the groups in another order is adopted',
     user(changed, { metadata: { groups: ['staff'], elastauth: changed } }),
     {},
     adopted(changed),
   ],
   [
-    'another name at its end: one rotation for both',
+    'a changed name is written with the rotation of an expired password',
     user(changed, { metadata: { groups, elastauth: changed } }),
-    { now: end + pause },
-    written('rotated', { ...next, issued_at: end + pause }),
+    { now: expiry + pause },
+    written('rotated', { ...next, issued_at: expiry + pause }),
   ],
   [
-    'another name when it is extended: written with it',
+    'a changed name is written with an extension',
     user(changed, { metadata: { groups, elastauth: changed } }),
     { now: noon + hour / 2 + 1, rules: extend },
     written('extended', extendedTo(noon + hour / 2 + 1)),
   ],
   [
-    'another name and other roles: changed',
+    'a changed name with changed roles is written',
     user(changed, { roles: ['reader'], metadata: { groups, elastauth: changed } }),
     {},
     written('changed', state),
   ],
   [
-    'other groups that give the same roles: changed',
+    'changed groups that map to the same roles are written',
     user(changed, { metadata: { groups: ['staff', 'guests'], elastauth: changed } }),
     {},
     written('changed', state),
   ],
   [
-    'groups that are no list: changed',
+    'stored groups that are not a list are replaced',
     user(changed, { metadata: { groups: 'staff', elastauth: changed } }),
     {},
     written('changed', state),
   ],
+  ['changed groups wait for the change interval', user({ ...changed, changed_at: noon - 1 }), {}, waiting(noon + 4999)],
   [
-    'other groups, and the last change was a moment ago: waits',
-    user({ ...changed, changed_at: noon - 1 }),
-    {},
-    waiting(noon + 4999),
-  ],
-  [
-    'other groups, the last millisecond of the change interval: waits',
+    'changed groups wait in the last millisecond of the change interval',
     user({ ...changed, changed_at: noon - 4999 }),
     {},
     waiting(noon + 1),
   ],
   [
-    'other groups, the change interval is over: changed',
+    'changed groups are written after the change interval',
     user({ ...changed, changed_at: noon - 5000 }),
     {},
     written('changed', state),
   ],
   [
-    'other groups, changed by a replica whose clock is ahead: waits',
+    'changed groups wait for a change interval that a clock ahead of ours has started',
     user({ ...changed, changed_at: noon + 900 }),
     {},
     waiting(noon + 5900),
   ],
   [
-    'other groups, changed in the far future, which is made up: changed',
+    'changed groups are written if changed_at is implausibly far in the future',
     user({ ...changed, changed_at: noon + 5001 }),
     {},
     written('changed', state),
   ],
   ...[-1, 1.5, 'now', null, Number.NaN].map(
     (changed_at): Row => [
-      `other groups, and a changed_at that is no time (${changed_at}): changed`,
+      `changed groups are written if changed_at is not a time (${changed_at})`,
       user({ ...changed, changed_at }),
       {},
       written('changed', state),
     ],
   ),
-  ['as it should be, changed a moment ago: adopted', user({ ...state, changed_at: noon - 1 }), {}, adopted(state)],
   [
-    'at its end, changed a moment ago: rotated all the same',
-    user({ ...changed, changed_at: end + pause - 1 }),
-    { now: end + pause },
-    written('rotated', { ...next, issued_at: end + pause }),
+    'a user as expected is adopted within the change interval',
+    user({ ...state, changed_at: noon - 1 }),
+    {},
+    adopted(state),
   ],
-  ['extend, more than half left', user(), { now: noon + hour / 2 - 1, rules: extend }, adopted(state)],
-  ['extend, half left', user(), { now: noon + hour / 2, rules: extend }, adopted(state)],
   [
-    'extend, less than half left',
+    'an expired password is rotated within the change interval',
+    user({ ...changed, changed_at: expiry + pause - 1 }),
+    { now: expiry + pause },
+    written('rotated', { ...next, issued_at: expiry + pause }),
+  ],
+  [
+    'a password with more than half of its time left is not extended',
+    user(),
+    { now: noon + hour / 2 - 1, rules: extend },
+    adopted(state),
+  ],
+  [
+    'a password with half of its time left is not extended',
+    user(),
+    { now: noon + hour / 2, rules: extend },
+    adopted(state),
+  ],
+  [
+    'a password with less than half of its time left is extended',
     user(),
     { now: noon + hour / 2 + 1, rules: extend },
     written('extended', extendedTo(noon + hour / 2 + 1)),
   ],
   [
-    'extend, the last millisecond in which a write is safe',
+    'a password is extended in the last millisecond before the last rotation pause',
     user(),
-    { now: end - pause - 1, rules: extend },
-    written('extended', extendedTo(end - pause - 1)),
-  ],
-  ['extend, too late', user(), { now: end - pause, rules: extend }, adopted(state)],
-  ['extend, at its end: rotated', user(), { now: end, rules: extend }, waiting(end + pause)],
-  [
-    'extended before: lives on past its first end',
-    user(extendedTo(end - hour / 2)),
-    { now: end + 1, rules: extend },
-    written('extended', extendedTo(end + 1)),
+    { now: expiry - pause - 1, rules: extend },
+    written('extended', extendedTo(expiry - pause - 1)),
   ],
   [
-    'extended before, extending now off: keeps what it has',
-    user(extendedTo(end - hour / 2)),
-    { now: end + 1 },
-    adopted(extendedTo(end - hour / 2)),
-  ],
-  ['extended before, at its later end', user(extendedTo(end)), { now: end + hour }, waiting(end + hour + pause)],
-  [
-    'extended to the cap: pushed no further',
-    user(extendedTo(latest - hour)),
-    { now: latest - hour / 4, rules: extend },
-    adopted(extendedTo(latest - hour)),
+    'a password is not extended in the last rotation pause',
+    user(),
+    { now: expiry - pause, rules: extend },
+    adopted(state),
   ],
   [
-    'extended past the cap by hand: ends at the cap',
-    user(extendedTo(latest)),
-    { now: latest, rules: extend },
-    waiting(latest + pause),
+    'an expired password waits for its rotation, not for an extension',
+    user(),
+    { now: expiry, rules: extend },
+    waiting(expiry + pause),
   ],
   [
-    'extended_at made up in the far future: ends at the cap',
+    'an extended password is extended again after its first expiry',
+    user(extendedTo(expiry - hour / 2)),
+    { now: expiry + 1, rules: extend },
+    written('extended', extendedTo(expiry + 1)),
+  ],
+  [
+    'an extended password keeps its expiry if extending is disabled later',
+    user(extendedTo(expiry - hour / 2)),
+    { now: expiry + 1 },
+    adopted(extendedTo(expiry - hour / 2)),
+  ],
+  [
+    'an extended password waits for its rotation at its later expiry',
+    user(extendedTo(expiry)),
+    { now: expiry + hour },
+    waiting(expiry + hour + pause),
+  ],
+  [
+    'a password is not extended past the limit',
+    user(extendedTo(extensionLimit - hour)),
+    { now: extensionLimit - hour / 4, rules: extend },
+    adopted(extendedTo(extensionLimit - hour)),
+  ],
+  [
+    'a password that was extended past the limit by hand expires at the limit',
+    user(extendedTo(extensionLimit)),
+    { now: extensionLimit, rules: extend },
+    waiting(extensionLimit + pause),
+  ],
+  [
+    'a password with an extended_at in the far future is rotated at the limit',
     user(extendedTo(noon + 900 * day)),
-    { now: latest + pause, rules: extend },
-    written('rotated', { ...next, issued_at: latest + pause }),
+    { now: extensionLimit + pause, rules: extend },
+    written('rotated', { ...next, issued_at: extensionLimit + pause }),
   ],
   [
-    'an expiration above the cap: not extended',
+    'a password with an expiration above the limit is not extended',
     user(),
     { now: noon + 40 * hour, rules: { extend: true, expirationMs: 48 * hour } },
     adopted(state),
   ],
   [
-    'extend and other groups: changed first',
+    'changed groups are written before an extension',
     user(changed),
-    { now: end - pause - 1, rules: extend },
+    { now: expiry - pause - 1, rules: extend },
     written('changed', state),
   ],
   [
-    'changed keeps the extension',
+    'a changed user keeps the extension',
     user({ ...extendedTo(noon + 1), fingerprint: 'other' }),
     {},
     written('changed', extendedTo(noon + 1)),
   ],
   [
-    'rotated drops the extension',
-    user(extendedTo(end)),
-    { now: end + hour + pause },
-    written('rotated', { ...next, issued_at: end + hour + pause }),
+    'a rotated user loses the extension',
+    user(extendedTo(expiry)),
+    { now: expiry + hour + pause },
+    written('rotated', { ...next, issued_at: expiry + hour + pause }),
   ],
 
   [
-    'issued a little in the future, by a clock that is ahead: adopted',
+    'a password issued slightly in the future, by a clock ahead of ours, is adopted',
     user({ ...state, issued_at: noon + 500 }),
     {},
     adopted({ ...state, issued_at: noon + 500 }),
   ],
   [
-    'issued in the future, as far as is believed',
+    'a password issued at the extensionLimit plausible time is adopted',
     user({ ...state, issued_at: noon + hour + day }),
     {},
     adopted({ ...state, issued_at: noon + hour + day }),
   ],
   [
-    'issued further in the future: made up, would live for ever',
+    'a password issued implausibly far in the future is rotated, since it would never expire',
     user({ ...state, issued_at: noon + hour + day + 1 }),
     {},
     written('rotated', next),
   ],
-  ['issued in 1970: rotated', user({ ...state, issued_at: 0 }), {}, written('rotated', next)],
+  ['a password issued in 1970 is rotated', user({ ...state, issued_at: 0 }), {}, written('rotated', next)],
 ]
 
 describe('decide', () => {
   for (const [
     situation,
     stored,
-    { now = noon, rules: more, rejected, roles = subject.roles, lastOwnedAt },
+    { now = noon, rules: overrides, rejected, roles = subject.roles, lastOwnedAt },
     decision,
   ] of rows) {
     test(situation, () => {
@@ -477,7 +542,7 @@ describe('decide', () => {
         subject: { ...subject, roles },
         now,
         keys,
-        rules: { ...rules, ...more },
+        rules: { ...rules, ...overrides },
         rejected,
         lastOwnedAt,
       })
@@ -492,7 +557,7 @@ const { key_id: ___, ...withoutKey } = state
 const { issued_at: ____, ...withoutIssued } = state
 const { fingerprint: _____, ...withoutFingerprint } = state
 
-describe('metadata.elastauth that is not ours is a foreign user, never a crash', () => {
+describe('a user with malformed metadata.elastauth counts as foreign', () => {
   const malformed: unknown[] = [
     undefined,
     null,
@@ -526,7 +591,7 @@ describe('metadata.elastauth that is not ours is a foreign user, never a crash',
     { ...state, extended_at: null },
   ]
   for (const [index, elastauth] of malformed.entries()) {
-    test(`${index}: ${typeof elastauth === 'function' ? 'a function' : JSON.stringify(elastauth)}`, () => {
+    test(`malformed metadata.elastauth ${index} makes the user foreign: ${typeof elastauth === 'function' ? 'a function' : JSON.stringify(elastauth)}`, () => {
       const at = (adoptExisting: boolean) =>
         decide({
           stored: user(null, { metadata: { elastauth } }),
@@ -540,16 +605,16 @@ describe('metadata.elastauth that is not ours is a foreign user, never a crash',
     })
   }
 
-  test('what else is in metadata.elastauth is not carried on', () => {
+  test('other fields of metadata.elastauth are not kept by a write', () => {
     const stored = user({ ...changed, note: 'mine', password: 'x' })
     assert.deepEqual(decide({ stored, subject, now: noon, keys, rules }), written('changed', state))
   })
 })
 
-describe('metadata.elastauth with numbers that elastauth never wrote', () => {
+describe('a user with numbers in metadata.elastauth that elastauth never writes', () => {
   const today = '2026-11-23'
   const series = (now: number) => ({ ...first(today, now), version: Math.floor(now / 1000) })
-  const beyond: Partial<Record<keyof ManagedState, number>>[] = [
+  const extremeNumbers: Partial<Record<keyof ManagedState, number>>[] = [
     { version: Number.MAX_SAFE_INTEGER, issued_at: 0 },
     { version: 0 },
     { version: -1 },
@@ -563,8 +628,8 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
     { issued_at: 1e300 },
     { issued_at: Number.NaN },
   ]
-  for (const numbers of beyond) {
-    test(`${Object.entries(numbers).flat().join(' ')}: a new series begins, and the user keeps working`, () => {
+  for (const numbers of extremeNumbers) {
+    test(`${Object.entries(numbers).flat().join(' ')} starts a new series, and the user keeps working`, () => {
       const stored = user({ ...state, created: today, ...numbers })
       const decision = decide({ stored, subject, now: noon, keys, rules })
       assert.deepEqual(decision, written('rotated', series(noon)))
@@ -575,26 +640,26 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
   }
 
   for (const extended_at of [-1, 0.5, -1e300, 1e300, Number.NaN]) {
-    test(`extended_at ${extended_at}: the password has ended, and the next version follows`, () => {
+    test(`extended_at ${extended_at} means that the password has expired, and the next version is written`, () => {
       const decision = decide({ stored: user({ ...state, extended_at }), subject, now: noon, keys, rules })
       assert.deepEqual(decision, written('rotated', { ...next, issued_at: noon }))
     })
   }
 
-  test('the last version serves until its end, like any other', () => {
+  test('a password of the last version is adopted until it expires', () => {
     const last = { ...state, version: Number.MAX_SAFE_INTEGER }
     assert.deepEqual(decide({ stored: user(last), subject, now: noon, keys, rules }), { kind: 'adopt', state: last })
   })
 
-  test('a series begun by a rejected password, a lost key or a rotation never repeats a password of the same day', () => {
+  test('a series started by a rejected password, an unknown key or a rotation never repeats a password of the same day', () => {
     const last = { ...state, created: today, version: Number.MAX_SAFE_INTEGER }
     const situations = [
       { rejected: last, now: noon },
       { state: { ...last, key_id: 'lost' }, now: noon + 1000 },
-      { now: end + pause },
+      { now: expiry + pause },
     ]
-    const versions = situations.map(({ state: stored = last, rejected: seen, now }) => {
-      const decision = decide({ stored: user(stored), subject, now, keys, rules, rejected: seen })
+    const versions = situations.map(({ state: stored = last, rejected: rejectedState, now }) => {
+      const decision = decide({ stored: user(stored), subject, now, keys, rules, rejected: rejectedState })
       assert.ok(decision.kind === 'write')
       assert.equal(decision.state.created, today)
       return decision.state.version
@@ -603,16 +668,16 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
     assert.ok(versions.every((version) => version > 86_400 && Number.isSafeInteger(version + 1e9)))
   })
 
-  test('an invalid calendar day derives a password like any other', () => {
+  test('an invalid calendar day in created is kept, and its passwords rotate', () => {
     const odd = { ...state, created: '2026-99-99' }
     assert.deepEqual(decide({ stored: user(odd), subject, now: noon, keys, rules }), { kind: 'adopt', state: odd })
-    const { state: rotated } = decide({ stored: user(odd), subject, now: end + pause, keys, rules }) as {
+    const { state: rotated } = decide({ stored: user(odd), subject, now: expiry + pause, keys, rules }) as {
       state: ManagedState
     }
     assert.deepEqual([rotated.created, rotated.version], ['2026-99-99', state.version + 1])
   })
 
-  test('times in the far future end at once', () => {
+  test('a password issued in the far future is rotated at once', () => {
     for (const issued_at of [noon + 365 * day, Number.MAX_SAFE_INTEGER]) {
       const decision = decide({ stored: user({ ...state, issued_at }), subject, now: noon, keys, rules })
       assert.deepEqual(decision, written('rotated', { ...next, issued_at: noon }))
@@ -622,11 +687,16 @@ describe('metadata.elastauth with numbers that elastauth never wrote', () => {
 
 describe('endOf', () => {
   const ends: [string, ManagedState, number, number][] = [
-    ['issued_at + expiration', state, hour, end],
-    ['extended_at + expiration', extendedTo(noon + 5), hour, end + 5],
-    ['at most a day after it was issued', extendedTo(noon + 2 * day), hour, noon + day],
-    ['at most the expiration, where that is longer', extendedTo(noon + 9 * day), 2 * day, noon + 2 * day],
-    ['an extension into the past shortens', extendedTo(noon - 5), hour, end - 5],
+    ['expiryOf is issued_at plus the expiration', state, hour, expiry],
+    ['expiryOf is extended_at plus the expiration for an extended password', extendedTo(noon + 5), hour, expiry + 5],
+    ['expiryOf is at most a day after issued_at', extendedTo(noon + 2 * day), hour, noon + day],
+    [
+      'expiryOf is at most the expiration after issued_at if that is longer than a day',
+      extendedTo(noon + 9 * day),
+      2 * day,
+      noon + 2 * day,
+    ],
+    ['expiryOf is earlier if extended_at is before issued_at', extendedTo(noon - 5), hour, expiry - 5],
   ]
   for (const [name, given, expirationMs, expected] of ends) {
     test(name, () => assert.equal(expiryOf(given, { ...rules, expirationMs }), expected))
