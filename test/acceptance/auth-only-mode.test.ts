@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parseBasic } from '../behavior/credential.ts'
+import { hasCurl, runCurl, runScript } from '../behavior/curl.ts'
 import { ask } from '../support/elasticsearch/ask.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
-import { hasCurl, runCurl, runScript } from './curl.ts'
 import { pickBlock, readCodeBlocks } from './documentation-page.ts'
 
 const elasticsearch = await useElasticsearch()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { test } from 'node:test'
+import { openRaw } from '../support/raw-http.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
 const { elasticsearch, start, userCalls } = await createFixture()
@@ -39,14 +39,14 @@ test('a request is logged as 499 if its client disconnects before the response',
 })
 
 test('a client that resets its connection during an invalid request affects no other client', async () => {
-  const { hostname, port } = new URL(gateway.url)
   for (const bytes of [
     'CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n',
     'not HTTP\r\n\r\n',
     'GET / HTTP/1.1\r\n',
   ]) {
     for (let i = 0; i < 20; i++) {
-      const socket = connect(Number(port), hostname, () => socket.write(bytes, () => socket.resetAndDestroy()))
+      const { socket } = openRaw(gateway.url)
+      socket.write(bytes, () => socket.resetAndDestroy())
       await once(socket, 'close')
     }
   }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isListening } from '../support/port.ts'
 import { openRaw } from '../support/raw-http.ts'
+import { portOf } from '../support/upstream.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
 const { elasticsearch, start, logIn } = await createFixture()
@@ -26,7 +27,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
     gateway.process.kill(signal)
     await gateway.logged(({ message = '' }) => message.startsWith('stopping'))
-    while (await canConnect(gateway.url)) await sleep(5)
+    while (await isListening(portOf(gateway))) await sleep(5)
     letThrough()
     const response = await underWay
     assert.deepEqual([response.status, response.headers.get('connection')], [200, 'close'])
@@ -102,13 +103,3 @@ test('the log and a reader that went away do not stop it', async () => {
   gateway.process.stdout!.destroy()
   for (let i = 0; i < 20; i++) assert.equal((await sendSubRequest(gateway.url, 'bob')).status, 200)
 })
-
-async function canConnect(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url)
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect(Number(port), hostname)
-  socket.once('error', () => resolve(false)).once('connect', () => resolve(true))
-  const answer = await promise
-  socket.destroy()
-  return answer
-}

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { countResponses, openFuzzClient } from '../support/fuzz/client.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createAttack } from '../support/fuzz/mutate.ts'
 import { clientAddressOf, createOracle } from '../support/fuzz/oracle.ts'
 import { createRandom } from '../support/fuzz/random.ts'
 import { parseStrictly, type StrictRequest } from '../support/fuzz/strict-request.ts'
 import { findResponseFault } from '../support/fuzz/strict-response.ts'
 import { findFreePort } from '../support/port.ts'
+import { openRaw, type RawConnection } from '../support/raw-http.ts'
 import { startProxy, startTcpUpstream } from '../support/upstream.ts'
 
 /** The full run has 1,000,000 attacks and takes some 15 minutes. An attack depends only on the seed and its number. */
@@ -16,6 +18,8 @@ const seconds = Number(process.env.FUZZ_SECONDS ?? 120)
 const seed = Number(process.env.FUZZ_SEED ?? 1)
 const first = Number(process.env.FUZZ_FIRST ?? 0)
 const concurrency = 64
+/** After this much silence no further response is expected. */
+const quietMs = 50
 /** Requests of an attack may reach the upstream late, but not after this many further attacks. */
 const rememberedAttacks = 5_000
 
@@ -68,19 +72,33 @@ async function attack(number: number, port: number): Promise<void> {
   const bytes = createAttack(random, `user-${number % 50}`)
   const expectedResponses = oracle.expect(address, bytes)
   oracle.forget(addressOf(number - rememberedAttacks))
-  const client = await openFuzzClient(port, address)
+  const client = openRaw(port, { localAddress: address })
   for (let at = 0; at < bytes.length; ) {
     const end = random.oneIn(3) ? at + 1 + random.below(bytes.length) : bytes.length
     client.send(bytes.slice(at, end))
     at = end
     if (at < bytes.length) await new Promise((resolve) => setImmediate(resolve))
   }
-  await client.waitForResponses(expectedResponses)
-  const text = await client.close()
+  await waitForResponses(client, expectedResponses)
+  client.socket.end()
+  const text = await client.closed
   counts.attacks++
   counts.responses += countResponses(text)
   const fault = findResponseFault(text, `<${address}>`, bytes.includes('HEAD'))
   if (fault !== undefined) oracle.fail(fault, address, text)
+}
+
+/** Resolves when the expected number of responses has arrived, or nothing has arrived for `quietMs`. */
+async function waitForResponses({ received, socket, closed }: RawConnection, expected: number): Promise<void> {
+  for (let length = -1; length < received().length && countResponses(received()) < expected; ) {
+    length = received().length
+    await Promise.race([once(socket, 'data').catch(() => {}), closed, sleep(quietMs)])
+  }
+}
+
+/** Without informational responses (1xx). */
+function countResponses(text: string): number {
+  return text.match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
 }
 
 test(`of ${count} mutated requests, the upstream receives only requests that were sent, with the credential of the user who sent them`, async (context) => {

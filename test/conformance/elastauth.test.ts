@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { type Ended, runCommand } from '../behavior/elastauth-command.ts'
 import { createFixture } from '../behavior/fixture.ts'
 import type { Header } from '../support/raw-http.ts'
 import type { Caller } from './callers/caller.ts'
@@ -17,15 +17,8 @@ const [generic, nginx] = await Promise.all([
   start({ env, flags: { 'forward_auth.profile': 'nginx' } }),
 ])
 
-type Run = { code: number | string; stdout: string; stderr: string }
-
-function run(...args: string[]): Promise<Run> {
-  const { promise, resolve } = Promise.withResolvers<Run>()
-  execFile(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], (error, stdout, stderr) =>
-    resolve({ code: error?.code ?? 0, stdout, stderr }),
-  )
-  return promise
-}
+const run = (...args: string[]): Promise<Ended> =>
+  runCommand(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args])
 
 const secret = `X-Elastauth-Proxy-Secret: ${env.ELASTAUTH_PROXY_SECRET}`
 const options = ['--header', secret, '--forbidden', 'Remote-User: elastic', '--own-path', '/elastauth/health']

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { after, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { runElastauth } from '../behavior/elastauth-command.ts'
+import { serviceAccount } from '../behavior/fixture.ts'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { testKey } from '../support/gateway.ts'
 import { respondHtml } from '../support/oidc/faults.ts'
@@ -9,36 +9,30 @@ import { startOidcProvider } from '../support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
 const skip = skipWithoutRedis()
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
-type Outcome = Readonly<{ code: number; output: string }>
-
-function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>): Promise<Outcome> {
-  const args = ['config', 'check', '--connect', ...Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])]
-  const login = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }
-  return new Promise((resolve) =>
-    execFile(
-      process.execPath,
-      [main, ...args],
-      { env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...login, ...env }, timeout: 120_000 },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
-    ),
-  )
+async function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>) {
+  const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])
+  const ended = await runElastauth(['config', 'check', '--connect', ...args], {
+    ELASTAUTH_SECRET_KEY: testKey,
+    ...serviceAccount,
+    ...env,
+  })
+  return { code: ended.code, output: ended.stdout + ended.stderr }
 }
 
 describe('config check --connect', { skip }, async () => {
-  const [standIn, redis] = [createFakeElasticsearch(), await startRedis()]
-  after(() => Promise.all([standIn.close(), redis.stop()]))
-  const hosts = await standIn.listen()
+  const [elasticsearch, redis] = [createFakeElasticsearch(), await startRedis()]
+  after(() => Promise.all([elasticsearch.close(), redis.stop()]))
+  const hosts = await elasticsearch.listen()
   const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'elasticsearch.hosts': hosts }
 
-  test('both there: says so and exits 0', async () => {
+  test('exits with 0 and names both servers when Elasticsearch and Redis are available', async () => {
     const { code, output } = await checkConfig(flags, {})
     assert.match(output, /The configuration is good.*Elasticsearch \(http:.*\): works.*Redis \(127.*\): works/s)
     assert.equal(code, 0)
   })
 
-  test('Redis refuses us: says why, without the password, and exits 1', async () => {
+  test('exits with 1 and gives the reason without the password when Redis rejects the credentials', async () => {
     const secret = 'wrong-password'
     const { code, output } = await checkConfig(
       { 'cache.type': 'redis', 'elasticsearch.hosts': hosts },
@@ -49,7 +43,7 @@ describe('config check --connect', { skip }, async () => {
     assert.equal(code, 1)
   })
 
-  test('a Redis that is full is found out', async () => {
+  test('exits with 1 when the memory of Redis is full', async () => {
     await redis.client.config('SET', 'maxmemory', '1')
     const { code, output } = await checkConfig(flags, {})
     assert.match(output, /Redis .*OOM/)
@@ -57,7 +51,7 @@ describe('config check --connect', { skip }, async () => {
     await redis.client.config('SET', 'maxmemory', '0')
   })
 
-  test('neither there: names both', async () => {
+  test('exits with 1 and names both servers when neither is available', async () => {
     const { code, output } = await checkConfig(
       { 'cache.type': 'redis', 'cache.redis_host': '127.0.0.1:9', 'elasticsearch.hosts': 'http://127.0.0.1:9' },
       {},
@@ -79,17 +73,17 @@ describe('config check --connect with an OpenID provider', async () => {
   }
   const env = { ELASTAUTH_ELASTICSEARCH_USERNAME: '', ELASTAUTH_ELASTICSEARCH_PASSWORD: '' }
 
-  test('there: its metadata and its keys are what we need', async () => {
+  test('exits with 0 after it has read the metadata and keys of the provider', async () => {
     const { code, output } = await checkConfig(flags, env)
     assert.match(output, /OpenID provider \(http:.*\): works/)
     assert.equal(code, 0)
     assert.deepEqual([idp.calls('discovery'), idp.calls('jwks')], [1, 1])
   })
 
-  test('its keys are an HTML page: says so, and exits 1', async () => {
-    const undo = idp.intercept('jwks', respondHtml)
+  test("exits with 1 and gives the reason when the provider's key set is an HTML page", async () => {
+    const restore = idp.intercept('jwks', respondHtml)
     const { code, output } = await checkConfig(flags, env)
-    undo()
+    restore()
     assert.match(output, /OpenID provider \(http:.*\): .*\(key set\): the response contains no keys/)
     assert.equal(code, 1)
   })

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { connect as connectPlain, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { connect as connectTls } from 'node:tls'
 import { createResponse } from '../../../src/http/response.ts'
 import { createLog } from '../../../src/observability/log.ts'
 import { createMetrics } from '../../../src/observability/metrics.ts'
@@ -13,6 +12,7 @@ import { createLogRequest } from '../../../src/observability/request-log.ts'
 import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
+import { openRaw } from '../../support/raw-http.ts'
 
 /** More than the kernel buffers for a client that does not read. */
 const largeSize = 16_777_216
@@ -52,29 +52,23 @@ async function startServer(isTls: boolean): Promise<void> {
 }
 
 async function open(isTls: boolean) {
-  const target = { port, host: '127.0.0.1', rejectUnauthorized: false }
-  const socket = isTls ? connectTls(target) : connectPlain(target)
+  const url = `${isTls ? 'https' : 'http'}://127.0.0.1:${port}`
+  const { socket, send, until, closed } = openRaw(url, { rejectUnauthorized: false })
   clients.push(socket)
-  socket.on('error', () => {}) // `close` follows
-  let text = ''
-  const closed = new Promise<string>((resolve) => {
-    socket.once('close', () => resolve(text.replace(/x{2,}/, ({ length }) => `${length} times x`)))
-  })
+  socket.pause()
   await once(socket, isTls ? 'secureConnect' : 'connect')
   return {
     /** Sends requests without reading. Resolves when all responses have ended. */
     async request(...targets: string[]): Promise<void> {
       const count = responses.length + targets.length
-      socket.write(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: es\r\n\r\n`).join(''))
+      send(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: es\r\n\r\n`).join(''))
       while (responses.length < count || responses.some(({ writableEnded }) => !writableEnded)) await nextTurn()
     },
-    send: (text: string) => void socket.write(text),
-    read: () => void socket.on('data', (chunk) => (text += chunk)),
-    async until(pattern: RegExp): Promise<void> {
-      while (!pattern.test(text)) await once(socket, 'data')
-    },
+    send,
+    read: () => void socket.resume(),
+    until,
     /** Resolves to all that was read, with the large body replaced by its length. */
-    closed,
+    closed: closed.then((text) => text.replace(/x{2,}/, ({ length }) => `${length} times x`)),
   }
 }
 
