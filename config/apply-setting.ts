@@ -1,11 +1,11 @@
 import type { ConvictStore } from './convict-store.ts'
 import { type Fault, quoteForMessage } from './faults.ts'
-import { describeType, type Format, fixFor, validateValue } from './formats/format.ts'
+import { describeType, type Format, fixFor, type Problem, validateValue } from './formats/format.ts'
 import { getFormat } from './formats/registry.ts'
 import { type Key, keys } from './schema.ts'
 import type { Setting } from './sources/layer.ts'
 
-/** Puts a setting into the store, or says what is wrong with it. */
+/** Writes a valid setting into the store. @returns the faults of an invalid one */
 export function applySetting(setting: Setting, store: ConvictStore): Fault[] {
   const { key, value, location, isTyped } = setting
   const spec = keys.get(key)!
@@ -21,26 +21,30 @@ export function applySetting(setting: Setting, store: ConvictStore): Fault[] {
     ]
   }
   const problems = validateValue(format, value, spec)
-  // convict coerces text only; lists and maps have spellings to tidy too
+  // Convict coerces only text. Lists and maps are parsed here, e.g. to turn one role into a list.
   if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.parse(value))
-  return problems.map(({ problem, fix, path = [], ...found }) => {
+  return problems.map((problem) => {
+    const { path = [], fix } = problem
     const line = setting.lineOf?.(path)
     return {
       ...location,
       ...(line !== undefined && { line }),
-      key: path.reduce<string>(
-        (name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`),
-        key,
-      ),
-      problem: describeProblem(problem, 'value' in found, found.value, spec),
+      key: appendPath(key, path),
+      problem: describeProblem(problem, spec),
       fix,
     }
   })
 }
 
-function describeProblem(problem: string, hasValue: boolean, value: unknown, { sensitive }: Key): string {
-  if (sensitive) return hasValue ? `the value ${problem}` : problem
-  return hasValue ? `${quoteForMessage(value)} ${problem}` : problem
+/** `proxy.routes` and `[0, 'path']` → `proxy.routes[0].path` */
+function appendPath(key: string, path: readonly (string | number)[]): string {
+  return path.reduce<string>((name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`), key)
+}
+
+/** The problem with the offending value before it, unless that is a secret. */
+function describeProblem(problem: Problem, { sensitive }: Key): string {
+  if (!('value' in problem)) return problem.problem
+  return `${sensitive ? 'the value' : quoteForMessage(problem.value)} ${problem.problem}`
 }
 
 function hasYamlType(value: unknown, { yamlType }: Format<unknown>): boolean {
@@ -55,8 +59,8 @@ function expectedType({ yamlType, noun }: Format<unknown>): string {
 }
 
 function fixForType(value: unknown, format: Format<unknown>): string {
-  const isQuoted = typeof value === 'string' && format.parse(value) !== undefined
-  if (isQuoted && (format.yamlType === 'boolean' || format.yamlType === 'integer')) return 'remove the quotes'
+  const isQuotedScalar = typeof value === 'string' && format.parse(value) !== undefined
+  if (isQuotedScalar && (format.yamlType === 'boolean' || format.yamlType === 'integer')) return 'remove the quotes'
   const isScalar = typeof value === 'number' || typeof value === 'boolean'
   if (isScalar && format.yamlType === 'string' && format.hintFor === undefined) return 'put it in quotes'
   return fixFor(format, value)

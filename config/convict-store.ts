@@ -7,26 +7,29 @@ registerFormats()
 
 export type ConvictStore = convict.Config<Record<string, unknown>>
 
-/** Convict holds the schema, coerces text and fills in defaults. It stops at its first fault, so the layers are ours. */
+/**
+ * Convict holds the schema, coerces text and fills in defaults. It stops at the first error, so elastauth reads and
+ * validates the sources itself.
+ */
 export function createConvictStore(): ConvictStore {
-  const addEnv = (node: object, path: string): object =>
-    Object.fromEntries(
-      Object.entries(node).map(([name, child]) => {
-        const key = path === '' ? name : `${path}.${name}`
-        return [
-          name,
-          isKey(child) ? { ...child, env: envNameOf(key), nullable: child.default === null } : addEnv(child, key),
-        ]
-      }),
-    )
-  return convict(addEnv(schema, '') as convict.Schema<Record<string, unknown>>, { env: {}, args: [] })
+  return convict(toConvictSchema(schema, '') as convict.Schema<Record<string, unknown>>, { env: {}, args: [] })
+}
+
+function toConvictSchema(section: object, path: string): object {
+  return Object.fromEntries(
+    Object.entries(section).map(([name, child]) => {
+      const key = path === '' ? name : `${path}.${name}`
+      if (!isKey(child)) return [name, toConvictSchema(child, key)]
+      return [name, { ...child, env: envNameOf(key), nullable: child.default === null }]
+    }),
+  )
 }
 
 function registerFormats(): void {
   for (const [name, format] of Object.entries(formats) as [string, Format<unknown>][]) {
     convict.addFormat({
       name,
-      // Text that cannot be read stays as it is, for `validate` to refuse
+      // Text that cannot be parsed is returned unchanged, so that `validate` rejects it
       coerce: (text: unknown) => format.parse(text) ?? text,
       validate: (value: unknown, spec: convict.SchemaObj & Range) => {
         const [first] = validateValue(format, value, spec)

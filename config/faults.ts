@@ -1,16 +1,16 @@
-/** Where something was written: a file and line, or the name of an environment variable or flag. */
+/** Where a key was set: a file and line, or an environment variable or flag. */
 export type SourceLocation = { readonly file?: string; readonly line?: number; readonly source?: string }
 
-/** One thing wrong, where, and what to do about it. */
+/** A configuration error: its location, what is wrong with the key, and what to do. */
 export type Fault = SourceLocation & { readonly key: string; readonly problem: string; readonly fix: string }
 
-/** A key that restricts access is empty: a variable was not set, or all entries of a list are commented out. */
+/** For a key that restricts access and is empty, e.g. because all entries of its list are commented out. */
 export const emptyAccessKeyProblem = {
   problem: 'is empty, which would disable this protection',
   fix: 'write a value, or remove the key to use the default',
 } as const
 
-/** Thrown once, with every fault found. Its message shows them all and no secret. */
+/** Carries every fault of a configuration. The message lists them, without secrets. */
 export class ConfigError extends Error {
   readonly faults: readonly Fault[]
 
@@ -26,32 +26,32 @@ export function formatLocation({ file, line, source }: SourceLocation): string {
   return line === undefined ? file : `${file}:${line}`
 }
 
-/** A value as it may be shown: short, escaped, and without the credentials of a URL. */
+/** A value for an error message: quoted, escaped, at most 60 characters, and without the credentials of a URL. */
 export function quoteForMessage(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
   const masked = maskUrlCredentials(text)
   const quoted = JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
-  // JSON leaves these as they are, and a terminal obeys some of them
+  // JSON does not escape these, but terminals interpret some of them
   return quoted.replace(
     /[\u007f-\u009f\u2028\u2029]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
 
-/** Masks what stands before the last `@`, whether or not the text is a well-formed URL. */
+/** Masks everything before the last `@`, also in text that is not a well-formed URL. */
 export function maskUrlCredentials(text: string): string {
   return text.replace(/^(.*?:\/\/)?.*@/s, (_, scheme = '') => `${scheme}********@`)
 }
 
 function formatFaults(faults: readonly Fault[]): string {
   const rows = faults.map((fault) => ({
-    where: formatLocation(fault) || '(not set)',
+    location: formatLocation(fault) || '(not set)',
     key: fault.key,
     text: `${fault.problem}: ${fault.fix}`,
   }))
-  const width = (column: 'where' | 'key') => Math.min(48, Math.max(...rows.map((row) => row[column].length)))
-  const lines = rows.map(({ where, key, text }) =>
-    ['', where.padEnd(width('where')), key.padEnd(width('key')), text].join('  '),
+  const width = (column: 'location' | 'key') => Math.min(48, Math.max(...rows.map((row) => row[column].length)))
+  const lines = rows.map(({ location, key, text }) =>
+    ['', location.padEnd(width('location')), key.padEnd(width('key')), text].join('  '),
   )
   return [`the configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`, ...lines].join('\n')
 }

@@ -1,6 +1,6 @@
 import type { Config } from './schema.ts'
 
-/** By which headers the user's name and the rest come, and what stands between two groups. */
+/** The headers that carry an identity, and the separator between groups. */
 export type HeaderNames = Readonly<{
   username: string
   groups: string
@@ -9,7 +9,7 @@ export type HeaderNames = Readonly<{
   groupsSeparator: string
 }>
 
-/** The headers by which the usual neighbours say who the user is, as their own documentation spells them. */
+/** The identity headers of common proxies and providers, as their documentation spells them. */
 export const headerPresets = Object.freeze({
   authelia: {
     username: 'Remote-User',
@@ -50,12 +50,12 @@ export const headerPresets = Object.freeze({
 
 export type HeaderPreset = keyof typeof headerPresets
 
-/** Who says who the user is, in the order in which they are asked. */
+/** The configured identity providers, in the order in which they are tried. */
 export function providersOf({ auth_provider, auth_providers }: Pick<Config, 'auth_provider' | 'auth_providers'>) {
   return auth_providers.length > 0 ? auth_providers : [auth_provider]
 }
 
-/** The names in force: the configured ones, in either spelling, over the provider's own. `static` reads none of them. */
+/** The identity headers in effect: the configured ones, or else those of the provider. */
 export function headerNames(
   config: Pick<Config, 'auth_provider' | 'auth_providers' | 'headers' | 'authelia'>,
 ): HeaderNames {

@@ -1,9 +1,9 @@
 /**
- * What an identity may be: what Basic authentication can carry, and what Elasticsearch accepts. They hold for the
- * identity of every request (src/auth/identity.ts) and for the one that is configured (config/formats/identity.ts).
+ * Limits of an identity: what Basic authentication can carry and Elasticsearch accepts. They apply to the identity of
+ * every request (src/auth/identity.ts) and to the configured static user (config/formats/identity.ts).
  */
 
-/** Characters; the last is a number of groups. */
+/** Maximum lengths in UTF-16 code units; `groups` is the maximum number of groups. */
 export const limits = Object.freeze({ username: 255, email: 320, name: 500, group: 255, groups: 1000 })
 
 export const usernamePattern = /^[A-Za-z0-9._@+-]+$/
@@ -13,7 +13,7 @@ export const emailPattern = /^[^\s@,;:<>()"]+@[^\s@,;:<>()"]+$/
 /** C0 and C1 control characters, Unicode line separators, and lone surrogates, which UTF-8 cannot encode. */
 export const controlCharacter = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Cs}]/u
 
-const builtIn: ReadonlySet<string> = new Set([
+const builtInUsernames: ReadonlySet<string> = new Set([
   'elastic',
   'kibana',
   'kibana_system',
@@ -25,12 +25,15 @@ const builtIn: ReadonlySet<string> = new Set([
   'anonymous',
 ])
 
-/** A URL's path would lose `.` and `..` as dot segments (RFC 3986, 5.2.4) on the way to /_security/user/{name}. */
+/** `.` and `..` would be removed from the path /_security/user/{name} as dot segments (RFC 3986, section 5.2.4). */
 export function isDotSegment(username: string): boolean {
   return username === '.' || username === '..'
 }
 
-/** Names that Elasticsearch ships with or keeps for itself. Their users are `_reserved`; here they are refused before any call. */
+/**
+ * Whether Elasticsearch has a built-in user of this name, or reserves the name. Elasticsearch marks such users as
+ * `_reserved`; this check rejects them without a call.
+ */
 export function isBuiltIn(username: string): boolean {
-  return username.startsWith('_') || builtIn.has(username.toLowerCase())
+  return username.startsWith('_') || builtInUsernames.has(username.toLowerCase())
 }

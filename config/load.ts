@@ -15,7 +15,7 @@ import { renameLegacyKeys } from './sources/legacy-keys.ts'
 import { readYaml } from './sources/yaml.ts'
 
 export type ConfigSource = {
-  /** A YAML file, or a directory of them. Without it, `config.yml` of the working directory if there is one; `null`: no file. */
+  /** A YAML file, or a directory of them. Default: `config.yml` of the working directory, if it exists. `null`: no file. */
   readonly file?: string | null | undefined
   readonly env: { readonly [name: string]: string | undefined }
   readonly flags: { readonly [key: string]: string }
@@ -24,8 +24,8 @@ export type ConfigSource = {
 export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[]; readonly file?: string }
 
 /**
- * Reads YAML < environment < flags into one frozen configuration.
- * @throws {ConfigError} with every fault at once
+ * Reads the YAML file, the environment and the flags into one frozen configuration; later sources override earlier ones.
+ * @throws {ConfigError} with all faults
  */
 export function loadConfig(source: ConfigSource): LoadedConfig {
   const { env } = source
@@ -36,8 +36,9 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   for (const setting of settings.values()) faults.push(...applySetting(setting, store))
 
   const values = store.getProperties() as Config
-  const broken = findRuleViolations(values, new Set(faults.map(({ key }) => key)), (key) => settings.get(key)?.location)
-  faults.push(...broken.map((fault) => nameEmptyVariable(fault, env)))
+  const faultyKeys = new Set(faults.map(({ key }) => key))
+  const violations = findRuleViolations(values, faultyKeys, (key) => settings.get(key)?.location)
+  faults.push(...violations.map((fault) => nameEmptyVariable(fault, env)))
   if (faults.length > 0) throw new ConfigError(faults.sort(compareFaults))
 
   const warnings = [...layers.flatMap((layer) => layer.warnings), ...findWarnings(values)]
@@ -46,7 +47,10 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   return { config, warnings, ...(file !== null && { file }) }
 }
 
-/** Where we listen, whatever else is wrong; the default of `listen` where it is not set, or is no address itself. */
+/**
+ * The listeners, even if the rest of the configuration has faults: the health check needs nothing else. The default of
+ * `listen` if it is not set or invalid.
+ */
 export function findListeners(source: ConfigSource): Listener[] {
   const { format: name, default: fallback } = schema.listen
   const { settings } = readLayers(source)
@@ -56,7 +60,7 @@ export function findListeners(source: ConfigSource): Listener[] {
   return parseListeners(listen, settings.has('tls.cert'))
 }
 
-/** The sources in the order of their precedence, and for each key the setting that wins. */
+/** The sources, lowest precedence first, and the effective setting of each key. */
 function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
   const layers = [...(file === null ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(
     renameLegacyKeys,
@@ -65,7 +69,7 @@ function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
   return { file, layers, settings }
 }
 
-/** What is accepted but means something else: the documentation's key, the predecessor's file cache. */
+/** Replaces values that are accepted for compatibility: the placeholder key of the documentation, `cache.type: file`. */
 function normalize(values: Config): Config {
   const { cache } = values
   const secret_key = resolveSecretKey(values.secret_key!)
@@ -76,20 +80,20 @@ function findDefaultFile(): string | null {
   return existsSync('config.yml') ? 'config.yml' : null
 }
 
-/** Nothing says "not set" less clearly than a variable that is there, and empty. */
+/** An empty variable counts as not set. The fault names the variable, so that it is found. */
 function nameEmptyVariable(fault: Fault, env: ConfigSource['env']): Fault {
   const source = envNameOf(fault.key)
   return env[source] === '' ? { ...fault, source, problem: `is empty here, and ${fault.problem}` } : fault
 }
 
-/** Files first, in reading order; then variables and flags; last what is missing everywhere. */
+/** Order: files by name and line, then variables and flags, then keys that are not set. */
 function compareFaults(a: Fault, b: Fault): number {
   const rank = ({ file, source }: Fault) => (file !== undefined ? 0 : source !== undefined ? 1 : 2)
   const byFile = (a.file ?? '').localeCompare(b.file ?? '')
   return rank(a) - rank(b) || byFile || (a.line ?? 0) - (b.line ?? 0)
 }
 
-/** Freezes all the way down. */
+/** Freezes a value and everything in it. */
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) {
     for (const child of Object.values(value)) deepFreeze(child)

@@ -4,7 +4,7 @@ import { type Config, keys } from './schema.ts'
 
 const mask = '********'
 
-/** The configuration as it may be shown: secrets masked where they are set, and the credentials inside URLs. */
+/** The configuration for output: secrets that are set and the credentials in URLs are masked. */
 export function redactConfig(config: Config): unknown {
   return redact(config, '')
 }
@@ -16,7 +16,7 @@ function redact(value: unknown, key: string): unknown {
   if (!isPlainMap(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, child]) => {
-      // A route's headers often carry a credential for its upstream
+      // The headers of a route often carry a credential for its upstream
       if (key === 'proxy.routes[]' && name === 'headers' && isPlainMap(child)) return [name, maskValues(child)]
       return [name, redact(child, key === '' ? name : `${key}.${name}`)]
     }),

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type Format, listOf, type Problem, textFormat } from './format.ts'
 
-/** `host:port` to connect to. */
+/** `host:port` of a server to connect to. */
 export const hostPort = textFormat(
   'a host and a port',
   'write host:port, e.g. redis:6379',
@@ -14,19 +14,19 @@ export const hostPort = textFormat(
 
 export const hostPortList = listOf(hostPort, 'addresses', 'write e.g. ["redis-1:6379", "redis-2:6379"]')
 
-/** Host (brackets removed, `''` for all interfaces) and port of `host:port`, or `undefined` where it is neither. */
+/** Host (without brackets; `''` for all interfaces) and port of `host:port`, or `undefined` if it is malformed. */
 export function parseAddress(text: string): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*)):(\d{1,5})$/.exec(text)
   if (!match) return undefined
   const [, ipv6, name = '', digits] = match
   const port = Number(digits)
   if (port > 65_535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) return undefined
-  // `999.1.1.1` is a typing error, not a host name
+  // `999.1.1.1` is a mistyped IPv4 address, not a host name
   if (/^[\d.]+$/.test(name) && isIP(name) !== 4) return undefined
   return { host: ipv6 ?? name, port }
 }
 
-/** An http or https URL. Credentials in it would end up in logs, so they are refused. */
+/** An http or https URL. Credentials in it are rejected: they would appear in logs. */
 export const httpUrl: Format<string> = {
   ...textFormat('an http or https URL', 'write e.g. https://elasticsearch:9200', { pattern: '^https?://' }, (text) =>
     hasScheme(text, ['http:', 'https:']),
@@ -35,7 +35,7 @@ export const httpUrl: Format<string> = {
     const url = new URL(text)
     if (url.username !== '' || url.password !== '') {
       return [
-        { value: text, problem: 'has credentials inside the URL', fix: 'move them to the username and password keys' },
+        { value: text, problem: 'has credentials in the URL', fix: 'move them to the username and password keys' },
       ]
     }
     if (url.search !== '' || url.hash !== '') {
@@ -62,34 +62,34 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
 const peerWords = ['loopback', 'private', 'unix', 'client_cert', 'all', 'none']
 
 const peer = textFormat(
-  'an address, a network or a known word',
+  'an address, a network or one of the words',
   `write e.g. 10.0.0.0/8, 192.168.1.7, fd00::/8 or one of ${peerWords.join(', ')}`,
   {},
   (text) => peerWords.includes(text) || isNetwork(text),
 )
 
-/** Networks, addresses and words; `all` and `none` would contradict anything beside them. */
+/** Networks, addresses and words. `all` and `none` must be the only entry. */
 export const peerList: Format<readonly string[]> = {
   ...listOf(peer, 'networks', 'write e.g. ["loopback", "10.0.0.0/8"]'),
   check: (peers) => {
-    const lone = peers.find((entry) => entry === 'all' || entry === 'none')
-    if (lone !== undefined && peers.length > 1) {
-      return [{ problem: `has ${lone} beside other entries`, fix: `write ["${lone}"], or leave it out` }]
+    const exclusive = peers.find((entry) => entry === 'all' || entry === 'none')
+    if (exclusive !== undefined && peers.length > 1) {
+      return [{ problem: `has ${exclusive} together with other entries`, fix: `write ["${exclusive}"], or remove it` }]
     }
     const problems = listOf(peer, '', '').check?.(peers, {}) ?? []
     return problems.length > 0 ? problems : peers.flatMap(checkHostBits)
   },
 }
 
-/** `172.20.0.5/8` means all of `172.0.0.0/8`, which is hardly intended. */
+/** `172.20.0.5/8` would trust all of `172.0.0.0/8`, which is probably not intended. */
 function checkHostBits(entry: string, index: number): Problem[] {
   const [address = '', prefix] = entry.split('/')
   if (prefix === undefined || isNetworkAddress(address, Number(prefix))) return []
   return [
     {
       value: entry,
-      problem: 'is an address inside a network, and would mean all of that network',
-      fix: `write ${address} for that address, or the network with zeros after its first ${prefix} bits`,
+      problem: 'is an address within a network, and would trust the whole network',
+      fix: `write ${address} for that address only, or the network with zeros after its first ${prefix} bits`,
       path: [index],
     },
   ]
@@ -103,7 +103,7 @@ function isNetworkAddress(address: string, prefix: number): boolean {
 
 function bitsOf(address: string): bigint {
   if (isIP(address) === 4) return address.split('.').reduce((bits, part) => bits * 256n + BigInt(part), 0n)
-  // In a URL every IPv6 address has the same form (RFC 5952).
+  // The URL parser normalizes an IPv6 address to one form (RFC 5952).
   const [start = '', end] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
   const [left, right] = [start, end ?? ''].map((text) => (text === '' ? [] : text.split(':')))
   const zeros = Array.from({ length: 8 - left!.length - right!.length }, () => '0')

@@ -2,7 +2,7 @@ import type { Format } from './format.ts'
 
 const unitMs: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** A duration in Go's spelling (`500ms`, `1h30m`); read as milliseconds. */
+/** A duration in the syntax of Go (`500ms`, `1h30m`), parsed to milliseconds. */
 export const duration: Format<number> = {
   yamlType: 'string',
   noun: 'a duration',
@@ -16,13 +16,13 @@ export const duration: Format<number> = {
   jsonSchema: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
   parse: (value) => (typeof value === 'number' ? value : parseDuration(value)),
   check: (ms, { min = 0, max = Number.MAX_SAFE_INTEGER }) => {
-    if (ms < min) return [{ problem: `is shorter than ${formatDuration(min)}`, fix: range(min, max) }]
-    if (ms > max) return [{ problem: `is longer than ${formatDuration(max)}`, fix: range(min, max) }]
+    if (ms < min) return [{ problem: `is shorter than ${formatDuration(min)}`, fix: rangeFix(min, max) }]
+    if (ms > max) return [{ problem: `is longer than ${formatDuration(max)}`, fix: rangeFix(min, max) }]
     return []
   },
 }
 
-/** Milliseconds, or `undefined` where the text is no duration. A bare number is none: its unit would be a guess. */
+/** Milliseconds, or `undefined` for anything but a duration. A number without a unit is rejected as ambiguous. */
 export function parseDuration(text: unknown): number | undefined {
   if (typeof text !== 'string' || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
@@ -30,19 +30,19 @@ export function parseDuration(text: unknown): number | undefined {
   return Number.isSafeInteger(ms) ? ms : undefined
 }
 
-/** The shortest spelling that reads back as the same number of milliseconds. */
+/** The duration in the largest possible units; `parseDuration` returns the same number of milliseconds. */
 export function formatDuration(ms: number): string {
-  let rest = ms
+  let remainingMs = ms
   let text = ''
   for (const unit of ['h', 'm', 's', 'ms']) {
-    const count = Math.floor(rest / unitMs[unit]!)
+    const count = Math.floor(remainingMs / unitMs[unit]!)
     if (count > 0) text += `${count}${unit}`
-    rest -= count * unitMs[unit]!
+    remainingMs -= count * unitMs[unit]!
   }
   return text || '0s'
 }
 
-function range(min: number, max: number): string {
+function rangeFix(min: number, max: number): string {
   if (max === Number.MAX_SAFE_INTEGER) return `write ${formatDuration(min)} or more`
   return `write ${formatDuration(min)} to ${formatDuration(max)}`
 }

@@ -1,33 +1,33 @@
-/** JSON as an editor's schema wants it. */
+/** A JSON schema, for editors. */
 export type JsonSchema = { readonly [key: string]: unknown }
 
-/** What is wrong with a value, as a predicate (`is not a duration`) so that a secret's value can be left out before it. */
+/** What is wrong with a value. `problem` is a predicate (`is not a duration`), so that the value of a secret can be omitted. */
 export type Problem = {
   readonly problem: string
   readonly fix: string
-  /** The offending part, and where it sits inside the value. */
+  /** The invalid part, and its path within the value. */
   readonly value?: unknown
   readonly path?: readonly (string | number)[]
 }
 
 export type Range = { readonly min?: number; readonly max?: number }
 
-/** One kind of value: how it is written in YAML, how it is read, and what else must hold. */
+/** A value format: its YAML type, how it is parsed, and how it is validated. */
 export type Format<T> = {
   readonly yamlType: 'string' | 'boolean' | 'integer' | 'array' | 'text or array' | 'object'
-  /** Completes "is not …". */
+  /** Completes the message "is not …". */
   readonly noun: string
-  /** What to write instead. */
+  /** The fix: what to write instead. */
   readonly hint: string
-  /** A better hint for this value, where there is one. */
+  /** A more specific hint for this value, if there is one. */
   readonly hintFor?: (value: unknown) => string | undefined
   readonly jsonSchema: JsonSchema
-  /** Reads text (environment, flags) or a YAML value, and its own results again; `undefined` when it is not of this kind. */
+  /** Parses text (environment, flags) or a YAML value. Idempotent. `undefined` if the value does not have this format. */
   readonly parse: (value: unknown) => T | undefined
   readonly check?: (value: T, limits: Range) => readonly Problem[]
 }
 
-/** Everything wrong with a value, whether it comes from the environment, a flag, a file or a default. */
+/** All problems of a value from the environment, a flag, a file or a default. */
 export function validateValue<T>(format: Format<T>, value: unknown, limits: Range = {}): readonly Problem[] {
   const read = format.parse(value)
   if (read === undefined) return [{ value, problem: `is not ${format.noun}`, fix: fixFor(format, value) }]
@@ -38,40 +38,40 @@ export function fixFor<T>({ hint, hintFor }: Format<T>, value: unknown): string 
   return hintFor?.(value) ?? hint
 }
 
-/** Text that must satisfy `isValid`; `tidy` brings equal spellings into one. */
+/** A text that satisfies `isValid` after `normalize`, which makes equivalent spellings equal. */
 export function textFormat(
   noun: string,
   hint: string,
   json: JsonSchema,
   isValid: (text: string) => boolean,
-  tidy: (text: string) => string = (text) => text,
+  normalize: (text: string) => string = (text) => text,
 ): Format<string> {
   return {
     yamlType: 'string',
     noun,
     hint,
     jsonSchema: { type: 'string', ...json },
-    parse: (value) => (typeof value === 'string' && isValid(tidy(value)) ? tidy(value) : undefined),
+    parse: (value) => (typeof value === 'string' && isValid(normalize(value)) ? normalize(value) : undefined),
   }
 }
 
-/** One of some words; `aliases` are accepted and replaced. */
+/** One of the given words. An alias is accepted and replaced by its word. */
 export function oneOf<const W extends string>(
   words: readonly W[],
   aliases: { readonly [alias: string]: W } = {},
 ): Format<W> {
-  const known = new Map<unknown, W>([...words.map((word) => [word, word] as const), ...Object.entries(aliases)])
-  const named = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+  const wordOf = new Map<unknown, W>([...words.map((word) => [word, word] as const), ...Object.entries(aliases)])
+  const choices = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
   return {
     yamlType: 'string',
     noun: 'one of the choices',
-    hint: `write ${named}`,
-    jsonSchema: { type: 'string', enum: [...known.keys()] },
-    parse: (value) => known.get(value),
+    hint: `write ${choices}`,
+    jsonSchema: { type: 'string', enum: [...wordOf.keys()] },
+    parse: (value) => wordOf.get(value),
   }
 }
 
-/** A list of text: a YAML list, or one text with commas (or lines) between the items. Doubles are dropped. */
+/** A list of texts: a YAML list, or one text separated by commas or line breaks. Duplicates are removed. */
 export function listOf<T extends string>(item: Format<T>, plural: string, hint: string): Format<readonly T[]> {
   return {
     yamlType: 'array',
@@ -81,7 +81,7 @@ export function listOf<T extends string>(item: Format<T>, plural: string, hint: 
     parse: (value) => {
       const items = typeof value === 'string' ? splitText(value) : value
       if (!Array.isArray(items)) return undefined
-      return [...new Set(items.map((entry) => item.parse(entry) ?? entry))] // for `check` to refuse what is none
+      return [...new Set(items.map((entry) => item.parse(entry) ?? entry))] // `check` rejects invalid items
     },
     check: (items) => items.flatMap((entry, index) => checkItem(item, entry, index)),
   }
@@ -101,7 +101,7 @@ function splitText(text: string): string[] {
     .filter((part) => part !== '')
 }
 
-/** A value's kind, in a reader's words. */
+/** The type of a value, for a message. */
 export function describeType(value: unknown): string {
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return 'a list'
@@ -109,7 +109,7 @@ export function describeType(value: unknown): string {
   return typeof value === 'string' ? 'text' : `a ${typeof value}`
 }
 
-/** A map as YAML and JSON know it: no array, no null, no binary. */
+/** Whether this is a map of YAML or JSON: not an array, null or binary data. */
 export function isPlainMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }

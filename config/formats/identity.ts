@@ -13,7 +13,7 @@ export const username: Format<string> = {
 }
 
 export const email = textFormat(
-  'an e-mail address',
+  'an email address',
   'write e.g. bob@example.com',
   { pattern: emailPattern.source, maxLength: limits.email },
   (address) => isLine(address, limits.email) && emailPattern.test(address),
@@ -21,14 +21,14 @@ export const email = textFormat(
 
 export const fullName = textFormat(
   'a name',
-  'write 1 to 500 characters, none of them a control character',
+  'write 1 to 500 characters and no control characters',
   { minLength: 1, maxLength: limits.name },
   (name) => isLine(name, limits.name),
 )
 
 const group = textFormat(
   'a group name',
-  'write 1 to 255 characters, none of them a control character',
+  'write 1 to 255 characters and no control characters',
   { minLength: 1, maxLength: limits.group },
   (name) => isLine(name, limits.group),
 )
@@ -44,11 +44,11 @@ export const groupList: Format<readonly string[]> = {
       : groups.check!(names, range),
 }
 
-/** The service account's name: what stands before the colon of Basic authentication (RFC 7617, 2). */
+/** The username of the service account. In Basic authentication it ends at the first colon (RFC 7617, section 2). */
 export const basicUsername: Format<string> = {
   ...textFormat(
     'a line of text',
-    'write 1 character or more, none of them a control character',
+    'write at least 1 character and no control characters',
     { pattern: '^[^:]+$' },
     (name) => name !== '' && !/[\x00-\x1f\x7f]/.test(name),
   ),

@@ -2,24 +2,24 @@ import { isLoopbackHost } from '../hosts.ts'
 import { parseAddress } from './addresses.ts'
 import { type Format, listOf, textFormat } from './format.ts'
 
-/** Where to listen. No host (`''`) means all interfaces. */
+/** An address to listen on. An empty host means all interfaces. */
 export type ListenAddress = Readonly<{ kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }>
 
 export type Listener = ListenAddress & Readonly<{ isTls: boolean }>
 
-/** What the kernel has room for (`sun_path` without its last byte), and what we add to it while the socket is made. */
+/** The size of `sun_path` without its null byte, minus the suffix that is appended while the socket is created. */
 const maxSocketPathBytes = 107 - '.12345678'.length
 
 const entry = textFormat(
   'an address to listen on',
-  'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000, or unix:/path/of.sock; with http:// or https:// before it to say which',
+  'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000, or unix:/path/of.sock; optionally with http:// or https:// before it',
   { pattern: '^(https?://)?(unix:/.*[^/]|(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]*):[0-9]{1,5})$' },
   (text) => parseListen(text) !== undefined,
 )
 
 const entries = listOf(entry, 'addresses', 'write e.g. ["127.0.0.1:5000", "unix:/run/elastauth.sock"]')
 
-/** One address to listen on, or several. No host means all interfaces, port 0 any free one. */
+/** One address to listen on, or several. An empty host means all interfaces, port 0 any free port. */
 export const listenList: Format<readonly string[]> = {
   ...entries,
   yamlType: 'text or array',
@@ -32,33 +32,33 @@ export const listenList: Format<readonly string[]> = {
       : entries.check!(list, {}).map((problem) => (list.length > 1 ? problem : { ...problem, path: [] })),
 }
 
-/** The entries of `listen`, all of them good: where one does not say, TLS is spoken if there is a certificate. */
+/** Parses valid entries of `listen`. An entry without a scheme uses TLS if a certificate is configured. */
 export function parseListeners(listen: readonly string[], hasCertificate: boolean): Listener[] {
   return listen.map((text) => {
-    const { scheme, ...place } = parseListen(text)!
-    return { ...place, isTls: scheme === undefined ? hasCertificate : scheme === 'https' }
+    const { scheme, ...address } = parseListen(text)!
+    return { ...address, isTls: scheme === undefined ? hasCertificate : scheme === 'https' }
   })
 }
 
-/** An entry of `listen`, or `undefined` where it is none. */
+/** An entry of `listen`, or `undefined` if it is malformed. */
 function parseListen(text: string): (ListenAddress & { readonly scheme: string | undefined }) | undefined {
   const [, scheme, rest = ''] = /^(?:(https?):\/\/)?(.*)$/s.exec(text)!
   if (rest.startsWith('unix:')) {
     const path = rest.slice('unix:'.length)
-    const isGood = path.startsWith('/') && !path.endsWith('/') && !/[\x00-\x1f\x7f]/.test(path)
-    return isGood && Buffer.byteLength(path) <= maxSocketPathBytes ? { kind: 'unix', path, scheme } : undefined
+    const isValid = path.startsWith('/') && !path.endsWith('/') && !/[\x00-\x1f\x7f]/.test(path)
+    return isValid && Buffer.byteLength(path) <= maxSocketPathBytes ? { kind: 'unix', path, scheme } : undefined
   }
   const address = parseAddress(rest)
   return address && { kind: 'tcp', ...address, scheme }
 }
 
-/** Whether only this machine can reach it. */
+/** Whether only this machine can reach the address. */
 export function isLocalListener(text: string): boolean {
-  const place = parseListen(text)
-  return place?.kind === 'unix' || (place?.kind === 'tcp' && isLoopbackHost(place.host))
+  const address = parseListen(text)
+  return address?.kind === 'unix' || (address?.kind === 'tcp' && isLoopbackHost(address.host))
 }
 
-/** Plain segments, which every proxy reads in the same way. Not below `/elastauth`, where our pages are. */
+/** Plain segments, which all proxies interpret alike. Not below `/elastauth`, where the pages of elastauth are. */
 export const subRequestPath = textFormat(
   'a path for sub-requests',
   'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',
@@ -66,9 +66,9 @@ export const subRequestPath = textFormat(
   (text) => /^(?!\/elastauth)(?:\/[a-z0-9_-]{1,100}){1,10}$/i.test(text),
 )
 
-/** Permissions of a file, as `chmod` takes them. */
+/** File permissions in the notation of `chmod`. */
 export const fileMode = textFormat(
-  'permissions',
+  'a file mode',
   'write three octal digits in quotes, e.g. "0660"',
   { pattern: '^0?[0-7]{3}$' },
   (text) => /^0?[0-7]{3}$/.test(text),

@@ -1,9 +1,9 @@
 import { describeType, type Format, isPlainMap, type Problem, textFormat, validateValue } from './format.ts'
 
-/** A role's name as Elasticsearch allows it: 1–507 printable ASCII characters, no blanks around. */
+/** A role name that Elasticsearch accepts: 1 to 507 printable ASCII characters without leading or trailing spaces. */
 export const roleName = textFormat(
   'a role name',
-  'write 1 to 507 printable ASCII characters, without blanks around',
+  'write 1 to 507 printable ASCII characters without leading or trailing spaces',
   { minLength: 1, maxLength: 507, pattern: '^[!-~]([ -~]*[!-~])?$' },
   (text) => text.length <= 507 && /^[!-~]([ -~]*[!-~])?$/.test(text),
 )
@@ -15,11 +15,11 @@ export const headerName = textFormat(
   (text) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text),
 )
 
-/** Group → roles. One role may stand without a list; the environment holds the map as JSON. */
+/** Group → roles. A single role needs no list; in the environment the map is JSON. */
 export const groupMappings: Format<{ readonly [group: string]: readonly string[] }> = {
   yamlType: 'object',
   noun: 'a map of groups to roles',
-  hint: 'write e.g. admins: [superuser]; in the environment JSON, {"admins": ["superuser"]}',
+  hint: 'write e.g. admins: [superuser], or as JSON in the environment {"admins": ["superuser"]}',
   jsonSchema: {
     type: 'object',
     additionalProperties: { anyOf: [roleName.jsonSchema, { type: 'array', minItems: 1, items: roleName.jsonSchema }] },
@@ -39,8 +39,8 @@ function checkGroup(group: string, roles: unknown): readonly Problem[] {
   if (group.trim() !== group || group === '' || group.length > 255) {
     return [
       {
-        problem: 'has a group name that is empty, longer than 255 or has blanks around',
-        fix: 'correct it',
+        problem: 'has a group name that is empty, too long, or begins or ends with a space',
+        fix: 'write 1 to 255 characters',
         path: [group],
       },
     ]
@@ -59,11 +59,11 @@ function checkGroup(group: string, roles: unknown): readonly Problem[] {
   )
 }
 
-/** Header name → value, to be sent along. Values may be credentials: they are never shown. */
+/** Header name → value. Values may be credentials, so messages never contain them. */
 export const headerMap: Format<{ readonly [name: string]: string }> = {
   yamlType: 'object',
   noun: 'a map of header names to values',
-  hint: 'write e.g. X-Api-Version: "2"; in the environment JSON, {"X-Api-Version": "2"}',
+  hint: 'write e.g. X-Api-Version: "2", or as JSON in the environment {"X-Api-Version": "2"}',
   jsonSchema: { type: 'object', additionalProperties: { type: 'string' } },
   parse: (value) => readMap(value) as { [name: string]: string } | undefined,
   check: (map) => Object.entries(map).flatMap(([name, value]) => checkHeader(name, value)),
@@ -72,7 +72,7 @@ export const headerMap: Format<{ readonly [name: string]: string }> = {
 function checkHeader(name: string, value: unknown): readonly Problem[] {
   if (name === '__proto__') return [{ problem: 'has the header __proto__', fix: 'remove it' }]
   const faults = validateValue(headerName, name).map(({ fix }) => ({
-    problem: 'has a name that no header can have',
+    problem: 'has an invalid header name',
     fix,
     path: [name],
   }))
@@ -84,19 +84,19 @@ function checkHeader(name: string, value: unknown): readonly Problem[] {
     })
   } else if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
     faults.push({
-      problem: 'has a header value that cannot be sent',
-      fix: 'remove control and non-latin characters',
+      problem: 'has an invalid header value',
+      fix: 'remove control characters and characters outside Latin-1',
       path: [name],
     })
   }
   return faults
 }
 
-/** Name → value, for the query of a URL. */
+/** Name → value of query parameters. */
 export const parameterMap: Format<{ readonly [name: string]: string }> = {
   yamlType: 'object',
   noun: 'a map of parameters to values',
-  hint: 'write e.g. prompt: login; in the environment JSON, {"prompt": "login"}',
+  hint: 'write e.g. prompt: login, or as JSON in the environment {"prompt": "login"}',
   jsonSchema: { type: 'object', additionalProperties: { type: 'string' } },
   parse: (value) => readMap(value) as { [name: string]: string } | undefined,
   check: (map) =>

@@ -65,7 +65,7 @@ function readText(path: string): string | Problem {
     return readFileSync(path, 'latin1')
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    if (isMissing) return { problem: 'does not exist', fix: 'check the path, or mount the file there' }
+    if (isMissing) return { problem: 'does not exist', fix: 'check the path, and whether the file is mounted' }
     return { problem: 'cannot be read', fix: 'check its permissions' }
   }
 }

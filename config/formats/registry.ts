@@ -27,7 +27,7 @@ const boolean: Format<boolean> = {
 const integer: Format<number> = {
   yamlType: 'integer',
   noun: 'a whole number',
-  hint: 'write digits only',
+  hint: 'write it in digits',
   jsonSchema: { type: 'integer' },
   parse: (value) => {
     const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
@@ -39,21 +39,21 @@ const integer: Format<number> = {
 
 const text = textFormat(
   'a line of text',
-  'write 1 character or more, none of them a control character',
+  'write at least 1 character and no control characters',
   { minLength: 1 },
   (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
 )
 
 const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])
 
-/** A symmetric one would take whoever can verify a token for one who may issue it. */
+/** Symmetric algorithms are excluded: everyone who can verify such a token could also issue one. */
 const signatureAlgorithm = {
   ...oneOf(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']),
   noun: 'an asymmetric signature algorithm',
-  hint: 'write RS256, ES256 or the like; HS256 and its kind, and none, are never accepted',
+  hint: 'write e.g. RS256 or ES256; HS256, other symmetric algorithms and none are never accepted',
 }
 
-/** Every format of the schema, by the name the schema and convict know it by. */
+/** Every format of the schema, by the name that the schema and convict use. */
 export const formats = {
   boolean,
   integer,
@@ -102,7 +102,7 @@ export const formats = {
 export type FormatName = keyof typeof formats
 export type FormatValue<F extends FormatName> = (typeof formats)[F] extends Format<infer T> ? T : never
 
-/** The format of that name, its value's type forgotten: for code that treats all keys alike. */
+/** The format of that name without its value type, for code that handles all keys alike. */
 export function getFormat(name: FormatName): Format<unknown> {
   return formats[name] as Format<unknown>
 }

@@ -11,12 +11,12 @@ import {
 } from './format.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 
-/** How one route's upstreams are reached over TLS; what is `null` is as in `proxy.tls`. */
+/** TLS settings for the upstreams of one route. `null` means the setting of `proxy.tls`. */
 export type RouteTls = {
   readonly ca_cert: string | null
   readonly client_cert: string | null
   readonly client_key: string | null
-  /** The name to ask for and to verify, in place of the URL's. */
+  /** The name for SNI and for the verification of the certificate, instead of the host of the URL. */
   readonly server_name: string | null
   readonly insecure_skip_verify: boolean | null
 }
@@ -31,12 +31,12 @@ const unset: RouteTls = {
 
 const serverName = textFormat(
   'a host name',
-  'write a name, e.g. elasticsearch.internal; TLS knows no addresses there',
+  'write a name, e.g. elasticsearch.internal; TLS does not accept IP addresses here',
   { pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$', maxLength: 253 },
   (text) => /^[\w-]+(?:\.[\w-]+)*$/.test(text) && text.length <= 253 && isIP(text) === 0,
 )
 
-const trueOrFalse: Format<boolean> = {
+const yamlBoolean: Format<boolean> = {
   yamlType: 'boolean',
   noun: 'true or false',
   hint: 'write true or false',
@@ -49,7 +49,7 @@ const fields: { readonly [field: string]: Format<string> | Format<boolean> } = {
   client_cert: certificateFile,
   client_key: privateKeyFile,
   server_name: serverName,
-  insecure_skip_verify: trueOrFalse,
+  insecure_skip_verify: yamlBoolean,
 } satisfies { readonly [field in keyof RouteTls]: unknown }
 
 export const routeTlsJson: JsonSchema = {
@@ -60,7 +60,7 @@ export const routeTlsJson: JsonSchema = {
   ),
 }
 
-/** Every field there, for a route that sets some of them or none. What is malformed stays, for the check to name. */
+/** Adds the fields that a route does not set. A malformed value is kept, so that `checkRouteTls` reports it. */
 export function completeRouteTls(value: unknown): RouteTls {
   if (value === undefined || value === null) return unset
   return isPlainMap(value) ? { ...unset, ...value } : (value as RouteTls)

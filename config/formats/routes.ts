@@ -6,7 +6,7 @@ import { checkRouteTls, completeRouteTls, type RouteTls, routeTlsJson } from './
 
 export type { RouteTls }
 
-/** Where a request goes in proxy mode; `null` matches any host or path. */
+/** A route of proxy mode. `null` matches any host or path. */
 export type Route = {
   readonly host: string | null
   readonly path: string | null
@@ -29,8 +29,8 @@ const fields: {
   tls: { expected: 'a map', isValid: () => true },
 }
 
-/** For what has parts of its own. */
-const innerChecks: { readonly [field: string]: (value: unknown) => readonly Problem[] } = {
+/** Checks for fields whose values have parts. */
+const nestedChecks: { readonly [field: string]: (value: unknown) => readonly Problem[] } = {
   upstreams: (value) => validateValue(httpUrlList, value),
   headers: (value) => validateValue(headerMap, value),
   tls: checkRouteTls,
@@ -39,7 +39,7 @@ const innerChecks: { readonly [field: string]: (value: unknown) => readonly Prob
 export const routeList: Format<readonly Route[]> = {
   yamlType: 'array',
   noun: 'a list of routes',
-  hint: 'write e.g. [{path: /, upstreams: ["https://elasticsearch:9200"]}]; in the environment as JSON',
+  hint: 'write e.g. [{path: /, upstreams: ["https://elasticsearch:9200"]}], or as JSON in the environment',
   jsonSchema: {
     type: 'array',
     items: {
@@ -65,7 +65,7 @@ export const routeList: Format<readonly Route[]> = {
 }
 
 function withDefaults(route: unknown): Route {
-  // A malformed route is kept as it is, for the check to name
+  // A malformed route is kept, so that checkRoute reports it
   if (!isPlainMap(route)) return route as unknown as Route
   const tls = completeRouteTls(route.tls)
   return { host: null, path: null, strip_path: false, auth: 'required', headers: {}, ...route, tls } as Route
@@ -85,8 +85,8 @@ function checkRoute(route: unknown, index: number): readonly Problem[] {
     const field = fields[name]!
     if (value === null && (name === 'host' || name === 'path')) return []
     if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, fix: `write ${field.expected}`, path }]
-    const inner = innerChecks[name]?.(value) ?? []
-    return inner.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
+    const nestedProblems = nestedChecks[name]?.(value) ?? []
+    return nestedProblems.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
   })
 }
 

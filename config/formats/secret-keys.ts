@@ -1,27 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { type Format, textFormat } from './format.ts'
 
-/** What the documentation writes where a key belongs: accepted, so that its examples start as they stand. */
+/** Placeholders in the examples of the documentation. They are accepted, so that the examples start unchanged. */
 const placeholders = ['your-64-char-hex-key', 'your-generated-key']
 
-// One for the life of the process: a reload must not rotate everybody's credentials.
+// One key for the lifetime of the process: a reload must not rotate the credentials of all users.
 const randomKey = randomBytes(32).toString('hex')
 
-const generateKeyFix = 'make one with `elastauth --generateKey` or `openssl rand -hex 32`'
+const generateKeyFix = 'generate one with `elastauth --generateKey` or `openssl rand -hex 32`'
 
 export function isPlaceholderKey(key: string | null): boolean {
   return key !== null && placeholders.includes(key)
 }
 
-/** The key to use: the configured one, or a random one, the same for the whole run, in a placeholder's place. */
+/** The configured key, or for a placeholder a random key that stays the same until the process exits. */
 export function resolveSecretKey(key: string): string {
   return isPlaceholderKey(key) ? randomKey : key
 }
 
 export const placeholderWarning =
-  "secret_key is the documentation's placeholder: a random key is used instead, for this run only. " +
-  'Replicas will not agree on it, and all credentials rotate at every restart. ' +
-  `For a lasting key, ${generateKeyFix}.`
+  "secret_key is the documentation's placeholder: a random key is used instead, until the next restart. " +
+  'Replicas use different keys, and all credentials rotate at every restart. ' +
+  `For a permanent key, ${generateKeyFix}.`
 
 /** 32 bytes as 64 hex digits, in lower case. */
 export const hexKey = rejectRepeatedDigit(
@@ -43,15 +43,15 @@ export const secretKey: Format<string> = {
 
 export const sharedSecret = textFormat(
   'a secret of at least 16 printable characters',
-  'make one with `openssl rand -hex 32`',
+  'generate one with `openssl rand -hex 32`',
   { minLength: 16, pattern: '^[!-~]+$' },
   (text) => /^[!-~]{16,}$/.test(text),
 )
 
-/** A key of one repeated digit is a form filled in, not a key. */
+/** A key of one repeated digit is filler, not a random key. */
 function rejectRepeatedDigit(format: Format<string>): Format<string> {
   return {
     ...format,
-    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is one digit 64 times', fix: generateKeyFix }] : []),
+    check: (key) => (/^(.)\1*$/.test(key) ? [{ problem: 'is the same digit 64 times', fix: generateKeyFix }] : []),
   }
 }
