@@ -7,11 +7,11 @@ import { createFixture, sendSubRequest } from './fixture.ts'
 const { elasticsearch, start, logIn } = await createFixture()
 const nodeArguments = ['--import', fileURLToPath(new URL('../support/clock-set-back.ts', import.meta.url))]
 
-test('after the clock was set back by an hour, readiness, background checks and repair go on', async () => {
+test('readiness, background checks and repair of users continue after the clock is set back by an hour', async () => {
   const gateway = await start({ flags: { 'cache.revalidate': '1s' }, nodeArguments })
   const ready = async () => (await fetch(`${gateway.url}/elastauth/ready`)).status
-  const until = async (isSo: () => Promise<boolean>) => {
-    while (!(await isSo())) await sleep(100)
+  const waitUntil = async (condition: () => Promise<boolean>) => {
+    while (!(await condition())) await sleep(100)
   }
   assert.equal((await sendSubRequest(gateway.url, 'bob')).status, 200)
   assert.equal(await ready(), 200)
@@ -19,12 +19,12 @@ test('after the clock was set back by an hour, readiness, background checks and 
   await gateway.logged(({ message }) => message === 'the clock was set back')
 
   elasticsearch.faults.answer = 'unavailable'
-  await until(async () => (await ready()) === 503)
+  await waitUntil(async () => (await ready()) === 503)
   elasticsearch.faults.answer = 'normal'
-  await until(async () => (await ready()) === 200)
+  await waitUntil(async () => (await ready()) === 200)
 
   elasticsearch.users.set('bob', { ...elasticsearch.users.get('bob')!, password: 'changed by somebody else' })
-  await until(
+  await waitUntil(
     async () => (await logIn((await sendSubRequest(gateway.url, 'bob')).headers.get('authorization'))).status === 200,
   )
 })

@@ -16,16 +16,16 @@ const [plain, full] = await Promise.all([
     },
   }),
 ])
-const get = (page: string, headers: Record<string, string> = {}, { url } = plain) =>
-  fetch(`${url}/elastauth/${page}`, { headers })
+const get = (name: string, headers: Record<string, string> = {}, { url } = plain) =>
+  fetch(`${url}/elastauth/${name}`, { headers })
 const viaProxy = { 'X-Forwarded-For': '203.0.113.7', 'X-Elastauth-Proxy-Secret': proxySecret }
 
-test('health and live answer without asking anybody', async () => {
+test('health and live respond without a request to Elasticsearch', async () => {
   for (const { logged } of [plain, full])
     await logged(({ message = '' }) => message.startsWith('connected to Elasticsearch'))
   const requests = elasticsearch.counters.requests
-  for (const page of ['health', 'live']) {
-    const response = await get(page)
+  for (const name of ['health', 'live']) {
+    const response = await get(name)
     assert.deepEqual([response.status, response.headers.get('cache-control')], [200, 'no-store'])
     const { status, version } = (await response.json()) as Record<string, string>
     assert.equal(status, 'ok')
@@ -34,7 +34,7 @@ test('health and live answer without asking anybody', async () => {
   assert.equal(elasticsearch.counters.requests, requests)
 })
 
-test('ready says yes while Elasticsearch is up, and names it without the reason while it is down', async (context) => {
+test('ready is 200 while Elasticsearch is up, and while it is down 503 with its name, but without the reason', async (context) => {
   context.after(() => {
     elasticsearch.faults.answer = 'normal'
   })
@@ -49,11 +49,11 @@ test('ready says yes while Elasticsearch is up, and names it without the reason 
   assert.equal((await get('health')).status, 200)
 })
 
-test('metrics are off by default, and then there is no such page', async () => {
+test('the metrics endpoint is 404 by default', async () => {
   assert.equal((await get('metrics')).status, 404)
 })
 
-test('metrics are Prometheus text with the promised names', async () => {
+test('metrics are in the Prometheus text format and have the documented names', async () => {
   await sendSubRequest(full.url, 'bob', viaProxy)
   await sendSubRequest(full.url, 'bob', viaProxy)
   await fetch(full.url)
@@ -79,14 +79,14 @@ test('metrics are Prometheus text with the promised names', async () => {
   assert.doesNotMatch(text, /bob/)
 })
 
-test('a method that somebody made up does not become a label of its own', async () => {
+test('an unknown method does not become a label of the metrics', async () => {
   await exchange(full.url, ['QUERY / HTTP/1.1', 'Host: elastauth'])
   const text = await (await get('metrics', {}, full)).text()
   const methods = new Set([...text.matchAll(/^elastauth_requests_total\{method="([^"]*)"/gm)].map(([, name]) => name))
   assert.ok(methods.size <= 10, [...methods].join())
 })
 
-test('config is shown on this machine, with every secret masked', async () => {
+test('config is shown to requests from this machine, with every secret masked', async () => {
   const response = await get('config', {}, full)
   assert.equal(response.status, 200)
   const text = await response.text()
@@ -94,7 +94,7 @@ test('config is shown on this machine, with every secret masked', async () => {
   assert.doesNotMatch(text, /5eed0f7e57|changeme|a-proxy-secret/)
 })
 
-test('config is not shown to what came through a proxy, except to a holder of admin_roles', async () => {
+test('config is shown through a proxy only to a user with one of admin_roles', async () => {
   for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'Forwarded', 'Via', 'X-Real-IP']) {
     assert.equal((await get('config', { [name]: '127.0.0.1' })).status, 403, name)
   }
@@ -104,7 +104,7 @@ test('config is not shown to what came through a proxy, except to a holder of ad
   assert.equal((await get('config', viaProxy, full)).status, 401)
 })
 
-test('config is not shown to what came through nginx with nothing but proxy_pass: its own Host, no mark, HTTP/1.0', async () => {
+test('config is not shown through nginx with only proxy_pass, which sends its own Host and HTTP/1.0', async () => {
   for (const [version, status] of [
     ['1.0', 403],
     ['1.1', 200],
@@ -114,7 +114,7 @@ test('config is not shown to what came through nginx with nothing but proxy_pass
   }
 })
 
-test('whoami says who the caller is and which roles that gives, and no credential', async () => {
+test('whoami returns the identity and roles of the caller, and no credential', async () => {
   const response = await get('whoami', { 'Remote-User': 'ann', 'Remote-Groups': 'readers' })
   assert.deepEqual(await response.json(), {
     username: 'ann',
@@ -126,10 +126,10 @@ test('whoami says who the caller is and which roles that gives, and no credentia
   assert.equal((await get('whoami')).status, 401)
 })
 
-test('an unknown page is 404, and another method than GET and HEAD 405', async () => {
-  for (const page of ['', 'nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
-    const target = `GET /elastauth/${page} HTTP/1.1`
-    assert.equal((await exchange(plain.url, [target, 'Host: e', 'Remote-User: bob'])).status, 404, page)
+test('an unknown endpoint is 404, and a method other than GET and HEAD is 405', async () => {
+  for (const name of ['', 'nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
+    const target = `GET /elastauth/${name} HTTP/1.1`
+    assert.equal((await exchange(plain.url, [target, 'Host: e', 'Remote-User: bob'])).status, 404, name)
   }
   const posted = await fetch(`${plain.url}/elastauth/health`, { method: 'POST', body: 'x' })
   assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'GET, HEAD'])
@@ -137,7 +137,7 @@ test('an unknown page is 404, and another method than GET and HEAD 405', async (
   assert.deepEqual([head.status, await head.text()], [200, ''])
 })
 
-test('a page is found under its encoded spelling too, and decoded once only', async () => {
+test('the path of an endpoint is decoded exactly once', async () => {
   const statusOf = async (target: string) => (await exchange(plain.url, [`GET ${target} HTTP/1.1`, 'Host: e'])).status
   assert.equal(await statusOf('/elastauth/%68ealth?x=/'), 200)
   assert.equal(await statusOf('/elastauth%2fhealth'), 200)
@@ -145,21 +145,21 @@ test('a page is found under its encoded spelling too, and decoded once only', as
 })
 
 const envoy = ['X-Envoy-Internal: true', 'Content-Length: 0']
-const questions = [
+const subRequestHeaders = [
   ['X-Forwarded-Method: GET', 'X-Forwarded-Uri: /elastauth/health'],
   ['X-Original-URL: https://kibana.example/elastauth/health'],
   ['X-Original-Method: GET'],
   envoy,
 ]
 
-for (const marks of questions) {
-  test(`a forward-auth question about a page lets nobody through to that path: ${marks.join(', ')}`, async () => {
+for (const headers of subRequestHeaders) {
+  test(`a sub-request for a path below /elastauth/ is denied, with ${headers.join(', ')}`, async () => {
     for (const target of ['/elastauth/health', '/%65lastauth/live?x=1', '/elastauth/ready', '/elastauth/nothing']) {
       for (const identity of [[], ['Remote-User: bob']]) {
         const { status, head } = await exchange(plain.url, [
           `GET ${target} HTTP/1.1`,
           'Host: kibana.example',
-          ...marks,
+          ...headers,
           ...identity,
         ])
         assert.ok(status === 403 || status === 404, `${target}: ${status}`)
@@ -169,7 +169,7 @@ for (const marks of questions) {
   })
 }
 
-test('Envoy’s marks apart are no question: a page may come through it, and a probe may state a length', async () => {
-  for (const mark of envoy)
-    assert.equal((await exchange(plain.url, ['GET /elastauth/health HTTP/1.1', 'Host: elastauth', mark])).status, 200)
+test('a request with only one of the headers of an Envoy sub-request is not rejected', async () => {
+  for (const header of envoy)
+    assert.equal((await exchange(plain.url, ['GET /elastauth/health HTTP/1.1', 'Host: elastauth', header])).status, 200)
 })

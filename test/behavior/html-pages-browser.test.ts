@@ -8,9 +8,9 @@ import { createRenderError } from '../../src/server/error-response.ts'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-/** Every page there is, by its path. */
-const answerError = createRenderError('generic', { hasLogin: true })
+const renderError = createRenderError('generic', { hasLogin: true })
 const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed') as ErrorCode[]
+/** All HTML pages, by a path. */
 const pages = new Map<string, GatewayResponse>([
   ['/signed-out', signedOutPage()],
   ['/logout', confirmSignOutPage(new URL('http://localhost:9/end'))],
@@ -18,7 +18,7 @@ const pages = new Map<string, GatewayResponse>([
     const error = new GatewayError(code, 'private')
     return [
       `/${code}`,
-      answerError({ headers: { accept: 'text/html' } }, error, '7c9e6679-7425-40de-944b-e07fc1f90ae7'),
+      renderError({ headers: { accept: 'text/html' } }, error, '7c9e6679-7425-40de-944b-e07fc1f90ae7'),
     ]
   }),
 ])
@@ -28,7 +28,7 @@ const { url } = await startUpstream((request, response) => {
   response.writeHead(status, headers).end(body)
 })
 
-describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () => {
+describe('the HTML pages, in Chromium,', { skip: skipWithoutChromium() }, () => {
   let kit: BrowserKit
 
   before(async () => {
@@ -36,45 +36,48 @@ describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () =>
   })
   after(() => kit?.stop())
 
-  /** Opens each page, and collects what the browser complains of. */
-  async function look(options: BrowserContextOptions, judge: (page: Page, path: string) => Promise<void>) {
+  /** Opens each page and checks it. @returns the errors that the browser reports */
+  async function checkPages(options: BrowserContextOptions, check: (page: Page, path: string) => Promise<void>) {
     const context = await kit.open(options)
     const page = await context.newPage()
-    const complaints: string[] = []
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('requestfailed', (request) => complaints.push(`${request.url()} failed`))
+    const errors: string[] = []
+    page.on('console', (message) => errors.push(message.text()))
+    page.on('requestfailed', (request) => errors.push(`${request.url()} failed`))
     for (const path of pages.keys()) {
       await page.goto(url + path)
-      await judge(page, path)
+      await check(page, path)
     }
     await context.close()
-    // Chromium itself notes each status of 400 and above.
-    return complaints.filter((text) => !text.startsWith('Failed to load resource: the server responded'))
+    // Chromium reports every status of 400 and above.
+    return errors.filter((text) => !text.startsWith('Failed to load resource: the server responded'))
   }
 
   for (const colorScheme of ['light', 'dark'] as const) {
-    test(`${colorScheme}: the policy lets the stylesheet in, and every text has a contrast of 4.5 (WCAG AA)`, async () => {
-      const seen = new Set<string>()
-      const complaints = await look({ colorScheme }, async (page, path) => {
+    test(`load their stylesheet in the ${colorScheme} scheme, and every text has a contrast of at least 4.5 (WCAG AA)`, async () => {
+      const backgrounds = new Set<string>()
+      const errors = await checkPages({ colorScheme }, async (page, path) => {
         for (const { text, ratio, background } of await page.evaluate(measureContrast)) {
           assert.ok(ratio >= 4.5, `${path}: “${text}” has ${ratio.toFixed(2)}`)
-          seen.add(background)
+          backgrounds.add(background)
         }
       })
-      assert.deepEqual(complaints, [])
-      assert.ok(seen.has(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(26, 29, 36)'), [...seen].join())
+      assert.deepEqual(errors, [])
+      assert.ok(
+        backgrounds.has(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(26, 29, 36)'),
+        [...backgrounds].join(),
+      )
     })
   }
 
-  test('on a narrow phone nothing is cut off', async () => {
-    await look({ viewport: { width: 320, height: 568 }, isMobile: true }, async (page, path) => {
+  test('fit a screen with a width of 320 pixels', async () => {
+    await checkPages({ viewport: { width: 320, height: 568 }, isMobile: true }, async (page, path) => {
       const width = await page.evaluate('document.documentElement.scrollWidth')
       assert.equal(width, 320, path)
     })
   })
 
-  test('without JavaScript, a reader of the page finds its language, its title and one heading', async () => {
-    await look({ javaScriptEnabled: false }, async (page, path) => {
+  test('have a language, a title and one heading without JavaScript', async () => {
+    await checkPages({ javaScriptEnabled: false }, async (page, path) => {
       assert.equal(await page.locator('html').getAttribute('lang'), 'en')
       const headings = await page.getByRole('heading', { level: 1 }).allTextContents()
       assert.deepEqual(headings, [await page.title()], path)
@@ -82,8 +85,8 @@ describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () =>
     })
   })
 
-  test('by keyboard, everything that can be done is reached and its focus seen', async () => {
-    await look({}, async (page, path) => {
+  test('can be used by keyboard, with a visible focus', async () => {
+    await checkPages({}, async (page, path) => {
       const count = await page.locator('a, button').count()
       for (let i = 0; i < count; i++) {
         await page.keyboard.press('Tab')
@@ -94,7 +97,7 @@ describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () =>
     })
   })
 
-  test('the access denied page says why, and which number to ask with', async () => {
+  test('include the reason and the request id when access is denied', async () => {
     const page = await (await kit.open()).newPage()
     await page.goto(`${url}/no_roles`)
     const text = await page.getByRole('main').innerText()
@@ -107,9 +110,9 @@ describe('pages for people, in Chromium', { skip: skipWithoutChromium() }, () =>
   })
 })
 
-/** In the page: WCAG 2.2's contrast ratio of each text to the nearest background behind it. */
+/** Runs in the page. The contrast ratio (WCAG 2.2) of each text to its background. */
 const measureContrast = (): { text: string; ratio: number; background: string }[] => {
-  // biome-ignore lint/suspicious/noExplicitAny: this runs in the browser, whose types are not among ours
+  // biome-ignore lint/suspicious/noExplicitAny: runs in the browser, and the DOM types are not included
   const { document, getComputedStyle } = globalThis as any
   const partsOf = (color: string) => color.match(/[\d.]+/g)!.map(Number)
   const luminance = (color: string) => {

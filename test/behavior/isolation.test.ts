@@ -10,11 +10,11 @@ const [gateway, ...replicas] = await Promise.all([start(), start(), start()])
 const agent = new Agent({ keepAlive: true, maxSockets: 200 })
 after(() => agent.destroy())
 
-type Answer = { status: number; authorization: string; username: string }
+type Credential = { status: number; authorization: string; username: string }
 
-/** `fetch` is too slow for thousands. */
-async function ask(url: string, username: string, groups = ''): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+/** Sends a sub-request. `fetch` would be too slow for thousands. */
+async function requestCredential(url: string, username: string, groups = ''): Promise<Credential> {
+  const { promise, resolve, reject } = Promise.withResolvers<Credential>()
   const headers = { 'Remote-User': username, 'Remote-Groups': groups }
   get(url, { agent, headers }, async (response) => {
     const chunks: Buffer[] = []
@@ -25,19 +25,19 @@ async function ask(url: string, username: string, groups = ''): Promise<Answer> 
   return promise
 }
 
-test('500 users at once, thousands of requests: everybody gets their own credential, and it logs in', async () => {
+test('500 concurrent users with thousands of requests each get their own credential, and can log in with it', async () => {
   const random = createRandom(1)
   elasticsearch.faults.delay = () => random.below(30)
   const users = Array.from({ length: 500 }, (_, i) => `many-${i}`)
-  const questions = random.shuffled(Array.from({ length: 10 }, () => users).flat())
+  const usernames = random.shuffled(Array.from({ length: 10 }, () => users).flat())
   const credentials = new Map<string, string>()
   await Promise.all(
-    questions.map(async (asked) => {
-      const { status, authorization, username } = await ask(gateway.url, asked)
+    usernames.map(async (requested) => {
+      const { status, authorization, username } = await requestCredential(gateway.url, requested)
       assert.equal(status, 200)
-      assert.deepEqual([username, parseBasic(authorization).username], [asked, asked])
-      assert.equal(credentials.get(asked) ?? authorization, authorization)
-      credentials.set(asked, authorization)
+      assert.deepEqual([username, parseBasic(authorization).username], [requested, requested])
+      assert.equal(credentials.get(requested) ?? authorization, authorization)
+      credentials.set(requested, authorization)
     }),
   )
   elasticsearch.faults.delay = 0
@@ -49,34 +49,34 @@ test('500 users at once, thousands of requests: everybody gets their own credent
   }
 })
 
-test('1,000 first requests of one user at once are one read and one write', async () => {
+test('1,000 concurrent requests of a new user cause one read and one write (single-flight)', async () => {
   const writes = elasticsearch.counters.writes
-  const letThrough = elasticsearch.holdWrites()
-  const answers = Promise.all(Array.from({ length: 1000 }, () => ask(gateway.url, 'first')))
+  const releaseWrites = elasticsearch.holdWrites()
+  const responses = Promise.all(Array.from({ length: 1000 }, () => requestCredential(gateway.url, 'first')))
   await elasticsearch.whenHeld(1)
-  letThrough()
-  const authorizations = new Set((await answers).map(({ authorization }) => authorization))
+  releaseWrites()
+  const authorizations = new Set((await responses).map(({ authorization }) => authorization))
   assert.equal(authorizations.size, 1)
   assert.equal(elasticsearch.counters.writes - writes, 1)
   assert.equal(elasticsearch.calls.filter(({ method, path }) => method === 'GET' && path.endsWith('/first')).length, 1)
   assert.equal((await logIn([...authorizations][0])).body.username, 'first')
 })
 
-test('three replicas that create one user at the same moment write the same password', async () => {
-  const letThrough = elasticsearch.holdWrites()
-  const answers = Promise.all([gateway, ...replicas].map(({ url }) => ask(url, 'shared')))
+test('three replicas that create the same user concurrently write the same password', async () => {
+  const releaseWrites = elasticsearch.holdWrites()
+  const responses = Promise.all([gateway, ...replicas].map(({ url }) => requestCredential(url, 'shared')))
   await elasticsearch.whenHeld(3)
-  letThrough()
-  const authorizations = new Set((await answers).map(({ authorization }) => authorization))
+  releaseWrites()
+  const authorizations = new Set((await responses).map(({ authorization }) => authorization))
   assert.equal(authorizations.size, 1)
   assert.equal((await logIn([...authorizations][0])).status, 200)
 })
 
-test('a changed group holds with the very request that brings it, and the password stays', async () => {
+test('a changed group takes effect with the request that contains it, without a new password', async () => {
   const mapped = await start({ env: { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' } })
-  const before = await ask(mapped.url, 'moving', 'writers')
+  const before = await requestCredential(mapped.url, 'moving', 'writers')
   assert.deepEqual((await logIn(before.authorization)).body.roles, ['editor'])
-  const during = await ask(mapped.url, 'moving', 'readers')
+  const during = await requestCredential(mapped.url, 'moving', 'readers')
   assert.deepEqual((await logIn(during.authorization)).body.roles, ['viewer'])
   assert.equal(during.authorization, before.authorization)
 })

@@ -13,7 +13,7 @@ const { spec: pod } = parse(read('base/deployment.yaml')).spec.template
 const [container] = pod.containers
 const { spec: service } = parse(read('base/service.yaml'))
 
-test('the pod: nobody’s account, nothing writable, no capability, no token, the default seccomp profile', () => {
+test('the pod runs as nobody with a read-only root, no capabilities, no service account token and the default seccomp profile', () => {
   assert.deepEqual(container.securityContext, {
     allowPrivilegeEscalation: false,
     readOnlyRootFilesystem: true,
@@ -25,20 +25,20 @@ test('the pod: nobody’s account, nothing writable, no capability, no token, th
   assert.match(readFileSync(join(folder, '../../Dockerfile'), 'utf8'), /^USER 65534:65534$/m)
 })
 
-test('no secret is in the manifests: elastauth reads all of them from the mounted Secret', () => {
+test('the manifests contain no secret: elastauth reads all of them from the mounted Secret', () => {
   const mounts = Object.fromEntries(container.volumeMounts.map((mount: { name: string }) => [mount.name, mount]))
   assert.deepEqual(mounts.secrets, { name: 'secrets', mountPath: '/secrets', readOnly: true })
   for (const { name, value } of container.env) assert.ok(value.startsWith('/secrets/'), name)
 })
 
-test('elastauth starts with this configuration, and all probes answer', async () => {
+test('elastauth starts with the configuration of the manifests, and all probes succeed', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'elastauth-kubernetes-'))
   after(() => rmSync(directory, { recursive: true }))
   for (const [name, text] of Object.entries({ 'secret-key': testKey, 'elasticsearch-password': 'changeme' }))
     writeFileSync(join(directory, name), text, { mode: 0o440 })
-  const standIn = createFakeElasticsearch({})
-  after(() => standIn.close())
-  // the stand-in does not support TLS
+  const fakeElasticsearch = createFakeElasticsearch({})
+  after(() => fakeElasticsearch.close())
+  // the fake Elasticsearch does not support TLS
   const variables: { name: string; value: string }[] = container.env.filter(
     ({ name }: { name: string }) => !name.endsWith('_CA_CERT'),
   )
@@ -49,7 +49,7 @@ test('elastauth starts with this configuration, and all probes answer', async ()
     ]),
   )
   const gateway = await startGateway({
-    flags: { config: join(folder, 'base/config.yml'), 'elasticsearch.hosts': await standIn.listen() },
+    flags: { config: join(folder, 'base/config.yml'), 'elasticsearch.hosts': await fakeElasticsearch.listen() },
     env: { ...env, ELASTAUTH_SECRET_KEY: '', ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic' },
   })
   after(() => gateway.stop())
@@ -60,7 +60,7 @@ test('elastauth starts with this configuration, and all probes answer', async ()
   }
 })
 
-test('what asks elastauth asks the Service, and on a port that its pods have', () => {
+test('the ForwardAuth address is the Service, whose target port is one of the container', () => {
   const [middleware] = parseAllDocuments(read('traefik/middleware.yaml'))
     .map((document) => document.toJS())
     .filter(({ metadata }) => metadata.name === 'elastauth')
@@ -68,14 +68,14 @@ test('what asks elastauth asks the Service, and on a port that its pods have', (
   assert.equal(service.ports[0].targetPort, container.ports[0].name)
 })
 
-test("the chain strips clients' identity headers, then asks Authelia, whose headers elastauth accepts", () => {
+test("the middleware chain strips clients' identity headers before Authelia and elastauth, and again after them", () => {
   const documents = parseAllDocuments(read('traefik/middleware.yaml')).map((document) => document.toJS())
   const chain = documents.find(({ spec }) => spec.chain)
   const names = chain.spec.chain.middlewares.map(({ name }: { name: string }) => name)
   assert.deepEqual(names, ['strip', 'authelia', 'elastauth', 'strip'])
   const { headers } = documents.find(({ metadata }) => metadata.name === 'strip').spec
   for (const name of ['User', 'Groups', 'Email', 'Name']) {
-    for (const sign of ['-', '_', '.']) assert.equal(headers.customRequestHeaders[`Remote${sign}${name}`], '')
+    for (const separator of ['-', '_', '.']) assert.equal(headers.customRequestHeaders[`Remote${separator}${name}`], '')
   }
   const ingress = parse(read('traefik/ingress.yaml'))
   assert.equal(

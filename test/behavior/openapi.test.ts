@@ -25,7 +25,7 @@ async function readApi(url: string): Promise<Api> {
   return parse(await response.text())
 }
 
-test('the OpenAPI document lists every page there is, each with its method', async () => {
+test('every path and method in the OpenAPI document exists', async () => {
   for (const { url } of [plain, full]) {
     const { openapi, paths } = await readApi(url)
     assert.match(openapi, /^3\.1\./)
@@ -39,15 +39,15 @@ test('the OpenAPI document lists every page there is, each with its method', asy
   }
 })
 
-test('pages that are not there are not listed', async () => {
+test('the OpenAPI document lists only the endpoints that are enabled', async () => {
   const listed = Object.keys((await readApi(plain.url)).paths)
   assert.ok(listed.includes('/elastauth/health'))
-  for (const page of ['metrics', 'login', 'logout']) assert.ok(!listed.includes(`/elastauth/${page}`), page)
+  for (const name of ['metrics', 'login', 'logout']) assert.ok(!listed.includes(`/elastauth/${name}`), name)
   const all = Object.keys((await readApi(full.url)).paths)
-  for (const page of ['metrics', 'login', 'logout', 'backchannel-logout']) assert.ok(all.includes(`/elastauth/${page}`))
+  for (const name of ['metrics', 'login', 'logout', 'backchannel-logout']) assert.ok(all.includes(`/elastauth/${name}`))
 })
 
-test('docs is a page of our own files alone, with every address of the document', async () => {
+test('the docs page lists every path of the OpenAPI document, without scripts or external files', async () => {
   const response = await fetch(`${full.url}/elastauth/docs`)
   assert.match(response.headers.get('content-security-policy')!, /^default-src 'none'/)
   const html = await response.text()
