@@ -18,67 +18,61 @@ import {
 import { runElastauth } from './elastauth-command.ts'
 
 const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../support/schemas/compose-spec.json'), 'utf8'))
-// its spelling of draft 7's address is not the one ajv knows
+// ajv does not know the URL of draft 7 as the schema spells it
 delete schema.$schema
-const isCompose = new Ajv({ strict: false, validateFormats: false }).compile(schema)
+const isComposeFile = new Ajv({ strict: false, validateFormats: false }).compile(schema)
 
-/** What starts, and is said at every start, because the example means it so. */
-const expectedAdvice: Readonly<Record<string, RegExp>> = {
+/** The warnings that an example causes deliberately. */
+const expectedWarnings: Readonly<Record<string, RegExp>> = {
   'local-dev': /^warning: static\.allow_remote is true: .*\n$/,
 }
 
 for (const example of examples) {
   describe(`examples/${example}`, () => {
     const { services, networks, volumes } = readCompose(example)
-    const every = Object.entries(services)
-    const lasting = every.filter(([name]) => name !== 'setup' && name !== 'accounts')
+    const allServices = Object.entries(services)
+    const longRunning = allServices.filter(([name]) => name !== 'setup' && name !== 'accounts')
 
-    test('is a compose file by the schema of the Compose Specification', () => {
-      assert.ok(isCompose(readCompose(example)), JSON.stringify(isCompose.errors))
+    test('is valid according to the schema of the Compose Specification', () => {
+      assert.ok(isComposeFile(readCompose(example)), JSON.stringify(isComposeFile.errors))
     })
 
-    test('every file, volume, network and service it names is there', () => {
-      for (const [name, service] of every) {
-        for (const mount of service.volumes ?? []) {
-          const { source, isReadOnly } = readMount(mount)
-          if (!source.startsWith('./')) assert.ok(source in volumes, `${name}: ${mount}`)
-          else assert.ok(statSync(pathOf(example, source)).isFile() && isReadOnly, `${name}: ${mount}`)
-        }
+    test('refers only to files, volumes, networks and services that exist', () => {
+      for (const [name, service] of allServices) {
+        for (const mount of service.volumes ?? []) assertMountExists(example, mount, volumes, name)
         for (const network of service.networks ?? []) assert.ok(network in networks, `${name}: ${network}`)
-        for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
-          assert.ok(other in services, `${name}: ${other}`)
-          if (condition === 'service_healthy')
-            assert.ok(hasHealthCheck(services[other]!), `${name} waits for ${other}, which never gets healthy`)
-        }
+        assertDependenciesExist(service, services, name)
       }
     })
 
-    test('images are pinned to a release, or built from what is in this repository', () => {
-      for (const [name, { image = '', build }] of every) {
+    test('pins images to a release, or builds them from this repository', () => {
+      for (const [name, { image = '', build }] of allServices) {
         if (build === undefined) assert.match(image, /:v?\d+\.\d+\.\d+(-alpine)?$/, name)
         else assert.ok(existsSync(pathOf(example, `${build}/Dockerfile`)), name)
       }
     })
 
-    test('Elasticsearch and Kibana have one version, and it is one that the tests run', () => {
-      const versions = every.flatMap(([, { image = '' }]) => /docker\.elastic\.co\/.*:(.*)/.exec(image)?.slice(1) ?? [])
+    test('uses one version of Elasticsearch and Kibana, which is covered by the tests', () => {
+      const versions = allServices.flatMap(
+        ([, { image = '' }]) => /docker\.elastic\.co\/.*:(.*)/.exec(image)?.slice(1) ?? [],
+      )
       const tested = majors.map((major) => readLock(major).version)
       assert.deepEqual(versions, [versions[0], versions[0]])
       assert.ok(tested.includes(String(versions[0])), `${versions[0]} is not among ${tested}`)
     })
 
-    test('ports are published on this machine only, and nothing but the front door has one', () => {
-      const published = every.filter(([, { ports = [] }]) => ports.length > 0)
+    test('publishes ports only on this machine, and only those of the entry point and the identity provider', () => {
+      const published = allServices.filter(([, { ports = [] }]) => ports.length > 0)
       for (const [, { ports = [] }] of published) for (const port of ports) assert.match(port, /^127\.0\.0\.1:/)
-      const doors = ['dex', services.traefik === undefined ? 'elastauth' : 'traefik']
+      const publicServices = ['dex', services.traefik === undefined ? 'elastauth' : 'traefik']
       assert.deepEqual(
-        published.map(([name]) => name).filter((name) => !doors.includes(name)),
+        published.map(([name]) => name).filter((name) => !publicServices.includes(name)),
         [],
       )
     })
 
-    test('what stays running has a health check, no new privileges, and no network it does not need', () => {
-      for (const [name, service] of lasting) {
+    test('gives long-running services a health check, no-new-privileges and no unneeded network', () => {
+      for (const [name, service] of longRunning) {
         assert.ok(hasHealthCheck(service), name)
         assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name)
       }
@@ -89,11 +83,11 @@ for (const example of examples) {
       assert.deepEqual([read_only, cap_drop], [true, ['ALL']])
     })
 
-    test('no secret is in the compose file: elastauth has all of them from files', () => {
+    test('contains no secret: elastauth reads all of them from files', () => {
       const env = services.elastauth!.environment ?? {}
       assert.ok('ELASTAUTH_SECRET_KEY_FILE' in env)
       assert.deepEqual(
-        every
+        allServices
           .flatMap(([, { environment = {} }]) => Object.keys(environment))
           .filter((name) => /PASSWORD|SECRET|KEY$/.test(name) && !/_FILE$|TLS_KEY$/.test(name)),
         [],
@@ -103,57 +97,79 @@ for (const example of examples) {
     describe('setup.sh', { skip: skipSetup(example) }, () => {
       const folder = skipSetup(example) ? '' : runSetup(example)
 
-      test('makes what every service reads, for that service alone', () => {
-        for (const [name, service] of lasting) {
-          for (const mount of service.volumes ?? []) {
-            const { source, target } = readMount(mount)
-            if (!target.endsWith('/secrets')) continue
-            assert.equal(source, name, mount)
-            for (const [path] of JSON.stringify(service).matchAll(/(?<=secrets\/)[\w.-]+/g))
-              assert.ok(existsSync(join(folder, name, path)), `${name} reads ${path}`)
+      test('creates the secrets of every service, readable only by their owner', () => {
+        for (const [name, service] of longRunning) {
+          const mounts = (service.volumes ?? []).map(readMount)
+          for (const { source } of mounts.filter(({ target }) => target.endsWith('/secrets'))) {
+            assert.equal(source, name)
+            assertSecretsExist(service, folder, name)
           }
         }
         for (const file of globSync('*/*', { cwd: folder }))
           assert.equal(statSync(join(folder, file)).mode & 0o077, 0, `others may read ${file}`)
       })
 
-      test('changes nothing when it runs again', () => {
+      test('keeps the secret key when it runs again', () => {
         const key = () => readFileSync(join(folder, 'elastauth/secret-key'), 'utf8')
         const before = key()
         setUp(example, folder)
         assert.equal(key(), before)
       })
 
-      test('elastauth’s configuration is good with it, and advises nothing unexpected', async () => {
+      test('creates a valid configuration of elastauth, without unexpected warnings', async () => {
         const env = environmentOf(example, folder)
         const { code, stderr } = await runElastauth(
           ['config', 'check', '--config', pathOf(example, 'elastauth.yml')],
           env,
         )
         assert.equal(code, 0, stderr)
-        assert.match(stderr, expectedAdvice[example] ?? /^$/)
+        assert.match(stderr, expectedWarnings[example] ?? /^$/)
       })
     })
   })
 }
 
-/** elastauth's is in its image. */
+function assertMountExists(example: string, mount: string, volumes: object, service: string): void {
+  const { source, isReadOnly } = readMount(mount)
+  if (!source.startsWith('./')) assert.ok(source in volumes, `${service}: ${mount}`)
+  else assert.ok(statSync(pathOf(example, source)).isFile() && isReadOnly, `${service}: ${mount}`)
+}
+
+function assertDependenciesExist(
+  { depends_on = {} }: Service,
+  services: Readonly<Record<string, Service>>,
+  name: string,
+) {
+  for (const [other, { condition }] of Object.entries(depends_on)) {
+    assert.ok(other in services, `${name}: ${other}`)
+    if (condition === 'service_healthy')
+      assert.ok(hasHealthCheck(services[other]!), `${name} waits for ${other}, which never becomes healthy`)
+  }
+}
+
+/** Every file below `secrets/` that the service mentions. */
+function assertSecretsExist(service: Service, folder: string, name: string): void {
+  for (const [path] of JSON.stringify(service).matchAll(/(?<=secrets\/)[\w.-]+/g))
+    assert.ok(existsSync(join(folder, name, path)), `${name} reads ${path}`)
+}
+
+/** That of elastauth is in its image. */
 function hasHealthCheck({ healthcheck, image }: Service): boolean {
   return healthcheck !== undefined || image === 'elastauth'
 }
 
-/** Why an example's setup.sh cannot run here; with REQUIRE_SETUP_TOOLS=1 that is a failure. */
+/** @returns the reason why setup.sh cannot run here, or false. Throws instead with REQUIRE_SETUP_TOOLS=1. */
 function skipSetup(example: string): string | false {
   const tools = readFileSync(pathOf(example, 'setup.sh'), 'utf8').includes('htpasswd')
     ? ['openssl', 'htpasswd']
     : ['openssl']
-  const missing = tools.filter((tool) => !isThere(tool))
+  const missing = tools.filter((tool) => !isOnPath(tool))
   if (missing.length === 0) return false
   if (process.env.REQUIRE_SETUP_TOOLS === '1') throw new Error(`REQUIRE_SETUP_TOOLS=1, but no ${missing.join(' and ')}`)
   return `no ${missing.join(' and ')} on the PATH`
 }
 
-function isThere(tool: string): boolean {
+function isOnPath(tool: string): boolean {
   try {
     execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' })
     return true
