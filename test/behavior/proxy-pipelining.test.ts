@@ -6,14 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
-const asked: string[] = []
-const held = new Map<string, () => void>()
-const streams = new Map<string, ServerResponse>()
-const write = (path: string, piece: string) => void streams.get(path)!.write(piece)
+/** The paths that the upstream received, in order. */
+const received: string[] = []
+const responses = new Map<string, ServerResponse>()
+const write = (path: string, chunk: string) => void responses.get(path)!.write(chunk)
+const finish = (path: string) => void responses.get(path)!.end(path)
 const upstream = await startUpstream(({ url = '' }, response) => {
-  asked.push(url)
-  held.set(url, () => response.end(url))
-  streams.set(url, response)
+  received.push(url)
+  responses.set(url, response)
   if (url.startsWith('/now')) response.end(url)
   if (url === '/half') response.writeHead(200, { 'Content-Length': 'half of/half'.length }).write('half of')
 })
@@ -22,49 +22,49 @@ const gateway = await startProxy(upstream.url)
 const head = (path: string, ...more: string[]) =>
   [`PUT ${path} HTTP/1.1`, 'Host: es', 'Remote-User: bob', 'Content-Length: 0', ...more, '', ''].join('\r\n')
 
-test('requests in a row on one connection go on one after the other: no write overtakes the one before it', async () => {
+test('forwards pipelined requests one at a time, in order, so that no write overtakes the one before it', async () => {
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
   connection.send(head('/first') + head('/now/second') + head('/now/third', 'Connection: close'))
   await arrived
   assert.equal((await fetch(`${gateway.url}/now/other`, { headers: { 'Remote-User': 'bob' } })).status, 200)
-  assert.deepEqual(asked, ['/first', '/now/other'])
-  held.get('/first')!()
+  assert.deepEqual(received, ['/first', '/now/other'])
+  finish('/first')
   const text = await connection.closed
-  assert.deepEqual(asked.slice(2), ['/now/second', '/now/third'])
+  assert.deepEqual(received.slice(2), ['/now/second', '/now/third'])
   assert.deepEqual(text.match(/\/first|\/now\/(?:second|third)/g), ['/first', '/now/second', '/now/third'])
 })
 
-test('those that wait when their client leaves never go on', async () => {
-  asked.length = 0
+test('does not forward pipelined requests that are still pending when their client closes the connection', async () => {
+  received.length = 0
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
   connection.send(head('/stuck') + Array.from({ length: 30 }, (_, i) => head(`/now/left/${i}`)).join(''))
   await arrived
   connection.socket.destroy()
   await gateway.logged((line) => line['url.path'] === '/now/left/29' && line['http.response.status_code'] === 499)
-  assert.deepEqual(asked, ['/stuck'])
+  assert.deepEqual(received, ['/stuck'])
   assert.doesNotMatch(gateway.output(), /MaxListeners/)
 })
 
-test('what follows a request that closes its connection never goes on', async () => {
-  asked.length = 0
+test('does not forward a request that follows one after which the connection closes', async () => {
+  received.length = 0
   for (const first of ['GET / HTTP/1.1\r\nRemote-User: bob\r\n\r\n', head('/now/closing', 'Connection: close')]) {
     const connection = openRaw(portOf(gateway))
-    connection.send(first + head('/now/behind'))
-    connection.send(head('/now/behind'))
+    connection.send(first + head('/now/following'))
+    connection.send(head('/now/following'))
     await connection.closed
   }
-  assert.ok(!asked.includes('/now/behind'))
+  assert.ok(!received.includes('/now/following'))
 })
 
-const faulty = 'GET / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n'
+const framedTwice = 'GET / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n'
 
 for (const [what, bytes] of [
-  ['what is no HTTP', 'garbage\r\n\r\n'],
-  ['a request that is framed twice', faulty],
+  ['what is not HTTP', 'garbage\r\n\r\n'],
+  ['a request with Content-Length and Transfer-Encoding', framedTwice],
 ]) {
-  test(`${what} behind a request is refused after its answer, not in the middle of it`, async () => {
+  test(`rejects ${what} after the response to the previous request, not in the middle of it (response splitting)`, async () => {
     for (const path of ['/half', '/silent']) {
       const connection = openRaw(portOf(gateway))
       const arrived = once(upstream.server, 'request')
@@ -72,9 +72,9 @@ for (const [what, bytes] of [
       await arrived
       if (path === '/half') await connection.until(/half of$/)
       connection.send(bytes!)
-      await fetch(`${gateway.url}/now/other`, { headers: { 'Remote-User': 'bob' } }) // it has read them by now
+      await fetch(`${gateway.url}/now/other`, { headers: { 'Remote-User': 'bob' } }) // the gateway has read the bytes by now
       connection.send(bytes!)
-      held.get(path)!()
+      finish(path)
       const text = await connection.closed
       assert.match(
         text,
@@ -83,24 +83,24 @@ for (const [what, bytes] of [
     }
   })
 
-  test(`${what} behind a request that closes its connection is not heard`, async () => {
+  test(`ignores ${what} after a request with Connection: close`, async () => {
     const connection = openRaw(portOf(gateway))
     const arrived = once(upstream.server, 'request')
     connection.send(head('/last', 'Connection: close') + bytes)
     await arrived
-    held.get('/last')!()
+    finish('/last')
     assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
   })
 }
 
-const tunnel = 'CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n'
+const connectRequest = 'CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n'
 
-test('a tunnel to another host behind a request cuts its answer, and ends those that wait behind it', async () => {
+test('a pipelined CONNECT request ends the connection, with the current response and all pending requests', async () => {
   for (const isReset of [false, true]) {
     const connection = openRaw(portOf(gateway))
     connection.send(head('/half') + head(`/now/queued/${isReset}`))
     await connection.until(/half of$/)
-    connection.send(tunnel)
+    connection.send(connectRequest)
     if (isReset) connection.socket.resetAndDestroy()
     assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
     const line = await gateway.logged((one) => one['url.path'] === `/now/queued/${isReset}`)
@@ -109,30 +109,30 @@ test('a tunnel to another host behind a request cuts its answer, and ends those 
   assert.equal(gateway.process.exitCode, null)
 })
 
-test('a client that leaves in the middle of its next request is gone for the one before, too', async () => {
+test('aborts the current request if the client closes the connection in the middle of its next one', async () => {
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
   connection.send(`${head('/silent')}GET /par`)
-  const [asked] = (await arrived) as [IncomingMessage]
-  const left = once(asked.on('error', () => {}).socket, 'close')
+  const [request] = (await arrived) as [IncomingMessage]
+  const closed = once(request.on('error', () => {}).socket, 'close')
   connection.socket.end()
-  await left
+  await closed
 })
 
-test('a refusal that is known at once ends nothing of the answer before it', async () => {
-  const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
-  const connection = openRaw(portOf(impatient))
-  connection.send(`${head('/half')}POST /nobody HTTP/1.1\r\nHost: es\r\nContent-Length: 3\r\n\r\nabc`)
+test('sends a rejection after the response to the previous request, however long that takes', async () => {
+  const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
+  const connection = openRaw(portOf(gatewayWithTimeout))
+  connection.send(`${head('/half')}POST /anonymous HTTP/1.1\r\nHost: es\r\nContent-Length: 3\r\n\r\nabc`)
   await connection.until(/half of$/)
-  for (const piece of ['/', 'h', 'a', 'l', 'f']) {
+  for (const chunk of ['/', 'h', 'a', 'l', 'f']) {
     await sleep(600)
-    write('/half', piece)
+    write('/half', chunk)
   }
   assert.match(await connection.until(/identity_missing.*\n$/s), /half of\/halfHTTP\/1\.1 401 /)
   connection.socket.destroy()
 })
 
-test('a body that turns out broken when its answer has begun cuts it: a word of ours would look like its end', async () => {
+test('truncates a response if the body of its request turns out to be invalid, without adding an error that would look like its end', async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(
     'PUT /half HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
@@ -142,48 +142,50 @@ test('a body that turns out broken when its answer has begun cuts it: a word of 
   assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
 })
 
-const upgrade = (path: string, protocol = 'websocket') =>
+const upgradeRequest = (path: string, protocol = 'websocket') =>
   [`GET ${path} HTTP/1.1`, 'Host: es', 'Remote-User: bob', 'Connection: Upgrade', `Upgrade: ${protocol}`, '', ''].join(
     '\r\n',
   )
 
-test('an upgrade behind a refusal or a page of ours, in one piece with it, is an ordinary request', async () => {
+test('forwards a WebSocket request without its upgrade if it is pipelined after a rejected request or a request to an endpoint', async () => {
   for (const [path, status] of [
-    ['/nobody', 401],
+    ['/anonymous', 401],
     ['/elastauth/health', 200],
   ] as const) {
     const connection = openRaw(portOf(gateway))
-    connection.send(`GET ${path} HTTP/1.1\r\nHost: es\r\n\r\n${upgrade('/now/upgrade')}`)
+    connection.send(`GET ${path} HTTP/1.1\r\nHost: es\r\n\r\n${upgradeRequest('/now/upgrade')}`)
     const text = await connection.until(/\/now\/upgrade$/)
     assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), [`HTTP/1.1 ${status}`, 'HTTP/1.1 200'])
     connection.socket.destroy()
   }
 })
 
-test('what comes behind an upgrade that is an ordinary request is no request: Node has lost its beginning', async () => {
+test('closes the connection after a request whose upgrade is not forwarded, because Node has lost the start of what follows', async () => {
   for (const [path, protocol] of [
     ['/now/h2c', 'h2c'],
     ['/elastauth/health', 'websocket'],
   ] as const) {
-    asked.length = 0
+    received.length = 0
     const connection = openRaw(portOf(gateway))
     const smuggled = head('/now/smuggled')
-    connection.send(upgrade(path, protocol) + head('/now/lost').replace('Length: 0', `Length: ${smuggled.length}`))
+    connection.send(
+      upgradeRequest(path, protocol) + head('/now/lost').replace('Length: 0', `Length: ${smuggled.length}`),
+    )
     await connection.until(/^HTTP\/1\.1 200 [\s\S]*Connection: close\r\n/)
     connection.send(smuggled)
     assert.equal((await connection.closed).match(/HTTP\/1\.1 /g)?.length, 1)
-    assert.ok(!asked.includes('/now/smuggled'))
+    assert.ok(!received.includes('/now/smuggled'))
   }
 })
 
-test('an upgrade behind a request that is not answered is an ordinary request: a tunnel would go before the answer', async () => {
+test('forwards a WebSocket request without its upgrade while a previous response is pending, because a tunnel would overtake it', async () => {
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
-  const words = ['Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5']
+  const headers = ['Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: a2V5']
   connection.send(head('/before'))
   await arrived
-  connection.send(['GET /now/upgrade HTTP/1.1', 'Host: es', ...words, '', ''].join('\r\n'))
-  held.get('/before')!()
+  connection.send(['GET /now/upgrade HTTP/1.1', 'Host: es', ...headers, '', ''].join('\r\n'))
+  finish('/before')
   const text = await connection.until(/\/now\/upgrade$/)
   assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200'])
   connection.socket.destroy()

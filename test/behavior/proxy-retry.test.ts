@@ -10,18 +10,18 @@ import { portOf, startProxy, startRawUpstream, startUpstream } from '../support/
 const bob = { 'Remote-User': 'bob' }
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-/** How often each request has reached the upstream, by path. */
-const seen = new Map<string, number>()
-const served = new WeakMap<Socket, number>()
+/** How often the upstream received each request, by path. */
+const timesReceived = new Map<string, number>()
+const requestsServed = new WeakMap<Socket, number>()
 
-/** Answers one request on each connection, and closes it when the next one has arrived, the worst moment to close an idle connection. */
+/** Responds to one request per connection, and closes the connection when the next one arrives: the worst moment to close an idle connection. */
 const closeWhenReused: RequestListener = (incoming, response) => {
   const { socket, url = '' } = incoming
-  seen.set(url, (seen.get(url) ?? 0) + 1)
-  const before = served.get(socket) ?? 0
-  served.set(socket, before + 1)
+  timesReceived.set(url, (timesReceived.get(url) ?? 0) + 1)
+  const before = requestsServed.get(socket) ?? 0
+  requestsServed.set(socket, before + 1)
   if (before === 0) response.end('ok')
-  else if (seen.size % 2 === 0 || 'encrypted' in socket) socket.destroy()
+  else if (timesReceived.size % 2 === 0 || 'encrypted' in socket) socket.destroy()
   else socket.resetAndDestroy()
 }
 
@@ -44,21 +44,21 @@ for (const [name, { url }, count, flags] of [
   ['HTTP', plain, 4000, {}],
   ['HTTPS', secure, 1000, { 'proxy.tls.enabled': 'true', 'proxy.tls.ca_cert': caFile }],
 ] as const) {
-  describe(`an upstream over ${name} that closes each connection when it is used again`, async () => {
+  describe(`an upstream over ${name} that closes each connection when it is reused`, async () => {
     const gateway = await startProxy(url, { flags })
 
-    test(`answers ${count} GETs, and gets each at most twice`, async () => {
-      seen.clear()
+    test(`retries each of ${count} GET requests over ${name} at most once, and responds to all with 200`, async () => {
+      timesReceived.clear()
       const byStatus = await send(count, (i) => `${gateway.url}/get/${i}`)
       assert.deepEqual(Object.keys(byStatus), ['200'])
-      assert.equal(seen.size, count)
-      const repeated = [...seen.values()].filter((times) => times > 1)
-      assert.ok(repeated.length > 100, `only ${repeated.length} met a connection that was closing`)
+      assert.equal(timesReceived.size, count)
+      const repeated = [...timesReceived.values()].filter((times) => times > 1)
+      assert.ok(repeated.length > 100, `only ${repeated.length} requests were sent on a connection that was closing`)
       assert.ok(repeated.every((times) => times === 2))
     })
 
-    test('answers HEADs in between', async () => {
-      seen.clear()
+    test(`retries GET and HEAD requests over ${name}, and responds to all with 200`, async () => {
+      timesReceived.clear()
       const [gets, heads] = await Promise.all([
         send(100, (i) => `${gateway.url}/get/${i}`),
         send(100, (i) => `${gateway.url}/head/${i}`, { method: 'HEAD' }),
@@ -72,17 +72,17 @@ for (const [name, { url }, count, flags] of [
       ['a DELETE', { method: 'DELETE' }],
       ['a GET with a body', { method: 'GET', body: '{}' }],
     ] as const) {
-      test(`never gets ${what} twice, and it is answered with 502`, async () => {
-        seen.clear()
+      test(`never retries ${what} over ${name}, and responds with 502 if the connection was closing`, async () => {
+        timesReceived.clear()
         const byStatus = await send(200, (i) => `${gateway.url}/once/${i}`, options)
         assert.deepEqual(Object.keys(byStatus), ['200', '502'])
-        assert.ok([...seen.values()].every((times) => times === 1))
+        assert.ok([...timesReceived.values()].every((times) => times === 1))
       })
     }
   })
 }
 
-describe('a GET without a body is sent', async () => {
+describe('the retry of a GET without a body', async () => {
   let respond: (socket: Socket) => void
   const upstream = await startRawUpstream((socket, head) => {
     if (head.startsWith('GET /warm ')) socket.write(ok)
@@ -98,20 +98,20 @@ describe('a GET without a body is sent', async () => {
   }
 
   for (const end of ['destroy', 'resetAndDestroy'] as const) {
-    test(`once when the upstream closes a new connection by ${end}`, async () => {
+    test(`sends a GET once if the upstream closes a new connection by ${end}`, async () => {
       respond = (socket) => socket[end]()
       assert.equal(await get(`/first/${end}`), 502)
       assert.equal(timesSent(`/first/${end}`), 1)
     })
 
-    test(`at most twice when the upstream closes a used connection and then a new one by ${end}`, async () => {
+    test(`sends a GET at most twice if the upstream closes a reused connection and then a new one by ${end}`, async () => {
       assert.equal(await get('/warm'), 200)
       respond = (socket) => socket[end]()
       assert.equal(await get(`/always/${end}`), 502)
       assert.equal(timesSent(`/always/${end}`), 2)
     })
 
-    test(`once when a used connection closes by ${end} after an interim response`, async () => {
+    test(`sends a GET once if a reused connection closes by ${end} after an informational response`, async () => {
       const path = `/hinted/${end}`
       assert.equal(await get('/warm'), 200)
       const arrived = Promise.withResolvers<Socket>()
@@ -127,14 +127,14 @@ describe('a GET without a body is sent', async () => {
     })
   }
 
-  test('once when a used connection closes after the first byte of a response', async () => {
+  test('sends a GET once if a reused connection closes after the first byte of a response', async () => {
     assert.equal(await get('/warm'), 200)
     respond = (socket) => socket.end('H')
     assert.equal(await get('/byte'), 502)
     assert.equal(timesSent('/byte'), 1)
   })
 
-  test('once when its client has left before a used connection closes', async () => {
+  test('sends a GET once if its client has closed the connection before a reused connection closes', async () => {
     assert.equal(await get('/warm'), 200)
     const arrived = Promise.withResolvers<Socket>()
     respond = arrived.resolve

@@ -6,27 +6,31 @@ import { findFreePort } from '../support/port.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
 
-const named = (name: string) =>
+const startNamed = (name: string) =>
   startUpstream((request, response) => {
     const { url, headers } = request
     const body = { name, url, user: userOf(headers.authorization) || null, scope: headers['x-scope'] ?? null }
     response.end(JSON.stringify(body))
   })
-const [elasticsearch, kibana, open, based] = await Promise.all(['elasticsearch', 'kibana', 'open', 'based'].map(named))
+const [elasticsearch, kibana, open, based] = await Promise.all(
+  ['elasticsearch', 'kibana', 'open', 'based'].map(startNamed),
+)
 
 const routes = [
-  { path: '/kibana', upstreams: [kibana!.url], strip_path: true, headers: { 'X-Scope': 'ours' } },
+  { path: '/kibana', upstreams: [kibana!.url], strip_path: true, headers: { 'X-Scope': 'route' } },
   { path: '/public', upstreams: [open!.url], auth: 'none' },
   { path: '/public/admin', upstreams: [open!.url] },
   { host: 'based.example.com', upstreams: [`${based!.url}/base/`] },
 ]
 const gateway = await startProxy(elasticsearch!.url, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
 
-async function ask(host: string, target: string, user: string | undefined = 'bob') {
+async function send(host: string, target: string, user: string | undefined = 'bob') {
   const connection = openRaw(portOf(gateway))
-  const as = user === undefined ? [] : [`Remote-User: ${user}`]
+  const identity = user === undefined ? [] : [`Remote-User: ${user}`]
   connection.send(
-    [`GET ${target} HTTP/1.1`, `Host: ${host}`, ...as, 'X-Scope: theirs', 'Connection: close', '', ''].join('\r\n'),
+    [`GET ${target} HTTP/1.1`, `Host: ${host}`, ...identity, 'X-Scope: client', 'Connection: close', '', ''].join(
+      '\r\n',
+    ),
   )
   const [head = '', body = ''] = (await connection.closed).split('\r\n\r\n')
   const json = /\{.*\}/.exec(body)?.[0]
@@ -41,79 +45,79 @@ describe('a request that would change the password of a user', () => {
     '/kibana/s/team/api/console/proxy?method=POST&path=_security%2Fuser%2F_password',
   ]
 
-  test('is rejected with 403 and a log line that names the user, and does not reach an upstream', async () => {
+  test('rejects a password change with 403 and a log line that names the user, without forwarding it', async () => {
     for (const target of targets) {
-      const { status, error, name } = await ask('es', target)
+      const { status, error, name } = await send('es', target)
       assert.deepEqual([status, error, name], [403, 'password_change_denied', undefined], target)
     }
     const line = await gateway.logged((one) => one['error.code'] === 'password_change_denied')
     assert.deepEqual([line['user.name'], line['log.level']], ['bob', 'warn'])
   })
 
-  test('is rejected with 401 without an identity', async () => {
-    for (const target of targets) assert.equal((await ask('es', target, '')).status, 401)
+  test('rejects a password change without an identity with 401', async () => {
+    for (const target of targets) assert.equal((await send('es', target, '')).status, 401)
   })
 
-  test('is forwarded on a route with auth: none, which has no credential', async () => {
+  test('forwards a password change on a route with auth: none, which has no credential', async () => {
     const target = '/public/_security/user/_password'
-    assert.deepEqual(await ask('es', target), { status: 200, name: 'open', url: target, user: null, scope: 'theirs' })
+    assert.deepEqual(await send('es', target), { status: 200, name: 'open', url: target, user: null, scope: 'client' })
   })
 })
 
-describe('one process before Kibana and Elasticsearch', () => {
-  test('by path, stripped, with the route’s header in place of the client’s', async () => {
-    const expected = { status: 200, name: 'kibana', url: '/app//x?y=%2F', user: 'bob', scope: 'ours' }
-    assert.deepEqual(await ask('es', '/kibana/app//x?y=%2F'), expected)
+describe('one gateway for Kibana and Elasticsearch', () => {
+  test(`strips the path of a route, and overrides the client's header with the one of the route`, async () => {
+    const expected = { status: 200, name: 'kibana', url: '/app//x?y=%2F', user: 'bob', scope: 'route' }
+    assert.deepEqual(await send('es', '/kibana/app//x?y=%2F'), expected)
   })
 
-  test('by host, below the upstream’s own path', async () => {
-    const expected = { status: 200, name: 'based', url: '/base/x', user: 'bob', scope: 'theirs' }
-    assert.deepEqual(await ask('Based.example.com:5000', '/x'), expected)
+  test(`finds a route by host, and forwards below the path in the upstream's URL`, async () => {
+    const expected = { status: 200, name: 'based', url: '/base/x', user: 'bob', scope: 'client' }
+    assert.deepEqual(await send('Based.example.com:5000', '/x'), expected)
   })
 
-  test('all else goes to elasticsearch_url', async () => {
-    assert.equal((await ask('es', '/kibanana')).name, 'elasticsearch')
+  test('forwards requests without a route to elasticsearch_url', async () => {
+    assert.equal((await send('es', '/kibanana')).name, 'elasticsearch')
   })
 
-  test('a route without a login passes nobody’s credential on', async () => {
-    assert.deepEqual(await ask('es', '/public/x', ''), {
+  test('forwards no credential on a route with auth: none', async () => {
+    assert.deepEqual(await send('es', '/public/x', ''), {
       status: 200,
       name: 'open',
       url: '/public/x',
       user: null,
-      scope: 'theirs',
+      scope: 'client',
     })
   })
 
   test('a path that the upstream decodes to a protected one requires the login of the protected path', async () => {
     for (const path of ['/public/%61dmin/x', '/public/ADMIN/x', '/public/a/..%3b/admin'])
-      assert.equal((await ask('es', path, '')).status, 401, path)
+      assert.equal((await send('es', path, '')).status, 401, path)
   })
 
   test('a host with the trailing dot of an absolute name uses the route of that host', async () => {
-    assert.equal((await ask('based.example.com.', '/x', '')).status, 401)
-    assert.equal((await ask('based.example.com.', '/x')).name, 'based')
+    assert.equal((await send('based.example.com.', '/x', '')).status, 401)
+    assert.equal((await send('based.example.com.', '/x')).name, 'based')
   })
 
-  test('TRACE is answered with 405, so that no upstream can reveal our credential', async () => {
+  test('responds to TRACE with 405, so that no upstream can reveal the credential of elastauth', async () => {
     const connection = openRaw(portOf(gateway))
     connection.send('TRACE / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1.1 405 [\s\S]*\r\nAllow: GET, HEAD/)
   })
 
-  test('and does not lead anywhere else', async () => {
+  test('rejects dot segments and duplicate slashes below a route with auth: none with 401 (path traversal)', async () => {
     for (const target of ['/public/../_search', '/public/%2e%2e/_search', '/public//_search']) {
-      assert.equal((await ask('es', target, '')).status, 401)
+      assert.equal((await send('es', target, '')).status, 401)
     }
   })
 
-  test('our own pages stay ours', async () => {
+  test('serves its own endpoints instead of forwarding them', async () => {
     assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
   })
 })
 
 describe('several upstreams', () => {
-  test('one that is down is passed over, a body and all, and comes back', async () => {
+  test('fails over from an unreachable upstream, even with a body, and returns to it when it recovers', async () => {
     const server = createServer((_request, response) => response.end('back'))
     const port = await findFreePort()
     const other = await startUpstream(async (request, response) => {
@@ -121,8 +125,8 @@ describe('several upstreams', () => {
       for await (const chunk of request) body += chunk
       response.end(body)
     })
-    const both = [{ upstreams: [`http://127.0.0.1:${port}`, other.url] }]
-    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
+    const routes = [{ upstreams: [`http://127.0.0.1:${port}`, other.url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
     const post = () =>
       fetch(proxy.url, { method: 'POST', body: 'hello', headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
     for (let i = 0; i < 10; i++) assert.equal(await post(), 'hello')
@@ -131,44 +135,44 @@ describe('several upstreams', () => {
     server.listen(port, '127.0.0.1')
     after(() => server.close())
     await proxy.logged(({ message }) => message === `upstream http://127.0.0.1:${port} is back`)
-    const answers = await Promise.all(Array.from({ length: 4 }, post))
-    assert.ok(answers.includes('back'))
+    const bodies = await Promise.all(Array.from({ length: 4 }, post))
+    assert.ok(bodies.includes('back'))
     server.closeAllConnections()
   })
 
-  test('the least busy one is taken', async () => {
-    const held: (() => void)[] = []
-    const slow = await startUpstream((_request, response) => void held.push(() => response.end('slow')))
+  test('forwards to the upstream with the fewest requests in flight', async () => {
+    const finishSlow: (() => void)[] = []
+    const slow = await startUpstream((_request, response) => void finishSlow.push(() => response.end('slow')))
     const quick = await startUpstream((_request, response) => response.end('quick'))
-    const both = [{ upstreams: [slow.url, quick.url] }]
-    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
-    const ask = () => fetch(proxy.url, { headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
-    const waiting: Promise<string>[] = []
-    while (held.length === 0) {
-      const answer = ask()
-      waiting.push(answer)
-      await Promise.race([answer, once(slow.server, 'request')])
+    const routes = [{ upstreams: [slow.url, quick.url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
+    const request = () => fetch(proxy.url, { headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
+    const pending: Promise<string>[] = []
+    while (finishSlow.length === 0) {
+      const body = request()
+      pending.push(body)
+      await Promise.race([body, once(slow.server, 'request')])
     }
-    for (let i = 0; i < 10; i++) assert.equal(await ask(), 'quick')
-    for (const end of held) end()
-    assert.ok((await Promise.all(waiting)).includes('slow'))
+    for (let i = 0; i < 10; i++) assert.equal(await request(), 'quick')
+    for (const finish of finishSlow) finish()
+    assert.ok((await Promise.all(pending)).includes('slow'))
   })
 
-  test('a request that an upstream may have seen is not sent to another', async () => {
+  test('does not send a request to a second upstream if the first one may have received it', async () => {
     let count = 0
-    const dying = () =>
+    const startClosing = () =>
       startUpstream((request) => {
         if (request.url === '/once') count++
         request.socket.destroy()
       })
-    const both = [{ upstreams: [(await dying()).url, (await dying()).url] }]
-    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
+    const routes = [{ upstreams: [(await startClosing()).url, (await startClosing()).url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
     assert.equal((await fetch(`${proxy.url}/once`, { headers: { 'Remote-User': 'bob' } })).status, 502)
     assert.equal(count, 1)
   })
 })
 
-test('no route: 404', async () => {
+test('responds with 404 if no route matches', async () => {
   const proxy = await startProxy(undefined, {
     env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify([{ path: '/x', upstreams: [kibana!.url] }]) },
   })

@@ -6,7 +6,7 @@ import type { Gateway } from '../support/gateway.ts'
 import { openRaw, type RawConnection } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
-const crowd = 2_000
+const clientCount = 2_000
 
 const upstream = await startUpstream(async (request, response) => {
   if (request.url === '/endless') {
@@ -18,15 +18,15 @@ const upstream = await startUpstream(async (request, response) => {
 })
 const gateway = await startProxy(upstream.url)
 
-/** Connections that have begun, and say a byte each time that `dribble` is called. */
-async function openCrowd(to: Gateway, beginning: string): Promise<{ all: RawConnection[]; dribble: () => void }> {
+/** Opens connections and sends the start of a request on each. `dribble` sends one more byte on each. */
+async function openClients(gateway: Gateway, start: string): Promise<{ all: RawConnection[]; dribble: () => void }> {
   const all: RawConnection[] = []
-  while (all.length < crowd) {
-    // No more at once than wait to be accepted (511): the kernel resets what is beyond.
-    const some = Array.from({ length: 200 }, () => openRaw(portOf(to)))
-    await Promise.all(some.map(({ socket }) => once(socket, 'connect')))
-    for (const { send } of some) send(beginning)
-    all.push(...some)
+  while (all.length < clientCount) {
+    // In batches, because the kernel resets connections beyond the listen backlog (511).
+    const batch = Array.from({ length: 200 }, () => openRaw(portOf(gateway)))
+    await Promise.all(batch.map(({ socket }) => once(socket, 'connect')))
+    for (const { send } of batch) send(start)
+    all.push(...batch)
   }
   const dribble = () => {
     for (const { socket, send } of all) if (socket.writable) send('x')
@@ -34,73 +34,75 @@ async function openCrowd(to: Gateway, beginning: string): Promise<{ all: RawConn
   return { all, dribble }
 }
 
-async function askOthers(to: Gateway): Promise<void> {
-  const ask = async (i: number) => {
+async function checkOthers(gateway: Gateway): Promise<void> {
+  const send = async (i: number) => {
     const init = i % 2 ? { method: 'POST', body: 'x'.repeat(100_000) } : {}
-    const response = await fetch(to.url, { headers: { 'Remote-User': 'bob' }, ...init })
+    const response = await fetch(gateway.url, { headers: { 'Remote-User': 'bob' }, ...init })
     assert.deepEqual([response.status, await response.text()], [200, 'ok'])
   }
-  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 20 }, (_, i) => ask(i)))
+  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 20 }, (_, i) => send(i)))
 }
 
-describe(`slowloris with ${crowd} sockets: others go on being answered`, () => {
-  test('dribbling headers, and those that never end are closed', { timeout: 600_000 }, async () => {
-    const { all, dribble } = await openCrowd(gateway, 'GET / HTTP/1.1\r\nHost: es\r\nX-A: ')
+describe(`slowloris with ${clientCount} connections`, () => {
+  test(`times out ${clientCount} clients that send headers a byte at a time, and serves others in the meantime`, {
+    timeout: 600_000,
+  }, async () => {
+    const { all, dribble } = await openClients(gateway, 'GET / HTTP/1.1\r\nHost: es\r\nX-A: ')
     const timer = setInterval(dribble, 1000)
-    await askOthers(gateway)
+    await checkOthers(gateway)
     const texts = await Promise.all(all.map(({ closed }) => closed))
     clearInterval(timer)
     for (const text of texts) assert.match(text, /^(?:HTTP\/1\.1 408 [\s\S]*"request_timeout"[\s\S]*)?$/)
-    await askOthers(gateway)
+    await checkOthers(gateway)
   })
 
   for (const [path, status] of [
     ['/', 401],
     ['/elastauth/health', 405],
   ] as const)
-    test(`dribbling bodies of nobody for ${path}, and they are cut off after their ${status}`, async () => {
-      // Time enough for a crowd on one slow core to read its answers: what is unread when a connection is cut is lost.
-      const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '6s' } })
-      const beginning = `POST ${path} HTTP/1.1\r\nHost: es\r\nContent-Length: 1000000\r\n\r\n`
-      const { all, dribble } = await openCrowd(impatient, beginning)
+    test(`closes ${clientCount} anonymous clients that send a body for ${path} a byte at a time after their ${status} response, and serves others in the meantime`, async () => {
+      // Enough time for all clients to read their responses on one slow core: unread data is lost when a connection is reset.
+      const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '6s' } })
+      const start = `POST ${path} HTTP/1.1\r\nHost: es\r\nContent-Length: 1000000\r\n\r\n`
+      const { all, dribble } = await openClients(gatewayWithTimeout, start)
       const timer = setInterval(dribble, 100)
-      await askOthers(impatient)
+      await checkOthers(gatewayWithTimeout)
       const texts = await Promise.all(all.map(({ closed }) => closed))
       clearInterval(timer)
       for (const text of texts) assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `))
     })
 
-  test('dribbling bodies of users', async () => {
-    const { all, dribble } = await openCrowd(
+  test(`serves others while ${clientCount} clients of a user send a body a byte at a time`, async () => {
+    const { all, dribble } = await openClients(
       gateway,
       'POST / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\n',
     )
     for (let i = 0; i < 5; i++) {
       dribble()
-      await askOthers(gateway)
+      await checkOthers(gateway)
     }
     for (const { socket } of all) socket.destroy()
-    await askOthers(gateway)
+    await checkOthers(gateway)
   })
 })
 
-describe('a client that stalls', () => {
-  test('in the middle of its answer is cut off after client_timeout, and its upstream with it', async () => {
-    const impatient = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '500ms' } })
-    const asked = once(upstream.server, 'request')
-    const connection = openRaw(portOf(impatient))
+describe('a client that stops reading or sending', () => {
+  test('disconnects a client that does not read its response after client_timeout, and its upstream', async () => {
+    const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '500ms' } })
+    const received = once(upstream.server, 'request')
+    const connection = openRaw(portOf(gatewayWithTimeout))
     connection.socket.pause()
     connection.send('GET /endless HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
-    const [request] = await asked
+    const [request] = await received
     await new Promise((resolve) => request.socket.once('close', resolve))
-    const { message } = await impatient.logged((line) => line['url.path'] === '/endless')
+    const { message } = await gatewayWithTimeout.logged((line) => line['url.path'] === '/endless')
     assert.match(message!, /499 the client read nothing of the response for 500 ms/)
     connection.socket.destroy()
   })
 
-  test('for less than that is not', async () => {
-    const impatient = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '4s' } })
-    const connection = openRaw(portOf(impatient))
+  test('does not disconnect a client that does not read for less than client_timeout', async () => {
+    const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '4s' } })
+    const connection = openRaw(portOf(gatewayWithTimeout))
     connection.send('GET /endless HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
     for (let i = 0; i < 5; i++) {
       await once(connection.socket, 'data')
@@ -112,9 +114,9 @@ describe('a client that stalls', () => {
     connection.socket.destroy()
   })
 
-  test('before the rest of a body that nobody wants is cut off after proxy.timeout', async () => {
-    const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
-    const connection = openRaw(portOf(impatient))
+  test('disconnects a client that sends the rest of an unwanted body slowly after proxy.timeout', async () => {
+    const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
+    const connection = openRaw(portOf(gatewayWithTimeout))
     connection.send('POST /early HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\nx')
     const timer = setInterval(() => connection.socket.writable && connection.send('x'), 50)
     assert.match(await connection.closed, /^HTTP\/1\.1 413 /)

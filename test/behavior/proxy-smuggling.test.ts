@@ -8,81 +8,96 @@ const upstream = await startRawUpstream((socket, head) => {
 })
 const gateway = await startProxy(upstream.url)
 
-const as = 'Host: es\r\nRemote-User: bob\r\n'
+const identity = 'Host: es\r\nRemote-User: bob\r\n'
 const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n'
 
-/** Each is followed by a request that a server which saw another end would take for part of the one before, or the other way round. */
+/** Each is followed by another request, which a server that interprets the framing differently treats as a part of the first one, or the other way round. */
 const attacks: [what: string, bytes: string][] = [
-  ['CL.TE', `POST / HTTP/1.1\r\n${as}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG`],
+  ['CL.TE', `POST / HTTP/1.1\r\n${identity}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG`],
   [
     'TE.CL',
-    `POST / HTTP/1.1\r\n${as}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n${smuggled}\r\n0\r\n\r\n`,
+    `POST / HTTP/1.1\r\n${identity}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n${smuggled}\r\n0\r\n\r\n`,
   ],
-  ['TE.TE, two lines', `POST / HTTP/1.1\r\n${as}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n`],
-  ['TE.TE, identity first', `POST / HTTP/1.1\r\n${as}Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`],
-  ['TE with a vertical tab', `POST / HTTP/1.1\r\n${as}Transfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n`],
-  ['TE before a colon with a blank', `POST / HTTP/1.1\r\n${as}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
-  ['TE in HTTP/1.0', `POST / HTTP/1.0\r\n${as}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
-  ['two equal lengths', `POST / HTTP/1.1\r\n${as}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc`],
-  ['two lengths', `POST / HTTP/1.1\r\n${as}Content-Length: 3\r\nContent-Length: 0\r\n\r\nabc`],
-  ['length +5', `POST / HTTP/1.1\r\n${as}Content-Length: +5\r\n\r\nhello`],
-  ['length 0x5', `POST / HTTP/1.1\r\n${as}Content-Length: 0x5\r\n\r\nhello`],
-  ['length 5,5', `POST / HTTP/1.1\r\n${as}Content-Length: 5,5\r\n\r\nhello`],
-  ['length -1', `POST / HTTP/1.1\r\n${as}Content-Length: -1\r\n\r\n`],
-  ['length 2^64+5', `POST / HTTP/1.1\r\n${as}Content-Length: 18446744073709551621\r\n\r\nhello`],
-  ['obs-fold', `GET / HTTP/1.1\r\n${as}X-A: b\r\n c\r\n\r\n`],
-  ['bare LF', `GET / HTTP/1.1\n${as}\n`],
-  ['bare LF in a header', `GET / HTTP/1.1\r\n${as}X-A: b\nX-C: d\r\n\r\n`],
-  ['bare CR', `GET / HTTP/1.1\r\n${as}X-A: b\rX-C: d\r\n\r\n`],
-  ['NUL', `GET / HTTP/1.1\r\n${as}X-A: b\0c\r\n\r\n`],
-  ['a blank before a header', `GET / HTTP/1.1\r\n ${as}\r\n`],
-  ['two Hosts', `GET / HTTP/1.1\r\n${as}Host: evil\r\n\r\n`],
+  [
+    'TE.TE with two headers',
+    `POST / HTTP/1.1\r\n${identity}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n`,
+  ],
+  [
+    'TE.TE with identity, chunked',
+    `POST / HTTP/1.1\r\n${identity}Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`,
+  ],
+  ['TE with a vertical tab', `POST / HTTP/1.1\r\n${identity}Transfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n`],
+  ['TE with a space before the colon', `POST / HTTP/1.1\r\n${identity}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
+  ['TE in HTTP/1.0', `POST / HTTP/1.0\r\n${identity}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+  [
+    'two equal Content-Length headers',
+    `POST / HTTP/1.1\r\n${identity}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc`,
+  ],
+  [
+    'two different Content-Length headers',
+    `POST / HTTP/1.1\r\n${identity}Content-Length: 3\r\nContent-Length: 0\r\n\r\nabc`,
+  ],
+  ['Content-Length: +5', `POST / HTTP/1.1\r\n${identity}Content-Length: +5\r\n\r\nhello`],
+  ['Content-Length: 0x5', `POST / HTTP/1.1\r\n${identity}Content-Length: 0x5\r\n\r\nhello`],
+  ['Content-Length: 5,5', `POST / HTTP/1.1\r\n${identity}Content-Length: 5,5\r\n\r\nhello`],
+  ['Content-Length: -1', `POST / HTTP/1.1\r\n${identity}Content-Length: -1\r\n\r\n`],
+  ['Content-Length: 2^64+5', `POST / HTTP/1.1\r\n${identity}Content-Length: 18446744073709551621\r\n\r\nhello`],
+  ['obs-fold', `GET / HTTP/1.1\r\n${identity}X-A: b\r\n c\r\n\r\n`],
+  ['bare LF', `GET / HTTP/1.1\n${identity}\n`],
+  ['bare LF in a header', `GET / HTTP/1.1\r\n${identity}X-A: b\nX-C: d\r\n\r\n`],
+  ['bare CR', `GET / HTTP/1.1\r\n${identity}X-A: b\rX-C: d\r\n\r\n`],
+  ['NUL in a header', `GET / HTTP/1.1\r\n${identity}X-A: b\0c\r\n\r\n`],
+  ['a space before a header', `GET / HTTP/1.1\r\n ${identity}\r\n`],
+  ['two Host headers', `GET / HTTP/1.1\r\n${identity}Host: evil\r\n\r\n`],
   ['an empty Host', 'GET / HTTP/1.1\r\nHost:\r\nRemote-User: bob\r\n\r\n'],
-  ['no Host', 'GET / HTTP/1.1\r\nRemote-User: bob\r\n\r\n'],
-  ['no Host in HTTP/1.0', 'GET / HTTP/1.0\r\nRemote-User: bob\r\n\r\n'],
-  ['another host in the target', `GET http://evil/ HTTP/1.1\r\n${as}\r\n`],
-  ['CONNECT', `CONNECT es:443 HTTP/1.1\r\n${as}\r\n`],
-  ['the asterisk', `OPTIONS * HTTP/1.1\r\n${as}\r\n`],
-  ['HTTP/2.0', `GET / HTTP/2.0\r\n${as}\r\n`],
-  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  ['a blank in the target', `GET /a b HTTP/1.1\r\n${as}\r\n`],
-  ['a control character in the target', `GET /a\x01 HTTP/1.1\r\n${as}\r\n`],
-  ['an upgrade with two Hosts', `GET / HTTP/1.1\r\n${as}Host: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`],
+  ['a request without Host', 'GET / HTTP/1.1\r\nRemote-User: bob\r\n\r\n'],
+  ['a request of HTTP/1.0 without Host', 'GET / HTTP/1.0\r\nRemote-User: bob\r\n\r\n'],
+  ['another host in the target', `GET http://evil/ HTTP/1.1\r\n${identity}\r\n`],
+  ['CONNECT', `CONNECT es:443 HTTP/1.1\r\n${identity}\r\n`],
+  ['OPTIONS *', `OPTIONS * HTTP/1.1\r\n${identity}\r\n`],
+  ['HTTP/2.0', `GET / HTTP/2.0\r\n${identity}\r\n`],
+  ['the connection preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['a space in the target', `GET /a b HTTP/1.1\r\n${identity}\r\n`],
+  ['a control character in the target', `GET /a\x01 HTTP/1.1\r\n${identity}\r\n`],
+  [
+    'an upgrade with two Host headers',
+    `GET / HTTP/1.1\r\n${identity}Host: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+  ],
   [
     'an upgrade with a body',
-    `GET / HTTP/1.1\r\n${as}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc`,
+    `GET / HTTP/1.1\r\n${identity}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc`,
   ],
 ]
 
-describe('is refused with 400 on a connection that closes, and the upstream hears nothing of it', () => {
+describe('request smuggling is rejected with 400, closes the connection, and does not reach the upstream', () => {
   for (const [what, bytes] of attacks) {
-    test(what, async () => {
+    test(`rejects ${what} with 400, and does not forward it`, async () => {
       const before = upstream.received()
       const connection = openRaw(portOf(gateway))
       connection.send(bytes + smuggled)
       const text = await connection.closed
       assert.match(text, /^HTTP\/1.1 400 /)
-      assert.equal(text.match(/HTTP\/1.1 /g)?.length, 1, 'one answer')
+      assert.equal(text.match(/HTTP\/1.1 /g)?.length, 1, 'one response')
       assert.equal(upstream.received(), before)
     })
   }
 })
 
-describe('a body that turns out broken never looks whole to the upstream', () => {
+describe('an invalid body never looks complete to the upstream', () => {
   const bodies: [what: string, bytes: string][] = [
-    ['a chunk’s size of 2^64+1', 'a\r\n0123456789\r\n10000000000000001\r\nx'],
+    ['a chunk size of 2^64+1', 'a\r\n0123456789\r\n10000000000000001\r\nx'],
     ['a chunk longer than its size', '3\r\nabcdef\r\n0\r\n\r\n'],
-    ['a chunk’s size that is no number', 'a\r\n0123456789\r\nzz\r\n'],
-    ['a line feed alone after a size', 'a\n0123456789\n0\n\n'],
-    ['a line feed in a chunk’s extension', '3;a\nb\r\nabc\r\n0\r\n\r\n'],
+    ['a chunk size that is not a number', 'a\r\n0123456789\r\nzz\r\n'],
+    ['a bare LF after a chunk size', 'a\n0123456789\n0\n\n'],
+    ['a bare LF in a chunk extension', '3;a\nb\r\nabc\r\n0\r\n\r\n'],
     ['chunk extensions of 1 MB', `3;${'a'.repeat(1024 * 1024)}\r\nabc\r\n0\r\n\r\n`],
-    ['trailers that frame', '3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n'],
+    ['a framing header in the trailers', '3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n'],
   ]
   for (const [what, bytes] of bodies) {
-    test(what, async () => {
+    test(`does not complete a body with ${what}`, async () => {
       const path = `/${encodeURIComponent(what)}`
       const connection = openRaw(portOf(gateway))
-      connection.send(`POST ${path} HTTP/1.1\r\n${as}Transfer-Encoding: chunked\r\n\r\n${bytes}`)
+      connection.send(`POST ${path} HTTP/1.1\r\n${identity}Transfer-Encoding: chunked\r\n\r\n${bytes}`)
       await connection.closed
       const [, after = ''] = upstream.received().split(`POST ${path} `)
       assert.doesNotMatch(after, /\r\n0\r\n\r\n/)
@@ -90,9 +105,9 @@ describe('a body that turns out broken never looks whole to the upstream', () =>
   }
 })
 
-test('without its last chunk, from a client that leaves, the upstream’s connection ends', async () => {
+test('closes the upstream connection if the client closes its own before the last chunk', async () => {
   const connection = openRaw(portOf(gateway))
-  connection.send(`POST /missing HTTP/1.1\r\n${as}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
+  connection.send(`POST /missing HTTP/1.1\r\n${identity}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
   await upstream.until(/POST \/missing [\s\S]*3\r\nabc/)
   connection.socket.end()
   await connection.closed
@@ -100,12 +115,12 @@ test('without its last chunk, from a client that leaves, the upstream’s connec
   assert.doesNotMatch(upstream.received().split('POST /missing ')[1]!, /\r\n0\r\n\r\n/)
 })
 
-test('trailers that would be headers of weight are dropped', async () => {
+test('drops trailers with the names of sensitive headers', async () => {
   const connection = openRaw(portOf(gateway))
   const trailers =
     'Authorization: Basic ZWxhc3RpYzp4\r\nes-security-runas-user: elastic\r\nX-Forwarded-For: 1.2.3.4\r\n'
   connection.send(
-    `POST /trailers HTTP/1.1\r\n${as}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers}\r\n`,
+    `POST /trailers HTTP/1.1\r\n${identity}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${trailers}\r\n`,
   )
   assert.match(await connection.closed, / 200 OK/)
   const [, seen = ''] = upstream.received().split('POST /trailers ')
@@ -113,27 +128,27 @@ test('trailers that would be headers of weight are dropped', async () => {
   assert.doesNotMatch(seen, /ZWxhc3RpYzp4|runas|1\.2\.3\.4/)
 })
 
-test('chunks’ extensions go no further', async () => {
+test('does not forward chunk extensions', async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(
-    `POST /ext HTTP/1.1\r\n${as}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\n`,
+    `POST /ext HTTP/1.1\r\n${identity}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\n`,
   )
   assert.match(await connection.closed, / 200 OK/)
   const [, after = ''] = upstream.received().split('POST /ext ')
   assert.match(after, /\r\n3\r\nabc\r\n0\r\n\r\n$/)
 })
 
-test('a target on its own host is a path to the upstream', async () => {
+test('forwards a target in absolute-form in origin-form', async () => {
   const connection = openRaw(portOf(gateway))
-  connection.send(`GET http://ES/abs?x HTTP/1.1\r\n${as}Connection: close\r\n\r\n`)
+  connection.send(`GET http://ES/abs?x HTTP/1.1\r\n${identity}Connection: close\r\n\r\n`)
   assert.match(await connection.closed, / 200 OK/)
   assert.match(upstream.received(), /GET \/abs\?x HTTP\/1.1\r\nhost: es\r\n/)
 })
 
-test('two requests in one piece are two requests, each with one credential', async () => {
+test('forwards two pipelined requests as two requests, each with one credential', async () => {
   const before = upstream.received().length
   const connection = openRaw(portOf(gateway))
-  connection.send(`GET /one HTTP/1.1\r\n${as}\r\nGET /two HTTP/1.1\r\n${as}Connection: close\r\n\r\n`)
+  connection.send(`GET /one HTTP/1.1\r\n${identity}\r\nGET /two HTTP/1.1\r\n${identity}Connection: close\r\n\r\n`)
   assert.equal((await connection.closed).match(/ 200 OK/g)?.length, 2)
   const heads = upstream
     .received()
@@ -149,10 +164,10 @@ test('two requests in one piece are two requests, each with one credential', asy
   )
 })
 
-test('an upgrade whose body is still to come is refused, and harms nobody', async () => {
+test('rejects an upgrade request with a body with 400, and keeps serving others', async () => {
   for (const length of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
     const connection = openRaw(portOf(gateway))
-    connection.send(`GET / HTTP/1.1\r\n${as}Connection: Upgrade\r\nUpgrade: websocket\r\n${length}\r\n\r\n`)
+    connection.send(`GET / HTTP/1.1\r\n${identity}Connection: Upgrade\r\nUpgrade: websocket\r\n${length}\r\n\r\n`)
     assert.match(await connection.closed, /^HTTP\/1.1 400 /)
   }
   assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
