@@ -8,64 +8,64 @@ import { identity } from './credentials/fixture.ts'
 const request = {} as IncomingMessage
 const credential = { authorization: 'Basic Ym9iOng=' }
 
-function create(more: Partial<AuthenticationOptions> = {}) {
+function create(overrides: Partial<AuthenticationOptions> = {}) {
   const calls: string[] = []
-  const note =
+  const recorded =
     <Args extends unknown[], R>(name: string, run: (...args: Args) => R) =>
     (...args: Args) => {
       calls.push(name)
       return run(...args)
     }
-  const who = identity()
+  const user = identity()
   const options: AuthenticationOptions = {
     isTrusted: () => true,
-    identify: () => ({ identity: who, isAmbient: true }),
+    identify: () => ({ identity: user, isAmbient: true }),
     isCrossSiteWrite: () => false,
     mapRoles: () => ['reader'],
     obtain: () => credential,
     deny: () => {},
-    ...more,
+    ...overrides,
   }
   const authentication = createAuthentication({
-    isTrusted: note('isTrusted', options.isTrusted),
-    identify: note('identify', options.identify),
+    isTrusted: recorded('isTrusted', options.isTrusted),
+    identify: recorded('identify', options.identify),
     isCrossSiteWrite: options.isCrossSiteWrite,
-    mapRoles: note('mapRoles', options.mapRoles),
-    obtain: note('obtain', options.obtain),
-    deny: note('deny', options.deny),
+    mapRoles: recorded('mapRoles', options.mapRoles),
+    obtain: recorded('obtain', options.obtain),
+    deny: recorded('deny', options.deny),
   })
-  return { ...authentication, calls, who }
+  return { ...authentication, calls, user }
 }
 
-test('trust, then identity, then roles, then credential', async () => {
-  const { authenticate, calls, who } = create()
-  assert.deepEqual(await authenticate(request), { identity: who, roles: ['reader'], credential })
+test('authenticate checks trust, then the identity, then maps roles, then obtains the credential', async () => {
+  const { authenticate, calls, user } = create()
+  assert.deepEqual(await authenticate(request), { identity: user, roles: ['reader'], credential })
   assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'obtain'])
 })
 
-test('to recognize somebody is all of that but the credential', async () => {
-  const { resolveSubject, calls, who } = create()
+test('resolveSubject returns the identity and its roles without obtaining a credential', async () => {
+  const { resolveSubject, calls, user } = create()
   const { identity, roles } = await resolveSubject(request)
-  assert.deepEqual([identity, roles], [who, ['reader']])
+  assert.deepEqual([identity, roles], [user, ['reader']])
   assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles'])
 })
 
-test('the provider is told whether the peer is trusted', async () => {
+test('the provider receives whether the peer is trusted', async () => {
   for (const isTrusted of [true, false]) {
-    let told: boolean | undefined
+    let received: boolean | undefined
     const { authenticate } = create({
       isTrusted: () => isTrusted,
       identify: (_, trusted) => {
-        told = trusted
+        received = trusted
         return { identity: identity(), isAmbient: true }
       },
     })
     await authenticate(request)
-    assert.equal(told, isTrusted)
+    assert.equal(received, isTrusted)
   }
 })
 
-test('the same identity is checked and mapped once, its credential asked for each time', async () => {
+test('the same identity object is checked and mapped once, and its credential is obtained for each request', async () => {
   const { authenticate, calls } = create()
   await authenticate(request)
   await authenticate(request)
@@ -73,15 +73,15 @@ test('the same identity is checked and mapped once, its credential asked for eac
   assert.deepEqual(calls.filter((name) => name === 'obtain').length, 2)
 })
 
-test('an invalid identity is refused every time, and never reaches roles or credential', async () => {
-  const bad = identity({ username: 'bob:x' })
-  const { authenticate, resolveSubject, calls } = create({ identify: () => ({ identity: bad, isAmbient: true }) })
+test('an invalid identity is rejected each time, before roles are mapped or a credential is obtained', async () => {
+  const invalid = identity({ username: 'bob:x' })
+  const { authenticate, resolveSubject, calls } = create({ identify: () => ({ identity: invalid, isAmbient: true }) })
   for (let i = 0; i < 2; i++) await assert.rejects(async () => authenticate(request), { code: 'identity_invalid' })
   await assert.rejects(async () => resolveSubject(request), { code: 'identity_invalid' })
   assert.ok(!calls.includes('mapRoles') && !calls.includes('obtain'))
 })
 
-test('no role: no credential is asked for', async () => {
+test('an identity without a role is rejected, and no credential is obtained', async () => {
   const { authenticate, calls } = create({
     mapRoles: () => {
       throw new GatewayError('no_roles', '')
@@ -91,7 +91,7 @@ test('no role: no credential is asked for', async () => {
   assert.ok(!calls.includes('obtain'))
 })
 
-test('what answers later works as well, and its failure is ours', async () => {
+test('an asynchronous provider and credential are awaited, and authenticate rejects with their error', async () => {
   const { authenticate } = create({
     identify: async () => ({ identity: identity(), isAmbient: true }),
     obtain: async () => credential,
@@ -102,19 +102,19 @@ test('what answers later works as well, and its failure is ours', async () => {
 })
 
 for (const code of ['no_roles', 'group_denied'] as const) {
-  const refuse = () => {
-    throw new GatewayError(code, 'not this one')
+  const rejectGroups = () => {
+    throw new GatewayError(code, 'no matching group')
   }
 
-  test(`${code}: the identity is denied, and the request is rejected with it`, async () => {
-    const { authenticate, calls } = create({ mapRoles: refuse })
+  test(`an identity that mapRoles rejects with ${code} is denied, and so is the request`, async () => {
+    const { authenticate, calls } = create({ mapRoles: rejectGroups })
     await assert.rejects(async () => authenticate(request), { code })
     assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'deny'])
   })
 
-  test(`${code} where the provider said nothing about groups: rejected, and the user keeps roles and password`, async () => {
+  test(`an identity without information about groups is rejected with ${code}, but not denied: the user keeps roles and password`, async () => {
     const { authenticate, calls } = create({
-      mapRoles: refuse,
+      mapRoles: rejectGroups,
       identify: () => ({ identity: identity({ groups: [], groupsMissing: true }), isAmbient: true }),
     })
     await assert.rejects(async () => authenticate(request), { code })

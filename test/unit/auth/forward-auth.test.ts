@@ -6,11 +6,11 @@ import { identity } from './credentials/fixture.ts'
 
 const credential = { authorization: 'Basic Ym9iOmh1bnRlcjI=' }
 
-const answerAuthorized = createAuthorizedResponse()
-const answerTo = (who: Identity) => answerAuthorized({ identity: who, roles: [], credential })
+const authorizedResponse = createAuthorizedResponse()
+const responseFor = (user: Identity) => authorizedResponse({ identity: user, roles: [], credential })
 
-test('200 with the credential, once, for nobody to keep', () => {
-  const { status, headers, body, username } = answerTo(identity())
+test('the response is 200 with exactly one Authorization header, and must not be cached', () => {
+  const { status, headers, body, username } = responseFor(identity())
   assert.deepEqual([status, username], [200, 'bob'])
   assert.deepEqual(headers, [
     'Authorization',
@@ -24,8 +24,10 @@ test('200 with the credential, once, for nobody to keep', () => {
   ])
 })
 
-test('the body says who it is, and no password', () => {
-  const { headers, body } = answerTo(identity({ groups: ['a', 'b'], email: 'bob@example.com', name: 'Žofie "B" 李' }))
+test('the body contains the identity as JSON, and no password', () => {
+  const { headers, body } = responseFor(
+    identity({ groups: ['a', 'b'], email: 'bob@example.com', name: 'Žofie "B" 李' }),
+  )
   const { message, ...rest } = JSON.parse(body)
   assert.equal(message, 'Authentication successful')
   assert.deepEqual(rest, { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Žofie "B" 李' })
@@ -33,19 +35,19 @@ test('the body says who it is, and no password', () => {
   assert.equal(headers[5], String(Buffer.byteLength(body)), 'bytes, not characters')
 })
 
-test('what is not known is left out', () => {
-  assert.deepEqual(Object.keys(JSON.parse(answerTo(identity()).body)), ['message', 'username', 'groups'])
+test('the body omits a missing e-mail address and name', () => {
+  assert.deepEqual(Object.keys(JSON.parse(responseFor(identity()).body)), ['message', 'username', 'groups'])
 })
 
-test('the body of an identity is made once, its credential is that of each answer', () => {
-  const who = identity()
-  const first = answerTo(who)
-  const second = answerAuthorized({ identity: who, roles: [], credential: { authorization: 'Basic bmV4dA==' } })
+test('the body of an identity is rendered once, and each response has its own credential', () => {
+  const user = identity()
+  const first = responseFor(user)
+  const second = authorizedResponse({ identity: user, roles: [], credential: { authorization: 'Basic bmV4dA==' } })
   assert.equal(second.body, first.body)
   assert.equal(second.headers[1], 'Basic bmV4dA==')
   assert.equal(first.headers[1], credential.authorization)
 })
 
-test('two who share a credential’s time never share a body', () => {
-  assert.equal(JSON.parse(answerTo(identity({ username: 'carol' })).body).username, 'carol')
+test('another identity gets its own body', () => {
+  assert.equal(JSON.parse(responseFor(identity({ username: 'carol' })).body).username, 'carol')
 })

@@ -3,12 +3,13 @@ import { describe, test } from 'node:test'
 import { checkIdentity, type Identity } from '../../../src/auth/identity.ts'
 import { identity } from './credentials/fixture.ts'
 
-const check = (more: Partial<Identity>) => checkIdentity(identity(more))
+const check = (fields: Partial<Identity>) => checkIdentity(identity(fields))
 const show = (value: string) => JSON.stringify(value.length > 40 ? `${value.slice(0, 10)}… (${value.length})` : value)
 
-function refuses(code: string, more: Partial<Identity>, value: string) {
+/** Asserts that the identity is rejected, and that the error does not repeat the value. */
+function assertRejected(code: string, fields: Partial<Identity>, value: string) {
   assert.throws(
-    () => check(more),
+    () => check(fields),
     (error: Error & { code?: string; detail?: string }) => {
       assert.equal(error.code, code)
       if (code === 'identity_invalid' && value.length > 3)
@@ -19,7 +20,7 @@ function refuses(code: string, more: Partial<Identity>, value: string) {
 }
 
 describe('usernames', () => {
-  const good = [
+  const valid = [
     'bob',
     'B',
     '7',
@@ -42,7 +43,7 @@ describe('usernames', () => {
     'constructor',
     'toString',
   ]
-  for (const username of good) test(`${show(username)} may enter`, () => check({ username }))
+  for (const username of valid) test(`accepts the username ${show(username)}`, () => check({ username }))
 
   const malformed = [
     '',
@@ -83,7 +84,8 @@ describe('usernames', () => {
     'a'.repeat(100_000),
   ]
   for (const username of malformed)
-    test(`${show(username)} is refused as malformed`, () => refuses('identity_invalid', { username }, username))
+    test(`rejects the username ${show(username)} as malformed`, () =>
+      assertRejected('identity_invalid', { username }, username))
 
   const reserved = [
     'elastic',
@@ -106,10 +108,11 @@ describe('usernames', () => {
     '_es_api_user',
   ]
   for (const username of reserved)
-    test(`${show(username)} is refused as reserved`, () => refuses('user_reserved', { username }, username))
+    test(`rejects the username ${show(username)} as reserved`, () =>
+      assertRejected('user_reserved', { username }, username))
 })
 
-describe('e-mails', () => {
+describe('e-mail addresses', () => {
   for (const email of [
     'bob@example.com',
     'bob+x@example.com',
@@ -118,9 +121,9 @@ describe('e-mails', () => {
     "o'bob@example.com",
     `${'a'.repeat(308)}@example.com`,
   ]) {
-    test(`${show(email)} passes`, () => check({ email }))
+    test(`accepts the e-mail address ${show(email)}`, () => check({ email }))
   }
-  const bad = [
+  const malformed = [
     '',
     'bob',
     '@',
@@ -140,12 +143,13 @@ describe('e-mails', () => {
     `${'a'.repeat(309)}@example.com`,
     `${'a'.repeat(100_000)}`,
   ]
-  for (const email of bad) test(`${show(email)} is refused`, () => refuses('identity_invalid', { email }, email))
+  for (const email of malformed)
+    test(`rejects the e-mail address ${show(email)}`, () => assertRejected('identity_invalid', { email }, email))
 })
 
 describe('names', () => {
   for (const name of ['Bob Smith', 'Žofie', '李', 'O’Brien', '<b>Bob</b>', 'a'.repeat(500)])
-    test(`${show(name)} passes`, () => check({ name }))
+    test(`accepts the name ${show(name)}`, () => check({ name }))
   for (const name of [
     'Bob\0',
     'Bob\nSmith',
@@ -156,27 +160,27 @@ describe('names', () => {
     'Bob\t',
     'a'.repeat(501),
   ]) {
-    test(`${show(name)} is refused`, () => refuses('identity_invalid', { name }, name))
+    test(`rejects the name ${show(name)}`, () => assertRejected('identity_invalid', { name }, name))
   }
 })
 
 describe('groups', () => {
-  test('none is allowed here: roles decide', () => check({ groups: [] }))
-  test('1,000 pass', () => check({ groups: Array.from({ length: 1000 }, (_, i) => `g${i}`) }))
-  test('1,001 are refused, not cut', () =>
-    refuses('identity_invalid', { groups: Array.from({ length: 1001 }, (_, i) => `g${i}`) }, ''))
+  test('accepts an identity without groups: the role rules decide about it', () => check({ groups: [] }))
+  test('accepts 1,000 groups', () => check({ groups: Array.from({ length: 1000 }, (_, i) => `g${i}`) }))
+  test('rejects 1,001 groups instead of dropping one', () =>
+    assertRejected('identity_invalid', { groups: Array.from({ length: 1001 }, (_, i) => `g${i}`) }, ''))
   for (const group of ['staff', 'CN=Staff', 'equipe é', '$&', 'a'.repeat(255)])
-    test(`${show(group)} passes`, () => check({ groups: ['x', group] }))
+    test(`accepts the group ${show(group)}`, () => check({ groups: ['x', group] }))
   for (const group of ['a\0b', 'a\nb', 'a\x7fb', 'a\u2029b', 'a'.repeat(256)]) {
-    test(`${show(group)} is refused`, () => refuses('identity_invalid', { groups: ['x', group] }, group))
+    test(`rejects the group ${show(group)}`, () => assertRejected('identity_invalid', { groups: ['x', group] }, group))
   }
 })
 
 test('rejects half of a surrogate pair in a name, a group or an e-mail address, which UTF-8 cannot carry', () => {
   for (const half of ['\ud800', 'a\udc00b', '\udfff\ud800']) {
-    refuses('identity_invalid', { name: half }, half)
-    refuses('identity_invalid', { groups: [half] }, half)
-    refuses('identity_invalid', { email: `${half}@example.com` }, half)
+    assertRejected('identity_invalid', { name: half }, half)
+    assertRejected('identity_invalid', { groups: [half] }, half)
+    assertRejected('identity_invalid', { email: `${half}@example.com` }, half)
   }
   check({ name: '\u{1f600}', groups: ['\u{1f600}'] })
 })

@@ -15,38 +15,38 @@ const traefik = {
   'x-forwarded-host': 'es.example.com',
 }
 
-test('what a trusted proxy says', () => {
+test('reads X-Forwarded-* from a trusted proxy with profile generic', () => {
   assert.deepEqual(read(traefik), { method: 'POST', target: '/_bulk?a=b', host: 'es.example.com' })
 })
 
 const nginx = { 'x-original-method': 'DELETE', 'x-original-url': 'https://es.example.com/i?a=b' }
 
-test('what nginx says, with profile nginx', () => {
+test('reads X-Original-* from a trusted proxy with profile nginx', () => {
   assert.deepEqual(readNginx(nginx), { method: 'DELETE', target: '/i?a=b', host: 'es.example.com' })
 })
 
-test("with profile nginx, a client's own X-Forwarded-* are ignored", () => {
+test("ignores a client's own X-Forwarded-* with profile nginx", () => {
   assert.deepEqual(readNginx({ ...nginx, ...traefik, 'x-forwarded-host': 'forged' }), readNginx(nginx))
   assert.deepEqual(readNginx(traefik), { method: 'GET', target: '/auth?a=b', host: undefined })
 })
 
-test("with profile generic, a client's own X-Original-* are ignored", () => {
+test("ignores a client's own X-Original-* with profile generic", () => {
   assert.deepEqual(read({ ...traefik, 'x-original-method': 'PUT', 'x-original-url': 'http://forged/' }), read(traefik))
   assert.deepEqual(read(nginx), { method: 'GET', target: '/auth?a=b', host: undefined })
 })
 
-test('the host of X-Original-URL does not contain user info', () => {
+test('reads the host of X-Original-URL without user information', () => {
   const host = (url: string) => readNginx({ 'x-original-url': url }).host
   assert.equal(host('https://user:secret@es.example.com:8443/i'), 'es.example.com:8443')
   assert.equal(host('https://user:se@cret@es.example.com?a'), 'es.example.com')
   assert.equal(host('/i'), undefined)
 })
 
-test('what anybody else says is ignored', () => {
+test('ignores X-Forwarded-* and X-Original-* from an untrusted peer', () => {
   assert.deepEqual(read({ ...traefik, 'x-original-url': '/public' }, false), { method: 'GET', target: '/auth?a=b' })
 })
 
-test('below the prefix only the request line is read, as Envoy appends the path, and no header changes it', () => {
+test('reads only the request line below forward_auth.path_prefix, whatever the headers say', () => {
   const under = (headers: IncomingHttpHeaders, url: string, isTrusted = true) =>
     createOriginalRequestOf(() => isTrusted, { profile: 'generic', pathPrefix: '/authorize' })({
       method: 'PUT',
@@ -61,7 +61,7 @@ test('below the prefix only the request line is read, as Envoy appends the path,
   assert.equal(under(traefik, '/').target, '/_bulk?a=b')
 })
 
-test('nothing said: the request’s own', () => {
+test('uses the method and target of the request itself when no header describes another', () => {
   assert.deepEqual(read({}), { method: 'GET', target: '/auth?a=b', host: undefined })
   assert.deepEqual(read({}, false, {}), { method: 'GET', target: '/' })
   assert.deepEqual(requestAsReceived({ method: 'PUT', url: '/a', headers: traefik } as unknown as IncomingMessage), {
@@ -70,13 +70,14 @@ test('nothing said: the request’s own', () => {
   })
 })
 
-describe('a method that is none is not believed', () => {
+describe('X-Forwarded-Method with a malformed method', () => {
   for (const method of ['', 'post', 'PO ST', 'POST, GET', 'A'.repeat(21), 'X\u009b', '__proto__']) {
-    test(JSON.stringify(method), () => assert.equal(read({ 'x-forwarded-method': method }).method, 'GET'))
+    test(`ignores the method ${JSON.stringify(method)}`, () =>
+      assert.equal(read({ 'x-forwarded-method': method }).method, 'GET'))
   }
 })
 
-describe('a target is a path, whatever stood before it', () => {
+describe('the target of X-Forwarded-Uri or of the request line', () => {
   const targets: [string, string][] = [
     ['/a?b#c', '/a?b#c'],
     ['?b', '/?b'],
@@ -85,17 +86,17 @@ describe('a target is a path, whatever stood before it', () => {
     ['HTTPS://user:secret@host/a', '/a'],
     ['wss://user:secret@host/a', '/a'],
     ['https://secret@host', '/'],
-    ['/a, /b?c', '/a, /b?c'], // Node's way to join two lines
+    ['/a, /b?c', '/a, /b?c'], // as Node joins two header lines
     ['//evil/a', '//evil/a'],
     ['', '/auth?a=b'],
   ]
   for (const [uri, target] of targets) {
-    test(JSON.stringify(uri), () => {
+    test(`reads ${JSON.stringify(uri)} as the target ${target}`, () => {
       assert.equal(read({ 'x-forwarded-uri': uri }).target, target)
       assert.equal(read({}, false, { url: uri || own.url }).target, target)
     })
   }
-  test('what is none is not believed', () => {
+  test('ignores an X-Forwarded-Uri that is neither a path nor a URL', () => {
     for (const uri of ['a', '*', 'es:443', '\\a']) assert.equal(read({ 'x-forwarded-uri': uri }).target, own.url)
   })
 })

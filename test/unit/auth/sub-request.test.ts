@@ -15,7 +15,7 @@ const check = (target: string, paths: Partial<SubRequestPaths> = {}) => {
   }
 }
 
-describe('a sub-request is one to / byte for byte', () => {
+describe('the target /, byte for byte', () => {
   for (const target of ['/', '/?', '/?x=1', '/?/elastauth/x', '/??', '/?%ff#', '/?\\..//']) {
     test(`${target} is a sub-request: the query does not count`, () => assert.equal(check(target), 'sub-request'))
   }
@@ -28,10 +28,10 @@ describe('a sub-request is one to / byte for byte', () => {
 
 describe("the Go elastauth's address /elastauth", () => {
   for (const target of ['/elastauth', '/elastauth?a=/elastauth/x', '/elastauth?']) {
-    test(`${target} is a sub-request if users do not sign in through us`, () => {
+    test(`${target} is a sub-request if users do not sign in through elastauth`, () => {
       assert.equal(check(target), 'sub-request')
     })
-    test(`${target} is not one where people sign in through us, and the log says to use /`, () => {
+    test(`${target} is not a sub-request where users sign in through elastauth, and the log says to use /`, () => {
       assert.match(
         check(target, { acceptsLegacyPath: false }),
         /on \/ only where people sign in .*, not to \/elastauth$/,
@@ -39,7 +39,7 @@ describe("the Go elastauth's address /elastauth", () => {
     })
   }
   for (const target of ['/elastauth/', '/ELASTAUTH', '/elastaut%68', '/elastauth#', '/elastauth;', '//elastauth']) {
-    test(`${target} is not a spelling of it`, () => assert.notEqual(check(target), 'sub-request'))
+    test(`${target} is not accepted as a spelling of /elastauth`, () => assert.notEqual(check(target), 'sub-request'))
   }
 })
 
@@ -69,7 +69,7 @@ describe("below forward_auth.path_prefix the client's path follows unchanged", (
     '/%E2%80%A6/',
     `/${'a/'.repeat(4000)}`,
   ]) {
-    test(`${rest.slice(0, 40)} is a sub-request`, () => assert.equal(below(rest), 'sub-request'))
+    test(`${rest.slice(0, 40)} below the prefix is a sub-request`, () => assert.equal(below(rest), 'sub-request'))
   }
 
   for (const rest of [
@@ -118,7 +118,7 @@ describe("below forward_auth.path_prefix the client's path follows unchanged", (
     '/elastauth;x/y',
     '/elastauth?x',
   ]) {
-    test(`${rest.slice(0, 40)} is rejected: it leads out of the prefix or to /elastauth`, () => {
+    test(`${rest.slice(0, 40)} below the prefix is rejected, since it leads out of the prefix or to /elastauth`, () => {
       const detail = below(rest)
       if (rest.startsWith('\\')) assert.match(detail, /below forward_auth\.path_prefix only/)
       else assert.match(detail, /leads out of the prefix or to \/elastauth/)
@@ -134,27 +134,27 @@ describe("below forward_auth.path_prefix the client's path follows unchanged", (
     '/EXT/authz/x',
     '//ext/authz/x',
   ]) {
-    test(`${target} is not below it`, () => {
+    test(`${target} is not below the prefix /ext/authz, and is rejected`, () => {
       const detail = check(target, { pathPrefix: '/ext/authz' })
       assert.match(detail, /on \/ and below forward_auth\.path_prefix only/)
     })
   }
 
-  test('/ is a sub-request as well, for other proxies and for manual checks', () => {
+  test('/ is also a sub-request if forward_auth.path_prefix is set', () => {
     assert.equal(check('/', { pathPrefix: '/ext/authz' }), 'sub-request')
   })
 
-  test('without a prefix the same path is not a sub-request', () =>
+  test('a path below the prefix is not a sub-request if forward_auth.path_prefix is not set', () =>
     assert.notEqual(check('/ext/authz/x'), 'sub-request'))
 })
 
-test('a path that is encoded more than four times is rejected, so that no client makes us decode thirty thousand times', () => {
+test('a path that is percent-encoded more than four times is rejected, however long it is', () => {
   assert.equal(escapesPathPrefix('/%2525252e'), false)
   assert.equal(escapesPathPrefix('/%252525252e'), true)
   assert.equal(escapesPathPrefix(`/%${'25'.repeat(30_000)}2e`), true)
 })
 
-test('no reading of an accepted path leaves the prefix or enters /elastauth, in 50,000 random paths', () => {
+test('none of 50,000 random paths that are accepted leaves the prefix or enters /elastauth, however it is decoded', () => {
   const random = createRandom(12)
   const pieces = [
     '/',
@@ -179,15 +179,15 @@ test('no reading of an accepted path leaves the prefix or enters /elastauth, in 
     const path = `/${Array.from({ length: 1 + random.below(9) }, () => random.of(pieces)).join('')}`
     if (escapesPathPrefix(path)) continue
     accepted++
-    let reading = path
+    let decodedPath = path
     for (let depth = 0; depth < 12; depth++) {
-      // What a WHATWG URL parser, which knows nothing of this code, makes of it.
-      for (const written of [reading, reading.replaceAll('\\', '_')]) {
+      // An independent implementation: the WHATWG URL parser.
+      for (const written of [decodedPath, decodedPath.replaceAll('\\', '_')]) {
         const { pathname } = new URL(`http://h/prefix${written}`)
         assert.match(pathname, /^\/prefix(?:\/|$)/, `${path} read as ${written}`)
         assert.doesNotMatch(pathname, /^\/prefix\/elastauth(?:\/|$)/i, `${path} read as ${written}`)
       }
-      reading = reading.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+      decodedPath = decodedPath.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
     }
   }
   assert.ok(accepted > 1000, String(accepted))

@@ -6,7 +6,7 @@ import { identity, subject } from './credentials/fixture.ts'
 const base = { groups: ['a', 'b'], name: 'Bob', email: 'bob@example.com' }
 const fingerprint = (...args: Parameters<typeof subject>) => subject(...args).fingerprint
 
-test('anything that Elasticsearch stores changes the fingerprint', () => {
+test('the fingerprint changes with everything that Elasticsearch stores about the user', () => {
   const all = [
     fingerprint(base),
     fingerprint(base, ['reader', 'writer']),
@@ -23,7 +23,7 @@ test('anything that Elasticsearch stores changes the fingerprint', () => {
   assert.equal(new Set(all).size, all.length)
 })
 
-test('parts cannot be confused with each other', () => {
+test('the fingerprint tells apart the same text in different fields and lists', () => {
   const all = [
     fingerprint({ groups: ['a', 'b'] }),
     fingerprint({ groups: ['a,b'] }),
@@ -39,19 +39,19 @@ test('parts cannot be confused with each other', () => {
   assert.equal(new Set(all).size, all.length)
 })
 
-test('the order of groups and roles does not', () => {
+test('the fingerprint does not depend on the order of groups and roles', () => {
   assert.equal(fingerprint({ ...base, groups: ['b', 'a'] }, ['y', 'x']), fingerprint(base, ['x', 'y']))
 })
 
-test('who the user is, and who said so, does not: the credential is the user’s already', () => {
+test('the fingerprint does not depend on the username and the provider', () => {
   assert.equal(fingerprint({ ...base, username: 'carol', provider: 'static' }), fingerprint(base))
 })
 
-test('every release must make the same fingerprint, or all users are written anew', () => {
+test('the fingerprint is the same in every release, so that an upgrade does not rewrite all users', () => {
   assert.equal(fingerprint(base, ['reader']), '4EHmk8vBXqkeUsnB_qEOVGQ1')
 })
 
-test('access changes with roles and groups, and with nothing else', () => {
+test('access changes with roles and groups only', () => {
   const access = (...args: Parameters<typeof subject>) => subject(...args).access
   const all = [
     access(base),
@@ -65,9 +65,9 @@ test('access changes with roles and groups, and with nothing else', () => {
   assert.equal(access({ groups: ['b', 'a'], name: 'Robert' }), access(base))
 })
 
-test('it is frozen, and keeps the identity as the same object', () => {
-  const who = identity()
-  const made = createSubject(who, [])
-  assert.equal(made.identity, who)
-  assert.ok(Object.isFrozen(made))
+test('a subject is frozen and contains the same identity object', () => {
+  const user = identity()
+  const created = createSubject(user, [])
+  assert.equal(created.identity, user)
+  assert.ok(Object.isFrozen(created))
 })

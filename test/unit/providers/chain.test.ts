@@ -18,18 +18,21 @@ const throws =
   }
 const rejects =
   (code: ErrorCode, detail?: string): Provider =>
-  async (...asked) =>
-    throws(code, detail)(...asked)
-const answers: Provider = () => bob
-const answersLater: Provider = async () => bob
-const never: Provider = () => assert.fail('asked')
-const ask = (...providers: Provider[]) => createProviderChain(providers)(request, true)
+  async (...args) =>
+    throws(code, detail)(...args)
+const identifies: Provider = () => bob
+const identifiesLater: Provider = async () => bob
+const isNotTried: Provider = () => assert.fail('tried')
+const identify = (...providers: Provider[]) => createProviderChain(providers)(request, true)
 
-test('the first that knows somebody decides, at once where it can', async () => {
-  assert.equal(ask(answers, never), bob)
-  assert.equal(ask(throws('identity_missing'), answers, never), bob)
-  assert.equal(await ask(answersLater, never), bob)
-  assert.equal(await ask(rejects('identity_missing'), throws('identity_missing'), answersLater, never), bob)
+test('the first provider that finds an identity decides, without a promise if it needs none', async () => {
+  assert.equal(identify(identifies, isNotTried), bob)
+  assert.equal(identify(throws('identity_missing'), identifies, isNotTried), bob)
+  assert.equal(await identify(identifiesLater, isNotTried), bob)
+  assert.equal(
+    await identify(rejects('identity_missing'), throws('identity_missing'), identifiesLater, isNotTried),
+    bob,
+  )
 })
 
 for (const code of [
@@ -40,24 +43,24 @@ for (const code of [
   'provider_unavailable',
   'internal',
 ] as const) {
-  test(`${code} is never passed over`, async () => {
-    assert.throws(() => ask(throws(code), never), { code })
-    await assert.rejects(async () => ask(rejects(code), never), { code })
-    await assert.rejects(async () => ask(rejects('identity_missing'), rejects(code), never), { code })
+  test(`the next provider is not tried after ${code}`, async () => {
+    assert.throws(() => identify(throws(code), isNotTried), { code })
+    await assert.rejects(async () => identify(rejects(code), isNotTried), { code })
+    await assert.rejects(async () => identify(rejects('identity_missing'), rejects(code), isNotTried), { code })
   })
 }
 
-test('what is no GatewayError is never passed over either', async () => {
+test('the next provider is not tried after an error that is not a GatewayError', async () => {
   const fault = new TypeError('a bug')
   const broken: Provider = () => {
     throw fault
   }
-  assert.throws(() => ask(broken, never), fault)
+  assert.throws(() => identify(broken, isNotTried), fault)
 })
 
-test('nobody: all that was looked for is in the detail', async () => {
+test('identity_missing of all providers has all their reasons in its detail', async () => {
   await assert.rejects(
-    async () => ask(rejects('identity_missing', 'no token'), throws('identity_missing', 'no header')),
+    async () => identify(rejects('identity_missing', 'no token'), throws('identity_missing', 'no header')),
     {
       code: 'identity_missing',
       detail: 'no token; no header',
@@ -65,12 +68,12 @@ test('nobody: all that was looked for is in the detail', async () => {
   )
 })
 
-test('each is told whether the peer is trusted', () => {
+test('each provider receives whether the peer is trusted', () => {
   const seen: boolean[] = []
-  const note: Provider = (_request, isTrusted) => {
+  const recorder: Provider = (_request, isTrusted) => {
     seen.push(isTrusted)
     throw new GatewayError('identity_missing', '')
   }
-  assert.throws(() => createProviderChain([note, note])(request, false))
+  assert.throws(() => createProviderChain([recorder, recorder])(request, false))
   assert.deepEqual(seen, [false, false])
 })

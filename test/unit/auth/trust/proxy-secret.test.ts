@@ -4,25 +4,28 @@ import { createHasProxySecret } from '../../../../src/auth/trust/proxy-secret.ts
 
 const secret = 'a-secret-of-the-proxy'
 const hasSecret = createHasProxySecret('X-Proxy-Secret', secret)
-const carries = (...rawHeaders: string[]) => hasSecret({ rawHeaders: ['Host', 'es', ...rawHeaders] })
+const isAccepted = (...rawHeaders: string[]) => hasSecret({ rawHeaders: ['Host', 'es', ...rawHeaders] })
 
-test('the secret, once', () => assert.equal(carries('X-Proxy-Secret', secret), true))
-test('the case of the header’s name is of no account', () => {
-  for (const name of ['x-proxy-secret', 'X-PROXY-SECRET', 'x-Proxy-sEcret']) assert.equal(carries(name, secret), true)
+test('accepts a request that contains the proxy secret once', () =>
+  assert.equal(isAccepted('X-Proxy-Secret', secret), true))
+test('accepts the proxy secret under a header name in any case', () => {
+  for (const name of ['x-proxy-secret', 'X-PROXY-SECRET', 'x-Proxy-sEcret'])
+    assert.equal(isAccepted(name, secret), true)
 })
-test('no header', () => assert.equal(carries(), false))
-test('the secret in another header, or as a name', () => {
-  assert.equal(carries('X-Other', secret), false)
-  assert.equal(carries(secret, 'X-Proxy-Secret'), false)
-  assert.equal(carries('X-Other', 'X-Proxy-Secret', secret, 'x'), false)
+test('rejects a request without the proxy secret', () => assert.equal(isAccepted(), false))
+test('rejects the proxy secret in another header, or as the name of one', () => {
+  assert.equal(isAccepted('X-Other', secret), false)
+  assert.equal(isAccepted(secret, 'X-Proxy-Secret'), false)
+  assert.equal(isAccepted('X-Other', 'X-Proxy-Secret', secret, 'x'), false)
 })
-test('a wrong one, of any length', () => {
+test('rejects a wrong proxy secret of any length', () => {
   for (const wrong of ['', 'x', secret.slice(1), `${secret}x`, secret.toUpperCase(), `${secret} `, 'x'.repeat(60_000)])
-    assert.equal(carries('X-Proxy-Secret', wrong), false, wrong.slice(0, 30))
+    assert.equal(isAccepted('X-Proxy-Secret', wrong), false, wrong.slice(0, 30))
 })
-test('doubled: whoever put the second one there, neither counts', () => {
-  assert.equal(carries('X-Proxy-Secret', secret, 'X-Proxy-Secret', secret), false)
-  assert.equal(carries('X-Proxy-Secret', secret, 'x-proxy-secret', 'wrong'), false)
-  assert.equal(carries('X-Proxy-Secret', 'wrong', 'x-proxy-secret', secret), false)
+test('rejects a request with two header lines for the proxy secret, even if both are right', () => {
+  assert.equal(isAccepted('X-Proxy-Secret', secret, 'X-Proxy-Secret', secret), false)
+  assert.equal(isAccepted('X-Proxy-Secret', secret, 'x-proxy-secret', 'wrong'), false)
+  assert.equal(isAccepted('X-Proxy-Secret', 'wrong', 'x-proxy-secret', secret), false)
 })
-test('two joined into one line', () => assert.equal(carries('X-Proxy-Secret', `${secret}, ${secret}`), false))
+test('rejects two proxy secrets joined in one header line', () =>
+  assert.equal(isAccepted('X-Proxy-Secret', `${secret}, ${secret}`), false))

@@ -45,7 +45,7 @@ const rows: [entries: string[], trusted: (string | undefined)[], untrusted: (str
   [['2001:db8::/32'], ['2001:db8::1', '2001:db8:ffff::1'], ['2001:db9::1', '32.1.13.184']],
   [['fe80::/10'], ['fe80::1%eth0', 'fe80::1', 'febf::1%2'], ['fec0::1%eth0', '::1%lo']],
   [['::1'], ['::1', '0:0:0:0:0:0:0:1'], ['::2', '127.0.0.1']],
-  [['unix'], [], [undefined, '127.0.0.1', '::1', '', 'unix']], // of these, none is a unix socket's
+  [['unix'], [], [undefined, '127.0.0.1', '::1', '', 'unix']], // not unix sockets
   [
     ['loopback', 'private'],
     ['127.0.0.1', '10.0.0.1'],
@@ -59,18 +59,20 @@ const rows: [entries: string[], trusted: (string | undefined)[], untrusted: (str
 for (const [entries, trusted, untrusted] of rows) {
   describe(`trusted_proxies: [${entries}]`, () => {
     const isTrusted = createIsTrustedPeer(entries)
-    for (const address of trusted) test(`${address} is trusted`, () => assert.equal(isTrusted({ address }), true))
-    for (const address of untrusted) test(`${address} is not`, () => assert.equal(isTrusted({ address }), false))
+    for (const address of trusted)
+      test(`the peer ${address} is trusted`, () => assert.equal(isTrusted({ address }), true))
+    for (const address of untrusted)
+      test(`the peer ${address} is not trusted`, () => assert.equal(isTrusted({ address }), false))
   })
 }
 
-test('what is no address is not trusted', () => {
+test('a peer whose address is not an IP address is not trusted', () => {
   const isTrusted = createIsTrustedPeer(['loopback', 'private', '0.0.0.0/0', '::/0'])
   for (const address of ['', 'localhost', '127.0.0.1 ', '127.1', '0x7f.0.0.1', '127.0.0.1,8.8.8.8', '%', '10.0.0.1/8'])
     assert.equal(isTrusted({ address }), false, address)
 })
 
-test('the other end of a unix socket is trusted where that is said, and by no other word but all', () => {
+test('the peer of a unix socket is trusted if trusted_proxies contains unix or all', () => {
   const peer = { address: undefined, isUnixSocket: true }
   for (const entries of [['unix'], ['loopback', 'unix'], ['all']])
     assert.equal(createIsTrustedPeer(entries)(peer), true)

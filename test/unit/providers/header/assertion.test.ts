@@ -3,35 +3,35 @@ import { describe, test } from 'node:test'
 import { type HeaderNames, headerPresets } from '../../../../config/header-presets.ts'
 import { createAssertionReader } from '../../../../src/providers/header/assertion.ts'
 
-const refuses = (names: HeaderNames, ...rawHeaders: string[]) =>
+const assertRejected = (names: HeaderNames, ...rawHeaders: string[]) =>
   assert.throws(() => createAssertionReader(names).readAssertion(rawHeaders), { code: 'identity_invalid' })
 
 for (const [preset, names] of Object.entries(headerPresets)) {
-  describe(`${preset}’s headers`, () => {
+  describe(`the identity headers of the preset ${preset}`, () => {
     const read = createAssertionReader(names).readAssertion
     const all = [names.username, 'bob', names.groups, 'a,b', names.email, 'bob@example.com', names.name, 'Bob']
 
-    test('are picked, whatever stands around them', () => {
+    test('reads the identity headers among any other headers', () => {
       const found = read(['Host', 'es', 'Cookie', 'x=1', ...all, 'Connection', 'close', 'X-Other', 'y'])
       assert.deepEqual(found, { username: 'bob', groups: 'a,b', email: 'bob@example.com', name: 'Bob' })
     })
 
-    test('have no case', () => {
+    test('reads identity headers in any case', () => {
       for (const spell of [(name: string) => name.toLowerCase(), (name: string) => name.toUpperCase()])
         assert.equal(read(all.map((text, i) => (i % 2 ? text : spell(text)))).username, 'bob')
     })
 
-    test('absent is empty, and absent groups are told from empty ones', () => {
+    test('reads absent headers as empty values, and absent groups as undefined', () => {
       assert.deepEqual(read(['Host', 'es']), { username: '', groups: undefined, email: '', name: '' })
       assert.equal(read([names.groups, '']).groups, '')
     })
 
-    for (const [slot, name] of Object.entries(names).filter(([slot]) => slot !== 'groupsSeparator')) {
-      test(`a doubled ${slot} is refused, the same value too`, () => {
-        refuses(names, name, 'bob', name, 'eve')
-        refuses(names, name, 'bob', name.toUpperCase(), 'bob')
-        refuses(names, name, '', name, 'bob')
-        refuses(names, name, 'bob', 'Host', 'es', name, 'bob')
+    for (const [field, name] of Object.entries(names).filter(([field]) => field !== 'groupsSeparator')) {
+      test(`rejects a duplicate ${name} header (${field}), even with the same value`, () => {
+        assertRejected(names, name, 'bob', name, 'eve')
+        assertRejected(names, name, 'bob', name.toUpperCase(), 'bob')
+        assertRejected(names, name, '', name, 'bob')
+        assertRejected(names, name, 'bob', 'Host', 'es', name, 'bob')
       })
 
       for (const alias of [
@@ -39,11 +39,11 @@ for (const [preset, names] of Object.entries(headerPresets)) {
         name.replaceAll('-', '.'),
         name.replace('-', '_').toUpperCase(),
       ]) {
-        test(`${alias} is refused, alone and beside the real one`, () => {
-          refuses(names, alias, 'eve')
-          refuses(names, name, 'bob', alias, 'eve')
-          refuses(names, alias, 'eve', name, 'bob')
-          refuses(names, alias, '')
+        test(`rejects the alias ${alias}, alone or beside ${name}`, () => {
+          assertRejected(names, alias, 'eve')
+          assertRejected(names, name, 'bob', alias, 'eve')
+          assertRejected(names, alias, 'eve', name, 'bob')
+          assertRejected(names, alias, '')
         })
       }
 
@@ -55,43 +55,43 @@ for (const [preset, names] of Object.entries(headerPresets)) {
         `keep-alive ,\t${name} `,
         name.replaceAll('-', '_'),
       ]) {
-        test(`Connection: ${value} is refused`, () => {
-          refuses(names, name, 'bob', 'Connection', value)
-          refuses(names, 'connection', value, name, 'bob')
-          refuses(names, 'CONNECTION', value)
-          refuses(names, 'Connection', 'close', 'Connection', value)
+        test(`rejects identity headers with Connection: ${value}`, () => {
+          assertRejected(names, name, 'bob', 'Connection', value)
+          assertRejected(names, 'connection', value, name, 'bob')
+          assertRejected(names, 'CONNECTION', value)
+          assertRejected(names, 'Connection', 'close', 'Connection', value)
         })
       }
     }
 
-    test('Connection may name anything else', () => {
+    test('accepts a Connection header that names other headers', () => {
       assert.equal(read([...all, 'Connection', `close, keep-alive, X-${names.username}`]).username, 'bob')
     })
 
-    test('longer and shorter names are other headers', () => {
+    test('ignores headers with a longer or shorter name', () => {
       const others = [`X${names.username}`, `${names.username}X`, `X-${names.username}`, names.username.slice(1)]
       assert.equal(read([...all, ...others.flatMap((name) => [name, 'eve'])]).username, 'bob')
     })
   })
 }
 
-describe('custom names', () => {
+describe('configured header names', () => {
   const names = { ...headerPresets.authelia, username: 'REMOTE_USER', groups: 'x.groups' }
 
-  test('with underscores and dots are read as they are', () => {
+  test('reads configured header names with underscores and dots', () => {
     const found = createAssertionReader(names).readAssertion(['remote_user', 'bob', 'X.Groups', 'a'])
     assert.deepEqual([found.username, found.groups], ['bob', 'a'])
   })
 
   for (const alias of ['Remote-User', 'remote.user', 'REMOTE-USER', 'x-groups', 'X_GROUPS']) {
-    test(`${alias} is another spelling, refused`, () => {
-      refuses(names, alias, 'eve')
-      refuses(names, 'REMOTE_USER', 'bob', alias, 'eve')
-      refuses(names, 'REMOTE_USER', 'bob', 'Connection', alias)
+    test(`rejects the alias ${alias} of a configured header name`, () => {
+      assertRejected(names, alias, 'eve')
+      assertRejected(names, 'REMOTE_USER', 'bob', alias, 'eve')
+      assertRejected(names, 'REMOTE_USER', 'bob', 'Connection', alias)
     })
   }
 
-  test('one header for two things, such as the e-mail as username, serves both', () => {
+  test('reads two fields from one header, such as the e-mail address as the username', () => {
     const email = headerPresets['oauth2-proxy'].email
     const found = createAssertionReader({ ...headerPresets['oauth2-proxy'], username: email }).readAssertion([
       email,
@@ -100,12 +100,18 @@ describe('custom names', () => {
     assert.deepEqual([found.username, found.email], ['bob@example.com', 'bob@example.com'])
   })
 
-  test('that one header, doubled, is refused all the same', () => {
-    refuses({ ...names, username: 'X-Mail', email: 'x-mail' }, 'X-Mail', 'bob@example.com', 'X-Mail', 'eve@example.com')
+  test('rejects a duplicate of a header with two fields', () => {
+    assertRejected(
+      { ...names, username: 'X-Mail', email: 'x-mail' },
+      'X-Mail',
+      'bob@example.com',
+      'X-Mail',
+      'eve@example.com',
+    )
   })
 })
 
-test('a byte A0 at the end is part of a UTF-8 character, not a blank: values are picked as they are', () => {
+test('a value is read as it is, and the byte A0 at its end is not trimmed like a space', () => {
   const value = Buffer.from('Voilà').toString('latin1')
   assert.equal(createAssertionReader(headerPresets.authelia).readAssertion(['Remote-Name', value]).name, value)
 })

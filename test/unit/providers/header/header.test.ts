@@ -5,27 +5,27 @@ import { headerPresets } from '../../../../config/header-presets.ts'
 import type { RequestIdentity } from '../../../../src/auth/identity.ts'
 import { createProvider, type ProviderOptions } from '../../../../src/providers/index.ts'
 
-const create = (more: Partial<ProviderOptions> = {}) => {
+const create = (options: Partial<ProviderOptions> = {}) => {
   const identify = createProvider({
     names: ['authelia'],
     headers: headerPresets.authelia,
     static: { username: 'dev', groups: [], email: null, name: null },
-    ...more,
+    ...options,
   })
   return (rawHeaders: string[], isTrusted = true) => {
     const { identity, isAmbient } = identify({ rawHeaders } as IncomingMessage, isTrusted) as RequestIdentity
-    assert.equal(isAmbient, true) // a proxy asserts it of every request
+    assert.equal(isAmbient, true) // the proxy adds it to every request
     return identity
   }
 }
 const identify = create()
-/** A header value as Node hands it over. */
-const wire = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
-const withGroups = (groups: string) => identify(['Remote-User', 'bob', 'Remote-Groups', wire(groups)]).groups
+/** A header value as Node decodes it. */
+const asLatin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
+const withGroups = (groups: string) => identify(['Remote-User', 'bob', 'Remote-Groups', asLatin1(groups)]).groups
 
 describe('presets', () => {
   for (const name of ['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers'] as const) {
-    test(name, () => {
+    test(`the preset ${name} reads username, groups, e-mail address and name`, () => {
       const { username, groups, email, name: fullName, groupsSeparator } = headerPresets[name]
       const raw = [username, 'bob', groups, `a${groupsSeparator}b`, email, 'bob@example.com', fullName, 'Bob']
       const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: name }
@@ -33,7 +33,7 @@ describe('presets', () => {
     })
   }
 
-  test('authentik separates groups by |, and a comma is part of a name', () => {
+  test('the preset authentik separates groups by |, and a comma is part of a name', () => {
     const raw = ['X-authentik-username', 'bob', 'X-authentik-groups', 'authentik Admins|Staff, all| |staff']
     assert.deepEqual(create({ names: ['authentik'], headers: headerPresets.authentik })(raw).groups, [
       'authentik Admins',
@@ -42,15 +42,15 @@ describe('presets', () => {
     ])
   })
 
-  test('each name and the separator can be another, the rest stays the preset’s', () => {
+  test('a configured header name or separator replaces only that of the preset', () => {
     const headers = { ...headerPresets.authelia, username: 'X-User', groupsSeparator: ';' }
     const found = create({ headers })(['x-user', 'bob', 'Remote-Groups', 'a;b,c', 'Remote-User', 'eve'])
     assert.deepEqual([found.username, found.groups], ['bob', ['a', 'b,c']])
   })
 
-  test('static: the configured identity, whatever a trusted peer says; nobody else', () => {
-    const fixed = { username: 'dev', groups: ['a'], email: null, name: 'Dev' }
-    const asStatic = create({ names: ['static'], static: fixed })
+  test('static gives each trusted peer the configured identity, and rejects others', () => {
+    const staticUser = { username: 'dev', groups: ['a'], email: null, name: 'Dev' }
+    const asStatic = create({ names: ['static'], static: staticUser })
     const expected = { username: 'dev', groups: ['a'], name: 'Dev', provider: 'static' }
     assert.deepEqual(asStatic(['Remote-User', 'eve']), expected)
     assert.throws(() => asStatic([], false), { code: 'peer_untrusted' })
@@ -58,7 +58,7 @@ describe('presets', () => {
   })
 })
 
-test('no groups header, and an empty one: the same groups, but only the first says that they are missing', () => {
+test('groups are missing without a groups header, but not with an empty one', () => {
   const named = ['Remote-User', 'bob']
   assert.deepEqual(identify(named), { username: 'bob', groups: [], groupsMissing: true, provider: 'authelia' })
   for (const empty of ['', ' ', ', ,']) {
@@ -71,12 +71,12 @@ test('no groups header, and an empty one: the same groups, but only the first sa
   assert.equal(identify(named), identify(named))
 })
 
-test('static: configured groups are never missing, though there are none', () => {
+test('static groups are never missing, even if none are configured', () => {
   assert.ok(!('groupsMissing' in create({ names: ['static'] })([])))
 })
 
-describe('who may assert', () => {
-  test('nobody is asserted: 401, from a trusted peer and from any other', () => {
+describe('identity headers from trusted and untrusted peers', () => {
+  test('a request without a username is rejected with identity_missing, whether or not the peer is trusted', () => {
     for (const isTrusted of [true, false]) {
       assert.throws(() => identify(['Host', 'es'], isTrusted), {
         code: 'identity_missing',
@@ -86,17 +86,17 @@ describe('who may assert', () => {
     }
   })
 
-  test('an untrusted peer is refused, whichever of the headers it sends, known assertions too', () => {
+  test('an untrusted peer is rejected with each of the headers, even for an identity that is cached', () => {
     identify(['Remote-User', 'bob'])
     for (const name of ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'])
       assert.throws(() => identify([name, 'bob'], false), { code: 'peer_untrusted' })
   })
 
-  test('groups without a user are nobody', () => {
+  test('groups without a username are rejected with identity_missing', () => {
     assert.throws(() => identify(['Remote-Groups', 'admins']), { code: 'identity_missing' })
   })
 
-  test('what is said to the log does not repeat the assertion', () => {
+  test('the error message does not contain the header value', () => {
     assert.throws(
       () => identify(['Remote-User', 'hunter2'], false),
       ({ message }: Error) => !message.includes('hunter2'),
@@ -104,23 +104,30 @@ describe('who may assert', () => {
   })
 })
 
-describe('values', () => {
-  test('UTF-8 comes out as it was meant', () => {
-    const raw = ['Remote-User', 'bob', 'Remote-Name', wire('Žofie 李 💥'), 'Remote-Groups', wire('équipe,グループ')]
+describe('header values', () => {
+  test('decodes header values as UTF-8', () => {
+    const raw = [
+      'Remote-User',
+      'bob',
+      'Remote-Name',
+      asLatin1('Žofie 李 💥'),
+      'Remote-Groups',
+      asLatin1('équipe,グループ'),
+    ]
     const { name, groups } = identify(raw)
     assert.deepEqual([name, groups], ['Žofie 李 💥', ['équipe', 'グループ']])
   })
 
   const malformed: [string, string][] = [
-    ['latin-1', 'J\xf6rg'],
-    ['half a character', '\xc3'],
+    ['Latin-1', 'J\xf6rg'],
+    ['an incomplete character', '\xc3'],
     ['an overlong /', '\xc0\xaf'],
     ['a surrogate', '\xed\xa0\x80'],
-    ['beyond Unicode', '\xf4\x90\x80\x80'],
-    ['a lone continuation', 'a\x80'],
+    ['a code point beyond Unicode', '\xf4\x90\x80\x80'],
+    ['a lone continuation byte', 'a\x80'],
   ]
   for (const [what, value] of malformed) {
-    test(`${what} is refused, never guessed`, () => {
+    test(`rejects header values with ${what} instead of guessing their encoding`, () => {
       for (const name of ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name']) {
         const raw = name === 'Remote-User' ? [name, value] : ['Remote-User', 'bob', name, value]
         assert.throws(() => identify(raw), { code: 'identity_invalid' })
@@ -128,27 +135,27 @@ describe('values', () => {
     })
   }
 
-  test('a character that ends in the byte A0, as the last one of a value', () => {
-    const raw = ['Remote-User', 'bob', 'Remote-Name', wire('Nicolà'), 'Remote-Groups', wire('Università')]
+  test('keeps a character whose last byte is A0 at the end of a value', () => {
+    const raw = ['Remote-User', 'bob', 'Remote-Name', asLatin1('Nicolà'), 'Remote-Groups', asLatin1('Università')]
     const { name, groups } = identify(raw)
     assert.deepEqual([name, groups], ['Nicolà', ['Università']])
   })
 
-  test('percent-encoding and HTML are left as they are', () => {
+  test('does not percent-decode a value, and keeps HTML', () => {
     const { name } = identify(['Remote-User', 'bob', 'Remote-Name', '%00%0d%0a<script>&amp;'])
     assert.equal(name, '%00%0d%0a<script>&amp;')
   })
 
-  test('a comma in a username is part of it, for the check to refuse', () => {
+  test('keeps a comma in the username for checkIdentity to reject', () => {
     assert.equal(identify(['Remote-User', 'bob, admin']).username, 'bob, admin')
   })
 
-  test('an invisible mark at the start is not swallowed into another user', () => {
-    assert.notEqual(identify(['Remote-User', wire('\ufeffbob')]).username, 'bob')
+  test('keeps a byte order mark before the username, so that it does not become another username', () => {
+    assert.notEqual(identify(['Remote-User', asLatin1('\ufeffbob')]).username, 'bob')
   })
 })
 
-describe('groups', () => {
+describe('the groups header', () => {
   const lists: [string, string[]][] = [
     ['', []],
     [',', []],
@@ -161,28 +168,30 @@ describe('groups', () => {
     ['domain users,x', ['domain users', 'x']],
     ['a|b;c', ['a|b;c']],
   ]
-  for (const [value, groups] of lists) test(JSON.stringify(value), () => assert.deepEqual(withGroups(value), groups))
+  for (const [value, groups] of lists)
+    test(`reads the groups ${JSON.stringify(groups)} from ${JSON.stringify(value)}`, () =>
+      assert.deepEqual(withGroups(value), groups))
 
-  for (const blank of ['\u00a0', '\ufeff', '\u3000', '\u2003']) {
-    test(`U+${blank.charCodeAt(0).toString(16)} is part of a name, or one could be in admins without being in admins`, () =>
-      assert.deepEqual(withGroups(`x,${blank}admins`), ['x', `${blank}admins`]))
+  for (const space of ['\u00a0', '\ufeff', '\u3000', '\u2003']) {
+    test(`keeps U+${space.charCodeAt(0).toString(16)} as part of a name, so that it does not become the group admins`, () =>
+      assert.deepEqual(withGroups(`x,${space}admins`), ['x', `${space}admins`]))
   }
 
-  test('5,000 come through whole, for the check to refuse', () => {
+  test('keeps 5,000 groups for checkIdentity to reject', () => {
     assert.equal(withGroups(Array.from({ length: 5000 }, (_, i) => `g${i}`).join()).length, 5000)
   })
 })
 
-describe('the same assertion', () => {
+describe('the cache of identities', () => {
   const raw = ['Remote-User', 'bob', 'Remote-Groups', 'a,b', 'Remote-Email', 'bob@example.com', 'Remote-Name', 'Bob']
 
-  test('is the same frozen object', () => {
+  test('returns the same frozen object for the same identity headers', () => {
     const first = identify(raw)
     assert.equal(identify(['Host', 'x', ...raw, 'Cookie', 'y']), first)
     assert.ok(Object.isFrozen(first) && Object.isFrozen(first.groups))
   })
 
-  test('with any part changed is another', () => {
+  test('returns another identity if one header value differs', () => {
     const first = identify(raw)
     for (const i of [1, 3, 5, 7]) {
       const other = identify(raw.with(i, 'c'))
@@ -191,31 +200,31 @@ describe('the same assertion', () => {
     }
   })
 
-  test('values that change places are not confused', () => {
+  test('tells apart the same value in different headers', () => {
     const one = identify(['Remote-User', 'bob', 'Remote-Email', 'x'])
     const two = identify(['Remote-User', 'bob', 'Remote-Name', 'x'])
     const three = identify(['Remote-User', 'bob', 'Remote-Groups', 'x'])
     assert.deepEqual([one.email, two.name, three.groups], ['x', 'x', ['x']])
   })
 
-  test('huge ones push each other out: 8 Mi characters are kept in all', () => {
-    const own = create()
+  test('evicts the oldest identities beyond 8 Mi characters', () => {
+    const identify = create()
     const huge = (user: number) => ['Remote-User', `user-${user}`, 'Remote-Groups', 'g'.repeat(60_000)]
-    const first = own(huge(0))
-    assert.equal(own(huge(0)), first)
-    for (let user = 1; user < 150; user++) own(huge(user))
-    assert.notEqual(own(huge(0)), first)
+    const first = identify(huge(0))
+    assert.equal(identify(huge(0)), first)
+    for (let user = 1; user < 150; user++) identify(huge(user))
+    assert.notEqual(identify(huge(0)), first)
   })
 
-  test('is not kept for ever: 4,096 others push it out', () => {
-    const own = create()
-    const first = own(raw)
-    for (let i = 0; i < 4096; i++) own(['Remote-User', `user-${i}`])
-    assert.notEqual(own(raw), first)
-    assert.deepEqual(own(raw), first)
+  test('evicts the oldest identity beyond 4,096', () => {
+    const identify = create()
+    const first = identify(raw)
+    for (let i = 0; i < 4096; i++) identify(['Remote-User', `user-${i}`])
+    assert.notEqual(identify(raw), first)
+    assert.deepEqual(identify(raw), first)
   })
 
-  test('a refused one is refused again', () => {
+  test('rejects invalid headers each time', () => {
     for (let i = 0; i < 2; i++) assert.throws(() => identify(['Remote-User', '\xff']), { code: 'identity_invalid' })
   })
 })
