@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { backOffMs } from '../async/back-off.ts'
 import { asGatewayError } from '../http/errors.ts'
 import type { Logger } from './log.ts'
 
-const firstRetryMs = 500
-const maxRetryMs = 30_000
+const retryBackOff = { firstMs: 500, maxMs: 30_000 }
 
 export type StartupChecks = Readonly<{
   checkPrivilege: () => Promise<void>
@@ -17,7 +17,7 @@ export type StartupChecks = Readonly<{
  */
 export async function watchElasticsearch(checks: StartupChecks, log: Logger, stopped: AbortSignal): Promise<void> {
   let lastDetail: string | undefined
-  for (let retryMs = firstRetryMs; !stopped.aborted; retryMs = Math.min(retryMs * 2, maxRetryMs)) {
+  for (let failures = 0; !stopped.aborted; failures++) {
     try {
       await checks.checkPrivilege()
       const missing = await checks.findMissingRoles()
@@ -33,6 +33,6 @@ export async function watchElasticsearch(checks: StartupChecks, log: Logger, sto
         log.error({ 'error.code': code }, `Elasticsearch: ${detail.replace(/^Elasticsearch /, '')}; retrying`)
       lastDetail = detail
     }
-    await sleep(retryMs, undefined, { signal: stopped, ref: false }).catch(() => {})
+    await sleep(backOffMs(failures, retryBackOff), undefined, { signal: stopped, ref: false }).catch(() => {})
   }
 }

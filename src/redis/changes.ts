@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { backOffMs } from './connect.ts'
+import { reconnectDelayMs } from './connect.ts'
 import { channel } from './store.ts'
 
 export type ChangesOptions = Readonly<{
@@ -36,7 +36,7 @@ export async function subscribeToChanges(options: ChangesOptions, stopped: Abort
     }
     stopped.removeEventListener('abort', disconnect)
     disconnect()
-    await pause(backOffMs(failures), stopped)
+    await pause(reconnectDelayMs(failures), stopped)
   }
 }
 

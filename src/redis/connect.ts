@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { backOffMs } from '../async/back-off.ts'
 
 type Options = Omit<RedisOptions, 'replyMapping'>
 
@@ -23,7 +24,7 @@ export type RedisConnection = Readonly<{
 
 export type Commands = Redis | Cluster
 
-const maxBackOffMs = 2000
+const reconnectBackOff = { firstMs: 50, maxMs: 2000 }
 /** Until a connection is ready. */
 const connectTimeoutMs = 5000
 
@@ -32,7 +33,7 @@ export function connectForCommands(connection: RedisConnection): Commands {
   const { servers, timeoutMs } = connection
   const options: Options = {
     ...commonOptions(connection),
-    retryStrategy: backOffMs,
+    retryStrategy: reconnectDelayMs,
     // No queue and no resending: a request does not wait longer than the timeout of a call.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -59,9 +60,9 @@ export function connectForMessages(connection: RedisConnection, attempt: number)
   return new Redis({ ...options, ...address }).on('error', () => {})
 }
 
-/** Exponential back-off from 50 ms. */
-export function backOffMs(attempt: number): number {
-  return Math.min(50 * 2 ** Math.min(attempt, 10), maxBackOffMs)
+/** @param failures as ioredis counts them: 1 for the first */
+export function reconnectDelayMs(failures: number): number {
+  return backOffMs(failures, reconnectBackOff)
 }
 
 function connectToCluster(addresses: readonly Address[], options: Options): Cluster {
@@ -69,8 +70,8 @@ function connectToCluster(addresses: readonly Address[], options: Options): Clus
   const cluster = new Cluster([...addresses], {
     redisOptions,
     enableOfflineQueue: false,
-    clusterRetryStrategy: backOffMs,
-    clusterNodeRetryStrategy: backOffMs,
+    clusterRetryStrategy: reconnectDelayMs,
+    clusterNodeRetryStrategy: reconnectDelayMs,
     maxRedirections: 3,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
@@ -89,7 +90,7 @@ function commonOptions({ servers, db, username, password, tls }: RedisConnection
     ...(servers.kind === 'sentinels' && {
       sentinels: [...servers.addresses],
       name: servers.master,
-      sentinelRetryStrategy: backOffMs,
+      sentinelRetryStrategy: reconnectDelayMs,
       ...(servers.password !== undefined && { sentinelPassword: servers.password }),
       ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
     }),

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { backOffMs } from '../../async/back-off.ts'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { Identity } from '../identity.ts'
@@ -14,7 +15,7 @@ const maxRemembered = 10_000
 const maxPending = 10_000
 /** Requests share the connections to Elasticsearch with denials. */
 const maxConcurrent = 8
-const [firstRetryMs, maxRetryMs] = [1000, 30_000]
+const retryBackOff = { firstMs: 1000, maxMs: 30_000 }
 /** See reconcile.ts. */
 const maxSteps = 8
 
@@ -97,7 +98,7 @@ export function createDenials(options: DenialsOptions): Denials {
         await waitFor(retryAfterMs)
       } catch (error) {
         if (failures === 0) report({ kind: 'denial_failed', username, error })
-        await backgroundSleep(Math.min(firstRetryMs * 2 ** failures++, maxRetryMs))
+        await backgroundSleep(backOffMs(failures++, retryBackOff))
       }
     }
     pending.delete(username)

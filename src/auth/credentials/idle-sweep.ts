@@ -1,3 +1,4 @@
+import { backOffMs } from '../../async/back-off.ts'
 import { asGatewayError } from '../../http/errors.ts'
 import { type DecisionInput, decideIdle, type LifecycleRules } from './lifecycle.ts'
 import { isSamePassword } from './managed-user.ts'
@@ -13,7 +14,7 @@ const writePauseMs = 50
 const [minIntervalMs, maxIntervalMs] = [10_000, 5 * 60_000]
 /** Delay before the first pass, so that it does not compete with the startup. */
 const firstPassMs = 30_000
-const [firstRetryMs, maxRetryMs] = [1000, 60_000]
+const retryBackOff = { firstMs: 1000, maxMs: 60_000 }
 
 export type SweepEvent =
   | Readonly<{ kind: 'password_ended'; username: string }>
@@ -132,7 +133,7 @@ async function retry<T>(
     } catch (error) {
       if (failures === 0) report({ kind: 'sweep_failed', username, error })
       if (asGatewayError(error).code !== 'elasticsearch_unavailable') return undefined
-      await sleep(Math.min(firstRetryMs * 2 ** Math.min(failures, 10), maxRetryMs))
+      await sleep(backOffMs(failures, retryBackOff))
     }
   }
   return undefined

@@ -7,6 +7,7 @@ import {
   enableNonRepudiationChecks,
   type ServerMetadata,
 } from 'openid-client'
+import { backOffMs } from '../../async/back-off.ts'
 import { GatewayError } from '../../http/errors.ts'
 import { type ClientCredentials, createClientAuth } from './client-auth.ts'
 import { asProviderError } from './provider-error.ts'
@@ -56,8 +57,7 @@ export type Issuer = Readonly<{
 type CachedMetadata = Readonly<{ metadata: ServerMetadata; configuration: Configuration; fetchedAtMs: number }>
 
 const freshMs = 3_600_000
-const initialBackoffMs = 1000
-const maxBackoffMs = 30_000
+const discoveryBackOff = { firstMs: 1000, maxMs: 30_000 }
 /** A wall clock that falls back by less than this against the monotonic one was not set back. */
 const clockToleranceMs = 1000
 
@@ -67,14 +67,15 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const clientAuth = createClientAuth(options.client)
   const isManual = requiredEndpoints.every((name) => endpoints[name] !== undefined)
   let cached: CachedMetadata | undefined
-  let failure: { error: GatewayError; backoffMs: number; atMs: number } | undefined
+  let failure: { error: GatewayError; retries: number; atMs: number } | undefined
   let pendingRefresh: Promise<CachedMetadata> | undefined
   /** By how much the wall clock was ahead of the monotonic clock at most. */
   let maxClockLeadMs = now() - monotonicNow()
 
   async function current(): Promise<CachedMetadata> {
     if (cached !== undefined && (isManual || monotonicNow() - cached.fetchedAtMs < freshMs)) return cached
-    const isBackingOff = failure !== undefined && monotonicNow() - failure.atMs < failure.backoffMs
+    const isBackingOff =
+      failure !== undefined && monotonicNow() - failure.atMs < backOffMs(failure.retries, discoveryBackOff)
     if (cached === undefined) {
       if (isBackingOff) throw failure!.error
       return refresh()
@@ -105,8 +106,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     } catch (thrown) {
       const error = asProviderError(thrown, 'discovery')
       if (failure?.error.detail !== error.detail) reportProblem(error.detail)
-      const backoffMs = failure === undefined ? initialBackoffMs : Math.min(failure.backoffMs * 2, maxBackoffMs)
-      failure = { error, backoffMs, atMs: monotonicNow() }
+      failure = { error, retries: failure === undefined ? 0 : failure.retries + 1, atMs: monotonicNow() }
       throw error
     }
   }
