@@ -6,10 +6,10 @@ import { openRaw } from '../support/raw-http.ts'
 
 const { idp, appRequests, startProxy, startForwardAuth } = await createOidcTestBed()
 
-describe('cookie tossing: a cookie that a neighboring host has set for the whole domain', async () => {
+describe('cookie tossing by a neighboring host that sets a cookie for the whole domain', async () => {
   const { url } = await startProxy()
 
-  test('does not authenticate by a session cookie of the attacker inside its value', async () => {
+  test('cookie tossing: a session cookie inside the value of another cookie does not authenticate', async () => {
     const mallory = createUserAgent()
     await mallory.visit(`${url}/app`, 'bob')
     for (const separator of [' ', ', ', '\t', '" ']) {
@@ -19,7 +19,7 @@ describe('cookie tossing: a cookie that a neighboring host has set for the whole
     }
   })
 
-  test('does not complete a login of the attacker by a login cookie inside its value', async () => {
+  test('cookie tossing: a login cookie inside the value of another cookie does not complete a login', async () => {
     const mallory = createUserAgent()
     const { url: callback } = await mallory.visit(`${url}/app`, 'bob', (to) => to.includes('/callback'))
     const cookie = `theme=dark ${mallory.cookies(url)}`
@@ -28,7 +28,7 @@ describe('cookie tossing: a cookie that a neighboring host has set for the whole
     assert.deepEqual(response.headers.getSetCookie(), [])
   })
 
-  test('does not invalidate the session of the user', async () => {
+  test("cookie tossing: a session cookie inside the value of another cookie does not invalidate the user's session", async () => {
     const alice = createUserAgent()
     await alice.visit(`${url}/app`, 'alice')
     const cookie = `${alice.cookies(url)}; theme=dark __Host-elastauth-session=${'x'.repeat(43)}`
@@ -43,7 +43,7 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
   const cookie = `access_token=${await idp.sign()}`
   const evil = 'https://evil.example'
 
-  test('is rejected with 403 for a write from a foreign Origin, without Sec-Fetch-Site', async () => {
+  test('CSRF: rejects a write with a token cookie from a foreign Origin with 403, without Sec-Fetch-Site', async () => {
     for (const origin of [evil, 'null']) {
       const before = appRequests.length
       const response = await fetch(`${url}/_bulk`, { method: 'POST', headers: { cookie, origin }, body: '{}' })
@@ -54,7 +54,7 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
     assert.equal(sameOrigin.status, 200)
   })
 
-  test('is rejected with 403 for a WebSocket from a foreign Origin', async () => {
+  test('CSRF: rejects a WebSocket with a token cookie from a foreign Origin with 403', async () => {
     const { host, port } = new URL(url)
     const connection = openRaw(Number(port))
     const upgradeHeaders = [
@@ -71,7 +71,7 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
     assert.match(await connection.closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
   })
 
-  test('is rejected with 403 for a sub-request about a foreign WebSocket, from which the proxy has stripped Upgrade', async () => {
+  test('CSRF: rejects a sub-request about a foreign WebSocket with 403 even if the proxy has stripped Upgrade', async () => {
     const proxied = {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'kibana.example.com',
@@ -98,7 +98,7 @@ describe('a token in a header', async () => {
   const token = await idp.sign()
   const crossSite = { origin: 'https://app.example', 'sec-fetch-site': 'cross-site' }
 
-  test('is accepted for a cross-site write, because other sites cannot make a browser send it', async () => {
+  test('accepts a cross-site write with a token in a header, which other sites cannot make a browser send', async () => {
     for (const header of [{ authorization: `Bearer ${token}` }, { 'x-token': token }] as Record<string, string>[]) {
       const headers = { ...header, ...crossSite }
       assert.equal((await fetch(`${url}/_bulk`, { method: 'POST', headers, body: '{}' })).status, 200)
@@ -110,7 +110,7 @@ describe('a token in a header', async () => {
 describe('logout CSRF: an image with the URL of the logout', async () => {
   const { url } = await startProxy()
 
-  test('does not end the session of the user who views it', async () => {
+  test('logout CSRF: an image with the URL of the logout does not end the session', async () => {
     const alice = createUserAgent()
     await alice.visit(`${url}/app`, 'alice')
     const headers = {
@@ -127,7 +127,7 @@ describe('logout CSRF: an image with the URL of the logout', async () => {
 describe('the id_token_hint in the URL of a logout at the provider', async () => {
   const { url } = await startProxy({ trusted_proxies: 'none' })
 
-  test('does not authenticate, neither as a bearer token nor in a cookie', async () => {
+  test('the id_token_hint of a logout authenticates neither as a bearer token nor in a cookie', async () => {
     const alice = createUserAgent()
     await alice.visit(`${url}/app`, 'alice')
     const logout = await alice.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })

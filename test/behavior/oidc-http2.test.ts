@@ -40,7 +40,7 @@ describe('the login over HTTP/2, on the TLS listener', async () => {
     return nameAndValue(back.cookies[0]!)
   }
 
-  test('creates a session if the cookies of the callback are in separate fields', async () => {
+  test('a login over HTTP/2 creates a session if the cookies of the callback are in separate fields', async () => {
     const cookie = await signIn()
     assert.match(cookie, /^__Host-elastauth-session=[\w-]{43}$/)
     const page = await send('/app/x', { cookie: ['a=b', cookie] })
@@ -48,7 +48,7 @@ describe('the login over HTTP/2, on the TLS listener', async () => {
     assert.match(page.text, /Hello alice/)
   })
 
-  test('ends the session for a back-channel logout, and rejects a large body with 400', async () => {
+  test('a back-channel logout over HTTP/2 ends the session, and a large body is rejected with 400', async () => {
     const cookie = await signIn()
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
     const token = await idp.sign({ sub: 'alice', jti: 'one', events }, { typ: 'logout+jwt' })

@@ -31,7 +31,7 @@ test('rejects a pipelined request with 401 if its user signs out while it waits 
   assert.deepEqual(forwarded, ['GET /app', 'GET /slow'])
 })
 
-describe('the logout', async () => {
+describe('logouts', async () => {
   const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy()
 
@@ -43,7 +43,7 @@ describe('the logout', async () => {
   }
   const hasSession = async (agent: UserAgent) => (await agent.request(`${url}/app`)).status === 200
 
-  test('from our own page ends the session and redirects to the logout of the provider', async () => {
+  test('a logout from our own page ends the session and redirects to the logout of the provider', async () => {
     const agent = await signedIn()
     const cookies = agent.cookies(url)
     const response = await agent.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
@@ -71,7 +71,7 @@ describe('the logout', async () => {
     ['from a prefetch', { 'sec-fetch-site': 'none', 'sec-purpose': 'prefetch' }, false],
   ]
   for (const [source, headers, isLogout] of sites) {
-    test(`by GET ${source} ${isLogout ? 'ends the session' : 'asks for a confirmation'}`, async () => {
+    test(`a logout by GET ${source} ${isLogout ? 'ends the session' : 'asks for a confirmation'}`, async () => {
       const agent = await signedIn()
       const response = await agent.request(`${url}/elastauth/logout`, { headers })
       assert.equal(response.status, isLogout ? 303 : 200)
@@ -80,7 +80,7 @@ describe('the logout', async () => {
     })
   }
 
-  test('ends the session of every session cookie in the request, although several cookies do not authenticate', async () => {
+  test('a logout ends the session of every session cookie in the request, although several cookies do not authenticate', async () => {
     const [alice, bob] = [await signedIn(), await signedIn('bob')]
     const cookie = [alice, bob].map((agent) => agent.cookies(url)).join('; ')
     const both = createUserAgent()
@@ -92,7 +92,7 @@ describe('the logout', async () => {
     assert.deepEqual([await hasSession(alice), await hasSession(bob)], [false, false])
   })
 
-  test('by HEAD does not end the session', async () => {
+  test('a logout by HEAD does not end the session', async () => {
     const agent = await signedIn()
     assert.equal((await agent.request(`${url}/elastauth/logout`, { method: 'HEAD' })).status, 200)
     assert.equal(await hasSession(agent), true)
@@ -108,7 +108,7 @@ describe('the logout', async () => {
     ['an unknown site', { 'sec-fetch-site': '' }, 403],
   ]
   for (const [source, headers, status] of posts) {
-    test(`by POST from ${source} ${status === 303 ? 'ends the session' : 'is rejected with 403'}`, async () => {
+    test(`a logout by POST from ${source} ${status === 303 ? 'ends the session' : 'is rejected with 403'}`, async () => {
       const agent = await signedIn()
       const response = await agent.request(`${url}/elastauth/logout`, { headers, body: new URLSearchParams() })
       assert.equal(response.status, status)
@@ -116,13 +116,13 @@ describe('the logout', async () => {
     })
   }
 
-  test('without a session shows the signed-out page', async () => {
+  test('a logout without a session shows the signed-out page', async () => {
     const response = await createUserAgent().request(`${url}/elastauth/logout`)
     assert.equal(response.status, 200)
     assert.match(await response.text(), /signed out/)
   })
 
-  test('ends the session even if the provider is down', async () => {
+  test('a logout ends the session even if the provider is down', async () => {
     const agent = await signedIn()
     await idp.pause()
     try {
@@ -173,7 +173,7 @@ describe('the back-channel logout', async () => {
     return response.status
   }
 
-  test('ends the session of a user who signs out at the provider', async () => {
+  test('a back-channel logout ends the session of a user who signs out at the provider', async () => {
     const agent = await signedIn('alice')
     assert.equal(await hasSession(agent), true)
     const { url: logoutUrl, body } = await agent.visit(`${idp.issuer}/session/end`)
@@ -184,7 +184,7 @@ describe('the back-channel logout', async () => {
     assert.equal(await hasSession(agent), false)
   })
 
-  test('ends all sessions of the subject, and none of another subject', async () => {
+  test('a back-channel logout ends all sessions of its subject, and none of another subject', async () => {
     const [one, two, bob] = [await signedIn('alice'), await signedIn('alice'), await signedIn('bob')]
     assert.equal(await send(await tokenFor({})), 200)
     assert.deepEqual([await hasSession(one), await hasSession(two), await hasSession(bob)], [false, false, true])
@@ -210,7 +210,7 @@ describe('the back-channel logout', async () => {
     ['that is empty', async () => ''],
     ['that is unsigned', async () => `${(await tokenFor({})).split('.').slice(0, 2).join('.')}.`],
   ]
-  test('rejects an invalid logout token with 400 and ends no session', async (t) => {
+  test('a back-channel logout with an invalid token is rejected with 400 and ends no session', async (t) => {
     const agent = await signedIn('alice')
     for (const [what, token] of invalid) {
       await t.test(`rejects a logout token ${what}`, async () => {
@@ -229,7 +229,7 @@ describe('the back-channel logout', async () => {
     assert.equal(await hasSession(agent), true)
   })
 
-  test('rejects other methods with 405, and a body that is not a form with one logout token with 400', async () => {
+  test('a back-channel logout with another method is rejected with 405, and a body that is not a form with one token with 400', async () => {
     const endpoint = `${url}/elastauth/backchannel-logout`
     assert.equal((await fetch(endpoint)).status, 405)
     assert.equal((await fetch(endpoint, { method: 'POST' })).status, 400)
@@ -259,7 +259,7 @@ describe('the back-channel logout with Elasticsearch', async () => {
     { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' },
   )
 
-  test('invalidates the cached credential of the user', async () => {
+  test('a back-channel logout invalidates the cached credential of the user', async () => {
     const agent = createUserAgent()
     const lookups = () => fakeElasticsearch.calls.filter(({ path }) => path === '/_security/user/alice').length
     await agent.visit(`${url}/app`, 'alice')

@@ -8,7 +8,7 @@ import { startRawUpstream } from '../support/upstream.ts'
 const switched =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n'
 
-describe('a WebSocket with a login session', async () => {
+describe('WebSockets with login sessions', async () => {
   const upstream = await startRawUpstream((socket, head) =>
     socket.write(/upgrade: websocket/i.test(head) ? switched : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
   )
@@ -31,7 +31,7 @@ describe('a WebSocket with a login session', async () => {
     return connection
   }
 
-  test('is rejected with 401 in JSON without a session, and is not forwarded', async () => {
+  test('rejects a WebSocket without a session with 401 in JSON, and does not forward it', async () => {
     const before = upstream.received()
     const response = await open('Accept: */*', 'Sec-Fetch-Mode: websocket').closed
     assert.match(response, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
@@ -39,7 +39,7 @@ describe('a WebSocket with a login session', async () => {
     assert.equal(upstream.received(), before)
   })
 
-  test('opens a tunnel with a session, without forwarding the session cookie', async () => {
+  test('opens a WebSocket with a session, and does not forward the session cookie', async () => {
     const before = upstream.received().length
     const connection = open(session, `Origin: ${url}`)
     await connection.until(/^HTTP\/1.1 101 /)
@@ -49,12 +49,12 @@ describe('a WebSocket with a login session', async () => {
   })
 
   for (const origin of ['https://evil.example', 'null', 'http://localhost:1', url.replace('127.0.0.1', 'localhost')]) {
-    test(`is rejected with 403 for a page of ${origin} in the session of a user`, async () => {
+    test(`cross-site WebSocket hijacking: rejects a WebSocket of ${origin} in a session with 403`, async () => {
       assert.match(await open(session, `Origin: ${origin}`).closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
     })
   }
 
-  test('opens a tunnel with a session that is older than a reload of the configuration', async () => {
+  test('opens a WebSocket with a session that is older than a reload of the configuration', async () => {
     gateway.kill('SIGHUP')
     await logged(({ message = '' }) => message.startsWith('configuration reloaded'))
     const connection = open(session, `Origin: ${url}`)

@@ -9,8 +9,8 @@ import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutChromium() || skipWithoutRedis()
 
-/** Cookies know no ports: one browser is known to all three, as behind a load balancer. */
-describe('one session at three replicas, in Chromium', { skip }, async () => {
+/** Cookies ignore ports, so the browser sends the session to all three replicas, as behind a load balancer. */
+describe('a session on three replicas, in Chromium', { skip }, async () => {
   const redis = await startRedis()
   after(() => redis.stop())
   const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 3 } })
@@ -37,27 +37,27 @@ describe('one session at three replicas, in Chromium', { skip }, async () => {
       }),
     )
 
-  test('who has logged in at one is logged in at all', async () => {
+  test('a session is valid on every replica after a sign-in at one', async () => {
     await pages[0]!.goto(`${urls[0]}/app/home`)
     await signInAs(pages[0]!, 'bob')
     assert.deepEqual(await headings(), ['Hello bob', 'Hello bob', 'Hello bob'])
     assert.equal(idp.calls('authorization'), 1)
   })
 
-  test('when its token ends, all are asked at once and one of them refreshes it, once', async () => {
+  test('one replica refreshes an expired token under concurrent requests to all replicas', async () => {
     const { gate, open, arrived } = createGate()
-    const undo = idp.intercept('token', gate)
-    const askAll = () => Promise.all(pages.map(groups))
-    await eventually(askAll, () => arrived.length > 0)
-    for (let round = 0; round < 10; round++) void askAll().catch(() => {})
+    const restore = idp.intercept('token', gate)
+    const groupsOfAll = () => Promise.all(pages.map(groups))
+    await eventually(groupsOfAll, () => arrived.length > 0)
+    for (let round = 0; round < 10; round++) void groupsOfAll().catch(() => {})
     idp.accounts.set('bob', { ...idp.accounts.get('bob'), groups: ['staff', 'night shift'] })
     open()
-    await eventually(askAll, (all) => all.every((one) => one.includes('night shift')))
+    await eventually(groupsOfAll, (all) => all.every((replica) => replica.includes('night shift')))
     assert.ok(refreshes().length >= 1)
-    undo()
+    restore()
   })
 
-  test('and so again and again: no refresh token was ever used twice', async () => {
+  test('replicas refresh a session repeatedly without a replay of a refresh token', async () => {
     const before = refreshes().length
     await eventually(
       () => Promise.all(pages.map(groups)),
@@ -72,7 +72,7 @@ describe('one session at three replicas, in Chromium', { skip }, async () => {
     assert.equal(idp.calls('authorization'), 1)
   })
 
-  test('a logout at the provider is told to one of them, and ends the session at all', async () => {
+  test('a back-channel logout at one replica ends the session on every replica', async () => {
     const [page] = pages
     await page!.goto(`${idp.issuer}/session/end`)
     await page!.getByRole('button', { name: 'Yes, sign me out' }).click()
@@ -80,7 +80,7 @@ describe('one session at three replicas, in Chromium', { skip }, async () => {
     await eventually(headings, (texts) => texts.every((text) => text === 'Sign in'))
   })
 
-  test('nothing that Redis holds says who it is about, or opens a session', async () => {
+  test('Redis stores a session without its id, personal data or tokens in plain text', async () => {
     await pages[0]!.goto(`${urls[0]}/app/home`)
     await signInAs(pages[0]!, 'bob')
     const cookies = await pages[0]!.context().cookies(urls[0])

@@ -8,117 +8,117 @@ import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 
-describe('sessions of three replicas with a real Redis', { skip }, async () => {
+describe('the sessions of three replicas with a real Redis', { skip }, async () => {
   if (skip) return
   const redis = await startRedis()
   after(() => redis.stop())
-  const world = await createOidcTestBed({ lifetimes: { accessToken: 3600 } })
+  const testBed = await createOidcTestBed({ lifetimes: { accessToken: 3600 } })
   const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, log_level: 'debug' }
-  const gateways = [await world.startProxy(flags), await world.startProxy(flags), await world.startProxy(flags)]
+  const gateways = [await testBed.startProxy(flags), await testBed.startProxy(flags), await testBed.startProxy(flags)]
   const urls = gateways.map(({ url }) => url)
 
-  /** Somebody who logged in at the first replica, and can ask them all. */
+  /** Signs a user in at the first replica. `send` sends a request in that session to any replica. */
   async function signIn(username = 'alice') {
     const agent = createUserAgent()
     await agent.visit(`${urls[0]}/app`, username)
     const cookie = agent.cookies(urls[0]!)
     assert.match(cookie, /^__Host-elastauth-session=/)
-    const ask = async (replica: number, headers: Record<string, string> = {}) => {
+    const send = async (replica: number, headers: Record<string, string> = {}) => {
       const response = await createUserAgent().request(`${urls[replica]}/app`, { headers: { cookie, ...headers } })
       return { status: response.status, body: await response.text() }
     }
-    return { agent, cookie, ask }
+    return { agent, cookie, send }
   }
-  const everywhere = async (ask: (replica: number) => Promise<{ status: number }>) =>
-    (await Promise.all([0, 1, 2].map(ask))).map(({ status }) => status)
-  const refreshes = () => world.idp.grants.filter(({ type }) => type === 'refresh_token')
+  const statusesOfAll = async (send: (replica: number) => Promise<{ status: number }>) =>
+    (await Promise.all([0, 1, 2].map(send))).map(({ status }) => status)
+  const refreshes = () => testBed.idp.grants.filter(({ type }) => type === 'refresh_token')
 
-  /** With tokens that live so long, in seconds: a fifth of it before their end they are refreshed. */
-  async function withLife<T>(seconds: number, work: () => Promise<T>): Promise<T> {
-    const { accessToken } = world.idp.lifetimes
-    world.idp.lifetimes.accessToken = seconds
+  /** Runs `work` with tokens of this lifetime: they are refreshed after four fifths of it. */
+  async function withTokenLifetime<T>(seconds: number, work: () => Promise<T>): Promise<T> {
+    const { accessToken } = testBed.idp.lifetimes
+    testBed.idp.lifetimes.accessToken = seconds
     return work().finally(() => {
-      world.idp.lifetimes.accessToken = accessToken
+      testBed.idp.lifetimes.accessToken = accessToken
     })
   }
 
-  test('who has logged in at one is in at all, and out of all', async () => {
-    const { agent, ask } = await signIn()
-    assert.deepEqual(await everywhere(ask), [200, 200, 200])
+  test('a session is valid on every replica after a sign-in at one, and ends on every replica after a logout', async () => {
+    const { agent, send } = await signIn()
+    assert.deepEqual(await statusesOfAll(send), [200, 200, 200])
     await agent.request(`${urls[0]}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
     await eventually(
-      () => everywhere(ask),
+      () => statusesOfAll(send),
       (statuses) => statuses.every((status) => status === 302),
     )
   })
 
-  test('Redis holds neither ids nor names nor tokens', async () => {
+  test('Redis stores sessions without session ids, usernames or tokens in plain text', async () => {
     const { cookie } = await signIn()
     const id = cookie.split('=')[1]!
-    const held: string[] = []
+    const stored: string[] = []
     for (const key of await redis.client.keys('*')) {
-      held.push(key)
+      stored.push(key)
       const type = await redis.client.type(key)
-      if (type === 'hash') held.push(JSON.stringify(await redis.client.hgetall(key)))
-      if (type === 'zset') held.push(...(await redis.client.zrange(key, '0', '-1')))
-      assert.ok((await redis.client.pttl(key)) > 0, `${key} has no end`)
+      if (type === 'hash') stored.push(JSON.stringify(await redis.client.hgetall(key)))
+      if (type === 'zset') stored.push(...(await redis.client.zrange(key, '0', '-1')))
+      assert.ok((await redis.client.pttl(key)) > 0, `${key} does not expire`)
     }
-    assert.ok(held.some((text) => text.startsWith('elastauth:1:session:')))
-    const sessions = held.filter((text) => /session|list/.test(text)).join('\n')
-    // Each marker is long or has quotes: three letters such as "eyJ" occur in random base64.
-    assert.ok((await world.idp.sign()).startsWith('eyJhbGciOi'))
+    assert.ok(stored.some((text) => text.startsWith('elastauth:1:session:')))
+    const sessions = stored.filter((text) => /session|list/.test(text)).join('\n')
+    // Each marker is long or has quotes: short ones such as "eyJ" occur in random base64 by chance.
+    assert.ok((await testBed.idp.sign()).startsWith('eyJhbGciOi'))
     for (const secret of [id, '"alice"', 'alice@', 'eyJhbGciOi']) assert.ok(!sessions.includes(secret), secret)
   })
 
-  test('many requests at the token’s end, on all replicas: each refresh token is used once, and nobody is thrown out', async () => {
-    await withLife(2, async () => {
-      const { ask } = await signIn()
+  test('replicas redeem each refresh token once and keep the session under concurrent requests while tokens expire', async () => {
+    await withTokenLifetime(2, async () => {
+      const { send } = await signIn()
       const before = refreshes().length
       while (refreshes().length - before < 4) {
-        const statuses = (await Promise.all(Array.from({ length: 12 }, (_, i) => ask(i % 3)))).map(
+        const statuses = (await Promise.all(Array.from({ length: 12 }, (_, i) => send(i % 3)))).map(
           ({ status }) => status,
         )
         assert.deepEqual([...new Set(statuses)], [200])
       }
-      const made = refreshes().slice(before)
+      const results = refreshes().slice(before)
       assert.deepEqual(
-        made.filter(({ error }) => error !== undefined),
+        results.filter(({ error }) => error !== undefined),
         [],
       )
     })
   })
 
-  test('a provider that is slow to answer one replica is not asked by the others', async () => {
-    await withLife(2, async () => {
-      const { ask } = await signIn()
+  test('a slow response of the provider to one replica causes no calls by the others', async () => {
+    await withTokenLifetime(2, async () => {
+      const { send } = await signIn()
       const gate = createGate()
-      const undo = world.idp.intercept('token', gate.gate)
-      const before = world.idp.calls('token')
-      const slow = ask(0)
+      const restore = testBed.idp.intercept('token', gate.gate)
+      const before = testBed.idp.calls('token')
+      const slow = send(0)
       await new Promise((wake) => setTimeout(wake, 2100))
-      const asked = [ask(0), ask(1), ask(2)]
+      const concurrent = [send(0), send(1), send(2)]
       await eventually(
-        async () => world.idp.calls('token') - before,
+        async () => testBed.idp.calls('token') - before,
         (calls) => calls > 0,
       )
       await new Promise((wake) => setTimeout(wake, 1000))
-      assert.equal(world.idp.calls('token') - before, 1)
+      assert.equal(testBed.idp.calls('token') - before, 1)
       gate.open()
-      undo()
-      for (const { status } of await Promise.all([slow, ...asked])) assert.equal(status, 200)
-      assert.deepEqual(await everywhere(ask), [200, 200, 200])
+      restore()
+      for (const { status } of await Promise.all([slow, ...concurrent])) assert.equal(status, 200)
+      assert.deepEqual(await statusesOfAll(send), [200, 200, 200])
     })
   })
 
-  test('a group that is taken away at the provider, and another given, count with the next refresh, on every replica', async () => {
+  test('a changed group at the provider takes effect on every replica after the next refresh', async () => {
     const groupsAt = async (replica: number, cookie: string) => {
       const response = await createUserAgent().request(`${urls[replica]}/elastauth/whoami`, { headers: { cookie } })
       return ((await response.json()) as { groups: string[] }).groups
     }
-    await withLife(2, async () => {
+    await withTokenLifetime(2, async () => {
       const { cookie } = await signIn('bob')
       for (const replica of [0, 1, 2]) assert.deepEqual(await groupsAt(replica, cookie), ['staff'])
-      const { accounts } = world.idp
+      const { accounts } = testBed.idp
       const bob = accounts.get('bob')!
       accounts.set('bob', { ...bob, groups: ['admins'] })
       for (const replica of [0, 1, 2]) {
@@ -131,53 +131,56 @@ describe('sessions of three replicas with a real Redis', { skip }, async () => {
     })
   })
 
-  test('the provider ends a session at one replica: it is over at all', async () => {
-    const { ask } = await signIn('bob')
-    assert.deepEqual(await everywhere(ask), [200, 200, 200])
+  test('a back-channel logout at one replica ends the session on every replica, and its replay at another is rejected', async () => {
+    const { send } = await signIn('bob')
+    assert.deepEqual(await statusesOfAll(send), [200, 200, 200])
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
-    const token = await world.idp.sign({ sub: 'bob', jti: 'once', events }, { typ: 'logout+jwt' })
-    const send = (replica: number) => {
+    const token = await testBed.idp.sign({ sub: 'bob', jti: 'once', events }, { typ: 'logout+jwt' })
+    const sendLogout = (replica: number) => {
       const body = new URLSearchParams({ logout_token: token })
       return fetch(`${urls[replica]}/elastauth/backchannel-logout`, { method: 'POST', body })
     }
-    assert.equal((await send(1)).status, 200)
-    assert.equal((await send(2)).status, 400) // the same token again, elsewhere
+    assert.equal((await sendLogout(1)).status, 200)
+    assert.equal((await sendLogout(2)).status, 400) // a replay of the token at another replica
     await eventually(
-      () => everywhere(ask),
+      () => statusesOfAll(send),
       (statuses) => statuses.every((status) => status === 302),
     )
   })
 
-  test('a logout token with an unbounded exp ends the session, and is remembered as used', async () => {
-    const { ask } = await signIn('bob')
+  test('replay: a logout token with an unbounded exp ends the session, and is rejected when it is used again', async () => {
+    const { send } = await signIn('bob')
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
     for (const exp of [1e300, Number.MAX_SAFE_INTEGER]) {
       await signIn('bob')
-      const token = await world.idp.sign({ sub: 'bob', jti: `without end ${exp}`, events, exp }, { typ: 'logout+jwt' })
+      const token = await testBed.idp.sign(
+        { sub: 'bob', jti: `without end ${exp}`, events, exp },
+        { typ: 'logout+jwt' },
+      )
       const body = new URLSearchParams({ logout_token: token })
-      const send = () => fetch(`${urls[1]}/elastauth/backchannel-logout`, { method: 'POST', body })
-      assert.deepEqual([(await send()).status, (await send()).status], [200, 400])
+      const sendLogout = () => fetch(`${urls[1]}/elastauth/backchannel-logout`, { method: 'POST', body })
+      assert.deepEqual([(await sendLogout()).status, (await sendLogout()).status], [200, 400])
     }
     await eventually(
-      () => everywhere(ask),
+      () => statusesOfAll(send),
       (statuses) => statuses.every((status) => status === 302),
     )
   })
 
-  test('Redis is gone: who is known stays in, others hear 503, and all is well when it is back', async () => {
-    const { ask } = await signIn()
-    assert.equal((await ask(0)).status, 200)
+  test('cached sessions are served while Redis is down, and other sessions and sign-ins get 503 until it is back', async () => {
+    const { send } = await signIn()
+    assert.equal((await send(0)).status, 200)
     await redis.kill()
     const visitor = createUserAgent()
-    for (let i = 0; i < 5; i++) assert.equal((await ask(0)).status, 200)
-    const unknown = await ask(1)
+    for (let i = 0; i < 5; i++) assert.equal((await send(0)).status, 200)
+    const unknown = await send(1)
     assert.equal(unknown.status, 503)
     assert.match(unknown.body, /Sessions are not available/)
     const { response, body } = await visitor.visit(`${urls[2]}/app`, 'alice')
     assert.equal(response.status, 503)
     assert.match(body, /Sessions are not available/)
     await redis.start()
-    // It holds nothing any more, so people log in again: as soon as each replica has looked.
+    // Redis has lost its data, so users sign in again as soon as each replica has reconnected.
     for (const url of urls) {
       await eventually(
         async () => (await createUserAgent().visit(`${url}/app`, 'alice')).response.status,
@@ -186,40 +189,40 @@ describe('sessions of three replicas with a real Redis', { skip }, async () => {
     }
   })
 
-  test('Redis hangs: who is known waits for nothing', async () => {
-    const { ask } = await signIn()
-    assert.equal((await ask(0)).status, 200)
+  test('cached sessions are served while Redis hangs', async () => {
+    const { send } = await signIn()
+    assert.equal((await send(0)).status, 200)
     redis.pause()
-    for (let i = 0; i < 20; i++) assert.equal((await ask(0)).status, 200)
+    for (let i = 0; i < 20; i++) assert.equal((await send(0)).status, 200)
     redis.resume()
   })
 
-  test('no log holds a session’s id, a state, a code or a token', () => {
+  test('the logs contain no session ids, states, codes or tokens', () => {
     const text = gateways.map(({ output }) => output()).join('\n')
     assert.match(text, /elastauth\/callback/)
     assert.doesNotMatch(text, /__Host-|code=|state=|eyJ[\w-]+\.eyJ/)
   })
 })
 
-describe('a new secret key', { skip }, () => {
-  test('opens the sessions of the former one while that is listed', async () => {
-    const world = await createOidcTestBed()
+describe('a replica with a new secret key', { skip }, () => {
+  test('accepts sessions of the previous key only while that is listed in previous_secret_keys', async () => {
+    const testBed = await createOidcTestBed()
     const redis = await startRedis()
     after(() => redis.stop())
     const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address }
-    const [former, present] = ['a', 'b'].map((digit) => `0${digit}`.repeat(32)) as [string, string]
-    const one = await world.startProxy(flags, { ELASTAUTH_SECRET_KEY: former })
+    const [previous, current] = ['a', 'b'].map((digit) => `0${digit}`.repeat(32)) as [string, string]
+    const one = await testBed.startProxy(flags, { ELASTAUTH_SECRET_KEY: previous })
     const agent: UserAgent = createUserAgent()
     await agent.visit(`${one.url}/app`, 'alice')
     const headers = { cookie: agent.cookies(one.url) }
     const statusAt = async (url: string) => (await createUserAgent().request(`${url}/app`, { headers })).status
-    const rotated = await world.startProxy(flags, {
-      ELASTAUTH_SECRET_KEY: present,
-      ELASTAUTH_PREVIOUS_SECRET_KEYS: former,
+    const rotated = await testBed.startProxy(flags, {
+      ELASTAUTH_SECRET_KEY: current,
+      ELASTAUTH_PREVIOUS_SECRET_KEYS: previous,
     })
     assert.equal(await statusAt(rotated.url), 200)
-    const stranger = await world.startProxy(flags, { ELASTAUTH_SECRET_KEY: present })
-    assert.equal(await statusAt(stranger.url), 302)
+    const withoutPrevious = await testBed.startProxy(flags, { ELASTAUTH_SECRET_KEY: current })
+    assert.equal(await statusAt(withoutPrevious.url), 302)
     assert.equal(await statusAt(one.url), 200)
   })
 })

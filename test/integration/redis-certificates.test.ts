@@ -15,17 +15,20 @@ const skip = skipWithoutRedis()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-redis-certificates-'))
 after(() => rmSync(directory, { recursive: true }))
 
-/** Redis gets certificates of another authority, and restarts; so must we, without a restart. */
-describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 600_000 }, () => {
-  test('of one server', (t) => check(t, createRedisTls(directory, 'one'), startOne))
-  test('of Sentinels and what they watch', (t) => check(t, createRedisTls(directory, 'sentinels'), startSentinels))
-  test('of a Cluster', (t) => check(t, createRedisTls(directory, 'cluster'), startCluster))
+/** Redis restarts with certificates of another authority. elastauth loads matching ones without a restart. */
+describe('the certificates for Redis after a SIGHUP', { skip, timeout: 600_000 }, () => {
+  test('SIGHUP reloads the certificates for a standalone Redis', (t) =>
+    checkReload(t, createRedisTls(directory, 'one'), startStandalone))
+  test('SIGHUP reloads the certificates for Sentinels and the servers that they monitor', (t) =>
+    checkReload(t, createRedisTls(directory, 'sentinels'), startSentinels))
+  test('SIGHUP reloads the certificates for a Cluster', (t) =>
+    checkReload(t, createRedisTls(directory, 'cluster'), startCluster))
 
-  test('a broken file leaves the old ones in force', async (t) => {
+  test('SIGHUP keeps the previous certificates for Redis if a file is invalid', async (t) => {
     const tls = createRedisTls(directory, 'broken')
-    const [redis, world] = [await startRedis({ tls }), await createRedisTestBed()]
-    t.after(() => Promise.all([world.stop(), redis.stop()]))
-    const gateway = await world.start({ 'cache.redis_host': redis.address, ...tls.flags })
+    const [redis, testBed] = [await startRedis({ tls }), await createRedisTestBed()]
+    t.after(() => Promise.all([testBed.stop(), redis.stop()]))
+    const gateway = await testBed.start({ 'cache.redis_host': redis.address, ...tls.flags })
     const file = tls.flags['cache.redis_client_cert']!
     writeFileSync(file, readFileSync(file, 'utf8').slice(0, -100))
     gateway.process.kill('SIGHUP')
@@ -45,20 +48,20 @@ describe('certificates for Redis are read again on SIGHUP', { skip, timeout: 600
 
 type Started = Readonly<{
   servers: readonly RedisServer[]
-  /** Those of them that hold data. */
+  /** The servers with data. */
   stores: readonly RedisServer[]
   flags: Readonly<Record<string, string>>
   stop: () => Promise<void>
 }>
 
-async function check(
+async function checkReload(
   t: Readonly<{ after: (done: () => Promise<unknown>) => void }>,
   tls: RedisTls,
   startServers: (tls: RedisTls) => Promise<Started>,
 ): Promise<void> {
-  const [redis, world] = [await startServers(tls), await createRedisTestBed()]
-  t.after(() => Promise.all([world.stop(), redis.stop()]))
-  const gateway = await world.start({ ...redis.flags, ...tls.flags })
+  const [redis, testBed] = [await startServers(tls), await createRedisTestBed()]
+  t.after(() => Promise.all([testBed.stop(), redis.stop()]))
+  const gateway = await testBed.start({ ...redis.flags, ...tls.flags })
   assert.equal((await authorize(gateway, 'alice')).status, 200)
 
   await Promise.all(redis.servers.map((server) => server.kill()))
@@ -74,7 +77,7 @@ async function check(
     () => authorize(gateway, `user-${user++}`),
     () => gateway.log.some(({ message }) => message === 'connected to Redis again'),
   )
-  // and messages are heard again: their connection is another
+  // The subscription has a separate connection, which must recover too.
   await eventually(
     () => Promise.all(redis.stores.map(subscribers)),
     (counts) => counts.some((count) => count > 0),
@@ -86,7 +89,7 @@ async function subscribers({ client }: RedisServer): Promise<number> {
   return Number(count)
 }
 
-async function startOne(tls: RedisTls): Promise<Started> {
+async function startStandalone(tls: RedisTls): Promise<Started> {
   const redis = await startRedis({ tls })
   return { servers: [redis], stores: [redis], flags: { 'cache.redis_host': redis.address }, stop: redis.stop }
 }

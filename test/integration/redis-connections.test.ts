@@ -19,91 +19,91 @@ after(() => rmSync(directory, { recursive: true }))
 const password = 'p@ss/w:rd #1'
 const aclEnv = { ELASTAUTH_CACHE_REDIS_USERNAME: 'gate', ELASTAUTH_CACHE_REDIS_PASSWORD: password }
 
-type World = Awaited<ReturnType<typeof createRedisTestBed>>
+type TestBed = Awaited<ReturnType<typeof createRedisTestBed>>
 type Flags = Readonly<Record<string, string>>
 
-/** What every way to connect must do: two gateways, and what one has learnt the other knows. */
-async function checkTwoGateways(world: World, flags: Flags, env: Flags = {}): Promise<readonly [Gateway, Gateway]> {
-  const [a, b] = await Promise.all([world.start(flags, env), world.start(flags, env)])
+/** Checks that two gateways share the state of a user, and notice changes by the other one. */
+async function checkTwoGateways(testBed: TestBed, flags: Flags, env: Flags = {}): Promise<readonly [Gateway, Gateway]> {
+  const [a, b] = await Promise.all([testBed.start(flags, env), testBed.start(flags, env)])
   const first = await authorize(a, 'alice')
   assert.equal(first.status, 200)
 
-  const calls = world.fakeElasticsearch.calls.length
+  const calls = testBed.fakeElasticsearch.calls.length
   const second = await authorize(b, 'alice')
   assert.deepEqual(second, first)
-  // Of users: what each asks at its start, about roles, may come as late as this.
-  const asked = world.fakeElasticsearch.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
-  assert.deepEqual(asked, [], 'the second asked Elasticsearch nothing')
+  // Only calls about users: the role check at the start may happen at the same time.
+  const lookups = testBed.fakeElasticsearch.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
+  assert.deepEqual(lookups, [], 'the second gateway does not call Elasticsearch')
   assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation: 'read' }), 1)
   for (const operation of ['claim', 'finish', 'offer', 'doubt']) {
     assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation }), 0)
   }
 
-  // A group changes at one. What the other still holds of the former state, it forgets.
+  // A group changes at one gateway. The other one drops its cached state.
   const changed = await authorize(a, 'alice', 'staff,admins')
-  assert.equal(changed.authorization, first.authorization, 'the password stays')
-  const before = world.fakeElasticsearch.counters.writes
+  assert.equal(changed.authorization, first.authorization, 'the password does not change')
+  const before = testBed.fakeElasticsearch.counters.writes
   await eventually(
     () => authorize(b, 'alice'),
-    () => world.fakeElasticsearch.counters.writes > before,
+    () => testBed.fakeElasticsearch.counters.writes > before,
   )
   return [a, b]
 }
 
-describe('ways to connect to Redis', { skip, timeout: 600_000 }, () => {
-  test('cache.redis_host and redis_db', async (t) => {
-    const [redis, world] = [await startRedis(), await createRedisTestBed()]
-    t.after(() => Promise.all([world.stop(), redis.stop()]))
-    await checkTwoGateways(world, { 'cache.redis_host': redis.address, 'cache.redis_db': '3' })
+describe('connections to Redis', { skip, timeout: 600_000 }, () => {
+  test('two gateways share users through redis_host and redis_db', async (t) => {
+    const [redis, testBed] = [await startRedis(), await createRedisTestBed()]
+    t.after(() => Promise.all([testBed.stop(), redis.stop()]))
+    await checkTwoGateways(testBed, { 'cache.redis_host': redis.address, 'cache.redis_db': '3' })
     await redis.client.select(3)
     assert.deepEqual(await redis.client.keys('*'), ['elastauth:1:alice'])
   })
 
-  test('redis_url with rediss://, a user and its password (ACL), a CA, a client certificate', async (t) => {
+  test('two gateways share users through redis_url with TLS, an ACL user, a CA and a client certificate, without logging the password', async (t) => {
     const tls = createRedisTls(directory, 'one')
     const redis = await startRedis({
       tls,
       config: [aclUser(), 'user default off'],
       client: { username: 'gate', password },
     })
-    const world = await createRedisTestBed()
-    t.after(() => Promise.all([world.stop(), redis.stop()]))
+    const testBed = await createRedisTestBed()
+    t.after(() => Promise.all([testBed.stop(), redis.stop()]))
     const url = `rediss://gate:${encodeURIComponent(password)}@${redis.address}/0`
-    const gateways = await checkTwoGateways(world, tls.flags, { ELASTAUTH_CACHE_REDIS_URL: url })
+    const gateways = await checkTwoGateways(testBed, tls.flags, { ELASTAUTH_CACHE_REDIS_URL: url })
     for (const gateway of gateways) {
       assert.ok(!gateway.output().includes(password) && !gateway.output().includes(encodeURIComponent(password)))
     }
   })
 
-  test('Sentinel, and a failover', async (t) => {
-    const [set, world] = [await startSentinelSet(), await createRedisTestBed()]
-    t.after(() => Promise.all([world.stop(), set.stop()]))
-    await checkFailover(set, await checkTwoGateways(world, sentinelFlags(set)))
+  test('two gateways share users through Sentinels, and recover after a failover', async (t) => {
+    const [set, testBed] = [await startSentinelSet(), await createRedisTestBed()]
+    t.after(() => Promise.all([testBed.stop(), set.stop()]))
+    await checkFailover(set, await checkTwoGateways(testBed, sentinelFlags(set)))
   })
 
-  test('Sentinel over TLS with client certificates and an ACL user, and a failover', async (t) => {
+  test('two gateways share users through Sentinels with TLS, client certificates and an ACL user, and recover after a failover', async (t) => {
     const tls = createRedisTls(directory, 'sentinels')
-    const [set, world] = [await startSentinelSet({ tls, config: [aclUser()] }), await createRedisTestBed()]
-    t.after(() => Promise.all([world.stop(), set.stop()]))
-    await checkFailover(set, await checkTwoGateways(world, { ...sentinelFlags(set), ...tls.flags }, aclEnv))
+    const [set, testBed] = [await startSentinelSet({ tls, config: [aclUser()] }), await createRedisTestBed()]
+    t.after(() => Promise.all([testBed.stop(), set.stop()]))
+    await checkFailover(set, await checkTwoGateways(testBed, { ...sentinelFlags(set), ...tls.flags }, aclEnv))
     assert.match(String(await set.replica.client.client('LIST')), / user=gate /)
   })
 
-  test('a Cluster of three nodes, and the death of one', async (t) => {
-    const [cluster, world] = [await startRedisCluster(), await createRedisTestBed()]
-    t.after(() => Promise.all([world.stop(), cluster.stop()]))
-    await checkCluster(world, cluster, await checkTwoGateways(world, clusterFlags(cluster)))
+  test('two gateways share users through a Cluster of three nodes, and serve requests after the death of a node', async (t) => {
+    const [cluster, testBed] = [await startRedisCluster(), await createRedisTestBed()]
+    t.after(() => Promise.all([testBed.stop(), cluster.stop()]))
+    await checkCluster(testBed, cluster, await checkTwoGateways(testBed, clusterFlags(cluster)))
   })
 
-  test('a Cluster over TLS with client certificates and an ACL user, and the death of a node', async (t) => {
+  test('two gateways share users through a Cluster with TLS, client certificates and an ACL user, and serve requests after the death of a node', async (t) => {
     const tls = createRedisTls(directory, 'cluster')
     const config = [aclUser('+cluster')]
-    const [cluster, world] = [await startRedisCluster({ tls, config }), await createRedisTestBed()]
-    t.after(() => Promise.all([world.stop(), cluster.stop()]))
+    const [cluster, testBed] = [await startRedisCluster({ tls, config }), await createRedisTestBed()]
+    t.after(() => Promise.all([testBed.stop(), cluster.stop()]))
     await checkCluster(
-      world,
+      testBed,
       cluster,
-      await checkTwoGateways(world, { ...clusterFlags(cluster), ...tls.flags }, aclEnv),
+      await checkTwoGateways(testBed, { ...clusterFlags(cluster), ...tls.flags }, aclEnv),
     )
     assert.match(String(await cluster.nodes[0]!.client.client('LIST')), / user=gate /)
   })
@@ -135,19 +135,24 @@ const clusterFlags = ({ nodes }: RedisCluster): Flags => ({
   'cache.redis_cluster': nodes.map(({ address }) => address).join(','),
 })
 
-async function checkCluster(world: World, cluster: RedisCluster, [a, b]: readonly [Gateway, Gateway]): Promise<void> {
+async function checkCluster(
+  testBed: TestBed,
+  cluster: RedisCluster,
+  [a, b]: readonly [Gateway, Gateway],
+): Promise<void> {
   const names = Array.from({ length: 30 }, (_, i) => `user-${i}`)
   for (const name of names) assert.equal((await authorize(a, name)).status, 200)
-  for (const { client } of cluster.nodes) assert.ok((await client.dbsize()) > 0, 'users are spread over the nodes')
-  const calls = world.fakeElasticsearch.calls.length
+  for (const { client } of cluster.nodes)
+    assert.ok((await client.dbsize()) > 0, 'the users are distributed over the nodes')
+  const calls = testBed.fakeElasticsearch.calls.length
   for (const name of names) assert.equal((await authorize(b, name)).status, 200)
-  assert.equal(world.fakeElasticsearch.calls.length, calls)
+  assert.equal(testBed.fakeElasticsearch.calls.length, calls)
 
   await cluster.nodes[2]!.kill()
   for (const name of names) assert.equal((await authorize(b, `late-${name}`)).status, 200)
 }
 
-/** The rights that docs/credentials-model.md names, and no more. */
+/** The privileges of docs/credentials-model.md, and no others. */
 function aclUser(more = ''): string {
   const hash = createHash('sha256').update(password).digest('hex')
   return `user gate on "#${hash}" ~elastauth:1:* &elastauth:1 +getrange +set +del +evalsha +eval +publish +subscribe +ping +info ${more}`

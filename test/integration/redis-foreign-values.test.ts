@@ -11,8 +11,8 @@ const mebibyte = 1024 * 1024
 const ttlMs = 60_000
 const bob = { username: 'bob', ttlMs }
 
-/** Values that another client with write access stores under our keys. */
-describe('values in Redis that are not ours', { skip }, () => {
+/** Values that another client with write access has stored under the keys of elastauth. */
+describe('foreign values in Redis', { skip }, () => {
   let server: RedisServer
   let redis: ReturnType<typeof createRedis>
   const failures: string[] = []
@@ -40,15 +40,15 @@ describe('values in Redis that are not ours', { skip }, () => {
   })
 
   const key = 'elastauth:1:session:id'
-  /** 512 MB, made in Redis itself. */
+  /** Creates a value of 512 MB inside Redis. */
   const fill = (key: string) => server.client.setrange(key, 512 * mebibyte - 1, 'x')
 
-  test('one of 512 MB is read in part, and replaced like a corrupt one', async () => {
+  test('truncates a foreign value of 512 MB when reading it, and replaces it like a corrupt one', async () => {
     await fill('elastauth:1:bob')
     const before = process.memoryUsage.rss()
     const value = await redis.store.get('bob')
     assert.equal(value.length, 1024)
-    assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'it did not come here')
+    assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
     await redis.store.replace({ ...bob, expected: value, value: 'ours', stateId: 'id' })
     assert.equal(await redis.store.get('bob'), 'ours')
     await server.client.del('elastauth:1:bob')
@@ -67,7 +67,7 @@ describe('values in Redis that are not ours', { skip }, () => {
     stream: (key) => server.client.xadd(key, '*', 'x', 'x'),
   }
   for (const [kind, put] of Object.entries(kinds)) {
-    test(`a ${kind} where a user's state should be is nothing, and is replaced; Redis does not count as down`, async () => {
+    test(`treats a foreign value of type ${kind} as an absent user and replaces it, without reporting an outage`, async () => {
       for (const step of ['replace', 'claim', 'doubt'] as const) {
         await server.client.flushall()
         await put('elastauth:1:bob')
@@ -82,7 +82,7 @@ describe('values in Redis that are not ours', { skip }, () => {
     })
   }
 
-  test('a session of 512 MB counts as absent', async () => {
+  test('treats a session of 512 MB as absent', async () => {
     const { sessions } = redis
     await fill('elsewhere')
     await server.client.eval("redis.call('HSET', KEYS[1], 'v', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
@@ -90,20 +90,20 @@ describe('values in Redis that are not ours', { skip }, () => {
     assert.equal(await sessions.get('id'), undefined)
     assert.equal(await sessions.lockRefresh('id', { value: 'x', owner: 'me' }), 'gone')
     assert.equal(await sessions.completeRefresh('id', { owner: 'me', value: 'x', ttlMs }), false)
-    assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'it did not come here')
+    assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
     await sessions.put('id', 'ours', ttlMs)
     assert.equal(await sessions.get('id'), 'ours')
     assert.deepEqual(failures, [])
   })
 
-  test('a claimant of 512 MB is not read', async () => {
+  test('does not read the owner of a refresh lock if it has 512 MB', async () => {
     await redis.sessions.put('id', 'ours', ttlMs)
     await fill('elsewhere')
     await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
     assert.equal(await redis.sessions.lockRefresh('id', { value: 'ours', owner: 'me' }), 'gone')
   })
 
-  test('a string in place of a session counts as absent', async () => {
+  test('treats a string in place of a session as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
     await redis.sessions.put('id', 'ours', ttlMs)
@@ -111,7 +111,7 @@ describe('values in Redis that are not ours', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('at most 1,000 short members of a list with 10,000 members and one of 64 MB are read', async () => {
+  test('reads at most 1,000 members of an index, and skips members that are larger than a key', async () => {
     await server.client.setrange('elsewhere', 64 * mebibyte - 1, 'x')
     const script = `
 for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end
@@ -122,7 +122,9 @@ redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
   })
 })
 
-test('a slowly dripping response ends its connection, and later calls use another one', { skip }, async () => {
+test('a response of Redis that arrives byte by byte ends its connection, and later calls use another one', {
+  skip,
+}, async () => {
   const server = await startRedis()
   let drips = false
   let connections = 0

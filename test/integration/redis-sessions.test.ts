@@ -16,19 +16,19 @@ import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 
-/** The rights that docs/credentials-model.md names, and no more. */
-const rights =
+/** The privileges of docs/credentials-model.md, and no others. */
+const privileges =
   '~elastauth:1:* &elastauth:1 +getrange +set +del +evalsha +eval +publish +subscribe +ping +info' +
   ' +hget +hmget +hstrlen +hset +hdel +pexpire +pttl +zadd +zcard +zrem +zrangebyscore +zremrangebyscore'
 
-/** Sessions of one replica, of people who are all called alice. */
+/** The sessions of one replica. The username is always alice. */
 function createSessionsIn(store: SessionStore) {
-  const refuse = () => Promise.reject(new Error('nothing is refreshed here'))
+  const failRefresh = () => Promise.reject(new Error('no refresh in this test'))
   return createSessions({
     store,
     seal: createSessionSeal(createSeal(['5eed'.padEnd(64, '0')], 'session')),
     timeouts: { idleTimeoutMs: 3_600_000, lifetimeMs: 3_600_000, graceMs: 0 },
-    requestRefresh: refuse,
+    requestRefresh: failRefresh,
     toIdentity: () => ({ username: 'alice', groups: [], provider: 'oidc' }),
     now: Date.now,
     monotonicNow: () => performance.now(),
@@ -41,8 +41,8 @@ function createSessionsIn(store: SessionStore) {
 
 type Started = Readonly<{ connection: RedisConnection; clients: readonly Redis[]; stop: () => Promise<void> }>
 
-async function startOne(): Promise<Started> {
-  const { port, client, stop } = await startRedis({ config: [`user gate on >secret ${rights}`] })
+async function startStandalone(): Promise<Started> {
+  const { port, client, stop } = await startRedis({ config: [`user gate on >secret ${privileges}`] })
   const servers = { kind: 'standalone', address: { host: '127.0.0.1', port } } as const
   return {
     connection: { servers, db: 0, username: 'gate', password: 'secret', timeoutMs: 5000 },
@@ -59,13 +59,13 @@ async function startCluster(): Promise<Started> {
 }
 
 for (const [name, start] of [
-  ['a real Redis, as a user with few rights', startOne],
+  ['a real Redis, as a user with minimal privileges', startStandalone],
   ['a real Cluster', startCluster],
 ] as const) {
-  describe(`sessions in ${name}`, { skip }, () => {
+  describe(`the session store in ${name}`, { skip }, () => {
     let server: Started
     let redis: ReturnType<typeof createRedis>
-    const heard: (SessionEvent | 'the end')[] = []
+    const received: (SessionEvent | 'the end')[] = []
 
     before(async () => {
       server = await start()
@@ -73,7 +73,7 @@ for (const [name, start] of [
       await redis.start()
       const listening = Promise.withResolvers<void>()
       redis.listen({
-        onChange: (user, rest) => heard.push(parseSessionEvent(user, rest) ?? 'the end'),
+        onChange: (user, rest) => received.push(parseSessionEvent(user, rest) ?? 'the end'),
         onListening: listening.resolve,
       })
       await listening.promise
@@ -83,12 +83,12 @@ for (const [name, start] of [
       await server.stop()
     })
 
-    test('the probe finds nothing missing', async () => {
+    test('passes the probe, which leaves no session', async () => {
       await redis.probe(true)
       assert.equal(await redis.sessions.get('probe'), undefined)
     })
 
-    test('120 simultaneous sign-ins of one user leave at most 50 sessions, and the sessions of others stay', async () => {
+    test('keeps at most 50 sessions after 120 concurrent sign-ins of one user, and the sessions of other users', async () => {
       for (const client of server.clients) await client.flushall()
       const replicas = [0, 1, 2].map(() => createSessionsIn(redis.sessions))
       const loginOf = (subject: string) => ({
@@ -100,8 +100,8 @@ for (const [name, start] of [
       })
       const other = await replicas[0]!.create(loginOf('bob'))
       const ids = await Promise.all(Array.from({ length: 120 }, (_, i) => replicas[i % 3]!.create(loginOf('alice'))))
-      const there = await Promise.all(ids.map((id) => redis.sessions.has(keyOf(id))))
-      const count = there.filter(Boolean).length
+      const exists = await Promise.all(ids.map((id) => redis.sessions.has(keyOf(id))))
+      const count = exists.filter(Boolean).length
       assert.ok(count > 0 && count <= 50, `${count} sessions`)
       assert.equal((await redis.sessions.listIndex(indexOf('sub', 'alice'))).length, count)
       const latest = await replicas[1]!.create(loginOf('alice'))
@@ -109,7 +109,7 @@ for (const [name, start] of [
       assert.equal(await replicas[2]!.revokeAll('sub', 'alice'), Math.min(count + 1, 50))
     })
 
-    test('a key of another type counts as an ended session, and does not prevent a sign-in', async () => {
+    test('treats a key of another type as an ended session, and accepts the next sign-in', async () => {
       for (const client of server.clients) await client.flushall()
       const sessions = createSessionsIn(redis.sessions)
       const login = { subject: 'alice', claims: {}, fromUserinfo: [], tokenExpiresAt: Date.now() + 3_600_000 }
@@ -132,17 +132,17 @@ for (const [name, start] of [
 
     testSessionStore(async () => {
       for (const client of server.clients) await client.flushall()
-      heard.length = 0
+      received.length = 0
       return {
         store: redis.sessions,
         advance: (milliseconds) => sleep(milliseconds),
         async receivedEvents() {
           await server.clients[0]!.publish('elastauth:1', 'the end')
           await eventually(
-            async () => heard.at(-1),
+            async () => received.at(-1),
             (last) => last === 'the end',
           )
-          return heard.slice(0, -1) as SessionEvent[]
+          return received.slice(0, -1) as SessionEvent[]
         },
       }
     }, skip)

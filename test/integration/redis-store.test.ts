@@ -7,10 +7,10 @@ import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
 
-describe('the store in a real Redis', { skip }, () => {
+describe('the store of shared users in a real Redis', { skip }, () => {
   let server: RedisServer
   let redis: ReturnType<typeof createRedis>
-  const heard: string[] = []
+  const received: string[] = []
 
   before(async () => {
     server = await startRedis()
@@ -25,7 +25,7 @@ describe('the store in a real Redis', { skip }, () => {
     })
     await redis.start()
     const listening = Promise.withResolvers<void>()
-    redis.listen({ onChange: (name, id) => heard.push(`${name} ${id}`), onListening: listening.resolve })
+    redis.listen({ onChange: (name, id) => received.push(`${name} ${id}`), onListening: listening.resolve })
     await listening.promise
   })
   after(async () => {
@@ -35,17 +35,16 @@ describe('the store in a real Redis', { skip }, () => {
 
   testSharedStore(async () => {
     await server.client.flushall()
-    const own = heard
-    own.length = 0
+    received.length = 0
     return {
       store: redis.store,
       async notifications() {
         await server.client.publish('elastauth:1', 'the end')
         await eventually(
-          async () => own.at(-1),
+          async () => received.at(-1),
           (last) => last === 'the end',
         )
-        return own.slice(0, -1)
+        return received.slice(0, -1)
       },
       pass: sleep,
     }

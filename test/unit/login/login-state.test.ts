@@ -11,8 +11,8 @@ function create() {
   return { clock, loginStates: createLoginStates(createSeal([secret], 'login'), secret, clock.now) }
 }
 
-describe('the state of a login', () => {
-  test('is consumed once, and its replay is rejected with login_failed', () => {
+describe('login states', () => {
+  test('a login state is consumed once, and its replay is rejected with login_failed', () => {
     const { loginStates } = create()
     const { cookie, binding, ...login } = loginStates.start(undefined, '/app')
     assert.match(binding, /^[\w-]{22}$/)
@@ -21,7 +21,7 @@ describe('the state of a login', () => {
     assert.throws(() => loginStates.consume(login.state, `${cookie}=${binding}`), { code: 'login_failed' })
   })
 
-  test('has a new state, nonce, PKCE verifier and binding for each login', () => {
+  test('a login state has a new state, nonce, PKCE verifier and binding for each login', () => {
     const { loginStates } = create()
     const [one, two] = [loginStates.start(undefined, '/'), loginStates.start(undefined, '/')]
     for (const part of ['state', 'nonce', 'verifier', 'binding'] as const) assert.notEqual(one[part], two[part])
@@ -30,14 +30,14 @@ describe('the state of a login', () => {
     assert.match(one.nonce, /^[\w-]{65}$/)
   })
 
-  test('reveals neither the path to return to nor the binding to the browser', () => {
+  test('a login state reveals neither the path to return to nor the binding to the browser', () => {
     const { loginStates } = create()
     const { state, binding } = loginStates.start(undefined, '/app/secret-dashboard')
     const bytes = Buffer.from(state.slice(2), 'base64url').toString('latin1')
     assert.ok(!bytes.includes('secret-dashboard') && !state.includes(binding))
   })
 
-  test('is not consumed without the cookie of the browser that began the login, and stays valid', () => {
+  test('a login state is not consumed without the cookie of the browser that began the login, and stays valid', () => {
     const { loginStates } = create()
     const { state, cookie, binding } = loginStates.start(undefined, '/')
     const other = loginStates.start(undefined, '/')
@@ -53,7 +53,7 @@ describe('the state of a login', () => {
     assert.ok(loginStates.consume(state, `${cookie}=${binding}`)) // the failures have not consumed it
   })
 
-  test('can be retried once if another login has overwritten its cookie', () => {
+  test('a login state can be retried once if another login has overwritten its cookie', () => {
     const { loginStates } = create()
     for (const isRetry of [false, true]) {
       const { state, cookie } = loginStates.start(undefined, '/', isRetry)
@@ -62,7 +62,7 @@ describe('the state of a login', () => {
     }
   })
 
-  test('is rejected with login_failed after it has expired', async () => {
+  test('a login state is rejected with login_failed after it has expired', async () => {
     const { loginStates, clock } = create()
     const { state, cookie, binding } = loginStates.start(undefined, '/')
     await clock.advance(loginTtlMs + 1)
@@ -70,7 +70,7 @@ describe('the state of a login', () => {
     assert.throws(() => loginStates.read(state), { code: 'login_failed' })
   })
 
-  test('is rejected with login_failed if it is missing, garbage, sealed with another key, or a sealed session', () => {
+  test('a login state is rejected with login_failed if it is missing, garbage, sealed with another key, or a sealed session', () => {
     const { loginStates } = create()
     const foreign = createLoginStates(createSeal(['0'.repeat(64)], 'login'), secret, Date.now).start(
       undefined,
@@ -81,7 +81,7 @@ describe('the state of a login', () => {
       assert.throws(() => loginStates.read(state), { code: 'login_failed' })
   })
 
-  test('uses a free cookie, and overwrites any if 16 logins have begun', () => {
+  test('a login state uses a free cookie, and overwrites any if 16 logins have begun', () => {
     const { loginStates } = create()
     const cookies: string[] = []
     for (let i = 0; i < 16; i++) cookies.push(`${loginStates.start(cookies.join('; '), '/').cookie}=x`)

@@ -32,9 +32,9 @@ const rows: readonly [session: string, changes: Partial<CachedSession>, decision
   ['an idle session with stale claims', { usedAt: uptimeMs - 3000, freshUntil: time }, 'expired'],
 ]
 
-describe('the lookup decision', () => {
+describe('lookup decisions', () => {
   for (const [session, changes, decision] of rows) {
-    test(`is ${decision} for ${session}`, () => {
+    test(`the lookup decision for ${session} is ${decision}`, () => {
       assert.equal(decideLookup({ ...fresh, ...changes }, timeouts, time, uptimeMs), decision)
     })
   }

@@ -6,8 +6,8 @@ import { createReplicas, hour, minute } from './fixture.ts'
 
 const outage = () => new GatewayError('provider_unavailable', 'down')
 
-describe('a session', () => {
-  test('is found by its id only, as the same object, without asking the store', async () => {
+describe('sessions', () => {
+  test('a session is found by its id only, as the same object, without asking the store', async () => {
     const { sessions, login, storeState } = createReplicas()
     const id = await sessions.create(login)
     assert.match(id, /^[\w-]{43}$/)
@@ -20,7 +20,7 @@ describe('a session', () => {
       assert.equal(await sessions.find(other), undefined)
   })
 
-  test('is stored encrypted under a hash of its id, and cannot be decrypted under another id or after a change', async () => {
+  test('a session is stored encrypted under a hash of its id, and cannot be decrypted under another id or after a change', async () => {
     const { sessions, login, memory } = createReplicas()
     const secrets = { refreshToken: 'refresh-token-of-alice', idToken: 'id-token-of-alice' }
     const [one, two] = [
@@ -41,14 +41,14 @@ describe('a session', () => {
     assert.equal(await sessions.find(one), undefined)
   })
 
-  test('that another release has stored counts as absent', async () => {
+  test('a session that another release has stored counts as absent', async () => {
     const { sessions, login, memory } = createReplicas()
     const id = await sessions.create(login)
     await memory.put(keyOf(id), `2${(await memory.get(keyOf(id)))!.slice(1)}`, hour)
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('ends after its idle timeout', async () => {
+  test('a session ends after its idle timeout', async () => {
     const { sessions, login, clock } = createReplicas(1, { graceMs: 8 * hour })
     const id = await sessions.create({ ...login, refreshToken: undefined })
     for (let i = 0; i < 4; i++) {
@@ -59,7 +59,7 @@ describe('a session', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('does not end on one replica while another replica serves it', async () => {
+  test('a session does not end on one replica while another replica serves it', async () => {
     const { replicas, login, clock } = createReplicas(2)
     const id = await replicas[0]!.create({ ...login, refreshToken: undefined })
     await replicas[0]!.find(id)
@@ -70,7 +70,7 @@ describe('a session', () => {
     assert.ok(await replicas[0]!.find(id))
   })
 
-  test('ends after its lifetime even if it is used every minute', async () => {
+  test('a session ends after its lifetime even if it is used every minute', async () => {
     const { sessions, login, clock } = createReplicas()
     const id = await sessions.create(login)
     for (let i = 0; i < 8 * 60 - 1; i++) {
@@ -81,7 +81,7 @@ describe('a session', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('ends when its subject signs in 50 more times, and the sessions of other subjects stay', async () => {
+  test('a session ends when its subject signs in 50 more times, and the sessions of other subjects stay', async () => {
     const { replicas, login, clock } = createReplicas(3)
     const bob = await replicas[0]!.create({ ...login, subject: 'sub-bob', sid: 'sid-2' })
     const ids: string[] = []
@@ -98,7 +98,7 @@ describe('a session', () => {
     assert.equal(await replicas[0]!.revokeAll('sub', 'sub-alice'), 50)
   })
 
-  test('does not count toward the limit of its subject after it has ended', async () => {
+  test('a session does not count toward the limit of its subject after it has ended', async () => {
     const { sessions, login, clock, memory } = createReplicas()
     const first = await sessions.create(login)
     for (let i = 0; i < 500; i++) {
@@ -110,7 +110,7 @@ describe('a session', () => {
       assert.ok((await memory.listIndex(name)).length <= 50, 'the list is bounded')
   })
 
-  test('is one of the 50 that remain after 200 concurrent sign-ins of its subject', async () => {
+  test('a session is one of the 50 that remain after 200 concurrent sign-ins of its subject', async () => {
     const { replicas, login } = createReplicas(3)
     const ids = await Promise.all(Array.from({ length: 200 }, (_, i) => replicas[i % 3]!.create(login)))
     const found = await Promise.all(ids.map((id) => replicas[0]!.find(id)))
@@ -118,7 +118,7 @@ describe('a session', () => {
     assert.equal(await replicas[0]!.revokeAll('sub', 'sub-alice'), 50)
   })
 
-  test('that is revoked ends on every replica', async () => {
+  test('a session that is revoked ends on every replica', async () => {
     const { replicas, login, revokedUsers } = createReplicas(3)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) assert.ok(await sessions.find(id))
@@ -127,7 +127,7 @@ describe('a session', () => {
     assert.deepEqual(revokedUsers, ['alice', 'alice', 'alice'])
   })
 
-  test('that another replica revokes is not restored by a lookup that began before', async () => {
+  test('a session that another replica revokes is not restored by a lookup that began before', async () => {
     const { replicas, login, memory, clock } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     const lookup = replicas[1]!.find(id)
@@ -140,7 +140,7 @@ describe('a session', () => {
     assert.equal(await replicas[1]!.find(id), undefined)
   })
 
-  test('is looked up in the store after 30 seconds even if the clock was set back', async () => {
+  test('a session is looked up in the store after 30 seconds even if the clock was set back', async () => {
     const { replicas, login, memory, clock } = createReplicas()
     const id = await replicas[0]!.create(login)
     await replicas[0]!.find(id)
@@ -152,7 +152,7 @@ describe('a session', () => {
     assert.equal(await replicas[0]!.find(id), undefined)
   })
 
-  test('that is revoked while the store is unavailable is not restored by a pending lookup', async () => {
+  test('a session that is revoked while the store is unavailable is not restored by a pending lookup', async () => {
     const { sessions, login, storeState } = createReplicas()
     const id = await sessions.create(login)
     const lookup = sessions.find(id)
@@ -163,7 +163,7 @@ describe('a session', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('ends together with all sessions of its subject, or of its session at the provider', async () => {
+  test('a session ends together with all sessions of its subject, or of its session at the provider', async () => {
     const { sessions, login } = createReplicas()
     const a = await sessions.create(login)
     const b = await sessions.create({ ...login, sid: 'sid-2' })
@@ -178,7 +178,7 @@ describe('a session', () => {
     assert.equal(await sessions.revokeAll('sub', 'sid-3'), 0)
   })
 
-  test('is stored without an ID token that is too large, and is rejected with a refresh token that is too large', async () => {
+  test('a session is stored without an ID token that is too large, and is rejected with a refresh token that is too large', async () => {
     const { sessions, login } = createReplicas()
     const id = await sessions.create({ ...login, idToken: 'x'.repeat(100_000) })
     assert.deepEqual((await sessions.read(id))?.idToken, undefined)
@@ -187,7 +187,7 @@ describe('a session', () => {
 })
 
 describe('while the session store is unavailable', () => {
-  test('a cached session is served, another one is rejected with sessions_unavailable, and sign-ins fail', async () => {
+  test('without the store, a cached session is served, another one fails with sessions_unavailable, and so do sign-ins', async () => {
     const { replicas, login, clock, storeState } = createReplicas(2)
     const id = await replicas[0]!.create({ ...login, refreshToken: undefined })
     await replicas[0]!.find(id)
@@ -202,7 +202,7 @@ describe('while the session store is unavailable', () => {
     assert.ok(await replicas[1]!.find(id))
   })
 
-  test('100 requests of a session cause at most two calls to the store', async () => {
+  test('without the store, 100 requests of a session cause at most two calls to it', async () => {
     const { sessions, login, clock, storeState } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -216,7 +216,7 @@ describe('while the session store is unavailable', () => {
     assert.ok(storeState.calls - before <= 2)
   })
 
-  test('the deletion of a revoked session is retried when the store is back', async () => {
+  test('without the store, the deletion of a revoked session is pending and retried when it is back', async () => {
     const { replicas, login, storeState, memory } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     await replicas[1]!.find(id)
@@ -231,8 +231,8 @@ describe('while the session store is unavailable', () => {
   })
 })
 
-describe('the refresh of a session', () => {
-  test('runs in the background before the token expires, and replaces the identity only if the groups have changed', async () => {
+describe('refreshes of sessions', () => {
+  test('a refresh runs in the background before the token expires, and replaces the identity only if the groups have changed', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
     const first = await sessions.find(id)
@@ -249,7 +249,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual(provider.received, ['r0', 'r1'])
   })
 
-  test('delays requests after the token has expired, so that none is served with stale groups', async () => {
+  test('a refresh delays requests after the token has expired, so that none is served with stale groups', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -258,7 +258,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual((await sessions.find(id))?.groups, [])
   })
 
-  test('redeems each token once for 30 concurrent requests on three replicas, and all requests are served', async () => {
+  test('a refresh redeems each token once for 30 concurrent requests on three replicas, and all requests are served', async () => {
     const { replicas, login, clock, provider } = createReplicas(3)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
@@ -272,7 +272,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual(provider.received, ['r0', 'r1', 'r2', 'r3', 'r4'])
   })
 
-  test('redeems the token once even if the provider responds after the wait timeout, and the session stays', async () => {
+  test('a refresh redeems the token once even if the provider responds after the wait timeout, and the session stays', async () => {
     const { replicas, login, clock, provider, grant } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
@@ -300,7 +300,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual(provider.received, ['r0'])
   })
 
-  test('does not redeem the token again after a replica has died during the refresh, until the grace period is over', async () => {
+  test('a refresh does not redeem the token again after a replica has died during the refresh, until the grace period is over', async () => {
     const { replicas, login, clock, provider, grant } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
@@ -329,7 +329,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual(provider.received, ['r0', 'r0'])
   })
 
-  test('does not redeem a token again after a missing response, until the grace period is over', async () => {
+  test('a refresh does not redeem a token again after a missing response, until the grace period is over', async () => {
     const { sessions, login, clock, provider, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -350,7 +350,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual(provider.received, ['r0', 'r0'])
   })
 
-  test('ends the session on every replica if the provider rejects the token', async () => {
+  test('a refresh ends the session on every replica if the provider rejects the token', async () => {
     const { replicas, login, clock, provider } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
@@ -361,7 +361,7 @@ describe('the refresh of a session', () => {
     for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
   })
 
-  test('fails with provider_unavailable after the grace period if the provider is down, and recovers with it', async () => {
+  test('a refresh fails with provider_unavailable after the grace period if the provider is down, and recovers with it', async () => {
     const { sessions, login, clock, provider, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -380,7 +380,7 @@ describe('the refresh of a session', () => {
     assert.ok(await sessions.find(id))
   })
 
-  test('backs off from a provider that is down: 200 requests cause one call', async () => {
+  test('a refresh backs off from a provider that is down: 200 requests cause one call', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
     provider.requestRefresh = async (token) => {
@@ -395,7 +395,7 @@ describe('the refresh of a session', () => {
     assert.equal(provider.received.length, 1)
   })
 
-  test('keeps the new token in the process if the store fails, and stores it when the store is back', async () => {
+  test('a refresh keeps the new token in the process if the store fails, and stores it when the store is back', async () => {
     const { replicas, login, clock, provider, grant, storeState } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
@@ -418,7 +418,7 @@ describe('the refresh of a session', () => {
     assert.deepEqual(provider.received, ['r0'])
   })
 
-  test('stores the new refresh token even if the claims cannot be read, which then become stale', async () => {
+  test('a refresh stores the new refresh token even if the claims cannot be read, which then become stale', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -433,7 +433,7 @@ describe('the refresh of a session', () => {
     await assert.rejects(async () => sessions.find(id), { code: 'provider_unavailable' })
   })
 
-  test('that does not confirm the groups ends the session after its grace period, without repeated calls to the provider', async () => {
+  test('a refresh that does not confirm the groups ends the session after its grace period, without repeated calls to the provider', async () => {
     const { replicas, login, clock, provider, grant, refreshFailures } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
@@ -451,7 +451,7 @@ describe('the refresh of a session', () => {
     assert.match(String(refreshFailures[0]), /no ID token/)
   })
 
-  test('that does not confirm the groups of a long unused session ends it at once', async () => {
+  test('a refresh that does not confirm the groups of a long unused session ends it at once', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -460,7 +460,7 @@ describe('the refresh of a session', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('that confirms the groups after one that did not keeps the session', async () => {
+  test('a refresh that confirms the groups after one that did not keeps the session', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -472,7 +472,7 @@ describe('the refresh of a session', () => {
     }
   })
 
-  test('with claims that are not a valid identity ends the session, so that the user can sign in again', async () => {
+  test('a refresh with claims that are not a valid identity ends the session, so that the user can sign in again', async () => {
     const { sessions, login, clock, provider, grant, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -483,7 +483,7 @@ describe('the refresh of a session', () => {
     assert.equal((refreshFailures[0] as GatewayError).code, 'identity_invalid')
   })
 
-  test('works for a session of an older release, which lacks the sources of its claims', async () => {
+  test('a refresh works for a session of an older release, which lacks the sources of its claims', async () => {
     const { sessions, login, clock, provider, memory, seal } = createReplicas()
     const id = await sessions.create(login)
     const { fromUserinfo: _, ...older } = (await sessions.read(id))!
@@ -499,7 +499,7 @@ describe('the refresh of a session', () => {
     assert.equal(seen, undefined)
   })
 
-  test('does not restore a session that was revoked during the refresh', async () => {
+  test('a refresh does not restore a session that was revoked during the refresh', async () => {
     const { replicas, login, clock, provider, grant, memory } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
