@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parseBasic } from '../behavior/credential.ts'
 import { hasCurl, runCurl, runScript } from '../behavior/curl.ts'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { pickBlock, readCodeBlocks } from './documentation-page.ts'
@@ -47,11 +47,12 @@ describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip },
     return another
   }
 
-  const forget = (username: string) => ask(elasticsearch.node, `/_security/user/${username}`, { method: 'DELETE' })
+  const forget = (username: string) =>
+    callElasticsearch(elasticsearch.node, `/_security/user/${username}`, { method: 'DELETE' })
   const readUser = async (username: string) =>
-    (await ask(elasticsearch.node, `/_security/user/${username}`)).body[username]
+    (await callElasticsearch(elasticsearch.node, `/_security/user/${username}`)).body[username]
   const logIn = (authorization: string | null) =>
-    ask(elasticsearch.node, '/_security/_authenticate', { as: parseBasic(authorization) })
+    callElasticsearch(elasticsearch.node, '/_security/_authenticate', { as: parseBasic(authorization) })
   const here = (script: string, { url }: { url: string } = gateway) =>
     script.replaceAll(/http:\/\/(localhost|elastauth):5000/g, url)
 

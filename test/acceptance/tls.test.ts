@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parseBasic } from '../behavior/credential.ts'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
@@ -41,7 +41,10 @@ describe('TLS certificate errors, with a real Elasticsearch that speaks TLS', { 
       const response = await fetch(url, { headers: { 'Remote-User': 'testuser' } })
       assert.equal(response.status, 200)
       const as = parseBasic(response.headers.get('authorization'))
-      assert.equal((await ask(elasticsearch.node, '/_security/_authenticate', { as })).body.username, 'testuser')
+      assert.equal(
+        (await callElasticsearch(elasticsearch.node, '/_security/_authenticate', { as })).body.username,
+        'testuser',
+      )
     })
   }
 

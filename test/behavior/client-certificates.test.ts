@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { connect } from 'node:tls'
 import { type Certificate, createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
-import { authority, caFile, pemFile, tlsFlags } from '../support/tls-files.ts'
+import { authority, caFile, tlsFlags, writePem } from '../support/tls-files.ts'
 import { portOf } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
@@ -12,10 +12,10 @@ import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
 const clients = createCertificateAuthority('clients')
-const clientCa = pemFile('clients-ca.crt', clients.cert)
+const clientCa = writePem('clients-ca.crt', clients.cert)
 
 function curlArguments({ cert, key }: Certificate, name: string): string[] {
-  return ['--cert', pemFile(`${name}.crt`, cert), '--key', pemFile(`${name}.key`, key)]
+  return ['--cert', writePem(`${name}.crt`, cert), '--key', writePem(`${name}.key`, key)]
 }
 const validArguments = curlArguments(clients.issue('traefik', { names: ['traefik.internal', 'traefik'] }), 'good')
 const invalidArguments = {
@@ -103,7 +103,7 @@ test('no TLS session is resumed, so that a certificate is verified each time', a
 })
 
 test('after SIGHUP, new connections with a certificate of the previous client_ca are not trusted', async () => {
-  const own = pemFile('renewed-ca.crt', clients.cert)
+  const own = writePem('renewed-ca.crt', clients.cert)
   const renewing = await start({ flags: { ...certificateFlags, 'tls.client_auth': 'request', 'tls.client_ca': own } })
   assert.equal(await statusOf(renewing, ...validArguments), '200')
   writeFileSync(own, createCertificateAuthority('later').cert)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 
 export type Login = Readonly<{ username: string; password: string }>
 
@@ -14,7 +14,7 @@ export function parseBasic(authorization: string | null | undefined): Login {
 
 /** What Elasticsearch, real or stand-in, answers to somebody who comes with this header: 401, or who it is. */
 export function logIn(elasticsearchUrl: string, authorization: string | null | undefined) {
-  return ask({ url: elasticsearchUrl, username: '', password: '' }, '/_security/_authenticate', {
+  return callElasticsearch({ url: elasticsearchUrl, username: '', password: '' }, '/_security/_authenticate', {
     as: null,
     headers: { authorization: authorization ?? '' },
   })

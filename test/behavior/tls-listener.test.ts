@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
-import { authority, caFile, pemFile, tlsFlags } from '../support/tls-files.ts'
+import { authority, caFile, tlsFlags, writePem } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
 import { runElastauth } from './elastauth-command.ts'
@@ -146,7 +146,7 @@ describe('a configuration fault is reported:', () => {
     ['a certificate without its key', { 'tls.cert': flags['tls.cert'] }, /tls\.key.*not set/],
     [
       'a key that does not match the certificate',
-      { ...flags, 'tls.key': pemFile('other.key', other.key) },
+      { ...flags, 'tls.key': writePem('other.key', other.key) },
       /tls\.key.*does not belong to tls\.cert/,
     ],
     ['a file that does not exist', { ...flags, 'tls.cert': '/does/not/exist' }, /tls\.cert.*does not exist/],

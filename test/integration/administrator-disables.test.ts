@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { startGatewayFor } from '../support/gateway.ts'
 
@@ -24,7 +24,7 @@ describe('an administrator disables a user 200 times while two identities of tha
     const set = async (verb: '_enable' | '_disable') => {
       // Elasticsearch responds with 409 to an administrator whose change conflicts with a write; the administrator retries.
       for (let status = 409; status !== 200; ) {
-        status = (await ask(node, `/_security/user/${username}/${verb}`, { method: 'PUT' })).status
+        status = (await callElasticsearch(node, `/_security/user/${username}/${verb}`, { method: 'PUT' })).status
         assert.ok([200, 409].includes(status), String(status))
       }
     }
@@ -41,7 +41,7 @@ describe('an administrator disables a user 200 times while two identities of tha
       for (let time = 0; time < 200; time++) {
         await set('_disable')
         await sleep(10)
-        const { body } = await ask(node, `/_security/user/${username}`)
+        const { body } = await callElasticsearch(node, `/_security/user/${username}`)
         if (body[username].enabled) undone++
         await set('_enable')
       }

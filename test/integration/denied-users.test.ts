@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, logIn, startGateway } from '../support/gateway.ts'
 
@@ -18,7 +18,7 @@ const start = () =>
 
 describe('a user whose groups give no access any more', { skip: elasticsearch.skip }, () => {
   async function userOf(username: string) {
-    const { body } = await ask(elasticsearch.node, `/_security/user/${username}`)
+    const { body } = await callElasticsearch(elasticsearch.node, `/_security/user/${username}`)
     return body[username] as { enabled: boolean; roles: string[]; metadata: { groups: string[] } }
   }
 
@@ -54,7 +54,7 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
     const gateway = await start()
     context.after(() => gateway.stop())
     const { authorization } = await authorize(gateway, 'stayer', 'readers')
-    const { status } = await ask(node, '/_security/user/_password', {
+    const { status } = await callElasticsearch(node, '/_security/user/_password', {
       method: 'POST',
       as: null,
       headers: { authorization: authorization! },

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { Client } from '@elastic/elasticsearch'
 import { hashPassword } from '../../src/auth/credentials/password-writer.ts'
-import { ask, type Question, type Target } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch, type RequestOptions, type Target } from '../support/elasticsearch/call-elasticsearch.ts'
 import { findElasticsearch, startElasticsearch } from '../support/elasticsearch/elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
@@ -39,23 +39,26 @@ describe('a node of our own', async () => {
     const node = await startElasticsearch({ own: true, tls: true, password: 'another-one' })
     try {
       assert.match(node.url, /^https:/)
-      await assert.rejects(ask({ url: node.url, username: node.username, password: node.password }, '/'), /certificate/)
+      await assert.rejects(
+        callElasticsearch({ url: node.url, username: node.username, password: node.password }, '/'),
+        /certificate/,
+      )
       const put = { method: 'PUT', body: { password: 'secret-1', roles: [] } }
-      assert.equal((await ask(node, '/_security/user/kit', put)).status, 200)
+      assert.equal((await callElasticsearch(node, '/_security/user/kit', put)).status, 200)
 
       await node.pause()
-      await assert.rejects(ask(node, '/', { timeoutMs: 500 }), { name: 'AbortError' })
+      await assert.rejects(callElasticsearch(node, '/', { timeoutMs: 500 }), { name: 'AbortError' })
       await node.resume()
-      assert.equal((await ask(node, '/')).body.version.number, node.version)
+      assert.equal((await callElasticsearch(node, '/')).body.version.number, node.version)
 
       await node.stop({ keepData: true })
-      await assert.rejects(ask(node, '/'), { code: 'ECONNREFUSED' })
+      await assert.rejects(callElasticsearch(node, '/'), { code: 'ECONNREFUSED' })
       await node.start()
-      assert.equal((await ask(node, '/_security/_authenticate', { as: kit })).status, 200)
+      assert.equal((await callElasticsearch(node, '/_security/_authenticate', { as: kit })).status, 200)
     } finally {
       await node.stop()
     }
-    await assert.rejects(ask(node, '/'), { code: 'ECONNREFUSED' })
+    await assert.rejects(callElasticsearch(node, '/'), { code: 'ECONNREFUSED' })
   })
 
   test('it ends with a parent that was killed', { skip: found.kind === 'java' ? false : 'not on a JDK' }, async () => {
@@ -68,10 +71,10 @@ describe('a node of our own', async () => {
     })
     const [line] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string]
     const node = { url: line.trim(), username: 'elastic', password: 'changeme' }
-    assert.equal((await ask(node, '/')).status, 200)
+    assert.equal((await callElasticsearch(node, '/')).status, 200)
     parent.kill('SIGKILL')
     for (let isUp = true; isUp; ) {
-      isUp = await ask(node, '/').then(
+      isUp = await callElasticsearch(node, '/').then(
         () => true,
         (error) => error.code !== 'ECONNREFUSED',
       )
@@ -120,9 +123,9 @@ function contract(target: () => Target): void {
     used.add(`kit-${word}-${unique}`)
     return `kit-${word}-${unique}`
   }
-  const to = (path: string, question?: Question) => ask(target(), path, question)
+  const to = (path: string, question?: RequestOptions) => callElasticsearch(target(), path, question)
   const user = (username: string) => `/_security/user/${username}`
-  const put = (username: string, body: unknown, more: Question = {}) =>
+  const put = (username: string, body: unknown, more: RequestOptions = {}) =>
     to(user(username), { method: 'PUT', body, ...more })
   const logIn = (username: string, password: string) => to('/_security/_authenticate', { as: { username, password } })
   const reasonOf = (reply: { body: { error: { type: string; reason: string; root_cause: unknown[] } } }) => {
@@ -299,7 +302,7 @@ function contract(target: () => Target): void {
     await put(unknown, { password: 'secret-1', roles: ['viewer', 'nosuch'] })
     const actions = 'cluster:admin/xpack/security/user'
     const body = { password: 'secret-2', roles: [] }
-    const cases: [string, Question, string, string][] = [
+    const cases: [string, RequestOptions, string, string][] = [
       [user(lowly), { method: 'PUT', body }, `${actions}/put`, 'manage_security,all'],
       [user(lowly), {}, `${actions}/get`, 'read_security,manage_security,all'],
       [user(lowly), { method: 'DELETE' }, `${actions}/delete`, 'manage_security,all'],

@@ -9,7 +9,7 @@ import { createCall } from '../../src/es/call.ts'
 import { createElasticsearchClient } from '../../src/es/client.ts'
 import { createPasswordHashing } from '../../src/es/password-hashing.ts'
 import { createUsers } from '../../src/es/users.ts'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, logIn, shortLivedKey, startGatewayFor } from '../support/gateway.ts'
 
@@ -73,7 +73,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     context.after(() => gateway.stop())
     const { authorization } = await authorize(gateway, 'idle-one')
     const owner = await authorize(gateway, 'idle-owner')
-    const changed = await ask(node, '/_security/user/_password', {
+    const changed = await callElasticsearch(node, '/_security/user/_password', {
       method: 'POST',
       as: null,
       headers: { authorization: owner.authorization! },
@@ -81,9 +81,12 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     })
     assert.equal(changed.status, 200)
     await authorize(gateway, 'idle-disabled')
-    await ask(node, '/_security/user/idle-disabled/_disable', { method: 'PUT' })
-    await ask(node, '/_security/user/by-hand', { method: 'PUT', body: { password: 'by-hand-1', roles: ['viewer'] } })
-    const read = async () => (await ask(node, '/_security/user')).body
+    await callElasticsearch(node, '/_security/user/idle-disabled/_disable', { method: 'PUT' })
+    await callElasticsearch(node, '/_security/user/by-hand', {
+      method: 'PUT',
+      body: { password: 'by-hand-1', roles: ['viewer'] },
+    })
+    const read = async () => (await callElasticsearch(node, '/_security/user')).body
     const before = await read()
 
     assert.deepEqual(

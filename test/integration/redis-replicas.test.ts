@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { slownessOf } from '../support/elasticsearch/slowness.ts'
+import { measureSlowness } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, type Gateway, logIn, shortLivedKey, startGateway } from '../support/gateway.ts'
 import { startHashRejectingProxy } from '../support/hash-rejecting-proxy.ts'
@@ -11,7 +11,7 @@ import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
 const elasticsearch = await useElasticsearch()
 const skip = elasticsearch.skip || skipWithoutRedis()
-const slowness = skip ? 1 : await slownessOf(elasticsearch.node)
+const slowness = skip ? 1 : await measureSlowness(elasticsearch.node)
 const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
 /** One replica in three has its passwords hashed by bcrypt, which keeps a processor busy: as many as this machine's node can handle. */
 const userCount = Number(process.env.REPLICA_TEST_USERS ?? Math.min(50, 6 * availableParallelism()))

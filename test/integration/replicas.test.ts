@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask } from '../support/elasticsearch/ask.ts'
-import { slownessOf } from '../support/elasticsearch/slowness.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
+import { measureSlowness } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, type Gateway, logIn, shortLivedKey, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
-const slowness = elasticsearch.skip ? 1 : await slownessOf(elasticsearch.node)
+const slowness = elasticsearch.skip ? 1 : await measureSlowness(elasticsearch.node)
 const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
 
 /**
@@ -71,15 +71,15 @@ describe('two replicas without Redis, credentials of two seconds', { skip: elast
     const [deleted, changed] = [`deleted-${stamp}`, `changed-${stamp}`]
     await Promise.all([
       ...steady.map(use),
-      heals(deleted, () => ask(node, path(deleted), { method: 'DELETE' })),
+      heals(deleted, () => callElasticsearch(node, path(deleted), { method: 'DELETE' })),
       heals(changed, () =>
-        ask(node, `${path(changed)}/_password`, { method: 'POST', body: { password: 'somebody-else' } }),
+        callElasticsearch(node, `${path(changed)}/_password`, { method: 'POST', body: { password: 'somebody-else' } }),
       ),
     ])
 
     assert.deepEqual(seen.refused, [])
     assert.deepEqual(seen.wrong, [])
-    const { body } = await ask(node, path(steady[0]!))
+    const { body } = await callElasticsearch(node, path(steady[0]!))
     assert.ok(body[steady[0]!].metadata.elastauth.version > 2, 'passwords did rotate')
   })
 })

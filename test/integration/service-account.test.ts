@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ask } from '../support/elasticsearch/ask.ts'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, logIn, startGateway, startGatewayFor } from '../support/gateway.ts'
 
@@ -11,7 +11,7 @@ describe('the service account at a real Elasticsearch', { skip: elasticsearch.sk
 
   test('an API key does', async () => {
     const { node } = elasticsearch
-    const { body } = await ask(node, '/_security/api_key', {
+    const { body } = await callElasticsearch(node, '/_security/api_key', {
       method: 'POST',
       body: { name: `elastauth-${stamp}`, role_descriptors: { elastauth: { cluster: ['manage_security'] } } },
     })
@@ -28,7 +28,10 @@ describe('the service account at a real Elasticsearch', { skip: elasticsearch.sk
     const { node } = elasticsearch
     const username = `powerless-${stamp}`
     const password = 'powerless-password'
-    await ask(node, `/_security/user/${username}`, { method: 'PUT', body: { password, roles: ['viewer'] } })
+    await callElasticsearch(node, `/_security/user/${username}`, {
+      method: 'PUT',
+      body: { password, roles: ['viewer'] },
+    })
     const gateway = await startGatewayFor({ url: node.url, username, password })
     await gateway.logged(({ message }) => /lacks the cluster privilege manage_security/.test(message!))
     assert.equal((await authorize(gateway, `nobody-${stamp}`)).status, 502)

@@ -10,7 +10,7 @@ after(() => rmSync(directory, { recursive: true }))
 export const authority = createCertificateAuthority()
 
 /** Writes a PEM text, and returns where. */
-export function pemFile(name: string, text: string): string {
+export function writePem(name: string, text: string): string {
   const path = join(directory, name)
   writeFileSync(path, text)
   return path
@@ -20,9 +20,9 @@ export function pemFile(name: string, text: string): string {
 export function tlsFlags({ cert, key }: Certificate = authority.issue('elastauth'), name = 'own') {
   return {
     listen: 'https://127.0.0.1:0',
-    'tls.cert': pemFile(`${name}.crt`, cert),
-    'tls.key': pemFile(`${name}.key`, key),
+    'tls.cert': writePem(`${name}.crt`, cert),
+    'tls.key': writePem(`${name}.key`, key),
   }
 }
 
-export const caFile = pemFile('ca.crt', authority.cert)
+export const caFile = writePem('ca.crt', authority.cert)

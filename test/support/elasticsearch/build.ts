@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { createCompiler } from './compile.ts'
 import type { Java } from './find-java.ts'
 import { fetchJars, fileNameOf } from './jars.ts'
-import { folderOf, type Major, oldestJava, readLock } from './versions.ts'
+import { directoryOf, type Major, minJava, readLock } from './versions.ts'
 
 const run = promisify(execFile)
 
@@ -47,7 +47,7 @@ export async function buildNode(java: Java, major: Major): Promise<BuiltNode> {
 /** Our sources: what all versions share, and what this one has to itself. */
 function sourcesOf(major: Major) {
   const common = (name: string) => join(import.meta.dirname, 'java', name)
-  const own = (name: string) => join(folderOf(major), 'java', name)
+  const own = (name: string) => join(directoryOf(major), 'java', name)
   return {
     server: [common('SecuredNode.java'), common('JarWriter.java'), own('Bundles.java')],
     module: [common('RootEndpoint.java'), common('FirstOccurrences.java'), own('UnpublishedModules.java')],
@@ -57,7 +57,7 @@ function sourcesOf(major: Major) {
 async function nameOfBuild(major: Major): Promise<string> {
   const hash = createHash('sha256')
   const { server, module } = sourcesOf(major)
-  const files = [join(folderOf(major), 'jars.json'), import.meta.filename, ...server, ...module]
+  const files = [join(directoryOf(major), 'jars.json'), import.meta.filename, ...server, ...module]
   for (const file of files) hash.update(await readFile(file))
   return `node-${major}-${hash.digest('hex').slice(0, 12)}`
 }
@@ -71,7 +71,7 @@ async function assemble(java: Java, major: Major, directory: string, store: stri
     await place(files.get(jar.sha256)!, join(folder, fileNameOf(jar)))
   }
 
-  const compile = await createCompiler(java, oldestJava[major], store)
+  const compile = await createCompiler(java, minJava[major], store)
   const classPath = (await readdir(join(directory, 'lib'))).map((name) => join(directory, 'lib', name))
   const [classes, moduleClasses] = [join(directory, 'classes'), join(directory, 'unpublished-classes')]
   const { server, module } = sourcesOf(major)
@@ -83,7 +83,7 @@ async function assemble(java: Java, major: Major, directory: string, store: stri
   for (const [name, own] of Object.entries(pluginClasses)) {
     // No `modulename` line, unlike the descriptors inside the jars: plain class loaders will do.
     const { version } = lock
-    const versions = `version=${version}\nelasticsearch.version=${version}\njava.version=${oldestJava[major]}`
+    const versions = `version=${version}\nelasticsearch.version=${version}\njava.version=${minJava[major]}`
     const descriptor = `name=${name}\ndescription=${name}\n${versions}\n${own}\n`
     await writeFile(join(directory, 'modules', name, 'plugin-descriptor.properties'), descriptor)
   }

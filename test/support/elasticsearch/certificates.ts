@@ -1,10 +1,10 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
 export type Certificate = { cert: string; key: string }
-export type CertificateAuthority = { cert: string; issue(commonName: string, terms?: Terms): Certificate }
+export type CertificateAuthority = { cert: string; issue(commonName: string, terms?: CertificateOptions): Certificate }
 
 /** What a certificate is good for. */
-export type Terms = {
+export type CertificateOptions = {
   /** DNS names; localhost and 127.0.0.1 where absent. */
   names?: readonly string[]
   /** Ends yesterday. */
@@ -52,13 +52,13 @@ export function createSelfSigned(commonName: string): Certificate {
   }
 }
 
-function alternativeNames({ names }: Terms): Buffer {
+function alternativeNames({ names }: CertificateOptions): Buffer {
   const own = names?.map((dnsName) => der(0x82, Buffer.from(dnsName)))
   const usual = [der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1]))]
   return extension(oid.subjectAltName, sequence(...(own ?? usual)))
 }
 
-function endOf({ expired = false }: Terms): number {
+function endOf({ expired = false }: CertificateOptions): number {
   return expired ? Date.now() - day : Date.now() + 10 * year
 }
 

@@ -16,7 +16,7 @@ const label = 'elastauth.test.parent'
 const owner = (pid: number | string) => `${hostname()}:${pid}`
 
 /** Undefined when a Docker engine answers, else why there is none. */
-export async function whyNoDocker(): Promise<string | undefined> {
+export async function findDockerProblem(): Promise<string | undefined> {
   try {
     await run('docker', ['info', '--format', '{{.ServerVersion}}'], { timeout: 10_000 })
     return undefined

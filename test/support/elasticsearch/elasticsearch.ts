@@ -1,9 +1,9 @@
-import { startOnDocker, whyNoDocker } from './docker.ts'
+import { findDockerProblem, startOnDocker } from './docker.ts'
 import { readExternal } from './external.ts'
 import { findJava } from './find-java.ts'
 import { startOnJava } from './java.ts'
-import type { Elasticsearch, Found, Kind, Options } from './node.ts'
-import { createHandle, startOwnNode } from './own-node.ts'
+import type { Elasticsearch, FoundNode, Kind, Options } from './node.ts'
+import { createNodeHandle, startOwnNode } from './own-node.ts'
 import { awaitLogin } from './ready.ts'
 import { requestedMajor } from './versions.ts'
 
@@ -18,12 +18,12 @@ export class ElasticsearchUnavailable extends Error {
 }
 
 const ways = {
-  docker: { find: whyNoDocker, start: startOnDocker, describe: 'a container on Docker' },
+  docker: { find: findDockerProblem, start: startOnDocker, describe: 'a container on Docker' },
   java: { find: whyNoJava, start: startOnJava, describe: 'a node on this machine’s Java' },
 } as const
 
 /** The first way that should work: `ELASTICSEARCH_URL`, then Docker, then Java. Nothing is started. */
-export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> = {}): Promise<Found> {
+export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> = {}): Promise<FoundNode> {
   const reasons: string[] = []
   if (isWanted('external', options)) {
     const external = readExternal()
@@ -52,7 +52,7 @@ export async function startElasticsearch(options: Options = {}): Promise<Elastic
   const external = isWanted('external', options) ? readExternal() : undefined
   if (external) {
     const version = await awaitLogin(external, busyForMs)
-    return checkVersion(createHandle('external', async () => external, external, version))
+    return checkVersion(createNodeHandle('external', async () => external, external, version))
   }
   if (isWanted('external', options)) reasons.push('external: ELASTICSEARCH_URL is not set')
 

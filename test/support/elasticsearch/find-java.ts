@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Major, majors, oldestJava, requestedMajor } from './versions.ts'
+import { type Major, majors, minJava, requestedMajor } from './versions.ts'
 
 const run = promisify(execFile)
 
@@ -14,7 +14,7 @@ export type Java = Readonly<{ java: string; javac: string | undefined; version: 
  */
 export async function findJava(major = requestedMajor()): Promise<{ java: Java; major: Major } | string> {
   const lowest = major ?? majors.at(-1)!
-  const oldest = oldestJava[lowest]
+  const oldest = minJava[lowest]
   const home = process.env.JAVA_HOME
   const reasons: string[] = []
   for (const directory of home ? [join(home, 'bin'), ''] : ['']) {
@@ -22,7 +22,7 @@ export async function findJava(major = requestedMajor()): Promise<{ java: Java; 
     const [version, compiler] = await Promise.all([versionOf(command('java')), versionOf(command('javac'))])
     if (version >= oldest) {
       const java = { java: command('java'), javac: compiler >= oldest ? command('javac') : undefined, version }
-      return { java, major: major ?? majors.find((one) => oldestJava[one] <= version)! }
+      return { java, major: major ?? majors.find((one) => minJava[one] <= version)! }
     }
     reasons.push(`${version === 0 ? 'no java' : `Java ${version}`} ${directory ? `in ${directory}` : 'on the PATH'}`)
   }

@@ -8,11 +8,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
 import { type Jar, type ModuleName, moduleNames } from './jars.ts'
-import { folderOf, majors } from './versions.ts'
+import { directoryOf, majors } from './versions.ts'
 
 const major = majors.find((known) => known === process.argv[2])
 if (!major) throw new Error(`usage: lock.ts ${majors.join('|')}`)
-const here = folderOf(major)
+const here = directoryOf(major)
 const repository = join(homedir(), '.m2', 'repository')
 const scratch = mkdtempSync(join(tmpdir(), 'elastauth-lock-'))
 

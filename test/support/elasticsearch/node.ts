@@ -1,5 +1,5 @@
 export type Kind = 'external' | 'docker' | 'java'
-export type Found = { kind: Kind; describe: string } | { kind: 'none'; reasons: string[] }
+export type FoundNode = { kind: Kind; describe: string } | { kind: 'none'; reasons: string[] }
 
 export type Options = {
   /** Only this way, instead of the first that works. */

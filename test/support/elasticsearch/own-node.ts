@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Target } from './ask.ts'
+import type { Target } from './call-elasticsearch.ts'
 import { type Certificate, createCertificateAuthority } from './certificates.ts'
 import type { Elasticsearch, Kind, Options } from './node.ts'
 import { awaitLogin } from './ready.ts'
@@ -24,12 +24,12 @@ export type Running = Target & {
   pause(): Promise<void>
   resume(): Promise<void>
 }
-export type Way = (spec: NodeSpec) => Promise<Running>
+export type StartNode = (spec: NodeSpec) => Promise<Running>
 
 const readyWithinMs = 120_000
 
 /** A node of this process's own, run by `way`; with its temporary directory, if it needs one. */
-export async function startOwnNode(kind: Kind, way: Way, options: Options): Promise<Elasticsearch> {
+export async function startOwnNode(kind: Kind, way: StartNode, options: Options): Promise<Elasticsearch> {
   const authority = options.tls ? createCertificateAuthority() : undefined
   const certificate = authority?.issue('elasticsearch')
   let port = options.port ?? 0
@@ -58,7 +58,7 @@ export async function startOwnNode(kind: Kind, way: Way, options: Options): Prom
   let first: Running | undefined
   try {
     first = await launch()
-    return createHandle(kind, launch, first, await awaitLogin(first, readyWithinMs), clean)
+    return createNodeHandle(kind, launch, first, await awaitLogin(first, readyWithinMs), clean)
   } catch (error) {
     await first?.stop()
     await clean()
@@ -67,7 +67,7 @@ export async function startOwnNode(kind: Kind, way: Way, options: Options): Prom
 }
 
 /** What the tests hold; `clean` takes temporary data away. */
-export function createHandle(
+export function createNodeHandle(
   kind: Kind,
   launch: () => Promise<Running>,
   first: Running,

@@ -1,4 +1,4 @@
-import { ask, type Target } from './ask.ts'
+import { callElasticsearch, type Target } from './call-elasticsearch.ts'
 
 /** Waits until `elastic` can log in, which is once `.security` is active, and returns the version. */
 export async function awaitLogin(node: Target, timeoutMs: number): Promise<string> {
@@ -6,8 +6,8 @@ export async function awaitLogin(node: Target, timeoutMs: number): Promise<strin
   for (;;) {
     let seen: string
     try {
-      const login = await ask(node, '/_security/_authenticate', { timeoutMs: 5000 })
-      const banner = login.status === 200 ? await ask(node, '/') : login
+      const login = await callElasticsearch(node, '/_security/_authenticate', { timeoutMs: 5000 })
+      const banner = login.status === 200 ? await callElasticsearch(node, '/') : login
       if (banner.status === 200) return banner.body.version.number
       seen = `status ${banner.status}`
     } catch (error) {

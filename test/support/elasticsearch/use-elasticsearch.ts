@@ -2,7 +2,7 @@ import { after } from 'node:test'
 import { ElasticsearchUnavailable, startElasticsearch } from './elasticsearch.ts'
 import type { Elasticsearch, Options } from './node.ts'
 
-export type Usage = {
+export type UsedElasticsearch = {
   /** For `{ skip }` of the tests that need the node: the reason when there is none, else false. */
   readonly skip: string | false
   /** The node; throws where `skip` should have been used. */
@@ -17,7 +17,7 @@ export type Usage = {
  *
  * Where none can be had those tests are skipped, and stderr says why; with REQUIRE_ELASTICSEARCH=1 it throws instead.
  */
-export async function useElasticsearch(options: Options = {}): Promise<Usage> {
+export async function useElasticsearch(options: Options = {}): Promise<UsedElasticsearch> {
   try {
     const node = await startElasticsearch(options)
     after(() => node.stop())

@@ -7,12 +7,12 @@ export const majors = ['9', '8'] as const
 export type Major = (typeof majors)[number]
 
 /** The oldest Java that runs a node of that version. */
-export const oldestJava: Readonly<Record<Major, number>> = { 9: 21, 8: 17 }
+export const minJava: Readonly<Record<Major, number>> = { 9: 21, 8: 17 }
 
-export const folderOf = (major: Major) => join(import.meta.dirname, major)
+export const directoryOf = (major: Major) => join(import.meta.dirname, major)
 
 export function readLock(major: Major): { version: string; jars: Jar[] } {
-  return JSON.parse(readFileSync(join(folderOf(major), 'jars.json'), 'utf8'))
+  return JSON.parse(readFileSync(join(directoryOf(major), 'jars.json'), 'utf8'))
 }
 
 /** The requested ELASTICSEARCH_VERSION; undefined for the default. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { ask, type Question } from '../../support/elasticsearch/ask.ts'
+import { callElasticsearch, type RequestOptions } from '../../support/elasticsearch/call-elasticsearch.ts'
 import { createFakeElasticsearch, type FakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 
 // How it answers when all is well is held to a real node in test/integration/elasticsearch-kit.test.ts.
@@ -8,9 +8,9 @@ describe('stand-in', () => {
   let standIn: FakeElasticsearch
   let url: string
   const lowly = { username: 'lowly', password: 'changeme' }
-  const to = (path: string, question?: Question) =>
-    ask({ url, username: 'elastic', password: 'changeme' }, path, question)
-  const put = (name: string, more: Question = {}) =>
+  const to = (path: string, question?: RequestOptions) =>
+    callElasticsearch({ url, username: 'elastic', password: 'changeme' }, path, question)
+  const put = (name: string, more: RequestOptions = {}) =>
     to(`/_security/user/${name}`, { method: 'PUT', body: { password: 'secret-1', roles: [] }, ...more })
 
   beforeEach(async () => {

@@ -2,7 +2,7 @@ import http from 'node:http'
 import https from 'node:https'
 
 export type Target = { url: string; username: string; password: string; caCert?: string }
-export type Question = {
+export type RequestOptions = {
   method?: string
   /** Sent as JSON; a string goes as it is. */
   body?: unknown
@@ -13,10 +13,14 @@ export type Question = {
 }
 /** `body` is the parsed JSON, or the text where it is not JSON. */
 // biome-ignore lint/suspicious/noExplicitAny: a test looks at whatever came
-export type Reply = { status: number; headers: http.IncomingHttpHeaders; body: any }
+export type ElasticsearchResponse = { status: number; headers: http.IncomingHttpHeaders; body: any }
 
 /** One request to an Elasticsearch (real or stand-in) with Basic credentials, on a connection of its own. */
-export async function ask(target: Target, path: string, question: Question = {}): Promise<Reply> {
+export async function callElasticsearch(
+  target: Target,
+  path: string,
+  question: RequestOptions = {},
+): Promise<ElasticsearchResponse> {
   const { method = 'GET', body, as = target, timeoutMs = 30_000 } = question
   const url = new URL(path, target.url)
   const payload = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
