@@ -9,7 +9,7 @@ const credential = (authorization: string) => ({
   revalidateAt: 0,
 })
 
-test('gives back the very entry it was given', () => {
+test('the credential cache returns the object that was stored', () => {
   const cache = createCredentialCache(2)
   const bobs = credential('bob')
   cache.set('bob', bobs)
@@ -17,7 +17,7 @@ test('gives back the very entry it was given', () => {
   assert.equal(cache.get('carol'), undefined)
 })
 
-test('never holds more than its bound: who was asked for longest ago leaves', () => {
+test('the credential cache evicts the least recently used user above its limit', () => {
   const cache = createCredentialCache(2)
   for (const name of ['a', 'b']) cache.set(name, credential(name))
   cache.get('a')
@@ -30,7 +30,7 @@ test('never holds more than its bound: who was asked for longest ago leaves', ()
   assert.equal(cache.size(), 2)
 })
 
-test('delete takes one user out', () => {
+test('delete removes one user from the credential cache', () => {
   const cache = createCredentialCache(2)
   for (const name of ['a', 'b']) cache.set(name, credential(name))
   cache.delete('a')
@@ -38,14 +38,14 @@ test('delete takes one user out', () => {
   assert.deepEqual([cache.get('a'), cache.get('b')?.authorization, cache.size()], [undefined, 'b', 1])
 })
 
-test('0 turns it off', () => {
+test('a credential cache with 0 entries stores nothing', () => {
   const cache = createCredentialCache(0)
   cache.set('bob', credential('bob'))
   cache.delete('bob')
   assert.deepEqual([cache.get('bob'), cache.size()], [undefined, 0])
 })
 
-test('names that objects have by themselves are not found', () => {
+test('the credential cache does not find the names of object properties', () => {
   assert.equal(createCredentialCache(2).get('constructor'), undefined)
   assert.equal(createCredentialCache(2).get('toString'), undefined)
 })

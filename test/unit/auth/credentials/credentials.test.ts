@@ -24,8 +24,8 @@ const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
 const stateOf = (metadata: Readonly<Record<string, unknown>> | undefined) => metadata?.elastauth as ManagedState
 
-describe('the first request of a user', () => {
-  test('creates the user, and the credential opens Elasticsearch', async () => {
+describe('obtain: the first request of a user', () => {
+  test('obtain creates an absent user in Elasticsearch, which accepts the credential', async () => {
     const { directory, obtain, writes } = createTestBed()
     const authorization = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
     assert.ok(directory.accepts(authorization))
@@ -46,14 +46,14 @@ describe('the first request of a user', () => {
     )
   })
 
-  test('1,000 at once: one read, one write, one credential', async () => {
+  test('1,000 concurrent first requests of a user cause one read and one write, and get one credential', async () => {
     const { directory, obtain } = createTestBed()
     const all = await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
     assert.equal(new Set(all).size, 1)
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
   })
 
-  test('1,000 at once on each of three replicas: every write holds the same password, every answer works', async () => {
+  test('1,000 concurrent first requests on each of three replicas write the same password, and Elasticsearch accepts every credential', async () => {
     const { clock, directory } = createTestBed()
     const replicas = [
       createReplica(directory, clock),
@@ -69,7 +69,7 @@ describe('the first request of a user', () => {
     assert.ok(directory.calls.put <= 3)
   })
 
-  test('500 users at once never get each other’s', async () => {
+  test('500 concurrent users each get their own credential', async () => {
     const { clock, directory, obtain } = createTestBed({ maxEntries: 50 })
     directory.hooks.before = (_, username) => clock.sleep(username.length % 3)
     const names = Array.from({ length: 500 }, (_, i) => `user-${i}`)
@@ -85,7 +85,7 @@ describe('the first request of a user', () => {
     }
   })
 
-  test('the second one is served from the cache, without a promise', async () => {
+  test('the second request of a user gets the cached credential synchronously', async () => {
     const { directory, obtain, obtainNow, events } = createTestBed()
     const first = await obtain(bob)
     const second = obtainNow(bob)
@@ -98,7 +98,7 @@ describe('the first request of a user', () => {
     )
   })
 
-  test('a replica that comes later adopts without a write', async () => {
+  test('another replica adopts an existing user without a write', async () => {
     const { clock, directory, obtain } = createTestBed()
     const first = await obtain(bob)
     const later = createReplica(directory, clock)
@@ -106,7 +106,7 @@ describe('the first request of a user', () => {
     assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
   })
 
-  test('just before midnight: waits for the new day, then all replicas make the same password', async () => {
+  test('first requests just before midnight wait for the new day, then all replicas issue the same password', async () => {
     const { clock, directory } = createTestBed()
     await clock.advance(12 * hour - 300)
     const behind = createReplica(directory, clock)
@@ -118,8 +118,8 @@ describe('the first request of a user', () => {
   })
 })
 
-describe('a change of groups', () => {
-  test('same password, one write, on that very request', async () => {
+describe('obtain: changed groups', () => {
+  test('a request with changed groups writes the user once and keeps the password', async () => {
     const { directory, obtain, writes } = createTestBed()
     const before = await obtain(bob)
     assert.equal(await obtain(bobPromoted), before)
@@ -129,7 +129,7 @@ describe('a change of groups', () => {
     assert.equal(directory.calls.get, 3, 'one to create, one to decide on the change, one just before its write')
   })
 
-  test('a group that is lost is gone from Elasticsearch before the answer', async () => {
+  test('a removed group is removed from Elasticsearch before the request is served', async () => {
     const { directory, obtain } = createTestBed()
     await obtain(bobPromoted)
     await obtain(bob)
@@ -150,7 +150,7 @@ describe('a change of groups', () => {
     assert.deepEqual(writes(), ['created', 'rotated'])
   })
 
-  test('another name on another replica: one read, no write', async () => {
+  test('another name on another replica causes one read and no write', async () => {
     const { clock, directory, obtain } = createTestBed()
     const first = await obtain(subject({ name: 'Bob' }))
     const other = createReplica(directory, clock)
@@ -158,31 +158,31 @@ describe('a change of groups', () => {
     assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
   })
 
-  test('two alternating sets of groups for a minute, on one replica or on three: at most 12 changes', async () => {
+  test('two alternating sets of groups for a minute cause at most 12 changes, on one replica and on three', async () => {
     for (const count of [1, 3]) {
       const { clock, directory } = createTestBed()
       const replicas = Array.from({ length: count }, () =>
         createReplica(directory, clock, { rules: { changeIntervalMs: 5000 } }),
       )
       for (const { obtain } of replicas) await obtain(bob)
-      const begun = directory.calls.put
-      const asking = new Set<Promise<unknown>>()
+      const before = directory.calls.put
+      const requests = new Set<Promise<unknown>>()
       for (let tenth = 0; tenth < 599; tenth++) {
-        const asked = replicas[tenth % count]!.obtain(tenth % 2 === 0 ? bobPromoted : bob)
-        asking.add(asked)
-        asked.then((authorization) => assert.ok(directory.accepts(authorization)))
+        const request = replicas[tenth % count]!.obtain(tenth % 2 === 0 ? bobPromoted : bob)
+        requests.add(request)
+        request.then((authorization) => assert.ok(directory.accepts(authorization)))
         await clock.advance(100)
       }
-      const changes = directory.calls.put - begun
+      const changes = directory.calls.put - before
       assert.ok(changes <= 12 * count, `${changes} changes by ${count} replicas`)
       const times = new Set(directory.written.map(({ metadata }) => Object(metadata.elastauth).changed_at))
       assert.ok(times.size - 1 <= 12, `${times.size - 1} moments of change`)
       await clock.advance(minute)
-      await Promise.all(asking)
+      await Promise.all(requests)
     }
   })
 
-  test('two sets of groups at the same time for one user: each answer comes when its own roles are stored', async () => {
+  test('concurrent requests of one user with different groups get a credential once their own roles are stored', async () => {
     const { directory, obtain } = createTestBed()
     const rolesAt = async (who: typeof bob) => {
       const authorization = await obtain(who)
@@ -190,7 +190,7 @@ describe('a change of groups', () => {
     }
     const results = await Promise.all([bob, bobPromoted, bob, bobPromoted, bob].map(rolesAt))
     for (const [, , isAccepted] of results) assert.equal(isAccepted, true)
-    // The one whose write comes last has its roles; no write mixes the two.
+    // The last write determines the roles; no write mixes the two.
     for (const { roles, metadata } of directory.written) {
       const isPromoted = roles.includes('admin')
       assert.deepEqual(metadata.groups, isPromoted ? ['staff', 'admins'] : ['staff'])
@@ -199,7 +199,7 @@ describe('a change of groups', () => {
     assert.ok(directory.calls.put <= 5)
   })
 
-  test('too late in a password’s life: waits and is in the next one', async () => {
+  test('changed groups just before a password expires wait for the rotation and are written with it', async () => {
     const { clock, directory, obtain, writes } = createTestBed()
     await obtain(bob)
     await clock.advance(hour - pause)
@@ -212,8 +212,8 @@ describe('a change of groups', () => {
   })
 })
 
-describe('rotation', () => {
-  test('all who ask during the pause wait, and get the new password; one write', async () => {
+describe('obtain: rotation', () => {
+  test('requests during the rotation pause wait for the new password, which is written once', async () => {
     const { clock, directory, obtain, writes } = createTestBed()
     const before = await obtain(bob)
     await clock.advance(hour)
@@ -229,7 +229,7 @@ describe('rotation', () => {
     assert.deepEqual(writes(), ['created', 'rotated'])
   })
 
-  test('its last millisecond still serves, its end does not', async () => {
+  test('a password is handed out in its last millisecond, and not at its expiry', async () => {
     const { clock, obtain, obtainNow } = createTestBed({ revalidateAfterMs: 2 * hour })
     await obtain(bob)
     clock.pass(hour - 1)
@@ -241,7 +241,7 @@ describe('rotation', () => {
     await late
   })
 
-  test('two replicas, one ahead by the whole pause, rotate to the same password', async () => {
+  test('two replicas whose clocks differ by the rotation pause rotate to the same password', async () => {
     const { clock, directory } = createTestBed()
     const replicas = [createReplica(directory, clock), createReplica(directory, clock, { clockAheadMs: pause })]
     const both = () => Promise.all(replicas.map(({ obtain }) => obtain(bob)))
@@ -254,7 +254,7 @@ describe('rotation', () => {
     assert.equal(stateOf(directory.users.get('bob')?.metadata).version, 2)
   })
 
-  test('a write that lands after its own end is decided again', async () => {
+  test('a write that arrives after its own password has expired is decided again', async () => {
     const { clock, directory, obtain, writes } = createTestBed()
     directory.hooks.before = (operation) => {
       if (operation === 'put' && directory.calls.put === 1) clock.pass(hour)
@@ -265,18 +265,18 @@ describe('rotation', () => {
     assert.deepEqual(writes(), ['created', 'rotated'])
   })
 
-  test('a late write that undoes another replica’s rotation is put right before an answer goes out', async () => {
+  test("a late write that undoes another replica's rotation is repaired before its credential is handed out", async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const quick = createReplica(directory, clock)
-    const stuck = Promise.withResolvers<void>()
+    const write = Promise.withResolvers<void>()
     directory.hooks.before = (operation) =>
-      operation === 'put' && directory.calls.put === 2 ? stuck.promise : undefined
-    const slow = obtain(bobPromoted) // decided on version 1, hangs on its way
+      operation === 'put' && directory.calls.put === 2 ? write.promise : undefined
+    const slow = obtain(bobPromoted) // decided on version 1, and delayed on its way
     await clock.advance(hour + pause)
     const rotated = await quick.obtain(bob)
     assert.ok(directory.accepts(rotated))
-    stuck.resolve() // lands now, and brings version 1 back
+    write.resolve() // arrives now, and restores version 1
     await clock.advance(pause)
     assert.ok(directory.accepts(await slow))
     assert.deepEqual(directory.users.get('bob')?.roles, bobPromoted.roles)
@@ -284,14 +284,14 @@ describe('rotation', () => {
     assert.equal(await slow, rotated)
   })
 
-  test('somebody who keeps writing late: an error in the end, not a loop', async () => {
+  test('writes that always arrive late end in elasticsearch_unavailable, not in a loop', async () => {
     const { clock, directory, obtain } = createTestBed()
     directory.hooks.before = (operation) => (operation === 'put' ? clock.pass(hour + pause) : undefined)
     await assert.rejects(obtain(bob), { code: 'elasticsearch_unavailable', username: 'bob' })
     assert.ok(directory.calls.put < 20)
   })
 
-  test('the key is rotated: users stay under the old one until they rotate', async () => {
+  test('users keep the password of the previous key until their next rotation', async () => {
     const { clock, directory, obtain } = createTestBed()
     const before = await obtain(bob)
     const next = createReplica(directory, clock, { keys: [otherKey, key] })
@@ -303,7 +303,7 @@ describe('rotation', () => {
     assert.notEqual(stateOf(directory.written[1]?.metadata).key_id, stateOf(directory.written[0]?.metadata).key_id)
   })
 
-  test('the old key is forgotten: the user gets a new password at once', async () => {
+  test('a user under a key that was removed from the configuration gets a new password at once', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const next = createReplica(directory, clock, { keys: [otherKey] })
@@ -312,42 +312,42 @@ describe('rotation', () => {
   })
 })
 
-describe('an administrator disables a user', () => {
-  test('between our read and our write: nothing is written, and the request is rejected', async () => {
-    for (const asks of [bobPromoted, bob]) {
+describe('obtain: an administrator disables the user', () => {
+  test('a user who is disabled between the read and the write is not written, and the request is rejected', async () => {
+    for (const requested of [bobPromoted, bob]) {
       const { clock, directory, obtain } = createTestBed()
       await obtain(bob)
-      if (asks === bob) await clock.advance(hour + pause) // a rotation
+      if (requested === bob) await clock.advance(hour + pause) // a rotation
       directory.hooks.after = (operation) => {
         const user = directory.users.get('bob')!
         if (operation === 'get') directory.users.set('bob', { ...user, enabled: false })
       }
-      await assert.rejects(obtain(asks), { code: 'user_disabled' })
+      await assert.rejects(obtain(requested), { code: 'user_disabled' })
       assert.equal(directory.users.get('bob')?.enabled, false)
       assert.equal(directory.calls.put, 1)
     }
   })
 
-  test('200 times, while two sets of groups alternate and each write takes 50 ms to arrive: at most one is undone', async () => {
+  test('of 200 disables while two sets of groups alternate and each write takes 50 ms to arrive, at most one is undone', async () => {
     const { clock, directory, obtain } = createTestBed({ rules: { changeIntervalMs: 5000 } })
     await obtain(bob)
     directory.hooks.before = (operation) => (operation === 'put' ? clock.sleep(50) : undefined)
     let undone = 0
     for (let time = 0; time < 200; time++) {
-      const asked = [bobPromoted, bob].map((who) => obtain(who).catch(() => {}))
+      const pending = [bobPromoted, bob].map((who) => obtain(who).catch(() => {}))
       await clock.advance(7)
       directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
       await clock.advance(13)
       if (directory.users.get('bob')!.enabled) undone++
       directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
-      void asked
+      void pending
     }
     assert.ok(undone <= 1, `${undone} of 200 undone`)
   })
 })
 
-describe('two installations with two keys', () => {
-  test('the second one takes a user over once, naming both keys; the first one rejects the user and writes nothing', async () => {
+describe('obtain: two installations with different keys', () => {
+  test('a second installation takes a user over once and reports both keys; the first one rejects the user and writes nothing', async () => {
     const { clock, directory, obtain, writes, events } = createTestBed()
     await obtain(bob)
     const second = createReplica(directory, clock, { keys: [otherKey] })
@@ -373,7 +373,7 @@ describe('two installations with two keys', () => {
     assert.ok(events.filter(({ kind }) => kind === 'key_conflict').length >= 20)
   })
 
-  test('users alternating between both for an hour: at most one takeover by each', async () => {
+  test('a user who alternates between two installations for an hour is taken over at most once by each', async () => {
     const { clock, directory, obtain, writes } = createTestBed()
     const second = createReplica(directory, clock, { keys: [otherKey] })
     for (let i = 0; i < 59; i++) {
@@ -385,25 +385,25 @@ describe('two installations with two keys', () => {
     assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
   })
 
-  test('a restart with another key and an empty memory takes the users over', async () => {
+  test('a process that restarts with another key takes the users over', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const restarted = createReplica(directory, clock, { keys: [otherKey] })
     assert.ok(directory.accepts(await restarted.obtain(bob)))
   })
 
-  test('a clock that is set back keeps nobody out for longer than cache.expiration', async () => {
+  test('a clock that is set back blocks no user for longer than cache.expiration', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     await createReplica(directory, clock, { keys: [otherKey] }).obtain(bob)
     clock.setBack(24 * hour)
     await clock.advance(2 * hour)
-    await obtain(bob) // still from the cache, and sets off the check that finds out
+    await obtain(bob) // still from the cache, and triggers the check that detects the takeover
     await settle(clock)
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
-  test('rekey never: rejected at once, and the user is left as it is', async () => {
+  test('with rekey never a user under an unknown key is rejected at once and not written', async () => {
     const { clock, directory, obtain } = createTestBed()
     const first = await obtain(bob)
     const strict = createReplica(directory, clock, { keys: [otherKey], rules: { rekey: 'never' } })
@@ -420,8 +420,8 @@ describe('two installations with two keys', () => {
   })
 })
 
-describe('extend_cache', () => {
-  test('an active user keeps the password past its first end', async () => {
+describe('obtain: extend_cache', () => {
+  test('an active user keeps the password past its first expiry with extend_cache', async () => {
     const { clock, directory, obtain, writes } = createTestBed({ rules: { extend: true } })
     const first = await obtain(bob)
     for (let quarter = 0; quarter < 16; quarter++) {
@@ -434,16 +434,16 @@ describe('extend_cache', () => {
     assert.equal(new Set(directory.written.map(({ password }) => password)).size, 1)
   })
 
-  test('at most to 24 h after the password was made', async () => {
+  test('extend_cache keeps a password for at most 24 h after it was issued', async () => {
     const { clock, directory, obtain } = createTestBed({ rules: { extend: true } })
     const first = await obtain(bob)
     let last = first
     let changedAt = 0
     for (let minutes = 0; minutes < 25 * 60 && last === first; minutes += 10) {
       await clock.advance(10 * minute)
-      const asked = obtain(bob)
+      const request = obtain(bob)
       await clock.advance(pause)
-      last = await asked
+      last = await request
       changedAt = clock.now()
     }
     assert.notEqual(last, first)
@@ -451,7 +451,7 @@ describe('extend_cache', () => {
     assert.ok(directory.accepts(last))
   })
 
-  test('a user who stays away is not extended', async () => {
+  test('the password of an inactive user is not extended', async () => {
     const { clock, obtain, writes } = createTestBed({ rules: { extend: true } })
     await obtain(bob)
     await clock.advance(hour + pause)
@@ -460,8 +460,8 @@ describe('extend_cache', () => {
   })
 })
 
-describe('when Elasticsearch fails', () => {
-  test('the read fails: the error comes out, nothing is kept, the next request recovers', async () => {
+describe('obtain: Elasticsearch fails', () => {
+  test('a failed read rejects the request and caches nothing, and the next request succeeds', async () => {
     const { directory, obtain, cache } = createTestBed()
     directory.hooks.before = () => {
       throw unavailable()
@@ -472,7 +472,7 @@ describe('when Elasticsearch fails', () => {
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
-  test('all who wait hear of the failure, with one call', async () => {
+  test('a failed read rejects all concurrent requests after one call', async () => {
     const { directory, obtain } = createTestBed()
     directory.hooks.before = () => {
       throw unavailable()
@@ -482,7 +482,7 @@ describe('when Elasticsearch fails', () => {
     assert.equal(directory.calls.get, 1)
   })
 
-  test('the write fails: nothing is kept, the next request recovers', async () => {
+  test('a failed write rejects the request and caches nothing, and the next request succeeds', async () => {
     const { directory, obtain, cache } = createTestBed()
     directory.hooks.before = (operation) => {
       if (operation === 'put') throw unavailable()
@@ -493,7 +493,7 @@ describe('when Elasticsearch fails', () => {
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
-  test('the write is done but its answer is lost: the next request adopts it, nobody is locked out', async () => {
+  test('after a write whose response is lost, the next request adopts the user', async () => {
     const { directory, obtain } = createTestBed()
     directory.hooks.after = (operation) => {
       if (operation === 'put') throw unavailable()
@@ -503,7 +503,7 @@ describe('when Elasticsearch fails', () => {
     assert.equal(directory.calls.put, 1)
   })
 
-  test('a user in the cache keeps working', async () => {
+  test('a cached user keeps the credential for an hour while Elasticsearch is down, and each failed check is reported', async () => {
     const { clock, directory, obtain, revalidationFailures } = createTestBed()
     const first = await obtain(bob)
     directory.hooks.before = () => {
@@ -516,7 +516,7 @@ describe('when Elasticsearch fails', () => {
     assert.ok(revalidationFailures() > 50)
   })
 
-  test('one failed flight does not spoil one about other groups', async () => {
+  test('a failed request does not affect a concurrent request of the same user with other groups', async () => {
     const { directory, obtain } = createTestBed()
     directory.hooks.before = () => {
       if (directory.calls.get === 1) throw unavailable()
@@ -527,14 +527,14 @@ describe('when Elasticsearch fails', () => {
   })
 })
 
-describe('users that are not ours', () => {
-  const notOurs = [
+describe('obtain: foreign, reserved and disabled users', () => {
+  const unmanaged = [
     ['foreign', createMemoryUser(), 'user_foreign'],
     ['reserved', createMemoryUser({ reserved: true, metadata: { _reserved: true } }), 'user_reserved'],
     ['disabled', createMemoryUser({ enabled: false, metadata: {} }), 'user_disabled'],
   ] as const
-  for (const [name, user, code] of notOurs) {
-    test(`${name}: refused with ${code}, and left as it is`, async () => {
+  for (const [name, user, code] of unmanaged) {
+    test(`a ${name} user is rejected with ${code} and not written`, async () => {
       const { directory, obtain, cache } = createTestBed()
       directory.users.set('bob', user)
       await assert.rejects(obtain(bob), { code, username: 'bob' })
@@ -545,7 +545,7 @@ describe('users that are not ours', () => {
     })
   }
 
-  test('foreign, with adopt_existing_users: taken over, what others keep in its metadata stays', async () => {
+  test('a foreign user is taken over with adopt_existing_users, and keeps its other metadata', async () => {
     const { directory, obtain, writes } = createTestBed({ rules: { adoptExisting: true } })
     directory.users.set('bob', createMemoryUser({ metadata: { team: 'blue', groups: ['old'], nested: { a: [1] } } }))
     assert.ok(directory.accepts(await obtain(bob)))
@@ -554,7 +554,7 @@ describe('users that are not ours', () => {
     assert.deepEqual(others, { team: 'blue', groups: ['staff'], nested: { a: [1] } })
   })
 
-  test('what others put into our user’s metadata survives a change and a rotation', async () => {
+  test('other metadata of a managed user survives a change and a rotation', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const stored = directory.users.get('bob')!
@@ -566,7 +566,7 @@ describe('users that are not ours', () => {
     assert.equal(directory.users.get('bob')?.metadata.team, 'blue')
   })
 
-  test('a user who becomes foreign loses what was cached, at the next change of groups', async () => {
+  test('a cached user who becomes foreign is removed from the cache at the next change of groups', async () => {
     const { directory, obtain, cache } = createTestBed()
     await obtain(bob)
     directory.users.set('bob', createMemoryUser())
@@ -576,21 +576,21 @@ describe('users that are not ours', () => {
   })
 })
 
-describe('without a cache', () => {
-  test('every request reads, none but the first writes, all get the same', async () => {
+describe('obtain: without a cache', () => {
+  test('without a cache every request reads, only the first writes, and all get the same credential', async () => {
     const { directory, obtain } = createTestBed({ maxEntries: 0 })
     const all = [await obtain(bob), await obtain(bob), await obtain(bob)]
     assert.equal(new Set(all).size, 1)
     assert.deepEqual(directory.calls, { get: 3, put: 1, authenticate: 0 })
   })
 
-  test('1,000 at once still share one flight', async () => {
+  test('without a cache 1,000 concurrent requests cause one read and one write', async () => {
     const { directory, obtain } = createTestBed({ maxEntries: 0 })
     await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
   })
 
-  test('a cache of one: the user who was pushed out is adopted again', async () => {
+  test('a user who was evicted from a cache of one entry is adopted again', async () => {
     const { directory, obtain, cache } = createTestBed({ maxEntries: 1 })
     const first = await obtain(bob)
     await obtain(subject({ username: 'carol' }))
@@ -600,14 +600,14 @@ describe('without a cache', () => {
   })
 })
 
-describe('dry run', () => {
-  const createDryWorld = () => {
+describe('obtain: dry run', () => {
+  const createDryRunTestBed = () => {
     const clock = createFakeClock(noon)
     return { clock, ...createReplica(createDryRunUsers(), clock, { revalidateAfterMs: Number.POSITIVE_INFINITY }) }
   }
 
-  test('the credential is handed out, stays the same, and nothing is checked', async () => {
-    const { clock, obtain, writes } = createDryWorld()
+  test('a dry run hands out the same credential without checking it', async () => {
+    const { clock, obtain, writes } = createDryRunTestBed()
     const first = await obtain(bob)
     assert.match(passwordIn(first), /^[A-Za-z0-9_-]{43}$/)
     for (let minutes = 0; minutes < 10; minutes++) {

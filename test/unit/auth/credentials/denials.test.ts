@@ -21,7 +21,7 @@ import {
 } from './fixture.ts'
 
 const bob = subject()
-/** Groups that give no role. */
+/** Groups that grant no role. */
 const outsider = identity({ groups: ['guests'] })
 const changeIntervalMs = 5000
 const rules = { changeIntervalMs }
@@ -30,7 +30,7 @@ const versionIn = (user: { metadata: Readonly<Record<string, unknown>> }) =>
   (user.metadata.elastauth as ManagedState).version
 
 describe('decideDenial', () => {
-  const all: LifecycleRules = {
+  const tableRules: LifecycleRules = {
     expirationMs: hour,
     rotationPauseMs: pause,
     extend: false,
@@ -60,58 +60,63 @@ describe('decideDenial', () => {
     decision: unknown,
   ]
   const rows: Row[] = [
-    ['an absent user: nothing is created', undefined, {}, none],
-    ['a reserved user is left alone', user(state, { reserved: true }), {}, none],
-    ['a disabled user is left alone', user(state, { enabled: false }), {}, none],
-    ['a foreign user is left alone, whatever adopt_existing_users says', user(state, { metadata: {} }), {}, none],
-    ['a user under a key that we do not know is left alone', user({ ...state, key_id: 'lost' }), {}, none],
-    ['a user without roles has been denied already', user(state, { roles: [] }), {}, none],
-    ['ours: denied', user(), {}, denied(noon)],
+    ['a denied user who is absent is not created', undefined, {}, none],
+    ['a denied reserved user is not written', user(state, { reserved: true }), {}, none],
+    ['a denied disabled user is not written', user(state, { enabled: false }), {}, none],
+    ['a denied foreign user is not written even with adopt_existing_users', user(state, { metadata: {} }), {}, none],
+    ['a denied user under an unknown key is not written', user({ ...state, key_id: 'lost' }), {}, none],
+    ['a denied user without roles is not written again', user(state, { roles: [] }), {}, none],
+    ['a denied managed user loses the roles and the password', user(), {}, denied(noon)],
     [
-      'ours under the previous key: the next password has the current one',
+      'a denied user under the previous key gets a password of the current key',
       user({ ...state, key_id: 'old-key' }),
       {},
       denied(noon),
     ],
-    ['at the end of its password: no pause', user(), { now: noon + hour }, denied(noon + hour)],
     [
-      'long after the end of its password: the roles go all the same',
+      'a denied user with an expired password is written without the rotation pause',
+      user(),
+      { now: noon + hour },
+      denied(noon + hour),
+    ],
+    [
+      'a denied user whose password expired long ago loses the roles',
       user(),
       { now: noon + 9 * hour },
       denied(noon + 9 * hour),
     ],
     [
-      'changed a moment ago: waits',
+      'a denied user who was changed a moment ago waits for the change interval',
       user({ ...state, changed_at: noon - 1 }),
       {},
       { kind: 'wait', until: noon + changeIntervalMs - 1 },
     ],
     [
-      'changed a change interval ago: denied',
+      'a denied user who was changed one change interval ago is written',
       user({ ...state, changed_at: noon - changeIntervalMs }),
       {},
       denied(noon),
     ],
     [
-      'rotated since the denial was seen, by somebody who was let in: superseded',
+      'a denial is superseded by a later rotation',
       user({ ...state, issued_at: noon + pause + 1 }),
       { now: noon + hour, deniedAt: noon },
       { kind: 'superseded' },
     ],
     [
-      'changed since the denial was seen: superseded',
+      'a denial is superseded by a later change',
       user({ ...state, changed_at: noon + pause + 1 }),
       { now: noon + hour, deniedAt: noon },
       { kind: 'superseded' },
     ],
     [
-      'rotated at the same moment by a clock that is ahead: denied',
+      'a denial is not superseded by a rotation within the rotation pause, as a clock may be ahead',
       user({ ...state, issued_at: noon + pause }),
       {},
       denied(noon),
     ],
     [
-      'issued in the far future, which is made up: denied',
+      'a denial is not superseded by an implausible time in the far future',
       user({ ...state, issued_at: noon + 900 * hour }),
       {},
       denied(noon),
@@ -120,26 +125,26 @@ describe('decideDenial', () => {
   for (const [situation, stored, { now = noon, deniedAt = now }, decision] of rows) {
     test(situation, () => {
       assert.deepEqual(
-        decideDenial({ stored, subject: { fingerprint: 'denied' }, deniedAt, now, keys, rules: all }),
+        decideDenial({ stored, subject: { fingerprint: 'denied' }, deniedAt, now, keys, rules: tableRules }),
         decision,
       )
     })
   }
 })
 
-describe('a user whose groups give no access any more', () => {
-  test('loses all roles and the password, and stays enabled', async () => {
-    const world = createTestBed()
-    const former = await world.obtain(bob)
-    world.deny(outsider)
-    await settle(world.clock)
-    const { roles, metadata, enabled } = userOf(world)
+describe('deny: a user whose groups no longer grant access', () => {
+  test('a denied user loses all roles and the password, and stays enabled', async () => {
+    const bed = createTestBed()
+    const former = await bed.obtain(bob)
+    bed.deny(outsider)
+    await settle(bed.clock)
+    const { roles, metadata, enabled } = userOf(bed)
     assert.deepEqual([roles, metadata.groups, enabled, versionIn({ metadata })], [[], ['guests'], true, 2])
-    assert.ok(!world.directory.accepts(former))
-    assert.deepEqual(world.writes(), ['created', 'denied'])
+    assert.ok(!bed.directory.accepts(former))
+    assert.deepEqual(bed.writes(), ['created', 'denied'])
   })
 
-  test('1,000 denied requests cost one read to decide, one to look again, and one write', async () => {
+  test('1,000 denied requests of a user cause two reads and one write', async () => {
     const { clock, directory, obtain, deny } = createTestBed()
     await obtain(bob)
     const { get, put } = directory.calls
@@ -150,7 +155,7 @@ describe('a user whose groups give no access any more', () => {
     assert.deepEqual(directory.calls, { get: get + 2, put: put + 1, authenticate: 0 })
   })
 
-  test('who is not in Elasticsearch: 1,000 denied requests cost one read, and nothing is created', async () => {
+  test('1,000 denied requests of an absent user cause one read and no write', async () => {
     const { clock, directory, deny } = createTestBed()
     for (let i = 0; i < 1000; i++) {
       deny(outsider)
@@ -160,28 +165,28 @@ describe('a user whose groups give no access any more', () => {
     assert.equal(directory.users.size, 0)
   })
 
-  test('whose groups come back gets the roles with the next request, and a password that works', async () => {
-    const world = createTestBed()
-    await world.obtain(bob)
-    world.deny(outsider)
-    await settle(world.clock)
-    assert.ok(world.directory.accepts(await world.obtain(bob)))
-    assert.deepEqual(userOf(world).roles, ['reader'])
-    world.deny(outsider)
-    await settle(world.clock)
-    assert.deepEqual(userOf(world).roles, [], 'denied once more, at once, however often that happens')
+  test('a denied user whose groups come back gets the roles and a valid password with the next request', async () => {
+    const bed = createTestBed()
+    await bed.obtain(bob)
+    bed.deny(outsider)
+    await settle(bed.clock)
+    assert.ok(bed.directory.accepts(await bed.obtain(bob)))
+    assert.deepEqual(userOf(bed).roles, ['reader'])
+    bed.deny(outsider)
+    await settle(bed.clock)
+    assert.deepEqual(userOf(bed).roles, [], 'the next denial is carried out at once')
   })
 
-  test('who set a password of their own loses it, too', async () => {
-    const world = createTestBed()
-    await world.obtain(bob)
-    world.directory.users.set('bob', { ...userOf(world), password: 'of-my-own' })
-    world.deny(outsider)
-    await settle(world.clock)
-    assert.notEqual(userOf(world).password, 'of-my-own')
+  test('a denied user loses a password that the user has set', async () => {
+    const bed = createTestBed()
+    await bed.obtain(bob)
+    bed.directory.users.set('bob', { ...userOf(bed), password: 'set-by-the-user' })
+    bed.deny(outsider)
+    await settle(bed.clock)
+    assert.notEqual(userOf(bed).password, 'set-by-the-user')
   })
 
-  test('disabled, foreign, reserved, or under an unknown key: the user is left as it is', async () => {
+  test('a denied foreign or reserved user, or one under an unknown key, is not written', async () => {
     const state = { created: '2026-11-23', version: 1, key_id: 'unknown', issued_at: noon, fingerprint: '' }
     const users = [
       createMemoryUser({ roles: ['admin'] }),
@@ -197,119 +202,119 @@ describe('a user whose groups give no access any more', () => {
     }
   })
 
-  test('disabled between our read and our write: nothing is written', async () => {
-    const world = createTestBed()
-    await world.obtain(bob)
-    world.directory.hooks.after = (operation) => {
-      if (operation === 'get') world.directory.users.set('bob', { ...userOf(world), enabled: false })
+  test('a denied user who is disabled between the read and the write is not written', async () => {
+    const bed = createTestBed()
+    await bed.obtain(bob)
+    bed.directory.hooks.after = (operation) => {
+      if (operation === 'get') bed.directory.users.set('bob', { ...userOf(bed), enabled: false })
     }
-    world.deny(outsider)
-    await settle(world.clock)
-    assert.deepEqual([userOf(world).enabled, world.directory.calls.put], [false, 1])
+    bed.deny(outsider)
+    await settle(bed.clock)
+    assert.deepEqual([userOf(bed).enabled, bed.directory.calls.put], [false, 1])
   })
 
-  test('alternately allowed and denied for a minute: at most 12 writes, and every credential handed out works', async () => {
+  test('a user who is alternately allowed and denied for a minute is written at most 12 times, and every request gets a credential', async () => {
     const { clock, directory, obtain, deny } = createTestBed({ rules })
     await obtain(bob)
-    const begun = { ...directory.calls }
-    const asking = new Set<Promise<unknown>>()
+    const before = { ...directory.calls }
+    const requests = new Set<Promise<unknown>>()
     for (let tenth = 0; tenth < 599; tenth++) {
       if (tenth % 2 === 0) deny(outsider)
-      else asking.add(obtain(bob))
+      else requests.add(obtain(bob))
       await clock.advance(100)
     }
-    const writes = directory.calls.put - begun.put
+    const writes = directory.calls.put - before.put
     assert.ok(writes <= 12, `${writes} writes`)
     assert.ok(writes >= 6, `${writes} writes`)
-    assert.ok(directory.calls.get - begun.get <= 100, `${directory.calls.get - begun.get} reads`)
+    assert.ok(directory.calls.get - before.get <= 100, `${directory.calls.get - before.get} reads`)
     await clock.advance(minute)
-    await Promise.all(asking)
+    await Promise.all(requests)
   })
 })
 
-test('denied again while an attempt finds that the user was let in since: the later denial is carried out, too', async () => {
-  const world = createTestBed({ rules })
-  await world.obtain(bob)
+test('a denial that arrives during an attempt which is superseded is carried out later', async () => {
+  const bed = createTestBed({ rules })
+  await bed.obtain(bob)
   let isFirst = true
-  world.directory.hooks.before = async (operation) => {
+  bed.directory.hooks.before = async (operation) => {
     if (operation !== 'get' || !isFirst) return
     isFirst = false
-    await world.clock.sleep(10_000) // another replica lets the user in meanwhile; afterwards the user is not let in
-    const user = userOf(world)
-    const elastauth = { ...Object(user.metadata.elastauth), changed_at: world.clock.now() }
-    world.directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
-    await world.clock.sleep(10_000)
+    await bed.clock.sleep(10_000) // another replica admits the user meanwhile
+    const user = userOf(bed)
+    const elastauth = { ...Object(user.metadata.elastauth), changed_at: bed.clock.now() }
+    bed.directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
+    await bed.clock.sleep(10_000)
   }
-  world.deny(outsider)
-  await world.clock.advance(15_000)
-  world.deny(outsider)
-  await world.clock.advance(minute)
-  assert.deepEqual(userOf(world).roles, [])
+  bed.deny(outsider)
+  await bed.clock.advance(15_000)
+  bed.deny(outsider)
+  await bed.clock.advance(minute)
+  assert.deepEqual(userOf(bed).roles, [])
 })
 
-describe('while Elasticsearch is down', () => {
-  test('a denial throws nothing and waits; it is carried out when Elasticsearch is back, and logged once', async () => {
-    const world = createTestBed()
-    const former = await world.obtain(bob)
-    world.directory.hooks.before = () => {
+describe('deny: Elasticsearch is down', () => {
+  test('a denial is retried until Elasticsearch is available, and its failure is reported once', async () => {
+    const bed = createTestBed()
+    const former = await bed.obtain(bob)
+    bed.directory.hooks.before = () => {
       throw unavailable()
     }
-    world.deny(outsider)
-    await world.clock.advance(5 * minute)
-    assert.ok(world.directory.accepts(former))
-    assert.equal(world.events.filter(({ kind }) => kind === 'denial_failed').length, 1)
-    world.directory.hooks.before = undefined
-    await world.clock.advance(minute)
-    assert.deepEqual(userOf(world).roles, [])
-    assert.ok(!world.directory.accepts(former))
+    bed.deny(outsider)
+    await bed.clock.advance(5 * minute)
+    assert.ok(bed.directory.accepts(former))
+    assert.equal(bed.events.filter(({ kind }) => kind === 'denial_failed').length, 1)
+    bed.directory.hooks.before = undefined
+    await bed.clock.advance(minute)
+    assert.deepEqual(userOf(bed).roles, [])
+    assert.ok(!bed.directory.accepts(former))
   })
 
-  test('10,000 users are denied: 8 at a time are tried, and further ones are dropped and reported', async () => {
+  test('of more than 10,000 denied users, 8 are tried at a time, and those beyond 10,000 are dropped and reported', async () => {
     const { clock, directory, deny, events } = createTestBed()
-    let [running, most] = [0, 0]
+    let [running, maxRunning] = [0, 0]
     directory.hooks.before = async () => {
-      most = Math.max(most, ++running)
+      maxRunning = Math.max(maxRunning, ++running)
       await clock.sleep(100)
       running--
       throw unavailable()
     }
     for (let i = 0; i < 10_005; i++) deny(identity({ username: `user-${i}`, groups: [] }))
     await clock.advance(300)
-    assert.equal(most, 8)
+    assert.equal(maxRunning, 8)
     assert.equal(events.filter(({ kind }) => kind === 'denial_dropped').length, 5)
   })
 
-  test('a user who was let in since keeps the roles when Elasticsearch is back', async () => {
-    const world = createTestBed()
-    const credential = await world.obtain(bob)
-    world.directory.hooks.before = () => {
+  test('a user who is allowed again while Elasticsearch is down keeps the roles', async () => {
+    const bed = createTestBed()
+    const credential = await bed.obtain(bob)
+    bed.directory.hooks.before = () => {
       throw unavailable()
     }
-    world.deny(outsider)
-    await world.clock.advance(minute / 4)
-    await world.obtain(bob) // from the cache
-    world.directory.hooks.before = undefined
-    await world.clock.advance(minute)
-    assert.ok(world.directory.accepts(credential))
+    bed.deny(outsider)
+    await bed.clock.advance(minute / 4)
+    await bed.obtain(bob) // from the cache
+    bed.directory.hooks.before = undefined
+    await bed.clock.advance(minute)
+    assert.ok(bed.directory.accepts(credential))
   })
 
-  test('closed: nothing is retried', async () => {
-    const world = createTestBed()
-    await world.obtain(bob)
-    world.directory.hooks.before = () => {
+  test('a denial is not retried after close', async () => {
+    const bed = createTestBed()
+    await bed.obtain(bob)
+    bed.directory.hooks.before = () => {
       throw unavailable()
     }
-    world.deny(outsider)
-    await settle(world.clock)
-    world.close()
-    world.directory.hooks.before = undefined
-    await world.clock.advance(hour)
-    assert.deepEqual(userOf(world).roles, ['reader'])
+    bed.deny(outsider)
+    await settle(bed.clock)
+    bed.close()
+    bed.directory.hooks.before = undefined
+    await bed.clock.advance(hour)
+    assert.deepEqual(userOf(bed).roles, ['reader'])
   })
 })
 
-describe('three replicas', () => {
-  test('with Redis: one write, and the others drop their cached credential', async () => {
+describe('deny: three replicas', () => {
+  test('with Redis a denial is written once, and the other replicas remove their cached credential', async () => {
     const { clock, directory } = createTestBed()
     const store = createMemorySharedStore(clock.now)
     const keys = createKeyring([key])
@@ -353,7 +358,7 @@ describe('three replicas', () => {
     assert.deepEqual([directory.users.get('bob')?.roles, directory.calls.put], [[], before + 1])
   })
 
-  test('without Redis: simultaneous writes have the same password, and no role', async () => {
+  test('without Redis concurrent denials write the same password and no roles', async () => {
     const { clock, directory } = createTestBed()
     const replicas = Array.from({ length: 3 }, () => createReplica(directory, clock, { rules }))
     for (const { obtain } of replicas) await obtain(bob)
@@ -366,11 +371,11 @@ describe('three replicas', () => {
     assert.ok(denials.every(({ roles }) => roles.length === 0))
   })
 
-  test('with another key each: only one that knows the user denies it', async () => {
+  test("a replica without the user's key does not deny the user", async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
-    const stranger = createReplica(directory, clock, { keys: [otherKey] })
-    stranger.deny(outsider)
+    const foreignReplica = createReplica(directory, clock, { keys: [otherKey] })
+    foreignReplica.deny(outsider)
     await settle(clock)
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })

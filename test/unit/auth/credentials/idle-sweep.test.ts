@@ -32,10 +32,10 @@ import {
 
 const keys = createKeyring([key])
 const bob = subject()
-/** When a user who was last seen at noon counts as idle. */
+/** From when on a user whose password was issued at noon is idle. */
 const idleAt = noon + hour + pause + idleGraceMs
 
-function startSweep(directory: MemoryDirectory, clock: FakeClock, more: Partial<IdleSweepOptions> = {}) {
+function startSweep(directory: MemoryDirectory, clock: FakeClock, overrides: Partial<IdleSweepOptions> = {}) {
   const events: SweepEvent[] = []
   const stopped = new AbortController()
   const done = sweepIdleUsers(
@@ -49,14 +49,14 @@ function startSweep(directory: MemoryDirectory, clock: FakeClock, more: Partial<
       sleep: clock.sleep,
       random: () => 0.5,
       report: (event) => void events.push(event),
-      ...more,
+      ...overrides,
     },
     stopped.signal,
   )
   return { events, stop: () => stopped.abort(), done }
 }
 
-function createBed() {
+function createTestBed() {
   const clock = createFakeClock(noon)
   const directory = createMemoryDirectory()
   return { clock, directory }
@@ -89,25 +89,60 @@ describe('decideIdle', () => {
     version: number | undefined,
   ]
   const rows: Row[] = [
-    ['nobody', undefined, {}, undefined],
-    ['reserved', user(stateOf(7), { reserved: true }), {}, undefined],
-    ['foreign', user(stateOf(7), { metadata: {} }), {}, undefined],
-    ['under a key that we do not know', user(stateOf(7, noon, 'lost')), {}, undefined],
-    ['a millisecond before it is idle', user(stateOf(7)), { until: idleAt - 1 }, undefined],
-    ['idle from now on: the password of the next version', user(stateOf(7)), { until: idleAt }, 8],
-    ['idle for a year', user(stateOf(7)), { until: idleAt + 365 * 24 * hour }, 8],
-    ['idle since the pass before', user(stateOf(7)), { from: idleAt - 1, until: idleAt }, 8],
-    ['idle already at the pass before', user(stateOf(7)), { from: idleAt, until: idleAt + hour }, undefined],
-    ['extended: not idle', user({ ...stateOf(7), extended_at: noon + 5 }), { until: idleAt + 4 }, undefined],
-    ['extended, and idle after that', user({ ...stateOf(7), extended_at: noon + 5 }), { until: idleAt + 5 }, 8],
-    ['disabled: its password ends, too, in case it is enabled again', user(stateOf(7), { enabled: false }), {}, 8],
+    ['an absent user is not idle', undefined, {}, undefined],
+    ['a reserved user is not idle', user(stateOf(7), { reserved: true }), {}, undefined],
+    ['a foreign user is not idle', user(stateOf(7), { metadata: {} }), {}, undefined],
+    ['a user under an unknown key is not idle', user(stateOf(7, noon, 'lost')), {}, undefined],
+    [
+      'a user is not idle a millisecond before the end of the grace period',
+      user(stateOf(7)),
+      { until: idleAt - 1 },
+      undefined,
+    ],
+    ['a user who becomes idle now gets the password of the next version', user(stateOf(7)), { until: idleAt }, 8],
+    [
+      'a user who has been idle for a year gets the password of the next version',
+      user(stateOf(7)),
+      { until: idleAt + 365 * 24 * hour },
+      8,
+    ],
+    [
+      'a user who became idle since the previous pass gets the password of the next version',
+      user(stateOf(7)),
+      { from: idleAt - 1, until: idleAt },
+      8,
+    ],
+    [
+      'a user who was idle at the previous pass is skipped',
+      user(stateOf(7)),
+      { from: idleAt, until: idleAt + hour },
+      undefined,
+    ],
+    [
+      'an extended user is not idle before the later expiry',
+      user({ ...stateOf(7), extended_at: noon + 5 }),
+      { until: idleAt + 4 },
+      undefined,
+    ],
+    [
+      'an extended user becomes idle after the later expiry',
+      user({ ...stateOf(7), extended_at: noon + 5 }),
+      { until: idleAt + 5 },
+      8,
+    ],
+    [
+      'a disabled user gets the password of the next version, in case the user is enabled again',
+      user(stateOf(7), { enabled: false }),
+      {},
+      8,
+    ],
   ]
   for (const [situation, stored, { from = Number.NEGATIVE_INFINITY, until = idleAt }, version] of rows) {
     test(situation, () => assert.equal(decideIdle({ stored, from, until, keys, rules })?.version, version))
   }
 
-  test('is the password that the next request of the user writes', async () => {
-    const { clock, directory } = createBed()
+  test("the password of an idle user is the one that the user's next request writes", async () => {
+    const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
     const state = decideIdle({ stored: directory.users.get('bob'), from: 0, until: idleAt, keys, rules })!
@@ -117,11 +152,11 @@ describe('decideIdle', () => {
   })
 })
 
-describe('the sweep', () => {
-  test('10,000 idle users in 24 hours are 10,000 writes, and nothing but the password changes', {
+describe('the sweep of idle users', () => {
+  test('a sweep of 10,000 idle users for 24 hours makes 10,000 writes that change only the password', {
     timeout: 100_000,
   }, async () => {
-    const { clock, directory } = createBed()
+    const { clock, directory } = createTestBed()
     for (let i = 0; i < 10_000; i++) addUser(directory, `user-${i}`)
     const before = structuredClone(directory.users.get('user-77')!)
     const { stop, events } = startSweep(directory, clock, { rules: { ...rules, expirationMs: hour } })
@@ -135,15 +170,15 @@ describe('the sweep', () => {
     assert.deepEqual(directory.users.get('user-77'), { ...before, password })
   })
 
-  test('never touches a user with a live credential, and ends the password of one who then stays away', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep leaves active users alone, and ends the password of one who then stays away', async () => {
+    const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const { stop } = startSweep(directory, clock)
     let authorization = ''
     for (let minutes = 0; minutes < 6 * 60; minutes += 0.5) {
-      const asked = obtain(bob)
+      const request = obtain(bob)
       await clock.advance(minute / 2)
-      authorization = await asked
+      authorization = await request
       assert.ok(directory.accepts(authorization))
     }
     assert.equal(directory.passwordsSet.length, 0)
@@ -151,14 +186,14 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 1)
     assert.ok(!directory.accepts(authorization))
     const back = await obtain(bob)
-    assert.ok(directory.accepts(back), 'who comes back is let in')
+    assert.ok(directory.accepts(back), 'a user who comes back is admitted')
     await clock.advance(3 * hour)
-    assert.equal(directory.passwordsSet.length, 2, 'once more after that')
+    assert.equal(directory.passwordsSet.length, 2, 'it ends once more after that')
     stop()
   })
 
-  test('ends a password that the user has set', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep ends a password that the user has set', async () => {
+    const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
     directory.users.set('bob', { ...directory.users.get('bob')!, password: 'of-my-own' })
@@ -168,30 +203,30 @@ describe('the sweep', () => {
     assert.notEqual(directory.users.get('bob')!.password, 'of-my-own')
   })
 
-  test('a write that is decided before a login and arrives after it does not affect the login', async () => {
-    const { clock, directory } = createBed()
+  test('a sweep that is decided before a login and written after it does not affect the login', async () => {
+    const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
-    const held = Promise.withResolvers<void>()
-    const sweeping = Promise.withResolvers<void>()
+    const write = Promise.withResolvers<void>()
+    const writing = Promise.withResolvers<void>()
     directory.hooks.before = (operation) => {
       if (operation !== 'setPassword') return
-      sweeping.resolve()
-      return held.promise
+      writing.resolve()
+      return write.promise
     }
     const { stop } = startSweep(directory, clock)
     await clock.advance(2 * hour)
-    await sweeping.promise
+    await writing.promise
     const authorization = await obtain(bob)
     assert.ok(directory.accepts(authorization))
-    held.resolve()
+    write.resolve()
     await settle(clock)
     stop()
     assert.deepEqual([directory.passwordsSet.length, directory.accepts(authorization)], [1, true])
   })
 
-  test('a user who comes back between the page and the write is left alone', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep does not write a user who comes back between the page and the write', async () => {
+    const { clock, directory } = createTestBed()
     addUser(directory, 'bob')
     directory.hooks.before = (operation) => {
       if (operation === 'get') addUser(directory, 'bob', stateOf(2, clock.now()))
@@ -202,8 +237,8 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 0)
   })
 
-  test('after a denial, the password ends once more, and the user without roles is let in again with the groups', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep ends the password of a denied user once more, and the user is admitted again when the groups come back', async () => {
+    const { clock, directory } = createTestBed()
     const { obtain, deny } = createReplica(directory, clock)
     await obtain(bob)
     deny(identity({ groups: [] }))
@@ -214,8 +249,8 @@ describe('the sweep', () => {
     stop()
   })
 
-  test('a restart without Redis sweeps exactly once more', async () => {
-    const { clock, directory } = createBed()
+  test('a restart without Redis sweeps the idle users exactly once more', async () => {
+    const { clock, directory } = createTestBed()
     for (let i = 0; i < 100; i++) addUser(directory, `user-${i}`)
     for (const writes of [100, 200]) {
       const { stop, done } = startSweep(directory, clock)
@@ -227,8 +262,8 @@ describe('the sweep', () => {
     }
   })
 
-  test('while Elasticsearch is down it waits, then resumes, and reports it once per user', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep waits while Elasticsearch is down, then resumes, and reports one failure', async () => {
+    const { clock, directory } = createTestBed()
     for (let i = 0; i < 1500; i++) addUser(directory, `user-${i}`)
     let isDown = false
     directory.hooks.before = () => {
@@ -246,8 +281,8 @@ describe('the sweep', () => {
     assert.equal(events.filter(({ kind }) => kind === 'sweep_failed').length, 1)
   })
 
-  test('a user whom Elasticsearch rejects does not delay others', async () => {
-    const { clock, directory } = createBed()
+  test('a user whom Elasticsearch rejects does not delay the sweep of others', async () => {
+    const { clock, directory } = createTestBed()
     for (const name of ['a', 'b', 'c']) addUser(directory, name)
     directory.hooks.before = (operation, username) => {
       if (operation === 'setPassword' && username === 'b') throw new GatewayError('elasticsearch_rejected', 'no')
@@ -261,8 +296,8 @@ describe('the sweep', () => {
     )
   })
 
-  test('a user who signs in at the moment of the write is not ended, and that is no failure', async () => {
-    const { clock, directory } = createBed()
+  test('a conflict with a concurrent write of the user is not reported as a failed sweep', async () => {
+    const { clock, directory } = createTestBed()
     addUser(directory, 'a')
     const { events, stop } = startSweep({ ...directory, setPassword: async () => false }, clock)
     await clock.advance(3 * hour)
@@ -270,8 +305,8 @@ describe('the sweep', () => {
     assert.deepEqual(events, [])
   })
 
-  test('if users cannot be listed it reports that, and tries again at the next interval', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep reports that users cannot be listed, and tries again at the next interval', async () => {
+    const { clock, directory } = createTestBed()
     addUser(directory, 'a')
     directory.hooks.before = (operation) => {
       if (operation === 'page') throw new GatewayError('elasticsearch_rejected', 'no such endpoint')
@@ -285,8 +320,8 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 1)
   })
 
-  test('a page of users that exceeds the response limit is read in smaller pages', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep reads smaller pages if a page exceeds the response limit', async () => {
+    const { clock, directory } = createTestBed()
     for (let i = 0; i < 150; i++) addUser(directory, `user-${i}`)
     const page: MemoryDirectory['page'] = (after, size) =>
       size > 30 ? Promise.reject(unavailable()) : directory.page(after, size)
@@ -296,8 +331,8 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 150)
   })
 
-  test('passwords still end after a clock that was ahead is set back', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep ends passwords after a clock that was ahead is set back', async () => {
+    const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const store = createMemorySharedStore(clock.now)
     const { stop } = startSweep(directory, clock, { lease: createSweepLease(store) })
@@ -311,8 +346,8 @@ describe('the sweep', () => {
     assert.equal(directory.passwordsSet.length, 1)
   })
 
-  test('stopped in the middle: writes nothing more', async () => {
-    const { clock, directory } = createBed()
+  test('the sweep makes no further writes after it is stopped', async () => {
+    const { clock, directory } = createTestBed()
     for (let i = 0; i < 100; i++) addUser(directory, `user-${i}`)
     const { stop, done } = startSweep(directory, clock)
     await clock.advance(idleAt - noon)
@@ -325,13 +360,13 @@ describe('the sweep', () => {
   })
 })
 
-describe('three replicas', () => {
+describe('the sweep of idle users with three replicas', () => {
   const addUsers = (directory: MemoryDirectory) => {
     for (let i = 0; i < 700; i++) addUser(directory, `user-${i}`)
   }
 
-  test('with Redis: each user is written once, by one replica at a time, also after a restart of all', async () => {
-    const { clock, directory } = createBed()
+  test('with Redis the sweep writes each user once, also after a restart of all replicas', async () => {
+    const { clock, directory } = createTestBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)
     for (let run = 0; run < 2; run++) {
@@ -345,18 +380,18 @@ describe('three replicas', () => {
     }
   })
 
-  test('with Redis, one of which dies in the middle: the others finish it', async () => {
-    const { clock, directory } = createBed()
+  test('with Redis other replicas finish the sweep of a replica that dies', async () => {
+    const { clock, directory } = createTestBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)
     const never = new Promise<void>(() => {})
     let isDead = false
-    const dying = {
+    const dyingDirectory = {
       ...directory,
       setPassword: (...args: Parameters<typeof directory.setPassword>) =>
         isDead ? never : directory.setPassword(...args),
     } as MemoryDirectory
-    startSweep(dying, clock, { lease: createSweepLease(store), random: () => 0.1 })
+    startSweep(dyingDirectory, clock, { lease: createSweepLease(store), random: () => 0.1 })
     const { stop } = startSweep(directory, clock, { lease: createSweepLease(store) })
     await clock.advance(idleAt - noon)
     while (directory.passwordsSet.length < 50) await clock.advance(100)
@@ -366,8 +401,8 @@ describe('three replicas', () => {
     assert.equal(new Set(directory.passwordsSet.map(({ username }) => username)).size, 700)
   })
 
-  test('without Redis: every replica writes the same password for a user', async () => {
-    const { clock, directory } = createBed()
+  test('without Redis every replica sweeps, and all write the same password for a user', async () => {
+    const { clock, directory } = createTestBed()
     addUsers(directory)
     const sweeps = [0.2, 0.5, 0.9].map((random) => startSweep(directory, clock, { random: () => random }))
     await clock.advance(12 * hour)
@@ -381,7 +416,7 @@ describe('three replicas', () => {
   })
 
   test('with a different key, a replica does not write the users of the others', async () => {
-    const { clock, directory } = createBed()
+    const { clock, directory } = createTestBed()
     addUsers(directory)
     const { stop } = startSweep(directory, clock, { keys: createKeyring([otherKey]) })
     await clock.advance(3 * hour)
@@ -390,7 +425,7 @@ describe('three replicas', () => {
   })
 
   test('when Redis is unreachable: sweeps anyway', async () => {
-    const { clock, directory } = createBed()
+    const { clock, directory } = createTestBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)
     store.hooks.before = () => {

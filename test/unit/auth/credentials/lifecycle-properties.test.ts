@@ -91,7 +91,7 @@ const handedOut = (decision: Decision) => ('state' in decision ? decision.state 
 const check = (property: (situation: DecisionInput) => void) =>
   fc.assert(fc.property(situation, property), { numRuns: 2000 })
 
-test('the same situation gets the same decision, and is left as it was', () => {
+test('decide is pure: equal inputs get equal decisions, and are not modified', () => {
   check((given) => {
     const before = structuredClone({ ...given, keys: undefined })
     assert.deepEqual(decide(given), decide(given))
@@ -99,7 +99,7 @@ test('the same situation gets the same decision, and is left as it was', () => {
   })
 })
 
-test('two replicas that see the same user never write different passwords, while clocks agree within the pause', () => {
+test('two replicas that read the same user never write different passwords while their clocks agree within the rotation pause', () => {
   const twoReplicas = situation.chain((given) =>
     fc.integer({ min: 0, max: given.rules.rotationPauseMs }).map((skew) => [given, skew] as const),
   )
@@ -114,7 +114,7 @@ test('two replicas that see the same user never write different passwords, while
   )
 })
 
-test('while one replica hands out a password, none within the pause rotates it away', () => {
+test('a password that one replica hands out is not rotated by another whose clock agrees within the rotation pause', () => {
   const twoReplicas = situation.chain((given) =>
     fc.integer({ min: 0, max: given.rules.rotationPauseMs }).map((skew) => [given, skew] as const),
   )
@@ -129,7 +129,7 @@ test('while one replica hands out a password, none within the pause rotates it a
   )
 })
 
-test('the version never goes down, and the day of creation stays', () => {
+test('a decision keeps the day of creation, and keeps the version or increments it', () => {
   check((given) => {
     const before = stateBefore(given)
     const after = handedOut(decide(given))
@@ -139,7 +139,7 @@ test('the version never goes down, and the day of creation stays', () => {
   })
 })
 
-test('changed and extended never change the password or the time it was made', () => {
+test('changed and extended writes keep the password and its issued_at', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || !['changed', 'extended'].includes(decision.reason)) return
@@ -149,7 +149,7 @@ test('changed and extended never change the password or the time it was made', (
   })
 })
 
-test('every other write makes a password that was not stored', () => {
+test('every write other than changed and extended issues a new password', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || ['changed', 'extended'].includes(decision.reason)) return
@@ -158,7 +158,7 @@ test('every other write makes a password that was not stored', () => {
   })
 })
 
-test('nothing is handed out at or after its end', () => {
+test('no password is handed out at or after its expiry', () => {
   check((given) => {
     const state = handedOut(decide(given))
     if (state) assert.ok(given.now < expiryOf(state, given.rules))
@@ -173,7 +173,7 @@ test('no password lives longer than its expiration or a day, whichever is longer
   })
 })
 
-test('a wait ends in the future, after the pause or the change interval', () => {
+test('a wait ends in the future, within two rotation pauses or change intervals', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'wait') return
@@ -183,7 +183,7 @@ test('a wait ends in the future, after the pause or the change interval', () => 
   })
 })
 
-test('a change is never written within the change interval after the one before', () => {
+test('a change is never written within the change interval of the previous one', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || decision.reason !== 'changed') return
@@ -194,7 +194,7 @@ test('a change is never written within the change interval after the one before'
   })
 })
 
-test('correct roles and groups never cause a write, whatever the name and the e-mail are', () => {
+test('unchanged roles and groups never cause a changed write, whatever the name and the e-mail are', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || decision.reason !== 'changed') return
@@ -203,7 +203,7 @@ test('correct roles and groups never cause a write, whatever the name and the e-
   })
 })
 
-test('a rejected password is never handed out again, and nobody is given one that we cannot derive', () => {
+test('no decision hands out a rejected password, or one of an unknown key', () => {
   check((given) => {
     const state = handedOut(decide(given))
     if (state === undefined) return
@@ -217,7 +217,7 @@ test('a rejected password is never handed out again, and nobody is given one tha
   })
 })
 
-test('what is written is adopted at the next look, and reads back as it was written', () => {
+test('a written state is adopted by the next decision, unchanged', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write') return
@@ -232,14 +232,14 @@ test('what is written is adopted at the next look, and reads back as it was writ
   })
 })
 
-test('reserved and disabled users are rejected whatever else is so', () => {
+test('reserved and disabled users are always rejected', () => {
   check((given) => {
     if (!given.stored || (!given.stored.reserved && given.stored.enabled)) return
     assert.equal(decide(given).kind, 'reject')
   })
 })
 
-test('whatever metadata.elastauth holds, there is a decision, and what is written is adopted afterwards', () => {
+test('every value of metadata.elastauth leads to a decision, and a written state is adopted afterwards', () => {
   const state = { created: '2026-11-23', version: 7, key_id: 'key-1', issued_at: noon, fingerprint: 'same' }
   const odd = oddDocument([...Object.keys(state), 'extended_at', 'changed_at', '__proto__'])
   const elastauth = fc.oneof(

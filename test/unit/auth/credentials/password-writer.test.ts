@@ -16,7 +16,7 @@ const state: ManagedState = {
 }
 const prepare = createPasswordWriter({ keys, sendsHash: () => true })
 
-test('prepares a fixed hash: every release and every replica must write the same bytes', async () => {
+test('every release and every replica prepares the same password hash as this test vector', async () => {
   assert.deepEqual(await prepare('bob', state), {
     password: 'CCXucgLN610b9IbO5GKFbOhkel43jKDsnQfNBM7Twb8',
     passwordHash:
@@ -24,7 +24,7 @@ test('prepares a fixed hash: every release and every replica must write the same
   })
 })
 
-test('prepares {PBKDF2}1000$salt$hash with HMAC-SHA512, 32 bytes each, in padded base64', async () => {
+test('a password hash is {PBKDF2}1000$salt$hash with HMAC-SHA512, 32 bytes each, in padded base64', async () => {
   for (let version = 1; version <= 100; version++) {
     const { password, passwordHash } = await prepare('bob', { ...state, version })
     const [, salt, hash] = /^\{PBKDF2\}1000\$([A-Za-z0-9+/]{43}=)\$([A-Za-z0-9+/]{43}=)$/.exec(passwordHash!)!
@@ -32,7 +32,7 @@ test('prepares {PBKDF2}1000$salt$hash with HMAC-SHA512, 32 bytes each, in padded
   }
 })
 
-test('prepares hashes with a salt of its own for each user, day, version and key', async () => {
+test('password hashes of different users, days, versions and keys have different salts', async () => {
   const others = [
     prepare('bob', state),
     prepare('alice', state),
@@ -44,13 +44,13 @@ test('prepares hashes with a salt of its own for each user, day, version and key
   assert.equal(new Set(salts).size, others.length)
 })
 
-test('prepares a salt that does not reveal the password', async () => {
+test('the salt of a password hash does not contain the password', async () => {
   const { password, passwordHash } = await prepare('bob', state)
   const salt = Buffer.from(passwordHash!.split('$')[1]!, 'base64')
   assert.notEqual(salt.toString('base64url'), password)
 })
 
-test('does not block the event loop: the hash needs a turn of it', async () => {
+test('hashing a password does not block the event loop', async () => {
   let isDone = false
   const prepared = prepare('bob', state).then(() => {
     isDone = true
@@ -60,7 +60,7 @@ test('does not block the event loop: the hash needs a turn of it', async () => {
   await prepared
 })
 
-test('prepares only plain text once Elasticsearch has rejected a hash', async () => {
+test('passwords are prepared without a hash once Elasticsearch has rejected one', async () => {
   let sendsHash = true
   const prepareUntil = createPasswordWriter({ keys, sendsHash: () => sendsHash })
   assert.ok((await prepareUntil('bob', state)).passwordHash)

@@ -6,12 +6,12 @@ import { key, otherKey } from './fixture.ts'
 
 const id = keyIdOf(key)
 
-test('a fixed vector: every release must derive the same password', () => {
+test('every release derives the same password as this test vector', () => {
   const password = createKeyring([key]).password(id, 'bob', '2026-11-23', 7)
   assert.equal(password, 'CCXucgLN610b9IbO5GKFbOhkel43jKDsnQfNBM7Twb8')
 })
 
-test('HKDF as RFC 5869 has it, worked out from HMAC alone', () => {
+test('the password is the HKDF-SHA256 of RFC 5869, computed here from HMAC', () => {
   const extracted = createHmac('sha256', 'elastauth').update(Buffer.from(key, 'hex')).digest()
   const expanded = createHmac('sha256', extracted)
     .update('password\0bob\x002026-11-23\x007')
@@ -20,7 +20,7 @@ test('HKDF as RFC 5869 has it, worked out from HMAC alone', () => {
   assert.equal(createKeyring([key]).password(id, 'bob', '2026-11-23', 7), expanded.toString('base64url'))
 })
 
-test('HKDF as Node has it', () => {
+test("the password is the result of Node's HKDF", () => {
   const derived = hkdfSync(
     'sha256',
     Buffer.from(key, 'hex'),
@@ -32,13 +32,13 @@ test('HKDF as Node has it', () => {
   assert.equal(password, Buffer.from(derived).toString('base64url'))
 })
 
-test('43 characters that a Basic credential can carry', () => {
+test('every password has 43 characters of the base64url alphabet', () => {
   for (let version = 1; version < 200; version++) {
     assert.match(createKeyring([key]).password(id, 'bob', '2026-11-23', version), /^[A-Za-z0-9_-]{43}$/)
   }
 })
 
-test('no two users, days, versions or keys share a password', () => {
+test('different users, days, versions and keys have different passwords', () => {
   const ring = createKeyring([key, otherKey])
   const parts: [string, string, number][] = [
     ['a', '2026-11-23', 1],
@@ -56,13 +56,13 @@ test('no two users, days, versions or keys share a password', () => {
   assert.equal(new Set(all).size, 2 * parts.length)
 })
 
-test('a key’s id is the first 8 hex digits of SHA-256 of its bytes, and says nothing of the key', () => {
+test('the id of a key is the first 8 hex digits of its SHA-256', () => {
   assert.equal(id, createHash('sha256').update(Buffer.from(key, 'hex')).digest('hex').slice(0, 8))
   assert.equal(keyIdOf(key.toUpperCase()), id)
   assert.ok(!key.includes(id))
 })
 
-test('the first key is the current one, the previous ones are known', () => {
+test('a keyring knows the current key, its first, and the previous keys', () => {
   const ring = createKeyring([key, otherKey])
   assert.equal(ring.currentId, id)
   assert.deepEqual([id, keyIdOf(otherKey), 'lost', '', '__proto__', 'toString'].map(ring.knows), [
@@ -75,7 +75,7 @@ test('the first key is the current one, the previous ones are known', () => {
   ])
 })
 
-test('a key that nobody knows throws, without naming a key', () => {
+test('deriving a password with an unknown key throws an error that contains no key', () => {
   const ring = createKeyring([key])
   assert.throws(
     () => ring.password('lost', 'bob', '2026-11-23', 1),

@@ -2,73 +2,73 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createPendingInvalidations } from '../../../../src/auth/credentials/pending-invalidations.ts'
 
-/** Marks wait until the test answers them. */
-function createWorld() {
-  const asked: { username: string; answer: () => void; fail: () => void }[] = []
-  const debts = createPendingInvalidations((username) => {
+/** Invalidations wait until the test confirms them. */
+function createTestBed() {
+  const requests: { username: string; confirm: () => void; fail: () => void }[] = []
+  const pending = createPendingInvalidations((username) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    asked.push({ username, answer: resolve, fail: () => reject(new Error('no Redis')) })
+    requests.push({ username, confirm: resolve, fail: () => reject(new Error('no Redis')) })
     return promise
   })
-  const answerAll = async () => {
-    for (const { answer } of asked.splice(0)) answer()
+  const confirmAll = async () => {
+    for (const { confirm } of requests.splice(0)) confirm()
     await new Promise(setImmediate)
   }
-  return { ...debts, asked, answerAll }
+  return { ...pending, requests, confirmAll }
 }
 
-test('thousands are paid a few at a time, whoever asks in the meantime', async () => {
-  const world = createWorld()
-  for (let i = 0; i < 3000; i++) world.add(`user-${i}`)
-  let most = 0
-  let marked = 0
-  for (void world.flush(); world.asked.length > 0; void world.flush()) {
-    most = Math.max(most, world.asked.length)
-    marked += world.asked.length
-    await world.answerAll()
+test('flush invalidates 3,000 users, at most 16 at a time, however often it is called', async () => {
+  const { add, flush, requests, confirmAll } = createTestBed()
+  for (let i = 0; i < 3000; i++) add(`user-${i}`)
+  let maxConcurrent = 0
+  let invalidated = 0
+  for (void flush(); requests.length > 0; void flush()) {
+    maxConcurrent = Math.max(maxConcurrent, requests.length)
+    invalidated += requests.length
+    await confirmAll()
   }
-  assert.equal(marked, 3000)
-  assert.equal(most, 16)
+  assert.equal(invalidated, 3000)
+  assert.equal(maxConcurrent, 16)
 })
 
-test('who is owed stays so until the mark stands', async () => {
-  const world = createWorld()
-  world.add('bob')
-  void world.flush()
-  assert.ok(world.has('bob'))
-  await world.answerAll()
-  assert.ok(!world.has('bob'))
+test('a user stays pending until the invalidation is confirmed', async () => {
+  const { add, flush, has, confirmAll } = createTestBed()
+  add('bob')
+  void flush()
+  assert.ok(has('bob'))
+  await confirmAll()
+  assert.ok(!has('bob'))
 })
 
-test('what is owed anew while it is paid is paid again', async () => {
-  const world = createWorld()
-  world.add('bob')
-  void world.flush()
-  world.add('bob')
-  await world.answerAll()
-  assert.ok(world.has('bob'))
-  assert.equal(world.asked.length, 1)
-  await world.answerAll()
-  assert.ok(!world.has('bob'))
+test('a user who is added again during a flush is invalidated again', async () => {
+  const { add, flush, has, requests, confirmAll } = createTestBed()
+  add('bob')
+  void flush()
+  add('bob')
+  await confirmAll()
+  assert.ok(has('bob'))
+  assert.equal(requests.length, 1)
+  await confirmAll()
+  assert.ok(!has('bob'))
 })
 
-test('a mark that fails ends it, until the next occasion; one that always fails holds nobody up', async () => {
-  const world = createWorld()
-  for (let i = 0; i < 40; i++) world.add(`user-${i}`)
-  const never = (username: string) => Number(username.slice('user-'.length)) < 20
-  for (let occasion = 0; occasion < 10; occasion++) {
-    void world.flush()
-    while (world.asked.length > 0) {
-      for (const { username, answer, fail } of world.asked.splice(0)) never(username) ? fail() : answer()
+test('a failed invalidation ends the flush, and users that always fail do not delay the others', async () => {
+  const { add, flush, has, requests } = createTestBed()
+  for (let i = 0; i < 40; i++) add(`user-${i}`)
+  const alwaysFails = (username: string) => Number(username.slice('user-'.length)) < 20
+  for (let round = 0; round < 10; round++) {
+    void flush()
+    while (requests.length > 0) {
+      for (const { username, confirm, fail } of requests.splice(0)) alwaysFails(username) ? fail() : confirm()
       await new Promise(setImmediate)
     }
   }
-  for (let i = 0; i < 40; i++) assert.equal(world.has(`user-${i}`), i < 20)
+  for (let i = 0; i < 40; i++) assert.equal(has(`user-${i}`), i < 20)
 })
 
-test('ten thousand are remembered, and no more', () => {
-  const world = createWorld()
-  for (let i = 0; i < 10_001; i++) world.add(`user-${i}`)
-  assert.ok(world.has('user-9999'))
-  assert.ok(!world.has('user-10000'))
+test('at most 10,000 users are pending', () => {
+  const { add, has } = createTestBed()
+  for (let i = 0; i < 10_001; i++) add(`user-${i}`)
+  assert.ok(has('user-9999'))
+  assert.ok(!has('user-10000'))
 })

@@ -8,25 +8,25 @@ import { createReplica, createTestBed, hour, minute, settle, subject } from './f
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
 
-/** A user in the cache whose next request sets off a check. */
-async function createDueWorld(options: Parameters<typeof createTestBed>[0] = {}) {
-  const world = createTestBed(options)
-  const first = await world.obtain(bob)
-  await world.clock.advance(minute)
+/** A cached user whose next request starts a check. */
+async function createDueTestBed(options: Parameters<typeof createTestBed>[0] = {}) {
+  const bed = createTestBed(options)
+  const first = await bed.obtain(bob)
+  await bed.clock.advance(minute)
   const change = (more: Partial<MemoryUser>) =>
-    world.directory.users.set('bob', { ...world.directory.users.get('bob')!, ...more })
-  /** One request, and all that it sets off in the background. */
+    bed.directory.users.set('bob', { ...bed.directory.users.get('bob')!, ...more })
+  /** One request, and the background work that it starts. */
   const request = async () => {
-    const authorization = await world.obtain(bob)
-    await settle(world.clock)
+    const authorization = await bed.obtain(bob)
+    await settle(bed.clock)
     return authorization
   }
-  return { ...world, first, change, request }
+  return { ...bed, first, change, request }
 }
 
-describe('a cached credential is checked in the background', () => {
-  test('once it is old enough, once per interval, and never keeps a request waiting', async () => {
-    const { clock, directory, obtainNow } = await createDueWorld()
+describe('revalidation of a cached credential', () => {
+  test('an old credential is checked once per interval, and no request waits for the check', async () => {
+    const { clock, directory, obtainNow } = await createDueTestBed()
     directory.hooks.before = () => new Promise(() => {})
     for (let i = 0; i < 100; i++) assert.ok(!(obtainNow(bob) instanceof Promise))
     assert.equal(directory.calls.authenticate, 1)
@@ -38,8 +38,8 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(directory.calls.authenticate, 2)
   })
 
-  test('at its time even if the clock was set back', async () => {
-    const { clock, directory, request } = await createDueWorld()
+  test('a credential is checked in time even if the wall clock was set back', async () => {
+    const { clock, directory, request } = await createDueTestBed()
     await request()
     clock.setBack(hour)
     await clock.advance(minute)
@@ -47,7 +47,7 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(directory.calls.authenticate, 2)
   })
 
-  test('not before', async () => {
+  test('a credential is not checked before the interval is over', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     await clock.advance(minute - 1)
@@ -55,49 +55,49 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(directory.calls.authenticate, 0)
   })
 
-  test('still good: nothing else happens', async () => {
-    const { directory, request, cache } = await createDueWorld()
+  test('a check of an accepted credential has no other effect', async () => {
+    const { directory, request, cache } = await createDueTestBed()
     await request()
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 1 })
     assert.equal(cache.size(), 1)
   })
 
-  test('somebody deleted the user: made anew', async () => {
-    const { directory, request, writes } = await createDueWorld()
+  test('a user who was deleted in Elasticsearch is recreated', async () => {
+    const { directory, request, writes } = await createDueTestBed()
     directory.users.delete('bob')
     await request()
     assert.ok(directory.accepts(await request()))
     assert.deepEqual(writes(), ['created', 'created'])
   })
 
-  test('a user who is deleted and made anew has the same password on the same day, another on another day', async () => {
-    const { clock, directory, first, obtain, request } = await createDueWorld()
+  test('a deleted and recreated user has the same password on the same day, and another one on another day', async () => {
+    const { clock, directory, first, obtain, request } = await createDueTestBed()
     directory.users.delete('bob')
     await request()
     assert.equal(await request(), first)
     await clock.advance(24 * hour)
     directory.users.delete('bob')
-    const anew = await obtain(bob)
-    assert.notEqual(anew, first)
-    assert.ok(directory.accepts(anew))
+    const recreated = await obtain(bob)
+    assert.notEqual(recreated, first)
+    assert.ok(directory.accepts(recreated))
     assert.deepEqual(
       directory.written.map(({ metadata }) => (metadata.elastauth as ManagedState).version),
       [1, 1, 1],
     )
   })
 
-  test('somebody changed the password: healed with the next version', async () => {
-    const { directory, change, first, request, writes } = await createDueWorld()
+  test('a password that was changed in Elasticsearch is replaced by the next version', async () => {
+    const { directory, change, first, request, writes } = await createDueTestBed()
     change({ password: 'changed in Kibana' })
     await request()
-    const healed = await request()
-    assert.notEqual(healed, first)
-    assert.ok(directory.accepts(healed))
+    const reissued = await request()
+    assert.notEqual(reissued, first)
+    assert.ok(directory.accepts(reissued))
     assert.deepEqual(writes(), ['created', 'healed'])
   })
 
-  test('somebody who changes the password all the time is answered at most once per 10 s', async () => {
-    const { clock, change, request, writes } = await createDueWorld({ revalidateAfterMs: 100 })
+  test('a password that is changed constantly is replaced at most once in 10 s', async () => {
+    const { clock, change, request, writes } = await createDueTestBed({ revalidateAfterMs: 100 })
     for (let tenths = 0; tenths < 95; tenths++) {
       change({ password: 'changed again' })
       await request()
@@ -110,8 +110,8 @@ describe('a cached credential is checked in the background', () => {
     assert.deepEqual(writes(), ['created', 'healed', 'healed'])
   })
 
-  test('a password that is changed again 10 s later is healed even if the clock was set back', async () => {
-    const { clock, change, request, writes } = await createDueWorld({ revalidateAfterMs: 1000 })
+  test('a password that is changed again after 10 s is replaced even if the wall clock was set back', async () => {
+    const { clock, change, request, writes } = await createDueTestBed({ revalidateAfterMs: 1000 })
     change({ password: 'changed in Kibana' })
     await request()
     clock.setBack(hour / 2)
@@ -121,20 +121,20 @@ describe('a cached credential is checked in the background', () => {
     assert.deepEqual(writes(), ['created', 'healed', 'healed'])
   })
 
-  test('healing does not take the result of a flight that only reads', async () => {
-    const { clock, directory, change, obtain, cache, writes } = await createDueWorld()
+  test('the replacement of a rejected password does not share the result of a concurrent read', async () => {
+    const { clock, directory, change, obtain, cache, writes } = await createDueTestBed()
     change({ password: 'changed in Kibana' })
-    const [secondLook, read] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const [secondLogin, read] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     directory.hooks.after = (operation) => {
-      if (operation === 'authenticate' && directory.calls.authenticate === 2) return secondLook.promise
+      if (operation === 'authenticate' && directory.calls.authenticate === 2) return secondLogin.promise
       return operation === 'get' && directory.calls.get === 3 ? read.promise : undefined
     }
-    await obtain(bob) // sets off the check, which is about to heal
+    await obtain(bob) // starts the check, which is about to reissue the password
     await settle(clock)
     cache.delete('bob')
-    const adopted = obtain(bob) // reads the user meanwhile, and cannot know that its password is dead
+    const adopted = obtain(bob) // reads the user meanwhile, and does not know that the password is rejected
     await settle(clock)
-    secondLook.resolve()
+    secondLogin.resolve()
     await settle(clock)
     read.resolve()
     await adopted
@@ -143,8 +143,8 @@ describe('a cached credential is checked in the background', () => {
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
-  test('one user’s healing does not hold up another’s', async () => {
-    const { clock, directory, obtain, change, request, writes } = await createDueWorld()
+  test('rejected passwords of two users are replaced at the same time', async () => {
+    const { clock, directory, obtain, change, request, writes } = await createDueTestBed()
     const carol = subject({ username: 'carol' })
     await obtain(carol)
     await clock.advance(minute)
@@ -155,8 +155,8 @@ describe('a cached credential is checked in the background', () => {
     assert.deepEqual(writes(), ['created', 'created', 'healed', 'healed'])
   })
 
-  test('another replica healed first: its password is taken, no second write', async () => {
-    const { clock, directory, change, request, obtain, writes } = await createDueWorld()
+  test('a rejected password that another replica has already replaced is adopted without a second write', async () => {
+    const { clock, directory, change, request, obtain, writes } = await createDueTestBed()
     const other = createReplica(directory, clock)
     await other.obtain(bob)
     await clock.advance(minute)
@@ -169,8 +169,8 @@ describe('a cached credential is checked in the background', () => {
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
-  test('somebody disabled the user: the entry goes, the next request is refused, nothing is written', async () => {
-    const { directory, change, obtain, request, cache } = await createDueWorld()
+  test('a user who was disabled in Elasticsearch is removed from the cache, rejected at the next request, and not written', async () => {
+    const { directory, change, obtain, request, cache } = await createDueTestBed()
     change({ enabled: false })
     await request()
     assert.equal(cache.size(), 0)
@@ -179,8 +179,8 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(directory.users.get('bob')?.enabled, false)
   })
 
-  test('somebody disabled a user that was healed a moment ago: refused as soon', async () => {
-    const { clock, change, request, cache } = await createDueWorld({ revalidateAfterMs: 1000 })
+  test('a user who is disabled just after a reissue is removed from the cache by the next check', async () => {
+    const { clock, change, request, cache } = await createDueTestBed({ revalidateAfterMs: 1000 })
     change({ password: 'x' })
     await request()
     change({ enabled: false })
@@ -189,17 +189,17 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(cache.size(), 0)
   })
 
-  test('somebody else took the user over: the entry goes, the next request is refused', async () => {
-    const { change, obtain, request, cache } = await createDueWorld()
+  test('a user who became foreign is removed from the cache, and rejected at the next request', async () => {
+    const { change, obtain, request, cache } = await createDueTestBed()
     change({ metadata: {} })
     await request()
     assert.equal(cache.size(), 0)
     await assert.rejects(obtain(bob), { code: 'user_foreign' })
   })
 
-  test('our service account is refused too: nothing happens to the user', async () => {
-    const { directory, change, first, request, cache, revalidationFailures } = await createDueWorld()
-    change({ password: 'a node that has just started refuses everybody' })
+  test('a user is left alone if Elasticsearch rejects the service account as well', async () => {
+    const { directory, change, first, request, cache, revalidationFailures } = await createDueTestBed()
+    change({ password: 'a starting node rejects all logins' })
     directory.hooks.before = (operation) => {
       if (operation !== 'authenticate') throw unavailable()
     }
@@ -210,8 +210,8 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(revalidationFailures(), 1)
   })
 
-  test('refused once, accepted at the second look: the node was starting, nothing is written', async () => {
-    const { directory, change, first, request } = await createDueWorld()
+  test('a user is not written if the second login is accepted, as by a starting node', async () => {
+    const { directory, change, first, request } = await createDueTestBed()
     const { password } = directory.users.get('bob')!
     change({ password: 'not yet there' })
     directory.hooks.after = (operation) => {
@@ -222,8 +222,8 @@ describe('a cached credential is checked in the background', () => {
     assert.equal(directory.calls.authenticate, 2)
   })
 
-  test('Elasticsearch is down: the user keeps working, and it is reported', async () => {
-    const { directory, first, request, events } = await createDueWorld()
+  test('a check that fails while Elasticsearch is down is reported, and the user keeps the credential', async () => {
+    const { directory, first, request, events } = await createDueTestBed()
     const error = unavailable()
     directory.hooks.before = () => {
       throw error
@@ -232,8 +232,8 @@ describe('a cached credential is checked in the background', () => {
     assert.deepEqual(events.at(-1), { kind: 'revalidation_failed', username: 'bob', error })
   })
 
-  test('another replica changed the groups: the entry goes, the next request reads', async () => {
-    const { clock, directory, first, obtain, request, cache } = await createDueWorld()
+  test('a user whose groups another replica has changed is removed from the cache, and read at the next request', async () => {
+    const { clock, directory, first, obtain, request, cache } = await createDueTestBed()
     await createReplica(directory, clock).obtain(bobPromoted)
     assert.equal(await request(), first)
     assert.equal(cache.size(), 0)
@@ -241,24 +241,24 @@ describe('a cached credential is checked in the background', () => {
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 
-  test('what came into the cache meanwhile is not thrown out', async () => {
-    const { clock, directory, obtain, change, cache } = await createDueWorld()
-    const hold = Promise.withResolvers<void>()
-    directory.hooks.after = (operation) => (operation === 'authenticate' ? hold.promise : undefined)
+  test('a check does not remove a credential that was cached during it', async () => {
+    const { clock, directory, obtain, change, cache } = await createDueTestBed()
+    const login = Promise.withResolvers<void>()
+    directory.hooks.after = (operation) => (operation === 'authenticate' ? login.promise : undefined)
     change({
       metadata: { elastauth: { ...(directory.users.get('bob')!.metadata.elastauth as object), fingerprint: 'x' } },
     })
     await obtain(bob)
     await obtain(bobPromoted)
-    const now = cache.get('bob')
-    hold.resolve()
+    const cached = cache.get('bob')
+    login.resolve()
     await settle(clock)
-    assert.ok(now !== undefined)
-    assert.equal(cache.get('bob'), now)
+    assert.ok(cached !== undefined)
+    assert.equal(cache.get('bob'), cached)
   })
 
-  test('somebody changed the roles in Elasticsearch: given back', async () => {
-    const { clock, directory, change, first, request, cache } = await createDueWorld()
+  test('roles that were changed in Elasticsearch are restored', async () => {
+    const { clock, directory, change, first, request, cache } = await createDueTestBed()
     for (const roles of [['superuser'], ['reader', 'superuser'], []]) {
       change({ roles })
       await clock.advance(minute)
@@ -269,16 +269,16 @@ describe('a cached credential is checked in the background', () => {
     }
   })
 
-  test('extending: an active user’s end is pushed on without another password', async () => {
-    const { clock, directory, first, request, writes } = await createDueWorld({ rules: { extend: true } })
+  test('a check extends the password of an active user', async () => {
+    const { clock, directory, first, request, writes } = await createDueTestBed({ rules: { extend: true } })
     await clock.advance(hour / 2)
     assert.equal(await request(), first)
     assert.deepEqual(writes(), ['created', 'extended'])
     assert.ok(directory.accepts(first))
   })
 
-  test('another replica extended: this one learns of it at its own end, without a write or a pause', async () => {
-    const { clock, directory, first, obtain } = await createDueWorld({
+  test("a replica learns of another replica's extension at its own expiry, without a write or a pause", async () => {
+    const { clock, directory, first, obtain } = await createDueTestBed({
       rules: { extend: true },
       revalidateAfterMs: 2 * hour,
     })

@@ -8,7 +8,7 @@ import { noSharedStates, type SharedStates } from '../../../../src/auth/credenti
 import { createFakeClock } from '../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
-import { createReplica, hour, key, noon, otherKey, pause, settle, subject, rules as usualRules } from './fixture.ts'
+import { createReplica, rules as defaultRules, hour, key, noon, otherKey, pause, settle, subject } from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
@@ -21,13 +21,13 @@ const state: ManagedState = {
   fingerprint: bob.fingerprint,
 }
 
-/** Replicas that share a store and hear of its changes at once. */
+/** Replicas that share a store and are notified of its changes at once. */
 function createShared(extend = false) {
   const clock = createFakeClock(noon)
   const directory = createMemoryDirectory()
   const store = createMemorySharedStore(clock.now)
-  const rules = { ...usualRules, extend }
-  const add = () => {
+  const rules = { ...defaultRules, extend }
+  const addReplica = () => {
     const states = createSharedCache({
       store,
       keys,
@@ -42,17 +42,17 @@ function createShared(extend = false) {
     return replica
   }
   const shared = () => decodeEntry('bob', store.values().get('bob') ?? '', keys)
-  return { clock, directory, store, add, a: add(), b: add(), shared }
+  return { clock, directory, store, a: addReplica(), b: addReplica(), shared }
 }
 
-describe('an entry', () => {
-  test('comes back as it was', () => {
-    for (const one of [state, { ...state, extended_at: noon + 5 }]) {
-      assert.deepEqual(decodeEntry('bob', encodeEntry('bob', one, 'nonce', keys), keys), one)
+describe('an entry of the shared cache', () => {
+  test('an entry decodes to the encoded state', () => {
+    for (const original of [state, { ...state, extended_at: noon + 5 }]) {
+      assert.deepEqual(decodeEntry('bob', encodeEntry('bob', original, 'nonce', keys), keys), original)
     }
   })
 
-  test('with any character changed, of another user, or of a key that we do not know is none', () => {
+  test('an entry that was modified, belongs to another user, or has an unknown key is invalid', () => {
     const entry = encodeEntry('bob', state, 'nonce', keys)
     for (let i = 0; i < entry.length; i++) {
       const changed = `${entry.slice(0, i)}${entry[i] === 'A' ? 'B' : 'A'}${entry.slice(i + 1)}`
@@ -61,25 +61,25 @@ describe('an entry', () => {
     assert.equal(decodeEntry('alice', entry, keys), undefined)
     assert.equal(decodeEntry('bob', entry, createKeyring([otherKey])), undefined)
     assert.deepEqual(decodeEntry('bob', entry, createKeyring([otherKey, key])), state)
-    for (const nonsense of ['', ' ', '{}', '!', '?a.', `${entry} `, ` ${entry}`, entry.slice(0, -1)]) {
-      assert.equal(decodeEntry('bob', nonsense, keys), undefined)
+    for (const invalid of ['', ' ', '{}', '!', '?a.', `${entry} `, ` ${entry}`, entry.slice(0, -1)]) {
+      assert.equal(decodeEntry('bob', invalid, keys), undefined)
     }
   })
 
-  test('holds nothing secret, and is short', () => {
+  test('an entry contains no secret and fewer than 130 characters', () => {
     const entry = encodeEntry('bob', { ...state, extended_at: noon }, 'nonce678', keys)
     assert.ok(!entry.includes(keys.password(state.key_id, 'bob', state.created, state.version)))
     assert.ok(!entry.includes(key))
     assert.ok(entry.length < 130, String(entry.length))
   })
 
-  test('the seal is no password, nor the other way round', () => {
+  test('a seal and a password differ in length', () => {
     assert.notEqual(keys.seal(keys.currentId, 'x').length, keys.password(keys.currentId, 'x', 'y', 1).length)
   })
 })
 
-describe('two replicas', () => {
-  test('the second costs one read of Redis, and no call to Elasticsearch', async () => {
+describe('two replicas with a shared cache', () => {
+  test('a user that another replica has shared costs one read of Redis and no call to Elasticsearch', async () => {
     const { a, b, directory, store } = createShared()
     const first = await a.obtain(bob)
     const [calls, steps] = [{ ...directory.calls }, { ...store.calls }]
@@ -88,7 +88,7 @@ describe('two replicas', () => {
     assert.deepEqual(store.calls, { ...steps, get: steps.get + 1 })
   })
 
-  test('a hit is answered at once, and asks nobody', async () => {
+  test('a cached credential is returned synchronously, without a call to Redis or Elasticsearch', async () => {
     const { a, store, directory } = createShared()
     await a.obtain(bob)
     const [calls, steps] = [{ ...directory.calls }, { ...store.calls }]
@@ -96,7 +96,7 @@ describe('two replicas', () => {
     assert.deepEqual([directory.calls, store.calls], [calls, steps])
   })
 
-  test('first requests at the same time: one write', async () => {
+  test('concurrent first requests on two replicas cause one write', async () => {
     const { a, b, clock, directory } = createShared()
     directory.hooks.before = () => clock.sleep(10)
     const all = Promise.all([a.obtain(bob), b.obtain(bob)])
@@ -105,7 +105,7 @@ describe('two replicas', () => {
     assert.equal(directory.calls.put, 1)
   })
 
-  test('a rotation: one write', async () => {
+  test('concurrent requests on two replicas at a rotation cause one write', async () => {
     const { a, b, clock, directory } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
     directory.hooks.before = () => clock.sleep(10)
@@ -127,44 +127,44 @@ describe('two replicas', () => {
     await assert.rejects(a.obtain(bobPromoted), { code: 'user_disabled' })
     await clock.advance(1)
     assert.equal(store.values().get('bob'), undefined)
-    assert.equal(b.cache.get('bob'), undefined, 'the other replica has heard of it')
+    assert.equal(b.cache.get('bob'), undefined, 'the other replica was notified')
     directory.users.set('bob', { ...directory.users.get('bob')!, enabled: true })
     const { put } = directory.calls
     await b.obtain(bobPromoted) // with a stopped clock, it would wait for a lock forever
     assert.equal(directory.calls.put, put + 1)
   })
 
-  test('a group that changed at one holds at the other', async () => {
+  test('groups that one replica has changed are used by the other without a call to Elasticsearch', async () => {
     const { a, b, directory, shared } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
     await a.obtain(bobPromoted)
-    assert.equal(b.cache.get('bob'), undefined, 'the former state is forgotten')
+    assert.equal(b.cache.get('bob'), undefined, 'the former state is no longer cached')
     const calls = { ...directory.calls }
     await b.obtain(bobPromoted)
     assert.deepEqual(directory.calls, calls)
     assert.equal(shared()!.fingerprint, bobPromoted.fingerprint)
   })
 
-  test('a change that is heard while an older state is on its way is not overwritten by it', async () => {
+  test('a change that is reported during an older read is not overwritten by that read', async () => {
     const { a, b, clock, directory } = createShared()
     await a.obtain(bob)
-    const answers = Promise.withResolvers<void>()
-    const values = createMemorySharedStore(clock.now)
-    const lonely = createReplica(
+    const response = Promise.withResolvers<void>()
+    const otherStore = createMemorySharedStore(clock.now)
+    const isolated = createReplica(
       {
         ...directory,
         async get(name) {
           const user = await directory.get(name)
-          await answers.promise
+          await response.promise
           return user
         },
       },
       clock,
       {
         states: createSharedCache({
-          store: values,
+          store: otherStore,
           keys,
-          rules: usualRules,
+          rules: defaultRules,
           lockTtlMs: 1,
           now: clock.now,
           monotonicNow: clock.monotonicNow,
@@ -172,16 +172,16 @@ describe('two replicas', () => {
         }),
       },
     )
-    const late = lonely.obtain(bob)
+    const late = isolated.obtain(bob)
     await settle(clock)
     await b.obtain(bobPromoted)
-    lonely.noteChange('bob', encodeState({ ...state, version: 1, fingerprint: bobPromoted.fingerprint }))
-    answers.resolve()
+    isolated.noteChange('bob', encodeState({ ...state, version: 1, fingerprint: bobPromoted.fingerprint }))
+    response.resolve()
     await late
-    assert.equal(lonely.cache.size(), 0)
+    assert.equal(isolated.cache.size(), 0)
   })
 
-  test('a user that was deleted and made anew: version 1 takes the place of version 3', async () => {
+  test('version 1 of a recreated user replaces a later version in the shared cache', async () => {
     const { a, clock, directory, shared } = createShared()
     for (let version = 1; version <= 3; version++) {
       const done = a.obtain(bob)
@@ -199,10 +199,10 @@ describe('two replicas', () => {
     assert.ok(directory.accepts(await a.obtain(bob)))
   })
 
-  test('what one has healed, the other learns', async () => {
+  test('a password that one replica has reissued is used by the other', async () => {
     const { a, b, clock, directory } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
-    directory.users.set('bob', { ...directory.users.get('bob')!, password: 'somebody else was here' })
+    directory.users.set('bob', { ...directory.users.get('bob')!, password: 'changed elsewhere' })
     await clock.advance(61_000)
     await a.obtain(bob)
     await settle(clock)
@@ -211,7 +211,7 @@ describe('two replicas', () => {
     assert.deepEqual([...a.writes(), ...b.writes()], ['created', 'healed'])
   })
 
-  test('a user that an administrator disabled is not let in by what is shared, once a check has found it', async () => {
+  test('a disabled user that a check has detected is no longer admitted by the shared state', async () => {
     const { a, b, clock, directory, shared } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
     directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
@@ -222,11 +222,11 @@ describe('two replicas', () => {
     for (const replica of [a, b]) await assert.rejects(replica.obtain(bob), /user_disabled/)
   })
 
-  test('what a check finds changed is not taken from Redis again', async () => {
+  test('a state that a check has found outdated is not read from Redis again', async () => {
     const { a, clock, directory, shared } = createShared()
     await a.obtain(bob)
     const user = directory.users.get('bob')!
-    directory.users.set('bob', { ...user, roles: ['somebody-else-gave-it'] })
+    directory.users.set('bob', { ...user, roles: ['added-elsewhere'] })
     await clock.advance(61_000)
     await a.obtain(bob)
     await settle(clock)
@@ -235,7 +235,7 @@ describe('two replicas', () => {
     assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
   })
 
-  test('a password that another replica made a moment earlier ends when that one says', async () => {
+  test('a password that another replica issued a moment earlier expires at the stored time', async () => {
     const { a, clock, directory } = createShared()
     await a.obtain(bob)
     const user = directory.users.get('bob')!
@@ -248,7 +248,7 @@ describe('two replicas', () => {
     assert.equal(a.cache.get('bob')!.state.issued_at, noon - 5000)
   })
 
-  test('extend: who is due to be prolonged is not served from Redis', async () => {
+  test('a user whose extension is due is read from Elasticsearch, not from Redis', async () => {
     const { a, b, clock, directory } = createShared(true)
     await a.obtain(bob)
     await clock.advance(hour * 0.6)
@@ -258,24 +258,24 @@ describe('two replicas', () => {
   })
 })
 
-describe('what stands there is never believed more than it deserves', () => {
-  test('an entry whose end is past', async () => {
+describe('entries and locks that must not be trusted', () => {
+  test('an expired entry is a miss', async () => {
     const { a, directory, store } = createShared()
     store.put('bob', encodeEntry('bob', { ...state, issued_at: noon - hour }, 'n', keys))
     await a.obtain(bob)
     assert.equal(directory.calls.get, 1)
   })
 
-  test('an entry of other groups', async () => {
+  test('an entry with other groups is a miss', async () => {
     const { a, directory, store } = createShared()
     store.put('bob', encodeEntry('bob', { ...state, fingerprint: 'other' }, 'n', keys))
     await a.obtain(bob)
     assert.equal(directory.calls.get, 1)
   })
 
-  test('a mark that nobody comes back for: two seconds of patience, then a write in doubt', async () => {
+  test('an abandoned lock is forced after two seconds, and the user is tainted', async () => {
     const { a, b, clock, store, directory } = createShared()
-    store.put('bob', '!gone')
+    store.put('bob', '!abandoned')
     const first = a.obtain(bob)
     await clock.advance(1900)
     assert.equal(directory.calls.put, 0)
@@ -285,7 +285,7 @@ describe('what stands there is never believed more than it deserves', () => {
     assert.equal(await b.obtain(bob), await first)
   })
 
-  test('whoever was forestalled, and forestalled again, still takes nobody’s turn away', async () => {
+  test('a lock is not forced after five changes by other replicas', async () => {
     const forced: boolean[] = []
     const lock: SharedStates['lock'] = async ({ force }) => (forced.push(force) < 5 ? 'changed' : async () => {})
     const states = { ...noSharedStates, lock }
@@ -293,9 +293,9 @@ describe('what stands there is never believed more than it deserves', () => {
     assert.deepEqual(forced, [false, false, false, false, false])
   })
 
-  test('nor is the patience longer where every look at Redis takes its time', async () => {
+  test('an abandoned lock is forced after two seconds even if each read of Redis takes 200 ms', async () => {
     const { a, clock, store, directory } = createShared()
-    store.put('bob', '!gone')
+    store.put('bob', '!abandoned')
     store.hooks.before = () => clock.sleep(200)
     const first = a.obtain(bob)
     await clock.advance(4000)
@@ -303,14 +303,14 @@ describe('what stands there is never believed more than it deserves', () => {
   })
 })
 
-describe('a Redis that fails', () => {
-  const noRedis = () => {
+describe('the shared cache while Redis fails', () => {
+  const fail = () => {
     throw new Error('no Redis')
   }
 
-  test('at every step: everything as without it', async () => {
+  test('a Redis that fails at every step does not affect the credentials', async () => {
     const { a, b, store, directory } = createShared()
-    store.hooks.before = noRedis
+    store.hooks.before = fail
     const first = await a.obtain(bob)
     assert.equal(await b.obtain(bob), first)
     await a.obtain(bobPromoted)
@@ -318,22 +318,22 @@ describe('a Redis that fails', () => {
     assert.equal(directory.calls.put, 2)
   })
 
-  test('what could not be marked is in doubt as soon as it is back, and not believed before', async () => {
+  test('a user that could not be invalidated is tainted as soon as Redis is back', async () => {
     const { a, b, clock, store, shared } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
-    store.hooks.before = noRedis
+    store.hooks.before = fail
     await a.obtain(bobPromoted)
     store.hooks.before = undefined
-    assert.equal(shared()!.fingerprint, bob.fingerprint, 'it is stale')
+    assert.equal(shared()!.fingerprint, bob.fingerprint, 'the entry is outdated')
     await a.obtain(subject({ username: 'alice' }))
     await settle(clock)
     assert.equal(shared(), undefined)
   })
 
-  test('nor is it by the very request that finds Redis again', async () => {
+  test('a pending invalidation makes the entry a miss for the request that finds Redis available again', async () => {
     const { a, store, directory } = createShared()
     await a.obtain(bob)
-    store.hooks.before = noRedis
+    store.hooks.before = fail
     await a.obtain(bobPromoted)
     store.hooks.before = undefined
     a.cache.delete('bob')
@@ -341,9 +341,9 @@ describe('a Redis that fails', () => {
     assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
   })
 
-  test('an answer lost on its way: no user is locked out', async () => {
+  test('lost responses of Redis lock no user out', async () => {
     const { a, b, clock, store, directory } = createShared()
-    store.hooks.after = noRedis
+    store.hooks.after = fail
     const all = Promise.all([a.obtain(bob), b.obtain(bob)])
     await clock.advance(10_000)
     for (const credential of await all) assert.ok(directory.accepts(credential))
@@ -351,13 +351,13 @@ describe('a Redis that fails', () => {
   })
 })
 
-test('a foreign user is refused with L2 as without', async () => {
+test('a foreign user is rejected with a shared cache', async () => {
   const { a, directory } = createShared()
   directory.users.set('bob', createMemoryUser())
   await assert.rejects(a.obtain(bob), /user_foreign/)
 })
 
-test('revalidateAll spreads the checks and asks nobody by itself', async () => {
+test('revalidateAll spreads the checks over five seconds and makes no call itself', async () => {
   const { a, clock, directory } = createShared()
   for (let i = 0; i < 10; i++) await a.obtain(subject({ username: `user-${i}` }))
   a.revalidateAll()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
 import { createSingleFlight } from '../../../../src/auth/credentials/single-flight.ts'
 
-/** A task that ends when it is told to, and counts how often it was started. */
+/** A task that the test ends, and that counts how often it was started. */
 function createTask<T>(result: T) {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const task = Object.assign(
@@ -11,40 +11,40 @@ function createTask<T>(result: T) {
       task.starts++
       return promise
     },
-    { starts: 0, land: () => resolve(result), crash: () => reject(new Error('crashed')) },
+    { starts: 0, succeed: () => resolve(result), fail: () => reject(new Error('failed')) },
   )
   return task
 }
 const findResult = () => undefined
 
-test('the same key and topic share one task and its result', async () => {
+test('calls with the same key and topic share one task and its result', async () => {
   const { run } = createSingleFlight<string>()
   const task = createTask('done')
   const all = Promise.all([1, 2, 3].map(() => run({ key: 'bob', topic: 'topic', task: task, findResult })))
-  task.land()
+  task.succeed()
   assert.deepEqual(await all, ['done', 'done', 'done'])
   assert.equal(task.starts, 1)
 })
 
-test('once landed, the next one starts anew', async () => {
+test('a call after the end of a task starts another task', async () => {
   const { run } = createSingleFlight<string>()
   const task = createTask('done')
-  task.land()
+  task.succeed()
   await run({ key: 'bob', topic: 'topic', task: task, findResult })
   await run({ key: 'bob', topic: 'topic', task: task, findResult })
   assert.equal(task.starts, 2)
 })
 
-test('other keys do not wait', async () => {
+test('a call does not wait for a task of another key', async () => {
   const { run } = createSingleFlight<string>()
-  const stuck = createTask('never')
+  const endless = createTask('never')
   const quick = createTask('done')
-  quick.land()
-  void run({ key: 'bob', topic: 'topic', task: stuck, findResult })
+  quick.succeed()
+  void run({ key: 'bob', topic: 'topic', task: endless, findResult })
   assert.equal(await run({ key: 'carol', topic: 'topic', task: quick, findResult }), 'done')
 })
 
-test('another topic waits, and never gets the first one’s result', async () => {
+test('a call with another topic waits for the task of the key and gets its own result', async () => {
   const { run } = createSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
@@ -53,17 +53,17 @@ test('another topic waits, and never gets the first one’s result', async () =>
   ])
   await yieldToLoop()
   assert.equal(second.starts, 0)
-  first.land()
-  second.land()
+  first.succeed()
+  second.succeed()
   assert.deepEqual(await both, ['first', 'second'])
 })
 
-test('many other topics wait in turn: never two tasks for one key', async () => {
+test('calls with many topics run one task at a time for a key', async () => {
   const { run } = createSingleFlight<number>()
   let running = 0
-  let most = 0
+  let maxRunning = 0
   const task = (result: number) => async () => {
-    most = Math.max(most, ++running)
+    maxRunning = Math.max(maxRunning, ++running)
     await yieldToLoop()
     running--
     return result
@@ -75,22 +75,22 @@ test('many other topics wait in turn: never two tasks for one key', async () => 
     results,
     Array.from({ length: 50 }, (_, i) => i),
   )
-  assert.equal(most, 1)
+  assert.equal(maxRunning, 1)
 })
 
-test('what was known meanwhile needs no task', async () => {
+test('a result that is found after waiting makes the task unnecessary', async () => {
   const { run } = createSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
     run({ key: 'bob', topic: 'a', task: first, findResult }),
     run({ key: 'bob', topic: 'b', task: second, findResult: () => 'known' }),
   ])
-  first.land()
+  first.succeed()
   assert.deepEqual(await both, ['first', 'known'])
   assert.equal(second.starts, 0)
 })
 
-test('a crash reaches all who share it, and nobody else', async () => {
+test('the error of a task rejects the calls that share it, and no other', async () => {
   const { run } = createSingleFlight<string>()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([
@@ -98,20 +98,20 @@ test('a crash reaches all who share it, and nobody else', async () => {
     run({ key: 'bob', topic: 'a', task: bad, findResult }),
     run({ key: 'bob', topic: 'b', task: good, findResult }),
   ])
-  bad.crash()
-  good.land()
+  bad.fail()
+  good.succeed()
   assert.deepEqual(
     (await all).map(({ status }) => status),
     ['rejected', 'rejected', 'fulfilled'],
   )
 })
 
-test('after a crash the key is free', async () => {
+test('a call after a failed task starts another task', async () => {
   const { run } = createSingleFlight<string>()
   const bad = createTask('bad')
-  bad.crash()
+  bad.fail()
   await assert.rejects(run({ key: 'bob', topic: 'a', task: bad, findResult }))
   const good = createTask('good')
-  good.land()
+  good.succeed()
   assert.equal(await run({ key: 'bob', topic: 'a', task: good, findResult }), 'good')
 })
