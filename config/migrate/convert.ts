@@ -2,57 +2,50 @@ import { isDeepStrictEqual } from 'node:util'
 import { getFormat } from '../formats/registry.ts'
 import { type Key, keys } from '../schema.ts'
 import { droppedGoKeys, renamedGoKeys } from './go-keys.ts'
-import { collectNotes } from './notes.ts'
+import { collectNotes, type MigrationNote } from './notes.ts'
 import type { Entry } from './read-entries.ts'
-import type { MigrationNote } from './remark.ts'
 
 export type ConvertedConfig = {
   readonly settings: ReadonlyMap<string, unknown>
   readonly notes: readonly MigrationNote[]
 }
 
-/** A predecessor's entries under our keys. No remark repeats a value: it might be a secret. */
+/** Converts the entries of a Go elastauth to current keys. The notes contain no values, which might be secrets. */
 export function convertEntries(entries: readonly Entry[]): ConvertedConfig {
   const settings = new Map<string, unknown>()
-  const remarks: MigrationNote[] = []
-  // Present names after old ones, so that they win
-  const isOld = ({ key }: Entry) => (renamedGoKeys.has(key) ? 0 : 1)
-  for (const entry of [...entries].sort((a, b) => isOld(a) - isOld(b))) {
-    const dropped = droppedGoKeys.get(entry.key)
-    const key = renamedGoKeys.get(entry.key) ?? currentKeys.get(entry.key)
-    if (dropped !== undefined) remarks.push({ kind: 'not needed', key: entry.key, text: dropped })
-    else if (entry.key === 'debug') convertDebug(entry.value, settings, remarks)
-    else if (key === undefined) remarks.push({ kind: 'not needed', key: entry.key, text: 'is no key of elastauth' })
-    else if (isSet(entry.value)) convertEntry({ ...entry, key, originalKey: entry.key }, settings, remarks)
-  }
-  return { settings, notes: [...remarks, ...collectNotes(settings, entries)] }
+  const notes: MigrationNote[] = []
+  // Current names after legacy names, so that they override them
+  const rank = ({ key }: Entry) => (renamedGoKeys.has(key) ? 0 : 1)
+  for (const entry of [...entries].sort((a, b) => rank(a) - rank(b))) convertEntry(entry, settings, notes)
+  return { settings, notes: [...notes, ...collectNotes(settings, entries)] }
 }
 
 const currentKeys: ReadonlyMap<string, string> = new Map([...keys.keys()].map((key) => [key.toLowerCase(), key]))
 
-/** `key:` and `key: ""` were the same as no key. */
+function convertEntry(entry: Entry, settings: Map<string, unknown>, notes: MigrationNote[]): void {
+  const reason = droppedGoKeys.get(entry.key)
+  const key = renamedGoKeys.get(entry.key) ?? currentKeys.get(entry.key)
+  if (reason !== undefined) notes.push({ kind: 'not needed', key: entry.key, text: reason })
+  else if (entry.key === 'debug') convertDebug(entry.value, settings, notes)
+  else if (key === undefined) notes.push({ kind: 'not needed', key: entry.key, text: 'is not a key of elastauth' })
+  else if (isSet(entry.value)) convertSetting(entry, key, settings, notes)
+}
+
+/** `key:` and `key: ""` were the same as a missing key. */
 function isSet(value: unknown): boolean {
   return value !== null && value !== ''
 }
 
-type RenamedEntry = Entry & { readonly originalKey: string }
-
-function convertEntry(
-  { key, value, originalKey }: RenamedEntry,
-  settings: Map<string, unknown>,
-  remarks: MigrationNote[],
-): void {
-  const spec = keys.get(key)!
-  const tidy = toYamlValue(value, spec)
-  if (settings.has(key) && !isDeepStrictEqual(settings.get(key), tidy)) {
-    remarks.push({ kind: 'decide', key, text: `stood there twice, with two values; that of ${originalKey} is kept` })
+function convertSetting(entry: Entry, key: string, settings: Map<string, unknown>, notes: MigrationNote[]): void {
+  const value = toYamlValue(entry.value, keys.get(key)!)
+  if (settings.has(key) && !isDeepStrictEqual(settings.get(key), value)) {
+    notes.push({ kind: 'decide', key, text: `was set twice, to two values: the value of ${entry.key} is kept` })
   }
-  if (originalKey !== key.toLowerCase())
-    remarks.push({ kind: 'changed', key: originalKey, text: `is called ${key} now` })
-  settings.set(key, tidy)
+  if (entry.key !== key.toLowerCase()) notes.push({ kind: 'changed', key: entry.key, text: `is now called ${key}` })
+  settings.set(key, value)
 }
 
-/** `"true"`, `"0"` and `"a,b"` were as good as a boolean, a number and a list; a file of ours has types. */
+/** The Go elastauth accepted `"true"`, `"0"` and `"a,b"` as a boolean, a number and a list; YAML types are required now. */
 function toYamlValue(value: unknown, { format: name }: Key): unknown {
   const format = getFormat(name)
   if (format.yamlType === 'array' && typeof value === 'string') return splitList(value)
@@ -60,7 +53,7 @@ function toYamlValue(value: unknown, { format: name }: Key): unknown {
   return format.parse(value) ?? value
 }
 
-/** Version 2 split at commas, version 1 at blanks. */
+/** Version 2 split lists at commas, version 1 at whitespace. */
 function splitList(text: string): string[] {
   const separator = text.includes(',') ? ',' : /\s+/
   return text
@@ -69,7 +62,7 @@ function splitList(text: string): string[] {
     .filter(Boolean)
 }
 
-function convertDebug(value: unknown, settings: Map<string, unknown>, remarks: MigrationNote[]): void {
+function convertDebug(value: unknown, settings: Map<string, unknown>, notes: MigrationNote[]): void {
   if (String(value) === 'true' && !settings.has('log_level')) settings.set('log_level', 'debug')
-  remarks.push({ kind: 'changed', key: 'debug', text: 'is log_level: debug now' })
+  notes.push({ kind: 'changed', key: 'debug', text: 'is now log_level: debug' })
 }

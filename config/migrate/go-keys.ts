@@ -1,6 +1,6 @@
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
-/** A key of the Go elastauth that has another name here; in lower case, as it compared them. */
+/** Keys of the Go elastauth → current keys. In lower case: the Go elastauth ignored case. */
 export const renamedGoKeys: ReadonlyMap<string, string> = new Map([
   ...legacyKeys,
   ['insecure_skip_verify', 'elasticsearch.insecure_skip_verify'],
@@ -10,9 +10,9 @@ export const renamedGoKeys: ReadonlyMap<string, string> = new Map([
   ['authelia.header_name', 'headers.name'],
 ])
 
-/** A key of the Go elastauth that nothing here stands for, and why nothing has to. */
+/** Keys of the Go elastauth without an equivalent, and why none is needed. */
 export const droppedGoKeys: ReadonlyMap<string, string> = new Map([
-  ['cache.path', 'nothing is kept in files'],
+  ['cache.path', 'nothing is stored in files'],
   ['enableotel', 'traces are not exported'],
   ['enable_otel', 'traces are not exported'],
   ['enableotelhostmetrics', 'traces are not exported'],

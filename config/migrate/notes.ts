@@ -2,42 +2,45 @@ import { validateValue } from '../formats/format.ts'
 import { getFormat } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
 import type { Entry } from './read-entries.ts'
-import type { MigrationNote } from './remark.ts'
 
-/** What follows from the settings as a whole: values that mean something else now, and what only their owner can decide. */
+/** What happened to a key, or what the administrator must decide about it. */
+export type MigrationNote = {
+  readonly kind: 'changed' | 'not needed' | 'decide'
+  readonly key: string
+  readonly text: string
+}
+
+/** Notes about the converted settings as a whole: values with a changed meaning, and decisions for the administrator. */
 export function collectNotes(settings: ReadonlyMap<string, unknown>, entries: readonly Entry[]): MigrationNote[] {
-  const wrote = new Set(entries.map(({ key }) => key))
+  const originalKeys = new Set(entries.map(({ key }) => key))
   const provider = settings.get('auth_provider') ?? 'authelia'
-  const rows: [applies: boolean, remark: MigrationNote][] = [
+  const candidates: [applies: boolean, note: MigrationNote][] = [
     [
-      wrote.has('cache.type') && !settings.has('cache.type'),
+      originalKeys.has('cache.type') && !settings.has('cache.type'),
       changed(
         'cache.type',
-        'empty meant a new password for each request; passwords are derived here, and kept in memory',
+        'empty meant a new password for each request; passwords are now derived and cached in memory',
       ),
     ],
     [
       settings.get('cache.type') === 'file',
-      changed('cache.type', '"file" works as "memory": there is nothing to keep in files'),
+      changed('cache.type', '"file" is treated as "memory": nothing is stored in files'),
     ],
     [
       settings.get('extend_cache') === true,
-      changed('extend_cache', 'prolongs a password to at most 24 h of age, not for ever'),
+      changed('extend_cache', 'extends a password up to an age of 24 h, no longer indefinitely'),
     ],
     [
       settings.get('enable_metrics') === true,
       changed('enable_metrics', 'metrics are at /elastauth/metrics, as in version 2'),
     ],
     [
-      ['headers.username', 'headers.groups', 'headers.email', 'headers.name'].some((key) => wrote.has(key)),
-      decide(
-        'headers',
-        'the former elastauth did not read this spelling (it read headers_username and so on); it counts now',
-      ),
+      ['headers.username', 'headers.groups', 'headers.email', 'headers.name'].some((key) => originalKeys.has(key)),
+      decide('headers', 'the Go elastauth ignored this spelling (it read headers_username etc.); it is in effect now'),
     ],
     [
       Object.keys((settings.get('group_mappings') ?? {}) as object).some((group) => /[*{}]/.test(group)),
-      decide('group_mappings', 'a * in a group’s name stands for anything now'),
+      decide('group_mappings', 'a * in a group name now matches any text'),
     ],
     ...missingSecrets.map((key): [boolean, MigrationNote] => [
       !settings.has(key),
@@ -47,32 +50,32 @@ export function collectNotes(settings: ReadonlyMap<string, unknown>, entries: re
       hasHttps(settings.get('elasticsearch.hosts')) && !settings.has('elasticsearch.ca_cert'),
       decide(
         'elasticsearch.ca_cert',
-        'the former elastauth trusted the CAs of its machine; name the file of the one that vouches for Elasticsearch, unless it is a public one',
+        'the Go elastauth trusted the CAs of its machine; set the CA file of Elasticsearch, unless its CA is a public one',
       ),
     ],
     [
       true,
       decide(
         'elasticsearch.adopt_existing_users',
-        'users the former elastauth made are refused until you set it to true; read docs/migrating.md first',
+        'users that the Go elastauth created are denied until you set it to true; read docs/migrating.md first',
       ),
     ],
     [
       provider === 'oidc' && !settings.has('oidc.login'),
       decide(
         'oidc.login',
-        'the former elastauth only read tokens; people without one are sent to log in now. false for tokens only',
+        'the Go elastauth accepted only tokens; people without one are now redirected to sign in. Set it to false for tokens only',
       ),
     ],
     [
       provider !== 'oidc' && !settings.has('trusted_proxies'),
       decide(
         'trusted_proxies',
-        'the former elastauth believed everybody; here only loopback and private networks may name a user. Narrow it to your proxy',
+        'the Go elastauth trusted every peer; now only loopback and private networks are trusted. Restrict it to your proxy',
       ),
     ],
   ]
-  return [...rows.filter(([applies]) => applies).map(([, remark]) => remark), ...findProblems(settings)]
+  return [...candidates.filter(([applies]) => applies).map(([, note]) => note), ...findInvalidValues(settings)]
 }
 
 const missingSecrets = ['secret_key', 'elasticsearch.password']
@@ -81,8 +84,8 @@ function hasHttps(hosts: unknown): boolean {
   return Array.isArray(hosts) && hosts.some((host) => /^https:/i.test(String(host)))
 }
 
-/** Values that `config check` will refuse. What is a file is looked for where elastauth runs, not here. */
-function findProblems(settings: ReadonlyMap<string, unknown>): MigrationNote[] {
+/** Values that `config check` will reject. File paths are not checked: the files may exist only where elastauth runs. */
+function findInvalidValues(settings: ReadonlyMap<string, unknown>): MigrationNote[] {
   return [...settings].flatMap(([key, value]) => {
     const spec = keys.get(key)!
     if (spec.format.endsWith('_file')) return []

@@ -9,14 +9,14 @@ import { checkDocument } from '../sources/yaml-document.ts'
 import { unreadableFileFault } from '../sources/yaml-files.ts'
 import { renamedGoKeys } from './go-keys.ts'
 
-/** What one line of a predecessor's file sets: its key in lower case, as its reader (viper) compared them. */
+/** A key and its value in a file of the Go elastauth. The key is in lower case: viper, which read the file, ignored case. */
 export type Entry = { readonly key: string; readonly value: unknown }
 
 const maxFileBytes = 1_048_576
 
 /**
- * The entries of a predecessor's `config.yml`, or of the variables in its `.env`.
- * @throws {ConfigError} where the file cannot be read; the message quotes nothing of it
+ * The entries of a `config.yml` or `.env` file of the Go elastauth.
+ * @throws {ConfigError} if the file cannot be read; the message does not quote its content
  */
 export function readEntries(file: string): Entry[] {
   const text = readText(file)
@@ -43,12 +43,12 @@ function readYaml(file: string, text: string): Entry[] {
   if (faults.length > 0) throw new ConfigError(faults)
   const content: unknown = document.toJS()
   if (!isPlainMap(content)) {
-    const fix = 'name the config.yml of the former elastauth, or its .env'
-    throw new ConfigError([{ file, key: 'FILE', problem: 'holds no settings', fix }])
+    const fix = 'name the config.yml of the Go elastauth, or its .env'
+    throw new ConfigError([{ file, key: 'FILE', problem: 'contains no settings', fix }])
   }
   if (isPlainMap(content.services)) {
-    const fix = 'copy the ELASTAUTH_… variables from it into a file .env, one NAME=value a line, and name that'
-    throw new ConfigError([{ file, key: 'FILE', problem: 'is a compose file', fix }])
+    const fix = 'copy its ELASTAUTH_… variables into a file .env, one NAME=value per line, and import that file'
+    throw new ConfigError([{ file, key: 'FILE', problem: 'is a Compose file', fix }])
   }
   return flatten(content, '')
 }
@@ -61,13 +61,13 @@ function flatten(map: Record<string, unknown>, prefix: string): Entry[] {
   })
 }
 
-/** `group_mappings` and the like hold names that are not ours to take apart. */
+/** The values of keys such as `group_mappings` are maps with names of the user, not sections. */
 function isMapKey(key: string): boolean {
   const spec = keys.get(key)
   return spec !== undefined && getFormat(spec.format).yamlType === 'object'
 }
 
-/** Maps came one entry a variable: `ELASTAUTH_GROUP_MAPPINGS_ADMINS=superuser`. */
+/** In the environment, a map had one variable per entry: `ELASTAUTH_GROUP_MAPPINGS_ADMINS=superuser`. */
 const mapVariables = [
   { prefix: 'ELASTAUTH_GROUP_MAPPINGS_', key: 'group_mappings', nameOf: (rest: string) => rest.toLowerCase() },
   {
@@ -81,11 +81,11 @@ function readVariables(text: string): Entry[] {
   const keyOf = new Map([...renamedGoKeys.keys(), ...keys.keys()].map((key) => [envNameOf(key), key]))
   const maps = new Map<string, Record<string, unknown>>()
   const entries = Object.entries(parseEnv(text)).flatMap(([name, value = '']): Entry[] => {
-    // A .env is the whole compose file's
+    // A .env file may hold variables of other services of the Compose file
     if (!name.startsWith('ELASTAUTH_')) return []
-    const spread = mapVariables.find(({ prefix }) => name.startsWith(prefix))
-    if (spread !== undefined) {
-      const { key, prefix, nameOf } = spread
+    const mapVariable = mapVariables.find(({ prefix }) => name.startsWith(prefix))
+    if (mapVariable !== undefined) {
+      const { key, prefix, nameOf } = mapVariable
       const item = key === 'group_mappings' ? value.split(',').map((role) => role.trim()) : value
       maps.set(key, { ...maps.get(key), [nameOf(name.slice(prefix.length))]: item })
       return []

@@ -5,45 +5,63 @@ import type { Layer, Setting } from './layer.ts'
 import { legacyKeys } from './legacy-keys.ts'
 import { readSecretFile } from './secret-file.ts'
 
-const keyOfEnv: ReadonlyMap<string, string> = new Map([
+type Environment = { readonly [name: string]: string | undefined }
+
+const keyOfVariable: ReadonlyMap<string, string> = new Map([
   ...[...legacyKeys.keys()].map((key) => [envNameOf(key), key] as const),
-  // Last, so that a name both have (ELASTAUTH_CACHE_TYPE) is the present key's and needs no warning
+  // Last, so that a name of both (ELASTAUTH_CACHE_TYPE) is the current key and needs no warning
   ...[...keys.keys()].map((key) => [envNameOf(key), key] as const),
 ])
 
-/** Reads the `ELASTAUTH_*` variables, and the files that `ELASTAUTH_…_FILE` name. An empty variable is not set. */
-export function readEnvironment(env: { readonly [name: string]: string | undefined }): Layer {
-  const settings: Setting[] = []
-  const faults: Fault[] = []
-  const warnings: string[] = []
-  for (const [source, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (!source.startsWith('ELASTAUTH_') || value === undefined) continue
-    const key = keyOfEnv.get(source)
-    const fileKey = keyOfEnv.get(source.replace(/_FILE$/, ''))
-    if (key !== undefined) {
-      if (value !== '') settings.push({ key, value, location: { source }, isTyped: false })
-      else if (keys.get(key)?.restrictsAccess) faults.push({ source, key, ...emptyAccessKeyProblem })
-      else if (keys.get(key)?.sensitive) warnings.push(`${source} is empty: taken as not set`)
-    } else if (fileKey !== undefined && isSensitive(fileKey)) {
-      if (value === '' && keys.get(fileKey)?.restrictsAccess)
-        faults.push({ source, key: fileKey, ...emptyAccessKeyProblem })
-      if (value === '') continue
-      const file = readSecretFile(value)
-      warnings.push(...file.warnings.map((warning) => `${source}: ${warning}`))
-      faults.push(...file.faults.map((fault) => ({ source, key: fileKey, ...fault })))
-      if (env[envNameOf(fileKey)]) {
-        faults.push({ source, key: fileKey, problem: `is set, and so is ${envNameOf(fileKey)}`, fix: 'keep one' })
-      }
-      if (file.text !== undefined)
-        settings.push({ key: fileKey, value: file.text, location: { source }, isTyped: false })
-    } else if (fileKey !== undefined) {
-      const fix = `set ${envNameOf(fileKey)} itself`
-      faults.push({ source, key: fileKey, problem: 'is no secret, so it cannot come from a file', fix })
-    } else if (!isServiceLink(source, value)) {
-      faults.push({ source, key: '', problem: 'unknown variable', fix: suggest(source, [...keyOfEnv.keys()]) })
-    }
+/** Reads the `ELASTAUTH_*` variables, and the secret files that `ELASTAUTH_…_FILE` name. An empty variable is not set. */
+export function readEnvironment(env: Environment): Layer {
+  const layers = Object.entries(env)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, value]) =>
+      name.startsWith('ELASTAUTH_') && value !== undefined ? [readVariable(name, value, env)] : [],
+    )
+  return {
+    settings: layers.flatMap(({ settings = [] }) => settings),
+    faults: layers.flatMap(({ faults = [] }) => faults),
+    warnings: layers.flatMap(({ warnings = [] }) => warnings),
   }
-  return { settings, faults, warnings }
+}
+
+function readVariable(source: string, value: string, env: Environment): Partial<Layer> {
+  const key = keyOfVariable.get(source)
+  if (key !== undefined) return readValue(source, key, value)
+  const fileKey = keyOfVariable.get(source.replace(/_FILE$/, ''))
+  if (fileKey !== undefined) return readFileVariable(source, fileKey, value, env)
+  if (isServiceLink(source, value)) return {}
+  return { faults: [{ source, key: '', problem: 'unknown variable', fix: suggest(source, [...keyOfVariable.keys()]) }] }
+}
+
+function readValue(source: string, key: string, value: string): Partial<Layer> {
+  if (value !== '') return { settings: [settingOf(source, key, value)] }
+  if (keys.get(key)?.restrictsAccess) return { faults: [{ source, key, ...emptyAccessKeyProblem }] }
+  return keys.get(key)?.sensitive ? { warnings: [`${source} is empty: taken as not set`] } : {}
+}
+
+function readFileVariable(source: string, key: string, path: string, env: Environment): Partial<Layer> {
+  if (!isSensitive(key)) {
+    const fix = `set ${envNameOf(key)} instead`
+    return { faults: [{ source, key, problem: 'is not a secret, so it cannot be read from a file', fix }] }
+  }
+  if (path === '') return keys.get(key)?.restrictsAccess ? { faults: [{ source, key, ...emptyAccessKeyProblem }] } : {}
+  const file = readSecretFile(path)
+  const faults: Fault[] = file.faults.map((fault) => ({ source, key, ...fault }))
+  if (env[envNameOf(key)]) {
+    faults.push({ source, key, problem: `is set together with ${envNameOf(key)}`, fix: 'keep one of them' })
+  }
+  return {
+    settings: file.text === undefined ? [] : [settingOf(source, key, file.text)],
+    faults,
+    warnings: file.warnings.map((warning) => `${source}: ${warning}`),
+  }
+}
+
+function settingOf(source: string, key: string, value: string): Setting {
+  return { key, value, location: { source }, isTyped: false }
 }
 
 function isSensitive(key: string): boolean {
@@ -51,8 +69,8 @@ function isSensitive(key: string): boolean {
 }
 
 /**
- * Kubernetes sets these in every pod beside a Service named `elastauth` or `elastauth-…`: not ours, not a typing error.
- * All of them have names of their own, but for `ELASTAUTH_PORT` (`tcp://10.0.0.1:5000`), which might be one.
+ * Kubernetes sets these variables in every pod in the namespace of a Service named `elastauth` or `elastauth-…`. Their
+ * names cannot be keys, except for `ELASTAUTH_PORT`, whose value (`tcp://10.0.0.1:5000`) tells it from a misspelled key.
  */
 function isServiceLink(name: string, value: string): boolean {
   return (

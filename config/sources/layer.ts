@@ -1,17 +1,17 @@
 import type { Fault, SourceLocation } from '../faults.ts'
 
-/** A value somebody gave a key. */
+/** The value of a key in one source. */
 export type Setting = {
   readonly key: string
   readonly value: unknown
   readonly location: SourceLocation
-  /** YAML has types; the environment and flags have text only. */
+  /** True for YAML, whose values have types. Values from the environment and flags are text. */
   readonly isTyped: boolean
-  /** The YAML line of a part of the value. */
+  /** The line of a part of the value in the YAML file. */
   readonly lineOf?: (path: readonly (string | number)[]) => number | undefined
 }
 
-/** What one source (a file, the environment, the flags) holds. */
+/** The content of one source: YAML files, the environment or the flags. */
 export type Layer = {
   readonly settings: readonly Setting[]
   readonly faults: readonly Fault[]

@@ -4,7 +4,7 @@ import { getFormat } from '../formats/registry.ts'
 import { keys } from '../schema.ts'
 import type { Layer, Setting } from './layer.ts'
 
-/** The predecessor's flat keys, and what they are called now. */
+/** Flat keys of the Go elastauth → current keys. */
 export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['elasticsearch_host', 'elasticsearch.hosts'],
   ['elasticsearch_username', 'elasticsearch.username'],
@@ -20,23 +20,23 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['headers_name', 'headers.name'],
 ])
 
-/** Gives legacy settings their new keys. An old and a new key of one source must agree; the new one is kept. */
+/** Replaces legacy keys by current ones. If a source sets both, their values must agree. */
 export function renameLegacyKeys(layer: Layer): Layer {
-  const given = new Map(layer.settings.map((setting) => [setting.key, setting]))
+  const settingsByKey = new Map(layer.settings.map((setting) => [setting.key, setting]))
   const faults: Fault[] = []
   const warnings: string[] = []
   const settings = layer.settings.flatMap((setting): Setting[] => {
     const key = legacyKeys.get(setting.key)
     if (key === undefined) return [setting]
-    const where = formatLocation(setting.location)
+    const location = formatLocation(setting.location)
     const name = setting.location.source === undefined ? `${setting.key} ` : ''
-    warnings.push(`${where}: ${name}is an old name: use ${key} instead`)
+    warnings.push(`${location}: ${name}is an old name: use ${key} instead`)
     const renamed = {
       ...setting,
       key,
       value: setting.key === 'elasticsearch_host' ? asList(setting.value) : setting.value,
     }
-    const current = given.get(key)
+    const current = settingsByKey.get(key)
     if (current === undefined) return [renamed]
     if (!isSame(renamed, current)) {
       const problem = `contradicts ${key} (${formatLocation(current.location)})`
@@ -47,7 +47,7 @@ export function renameLegacyKeys(layer: Layer): Layer {
   return { settings, faults: [...layer.faults, ...faults], warnings: [...layer.warnings, ...warnings] }
 }
 
-/** The old key held one URL. */
+/** The legacy key held one URL. */
 function asList(value: unknown): unknown {
   return typeof value === 'string' ? [value] : value
 }

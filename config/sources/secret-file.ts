@@ -8,16 +8,16 @@ type SecretFile = {
   readonly warnings: readonly string[]
 }
 
-/** Reads a secret from a file, without the newline at its end. Others may perhaps read the file, but never write it. */
+/** Reads a secret from a file, without its final newline. A file that other users can write is a fault. */
 export function readSecretFile(path: string): SecretFile {
   try {
     const { mode, size } = statSync(path)
     if (size > maxBytes)
       return fault(`names a file of more than ${maxBytes} bytes`, 'name a file that holds only the secret')
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
-    if (mode & 0o022) return fault('names a file that others may write', 'chmod go-w the file')
+    if (mode & 0o022) return fault('names a file that other users can write', 'run chmod go-w on the file')
     if (text === '') return fault('names an empty file', 'write the secret into it')
-    // Containers mount secrets as 0444, so this cannot be a fault
+    // A warning only: container platforms mount secrets with mode 0444
     const warnings = mode & 0o004 ? ['the secret file can be read by every user of this machine'] : []
     return { text, faults: [], warnings }
   } catch (error) {

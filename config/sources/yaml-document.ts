@@ -1,23 +1,23 @@
 import { type Document, isPair, isScalar, type LineCounter, type Pair, visit, type YAMLError } from 'yaml'
 import type { Fault } from '../faults.ts'
 
-// The parser's own messages quote the source, where a secret may stand.
-const meanings: { readonly [code: string]: readonly [problem: string, fix: string] } = {
-  BAD_ALIAS: ['`*` begins an alias here, which refers to nothing', 'put the value in quotes'],
+// The messages of the parser quote the file, which may contain secrets.
+const problemsByCode: { readonly [code: string]: readonly [problem: string, fix: string] } = {
+  BAD_ALIAS: ['`*` begins an alias without an anchor', 'put the value in quotes'],
   BAD_INDENT: ['the indentation is wrong', 'indent with two spaces for each level'],
-  TAB_AS_INDENT: ['a tab is used to indent', 'use spaces'],
+  TAB_AS_INDENT: ['a tab is used for indentation', 'use spaces'],
   BAD_SCALAR_START: ['a value cannot begin with this character', 'put the value in quotes'],
   BAD_DQ_ESCAPE: ['unknown escape after a backslash in double quotes', 'use single quotes'],
-  TAG_RESOLVE_FAILED: ['`!` begins a tag here, which is not known', 'put the value in quotes'],
+  TAG_RESOLVE_FAILED: ['`!` begins an unknown tag', 'put the value in quotes'],
   MULTIPLE_DOCS: ['there is a second document', 'remove the `---` line'],
   BLOCK_AS_IMPLICIT_KEY: [
     'a map begins in the middle of a line',
-    'put the value in quotes, or the map on its own lines',
+    'put the value in quotes, or write the map on separate lines',
   ],
-  MISSING_CHAR: ['a quote, bracket, colon or comma is missing', 'look at this line and the one above it'],
+  MISSING_CHAR: ['a quote, bracket, colon or comma is missing', 'check this line and the one above it'],
 }
 
-/** What is wrong with the YAML itself: syntax, doubled keys, keys that reach for prototypes, alias bombs. */
+/** Faults of the YAML document itself: syntax, duplicate keys, keys that could pollute a prototype, alias bombs. */
 export function checkDocument(document: Document.Parsed, file: string, lines: LineCounter): Fault[] {
   const lineAt = (offset: number) => lines.linePos(offset).line
   const faults = [...document.errors, ...document.warnings]
@@ -33,17 +33,23 @@ export function checkDocument(document: Document.Parsed, file: string, lines: Li
   try {
     document.toJS({ maxAliasCount: 100 })
   } catch {
-    faults.push({ file, line: 1, key: 'YAML', problem: 'has too many aliases', fix: 'write the values out' })
+    faults.push({
+      file,
+      line: 1,
+      key: 'YAML',
+      problem: 'has too many aliases',
+      fix: 'write the values without aliases',
+    })
   }
   return faults
 }
 
 function describeError(error: YAMLError, file: string, lineAt: (offset: number) => number): Fault {
-  const [problem, fix] = meanings[error.code] ?? ['is not valid YAML here', 'look at this line and the one above it']
+  const [problem, fix] = problemsByCode[error.code] ?? ['is not valid YAML', 'check this line and the one above it']
   return { file, line: lineAt(error.pos[0]), key: 'YAML', problem, fix }
 }
 
-/** `elasticsearch.` for what stands below that key. */
+/** The prefix of the keys in a map: `elasticsearch.` for the map below that key. */
 function pathOf(ancestors: readonly unknown[]): string {
   return ancestors.map((node) => (isPair(node) ? `${node.key}.` : '')).join('')
 }
@@ -52,13 +58,13 @@ function checkMapKeys(pairs: readonly Pair[], path: string, file: string, lineAt
   const firstLine = new Map<string, number>()
   return pairs.flatMap(({ key }): Fault[] => {
     if (!isScalar(key))
-      return [{ file, line: 1, key: 'YAML', problem: 'has a key that is not text', fix: 'write a name' }]
+      return [{ file, line: 1, key: 'YAML', problem: 'has a key that is not text', fix: 'write the name of a key' }]
     const name = String(key.value)
     const line = lineAt(key.range?.[0] ?? 0)
     const first = firstLine.get(name)
     if (first === undefined) firstLine.set(name, line)
     if (name === '__proto__') return [{ file, line, key: path + name, problem: 'cannot be a key', fix: 'remove it' }]
     if (first === undefined) return []
-    return [{ file, line, key: path + name, problem: `is given twice, first in line ${first}`, fix: 'keep one' }]
+    return [{ file, line, key: path + name, problem: `is set twice, first in line ${first}`, fix: 'keep one of them' }]
   })
 }

@@ -2,13 +2,13 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Fault } from '../faults.ts'
 
-/** The file itself, or a directory's *.yml and *.yaml in the order of their names; a fault where there is none. */
+/** The file itself, or the *.yml and *.yaml files of a directory in alphabetical order; a fault if there is none. */
 export function listYamlFiles(path: string): string[] | Fault {
   try {
     if (!statSync(path).isDirectory()) return [path]
     const names = readdirSync(path).filter((name) => /^[^.].*\.ya?ml$/i.test(name))
     if (names.length > 0) return names.sort().map((name) => join(path, name))
-    const fix = 'put one there, or name a file (Docker makes a directory where a file to mount is missing)'
+    const fix = 'add one, or name a file (Docker creates a directory if the file of a bind mount does not exist)'
     return { file: path, key: '--config', problem: 'is a directory without a *.yml file', fix }
   } catch (error) {
     return unreadableFileFault(path, error)

@@ -1,6 +1,16 @@
 import { readFileSync, statSync } from 'node:fs'
-import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { emptyAccessKeyProblem, type Fault } from '../faults.ts'
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+} from 'yaml'
+import { emptyAccessKeyProblem, type Fault, type SourceLocation } from '../faults.ts'
 import { describeType } from '../formats/format.ts'
 import { getFormat } from '../formats/registry.ts'
 import { childrenOf, keys, sections } from '../schema.ts'
@@ -12,13 +22,13 @@ import { listYamlFiles, unreadableFileFault } from './yaml-files.ts'
 
 const maxFileBytes = 1_048_576
 
-/** Reads a file, or every *.yml and *.yaml of a directory in the order of their names. A key may be given once only. */
+/** Reads a file, or every *.yml and *.yaml file of a directory in alphabetical order. Each key may be set only once. */
 export function readYaml(path: string): Layer {
   const files = listYamlFiles(path)
   if (!Array.isArray(files)) return { settings: [], faults: [files], warnings: [] }
-  const read = files.map(readFile)
-  const settings = read.flatMap((layer) => layer.settings)
-  const faults = [...read.flatMap((layer) => layer.faults), ...checkDoubles(settings)]
+  const layers = files.map(readFile)
+  const settings = layers.flatMap((layer) => layer.settings)
+  const faults = [...layers.flatMap((layer) => layer.faults), ...checkDuplicates(settings)]
   return { settings, faults, warnings: [] }
 }
 
@@ -28,7 +38,7 @@ function readFile(file: string): Layer {
   try {
     if (statSync(file).size > maxFileBytes) throw new Error('longer than 1 MiB')
     const lines = new LineCounter()
-    // Duplicates are found by checkDocument, which can name both lines
+    // checkDocument reports duplicate keys, and can name both lines
     const document = parseDocument(readFileSync(file, 'utf8'), {
       lineCounter: lines,
       uniqueKeys: false,
@@ -56,49 +66,48 @@ function walkSection(given: Node, section: string, walk: Walk): void {
   const node = isAlias(given) ? given.resolve(walk.document) : given
   if (node === undefined || (isScalar(node) && node.value === null)) return
   if (!isMap(node)) {
-    const { file } = walk
-    const example = `${childrenOf(section)[0]}: …`
     const found = isCollection(node) ? 'a list' : describeType(isScalar(node) ? node.value : node)
-    const fix =
-      section === ''
-        ? `write \`${example}\``
-        : `write \`${section.split('.').at(-1)}:\` and below it, indented, \`${example}\``
-    walk.faults.push({
-      file,
-      line: lineOf(given, walk),
-      key: section || 'the file',
-      problem: `expected a map, found ${found}`,
-      fix,
-    })
+    walk.faults.push(sectionFault(section, found, { file: walk.file, line: lineOf(given, walk) }))
     return
   }
-  for (const pair of node.items) {
-    const keyNode = pair.key as Node
-    const name = isScalar(keyNode) ? String(keyNode.value) : '?'
-    const key = section === '' ? name : `${section}.${name}`
-    const location = { file: walk.file, line: lineOf(keyNode, walk) }
-    // Already a fault of its own
-    if (name === '__proto__') continue
-    if (sections.has(key)) {
-      if (pair.value !== null) walkSection(pair.value as Node, key, walk)
-    } else if (keys.has(key) || legacyKeys.has(key)) {
-      const value = pair.value === null ? null : (pair.value as Node).toJS(walk.document)
-      if (isSet(key, value)) {
-        walk.settings.push({
-          key,
-          value,
-          location,
-          isTyped: true,
-          lineOf: (path) => lineOfPart(pair.value as Node, path, walk),
-        })
-      } else if (keys.get(key)?.restrictsAccess) walk.faults.push({ ...location, key, ...emptyAccessKeyProblem })
-    } else {
-      walk.faults.push({ ...location, key, problem: 'unknown key', fix: suggestKey(name, section) })
-    }
+  for (const pair of node.items) walkPair(pair, section, walk)
+}
+
+function sectionFault(section: string, found: string, location: SourceLocation): Fault {
+  const example = `${childrenOf(section)[0]}: …`
+  const fix =
+    section === ''
+      ? `write \`${example}\``
+      : `write \`${section.split('.').at(-1)}:\` and below it, indented, \`${example}\``
+  return { ...location, key: section || 'the file', problem: `expected a map, found ${found}`, fix }
+}
+
+function walkPair(pair: Pair, section: string, walk: Walk): void {
+  const keyNode = pair.key as Node
+  const name = isScalar(keyNode) ? String(keyNode.value) : '?'
+  const key = section === '' ? name : `${section}.${name}`
+  const location = { file: walk.file, line: lineOf(keyNode, walk) }
+  if (name === '__proto__') return // checkDocument reports it
+  if (sections.has(key)) {
+    if (pair.value !== null) walkSection(pair.value as Node, key, walk)
+  } else if (keys.has(key) || legacyKeys.has(key)) {
+    readSetting(key, pair.value as Node | null, location, walk)
+  } else {
+    walk.faults.push({ ...location, key, problem: 'unknown key', fix: suggestKey(name, section) })
   }
 }
 
-/** `key:` and `key: ""` leave a key of text unset; a list or a boolean cannot be empty text. */
+function readSetting(key: string, node: Node | null, location: SourceLocation, walk: Walk): void {
+  const value = node === null ? null : node.toJS(walk.document)
+  if (isSet(key, value)) {
+    const lineOf = (path: readonly (string | number)[]) => lineOfPart(node!, path, walk)
+    walk.settings.push({ key, value, location, isTyped: true, lineOf })
+  } else if (keys.get(key)?.restrictsAccess) {
+    walk.faults.push({ ...location, key, ...emptyAccessKeyProblem })
+  }
+}
+
+/** `key:` and `key: ""` leave a text key unset. An empty text is not valid for a list or a boolean. */
 function isSet(key: string, value: unknown): boolean {
   const { format } = keys.get(legacyKeys.get(key) ?? key)!
   return value !== null && !(value === '' && ['string', 'text or array'].includes(getFormat(format).yamlType))
@@ -106,21 +115,21 @@ function isSet(key: string, value: unknown): boolean {
 
 function suggestKey(name: string, section: string): string {
   const siblings = childrenOf(section)
-  const elsewhere = [...keys.keys()].filter((key) => key.split('.').at(-1) === name)
-  if (findNearest(name, siblings) === undefined && elsewhere.length > 0)
-    return `did you mean \`${elsewhere.join('` or `')}\`?`
+  const sameNameElsewhere = [...keys.keys()].filter((key) => key.split('.').at(-1) === name)
+  if (findNearest(name, siblings) === undefined && sameNameElsewhere.length > 0)
+    return `did you mean \`${sameNameElsewhere.join('` or `')}\`?`
   return suggest(name, siblings)
 }
 
-function checkDoubles(settings: readonly Setting[]): Fault[] {
+/** Keys that are set in more than one file; checkDocument reports duplicates within a file. */
+function checkDuplicates(settings: readonly Setting[]): Fault[] {
   const first = new Map<string, Setting>()
   return settings.flatMap((setting) => {
     const { location } = first.get(setting.key) ?? setting
     if (!first.has(setting.key)) first.set(setting.key, setting)
-    // A key doubled within one file is checkDocument's
     if (location.file === setting.location.file) return []
-    const problem = `is in ${location.file}:${location.line} too`
-    return [{ ...setting.location, key: setting.key, problem, fix: 'keep it in one file' }]
+    const problem = `is also set in ${location.file}:${location.line}`
+    return [{ ...setting.location, key: setting.key, problem, fix: 'keep one of them' }]
   })
 }
 

@@ -47,7 +47,7 @@ cache: { type: file, path: /tmp/cache }
 enableOtel: true
 `,
   'version-2.env': `
-# compose's own
+# read by Compose itself
 TZ=UTC
 ELASTAUTH_SECRET_KEY=${testKey}
 export ELASTAUTH_ELASTICSEARCH_HOSTS_0="https://es:9200"
@@ -59,10 +59,10 @@ ELASTAUTH_OIDC_CUSTOM_HEADERS_X_API_KEY=hunter2-header
 }
 
 for (const [name, text] of Object.entries(files)) {
-  test(`elastauth import ${name} prints what config check finds good, and no secret among the remarks`, async () => {
+  test(`elastauth import ${name} prints a configuration that config check accepts, and no secret on standard error`, async () => {
     const { code, stdout, stderr } = await runElastauth(['import', write(name, text)])
     assert.equal(code, 0, stderr)
-    for (const secret of secrets) assert.ok(!stderr.includes(secret), 'a secret on standard error')
+    for (const secret of secrets) assert.ok(!stderr.includes(secret), 'a secret is on standard error')
     const imported = parse(stdout)
     assert.equal(imported.elasticsearch.password, 'hunter2-elasticsearch')
     assert.equal(imported.secret_key, testKey)
@@ -72,27 +72,27 @@ for (const [name, text] of Object.entries(files)) {
   })
 }
 
-test('the variables that made a map become one', async () => {
+test('elastauth import combines the variables of a map into one map', async () => {
   const { stdout } = await runElastauth(['import', write('maps.env', files['version-2.env']!)])
   const { group_mappings, oidc } = parse(stdout)
   assert.deepEqual(group_mappings, { admins: ['kibana_admin', 'viewer'] })
   assert.deepEqual(oidc.custom_headers, { 'X-API-KEY': 'hunter2-header' })
 })
 
-const refused: [name: string, text: string | null, message: RegExp][] = [
+const rejectedFiles: [name: string, text: string | null, message: RegExp][] = [
   ['missing.yml', null, /missing\.yml +FILE +does not exist/],
   ['broken.yml', 'a: [hunter2-elasticsearch', /broken\.yml:1 +YAML +the indentation/],
-  ['text.yml', 'hunter2-elasticsearch', /text\.yml +FILE +holds no settings: name the config\.yml/],
+  ['text.yml', 'hunter2-elasticsearch', /text\.yml +FILE +contains no settings: name the config\.yml/],
   [
     'compose.yml',
     'services:\n  elastauth:\n    environment: [ELASTAUTH_SECRET_KEY=hunter2]\n',
-    /is a compose file: copy/,
+    /is a Compose file: copy/,
   ],
-  ['empty.yml', '', /empty\.yml +FILE +holds no settings/],
+  ['empty.yml', '', /empty\.yml +FILE +contains no settings/],
 ]
 
-for (const [name, text, message] of refused) {
-  test(`elastauth import ${name}: exit 1, a sentence, nothing of what is in it`, async () => {
+for (const [name, text, message] of rejectedFiles) {
+  test(`elastauth import ${name} exits with 1 and an error message that does not quote the file`, async () => {
     const file = text === null ? join(directory, name) : write(name, text)
     const { code, stdout, stderr } = await runElastauth(['import', file])
     assert.deepEqual([code, stdout], [1, ''])

@@ -196,7 +196,7 @@ test('a secret file others may write is a fault, one others may read a warning',
   assert.match(run().warnings.join(), /read by every user/)
   for (const mode of [0o620, 0o602]) {
     chmodSync(k, mode)
-    assert.match(linesOf(run).join(), /^ELASTAUTH_SECRET_KEY_FILE secret_key names a file that others may write/)
+    assert.match(linesOf(run).join(), /^ELASTAUTH_SECRET_KEY_FILE secret_key names a file that other users can write/)
   }
 })
 

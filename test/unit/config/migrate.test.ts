@@ -4,83 +4,98 @@ import { parse } from 'yaml'
 import { convertEntries } from '../../../config/migrate/convert.ts'
 import { writeConfig } from '../../../config/migrate/write-config.ts'
 
-type Case = [given: string, entries: Record<string, unknown>, settings: Record<string, unknown>, remark: string | null]
+type Case = [title: string, entries: Record<string, unknown>, settings: Record<string, unknown>, note: string | null]
 
 const cases: Case[] = [
   [
-    'a flat key of version 1',
+    'renames a flat key of version 1',
     { elasticsearch_host: 'http://es:9200' },
     { 'elasticsearch.hosts': ['http://es:9200'] },
-    'changed elasticsearch_host is called elasticsearch.hosts now',
+    'changed elasticsearch_host is now called elasticsearch.hosts',
   ],
   [
-    'the switch that version 1.2 had at the top',
+    'renames the top-level insecure_skip_verify of version 1.2',
     { insecure_skip_verify: true },
     { 'elasticsearch.insecure_skip_verify': true },
-    'changed insecure_skip_verify is called elasticsearch.insecure_skip_verify now',
+    'changed insecure_skip_verify is now called elasticsearch.insecure_skip_verify',
   ],
   [
-    'header names of version 2',
+    'renames the header keys of version 2',
     { 'authelia.header_username': 'X-User' },
     { 'headers.username': 'X-User' },
-    'changed authelia.header_username is called headers.username now',
+    'changed authelia.header_username is now called headers.username',
   ],
-  ['a key that stays as it is', { default_roles: ['viewer'] }, { default_roles: ['viewer'] }, null],
-  ['roles as text, as version 1 split it', { default_roles: 'a b' }, { default_roles: ['a', 'b'] }, null],
-  ['roles as text, as version 2 split it', { default_roles: 'a, b c' }, { default_roles: ['a', 'b c'] }, null],
-  ['a boolean in quotes', { extend_cache: 'false' }, { extend_cache: false }, null],
-  ['a number in quotes', { redis_db: '3' }, { 'cache.redis_db': 3 }, 'changed redis_db is called cache.redis_db now'],
+  ['keeps a key that has not changed', { default_roles: ['viewer'] }, { default_roles: ['viewer'] }, null],
+  ['splits roles in a text at spaces, as version 1 did', { default_roles: 'a b' }, { default_roles: ['a', 'b'] }, null],
   [
-    'a password that YAML took for a number',
+    'splits roles in a text at commas, as version 2 did',
+    { default_roles: 'a, b c' },
+    { default_roles: ['a', 'b c'] },
+    null,
+  ],
+  ['converts a quoted boolean to a boolean', { extend_cache: 'false' }, { extend_cache: false }, null],
+  [
+    'converts a quoted number to a number',
+    { redis_db: '3' },
+    { 'cache.redis_db': 3 },
+    'changed redis_db is now called cache.redis_db',
+  ],
+  [
+    'converts a password that YAML parsed as a number to text',
     { 'elasticsearch.password': 12345 },
     { 'elasticsearch.password': '12345' },
     null,
   ],
-  ['nothing at all after a key', { 'cache.redis_host': '', 'oidc.issuer': null }, {}, null],
+  ['drops keys without a value', { 'cache.redis_host': '', 'oidc.issuer': null }, {}, null],
   [
-    'the spelling that was not read, but is now',
+    'asks for a decision about a header key that was ignored before',
     { 'headers.username': 'X-User' },
     { 'headers.username': 'X-User' },
-    'decide headers the former elastauth did not read this spelling (it read headers_username and so on); it counts now',
+    'decide headers the Go elastauth ignored this spelling (it read headers_username etc.); it is in effect now',
   ],
   [
-    'no cache',
+    'reports that an empty cache.type now means memory',
     { 'cache.type': '' },
     {},
-    'changed cache.type empty meant a new password for each request; passwords are derived here, and kept in memory',
+    'changed cache.type empty meant a new password for each request; passwords are now derived and cached in memory',
   ],
-  ['a directory for the cache', { 'cache.path': '/tmp/x' }, {}, 'not needed cache.path nothing is kept in files'],
-  ['traces', { enableotel: true }, {}, 'not needed enableotel traces are not exported'],
-  ['debug', { debug: true }, { log_level: 'debug' }, 'changed debug is log_level: debug now'],
-  ['a key nobody knows', { 'foo.bar': 1 }, {}, 'not needed foo.bar is no key of elastauth'],
   [
-    'a value that config check will refuse',
+    'drops the directory of the file cache',
+    { 'cache.path': '/tmp/x' },
+    {},
+    'not needed cache.path nothing is stored in files',
+  ],
+  ['drops keys for traces', { enableotel: true }, {}, 'not needed enableotel traces are not exported'],
+  ['converts debug to a log level', { debug: true }, { log_level: 'debug' }, 'changed debug is now log_level: debug'],
+  ['drops an unknown key', { 'foo.bar': 1 }, {}, 'not needed foo.bar is not a key of elastauth'],
+  [
+    'reports a value that config check will reject',
     { 'cache.expiration': 'soon' },
     { 'cache.expiration': 'soon' },
     'decide cache.expiration its value is not a duration: write e.g. 30m or 1h',
   ],
   [
-    'a group with a star in its name',
+    'asks for a decision about a group name with a *',
     { group_mappings: { 'a*': ['x'] } },
     { group_mappings: { 'a*': ['x'] } },
-    'decide group_mappings a * in a group’s name stands for anything now',
+    'decide group_mappings a * in a group name now matches any text',
   ],
 ]
 
-for (const [given, entries, settings, remark] of cases) {
-  test(`import: ${given}`, () => {
+for (const [title, entries, settings, note] of cases) {
+  test(`import ${title}`, () => {
     const converted = convertEntries(Object.entries(entries).map(([key, value]) => ({ key, value })))
     assert.deepEqual(Object.fromEntries(converted.settings), settings)
-    const remarks = converted.notes
+    const notes = converted.notes
       .filter(
-        ({ kind, text }) => kind !== 'decide' || !/former elastauth (made|believed)|is not in this file/.test(text),
+        ({ kind, text }) => kind !== 'decide' || !/Go elastauth (created|trusted every)|is not in this file/.test(text),
       )
       .map(({ kind, key, text }) => `${kind} ${key} ${text}`)
-    assert.deepEqual(remarks, remark === null ? [] : [remark])
+    assert.deepEqual(notes, note === null ? [] : [note])
   })
 }
 
-test('import always says what only the owner can decide: existing users, who is trusted, what the file left to the environment', () => {
+test('import always lists the decisions about existing users, trusted proxies and secrets that the file does not contain', () => {
   const decisions = convertEntries([]).notes.filter(({ kind }) => kind === 'decide')
   assert.deepEqual(
     decisions.map(({ key }) => key),
@@ -88,7 +103,7 @@ test('import always says what only the owner can decide: existing users, who is 
   )
 })
 
-test('import: where an old and a new name disagree the new one is kept, and that is said', () => {
+test('import keeps the value of the current key if a legacy key contradicts it, and reports that', () => {
   const { settings, notes } = convertEntries([
     { key: 'cache.type', value: 'redis' },
     { key: 'cache_type', value: 'memory' },
@@ -97,27 +112,25 @@ test('import: where an old and a new name disagree the new one is kept, and that
   assert.ok(notes.some(({ kind, key, text }) => kind === 'decide' && key === 'cache.type' && /twice/.test(text)))
 })
 
-test('import: what is no name is not repeated, for it may be a secret', () => {
+test('import does not repeat a key that is not a name, since it may be a secret', () => {
   const text = writeConfig(convertEntries([{ key: 'elasticsearch_password hunter2', value: null }]), 'config.yml')
   assert.doesNotMatch(text, /hunter2/)
 })
 
-test('import: with OpenID Connect it is a decision whether people are sent to log in', () => {
-  const remarks = convertEntries([{ key: 'auth_provider', value: 'oidc' }]).notes.map(
-    ({ kind, key }) => `${kind} ${key}`,
-  )
-  assert.ok(remarks.includes('decide oidc.login'))
-  assert.ok(!remarks.includes('decide trusted_proxies'))
+test('import with OpenID Connect asks whether people are redirected to sign in', () => {
+  const notes = convertEntries([{ key: 'auth_provider', value: 'oidc' }]).notes.map(({ kind, key }) => `${kind} ${key}`)
+  assert.ok(notes.includes('decide oidc.login'))
+  assert.ok(!notes.includes('decide trusted_proxies'))
 })
 
-test('import: https without a CA is a decision, for the CAs of the machine are not read', () => {
+test('import asks for a CA file if Elasticsearch uses https, since the CAs of the machine are not trusted', () => {
   const keysOf = (hosts: string[]) =>
     convertEntries([{ key: 'elasticsearch.hosts', value: hosts }]).notes.map(({ key }) => key)
   assert.ok(keysOf(['https://es:9200']).includes('elasticsearch.ca_cert'))
   assert.ok(!keysOf(['http://es:9200']).includes('elasticsearch.ca_cert'))
 })
 
-test('import: a key with a line break in its name cannot write a setting of its own into our file', () => {
+test('import cannot be made to write a setting by a line break in a key or a file name', () => {
   const text = writeConfig(convertEntries([{ key: 'x\ndefault_roles: [superuser]', value: 1 }]), 'a\nb.yml')
   assert.equal(parse(text), null)
 })

@@ -18,12 +18,12 @@ const faulty: { name: string; yaml: string; expected: RegExp[] }[] = [
   {
     name: 'a doubled key',
     yaml: 'cache:\n  type: redis\n  type: redis',
-    expected: [/^3 cache.type is given twice, first in line 2/],
+    expected: [/^3 cache.type is set twice, first in line 2/],
   },
   {
     name: 'a doubled group',
     yaml: 'group_mappings:\n  a: [b]\n  a: [c]',
-    expected: [/^3 group_mappings.a is given twice/],
+    expected: [/^3 group_mappings.a is set twice/],
   },
   {
     name: 'text where a map is expected',
@@ -152,7 +152,10 @@ test('a directory is merged in the order of its names; hidden and other files ar
 
 test('a key in two files of a directory is a fault that names both places', () => {
   const { directory } = writeFiles({ 'a.yml': `${minimal}listen: ":1"\n`, 'b.yml': 'listen: ":1"\n' })
-  assert.match(linesOf(() => loadConfig({ file: directory, env: {}, flags: {} }))[0]!, /^1 listen is in .*a\.yml:3 too/)
+  assert.match(
+    linesOf(() => loadConfig({ file: directory, env: {}, flags: {} }))[0]!,
+    /^1 listen is also set in .*a\.yml:3/,
+  )
 })
 
 test('a missing file, an empty directory and a binary file are faults', () => {
