@@ -45,8 +45,8 @@ function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
 }
 
 /**
- * A reverse proxy on this machine also connects from loopback, with requests from anywhere. nginx with only `proxy_pass` adds no
- * header, but uses HTTP/1.0, which current clients do not.
+ * A reverse proxy on this machine also connects from loopback, with requests from anywhere. nginx with only
+ * `proxy_pass` adds no header, but uses HTTP/1.0, which current clients do not.
  */
 function isForwarded({ httpVersion, headers }: IncomingMessage): boolean {
   return (

@@ -2,8 +2,8 @@ import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
 
 /**
- * Checks of the services that elastauth needs, by name. A check rejects if the service is down, and resolves to `degraded` if it
- * is down but elastauth works without it.
+ * Checks of the services that elastauth needs, by name. A check rejects if the service is down, and resolves to
+ * `degraded` if it is down but elastauth works without it.
  */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>
 

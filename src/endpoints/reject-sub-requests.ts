@@ -3,9 +3,9 @@ import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 
 /**
- * An endpoint that rejects forward-auth sub-requests. Some proxies send the original path (Envoy, or nginx with `$request_uri`):
- * the 200 of a public endpoint would let an unauthenticated client through to the same path of the protected service. Paths below
- * `/elastauth/` belong to elastauth, so access to them is always denied.
+ * An endpoint that rejects forward-auth sub-requests. Some proxies send the original path (Envoy, or nginx with
+ * `$request_uri`): the 200 of a public endpoint would let an unauthenticated client through to the same path of the
+ * protected service. Paths below `/elastauth/` belong to elastauth, so access to them is always denied.
  * Throws GatewayError not_permitted.
  */
 export function rejectSubRequests(handle: Handler): Handler {
@@ -16,7 +16,10 @@ export function rejectSubRequests(handle: Handler): Handler {
   }
 }
 
-/** Headers that describe the original request: Traefik and Caddy send the first two, nginx configurations usually the others. */
+/**
+ * Headers that describe the original request: Traefik and Caddy send the first two, nginx configurations usually the
+ * others.
+ */
 const originalRequestHeaders = [
   'x-forwarded-uri',
   'x-forwarded-method',
@@ -31,8 +34,9 @@ export function isSubRequest({ headers }: Pick<IncomingMessage, 'headers'>): boo
 }
 
 /**
- * Envoy's ext_authz marks its sub-requests as internal, and sends `Content-Length: 0` even with GET, or with `with_request_body` a
- * header of its own. A POST that Envoy forwards to elastauth, such as a back-channel logout, has another length.
+ * Envoy's ext_authz marks its sub-requests as internal, and sends `Content-Length: 0` even with GET, or with
+ * `with_request_body` a header of its own. A POST that Envoy forwards to elastauth, such as a back-channel logout, has
+ * another length.
  */
 function isEnvoySubRequest(headers: IncomingMessage['headers']): boolean {
   if (!('x-envoy-internal' in headers)) return false

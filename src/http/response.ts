@@ -16,7 +16,10 @@ export type GatewayResponse = Readonly<{
 /** A response of the upstream, forwarded as it arrives. */
 export type StreamedResponse = Readonly<{
   username?: string | undefined
-  /** Resolves when the response has been sent. Rejects with GatewayError; until its head is sent, the client can get an error response. */
+  /**
+   * Resolves when the response has been sent. Rejects with GatewayError; until its head is sent, the client can get an
+   * error response.
+   */
   stream: (response: ServerResponse) => Promise<void>
 }>
 
@@ -24,14 +27,18 @@ export type StreamedResponse = Readonly<{
 export type Upgrade = Readonly<{
   username: string | undefined
   /**
-   * Resolves when the tunnel has closed, or when the upstream's response has been sent instead. Throws, or rejects with,
-   * GatewayError if the client has received neither; `reject` has then sent it an error response, if it was still connected.
+   * Resolves when the tunnel has closed, or when the upstream's response has been sent instead. Throws, or rejects
+   * with, GatewayError if the client has received neither; `reject` has then sent it an error response, if it was still
+   * connected.
    */
   tunnel: (socket: Socket, head: Buffer, reject: (error: GatewayError) => void) => Promise<UpgradeResult>
 }>
 
 export type UpgradeResult = Readonly<{
-  /** The status sent to the client: 101, or that of the upstream's response. 499 if the client disconnected during the response. */
+  /**
+   * The status sent to the client: 101, or that of the upstream's response. 499 if the client disconnected during the
+   * response.
+   */
   status: number
   /** Why the upstream's response was cut off. */
   error?: GatewayError

@@ -11,7 +11,10 @@ import type { RenderError } from './error-response.ts'
 import type { RequestTimeouts } from './listen/listener.ts'
 import type { TlsOptions } from './listen/tls.ts'
 
-/** Everything that responds to requests. A reload replaces it as a whole, so that no request uses parts of two configurations. */
+/**
+ * Everything that responds to requests. A reload replaces it as a whole, so that no request uses parts of two
+ * configurations.
+ */
 export type RequestHandlers = Readonly<{
   /** Handles every request outside `/elastauth/`. */
   handle: ModeHandler

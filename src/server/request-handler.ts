@@ -90,7 +90,9 @@ export function createRequestHandler(
     metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
   }
 
-  /** For an error after the head has been sent. Ending the response normally would make a truncated one look complete. */
+  /**
+   * For an error after the head has been sent. Ending the response normally would make a truncated one look complete.
+   */
   function abortResponse(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
     destroyResponse(request, response)
@@ -124,7 +126,10 @@ function releaseHeaders(request: IncomingMessage): void {
   request.headers = {}
 }
 
-/** An HTTP/1.0 response without a length is complete when its connection closes, unless it is reset (RFC 9112, section 8). */
+/**
+ * An HTTP/1.0 response without a length is complete when its connection closes, unless it is reset (RFC 9112, section
+ * 8).
+ */
 function destroyResponse({ httpVersion }: IncomingMessage, response: ServerResponse): void {
   const { socket } = response
   if (httpVersion === '1.0' && socket?.remoteFamily !== undefined && !('encrypted' in socket)) socket.resetAndDestroy()

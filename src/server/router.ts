@@ -38,8 +38,9 @@ const endpointPrefix = '/elastauth/'
 
 /**
  * The path below `/elastauth/`, decoded once, or undefined if the request is for the mode. Paths are not normalized:
- * `/x/../elastauth/` is for the mode. Proxies route by the decoded path and forward the original one, so `/%65lastauth/login`
- * arrives unchanged. A path that cannot be decoded matches no endpoint and does not reach the mode either: `/elastauth/%ff`.
+ * `/x/../elastauth/` is for the mode. Proxies route by the decoded path and forward the original one, so
+ * `/%65lastauth/login` arrives unchanged. A path that cannot be decoded matches no endpoint and does not reach the mode
+ * either: `/elastauth/%ff`.
  */
 export function endpointPath(url: string): string | undefined {
   // Called for every request: most targets contain no `%`, and decoding takes time.

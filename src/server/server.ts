@@ -14,13 +14,20 @@ import { createRequestHandler } from './request-handler.ts'
 import { createUpgradeHandler } from './upgrade-handler.ts'
 
 export type GatewayServer = Readonly<{
-  /** @returns the addresses in readable form. Rejects if one is unavailable, with what it `serves`, and then listens on none. */
+  /**
+   * @returns the addresses in readable form. Rejects if one is unavailable, with what it `serves`, and then listens on
+   * none.
+   */
   listen: () => Promise<string[]>
   /** The number of open connections on all listeners. */
   countConnections: () => Promise<number>
-  /** @returns a function that uses other certificates for new connections. Throws if certificate and key do not match. */
+  /**
+   * @returns a function that uses other certificates for new connections. Throws if certificate and key do not match.
+   */
   prepareRenewal: (tls: TlsOptions) => () => void
-  /** Graceful shutdown: accepts no more connections, finishes pending requests, and after the timeout destroys the rest. */
+  /**
+   * Graceful shutdown: accepts no more connections, finishes pending requests, and after the timeout destroys the rest.
+   */
   close: (timeoutMs: number) => Promise<void>
 }>
 

@@ -102,7 +102,9 @@ export function frame(type: keyof typeof frameTypes, { stream = 0, flags = 0, pa
 const endStream = 0x1
 const endHeaders = 0x4
 
-/** A complete request, or with `hasBody` only its head. Names and values are sent as literals, without Huffman coding. */
+/**
+ * A complete request, or with `hasBody` only its head. Names and values are sent as literals, without Huffman coding.
+ */
 export function requestFrame(stream: number, fields: readonly (readonly [string, string])[], hasBody = false): Buffer {
   const flags = hasBody ? endHeaders : endHeaders | endStream
   return frame('headers', { stream, flags, payload: headerBlock(fields) })
@@ -159,7 +161,10 @@ export async function responseOutcome(connection: FrameConnection, stream: numbe
 
 const indexedStatuses = ['200', '204', '206', '304', '400', '404', '500']
 
-/** The static table of HPACK has seven statuses (RFC 7541, appendix A, entries 8 to 14); another one is a literal value for one of their names. */
+/**
+ * The static table of HPACK has seven statuses (RFC 7541, appendix A, entries 8 to 14); another one is a literal value
+ * for one of their names.
+ */
 function statusIn(block: Buffer): string {
   if (block[0] === 0x20) return statusIn(block.subarray(1)) // a size update to an empty dynamic table
   const first = block[0]!

@@ -1,7 +1,10 @@
 import type { GatewayResponse } from '../../http/response.ts'
 import { htmlResponse } from './page.ts'
 
-/** Shown after a logout. A provider without its own logout may still have a session, and sign the user in again without asking. */
+/**
+ * Shown after a logout. A provider without its own logout may still have a session, and sign the user in again without
+ * asking.
+ */
 export function signedOutPage(headers: readonly string[] = []): GatewayResponse {
   return htmlResponse({
     status: 200,
@@ -13,9 +16,10 @@ export function signedOutPage(headers: readonly string[] = []): GatewayResponse 
 }
 
 /**
- * Asks for confirmation of a logout that was requested by a link, because any other site may contain such a link (CSRF).
- * @param endSession the provider's logout URL, to which the form's response redirects: Chromium also applies `form-action` to
- * redirects, and providers redirect to each other, so any https URL is allowed
+ * Asks for confirmation of a logout that was requested by a link, because any other site may contain such a link
+ * (CSRF).
+ * @param endSession the provider's logout URL, to which the form's response redirects: Chromium also applies
+ * `form-action` to redirects, and providers redirect to each other, so any https URL is allowed
  */
 export function confirmSignOutPage(endSession: URL | undefined): GatewayResponse {
   return htmlResponse({

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Reads and discards the rest of a body after the response, so that the client can read the response. The time is limited:
- * without a limit, an unauthenticated client could keep a connection open indefinitely.
+ * Reads and discards the rest of a body after the response, so that the client can read the response. The time is
+ * limited: without a limit, an unauthenticated client could keep a connection open indefinitely.
  * @param timeoutMs for the whole rest; then the connection is destroyed
  */
 export function drainBody(request: IncomingMessage, timeoutMs: number): void {

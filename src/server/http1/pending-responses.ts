@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * The responses that have not been sent yet, by connection. Node reports parse errors and tunnels as soon as it has read them;
- * what elastauth sends for those must not overtake pending responses or end up inside one (RFC 9112, section 9.3.2).
+ * The responses that have not been sent yet, by connection. Node reports parse errors and tunnels as soon as it has
+ * read them; what elastauth sends for those must not overtake pending responses or end up inside one (RFC 9112, section
+ * 9.3.2).
  */
 export type PendingResponses = Readonly<{
   /** Call with the response to each request, in order of arrival. */
@@ -16,9 +17,9 @@ export type PendingResponses = Readonly<{
   /** Whether the last request of the connection has arrived: it closes after a pending response, or has ended. */
   hasLastRequest: (socket: Socket) => boolean
   /**
-   * Calls `respond` when all pending responses have been sent; never if one of them was the last of the connection or the
-   * client has disconnected. If the error is in the body of a request whose response has begun or waits for earlier ones, the
-   * connection is destroyed instead.
+   * Calls `respond` when all pending responses have been sent; never if one of them was the last of the connection or
+   * the client has disconnected. If the error is in the body of a request whose response has begun or waits for earlier
+   * ones, the connection is destroyed instead.
    */
   runWhenFlushed: (socket: Socket, respond: () => void) => void
   /** Whether a response or a connection has ended, but not all of its bytes have been sent. */
@@ -95,7 +96,8 @@ export function createPendingResponses(onConnectionClosed: () => void): PendingR
 
   function destroyPending(socket: Socket): boolean {
     const responses = [...(pending.get(socket) ?? [])]
-    // Node no longer listens to the socket, so responses that wait for earlier ones would not notice that it has closed.
+    // Node no longer listens to the socket, so responses that wait for earlier ones would not notice that it has
+    // closed.
     for (const response of responses) {
       response.destroy()
       response.req.destroy()

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import { lingerTimeoutMs, maxPendingBytes, maxPendingRequests } from '../listen/limits.ts'
 
 /**
- * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before back-pressure
- * applies, and keeps each until its response is sent: without a limit, one client could fill the heap.
+ * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before
+ * back-pressure applies, and keeps each until its response is sent: without a limit, one client could fill the heap.
  * @param pending the requests whose responses have not been sent, the new one last
  */
 export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
@@ -23,9 +23,9 @@ function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): n
 }
 
 /**
- * The classes that Node uses for requests and responses. Requests after the last one of a connection must not be processed (RFC
- * 9112, section 9.6), but Node parses the current chunk to its end: it gets the same two inert objects for all of them, and later
- * chunks are not parsed.
+ * The classes that Node uses for requests and responses. Requests after the last one of a connection must not be
+ * processed (RFC 9112, section 9.6), but Node parses the current chunk to its end: it gets the same two inert objects
+ * for all of them, and later chunks are not parsed.
  * @param hasLastRequest whether the last request of the connection has arrived
  */
 export function createMessageClasses(hasLastRequest: (socket: Socket) => boolean) {
@@ -79,8 +79,8 @@ function discardInput(socket: Socket): void {
 }
 
 /**
- * If the connection were closed at once with unread bytes of the client, TCP would reset it and the last responses might be lost
- * (RFC 9112, section 9.6). Node calls `destroySoon` when the last response has been sent.
+ * If the connection were closed at once with unread bytes of the client, TCP would reset it and the last responses
+ * might be lost (RFC 9112, section 9.6). Node calls `destroySoon` when the last response has been sent.
  */
 function lingerAtEnd(socket: Socket): void {
   socket.destroySoon = () => {

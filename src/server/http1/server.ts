@@ -8,7 +8,10 @@ import { checkHeaderCount, maxHeaderCount } from './header-limit.ts'
 import { createPendingResponses } from './pending-responses.ts'
 import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
 
-/** HTTP/1.1, with or without TLS: the options to create a Node server with, and `attach`, which connects it to the handlers. */
+/**
+ * HTTP/1.1, with or without TLS: the options to create a Node server with, and `attach`, which connects it to the
+ * handlers.
+ */
 export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: RequestTimeouts) {
   const { onRequest, isUpgrade, onUpgrade, onConnect, onClientError } = handlers
   let isClosing = false
@@ -20,8 +23,9 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
     pending.add(response)
     if (mustBeLast(pending.requestsOn(request.socket))) response.shouldKeepAlive = false
     response.on('close', onResponseClose)
-    // Node stops parsing after an upgrade request, even if the upgrade is not accepted. The rest of the chunk, which belongs to
-    // the next request, is lost, and the next chunk would be parsed as the start of a request (request smuggling).
+    // Node stops parsing after an upgrade request, even if the upgrade is not accepted. The rest of the chunk, which
+    // belongs to the next request, is lost, and the next chunk would be parsed as the start of a request (request
+    // smuggling).
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     onRequest(request, response, checkHead)
   }
@@ -32,7 +36,9 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
     closeIdleSoon()
   }
 
-  /** At shutdown, a response that had begun before has no `Connection: close`, so its connection has to be closed here. */
+  /**
+   * At shutdown, a response that had begun before has no `Connection: close`, so its connection has to be closed here.
+   */
   function closeIdleSoon(): void {
     if (isClosing) setImmediate(closeIdle)
   }
@@ -51,22 +57,23 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
         !pending.hasPending(request.socket),
     },
     attach(server: Server): void {
-      // For Node, a connection is idle, and is destroyed, as soon as its response has ended, even if bytes are still to be sent.
-      // While there is such a response, no idle connection is closed, which does not delay the shutdown. Node's `close` calls
-      // this method as well.
+      // For Node, a connection is idle, and is destroyed, as soon as its response has ended, even if bytes are still to
+      // be sent. While there is such a response, no idle connection is closed, which does not delay the shutdown.
+      // Node's `close` calls this method as well.
       const closeIdleConnections = server.closeIdleConnections.bind(server)
       closeIdle = server.closeIdleConnections = () => {
         isClosing = true
         if (!pending.hasUnflushed()) closeIdleConnections()
       }
-      // Node drops further headers silently; one more than allowed is kept so that the request can be rejected. Without a limit,
-      // a head of 64 KiB could contain 10,000 headers, which occupy ten times its size in memory.
+      // Node drops further headers silently; one more than allowed is kept so that the request can be rejected. Without
+      // a limit, a head of 64 KiB could contain 10,000 headers, which occupy ten times its size in memory.
       server.maxHeadersCount = maxHeaderCount + 1
-      // A client that waits for 100 Continue may get its response without it. Node then closes the connection, because the client
-      // may send the body or not.
+      // A client that waits for 100 Continue may get its response without it. Node then closes the connection, because
+      // the client may send the body or not.
       server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
       server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
-      // Node detaches a connection with a CONNECT request: pending responses would see neither `drain` nor a disconnect.
+      // Node detaches a connection with a CONNECT request: pending responses would see neither `drain` nor a
+      // disconnect.
       server.on('connect', (_request, stream) => {
         if (!pending.destroyPending(stream as Socket)) onConnect(stream as Socket)
       })
@@ -77,7 +84,10 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
   })
 }
 
-/** Throws GatewayError headers_too_large, or payload_invalid without a Host (RFC 9112, section 3.2), which Node would reject unlogged. */
+/**
+ * Throws GatewayError headers_too_large, or payload_invalid without a Host (RFC 9112, section 3.2), which Node would
+ * reject unlogged.
+ */
 function checkHead(request: IncomingMessage): void {
   checkHeaderCount(request)
   if (request.headers.host === undefined && request.httpVersion === '1.1')

@@ -8,9 +8,9 @@ import { http1Limits } from '../listen/limits.ts'
 export type Http2Request = Readonly<{ request: IncomingMessage; check: () => void }>
 
 /**
- * The request of a stream, in the form that it would have in HTTP/1.1 (RFC 9113, section 8.3): `Host` for `:authority`, one
- * `Cookie` header, and a body of unknown length as chunked. The stream itself is the request's body.
- * `check` throws GatewayError payload_invalid, headers_too_large for requests that Node's HTTP/1.1 parser would have rejected.
+ * The request of a stream, in the form that it would have in HTTP/1.1 (RFC 9113, section 8.3): `Host` for `:authority`,
+ * one `Cookie` header, and a body of unknown length as chunked. The stream itself is the request's body. `check` throws
+ * GatewayError payload_invalid, headers_too_large for requests that Node's HTTP/1.1 parser would have rejected.
  */
 export function createHttp2Request(
   stream: ServerHttp2Stream,
@@ -44,7 +44,10 @@ export function createHttp2Request(
   return { request, check: () => checkHead(request, { pseudoHeaders, hosts, received }) }
 }
 
-/** The size of a header list as defined by RFC 9113, section 6.5.2, in bytes. @param received alternating names and values */
+/**
+ * The size of a header list as defined by RFC 9113, section 6.5.2, in bytes.
+ * @param received alternating names and values
+ */
 export function headerListSize(received: readonly string[]): number {
   return received.reduce((sum, part) => sum + part.length + 16, 0)
 }
@@ -77,8 +80,9 @@ type ReceivedHeaders = Readonly<{
 }>
 
 /**
- * Throws GatewayError payload_invalid, headers_too_large. nghttp2 has already rejected what RFC 9113 (sections 8.2 and 8.3) calls
- * malformed, in particular hop-by-hop headers, and silently dropped headers with invalid characters in their name or value.
+ * Throws GatewayError payload_invalid, headers_too_large. nghttp2 has already rejected what RFC 9113 (sections 8.2 and
+ * 8.3) calls malformed, in particular hop-by-hop headers, and silently dropped headers with invalid characters in their
+ * name or value.
  */
 function checkHead(request: IncomingMessage, { pseudoHeaders, hosts, received }: ReceivedHeaders): void {
   checkHeaderCount(request)

@@ -11,9 +11,10 @@ const maxQueuedFrames = 16
 const bodylessStatuses = new Set([204, 205, 304])
 
 /**
- * The response on a stream, with the part of the `ServerResponse` interface that elastauth uses. As there, `finish` and `close`
- * are emitted when the response has been sent, and only `close` if the client disconnects, even if the request body has not
- * ended. If it is destroyed before its end, the stream is reset, so that the client does not take the response for complete.
+ * The response on a stream, with the part of the `ServerResponse` interface that elastauth uses. As there, `finish` and
+ * `close` are emitted when the response has been sent, and only `close` if the client disconnects, even if the request
+ * body has not ended. If it is destroyed before its end, the stream is reset, so that the client does not take the
+ * response for complete.
  */
 export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: boolean): ServerResponse {
   let hasHead = false
@@ -36,8 +37,8 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
         if (!hasHead) writeHead(response.statusCode)
         const finish = () => {
           isComplete = true
-          // The rest of the request body is not needed (RFC 9113, section 8.1). nghttp2 would drop the response's head if the stream were
-          // closed in the same turn of the event loop.
+          // The rest of the request body is not needed (RFC 9113, section 8.1). nghttp2 would drop the response's head
+          // if the stream were closed in the same turn of the event loop.
           if (!stream.endAfterHeaders) setImmediate(discardRequestBody)
           done()
         }
@@ -111,7 +112,8 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
 
 /**
  * Header names in lower case, without hop-by-hop headers.
- * @param isEmpty whether to omit Content-Length: without the body that it announces, a response is malformed (RFC 9113, section 8.1.1)
+ * @param isEmpty whether to omit Content-Length: without the body that it announces, a response is malformed (RFC 9113,
+ * section 8.1.1)
  */
 function toHttp2Headers(headers: readonly string[], isEmpty = false): string[] {
   const kept: string[] = []

@@ -24,7 +24,9 @@ export type Http2Protocol = Readonly<{
   close: () => void
 }>
 
-/** HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets use HTTP/1.1. */
+/**
+ * HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets use HTTP/1.1.
+ */
 export function createHttp2Protocol(
   onRequest: ListenerHandlers['onRequest'],
   setWeight: ConnectionBudget['setWeight'],
@@ -61,9 +63,10 @@ export function createHttp2Protocol(
 }
 
 /**
- * Low limits apply until a connection has authenticated a user. Then it gets the limits that a browser with Kibana needs, if it
- * has acknowledged the low limits and there is room. A connection that has been idle for `idleBeforeLoweringMs` gets the low limits
- * again, so that idle browsers make room for others; its next authenticated request raises them again.
+ * Low limits apply until a connection has authenticated a user. Then it gets the limits that a browser with Kibana
+ * needs, if it has acknowledged the low limits and there is room. A connection that has been idle for
+ * `idleBeforeLoweringMs` gets the low limits again, so that idle browsers make room for others; its next authenticated
+ * request raises them again.
  * @param reserveWeight sets the weight of the connection, and returns whether there is room
  */
 function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof typeof http2Weight) => boolean) {
@@ -103,13 +106,18 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
     })
   }
 
-  /** The client may have disconnected during authentication. A session that the client resets is destroyed, not closed. */
+  /**
+   * The client may have disconnected during authentication. A session that the client resets is destroyed, not closed.
+   */
   function hasEnded(): boolean {
     return session.closed || session.destroyed
   }
 
   return Object.freeze({
-    /** @returns false if the stream is rejected with REFUSED_STREAM, after which the client may retry (RFC 9113, section 8.7) */
+    /**
+     * @returns false if the stream is rejected with REFUSED_STREAM, after which the client may retry (RFC 9113, section
+     * 8.7)
+     */
     acceptStream(stream: ServerHttp2Stream, received: readonly string[]): boolean {
       const bytes = headerListSize(received)
       if (heldBytes > 0 && heldBytes + bytes > limits.maxHeldBytes) {
@@ -134,7 +142,10 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
   })
 }
 
-/** Closes a connection that has been without a stream for too long. A PING, which Node's own timer counts as activity, does not keep it open. */
+/**
+ * Closes a connection that has been without a stream for too long. A PING, which Node's own timer counts as activity,
+ * does not keep it open.
+ */
 function limitIdleTime(session: ServerHttp2Session, socket: Socket): () => void {
   let openStreams = 0
   let timer = setTimeout(onIdle, http1Limits.headersTimeout)

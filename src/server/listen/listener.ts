@@ -35,7 +35,10 @@ export type RequestTimeouts = Readonly<{
 /** A listener: a Node server with its protocols. */
 export type ListenerHandle = Readonly<{
   server: Server
-  /** Closes idle connections, and the others after their last response. Call it when the server accepts no more connections. */
+  /**
+   * Closes idle connections, and the others after their last response. Call it when the server accepts no more
+   * connections.
+   */
   closeIdle: () => void
   /** Uses other certificates for new connections. Only with TLS. */
   renewCertificates?: (context: SecureContextOptions) => void

@@ -1,8 +1,8 @@
 import type { Server, Socket } from 'node:net'
 
 /**
- * Tracks the connections of a server. `closeAllConnections` of Node does not include those that have left HTTP/1.1: upgraded
- * connections, and those of HTTP/2.
+ * Tracks the connections of a server. `closeAllConnections` of Node does not include those that have left HTTP/1.1:
+ * upgraded connections, and those of HTTP/2.
  */
 export function trackSockets(server: Server): Readonly<{ destroyAll: () => void }> {
   const sockets = new Set<Socket>()

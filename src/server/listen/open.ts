@@ -10,7 +10,8 @@ export type OpenedListener = Readonly<{
 }>
 
 /**
- * Starts to accept connections. Rejects with the system's error (`code`), with the configured listener in front of its message.
+ * Starts to accept connections. Rejects with the system's error (`code`), with the configured listener in front of its
+ * message.
  * @param unixSocketMode permissions of a unix socket
  */
 export async function openListener(

@@ -16,7 +16,10 @@ export type TlsOptions = Readonly<{
   clientAuth: 'none' | 'request' | 'require'
 }>
 
-/** The TLS 1.2 ciphers that HTTP/2 permits (RFC 9113, section 9.2.2) and those of TLS 1.3: all have forward secrecy and authenticated encryption. */
+/**
+ * The TLS 1.2 ciphers that HTTP/2 permits (RFC 9113, section 9.2.2) and those of TLS 1.3: all have forward secrecy and
+ * authenticated encryption.
+ */
 const ciphers = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',

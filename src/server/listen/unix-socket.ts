@@ -4,11 +4,13 @@ import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 
 /**
- * Listens on a unix socket. A stale socket, on which no process listens, is replaced; any other file, including a symbolic link,
- * is an error. The socket is created under a temporary name, with its permissions, and then renamed: it is never accessible with
- * wrong permissions, and Node, which unlinks the name it has bound, cannot remove the socket of another process.
+ * Listens on a unix socket. A stale socket, on which no process listens, is replaced; any other file, including a
+ * symbolic link, is an error. The socket is created under a temporary name, with its permissions, and then renamed: it
+ * is never accessible with wrong permissions, and Node, which unlinks the name it has bound, cannot remove the socket
+ * of another process.
  * @param mode permissions, as for `chmod`
- * @returns a function that removes the socket file if it has not been replaced. Rejects with the system's error (`code`)
+ * @returns a function that removes the socket file if it has not been replaced. Rejects with the system's error
+ * (`code`)
  */
 export async function listenOnUnixSocket(server: Server, path: string, mode: number): Promise<() => void> {
   const directory = dirname(path)

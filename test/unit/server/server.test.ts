@@ -382,7 +382,7 @@ describe('close, the graceful shutdown,', () => {
     const closing = server.close(600_000)
     connection.send('GET /elastauth/health HTTP/1.1\r\nHost: es\r\n\r\n')
     finish()
-    assert.match(await connection.closed, /Connection: close.*mode$/s) // RFC 9112, 9.6
+    assert.match(await connection.closed, /Connection: close.*mode$/s) // RFC 9112, section 9.6
     await closing
   })
 
