@@ -8,16 +8,16 @@ import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.t
 
 const bob = { 'Remote-User': 'bob' }
 
-let answer: RequestListener
-const upstream = await startUpstream((request, response) => answer(request, response))
+let respond: RequestListener
+const upstream = await startUpstream((request, response) => respond(request, response))
 const gateway = await startProxy(upstream.url)
 const nowhere = await startProxy('http://127.0.0.1:9')
 
 beforeEach(() => {
-  answer = (_request, response) => response.end('ok')
+  respond = (_request, response) => response.end('ok')
 })
 
-/** Sends lines as they are, on a connection of their own. @returns everything that came back */
+/** Sends these lines on a new connection. @returns everything that was received */
 function sendRaw(...lines: string[]): Promise<string> {
   const connection = openRaw(portOf(gateway))
   connection.send(lines.join('\r\n'))
@@ -32,7 +32,7 @@ async function read(message: IncomingMessage): Promise<string> {
   return text
 }
 
-describe('a request reaches the upstream as it was sent', () => {
+describe('what the upstream receives', () => {
   const targets = [
     '/',
     '//',
@@ -48,9 +48,9 @@ describe('a request reaches the upstream as it was sent', () => {
     `/${'long/'.repeat(1600)}`,
   ]
   for (const target of targets) {
-    test(`target ${target.slice(0, 40)}`, async () => {
+    test(`forwards the target ${target.slice(0, 40)} byte for byte`, async () => {
       let url: string | undefined
-      answer = (request, response) => {
+      respond = (request, response) => {
         url = request.url
         response.end()
       }
@@ -60,8 +60,8 @@ describe('a request reaches the upstream as it was sent', () => {
   }
 
   for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND', 'QUERY']) {
-    test(`method ${method}`, async () => {
-      answer = (request, response) => response.end(`${request.method}!`)
+    test(`forwards the method ${method}`, async () => {
+      respond = (request, response) => response.end(`${request.method}!`)
       const text = await sendRaw(`${method} / HTTP/1.1`, ...head, 'Content-Length: 0', '', '')
       assert.match(text, new RegExp(`${method}!`))
     })
@@ -72,13 +72,13 @@ describe('a request reaches the upstream as it was sent', () => {
     ['GET with a length', ['GET / HTTP/1.1', ...head, 'Content-Length: 5', '', 'hello'], '5', undefined],
     ['DELETE with a length', ['DELETE / HTTP/1.1', ...head, 'Content-Length: 5', '', 'hello'], '5', undefined],
     [
-      'GET in chunks',
+      'chunked GET',
       ['GET / HTTP/1.1', ...head, 'Transfer-Encoding: chunked', '', '2;ext=1', 'he', '3', 'llo', '0', '', ''],
       undefined,
       'chunked',
     ],
     [
-      'POST in chunks, with trailers, which are dropped',
+      'chunked POST, without its trailers',
       [
         'POST / HTTP/1.1',
         ...head,
@@ -97,23 +97,29 @@ describe('a request reaches the upstream as it was sent', () => {
     ],
   ]
   for (const [what, lines, length, coding] of bodies) {
-    test(`body: ${what}`, async () => {
-      let seen: unknown
-      answer = async (request, response) => {
+    test(`forwards the body of a ${what}`, async () => {
+      let received: unknown
+      respond = async (request, response) => {
         const { headers } = request
         const body = await read(request)
-        seen = [body, headers['content-length'], headers['transfer-encoding'], { ...request.trailers }, headers.trailer]
+        received = [
+          body,
+          headers['content-length'],
+          headers['transfer-encoding'],
+          { ...request.trailers },
+          headers.trailer,
+        ]
         response.end()
       }
       assert.match(await sendRaw(...lines), /^HTTP\/1.1 200 /)
-      assert.deepEqual(seen, ['hello', length, coding, {}, undefined])
+      assert.deepEqual(received, ['hello', length, coding, {}, undefined])
     })
   }
 
-  test('with its user’s credential, and none of the client’s', async () => {
-    let seen: string[] = []
-    answer = (request, response) => {
-      seen = request.rawHeaders.filter((_, i) => request.rawHeaders[i - 1]?.toLowerCase() === 'authorization')
+  test(`forwards the credential of the user instead of the client's credentials`, async () => {
+    let credentials: string[] = []
+    respond = (request, response) => {
+      credentials = request.rawHeaders.filter((_, i) => request.rawHeaders[i - 1]?.toLowerCase() === 'authorization')
       response.end()
     }
     await sendRaw(
@@ -124,15 +130,15 @@ describe('a request reaches the upstream as it was sent', () => {
       '',
       '',
     )
-    assert.deepEqual(seen.map(userOf), ['bob'])
+    assert.deepEqual(credentials.map(userOf), ['bob'])
   })
 })
 
 describe('Expect: 100-continue', () => {
   const lines = ['POST / HTTP/1.1', 'Host: es', 'Expect: 100-continue', 'Content-Length: 5']
 
-  test('the word comes when the upstream is there to take the body, and the connection lives on', async () => {
-    answer = async (request, response) => response.end(await read(request))
+  test('sends 100 Continue once the upstream is connected, and keeps the connection open', async () => {
+    respond = async (request, response) => response.end(await read(request))
     const connection = openRaw(portOf(gateway))
     connection.send([...lines, 'Remote-User: bob', '', ''].join('\r\n'))
     await connection.until(/^HTTP\/1.1 100 Continue\r\n\r\n$/)
@@ -143,35 +149,35 @@ describe('Expect: 100-continue', () => {
     assert.equal((await connection.closed).match(/200 OK/g)?.length, 2)
   })
 
-  test('nobody is asked for a body before they are known, and the connection ends: a body may come or not', async () => {
+  test('rejects an anonymous request without 100 Continue, and closes the connection, on which a body may follow', async () => {
     assert.match(await sendRaw(...lines, '', ''), /^HTTP\/1.1 401 [\s\S]*Connection: close/)
   })
 
-  test('a client of HTTP/1.0 is not: it would take that for its answer', async () => {
-    answer = async (request, response) => response.end(await read(request))
+  test('sends no 100 Continue to a client of HTTP/1.0', async () => {
+    respond = async (request, response) => response.end(await read(request))
     const [, ...headers] = lines
     const text = await sendRaw('POST / HTTP/1.0', ...headers, 'Remote-User: bob', '', 'hello')
     assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*hello$/)
   })
 
-  test('nobody is asked for a body that no upstream is there to take', async () => {
+  test('sends no 100 Continue if the upstream is unreachable', async () => {
     const connection = openRaw(portOf(nowhere))
     connection.send([...lines, 'Remote-User: bob', '', ''].join('\r\n'))
     assert.match(await connection.closed, /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/)
   })
 })
 
-describe('an answer reaches the client as it was sent', () => {
-  test('doubled headers, their spelling and their order', async () => {
-    answer = (_request, response) =>
+describe('what the client receives', () => {
+  test('forwards duplicate headers of a response, with their case and order', async () => {
+    respond = (_request, response) =>
       response.writeHead(200, ['Set-Cookie', 'a=1', 'X-elastic-product', 'Elasticsearch', 'Set-Cookie', 'b=2']).end('x')
     const text = await sendRaw('GET / HTTP/1.1', ...head, '', '')
     assert.match(text, /Set-Cookie: a=1\r\nX-elastic-product: Elasticsearch\r\nSet-Cookie: b=2\r\n/)
   })
 
-  test('encoded bytes, with their length', async () => {
+  test('forwards a compressed response byte for byte, with its length', async () => {
     const bytes = gzipSync('x'.repeat(10_000))
-    answer = (_request, response) =>
+    respond = (_request, response) =>
       response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Length': bytes.length }).end(bytes)
     const text = await sendRaw('GET / HTTP/1.1', ...head, 'Accept-Encoding: gzip', '', '')
     assert.match(text, new RegExp(`Content-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n`))
@@ -184,8 +190,8 @@ describe('an answer reaches the client as it was sent', () => {
     [304, 'GET', { ETag: '"x"' }],
   ]
   for (const [status, method, headers] of bodiless) {
-    test(`${status} to ${method} has no body`, async () => {
-      answer = (_request, response) => response.writeHead(status, headers).end()
+    test(`forwards a ${status} response to ${method} without a body`, async () => {
+      respond = (_request, response) => response.writeHead(status, headers).end()
       const text = await sendRaw(`${method} / HTTP/1.1`, ...head, '', '')
       assert.match(text, new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\r\n\r\n$`))
       for (const [name, value] of Object.entries(headers)) assert.ok(text.includes(`${name}: ${value}\r\n`))
@@ -193,13 +199,13 @@ describe('an answer reaches the client as it was sent', () => {
     })
   }
 
-  test('statuses nobody has heard of, and their reasons', async () => {
-    answer = (_request, response) => response.writeHead(799, 'Out of Tea').end()
+  test('forwards an unknown status and its reason phrase', async () => {
+    respond = (_request, response) => response.writeHead(799, 'Out of Tea').end()
     assert.match(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /^HTTP\/1.1 799 Out of Tea\r\n/)
   })
 
-  test('103 and 102 before the answer', async () => {
-    answer = (_request, response) => {
+  test('forwards the informational responses 103 and 102 before the final response', async () => {
+    respond = (_request, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })
       response.writeProcessing()
       response.end('done')
@@ -211,16 +217,16 @@ describe('an answer reaches the client as it was sent', () => {
     )
   })
 
-  test('no interim answers to HTTP/1.0, which has none', async () => {
-    answer = (_request, response) => {
+  test('forwards no informational responses to a client of HTTP/1.0', async () => {
+    respond = (_request, response) => {
       response.writeProcessing()
       response.end('done')
     }
     assert.match(await sendRaw('GET / HTTP/1.0', 'Host: es', 'Remote-User: bob', '', ''), /^HTTP\/1.1 200 OK/)
   })
 
-  test('trailers are dropped, and their announcement', async () => {
-    answer = (_request, response) => {
+  test('drops trailers of a response, and the Trailer header', async () => {
+    respond = (_request, response) => {
       response.writeHead(200, { Trailer: 'X-Sum' })
       response.write('x')
       response.addTrailers({ 'X-Sum': '1' })
@@ -229,79 +235,79 @@ describe('an answer reaches the client as it was sent', () => {
     assert.doesNotMatch(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /sum|trailer/i)
   })
 
-  test('its head before its first byte, and each byte before the next is written', async () => {
-    let written!: ServerResponse
-    answer = (_request, response) => {
-      written = response
+  test('forwards the head of a response before its body, and each byte before the next one is written', async () => {
+    let upstreamResponse!: ServerResponse
+    respond = (_request, response) => {
+      upstreamResponse = response
       response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
     }
-    const asked = get(gateway.url, { headers: bob })
-    const [message] = (await once(asked, 'response')) as [IncomingMessage]
+    const outgoing = get(gateway.url, { headers: bob })
+    const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
     for (const byte of 'data: 1\n\n') {
-      written.write(byte)
+      upstreamResponse.write(byte)
       const [chunk] = await once(message, 'data')
       assert.equal(String(chunk), byte)
     }
-    written.end()
+    upstreamResponse.end()
     message.resume()
     await once(message, 'end')
   })
 })
 
-describe('neither side is read faster than the other reads', () => {
+describe('back-pressure between client and upstream', () => {
   const chunk = Buffer.alloc(64 * 1024)
-  const total = 4096 // chunks: 256 MB, far beyond what the buffers of three sockets hold
+  const total = 4096 // chunks: 256 MB, far more than the buffers of three sockets
 
-  test('a client that does not read holds the upstream up', async () => {
+  test('stops reading from the upstream while the client does not read', async () => {
     let sent = 0
-    const stuck = Promise.withResolvers<void>()
-    answer = (_request, response) => {
+    const blocked = Promise.withResolvers<void>()
+    respond = (_request, response) => {
       response.writeHead(200)
-      const more = () => {
+      const writeMore = () => {
         while (sent < total) {
           sent++
           if (!response.write(chunk)) {
-            // Nothing has moved for this long: the buffers between are full.
-            const timer = setTimeout(() => stuck.resolve(), 500)
+            // No drain event for this long means that the buffers in between are full.
+            const timer = setTimeout(() => blocked.resolve(), 500)
             response.once('drain', () => {
               clearTimeout(timer)
-              more()
+              writeMore()
             })
             return
           }
         }
-        stuck.reject(new Error('all of it was taken, though nobody read'))
+        blocked.reject(new Error('everything was accepted, although the other side does not read'))
       }
-      more()
+      writeMore()
     }
     const connection = openRaw(portOf(gateway))
     connection.socket.pause()
     connection.send(['GET / HTTP/1.1', ...head, '', ''].join('\r\n'))
-    await stuck.promise
+    await blocked.promise
     assert.ok(sent < total / 4, `${sent} chunks went into buffers`)
     connection.socket.destroy()
   })
 
-  test('an upstream that does not read holds the client up', async () => {
-    answer = () => {}
+  test('stops reading from the client while the upstream does not read', async () => {
+    respond = () => {}
     const upload = request(gateway.url, { method: 'POST', headers: bob })
     upload.on('error', () => {})
     let sent = 0
     await new Promise<void>((resolve, reject) => {
-      const more = () => {
+      const writeMore = () => {
         while (sent < total) {
           sent++
           if (upload.write(chunk)) continue
           const timer = setTimeout(resolve, 500)
           upload.once('drain', () => {
             clearTimeout(timer)
-            more()
+            writeMore()
           })
           return
         }
-        reject(new Error('all of it was taken, though nobody read'))
+        reject(new Error('everything was accepted, although the other side does not read'))
       }
-      more()
+      writeMore()
     })
     assert.ok(sent < total / 4, `${sent} chunks went into buffers`)
     upload.destroy()
