@@ -32,87 +32,87 @@ const ca = write(authority.cert)
 const anotherCa = write(createCertificateAuthority().cert)
 const own = authority.issue('upstream')
 
-/** Says which name it was asked for, and whose certificate it was shown. */
-const answer: RequestListener = ({ url, socket }, response) => {
-  if (url === '/held') {
-    response.write(described(socket))
-    hold(response)
-  } else response.end(described(socket))
+/** Responds with the requested server name and the name of the client certificate. */
+const listener: RequestListener = ({ url, socket }, response) => {
+  if (url === '/unfinished') {
+    response.write(describeTls(socket))
+    onUnfinished(response)
+  } else response.end(describeTls(socket))
 }
-let hold: (response: ServerResponse) => void = () => {}
+let onUnfinished: (response: ServerResponse) => void = () => {}
 
-function described(stream: Socket): string {
+function describeTls(stream: Socket): string {
   const socket = stream as TLSSocket
-  return `asked for ${socket.servername || 'none'} by ${socket.getPeerCertificate().subject?.CN ?? 'nobody'}.`
+  return `requested ${socket.servername || 'none'} by ${socket.getPeerCertificate().subject?.CN ?? 'anonymous'}.`
 }
 
-/** An https upstream that speaks WebSocket, too. */
-async function startTls(pair: Certificate, asksForCertificate = false): Promise<Upstream> {
-  const upstream = await startUpstream(answer, {
-    tls: { ...pair, ca: authority.cert, requestCert: asksForCertificate, rejectUnauthorized: asksForCertificate },
+/** Starts an https upstream, which also accepts WebSockets. */
+async function startTls(pair: Certificate, { requestCert = false } = {}): Promise<Upstream> {
+  const upstream = await startUpstream(listener, {
+    tls: { ...pair, ca: authority.cert, requestCert, rejectUnauthorized: requestCert },
   })
   upstream.server.on('upgrade', ({ socket }, stream) => {
     stream.on('error', () => {})
     stream.write(
-      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${described(socket)}`,
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${describeTls(socket)}`,
     )
   })
   return upstream
 }
 
 const byName = ({ port }: Upstream) => `https://localhost:${port}`
-const on = { 'proxy.tls.enabled': 'true' }
-const verified = { ...on, 'proxy.tls.ca_cert': ca }
+const tlsEnabled = { 'proxy.tls.enabled': 'true' }
+const verified = { ...tlsEnabled, 'proxy.tls.ca_cert': ca }
 
-/** A request and a WebSocket, each on a connection of its own, in the name of a Host that is the client's. */
-async function askBoth(gateway: Gateway, expected: RegExp, path = '/'): Promise<void> {
-  for (const words of [[], ['Connection: Upgrade', 'Upgrade: websocket']]) {
+/** Sends a request and a WebSocket request on two connections, with a Host header that differs from the upstream's name. */
+async function checkBoth(gateway: Gateway, expected: RegExp, path = '/'): Promise<void> {
+  for (const headers of [[], ['Connection: Upgrade', 'Upgrade: websocket']]) {
     const connection = openRaw(portOf(gateway))
-    const head = [`GET ${path} HTTP/1.1`, 'Host: evil.example.com', 'Remote-User: bob', ...words, '', '']
+    const head = [`GET ${path} HTTP/1.1`, 'Host: evil.example.com', 'Remote-User: bob', ...headers, '', '']
     connection.send(head.join('\r\n'))
-    const text = await connection.until(/asked for .*\.|"request_id":.*\}/)
+    const text = await connection.until(/requested .*\.|"request_id":.*\}/)
     assert.match(text, expected)
-    assert.equal(text.match(/^HTTP/gm)?.length, 1, 'one answer')
+    assert.equal(text.match(/^HTTP/gm)?.length, 1, 'one response')
     connection.socket.destroy()
   }
 }
 
-/** What was logged of `askBoth` in vain. */
-async function faultsOf(gateway: Gateway): Promise<string[]> {
-  const faults = () => gateway.log.filter((line) => line['http.response.status_code'] === 502)
-  await gateway.logged(() => faults().length === 2)
-  return faults().map(({ message }) => message!)
+/** The log messages of the two failed requests of `checkBoth`. */
+async function failuresOf(gateway: Gateway): Promise<string[]> {
+  const failures = () => gateway.log.filter((line) => line['http.response.status_code'] === 502)
+  await gateway.logged(() => failures().length === 2)
+  return failures().map(({ message }) => message!)
 }
 
 const plain = await startTls(own)
-const asking = await startTls(own, true)
-const refused = /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/
+const requestingCert = await startTls(own, { requestCert: true })
+const badGateway = /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/
 
-describe('an https upstream is verified by its own name, whatever Host the client sends', () => {
+describe('the verification of an https upstream, whatever Host the client sends', () => {
   const internal = authority.issue('upstream', { names: ['es.internal'] })
   const rows: [what: string, url: () => string, flags: Record<string, string>, expected: RegExp][] = [
-    ['its name', () => byName(plain), verified, /asked for localhost by/],
-    ['its address', () => plain.url, verified, /asked for none by/],
+    ['by the name in its URL', () => byName(plain), verified, /requested localhost by/],
+    ['by the address in its URL', () => plain.url, verified, /requested none by/],
     [
-      'nothing, where that is wanted',
+      'without verification if insecure_skip_verify is set',
       () => byName(plain),
-      { ...on, 'proxy.tls.insecure_skip_verify': 'true' },
-      /asked/,
+      { ...tlsEnabled, 'proxy.tls.insecure_skip_verify': 'true' },
+      /requested/,
     ],
   ]
   for (const [what, url, flags, expected] of rows) {
-    test(`by ${what}`, async () => askBoth(await startProxy(url(), { flags }), expected))
+    test(`connects to an https upstream ${what}`, async () => checkBoth(await startProxy(url(), { flags }), expected))
   }
 
-  test('by the server_name of its route', async () => {
+  test('verifies an https upstream by the server_name of its route', async () => {
     const upstream = await startTls(internal)
     const routes = [{ upstreams: [upstream.url], tls: { ca_cert: ca, server_name: 'es.internal' } }]
     const gateway = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
-    await askBoth(gateway, /asked for es\.internal by/)
+    await checkBoth(gateway, /requested es\.internal by/)
   })
 })
 
-describe('an https upstream that cannot be trusted is 502, and the log says what is wrong and the fix', () => {
+describe('an https upstream that cannot be verified', () => {
   const rows: [what: string, pair: Certificate, fix: RegExp][] = [
     ['an expired certificate', authority.issue('upstream', { expired: true }), /expired.*: renew it/],
     [
@@ -121,149 +121,155 @@ describe('an https upstream that cannot be trusted is 502, and the log says what
       /kibana\.internal.*server_name/,
     ],
     ['a self-signed certificate', createSelfSigned('upstream'), /self-signed.*ca_cert/],
-    ['a certificate of an unknown authority', createCertificateAuthority().issue('upstream'), /ca_cert/],
+    ['a certificate of an unknown CA', createCertificateAuthority().issue('upstream'), /ca_cert/],
   ]
   for (const [what, pair, fix] of rows) {
-    test(what, async () => {
+    test(`responds with 502 to ${what} of an upstream, and logs the fix`, async () => {
       const gateway = await startProxy(byName(await startTls(pair)), { flags: verified })
-      await askBoth(gateway, refused)
-      for (const fault of await faultsOf(gateway)) assert.match(fault, fix)
+      await checkBoth(gateway, badGateway)
+      for (const failure of await failuresOf(gateway)) assert.match(failure, fix)
     })
   }
 
-  test('https to a server that speaks http', async () => {
-    const { port } = await startUpstream(answer)
+  test('responds with 502 to https for an http upstream, and logs the fix', async () => {
+    const { port } = await startUpstream(listener)
     const gateway = await startProxy(`https://localhost:${port}`, { flags: verified })
-    await askBoth(gateway, refused)
-    for (const fault of await faultsOf(gateway)) assert.match(fault, /does not speak TLS.*http:\/\//)
+    await checkBoth(gateway, badGateway)
+    for (const failure of await failuresOf(gateway)) assert.match(failure, /does not speak TLS.*http:\/\//)
   })
 })
 
-describe('an upstream that asks for a client certificate', () => {
+describe('an upstream that requests a client certificate', () => {
   const pairOf = ({ cert, key }: Certificate) => ({
     'proxy.tls.client_cert': write(cert),
     'proxy.tls.client_key': write(key),
   })
 
-  test('gets the one that is configured', async () => {
-    const gateway = await startProxy(byName(asking), { flags: { ...verified, ...pairOf(authority.issue('gateway')) } })
-    await askBoth(gateway, /by gateway\./)
+  test('sends the configured client certificate to an upstream that requests one', async () => {
+    const gateway = await startProxy(byName(requestingCert), {
+      flags: { ...verified, ...pairOf(authority.issue('gateway')) },
+    })
+    await checkBoth(gateway, /by gateway\./)
   })
 
   const rows: [what: string, flags: () => Record<string, string>, fix: RegExp][] = [
-    ['none', () => ({}), /client certificate.*client_cert/],
+    ['no client certificate', () => ({}), /client certificate.*client_cert/],
     [
-      'one of an authority it does not know',
+      'a client certificate of an unknown CA',
       () => pairOf(createCertificateAuthority().issue('x')),
       /missing or rejected.*client_cert/,
     ],
-    ['an expired one', () => pairOf(authority.issue('x', { expired: true })), /missing or rejected.*client_cert/],
+    [
+      'an expired client certificate',
+      () => pairOf(authority.issue('x', { expired: true })),
+      /missing or rejected.*client_cert/,
+    ],
   ]
   for (const [what, flags, fix] of rows) {
-    test(`and gets ${what}: 502, and the log says so`, async () => {
-      const gateway = await startProxy(byName(asking), { flags: { ...verified, ...flags() } })
-      await askBoth(gateway, refused)
-      for (const fault of await faultsOf(gateway)) assert.match(fault, fix)
+    test(`responds with 502 if the upstream gets ${what}, and logs the fix`, async () => {
+      const gateway = await startProxy(byName(requestingCert), { flags: { ...verified, ...flags() } })
+      await checkBoth(gateway, badGateway)
+      for (const failure of await failuresOf(gateway)) assert.match(failure, fix)
     })
   }
 })
 
-/** A server that says by an alert what it has against a client: Node's own only closes. */
-async function startStrict(): Promise<Upstream['url']> {
+/** Starts a server that rejects clients with a TLS alert. Node's server only closes the connection. */
+async function startAlertingServer(): Promise<Upstream['url']> {
   const files = ['-cert', write(own.cert), '-key', write(own.key), '-CAfile', ca]
   const args = ['s_server', '-accept', '127.0.0.1:0', ...files, '-Verify', '1', '-verify_return_error', '-www']
   const child = spawn('openssl', args, { stdio: ['pipe', 'pipe', 'ignore'] })
   after(() => child.kill())
-  let said = ''
+  let output = ''
   for await (const chunk of child.stdout) {
-    said += chunk
-    const [, port] = /ACCEPT 127\.0\.0\.1:(\d+)/.exec(said) ?? []
+    output += chunk
+    const [, port] = /ACCEPT 127\.0\.0\.1:(\d+)/.exec(output) ?? []
     if (port !== undefined) return `https://localhost:${port}`
   }
-  throw new Error(`openssl ended: ${said}`)
+  throw new Error(`openssl exited: ${output}`)
 }
 
-describe('an upstream’s alert is what the log names', { skip: !hasOpenssl && 'there is no openssl' }, () => {
+describe('a TLS alert of an upstream', { skip: !hasOpenssl && 'there is no openssl' }, () => {
   const expired = authority.issue('x', { expired: true })
   const rows: [what: string, pair: Certificate | undefined, fix: RegExp][] = [
-    ['that it wants a client certificate', undefined, /certificate required.*requires a client certificate/],
-    ['that it refuses ours', expired, /certificate expired.*rejects our client certificate/],
+    ['requires a client certificate', undefined, /certificate required.*requires a client certificate/],
+    ['rejects our client certificate', expired, /certificate expired.*rejects our client certificate/],
   ]
   for (const [what, pair, fix] of rows) {
-    test(what, async () => {
+    test(`logs the alert of an upstream that ${what}`, async () => {
       const client = pair && { 'proxy.tls.client_cert': write(pair.cert), 'proxy.tls.client_key': write(pair.key) }
-      const gateway = await startProxy(await startStrict(), { flags: { ...verified, ...client } })
-      await askBoth(gateway, refused)
-      for (const fault of await faultsOf(gateway)) assert.match(fault, fix)
+      const gateway = await startProxy(await startAlertingServer(), { flags: { ...verified, ...client } })
+      await checkBoth(gateway, badGateway)
+      for (const failure of await failuresOf(gateway)) assert.match(failure, fix)
     })
   }
 })
 
-test('a route’s tls stands in place of proxy.tls, key by key, and one upstream may be reached in two ways', async () => {
+test('overrides proxy.tls with the tls keys of a route, and supports different TLS options for one upstream', async () => {
   const [first, second] = [authority.issue('first'), authority.issue('second')]
   const routes = [
     {
       path: '/second',
-      upstreams: [asking.url],
+      upstreams: [requestingCert.url],
       tls: { client_cert: write(second.cert), client_key: write(second.key) },
     },
-    { path: '/wrong', upstreams: [asking.url], tls: { ca_cert: anotherCa } },
-    { path: '/blind', upstreams: [asking.url], tls: { ca_cert: anotherCa, insecure_skip_verify: true } },
+    { path: '/wrong', upstreams: [requestingCert.url], tls: { ca_cert: anotherCa } },
+    { path: '/unverified', upstreams: [requestingCert.url], tls: { ca_cert: anotherCa, insecure_skip_verify: true } },
   ]
-  const gateway = await startProxy(asking.url, {
+  const gateway = await startProxy(requestingCert.url, {
     flags: { ...verified, 'proxy.tls.client_cert': write(first.cert), 'proxy.tls.client_key': write(first.key) },
     env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) },
   })
-  await askBoth(gateway, /by first\./)
-  await askBoth(gateway, /by second\./, '/second')
-  await askBoth(gateway, refused, '/wrong')
-  await askBoth(gateway, /by first\./, '/blind')
+  await checkBoth(gateway, /by first\./)
+  await checkBoth(gateway, /by second\./, '/second')
+  await checkBoth(gateway, badGateway, '/wrong')
+  await checkBoth(gateway, /by first\./, '/unverified')
 })
 
-describe('SIGHUP', () => {
+describe('a reload of the TLS files (SIGHUP)', () => {
   const [before, next] = [authority.issue('before'), authority.issue('next')]
   const paths = { ca: write(authority.cert), cert: write(before.cert), key: write(before.key) }
   const flags = {
-    ...on,
+    ...tlsEnabled,
     'proxy.tls.ca_cert': paths.ca,
     'proxy.tls.client_cert': paths.cert,
     'proxy.tls.client_key': paths.key,
   }
 
-  async function hangUp(gateway: Gateway, expected: RegExp): Promise<string> {
-    const seen = gateway.log.length
+  async function reload(gateway: Gateway, expected: RegExp): Promise<string> {
+    const start = gateway.log.length
     gateway.process.kill('SIGHUP')
     const { message } = await gateway.logged(
-      (line) => gateway.log.indexOf(line) >= seen && expected.test(line.message ?? ''),
+      (line) => gateway.log.indexOf(line) >= start && expected.test(line.message ?? ''),
     )
     return message!
   }
 
-  test('new connections show a changed client certificate; a request under way ends on its old one', async () => {
-    const gateway = await startProxy(byName(asking), { flags })
-    await askBoth(gateway, /by before\./)
-    const held = Promise.withResolvers<ServerResponse>()
-    hold = held.resolve
+  test('uses a changed client certificate for new connections, and completes a request in flight on its old one', async () => {
+    const gateway = await startProxy(byName(requestingCert), { flags })
+    await checkBoth(gateway, /by before\./)
+    const unfinished = Promise.withResolvers<ServerResponse>()
+    onUnfinished = unfinished.resolve
     const slow = openRaw(portOf(gateway))
-    slow.send('GET /held HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
-    const response = await held.promise
+    slow.send('GET /unfinished HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
+    const response = await unfinished.promise
     await slow.until(/by before\./)
 
     writeFileSync(paths.cert, next.cert)
     writeFileSync(paths.key, next.key)
-    await hangUp(gateway, /^configuration reloaded/)
-    await askBoth(gateway, /by next\./)
+    await reload(gateway, /^configuration reloaded/)
+    await checkBoth(gateway, /by next\./)
     response.end('whole')
     assert.match(await slow.closed, /by before\.[\s\S]*whole\r\n0\r\n\r\n$/)
   })
 
-  test('a broken file keeps what stands, and says so', async () => {
-    const gateway = await startProxy(byName(asking), { flags })
-    await askBoth(gateway, /by next\./)
+  test('keeps the current certificates if a file is invalid, and logs it', async () => {
+    const gateway = await startProxy(byName(requestingCert), { flags })
+    await checkBoth(gateway, /by next\./)
     writeFileSync(paths.key, before.key)
-    assert.match(await hangUp(gateway, /not reloaded/), /client_key/)
+    assert.match(await reload(gateway, /not reloaded/), /client_key/)
     writeFileSync(paths.ca, 'no certificate')
-    assert.match(await hangUp(gateway, /not reloaded.*ca_cert/s), /the old one stays/)
-    await askBoth(gateway, /by next\./)
+    assert.match(await reload(gateway, /not reloaded.*ca_cert/s), /the old one stays/)
+    await checkBoth(gateway, /by next\./)
   })
 })

@@ -7,23 +7,23 @@ import type { Gateway } from '../support/gateway.ts'
 import { startProxy, startRawUpstream } from '../support/upstream.ts'
 import { requestWebSocket } from '../support/web-socket.ts'
 
-let answer: (socket: Socket) => void
-const upstream = await startRawUpstream((socket) => answer(socket))
+let respond: (socket: Socket) => void
+const upstream = await startRawUpstream((socket) => respond(socket))
 const gateway = await startProxy(upstream.url)
 
-/** What comes back when the upstream says these bytes. */
-function say(bytes: string, path = '/'): Promise<string> {
-  answer = (socket) => socket.write(bytes, 'latin1')
+/** Requests a WebSocket from an upstream that responds with these bytes. @returns everything that was received */
+function requestRejected(bytes: string, path = '/'): Promise<string> {
+  respond = (socket) => socket.write(bytes, 'latin1')
   return requestWebSocket(gateway, path).closed
 }
 
-function lineOf(path: string, { logged }: Gateway = gateway) {
+function logLineOf(path: string, { logged }: Gateway = gateway) {
   return logged((line) => line['url.path'] === path)
 }
 
-describe('an upstream’s answer in place of a tunnel', () => {
-  test('comes back as an ordinary one would: what is for one connection only does not, all else byte by byte', async () => {
-    const forOneConnection = [
+describe('the response of an upstream that rejects an upgrade', () => {
+  test('forwards a response that rejects an upgrade byte for byte, without its hop-by-hop headers', async () => {
+    const hopByHop = [
       'Connection: keep-alive, X-Hop',
       'Keep-Alive: timeout=5',
       'X-Hop: 1',
@@ -31,165 +31,172 @@ describe('an upstream’s answer in place of a tunnel', () => {
       'Upgrade: h2c',
     ]
     const kept = ['X-Odd: \xe9\xff', 'Set-Cookie: a=1', 'set-cookie: b=2', 'Content-Length: 2']
-    const text = await say(['HTTP/1.1 403 Nicht f\xfcr dich', ...forOneConnection, ...kept, '', '\xe4!'].join('\r\n'))
+    const text = await requestRejected(
+      ['HTTP/1.1 403 Nicht f\xfcr dich', ...hopByHop, ...kept, '', '\xe4!'].join('\r\n'),
+    )
     assert.equal(text, ['HTTP/1.1 403 Nicht f\xfcr dich', ...kept, 'Connection: close', '', '\xe4!'].join('\r\n'))
   })
 
   const headOf = (status: string, ...headers: string[]) => [`HTTP/1.1 ${status}`, ...headers, '', ''].join('\r\n')
   const closing = headOf('403 Forbidden', 'X-A: 1', 'Connection: close', 'Transfer-Encoding: chunked')
 
-  test('in chunks is one in chunks, without trailers', async () => {
+  test('forwards a chunked response that rejects an upgrade as chunked, without trailers', async () => {
     const chunks = '5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nX-Trailer: 1\r\n\r\n'
-    const text = await say(
+    const text = await requestRejected(
       headOf('403 Forbidden', 'X-A: 1', 'Transfer-Encoding: chunked', 'Trailer: x-trailer') + chunks,
     )
     assert.equal(text, `${closing}5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n`)
   })
 
-  test('whose end is the connection’s is one in chunks', async () => {
-    answer = (socket) => socket.end('HTTP/1.0 403 Forbidden\r\nX-A: 1\r\n\r\nhello')
+  test('forwards a response without a length that rejects an upgrade as chunked', async () => {
+    respond = (socket) => socket.end('HTTP/1.0 403 Forbidden\r\nX-A: 1\r\n\r\nhello')
     assert.equal(await requestWebSocket(gateway, '/').closed, `${closing}5\r\nhello\r\n0\r\n\r\n`)
   })
 
-  test('without a body is whole', async () => {
+  test('forwards a response without a body that rejects an upgrade', async () => {
     assert.equal(
-      await say(headOf('403 Forbidden', 'Content-Length: 0')),
+      await requestRejected(headOf('403 Forbidden', 'Content-Length: 0')),
       headOf('403 Forbidden', 'Content-Length: 0', 'Connection: close'),
     )
   })
 
   for (const status of ['204 No Content', '304 Not Modified']) {
-    test(`of ${status} has no body, and no sign of one`, async () => {
-      assert.equal(await say(headOf(status, 'X-A: 1')), headOf(status, 'X-A: 1', 'Connection: close'))
+    test(`forwards a ${status} response to an upgrade without a body or framing headers`, async () => {
+      assert.equal(await requestRejected(headOf(status, 'X-A: 1')), headOf(status, 'X-A: 1', 'Connection: close'))
     })
   }
 
-  test('of 101 that is no upgrade is 502', async () => {
-    assert.match(await say(headOf('101 Switching Protocols')), /^HTTP\/1\.1 502 [\s\S]*"upstream_protocol"/)
+  test('responds with 502 to a 101 response without an upgrade', async () => {
+    assert.match(await requestRejected(headOf('101 Switching Protocols')), /^HTTP\/1\.1 502 [\s\S]*"upstream_protocol"/)
   })
 
-  test('after 103 is the one after that', async () => {
+  test('forwards the final response after a 103 response to an upgrade', async () => {
     assert.match(
-      await say(`${headOf('103 Early Hints')}${headOf('403 No', 'Content-Length: 0')}`),
+      await requestRejected(`${headOf('103 Early Hints')}${headOf('403 No', 'Content-Length: 0')}`),
       /^HTTP\/1\.1 403 No/,
     )
   })
 
-  test('of 20 MB comes whole', async () => {
+  test('forwards a response of 20 MB that rejects an upgrade completely', async () => {
     const body = 'x'.repeat(20_000_000)
-    const text = await say(`${headOf('403 Forbidden', `Content-Length: ${body.length}`)}${body}`)
+    const text = await requestRejected(`${headOf('403 Forbidden', `Content-Length: ${body.length}`)}${body}`)
     assert.ok(text.endsWith(`\r\n\r\n${body}`))
   })
 })
 
-describe('an upstream’s answer that breaks off', () => {
-  const halves: [what: string, headers: string, body: string, by: 'end' | 'resetAndDestroy'][] = [
-    ['with a length, by its end', 'Content-Length: 10\r\n', 'hello', 'end'],
-    ['with a length, by a reset', 'Content-Length: 10\r\n', 'hello', 'resetAndDestroy'],
-    ['in chunks, by its end', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n', 'end'],
-    ['in chunks, by a reset', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n', 'resetAndDestroy'],
-    ['with the connection, by a reset', '', 'hello', 'resetAndDestroy'],
+describe('a truncated response that rejects an upgrade', () => {
+  const truncations: [what: string, headers: string, body: string, closeMethod: 'end' | 'resetAndDestroy'][] = [
+    ['with a length if the upstream closes', 'Content-Length: 10\r\n', 'hello', 'end'],
+    ['with a length if the upstream resets the connection', 'Content-Length: 10\r\n', 'hello', 'resetAndDestroy'],
+    ['in chunks if the upstream closes', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n', 'end'],
+    [
+      'in chunks if the upstream resets the connection',
+      'Transfer-Encoding: chunked\r\n',
+      '5\r\nhello\r\n',
+      'resetAndDestroy',
+    ],
+    ['without a length if the upstream resets the connection', '', 'hello', 'resetAndDestroy'],
   ]
-  for (const [i, [what, headers, body, by]] of halves.entries()) {
-    test(`${what}, does not look whole, and the log says why`, async () => {
-      let breakOff = () => {}
-      answer = (socket) => {
+  for (const [i, [what, headers, body, closeMethod]] of truncations.entries()) {
+    test(`truncates a response to an upgrade ${what}, and logs why`, async () => {
+      let truncate = () => {}
+      respond = (socket) => {
         socket.write(`HTTP/1.1 403 Forbidden\r\n${headers}\r\n${body}`)
-        breakOff = () => void socket[by]()
+        truncate = () => void socket[closeMethod]()
       }
       const connection = requestWebSocket(gateway, `/half/${i}`)
       await connection.until(/hello/)
-      breakOff()
+      truncate()
       assert.match(await connection.closed, /^HTTP\/1\.1 403 [\s\S]*hello(?:\r\n)?$/)
-      const line = await lineOf(`/half/${i}`)
+      const line = await logLineOf(`/half/${i}`)
       assert.deepEqual([line['http.response.status_code'], line['error.code']], [403, 'upstream_unavailable'])
     })
   }
 
-  test('in bytes that are no HTTP does not either', async () => {
-    const text = await say(
+  test('truncates a response to an upgrade with an invalid chunk', async () => {
+    const text = await requestRejected(
       'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno\r\n',
       '/faulty',
     )
     assert.match(text, /^HTTP\/1\.1 403 (?:(?!\r\n0\r\n)[\s\S])*$/)
-    assert.equal((await lineOf('/faulty'))['http.response.status_code'], 403)
+    assert.equal((await logLineOf('/faulty'))['http.response.status_code'], 403)
   })
 
-  test('in silence is cut off after proxy.timeout', async () => {
-    const impatient = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
-    answer = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello')
-    assert.match(await requestWebSocket(impatient, '/silent').closed, /hello$/)
-    const line = await lineOf('/silent', impatient)
+  test('truncates a response to an upgrade if the upstream stops sending for proxy.timeout', async () => {
+    const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
+    respond = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello')
+    assert.match(await requestWebSocket(gatewayWithTimeout, '/silent').closed, /hello$/)
+    const line = await logLineOf('/silent', gatewayWithTimeout)
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [403, 'upstream_timeout'])
   })
 
-  test('is under way no more', async () => {
-    const asked: string[] = []
-    const named = (name: string) =>
+  test('a truncated response to an upgrade does not count as in flight', async () => {
+    const requested: string[] = []
+    const startNamed = (name: string) =>
       startRawUpstream((socket, head) => {
-        asked.push(name)
+        requested.push(name)
         if (head.includes('websocket')) socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello')
         else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
       })
-    const both = [{ upstreams: [(await named('one')).url, (await named('other')).url] }]
-    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(both) } })
+    const routes = [{ upstreams: [(await startNamed('one')).url, (await startNamed('other')).url] }]
+    const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
     await requestWebSocket(proxy, '/').closed
-    const [broken] = asked.splice(0)
-    // Who is thought to be busy is passed over.
+    const [rejecting] = requested.splice(0)
+    // A request that still counted as in flight would keep the others away from this upstream.
     for (let i = 0; i < 4; i++) await (await fetch(proxy.url, { headers: { 'Remote-User': 'bob' } })).text()
-    assert.equal(asked.filter((name) => name === broken).length, 2)
+    assert.equal(requested.filter((name) => name === rejecting).length, 2)
   })
 })
 
-describe('a long answer in place of a tunnel', async () => {
-  const longest = 150_000_000
-  let taken = 0
+describe('a long response that rejects an upgrade', async () => {
+  const totalBytes = 150_000_000
+  let sentBytes = 0
   let closed = Promise.withResolvers<void>()
   const long = await startRawUpstream(async (socket) => {
-    taken = 0
+    sentBytes = 0
     closed = Promise.withResolvers()
     socket.once('close', () => closed.resolve())
-    socket.write(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${longest}\r\n\r\n`)
-    const piece = Buffer.alloc(50_000)
-    for (let sent = 0; sent < longest && !socket.destroyed; sent += piece.length) {
-      if (!socket.write(piece)) await Promise.race([once(socket, 'drain').catch(() => {}), closed.promise])
-      taken = socket.bytesWritten - socket.writableLength
+    socket.write(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${totalBytes}\r\n\r\n`)
+    const chunk = Buffer.alloc(50_000)
+    for (let sent = 0; sent < totalBytes && !socket.destroyed; sent += chunk.length) {
+      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain').catch(() => {}), closed.promise])
+      sentBytes = socket.bytesWritten - socket.writableLength
     }
   })
 
-  test('waits for a client that does not read, who is cut off after client_timeout', async () => {
-    const impatient = await startProxy(long.url, { flags: { 'proxy.client_timeout': '1s' } })
-    const connection = requestWebSocket(impatient, '/unread')
+  test('applies back-pressure to a response to an upgrade, and disconnects a client that does not read for client_timeout', async () => {
+    const gatewayWithTimeout = await startProxy(long.url, { flags: { 'proxy.client_timeout': '1s' } })
+    const connection = requestWebSocket(gatewayWithTimeout, '/unread')
     connection.socket.pause()
-    const { message } = await lineOf('/unread', impatient)
+    const { message } = await logLineOf('/unread', gatewayWithTimeout)
     assert.match(message!, /499 the client read nothing of the response for 1000 ms/)
     await closed.promise
-    assert.ok(taken < longest / 3, `${taken} bytes`)
+    assert.ok(sentBytes < totalBytes / 3, `${sentBytes} bytes`)
     connection.socket.destroy()
   })
 
-  test('ends with a client that leaves', async () => {
-    const leaving = await startProxy(long.url)
-    const connection = requestWebSocket(leaving, '/left')
+  test('closes the upstream connection of a rejected upgrade if the client disconnects', async () => {
+    const gateway = await startProxy(long.url)
+    const connection = requestWebSocket(gateway, '/left')
     await once(connection.socket, 'data')
     connection.socket.resetAndDestroy()
     await closed.promise
-    const line = await lineOf('/left', leaving)
+    const line = await logLineOf('/left', gateway)
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [499, 'client_closed'])
   })
 
-  test('is not taken for silent while its client does not read', async () => {
-    const impatient = await startProxy(long.url, { flags: { 'proxy.timeout': '500ms' } })
-    const connection = requestWebSocket(impatient, '/late')
+  test('does not time out a response to an upgrade while the client does not read', async () => {
+    const gatewayWithTimeout = await startProxy(long.url, { flags: { 'proxy.timeout': '500ms' } })
+    const connection = requestWebSocket(gatewayWithTimeout, '/late')
     connection.socket.pause()
     await sleep(2500)
     connection.socket.resume()
     let length = 0
-    connection.socket.removeAllListeners('data').on('data', (piece) => {
-      length += piece.length
+    connection.socket.removeAllListeners('data').on('data', (chunk) => {
+      length += chunk.length
     })
     await connection.closed
-    assert.ok(length > longest)
-    assert.equal((await lineOf('/late', impatient))['error.code'], undefined)
+    assert.ok(length > totalBytes)
+    assert.equal((await logLineOf('/late', gatewayWithTimeout))['error.code'], undefined)
   })
 })

@@ -7,13 +7,13 @@ import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream, userOf } from '../support/upstream.ts'
 import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 
-let answer: (socket: Socket, head: string) => void
-const upstream = await startRawUpstream((socket, head) => answer(socket, head))
+let respond: (socket: Socket, head: string) => void
+const upstream = await startRawUpstream((socket, head) => respond(socket, head))
 const gateway = await startProxy(upstream.url)
 const nowhere = await startProxy('http://127.0.0.1:9')
 
 beforeEach(() => {
-  answer = (socket) => {
+  respond = (socket) => {
     socket.write(switchingProtocols)
     socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
   }
@@ -22,16 +22,16 @@ beforeEach(() => {
 const open = (path: string, headers?: string[], to = gateway) => requestWebSocket(to, path, headers)
 
 describe('a WebSocket', () => {
-  test('is a tunnel for its user, with the path and headers of its own', async () => {
+  test(`opens a tunnel for a WebSocket, with the user's credential and the path and headers of the client`, async () => {
     const before = upstream.received().length
-    const theirs = [
+    const headers = [
       'Remote-User: bob',
       'Authorization: Basic ZWxhc3RpYzp4',
       'Cookie: sid=1; __Host-elastauth=s',
       'X-A: 1',
       'X-A: 2',
     ]
-    const connection = open('/ws//a%2Fb/..?x=%20&', [...theirs, 'es-security-runas-user: elastic'])
+    const connection = open('/ws//a%2Fb/..?x=%20&', [...headers, 'es-security-runas-user: elastic'])
     await connection.until(/^HTTP\/1.1 101 [\s\S]*\r\n\r\n$/)
     connection.send('hello')
     await connection.until(/echo hello$/)
@@ -48,7 +48,7 @@ describe('a WebSocket', () => {
     assert.deepEqual([line['http.response.status_code'], line['user.name']], [101, 'bob'])
   })
 
-  test('has its headers as they were sent, even with names that have a meaning in JavaScript', async () => {
+  test('forwards the headers of a WebSocket, even those with names of JavaScript properties', async () => {
     const before = upstream.received().length
     const connection = open('/names', ['Remote-User: bob', 'constructor: v1', 'toString: v2', 'valueOf: v3'])
     await connection.until(/^HTTP\/1.1 101 [\s\S]*\r\n\r\n$/)
@@ -61,30 +61,30 @@ describe('a WebSocket', () => {
     connection.socket.destroy()
   })
 
-  test('of nobody is refused before the upstream hears of it', async () => {
+  test('rejects a WebSocket without an identity with 401, without a request to the upstream', async () => {
     const before = upstream.received()
     assert.match(await open('/', []).closed, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
     assert.equal(upstream.received(), before)
   })
 
-  test('that the upstream does not want gets the upstream’s answer', async () => {
-    answer = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
+  test('forwards the response of an upstream that rejects a WebSocket', async () => {
+    respond = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
     assert.match(await open('/refused').closed, /^HTTP\/1.1 403 Forbidden[\s\S]*no$/)
     assert.equal((await gateway.logged((one) => one['url.path'] === '/refused'))['http.response.status_code'], 403)
   })
 
-  test('without an upstream is 502', async () => {
+  test('responds with 502 to a WebSocket if the upstream is unreachable', async () => {
     assert.match(await open('/', undefined, nowhere).closed, /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/)
   })
 
-  test('whose upstream closes is closed', async () => {
-    answer = (socket) => socket.end(switchingProtocols)
+  test('closes a WebSocket if the upstream closes it', async () => {
+    respond = (socket) => socket.end(switchingProtocols)
     assert.match(await open('/').closed, /^HTTP\/1.1 101 /)
   })
 
-  test('whose upstream has closed ends with its client, whatever that says last', async () => {
+  test('ends a WebSocket that the upstream has closed when the client closes it, even if the client sends more data', async () => {
     const closed = Promise.withResolvers<void>()
-    answer = (socket) => {
+    respond = (socket) => {
       socket.write(switchingProtocols)
       socket.on('data', () => socket.end()).once('close', () => closed.resolve())
     }
@@ -98,24 +98,24 @@ describe('a WebSocket', () => {
     assert.equal((await gateway.logged((one) => one['url.path'] === '/last-words'))['http.response.status_code'], 101)
   })
 
-  test('whose client leaves takes its upstream connection along, before the answer and after', async () => {
+  test('closes the upstream connection of a WebSocket if the client disconnects, before and after the upgrade', async () => {
     for (const reply of ['', switchingProtocols]) {
-      const began = Promise.withResolvers<void>()
-      const gone = Promise.withResolvers<void>()
-      answer = (socket) => {
+      const started = Promise.withResolvers<void>()
+      const closed = Promise.withResolvers<void>()
+      respond = (socket) => {
         socket.write(reply)
-        socket.once('close', () => gone.resolve())
-        began.resolve()
+        socket.once('close', () => closed.resolve())
+        started.resolve()
       }
       const connection = open('/')
-      await began.promise
+      await started.promise
       if (reply) await connection.until(/101 /)
       connection.socket.destroy()
-      await gone.promise
+      await closed.promise
     }
   })
 
-  test('to a page of ours is an ordinary request', async () => {
+  test('treats a WebSocket request to an endpoint of elastauth as an ordinary request', async () => {
     const connection = open('/elastauth/health')
     await connection.until(/^HTTP\/1.1 200 OK[\s\S]*"ok"/)
     connection.socket.destroy()
@@ -128,61 +128,61 @@ for (const [protocol, version] of [
   ['websocket, h2c', '1.1'],
   ['websocket', '1.0'],
 ]) {
-  test(`an upgrade to ${protocol} in HTTP/${version} is an ordinary request without one`, async () => {
-    answer = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  test(`forwards a request for an upgrade to ${protocol} in HTTP/${version} without the upgrade`, async () => {
+    respond = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     const before = upstream.received().length
     const connection = openRaw(portOf(gateway))
-    const words = ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMAAABkAAQAAP__']
-    connection.send([`GET / HTTP/${version}`, 'Host: es', 'Remote-User: bob', ...words, '', ''].join('\r\n'))
+    const headers = ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMAAABkAAQAAP__']
+    connection.send([`GET / HTTP/${version}`, 'Host: es', 'Remote-User: bob', ...headers, '', ''].join('\r\n'))
     await connection.until(/^HTTP\/1.1 200 OK[\s\S]*ok$/)
     assert.doesNotMatch(upstream.received().slice(before), /upgrade|http2/i)
     connection.socket.destroy()
   })
 }
 
-test('SIGTERM lets a stream end, closes tunnels and idle connections at once, and exits 0', async () => {
+test('on SIGTERM closes tunnels and idle connections at once, completes a response, and exits with 0 (graceful shutdown)', async () => {
   const streams: Socket[] = []
-  answer = (socket, head) => {
+  respond = (socket, head) => {
     if (head.includes('websocket')) socket.write(switchingProtocols)
     else if (head.startsWith('GET /stream')) {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
       streams.push(socket)
     } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
   }
-  const leaving = await startProxy(upstream.url)
-  const tunnels = Array.from({ length: 20 }, () => open('/', undefined, leaving))
+  const stopping = await startProxy(upstream.url)
+  const tunnels = Array.from({ length: 20 }, () => open('/', undefined, stopping))
   await Promise.all(tunnels.map((tunnel) => tunnel.until(/101 /)))
-  const idle = openRaw(portOf(leaving))
+  const idle = openRaw(portOf(stopping))
   idle.send('GET /idle HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
   await idle.until(/ok$/)
-  const asked = get(`${leaving.url}/stream`, { headers: { 'Remote-User': 'bob' } })
-  const [message] = (await once(asked, 'response')) as [IncomingMessage]
+  const outgoing = get(`${stopping.url}/stream`, { headers: { 'Remote-User': 'bob' } })
+  const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
   let text = ''
   message.on('data', (chunk) => {
     text += chunk
   })
   await once(message, 'data')
 
-  const stopped = leaving.stop()
+  const stopped = stopping.stop()
   await Promise.all([...tunnels.map(({ closed }) => closed), idle.closed])
-  assert.equal(leaving.process.exitCode, null)
+  assert.equal(stopping.process.exitCode, null)
   streams[0]!.write('half')
   await once(message, 'end')
   assert.equal(text, 'halfhalf')
   assert.equal(await stopped, 0)
 })
 
-test('a stream that does not end is cut after shutdown_timeout, and its upstream with it', async () => {
-  const gone = Promise.withResolvers<void>()
-  answer = (socket) => {
+test('closes a response that does not end after shutdown_timeout, and its upstream connection', async () => {
+  const closed = Promise.withResolvers<void>()
+  respond = (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
-    socket.once('close', () => gone.resolve())
+    socket.once('close', () => closed.resolve())
   }
-  const leaving = await startProxy(upstream.url, { flags: { shutdown_timeout: '200ms' } })
-  const connection = openRaw(portOf(leaving))
+  const stopping = await startProxy(upstream.url, { flags: { shutdown_timeout: '200ms' } })
+  const connection = openRaw(portOf(stopping))
   connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
   await connection.until(/half$/)
-  assert.equal(await leaving.stop(), 0)
+  assert.equal(await stopping.stop(), 0)
   assert.match(await connection.closed, /half$/)
-  await gone.promise
+  await closed.promise
 })

@@ -113,7 +113,7 @@ describe('a header that is forwarded unchanged', () => {
 
 describe('the Authorization header of an upstream request', () => {
   const clientHeaders = [
-    'the Authorization header of an upstream request',
+    'Authorization',
     'Basic ZWxhc3RpYzp4',
     'AUTHORIZATION',
     'Bearer x',
