@@ -11,29 +11,29 @@ import { findElasticsearch, startElasticsearch } from '../support/elasticsearch/
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 
-// The stand-in is only worth something while it answers as a real node does: one suite, run against both.
+// The fake Elasticsearch must respond as a real node does: one suite runs against both.
 const elasticsearch = await useElasticsearch()
-const standIn = createFakeElasticsearch()
-/** Its base64 has a plus and a slash. */
+const fakeElasticsearch = createFakeElasticsearch()
+/** Its base64 contains a plus sign and a slash. */
 const salt = Buffer.alloc(32, Buffer.from('+/+/', 'base64'))
 const kit = { username: 'kit', password: 'secret-1' }
-const standInTarget: Target = { url: '', username: 'elastic', password: 'changeme' }
+const fakeTarget: Target = { url: '', username: 'elastic', password: 'changeme' }
 
-describe('the stand-in', () => {
+describe('the fake Elasticsearch', () => {
   before(async () => {
-    standInTarget.url = await standIn.listen()
+    fakeTarget.url = await fakeElasticsearch.listen()
   })
-  contract(() => standInTarget)
-  after(() => standIn.close())
+  contract(() => fakeTarget)
+  after(() => fakeElasticsearch.close())
 })
 
 describe('a real node', { skip: elasticsearch.skip }, () => contract(() => elasticsearch.node))
 
-describe('a node of our own', async () => {
+describe('a test node', async () => {
   const found = await findElasticsearch({ own: true })
   const skip = found.kind === 'none' && found.reasons.join('; ')
 
-  test('it speaks TLS under its own CA, keeps port and data over a restart, can be frozen, and leaves nothing', {
+  test('uses TLS with its own CA, keeps port and data over a restart, can be paused, and ends completely', {
     skip,
   }, async () => {
     const node = await startElasticsearch({ own: true, tls: true, password: 'another-one' })
@@ -61,7 +61,7 @@ describe('a node of our own', async () => {
     await assert.rejects(callElasticsearch(node, '/'), { code: 'ECONNREFUSED' })
   })
 
-  test('it ends with a parent that was killed', { skip: found.kind === 'java' ? false : 'not on a JDK' }, async () => {
+  test('ends when its parent process is killed', { skip: found.kind === 'java' ? false : 'not on a JDK' }, async () => {
     const kit = JSON.stringify(new URL('../support/elasticsearch/elasticsearch.ts', import.meta.url).href)
     const program = `const { startElasticsearch } = await import(${kit})
       const node = await startElasticsearch({ own: true, kind: 'java' })
@@ -82,11 +82,11 @@ describe('a node of our own', async () => {
   })
 })
 
-describe('where none can be had', () => {
-  const nowhere = { PATH: import.meta.dirname, HOME: import.meta.dirname }
+describe('with-elasticsearch.ts', () => {
+  const withoutPrograms = { PATH: import.meta.dirname, HOME: import.meta.dirname }
   const runner = join(import.meta.dirname, '../support/elasticsearch/with-elasticsearch.ts')
   const run = async (environment: NodeJS.ProcessEnv, code: string) => {
-    const env = { ...nowhere, ...environment }
+    const env = { ...withoutPrograms, ...environment }
     const child = spawn(process.execPath, [runner, '--', process.execPath, '-e', code], { env })
     const output = Promise.all([text(child.stdout), text(child.stderr)])
     const [status] = await once(child, 'close')
@@ -94,18 +94,18 @@ describe('where none can be had', () => {
     return { status, stdout, stderr }
   }
 
-  test('the runner says why, runs the command without, and exits as it does', async () => {
+  test('prints the reasons, runs the command, and exits with its exit code when no node is available', async () => {
     const result = await run({}, 'console.log(process.env.ELASTICSEARCH_URL); process.exit(7)')
     assert.deepEqual([result.status, result.stdout], [7, 'undefined\n'])
     assert.match(result.stderr, /external: ELASTICSEARCH_URL is not set\n.*docker: no docker command\n.*java: no java/)
   })
 
-  test('REQUIRE_ELASTICSEARCH=1 makes the runner fail, without running the command', async () => {
+  test('fails without running the command when no node is available and REQUIRE_ELASTICSEARCH=1', async () => {
     const result = await run({ REQUIRE_ELASTICSEARCH: '1' }, 'console.log("ran")')
     assert.deepEqual([result.status, result.stdout], [1, ''])
   })
 
-  test('the runner hands an external node on as it is, and a signal too', async () => {
+  test('passes an external node and a signal on to the command', async () => {
     const external = createFakeElasticsearch()
     const url = await external.listen()
     const code =
@@ -123,13 +123,13 @@ function contract(target: () => Target): void {
     used.add(`kit-${word}-${unique}`)
     return `kit-${word}-${unique}`
   }
-  const to = (path: string, question?: RequestOptions) => callElasticsearch(target(), path, question)
+  const to = (path: string, options?: RequestOptions) => callElasticsearch(target(), path, options)
   const user = (username: string) => `/_security/user/${username}`
   const put = (username: string, body: unknown, more: RequestOptions = {}) =>
     to(user(username), { method: 'PUT', body, ...more })
   const logIn = (username: string, password: string) => to('/_security/_authenticate', { as: { username, password } })
-  const reasonOf = (reply: { body: { error: { type: string; reason: string; root_cause: unknown[] } } }) => {
-    const { type, reason, root_cause } = reply.body.error
+  const reasonOf = (response: { body: { error: { type: string; reason: string; root_cause: unknown[] } } }) => {
+    const { type, reason, root_cause } = response.body.error
     assert.equal(root_cause.length, 1)
     return `${type}: ${reason}`
   }
@@ -137,7 +137,7 @@ function contract(target: () => Target): void {
     for (const username of used) await to(user(username), { method: 'DELETE' })
   })
 
-  test('a user is created, and read back as written', async () => {
+  test('a user is created, and read as it was written', async () => {
     const bob = name('bob')
     const profile = {
       roles: ['viewer', 'nosuch'],
@@ -166,7 +166,7 @@ function contract(target: () => Target): void {
     })
   })
 
-  test('a new password ends the old one', async () => {
+  test('a new password invalidates the old one', async () => {
     const dave = name('dave')
     await put(dave, { password: 'secret-1', roles: [] })
     await put(dave, { password: 'secret-2', roles: [] })
@@ -193,7 +193,7 @@ function contract(target: () => Target): void {
   test('a hash in another base64 variant is accepted, but matches no password', async () => {
     const judy = name('judy')
     const hash = await hashPassword('secret-1', salt)
-    assert.match(hash, /[+/].*=/, 'it has what differs')
+    assert.match(hash, /[+/].*=/, 'the hash contains characters that the variants write differently')
     for (const other of [hash.replaceAll('+', '-').replaceAll('/', '_'), hash.replaceAll('=', '')]) {
       assert.equal((await put(judy, { password_hash: other, roles: [] })).status, 200)
       assert.equal((await logIn(judy, 'secret-1')).status, 401)
@@ -204,36 +204,36 @@ function contract(target: () => Target): void {
     const known =
       /^illegal_argument_exception: The provided password hash is not a hash or it could not be resolved to a supported hash algorithm\. The supported password hash algorithms are \[bcrypt, .*\bpbkdf2_1000\b/
     for (const hash of ['', 'nonsense', '{SSHA256}c2FsdHNhbHQ=']) {
-      const reply = await put(name('kim'), { password_hash: hash, roles: [] })
-      assert.equal(reply.status, 400)
-      assert.match(reasonOf(reply), known)
+      const response = await put(name('kim'), { password_hash: hash, roles: [] })
+      assert.equal(response.status, 400)
+      assert.match(reasonOf(response), known)
     }
     const few = (await hashPassword('secret-1', salt)).replace('1000', '500')
-    const reply = await put(name('kim'), { password_hash: few, roles: [] })
+    const response = await put(name('kim'), { password_hash: few, roles: [] })
     assert.deepEqual(
-      [reply.status, reasonOf(reply)],
+      [response.status, reasonOf(response)],
       [400, 'illegal_argument_exception: unknown hash function [pbkdf2_500]'],
     )
   })
 
-  test('a password as text and as a hash at once is 400', async () => {
+  test('a password as plain text and as a hash at once is rejected with 400', async () => {
     const password_hash = await hashPassword('secret-1', salt)
     for (const body of [
       { password: 'secret-1', password_hash, roles: [] },
       { password_hash, password: 'secret-1', roles: [] },
     ]) {
-      const reply = await put(name('both'), body)
+      const response = await put(name('both'), body)
       const reason = 'validation_exception: Validation Failed: 1: password_hash has already been set;'
-      assert.deepEqual([reply.status, reasonOf(reply)], [400, reason])
+      assert.deepEqual([response.status, reasonOf(response)], [400, reason])
     }
   })
 
-  test('an unknown user is 404 with an empty object', async () => {
-    const reply = await to(user(name('nobody')))
-    assert.deepEqual([reply.status, reply.body], [404, {}])
+  test('a request for an unknown user gets 404 with an empty object', async () => {
+    const response = await to(user(name('nobody')))
+    assert.deepEqual([response.status, response.body], [404, {}])
   })
 
-  test('a deleted user is gone', async () => {
+  test('a deleted user cannot log in, and a second deletion gets 404', async () => {
     const erin = name('erin')
     await put(erin, { password: 'secret-1', roles: [] })
     const first = await to(user(erin), { method: 'DELETE' })
@@ -245,32 +245,32 @@ function contract(target: () => Target): void {
     assert.equal((await logIn(erin, 'secret-1')).status, 401)
   })
 
-  test('a wrong password, an unknown user and no credential are 401 with both challenges', async () => {
-    const password = 'not-it-at-all'
+  test('a wrong password, an unknown user and a missing credential get 401 with both challenges', async () => {
+    const password = 'wrong-password'
     for (const as of [{ ...target(), password }, { username: name('ghost'), password }, null]) {
-      const reply = await to('/_security/_authenticate', { as })
+      const response = await to('/_security/_authenticate', { as })
       const path = '/_security/_authenticate'
-      assert.equal(reply.status, 401)
+      assert.equal(response.status, 401)
       assert.equal(
-        reasonOf(reply),
+        reasonOf(response),
         as
           ? `security_exception: unable to authenticate user [${as.username}] for REST request [${path}]`
           : `security_exception: missing authentication credentials for REST request [${path}]`,
       )
       const challenges = ['Basic realm="security", charset="UTF-8"', 'ApiKey']
-      assert.equal(reply.headers['www-authenticate'], challenges.join(', '))
-      assert.deepEqual(reply.body.error.header, { 'WWW-Authenticate': challenges })
-      assert.equal(reply.headers['x-elastic-product'], undefined)
+      assert.equal(response.headers['www-authenticate'], challenges.join(', '))
+      assert.deepEqual(response.body.error.header, { 'WWW-Authenticate': challenges })
+      assert.equal(response.headers['x-elastic-product'], undefined)
     }
   })
 
-  test('a credential that is not base64 is 401', async () => {
-    const reply = await to('/', { as: null, headers: { authorization: 'Basic !!!' } })
-    assert.equal(reply.status, 401)
-    assert.equal(reasonOf(reply), 'security_exception: invalid basic authentication header encoding')
+  test('a credential that is not base64 gets 401', async () => {
+    const response = await to('/', { as: null, headers: { authorization: 'Basic !!!' } })
+    assert.equal(response.status, 401)
+    assert.equal(reasonOf(response), 'security_exception: invalid basic authentication header encoding')
   })
 
-  test('a disabled user cannot log in until enabled; a PUT enables', async () => {
+  test('a disabled user cannot log in until _enable or a PUT enables the user', async () => {
     const frank = name('frank')
     await put(frank, { password: 'secret-1', roles: [] })
     for (const enable of [() => to(`${user(frank)}/_enable`, { method: 'PUT' }), () => put(frank, { roles: [] })]) {
@@ -282,20 +282,23 @@ function contract(target: () => Target): void {
     }
   })
 
-  test('reserved users are marked as such, and cannot be written or deleted', async () => {
+  test('reserved users are marked as reserved, and cannot be written or deleted', async () => {
     for (const username of ['elastic', 'kibana', 'kibana_system']) {
       assert.equal((await to(user(username))).body[username].metadata._reserved, true)
-      const refused = await put(username, { password: 'secret-1', roles: [] })
-      assert.equal(refused.status, 400)
+      const rejected = await put(username, { password: 'secret-1', roles: [] })
+      assert.equal(rejected.status, 400)
       const rule = `user [${username}] is reserved and only the password can be changed`
-      assert.equal(reasonOf(refused), `action_request_validation_exception: Validation Failed: 1: ${rule};`)
-      const kept = await to(user(username), { method: 'DELETE' })
-      assert.equal(kept.status, 400)
-      assert.equal(reasonOf(kept), `illegal_argument_exception: user [${username}] is reserved and cannot be deleted`)
+      assert.equal(reasonOf(rejected), `action_request_validation_exception: Validation Failed: 1: ${rule};`)
+      const deletion = await to(user(username), { method: 'DELETE' })
+      assert.equal(deletion.status, 400)
+      assert.equal(
+        reasonOf(deletion),
+        `illegal_argument_exception: user [${username}] is reserved and cannot be deleted`,
+      )
     }
   })
 
-  test('an account without privileges is told which action it lacks', async () => {
+  test('an account without privileges gets 403 with the name of the missing action', async () => {
     const lowly = name('lowly')
     const unknown = name('unknown')
     await put(lowly, { password: 'secret-1', roles: [] })
@@ -309,30 +312,30 @@ function contract(target: () => Target): void {
       ['/', {}, 'cluster:monitor/main', 'monitor,manage,all'],
       ['/_cluster/health', {}, 'cluster:monitor/health', 'monitor,manage,all'],
     ]
-    for (const [path, question, action, grantedBy] of cases) {
+    for (const [path, options, action, grantedBy] of cases) {
       for (const [username, roles] of [
         [lowly, '[]'],
         [unknown, '[viewer] (assigned roles [nosuch] were not found)'],
       ] as const) {
-        const reply = await to(path, { ...question, as: { username, password: 'secret-1' } })
-        assert.equal(reply.status, 403)
-        const who = `action [${action}] is unauthorized for user [${username}] with effective roles ${roles}`
-        const reason = `${who}, this action is granted by the cluster privileges [${grantedBy}]`
-        assert.equal(reasonOf(reply), `security_exception: ${reason}`)
-        assert.equal(reply.headers['x-elastic-product'], undefined)
+        const response = await to(path, { ...options, as: { username, password: 'secret-1' } })
+        assert.equal(response.status, 403)
+        const problem = `action [${action}] is unauthorized for user [${username}] with effective roles ${roles}`
+        const reason = `${problem}, this action is granted by the cluster privileges [${grantedBy}]`
+        assert.equal(reasonOf(response), `security_exception: ${reason}`)
+        assert.equal(response.headers['x-elastic-product'], undefined)
       }
     }
   })
 
-  test('_has_privileges answers for the caller', async () => {
+  test('_has_privileges reports the privileges of the caller', async () => {
     const body = { cluster: ['manage_security', 'monitor'] }
     const lowly = name('lowly')
     await put(lowly, { password: 'secret-1', roles: [] })
     const path = '/_security/user/_has_privileges'
     const granted = await to(path, { method: 'POST', body })
     assert.equal(granted.body.has_all_requested, true)
-    const refused = await to(path, { method: 'POST', body, as: { username: lowly, password: 'secret-1' } })
-    assert.deepEqual(refused.body, {
+    const unprivileged = await to(path, { method: 'POST', body, as: { username: lowly, password: 'secret-1' } })
+    assert.deepEqual(unprivileged.body, {
       ...{ username: lowly, has_all_requested: false, index: {}, application: {} },
       cluster: { manage_security: false, monitor: false },
     })
@@ -350,22 +353,22 @@ function contract(target: () => Target): void {
       'parse_exception: failed to parse add user request. unexpected field [bogus]',
     ],
     [
-      'a number for an e-mail',
+      'a number as email',
       { roles: [], email: 5 },
       'parse_exception: expected field [email] to be of type string, but found [VALUE_NUMBER] instead',
     ],
     [
-      'a string for metadata',
+      'a string as metadata',
       { roles: [], metadata: 's' },
       'parse_exception: expected field [metadata] to be of type object, but found [VALUE_STRING] instead',
     ],
     [
-      'a string for enabled',
+      'a string as enabled',
       { roles: [], enabled: 'no' },
       'parse_exception: expected field [enabled] to be of type boolean, but found [VALUE_STRING] instead',
     ],
     [
-      'null for roles',
+      'null as roles',
       { roles: null },
       'parse_exception: could not parse [roles] field. expected a string array but found null value instead',
     ],
@@ -389,47 +392,47 @@ function contract(target: () => Target): void {
       { roles: [] },
       'validation_exception: Validation Failed: 1: password must be specified unless you are updating an existing user;',
     ],
-    ['an array', [], 'parse_exception: expected an object, but found token [START_ARRAY]'],
+    ['an array as body', [], 'parse_exception: expected an object, but found token [START_ARRAY]'],
     ['no body', undefined, 'parse_exception: request body is required'],
   ]
   for (const [what, body, reason] of invalid) {
-    test(`a user is refused for ${what}`, async () => {
-      const reply = await put(name('invalid'), body)
-      assert.equal(reply.status, 400)
-      assert.equal(reasonOf(reply), reason)
+    test(`a request to write a user is rejected with 400: ${what}`, async () => {
+      const response = await put(name('invalid'), body)
+      assert.equal(response.status, 400)
+      assert.equal(reasonOf(response), reason)
     })
   }
 
-  test('a name outside printable ASCII, or with a blank at its edge, is refused', async () => {
-    for (const odd of ['b%C3%A9', '%20bob', 'bob%20']) {
-      const reply = await put(odd, { password: 'secret-1', roles: [] })
-      assert.equal(reply.status, 400)
+  test('a name with characters outside printable ASCII, or with a leading or trailing blank, is rejected with 400', async () => {
+    for (const invalidName of ['b%C3%A9', '%20bob', 'bob%20']) {
+      const response = await put(invalidName, { password: 'secret-1', roles: [] })
+      assert.equal(response.status, 400)
       assert.match(
-        reasonOf(reply),
+        reasonOf(response),
         /^action_request_validation_exception: .*User names must be at least 1 and no more than 507/,
       )
     }
   })
 
-  test('a body that is invalid is 400 even to an account without privileges; a wrong password comes before both', async () => {
+  test('an invalid body gets 400 even without privileges, and a wrong password gets 401 first', async () => {
     const lowly = name('lowly')
     await put(lowly, { password: 'secret-1', roles: [] })
     const statusFor = async (password: string) => (await put(lowly, {}, { as: { username: lowly, password } })).status
     assert.deepEqual([await statusFor('secret-1'), await statusFor('wrong-one')], [400, 401])
   })
 
-  test('a method that an endpoint does not have is 405 and names those it has', async () => {
+  test('an unsupported method gets 405 with the supported methods', async () => {
     const cases = [
       ['HEAD', '/_cluster/health', 'GET'],
       ['PATCH', user(name('bob')), 'GET,POST,PUT,DELETE'],
     ] as const
     for (const [method, path, allowed] of cases) {
-      const reply = await to(path, { method })
-      assert.deepEqual([reply.status, reply.headers.allow], [405, allowed])
+      const response = await to(path, { method })
+      assert.deepEqual([response.status, response.headers.allow], [405, allowed])
     }
   })
 
-  test('Elasticsearch’s own media type is answered in kind; another version, half a pair, and text are not', async () => {
+  test("Elasticsearch's own media type is supported; another version, only one of the two headers, and text are rejected", async () => {
     const vendor = (version: number) => `application/vnd.elasticsearch+json; compatible-with=${version}`
     const both = { 'content-type': vendor(8), accept: vendor(8) }
     const gina = name('gina')
@@ -444,7 +447,7 @@ function contract(target: () => Target): void {
     assert.equal(await statusFor({ 'content-type': 'application/json; charset=utf-8', accept: '*/*' }), 200)
   })
 
-  test('the official client takes it for an Elasticsearch', async () => {
+  test('the official client accepts it as an Elasticsearch', async () => {
     const { url: node, username, password, caCert } = target()
     const tls = caCert ? { tls: { ca: caCert } } : {}
     const client = new Client({ node, auth: { username, password }, maxRetries: 0, ...tls })

@@ -3,14 +3,13 @@ import { createHash } from 'node:crypto'
 import { copyFile, link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { createCompiler } from './compile.ts'
 import type { Java } from './find-java.ts'
-import { fetchJars, fileNameOf } from './jars.ts'
+import { type Artifact, fetchJars, fileNameOf } from './jars.ts'
 import { directoryOf, type Major, minJava, readLock } from './versions.ts'
 
 const run = promisify(execFile)
 
-/** The plugin class of each module, and what it extends: the part of its plugin-descriptor.properties that is not version numbers. */
+/** For each module, the lines of its plugin-descriptor.properties that do not depend on the version. */
 const pluginClasses = {
   'transport-netty4': 'classname=org.elasticsearch.transport.netty4.Netty4Plugin',
   'x-pack-core': 'classname=org.elasticsearch.xpack.core.XPackPlugin',
@@ -21,8 +20,8 @@ const pluginClasses = {
 export type BuiltNode = { classPath: string; modules: string }
 
 /**
- * Lays out a node as an Elasticsearch distribution has it (lib/ and modules/NAME/), with our Java classes compiled.
- * Done once for each state of its sources. Built aside and renamed, so that two processes may do it at once.
+ * Builds a directory with the layout of an Elasticsearch distribution (lib/ and modules/NAME/) and our compiled Java classes, once
+ * for each state of its sources. It is built under a temporary name and then renamed, so that two processes may build it at once.
  */
 export async function buildNode(java: Java, major: Major): Promise<BuiltNode> {
   const cache = process.env.ELASTAUTH_CACHE_DIR || join(import.meta.dirname, '../../../.cache')
@@ -34,7 +33,7 @@ export async function buildNode(java: Java, major: Major): Promise<BuiltNode> {
     try {
       await assemble(java, major, scratch, join(home, 'jars'))
       await rename(scratch, target).catch(async (error) => {
-        if (!(await exists(target))) throw error // else somebody else was first, with the same content
+        if (!(await exists(target))) throw error // else another process has built the same content
       })
     } finally {
       await rm(scratch, { recursive: true, force: true })
@@ -44,7 +43,7 @@ export async function buildNode(java: Java, major: Major): Promise<BuiltNode> {
   return { classPath, modules: join(target, 'modules') }
 }
 
-/** Our sources: what all versions share, and what this one has to itself. */
+/** The Java sources: shared ones, and those of this version. */
 function sourcesOf(major: Major) {
   const common = (name: string) => join(import.meta.dirname, 'java', name)
   const own = (name: string) => join(directoryOf(major), 'java', name)
@@ -81,7 +80,7 @@ async function assemble(java: Java, major: Major, directory: string, store: stri
   await run(java.java, ['-cp', classes, 'JarWriter', moduleClasses, jar])
 
   for (const [name, own] of Object.entries(pluginClasses)) {
-    // No `modulename` line, unlike the descriptors inside the jars: plain class loaders will do.
+    // Unlike the descriptors inside the jars, without a `modulename` line: plain class loaders suffice.
     const { version } = lock
     const versions = `version=${version}\nelasticsearch.version=${version}\njava.version=${minJava[major]}`
     const descriptor = `name=${name}\ndescription=${name}\n${versions}\n${own}\n`
@@ -98,4 +97,32 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** Eclipse's compiler, for a Java runtime without `javac`. It requires Java 17. */
+const ecj: Artifact = {
+  group: 'org.eclipse.jdt',
+  artifact: 'ecj',
+  version: '3.42.0',
+  size: 3327035,
+  sha256: '29f6d3918ee02db4400c103bc25dd90a22491c3a395867d9393070cb96a7dd29',
+}
+
+type Compile = (sources: readonly string[], classPath: readonly string[], output: string) => Promise<unknown>
+
+/** @param store the directory for downloaded jars */
+async function createCompiler({ java, javac }: Java, release: number, store: string): Promise<Compile> {
+  const common = (classPath: readonly string[], output: string) => [
+    ...['-proc:none', '-nowarn'],
+    ...['-cp', classPath.join(':')],
+    ...['-d', output],
+  ]
+  if (javac) {
+    return (sources, classPath, output) =>
+      run(javac, ['--release', String(release), ...common(classPath, output), ...sources])
+  }
+  const jar = (await fetchJars([ecj], store)).get(ecj.sha256)!
+  // Without --release, which requires lib/ct.sym: a runtime made with jlink does not have it.
+  return (sources, classPath, output) =>
+    run(java, ['-jar', jar, `-${release}`, ...common(classPath, output), ...sources])
 }

@@ -1,13 +1,15 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
 export type Certificate = { cert: string; key: string }
-export type CertificateAuthority = { cert: string; issue(commonName: string, terms?: CertificateOptions): Certificate }
+export type CertificateAuthority = {
+  cert: string
+  issue(commonName: string, options?: CertificateOptions): Certificate
+}
 
-/** What a certificate is good for. */
 export type CertificateOptions = {
-  /** DNS names; localhost and 127.0.0.1 where absent. */
+  /** DNS names; localhost and 127.0.0.1 by default. */
   names?: readonly string[]
-  /** Ends yesterday. */
+  /** Whether it expired yesterday. */
   expired?: boolean
 }
 
@@ -22,8 +24,8 @@ const day = 24 * 3600 * 1000
 const year = 365 * day
 
 /**
- * A throw-away certificate authority for tests; what it issues is for localhost and 127.0.0.1 and for ten years, unless told
- * otherwise (X.509 v3, RFC 5280; ECDSA on P-256). PEM, keys in PKCS #8. Node has no API that makes certificates, hence the DER below.
+ * A certificate authority for tests (X.509 v3, RFC 5280; ECDSA on P-256). By default, its certificates are for localhost and
+ * 127.0.0.1, and valid for ten years. PEM, keys in PKCS #8. Node has no API that creates certificates, hence the DER below.
  */
 export function createCertificateAuthority(issuer = 'elastauth test CA'): CertificateAuthority {
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -33,17 +35,24 @@ export function createCertificateAuthority(issuer = 'elastauth test CA'): Certif
   ]
   return {
     cert: createCertificate(issuer, issuer, own.publicKey, own.privateKey, constraints),
-    issue(commonName, terms = {}) {
+    issue(commonName, options = {}) {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
       return {
-        cert: createCertificate(issuer, commonName, publicKey, own.privateKey, [alternativeNames(terms)], endOf(terms)),
+        cert: createCertificate(
+          issuer,
+          commonName,
+          publicKey,
+          own.privateKey,
+          [alternativeNames(options)],
+          endOf(options),
+        ),
         key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
       }
     },
   }
 }
 
-/** A certificate that vouches for itself, for localhost and 127.0.0.1. */
+/** A self-signed certificate for localhost and 127.0.0.1. */
 export function createSelfSigned(commonName: string): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   return {
@@ -100,7 +109,7 @@ function extension(id: number[], value: Buffer): Buffer {
   return sequence(der(0x06, Buffer.from(id)), critical, der(0x04, value))
 }
 
-/** UTCTime, good until 2049. */
+/** UTCTime, which represents years until 2049. */
 function time(at: number): Buffer {
   const digits = new Date(at).toISOString().replace(/\D/g, '').slice(2, 14)
   return der(0x17, Buffer.from(`${digits}Z`))

@@ -17,12 +17,12 @@ const { values } = parseArgs({
   },
 })
 
-let asked = false
+let isStopping = false
 const { promise: ending, resolve: end } = Promise.withResolvers<void>()
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
-    if (asked) process.exit(0) // while still starting: its exit takes the node along
-    asked = true
+    if (isStopping) process.exit(0) // the exit of this process also ends a node that is still starting
+    isStopping = true
     end()
   })
 }

@@ -15,24 +15,24 @@ const inside = { data: '/usr/share/elasticsearch/data', config: '/usr/share/elas
 const label = 'elastauth.test.parent'
 const owner = (pid: number | string) => `${hostname()}:${pid}`
 
-/** Undefined when a Docker engine answers, else why there is none. */
+/** The reason why no Docker engine is available; undefined if one is. */
 export async function findDockerProblem(): Promise<string | undefined> {
   try {
     await run('docker', ['info', '--format', '{{.ServerVersion}}'], { timeout: 10_000 })
     return undefined
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'no docker command'
-    return 'no Docker engine answers `docker info`'
+    return 'no Docker engine responds to `docker info`'
   }
 }
 
-/** Runs a node from Elastic's image (`ELASTICSEARCH_IMAGE` names another), reachable on 127.0.0.1 only. */
+/** Runs a node from Elastic's image (or `ELASTICSEARCH_IMAGE`), reachable on 127.0.0.1 only. */
 export async function startOnDocker(spec: NodeSpec): Promise<Running> {
   await removeAbandoned()
-  const port = spec.port || (await findFreePort()) // chosen here, since Docker would choose anew at each start
+  const port = spec.port || (await findFreePort()) // Docker would choose another one at each start
   const data = join(spec.dataDir, 'data')
   await mkdir(data, { recursive: true })
-  await chmod(data, 0o777) // the image runs as a user of its own
+  await chmod(data, 0o777) // the image runs as another user
   const settings: Record<string, string> = {
     'discovery.type': 'single-node',
     'cluster.routing.allocation.disk.threshold_enabled': 'false',
@@ -48,7 +48,7 @@ export async function startOnDocker(spec: NodeSpec): Promise<Running> {
       ['http.crt', spec.certificate.cert, 'certificate'],
       ['http.key', spec.certificate.key, 'key'],
     ] as const) {
-      await writeFile(join(spec.dataDir, file), content, { mode: 0o644 }) // the image's user has to read it
+      await writeFile(join(spec.dataDir, file), content, { mode: 0o644 }) // readable for the image's user
       mounts.push('-v', `${join(spec.dataDir, file)}:${inside.config}/${file}:ro`)
       settings[`xpack.security.http.ssl.${setting}`] = `${inside.config}/${file}`
     }
@@ -71,7 +71,7 @@ export async function startOnDocker(spec: NodeSpec): Promise<Running> {
     password: spec.password,
     stop: async () => {
       process.off('exit', remove)
-      // So that this user can take away what the image's user wrote.
+      // This user can then delete the files of the image's user.
       await run('docker', ['exec', '-u', '0', id, 'chmod', '-R', 'a+rwX', inside.data]).catch(() => {})
       await run('docker', ['stop', '-t', '20', id])
       await run('docker', ['rm', '-f', '-v', id])
@@ -81,7 +81,7 @@ export async function startOnDocker(spec: NodeSpec): Promise<Running> {
   }
 }
 
-/** Containers whose process on this host was killed before it could remove them. */
+/** Removes containers whose process on this host was killed before it could remove them. */
 async function removeAbandoned(): Promise<void> {
   const format = `{{.ID}} {{.Label "${label}"}}`
   const { stdout } = await run('docker', ['ps', '-a', '--filter', `label=${label}`, '--format', format])

@@ -1,17 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { findDockerProblem, startOnDocker } from './docker.ts'
-import { readExternal } from './external.ts'
 import { findJava } from './find-java.ts'
 import { startOnJava } from './java.ts'
 import type { Elasticsearch, FoundNode, Kind, Options } from './node.ts'
-import { createNodeHandle, startOwnNode } from './own-node.ts'
-import { awaitLogin } from './ready.ts'
+import { createNodeHandle, type Running, startOwnNode, waitForLogin } from './own-node.ts'
 import { requestedMajor } from './versions.ts'
 
-/** No way to have a node; `reasons` has one line for each way that was tried. */
+/** No node is available; `reasons` has one line for each way that was tried. */
 export class ElasticsearchUnavailable extends Error {
   readonly reasons: readonly string[]
   constructor(reasons: readonly string[]) {
-    super(`no Elasticsearch can be had:\n${reasons.map((reason) => `  - ${reason}`).join('\n')}`)
+    super(`no Elasticsearch is available:\n${reasons.map((reason) => `  - ${reason}`).join('\n')}`)
     this.name = 'ElasticsearchUnavailable'
     this.reasons = reasons
   }
@@ -19,10 +18,10 @@ export class ElasticsearchUnavailable extends Error {
 
 const ways = {
   docker: { find: findDockerProblem, start: startOnDocker, describe: 'a container on Docker' },
-  java: { find: whyNoJava, start: startOnJava, describe: 'a node on this machine’s Java' },
+  java: { find: findJavaProblem, start: startOnJava, describe: "a node on this machine's Java" },
 } as const
 
-/** The first way that should work: `ELASTICSEARCH_URL`, then Docker, then Java. Nothing is started. */
+/** Finds the first available way: `ELASTICSEARCH_URL`, then Docker, then Java. Starts no node. */
 export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> = {}): Promise<FoundNode> {
   const reasons: string[] = []
   if (isWanted('external', options)) {
@@ -39,19 +38,19 @@ export async function findElasticsearch(options: Pick<Options, 'kind' | 'own'> =
   return { kind: 'none', reasons }
 }
 
-/** A node that others use may have a crowd's passwords to hash before it looks at ours. */
-const busyForMs = 120_000
+/** A node that other tests use may be busy with hashing many passwords. */
+const externalLoginTimeoutMs = 120_000
 
 /**
- * A real, secured node that answers, with its `.security` index active. Ways are tried in the order of
- * findElasticsearch; one that fails to start is passed over, except `ELASTICSEARCH_URL`, whose failure is thrown.
- * Throws ElasticsearchUnavailable with everyone's reasons.
+ * Starts a real, secured node and waits until its `.security` index is active. Tries the ways in the order of findElasticsearch,
+ * and the next one if a node fails to start. Throws if the node of `ELASTICSEARCH_URL` fails, and ElasticsearchUnavailable with
+ * all reasons if there is no node.
  */
 export async function startElasticsearch(options: Options = {}): Promise<Elasticsearch> {
   const reasons: string[] = []
   const external = isWanted('external', options) ? readExternal() : undefined
   if (external) {
-    const version = await awaitLogin(external, busyForMs)
+    const version = await waitForLogin(external, externalLoginTimeoutMs)
     return checkVersion(createNodeHandle('external', async () => external, external, version))
   }
   if (isWanted('external', options)) reasons.push('external: ELASTICSEARCH_URL is not set')
@@ -67,18 +66,18 @@ export async function startElasticsearch(options: Options = {}): Promise<Elastic
       return await checkVersion(await startOwnNode(kind, ways[kind].start, options))
     } catch (error) {
       reasons.push(`${kind}: ${error instanceof Error ? error.message : String(error)}`)
-      console.error(`elasticsearch by way of ${reasons.at(-1)}`)
+      console.error(`cannot start Elasticsearch: ${reasons.at(-1)}`)
     }
   }
   throw new ElasticsearchUnavailable(reasons)
 }
 
-async function whyNoJava(): Promise<string | undefined> {
+async function findJavaProblem(): Promise<string | undefined> {
   const found = await findJava()
   return typeof found === 'string' ? found : undefined
 }
 
-/** Checks the version: the node that ELASTICSEARCH_URL or ELASTICSEARCH_IMAGE names may have another one than requested. */
+/** Throws if the version is not the requested one, which ELASTICSEARCH_URL and ELASTICSEARCH_IMAGE may cause. */
 async function checkVersion(node: Elasticsearch): Promise<Elasticsearch> {
   const major = requestedMajor()
   if (major === undefined || node.version.startsWith(`${major}.`)) return node
@@ -88,4 +87,20 @@ async function checkVersion(node: Elasticsearch): Promise<Elasticsearch> {
 
 function isWanted(kind: Kind, { kind: only, own = false }: Pick<Options, 'kind' | 'own'>): boolean {
   return (only === undefined || only === kind) && !(own && kind === 'external')
+}
+
+/** The node that the environment names: `ELASTICSEARCH_URL` and its companions. */
+function readExternal(env = process.env): Running | undefined {
+  if (!env.ELASTICSEARCH_URL) return undefined
+  const rejectControl = () =>
+    Promise.reject(new Error(`cannot pause the node of ${env.ELASTICSEARCH_URL}: request a node of the test's own`))
+  return {
+    url: env.ELASTICSEARCH_URL.replace(/\/+$/, ''),
+    username: env.ELASTICSEARCH_USERNAME || 'elastic',
+    password: env.ELASTICSEARCH_PASSWORD || 'changeme',
+    ...(env.ELASTICSEARCH_CA_CERT && { caCert: readFileSync(env.ELASTICSEARCH_CA_CERT, 'utf8') }),
+    stop: async () => {},
+    pause: rejectControl,
+    resume: rejectControl,
+  }
 }

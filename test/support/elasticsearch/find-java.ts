@@ -5,12 +5,12 @@ import { type Major, majors, minJava, requestedMajor } from './versions.ts'
 
 const run = promisify(execFile)
 
-/** The commands of one Java installation, as to be spawned. Without `javac` it is a runtime only, and Eclipse's compiler is used. */
+/** The commands of one Java installation. Without `javac` it is a runtime only, and Eclipse's compiler is used. */
 export type Java = Readonly<{ java: string; javac: string | undefined; version: number }>
 
 /**
- * The first Java that is new enough, in JAVA_HOME or else on the PATH, and the version of Elasticsearch it runs: the
- * requested one, or the newest that it can. A string says why there is none.
+ * The first Java that is new enough, in JAVA_HOME or on the PATH, and the version of Elasticsearch that it runs: the requested
+ * one, or the newest one that it supports. A string gives the reason if there is none.
  */
 export async function findJava(major = requestedMajor()): Promise<{ java: Java; major: Major } | string> {
   const lowest = major ?? majors.at(-1)!
@@ -29,7 +29,7 @@ export async function findJava(major = requestedMajor()): Promise<{ java: Java; 
   return `${reasons.join('; ')}; Elasticsearch ${lowest} needs Java ${oldest} or later`
 }
 
-/** The feature release (17 of 17.0.15); 0 where the command does not run. Java 8 calls itself 1.8 and so counts as 1. */
+/** The feature release (17 of 17.0.15); 0 if the command does not run. Java 8 reports 1.8 and so counts as 1. */
 async function versionOf(command: string): Promise<number> {
   try {
     const { stdout, stderr } = await run(command, ['-version'])

@@ -5,7 +5,6 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { showProgress } from './progress.ts'
 
 /** `lib` is the server's class path; the others are modules, each with a class loader of its own. */
 export const moduleNames = ['lib', 'transport-netty4', 'x-pack-core', 'x-pack-security'] as const
@@ -21,13 +20,13 @@ export type Artifact = {
 /** One line of jars.json. */
 export type Jar = Artifact & { module: ModuleName }
 
-const parallel = 6
-const attempts = 3
+const concurrency = 6
+const maxAttempts = 3
 const attemptTimeoutMs = 300_000
 
 /**
- * Makes sure that each jar is on this machine with the locked hash, and says where: in the local Maven repository, or
- * else in `store`, downloaded from Maven Central (`MAVEN_REPOSITORY_URL` overrides). Throws when one cannot be had.
+ * Returns the file of each jar by its hash: in the local Maven repository, or in `store`, downloaded from Maven Central (or
+ * `MAVEN_REPOSITORY_URL`). Throws if a jar cannot be downloaded.
  */
 export async function fetchJars(jars: readonly Artifact[], store: string): Promise<Map<string, string>> {
   await mkdir(store, { recursive: true })
@@ -47,9 +46,9 @@ export async function fetchJars(jars: readonly Artifact[], store: string): Promi
     }
   }
   try {
-    await Promise.all(Array.from({ length: parallel }, worker))
+    await Promise.all(Array.from({ length: concurrency }, worker))
   } finally {
-    queue.length = 0 // one worker's failure ends the others after their current jar
+    queue.length = 0 // if one worker fails, the others end after their current jar
     progress.end()
   }
   return found
@@ -91,13 +90,14 @@ async function download(jar: Artifact, store: string, onBytes: (count: number) =
       return await downloadOnce(jar, `${base}/${pathOf(jar)}`, join(store, fileNameOf(jar)), count)
     } catch (error) {
       onBytes(-received)
-      if (attempt === attempts) throw new Error(`cannot download ${pathOf(jar)}: ${reasonOf(error)}`, { cause: error })
+      if (attempt === maxAttempts)
+        throw new Error(`cannot download ${pathOf(jar)}: ${reasonOf(error)}`, { cause: error })
       await new Promise((resolve) => setTimeout(resolve, 500 * attempt))
     }
   }
 }
 
-/** Written under a name of this process's own and renamed once whole and verified, so that a reader never sees half a jar. */
+/** Writes to a file of this process's own and renames it after verification, so that no other process reads a partial jar. */
 async function downloadOnce(
   jar: Artifact,
   url: string,
@@ -117,7 +117,7 @@ async function downloadOnce(
     const response = await fetch(url, { signal: AbortSignal.timeout(attemptTimeoutMs) })
     if (!response.ok || !response.body) throw new Error(`status ${response.status}`)
     await pipeline(Readable.fromWeb(response.body), tap, createWriteStream(partial))
-    if (hash.digest('hex') !== jar.sha256) throw new Error('its SHA-256 is not the expected one')
+    if (hash.digest('hex') !== jar.sha256) throw new Error('its SHA-256 is not the locked one')
     await rename(partial, target)
     return target
   } finally {
@@ -134,4 +134,29 @@ async function hashOf(file: string): Promise<string> {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+}
+
+const bytesPerLine = 10_000_000
+
+/** Shows the bytes downloaded out of `total` on stderr: one line rewritten in place on a terminal, otherwise one line per 10 MB. */
+function showProgress(label: string, total: number): { add(bytes: number): void; end(): void } {
+  const { stderr } = process
+  let done = 0
+  let shown = 0
+  const text = () => `${label}: ${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`
+  if (total > 0 && !stderr.isTTY) stderr.write(`${text()}\n`)
+  return {
+    add(bytes) {
+      done += bytes
+      if (stderr.isTTY) stderr.write(`\r${text()}\x1b[K`)
+      else if (done - shown >= bytesPerLine) {
+        shown = done
+        stderr.write(`${text()}\n`)
+      }
+    },
+    end() {
+      if (total === 0) return
+      stderr.write(stderr.isTTY ? '\n' : `${text()}\n`)
+    },
+  }
 }

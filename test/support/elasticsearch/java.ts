@@ -7,8 +7,8 @@ import { buildNode } from './build.ts'
 import { findJava } from './find-java.ts'
 import type { NodeSpec, Running } from './own-node.ts'
 
-/** C1 alone starts in three quarters of the time; a benchmark sets `ELASTICSEARCH_JAVA_OPTIONS` (may be empty) to have both compilers. */
-const fastStart = '-XX:TieredStopAtLevel=1'
+/** C1 alone starts in three quarters of the time. A benchmark sets `ELASTICSEARCH_JAVA_OPTIONS`, which may be empty, to use both compilers. */
+const fastStartOptions = '-XX:TieredStopAtLevel=1'
 const logConfig = `status = error
 appender.file.type = File
 appender.file.name = file
@@ -19,7 +19,7 @@ rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 `
 
-/** Runs a node on a Java of this machine: java/SecuredNode.java, and Elasticsearch's own jars. */
+/** Runs a node on this machine's Java: java/SecuredNode.java with Elasticsearch's own jars. */
 export async function startOnJava(spec: NodeSpec): Promise<Running> {
   const found = await findJava()
   if (typeof found === 'string') throw new Error(found)
@@ -41,7 +41,7 @@ export async function startOnJava(spec: NodeSpec): Promise<Running> {
     settings['xpack.security.http.ssl.certificate'] = join(config, 'http.crt')
     settings['xpack.security.http.ssl.key'] = join(config, 'http.key')
   }
-  const chosen = (process.env.ELASTICSEARCH_JAVA_OPTIONS ?? fastStart).split(' ').filter(Boolean)
+  const chosen = (process.env.ELASTICSEARCH_JAVA_OPTIONS ?? fastStartOptions).split(' ').filter(Boolean)
   const memory = ['-Xms512m', '-Xmx512m', '-XX:+UseSerialGC', ...chosen]
   const options = [
     `-Djava.io.tmpdir=${join(spec.dataDir, 'tmp')}`,
@@ -56,7 +56,7 @@ export async function startOnJava(spec: NodeSpec): Promise<Running> {
     [...memory, ...options, ...program, ...Object.entries(settings).map((pair) => pair.join('='))],
     {
       env: { ...process.env, ELASTIC_PASSWORD: spec.password },
-      stdio: ['pipe', 'pipe', 'pipe'], // the node ends when its stdin does, so not even a SIGKILL of ours leaves it behind
+      stdio: ['pipe', 'pipe', 'pipe'], // the node exits when its stdin ends, so it does not outlive this process even after SIGKILL
     },
   )
   const kill = () => void child.kill('SIGKILL')
@@ -77,9 +77,9 @@ export async function startOnJava(spec: NodeSpec): Promise<Running> {
 
 async function readyPort(child: ChildProcess): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
-  let complaints = ''
+  let stderr = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    complaints = (complaints + text).slice(-4000)
+    stderr = (stderr + text).slice(-4000)
   })
   createInterface(child.stdout!).on('line', (line) => {
     const port = /^ready (\d+)$/.exec(line)?.[1]
@@ -87,7 +87,7 @@ async function readyPort(child: ChildProcess): Promise<number> {
   })
   child.once('error', reject)
   child.once('close', (code, signal) =>
-    reject(new Error(`the node ended (${signal ?? code}) before it was ready\n${complaints}`)),
+    reject(new Error(`the node ended (${signal ?? code}) before it was ready\n${stderr}`)),
   )
   return promise
 }
@@ -95,9 +95,9 @@ async function readyPort(child: ChildProcess): Promise<number> {
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGCONT') // a paused process sees no SIGTERM
+  child.kill('SIGCONT') // a stopped process does not handle SIGTERM
   child.kill('SIGTERM')
-  const late = setTimeout(() => child.kill('SIGKILL'), 30_000)
+  const killTimer = setTimeout(() => child.kill('SIGKILL'), 30_000)
   await ended
-  clearTimeout(late)
+  clearTimeout(killTimer)
 }

@@ -1,6 +1,6 @@
 /**
- * Writes jars.json, the list of every jar a node is built from: where it goes, and its size and hash. Needs Maven,
- * once per Elasticsearch version; nothing else here does. Run: node test/support/elasticsearch/lock.ts 9
+ * Writes jars.json, the list of every jar of a node with its module, size and hash. Requires Maven; run it once for each
+ * Elasticsearch version: node test/support/elasticsearch/lock.ts 9
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -19,11 +19,11 @@ const scratch = mkdtempSync(join(tmpdir(), 'elastauth-lock-'))
 const resolved = new Map(moduleNames.map((module) => [module, resolve(module)]))
 rmSync(scratch, { recursive: true })
 
-// Elasticsearch refuses a jar that a class loader above already has: lib is above all, x-pack-core above x-pack-security.
-const above = (module: ModuleName) =>
+// Elasticsearch rejects a jar that a parent class loader already has: lib is the parent of all, x-pack-core of x-pack-security.
+const parentsOf = (module: ModuleName) =>
   module === 'lib' ? [] : module === 'x-pack-security' ? ['lib', 'x-pack-core'] : ['lib']
 const jars = [...resolved].flatMap(([module, own]) => {
-  const inherited = new Set(above(module).flatMap((name) => (resolved.get(name as ModuleName) ?? []).map(nameOf)))
+  const inherited = new Set(parentsOf(module).flatMap((name) => (resolved.get(name as ModuleName) ?? []).map(nameOf)))
   return own.filter((jar) => !inherited.has(nameOf(jar)))
 })
 

@@ -2,13 +2,13 @@ export type Kind = 'external' | 'docker' | 'java'
 export type FoundNode = { kind: Kind; describe: string } | { kind: 'none'; reasons: string[] }
 
 export type Options = {
-  /** Only this way, instead of the first that works. */
+  /** Only this way, instead of the first available one. */
   kind?: Kind
-  /** Never the one that `ELASTICSEARCH_URL` names: for tests that restart it, pause it, or fill it. */
+  /** Not the node of `ELASTICSEARCH_URL`: for tests that restart, pause or fill the node. */
   own?: boolean
   port?: number
   tls?: boolean
-  /** Kept at the end; by default a temporary directory, which is not. */
+  /** Kept when the node ends; by default a temporary directory, which is removed. */
   dataDir?: string
   /** Of the user `elastic`; `changeme` by default. */
   password?: string
@@ -26,11 +26,11 @@ export type Elasticsearch = {
   readonly kind: Kind
   /** The node's process, for `java`. */
   readonly pid: number | undefined
-  /** Ends the node; temporary data goes too, unless it is to be kept for `start`. Does nothing to an external one. */
+  /** Stops the node, and removes temporary data unless `start` needs it. Does not stop an external node. */
   stop(options?: { keepData?: boolean }): Promise<void>
-  /** After `stop`: the same port again, and the same data if that was kept. */
+  /** After `stop`: starts the node on the same port, with the same data if that was kept. */
   start(): Promise<void>
-  /** Freezes the node: connections stay open, nothing is answered. */
+  /** Suspends the node: connections stay open without a response. */
   pause(): Promise<void>
   resume(): Promise<void>
 }

@@ -2,22 +2,21 @@ import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Target } from './call-elasticsearch.ts'
+import { callElasticsearch, type Target } from './call-elasticsearch.ts'
 import { type Certificate, createCertificateAuthority } from './certificates.ts'
 import type { Elasticsearch, Kind, Options } from './node.ts'
-import { awaitLogin } from './ready.ts'
 
-/** What a way to run a node is told. `port` 0 picks a free one. */
+/** The options for starting a node. `port` 0 selects a free one. */
 export type NodeSpec = {
   port: number
   dataDir: string
-  /** Nobody wants `dataDir` once this process is gone. */
+  /** Whether `dataDir` is removed when this process ends. */
   isTemporary: boolean
   password: string
   settings: Record<string, string>
   certificate?: Certificate
 }
-/** What it gives back. `stop` waits until the process is gone. */
+/** A node that runs. `stop` waits until its process has ended. */
 export type Running = Target & {
   pid?: number
   stop(): Promise<void>
@@ -26,53 +25,53 @@ export type Running = Target & {
 }
 export type StartNode = (spec: NodeSpec) => Promise<Running>
 
-const readyWithinMs = 120_000
+const readyTimeoutMs = 120_000
 
-/** A node of this process's own, run by `way`; with its temporary directory, if it needs one. */
-export async function startOwnNode(kind: Kind, way: StartNode, options: Options): Promise<Elasticsearch> {
+/** Starts a node of this process's own; with a temporary directory unless the options name one. */
+export async function startOwnNode(kind: Kind, startNode: StartNode, options: Options): Promise<Elasticsearch> {
   const authority = options.tls ? createCertificateAuthority() : undefined
   const certificate = authority?.issue('elasticsearch')
   let port = options.port ?? 0
   let temporary: string | undefined
-  const forget = () => temporary && rmSync(temporary, { recursive: true, force: true })
+  const removeTemporary = () => temporary && rmSync(temporary, { recursive: true, force: true })
 
   const launch = async () => {
     if (!options.dataDir && !temporary) {
       temporary = await mkdtemp(join(tmpdir(), 'elastauth-elasticsearch-'))
-      process.once('exit', forget)
+      process.once('exit', removeTemporary)
     }
     const { password = 'changeme', settings = {} } = options
     const dataDir = resolve(options.dataDir ?? temporary!)
-    const node = await way({
+    const node = await startNode({
       ...{ port, dataDir, isTemporary: !options.dataDir, password, settings },
       ...(certificate && { certificate }),
     })
     port = Number(new URL(node.url).port)
     return authority ? { ...node, caCert: authority.cert } : node
   }
-  const clean = async () => {
+  const cleanUp = async () => {
     if (temporary) await rm(temporary, { recursive: true, force: true }).catch(() => {})
     temporary = undefined
-    process.off('exit', forget)
+    process.off('exit', removeTemporary)
   }
   let first: Running | undefined
   try {
     first = await launch()
-    return createNodeHandle(kind, launch, first, await awaitLogin(first, readyWithinMs), clean)
+    return createNodeHandle(kind, launch, first, await waitForLogin(first, readyTimeoutMs), cleanUp)
   } catch (error) {
     await first?.stop()
-    await clean()
+    await cleanUp()
     throw error
   }
 }
 
-/** What the tests hold; `clean` takes temporary data away. */
+/** The node as tests use it; `cleanUp` removes temporary data. */
 export function createNodeHandle(
   kind: Kind,
   launch: () => Promise<Running>,
   first: Running,
   version: string,
-  clean: () => Promise<void> = async () => {},
+  cleanUp: () => Promise<void> = async () => {},
 ): Elasticsearch {
   let current = first
   const { url, username, password, caCert } = first
@@ -84,13 +83,31 @@ export function createNodeHandle(
     },
     async stop({ keepData = false } = {}) {
       await current.stop()
-      if (!keepData) await clean()
+      if (!keepData) await cleanUp()
     },
     async start() {
       current = await launch()
-      await awaitLogin(current, readyWithinMs)
+      await waitForLogin(current, readyTimeoutMs)
     },
     pause: () => current.pause(),
     resume: () => current.resume(),
+  }
+}
+
+/** Waits until `elastic` can log in, which requires an active `.security` index, and returns the version. */
+export async function waitForLogin(node: Target, timeoutMs: number): Promise<string> {
+  const end = Date.now() + timeoutMs
+  for (;;) {
+    let problem: string
+    try {
+      const login = await callElasticsearch(node, '/_security/_authenticate', { timeoutMs: 5000 })
+      const banner = login.status === 200 ? await callElasticsearch(node, '/') : login
+      if (banner.status === 200) return banner.body.version.number
+      problem = `status ${banner.status}`
+    } catch (error) {
+      problem = (error as NodeJS.ErrnoException).code ?? String(error)
+    }
+    if (Date.now() > end) throw new Error(`${new URL(node.url).origin}: ${node.username} cannot log in: ${problem}`)
+    await new Promise((wake) => setTimeout(wake, 250))
   }
 }

@@ -1,21 +1,21 @@
 import { callElasticsearch, type Target } from './call-elasticsearch.ts'
 
-const users = 12
-/** The time that an idle node on two cores needs to write and check that many passwords. */
-const usualMs = 1500
+const userCount = 12
+/** The time in which an idle node on two cores writes and checks that many passwords. */
+const baselineMs = 1500
 
 /**
- * How many times slower than usual a node is at present, at least 1. Where credentials live a few seconds, a test
- * multiplies its times by it: on a machine so busy that one write takes seconds, a credential would expire before it is handed out.
+ * How many times slower than the baseline a node is at present, at least 1. Tests with credentials that live for a few seconds
+ * multiply their times by it: on a busy machine where one write takes seconds, a credential would expire before it is returned.
  */
 export async function measureSlowness(node: Target): Promise<number> {
   const stamp = Date.now().toString(36)
   const startedAt = performance.now()
-  await Promise.all(Array.from({ length: users }, (_, i) => writeAndShow(node, `pace-${stamp}-${i}`)))
-  return Math.max(1, (performance.now() - startedAt) / usualMs)
+  await Promise.all(Array.from({ length: userCount }, (_, i) => writeAndAuthenticate(node, `pace-${stamp}-${i}`)))
+  return Math.max(1, (performance.now() - startedAt) / baselineMs)
 }
 
-async function writeAndShow(node: Target, username: string): Promise<void> {
+async function writeAndAuthenticate(node: Target, username: string): Promise<void> {
   const password = `password-of-${username}`
   await callElasticsearch(node, `/_security/user/${username}`, {
     method: 'PUT',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Jar } from './jars.ts'
 
-/** Elasticsearch's major versions that tests run on, the newest first. Each has a folder here with its jars.json and Java sources. */
+/** The major versions of Elasticsearch that tests run on, the newest first. Each has a directory here with its jars.json and Java sources. */
 export const majors = ['9', '8'] as const
 export type Major = (typeof majors)[number]
 
@@ -15,7 +15,7 @@ export function readLock(major: Major): { version: string; jars: Jar[] } {
   return JSON.parse(readFileSync(join(directoryOf(major), 'jars.json'), 'utf8'))
 }
 
-/** The requested ELASTICSEARCH_VERSION; undefined for the default. */
+/** The version that ELASTICSEARCH_VERSION requests; undefined for the default. */
 export function requestedMajor(env = process.env): Major | undefined {
   const text = env.ELASTICSEARCH_VERSION
   if (!text) return undefined

@@ -1,8 +1,8 @@
 /**
- * Runs a command with one node for all of its processes, named to them by ELASTICSEARCH_URL, _USERNAME, _PASSWORD.
+ * Runs a command with one node for all of its processes, which ELASTICSEARCH_URL, _USERNAME and _PASSWORD name to them.
  *   node test/support/elasticsearch/with-elasticsearch.ts -- COMMAND [ARGS]
- * Ends the node afterwards and exits as the command did. Where no node can be had, says why and runs the command
- * without; with REQUIRE_ELASTICSEARCH=1 fails instead.
+ * Stops the node afterwards and exits with the command's exit code. If no node is available, prints the reason and runs the
+ * command without one; with REQUIRE_ELASTICSEARCH=1 fails instead.
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -15,7 +15,7 @@ if (!command) {
   process.exit(2)
 }
 
-let forward: (signal: NodeJS.Signals) => void = (signal) => process.exit(128 + constants.signals[signal]) // the exit ends a starting node
+let forward: (signal: NodeJS.Signals) => void = (signal) => process.exit(128 + constants.signals[signal]) // the exit also ends a node that is still starting
 for (const signal of signals) process.on(signal, () => forward(signal))
 
 const node = await startSharedNode()
