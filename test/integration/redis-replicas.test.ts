@@ -12,121 +12,133 @@ import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 const elasticsearch = await useElasticsearch()
 const skip = elasticsearch.skip || skipWithoutRedis()
 const slowness = skip ? 1 : await measureSlowness(elasticsearch.node)
-const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
-/** One replica in three has its passwords hashed by bcrypt, which keeps a processor busy: as many as this machine's node can handle. */
+const durationMs = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
+/** For one replica of three, Elasticsearch hashes passwords with bcrypt, which limits how many users it can handle. */
 const userCount = Number(process.env.REPLICA_TEST_USERS ?? Math.min(50, 6 * availableParallelism()))
-const expiration = Math.round(2000 * slowness)
-const pause = Math.min(10_000, Math.round(1000 * slowness))
-const aheadScript = fileURLToPath(new URL('../support/future-time.ts', import.meta.url))
+const expirationMs = Math.round(2000 * slowness)
+const rotationPauseMs = Math.min(10_000, Math.round(1000 * slowness))
+const futureTimeScript = fileURLToPath(new URL('../support/future-time.ts', import.meta.url))
 
-type Seen = {
+type Group = 'readers' | 'admins'
+const roleOf = { readers: 'viewer', admins: 'kibana_admin' } as const
+
+type Results = {
   logins: number
-  refused: string[]
+  /** Credentials that Elasticsearch rejected. */
+  rejected: string[]
+  /** Credentials of another user, or with other roles. */
   wrong: string[]
+  /** Requests that were not served. */
   failed: string[]
-  /** Changes of group that we made. */
-  changes: number
-  /** Kills and restarts. */
+  groupChanges: number
+  /** Kills of replicas and of Redis. */
   faults: number
 }
 
 /**
- * Three processes, one Redis, one Elasticsearch; credentials of two seconds; every credential that is handed out is shown
- * to Elasticsearch at once, while replicas and Redis are killed and started again.
+ * Three processes, one Redis, one Elasticsearch, and credentials that expire after two seconds. Each credential is used at
+ * Elasticsearch at once, while replicas and Redis are killed and restarted.
  */
-describe('three replicas and one Redis, credentials of two seconds', { skip }, () => {
+describe('three replicas and one Redis, with credentials that expire after two seconds', { skip }, () => {
   for (const skew of [0, 500]) {
-    test(`the clocks ${skew} ms apart: no 401, nobody else’s user, no write too many`, async () => {
+    test(`replicas with clocks ${skew} ms apart return valid credentials of the right user, without unnecessary writes`, async () => {
       const redis = await startRedis()
       const stamp = `${Date.now().toString(36)}-${skew}`
       const { url } = elasticsearch.node
       const rejecting = await startHashRejectingProxy(url)
-      // One sends hashes, one sends texts as older releases do, and one learns that its node does not take hashes.
-      const places = [
+      // One replica sends hashes, one sends plain text, and one has a node that rejects hashes.
+      const nodes = [
         { url, hashing: 'pbkdf2_1000' },
         { url, hashing: 'server' },
         { url: rejecting.url, hashing: 'pbkdf2_1000' },
       ] as const
       const replicas = await Promise.all(
-        places.map((place, index) => createReplica({ redis: redis.address, ahead: (index * skew) / 2, ...place })),
+        nodes.map((node, index) => createReplica({ redis: redis.address, aheadMs: (index * skew) / 2, ...node })),
       )
-      const seen: Seen = { logins: 0, refused: [], wrong: [], failed: [], changes: 0, faults: 0 }
-      const end = Date.now() + span
-      // Where the machine is too busy for that many logins in the span, the users go on undisturbed until there are.
-      const isOver = () => Date.now() >= end && seen.logins > 3 * userCount
+      const results: Results = { logins: 0, rejected: [], wrong: [], failed: [], groupChanges: 0, faults: 0 }
+      const end = Date.now() + durationMs
+      // On a busy machine, the users continue without faults until there were enough logins.
+      const isOver = () => Date.now() >= end && results.logins > 3 * userCount
       const users = Array.from({ length: userCount }, (_, i) => `user-${i}-${stamp}`)
       await Promise.all([
-        ...users.map((username, index) => use(username, index, replicas, isOver, seen)),
-        killReplicas(replicas, end, seen),
-        killRedis(redis, end, seen),
+        ...users.map((username, index) => simulateUser(username, index, { replicas, isOver, results })),
+        killReplicas(replicas, end, results),
+        killRedis(redis, end, results),
       ])
 
       const writes = replicas.reduce((sum, replica) => sum + replica.writes(), 0)
       const versions = await Promise.all(users.map(versionOf))
       const rotations = versions.reduce((sum, version) => sum + version, 0)
-      const necessary = rotations + seen.changes
+      const necessary = rotations + results.groupChanges
       console.log(
-        `a node ${slowness.toFixed(1)} times slower than usual, clocks ${skew} ms apart: ${seen.logins} logins, ${seen.changes} changes of group, ${rotations} versions, ` +
-          `${writes} writes, ${seen.faults} faults; ${seen.refused.length} refused, ${seen.wrong.length} wrong, ${seen.failed.length} failed`,
+        `a node ${slowness.toFixed(1)} times slower than usual, clocks ${skew} ms apart: ${results.logins} logins, ${results.groupChanges} changed groups, ${rotations} versions, ` +
+          `${writes} writes, ${results.faults} faults; ${results.rejected.length} rejected, ${results.wrong.length} wrong, ${results.failed.length} failed`,
       )
       await Promise.all(replicas.map((replica) => replica.stop()))
       await redis.stop()
       rejecting.close()
 
-      assert.deepEqual(seen.refused, [], 'what Elasticsearch refused')
-      assert.deepEqual(seen.wrong, [], 'who was somebody else, or had other roles')
-      assert.deepEqual(seen.failed, [], 'who was not served')
-      assert.ok(rotations > 2 * userCount, 'passwords did rotate')
-      // In the second that Redis is gone for, a third of the users rotate, and two replicas may write each of them.
-      assert.ok(writes <= necessary + (seen.faults * userCount) / 3, `${writes} writes for ${necessary}`)
+      assert.deepEqual(results.rejected, [], 'Elasticsearch accepts every credential')
+      assert.deepEqual(results.wrong, [], 'every credential has the right user and roles')
+      assert.deepEqual(results.failed, [], 'every request is served')
+      assert.ok(rotations > 2 * userCount, 'passwords have rotated')
+      // While Redis is down for a second, a third of the passwords rotate, and two replicas may write each of them.
+      assert.ok(writes <= necessary + (results.faults * userCount) / 3, `${writes} writes for ${necessary}`)
     })
   }
 })
 
-/** A user who comes to another replica each time, as behind a load balancer, and whose groups change now and then. */
-async function use(
+/** Sends requests of a user to alternating replicas, as behind a load balancer, and changes the groups of the user now and then. */
+async function simulateUser(
   username: string,
   index: number,
-  replicas: Replica[],
-  isOver: () => boolean,
-  seen: Seen,
+  { replicas, isOver, results }: Readonly<{ replicas: readonly Replica[]; isOver: () => boolean; results: Results }>,
 ): Promise<void> {
-  let groups = 'readers'
+  let group: Group = 'readers'
   for (let turn = index; !isOver(); turn++) {
     if (turn % 17 === 16) {
-      groups = groups === 'readers' ? 'admins' : 'readers'
-      seen.changes++
+      group = group === 'readers' ? 'admins' : 'readers'
+      results.groupChanges++
     }
-    const replica = replicas.filter(({ isUp }) => isUp())[turn % 2] ?? replicas.find(({ isUp }) => isUp())!
-    const generation = replica.generation()
-    const answer = await authorize(replica.gateway(), username, groups).catch(() => undefined)
-    if (answer === undefined) {
-      if (replica.isUp() && replica.generation() === generation) seen.failed.push(`${username}: no answer`)
-      continue // it was killed, and the load balancer would ask another
-    }
-    const login = await logIn(elasticsearch.node, answer.authorization)
-    seen.logins++
-    if (answer.status !== 200) seen.failed.push(`${username}: ${answer.status}`)
-    else if (login.status !== 200) seen.refused.push(`${username}: ${login.status}`)
-    else if (login.username !== username) seen.wrong.push(`${username} got ${login.username}`)
-    else if (login.roles![0] !== (groups === 'admins' ? 'kibana_admin' : 'viewer'))
-      seen.wrong.push(`${username}: ${login.roles} for ${groups}`)
-    await sleep(50)
+    await checkLogin(username, group, selectReplica(replicas, turn), results)
   }
 }
 
-async function killReplicas(replicas: Replica[], end: number, seen: Seen): Promise<void> {
+function selectReplica(replicas: readonly Replica[], turn: number): Replica {
+  const running = replicas.filter(({ isUp }) => isUp())
+  return running[turn % 2] ?? running[0]!
+}
+
+/** Obtains a credential from a replica, and logs in to Elasticsearch with it. */
+async function checkLogin(username: string, group: Group, replica: Replica, results: Results): Promise<void> {
+  const generation = replica.generation()
+  const response = await authorize(replica.gateway(), username, group).catch(() => undefined)
+  if (response === undefined) {
+    // If the replica was killed, a load balancer would send the request to another one.
+    if (replica.isUp() && replica.generation() === generation) results.failed.push(`${username}: no response`)
+    return
+  }
+  const login = await logIn(elasticsearch.node, response.authorization)
+  results.logins++
+  if (response.status !== 200) results.failed.push(`${username}: ${response.status}`)
+  else if (login.status !== 200) results.rejected.push(`${username}: ${login.status}`)
+  else if (login.username !== username) results.wrong.push(`${username} got ${login.username}`)
+  else if (login.roles![0] !== roleOf[group]) results.wrong.push(`${username}: ${login.roles} for ${group}`)
+  await sleep(50)
+}
+
+async function killReplicas(replicas: Replica[], end: number, results: Results): Promise<void> {
   for (let turn = 0; Date.now() < end - 5000 * slowness; turn++) {
     await sleep(4000 * slowness)
-    seen.faults++
+    results.faults++
     await replicas[turn % replicas.length]!.restart()
   }
 }
 
-async function killRedis(redis: Awaited<ReturnType<typeof startRedis>>, end: number, seen: Seen): Promise<void> {
+async function killRedis(redis: Awaited<ReturnType<typeof startRedis>>, end: number, results: Results): Promise<void> {
   while (Date.now() < end - 6000 * slowness) {
     await sleep(5000 * slowness)
-    seen.faults++
+    results.faults++
     await redis.kill()
     await sleep(1000)
     await redis.start()
@@ -144,9 +156,9 @@ async function versionOf(username: string): Promise<number> {
 
 type Replica = Awaited<ReturnType<typeof createReplica>>
 
-type Place = Readonly<{ redis: string; url: string; ahead: number; hashing: 'pbkdf2_1000' | 'server' }>
+type ReplicaOptions = Readonly<{ redis: string; url: string; aheadMs: number; hashing: 'pbkdf2_1000' | 'server' }>
 
-async function createReplica({ redis, url, ahead, hashing }: Place) {
+async function createReplica({ redis, url, aheadMs, hashing }: ReplicaOptions) {
   const { username, password } = elasticsearch.node
   const start = () =>
     startGateway({
@@ -155,42 +167,42 @@ async function createReplica({ redis, url, ahead, hashing }: Place) {
         'elasticsearch.password_hashing': hashing,
         'cache.type': 'redis',
         'cache.redis_host': redis,
-        'cache.expiration': `${expiration}ms`,
-        'cache.rotation_pause': `${pause}ms`,
+        'cache.expiration': `${expirationMs}ms`,
+        'cache.rotation_pause': `${rotationPauseMs}ms`,
         'cache.revalidate': '1s',
-        'elasticsearch.timeout': '60s', // a node that is busy with bcrypt is slow, which is not a fault in this test
+        'elasticsearch.timeout': '60s', // bcrypt makes the node slow, which is not a fault in this test
       },
       env: {
         ELASTAUTH_SECRET_KEY: shortLivedKey,
         ELASTAUTH_ELASTICSEARCH_USERNAME: username,
         ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
         ELASTAUTH_GROUP_MAPPINGS: '{"admins":["kibana_admin"],"readers":["viewer"]}',
-        TEST_CLOCK_AHEAD: String(ahead),
+        TEST_CLOCK_AHEAD: String(aheadMs),
       },
-      nodeArguments: ['--import', aheadScript],
+      nodeArguments: ['--import', futureTimeScript],
     })
   let gateway = await start()
-  let up = true
+  let isRunning = true
   let generation = 0
-  let former = 0
+  let formerWrites = 0
   const writesOf = ({ log }: Gateway) => log.filter((line) => /^user_/.test(String(line['event.action']))).length
 
   return Object.freeze({
     gateway: () => gateway,
-    isUp: () => up,
+    isUp: () => isRunning,
     generation: () => generation,
-    writes: () => former + writesOf(gateway),
+    writes: () => formerWrites + writesOf(gateway),
     stop: () => gateway.stop(),
-    /** SIGKILL: nothing is finished. */
+    /** Kills the process with SIGKILL, so that nothing is completed, and starts another one. */
     async restart() {
-      up = false
+      isRunning = false
       generation++
       const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
       gateway.process.kill('SIGKILL')
       await exited
-      former += writesOf(gateway)
+      formerWrites += writesOf(gateway)
       gateway = await start()
-      up = true
+      isRunning = true
     },
   })
 }
