@@ -92,19 +92,34 @@ export function createSessionLookup(
       if (cached?.pendingWrite) await storePending(cached, cached.pendingWrite)
       value = await store.get(key)
     } catch (cause) {
-      if (cached === undefined) throw storeUnavailable(cause)
-      cached.nextLookupAt = cached.nextRefreshAt = monotonicNow() + retryDelayMs
-      return cached
+      return serveWithoutStore(cached, cause)
     }
     revocations.flushPending()
-    const session = value === undefined ? undefined : seal.open(id, value)
-    if (session === undefined || session.endsAt <= now()) return removeEnded(id, key)
-    const isDue =
-      session.refreshToken !== undefined && now() >= session.refreshAt && monotonicNow() >= (cached?.nextRefreshAt ?? 0)
-    const result: RefreshResult = isDue
+    const session = value === undefined ? undefined : openUnexpired(id, value)
+    if (session === undefined) return removeEnded(id, key)
+    const result: RefreshResult = isRefreshDue(session, cached)
       ? await refresh({ id, key, value: value!, session })
       : { kind: 'current', session }
-    // The second check: it may have been revoked during the refresh.
+    return applyResult(id, key, result)
+  }
+
+  function serveWithoutStore(cached: CachedSession | undefined, cause: unknown): CachedSession {
+    if (cached === undefined) throw storeUnavailable(cause)
+    cached.nextLookupAt = cached.nextRefreshAt = monotonicNow() + retryDelayMs
+    return cached
+  }
+
+  function openUnexpired(id: string, value: string): Session | undefined {
+    const session = seal.open(id, value)
+    return session === undefined || session.endsAt <= now() ? undefined : session
+  }
+
+  function isRefreshDue({ refreshToken, refreshAt }: Session, cached: CachedSession | undefined): boolean {
+    return refreshToken !== undefined && now() >= refreshAt && monotonicNow() >= (cached?.nextRefreshAt ?? 0)
+  }
+
+  /** Caches the session, or ends it. It may have been revoked during the refresh. */
+  async function applyResult(id: string, key: string, result: RefreshResult): Promise<CachedSession | undefined> {
     if (result.kind === 'ended' || revocations.isRevoked(key)) return removeEnded(id, key)
     if (result.kind === 'failed' && result.error !== undefined) onRefreshFailure(result.error)
     const identity = identityOf(result.session)

@@ -53,6 +53,8 @@ export type RefreshOptions = Readonly<{
 /** A session as read from the store: `value` is its encrypted form. */
 export type StoredSession = Readonly<{ id: string; key: string; value: string; session: Session }>
 
+type LockedSession = StoredSession & Readonly<{ owner: string }>
+
 /** How long a request waits for the refresh of another replica, and how often it polls the store. */
 const waitTimeoutMs = 5000
 const pollIntervalMs = 50
@@ -63,44 +65,17 @@ const ended = { kind: 'ended' } as const
 
 /** Refreshes a session. One replica redeems the refresh token, once; the others wait for its result. */
 export function createRefresh(options: RefreshOptions) {
-  const { store, seal, requestRefresh, timeouts, now } = options
-
   return async function refresh(stored: StoredSession): Promise<RefreshResult> {
-    const { id, key, session } = stored
-    const owner = `${now()}-${randomBytes(12).toString('base64url')}`
+    const owner = `${options.now()}-${randomBytes(12).toString('base64url')}`
     let lock: RefreshLock
     try {
       lock = await acquireLock(options, stored, owner)
     } catch {
-      return { kind: 'failed', session } // without the store, another replica may be refreshing
+      return { kind: 'failed', session: stored.session } // without the store, another replica may be refreshing
     }
     if (lock === 'gone') return ended
     if (lock !== 'acquired') return waitForOtherReplica(options, stored)
-    let granted: Awaited<ReturnType<RequestRefresh>>
-    try {
-      granted = await requestRefresh(session.refreshToken!, session)
-    } catch (error) {
-      await store.unlockRefresh(key, owner).catch(() => {})
-      return { kind: 'failed', session, error }
-    }
-    // Keeps the lock: the token may have been redeemed, and a replay of it might make the provider revoke the login.
-    if (granted !== 'rejected' && 'unconfirmed' in granted)
-      return { kind: 'failed', session, error: granted.unconfirmed }
-    const renewed = granted === 'rejected' ? undefined : renew(session, granted, now())
-    const value = renewed && seal.close(id, renewed)
-    if (renewed === undefined || value === undefined) {
-      await store.delete(key).catch(() => {})
-      return ended
-    }
-    const kind = granted === 'rejected' || granted.claims === undefined ? 'failed' : 'current'
-    try {
-      const ttlMs = Math.min(timeouts.idleTimeoutMs, session.endsAt - now())
-      const isStored = await store.completeRefresh(key, { owner, value, ttlMs })
-      return isStored ? { kind, session: renewed } : ended
-    } catch {
-      // The lock remains, so no replica redeems the old token; this process stores the new one when the store is back.
-      return { kind, session: renewed, pendingWrite: { owner, value } }
-    }
+    return redeemToken(options, { ...stored, owner })
   }
 }
 
@@ -119,6 +94,46 @@ async function acquireLock(
 function isAbandoned(owner: string, now: number): boolean {
   const lockedAt = Number(owner.split('-')[0])
   return now - lockedAt > maxRefreshMs
+}
+
+async function redeemToken(options: RefreshOptions, locked: LockedSession): Promise<RefreshResult> {
+  const { store, requestRefresh } = options
+  const { key, owner, session } = locked
+  let granted: Awaited<ReturnType<RequestRefresh>>
+  try {
+    granted = await requestRefresh(session.refreshToken!, session)
+  } catch (error) {
+    await store.unlockRefresh(key, owner).catch(() => {})
+    return { kind: 'failed', session, error }
+  }
+  if (granted === 'rejected') return deleteSession(store, key)
+  // Keeps the lock: the token may have been redeemed, and a replay of it might make the provider revoke the login.
+  if ('unconfirmed' in granted) return { kind: 'failed', session, error: granted.unconfirmed }
+  return storeRefreshed(options, locked, granted)
+}
+
+async function storeRefreshed(
+  { store, seal, timeouts, now }: RefreshOptions,
+  { id, key, owner, session }: LockedSession,
+  granted: GrantedTokens,
+): Promise<RefreshResult> {
+  const renewed = renew(session, granted, now())
+  const value = seal.close(id, renewed)
+  if (value === undefined) return deleteSession(store, key)
+  const kind = granted.claims === undefined ? 'failed' : 'current'
+  try {
+    const ttlMs = Math.min(timeouts.idleTimeoutMs, session.endsAt - now())
+    const isStored = await store.completeRefresh(key, { owner, value, ttlMs })
+    return isStored ? { kind, session: renewed } : ended
+  } catch {
+    // The lock remains, so no replica redeems the old token; this process stores the new one when the store is back.
+    return { kind, session: renewed, pendingWrite: { owner, value } }
+  }
+}
+
+async function deleteSession(store: SessionStore, key: string): Promise<RefreshResult> {
+  await store.delete(key).catch(() => {})
+  return ended
 }
 
 function renew(session: Session, granted: GrantedTokens, now: number): Session {
