@@ -13,96 +13,111 @@ function create(
   claims: Claims,
   {
     expiresAtMs = now + 60_000,
-    userinfo = true,
-    answer,
-  }: { expiresAtMs?: number; userinfo?: boolean; answer?: Claims } = {},
+    hasUserinfo = true,
+    userinfo,
+  }: { expiresAtMs?: number; hasUserinfo?: boolean; userinfo?: Claims } = {},
 ) {
-  const asked: (string | undefined)[] = []
+  /** The subjects of the calls to userinfo. */
+  const subjects: (string | undefined)[] = []
   const check = createCheckToken({
     validation,
     verifyToken: async () => ({ claims, expiresAtMs }),
     async fetchUserinfo(_token, subject) {
-      asked.push(subject)
-      return answer ?? { sub: 'bob', name: 'of userinfo', groups: ['new'] }
+      subjects.push(subject)
+      return userinfo ?? { sub: 'bob', name: 'of userinfo', groups: ['new'] }
     },
     introspect: async () => claims,
     combineClaims: createCombineClaims({ username: 'name', email: 'email', groups: 'groups' }),
-    hasUserinfoEndpoint: async () => userinfo,
+    hasUserinfoEndpoint: async () => hasUserinfo,
     requiredClaims: ['name', 'realm.groups'],
     ttlMs,
     monotonicNow: () => uptime,
   })
-  return { check, asked }
+  return { check, subjects }
 }
 
-describe('how long the claims hold', () => {
+describe('validity of the claims', () => {
   const inSeconds = (seconds: number) => Math.floor(now / 1000) + seconds
   const never = Number.POSITIVE_INFINITY
-  const rows: [what: string, ...Parameters<typeof create>, until: number, checkAt: number | undefined][] = [
-    ['jwks: to the token’s end', 'jwks', {}, {}, now + 60_000, undefined],
-    ['both: to the token’s end, and checked again', 'both', { sub: 'bob' }, {}, now + 60_000, uptime + ttlMs],
-    ['userinfo: checked again', 'userinfo', {}, {}, never, uptime + ttlMs],
+  const rows: [what: string, ...Parameters<typeof create>, expiresAtMs: number, recheckAtMs: number | undefined][] = [
+    ['jwks: valid until the token expires', 'jwks', {}, {}, now + 60_000, undefined],
     [
-      'introspection: to the token’s end, and checked again',
+      'both: valid until the token expires, and checked again after the TTL',
+      'both',
+      { sub: 'bob' },
+      {},
+      now + 60_000,
+      uptime + ttlMs,
+    ],
+    ['userinfo: checked again after the TTL', 'userinfo', {}, {}, never, uptime + ttlMs],
+    [
+      'introspection: valid until the token expires, and checked again after the TTL',
       'introspection',
       { sub: 'bob', exp: inSeconds(60) },
       {},
       now + 60_000,
       uptime + ttlMs,
     ],
-    ['introspection that knows no end: checked again', 'introspection', { sub: 'bob' }, {}, never, uptime + ttlMs],
+    [
+      'introspection without exp: checked again after the TTL',
+      'introspection',
+      { sub: 'bob' },
+      {},
+      never,
+      uptime + ttlMs,
+    ],
   ]
-  for (const [what, validation, claims, options, until, checkAt] of rows)
+  for (const [what, validation, claims, options, expiresAtMs, recheckAtMs] of rows)
     test(what, async () => {
       const checked = await create(validation, claims, options).check('token')
-      assert.deepEqual([checked.expiresAtMs, checked.recheckAtMs], [until, checkAt])
+      assert.deepEqual([checked.expiresAtMs, checked.recheckAtMs], [expiresAtMs, recheckAtMs])
     })
 })
 
-test('both: userinfo’s claims over the token’s, for the token’s subject', async () => {
-  const { check, asked } = create('both', { sub: 'bob', name: 'of the token', groups: ['old'], azp: 'x' })
+test('both: claims of userinfo take precedence, and userinfo is asked about the subject of the token', async () => {
+  const { check, subjects } = create('both', { sub: 'bob', name: 'of the token', groups: ['old'], azp: 'x' })
   const { claims } = await check('token')
   assert.deepEqual(claims, { sub: 'bob', name: 'of userinfo', groups: ['new'], azp: 'x' })
-  assert.deepEqual(asked, ['bob'])
+  assert.deepEqual(subjects, ['bob'])
 })
 
-test('introspection: userinfo is asked only where something is missing, and there is one', async () => {
-  const whole = { sub: 'bob', name: 'Bob', realm: { groups: [] } }
-  const cases: [claims: Claims, userinfo: boolean, asked: string[]][] = [
-    [whole, true, []],
-    [{ ...whole, name: undefined }, true, ['bob']],
-    [{ ...whole, realm: {} }, true, ['bob']],
-    [{ ...whole, realm: {} }, false, []],
+test('introspection: userinfo is asked only if a claim is missing and the provider has the endpoint', async () => {
+  const complete = { sub: 'bob', name: 'Bob', realm: { groups: [] } }
+  const cases: [claims: Claims, hasUserinfo: boolean, subjects: string[]][] = [
+    [complete, true, []],
+    [{ ...complete, name: undefined }, true, ['bob']],
+    [{ ...complete, realm: {} }, true, ['bob']],
+    [{ ...complete, realm: {} }, false, []],
   ]
-  for (const [claims, userinfo, expected] of cases) {
-    const { check, asked } = create('introspection', claims, { userinfo })
+  for (const [claims, hasUserinfo, expected] of cases) {
+    const { check, subjects } = create('introspection', claims, { hasUserinfo })
     await check('token')
-    assert.deepEqual(asked, expected)
+    assert.deepEqual(subjects, expected)
   }
 })
 
 for (const validation of ['both', 'introspection'] as const) {
-  test(`${validation}: a token without a subject is refused before userinfo could name one`, async () => {
-    const { check, asked } = create(validation, { sub: 7 })
+  test(`${validation}: a token without a valid subject is rejected before userinfo is asked`, async () => {
+    const { check, subjects } = create(validation, { sub: 7 })
     await assert.rejects(check('token'), { code: 'token_invalid' })
-    assert.deepEqual(asked, [])
+    assert.deepEqual(subjects, [])
   })
 }
 
-test('both: groups that userinfo gave before and now omits do not come back from the token', async () => {
+test('both: groups that userinfo returned before and now omits are not restored from the token', async () => {
   const token = { sub: 'bob', groups: ['old'], aud: 'us' }
   const first = await create('both', token).check('token')
   assert.deepEqual([first.claims.groups, first.fromUserinfo], [['new'], ['sub', 'groups']])
-  const again = await create('both', token, { answer: { sub: 'bob' } }).check('token', first.fromUserinfo)
+  const again = await create('both', token, { userinfo: { sub: 'bob' } }).check('token', first.fromUserinfo)
   assert.deepEqual([again.claims, again.fromUserinfo], [{ sub: 'bob', aud: 'us', groups: [] }, ['sub', 'groups']])
-  const never = await create('both', token, { answer: { sub: 'bob' } }).check('token')
+  const never = await create('both', token, { userinfo: { sub: 'bob' } }).check('token')
   assert.deepEqual(never.claims.groups, ['old'])
 })
 
-test('both: the token’s email_verified does not vouch for another address of userinfo', async () => {
+test('both: email_verified of the token does not apply to another address of userinfo', async () => {
   const token = { sub: 'bob', email: 'a@x', email_verified: true }
-  for (const before of [undefined, ['sub']]) {
-    const { claims } = await create('both', token, { answer: { sub: 'bob', email: 'b@x' } }).check('token', before)
+  for (const previous of [undefined, ['sub']]) {
+    const { claims } = await create('both', token, { userinfo: { sub: 'bob', email: 'b@x' } }).check('token', previous)
     assert.equal(claims.email_verified, false)
   }
 })

@@ -7,14 +7,14 @@ const map = (claims: Record<string, unknown>, options: Partial<ToIdentityOptions
   createToIdentity({ claimMappings, provider: 'oidc', ...options })({ preferred_username: 'bob', ...claims })
 const groupsOf = (groups: unknown, options?: Partial<ToIdentityOptions>) => map({ groups }, options).groups
 
-test('all four claims', () => {
+test('username, groups, e-mail address and name are read from the mapped claims', () => {
   const identity = map({ name: 'Bob', email: 'bob@example.com', groups: ['a', 'b', 'a'] })
   const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: 'oidc' }
   assert.deepEqual(identity, expected)
   assert.ok(Object.isFrozen(identity) && Object.isFrozen(identity.groups))
 })
 
-describe('a claim by its path', () => {
+describe('findClaim', () => {
   const claims = JSON.parse(
     '{"a":{"b":{"c":1}},"b":{"c":{"d":8},"c.d":2},"https://example.com/groups":3,"x.y":{"z":4},"x":{"y":{"w":5}},"list":[6],"__proto__":{"p":7},"nothing":null}',
   )
@@ -38,7 +38,8 @@ describe('a claim by its path', () => {
     ['', undefined],
   ]
   for (const [path, found] of paths) {
-    test(JSON.stringify(path), () => assert.deepEqual(findClaim(claims, path), found))
+    test(`finds ${JSON.stringify(found)} at the path ${JSON.stringify(path)}`, () =>
+      assert.deepEqual(findClaim(claims, path), found))
   }
 })
 
@@ -49,63 +50,64 @@ test('groups are missing in a token without the groups claim, but not in one wit
   }
 })
 
-describe('groups', () => {
-  const good: [what: string, claim: unknown, groups: string[]][] = [
-    ['no claim', undefined, []],
-    ['null', null, []],
-    ['an empty list', [], []],
-    ['one as a text, with commas of its own', 'cn=admins,ou=groups', ['cn=admins,ou=groups']],
-    ['an empty text', '', []],
-    ['blanks are part of a name', [' admins', '\u00a0admins'], [' admins', '\u00a0admins']],
+describe('the groups claim', () => {
+  const valid: [what: string, claim: unknown, groups: string[]][] = [
+    ['without a value gives no groups', undefined, []],
+    ['of null gives no groups', null, []],
+    ['of an empty list gives no groups', [], []],
+    ['of a string with commas gives one group', 'cn=admins,ou=groups', ['cn=admins,ou=groups']],
+    ['of an empty string gives no groups', '', []],
+    ['keeps spaces as part of a name', [' admins', '\u00a0admins'], [' admins', '\u00a0admins']],
     [
-      '5,000, for the check to refuse',
+      'keeps 5,000 groups for checkIdentity to reject',
       Array.from({ length: 5000 }, (_, i) => `${i}`),
       Array.from({ length: 5000 }, (_, i) => `${i}`),
     ],
   ]
-  for (const [what, claim, groups] of good) test(what, () => assert.deepEqual(groupsOf(claim), groups))
+  for (const [what, claim, groups] of valid)
+    test(`the groups claim ${what}`, () => assert.deepEqual(groupsOf(claim), groups))
 
   for (const claim of [7, true, {}, { roles: ['a'] }, ['a', 7], [['a']], ['a', null]]) {
-    test(`${JSON.stringify(claim)} is refused, never guessed`, () =>
+    test(`rejects the groups claim ${JSON.stringify(claim)}`, () =>
       assert.throws(() => groupsOf(claim), { code: 'identity_invalid', message: /not a list of strings/ }))
   }
 
-  test('a text is taken apart where somebody says how', () => {
+  test('oidc.groups_separator splits a string into groups, but not the strings of a list', () => {
     assert.deepEqual(groupsOf('a; b ;;c', { groupsSeparator: ';' }), ['a', 'b', 'c'])
     assert.deepEqual(groupsOf(['a;b'], { groupsSeparator: ';' }), ['a;b'])
   })
 
-  test('with a prefix to strip, those without it do not count', () => {
+  test('oidc.strip_group_prefix is removed from groups, and groups without it are ignored', () => {
     const groups = ['elastic-admins', 'admins', 'elastic-', 'Elastic-x', 'elastic-admins']
     assert.deepEqual(groupsOf(groups, { stripGroupPrefix: 'elastic-' }), ['admins'])
     assert.deepEqual(groupsOf(['/admins/eu'], { stripGroupPrefix: '/' }), ['admins/eu'])
   })
 
-  const left: [what: string, claims: Record<string, unknown>][] = [
-    ['Entra ID’s reference', { _claim_names: { groups: 'src1' } }],
-    ['Entra ID’s hasgroups', { hasgroups: true }],
-    ['Entra ID’s hasgroups as a text', { hasgroups: 'true' }],
+  const omitted: [what: string, claims: Record<string, unknown>][] = [
+    ["Entra ID's reference", { _claim_names: { groups: 'src1' } }],
+    ["Entra ID's hasgroups", { hasgroups: true }],
+    ["Entra ID's hasgroups as a string", { hasgroups: 'true' }],
   ]
-  for (const [what, claims] of left)
-    test(`${what}: left out is not the same as none`, () =>
+  for (const [what, claims] of omitted)
+    test(`rejects a token whose groups are omitted by ${what}, instead of treating them as an empty list`, () =>
       assert.throws(() => map(claims), { code: 'identity_invalid', message: /too many/ }))
 
-  test('a reference for another claim is no matter', () => {
+  test('a reference for another claim does not matter', () => {
     assert.deepEqual(map({ _claim_names: { address: 'src1' }, _claim_sources: {} }).groups, [])
   })
 })
 
-describe('the username', () => {
-  const bad = [undefined, null, '', 7, ['bob'], { name: 'bob' }]
-  for (const claim of bad) {
-    test(`${JSON.stringify(claim)} is refused, and the log learns which claim it should be`, () =>
+describe('the username claim', () => {
+  const invalid = [undefined, null, '', 7, ['bob'], { name: 'bob' }]
+  for (const claim of invalid) {
+    test(`rejects ${JSON.stringify(claim)} as a username, and names the claim in the log`, () =>
       assert.throws(() => map({ preferred_username: claim }), {
         code: 'identity_invalid',
         message: /preferred_username \(oidc\.claim_mappings\.username\)/,
       }))
   }
 
-  test('with a prefix before it', () => {
+  test('oidc.add_username_prefix is added to the username', () => {
     assert.equal(map({}, { addUsernamePrefix: 'oidc-' }).username, 'oidc-bob')
   })
 
@@ -115,28 +117,33 @@ describe('the username', () => {
     what: string,
     claims: Record<string, unknown>,
     options: Partial<ToIdentityOptions>,
-    isGood: boolean,
+    isAccepted: boolean,
   ][] = [
-    ['verified', { email: 'a@b', email_verified: true }, byEmail, true],
-    ['verified, as a text', { email: 'a@b', email_verified: 'true' }, byEmail, true],
-    ['nobody says', { email: 'a@b' }, byEmail, true],
-    ['not verified', { email: 'a@b', email_verified: false }, byEmail, false],
-    ['not verified, as a text', { email: 'a@b', email_verified: 'false' }, byEmail, false],
-    ['another claim is not about it', { upn: 'a@b', mail: 'c@d', email_verified: false }, byUpn, true],
+    ['that is verified', { email: 'a@b', email_verified: true }, byEmail, true],
+    ['that is verified, as a string,', { email: 'a@b', email_verified: 'true' }, byEmail, true],
+    ['without email_verified', { email: 'a@b' }, byEmail, true],
+    ['that is not verified', { email: 'a@b', email_verified: false }, byEmail, false],
+    ['that is not verified, as a string,', { email: 'a@b', email_verified: 'false' }, byEmail, false],
+    [
+      'in a claim that email_verified does not apply to',
+      { upn: 'a@b', mail: 'c@d', email_verified: false },
+      byUpn,
+      true,
+    ],
   ]
-  for (const [what, claims, options, isGood] of unverified) {
-    test(`an e-mail address: ${what}`, () => {
-      if (isGood) assert.equal(map(claims, options).username, 'a@b')
+  for (const [what, claims, options, isAccepted] of unverified) {
+    test(`an e-mail address ${what} is ${isAccepted ? 'accepted' : 'rejected'} as the username`, () => {
+      if (isAccepted) assert.equal(map(claims, options).username, 'a@b')
       else assert.throws(() => map(claims, options), { code: 'identity_invalid', message: /not verified/ })
     })
   }
 })
 
-test('an e-mail address that is known to be unverified is left out', () => {
+test('an e-mail address with email_verified false is omitted from the identity', () => {
   assert.equal(map({ email: 'a@b', email_verified: false }).email, undefined)
 })
 
-test('what is thrown does not repeat the claims', () => {
+test('the error message does not contain the value of a claim', () => {
   assert.throws(
     () => map({ groups: ['hunter2', 7] }),
     ({ message }: Error) => !message.includes('hunter2'),

@@ -10,8 +10,8 @@ import {
 const mappings = { username: 'preferred_username', email: 'email', groups: 'realm_access.roles' }
 const combine = createCombineClaims(mappings)
 const name = { preferred_username: 'bob' }
-/** What is left of groups that a source no longer gives: an empty list, which is not the same as a claim that is missing. */
-const none = { 'realm_access.roles': [] }
+/** Groups that a source no longer returns become an empty list, which is not the same as a missing claim. */
+const lostGroups = { 'realm_access.roles': [] }
 const roles = (...list: string[]) => ({ realm_access: { roles: list } })
 
 type Row = readonly [
@@ -28,28 +28,28 @@ describe('claims after a refresh', () => {
       'drop groups that userinfo gave and now omits, when there is no ID token',
       { idToken: name, userinfo: roles('admin') },
       { userinfo: name },
-      { ...name, ...none },
+      { ...name, ...lostGroups },
       true,
     ],
     [
       'drop groups that both sources gave when userinfo now omits them and there is no ID token',
       { idToken: { ...name, ...roles('admin') }, userinfo: { ...name, ...roles('admin') } },
       { userinfo: name },
-      { ...name, ...none },
+      { ...name, ...lostGroups },
       true,
     ],
     [
       'drop groups that the ID token gave and a new ID token omits',
       { idToken: { ...name, ...roles('admin') }, userinfo: {} },
       { idToken: name, userinfo: {} },
-      { ...name, ...none },
+      { ...name, ...lostGroups },
       true,
     ],
     [
       'drop groups that userinfo gave and now omits, when a new ID token never had them',
       { idToken: name, userinfo: roles('admin') },
       { idToken: name, userinfo: {} },
-      { ...name, ...none },
+      { ...name, ...lostGroups },
       true,
     ],
     [
@@ -88,7 +88,7 @@ describe('claims after a refresh', () => {
       true,
     ],
     [
-      'are fresh although a claim that decides about nothing comes from a source that was not asked',
+      'are fresh although a claim other than username and groups comes from a source that was not asked',
       { idToken: { ...name, auth_time: 1 }, userinfo: { ...name, ...roles('admin') } },
       { userinfo: { ...name, ...roles('staff') } },
       { ...name, auth_time: 1, ...roles('staff') },
@@ -110,31 +110,31 @@ describe('claims after a refresh', () => {
     ],
   ]
   for (const [what, signIn, refresh, claims, isFresh] of rows) {
-    test(what, () => {
+    test(`claims after a refresh ${what}`, () => {
       const { claims: found, isFresh: fresh } = combine(refresh, combine(signIn))
       assert.deepEqual({ claims: found, isFresh: fresh }, { claims, isFresh })
     })
   }
 
-  test('drop groups in the second refresh when userinfo gave them in the first', () => {
+  test('claims after a second refresh drop groups that userinfo gave in the first', () => {
     const signedIn = combine({ idToken: { ...name, ...roles('admin') }, userinfo: name })
     const first = combine({ userinfo: { ...name, ...roles('admin') } }, signedIn)
-    assert.deepEqual(combine({ userinfo: name }, first).claims, { ...name, ...none })
+    assert.deepEqual(combine({ userinfo: name }, first).claims, { ...name, ...lostGroups })
   })
 
-  test('keep groups of userinfo through a refresh without it, and drop them in the next one that omits them', () => {
+  test('claims after a refresh without userinfo keep its groups, and drop them in the next one that omits them', () => {
     const signedIn = combine({ idToken: name, userinfo: roles('admin') })
     const first = combine({ idToken: name }, signedIn)
     assert.deepEqual(first.claims, { ...name, ...roles('admin') })
-    assert.deepEqual(combine({ userinfo: {} }, first).claims, { ...name, ...none })
+    assert.deepEqual(combine({ userinfo: {} }, first).claims, { ...name, ...lostGroups })
   })
 
-  test('have no groups at all where no source ever gave any, and an empty list for good where one did', () => {
+  test('claims after a refresh contain no groups if no source ever gave any, and an empty list from then on if one did', () => {
     assert.deepEqual(combine({ userinfo: name }, combine({ userinfo: name })).claims, name)
     let session = combine({ userinfo: { ...name, ...roles('admin') } })
     for (let refresh = 0; refresh < 3; refresh++) {
       session = combine({ userinfo: name }, session)
-      assert.deepEqual([session.claims, session.isFresh], [{ ...name, ...none }, true])
+      assert.deepEqual([session.claims, session.isFresh], [{ ...name, ...lostGroups }, true])
     }
     session = combine({ userinfo: { ...name, 'realm_access.roles': ['staff'] } }, session)
     assert.deepEqual(session.claims['realm_access.roles'], ['staff'])
@@ -142,22 +142,22 @@ describe('claims after a refresh', () => {
     assert.deepEqual(session.claims, { ...name, ...roles('staff') })
   })
 
-  test('are no empty list where the provider leaves the groups out because they are too many', () => {
+  test('claims after a refresh do not contain an empty list of groups when the provider omits the groups because there are too many', () => {
     for (const reference of [{ _claim_names: { groups: 'src1' } }, { hasgroups: true }]) {
       const signedIn = combine({ idToken: { ...name, ...roles('admin') } })
       assert.deepEqual(combine({ idToken: { ...name, ...reference } }, signedIn).claims, { ...name, ...reference })
     }
   })
 
-  test('of a session whose sources are unknown are not fresh until an ID token comes', () => {
+  test('claims after a refresh of a session whose sources are unknown are not fresh until an ID token comes', () => {
     const former: SourcedClaims = { claims: { ...name, ...roles('admin') }, fromUserinfo: [] }
     const kept = combine({ userinfo: name }, former)
     assert.deepEqual([kept.claims, kept.isFresh], [former.claims, false])
     const renewed = combine({ idToken: name, userinfo: {} }, kept)
-    assert.deepEqual([renewed.claims, renewed.isFresh], [{ ...name, ...none }, true])
+    assert.deepEqual([renewed.claims, renewed.isFresh], [{ ...name, ...lostGroups }, true])
   })
 
-  test('that are named like members of every object are handled like any other', () => {
+  test('claims after a refresh that are named like properties of every object are combined like any others', () => {
     const odd = JSON.parse('{"__proto__": {"roles": ["admin"]}, "constructor": 1, "preferred_username": "bob"}')
     const combined = combine({ userinfo: { constructor: 2 } }, combine({ idToken: odd }))
     assert.deepEqual(Object.keys(combined.claims).sort(), ['__proto__', 'constructor', 'preferred_username'])
@@ -173,13 +173,13 @@ describe('email_verified', () => {
     return [email, email_verified]
   }
 
-  test('of the ID token does not vouch for another address that userinfo gives', () => {
+  test('email_verified of the ID token does not apply to another address of userinfo', () => {
     assert.deepEqual(both({ idToken: verified('a@x'), userinfo: { email: 'b@x' } }), ['b@x', false])
     assert.deepEqual(both({ idToken: verified('a@x'), userinfo: { email: 'a@x' } }), ['a@x', true])
     assert.deepEqual(both({ idToken: { email_verified: true }, userinfo: { email: 'b@x' } }), ['b@x', true])
   })
 
-  test('of the sign-in does not vouch for a new address after a refresh', () => {
+  test('email_verified of the sign-in does not apply to a new address after a refresh', () => {
     const byIdToken = combine({ idToken: verified('a@x') })
     assert.deepEqual(both({ userinfo: { email: 'b@x' } }, byIdToken), ['b@x', false])
     assert.deepEqual(both({ userinfo: { email: 'a@x' } }, byIdToken), ['a@x', true])
@@ -189,18 +189,18 @@ describe('email_verified', () => {
     assert.deepEqual(both({ userinfo: verified('b@x') }, byUserinfo), ['b@x', true])
   })
 
-  test('that is false for a new address is still false in the next refresh', () => {
-    const refused = combine({ userinfo: { email: 'b@x' } }, combine({ idToken: verified('a@x') }))
-    assert.deepEqual(both({ userinfo: { email: 'b@x' } }, refused), ['b@x', false])
-    assert.deepEqual(both({ userinfo: verified('b@x') }, refused), ['b@x', true])
+  test('email_verified that is false for a new address is still false in the next refresh', () => {
+    const unverified = combine({ userinfo: { email: 'b@x' } }, combine({ idToken: verified('a@x') }))
+    assert.deepEqual(both({ userinfo: { email: 'b@x' } }, unverified), ['b@x', false])
+    assert.deepEqual(both({ userinfo: verified('b@x') }, unverified), ['b@x', true])
   })
 
-  test('is not invented for a provider that never says it', () => {
+  test('email_verified is not added for a provider that never sends it', () => {
     const signedIn = combine({ userinfo: { email: 'a@x' } })
     assert.deepEqual(both({ userinfo: { email: 'b@x' } }, signedIn), ['b@x', undefined])
   })
 
-  test('is about the claim that is mapped to the address', () => {
+  test('email_verified applies to the claim that is mapped to the e-mail address', () => {
     const combineMail = createCombineClaims({ ...mappings, email: 'mail' })
     const signedIn = combineMail({ idToken: { mail: 'a@x', email_verified: true } })
     assert.equal(combineMail({ userinfo: { mail: 'b@x' } }, signedIn).claims.email_verified, false)

@@ -10,16 +10,16 @@ const document = { issuer, jwks_uri: `${issuer}/keys`, introspection_endpoint: `
 const json = (body: unknown, status = 200) =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
 
-function createWorld(options: Partial<IssuerOptions> = {}) {
-  const world = {
+function createFixture(options: Partial<IssuerOptions> = {}) {
+  const fixture = {
     now: 1_000_000,
-    /** How far the wall clock was set back. */
-    behind: 0,
+    /** By how much the wall clock was set back. */
+    clockSetBackMs: 0,
     calls: [] as { url: string; options: CustomFetchOptions }[],
-    reported: [] as (string | undefined)[],
+    problems: [] as (string | undefined)[],
     respond: (_url: string): Response | Promise<Response> => json(document),
   }
-  return Object.assign(world, {
+  return Object.assign(fixture, {
     issuer: createIssuer({
       issuer,
       clientId: 'kibana',
@@ -27,167 +27,167 @@ function createWorld(options: Partial<IssuerOptions> = {}) {
       endpoints: {},
       requiredEndpoints: ['jwks_uri'],
       fetch: async (url, fetchOptions) => {
-        world.calls.push({ url, options: fetchOptions })
-        return world.respond(url)
+        fixture.calls.push({ url, options: fetchOptions })
+        return fixture.respond(url)
       },
-      now: () => world.now - world.behind,
-      monotonicNow: () => world.now,
-      reportProblem: (problem) => void world.reported.push(problem),
+      now: () => fixture.now - fixture.clockSetBackMs,
+      monotonicNow: () => fixture.now,
+      reportProblem: (problem) => void fixture.problems.push(problem),
       ...options,
     }),
   })
 }
-const hour = 3_600_000
-const settled = async () => {
+const hourMs = 3_600_000
+const runPendingCallbacks = async () => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('discovered once for many at once, the same object for an hour', async () => {
-  const world = createWorld()
-  const found = await Promise.all(Array.from({ length: 10 }, () => world.issuer.configuration()))
-  world.now += hour - 1
-  assert.equal(await world.issuer.configuration(), found[9])
+test('concurrent callers cause one discovery, whose configuration is used for an hour', async () => {
+  const fixture = createFixture()
+  const found = await Promise.all(Array.from({ length: 10 }, () => fixture.issuer.configuration()))
+  fixture.now += hourMs - 1
+  assert.equal(await fixture.issuer.configuration(), found[9])
   assert.deepEqual(
-    world.calls.map(({ url }) => url),
+    fixture.calls.map(({ url }) => url),
     [`${issuer}/.well-known/openid-configuration`],
   )
 })
 
-test('a provider that failed is asked again after the pause even if the clock was set back', async () => {
-  const world = createWorld()
-  const { respond } = world
-  world.respond = () => json({}, 500)
-  await assert.rejects(world.issuer.configuration())
-  world.respond = respond
-  world.behind = hour
-  world.now += 1000
-  assert.ok(await world.issuer.configuration())
+test('discovery is retried after the back-off even if the wall clock was set back', async () => {
+  const fixture = createFixture()
+  const { respond } = fixture
+  fixture.respond = () => json({}, 500)
+  await assert.rejects(fixture.issuer.configuration())
+  fixture.respond = respond
+  fixture.clockSetBackMs = hourMs
+  fixture.now += 1000
+  assert.ok(await fixture.issuer.configuration())
 })
 
-test('a clock that is set back brings another Configuration, whose cache of keys is empty, and no call', async () => {
-  const world = createWorld()
-  const first = await world.issuer.configuration()
-  world.behind = hour
-  const second = await world.issuer.configuration()
+test('a wall clock that is set back leads to a new Configuration, with an empty cache of keys, without a new discovery', async () => {
+  const fixture = createFixture()
+  const first = await fixture.issuer.configuration()
+  fixture.clockSetBackMs = hourMs
+  const second = await fixture.issuer.configuration()
   assert.notEqual(second, first)
   assert.deepEqual(second.serverMetadata(), first.serverMetadata())
-  world.now += 1000
-  assert.equal(await world.issuer.configuration(), second)
-  assert.equal(world.calls.length, 1)
+  fixture.now += 1000
+  assert.equal(await fixture.issuer.configuration(), second)
+  assert.equal(fixture.calls.length, 1)
 })
 
-test('renewed after an hour behind the callers’ backs, and the same object while nothing has changed', async () => {
-  const world = createWorld()
-  const first = await world.issuer.configuration()
-  world.now += hour
-  assert.equal(await world.issuer.configuration(), first)
-  await settled()
-  assert.equal(await world.issuer.configuration(), first)
-  assert.equal(world.calls.length, 2)
-  world.respond = () => json({ ...document, jwks_uri: `${issuer}/new` })
-  world.now += hour
-  await world.issuer.configuration()
-  await settled()
-  assert.equal((await world.issuer.metadata()).jwks_uri, `${issuer}/new`)
-  assert.notEqual(await world.issuer.configuration(), first)
+test('the metadata is refreshed in the background after an hour, and the Configuration is replaced only if it changed', async () => {
+  const fixture = createFixture()
+  const first = await fixture.issuer.configuration()
+  fixture.now += hourMs
+  assert.equal(await fixture.issuer.configuration(), first)
+  await runPendingCallbacks()
+  assert.equal(await fixture.issuer.configuration(), first)
+  assert.equal(fixture.calls.length, 2)
+  fixture.respond = () => json({ ...document, jwks_uri: `${issuer}/new` })
+  fixture.now += hourMs
+  await fixture.issuer.configuration()
+  await runPendingCallbacks()
+  assert.equal((await fixture.issuer.metadata()).jwks_uri, `${issuer}/new`)
+  assert.notEqual(await fixture.issuer.configuration(), first)
 })
 
-test('a provider that is down later does not matter: the last good stays', async () => {
-  const world = createWorld()
-  const first = await world.issuer.configuration()
-  world.respond = () => json({}, 503)
+test('the last metadata is used while the provider is down', async () => {
+  const fixture = createFixture()
+  const first = await fixture.issuer.configuration()
+  fixture.respond = () => json({}, 503)
   for (let i = 0; i < 30; i++) {
-    world.now += hour
-    assert.equal(await world.issuer.configuration(), first)
-    await settled()
+    fixture.now += hourMs
+    assert.equal(await fixture.issuer.configuration(), first)
+    await runPendingCallbacks()
   }
-  assert.ok(world.issuer.isFailing())
-  assert.equal(world.reported.length, 1)
+  assert.ok(fixture.issuer.isFailing())
+  assert.equal(fixture.problems.length, 1)
 })
 
-test('a provider that is down at first is asked ever more slowly, and reported once', async () => {
-  const world = createWorld()
-  world.respond = () => Promise.reject(new TypeError('fetch failed'))
-  const asked: number[] = []
+test('failed discoveries are retried with exponential back-off, and reported once', async () => {
+  const fixture = createFixture()
+  fixture.respond = () => Promise.reject(new TypeError('fetch failed'))
+  const attempts: number[] = []
   for (let second = 0; second < 120; second++) {
-    const before = world.calls.length
-    await assert.rejects(world.issuer.configuration(), { code: 'provider_unavailable' })
-    if (world.calls.length > before) asked.push(second)
-    world.now += 1000
+    const before = fixture.calls.length
+    await assert.rejects(fixture.issuer.configuration(), { code: 'provider_unavailable' })
+    if (fixture.calls.length > before) attempts.push(second)
+    fixture.now += 1000
   }
-  assert.deepEqual(asked, [0, 1, 3, 7, 15, 31, 61, 91])
-  assert.equal(world.reported.length, 1)
-  world.respond = () => json(document)
-  world.now += 30_000
-  await world.issuer.configuration()
-  assert.deepEqual(world.reported.slice(1), [undefined])
+  assert.deepEqual(attempts, [0, 1, 3, 7, 15, 31, 61, 91])
+  assert.equal(fixture.problems.length, 1)
+  fixture.respond = () => json(document)
+  fixture.now += 30_000
+  await fixture.issuer.configuration()
+  assert.deepEqual(fixture.problems.slice(1), [undefined])
 })
 
-describe('refused:', () => {
+describe('discovery rejects', () => {
   const documents: [what: string, body: unknown, reason: RegExp][] = [
-    ['another issuer’s document', { ...document, issuer: 'https://evil.example' }, /does not match/],
-    ['no issuer', { jwks_uri: `${issuer}/keys` }, /issuer/],
+    ['the document of another issuer', { ...document, issuer: 'https://evil.example' }, /does not match/],
+    ['a document without an issuer', { jwks_uri: `${issuer}/keys` }, /issuer/],
     ['a number for an endpoint', { ...document, token_endpoint: 5 }, /its token_endpoint is not an http/],
     ['a list for an endpoint', { ...document, jwks_uri: [`${issuer}/keys`] }, /its jwks_uri is not an http/],
     ['a script for an endpoint', { ...document, end_session_endpoint: 'javascript:alert(1)' }, /its end_session/],
     ['a path for an endpoint', { ...document, authorization_endpoint: '/authorize' }, /its authorization_endpoint/],
-    ['an endpoint we need is missing', { issuer }, /offers no jwks_uri/],
-    ['a list', [], /./],
+    ['a document without a required endpoint', { issuer }, /offers no jwks_uri/],
+    ['a list instead of an object', [], /./],
   ]
   for (const [what, body, reason] of documents) {
-    test(what, async () => {
-      const world = createWorld()
-      world.respond = () => json(body)
-      await assert.rejects(world.issuer.configuration(), { code: 'provider_unavailable', message: reason })
+    test(`discovery rejects ${what}`, async () => {
+      const fixture = createFixture()
+      fixture.respond = () => json(body)
+      await assert.rejects(fixture.issuer.configuration(), { code: 'provider_unavailable', message: reason })
     })
   }
 
-  test('an issuer that stands for all tenants', async () => {
+  test('discovery rejects an issuer that is a template for all tenants', async () => {
     const common = 'https://login.microsoftonline.com/common/v2.0'
-    const world = createWorld({ issuer: common })
-    world.respond = () => json({ ...document, issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' })
-    await assert.rejects(world.issuer.configuration(), { code: 'provider_unavailable', message: /your tenant/ })
+    const fixture = createFixture({ issuer: common })
+    fixture.respond = () => json({ ...document, issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' })
+    await assert.rejects(fixture.issuer.configuration(), { code: 'provider_unavailable', message: /your tenant/ })
   })
 })
 
-test('what is configured goes before what is discovered', async () => {
-  const world = createWorld({
+test('a configured endpoint takes precedence over a discovered one', async () => {
+  const fixture = createFixture({
     endpoints: { jwks_uri: 'https://keys.example' },
     requiredEndpoints: ['jwks_uri', 'introspection_endpoint'],
   })
-  const { jwks_uri, introspection_endpoint } = await world.issuer.metadata()
+  const { jwks_uri, introspection_endpoint } = await fixture.issuer.metadata()
   assert.deepEqual([jwks_uri, introspection_endpoint], ['https://keys.example', `${issuer}/introspect`])
 })
 
-test('with all that is needed configured, nothing is asked, today or later', async () => {
-  const world = createWorld({ endpoints: { jwks_uri: 'https://keys.example' } })
-  await world.issuer.configuration()
-  world.now += 100 * hour
-  assert.deepEqual(await world.issuer.metadata(), { issuer, jwks_uri: 'https://keys.example' })
-  assert.equal(world.calls.length, 0)
+test('discovery is skipped if all required endpoints are configured', async () => {
+  const fixture = createFixture({ endpoints: { jwks_uri: 'https://keys.example' } })
+  await fixture.issuer.configuration()
+  fixture.now += 100 * hourMs
+  assert.deepEqual(await fixture.issuer.metadata(), { issuer, jwks_uri: 'https://keys.example' })
+  assert.equal(fixture.calls.length, 0)
 })
 
 describe('client_auth_method', () => {
   async function requestBy(client: IssuerOptions['client']) {
-    const world = createWorld({ client })
-    world.respond = (url) => (url.endsWith('/introspect') ? json({ active: false }) : json(document))
-    await tokenIntrospection(await world.issuer.configuration(), 'the-token')
-    const { headers, body } = world.calls.at(-1)!.options
+    const fixture = createFixture({ client })
+    fixture.respond = (url) => (url.endsWith('/introspect') ? json({ active: false }) : json(document))
+    await tokenIntrospection(await fixture.issuer.configuration(), 'the-token')
+    const { headers, body } = fixture.calls.at(-1)!.options
     return { authorization: new Headers(headers).get('authorization'), body: new URLSearchParams(String(body)) }
   }
 
-  test('client_secret_basic: form-encoded first (RFC 6749, 2.3.1)', async () => {
+  test('client_secret_basic sends the form-encoded secret in Authorization (RFC 6749, section 2.3.1)', async () => {
     const { authorization, body } = await requestBy({ method: 'client_secret_basic', secret: 'a b&c' })
     assert.equal(atob(authorization!.replace('Basic ', '')), 'kibana:a+b%26c')
     assert.equal(body.get('client_secret'), null)
   })
 
-  test('client_secret_post', async () => {
+  test('client_secret_post sends the secret in the body', async () => {
     const { authorization, body } = await requestBy({ method: 'client_secret_post', secret: 'a b' })
     assert.deepEqual([authorization, body.get('client_id'), body.get('client_secret')], [null, 'kibana', 'a b'])
   })
 
-  test('none', async () => {
+  test('none sends only the client ID', async () => {
     const { authorization, body } = await requestBy({ method: 'none' })
     assert.deepEqual([authorization, body.get('client_id'), body.get('client_secret')], [null, 'kibana', null])
   })
@@ -201,7 +201,7 @@ describe('client_auth_method', () => {
     ['Ed25519', pem(generateKeyPairSync('ed25519').privateKey, 'pkcs8')],
   ]
   for (const [alg, privateKey] of keys) {
-    test(`private_key_jwt: ${alg}`, async () => {
+    test(`private_key_jwt sends an assertion that is signed with ${alg}`, async () => {
       const { authorization, body } = await requestBy({ method: 'private_key_jwt', privateKey, privateKeyId: 'k1' })
       const assertion = body.get('client_assertion')!
       assert.equal(authorization, null)
@@ -210,10 +210,10 @@ describe('client_auth_method', () => {
     })
   }
 
-  test('a key that no algorithm is for is refused at the start', () => {
+  test('private_key_jwt rejects a key on an unsupported curve at the start', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
     assert.throws(
-      () => createWorld({ client: { method: 'private_key_jwt', privateKey: pem(privateKey, 'pkcs8') } }),
+      () => createFixture({ client: { method: 'private_key_jwt', privateKey: pem(privateKey, 'pkcs8') } }),
       /oidc.private_key/,
     )
   })

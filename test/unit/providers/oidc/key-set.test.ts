@@ -5,139 +5,139 @@ import { createSigningKey, publicJwk } from '../../../support/oidc/keys.ts'
 
 const first = createSigningKey('ES256')
 const second = createSigningKey('ES256')
-const answer = (document: unknown, status = 200) => new Response(JSON.stringify(document), { status })
-const keysOf = (...keys: (typeof first)[]) => answer({ keys: keys.map(publicJwk) })
+const respondWith = (document: unknown, status = 200) => new Response(JSON.stringify(document), { status })
+const keysOf = (...keys: (typeof first)[]) => respondWith({ keys: keys.map(publicJwk) })
 
-function createWorld() {
-  const world = {
+function createFixture() {
+  const fixture = {
     now: 1_000_000,
     calls: 0,
-    reported: [] as (string | undefined)[],
+    problems: [] as (string | undefined)[],
     respond: (): Response | Promise<Response> => keysOf(first),
   }
   const keySet = createKeySet({
     jwksUri: async () => 'https://id.example/jwks',
     fetch: async () => {
-      world.calls++
-      return world.respond()
+      fixture.calls++
+      return fixture.respond()
     },
-    monotonicNow: () => world.now,
-    reportProblem: (problem) => void world.reported.push(problem),
+    monotonicNow: () => fixture.now,
+    reportProblem: (problem) => void fixture.problems.push(problem),
   })
-  const find = async (key = first) => keySet.getKey({ alg: 'ES256', kid: key.kid }, { payload: '', signature: '' })
-  return Object.assign(world, { keySet, find })
+  const findKey = async (key = first) => keySet.getKey({ alg: 'ES256', kid: key.kid }, { payload: '', signature: '' })
+  return Object.assign(fixture, { keySet, findKey })
 }
-const minutes = 60_000
-const settled = () => new Promise((resolve) => setImmediate(resolve))
+const minuteMs = 60_000
+const runPendingCallbacks = () => new Promise((resolve) => setImmediate(resolve))
 
-test('asked once for many at once, and not again for ten minutes', async () => {
-  const world = createWorld()
-  await Promise.all(Array.from({ length: 20 }, () => world.find()))
-  world.now += 10 * minutes
-  await world.find()
-  assert.equal(world.calls, 1)
+test('concurrent callers cause one fetch of the keys, which are used for ten minutes', async () => {
+  const fixture = createFixture()
+  await Promise.all(Array.from({ length: 20 }, () => fixture.findKey()))
+  fixture.now += 10 * minuteMs
+  await fixture.findKey()
+  assert.equal(fixture.calls, 1)
 })
 
-test('then renewed behind the callers’ backs', async () => {
-  const world = createWorld()
-  await world.find()
+test('the keys are refreshed in the background after ten minutes', async () => {
+  const fixture = createFixture()
+  await fixture.findKey()
   const { promise, resolve } = Promise.withResolvers<Response>()
-  world.respond = () => promise
-  world.now += 10 * minutes + 1
-  await world.find() // does not wait
-  assert.equal(world.calls, 2)
+  fixture.respond = () => promise
+  fixture.now += 10 * minuteMs + 1
+  await fixture.findKey() // does not wait
+  assert.equal(fixture.calls, 2)
   resolve(keysOf(second))
-  await settled()
-  world.respond = () => keysOf(second)
-  await world.find(second)
-  await assert.rejects(world.find(first), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
+  await runPendingCallbacks()
+  fixture.respond = () => keysOf(second)
+  await fixture.findKey(second)
+  await assert.rejects(fixture.findKey(first), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
 })
 
-describe('an unknown key', () => {
-  test('is looked for at once, and found when the provider has changed its keys', async () => {
-    const world = createWorld()
-    await world.find()
-    world.respond = () => keysOf(second)
-    await world.find(second)
-    assert.equal(world.calls, 2)
+describe('unknown keys', () => {
+  test('an unknown key is looked for at once, and found if the provider has rotated its keys', async () => {
+    const fixture = createFixture()
+    await fixture.findKey()
+    fixture.respond = () => keysOf(second)
+    await fixture.findKey(second)
+    assert.equal(fixture.calls, 2)
   })
 
-  test('is looked for once in 10 s, however many there are', async () => {
-    const world = createWorld()
-    await world.find()
+  test('unknown keys cause one fetch in 10 s, however many tokens name them', async () => {
+    const fixture = createFixture()
+    await fixture.findKey()
     for (let i = 0; i < 60; i++) {
-      world.now += 1000
-      await assert.rejects(world.find(second), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
+      fixture.now += 1000
+      await assert.rejects(fixture.findKey(second), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
     }
-    assert.equal(world.calls, 1 + 6)
+    assert.equal(fixture.calls, 1 + 6)
   })
 
-  test('cannot be told from a new one while the provider is down', async () => {
-    const world = createWorld()
-    await world.find()
-    world.now += 10_000
-    world.respond = () => answer({}, 500)
-    await assert.rejects(world.find(second), { code: 'provider_unavailable' })
-    await assert.rejects(world.find(second), { code: 'provider_unavailable' })
-    assert.equal(world.calls, 2)
-    assert.ok(world.keySet.isFailing())
-    await world.find(first)
+  test('an unknown key is rejected with provider_unavailable while the provider is down, since it may be a new one', async () => {
+    const fixture = createFixture()
+    await fixture.findKey()
+    fixture.now += 10_000
+    fixture.respond = () => respondWith({}, 500)
+    await assert.rejects(fixture.findKey(second), { code: 'provider_unavailable' })
+    await assert.rejects(fixture.findKey(second), { code: 'provider_unavailable' })
+    assert.equal(fixture.calls, 2)
+    assert.ok(fixture.keySet.isFailing())
+    await fixture.findKey(first)
   })
 })
 
 const failures: [what: string, respond: () => Response | Promise<Response>][] = [
-  ['down', () => Promise.reject(new Error('ECONNREFUSED'))],
-  ['an error', () => answer({}, 503)],
+  ['no connection', () => Promise.reject(new Error('ECONNREFUSED'))],
+  ['an error 503', () => respondWith({}, 503)],
   ['HTML', () => new Response('<!doctype html>')],
-  ['no keys', () => answer({ keys: [] })],
-  ['keys that are none', () => answer({ keys: [7] })],
-  ['a text', () => answer('keys')],
-  ['nothing', () => answer(null)],
+  ['no keys', () => respondWith({ keys: [] })],
+  ['a list of numbers as keys', () => respondWith({ keys: [7] })],
+  ['a string', () => respondWith('keys')],
+  ['null', () => respondWith(null)],
 ]
 
 for (const [what, respond] of failures) {
-  describe(`the provider answers: ${what}`, () => {
-    test('the last good keys serve for a day, asked for anew every 10 s at the most', async () => {
-      const world = createWorld()
-      await world.find()
-      world.respond = respond
-      const until = world.now + 24 * 60 * minutes
-      world.now += 10 * minutes
+  describe(`while the provider responds with ${what}`, () => {
+    test(`while the provider responds with ${what}, the last keys are used for a day, and fetched at most every 10 s`, async () => {
+      const fixture = createFixture()
+      await fixture.findKey()
+      fixture.respond = respond
+      const endOfDay = fixture.now + 24 * 60 * minuteMs
+      fixture.now += 10 * minuteMs
       for (let i = 0; i < 100; i++) {
-        world.now += 1000
-        await world.find()
-        await settled()
+        fixture.now += 1000
+        await fixture.findKey()
+        await runPendingCallbacks()
       }
-      assert.ok(world.calls <= 12, `${world.calls} calls`)
-      assert.equal(world.reported.length, 1)
-      world.now = until
-      await world.find()
-      await settled()
-      world.now = until + 1
-      await assert.rejects(world.find(), { code: 'provider_unavailable' })
+      assert.ok(fixture.calls <= 12, `${fixture.calls} calls`)
+      assert.equal(fixture.problems.length, 1)
+      fixture.now = endOfDay
+      await fixture.findKey()
+      await runPendingCallbacks()
+      fixture.now = endOfDay + 1
+      await assert.rejects(fixture.findKey(), { code: 'provider_unavailable' })
     })
 
-    test('and at the first time nobody comes in, and it is asked every 5 s', async () => {
-      const world = createWorld()
-      world.respond = respond
+    test(`while the provider responds with ${what} to the first fetch, tokens are rejected, and the keys are fetched every 5 s`, async () => {
+      const fixture = createFixture()
+      fixture.respond = respond
       for (let i = 0; i < 10; i++) {
-        await assert.rejects(world.find(), { code: 'provider_unavailable' })
-        world.now += 1000
+        await assert.rejects(fixture.findKey(), { code: 'provider_unavailable' })
+        fixture.now += 1000
       }
-      assert.equal(world.calls, 2)
-      world.respond = () => keysOf(first)
-      world.now += 5000
-      await world.find()
-      assert.ok(!world.keySet.isFailing())
-      assert.equal(world.reported.length, 2)
-      assert.equal(world.reported[1], undefined)
+      assert.equal(fixture.calls, 2)
+      fixture.respond = () => keysOf(first)
+      fixture.now += 5000
+      await fixture.findKey()
+      assert.ok(!fixture.keySet.isFailing())
+      assert.equal(fixture.problems.length, 2)
+      assert.equal(fixture.problems[1], undefined)
     })
   })
 }
 
-test('a symmetric key in the set is for no token', async () => {
-  const world = createWorld()
-  world.respond = () => answer({ keys: [{ kty: 'oct', kid: 'x', k: 'AAAA', alg: 'HS256' }, publicJwk(first)] })
-  await assert.rejects(async () => world.keySet.getKey({ alg: 'HS256', kid: 'x' }, { payload: '', signature: '' }))
-  await world.find()
+test('a symmetric key in the key set is not used for any token', async () => {
+  const fixture = createFixture()
+  fixture.respond = () => respondWith({ keys: [{ kty: 'oct', kid: 'x', k: 'AAAA', alg: 'HS256' }, publicJwk(first)] })
+  await assert.rejects(async () => fixture.keySet.getKey({ alg: 'HS256', kid: 'x' }, { payload: '', signature: '' }))
+  await fixture.findKey()
 })

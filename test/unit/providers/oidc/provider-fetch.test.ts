@@ -7,8 +7,8 @@ import { after, describe, test } from 'node:test'
 import { createProviderFetch, type ProviderFetchOptions } from '../../../../src/providers/oidc/provider-fetch.ts'
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
 
-async function serve(answer: RequestListener) {
-  const server = createServer(answer)
+async function serve(listener: RequestListener) {
+  const server = createServer(listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   after(() => {
@@ -19,20 +19,20 @@ async function serve(answer: RequestListener) {
 }
 
 function create(options: Partial<ProviderFetchOptions> = {}) {
-  const own = createProviderFetch({ customHeaders: {}, timeoutMs: 10_000, allowHttp: false, ...options })
-  after(() => own.close())
-  return (url: string, more: { method?: string; headers?: Record<string, string>; body?: URLSearchParams } = {}) =>
-    own.fetch(url, { method: 'GET', headers: {}, redirect: 'manual', body: undefined, ...more })
+  const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 10_000, allowHttp: false, ...options })
+  after(() => providerFetch.close())
+  return (url: string, request: { method?: string; headers?: Record<string, string>; body?: URLSearchParams } = {}) =>
+    providerFetch.fetch(url, { method: 'GET', headers: {}, redirect: 'manual', body: undefined, ...request })
 }
 
 const unavailable = (reason: RegExp) => ({ code: 'provider_unavailable', message: reason })
 
-test('a form goes out, an answer comes back', async () => {
-  const seen: { request: IncomingMessage; body: string }[] = []
+test('sends a form with the custom headers, and returns status, headers and body of the response', async () => {
+  const received: { request: IncomingMessage; body: string }[] = []
   const { url } = await serve(async (request, response) => {
     let body = ''
-    for await (const piece of request) body += piece
-    seen.push({ request, body })
+    for await (const chunk of request) body += chunk
+    received.push({ request, body })
     response.writeHead(201, { 'Content-Type': 'application/json', 'Set-Cookie': ['a=1', 'b=2'] }).end('{"a":1}')
   })
   const response = await create({ customHeaders: { 'X-Tenant': 'blue', ACCEPT: 'text/html' } })(url, {
@@ -42,14 +42,14 @@ test('a form goes out, an answer comes back', async () => {
   })
   assert.deepEqual([response.status, await response.json()], [201, { a: 1 }])
   assert.deepEqual(response.headers.getSetCookie(), ['a=1', 'b=2'])
-  const [{ request, body }] = seen as [(typeof seen)[0]]
+  const [{ request, body }] = received as [(typeof received)[0]]
   assert.deepEqual(
     [body, request.headers['x-tenant'], request.headers.accept],
     ['token=a+b', 'blue', 'application/json'],
   )
 })
 
-test('a redirect is an answer, and nobody follows it', async () => {
+test('returns a redirect as the response, without following it', async () => {
   const { url } = await serve((request, response) => {
     assert.equal(request.url, '/')
     response.writeHead(302, { Location: '/elsewhere' }).end()
@@ -57,80 +57,80 @@ test('a redirect is an answer, and nobody follows it', async () => {
   assert.equal((await create()(url)).status, 302)
 })
 
-test('an answer without a body', async () => {
+test('returns a response without a body', async () => {
   const { url } = await serve((_request, response) => response.writeHead(204).end())
   assert.equal((await create()(url)).status, 204)
 })
 
-describe('given up after oidc.timeout:', () => {
-  const servers: [what: string, answer: RequestListener][] = [
-    ['no answer', () => {}],
-    ['a head and no body', (_request, response) => response.writeHead(200).write('{')],
+describe('a call is aborted after oidc.timeout', () => {
+  const servers: [what: string, listener: RequestListener][] = [
+    ['no response', () => {}],
+    ['headers and no body', (_request, response) => response.writeHead(200).write('{')],
     [
-      'a body that trickles',
+      'an endless body, sent slowly',
       (_request, response) => {
         const timer = setInterval(() => response.write(' '), 50)
         response.on('close', () => clearInterval(timer))
       },
     ],
   ]
-  for (const [what, piece] of [
-    ['a head that trickles', 'x: y\r\n'],
-    ['one 103 after the other', 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'],
+  for (const [what, chunk] of [
+    ['endless headers, sent slowly', 'x: y\r\n'],
+    ['endless 103 responses', 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'],
   ] as const) {
-    test(what, async () => {
+    test(`a call is aborted after oidc.timeout when the provider sends ${what}`, async () => {
       const { server, url } = await serve(() => {})
       server.removeAllListeners('connection').on('connection', (socket: Socket) => {
         socket.on('error', () => {})
-        if (piece.startsWith('x')) socket.write('HTTP/1.1 200 OK\r\n')
-        const timer = setInterval(() => socket.write(piece), 20)
+        if (chunk.startsWith('x')) socket.write('HTTP/1.1 200 OK\r\n')
+        const timer = setInterval(() => socket.write(chunk), 20)
         socket.on('close', () => clearInterval(timer))
       })
       await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not respond within 500 ms/))
     })
   }
-  for (const [what, answer] of servers) {
-    test(what, async () => {
-      const { url } = await serve(answer)
+  for (const [what, listener] of servers) {
+    test(`a call is aborted after oidc.timeout when the provider sends ${what}`, async () => {
+      const { url } = await serve(listener)
       await assert.rejects(create({ timeoutMs: 500 })(url), unavailable(/did not respond within 500 ms/))
     })
   }
 })
 
-describe('given up:', () => {
-  const servers: [what: string, answer: RequestListener, reason: RegExp][] = [
-    ['a cut connection', (request) => request.socket.destroy(), /cannot be reached/],
+describe('a call is aborted', () => {
+  const servers: [what: string, listener: RequestListener, reason: RegExp][] = [
+    ['the connection is reset', (request) => request.socket.destroy(), /cannot be reached/],
     [
-      '1 MiB and a byte',
+      'the body is one byte longer than 1 MiB',
       (_request, response) => response.end(Buffer.alloc(1024 * 1024 + 1)),
       /more than 1048576 bytes/,
     ],
     [
-      'a head of 64 KiB',
+      'the headers have 64 KiB',
       (_request, response) => response.setHeader('X', 'x'.repeat(65_536)).end(),
       /cannot be reached/,
     ],
     [
-      'something else than it said',
+      'the body is shorter than Content-Length',
       (_request, response) => response.writeHead(200, { 'Content-Length': 5 }).end('{}'),
       /./,
     ],
   ]
-  for (const [what, answer, reason] of servers) {
-    test(what, async () => {
-      const { url } = await serve(answer)
+  for (const [what, listener, reason] of servers) {
+    test(`a call is aborted when ${what}`, async () => {
+      const { url } = await serve(listener)
       await assert.rejects(create()(url), unavailable(reason))
     })
   }
 
-  test('1 GB that keeps coming: most of it is never read', async () => {
+  test('a call is aborted when the body has 1 GB, and most of it is never read', async () => {
     let sent = 0
     const { url } = await serve((_request, response) => {
-      const piece = Buffer.alloc(64 * 1024, ' ')
+      const chunk = Buffer.alloc(64 * 1024, ' ')
       const pump = () => {
         while (sent < 1e9 && !response.destroyed) {
-          sent += piece.length
-          if (!response.write(piece)) return void response.once('drain', pump)
+          sent += chunk.length
+          if (!response.write(chunk)) return void response.once('drain', pump)
         }
       }
       pump()
@@ -139,12 +139,12 @@ describe('given up:', () => {
     assert.ok(sent < 32 * 1024 * 1024, `${sent} bytes`)
   })
 
-  test('a port where nobody listens', async () => {
+  test('a call is rejected when no server listens at the port', async () => {
     await assert.rejects(create()('http://127.0.0.1:1/'), unavailable(/ECONNREFUSED/))
   })
 })
 
-describe('without https', () => {
+describe('plain HTTP', () => {
   for (const url of [
     'http://id.example/',
     'http://10.0.0.1/',
@@ -152,26 +152,27 @@ describe('without https', () => {
     'http://127.evil.example/',
     'file:///etc/passwd',
   ])
-    test(`${url} is not called`, async () => assert.rejects(create()(url), unavailable(/is not https/)))
+    test(`does not call ${url}, which is neither https nor on this machine`, async () =>
+      assert.rejects(create()(url), unavailable(/is not https/)))
 
-  test('is allowed to this machine', async () => {
+  test('calls a plain HTTP URL on this machine', async () => {
     const { url } = await serve((_request, response) => response.end('ok'))
     for (const host of ['127.0.0.1', 'localhost'])
       assert.equal(await (await create()(url.replace('127.0.0.1', host))).text(), 'ok')
   })
 })
 
-test('calls beyond 256 are refused at once, and those that wait get their answers', async () => {
-  const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+test('the 257th concurrent call is rejected at once, and the others get their responses', async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const { url } = await serve(async (_request, response) => {
-    await opened
+    await released
     response.end('ok')
   })
   const fetch = create({ timeoutMs: 10_000 })
-  const waiting = Array.from({ length: 256 }, () => fetch(url))
+  const pending = Array.from({ length: 256 }, () => fetch(url))
   await assert.rejects(fetch(url), unavailable(/wait for the provider already/))
-  open()
-  for (const response of await Promise.all(waiting)) assert.equal(response.status, 200)
+  release()
+  for (const response of await Promise.all(pending)) assert.equal(response.status, 200)
   assert.equal((await fetch(url)).status, 200)
 })
 
@@ -187,15 +188,15 @@ describe('https', async () => {
   const { port } = server.address() as AddressInfo
   const url = `https://localhost:${port}/`
 
-  test('by the platform’s authorities alone a private one is refused', async () => {
+  test('rejects a certificate of a private CA that is not configured', async () => {
     await assert.rejects(create()(url), unavailable(/cannot be reached: .*(CERT|ISSUER|SIGNED|VERIFY)/))
   })
 
-  test('by the configured one it is trusted', async () => {
+  test('accepts a certificate of the configured CA', async () => {
     assert.equal(await (await create({ ca: authority.cert })(url)).text(), 'ok')
   })
 
-  test('a certificate for another name is refused', async () => {
+  test('rejects a certificate for another name', async () => {
     const other = createSecureServer(authority.issue('localhost'), (_request, response) => response.end('ok'))
     other.listen(0, '127.0.0.3')
     await once(other, 'listening')
@@ -205,27 +206,27 @@ describe('https', async () => {
     other.close()
   })
 
-  test('the authority can be another one later', async () => {
+  test('replaceCa applies another CA to new calls', async () => {
     const other = createCertificateAuthority()
-    const own = createProviderFetch({ customHeaders: {}, timeoutMs: 2000, allowHttp: false, ca: other.cert })
-    after(() => own.close())
+    const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 2000, allowHttp: false, ca: other.cert })
+    after(() => providerFetch.close())
     const options = { method: 'GET', headers: {}, redirect: 'manual', body: undefined } as const
-    await assert.rejects(own.fetch(url, options), unavailable(/cannot be reached/))
-    own.replaceCa(authority.cert)
-    assert.equal((await own.fetch(url, options)).status, 200)
+    await assert.rejects(providerFetch.fetch(url, options), unavailable(/cannot be reached/))
+    providerFetch.replaceCa(authority.cert)
+    assert.equal((await providerFetch.fetch(url, options)).status, 200)
   })
 
-  test('by way of an HTTP proxy, which only passes it on', async () => {
+  test('calls the provider through an HTTP proxy with CONNECT', async () => {
     const tunnels: string[] = []
     const { server: proxy, url: httpProxy } = await serve(() => {})
     proxy.on('connect', (request: IncomingMessage, socket: Socket) => {
       tunnels.push(request.url ?? '')
-      const onward = connect(port, '127.0.0.1', () => {
+      const upstream = connect(port, '127.0.0.1', () => {
         socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-        socket.pipe(onward).pipe(socket)
+        socket.pipe(upstream).pipe(socket)
       })
       socket.on('error', () => {})
-      onward.on('error', () => {})
+      upstream.on('error', () => {})
     })
     assert.equal(await (await create({ httpProxy, ca: authority.cert })(url)).text(), 'ok')
     assert.deepEqual(tunnels, [`localhost:${port}`])

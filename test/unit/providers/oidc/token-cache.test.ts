@@ -4,138 +4,138 @@ import type { Identity } from '../../../../src/auth/identity.ts'
 import { type ErrorCode, GatewayError } from '../../../../src/http/errors.ts'
 import { createTokenCache } from '../../../../src/providers/oidc/token-cache.ts'
 
-function createWorld() {
-  const world = {
+function createFixture() {
+  const fixture = {
     now: 1000,
     uptime: 0,
-    /** Undefined where the token's signature is enough. */
-    ttl: undefined as number | undefined,
+    /** Undefined if the token's signature is sufficient. */
+    ttlMs: undefined as number | undefined,
     checked: [] as string[],
-    before: [] as (readonly string[] | undefined)[],
+    fromUserinfo: [] as (readonly string[] | undefined)[],
     error: undefined as ErrorCode | undefined,
     gate: Promise.resolve(),
   }
-  return Object.assign(world, {
+  return Object.assign(fixture, {
     identify: createTokenCache({
       async checkToken(token, fromUserinfo) {
-        world.checked.push(token)
-        world.before.push(fromUserinfo)
-        await world.gate
-        if (world.error) throw new GatewayError(world.error, 'refused')
+        fixture.checked.push(token)
+        fixture.fromUserinfo.push(fromUserinfo)
+        await fixture.gate
+        if (fixture.error) throw new GatewayError(fixture.error, 'rejected')
         return {
-          claims: { token, turn: world.checked.length },
-          expiresAtMs: world.now + 60_000,
-          ...(world.ttl !== undefined && { recheckAtMs: world.uptime + world.ttl }),
+          claims: { token, check: fixture.checked.length },
+          expiresAtMs: fixture.now + 60_000,
+          ...(fixture.ttlMs !== undefined && { recheckAtMs: fixture.uptime + fixture.ttlMs }),
           fromUserinfo: ['groups'],
         }
       },
       toIdentity: ({ token }) => Object.freeze({ username: String(token), groups: [], provider: 'oidc' }),
-      now: () => world.now,
-      monotonicNow: () => world.uptime,
+      now: () => fixture.now,
+      monotonicNow: () => fixture.uptime,
     }),
   })
 }
 
-test('checked once; from then on the same object, at once', async () => {
-  const { identify, checked } = createWorld()
+test('a token is checked once, and then gives the same identity object without a promise', async () => {
+  const { identify, checked } = createFixture()
   const first = await identify('a')
   assert.equal(identify('a'), first)
   assert.deepEqual(checked, ['a'])
 })
 
-test('until its time is over, to the millisecond', async () => {
-  const world = createWorld()
-  await world.identify('a')
-  world.now += 59_999
-  assert.ok(!(world.identify('a') instanceof Promise))
-  world.now++
-  world.error = 'token_expired'
-  await assert.rejects(async () => world.identify('a'), { code: 'token_expired' })
-  world.now -= 60_000 // a clock set back brings nobody back
-  await assert.rejects(async () => world.identify('a'), { code: 'token_expired' })
+test('a token is cached until it expires, to the millisecond, and is not accepted again if the clock is set back', async () => {
+  const fixture = createFixture()
+  await fixture.identify('a')
+  fixture.now += 59_999
+  assert.ok(!(fixture.identify('a') instanceof Promise))
+  fixture.now++
+  fixture.error = 'token_expired'
+  await assert.rejects(async () => fixture.identify('a'), { code: 'token_expired' })
+  fixture.now -= 60_000
+  await assert.rejects(async () => fixture.identify('a'), { code: 'token_expired' })
 })
 
-test('is checked again after its time even if the clock was set back', async () => {
-  const world = createWorld()
-  world.ttl = 30_000
-  await world.identify('a')
-  world.now -= 3_600_000
-  world.uptime += 29_999
-  assert.ok(!(world.identify('a') instanceof Promise))
-  world.uptime++
-  await world.identify('a')
-  assert.deepEqual(world.checked, ['a', 'a'])
+test('a token is checked again after the TTL even if the wall clock was set back', async () => {
+  const fixture = createFixture()
+  fixture.ttlMs = 30_000
+  await fixture.identify('a')
+  fixture.now -= 3_600_000
+  fixture.uptime += 29_999
+  assert.ok(!(fixture.identify('a') instanceof Promise))
+  fixture.uptime++
+  await fixture.identify('a')
+  assert.deepEqual(fixture.checked, ['a', 'a'])
 })
 
-test('a token that was refused is checked again after 10 s even if the clock was set back', async () => {
-  const world = createWorld()
-  world.error = 'token_invalid'
-  await assert.rejects(async () => world.identify('a'))
-  world.now -= 3_600_000
-  world.uptime += 10_000
-  world.error = undefined
-  assert.equal((await world.identify('a')).username, 'a')
+test('a rejected token is checked again after 10 s even if the wall clock was set back', async () => {
+  const fixture = createFixture()
+  fixture.error = 'token_invalid'
+  await assert.rejects(async () => fixture.identify('a'))
+  fixture.now -= 3_600_000
+  fixture.uptime += 10_000
+  fixture.error = undefined
+  assert.equal((await fixture.identify('a')).username, 'a')
 })
 
-test('many at once are one check, and each gets its own token’s identity', async () => {
-  const world = createWorld()
+test('concurrent requests with a token share one check, and each gets the identity of its own token', async () => {
+  const fixture = createFixture()
   const { promise, resolve } = Promise.withResolvers<void>()
-  world.gate = promise
-  const asked = Array.from({ length: 100 }, (_, i) => world.identify(`token-${i % 10}`))
+  fixture.gate = promise
+  const identities = Array.from({ length: 100 }, (_, i) => fixture.identify(`token-${i % 10}`))
   resolve()
-  const found = (await Promise.all(asked)) as Identity[]
-  assert.equal(world.checked.length, 10)
+  const found = (await Promise.all(identities)) as Identity[]
+  assert.equal(fixture.checked.length, 10)
   found.forEach(({ username }, i) => {
     assert.equal(username, `token-${i % 10}`)
   })
 })
 
-test('tokens that differ in their last character are two', async () => {
-  const { identify } = createWorld()
+test('tokens that differ only in their last character have separate identities', async () => {
+  const { identify } = createFixture()
   const long = 'x'.repeat(16_000)
   assert.equal((await identify(`${long}a`)).username, `${long}a`)
   assert.equal((await identify(`${long}b`)).username, `${long}b`)
 })
 
-describe('a bad token', () => {
-  test('is checked again only after 10 s', async () => {
-    const world = createWorld()
-    world.error = 'token_invalid'
+describe('rejected tokens', () => {
+  test('a rejected token is checked again only after 10 s', async () => {
+    const fixture = createFixture()
+    fixture.error = 'token_invalid'
     for (let i = 0; i < 20; i++) {
-      await assert.rejects(async () => world.identify('a'), { code: 'token_invalid' })
-      world.uptime += 1000
+      await assert.rejects(async () => fixture.identify('a'), { code: 'token_invalid' })
+      fixture.uptime += 1000
     }
-    assert.equal(world.checked.length, 2)
+    assert.equal(fixture.checked.length, 2)
   })
 
-  test('10,000 of them push no good one out', async () => {
-    const world = createWorld()
-    const good = await world.identify('good')
-    world.error = 'token_invalid'
-    for (let i = 0; i < 10_000; i++) await assert.rejects(async () => world.identify(`bad-${i}`))
-    assert.equal(world.identify('good'), good)
+  test('10,000 rejected tokens do not evict a valid one', async () => {
+    const fixture = createFixture()
+    const valid = await fixture.identify('good')
+    fixture.error = 'token_invalid'
+    for (let i = 0; i < 10_000; i++) await assert.rejects(async () => fixture.identify(`bad-${i}`))
+    assert.equal(fixture.identify('good'), valid)
   })
 
-  test('that many ask for at once is refused to all of them by one check', async () => {
-    const world = createWorld()
-    world.error = 'token_invalid'
-    const asked = Array.from({ length: 20 }, async () => world.identify('a'))
-    const results = await Promise.allSettled(asked)
+  test('concurrent requests with an invalid token are all rejected by one check', async () => {
+    const fixture = createFixture()
+    fixture.error = 'token_invalid'
+    const identities = Array.from({ length: 20 }, async () => fixture.identify('a'))
+    const results = await Promise.allSettled(identities)
     assert.ok(results.every(({ status }) => status === 'rejected'))
-    assert.equal(world.checked.length, 1)
+    assert.equal(fixture.checked.length, 1)
   })
 })
 
-test('the provider’s failure is nobody’s fault: the next request tries again', async () => {
-  const world = createWorld()
-  world.error = 'provider_unavailable'
-  for (let i = 0; i < 3; i++) await assert.rejects(async () => world.identify('a'), { code: 'provider_unavailable' })
-  assert.equal(world.checked.length, 3)
-  world.error = undefined
-  assert.equal((await world.identify('a')).username, 'a')
+test('a failure of the provider is not cached: the next request checks the token again', async () => {
+  const fixture = createFixture()
+  fixture.error = 'provider_unavailable'
+  for (let i = 0; i < 3; i++) await assert.rejects(async () => fixture.identify('a'), { code: 'provider_unavailable' })
+  assert.equal(fixture.checked.length, 3)
+  fixture.error = undefined
+  assert.equal((await fixture.identify('a')).username, 'a')
 })
 
-test('memory is bounded: 64 Mi characters of identities are kept in all, however short the tokens are', async () => {
+test('the cache is limited to 64 Mi characters of identities, however short the tokens are', async () => {
   const checked: string[] = []
   const groups = Array.from({ length: 1024 }, () => 'x'.repeat(1024))
   const identify = createTokenCache({
@@ -154,13 +154,13 @@ test('memory is bounded: 64 Mi characters of identities are kept in all, however
   assert.equal(checked.length, 65)
 })
 
-test('a check after an outage still gets the claims that userinfo returned before', async () => {
-  const world = createWorld()
-  await world.identify('a')
-  world.now += 60_000
-  world.error = 'provider_unavailable'
-  await assert.rejects(async () => world.identify('a'))
-  world.error = undefined
-  await world.identify('a')
-  assert.deepEqual(world.before, [undefined, ['groups'], ['groups']])
+test('a check after an outage still receives the names of the claims that userinfo returned before', async () => {
+  const fixture = createFixture()
+  await fixture.identify('a')
+  fixture.now += 60_000
+  fixture.error = 'provider_unavailable'
+  await assert.rejects(async () => fixture.identify('a'))
+  fixture.error = undefined
+  await fixture.identify('a')
+  assert.deepEqual(fixture.fromUserinfo, [undefined, ['groups'], ['groups']])
 })

@@ -10,45 +10,45 @@ const rsa = createSigningKey()
 const now = 1_800_000_000
 const claims = { iss: issuer, aud: 'kibana', sub: 'bob', exp: now + 60 }
 
-const create = (getKey: JWTVerifyGetKey, algorithms = ['RS256'], at = now) =>
+const create = (getKey: JWTVerifyGetKey, algorithms = ['RS256'], nowSeconds = now) =>
   createVerifyToken({
     issuer: async () => issuer,
     audiences: ['kibana'],
     algorithms,
     getKey,
-    now: () => at * 1000,
+    now: () => nowSeconds * 1000,
   })
 
-test('claims, and the end of their time', async () => {
+test('returns the claims of a valid token, and when it expires in milliseconds', async () => {
   const { claims: found, expiresAtMs } = await create(() => rsa.publicKey)(await signJwt(rsa, claims))
   assert.deepEqual([found, expiresAtMs], [claims, (now + 60) * 1000])
 })
 
-test('to the second: no tolerance at the end', async () => {
+test('rejects a token from the second of its expiry on, without a clock tolerance', async () => {
   const token = await signJwt(rsa, claims)
   await create(() => rsa.publicKey, ['RS256'], now + 59)(token)
   await assert.rejects(create(() => rsa.publicKey, ['RS256'], now + 60)(token), { code: 'token_expired' })
 })
 
-test('an algorithm that is not configured is refused, though the key would fit', async () => {
+test('rejects an algorithm that is not configured, even if the key is suitable', async () => {
   await assert.rejects(create(() => rsa.publicKey, ['PS256', 'ES256'])(await signJwt(rsa, claims)), {
     code: 'token_invalid',
   })
 })
 
-test('a symmetric algorithm is refused before a key is asked for', async () => {
+test('rejects a symmetric algorithm before it looks for a key (algorithm confusion)', async () => {
   const secret = createSecretKey(Buffer.alloc(32, 7))
   const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret)
-  const asked: string[] = []
+  const requested: string[] = []
   const getKey: JWTVerifyGetKey = ({ alg }) => {
-    asked.push(alg)
+    requested.push(alg)
     return secret
   }
   await assert.rejects(create(getKey)(token), { code: 'token_invalid' })
-  assert.deepEqual(asked, [])
+  assert.deepEqual(requested, [])
 })
 
-test('what is thrown holds nothing of a token that nobody has signed', async () => {
+test('an error message contains nothing of a token whose signature is not valid', async () => {
   const [header, , signature] = (await signJwt(rsa, claims)).split('.')
   const forged = Buffer.from(JSON.stringify({ ...claims, aud: 'hunter2', iss: 'hunter2' })).toString('base64url')
   await assert.rejects(create(() => rsa.publicKey)(`${header}.${forged}.${signature}`), (error: Error) => {
