@@ -21,7 +21,7 @@ function writeFile(name: string, text: string): string {
   return file
 }
 
-/** Starts it on an address of our own; all else is as given. */
+/** Starts elastauth with these options on a free port, checks two responses, and stops it. */
 async function startAndStop(options: GatewayOptions): Promise<string> {
   const gateway = await startGateway(options)
   assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
@@ -30,7 +30,7 @@ async function startAndStop(options: GatewayOptions): Promise<string> {
   return gateway.output()
 }
 
-test('the page’s config.yml starts elastauth, whether its neighbours are there or not', async () => {
+test("elastauth starts with the page's config.yml, even if Authelia and Elasticsearch are not available", async () => {
   const config = writeFile('config.yml', pickBlock(blocks, 'elastauth Configuration'))
   const output = await startAndStop({ flags: { config }, env: { ELASTAUTH_SECRET_KEY: placeholder } })
   assert.match(output, /forward-auth responder; identities from authelia.*config\.yml/)
@@ -41,29 +41,29 @@ const environments = blocks
   .map((block) => ({ ...block, variables: readVariables(block) }))
   .filter(({ variables }) => Object.keys(variables).length > 0)
 
-test('the page has the blocks of variables that are tried here', () => {
+test('the page has the blocks of environment variables that these tests use', () => {
   const headings = environments.map(({ heading }) => heading)
   const expected = ['Environment Variables', 'Docker Compose Example', 'Issue: TLS certificate errors']
   assert.deepEqual(headings, [...expected, 'Horizontal Scaling', 'Secret Key Management'])
 })
 
-const blanks: Record<string, string> = {
+const replacements: Record<string, string> = {
   '${ELASTAUTH_SECRET_KEY}': testKey,
   '${ELASTICSEARCH_PASSWORD}': 'changeme',
   '/certs/ca.crt': caFile,
 }
 
 for (const [i, { heading, variables }] of environments.entries()) {
-  test(`the variables under ${heading} start elastauth (${i})`, async () => {
-    const filled = Object.entries(variables).map(([name, value]) => [name, blanks[value] ?? value])
-    const env: Record<string, string> = { ...service, ...Object.fromEntries(filled) }
+  test(`elastauth starts with the variables under ${heading} (${i})`, async () => {
+    const replaced = Object.entries(variables).map(([name, value]) => [name, replacements[value] ?? value])
+    const env: Record<string, string> = { ...service, ...Object.fromEntries(replaced) }
     await startAndStop({ env })
   })
 }
 
 const fragments = blocks.filter(({ language, text }) => language === 'yaml' && /^(elasticsearch|cache):\n/.test(text))
 
-test('the page has the fragments of configuration that are tried here', () => {
+test('the page has the fragments of configuration that these tests use', () => {
   assert.deepEqual(
     fragments.map(({ text }) => text.split(':')[0]),
     ['elasticsearch', 'elasticsearch', 'cache', 'elasticsearch', 'cache'],
@@ -71,7 +71,7 @@ test('the page has the fragments of configuration that are tried here', () => {
 })
 
 for (const [i, { heading, text }] of fragments.entries()) {
-  test(`the fragment under ${heading} is good configuration (${i})`, async () => {
+  test(`the fragment under ${heading} is a valid configuration (${i})`, async () => {
     const file = writeFile(`fragment-${i}.yml`, text)
     const env = { ELASTAUTH_SECRET_KEY: testKey, ...service }
     const { code, stderr } = await runElastauth(['config', 'check', '--config', file], env)

@@ -15,22 +15,22 @@ const blocks = readCodeBlocks('auth-only-mode.md')
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
-describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip }, () => {
-  const started: Gateway[] = []
+describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+  const gateways: Gateway[] = []
   let gateway: Gateway
   before(async () => {
     for (const name of ['testuser', 'test', 'dryrunner', 'unlucky']) await forget(name)
     gateway = await start()
   })
-  after(() => Promise.all(started.map(({ stop }) => stop())))
+  after(() => Promise.all(gateways.map(({ stop }) => stop())))
 
-  /** The page's config.yml, with our own Elasticsearch and a group that maps to a role which may read the cluster's health. */
+  /** Starts elastauth with the page's config.yml, the test's Elasticsearch, and a group whose role can read the cluster's health. */
   async function start(flags: Record<string, string> = {}, password = elasticsearch.node.password): Promise<Gateway> {
     const { url, username, caCert } = elasticsearch.node
     const config = join(directory, 'config.yml')
     writeFileSync(config, pickBlock(blocks, 'elastauth Configuration'))
     if (caCert) writeFileSync(join(directory, 'ca.crt'), caCert)
-    const another = await startGateway({
+    const started = await startGateway({
       flags: {
         config,
         'elasticsearch.hosts': url,
@@ -43,8 +43,8 @@ describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip },
         ELASTAUTH_GROUP_MAPPINGS: '{"admins":["remote_monitoring_collector"]}',
       },
     })
-    started.push(another)
-    return another
+    gateways.push(started)
+    return started
   }
 
   const forget = (username: string) =>
@@ -53,22 +53,22 @@ describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip },
     (await callElasticsearch(elasticsearch.node, `/_security/user/${username}`)).body[username]
   const logIn = (authorization: string | null) =>
     callElasticsearch(elasticsearch.node, '/_security/_authenticate', { as: parseBasic(authorization) })
-  const here = (script: string, { url }: { url: string } = gateway) =>
+  const withGatewayUrl = (script: string, { url }: { url: string } = gateway) =>
     script.replaceAll(/http:\/\/(localhost|elastauth):5000/g, url)
 
   const [commands, expected] = [/^curl(?:\\\n|.)*$/gm, /# Expected response\n(\{.*?^\})/ms]
 
-  test('the first curl call gets exactly the JSON that the page shows', async () => {
+  test('the first curl command prints exactly the JSON that the page shows', async () => {
     const block = pickBlock(blocks, 'Test Authentication Endpoint')
-    const output = await runCurl(here(block.match(commands)![0]!))
+    const output = await runCurl(withGatewayUrl(block.match(commands)![0]!))
     assert.deepEqual(JSON.parse(output), JSON.parse(expected.exec(block)![1]!))
     const { roles, email, metadata } = await readUser('testuser')
     assert.deepEqual([roles, email], [['remote_monitoring_collector'], 'test@example.com'])
     assert.deepEqual(metadata.groups, ['admins', 'users'])
   })
 
-  test('curl -I gets 200 and the Authorization header of that user, and no body', async () => {
-    const output = await runCurl(here(pickBlock(blocks, 'Test Authentication Endpoint').match(commands)![1]!))
+  test("curl -I gets 200 and that user's Authorization header without a body", async () => {
+    const output = await runCurl(withGatewayUrl(pickBlock(blocks, 'Test Authentication Endpoint').match(commands)![1]!))
     assert.match(output, /^HTTP\/1\.1 200 OK\r\n/)
     const authorization = /^authorization: (.*)\r$/im.exec(output)![1]!
     assert.match(authorization, /^Basic dGVzdHVzZXI6/)
@@ -76,8 +76,10 @@ describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip },
     assert.ok(output.endsWith('\r\n\r\n') && output.indexOf('\r\n\r\n') === output.length - 4)
   })
 
-  test('the header that the AUTH_HEADER example takes reads the cluster’s health', { skip: !hasCurl }, async () => {
-    const script = here(pickBlock(blocks, 'Test Elasticsearch Access')).replace(
+  test("the header that the AUTH_HEADER example extracts can read the cluster's health", {
+    skip: !hasCurl,
+  }, async () => {
+    const script = withGatewayUrl(pickBlock(blocks, 'Test Elasticsearch Access')).replace(
       'https://elasticsearch:9200',
       elasticsearch.node.url,
     )
@@ -86,41 +88,43 @@ describe('the page, against a real Elasticsearch', { skip: elasticsearch.skip },
     assert.match(health.status, /^(green|yellow|red)$/)
   })
 
-  test('401 from elastauth: the log shows "missing authentication headers"', async () => {
+  test('401 without identity headers: the log shows "missing authentication headers"', async () => {
     const response = await fetch(gateway.url, { headers: { 'X-Forwarded-Uri': '/app/home' } })
     assert.equal(response.status, 401)
     assert.equal(response.headers.get('authorization'), null)
     await gateway.logged(({ message = '' }) => /^GET \/app\/home 401 missing authentication headers/.test(message))
   })
 
-  test('Authorization header not forwarded: the page’s call shows it, with the default roles', async () => {
+  test("Authorization header not forwarded: the page's command shows it, with the default roles", async () => {
     const command = blocks.find(({ text }) => text.includes('"Remote-User: test"'))!.text
-    const authorization = /^authorization: (.*)\r$/im.exec(await runCurl(here(command)))![1]!
+    const authorization = /^authorization: (.*)\r$/im.exec(await runCurl(withGatewayUrl(command)))![1]!
     assert.deepEqual((await logIn(authorization)).body.roles, ['kibana_user'])
   })
 
-  test('user not created, wrong credentials of our own: 503, and the log names them as the reason', async () => {
-    const wrong = await start({}, 'not-the-password')
-    const response = await fetch(wrong.url, { headers: { 'Remote-User': 'unlucky' } })
+  test('user not created, wrong service account: 503, and the log names the account as the reason', async () => {
+    const misconfigured = await start({}, 'not-the-password')
+    const response = await fetch(misconfigured.url, { headers: { 'Remote-User': 'unlucky' } })
     assert.deepEqual([response.status, response.headers.get('authorization')], [503, null])
-    await wrong.logged(({ message = '' }) => /503 .*elasticsearch\.username and password.* are wrong/.test(message))
+    await misconfigured.logged(({ message = '' }) =>
+      /503 .*elasticsearch\.username and password.* are wrong/.test(message),
+    )
     assert.equal(await readUser('unlucky'), undefined)
-    assert.ok(!wrong.output().includes('not-the-password'))
+    assert.ok(!misconfigured.output().includes('not-the-password'))
   })
 
-  test('user not created, dry run: 200 with a header that Elasticsearch does not know', async () => {
-    const dry = await start({ 'elasticsearch.dry_run': 'true' })
-    const response = await fetch(dry.url, { headers: { 'Remote-User': 'dryrunner' } })
+  test('user not created, dry run: 200 with a credential that Elasticsearch rejects', async () => {
+    const dryRun = await start({ 'elasticsearch.dry_run': 'true' })
+    const response = await fetch(dryRun.url, { headers: { 'Remote-User': 'dryrunner' } })
     assert.equal(response.status, 200)
     assert.equal((await logIn(response.headers.get('authorization'))).status, 401)
     assert.equal(await readUser('dryrunner'), undefined)
   })
 
-  test('cache: a restart without Redis hands out the same credential, and writes nothing', async () => {
-    const ask = async ({ url }: Gateway) => (await fetch(url, { headers: { 'Remote-User': 'test' } })).headers
-    const before = (await ask(gateway)).get('authorization')
-    const again = await start({ 'cache.type': 'memory' })
-    assert.equal((await ask(again)).get('authorization'), before)
-    assert.ok(!again.log.some((line) => String(line['event.action']).startsWith('user_')))
+  test('cache: after a restart without Redis, the response has the same credential and no user is written', async () => {
+    const headersFrom = async ({ url }: Gateway) => (await fetch(url, { headers: { 'Remote-User': 'test' } })).headers
+    const before = (await headersFrom(gateway)).get('authorization')
+    const restarted = await start({ 'cache.type': 'memory' })
+    assert.equal((await headersFrom(restarted)).get('authorization'), before)
+    assert.ok(!restarted.log.some((line) => String(line['event.action']).startsWith('user_')))
   })
 })

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 export type CodeBlock = Readonly<{ language: string; text: string; heading: string }>
 
-/** The code blocks of a page in docs/, in order, without the indentation of a list, each with the heading it stands under. */
+/** The code blocks of a page in docs/, in order and without the indentation of lists, each with its heading. */
 export function readCodeBlocks(page: string): CodeBlock[] {
   const blocks: CodeBlock[] = []
   let heading = ''
@@ -21,14 +21,14 @@ export function readCodeBlocks(page: string): CodeBlock[] {
   return blocks
 }
 
-/** The text of the block under a heading, its first. */
+/** The text of the first block under a heading. */
 export function pickBlock(blocks: readonly CodeBlock[], heading: string): string {
   const block = blocks.find((block) => block.heading === heading)
   if (block === undefined) throw new Error(`no block under the heading ${heading}`)
   return block.text
 }
 
-/** The `ELASTAUTH_*` variables that a block sets: as lines of a shell, or in the `environment` of a compose file; of two, the first. */
+/** The `ELASTAUTH_*` variables of a block: shell lines, or the `environment` of a compose file. A repeated variable has its first value. */
 export function readVariables({ text }: CodeBlock): Record<string, string> {
   const found = [...text.matchAll(/^ *(?:- |export )?(ELASTAUTH_\w+)=(.*)$/gm)]
   return Object.fromEntries(found.reverse().map(([, name, value]) => [name!, value!]))

@@ -12,12 +12,14 @@ import { type Gateway, type GatewayOptions, startGateway } from '../support/gate
 const elasticsearch = await useElasticsearch({ own: true, tls: true })
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
-const [right, wrong] = [join(directory, 'ca.crt'), join(directory, 'other-ca.crt')]
+const [rightCa, otherCa] = [join(directory, 'ca.crt'), join(directory, 'other-ca.crt')]
 
-describe('TLS certificate errors, with a real Elasticsearch that speaks TLS', { skip: elasticsearch.skip }, () => {
+describe('docs/auth-only-mode.md on TLS certificate errors, with a real Elasticsearch', {
+  skip: elasticsearch.skip,
+}, () => {
   before(() => {
-    writeFileSync(right, elasticsearch.node.caCert!)
-    writeFileSync(wrong, createCertificateAuthority().cert)
+    writeFileSync(rightCa, elasticsearch.node.caCert!)
+    writeFileSync(otherCa, createCertificateAuthority().cert)
   })
 
   async function start({ flags, env }: GatewayOptions): Promise<Gateway> {
@@ -30,13 +32,13 @@ describe('TLS certificate errors, with a real Elasticsearch that speaks TLS', { 
     return gateway
   }
 
-  const ways: [what: string, options: GatewayOptions][] = [
-    ['the environment variable', { env: { ELASTAUTH_ELASTICSEARCH_CA_CERT: right } }],
-    ['elasticsearch.ca_cert', { flags: { 'elasticsearch.ca_cert': right } }],
+  const settings: [what: string, options: GatewayOptions][] = [
+    ['the environment variable', { env: { ELASTAUTH_ELASTICSEARCH_CA_CERT: rightCa } }],
+    ['elasticsearch.ca_cert', { flags: { 'elasticsearch.ca_cert': rightCa } }],
     ['insecure_skip_verify', { flags: { 'elasticsearch.insecure_skip_verify': 'true' } }],
   ]
-  for (const [what, options] of ways) {
-    test(`users get in by ${what}`, async () => {
+  for (const [what, options] of settings) {
+    test(`a user gets a valid credential with ${what}`, async () => {
       const { url } = await start(options)
       const response = await fetch(url, { headers: { 'Remote-User': 'testuser' } })
       assert.equal(response.status, 200)
@@ -50,10 +52,10 @@ describe('TLS certificate errors, with a real Elasticsearch that speaks TLS', { 
 
   const faults: [what: string, flags: Record<string, string>][] = [
     ['no CA', {}],
-    ['another CA', { 'elasticsearch.ca_cert': wrong }],
+    ['another CA', { 'elasticsearch.ca_cert': otherCa }],
   ]
   for (const [what, flags] of faults) {
-    test(`with ${what} nobody gets in, and the log says that it is the certificate`, async () => {
+    test(`with ${what}, a user gets 503 and the log names the certificate as the reason`, async () => {
       const gateway = await start({ flags })
       const response = await fetch(gateway.url, { headers: { 'Remote-User': 'testuser' } })
       assert.deepEqual([response.status, response.headers.get('authorization')], [503, null])

@@ -12,11 +12,11 @@ import { environmentOf, pathOf, runSetup } from '../support/example.ts'
 import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
-type IncomingAnswer = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders }>
+type HttpsResponse = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders }>
 
 const elasticsearch = await useElasticsearch()
 
-/** The example's elastauth with its own files and accounts, before other addresses than in its compose file. */
+/** Starts the example's elastauth with its own files and accounts, but other addresses than in its compose file. */
 async function startExample(example: string, flags: Record<string, string>, folder = prepare(example)) {
   const gateway = await startGateway({
     flags: { config: pathOf(example, 'elastauth.yml'), 'elasticsearch.hosts': elasticsearch.node.url, ...flags },
@@ -26,21 +26,21 @@ async function startExample(example: string, flags: Record<string, string>, fold
   return gateway
 }
 
-/** setup.sh, then accounts.sh in the real Elasticsearch, whose password is another than setup.sh made up. */
+/** Runs setup.sh, then accounts.sh with the real Elasticsearch, whose password differs from the one that setup.sh generates. */
 function prepare(example: string): string {
   const folder = runSetup(example)
   const file = join(folder, 'elasticsearch/elastic-password')
-  chmodSync(file, 0o600) // whoever is not root cannot write it else
+  chmodSync(file, 0o600) // only root can write it otherwise
   writeFileSync(file, elasticsearch.node.password)
-  makeAccounts(folder, elasticsearch.node)
+  createAccounts(folder, elasticsearch.node)
   return folder
 }
 
-function makeAccounts(folder: string, { url }: Elasticsearch): void {
+function createAccounts(folder: string, { url }: Elasticsearch): void {
   execFileSync(pathOf('setup', 'accounts.sh'), [folder, url], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-function ask(
+function fetchWith(
   { url }: Gateway,
   headers: Record<string, string> = {},
   path = '/_security/_authenticate',
@@ -48,8 +48,8 @@ function ask(
   return fetch(url + path, { headers })
 }
 
-describe('examples before a real Elasticsearch', { skip: elasticsearch.skip }, () => {
-  test('traefik-authelia: who knows the proxy secret gets alice’s credential, with her roles', {
+describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+  test("traefik-authelia: only a request with the proxy secret gets alice's credential, which has her roles", {
     skip: skipWithoutRedis(),
   }, async () => {
     const folder = prepare('traefik-authelia')
@@ -66,28 +66,28 @@ describe('examples before a real Elasticsearch', { skip: elasticsearch.skip }, (
     )
     const identity = { 'Remote-User': 'alice', 'Remote-Groups': 'admins,users' }
 
-    assert.equal((await ask(gateway, identity, '/')).status, 401)
-    const proven = { ...identity, 'X-Elastauth-Proxy-Secret': read('elastauth/proxy-secret') }
-    const answer = await ask(gateway, proven, '/')
-    assert.equal(answer.status, 200, await answer.text())
-    const login = await logIn(elasticsearch.node, answer.headers.get('authorization'))
+    assert.equal((await fetchWith(gateway, identity, '/')).status, 401)
+    const withSecret = { ...identity, 'X-Elastauth-Proxy-Secret': read('elastauth/proxy-secret') }
+    const response = await fetchWith(gateway, withSecret, '/')
+    assert.equal(response.status, 200, await response.text())
+    const login = await logIn(elasticsearch.node, response.headers.get('authorization'))
     assert.deepEqual(login.roles?.toSorted(), ['kibana_admin', 'monitoring_user', 'viewer'])
     assert.equal(await redis.client.exists('elastauth:1:alice'), 1)
   })
 
-  test('local-dev: everybody is the developer, in Elasticsearch itself', async () => {
+  test('local-dev: every request reaches Elasticsearch as the developer', async () => {
     const gateway = await startExample('local-dev', { 'proxy.elasticsearch_url': elasticsearch.node.url })
-    const answer = await ask(gateway)
-    assert.equal(answer.status, 200)
-    const { username, roles } = (await answer.json()) as { username: string; roles: string[] }
+    const response = await fetchWith(gateway)
+    assert.equal(response.status, 200)
+    const { username, roles } = (await response.json()) as { username: string; roles: string[] }
     assert.deepEqual([username, roles], ['developer', ['superuser']])
   })
 
-  test('standalone-kibana: a browser is sent to Dex, as a client that Dex knows, and is to come back where Dex lets it', async () => {
+  test('standalone-kibana: a browser is redirected to Dex, with a client and a redirect URI that Dex is configured with', async () => {
     const folder = prepare('standalone-kibana')
     const read = (path: string) => readFileSync(join(folder, path), 'utf8')
     const gateway = await startExample('standalone-kibana', {}, folder)
-    const { status, headers } = await new Promise<IncomingAnswer>((resolve, reject) => {
+    const { status, headers } = await new Promise<HttpsResponse>((resolve, reject) => {
       const options = {
         ca: read('elastauth/ca.crt'),
         headers: { Host: 'kibana.elastauth.localhost:8443', Accept: 'text/html' },
@@ -107,7 +107,7 @@ describe('examples before a real Elasticsearch', { skip: elasticsearch.skip }, (
     assert.equal(client.secret, read('elastauth/client-secret').trim())
   })
 
-  test('the service account of accounts.sh may manage users, and cannot read data', async () => {
+  test('the service account of accounts.sh can manage users and cannot read data', async () => {
     const folder = prepare('local-dev')
     const password = readFileSync(join(folder, 'elastauth/elasticsearch-password'), 'utf8').trim()
     const authorization = `Basic ${Buffer.from(`elastauth:${password}`).toString('base64')}`

@@ -26,8 +26,8 @@ describe('the package, installed from its tarball', () => {
     })
     const [tarball] = Object.values<{ filename: string; files: { path: string }[] }>(JSON.parse(stdout))
     files = tarball!.files.map(({ path }) => path)
-    const quietly = ['--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', '--silent']
-    await run('npm', ['install', ...quietly, '--prefix', directory, join(directory, tarball!.filename)], {
+    const installFlags = ['--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', '--silent']
+    await run('npm', ['install', ...installFlags, '--prefix', directory, join(directory, tarball!.filename)], {
       cwd: directory,
       env,
     })
@@ -35,7 +35,7 @@ describe('the package, installed from its tarball', () => {
   })
   after(() => rm(directory, { recursive: true, force: true }))
 
-  test('it holds what runs, the example and the schema, and no sources or tests', () => {
+  test('contains the built program, the example configuration and the schema, and no sources or tests', () => {
     for (const path of ['dist/src/main.js', 'config/elastauth.example.yml', 'config/schema.json']) {
       assert.ok(files.includes(path), path)
     }
@@ -45,11 +45,11 @@ describe('the package, installed from its tarball', () => {
     )
   })
 
-  test('elastauth --version is the package’s', async () => {
+  test("elastauth --version prints the package's version", async () => {
     assert.equal((await run(command, ['--version'], { env })).stdout, `${manifest.version}\n`)
   })
 
-  test('elastauth --generateKey prints a key that elastauth starts with, and answers', async () => {
+  test('elastauth starts with the key that elastauth --generateKey prints, and responds', async () => {
     const key = (await run(command, ['--generateKey'], { env })).stdout.trim()
     assert.match(key, /^[0-9a-f]{64}$/)
     const flags = {
@@ -82,7 +82,7 @@ describe('the package, installed from its tarball', () => {
   })
 })
 
-/** This process's, with the Node that runs it first; without what an `npm test` around it tells the npm inside about the checkout. */
+/** The environment with this process's Node first on the PATH, and without the variables that `npm test` sets for the checkout. */
 function environment(): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^npm_(?:package|lifecycle|config_local_prefix)|^ELASTAUTH_/.test(name),

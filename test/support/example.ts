@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 
 const root = join(import.meta.dirname, '../../examples')
 
-/** The examples that are a compose file with a setup service. */
+/** The examples with a compose file, each with a setup service. */
 export const examples = globSync('*/docker-compose.yml', { cwd: root }).map(dirname).sort()
 
 export type Service = Readonly<{
@@ -36,23 +36,23 @@ export function pathOf(example: string, file: string): string {
   return join(root, example, file)
 }
 
-/** Its compose file, with `${NAME:-default}` replaced by the default. */
+/** Reads the compose file, with the default instead of `${NAME:-default}`. */
 export function readCompose(example: string): Compose {
   const text = readFileSync(pathOf(example, 'docker-compose.yml'), 'utf8').replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1')
   return parse(text, { merge: true })
 }
 
-/** `volume or file:path in the container:ro`, taken apart. */
+/** Parses a mount such as `volume-or-file:/path/in/container:ro`. */
 export function readMount(mount: string) {
   const [source = '', target = '', mode] = mount.split(':')
   return { source, target, isReadOnly: mode === 'ro' }
 }
 
-/** Runs the example's setup.sh as its setup service does, in a folder that is removed after the tests. */
+/** Runs the example's setup.sh as its setup service does, in a directory that is removed after the tests. */
 export function runSetup(example: string): string {
   const folder = mkdtempSync(join(tmpdir(), `elastauth-${example}-`))
   after(() => {
-    // setup.sh takes everybody's right to write, which whoever is not root needs to remove files
+    // setup.sh makes the directories read-only; only root can remove files from them
     for (const directory of globSync(`${folder}/*/`)) chmodSync(directory, 0o700)
     rmSync(folder, { recursive: true })
   })
@@ -60,13 +60,13 @@ export function runSetup(example: string): string {
   return folder
 }
 
-/** setup.sh once more, or for the first time. */
+/** Runs setup.sh, which can be repeated. */
 export function setUp(example: string, folder: string): void {
   const env = { PATH: process.env.PATH, FUNCTIONS: join(root, 'setup/functions.sh') }
   execFileSync('sh', [pathOf(example, 'setup.sh'), folder], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** elastauth's environment in the compose file, where its `/secrets` is what setup.sh made in `folder`. */
+/** elastauth's environment in the compose file, with the files in `folder` instead of those in `/secrets`. */
 export function environmentOf(example: string, folder: string): Record<string, string> {
   const { environment = {} } = readCompose(example).services.elastauth!
   return Object.fromEntries(

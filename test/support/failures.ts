@@ -6,13 +6,13 @@ export type Failure = Readonly<{ file: string; name: string; message: string }>
 
 type Reported = { name: string; nesting: number; file?: string; details?: { error?: Error & { failureType?: string } } }
 
-/** The failed tests of a test run's events, each with the names of its suites; a suite that fails only because of its tests is not listed. */
+/** Collects the failed tests of a test run, each with the names of its suites, but not the suites that fail only because of their tests. */
 export function collectFailures(events: EventEmitter): Failure[] {
   const failures: Failure[] = []
   const open = new Map<string, string[]>()
-  const complaints = new Map<string, string>()
+  const stderrOf = new Map<string, string>()
   events.on('test:stderr', ({ file, message }: { file: string; message: string }) => {
-    complaints.set(file, ((complaints.get(file) ?? '') + message).slice(-4000))
+    stderrOf.set(file, ((stderrOf.get(file) ?? '') + message).slice(-4000))
   })
   events.on('test:start', ({ name, nesting, file = '' }: Reported) => {
     open.set(file, [...(open.get(file) ?? []).slice(0, nesting), name])
@@ -21,8 +21,8 @@ export function collectFailures(events: EventEmitter): Failure[] {
     const error = details?.error
     if (error?.failureType === 'subtestsFailed') return
     const suites = (open.get(file) ?? []).slice(0, nesting)
-    const whole = resolve(name) === file ? `\n${complaints.get(file) ?? ''}` : '' // a file that ended by itself
-    failures.push({ file, name: [...suites, name].join(' › '), message: inspect(error?.cause ?? error) + whole })
+    const fileOutput = resolve(name) === file ? `\n${stderrOf.get(file) ?? ''}` : '' // the process of the file failed
+    failures.push({ file, name: [...suites, name].join(' › '), message: inspect(error?.cause ?? error) + fileOutput })
   })
   return failures
 }

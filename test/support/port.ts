@@ -2,26 +2,26 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
-const first = 20_000
-const count = 2_700
-/** From a TCP port to the UDP port whose holder owns it. */
+const firstPort = 20_000
+const portCount = 2_700
+/** A TCP port belongs to the process that holds the UDP port this much above it. */
 const reservationOffset = 3_000
 
 /** The next port to try. Processes start at different ports, so that a port is not reused right away. */
 let next = process.pid * 613
 
 /**
- * A port of 127.0.0.1 that stays this process's own until it ends: for programs that cannot be told port 0, and for
- * servers that stop and start again. Ports below 32768 are outside the ephemeral range of Linux (ip(7)), so the kernel
- * gives none of them to a `listen(0)` or an outgoing connection; and a UDP socket held on a related port keeps other test
- * processes away, also in the moment before the program listens. Redis Cluster's bus, 10,000 further up, is in neither range.
+ * Reserves a port of 127.0.0.1 until this process ends: for programs that do not support port 0, and for servers that restart.
+ * Ports below 32768 are outside the ephemeral range of Linux (ip(7)), so the kernel assigns none of them to `listen(0)` or an
+ * outgoing connection. A UDP socket on a related port keeps other test processes away, even before the program listens. The bus
+ * of Redis Cluster, 10,000 ports further up, is in neither range.
  */
 export async function findFreePort(): Promise<number> {
-  for (let tries = 0; tries < count; tries++) {
-    const port = first + (next++ % count)
-    if ((await reserve(port + reservationOffset)) && (await isFree(port))) return port
+  for (let tries = 0; tries < portCount; tries++) {
+    const port = firstPort + (next++ % portCount)
+    if ((await reserve(port + reservationOffset)) && (await canListen(port))) return port
   }
-  throw new Error(`none of the ports ${first} to ${first + count - 1} is free`)
+  throw new Error(`none of the ports ${firstPort} to ${firstPort + portCount - 1} is free`)
 }
 
 async function reserve(port: number): Promise<boolean> {
@@ -33,14 +33,14 @@ async function reserve(port: number): Promise<boolean> {
   )
 }
 
-async function isFree(port: number): Promise<boolean> {
+async function canListen(port: number): Promise<boolean> {
   const server = createServer().listen({ port, host: '127.0.0.1', exclusive: true })
-  const isOurs = await once(server, 'listening').then(
+  const isFree = await once(server, 'listening').then(
     () => true,
     () => false,
   )
-  if (isOurs) await once(server.close(), 'close')
-  return isOurs
+  if (isFree) await once(server.close(), 'close')
+  return isFree
 }
 
 export async function isListening(port: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 
-/** The same cases in each run, so that a red run is due to a change; another PROPERTY_SEED tries others. */
+/** Every run has the same cases, so that a failure is due to a change. PROPERTY_SEED selects other cases. */
 fc.configureGlobal({ seed: Number(process.env.PROPERTY_SEED ?? 1) })
 
 export { default } from 'fast-check'

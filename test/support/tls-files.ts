@@ -9,14 +9,14 @@ after(() => rmSync(directory, { recursive: true }))
 
 export const authority = createCertificateAuthority()
 
-/** Writes a PEM text, and returns where. */
+/** Writes a PEM text. @returns the path */
 export function writePem(name: string, text: string): string {
   const path = join(directory, name)
   writeFileSync(path, text)
   return path
 }
 
-/** The flags for a listener with TLS, whose certificate is for localhost and 127.0.0.1. */
+/** The flags for a TLS listener with a certificate for localhost and 127.0.0.1. */
 export function tlsFlags({ cert, key }: Certificate = authority.issue('elastauth'), name = 'own') {
   return {
     listen: 'https://127.0.0.1:0',

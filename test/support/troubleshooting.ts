@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Gateway, LogLine } from './gateway.ts'
 
-/** A line that docs/troubleshooting.md quotes: the error code (`-` for none) and the message, where `…` is anything. */
+/** A log line that docs/troubleshooting.md quotes: the error code (`-` for none) and the message, in which `…` matches any text. */
 export type Quote = Readonly<{ code: string; message: string }>
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/troubleshooting.md'), 'utf8')
 
-/** The page's cases by their headings, with what each quotes; those that quote something. */
+/** The quotes of each case of the page by its heading; cases without quotes are left out. */
 export const quotedCases: ReadonlyMap<string, readonly Quote[]> = new Map(
   page
     .split(/^## /m)
@@ -23,20 +23,21 @@ function quotesOf(section: string): Quote[] {
 
 function readQuote(line: string): Quote {
   const [, code, message] = /^(\S+) +(.+)$/.exec(line) ?? []
-  if (code === undefined || message === undefined) throw new Error(`troubleshooting.md: a line without code: ${line}`)
+  if (code === undefined || message === undefined)
+    throw new Error(`troubleshooting.md: a line without an error code: ${line}`)
   return { code, message }
 }
 
-/** Waits until one of the gateways has logged what is quoted; where none does, the error says what they logged instead. */
+/** Waits until one of the gateways has logged the quoted line. Rejects with their output if none of them does. */
 export async function findQuoted(gateways: readonly Gateway[], quote: Quote): Promise<void> {
   const deadline = AbortSignal.timeout(120_000)
-  const tooLate = new Promise<never>((_, reject) => {
+  const timedOut = new Promise<never>((_, reject) => {
     deadline.addEventListener('abort', () => {
       const logs = gateways.map((gateway) => gateway.output()).join('\n')
-      reject(new Error(`nobody logged "${quote.code}  ${quote.message}", but\n${logs}`))
+      reject(new Error(`no gateway logged "${quote.code}  ${quote.message}", but\n${logs}`))
     })
   })
-  await Promise.race([...gateways.map((gateway) => gateway.logged((line) => isQuoted(quote, line))), tooLate])
+  await Promise.race([...gateways.map((gateway) => gateway.logged((line) => isQuoted(quote, line))), timedOut])
 }
 
 export function isQuoted({ code, message }: Quote, line: LogLine): boolean {

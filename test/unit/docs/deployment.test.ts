@@ -11,12 +11,12 @@ import { testKey } from '../../support/gateway.ts'
 const folder = join(import.meta.dirname, '../../../docs/deployment')
 const read = (file: string) => readFileSync(join(folder, file), 'utf8')
 
-test('the table of verdicts is the cases’ own', () => {
+test('the table in docs/deployment/README.md equals the cases of the interop tests', () => {
   const [, shown] = /<!-- verdicts: [^\n]*-->\n([\s\S]*?)\n?<!-- \/verdicts -->/.exec(read('README.md'))!
   assert.equal(shown, verdictTable(), 'paste what `node test/integration/interop/verdict-table.ts` prints')
 })
 
-test('elastauth’s own configuration is a good one', async () => {
+test('the configuration in docs/deployment/README.md is valid', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'elastauth-docs-'))
   const file = join(directory, 'config.yml')
   writeFileSync(file, /^```yaml\n([\s\S]*?)^```$/m.exec(read('README.md'))![1]!)
@@ -27,7 +27,7 @@ test('elastauth’s own configuration is a good one', async () => {
 })
 
 for (const file of globSync('*.md', { cwd: folder })) {
-  test(`${file}: its YAML is YAML`, () => {
+  test(`the YAML blocks of docs/deployment/${file} can be parsed`, () => {
     for (const [, block] of read(file).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)) assert.ok(parse(block!))
   })
 }

@@ -24,7 +24,7 @@ test('docs/dependencies.md gives a reason for every dependency', () => {
   for (const name of Object.keys({ ...dependencies, ...devDependencies })) assert.ok(text.includes(`\`${name}\``), name)
 })
 
-test('the image runs the very Node that the tests run on', () => {
+test('the image has the same Node version as the tests', () => {
   const { devDependencies } = JSON.parse(read('package.json'))
   const bases = [...read('Dockerfile').matchAll(/^FROM (?:--platform=\S+ )?(\S+)/gm)].map(([, base]) => base)
   assert.deepEqual(bases, [`node:${devDependencies.node}-slim`, `node:${devDependencies.node}-slim`])

@@ -9,27 +9,27 @@ const pages = globSync(['*.md', `${folders}/**/*.md`], { cwd: root })
 const texts = globSync(['Dockerfile', '*.md', `${folders}/**/*.{ts,md,yml,yaml,sh,lua}`, '.ci/run'], { cwd: root })
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const isThere = (path: string) => existsSync(join(root, path))
+const isPresent = (path: string) => existsSync(join(root, path))
 
-test('every link between pages leads to a file, and to a heading of it', () => {
-  const lost = pages.flatMap((page) =>
+test('every link between pages leads to an existing file and heading', () => {
+  const broken = pages.flatMap((page) =>
     linksOf(page)
-      .filter(isLost(page))
+      .filter(isBroken(page))
       .map((link) => `${page}: ${link}`),
   )
-  assert.deepEqual(lost, [])
+  assert.deepEqual(broken, [])
 })
 
-test('every file of the project that a page, a comment or a message names is there', () => {
-  const lost = texts.flatMap((text) =>
+test('every file of the project that a page, a comment or a message names exists', () => {
+  const missing = texts.flatMap((text) =>
     filesNamedIn(read(text))
-      .filter((name) => !isThere(name) && !isThere(join(dirname(text), name)))
+      .filter((name) => !isPresent(name) && !isPresent(join(dirname(text), name)))
       .map((name) => `${text}: ${name}`),
   )
-  assert.deepEqual(lost, [])
+  assert.deepEqual(missing, [])
 })
 
-test('every file that ARCHITECTURE.md names is there, whole path or only its end', () => {
+test('every file that ARCHITECTURE.md names by its path, or the end of its path, exists', () => {
   const names = [...read('ARCHITECTURE.md').matchAll(/(?<![\w*/.])[\w/.-]+\.(?:ts|md)\b/g)].map(([name]) => name)
   assert.deepEqual(
     names.filter((name) => globSync([name, `{config,src}/**/${name}`], { cwd: root }).length === 0),
@@ -49,15 +49,15 @@ function linksOf(page: string): string[] {
   return [...read(page).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)\)/g)].map(([, link]) => link!)
 }
 
-function isLost(page: string): (link: string) => boolean {
+function isBroken(page: string): (link: string) => boolean {
   return (link) => {
     const [path = '', heading] = link.split('#')
     const target = path === '' ? page : join(dirname(page), path)
-    return !isThere(target) || (heading !== undefined && !anchorsOf(read(target)).includes(heading))
+    return !isPresent(target) || (heading !== undefined && !anchorsOf(read(target)).includes(heading))
   }
 }
 
-/** The anchors that GitHub gives the headings of a page. */
+/** The anchors that GitHub generates for the headings of a page. */
 function anchorsOf(markdown: string): string[] {
   const withoutCode = markdown.replace(/^(`{3,})[\s\S]*?^\1$/gm, '')
   return [...withoutCode.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>

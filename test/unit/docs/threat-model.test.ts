@@ -21,13 +21,13 @@ test('every attack in docs/threat-model.md has an asset, an attacker, a name, a 
   )
 })
 
-test('every test that docs/threat-model.md names is there, under that title and in that file', () => {
-  const lost = rows.flatMap(({ line, cells }) =>
+test('every test that docs/threat-model.md names exists with that title in that file', () => {
+  const missing = rows.flatMap(({ line, cells }) =>
     testsIn(cells[4]!)
       .filter(({ title, file }) => !hasTest(join(docs, file), title))
       .map(({ title, file }) => `line ${line}: ${file}: ${title}`),
   )
-  assert.deepEqual(lost, [])
+  assert.deepEqual(missing, [])
 })
 
 function testsIn(cell: string): { title: string; file: string }[] {

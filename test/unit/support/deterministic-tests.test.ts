@@ -9,14 +9,14 @@ const files = globSync('test/**/*.ts', { cwd: root }).filter(
 )
 const filesWith = (pattern: RegExp) => files.filter((file) => pattern.test(readFileSync(join(root, file), 'utf8')))
 
-test('no test draws unseeded random numbers: createRandom of test/support/fuzz/random.ts takes a seed', () => {
+test('no test uses unseeded random numbers instead of createRandom of test/support/fuzz/random.ts', () => {
   assert.deepEqual(filesWith(/\bMath\.random\b/), [])
 })
 
-test('every property test has a seed: fast-check is imported through test/support/property.ts', () => {
+test('every property test has a seed, because it imports fast-check through test/support/property.ts', () => {
   assert.deepEqual(filesWith(/from 'fast-check'/), ['test/support/property.ts'])
 })
 
-test('no test listens on a fixed port: port 0 or findFreePort of test/support/port.ts is free', () => {
+test('no test listens on a fixed port instead of port 0 or findFreePort of test/support/port.ts', () => {
   assert.deepEqual(filesWith(/listen: '127\.0\.0\.1:[1-9]\d*'|\.listen\([1-9]/), [])
 })
