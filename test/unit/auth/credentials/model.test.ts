@@ -1,133 +1,155 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from '../../../support/property.ts'
-import { type Broken, type Lived, live } from './model/live.ts'
-import { expirationMs, type Model, modelOfDenials, modelOfLateWrites, modelWith, pause } from './model/model.ts'
+import {
+  expirationMs,
+  pauseMs,
+  type Scenario,
+  scenariosWith,
+  scenariosWithDenials,
+  scenariosWithLateWrites,
+} from './model/scenario.ts'
+import { type Result, simulate, type Violations } from './model/simulate.ts'
 
 /**
- * A model of several replicas, one Redis and one Elasticsearch, in virtual time. What is driven is the real thing:
- * createCredentials, decide, recheck, L1 and L2; what is made up is how long each step takes on its way there and back,
- * who asks when and with which groups, whose clock is wrong by how much, which key is whose, and what dies. The numbers
- * of the invariants are those of docs/credentials-model.md. MODEL_RUNS sets how many worlds are tried; MODEL_SHRINK=1
- * looks for the smallest world that fails, which takes its time.
+ * Several replicas, one Redis and one Elasticsearch in virtual time. The code under test is real: createCredentials, decide,
+ * revalidation, the credential cache and the shared cache. Generated are the network delays, the requests and their groups, the
+ * clock skews, the keys and the faults. The numbers of the invariants are those of docs/credentials-model.md. MODEL_RUNS sets how
+ * many scenarios are tried; MODEL_SHRINK=1 searches for the smallest scenario that fails, which takes a while.
  */
 const runs = Number(process.env.MODEL_RUNS ?? 300)
-/** The same worlds each time, so that what goes red is a change's doing; another MODEL_SEED tries others. */
+/** The same scenarios each time, so that a new failure is caused by a change; another MODEL_SEED tries others. */
 const seed = Number(process.env.MODEL_SEED ?? 1)
-const again = `MODEL_SEED=${seed} MODEL_RUNS=${runs} node --test test/unit/auth/credentials/model.test.ts`
+const command = `MODEL_SEED=${seed} MODEL_RUNS=${runs} node --test test/unit/auth/credentials/model.test.ts`
 
-/** What each kind of sight breaks. */
-const invariants: Readonly<Record<keyof Broken, string>> = {
-  refused: '1: whoever asks is handed out what opens Elasticsearch when it arrives there',
-  tooSoon: '4: a password is replaced only when the pause after its end is over',
-  stale: '5: at rest, what is shared is what Elasticsearch holds',
-  tooOld: '6: no password is handed out after its end, nor under another name',
-  otherGroups: '7: who comes undisturbed has the roles of the groups it comes with',
-  keptRoles: '9: whoever is denied while nobody comes has no roles in Elasticsearch afterwards',
-  otherKey: '8: a new password is made with the current key of whoever makes it',
+const invariants: Readonly<Record<keyof Violations, string>> = {
+  rejected: '1: every request gets a credential that Elasticsearch accepts when it arrives there',
+  rotatedTooSoon: '4: a password is replaced only when the rotation pause after its expiry is over',
+  staleEntry: '5: at rest, a shared entry is what Elasticsearch holds',
+  expired: '6: no password is handed out after its expiry, nor again under a later version',
+  wrongGroups: '7: an undisturbed request finds its roles and groups in Elasticsearch',
+  wrongKey: '8: a new password is derived from the current key of the replica that issues it',
+  keptRoles: '9: a denied user has no roles in Elasticsearch afterwards',
 }
 
+type Exceptions = readonly (keyof Violations)[]
+
 function check(
-  name: string,
-  worlds: fc.Arbitrary<Model>,
-  holds: (lived: Lived, world: Model) => void = () => {},
-  except: readonly (keyof Broken)[] = [],
+  title: string,
+  scenarios: fc.Arbitrary<Scenario>,
+  { exceptFor = [], also }: Readonly<{ exceptFor?: Exceptions; also?: (result: Result, scenario: Scenario) => void }>,
 ) {
-  test(name, async () => {
-    const ran = await fc.check(
-      fc.asyncProperty(worlds, async (world) => {
-        const lived = await live(world)
-        assert.equal(lived.waiting, 0, '2: nobody waits for ever')
-        for (const [kind, invariant] of Object.entries(invariants) as [keyof Broken, string][]) {
-          if (!except.includes(kind)) assert.deepEqual(lived.broken[kind], [], invariant)
+  test(title, async () => {
+    const run = await fc.check(
+      fc.asyncProperty(scenarios, async (scenario) => {
+        const result = await simulate(scenario)
+        assert.equal(result.unfinished, 0, '2: every request ends')
+        for (const [kind, invariant] of Object.entries(invariants) as [keyof Violations, string][]) {
+          if (!exceptFor.includes(kind)) assert.deepEqual(result.violations[kind], [], invariant)
         }
-        holds(lived, world)
+        also?.(result, scenario)
       }),
       { seed, numRuns: runs, endOnFailure: process.env.MODEL_SHRINK !== '1', includeErrorInReport: true },
     )
-    assert.ok(!ran.failed, `${fc.defaultReportMessage(ran)}\n\nThe same again: ${again}`)
+    assert.ok(!run.failed, `${fc.defaultReportMessage(run)}\n\nTo reproduce: ${command}`)
   })
 }
 
 check(
-  'without faults and with one set of groups, each version is written once (3)',
-  modelWith({ changes: false }),
-  (lived) => assert.equal(lived.writes, lived.versions),
+  'the model holds without faults, and each version is written once if the groups do not change (3)',
+  scenariosWith({ changesGroups: false }),
+  { also: ({ writes, versions }) => assert.equal(writes, versions) },
 )
 
-check('without faults', modelWith({}))
-check('the user is denied at times', modelOfDenials())
+check('the model holds without faults if the groups change', scenariosWith({}), {})
+check('the model holds without faults if the user is denied at times', scenariosWithDenials(), {})
 
-/** What others changed is heard late, or by the next check. */
-const unheard = ['otherGroups'] as const
+/** Missed changes are detected late, by the next check. */
+const withMissedChanges = ['wrongGroups'] as const
 
 check(
-  'replicas die, lose Redis or its messages, and Redis its memory: at most one rotation per life of a password',
-  modelWith({ faults: ['crash', 'cut', 'flush', 'deaf'] }),
-  (lived, { requests }) => {
-    // whoever comes shortly before an end may have to wait for what comes after it
-    const last = Math.max(...requests.map(({ at }) => at)) + 2 * pause
-    assert.ok(lived.versions <= 1 + last / expirationMs, `${lived.versions} versions`)
+  'the model holds for crashes, disconnects, missed messages and flushes of Redis: at most one rotation per life of a password',
+  scenariosWith({ faults: ['crash', 'disconnect', 'flush', 'missMessages'] }),
+  {
+    exceptFor: [...withMissedChanges, 'staleEntry'],
+    also({ versions }, { requests }) {
+      // A request shortly before an expiry may wait for the next password.
+      const lastMs = Math.max(...requests.map(({ at }) => at)) + 2 * pauseMs
+      assert.ok(versions <= 1 + lastMs / expirationMs, `${versions} versions`)
+    },
   },
-  [...unheard, 'stale'],
 )
-check('replicas die in the midst of it', modelWith({ faults: ['crash', 'deaf'] }), undefined, unheard)
-check('replicas lose Redis for a while', modelWith({ faults: ['cut', 'deaf'] }), undefined, unheard)
-/** More than what the invariants about time are stated for. */
-const untimely = ['refused', 'tooOld', 'otherGroups'] as const
+check('the model holds for crashes of replicas', scenariosWith({ faults: ['crash', 'missMessages'] }), {
+  exceptFor: withMissedChanges,
+})
+check(
+  'the model holds for replicas that lose Redis for a while',
+  scenariosWith({ faults: ['disconnect', 'missMessages'] }),
+  {
+    exceptFor: withMissedChanges,
+  },
+)
+/** Slow calls exceed the conditions of the invariants about time. */
+const withSlowCalls = ['rejected', 'expired', 'wrongGroups'] as const
 
-check('a replica’s calls take longer than others wait for them', modelWith({ faults: ['slow'] }), undefined, untimely)
-check('and it may die in the midst of it', modelWith({ faults: ['slow', 'crash'] }), undefined, untimely)
-check('and what it has sent may arrive when it is forgotten', modelOfLateWrites(), undefined, untimely)
+check('the model holds for calls that take longer than a lock timeout', scenariosWith({ faults: ['slow'] }), {
+  exceptFor: withSlowCalls,
+})
+check('the model holds for slow replicas that crash', scenariosWith({ faults: ['slow', 'crash'] }), {
+  exceptFor: withSlowCalls,
+})
+check('the model holds for writes that arrive after their replica has crashed', scenariosWithLateWrites(), {
+  exceptFor: withSlowCalls,
+})
 
-test('what a replica has read, and offers late, takes the place of nothing (5)', async () => {
-  const { broken } = await live({
-    beforeMidnight: 12 * 60 * 60 * 1000,
-    hasLostUser: false,
-    hasNewKey: [false, false, false],
-    skews: [0, 0, 0],
-    delays: [50],
+const handWritten = {
+  beforeMidnightMs: 12 * 60 * 60 * 1000,
+  hasLostUser: false,
+  hasNewKey: [false, false, false],
+  clockSkewsMs: [0, 0, 0],
+  delaysMs: [50],
+}
+
+test('a state that was read before a write and is published after it does not replace the newer entry (5)', async () => {
+  const { violations } = await simulate({
+    ...handWritten,
     requests: [
-      { at: 0, replica: 2, who: 0 },
-      { at: 3900, replica: 0, who: 0 }, // reads Elasticsearch, since Redis has nothing
-      { at: 4100, replica: 1, who: 1 }, // writes in the meantime
+      { at: 0, replica: 2, groups: 0 },
+      { at: 3900, replica: 0, groups: 0 }, // reads Elasticsearch, since Redis is empty
+      { at: 4100, replica: 1, groups: 1 }, // writes in the meantime
     ],
     faults: [
-      { at: 0, fault: { kind: 'slow', replica: 0, length: 1500, call: 'get', way: 'back' } },
+      { at: 0, fault: { kind: 'slow', replica: 0, delayMs: 1500, call: 'get', direction: 'response' } },
       { at: 3500, fault: { kind: 'flush' } },
     ],
   })
-  assert.deepEqual(broken.stale, [])
+  assert.deepEqual(violations.staleEntry, [])
 })
 
-test('a turn that is taken when doubt is nearly over lasts as long as any other (5)', async () => {
-  const { broken } = await live({
-    beforeMidnight: 12 * 60 * 60 * 1000,
-    hasLostUser: false,
-    hasNewKey: [false, false, false],
-    skews: [0, 0, 0],
-    delays: [50],
+test('a lock that is taken shortly before a taint expires lasts as long as any other (5)', async () => {
+  const { violations } = await simulate({
+    ...handWritten,
     requests: [
-      { at: 0, replica: 0, who: 0 }, // finds its turn lost, which is doubt for five seconds
-      { at: 4700, replica: 0, who: 1 }, // takes a turn when half a second is left of them
-      { at: 5500, replica: 1, who: 2 }, // comes when they are over
+      { at: 0, replica: 0, groups: 0 }, // loses its lock, which taints the user for five seconds
+      { at: 4700, replica: 0, groups: 1 }, // takes a lock when half a second of them is left
+      { at: 5500, replica: 1, groups: 2 }, // comes after the five seconds
     ],
     faults: [
       { at: 300, fault: { kind: 'flush' } },
-      { at: 1000, fault: { kind: 'slow', replica: 0, length: 3000, call: 'put', way: 'there' } },
-      { at: 5200, fault: { kind: 'crash', replica: 0 } }, // what it has sent arrives all the same, and last
+      { at: 1000, fault: { kind: 'slow', replica: 0, delayMs: 3000, call: 'put', direction: 'request' } },
+      { at: 5200, fault: { kind: 'crash', replica: 0 } }, // its write still arrives, as the last one
     ],
   })
-  assert.deepEqual(broken.stale, [])
+  assert.deepEqual(violations.staleEntry, [])
 })
 
-test('the worlds do come to rest with something shared, often enough to mean something', async () => {
-  let rests = 0
+test('the generated scenarios come to rest with a shared entry often enough for the model to be meaningful', async () => {
+  let comparedEntries = 0
   await fc.assert(
-    fc.asyncProperty(modelWith({}), async (world) => {
-      rests += (await live(world)).rests
+    fc.asyncProperty(scenariosWith({}), async (scenario) => {
+      comparedEntries += (await simulate(scenario)).comparedEntries
     }),
     { seed, numRuns: 50 },
   )
-  assert.ok(rests > 50, `only ${rests}`)
+  assert.ok(comparedEntries > 50, `only ${comparedEntries}`)
 })
