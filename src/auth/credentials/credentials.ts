@@ -10,7 +10,7 @@ import type { CredentialEvent, CredentialsOptions } from './options.ts'
 import { createReconcile } from './reconcile.ts'
 import { createRevalidation } from './revalidate.ts'
 import { encodeState } from './shared-entry.ts'
-import { createSingleFlight } from './single-flight.ts'
+import { createExclusiveSingleFlight } from './single-flight.ts'
 
 export type Credential = Readonly<{ authorization: string }>
 
@@ -40,7 +40,7 @@ const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { keys, cache, rules, now, monotonicNow, report } = options
-  const singleFlight = createSingleFlight<unknown>()
+  const singleFlight = createExclusiveSingleFlight<unknown>()
   /** For users that are being reconciled: the last change that another replica has reported since the read. */
   const reportedChanges = new Map<string, { stateId?: string }>()
   /** When a user was last read or written under one of our keys, by the monotonic clock: see `DecisionInput`. */

@@ -1,7 +1,7 @@
 /** Single-flight: at most one task per key runs at a time in this process, and equal calls share its result. */
-export type SingleFlight<T> = Readonly<{ run: (call: Call<T>) => Promise<T> }>
+export type ExclusiveSingleFlight<T> = Readonly<{ run: (call: ExclusiveCall<T>) => Promise<T> }>
 
-export type Call<T> = Readonly<{
+export type ExclusiveCall<T> = Readonly<{
   key: string
   /** Calls with the same key and topic want the same result and share one task. Other topics of the key wait for it to end. */
   topic: string
@@ -10,10 +10,10 @@ export type Call<T> = Readonly<{
   findResult: () => T | undefined
 }>
 
-export function createSingleFlight<T>(): SingleFlight<T> {
+export function createExclusiveSingleFlight<T>(): ExclusiveSingleFlight<T> {
   const running = new Map<string, { topic: string; result: Promise<T> }>()
 
-  async function run({ key, topic, task, findResult }: Call<T>): Promise<T> {
+  async function run({ key, topic, task, findResult }: ExclusiveCall<T>): Promise<T> {
     for (;;) {
       const current = running.get(key)
       if (current === undefined) break

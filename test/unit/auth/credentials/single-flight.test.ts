@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
-import { createSingleFlight } from '../../../../src/auth/credentials/single-flight.ts'
+import { createExclusiveSingleFlight } from '../../../../src/auth/credentials/single-flight.ts'
 
 /** A task that the test ends, and that counts how often it was started. */
 function createTask<T>(result: T) {
@@ -18,7 +18,7 @@ function createTask<T>(result: T) {
 const findResult = () => undefined
 
 test('calls with the same key and topic share one task and its result', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const task = createTask('done')
   const all = Promise.all([1, 2, 3].map(() => run({ key: 'bob', topic: 'topic', task: task, findResult })))
   task.succeed()
@@ -27,7 +27,7 @@ test('calls with the same key and topic share one task and its result', async ()
 })
 
 test('a call after the end of a task starts another task', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const task = createTask('done')
   task.succeed()
   await run({ key: 'bob', topic: 'topic', task: task, findResult })
@@ -36,7 +36,7 @@ test('a call after the end of a task starts another task', async () => {
 })
 
 test('a call does not wait for a task of another key', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const endless = createTask('never')
   const quick = createTask('done')
   quick.succeed()
@@ -45,7 +45,7 @@ test('a call does not wait for a task of another key', async () => {
 })
 
 test('a call with another topic waits for the task of the key and gets its own result', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
     run({ key: 'bob', topic: 'a', task: first, findResult }),
@@ -59,7 +59,7 @@ test('a call with another topic waits for the task of the key and gets its own r
 })
 
 test('calls with many topics run one task at a time for a key', async () => {
-  const { run } = createSingleFlight<number>()
+  const { run } = createExclusiveSingleFlight<number>()
   let running = 0
   let maxRunning = 0
   const task = (result: number) => async () => {
@@ -79,7 +79,7 @@ test('calls with many topics run one task at a time for a key', async () => {
 })
 
 test('a result that is found after waiting makes the task unnecessary', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
     run({ key: 'bob', topic: 'a', task: first, findResult }),
@@ -91,7 +91,7 @@ test('a result that is found after waiting makes the task unnecessary', async ()
 })
 
 test('the error of a task rejects the calls that share it, and no other', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([
     run({ key: 'bob', topic: 'a', task: bad, findResult }),
@@ -107,7 +107,7 @@ test('the error of a task rejects the calls that share it, and no other', async 
 })
 
 test('a call after a failed task starts another task', async () => {
-  const { run } = createSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight<string>()
   const bad = createTask('bad')
   bad.fail()
   await assert.rejects(run({ key: 'bob', topic: 'a', task: bad, findResult }))
