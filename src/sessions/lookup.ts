@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../async/maybe-promise.ts'
+import { createSingleFlight } from '../async/single-flight.ts'
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
 import { createRefresh, type PendingWrite, type RefreshOptions, type RefreshResult } from './refresh.ts'
@@ -53,7 +54,7 @@ export function createSessionLookup(
 ): FindSession {
   const { store, seal, timeouts, toIdentity, now, monotonicNow, onRefreshFailure } = options
   const refresh = createRefresh(options)
-  const pendingLookups = new Map<string, Promise<CachedSession | undefined>>()
+  const singleFlight = createSingleFlight<CachedSession | undefined>()
 
   function find(id: string): MaybePromise<Identity | undefined> {
     const cached = cache.get(id)
@@ -74,13 +75,9 @@ export function createSessionLookup(
     throw new GatewayError('provider_unavailable', 'the claims of the session are stale and cannot be refreshed')
   }
 
-  /** Single-flight: concurrent requests in one session share a lookup. */
+  /** Concurrent requests in one session share a lookup. */
   function lookUpOnce(id: string): Promise<CachedSession | undefined> {
-    const pending = pendingLookups.get(id)
-    if (pending) return pending
-    const lookup = lookUp(id).finally(() => pendingLookups.delete(id))
-    pendingLookups.set(id, lookup)
-    return lookup
+    return singleFlight(id, () => lookUp(id))
   }
 
   async function lookUp(id: string): Promise<CachedSession | undefined> {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { createExclusiveSingleFlight } from '../../async/single-flight.ts'
 import { withUsername } from '../../http/errors.ts'
 import type { Identity } from '../identity.ts'
 import type { Subject } from '../subject.ts'
@@ -10,7 +11,6 @@ import type { CredentialEvent, CredentialsOptions } from './options.ts'
 import { createReconcile } from './reconcile.ts'
 import { createRevalidation } from './revalidate.ts'
 import { encodeState } from './shared-entry.ts'
-import { createExclusiveSingleFlight } from './single-flight.ts'
 
 export type Credential = Readonly<{ authorization: string }>
 

@@ -8,6 +8,7 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 import { backOffMs } from '../../async/back-off.ts'
+import { shareTask } from '../../async/single-flight.ts'
 import { GatewayError } from '../../http/errors.ts'
 import { type ClientCredentials, createClientAuth } from './client-auth.ts'
 import { asProviderError } from './provider-error.ts'
@@ -68,7 +69,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const isManual = requiredEndpoints.every((name) => endpoints[name] !== undefined)
   let cached: CachedMetadata | undefined
   let failure: { error: GatewayError; retries: number; atMs: number } | undefined
-  let pendingRefresh: Promise<CachedMetadata> | undefined
+  const refresh = shareTask(fetchAndCache)
   /** By how much the wall clock was ahead of the monotonic clock at most. */
   let maxClockLeadMs = now() - monotonicNow()
 
@@ -78,17 +79,10 @@ export function createIssuer(options: IssuerOptions): Issuer {
       failure !== undefined && monotonicNow() - failure.atMs < backOffMs(failure.retries, discoveryBackOff)
     if (cached === undefined) {
       if (isBackingOff) throw failure!.error
-      return refresh()
+      return refresh.run()
     }
-    if (!isBackingOff) refresh().catch(() => {}) // reported by fetchAndCache; the last metadata is used
+    if (!isBackingOff) refresh.run().catch(() => {}) // reported by fetchAndCache; the last metadata is used
     return cached
-  }
-
-  function refresh(): Promise<CachedMetadata> {
-    pendingRefresh ??= fetchAndCache().finally(() => {
-      pendingRefresh = undefined
-    })
-    return pendingRefresh
   }
 
   async function fetchAndCache(): Promise<CachedMetadata> {

@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import type { CustomFetch } from 'openid-client'
+import { shareTask } from '../../async/single-flight.ts'
 import type { GatewayError } from '../../http/errors.ts'
 import { asProviderError } from './provider-error.ts'
 
@@ -35,7 +36,7 @@ export function createKeySet({ jwksUri, fetch, monotonicNow, reportProblem }: Ke
   let failure: GatewayError | undefined
   let lastFetchAtMs = Number.NEGATIVE_INFINITY
   let lastMissAtMs = Number.NEGATIVE_INFINITY
-  let pendingRefresh: Promise<void> | undefined
+  const refresh = shareTask(fetchAndCache)
 
   const getKey: JWTVerifyGetKey = async (header, token) => {
     const find = await currentKeys()
@@ -44,9 +45,9 @@ export function createKeySet({ jwksUri, fetch, monotonicNow, reportProblem }: Ke
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
       // The provider may have rotated its keys since the last fetch: look once, then at most every minRefreshIntervalMs.
-      if (pendingRefresh !== undefined || monotonicNow() - lastMissAtMs >= minRefreshIntervalMs) {
+      if (refresh.isRunning() || monotonicNow() - lastMissAtMs >= minRefreshIntervalMs) {
         lastMissAtMs = monotonicNow()
-        await refresh().catch(() => {}) // kept in `failure`
+        await refresh.run().catch(() => {}) // kept in `failure`
       }
       if (failure !== undefined) throw failure // the unknown key may be a new one
       return (await currentKeys())(header, token)
@@ -57,20 +58,13 @@ export function createKeySet({ jwksUri, fetch, monotonicNow, reportProblem }: Ke
     const ageMs = cached === undefined ? Number.POSITIVE_INFINITY : monotonicNow() - cached.fetchedAtMs
     if (ageMs > maxAgeMs) {
       if (failure !== undefined && !mayRefresh(retryIntervalMs)) throw failure
-      await refresh()
-    } else if (ageMs > freshMs && mayRefresh(minRefreshIntervalMs)) refresh().catch(() => {})
+      await refresh.run()
+    } else if (ageMs > freshMs && mayRefresh(minRefreshIntervalMs)) refresh.run().catch(() => {})
     return cached!.find
   }
 
   function mayRefresh(intervalMs: number): boolean {
-    return pendingRefresh !== undefined || monotonicNow() - lastFetchAtMs >= intervalMs
-  }
-
-  function refresh(): Promise<void> {
-    pendingRefresh ??= fetchAndCache().finally(() => {
-      pendingRefresh = undefined
-    })
-    return pendingRefresh
+    return refresh.isRunning() || monotonicNow() - lastFetchAtMs >= intervalMs
   }
 
   async function fetchAndCache(): Promise<void> {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
+import { createSingleFlight } from '../../async/single-flight.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { asGatewayError, type GatewayError } from '../../http/errors.ts'
 import type { CheckToken } from './check-token.ts'
@@ -43,7 +44,7 @@ const maxRejectedTokens = 1000
 export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: TokenCacheOptions): IdentifyToken {
   const validTokens = new LRUCache<string, ValidToken>(cacheLimits)
   const rejectedTokens = new LRUCache<string, RejectedToken>({ max: maxRejectedTokens })
-  const pendingChecks = new Map<string, Promise<Identity>>()
+  const singleFlight = createSingleFlight<Identity>()
 
   return function identifyToken(token) {
     const key = hash('sha256', token, 'base64')
@@ -51,12 +52,7 @@ export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: 
     if (valid !== undefined && valid.expiresAtMs > now() && valid.recheckAtMs > monotonicNow()) return valid.identity
     const rejected = rejectedTokens.get(key)
     if (rejected !== undefined && rejected.recheckAtMs > monotonicNow()) throw rejected.error
-    let check = pendingChecks.get(key)
-    if (check === undefined) {
-      check = checkAndCache(token, key).finally(() => pendingChecks.delete(key))
-      pendingChecks.set(key, check)
-    }
-    return check
+    return singleFlight(key, () => checkAndCache(token, key))
   }
 
   async function checkAndCache(token: string, key: string): Promise<Identity> {

@@ -1,4 +1,33 @@
-/** Single-flight: at most one task per key runs at a time in this process, and equal calls share its result. */
+/** Single-flight: while a task runs for a key, further calls with that key share its result, or its rejection. */
+export function createSingleFlight<T>(): (key: string, task: () => Promise<T>) => Promise<T> {
+  const running = new Map<string, Promise<T>>()
+
+  return function runOnce(key, task) {
+    const current = running.get(key)
+    if (current !== undefined) return current
+    const result = task().finally(() => running.delete(key))
+    running.set(key, result)
+    return result
+  }
+}
+
+export type SharedTask<T> = Readonly<{ run: () => Promise<T>; isRunning: () => boolean }>
+
+/** Single-flight for one task. */
+export function shareTask<T>(task: () => Promise<T>): SharedTask<T> {
+  let running: Promise<T> | undefined
+
+  function run(): Promise<T> {
+    running ??= task().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  return Object.freeze({ run, isRunning: () => running !== undefined })
+}
+
+/** Single-flight and mutual exclusion: at most one task per key runs at a time in this process, and equal calls share its result. */
 export type ExclusiveSingleFlight<T> = Readonly<{ run: (call: ExclusiveCall<T>) => Promise<T> }>
 
 export type ExclusiveCall<T> = Readonly<{

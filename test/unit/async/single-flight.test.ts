@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
-import { createExclusiveSingleFlight } from '../../../../src/auth/credentials/single-flight.ts'
+import { createExclusiveSingleFlight, createSingleFlight, shareTask } from '../../../src/async/single-flight.ts'
 
 /** A task that the test ends, and that counts how often it was started. */
 function createTask<T>(result: T) {
@@ -17,7 +17,70 @@ function createTask<T>(result: T) {
 }
 const findResult = () => undefined
 
-test('calls with the same key and topic share one task and its result', async () => {
+test('single-flight: calls with the same key share one task and its result', async () => {
+  const runOnce = createSingleFlight<string>()
+  const task = createTask('done')
+  const other = createTask('other')
+  const all = [runOnce('bob', task), runOnce('bob', other), runOnce('bob', task)]
+  task.succeed()
+  assert.deepEqual(await Promise.all(all), ['done', 'done', 'done'])
+  assert.deepEqual([task.starts, other.starts], [1, 0])
+})
+
+test('single-flight: tasks of other keys run at the same time, whatever the keys are called', async () => {
+  const runOnce = createSingleFlight<string>()
+  const keys = ['bob', 'Bob', '__proto__', 'constructor', '']
+  const tasks = keys.map((key) => createTask(key))
+  const results = keys.map((key, i) => runOnce(key, tasks[i]!))
+  for (const task of tasks) task.succeed()
+  assert.deepEqual(await Promise.all(results), keys)
+})
+
+test('single-flight: a rejection reaches all calls that share the task, and the next call starts another', async () => {
+  const runOnce = createSingleFlight<string>()
+  const [bad, good] = [createTask('bad'), createTask('good')]
+  const all = Promise.allSettled([runOnce('bob', bad), runOnce('bob', good)])
+  bad.fail()
+  assert.deepEqual(
+    (await all).map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  good.succeed()
+  assert.equal(await runOnce('bob', good), 'good')
+  assert.equal(good.starts, 1)
+})
+
+test('single-flight: a task that throws leaves its key free', async () => {
+  const runOnce = createSingleFlight<string>()
+  const thrown = () => {
+    throw new Error('thrown')
+  }
+  assert.throws(() => runOnce('bob', thrown), /thrown/)
+  assert.equal(await runOnce('bob', async () => 'good'), 'good')
+})
+
+test('a shared task runs once at a time, and says whether it runs', async () => {
+  const task = createTask('done')
+  const { run, isRunning } = shareTask(task)
+  assert.equal(isRunning(), false)
+  const both = [run(), run()]
+  assert.equal(isRunning(), true)
+  task.succeed()
+  assert.deepEqual(await Promise.all(both), ['done', 'done'])
+  assert.deepEqual([isRunning(), task.starts], [false, 1])
+  await run()
+  assert.equal(task.starts, 2)
+})
+
+test('a shared task may run again after a rejection', async () => {
+  const task = createTask('done')
+  task.fail()
+  const { run, isRunning } = shareTask(task)
+  await assert.rejects(run(), /failed/)
+  assert.equal(isRunning(), false)
+})
+
+test('exclusive single-flight: calls with the same key and topic share one task and its result', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const task = createTask('done')
   const all = Promise.all([1, 2, 3].map(() => run({ key: 'bob', topic: 'topic', task: task, findResult })))
@@ -26,7 +89,7 @@ test('calls with the same key and topic share one task and its result', async ()
   assert.equal(task.starts, 1)
 })
 
-test('a call after the end of a task starts another task', async () => {
+test('exclusive single-flight: a call after the end of a task starts another task', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const task = createTask('done')
   task.succeed()
@@ -35,7 +98,7 @@ test('a call after the end of a task starts another task', async () => {
   assert.equal(task.starts, 2)
 })
 
-test('a call does not wait for a task of another key', async () => {
+test('exclusive single-flight: a call does not wait for a task of another key', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const endless = createTask('never')
   const quick = createTask('done')
@@ -44,7 +107,7 @@ test('a call does not wait for a task of another key', async () => {
   assert.equal(await run({ key: 'carol', topic: 'topic', task: quick, findResult }), 'done')
 })
 
-test('a call with another topic waits for the task of the key and gets its own result', async () => {
+test('exclusive single-flight: a call with another topic waits for the task of the key and gets its own result', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
@@ -58,7 +121,7 @@ test('a call with another topic waits for the task of the key and gets its own r
   assert.deepEqual(await both, ['first', 'second'])
 })
 
-test('calls with many topics run one task at a time for a key', async () => {
+test('exclusive single-flight: calls with many topics run one task at a time for a key', async () => {
   const { run } = createExclusiveSingleFlight<number>()
   let running = 0
   let maxRunning = 0
@@ -78,7 +141,7 @@ test('calls with many topics run one task at a time for a key', async () => {
   assert.equal(maxRunning, 1)
 })
 
-test('a result that is found after waiting makes the task unnecessary', async () => {
+test('exclusive single-flight: a result that is found after waiting makes the task unnecessary', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
@@ -90,7 +153,7 @@ test('a result that is found after waiting makes the task unnecessary', async ()
   assert.equal(second.starts, 0)
 })
 
-test('the error of a task rejects the calls that share it, and no other', async () => {
+test('exclusive single-flight: the error of a task rejects the calls that share it, and no other', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([
@@ -106,7 +169,7 @@ test('the error of a task rejects the calls that share it, and no other', async 
   )
 })
 
-test('a call after a failed task starts another task', async () => {
+test('exclusive single-flight: a call after a failed task starts another task', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const bad = createTask('bad')
   bad.fail()
