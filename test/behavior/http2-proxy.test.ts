@@ -9,11 +9,11 @@ import { authority, caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
 import { curl } from './curl.ts'
 
-let answer: (request: IncomingMessage, response: ServerResponse) => void
-let last: IncomingMessage
+let respond: (request: IncomingMessage, response: ServerResponse) => void
+let lastRequest: IncomingMessage
 const upstream = await startUpstream((request, response) => {
-  last = request
-  answer(request, response)
+  lastRequest = request
+  respond(request, response)
 })
 const gateway = await startProxy(upstream.url, { flags: tlsFlags() })
 const session: ClientHttp2Session = connect(gateway.url, { ca: authority.cert })
@@ -21,7 +21,7 @@ await once(session, 'connect')
 after(() => session.destroy())
 
 beforeEach(() => {
-  answer = (_, response) => response.end('ok')
+  respond = (_, response) => response.end('ok')
 })
 
 type Headers = Record<string, string | string[]>
@@ -33,7 +33,7 @@ function open(headers: Headers = {}, body?: string): ClientHttp2Stream {
   return stream
 }
 
-async function ask(headers: Headers = {}, body?: string) {
+async function send(headers: Headers = {}, body?: string) {
   const stream = open(headers, body)
   const [head] = await once(stream, 'response')
   let text = ''
@@ -41,55 +41,58 @@ async function ask(headers: Headers = {}, body?: string) {
   return { head, status: head[':status'] as number, body: text }
 }
 
-describe('what goes upstream is what HTTP/1.1 would have sent', () => {
-  test('the path byte by byte, the host, the user’s credential, and where it came from', async () => {
-    await ask({ ':path': '/a%2Fb/..?q=%25+x', 'x-forwarded-proto': 'gopher', authorization: 'Basic eDp5' })
-    assert.equal(last.url, '/a%2Fb/..?q=%25+x')
-    assert.equal(last.headers.host, `127.0.0.1:${portOf(gateway)}`)
-    assert.equal(userOf(last.headers.authorization), 'bob')
-    assert.equal(last.rawHeaders.filter((name) => /^host$/i.test(name)).length, 1)
-    assert.ok(last.rawHeaders.every((name) => !name.startsWith(':')))
-    assert.equal(last.headers['x-forwarded-port'], String(portOf(gateway)))
+describe('what the upstream receives for an HTTP/2 request', () => {
+  test(`forwards the path of an HTTP/2 request byte for byte, with Host, the user's credential and forwarded headers`, async () => {
+    await send({ ':path': '/a%2Fb/..?q=%25+x', 'x-forwarded-proto': 'gopher', authorization: 'Basic eDp5' })
+    assert.equal(lastRequest.url, '/a%2Fb/..?q=%25+x')
+    assert.equal(lastRequest.headers.host, `127.0.0.1:${portOf(gateway)}`)
+    assert.equal(userOf(lastRequest.headers.authorization), 'bob')
+    assert.equal(lastRequest.rawHeaders.filter((name) => /^host$/i.test(name)).length, 1)
+    assert.ok(lastRequest.rawHeaders.every((name) => !name.startsWith(':')))
+    assert.equal(lastRequest.headers['x-forwarded-port'], String(portOf(gateway)))
   })
 
-  test('https, from whom nobody says otherwise', async () => {
+  test(`forwards https as the scheme and the client's address for HTTP/2 and HTTP/1.1`, async () => {
     for (const flag of ['--http2', '--http1.1']) {
       await curl('--cacert', caFile, flag, '-H', 'Remote-User: bob', gateway.url)
-      assert.deepEqual([last.headers['x-forwarded-proto'], last.headers['x-forwarded-for']], ['https', '127.0.0.1'])
+      assert.deepEqual(
+        [lastRequest.headers['x-forwarded-proto'], lastRequest.headers['x-forwarded-for']],
+        ['https', '127.0.0.1'],
+      )
     }
   })
 
-  test('cookies that came in pieces are one again, without ours', async () => {
-    await ask({ cookie: ['a=1', 'elastauth=2', 'b=3'] })
-    assert.equal(last.headers.cookie?.replace(/; +/g, '; '), 'a=1; b=3')
+  test('joins the Cookie headers of an HTTP/2 request, without those of elastauth', async () => {
+    await send({ cookie: ['a=1', 'elastauth=2', 'b=3'] })
+    assert.equal(lastRequest.headers.cookie?.replace(/; +/g, '; '), 'a=1; b=3')
   })
 
-  test('names in UTF-8 are the same bytes', async () => {
+  test('forwards header values in UTF-8 byte for byte', async () => {
     const text = Buffer.from('Jürgen ✓').toString('latin1')
-    await ask({ 'x-name': text })
-    assert.equal(last.headers['x-name'], text)
+    await send({ 'x-name': text })
+    assert.equal(lastRequest.headers['x-name'], text)
   })
 
-  test('a body with a length keeps it, one without is chunked, none is none', async () => {
-    const seen: unknown[] = []
-    answer = async (request, response) => {
+  test('forwards an HTTP/2 body with its length, or chunked without one, and no body as none', async () => {
+    const received: unknown[] = []
+    respond = async (request, response) => {
       let size = 0
       for await (const chunk of request) size += chunk.length
-      seen.push([request.headers['content-length'], request.headers['transfer-encoding'], size])
+      received.push([request.headers['content-length'], request.headers['transfer-encoding'], size])
       response.end()
     }
-    await ask({ ':method': 'POST', 'content-length': '5' }, 'hello')
-    await ask({ ':method': 'POST' }, 'hello')
-    await ask({ ':method': 'GET' })
-    assert.deepEqual(seen, [
+    await send({ ':method': 'POST', 'content-length': '5' }, 'hello')
+    await send({ ':method': 'POST' }, 'hello')
+    await send({ ':method': 'GET' })
+    assert.deepEqual(received, [
       ['5', undefined, 5],
       [undefined, 'chunked', 5],
       [undefined, undefined, 0],
     ])
   })
 
-  test('trailers are not passed on', async () => {
-    answer = (request, response) => request.resume().on('end', () => response.end(JSON.stringify(request.trailers)))
+  test('drops trailers of an HTTP/2 request', async () => {
+    respond = (request, response) => request.resume().on('end', () => response.end(JSON.stringify(request.trailers)))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' }, {
       waitForTrailers: true,
     } as object)
@@ -101,9 +104,9 @@ describe('what goes upstream is what HTTP/1.1 would have sent', () => {
   })
 })
 
-describe('what comes back', () => {
-  test('has its headers in lower case, doubled ones doubled, and none that is for one connection', async () => {
-    answer = (_, response) => {
+describe('what an HTTP/2 client receives', () => {
+  test('forwards response headers in lower case with duplicates, and strips hop-by-hop headers', async () => {
+    respond = (_, response) => {
       const headers = [
         'Set-Cookie',
         'a=1',
@@ -119,40 +122,40 @@ describe('what comes back', () => {
       response.writeHead(200, [...headers, 'X-Elastic-Product', 'Elasticsearch', 'X-Latin', 'caf\xe9'])
       response.end('ok')
     }
-    const { head } = await ask()
+    const { head } = await send()
     assert.deepEqual(head['set-cookie'], ['a=1', 'b=2'])
     assert.deepEqual([head['x-elastic-product'], head['x-latin']], ['Elasticsearch', 'caf\xe9'])
     for (const name of ['connection', 'keep-alive', 'transfer-encoding', 'x-own']) assert.equal(head[name], undefined)
     assert.equal(typeof head.date, 'string')
   })
 
-  test('to HEAD, and with 204 and 304, has no body', async () => {
-    answer = ({ url }, response) =>
+  test('forwards responses to HEAD, and with 204 and 304, without a body', async () => {
+    respond = ({ url }, response) =>
       response.writeHead(Number(url?.slice(1)), url === '/200' ? { 'content-length': '5' } : {}).end()
-    const toHead = await ask({ ':method': 'HEAD', ':path': '/200' })
+    const toHead = await send({ ':method': 'HEAD', ':path': '/200' })
     assert.deepEqual([toHead.status, toHead.head['content-length'], toHead.body], [200, '5', ''])
-    for (const status of [204, 304]) assert.deepEqual((await ask({ ':path': `/${status}` })).status, status)
+    for (const status of [204, 304]) assert.deepEqual((await send({ ':path': `/${status}` })).status, status)
   })
 
-  test('comes as it is sent, a piece at a time', async () => {
-    let send: (text: string) => void = () => {}
-    answer = (_, response) => {
+  test('streams a response to an HTTP/2 client chunk by chunk', async () => {
+    let sendPart: (text: string) => void = () => {}
+    respond = (_, response) => {
       response.flushHeaders()
-      send = (text) => void response.write(text)
+      sendPart = (text) => void response.write(text)
     }
     const stream = open()
     const [head] = await once(stream, 'response')
     assert.equal(head[':status'], 200)
-    for (const piece of ['a', 'b', 'c']) {
-      send(piece)
+    for (const part of ['a', 'b', 'c']) {
+      sendPart(part)
       const [chunk] = await once(stream, 'data')
-      assert.equal(String(chunk), piece)
+      assert.equal(String(chunk), part)
     }
     stream.close()
   })
 
-  test('100 Continue, when somebody is there to take the body; and 103', async () => {
-    answer = async (request, response) => {
+  test('sends 100 Continue once the upstream is connected, and forwards 103', async () => {
+    respond = async (request, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })
       for await (const _ of request);
       response.end('taken')
@@ -169,70 +172,70 @@ describe('what comes back', () => {
   })
 })
 
-describe('neither side is read faster than the other reads', () => {
+describe('back-pressure with HTTP/2', () => {
   const megabytes = 200
   const chunk = Buffer.alloc(1024 * 1024, 'x')
 
-  test('a download that nobody reads stands still', async () => {
+  test('stops reading from the upstream while an HTTP/2 client does not read', async () => {
     let written = 0
     const { promise: blocked, resolve } = Promise.withResolvers<void>()
-    answer = (_, response) => {
-      const pump = () => {
+    respond = (_, response) => {
+      const writeAll = () => {
         while (written < megabytes) {
           written++
-          if (!response.write(chunk)) return void response.once('drain', pump)
+          if (!response.write(chunk)) return void response.once('drain', writeAll)
         }
         response.end()
       }
-      pump()
-      let before = -1
-      const look = setInterval(() => {
-        if (written === before) {
-          clearInterval(look)
+      writeAll()
+      let previous = -1
+      const timer = setInterval(() => {
+        if (written === previous) {
+          clearInterval(timer)
           resolve()
         }
-        before = written
+        previous = written
       }, 300)
     }
     const stream = open()
     await once(stream, 'response')
     await blocked
-    assert.ok(written < 40, `${written} MB were taken`)
+    assert.ok(written < 40, `${written} MB were accepted`)
     let size = 0
-    for await (const piece of stream) size += piece.length
+    for await (const part of stream) size += part.length
     assert.equal(size, megabytes * chunk.length)
   })
 
-  test('an upload that nobody reads stands still', async () => {
+  test('stops reading from an HTTP/2 client while the upstream does not read', async () => {
     const { promise: arrived, resolve } = Promise.withResolvers<[IncomingMessage, ServerResponse]>()
-    answer = (request, response) => resolve([request.pause(), response])
+    respond = (request, response) => resolve([request.pause(), response])
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
-    let taken = 0
-    let before = -1
-    const pump = async () => {
-      for (; taken < megabytes; taken++) if (!stream.write(chunk)) await once(stream, 'drain')
+    let accepted = 0
+    let previous = -1
+    const writeAll = async () => {
+      for (; accepted < megabytes; accepted++) if (!stream.write(chunk)) await once(stream, 'drain')
       stream.end()
     }
-    const pumping = pump()
+    const writing = writeAll()
     const [request, response] = await arrived
-    while (taken !== before) {
-      before = taken
+    while (accepted !== previous) {
+      previous = accepted
       await new Promise((done) => setTimeout(done, 300))
     }
-    assert.ok(taken < 40, `${taken} MB were taken`)
+    assert.ok(accepted < 40, `${accepted} MB were accepted`)
     let size = 0
-    for await (const piece of request) size += piece.length
-    await pumping
+    for await (const part of request) size += part.length
+    await writing
     response.end()
     assert.equal(size, megabytes * chunk.length)
     stream.close()
   })
 })
 
-describe('when one side goes, so does the other', () => {
-  test('the client resets its stream: the upstream’s connection closes, and the session lives', async () => {
+describe('an HTTP/2 client or upstream that closes early', () => {
+  test('closes the upstream connection if the client resets its stream, and keeps the HTTP/2 session open', async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>()
-    answer = (request, response) => {
+    respond = (request, response) => {
       request.socket.once('close', () => resolve())
       response.write('beginning')
     }
@@ -242,38 +245,37 @@ describe('when one side goes, so does the other', () => {
     await closed
     const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /left 499'))
     assert.equal(line['error.code'], 'client_closed')
-    answer = (_, response) => response.end('ok')
-    assert.equal((await ask()).status, 200)
+    respond = (_, response) => response.end('ok')
+    assert.equal((await send()).status, 200)
   })
 
-  test('the client leaves in the middle of its upload', async () => {
+  test('closes the upstream connection if the client resets its stream in the middle of an upload', async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>()
-    answer = (request) => void request.on('error', () => {}).once('close', () => resolve())
+    respond = (request) => void request.on('error', () => {}).once('close', () => resolve())
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
     stream.write('half')
-    const asked = once(upstream.server, 'request')
-    await asked
+    await once(upstream.server, 'request')
     stream.close(constants.NGHTTP2_CANCEL)
     await closed
   })
 
-  test('the upstream breaks off: the stream is reset, not ended in good order', async () => {
-    let breakOff = () => {}
-    answer = (request, response) => {
+  test('resets the stream instead of ending it if the upstream closes in the middle of a response', async () => {
+    let closeUpstream = () => {}
+    respond = (request, response) => {
       response.write('half')
-      breakOff = () => request.socket.destroy()
+      closeUpstream = () => request.socket.destroy()
     }
     const stream = open()
     await once(stream, 'data')
-    breakOff()
+    closeUpstream()
     const [error] = await once(stream, 'error')
     assert.equal(stream.rstCode, constants.NGHTTP2_INTERNAL_ERROR)
     assert.equal(error.code, 'ERR_HTTP2_STREAM_ERROR')
   })
 
-  test('an upstream that answers before the upload is over: the answer arrives, and the stream is over', async () => {
-    answer = (_, response) => response.writeHead(413).end('too much')
+  test('forwards an early response during an upload, and ends the stream', async () => {
+    respond = (_, response) => response.writeHead(413).end('too much')
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
     stream.write('x'.repeat(100))
@@ -286,18 +288,18 @@ describe('when one side goes, so does the other', () => {
   })
 
   for (const [what, method, status] of [
-    ['an empty one', 'POST', 200],
-    ['204', 'PUT', 204],
-    ['one to HEAD', 'HEAD', 200],
+    ['an empty response', 'POST', 200],
+    ['a 204 response', 'PUT', 204],
+    ['a response to HEAD', 'HEAD', 200],
   ] as const) {
-    test(`and it arrives where it has no body: ${what}`, async () => {
-      answer = (_, response) => response.writeHead(status, { 'x-answer': 'whole' }).end()
+    test(`forwards an early response without a body during an upload: ${what}`, async () => {
+      respond = (_, response) => response.writeHead(status, { 'x-response': 'complete' }).end()
       for (let i = 0; i < 20; i++) {
         const stream = session.request({ ':method': method, ':path': '/', 'remote-user': 'bob' }, { endStream: false })
         stream.on('error', () => {})
-        stream.write('the rest never comes')
+        stream.write('the rest is never sent')
         const [head] = await once(stream, 'response')
-        assert.deepEqual([head[':status'], head['x-answer']], [status, 'whole'])
+        assert.deepEqual([head[':status'], head['x-response']], [status, 'complete'])
         stream.resume()
         await once(stream, 'close')
         assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
@@ -305,27 +307,27 @@ describe('when one side goes, so does the other', () => {
     })
   }
 
-  test('and it arrives whole, however late the client makes room for it', async () => {
+  test('forwards an early response completely, however late the client reads it', async () => {
     const size = 1024 * 1024
-    answer = (_, response) => response.end('x'.repeat(size))
+    respond = (_, response) => response.end('x'.repeat(size))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
-    stream.write('the rest never comes')
+    stream.write('the rest is never sent')
     await once(stream, 'response')
-    await sleep(500) // all that fits into the window is here
+    await sleep(500) // until the flow-control window is full
     let length = 0
     for await (const chunk of stream) length += chunk.length
     assert.equal(length, size)
   })
 })
 
-test('SIGTERM: GOAWAY, a stream under way is finished, a new one is not taken, and the exit code is 0', async () => {
+test('on SIGTERM sends GOAWAY, completes an open stream, ignores a new one, and exits with 0 (graceful shutdown)', async () => {
   const draining = await startProxy(upstream.url, { flags: tlsFlags() })
   const client = await openFrames(portOf(draining))
   const { promise: arrived, resolve } = Promise.withResolvers<ServerResponse>()
-  const asked: (string | undefined)[] = []
-  answer = ({ url }, response) => {
-    asked.push(url)
+  const received: (string | undefined)[] = []
+  respond = ({ url }, response) => {
+    received.push(url)
     resolve(response)
   }
   client.send(requestFrame(1, requestFields({ ':path': '/first' }, ['remote-user', 'bob'])))
@@ -339,14 +341,14 @@ test('SIGTERM: GOAWAY, a stream under way is finished, a new one is not taken, a
   )
   assert.equal(await stopped, 0)
   await client.closed
-  assert.deepEqual(asked, ['/first'])
+  assert.deepEqual(received, ['/first'])
 })
 
-test('SIGTERM: a stream that never ends is cut after shutdown_timeout', async () => {
+test('on SIGTERM closes a stream that does not end after shutdown_timeout', async () => {
   const draining = await startProxy(upstream.url, { flags: { ...tlsFlags(), shutdown_timeout: '100ms' } })
   const client = connect(draining.url, { ca: authority.cert })
   client.on('error', () => {})
-  answer = (_, response) => void response.write('beginning')
+  respond = (_, response) => void response.write('beginning')
   const stream = client.request({ ':path': '/', 'remote-user': 'bob' })
   stream.on('error', () => {})
   await once(stream, 'data')

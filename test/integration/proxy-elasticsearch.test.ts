@@ -9,7 +9,7 @@ import { type Gateway, startGatewayFor } from '../support/gateway.ts'
 const elasticsearch = await useElasticsearch()
 const curl = async (...args: string[]) => (await promisify(execFile)('curl', ['-sS', ...args])).stdout
 
-describe('the official client works through the proxy as it does without it', { skip: elasticsearch.skip }, () => {
+describe('the official Elasticsearch client through the proxy', { skip: elasticsearch.skip }, () => {
   let gateway: Gateway
   let client: Client
   const index = `proxied-${process.pid}`
@@ -27,7 +27,7 @@ describe('the official client works through the proxy as it does without it', { 
     await gateway?.stop()
   })
 
-  test('bulk helper, of some megabytes', async () => {
+  test('indexes several megabytes through the proxy with the bulk helper of the official client', async () => {
     async function* documents() {
       for (let i = 0; i < count; i++) yield { i, team: `team-${i % 7}`, text: 'x'.repeat(500) }
     }
@@ -40,7 +40,7 @@ describe('the official client works through the proxy as it does without it', { 
     assert.deepEqual([result.total, result.failed], [count, 0])
   })
 
-  test('search with aggregations', async () => {
+  test('searches with aggregations through the proxy', async () => {
     const { hits, aggregations } = await client.search<unknown, { teams: { buckets: { doc_count: number }[] } }>({
       index,
       size: 0,
@@ -52,7 +52,7 @@ describe('the official client works through the proxy as it does without it', { 
     assert.equal(counted, count)
   })
 
-  test('scroll through all documents', async () => {
+  test('scrolls through all documents through the proxy', async () => {
     const seen = new Set<number>()
     for await (const { documents } of client.helpers.scrollSearch<{ i: number }>({ index, size: 700 })) {
       for (const { i } of documents) seen.add(i)
@@ -60,13 +60,13 @@ describe('the official client works through the proxy as it does without it', { 
     assert.equal(seen.size, count)
   })
 
-  test('compressed requests and answers', async () => {
+  test('forwards compressed requests and responses of the official client', async () => {
     const compressing = new Client({ node: gateway.url, headers: { 'remote-user': 'worker' }, compression: true })
     assert.equal((await compressing.count({ index })).count, count)
     await compressing.close()
   })
 
-  test('its errors are Elasticsearch’s own', async () => {
+  test('returns the errors of Elasticsearch to the official client', async () => {
     await assert.rejects(client.get({ index: 'nowhere', id: '1' }), {
       name: 'ResponseError',
       message: /index_not_found/,
@@ -75,37 +75,39 @@ describe('the official client works through the proxy as it does without it', { 
     assert.equal(await client.indices.exists({ index }), true)
   })
 
-  test('curl: whoever the identity names is who Elasticsearch sees', async () => {
-    const as = (user: string) => ['-H', `Remote-User: ${user}`]
+  test('authenticates curl to Elasticsearch as the user of the identity, whatever credentials it sends', async () => {
+    const identity = (user: string) => ['-H', `Remote-User: ${user}`]
     const whoami = JSON.parse(
-      await curl(...as('alice'), '-u', 'elastic:wrong', `${gateway.url}/_security/_authenticate`),
+      await curl(...identity('alice'), '-u', 'elastic:wrong', `${gateway.url}/_security/_authenticate`),
     )
     assert.deepEqual([whoami.username, whoami.roles], ['alice', ['superuser']])
     const body = JSON.stringify({ query: { term: { i: 7 } } })
     const json = ['-H', 'Content-Type: application/json']
     const found = JSON.parse(
-      await curl('-XGET', ...as('alice'), ...json, '-d', body, `${gateway.url}/${index}/_search`),
+      await curl('-XGET', ...identity('alice'), ...json, '-d', body, `${gateway.url}/${index}/_search`),
     )
     assert.equal(found.hits.total.value, 1)
-    const run = ['-H', 'es-security-runas-user: elastic']
-    const still = JSON.parse(await curl(...as('alice'), ...run, `${gateway.url}/_security/_authenticate`))
-    assert.equal(still.username, 'alice')
+    const runAs = ['-H', 'es-security-runas-user: elastic']
+    const impersonating = JSON.parse(
+      await curl(...identity('alice'), ...runAs, `${gateway.url}/_security/_authenticate`),
+    )
+    assert.equal(impersonating.username, 'alice')
   })
 
-  test('date math in a path', async () => {
+  test('forwards date math in a path to Elasticsearch', async () => {
     const path = '%3Cproxied-nothing-%7Bnow%2Fd%7D%3E'
-    const answer = await curl('-H', 'Remote-User: alice', `${gateway.url}/${path}/_search?ignore_unavailable=true`)
-    assert.equal(JSON.parse(answer).timed_out, false)
+    const response = await curl('-H', 'Remote-User: alice', `${gateway.url}/${path}/_search?ignore_unavailable=true`)
+    assert.equal(JSON.parse(response).timed_out, false)
   })
 
-  test('a password that somebody changed in Elasticsearch is mended unheard', async () => {
+  test('re-issues a credential whose password was changed in Elasticsearch, without an error for the client', async () => {
     const { node } = elasticsearch
-    const own = new Client({ node: gateway.url, headers: { 'remote-user': 'mended' } })
-    assert.equal((await own.security.authenticate()).username, 'mended')
-    const change = JSON.stringify({ password: 'somebody-elses' })
+    const own = new Client({ node: gateway.url, headers: { 'remote-user': 'changed' } })
+    assert.equal((await own.security.authenticate()).username, 'changed')
+    const change = JSON.stringify({ password: 'another-password' })
     const login = ['-u', `${node.username}:${node.password}`, '-H', 'Content-Type: application/json']
-    await curl('-XPOST', ...login, '-d', change, `${node.url}/_security/user/mended/_password`)
-    assert.equal((await own.security.authenticate()).username, 'mended')
+    await curl('-XPOST', ...login, '-d', change, `${node.url}/_security/user/changed/_password`)
+    assert.equal((await own.security.authenticate()).username, 'changed')
     await own.close()
   })
 })
