@@ -29,16 +29,16 @@ try {
     case 'check': {
       const { config, warnings, file } = loadConfig({ ...command, env: process.env })
       for (const warning of warnings) console.error(`warning: ${warning}`)
-      console.log(`The configuration is good (${file ?? 'environment only'}).`)
+      console.log(`Configuration OK (${file ?? 'environment only'})`)
       if (command.connect) process.exitCode = await (await import('./cli/check.ts')).checkConnections(config)
       break
     }
     case 'health':
-      // A mistake in a file that a running elastauth has long read is no reason to restart it
+      // Only the listeners are needed: a fault in a file that changed after the start must not fail the health check
       process.exitCode = await checkHealth(findListeners({ ...command, env: process.env }))
       break
     case 'serve':
-      // Loaded here, so that the others, the health check of a container above all, answer sooner
+      // Loaded only here, so that the other commands start faster, above all the health check of a container
       await (await import('./cli/serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
   }
 } catch (error) {

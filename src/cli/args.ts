@@ -7,7 +7,7 @@ export type Command =
       readonly name: 'serve' | 'check' | 'health'
       readonly file?: string
       readonly flags: { readonly [key: string]: string }
-      /** `config check` only: try what the configuration connects to, too. */
+      /** `config check` only: also connect to the servers of the configuration. */
       readonly connect?: true
     }
   | { readonly name: 'import'; readonly file: string }
@@ -18,31 +18,32 @@ export type Command =
 const help = `Usage: elastauth [serve] [--config FILE|DIR] [--key value ...]
 
 Commands
-  serve                  answer requests (the default)
-  config check           say everything that is wrong with the configuration;
-                         with --connect, try Elasticsearch and Redis, too
-  import FILE            print the Go elastauth's config.yml, or its .env, as
-                         ours: elastauth import old.yml > config.yml
-  health                 ask a running elastauth whether it is up; exits 0 or 1
+  serve                  start the server (default)
+  config check           check the configuration and list all faults; with
+                         --connect, also connect to Elasticsearch, Redis and
+                         the OpenID provider
+  import FILE            convert the config.yml or .env of the Go elastauth:
+                         elastauth import old.yml > config.yml
+  health                 check a running elastauth; exits with 0 or 1
   --generateKey          print a new secret key
   --version, -v          print the version
-  --help, -h             print this text
+  --help, -h             print this help
 
 Options
-  --config, -c FILE|DIR  YAML file, or a directory of *.yml (default: config.yml, if there is one)
-  --key value            any key that is neither a secret nor a map, for example
+  --config, -c FILE|DIR  YAML file, or directory of *.yml files (default: config.yml, if it exists)
+  --key value            any key except secrets and maps, for example
                            --listen 0.0.0.0:5000
                            --log_level debug
                            --elasticsearch.hosts https://es-1:9200,https://es-2:9200
                            --elasticsearch.dry_run true
 
-What every installation sets
-  secret_key                           ELASTAUTH_SECRET_KEY, or a file named by ELASTAUTH_SECRET_KEY_FILE
+Keys that every installation sets
+  secret_key                           ELASTAUTH_SECRET_KEY, or ELASTAUTH_SECRET_KEY_FILE with the path of a file
   elasticsearch.username, .password    ELASTAUTH_ELASTICSEARCH_USERNAME, ELASTAUTH_ELASTICSEARCH_PASSWORD
-  default_roles, group_mappings        who may do what in Elasticsearch
+  default_roles, group_mappings        Elasticsearch roles of users
 
-Flags win over the environment, the environment over the file.
-All keys: docs/configuration.md. A file to start from: config/elastauth.example.yml.
+Flags override the environment, and the environment overrides the file.
+All keys: docs/configuration.md. Example file: config/elastauth.example.yml.
 `
 
 const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'generate-key' } = {
@@ -53,7 +54,7 @@ const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'gene
   'generate-key': 'generate-key',
 }
 
-/** What the command line (without node and the script) asks for. Flags' values are loadConfig's to judge. */
+/** Parses the command line, without node and the script. `loadConfig` validates the values of flags. */
 export function parseCommand(argv: readonly string[]): Command {
   const { values, positionals, message } = readArguments(argv)
   if (values.has('help')) return { name: 'help', text: help }
@@ -65,19 +66,19 @@ export function parseCommand(argv: readonly string[]): Command {
   const words = positionals.join(' ')
   if (!Object.hasOwn(commands, words)) {
     const known = [...Object.keys(commands), 'import'].filter(Boolean)
-    return usageError(`unknown command "${words}": ${suggest(words, known, `known are ${known.join(', ')}`)}`)
+    return usageError(`unknown command "${words}": ${suggest(words, known, `use one of ${known.join(', ')}`)}`)
   }
   const name = commands[words]!
   if (name === 'generate-key') return { name }
   const { config: file, connect, ...flags } = Object.fromEntries(values)
-  if (connect !== undefined && name !== 'check') return usageError('--connect goes with `config check`')
+  if (connect !== undefined && name !== 'check') return usageError('--connect can only be used with `config check`')
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
 }
 
 function parseImport([file, ...rest]: readonly string[], [flag]: readonly string[]): Command {
-  if (flag !== undefined) return usageError(`--${flag} does not go with import: it takes one file and nothing else`)
-  if (file === undefined) return usageError('import needs a file after it: the former config.yml, or its .env')
-  return rest.length > 0 ? usageError('import takes one file') : { name: 'import', file }
+  if (flag !== undefined) return usageError(`--${flag} cannot be used with import: it takes one file and no flags`)
+  if (file === undefined) return usageError('import needs a file: name the config.yml of the Go elastauth, or its .env')
+  return rest.length > 0 ? usageError('import takes one file: run it once per file') : { name: 'import', file }
 }
 
 type Arguments = {
@@ -91,7 +92,7 @@ const switches = ['help', 'version', 'generateKey', 'connect']
 function readArguments(argv: readonly string[]): Arguments {
   const { tokens, positionals } = parseArgs({
     args: [...argv],
-    // Our own messages name the nearest flag, and keep a secret's value out of them
+    // Not strict: the messages below suggest a similar flag, and do not repeat the value of a secret
     strict: false,
     tokens: true,
     options: {
@@ -122,14 +123,16 @@ type Option = {
 }
 
 function checkOption({ name, rawName, value, inlineValue }: Option, earlier: ReadonlyMap<string, string>) {
-  if (switches.includes(name)) return value === undefined ? undefined : `${rawName} takes no value`
+  if (switches.includes(name)) return value === undefined ? undefined : `${rawName} takes no value: remove it`
   if (name !== 'config') {
     const fault = findFlagFault(name, ['config', ...switches])
     if (fault) return `${rawName}: ${fault.problem}: ${fault.fix}`
   }
-  if (value === undefined || value === '') return `${rawName} needs a value after it`
-  if (!inlineValue && /^-./.test(value)) return `${rawName} needs a value after it, found ${value.replace(/=.*/s, '')}`
-  return earlier.has(name) ? `${rawName} is given twice: keep one` : undefined
+  if (value === undefined || value === '') return `${rawName} needs a value: write it after the flag`
+  if (!inlineValue && /^-./.test(value)) {
+    return `${rawName} needs a value, but is followed by ${value.replace(/=.*/s, '')}: write the value after the flag`
+  }
+  return earlier.has(name) ? `${rawName} is set twice: keep one of them` : undefined
 }
 
 function usageError(message: string): Command {

@@ -9,31 +9,32 @@ import { createPrivilegeCheck } from '../es/service-account.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { createRedis } from '../redis/redis.ts'
 
-/** `elastauth config check --connect`: tries what this configuration connects to, from here. @returns the exit code */
+/** `elastauth config check --connect`: connects to every server of the configuration. @returns the exit code */
 export async function checkConnections(config: Config): Promise<0 | 1> {
   const { elasticsearch, cache, oidc } = config
   const hasOidc = providersOf(config).includes('oidc')
   const results = [
     elasticsearch.dry_run ||
-      (await say('Elasticsearch', elasticsearch.hosts.join(', '), () => tryElasticsearch(elasticsearch))),
-    cache.type !== 'redis' || (await say('Redis', describeRedis(cache), () => tryRedis(cache, hasOidc && oidc.login))),
-    !hasOidc || (await say('OpenID provider', oidc.issuer!, () => tryProvider(oidc))),
+      (await report('Elasticsearch', elasticsearch.hosts.join(', '), () => checkElasticsearch(elasticsearch))),
+    cache.type !== 'redis' ||
+      (await report('Redis', describeRedis(cache), () => checkRedis(cache, hasOidc && oidc.login))),
+    !hasOidc || (await report('OpenID provider', oidc.issuer!, () => checkProvider(oidc))),
   ]
   return results.every(Boolean) ? 0 : 1
 }
 
-async function say(name: string, where: string, attempt: () => Promise<void>): Promise<boolean> {
+async function report(name: string, address: string, check: () => Promise<void>): Promise<boolean> {
   try {
-    await attempt()
-    console.log(`${name} (${where}): works, and lets us do what we need`)
+    await check()
+    console.log(`${name} (${address}): OK`)
     return true
   } catch (error) {
-    console.error(`${name} (${where}): ${asGatewayError(error).detail}`)
+    console.error(`${name} (${address}): ${asGatewayError(error).detail}`)
     return false
   }
 }
 
-async function tryElasticsearch(elasticsearch: Config['elasticsearch']): Promise<void> {
+async function checkElasticsearch(elasticsearch: Config['elasticsearch']): Promise<void> {
   const client = createElasticsearchClient(elasticsearchOptions(elasticsearch))
   try {
     await createPrivilegeCheck(() => client, createCall({ monotonicNow, report: () => {} }))()
@@ -42,7 +43,7 @@ async function tryElasticsearch(elasticsearch: Config['elasticsearch']): Promise
   }
 }
 
-async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<void> {
+async function checkRedis(cache: Config['cache'], hasSessions: boolean): Promise<void> {
   const redis = createRedis({ connection: redisConnection(cache), count: () => {}, onStateChange: () => {} })
   try {
     await redis.start()
@@ -52,8 +53,8 @@ async function tryRedis(cache: Config['cache'], hasSessions: boolean): Promise<v
   }
 }
 
-async function tryProvider(oidc: Config['oidc']): Promise<void> {
-  const { createOidcTokens } = await import('../providers/oidc/tokens.ts') // loaded where it is needed
+async function checkProvider(oidc: Config['oidc']): Promise<void> {
+  const { createOidcTokens } = await import('../providers/oidc/tokens.ts') // loaded only if configured
   const { preload, close } = createOidcTokens({
     ...oidcTokensOptions(oidc),
     now: Date.now,
@@ -67,7 +68,7 @@ function monotonicNow(): number {
   return performance.now()
 }
 
-/** Never the URL itself, which may hold a password. */
+/** The addresses of the servers, not the URL, which may contain a password. */
 function describeRedis(cache: Config['cache']): string {
   const { servers, tls } = redisConnection(cache)
   const addresses = servers.kind === 'standalone' ? [servers.address] : servers.addresses

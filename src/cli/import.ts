@@ -3,8 +3,9 @@ import { readEntries } from '../../config/migrate/read-entries.ts'
 import { formatNotes, writeConfig } from '../../config/migrate/write-config.ts'
 
 /**
- * `elastauth import FILE`: prints the former elastauth's configuration as ours. The file's secrets go where the file
- * goes, to standard output; what is remarked on standard error has no value in it. Throws ConfigError.
+ * `elastauth import FILE`: converts the configuration of the Go elastauth. The result, with its secrets, goes to standard
+ * output; the notes on standard error contain no values.
+ * @throws {ConfigError} if the file cannot be read
  */
 export function importConfig(file: string): void {
   const converted = convertEntries(readEntries(file))

@@ -8,13 +8,17 @@ import type { ListenerScope } from '../http/handler.ts'
 import { createLog, type Logger } from '../observability/log.ts'
 import { openLogOutput } from '../observability/log-output.ts'
 
-/** Runs until SIGTERM or SIGINT, then drains. SIGHUP reads the configuration again. Throws ConfigError. */
+/**
+ * Runs until SIGTERM or SIGINT, then shuts down gracefully. SIGHUP reloads the configuration.
+ * @throws {ConfigError} for an invalid configuration, or an address that cannot be listened on
+ */
 export async function serve(load: () => LoadedConfig): Promise<void> {
   const { config, warnings, file } = load()
-  const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: nobody took them`))
+  const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: the reader of the log is too slow`))
   const log = createLog({ level: config.log_level, format: config.log_format, destination: output })
   for (const warning of warnings) log.warn(warning)
-  const stopped = Promise.race([once('SIGTERM'), once('SIGINT')]) // from now on: as a container's first process we have no other
+  // Handled from now on: PID 1 of a container has no default signal handlers
+  const stopped = Promise.race([once('SIGTERM'), once('SIGINT')])
   const app = await createApp(config, log)
   const onHangUp = () => reload(app, log, load)
   process.on('SIGHUP', onHangUp)
@@ -24,21 +28,26 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
     throw new ConfigError([listenFault(error as NodeJS.ErrnoException & { serves?: ListenerScope })])
   }
   await stopped
-  process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // heard by nobody, it would end us at once
-  log.info('stopping: requests under way are finished first')
+  process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // without a handler, SIGHUP would end the process at once
+  log.info('stopping: waiting for requests in progress')
   await app.close()
   log.info('stopped')
   await output.close()
-  process.exit(0) // a call to Elasticsearch that hangs would keep us
+  process.exit(0) // a call to Elasticsearch that hangs would keep the process alive
 }
 
 function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
   const pages = addresses.slice(0, config.listen.length)
   const subRequests = addresses.slice(config.listen.length)
-  const where = subRequests.length === 0 ? '' : ` (pages) and ${subRequests.join(', ')} (sub-requests)`
+  const scopes = subRequests.length === 0 ? '' : ` (pages) and ${subRequests.join(', ')} (sub-requests)`
+  const proxySecret = config.proxy_secret === null ? '' : ' with the proxy secret'
   log.info(
-    `elastauth ${version} listens on ${pages.join(', ')}${where} as ${modeOf(config)}; identities from ${providersOf(config).join(', then ')}; ` +
-      `trusted peers: ${config.trusted_proxies.join(', ')}${config.proxy_secret === null ? '' : ' with the proxy secret'}; configuration: ${file ?? 'environment only'}`,
+    [
+      `elastauth ${version} listens on ${pages.join(', ')}${scopes} as ${modeOf(config)}`,
+      `identities from ${providersOf(config).join(', then ')}`,
+      `trusted peers: ${config.trusted_proxies.join(', ')}${proxySecret}`,
+      `configuration: ${file ?? 'environment only'}`,
+    ].join('; '),
   )
 }
 
@@ -48,20 +57,19 @@ function modeOf({ proxy }: Config): string {
   return `proxy of ${[...new Set(upstreams.filter((url) => url !== null))].join(', ')}`
 }
 
-/** A configuration that is broken leaves the old one in force. */
+/** An invalid configuration leaves the previous one in effect. */
 function reload(app: App, log: Logger, load: () => LoadedConfig): void {
   try {
     const { config, warnings } = load()
     for (const warning of warnings) log.warn(warning)
     const ignored = app.reload(config)
-    const rest = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
+    const restart = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
     log.info(
-      `configuration reloaded: trust, roles, headers, forward-auth profile and certificates are the new ones${rest}`,
+      `configuration reloaded: trust, roles, headers, forward-auth profile and certificates are up to date${restart}`,
     )
   } catch (error) {
-    log.error(
-      `configuration not reloaded, the old one stays: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    const reason = error instanceof Error ? error.message : String(error)
+    log.error(`configuration not reloaded, the previous one stays in effect: ${reason}`)
   }
 }
 
@@ -69,10 +77,12 @@ function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
   return new Promise((resolve) => process.once(signal, () => resolve()))
 }
 
+/** The fault for an error of `listen`. */
 function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: ListenerScope }) {
   const key = serves === 'sub-requests' ? 'forward_auth.listen' : 'listen'
-  const problem = code === 'EADDRINUSE' ? `is in use by another program (${message})` : `cannot be had (${message})`
-  const fix =
-    code === 'EADDRINUSE' ? `stop the other program, or choose another address with --${key}` : 'choose another'
-  return { key, problem, fix }
+  if (code === 'EADDRINUSE') {
+    const fix = `stop the other program, or choose another address with --${key}`
+    return { key, problem: `is in use by another program (${message})`, fix }
+  }
+  return { key, problem: `cannot be listened on (${message})`, fix: `choose another address with --${key}` }
 }

@@ -61,7 +61,7 @@ test('config check says that a good file is good, and starts nothing', async () 
   const file = writeConfig('group_mappings:\n  admins: [superuser]\n')
   const { code, stdout } = await runElastauth(['config', 'check', '--config', file], env)
   assert.equal(code, 0)
-  assert.match(stdout, /configuration is good/)
+  assert.match(stdout, /Configuration OK/)
 })
 
 test('a file that is not there, or no YAML, is a readable error', async () => {
@@ -90,5 +90,5 @@ test('the health command says 0 while it is up and 1 when it is not', async () =
   await gateway.stop()
   const down = await ask()
   assert.equal(down.code, 1)
-  assert.match(down.stderr, /does not answer/)
+  assert.match(down.stderr, /does not respond/)
 })

@@ -185,7 +185,7 @@ describe('elastauth health', () => {
     assert.deepEqual([code, /unix:.*answered 200/.test(stdout)], [0, true])
     await gateway.stop()
     const afterStop = await runElastauth(['health', '--listen', `unix:${path}`])
-    assert.deepEqual([afterStop.code, /does not answer/.test(afterStop.stderr)], [1, true])
+    assert.deepEqual([afterStop.code, /does not respond/.test(afterStop.stderr)], [1, true])
   })
 
   test('succeeds if one of the listeners responds', async () => {

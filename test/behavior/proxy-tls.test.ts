@@ -269,7 +269,7 @@ describe('a reload of the TLS files (SIGHUP)', () => {
     writeFileSync(paths.key, before.key)
     assert.match(await reload(gateway, /not reloaded/), /client_key/)
     writeFileSync(paths.ca, 'no certificate')
-    assert.match(await reload(gateway, /not reloaded.*ca_cert/s), /the old one stays/)
+    assert.match(await reload(gateway, /not reloaded.*ca_cert/s), /the previous one stays/)
     await checkBoth(gateway, /by next\./)
   })
 })

@@ -28,7 +28,7 @@ describe('config check --connect', { skip }, async () => {
 
   test('exits with 0 and names both servers when Elasticsearch and Redis are available', async () => {
     const { code, output } = await checkConfig(flags, {})
-    assert.match(output, /The configuration is good.*Elasticsearch \(http:.*\): works.*Redis \(127.*\): works/s)
+    assert.match(output, /Configuration OK.*Elasticsearch \(http:.*\): OK.*Redis \(127.*\): OK/s)
     assert.equal(code, 0)
   })
 
@@ -75,7 +75,7 @@ describe('config check --connect with an OpenID provider', async () => {
 
   test('exits with 0 after it has read the metadata and keys of the provider', async () => {
     const { code, output } = await checkConfig(flags, env)
-    assert.match(output, /OpenID provider \(http:.*\): works/)
+    assert.match(output, /OpenID provider \(http:.*\): OK/)
     assert.equal(code, 0)
     assert.deepEqual([idp.calls('discovery'), idp.calls('jwks')], [1, 1])
   })
