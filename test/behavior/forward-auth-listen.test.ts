@@ -31,10 +31,10 @@ describe('with forward_auth.listen', async () => {
   const { gateway, pages, subRequests } = await startSeparated({ 'forward_auth.path_prefix': '/authorize' })
   const get = (url: string, target: string) => exchange(url, [`GET ${target} HTTP/1.1`, ...asBob])
 
-  test('sub-requests are answered on that listener, on the same targets', async () => {
+  test('forward_auth.listen serves sub-requests on the same targets', async () => {
     for (const target of ['/', '/?x', '/elastauth', '/authorize/app/home']) {
-      const answer = await get(subRequests, target)
-      assert.deepEqual([answer.status, headersOf(answer, 'authorization').length], [200, 1], target)
+      const response = await get(subRequests, target)
+      assert.deepEqual([response.status, headersOf(response, 'authorization').length], [200, 1], target)
     }
   })
 
@@ -46,14 +46,14 @@ describe('with forward_auth.listen', async () => {
     ...spellingsOf('elastauth'),
     ...otherTargets,
   ]) {
-    test(`listen answers ${target.slice(0, 40)} with 404 and no credential, for every client`, async () => {
-      const answer = await get(pages, target)
-      assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []])
+    test(`listen responds to ${target.slice(0, 40)} with 404 and no credential`, async () => {
+      const response = await get(pages, target)
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []])
     })
   }
 
-  test('the log of a sub-request on listen names the right address', async () => {
-    await get(pages, '/?where')
+  test('the log about a sub-request on listen says to use forward_auth.listen', async () => {
+    await get(pages, '/?wrong-listener')
     const { message } = await gateway.logged(({ message = '' }) => message.startsWith('GET / 404 '))
     assert.match(
       message!,
@@ -61,12 +61,12 @@ describe('with forward_auth.listen', async () => {
     )
   })
 
-  test('pages are served on listen', async () => {
+  test('listen serves the pages below /elastauth/', async () => {
     for (const page of ['health', 'ready', 'whoami', 'docs', 'openapi.yaml'])
       assert.equal((await get(pages, `/elastauth/${page}`)).status, 200, page)
   })
 
-  test('pages are not served on the listener for sub-requests: 404, and the log says where they are', async () => {
+  test('forward_auth.listen responds to pages with 404, and the log says to route /elastauth/ to listen', async () => {
     for (const target of [
       '/elastauth/health',
       '/elastauth/whoami',
@@ -74,19 +74,19 @@ describe('with forward_auth.listen', async () => {
       '/elastauth/nothing',
       '/elastauth/%ff',
     ]) {
-      const answer = await get(subRequests, target)
-      assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []], target)
+      const response = await get(subRequests, target)
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []], target)
     }
     const { message } = await gateway.logged(({ message = '' }) => message.startsWith('GET /elastauth/health 404 '))
     assert.match(message!, /route \/elastauth\/ to an address of listen$/)
   })
 
-  test('the OpenAPI document of listen does not contain sub-requests', async () => {
+  test('the OpenAPI document of listen does not describe sub-requests', async () => {
     const { body } = await get(pages, '/elastauth/openapi.yaml')
     assert.doesNotMatch(body, /Forward auth|^ {2}\/:/m)
   })
 
-  test('trusted_proxies and proxy_secret count on both listeners', async () => {
+  test('trusted_proxies and proxy_secret apply to both listeners', async () => {
     const strict = await startSeparated({ trusted_proxies: '127.0.0.2' })
     assert.equal((await get(strict.subRequests, '/')).status, 401)
     assert.equal((await get(strict.pages, '/elastauth/whoami')).status, 401)
@@ -94,7 +94,7 @@ describe('with forward_auth.listen', async () => {
     assert.equal((await exchange(strict.subRequests, ['GET / HTTP/1.1', ...asBob], from)).status, 200)
   })
 
-  test('nginx gets 403 instead of 404', async () => {
+  test('with profile nginx, both listeners respond with 403 instead of 404', async () => {
     const nginx = await startSeparated({ 'forward_auth.profile': 'nginx' })
     assert.equal((await get(nginx.pages, '/')).status, 403)
     assert.equal((await get(nginx.subRequests, '/elastauth/health')).status, 403)
@@ -107,7 +107,7 @@ describe('with forward_auth.listen', async () => {
   })
 })
 
-test('both may be lists with unix sockets, which separate pages and sub-requests like addresses', async () => {
+test('listen and forward_auth.listen may be lists with unix sockets, which separate pages and sub-requests', async () => {
   const [pages, subRequests] = [join(directory, 'pages.sock'), join(directory, 'sub.sock')]
   await start({
     flags: {
@@ -122,7 +122,7 @@ test('both may be lists with unix sockets, which separate pages and sub-requests
   assert.deepEqual([await status(subRequests, '/'), await status(subRequests, '/elastauth/health')], ['200', '404'])
 })
 
-test('both may use TLS, and separate pages and sub-requests over HTTP/2 as well', async () => {
+test('listen and forward_auth.listen may use TLS, and separate pages and sub-requests over HTTP/2 too', async () => {
   const { pages, subRequests } = await startSeparated({ ...tlsFlags(), 'forward_auth.listen': 'https://127.0.0.1:0' })
   const get = async (url: string, path: string) => {
     const session = connect(url, { ca: authority.cert })
@@ -175,7 +175,7 @@ test('SIGHUP reloads the path prefix, and reports that a changed forward_auth.li
   assert.deepEqual([await status('/one/x'), await status('/two/x')], [404, 200])
 })
 
-describe('where people sign in through us', async () => {
+describe('with forward_auth.listen and sign-in through elastauth', async () => {
   const { idp, startForwardAuth } = await createOidcTestBed()
   const site = 'https://kibana.example.com'
   idp.register(site)
@@ -184,12 +184,12 @@ describe('where people sign in through us', async () => {
   const subRequests = await subRequestUrlOf(gateway)
   const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': new URL(site).host }
 
-  /** Signs in through the browser's route, as a proxy forwards it. */
+  /** Signs in through the route for browsers, as a proxy forwards it. */
   async function signIn(url = gateway.url) {
     const agent = createUserAgent()
-    const begun = await agent.request(`${url}/elastauth/login`, { headers: forwarded })
-    const { url: end } = await agent.visit(begun.headers.get('location')!, 'alice', (to) => to.startsWith(site))
-    await agent.request(end.replace(site, url), { headers: forwarded })
+    const redirect = await agent.request(`${url}/elastauth/login`, { headers: forwarded })
+    const { url: callback } = await agent.visit(redirect.headers.get('location')!, 'alice', (to) => to.startsWith(site))
+    await agent.request(callback.replace(site, url), { headers: forwarded })
     return agent.cookies(url)
   }
 
@@ -198,31 +198,31 @@ describe('where people sign in through us', async () => {
 
   test("a session gets its credential through a sub-request, and never on the browser's listener", async () => {
     const cookie = await signIn()
-    const verdict = await send(subRequests, '/', { ...forwarded, cookie })
-    assert.deepEqual([verdict.status, headersOf(verdict, 'authorization').length], [200, 1])
+    const response = await send(subRequests, '/', { ...forwarded, cookie })
+    assert.deepEqual([response.status, headersOf(response, 'authorization').length], [200, 1])
     for (const target of ['/', '/?x', '/elastauth', ...spellingsOf('elastauth'), ...otherTargets]) {
-      const answer = await send(gateway.url, target, { ...forwarded, cookie })
-      assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []], target)
+      const response = await send(gateway.url, target, { ...forwarded, cookie })
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []], target)
     }
   })
 
   test("a path that Traefik's StripPrefix or Envoy's prefix_rewrite makes of /elastauth/ is not a sub-request on listen", async () => {
     const cookie = await signIn()
-    for (const mark of [{ 'x-forwarded-prefix': '/elastauth' }, { 'x-envoy-original-path': '/elastauth/' }]) {
+    for (const prefixHeader of [{ 'x-forwarded-prefix': '/elastauth' }, { 'x-envoy-original-path': '/elastauth/' }]) {
       for (const target of ['/', '/?return_to=/', '/x', '//']) {
-        const answer = await send(gateway.url, target, { ...forwarded, ...mark, cookie })
-        assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []], target)
+        const response = await send(gateway.url, target, { ...forwarded, ...prefixHeader, cookie })
+        assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []], target)
       }
     }
   })
 
-  test('/elastauth is not a sub-request there, even without forward_auth.listen, and the log says to use /', async () => {
-    const one = await startForwardAuth({}, env)
-    const cookie = await signIn(one.url)
-    const answer = await send(one.url, '/elastauth', { ...forwarded, cookie })
-    assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []])
-    await one.logged(({ message = '' }) => /^GET \/elastauth 404 .*address there, not to \/elastauth$/.test(message))
-    assert.equal((await send(one.url, '/', { ...forwarded, cookie })).status, 200)
+  test('/elastauth is not a sub-request where users sign in through elastauth, even without forward_auth.listen, and the log says to use /', async () => {
+    const single = await startForwardAuth({}, env)
+    const cookie = await signIn(single.url)
+    const response = await send(single.url, '/elastauth', { ...forwarded, cookie })
+    assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []])
+    await single.logged(({ message = '' }) => /^GET \/elastauth 404 .*address there, not to \/elastauth$/.test(message))
+    assert.equal((await send(single.url, '/', { ...forwarded, cookie })).status, 200)
   })
 
   test('/elastauth is a sub-request where oidc.login is false', async () => {
@@ -234,8 +234,12 @@ describe('where people sign in through us', async () => {
   test("a client's own Remote-User on the browser's route gets no credential, whatever auth_providers contains", async () => {
     const chained = await startForwardAuth({ ...ownListener, auth_providers: 'oidc,authelia' }, env)
     for (const target of ['/', ...spellingsOf('elastauth')]) {
-      const answer = await send(chained.url, target, { ...forwarded, 'remote-user': 'elsa', 'remote-groups': 'admins' })
-      assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [404, []], target)
+      const response = await send(chained.url, target, {
+        ...forwarded,
+        'remote-user': 'elsa',
+        'remote-groups': 'admins',
+      })
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []], target)
     }
   })
 })

@@ -11,16 +11,16 @@ const { url } = gateway
 const nginx = await start({ flags: { 'forward_auth.profile': 'nginx' } })
 const asBob = ['Host: elastauth', 'Remote-User: bob']
 
-function assertIsBob(answer: RawResponse): void {
-  assert.equal(answer.status, 200, answer.head)
-  const authorizations = headersOf(answer, 'authorization')
-  assert.equal(authorizations.length, 1, answer.head)
+function assertIsBob(response: RawResponse): void {
+  assert.equal(response.status, 200, response.head)
+  const authorizations = headersOf(response, 'authorization')
+  assert.equal(authorizations.length, 1, response.head)
   assert.equal(parseBasic(authorizations[0]).username, 'bob')
-  assert.deepEqual(headersOf(answer, 'cache-control'), ['no-store'])
+  assert.deepEqual(headersOf(response, 'cache-control'), ['no-store'])
 }
 
 for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND', 'M-SEARCH', 'TRACE']) {
-  test(`${method} gets the same verdict as GET`, async () => {
+  test(`a sub-request with ${method} gets the same response as with GET`, async () => {
     assertIsBob(await exchange(url, [`${method} / HTTP/1.1`, ...asBob]))
     assert.equal((await exchange(url, [`${method} / HTTP/1.1`, 'Host: elastauth'])).status, 401)
   })
@@ -34,23 +34,23 @@ for (const target of ['/', '/?', '/?x=1&y=/elastauth/health', '/elastauth', '/el
 }
 
 for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
-  test(`the target ${target.slice(0, 40)} is answered without a credential, like a missing page`, async () => {
-    for (const [to, denial] of [
+  test(`the target ${target.slice(0, 40)} is not a sub-request: 404 without a credential, or 403 for nginx`, async () => {
+    for (const [listener, status] of [
       [url, 404],
       [nginx.url, 403],
     ] as const) {
-      const answer = await exchange(to, [`GET ${target} HTTP/1.1`, ...asBob])
-      assert.deepEqual([answer.status, headersOf(answer, 'authorization')], [denial, []], answer.head)
-      assert.equal(JSON.parse(answer.body).error, 'not_found')
+      const response = await exchange(listener, [`GET ${target} HTTP/1.1`, ...asBob])
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [status, []], response.head)
+      assert.equal(JSON.parse(response.body).error, 'not_found')
     }
   })
 }
 
-test('OPTIONS * is not a sub-request: 404', async () => {
+test('OPTIONS * is not a sub-request, and gets 404', async () => {
   assert.equal((await exchange(url, ['OPTIONS * HTTP/1.1', ...asBob])).status, 404)
 })
 
-test('a rejected path is one line in the log, which names the path and the fix', async () => {
+test('the log has one line about a rejected path, with the path and how to fix the proxy', async () => {
   await exchange(url, ['GET /verify?token=hidden HTTP/1.1', ...asBob])
   const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /verify 404 '))
   assert.equal(
@@ -60,7 +60,7 @@ test('a rejected path is one line in the log, which names the path and the fix',
   assert.deepEqual([line['error.code'], line['log.level']], ['not_found', 'info'])
 })
 
-test('an answer to HEAD has no body, and the next answer follows at once', async () => {
+test('the response to HEAD has no body, and the next pipelined response follows it', async () => {
   const connection = openRaw(url)
   connection.sendLines('HEAD / HTTP/1.1', ...asBob, '', 'GET / HTTP/1.1', ...asBob, '')
   assertIsBob(await connection.readResponse({ isHead: true }))
@@ -70,7 +70,7 @@ test('an answer to HEAD has no body, and the next answer follows at once', async
   connection.socket.destroy()
 })
 
-test('a body is not waited for, and the connection serves the next request', async () => {
+test('the response does not wait for the request body, and the connection serves the next request', async () => {
   const connection = openRaw(url)
   connection.sendLines('POST / HTTP/1.1', ...asBob, 'Content-Length: 300000', '', Buffer.alloc(100_000, 'a'))
   assertIsBob(await connection.readResponse())
@@ -79,71 +79,71 @@ test('a body is not waited for, and the connection serves the next request', asy
   connection.socket.destroy()
 })
 
-test('a body of 100 MB with Expect: 100-continue is never asked for', async () => {
+test('a request with a body of 100 MB and Expect: 100-continue gets 200 without 100 Continue', async () => {
   const length = `Content-Length: ${100 * 1024 * 1024}`
-  const answer = await exchange(url, ['PUT / HTTP/1.1', ...asBob, length, 'Expect: 100-continue'])
-  assertIsBob(answer)
-  assert.match(answer.head, /^HTTP\/1\.1 200 /)
+  const response = await exchange(url, ['PUT / HTTP/1.1', ...asBob, length, 'Expect: 100-continue'])
+  assertIsBob(response)
+  assert.match(response.head, /^HTTP\/1\.1 200 /)
 })
 
-test('after Expect: 100-continue no second request is taken for the body that never came', async () => {
+test('the connection closes after a request with Expect: 100-continue, so that the next request is not read as its body', async () => {
   const connection = openRaw(url)
   connection.sendLines('PUT / HTTP/1.1', ...asBob, 'Content-Length: 1000', 'Expect: 100-continue', '')
-  const answer = await connection.readResponse()
-  assertIsBob(answer)
-  // RFC 9110, 10.1.1: whoever answers without the body says that the connection ends here, or reads the body after all.
-  assert.deepEqual(headersOf(answer, 'connection'), ['close'])
+  const response = await connection.readResponse()
+  assertIsBob(response)
+  // RFC 9110, section 10.1.1: a final response before the body either closes the connection or is followed by reading the body.
+  assert.deepEqual(headersOf(response, 'connection'), ['close'])
   connection.socket.destroy()
 })
 
-test('HTTP/1.0 works, and its connection ends with the answer', async () => {
+test('an HTTP/1.0 request gets its response, and the connection closes', async () => {
   const connection = openRaw(url)
   connection.sendLines('GET / HTTP/1.0', 'Remote-User: bob', '')
   assertIsBob(await connection.readResponse())
   assert.equal(await connection.closed, '')
 })
 
-test('a request to change to WebSocket is answered like any other', async () => {
+test('a sub-request with the headers of a WebSocket handshake gets 200', async () => {
   assertIsBob(await exchange(url, ['GET / HTTP/1.1', ...asBob, 'Connection: Upgrade', 'Upgrade: websocket']))
 })
 
-test('the client’s own Authorization is neither used nor echoed', async () => {
+test("the client's own Authorization is neither used nor sent back", async () => {
   const own = `Basic ${Buffer.from('elastic:changeme').toString('base64')}`
-  const answer = await exchange(url, [
+  const response = await exchange(url, [
     'GET / HTTP/1.1',
     ...asBob,
     `Authorization: ${own}`,
     'authorization: Bearer a-token-of-the-client',
   ])
-  assertIsBob(answer)
-  assert.ok(!`${answer.head}${answer.body}`.includes(own) && !answer.head.includes('a-token-of-the-client'))
+  assertIsBob(response)
+  assert.ok(!`${response.head}${response.body}`.includes(own) && !response.head.includes('a-token-of-the-client'))
   const alone = await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', `Authorization: ${own}`])
   assert.equal(alone.status, 401)
   assert.ok(!`${alone.head}${alone.body}`.includes(own))
 })
 
-test('the head of an answer fits into 4 KB, also for the longest username', async () => {
+test('the response headers fit into 4 KB, even for the longest username', async () => {
   const username = 'u'.repeat(255)
-  const answer = await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', `Remote-User: ${username}`])
-  assert.equal(answer.status, 200)
-  assert.ok(answer.head.length < 4096, String(answer.head.length))
-  assert.equal((await logIn(headersOf(answer, 'authorization')[0])).body.username, username)
+  const response = await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', `Remote-User: ${username}`])
+  assert.equal(response.status, 200)
+  assert.ok(response.head.length < 4096, String(response.head.length))
+  assert.equal((await logIn(headersOf(response, 'authorization')[0])).body.username, username)
 })
 
-test('the body holds what the page shows, and no credential', async () => {
+test('the body contains the identity, and no credential', async () => {
   const headers = ['Remote-Groups: admins, users', 'Remote-Email: bob@example.com', 'Remote-Name: Bob']
-  const answer = await exchange(url, ['GET / HTTP/1.1', ...asBob, ...headers])
-  const authorization = headersOf(answer, 'authorization')[0]
+  const response = await exchange(url, ['GET / HTTP/1.1', ...asBob, ...headers])
+  const authorization = headersOf(response, 'authorization')[0]
   const { password } = parseBasic(authorization)
-  const { message, username, groups, email, name, ...rest } = JSON.parse(answer.body)
+  const { message, username, groups, email, name, ...rest } = JSON.parse(response.body)
   assert.equal(message, 'Authentication successful')
   assert.deepEqual([username, groups, email, name], ['bob', ['admins', 'users'], 'bob@example.com', 'Bob'])
   assert.deepEqual(rest, {})
-  assert.ok(!answer.body.includes(password))
+  assert.ok(!response.body.includes(password))
   assert.equal((await logIn(authorization)).status, 200)
 })
 
-test('a browser gets its denial as a page, others as JSON', async () => {
+test('a rejection is an HTML page for browsers, and JSON for other clients', async () => {
   const browser = await fetch(url, { headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } })
   assert.match(await browser.text(), /<!doctype html>.*Authentication required/s)
   const { error, message, request_id } = (await (await fetch(url)).json()) as Record<string, string>
@@ -151,9 +151,9 @@ test('a browser gets its denial as a page, others as JSON', async () => {
   assert.match(request_id!, /^[0-9a-f]{12}-/)
 })
 
-test('nginx is answered 403 where others get 400, and 401 as ever', async () => {
-  const doubled = ['GET / HTTP/1.1', ...asBob, 'Remote-User: admin']
-  assert.equal((await exchange(url, doubled)).status, 400)
-  assert.equal((await exchange(nginx.url, doubled)).status, 403)
+test('with profile nginx, 403 replaces 400, and 401 stays', async () => {
+  const duplicate = ['GET / HTTP/1.1', ...asBob, 'Remote-User: admin']
+  assert.equal((await exchange(url, duplicate)).status, 400)
+  assert.equal((await exchange(nginx.url, duplicate)).status, 403)
   assert.equal((await exchange(nginx.url, ['GET / HTTP/1.1', 'Host: elastauth'])).status, 401)
 })

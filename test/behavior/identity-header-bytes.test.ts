@@ -10,7 +10,7 @@ const names = ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'] as
 
 let users = 0
 
-/** The status of a new user's request with these values, byte for byte. One user's groups are written once in 5 s only. */
+/** The status of a request with these header values, byte for byte. Each has a user of its own: the groups of one are written only once in 5 s. */
 async function statusOf(values: Partial<Record<(typeof names)[number], Uint8Array | string>>): Promise<number> {
   const lines = Object.entries({ 'Remote-User': `user-${users++}`, ...values }).map(([name, value]) =>
     Buffer.concat([Buffer.from(`${name}: `), Buffer.from(value as string), Buffer.from('\r\n')]),
@@ -18,21 +18,21 @@ async function statusOf(values: Partial<Record<(typeof names)[number], Uint8Arra
   return (await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...lines, 'Connection: close'])).status
 }
 
-test('every byte in every identity header ends in 200, 400, 401 or 403', async () => {
-  const found = new Set<number>()
+test('an identity header with any byte gets 200, 400, 401 or 403', async () => {
+  const statuses = new Set<number>()
   for (const name of names) {
     for (let byte = 0; byte < 256; byte++) {
       const values = [[byte], [0x61, byte, 0x62], [0x61, byte]].map((value) => Buffer.from(value))
       for (const status of await Promise.all(values.map((value) => statusOf({ [name]: value })))) {
         assert.ok([200, 400, 401, 403].includes(status), `${status} for byte ${byte} in ${name}`)
-        found.add(status)
+        statuses.add(status)
       }
     }
   }
-  assert.ok(found.has(200) && found.has(400))
+  assert.ok(statuses.has(200) && statuses.has(400))
 })
 
-test('identity headers of any bytes and any length end in 200, 400, 401, 403 or 431, and the next request works', async () => {
+test('identity headers of random bytes and lengths get 200, 400, 401, 403 or 431, and the next request gets 200', async () => {
   const texts = ['a', 'é', ',', ' ', 'a,', '@', '\u2028', '\u{1f600}']
   const counts = [0, 1, 254, 255, 256, 320, 321, 499, 500, 501, 1000, 1001, 16_000, 33_000, 70_000]
   const value = fc.oneof(

@@ -7,14 +7,14 @@ const { elasticsearch, start, userCalls, logIn } = await createFixture()
 const { url, logged } = await start({
   env: { ELASTAUTH_GROUP_MAPPINGS: JSON.stringify({ admins: ['editor'], 'team-*': ['editor', 'viewer'] }) },
 })
-const knownUsers = elasticsearch.users.size
+const initialUsers = elasticsearch.users.size
 let count = 0
-const freshName = () => `user-${count++}`
+const newUsername = () => `user-${count++}`
 const request = (...lines: (string | Buffer)[]) => exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...lines])
 const bytes = (...parts: (string | number[])[]) =>
   Buffer.concat([...parts.map((part) => Buffer.from(part as string)), Buffer.from('\r\n')])
 
-const refused: [what: string, status: number, lines: (string | Buffer)[]][] = [
+const rejected: [what: string, status: number, lines: (string | Buffer)[]][] = [
   ['the alias Remote_User beside Remote-User', 400, ['Remote-User: bob', 'Remote_User: admin']],
   ['the alias Remote_User alone', 400, ['Remote_User: admin']],
   ['the alias Remote.User', 400, ['Remote-User: bob', 'Remote.User: admin']],
@@ -31,29 +31,29 @@ const refused: [what: string, status: number, lines: (string | Buffer)[]][] = [
     400,
     ['Connection: close', 'Remote-User: b', 'Connection: Remote-Groups'],
   ],
-  ['a folded line', 400, ['Remote-User: bob', ' admin']],
-  ['a blank before the colon', 400, ['Remote-User : bob']],
+  ['a folded header line (obs-fold)', 400, ['Remote-User: bob', ' admin']],
+  ['a space before the colon', 400, ['Remote-User : bob']],
   ['a bare CR in a value', 400, [bytes('Remote-User: bob\rRemote-User: admin')]],
   ['NUL in a value', 400, [bytes('Remote-User: bob', [0], 'admin')]],
   ['DEL in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0x7f])]],
   ['a C1 control in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0xc2, 0x85])]],
-  ['latin-1 in the name', 400, ['Remote-User: bob', bytes('Remote-Name: Andr', [0xe9])]],
+  ['Latin-1 in the name', 400, ['Remote-User: bob', bytes('Remote-Name: Andr', [0xe9])]],
   ['overlong UTF-8 in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0xc0, 0xaf])]],
   ['a UTF-16 surrogate in the name', 400, ['Remote-User: bob', bytes('Remote-Name: a', [0xed, 0xa0, 0x80])]],
   ['a name of 501 characters', 400, ['Remote-User: bob', `Remote-Name: ${'n'.repeat(501)}`]],
-  ['an e-mail with two @', 400, ['Remote-User: bob', 'Remote-Email: a@evil.com@corp.com']],
-  ['two e-mails in one line', 400, ['Remote-User: bob', 'Remote-Email: a@b.c, d@e.f']],
+  ['an e-mail address with two @', 400, ['Remote-User: bob', 'Remote-Email: a@evil.com@corp.com']],
+  ['two e-mail addresses in one line', 400, ['Remote-User: bob', 'Remote-Email: a@b.c, d@e.f']],
   ['a group of 256 characters', 400, ['Remote-User: bob', `Remote-Groups: ${'g'.repeat(256)}`]],
   ['5,000 groups', 400, ['Remote-User: bob', `Remote-Groups: ${Array.from({ length: 5000 }, (_, i) => i).join()}`]],
   ['a username of 256 characters', 400, [`Remote-User: ${'u'.repeat(256)}`]],
   ['a colon in the username', 400, ['Remote-User: bob:secret']],
   ['a slash in the username', 400, ['Remote-User: ../_security/role/x']],
-  ['a dot segment as username', 400, ['Remote-User: ..']],
+  ['a dot segment as the username', 400, ['Remote-User: ..']],
   ['a percent sign in the username', 400, ['Remote-User: bob%2fadmin']],
-  ['a star as username', 400, ['Remote-User: *']],
+  ['a star as the username', 400, ['Remote-User: *']],
   ['a full-width username', 400, [bytes('Remote-User: ｅlastic')]],
   ['a Kelvin sign in the username', 400, [bytes('Remote-User: \u212aibana')]],
-  ['no username but groups', 401, ['Remote-Groups: admins', 'Remote-Email: a@b.c']],
+  ['groups without a username', 401, ['Remote-Groups: admins', 'Remote-Email: a@b.c']],
   ['an empty username', 401, ['Remote-User:   ', 'Remote-Groups: admins']],
   ['Remote-User in a query', 401, ['X-Forwarded-Uri: /?Remote-User=bob']],
   ['one header of 1 MB', 431, ['Remote-User: bob', `Remote-Groups: ${'g'.repeat(1024 * 1024)}`]],
@@ -69,28 +69,28 @@ const refused: [what: string, status: number, lines: (string | Buffer)[]][] = [
   ),
 ]
 
-for (const [what, status, lines] of refused) {
-  test(`${what} is refused with ${status}, and Elasticsearch hears nothing`, async () => {
+for (const [what, status, lines] of rejected) {
+  test(`rejects ${what} with ${status}, without a call to Elasticsearch`, async () => {
     const before = userCalls()
-    const answer = await request(...lines)
-    assert.equal(answer.status, status, answer.head)
-    assert.deepEqual(headersOf(answer, 'authorization'), [])
-    assert.doesNotMatch(answer.body, /bob|admin|elastic"|evil|Andr/i)
+    const response = await request(...lines)
+    assert.equal(response.status, status, response.head)
+    assert.deepEqual(headersOf(response, 'authorization'), [])
+    assert.doesNotMatch(response.body, /bob|admin|elastic"|evil|Andr/i)
     assert.equal(userCalls(), before)
   })
 }
 
-test('none of that made a user', () => {
-  assert.equal(elasticsearch.users.size, knownUsers)
+test('none of the rejected requests creates a user', () => {
+  assert.equal(elasticsearch.users.size, initialUsers)
 })
 
-test('a user in a chunked body’s trailer is nobody', async () => {
+test('ignores a Remote-User in the trailer of a chunked body', async () => {
   const body = '0\r\nRemote-User: bob\r\n\r\n'
   const lines = ['POST / HTTP/1.1', 'Host: elastauth', 'Transfer-Encoding: chunked', 'Trailer: Remote-User']
   assert.equal((await exchange(url, lines, { body })).status, 401)
 })
 
-test('a request smuggled into a body is not answered', async () => {
+test('does not respond to a request that is smuggled in a body', async () => {
   const connection = openRaw(url)
   const inner = 'GET /?smuggled HTTP/1.1\r\nHost: e\r\nRemote-User: smuggled\r\n\r\n'
   connection.sendLines('POST / HTTP/1.1', 'Host: e', 'Remote-User: carol', `Content-Length: ${inner.length}`, '')
@@ -101,40 +101,40 @@ test('a request smuggled into a body is not answered', async () => {
   assert.deepEqual([...names, await connection.closed], ['carol', 'dave', ''])
 })
 
-test('groups are trimmed, blanks and doubles dropped, and roles come once', async () => {
-  const username = freshName()
-  const answer = await request(`Remote-User: ${username}`, 'Remote-Groups:  ,admins ,, team-a,admins,\tteam-b ,')
-  assert.deepEqual(JSON.parse(answer.body).groups, ['admins', 'team-a', 'team-b'])
+test('trims groups, drops empty and duplicate ones, and gives each role once', async () => {
+  const username = newUsername()
+  const response = await request(`Remote-User: ${username}`, 'Remote-Groups:  ,admins ,, team-a,admins,\tteam-b ,')
+  assert.deepEqual(JSON.parse(response.body).groups, ['admins', 'team-a', 'team-b'])
   assert.deepEqual(elasticsearch.users.get(username)?.roles, ['editor', 'viewer'])
   assert.deepEqual(elasticsearch.users.get(username)?.metadata.groups, ['admins', 'team-a', 'team-b'])
 })
 
-test('1,000 groups are the most that is let in', async () => {
+test('accepts 1,000 groups, and rejects 1,001', async () => {
   const groups = (length: number) => `Remote-Groups: ${Array.from({ length }, (_, i) => `g${i}`).join()}`
-  const statusOf = async (length: number) => (await request(`Remote-User: ${freshName()}`, groups(length))).status
+  const statusOf = async (length: number) => (await request(`Remote-User: ${newUsername()}`, groups(length))).status
   assert.deepEqual(await Promise.all([statusOf(1000), statusOf(1001)]), [200, 400])
 })
 
-test('a name in UTF-8 arrives as it was meant, and a percent-encoded one stays as it is', async () => {
+test('decodes a name as UTF-8, and does not percent-decode it', async () => {
   for (const name of ['Zoë Šimić 山田', 'J%C3%BCrgen', 'a'.repeat(500)]) {
-    const username = freshName()
-    const answer = await request(`Remote-User: ${username}`, bytes(`Remote-Name: ${name}`))
-    assert.equal(JSON.parse(answer.body).name, name)
+    const username = newUsername()
+    const response = await request(`Remote-User: ${username}`, bytes(`Remote-Name: ${name}`))
+    assert.equal(JSON.parse(response.body).name, name)
     assert.equal(elasticsearch.users.get(username)?.full_name, name)
-    const head = answer.head.replace(/^authorization:.*$/im, '') // its base64 may contain any two letters by chance
+    const head = response.head.replace(/^authorization:.*$/im, '') // base64 may contain these letters by chance
     assert.doesNotMatch(head, /Zo|J%C3|aaa/)
   }
 })
 
-test('an e-mail at an internationalised domain is let in, an empty one is none', async () => {
-  const withMail = (mail: string) => request(`Remote-User: ${freshName()}`, bytes(`Remote-Email: ${mail}`))
-  assert.equal(JSON.parse((await withMail('zoë@müller.example')).body).email, 'zoë@müller.example')
-  assert.equal('email' in JSON.parse((await withMail('')).body), false)
+test('accepts an e-mail address at an internationalized domain, and ignores an empty one', async () => {
+  const withEmail = (email: string) => request(`Remote-User: ${newUsername()}`, bytes(`Remote-Email: ${email}`))
+  assert.equal(JSON.parse((await withEmail('zoë@müller.example')).body).email, 'zoë@müller.example')
+  assert.equal('email' in JSON.parse((await withEmail('')).body), false)
 })
 
-test('names that differ in case only are two users with two passwords', async () => {
+test('usernames that differ only in case are two users with separate passwords', async () => {
   const [upper, lower] = [await request('Remote-User: Erika'), await request('Remote-User: erika')]
-  const logins = await Promise.all([upper, lower].map((answer) => logIn(headersOf(answer, 'authorization')[0])))
+  const logins = await Promise.all([upper, lower].map((response) => logIn(headersOf(response, 'authorization')[0])))
   assert.deepEqual(
     logins.map(({ body }) => body.username),
     ['Erika', 'erika'],
@@ -142,11 +142,11 @@ test('names that differ in case only are two users with two passwords', async ()
   assert.notEqual(elasticsearch.users.get('Erika')?.password, elasticsearch.users.get('erika')?.password)
 })
 
-test('Connection may name other headers', async () => {
+test('accepts a Connection header that names other headers', async () => {
   assert.equal((await request('Remote-User: bob', 'Connection: close, X-Forwarded-For')).status, 200)
 })
 
-test('the log tells the rule that was broken, not the value', async () => {
+test('logs which rule the identity violates, and not the value', async () => {
   await request('Remote-User: hunter2, hunter3')
   const line = await logged((entry) => entry['error.code'] === 'identity_invalid')
   assert.match(line.message!, /^GET \/ 400 /)
