@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What elastauth is measured against: `node:http` writing the same answer as elastauth, and doing nothing else. */
+/** The baseline for elastauth: `node:http` that writes the same response and does nothing else. */
 const body =
   '{"message":"Authentication successful","username":"testuser","groups":["admins","users"],"email":"test@example.com"}\n'
 

@@ -1,21 +1,21 @@
 /**
  * Measures the cost of many new users: passwords sent as hashes (`elasticsearch.password_hashing: pbkdf2_1000`) against passwords
  * sent as plain text (`server`), with a real Elasticsearch. The node verifies each credential.
- * `node test/support/elasticsearch/with-elasticsearch.ts -- node bench/crowd.ts [users] [at once] [rounds]`
+ * `node test/support/elasticsearch/with-elasticsearch.ts -- node bench/crowd.ts [users] [concurrency] [rounds]`
  */
 import { startElasticsearch } from '../test/support/elasticsearch/elasticsearch.ts'
 import { authorize, logIn, startGatewayFor } from '../test/support/gateway.ts'
-import { median, spread } from './load.ts'
+import { formatMedian, median } from './load.ts'
 
 const users = Number(process.argv[2] ?? 400)
-const atOnce = Number(process.argv[3] ?? 50)
+const concurrency = Number(process.argv[3] ?? 50)
 /** The number of rounds. Hash and text alternate, so that other load on the machine affects both sides equally. */
 const rounds = Number(process.argv[4] ?? 4)
 
 const node = await startElasticsearch()
 const sides = await Promise.all(
   (['pbkdf2_1000', 'server'] as const).map(async (mode) => {
-    // Five minutes: bcrypt takes its time on a busy machine.
+    // bcrypt is slow on a busy machine.
     const gateway = await startGatewayFor(node, {
       flags: { 'elasticsearch.password_hashing': mode, 'elasticsearch.timeout': '5m' },
     })
@@ -24,7 +24,7 @@ const sides = await Promise.all(
 )
 const stamp = Date.now().toString(36)
 
-for (const { gateway, mode } of sides) await crowd(gateway, `warm-${mode}`, 20) // the node compiles what it needs
+for (const { gateway, mode } of sides) await crowd(gateway, `warm-${mode}`, 20) // warms up the node's JIT compiler
 for (let round = 0; round < rounds; round++) {
   for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
     const startedAt = performance.now()
@@ -33,16 +33,18 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 console.log(
-  `Elasticsearch ${node.version}: ${users} new users on each side, ${atOnce} at once, ${rounds} alternating rounds`,
+  `Elasticsearch ${node.version}: ${users} new users on each side, ${concurrency} at a time, ${rounds} alternating rounds`,
 )
 for (const { mode, seconds, perUser } of sides) {
-  const whole = seconds.reduce((sum, each) => sum + each, 0)
-  console.log(`${mode.padEnd(12)} ${whole.toFixed(1)} s; a user ${spread(perUser, 0)} ms, median (least–most)`)
+  const totalSeconds = seconds.reduce((sum, each) => sum + each, 0)
+  console.log(
+    `${mode.padEnd(12)} ${totalSeconds.toFixed(1)} s; per user ${formatMedian(perUser, 0)} ms, median (min–max)`,
+  )
 }
 const [hash, text] = sides
 const ratios = hash!.seconds.map((seconds, round) => seconds / text!.seconds[round]!)
 console.log(
-  `hash to text: ${spread(ratios, 3)}, 1/${(1 / median(ratios)).toFixed(1)}, median (least–most) of the rounds`,
+  `hash to text: ${formatMedian(ratios, 3)}, 1/${(1 / median(ratios)).toFixed(1)}, median (min–max) of the rounds`,
 )
 await Promise.all(sides.map(({ gateway }) => gateway.stop()))
 await node.stop()
@@ -51,17 +53,17 @@ await node.stop()
 async function crowd(gateway: (typeof sides)[number]['gateway'], name: string, size: number): Promise<number[]> {
   const times: number[] = []
   let next = 0
-  const lane = async () => {
+  const worker = async () => {
     while (next < size) {
       const username = `crowd-${name}-${next++}-${stamp}`
       const startedAt = performance.now()
       const { status, authorization } = await authorize(gateway, username)
       const login = await logIn(node, authorization)
       if (status !== 200 || login.status !== 200 || login.username !== username)
-        throw new Error(`${username}: ${status}, and Elasticsearch said ${login.status} ${login.username}`)
+        throw new Error(`${username}: ${status}, and Elasticsearch responded ${login.status} ${login.username}`)
       times.push(performance.now() - startedAt)
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, lane))
+  await Promise.all(Array.from({ length: concurrency }, worker))
   return times
 }

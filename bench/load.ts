@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 
-/** The program under test runs on this processor, the load on the other one. */
+/** The program under test runs on this processor, the load generator on the other one. */
 const serverProcessor = '0'
 const loadProcessor = '1'
 
@@ -12,27 +12,27 @@ export const identityHeaders = [
   'Remote-Email: test@example.com',
 ]
 
-export type Measured = Readonly<{ requestsPerSecond: number; cpuPerRequest: number }>
+export type Measurement = Readonly<{ requestsPerSecond: number; cpuPerRequest: number }>
 
 const run = promisify(execFile)
 
-/** Pins a process that runs already (all its threads) to the server's processor. */
+/** Pins all threads of a running process to the server's processor. */
 export function pin(pid: number, processor = serverProcessor): void {
   execFileSync('taskset', ['-a', '-p', '-c', processor, String(pid)], { stdio: 'ignore' })
 }
 
-/** The same for what makes the load. */
+/** Pins all threads of a load generator. */
 export function pinLoad(pid: number): void {
   pin(pid, loadProcessor)
 }
 
-/** Loads `url` by wrk for some seconds. @returns requests per second, and microseconds of processor time that `pid` spent on each */
+/** Sends load to `url` with wrk. @returns requests per second, and the processor time of `pid` per request in microseconds */
 export async function load(
   url: string,
   pid: number,
   seconds: number,
   requestHeaders: readonly string[] = identityHeaders,
-): Promise<Measured> {
+): Promise<Measurement> {
   const before = cpuMicroseconds(pid)
   const headers = requestHeaders.flatMap((header) => ['-H', header])
   const args = ['-c', loadProcessor, 'wrk', '-t1', '-c32', `-d${seconds}`, ...headers, url]
@@ -41,11 +41,11 @@ export async function load(
   const [, requests] = /(\d+) requests in/.exec(stdout) ?? []
   const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? []
   if (requests === undefined || rate === undefined || stdout.includes('Non-2xx'))
-    throw new Error(`wrk said:\n${stdout}`)
+    throw new Error(`wrk failed:\n${stdout}`)
   return { requestsPerSecond: Number(rate), cpuPerRequest: (after - before) / Number(requests) }
 }
 
-/** Time that a process has spent on processors, all threads, in microseconds: what process.cpuUsage() tells it of itself. */
+/** The processor time of all threads of a process in microseconds, like its process.cpuUsage(). */
 function cpuMicroseconds(pid: number): number {
   const tasks = readdirSync(`/proc/${pid}/task`)
   const nanoseconds = tasks.map((task) =>
@@ -58,13 +58,14 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!
 }
 
-export function spread(values: readonly number[], digits = 2): string {
-  const [least, most] = [Math.min(...values), Math.max(...values)]
-  return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`
+/** `median (min–max)` */
+export function formatMedian(values: readonly number[], digits = 2): string {
+  const [min, max] = [Math.min(...values), Math.max(...values)]
+  return `${median(values).toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`
 }
 
-/** A line for each that was measured by turns: its rate and processor time, and both beside the first one's of the same round. */
-export function report(results: ReadonlyMap<string, readonly Measured[]>): void {
+/** Prints the rate and processor time of each program, and their ratios to the first program's in the same round. */
+export function report(results: ReadonlyMap<string, readonly Measurement[]>): void {
   const [base = []] = results.values()
   for (const [name, measured] of results) {
     const rate = measured.map((one) => one.requestsPerSecond)
@@ -72,7 +73,7 @@ export function report(results: ReadonlyMap<string, readonly Measured[]>): void 
     const rateRatio = rate.map((one, i) => one / base[i]!.requestsPerSecond)
     const cpuRatio = cpu.map((one, i) => base[i]!.cpuPerRequest / one)
     console.log(
-      `${name.padEnd(30)} ${spread(rate, 0)} req/s, ratio ${spread(rateRatio)}; ${spread(cpu, 1)} µs cpu/req, ratio ${spread(cpuRatio)}`,
+      `${name.padEnd(30)} ${formatMedian(rate, 0)} req/s, ratio ${formatMedian(rateRatio)}; ${formatMedian(cpu, 1)} µs cpu/req, ratio ${formatMedian(cpuRatio)}`,
     )
   }
 }

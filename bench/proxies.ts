@@ -7,18 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startGateway } from '../test/support/gateway.ts'
 import { pin } from './load.ts'
 
-/** A server that runs already, as a process of its own. */
-export type Running = Readonly<{ name: string; url: string; pid: number }>
+/** A server that runs as a process of its own. */
+export type RunningServer = Readonly<{ name: string; url: string; pid: number }>
 
-/** One of the servers of proxy-servers.ts. */
-export async function startServer(kind: string, ...args: string[]): Promise<Running> {
+/** Starts one of the servers of proxy-servers.ts. */
+export async function startServer(kind: string, ...args: string[]): Promise<RunningServer> {
   const server = spawn(process.execPath, [new URL('proxy-servers.ts', import.meta.url).pathname, kind, ...args])
   const [url] = await once(server.stdout, 'data')
   return { name: kind, url: String(url).trim(), pid: server.pid! }
 }
 
-/** elastauth as it is shipped (`npm run build` first), without Elasticsearch: credentials come from its cache anyway. */
-export async function startElastauth(upstream: string): Promise<Running> {
+/** Starts the built elastauth (`npm run build`) without Elasticsearch: the credentials come from its cache. */
+export async function startElastauth(upstream: string): Promise<RunningServer> {
   const gateway = await startGateway({
     main: new URL('../dist/src/main.js', import.meta.url).pathname,
     flags: {
@@ -34,8 +34,8 @@ export async function startElastauth(upstream: string): Promise<Running> {
   return { name: 'elastauth', url: gateway.url, pid: gateway.process.pid! }
 }
 
-/** nginx as one process that streams both ways and keeps its connections; undefined where there is none. */
-export async function startNginx(upstream: string): Promise<Running | undefined> {
+/** Starts nginx as one process that streams in both directions and keeps its connections; undefined if it is not installed. */
+export async function startNginx(upstream: string): Promise<RunningServer | undefined> {
   const program = ['/usr/sbin/nginx', '/usr/bin/nginx'].find((path) => existsSync(path))
   if (program === undefined) return undefined
   const folder = mkdtempSync(join(tmpdir(), 'elastauth-bench-'))
@@ -46,8 +46,8 @@ export async function startNginx(upstream: string): Promise<Running | undefined>
   return { name: 'nginx', url: `http://127.0.0.1:${port}`, pid: server.pid! }
 }
 
-/** Each on the processor of servers under test. */
-export function pinAll(servers: readonly Running[]): void {
+/** Pins each server to the processor of programs under test. */
+export function pinAll(servers: readonly RunningServer[]): void {
   for (const { pid } of servers) pin(pid)
 }
 

@@ -1,4 +1,4 @@
-/** What bench/proxy.ts compares elastauth with, each a process of its own: `node bench/proxy-servers.ts KIND [UPSTREAM]` */
+/** The upstreams and proxies of the proxy benchmarks, each a process of its own: `node bench/proxy-servers.ts KIND [UPSTREAM]` */
 import { Agent, createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
@@ -8,7 +8,7 @@ const [kind = '', upstream = ''] = process.argv.slice(2)
 const piece = Buffer.alloc(64 * 1024, 'x')
 
 const kinds: Record<string, () => RequestListener> = {
-  /** Answers small, sends as many megabytes as `/MB` says, or takes all it is sent. */
+  /** Sends a small response, or as many megabytes as `/MB` says, or reads the whole body of a POST. */
   upstream: () => async (request, response) => {
     if (request.method === 'POST') {
       let length = 0
@@ -18,18 +18,18 @@ const kinds: Record<string, () => RequestListener> = {
     const megabytes = Number(request.url?.slice(1))
     if (!megabytes) return void response.end('{"took":1,"timed_out":false}')
     let left = megabytes * 16
-    const more = () => {
-      while (left-- > 0) if (!response.write(piece)) return void response.once('drain', more)
+    const writeMore = () => {
+      while (left-- > 0) if (!response.write(piece)) return void response.once('drain', writeMore)
       response.end()
     }
-    more()
+    writeMore()
   },
-  /** Begins an answer, and never ends it. */
+  /** Starts a response that does not end. */
   open: () => (_, response) => {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.write('data: first\n\n')
   },
-  /** The least there is to do with undici: no authentication, headers as they came. */
+  /** The minimum with undici: no authentication, headers as received. */
   dispatch: () => {
     const pool = new Pool(upstream, { pipelining: 1 })
     return (request, response) => {

@@ -1,6 +1,6 @@
 /**
- * Proxy mode with many answers that never end: what each holds in memory, beside a bare dispatch loop that authenticates
- * nobody, and how long a single byte takes through it.
+ * Proxy mode with many responses that do not end: the memory of each, compared with a bare dispatch loop without
+ * authentication, and the latency of a single byte.
  * Linux, after `npm run build`. `node bench/proxy-streams.ts [streams] [bytes]`
  */
 import { once } from 'node:events'
@@ -43,27 +43,27 @@ async function measureIdleStreams(): Promise<void> {
   await sleep(500)
 }
 
-/** Each byte is written when the one before it has arrived, after a pause in which all buffers that could hold it would empty. */
+/** Each byte is sent after the previous one has arrived and a pause in which buffers are flushed. */
 async function measureBytes(): Promise<void> {
-  const { promise: asked, resolve } = Promise.withResolvers<ServerResponse>()
+  const { promise: received, resolve } = Promise.withResolvers<ServerResponse>()
   const upstream = createServer((_, response) => resolve(response)).listen(0, '127.0.0.1')
   await once(upstream, 'listening')
   const { port } = upstream.address() as AddressInfo
   const gateway = await startElastauth(`http://127.0.0.1:${port}`)
   const opened = open(gateway.url)
-  const source = await asked
+  const source = await received
   source.write('.')
   const message = await opened
-  const took: number[] = []
+  const latencies: number[] = []
   for (let i = 0; i < bytes; i++) {
     await sleep(5)
     const sentAt = performance.now()
     source.write('x')
     await once(message, 'data')
-    took.push(performance.now() - sentAt)
+    latencies.push(performance.now() - sentAt)
   }
   console.log(
-    `one byte through: ${median(took).toFixed(2)} ms, ${Math.max(...took).toFixed(2)} ms at most, of ${bytes} bytes`,
+    `latency of one byte: ${median(latencies).toFixed(2)} ms, ${Math.max(...latencies).toFixed(2)} ms maximum, of ${bytes} bytes`,
   )
   process.kill(gateway.pid)
 }

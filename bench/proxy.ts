@@ -1,12 +1,12 @@
 /**
- * Proxy mode beside a bare undici.dispatch loop, http-proxy-3 and nginx, which authenticate nobody: small GETs, then
- * large bodies, in turn, in one run. Each under test has one processor, the upstream and the load share the other.
+ * Compares proxy mode with a bare undici.dispatch loop, http-proxy-3 and nginx, all without authentication: small GETs, then
+ * large bodies, by turns in one run. The program under test has one processor; the upstream and the load share the other.
  * Linux, with wrk, taskset and nginx, after `npm run build`. `node bench/proxy.ts [rounds] [seconds]`
  */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { residentMegabytes, trackPeakResidentMegabytes } from '../test/support/resident-memory.ts'
-import { load, type Measured, report, spread } from './load.ts'
+import { formatMedian, load, type Measurement, report } from './load.ts'
 import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
@@ -23,42 +23,42 @@ const candidates = [
 ]
 pinAll(candidates)
 
-const results = new Map<string, Measured[]>(candidates.map(({ name }) => [name, []]))
+const results = new Map<string, Measurement[]>(candidates.map(({ name }) => [name, []]))
 for (const { url, pid } of candidates) await load(url, pid, 2) // warm-up
 for (let round = 0; round < rounds; round++) {
   for (const { name, url, pid } of candidates) results.get(name)!.push(await load(url, pid, seconds))
 }
-console.log(`small GET, 32 connections, ${rounds} rounds of ${seconds} s; median (least–most)`)
+console.log(`small GET, 32 connections, ${rounds} rounds of ${seconds} s; median (min–max)`)
 report(results)
 for (const other of ['http-proxy-3', 'nginx']) {
   if (!results.has(other)) continue
-  console.log(`beside ${other}`)
+  console.log(`compared with ${other}`)
   report(new Map([other, 'elastauth'].map((name) => [name, results.get(name)!])))
 }
 
 for (const what of ['100 MB up', '1 GB down', '1 GB down again'] as const) {
   for (const { name, url, pid } of candidates) {
     const before = residentMegabytes(pid)
-    const watched = trackPeakResidentMegabytes(pid)
+    const stopTracking = trackPeakResidentMegabytes(pid)
     const rates: number[] = []
     for (let i = 0; i < (what === '100 MB up' ? 5 : 1); i++) {
       const startedAt = performance.now()
       const megabytes = what === '100 MB up' ? await upload(url, 100) : await download(url, 1024)
       rates.push(megabytes / ((performance.now() - startedAt) / 1000))
     }
-    const growth = `${before.toFixed(0)} MB resident before, ${watched().toFixed(0)} at most`
-    console.log(`${name.padEnd(14)} ${what.padEnd(16)} ${spread(rates, 0)} MB/s, ${growth}`)
+    const growth = `${before.toFixed(0)} MB resident before, ${stopTracking().toFixed(0)} maximum`
+    console.log(`${name.padEnd(14)} ${what.padEnd(16)} ${formatMedian(rates, 0)} MB/s, ${growth}`)
   }
 }
 for (const { pid } of [...candidates, upstream]) process.kill(pid)
 process.exit(0)
 
 async function upload(url: string, megabytes: number): Promise<number> {
-  const asked = request(`${url}/_bulk`, { method: 'POST', headers: { 'Remote-User': 'testuser' } })
+  const outgoing = request(`${url}/_bulk`, { method: 'POST', headers: { 'Remote-User': 'testuser' } })
   const piece = Buffer.alloc(64 * 1024, 'x')
-  for (let i = 0; i < megabytes * 16; i++) if (!asked.write(piece)) await once(asked, 'drain')
-  asked.end()
-  const [message] = (await once(asked, 'response')) as [IncomingMessage]
+  for (let i = 0; i < megabytes * 16; i++) if (!outgoing.write(piece)) await once(outgoing, 'drain')
+  outgoing.end()
+  const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
   let text = ''
   for await (const chunk of message) text += chunk
   if (text !== String(megabytes * 1024 * 1024)) throw new Error(`${text} bytes arrived`)
@@ -66,8 +66,8 @@ async function upload(url: string, megabytes: number): Promise<number> {
 }
 
 async function download(url: string, megabytes: number): Promise<number> {
-  const asked = request(`${url}/${megabytes}`, { headers: { 'Remote-User': 'testuser' } }).end()
-  const [message] = (await once(asked, 'response')) as [IncomingMessage]
+  const outgoing = request(`${url}/${megabytes}`, { headers: { 'Remote-User': 'testuser' } }).end()
+  const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
   let length = 0
   for await (const chunk of message) length += chunk.length
   if (length !== megabytes * 1024 * 1024) throw new Error(`${length} bytes arrived`)
