@@ -26,7 +26,7 @@ export type LoginHandlers = Readonly<{
   endpoints: ReadonlyMap<string, Endpoint>
   /** Wraps the handler of a mode: redirects navigations without an identity to the provider. */
   withLogin: (mode: ModeHandler) => ModeHandler
-  /** For upstreams' own logout pages, which lead to ours. */
+  /** For the logout pages of an upstream, in place of which ours are served. */
   logout: Readonly<{
     isNavigation: (request: IncomingMessage) => boolean
     signOut: (request: IncomingMessage) => Promise<GatewayResponse>

@@ -21,7 +21,7 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
     monotonicNow: () => performance.now(),
     reportProblem(problem) {
       if (problem === undefined) log.info('connected to the identity provider')
-      else log.error({ 'error.code': 'provider_unavailable' }, `${problem}. Trying again when it is needed`)
+      else log.error({ 'error.code': 'provider_unavailable' }, `${problem}; retrying when it is needed`)
     },
   })
   if (!oidc.login) return tokens

@@ -2,7 +2,7 @@ import { absentIfWrongType, type RedisCall } from './call.ts'
 import type { Commands } from './connect.ts'
 import { claim, finish, maxValueBytes, replace, taint } from './scripts.ts'
 
-/** Another release that stores other things has another number, and reads nothing of ours. */
+/** The number changes with the format of the values, so that releases with different formats ignore each other's keys. */
 export const keyPrefix = 'elastauth:1:'
 export const channel = 'elastauth:1'
 
@@ -11,7 +11,7 @@ type Locked = Readonly<{ username: string; token: string; ttlMs: number }>
 type Scripted = Readonly<Record<'eaReplace' | 'eaClaim' | 'eaFinish' | 'eaDoubt', Script>>
 type Script = (key: string, ...args: (string | number)[]) => Promise<string>
 
-/** One short value for each user, changed by atomic steps. Every function rejects when Redis cannot be had. */
+/** A short value for each user, changed by atomic operations. Every function rejects if Redis is unavailable. */
 export function createStore(commands: Commands, call: RedisCall) {
   commands.defineCommand('eaReplace', { numberOfKeys: 1, lua: replace })
   commands.defineCommand('eaClaim', { numberOfKeys: 1, lua: claim })

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
-/** Authenticated encryption of values that are stored elsewhere: nobody can read or change them, or swap one for another. */
+/** Authenticated encryption of values that are stored outside the process: they cannot be read, changed or swapped for one another. */
 export type Seal = Readonly<{
   /** @param binding what the value belongs to, such as a session id: it opens with the same binding only */
   close: (binding: string, text: string) => string

@@ -49,8 +49,8 @@ describe('foreign values in Redis', { skip }, () => {
     const value = await redis.store.get('bob')
     assert.equal(value.length, 1024)
     assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
-    await redis.store.replace({ ...bob, expected: value, value: 'ours', stateId: 'id' })
-    assert.equal(await redis.store.get('bob'), 'ours')
+    await redis.store.replace({ ...bob, expected: value, value: 'valid', stateId: 'id' })
+    assert.equal(await redis.store.get('bob'), 'valid')
     await server.client.del('elastauth:1:bob')
     await fill('elastauth:1:bob')
     assert.equal(await redis.store.claim({ ...bob, expected: value, token: 'token', force: false }), 'granted')
@@ -72,11 +72,11 @@ describe('foreign values in Redis', { skip }, () => {
         await server.client.flushall()
         await put('elastauth:1:bob')
         assert.equal(await redis.store.get('bob'), '')
-        if (step === 'replace') await redis.store.replace({ ...bob, expected: '', value: 'ours', stateId: 'id' })
+        if (step === 'replace') await redis.store.replace({ ...bob, expected: '', value: 'valid', stateId: 'id' })
         if (step === 'claim')
           assert.equal(await redis.store.claim({ ...bob, expected: '', token: 'token', force: false }), 'granted')
         if (step === 'doubt') await redis.store.taint({ ...bob, prefix: '', token: 'token' })
-        assert.equal(await redis.store.get('bob'), { replace: 'ours', claim: '!token', doubt: '' }[step])
+        assert.equal(await redis.store.get('bob'), { replace: 'valid', claim: '!token', doubt: '' }[step])
       }
       assert.deepEqual(failures, [])
     })
@@ -84,39 +84,39 @@ describe('foreign values in Redis', { skip }, () => {
 
   test('treats a session of 512 MB as absent', async () => {
     const { sessions } = redis
-    await fill('elsewhere')
-    await server.client.eval("redis.call('HSET', KEYS[1], 'v', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
+    await fill('source')
+    await server.client.eval("redis.call('HSET', KEYS[1], 'v', redis.call('GET', KEYS[2]))", 2, key, 'source')
     const before = process.memoryUsage.rss()
     assert.equal(await sessions.get('id'), undefined)
     assert.equal(await sessions.lockRefresh('id', { value: 'x', owner: 'me' }), 'gone')
     assert.equal(await sessions.completeRefresh('id', { owner: 'me', value: 'x', ttlMs }), false)
     assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
-    await sessions.put('id', 'ours', ttlMs)
-    assert.equal(await sessions.get('id'), 'ours')
+    await sessions.put('id', 'valid', ttlMs)
+    assert.equal(await sessions.get('id'), 'valid')
     assert.deepEqual(failures, [])
   })
 
   test('does not read the owner of a refresh lock if it has 512 MB', async () => {
-    await redis.sessions.put('id', 'ours', ttlMs)
-    await fill('elsewhere')
-    await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'elsewhere')
-    assert.equal(await redis.sessions.lockRefresh('id', { value: 'ours', owner: 'me' }), 'gone')
+    await redis.sessions.put('id', 'valid', ttlMs)
+    await fill('source')
+    await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'source')
+    assert.equal(await redis.sessions.lockRefresh('id', { value: 'valid', owner: 'me' }), 'gone')
   })
 
   test('treats a string in place of a session as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
-    await redis.sessions.put('id', 'ours', ttlMs)
-    assert.equal(await redis.sessions.get('id'), 'ours')
+    await redis.sessions.put('id', 'valid', ttlMs)
+    assert.equal(await redis.sessions.get('id'), 'valid')
     assert.deepEqual(failures, [])
   })
 
   test('reads at most 1,000 members of an index, and skips members that are larger than a key', async () => {
-    await server.client.setrange('elsewhere', 64 * mebibyte - 1, 'x')
+    await server.client.setrange('source', 64 * mebibyte - 1, 'x')
     const script = `
 for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end
 redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
-    await server.client.eval(script, 2, 'elastauth:1:list:name', 'elsewhere')
+    await server.client.eval(script, 2, 'elastauth:1:list:name', 'source')
     const members = await redis.sessions.listIndex('name')
     assert.equal(members.length, 999)
   })
@@ -126,29 +126,29 @@ test('a response of Redis that arrives byte by byte ends its connection, and lat
   skip,
 }, async () => {
   const server = await startRedis()
-  let drips = false
+  let isDripping = false
   let connections = 0
-  const between = createServer((client: Socket) => {
+  const proxy = createServer((client: Socket) => {
     connections++
-    const onward = connect(server.port, '127.0.0.1')
+    const upstream = connect(server.port, '127.0.0.1')
     let timer: NodeJS.Timeout | undefined
     client.on('data', (data) => {
-      onward.write(data)
-      if (!drips || timer !== undefined) return
-      onward.removeAllListeners('data')
+      upstream.write(data)
+      if (!isDripping || timer !== undefined) return
+      upstream.removeAllListeners('data')
       client.write('$536870912\r\n')
       timer = setInterval(() => client.write('x'), 20)
     })
-    onward.on('data', (data) => client.write(data))
+    upstream.on('data', (data) => client.write(data))
     const end = () => {
       clearInterval(timer)
       client.destroy()
-      onward.destroy()
+      upstream.destroy()
     }
-    for (const socket of [client, onward]) socket.on('error', end).on('close', end)
+    for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
   }).listen(0, '127.0.0.1')
-  await once(between, 'listening')
-  const { port } = between.address() as AddressInfo
+  await once(proxy, 'listening')
+  const { port } = proxy.address() as AddressInfo
   const servers = { kind: 'standalone', address: { host: '127.0.0.1', port } } as const
   const redis = createRedis({
     connection: { servers, db: 0, timeoutMs: 250 },
@@ -158,9 +158,9 @@ test('a response of Redis that arrives byte by byte ends its connection, and lat
   try {
     await redis.start()
     const before = connections
-    drips = true
+    isDripping = true
     await assert.rejects(redis.store.get('bob'), /no response within 250 ms/)
-    drips = false // for connections made from now on
+    isDripping = false // for new connections
     for (;;) {
       if ((await redis.store.get('bob').catch(() => undefined)) === '') break
       await sleep(50)
@@ -168,7 +168,7 @@ test('a response of Redis that arrives byte by byte ends its connection, and lat
     assert.ok(connections > before)
   } finally {
     redis.close()
-    between.close()
+    proxy.close()
     await server.stop()
   }
 })

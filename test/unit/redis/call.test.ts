@@ -74,7 +74,7 @@ test('the error of a failed call does not contain the arguments of the call', as
 
 test('a read-only Redis is reported as recovered after a successful write, not after a reconnect', async () => {
   const { call, events, isFaulty } = createTestBed()
-  await assert.rejects(call('claim', failWith(new ReplyError('READONLY You can’t write against a read only replica.'))))
+  await assert.rejects(call('claim', failWith(new ReplyError("READONLY You can't write against a read only replica."))))
   await assert.rejects(call('read', failAsDisconnected))
   await call('ping', succeed)
   assert.ok(isFaulty())

@@ -488,15 +488,15 @@ describe('refreshes of sessions', () => {
     const id = await sessions.create(login)
     const { fromUserinfo: _, ...older } = (await sessions.read(id))!
     await memory.put(keyOf(id), seal.close(id, older)!, hour)
-    let seen: unknown = 'not called'
+    let fromUserinfo: unknown = 'not called'
     const { requestRefresh } = provider
     provider.requestRefresh = (token, session) => {
-      seen = session.fromUserinfo
+      fromUserinfo = session.fromUserinfo
       return requestRefresh(token, session)
     }
     await clock.advance(10 * minute)
     assert.equal((await sessions.find(id))?.username, 'alice')
-    assert.equal(seen, undefined)
+    assert.equal(fromUserinfo, undefined)
   })
 
   test('a refresh does not restore a session that was revoked during the refresh', async () => {
