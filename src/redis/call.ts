@@ -1,4 +1,5 @@
 import { ReplyError } from 'ioredis'
+import { withDeadline } from '../async/deadline.ts'
 
 /** The values of a metric label. */
 export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt' | 'session_read' | 'session_write'
@@ -41,7 +42,11 @@ export function createRedisCall(options: RedisCallOptions) {
   async function call<T>(operation: RedisOperation, run: () => Promise<T>): Promise<T> {
     const recoveriesBefore = recoveries
     try {
-      const result = await withDeadline(run(), timeoutMs, reconnectUnlessSettled)
+      const work = run()
+      const result = await withDeadline(work, timeoutMs, () => {
+        reconnectUnlessSettled(work)
+        return new Error(`no response within ${timeoutMs} ms`)
+      })
       count(operation, 'ok')
       recordSuccess(operation)
       return result
@@ -78,21 +83,6 @@ export function createRedisCall(options: RedisCallOptions) {
   }
 
   return Object.freeze({ call: call satisfies RedisCall, isFaulty: () => fault !== undefined })
-}
-
-async function withDeadline<T>(work: Promise<T>, timeoutMs: number, onTimeout: (work: Promise<T>) => void): Promise<T> {
-  const { promise: timedOut, reject } = Promise.withResolvers<never>()
-  const giveUp = () => {
-    onTimeout(work)
-    reject(new Error(`no response within ${timeoutMs} ms`))
-  }
-  // If the event loop was blocked, the response may have arrived: sockets are read before immediates run.
-  const timer = setTimeout(() => setImmediate(giveUp), timeoutMs)
-  try {
-    return await Promise.race([work, timedOut])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** The message of Redis. The error objects of ioredis contain the arguments of the call, so they are dropped. */

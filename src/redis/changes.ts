@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { withDeadline } from '../async/deadline.ts'
 import { reconnectDelayMs } from './connect.ts'
 import { channel } from './store.ts'
 
@@ -49,18 +50,8 @@ async function untilDisconnected(connection: Redis, stopped: AbortSignal): Promi
   }
 }
 
-async function withTimeout<T>(work: Promise<T>): Promise<T> {
-  const settled = new AbortController()
-  const timeout = sleep(callTimeoutMs, undefined, { signal: settled.signal }).then(() => {
-    throw new Error('no response')
-  })
-  timeout.catch(() => {})
-  work.catch(() => {})
-  try {
-    return await Promise.race([work, timeout])
-  } finally {
-    settled.abort()
-  }
+function withTimeout<T>(work: Promise<T>): Promise<T> {
+  return withDeadline(work, callTimeoutMs, () => new Error('no response'))
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
