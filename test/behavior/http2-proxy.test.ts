@@ -239,11 +239,11 @@ describe('an HTTP/2 client or upstream that closes early', () => {
       request.socket.once('close', () => resolve())
       response.write('beginning')
     }
-    const stream = open({ ':path': '/left' })
+    const stream = open({ ':path': '/reset' })
     await once(stream, 'data')
     stream.close(constants.NGHTTP2_CANCEL)
     await closed
-    const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /left 499'))
+    const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /reset 499'))
     assert.equal(line['error.code'], 'client_closed')
     respond = (_, response) => response.end('ok')
     assert.equal((await send()).status, 200)

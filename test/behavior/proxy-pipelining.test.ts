@@ -39,10 +39,10 @@ test('does not forward pipelined requests that are still pending when their clie
   received.length = 0
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
-  connection.send(head('/stuck') + Array.from({ length: 30 }, (_, i) => head(`/now/left/${i}`)).join(''))
+  connection.send(head('/stuck') + Array.from({ length: 30 }, (_, i) => head(`/now/pending/${i}`)).join(''))
   await arrived
   connection.socket.destroy()
-  await gateway.logged((line) => line['url.path'] === '/now/left/29' && line['http.response.status_code'] === 499)
+  await gateway.logged((line) => line['url.path'] === '/now/pending/29' && line['http.response.status_code'] === 499)
   assert.deepEqual(received, ['/stuck'])
   assert.doesNotMatch(gateway.output(), /MaxListeners/)
 })

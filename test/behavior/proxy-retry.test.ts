@@ -139,12 +139,12 @@ describe('the retry of a GET without a body', async () => {
     const arrived = Promise.withResolvers<Socket>()
     respond = arrived.resolve
     const client = openRaw(portOf({ url }))
-    client.send('GET /left HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
+    client.send('GET /aborted HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
     const socket = await arrived.promise
     client.socket.destroy()
-    await logged((line) => line['url.path'] === '/left' && line['http.response.status_code'] === 499)
+    await logged((line) => line['url.path'] === '/aborted' && line['http.response.status_code'] === 499)
     socket.destroy()
     assert.equal(await get('/warm'), 200)
-    assert.equal(timesSent('/left'), 1)
+    assert.equal(timesSent('/aborted'), 1)
   })
 })

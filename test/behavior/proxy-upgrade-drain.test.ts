@@ -36,7 +36,7 @@ describe('upgrades after SIGTERM', () => {
   test('after SIGTERM, rejects a WebSocket that is still being authenticated with 503, without a request to the upstream', async () => {
     const stopping = await startWithUsers()
     const release = elasticsearch.holdWrites()
-    const connection = requestWebSocket(stopping, '/held', ['Remote-User: held'])
+    const connection = requestWebSocket(stopping, '/pending', ['Remote-User: pending'])
     await elasticsearch.whenHeld(1)
     const before = upstream.received()
     const { code } = await stop(stopping)
@@ -44,10 +44,10 @@ describe('upgrades after SIGTERM', () => {
     assert.match(await connection.closed, /^HTTP\/1\.1 503 [\s\S]*"stopping"/)
     assert.equal(await code, 0)
     assert.equal(upstream.received(), before)
-    const line = await stopping.logged((one) => one['url.path'] === '/held')
+    const line = await stopping.logged((one) => one['url.path'] === '/pending')
     assert.deepEqual(
       [line['http.response.status_code'], line['error.code'], line['user.name']],
-      [503, 'stopping', 'held'],
+      [503, 'stopping', 'pending'],
     )
   })
 
@@ -59,13 +59,13 @@ describe('upgrades after SIGTERM', () => {
       socket.once('close', () => closed.resolve())
       received.resolve()
     }
-    const connection = requestWebSocket(stopping, '/asked')
+    const connection = requestWebSocket(stopping, '/connecting')
     await received.promise
     const { code } = await stop(stopping)
     assert.match(await connection.closed, /^HTTP\/1\.1 503 [\s\S]*"stopping"/)
     await closed.promise
     assert.equal(await code, 0)
-    const line = await stopping.logged((one) => one['url.path'] === '/asked')
+    const line = await stopping.logged((one) => one['url.path'] === '/connecting')
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [503, 'stopping'])
   })
 

@@ -177,11 +177,11 @@ describe('a long response that rejects an upgrade', async () => {
 
   test('closes the upstream connection of a rejected upgrade if the client disconnects', async () => {
     const gateway = await startProxy(long.url)
-    const connection = requestWebSocket(gateway, '/left')
+    const connection = requestWebSocket(gateway, '/closed')
     await once(connection.socket, 'data')
     connection.socket.resetAndDestroy()
     await closed.promise
-    const line = await logLineOf('/left', gateway)
+    const line = await logLineOf('/closed', gateway)
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [499, 'client_closed'])
   })
 

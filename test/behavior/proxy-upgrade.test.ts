@@ -69,8 +69,8 @@ describe('a WebSocket', () => {
 
   test('forwards the response of an upstream that rejects a WebSocket', async () => {
     respond = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
-    assert.match(await open('/refused').closed, /^HTTP\/1.1 403 Forbidden[\s\S]*no$/)
-    assert.equal((await gateway.logged((one) => one['url.path'] === '/refused'))['http.response.status_code'], 403)
+    assert.match(await open('/rejected').closed, /^HTTP\/1.1 403 Forbidden[\s\S]*no$/)
+    assert.equal((await gateway.logged((one) => one['url.path'] === '/rejected'))['http.response.status_code'], 403)
   })
 
   test('responds with 502 to a WebSocket if the upstream is unreachable', async () => {
