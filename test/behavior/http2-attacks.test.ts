@@ -59,7 +59,7 @@ afterEach(async () => {
   assert.equal(await curlStatus('--cacert', caFile, '--http2', '-H', 'Remote-User: eve', `${gateway.url}/quick`), '200')
 })
 
-describe('an HTTP/2 flood: the connection is closed, memory stays bounded and other clients are served, with', () => {
+describe('an HTTP/2 flood closes its connection in bounded memory, and other clients are served', () => {
   const get = (path = '/') => requestFields({ ':path': path }, bob)
   const floods: [title: string, frames: (i: number) => Buffer[]][] = [
     [
@@ -97,7 +97,7 @@ describe('an HTTP/2 flood: the connection is closed, memory stays bounded and ot
   ]
   for (const [title, frames] of floods) {
     for (const isReading of [true, false]) {
-      test(`${title}${isReading ? '' : ', from a client that reads nothing'}`, async () => {
+      test(`a flood of ${title} closes the connection${isReading ? '' : ', even if the client reads nothing'}`, async () => {
         const before = residentNow()
         const connection = await open()
         if (!isReading) connection.pause()

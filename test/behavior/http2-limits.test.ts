@@ -86,15 +86,15 @@ async function sendRequests(
   return streams
 }
 
-describe('an HTTP/2 connection that has not authenticated a user', () => {
-  test('may have 8 streams, and a ninth is rejected with REFUSED_STREAM', async () => {
+describe('the HTTP/2 limits before authentication', () => {
+  test('an unauthenticated HTTP/2 connection may have 8 streams, and a ninth is rejected with REFUSED_STREAM', async () => {
     const connection = await open()
     assert.deepEqual(announcedLimits(connection), [8])
     const streams = await sendRequests(connection, 1, 9, bob)
     assert.deepEqual(refusedStreams(connection), streams.slice(8))
   })
 
-  test('gets no higher limit for a request that is rejected', async () => {
+  test('a request that is rejected does not raise the stream limit', async () => {
     const connection = await open()
     await acknowledge(connection)
     await connection.send(requestFrame(1, requestFields()))
@@ -103,7 +103,7 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
     assert.deepEqual(announcedLimits(connection), [8])
   })
 
-  test('may have 64 KiB of headers in all its streams, and a stream beyond that is rejected with REFUSED_STREAM', async () => {
+  test('an unauthenticated HTTP/2 connection may have 64 KiB of headers in all its streams, and a stream beyond that is rejected', async () => {
     const connection = await open()
     const streams = await sendRequests(connection, 1, 8, bob, fifteenKilobytes)
     assert.deepEqual(refusedStreams(connection), streams.slice(4))
@@ -113,15 +113,15 @@ describe('an HTTP/2 connection that has not authenticated a user', () => {
     assert.ok(!refusedStreams(connection).includes(next!), 'a closed stream makes room')
   })
 
-  test('may send one header list of the maximum size', async () => {
+  test('an unauthenticated HTTP/2 connection may send one header list of the maximum size', async () => {
     const connection = await open()
     await connection.send(requestFrame(1, requestFields({ ':path': '/quick' }, bob, ['x-large', 'x'.repeat(16_000)])))
     await waitForResponse(connection, 1)
   })
 })
 
-describe('an HTTP/2 connection that has authenticated a user', () => {
-  test('may have 100 streams once it has acknowledged the initial limit', async () => {
+describe('the HTTP/2 limits after authentication', () => {
+  test('an authenticated HTTP/2 connection may have 100 streams once it has acknowledged the initial limit', async () => {
     const connection = await open()
     await authenticate(connection, 1)
     assert.deepEqual(announcedLimits(connection), [8])
@@ -134,7 +134,7 @@ describe('an HTTP/2 connection that has authenticated a user', () => {
     assert.equal(streams.length, 100)
   })
 
-  test('may have 512 KiB of headers in all its streams', async () => {
+  test('an authenticated HTTP/2 connection may have 512 KiB of headers in all its streams', async () => {
     const connection = await open()
     await acknowledge(connection)
     await authenticate(connection, 1)
@@ -144,7 +144,7 @@ describe('an HTTP/2 connection that has authenticated a user', () => {
     assert.deepEqual(refusedStreams(connection), streams.slice(62))
   })
 
-  test('gets the initial limit again after it has been idle, and the higher one with its next authenticated request', {
+  test('an idle HTTP/2 connection gets the initial limit again, and the higher one with its next authenticated request', {
     timeout: 60_000,
   }, async () => {
     const connection = await open()

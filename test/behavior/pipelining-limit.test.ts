@@ -57,9 +57,9 @@ async function countLogged(gateway: Gateway): Promise<number> {
   return gateway.log.filter((line) => line['url.path'] === '/').length
 }
 
-describe('a client that pipelines more requests than may be pending', () => {
+describe('the pipelining limit', () => {
   for (const count of [maxPending + 1, 1390, 20_000]) {
-    test(`gets ${maxPending} whole responses to ${count} requests in auth-only mode, the last of them with Connection: close`, async () => {
+    test(`a client gets ${maxPending} whole responses to ${count} pipelined requests in auth-only mode, the last of them with Connection: close`, async () => {
       const gateway = await start({ flags: { trusted_proxies: 'none' } })
       const connection = openRaw(portOf(gateway))
       connection.send(subRequests(count))
@@ -68,7 +68,7 @@ describe('a client that pipelines more requests than may be pending', () => {
       assert.equal(await countLogged(gateway), maxPending)
     })
 
-    test(`gets ${maxPending} whole responses to ${count} requests behind a slow one in proxy mode, and no other is forwarded`, async () => {
+    test(`a client gets ${maxPending} whole responses to ${count} requests behind a slow one in proxy mode, and no other is forwarded`, async () => {
       forwarded.length = 0
       const arrived = once(upstream.server, 'request')
       const connection = openRaw(portOf(proxy))
@@ -86,7 +86,7 @@ describe('a client that pipelines more requests than may be pending', () => {
     })
   }
 
-  test('gets the same number of responses on a route without authentication', async () => {
+  test('a route without authentication has the same limit of pipelined requests', async () => {
     const config = join(directory, 'config.yml')
     writeFileSync(config, `proxy: { routes: [{ path: /, auth: none, upstreams: ["${upstream.url}"] }] }\n`)
     const open = await startProxy(undefined, { flags: { config } })
@@ -98,7 +98,7 @@ describe('a client that pipelines more requests than may be pending', () => {
     assertClosesWithTheLast(await connection.closed, 200)
   })
 
-  test('may send bodies, whose bytes are not parsed as requests', async () => {
+  test('the bodies of pipelined requests are not parsed as requests', async () => {
     forwarded.length = 0
     const arrived = once(upstream.server, 'request')
     const connection = openRaw(portOf(proxy))
@@ -111,7 +111,7 @@ describe('a client that pipelines more requests than may be pending', () => {
     assert.deepEqual(forwarded, ['/0', ...Array(maxPending - 1).fill('/post')])
   })
 
-  test('and then invalid HTTP, an upgrade or a CONNECT gets its responses and nothing more', async () => {
+  test('invalid HTTP, an upgrade or a CONNECT after too many pipelined requests gets no response', async () => {
     for (const last of ['garbage\r\n\r\n', get('/', 'Connection: Upgrade', 'Upgrade: websocket')]) {
       const connection = openRaw(portOf(authOnly))
       connection.send(subRequests(maxPending + 10) + last)

@@ -197,7 +197,7 @@ describe('invalid HTTP', () => {
     assert.deepEqual(faults, [['payload_invalid', '127.0.0.1']])
   })
 
-  test('such as a missing Host is logged with its reason', async () => {
+  test('is logged with its reason if the Host header is missing', async () => {
     const connection = open()
     connection.send('GET / HTTP/1.1\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1\.1 400 .*"payload_invalid".*\}\n$/s)
@@ -294,7 +294,7 @@ describe('an error of a handler', () => {
     )
   })
 
-  test('to HEAD is sent with all headers, including Content-Length, and no body', async () => {
+  test('in response to HEAD has all headers, including Content-Length, and no body', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
     const { body } = await send('/')
     const head = await send('/', [], 'HEAD')
