@@ -103,7 +103,7 @@ describe('with forward_auth.listen', async () => {
 
   test('elastauth health connects to listen', async () => {
     const { code, stdout } = await runElastauth(['health', '--listen', new URL(pages).host])
-    assert.deepEqual([code, /answered 200/.test(stdout)], [0, true])
+    assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
   })
 })
 

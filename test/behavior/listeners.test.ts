@@ -182,7 +182,7 @@ describe('elastauth health', () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     const { code, stdout } = await runElastauth(['health', '--listen', `unix:${path}`])
-    assert.deepEqual([code, /unix:.*answered 200/.test(stdout)], [0, true])
+    assert.deepEqual([code, /unix:.*responded with 200/.test(stdout)], [0, true])
     await gateway.stop()
     const afterStop = await runElastauth(['health', '--listen', `unix:${path}`])
     assert.deepEqual([afterStop.code, /does not respond/.test(afterStop.stderr)], [1, true])

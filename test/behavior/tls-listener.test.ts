@@ -188,7 +188,7 @@ test('elastauth health uses TLS, whatever the names in the certificate', async (
   const { url } = await start({ flags: named })
   const flags = ['--listen', `https://127.0.0.1:${new URL(url).port}`]
   const { code, stdout } = await runElastauth(['health', ...flags])
-  assert.deepEqual([code, /answered 200/.test(stdout)], [0, true])
+  assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
 })
 
 test('WebSockets over HTTP/2 are not offered: there is no ENABLE_CONNECT_PROTOCOL setting', async () => {
