@@ -11,8 +11,8 @@ import { createSessions } from '../../src/sessions/sessions.ts'
 import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
 import { startRedisCluster } from '../support/redis/cluster.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { testSessionStore } from '../support/session-store-contract.ts'
 import { eventually } from '../support/wait.ts'
+import { testSessionStore } from '../unit/sessions/session-store-contract.ts'
 
 const skip = skipWithoutRedis()
 

@@ -2,8 +2,8 @@ import { after, before, describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRedis } from '../../src/redis/redis.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { testSharedStore } from '../support/shared-store-contract.ts'
 import { eventually } from '../support/wait.ts'
+import { testSharedStore } from '../unit/auth/credentials/shared-store-contract.ts'
 
 const skip = skipWithoutRedis()
 

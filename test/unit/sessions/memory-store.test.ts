@@ -1,7 +1,7 @@
 import { describe } from 'node:test'
 import { createMemorySessionStore } from '../../../src/sessions/memory-store.ts'
 import { createFakeClock } from '../../support/fake-clock.ts'
-import { testSessionStore } from '../../support/session-store-contract.ts'
+import { testSessionStore } from './session-store-contract.ts'
 
 describe('the session store in memory', () => {
   testSessionStore(async () => {

@@ -1,5 +1,5 @@
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
-import { testSharedStore } from '../../../support/shared-store-contract.ts'
+import { testSharedStore } from './shared-store-contract.ts'
 
 testSharedStore(() => {
   let now = 0

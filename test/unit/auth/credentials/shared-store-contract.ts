@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SharedStore } from '../../src/auth/credentials/shared-store.ts'
+import type { SharedStore } from '../../../../src/auth/credentials/shared-store.ts'
 
 export type StoreUnderTest = Readonly<{
   store: SharedStore

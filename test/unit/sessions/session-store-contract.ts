@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
+import type { SessionEvent, SessionStore } from '../../../src/sessions/store.ts'
 
 export type SessionStoreUnderTest = Readonly<{
   store: SessionStore
