@@ -21,10 +21,10 @@ const evil = await startUpstream((_request, response) => {
   const form = `<form method=post action="${application}/index/_close"><input type=submit></form>`
   response.writeHead(200, html).end(`<title>evil</title>${form}`)
 })
-// Browsers ask for icons when they like.
-const actions = () => requests.filter((line) => !line.startsWith('GET '))
+// Without GET: browsers may request icons at any time.
+const writes = () => requests.filter((line) => !line.startsWith('GET '))
 
-describe('in Chromium, where the proxy itself knows the user', { skip: skipWithoutChromium() }, () => {
+describe('CSRF in Chromium, with an ambient identity', { skip: skipWithoutChromium() }, () => {
   let kit: BrowserKit
 
   before(async () => {
@@ -32,14 +32,13 @@ describe('in Chromium, where the proxy itself knows the user', { skip: skipWitho
   })
   after(() => kit?.stop())
 
-  // Of another site, and of another port of the same host.
   for (const page of [evil.url, evil.url.replace('127.0.0.1', 'localhost')]) {
-    const where = page === evil.url ? 'another site' : 'another port of the same host'
-    test(`a form and a WebSocket of a page of ${where} do not reach the application`, async () => {
+    const origin = page === evil.url ? 'another site' : 'another port of the same host'
+    test(`a form and a WebSocket of a page of ${origin} do not reach the application`, async () => {
       const context = await kit.open()
       const tab = await context.newPage()
       await tab.goto(page)
-      const before = actions()
+      const before = writes()
       const [posted] = await Promise.all([
         tab.waitForResponse(`${application}/index/_close`),
         tab.locator('input[type=submit]').click(),
@@ -50,12 +49,12 @@ describe('in Chromium, where the proxy itself knows the user', { skip: skipWitho
         `new Promise((resolve) => { new WebSocket('${application.replace('http', 'ws')}/ws').onclose = () => resolve('closed') })`,
       )
       assert.equal(ended, 'closed')
-      assert.deepEqual(actions(), before)
+      assert.deepEqual(writes(), before)
       await context.close()
     })
   }
 
-  test('a page of the application itself writes, and opens a WebSocket', async () => {
+  test('a page of the application itself can write and open a WebSocket', async () => {
     const context = await kit.open()
     const tab = await context.newPage()
     await tab.goto(`${application}/app`)
@@ -63,7 +62,7 @@ describe('in Chromium, where the proxy itself knows the user', { skip: skipWitho
     await tab.evaluate(
       `new Promise((resolve) => { new WebSocket('${application.replace('http', 'ws')}/ws').onclose = resolve; })`,
     )
-    assert.deepEqual(actions().slice(-2), ['POST /write', 'WebSocket /ws'])
+    assert.deepEqual(writes().slice(-2), ['POST /write', 'WebSocket /ws'])
     await context.close()
   })
 })

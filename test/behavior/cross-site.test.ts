@@ -33,7 +33,7 @@ const notCrossSite: readonly string[][] = [
   [],
   ['Sec-Fetch-Site: none'],
   ['Sec-Fetch-Site: same-origin', 'Origin: http://kibana.example.com'],
-  // Behind a proxy that changes Host without reporting it.
+  // A proxy that changes Host without reporting the original one.
   ['Sec-Fetch-Site: same-origin', 'Origin: https://public.example.com'],
   ['Origin: http://kibana.example.com'],
   // TLS ends at a proxy that does not report it.
@@ -79,7 +79,7 @@ for (const [name, gateway] of [
       assert.equal(head.status, 200)
     })
 
-    test('rejects a WebSocket that a page of another origin opens, and opens one for a page of its own', async () => {
+    test('rejects a WebSocket of a cross-site page, and opens one of its own page (cross-site WebSocket hijacking)', async () => {
       const before = upstream.received()
       for (const lines of crossSite)
         assert.match(
@@ -109,25 +109,25 @@ for (const [name, gateway] of [
     ]
     for (const lines of crossSite) {
       test(`rejects a sub-request about a write with ${lines.join(', ')} as cross-site`, async () => {
-        for (const [method, said] of writes)
-          assert.deepEqual(await ask(gateway, method, [user, said, ...lines]), isRejected, said)
+        for (const [method, line] of writes)
+          assert.deepEqual(await ask(gateway, method, [user, line, ...lines]), isRejected, line)
       })
     }
 
     for (const lines of notCrossSite) {
-      test(`lets a sub-request about a write with ${lines.join(', ') || 'neither Origin nor Sec-Fetch-Site'} pass`, async () => {
+      test(`accepts a sub-request about a write with ${lines.join(', ') || 'neither Origin nor Sec-Fetch-Site'}`, async () => {
         assert.equal((await ask(gateway, 'GET', [user, 'X-Forwarded-Method: POST', ...lines])).status, 200)
       })
     }
 
-    test('lets a sub-request about a GET of any site pass', async () => {
-      for (const said of ['X-Forwarded-Method: GET', 'X-Original-Method: HEAD', 'X-Forwarded-Method: OPTIONS'])
-        assert.equal((await ask(gateway, 'GET', [user, said, evil])).status, 200)
+    test('accepts a sub-request about a GET, HEAD or OPTIONS of any site', async () => {
+      for (const line of ['X-Forwarded-Method: GET', 'X-Original-Method: HEAD', 'X-Forwarded-Method: OPTIONS'])
+        assert.equal((await ask(gateway, 'GET', [user, line, evil])).status, 200)
     })
   })
 }
 
-test('the log says which request of which site was rejected', async () => {
+test('logs a request that is rejected as cross-site with its method and path', async () => {
   await ask(byHeaders, 'POST', [user, ...form, evil])
   const line = await byHeaders.logged((entry) => entry['error.code'] === 'cross_site')
   assert.match(line.message!, /^POST \/ 403 /)

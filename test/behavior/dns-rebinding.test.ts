@@ -8,7 +8,7 @@ const secret = 'a-shared-secret-of-32-characters'
 const asStatic = { auth_provider: 'static', 'static.username': 'developer' }
 const upstream = await startRawUpstream((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
 const { start, userCalls } = await createFixture()
-const [forwardAuth, everywhere, withSecret, staticForwardAuth, proxy, staticProxy] = await Promise.all([
+const [forwardAuth, allAddresses, withSecret, staticForwardAuth, proxy, staticProxy] = await Promise.all([
   start(),
   start({ flags: { listen: '0.0.0.0:0' } }),
   start({ env: { ELASTAUTH_PROXY_SECRET: secret } }),
@@ -31,12 +31,12 @@ const isRejected = [401, 'peer_untrusted']
 
 for (const [name, gateway, lines] of [
   ['auth-only mode', forwardAuth, ['Remote-User: bob']],
-  ['auth-only mode on all addresses', everywhere, ['Remote-User: bob']],
+  ['auth-only mode on all addresses', allAddresses, ['Remote-User: bob']],
   ['auth-only mode with static', staticForwardAuth, []],
   ['proxy mode', proxy, ['Remote-User: bob']],
   ['proxy mode with static', staticProxy, []],
 ] as const) {
-  describe(`${name}, asked by a browser on the same machine`, () => {
+  describe(`${name}, with a request of a browser on the same machine`, () => {
     const port = portOf(gateway)
 
     for (const host of [
@@ -80,20 +80,20 @@ for (const [name, gateway, lines] of [
   })
 }
 
-test('the log says that a request may come from a page by DNS rebinding, and names proxy_secret', async () => {
+test('logs that a request may come from a web page by DNS rebinding, and that proxy_secret prevents it', async () => {
   await ask(forwardAuth, `evil.test:${portOf(forwardAuth)}`, 'Remote-User: bob')
   const line = await forwardAuth.logged((entry) => entry['error.code'] === 'peer_untrusted')
   assert.match(line.message!, /DNS rebinding.*proxy_secret/)
 })
 
-test('a request without an identity gets the same 401 with such a Host as with any other', async () => {
+test('a request without an identity gets identity_missing even if Host looks like DNS rebinding', async () => {
   const host = `evil.test:${portOf(forwardAuth)}`
   assert.deepEqual(await ask(forwardAuth, host), [401, 'identity_missing'])
 })
 
-test('with the proxy_secret every Host is accepted, and without it none', async () => {
+test('with a proxy_secret, a request that contains it is accepted with any Host, and others are rejected', async () => {
   const host = `evil.test:${portOf(withSecret)}`
-  const proof = `X-Elastauth-Proxy-Secret: ${secret}`
-  assert.deepEqual(await ask(withSecret, host, 'Remote-User: bob', proof), [200, undefined])
+  const secretHeader = `X-Elastauth-Proxy-Secret: ${secret}`
+  assert.deepEqual(await ask(withSecret, host, 'Remote-User: bob', secretHeader), [200, undefined])
   assert.deepEqual(await ask(withSecret, host, 'Remote-User: bob'), isRejected)
 })

@@ -3,14 +3,14 @@ import type { Gateway, GatewayOptions } from '../support/gateway.ts'
 import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from '../support/oidc/provider.ts'
 import type { Fixture } from './fixture.ts'
 
-/** A provider for the tests of one file; it ends after the last test. */
+/** Starts a provider for the tests of one file, and stops it after the last one. */
 export async function createProviderFor(options: OidcProviderOptions = {}): Promise<OidcProvider> {
   const provider = await startOidcProvider(options)
   after(() => provider.stop())
   return provider
 }
 
-/** A gateway that takes the provider’s tokens. */
+/** Starts a gateway that accepts the provider's tokens, without sign-in through elastauth. */
 export function startTokens(
   { start }: Fixture,
   { issuer, clientId, clientSecret }: OidcProvider,
@@ -23,12 +23,12 @@ export function startTokens(
   })
 }
 
-/** A forward-auth question with a token, as a machine would put it. */
+/** A sub-request with a bearer token. */
 export function bearer(url: string, token: string, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(url, { headers: { Authorization: `Bearer ${token}`, ...headers } })
 }
 
-/** Status, and the name of the user or of the error. */
+/** The status, and the username or the error code: `200 bob`, `401 token_invalid`. */
 export async function verdictOf(response: Response): Promise<string> {
   const body = (await response.json()) as { error?: string; username?: string }
   return `${response.status} ${body.error ?? body.username}`

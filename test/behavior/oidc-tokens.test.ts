@@ -6,19 +6,19 @@ import { exchange } from '../support/raw-http.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 
-const setting = await createFixture()
+const fixture = await createFixture()
 const idp = await createProviderFor({ accessTokens: 'jwt' })
-const gateway = await startTokens(setting, idp, {
+const gateway = await startTokens(fixture, idp, {
   env: { ELASTAUTH_GROUP_MAPPINGS: JSON.stringify({ admins: ['editor'] }), ELASTAUTH_OIDC_AUDIENCES: 'urn:reports' },
 })
 const { url, logged } = gateway
 const now = () => Math.floor(Date.now() / 1000)
-const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const without = (claim: string): Record<string, unknown> => ({ [claim]: undefined })
 const verdict = async (token: string) => verdictOf(await bearer(url, token))
 
 describe('a token that the provider issued', () => {
-  test('an access token (at+jwt) gives the user, the groups, and a credential that works', async () => {
+  test('an access token (at+jwt) gives the user, the groups, and a working credential', async () => {
     const { access_token } = await idp.tokensFor('alice')
     const response = await bearer(url, access_token)
     assert.deepEqual(await response.json(), {
@@ -28,44 +28,45 @@ describe('a token that the provider issued', () => {
       email: 'alice@example.com',
       name: 'Alice Åkesson',
     })
-    const { body } = await setting.logIn(response.headers.get('authorization'))
+    const { body } = await fixture.logIn(response.headers.get('authorization'))
     assert.deepEqual((body as { roles: string[] }).roles, ['editor'])
   })
 
-  test('an ID token for us is one too', async () => {
+  test('an ID token with our client as its audience is accepted', async () => {
     const { id_token } = await idp.tokensFor('bob')
     assert.equal(await verdict(id_token), '200 bob')
   })
 
-  test('a refresh token is none', async () => {
+  test('a refresh token is rejected', async () => {
     const { refresh_token } = await idp.tokensFor('alice')
     assert.equal(await verdict(refresh_token), '401 token_invalid')
   })
 
-  test('the scheme has no case, and blanks after it do not count', async () => {
+  test('the scheme Bearer is accepted in any case and with several spaces after it', async () => {
     const token = await idp.sign()
     for (const scheme of ['bearer', 'BEARER', 'Bearer   '])
       assert.equal((await fetch(url, { headers: { Authorization: `${scheme} ${token}` } })).status, 200, scheme)
   })
 })
 
-describe('taken:', () => {
-  const good: [what: string, token: () => Promise<string>][] = [
+describe('accepts a token with', () => {
+  const accepted: [what: string, token: () => Promise<string>][] = [
     ['our name among several audiences', () => idp.sign({ aud: ['other', idp.clientId] })],
-    ['another configured audience', () => idp.sign({ aud: 'urn:reports' })],
-    ['a clock that is 20 s ahead of ours', () => idp.sign({ nbf: now() + 20, iat: now() + 20 })],
-    ['an access token with the long type', () => idp.sign({}, { typ: 'application/at+jwt' })],
+    ['an audience of oidc.audiences', () => idp.sign({ aud: 'urn:reports' })],
+    ['nbf and iat 20 s in the future', () => idp.sign({ nbf: now() + 20, iat: now() + 20 })],
+    ['the type application/at+jwt', () => idp.sign({}, { typ: 'application/at+jwt' })],
     ['no type', () => idp.sign({}, { typ: undefined })],
     ['no email_verified', () => idp.sign({ email_verified: undefined })],
   ]
-  for (const [what, token] of good) test(what, async () => assert.equal(await verdict(await token()), '200 alice'))
+  for (const [what, token] of accepted)
+    test(`accepts a token with ${what}`, async () => assert.equal(await verdict(await token()), '200 alice'))
 })
 
-describe('refused:', () => {
-  const stranger = createSigningKey()
-  const forged = { ...stranger, kid: idp.key.kid }
+describe('rejects a forged or invalid token', () => {
+  const unknownKey = createSigningKey()
+  const forged = { ...unknownKey, kid: idp.key.kid }
   const publicPem = idp.key.publicKey.export({ type: 'spki', format: 'pem' })
-  const unsigned = (header: unknown, claims: unknown) => `${base64(header)}.${base64(claims)}`
+  const unsigned = (header: unknown, claims: unknown) => `${base64url(header)}.${base64url(claims)}`
   const claims = () => ({ iss: idp.issuer, aud: idp.clientId, sub: 'a', preferred_username: 'a', exp: now() + 600 })
   const mac = (key: string | Buffer) => {
     const text = unsigned({ alg: 'HS256', kid: idp.key.kid, typ: 'JWT' }, claims())
@@ -73,54 +74,54 @@ describe('refused:', () => {
   }
   const logoutEvents = { 'http://schemas.openid.net/event/backchannel-logout': {} }
 
-  const bad: [what: string, token: () => string | Promise<string>, reason: RegExp, verdict?: string][] = [
+  const rejected: [what: string, token: () => string | Promise<string>, reason: RegExp, verdict?: string][] = [
     ['alg none', () => `${unsigned({ alg: 'none' }, claims())}.`, /alg/i],
-    ['alg None, with a kid', () => `${unsigned({ alg: 'None', kid: idp.key.kid }, claims())}.`, /alg/i],
-    ['HS256 by the public key', () => mac(publicPem), /alg/i],
-    ['HS256 by the public key in DER', () => mac(idp.key.publicKey.export({ type: 'spki', format: 'der' })), /alg/i],
-    ['HS256 by the client secret', () => mac(idp.clientSecret), /alg/i],
-    ['a foreign key', () => idp.sign({}, {}, stranger), /no such key/],
-    ['a foreign key under the provider’s key ID', () => idp.sign({}, {}, forged), /signature/i],
+    ['alg None with a key ID', () => `${unsigned({ alg: 'None', kid: idp.key.kid }, claims())}.`, /alg/i],
+    ['HS256 with the public key (algorithm confusion)', () => mac(publicPem), /alg/i],
+    ['HS256 with the public key in DER', () => mac(idp.key.publicKey.export({ type: 'spki', format: 'der' })), /alg/i],
+    ['HS256 with the client secret', () => mac(idp.clientSecret), /alg/i],
+    ['an unknown key', () => idp.sign({}, {}, unknownKey), /no such key/],
+    ["an unknown key under the provider's key ID", () => idp.sign({}, {}, forged), /signature/i],
     [
-      'a key of its own in the header',
-      () => idp.sign({}, { jwk: stranger.publicKey.export({ format: 'jwk' }) }, forged),
+      'a key in the header (jwk)',
+      () => idp.sign({}, { jwk: unknownKey.publicKey.export({ format: 'jwk' }) }, forged),
       /signature/i,
     ],
     [
-      'a key set of its own in the header',
+      'the URL of a key set in the header (jku)',
       () => idp.sign({}, { jku: 'https://evil.example/jwks' }, forged),
       /signature/i,
     ],
     ['another issuer', () => idp.sign({ iss: 'https://evil.example' }), /https:\/\/evil\.example.*issuer/],
-    ['our issuer with a slash more', () => idp.sign({ iss: `${idp.issuer}/` }), /issuer/],
+    ['our issuer with a trailing slash', () => idp.sign({ iss: `${idp.issuer}/` }), /issuer/],
     ['no issuer', () => idp.sign(without('iss')), /its issuer is missing/],
     ['another audience', () => idp.sign({ aud: 'grafana' }), /"grafana".*oidc\.audiences/],
     ['a list of other audiences', () => idp.sign({ aud: ['grafana', 'kiban', 'Kibana'] }), /grafana/],
-    ['an audience that holds ours', () => idp.sign({ aud: `${idp.clientId} x` }), /kibana x/],
+    ['an audience that contains ours', () => idp.sign({ aud: `${idp.clientId} x` }), /kibana x/],
     ['no audience', () => idp.sign(without('aud')), /its audience is missing/],
     ['expired', () => idp.sign({ exp: now() - 1 }), /expired/, '401 token_expired'],
     ['expired long ago', () => idp.sign({ exp: 1 }), /expired/, '401 token_expired'],
-    ['no expiry', () => idp.sign(without('exp')), /exp/],
-    ['an expiry that is a text', () => idp.sign({ exp: `${now() + 600}` as unknown as number }), /exp/],
-    ['not before the future', () => idp.sign({ nbf: now() + 60 }), /nbf/],
+    ['no expiry (exp)', () => idp.sign(without('exp')), /exp/],
+    ['an expiry that is a string', () => idp.sign({ exp: `${now() + 600}` as unknown as number }), /exp/],
+    ['nbf in the future', () => idp.sign({ nbf: now() + 60 }), /nbf/],
     ['a logout token', () => idp.sign({ events: logoutEvents }, { typ: 'logout+jwt' }), /type/],
     ['a logout token without its type', () => idp.sign({ events: logoutEvents }), /logout token/],
-    ['a DPoP proof’s type', () => idp.sign({}, { typ: 'dpop+jwt' }), /type/],
-    ['a token bound to a key', () => idp.sign({ cnf: { jkt: 'x' } }), /bound to a key/],
-    ['an extension it calls critical', () => signed({ crit: ['x'], x: 1 }, idp.key.privateKey), /x/],
-    ['a signature cut off', async () => (await idp.sign()).split('.').slice(0, 2).join('.'), /./],
-    ['a signature of nothing', async () => `${(await idp.sign()).split('.').slice(0, 2).join('.')}.`, /./],
-    ['claims changed', async () => changed(await idp.sign()), /signature/i],
-    ['no JWT at all', () => 'abcdef', /./],
+    ['the type of a DPoP proof', () => idp.sign({}, { typ: 'dpop+jwt' }), /type/],
+    ['a token that is bound to a key (cnf)', () => idp.sign({ cnf: { jkt: 'x' } }), /bound to a key/],
+    ['a critical extension (crit)', () => signed({ crit: ['x'], x: 1 }, idp.key.privateKey), /x/],
+    ['no signature', async () => (await idp.sign()).split('.').slice(0, 2).join('.'), /./],
+    ['an empty signature', async () => `${(await idp.sign()).split('.').slice(0, 2).join('.')}.`, /./],
+    ['changed claims', async () => changed(await idp.sign()), /signature/i],
+    ['a text that is not a JWT', () => 'abcdef', /./],
     ['five parts', () => 'a.b.c.d.e', /./],
-    ['a JWT of no JSON', () => 'e30.e30.e30', /./],
+    ['a JWT whose header is not valid', () => 'e30.e30.e30', /./],
     ['longer than 16 KiB', () => 'a'.repeat(16_385), /longer than/],
-    ['padding inside (AWS ALB)', async () => (await idp.sign()).replaceAll('.', '==.'), /not a bearer token/],
-    ['two tokens', async () => `${await idp.sign()}, Bearer ${await idp.sign()}`, /not a bearer token/],
-    ['nothing after the scheme', () => '', /not a bearer token/],
+    ['base64 padding inside (AWS ALB)', async () => (await idp.sign()).replaceAll('.', '==.'), /not a bearer token/],
+    ['two tokens in one header', async () => `${await idp.sign()}, Bearer ${await idp.sign()}`, /not a bearer token/],
+    ['no token after the scheme', () => '', /not a bearer token/],
   ]
-  for (const [what, makeToken, reason, expected = '401 token_invalid'] of bad) {
-    test(what, async () => {
+  for (const [what, makeToken, reason, expected = '401 token_invalid'] of rejected) {
+    test(`rejects a forged or invalid token: ${what}`, async () => {
       const path = `/${encodeURIComponent(what)}`
       const token = await makeToken()
       const response = await bearer(url, token, { 'X-Forwarded-Uri': path })
@@ -135,28 +136,28 @@ describe('refused:', () => {
   function changed(token: string): string {
     const [header, payload, signature] = token.split('.')
     const claims = JSON.parse(Buffer.from(payload!, 'base64url').toString())
-    return `${header}.${base64({ ...claims, groups: ['root'] })}.${signature}`
+    return `${header}.${base64url({ ...claims, groups: ['root'] })}.${signature}`
   }
 })
 
-/** A token with a header that jose would not write. */
+/** A token with a header that jose refuses to sign. */
 function signed(header: object, key: KeyObject, issuer = idp.issuer): string {
   const claims = { iss: issuer, aud: idp.clientId, sub: 'alice', preferred_username: 'alice', exp: now() + 600 }
-  const text = `${base64({ alg: 'RS256', kid: idp.key.kid, ...header })}.${base64(claims)}`
+  const text = `${base64url({ alg: 'RS256', kid: idp.key.kid, ...header })}.${base64url(claims)}`
   return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
 }
 
-test('a key of a wrong size is refused, though it is in the key set', async () => {
+test('rejects a token of an RSA key of 1024 bits, even if it is in the key set', async () => {
   const other = await createProviderFor()
   const small = { kid: 'small', alg: 'RS256' as const, ...generateKeyPairSync('rsa', { modulusLength: 1024 }) }
   other.keys.push(small)
-  const own = await startTokens(setting, other)
+  const gateway = await startTokens(fixture, other)
   const token = signed({ kid: 'small' }, small.privateKey, other.issuer)
-  assert.equal(await verdictOf(await bearer(own.url, token)), '401 token_invalid')
-  assert.equal(await verdictOf(await bearer(own.url, await other.sign())), '200 alice')
+  assert.equal(await verdictOf(await bearer(gateway.url, token)), '401 token_invalid')
+  assert.equal(await verdictOf(await bearer(gateway.url, await other.sign())), '200 alice')
 })
 
-test('two Authorization lines are refused, whichever is good', async () => {
+test('rejects two Authorization headers, whichever has a valid token', async () => {
   const token = await idp.sign()
   const pairs = [
     [`Bearer ${token}`, `Bearer ${token}`],
@@ -175,7 +176,7 @@ test('two Authorization lines are refused, whichever is good', async () => {
   }
 })
 
-test('nothing, or another scheme, is nobody: 401 with the bare challenge', async () => {
+test('rejects a request without a bearer token with 401 and the challenge Bearer', async () => {
   for (const headers of [{}, { Authorization: 'Basic eDp5' }, { Authorization: 'Bearerx abc' }]) {
     const response = await fetch(url, { headers: headers as Record<string, string> })
     assert.equal(response.headers.get('www-authenticate'), 'Bearer')
@@ -183,7 +184,7 @@ test('nothing, or another scheme, is nobody: 401 with the bare challenge', async
   }
 })
 
-test('the e-mail decides nothing, and an unverified one is left out', async () => {
+test('an e-mail address that is not verified is omitted, and does not affect the username', async () => {
   const token = await idp.sign({ email: 'elastic@example.com', email_verified: false })
   assert.deepEqual(await (await bearer(url, token)).json(), {
     message: 'Authentication successful',
@@ -193,11 +194,11 @@ test('the e-mail decides nothing, and an unverified one is left out', async () =
   })
 })
 
-test('a token may not name one of Elasticsearch’s own users', async () => {
+test('rejects a token whose username is reserved for Elasticsearch', async () => {
   assert.equal(await verdict(await idp.sign({ preferred_username: 'elastic' })), '403 user_reserved')
 })
 
-test('no token, and no part of one, is in the log', async () => {
+test('the log contains no token, and no part of one', async () => {
   const token = await idp.sign()
   await bearer(url, token)
   const expired = await idp.sign({ exp: 1 })
@@ -209,16 +210,16 @@ test('no token, and no part of one, is in the log', async () => {
   assert.ok(!gateway.output().includes(idp.clientSecret))
 })
 
-test('a token of a key that was published later is taken', async () => {
-  const later = createSigningKey()
+test('accepts a token of a key that the provider published after the start', async () => {
+  const newKey = createSigningKey()
   const other = await createProviderFor()
-  const own = await startTokens(setting, other)
-  other.keys.push(later)
-  const token = await signJwt(later, {
+  const gateway = await startTokens(fixture, other)
+  other.keys.push(newKey)
+  const token = await signJwt(newKey, {
     iss: other.issuer,
     aud: other.clientId,
     preferred_username: 'bob',
     exp: now() + 60,
   })
-  assert.equal(await verdictOf(await bearer(own.url, token)), '200 bob')
+  assert.equal(await verdictOf(await bearer(gateway.url, token)), '200 bob')
 })
