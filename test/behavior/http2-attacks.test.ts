@@ -63,7 +63,7 @@ describe('an HTTP/2 flood closes its connection in bounded memory, and other cli
   const get = (path = '/') => requestFields({ ':path': path }, bob)
   const floods: [title: string, frames: (i: number) => Buffer[]][] = [
     [
-      'rapid reset (CVE-2023-44487)',
+      'rapid resets (CVE-2023-44487)',
       (i) => [requestFrame(2 * i + 1, get()), frame('reset', { stream: 2 * i + 1, payload: uint32(8) })],
     ],
     [
