@@ -9,7 +9,7 @@ import { createElasticsearchClient } from '../../../src/es/client.ts'
 import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
 import { createUsers } from '../../../src/es/users.ts'
 
-const own = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
+const elasticsearchHeaders = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
 const toClose: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of toClose.splice(0).reverse()) await close()
@@ -39,25 +39,25 @@ function connect(hosts: readonly string[], timeoutMs: number) {
   )
 }
 
-/** A byte now and then, endlessly: each one resets the official client's own timeouts. */
-const drip: RequestListener = (_, response) => {
-  response.writeHead(200, own)
+/** Sends a byte from time to time, endlessly: each one restarts the timeouts of the official client. */
+const sendSlowly: RequestListener = (_, response) => {
+  response.writeHead(200, elasticsearchHeaders)
   const timer = setInterval(() => response.write(' '), 20)
   response.on('close', () => clearInterval(timer))
 }
-const notFound: RequestListener = (_, response) => void response.writeHead(404, own).end('{}')
+const notFound: RequestListener = (_, response) => void response.writeHead(404, elasticsearchHeaders).end('{}')
 const unavailable = (detail: RegExp) => ({ code: 'elasticsearch_unavailable', detail })
 
 describe('elasticsearch.timeout', () => {
-  test('ends a call whose body drips', async () => {
-    const { url } = await serve(drip)
+  test('elasticsearch.timeout ends a call whose response body arrives byte by byte', async () => {
+    const { url } = await serve(sendSlowly)
     await assert.rejects(
       connect([url], 200).get('bob'),
       unavailable(/TimeoutError: no complete response within 200 ms/),
     )
   })
 
-  test('ends a call whose header section drips', async () => {
+  test('elasticsearch.timeout ends a call whose response header section arrives line by line', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       socket.write('HTTP/1.1 200 OK\r\n')
@@ -70,7 +70,7 @@ describe('elasticsearch.timeout', () => {
     await assert.rejects(connect([`http://127.0.0.1:${port}`], 200).get('bob'), unavailable(/TimeoutError/))
   })
 
-  test('ends a call with endless 103 responses', async () => {
+  test('elasticsearch.timeout ends a call with endless 103 responses', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'), 5)
@@ -82,9 +82,9 @@ describe('elasticsearch.timeout', () => {
     await assert.rejects(connect([`http://127.0.0.1:${port}`], 200).get('bob'), unavailable(/TimeoutError/))
   })
 
-  test('lets a new user in while 16 dripping responses hold all connections', async () => {
+  test('a call succeeds while 16 slow responses occupy all connections to Elasticsearch', async () => {
     const { url } = await serve((request, response) => {
-      if (request.url!.includes('slow')) drip(request, response)
+      if (request.url!.includes('slow')) sendSlowly(request, response)
       else notFound(request, response)
     })
     const users = connect([url], 1500)
@@ -95,7 +95,7 @@ describe('elasticsearch.timeout', () => {
     await Promise.all(slow)
   })
 
-  test('does not run while a call waits for a connection, which may take twice as long', async () => {
+  test('elasticsearch.timeout does not count the wait for a connection, which may take twice as long', async () => {
     const held: (() => void)[] = []
     const { url } = await serve((request, response) => {
       if (request.url!.includes('held')) held.push(() => notFound(request, response))
@@ -103,13 +103,13 @@ describe('elasticsearch.timeout', () => {
     })
     const users = connect([url], 1500)
     const all = Array.from({ length: 16 }, (_, i) => users.get(`held-${i}`).catch(() => 'late'))
-    const waiting = users.get('bob') // it gets a connection when the others time out, as late as its own deadline would be
+    const waiting = users.get('bob') // it gets a connection when the others time out, when its own timeout would have expired
     assert.deepEqual(await Promise.all(all), Array(16).fill('late'))
     assert.equal(await waiting, undefined)
     assert.equal(held.length, 16)
   })
 
-  test('ends a call that waits for a connection for more than twice as long', async () => {
+  test('a call that waits for a connection for more than twice elasticsearch.timeout is rejected', async () => {
     const { url } = await serve(() => {})
     const users = connect([url], 200)
     const calls = Array.from({ length: 16 * 5 }, () => users.get('bob').then(String, ({ detail }) => String(detail)))
@@ -117,8 +117,8 @@ describe('elasticsearch.timeout', () => {
     assert.ok(details.some((detail) => detail.includes('timed out waiting for a free connection to Elasticsearch')))
   })
 
-  test('bounds a call with all its retries: of two hosts that drip, neither gets the whole time', async () => {
-    const [first, second] = [await serve(drip), await serve(drip)]
+  test('elasticsearch.timeout limits a call with all its retries: each of two slow hosts gets half of the time', async () => {
+    const [first, second] = [await serve(sendSlowly), await serve(sendSlowly)]
     const requests: string[] = []
     for (const { server, url } of [first, second]) server.on('request', () => requests.push(url))
     const detail = /TimeoutError: no complete response within (\d+) ms/
@@ -130,16 +130,16 @@ describe('elasticsearch.timeout', () => {
     assert.deepEqual(requests.toSorted(), [first.url, second.url].toSorted())
   })
 
-  test('leaves time for the second host when the first one drips', async () => {
-    const [first, second] = [await serve(drip), await serve(notFound)]
+  test('elasticsearch.timeout leaves time for the second host if the first one is slow', async () => {
+    const [first, second] = [await serve(sendSlowly), await serve(notFound)]
     const users = connect([first.url, second.url], 3000)
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
 })
 
-describe('a response that is too large', () => {
+describe('a response of Elasticsearch that is too large', () => {
   const endless: RequestListener = (_, response) => {
-    response.writeHead(200, own)
+    response.writeHead(200, elasticsearchHeaders)
     const chunk = Buffer.alloc(64 * 1024, ' ')
     const more = () => {
       while (!response.destroyed && response.write(chunk));
@@ -148,7 +148,7 @@ describe('a response that is too large', () => {
     more()
   }
 
-  test('is cut off: the server can send only some megabytes', async () => {
+  test('an endless response is cut off after some megabytes', async () => {
     const { server, url } = await serve(endless)
     const closed = once(server, 'connection').then(([socket]: Socket[]) => {
       socket!.on('error', () => {}) // reset
@@ -159,9 +159,9 @@ describe('a response that is too large', () => {
   })
 
   for (const length of [512 * 1024 * 1024, 999_999_999_999]) {
-    test(`is cut off where its Content-Length says ${length}, and the process lives`, async () => {
+    test(`a response with Content-Length ${length} is rejected without ending the process`, async () => {
       const { url } = await serve((_, response) => {
-        response.writeHead(200, { ...own, 'content-length': length })
+        response.writeHead(200, { ...elasticsearchHeaders, 'content-length': length })
         response.write(Buffer.alloc(5 * 1024 * 1024, ' '))
       })
       await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/ConnectionError/))
@@ -169,18 +169,18 @@ describe('a response that is too large', () => {
   }
 
   for (const status of [200, 429, 503]) {
-    test(`is not decompressed if a ${status} is compressed, which was not requested`, async () => {
+    test(`a compressed ${status}, which was not requested, is rejected and not decompressed`, async () => {
       const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '))
       const { url } = await serve((_, response) => {
-        response.writeHead(status, { ...own, 'content-encoding': 'gzip' }).end(bomb)
+        response.writeHead(status, { ...elasticsearchHeaders, 'content-encoding': 'gzip' }).end(bomb)
       })
       await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/it is compressed/))
     })
   }
 
-  test('with a header section of 17 kB is cut off', async () => {
+  test('a response with a header section of 17 kB is rejected', async () => {
     const { url } = await serve(
-      (_, response) => void response.writeHead(200, { ...own, x: 'x'.repeat(17_000) }).end('{}'),
+      (_, response) => void response.writeHead(200, { ...elasticsearchHeaders, x: 'x'.repeat(17_000) }).end('{}'),
     )
     await assert.rejects(connect([url], 60_000).get('bob'), unavailable(/Headers Overflow|ConnectionError/))
   })

@@ -6,8 +6,8 @@ import type { GatewayError } from '../../../src/http/errors.ts'
 
 const secret = 'Basic aHVudGVyMjpodW50ZXIy'
 
-/** What the client throws, with all it knows about the request on it. */
-function meta(statusCode: number | undefined, body: unknown) {
+/** The metadata of the client's errors, which contains the whole request. */
+function errorMetadata(statusCode: number | undefined, body: unknown) {
   const params = {
     method: 'PUT',
     path: '/_security/user/bob',
@@ -31,9 +31,9 @@ function meta(statusCode: number | undefined, body: unknown) {
 }
 const errorBody = (status: number) => ({ error: { type: 'security_exception', reason: `reason of ${status}` }, status })
 const responseError = (status: number, body: unknown = errorBody(status)) =>
-  new errors.ResponseError(meta(status, body))
+  new errors.ResponseError(errorMetadata(status, body))
 
-function create() {
+function createTestBed() {
   const reports: [Operation, CallResult][] = []
   const clock = { now: 0 }
   const call = createCall({ monotonicNow: () => clock.now, report: (...report) => void reports.push(report) })
@@ -48,84 +48,89 @@ function create() {
   return { call, fail, reports, clock }
 }
 
-test('a certificate that nobody vouches for: the advice is ours, and not for who starts Node by hand', async () => {
-  const { fail } = create()
-  const said =
+test('the error for an untrusted certificate advises elasticsearch.ca_cert instead of a Node option', async () => {
+  const { fail } = createTestBed()
+  const message =
     'self-signed certificate in certificate chain; if the root CA is installed locally, try running Node.js with --use-system-ca'
-  const { code, detail } = await fail(new errors.ConnectionError(said))
+  const { code, detail } = await fail(new errors.ConnectionError(message))
   assert.equal(code, 'elasticsearch_unavailable')
   assert.match(detail, /self-signed certificate in certificate chain; put its CA into elasticsearch\.ca_cert$/)
 })
 
-test('a result comes through, and is counted', async () => {
-  const { call, reports } = create()
+test('a successful call returns its result and is counted', async () => {
+  const { call, reports } = createTestBed()
   assert.equal(await call('user_write', async () => 7), 7)
   assert.deepEqual(reports, [['user_write', 'ok']])
 })
 
-describe('failures', () => {
+describe('failed calls', () => {
   const rows: [string, unknown, 'unavailable' | 'rejected', RegExp][] = [
     [
-      '403 says which privilege is missing, in Elasticsearch’s words',
+      'a 403 that names the missing privilege',
       responseError(403, { error: { reason: 'action [cluster:admin/x] is unauthorized for user [lowly]' } }),
       'rejected',
       /403: action \[cluster:admin\/x\] is unauthorized for user \[lowly\]/,
     ],
-    ['400', responseError(400), 'rejected', /400: reason of 400/],
-    ['404', responseError(404), 'rejected', /404/],
-    ['429: too busy', responseError(429), 'unavailable', /429: reason of 429/],
-    ['500', responseError(500), 'unavailable', /500/],
+    ['a 400', responseError(400), 'rejected', /400: reason of 400/],
+    ['a 404', responseError(404), 'rejected', /404/],
+    ['a 429', responseError(429), 'unavailable', /429: reason of 429/],
+    ['a 500', responseError(500), 'unavailable', /500/],
+    ['a 502 with HTML from a proxy', responseError(502, '<html>secret</html>'), 'unavailable', /502: no reason given/],
+    ['a 503', responseError(503), 'unavailable', /503: reason of 503/],
+    ['a 504', responseError(504), 'unavailable', /504/],
+    ['an error without a reason', responseError(503, {}), 'unavailable', /no reason given/],
+    ['an error without a body', responseError(503, null), 'unavailable', /no reason given/],
     [
-      '502 of a proxy in between, in HTML',
-      responseError(502, '<html>secret</html>'),
-      'unavailable',
-      /502: no reason given/,
-    ],
-    ['503', responseError(503), 'unavailable', /503: reason of 503/],
-    ['504', responseError(504), 'unavailable', /504/],
-    ['a body without a reason', responseError(503, {}), 'unavailable', /no reason given/],
-    ['no body', responseError(503, null), 'unavailable', /no reason given/],
-    [
-      'a reason that is no text',
+      'an error whose reason is not a string',
       responseError(503, { error: { reason: { secret } } }),
       'unavailable',
       /no reason given/,
     ],
-    ['error as text', responseError(405, { error: 'Incorrect HTTP method' }), 'rejected', /no reason given/],
+    [
+      'an error that is a string',
+      responseError(405, { error: 'Incorrect HTTP method' }),
+      'rejected',
+      /no reason given/,
+    ],
     [
       'a timeout',
-      new errors.TimeoutError('Request timed out', meta(undefined, {})),
+      new errors.TimeoutError('Request timed out', errorMetadata(undefined, {})),
       'unavailable',
       /TimeoutError: Request timed out/,
     ],
     [
-      'a connection refused',
-      new errors.ConnectionError('connect ECONNREFUSED 127.0.0.1:9200', meta(undefined, {})),
+      'a refused connection',
+      new errors.ConnectionError('connect ECONNREFUSED 127.0.0.1:9200', errorMetadata(undefined, {})),
       'unavailable',
       /ECONNREFUSED/,
     ],
-    ['no living connection', new errors.NoLivingConnectionsError('none', meta(undefined, {})), 'unavailable', /none/],
     [
-      'another server than Elasticsearch',
-      new errors.ProductNotSupportedError('Elasticsearch', meta(200, {})),
+      'no living connection',
+      new errors.NoLivingConnectionsError('none', errorMetadata(undefined, {})),
+      'unavailable',
+      /none/,
+    ],
+    [
+      'a server other than Elasticsearch',
+      new errors.ProductNotSupportedError('Elasticsearch', errorMetadata(200, {})),
       'unavailable',
       /Elasticsearch/,
     ],
-    ['an error of our own', new TypeError('x is not a function'), 'unavailable', /TypeError: x is not a function/],
-    ['no error at all', 'text', 'unavailable', /text/],
-    ['nothing', undefined, 'unavailable', /undefined/],
+    ['a TypeError', new TypeError('x is not a function'), 'unavailable', /TypeError: x is not a function/],
+    ['a thrown string', 'text', 'unavailable', /text/],
+    ['a thrown undefined', undefined, 'unavailable', /undefined/],
   ]
   for (const [name, error, result, detail] of rows) {
-    test(name, async () => {
-      const { fail, reports } = create()
+    test(`${name} is elasticsearch_${result}`, async () => {
+      const { fail, reports } = createTestBed()
       const failure = await fail(error)
       assert.equal(failure.code, `elasticsearch_${result}`)
       assert.match(failure.detail, detail)
       assert.deepEqual(reports, [['user_read', result]])
     })
 
-    test(`${name}: nothing of our request is told`, async () => {
-      const { fail } = create()
+    test(`the error for ${name} contains nothing of the request`, async () => {
+      const { fail } = createTestBed()
       const failure = await fail(error)
       assert.equal(failure.cause, undefined)
       assert.doesNotMatch(`${failure.stack} ${JSON.stringify(failure)} ${failure.detail}`, /aHVudGVyMj|secret/)
@@ -133,9 +138,9 @@ describe('failures', () => {
   }
 })
 
-describe('401 to our service account', () => {
-  test('is a node that starts, for 60 s, then a wrong password', async () => {
-    const { fail, clock, reports } = create()
+describe('a 401 to our service account', () => {
+  test('a 401 to the service account is elasticsearch_unavailable for 60 s, then elasticsearch_rejected', async () => {
+    const { fail, clock, reports } = createTestBed()
     const codeAt = async (now: number) => {
       clock.now = now
       return (await fail(responseError(401))).code
@@ -150,13 +155,13 @@ describe('401 to our service account', () => {
     )
   })
 
-  test('tells which settings to look at', async () => {
-    const { detail } = await create().fail(responseError(401))
+  test('the error for a 401 to the service account names the settings to check', async () => {
+    const { detail } = await createTestBed().fail(responseError(401))
     assert.match(detail, /elasticsearch\.username.*api_key.*has just started/)
   })
 
-  test('one success starts the 60 s anew', async () => {
-    const { call, fail, clock } = create()
+  test('a successful call restarts the 60 s after a 401', async () => {
+    const { call, fail, clock } = createTestBed()
     await fail(responseError(401))
     clock.now = 30_000
     await call('user_read', async () => 1)
@@ -164,8 +169,8 @@ describe('401 to our service account', () => {
     assert.equal((await fail(responseError(401))).code, 'elasticsearch_unavailable')
   })
 
-  test('a user’s own login is no success of ours', async () => {
-    const { call, fail, clock } = create()
+  test("a user's login does not restart the 60 s after a 401", async () => {
+    const { call, fail, clock } = createTestBed()
     await fail(responseError(401))
     clock.now = 30_000
     await call('user_authenticate', async () => undefined)
@@ -173,8 +178,8 @@ describe('401 to our service account', () => {
     assert.equal((await fail(responseError(401))).code, 'elasticsearch_rejected')
   })
 
-  test('a node that is away for a while does not make it last for ever: 401, 503, 401', async () => {
-    const { fail, clock } = create()
+  test('a 503 between two 401s restarts the 60 s', async () => {
+    const { fail, clock } = createTestBed()
     await fail(responseError(401))
     clock.now = 30_000
     await fail(responseError(503))

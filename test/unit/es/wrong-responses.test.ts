@@ -12,9 +12,13 @@ import { createUsers } from '../../../src/es/users.ts'
 
 type Reply = Readonly<{ status: number; headers?: http.OutgoingHttpHeaders; body?: string | Buffer }>
 
-const own = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
+const elasticsearchHeaders = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
 const html = { 'content-type': 'text/html' }
-const json = (value: unknown, status = 200): Reply => ({ status, headers: own, body: JSON.stringify(value) })
+const json = (value: unknown, status = 200): Reply => ({
+  status,
+  headers: elasticsearchHeaders,
+  body: JSON.stringify(value),
+})
 const bob = { username: 'bob', roles: ['viewer'], full_name: null, email: null, metadata: {}, enabled: true }
 const securityError = { error: { type: 'security_exception', reason: 'no' }, status: 401 }
 
@@ -56,42 +60,42 @@ const unavailable = { code: 'elasticsearch_unavailable' }
 
 /** Responses that Elasticsearch never sends for the endpoints that we use. */
 const foreign: Record<string, Reply> = {
-  'a 404 with HTML': { status: 404, headers: { ...own, ...html }, body: '<h1>Not Found</h1>' },
+  'a 404 with HTML': { status: 404, headers: { ...elasticsearchHeaders, ...html }, body: '<h1>Not Found</h1>' },
   'a 404 with JSON that has no product header': {
     status: 404,
     headers: { 'content-type': 'application/json' },
     body: '{}',
   },
-  'the 404 of Elastic Cloud’s proxy': {
+  "the 404 of Elastic Cloud's proxy": {
     status: 404,
     headers: { 'content-type': 'application/json', 'x-cloud-error-codes': 'proxy.not-found' },
     body: '{"ok":false,"message":"Unknown resource."}',
   },
   'a 404 without a body': { status: 404, headers: { 'x-elastic-product': 'Elasticsearch' } },
-  'a 301': { status: 301, headers: { ...own, location: '/elsewhere' }, body: '{}' },
+  'a 301': { status: 301, headers: { ...elasticsearchHeaders, location: '/elsewhere' }, body: '{}' },
   'a 302 to a login page': { status: 302, headers: { location: 'https://login.example.com/' } },
-  'a 304': { status: 304, headers: own },
-  'a 204': { status: 204, headers: own },
-  'a 206': { status: 206, headers: own, body: JSON.stringify({ bob })!.slice(0, 5) },
-  'a 200 without a body': { status: 200, headers: own },
-  'a 200 with text': { status: 200, headers: { ...own, 'content-type': 'text/plain' }, body: 'OK' },
-  'a 200 with HTML': { status: 200, headers: { ...own, ...html }, body: '<h1>Maintenance</h1>' },
-  'a 200 of a server that is no Elasticsearch': { ...json({ bob }), headers: { 'content-type': 'application/json' } },
-  'a 200 with JSON cut off': { ...json({}), body: '{"bob":{"username":"bob"' },
+  'a 304': { status: 304, headers: elasticsearchHeaders },
+  'a 204': { status: 204, headers: elasticsearchHeaders },
+  'a 206': { status: 206, headers: elasticsearchHeaders, body: JSON.stringify({ bob })!.slice(0, 5) },
+  'a 200 without a body': { status: 200, headers: elasticsearchHeaders },
+  'a 200 with text': { status: 200, headers: { ...elasticsearchHeaders, 'content-type': 'text/plain' }, body: 'OK' },
+  'a 200 with HTML': { status: 200, headers: { ...elasticsearchHeaders, ...html }, body: '<h1>Maintenance</h1>' },
+  'a 200 of a server other than Elasticsearch': { ...json({ bob }), headers: { 'content-type': 'application/json' } },
+  'a 200 with truncated JSON': { ...json({}), body: '{"bob":{"username":"bob"' },
   'a 200 with []': json([]),
   'a 200 with null': json(null),
   'a 200 with a string': json('bob'),
   'a 200 with a number': json(0),
   'a compressed 200': {
     status: 200,
-    headers: { ...own, 'content-encoding': 'gzip' },
+    headers: { ...elasticsearchHeaders, 'content-encoding': 'gzip' },
     body: gzipSync(JSON.stringify({ bob })),
   },
   'a 400 with HTML': { status: 400, headers: html, body: '<h1>Bad Request</h1>' },
   'a 401 with HTML': { status: 401, headers: { ...html, 'www-authenticate': 'Basic realm="proxy"' } },
-  'a 401 with JSON of somebody else': { status: 401, headers: own, body: '{"message":"no"}' },
+  'a 401 with JSON of another server': { status: 401, headers: elasticsearchHeaders, body: '{"message":"no"}' },
   'a 403 with HTML': { status: 403, headers: html, body: '<h1>Forbidden</h1>' },
-  'a 403 with JSON of somebody else': { status: 403, headers: own, body: '{"message":"no"}' },
+  'a 403 with JSON of another server': { status: 403, headers: elasticsearchHeaders, body: '{"message":"no"}' },
   'a 405 with HTML': { status: 405, headers: html, body: '<h1>Not allowed</h1>' },
 }
 
@@ -106,7 +110,7 @@ const calls: Record<string, () => Promise<unknown>> = {
 for (const [name, run] of Object.entries(calls)) {
   describe(`${name} is elasticsearch_unavailable`, () => {
     for (const [what, wrong] of Object.entries(foreign)) {
-      test(`for ${what}`, async () => {
+      test(`${name} is elasticsearch_unavailable for ${what}`, async () => {
         reply = wrong
         await assert.rejects(run(), unavailable)
       })
@@ -129,38 +133,38 @@ describe('get user is elasticsearch_unavailable', () => {
     'a list for metadata': { bob: { ...bob, metadata: [] } },
   }
   for (const [what, body] of Object.entries(rows)) {
-    test(`for a 200 with ${what}`, async () => {
+    test(`get user is elasticsearch_unavailable for a 200 with ${what}`, async () => {
       reply = json(body)
       await assert.rejects(users.get('bob'), unavailable)
     })
   }
 
-  test('for a 404 of Elasticsearch that is not about the user', async () => {
+  test('get user is elasticsearch_unavailable for a 404 of Elasticsearch that does not concern the user', async () => {
     reply = json({ error: { type: 'index_not_found_exception', reason: 'no such index' }, status: 404 }, 404)
     await assert.rejects(users.get('bob'), unavailable)
   })
 })
 
-test('get user reports a missing user only for 404, {}, with the product header', async () => {
+test('get user reports an absent user only for a 404 with {} and the product header', async () => {
   reply = json({}, 404)
   assert.equal(await users.get('bob'), undefined)
 })
 
 test("does not follow redirects: neither our credential nor a user's is sent elsewhere", async () => {
-  reply = { status: 307, headers: { ...own, location: `${origin}/elsewhere` }, body: '{}' }
+  reply = { status: 307, headers: { ...elasticsearchHeaders, location: `${origin}/elsewhere` }, body: '{}' }
   await assert.rejects(users.get('bob'), unavailable)
   await assert.rejects(users.authenticate('bob', 'secret-1'), unavailable)
   assert.deepEqual([...new Set(requests.map(({ url }) => url))], ['/_security/user/bob', '/_security/_authenticate'])
 })
 
-test('put user is elasticsearch_unavailable when the response does not say whether the user was created', async () => {
+test('put user is elasticsearch_unavailable if the response does not say whether the user was created', async () => {
   for (const body of [{}, { created: 'true' }, { created: null }, { found: true }]) {
     reply = json(body)
     await assert.rejects(calls['put user']!(), unavailable)
   }
 })
 
-test('authenticate is elasticsearch_unavailable when it names another user', async () => {
+test('authenticate is elasticsearch_unavailable if the response contains another user', async () => {
   for (const body of [{ ...bob, username: 'alice' }, { ...bob, username: ['bob'] }, { ...bob, roles: {} }, { bob }]) {
     reply = json(body)
     await assert.rejects(users.authenticate('bob', 'secret-1'), unavailable)
@@ -172,7 +176,7 @@ test("authenticate counts a password as rejected only by Elasticsearch's own 401
   assert.equal(await users.authenticate('bob', 'secret-1'), undefined)
 })
 
-test('has privileges is elasticsearch_unavailable when the response does not say which', async () => {
+test('has privileges is elasticsearch_unavailable if the response does not list the privileges', async () => {
   for (const body of [
     { has_all_requested: true },
     { username: 'elastic' },
@@ -183,7 +187,7 @@ test('has privileges is elasticsearch_unavailable when the response does not say
   }
 })
 
-test('get roles is elasticsearch_unavailable when the response holds no roles', async () => {
+test('get roles is elasticsearch_unavailable if the response contains no roles', async () => {
   const findMissingRoles = createFindMissingRoles(() => client, call)
   for (const wrong of [json([]), json({ viewer: 1 }), foreign['a 404 with HTML']!, foreign['a 204']!]) {
     reply = wrong
@@ -191,7 +195,7 @@ test('get roles is elasticsearch_unavailable when the response holds no roles', 
   }
 })
 
-test('a password that conflicts with another write of the user is not set, and that is no fault', async () => {
+test('setPassword resolves to false on a conflict with another write of the user', async () => {
   const reason = '[user-bob]: version conflict, required seqNo [62], primary term [1]'
   reply = json({ error: { type: 'version_conflict_engine_exception', reason }, status: 409 }, 409)
   assert.equal(await users.setPassword('bob', { password: 'x' }), false)
