@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Command, parseCommand } from '../../../src/cli/args.ts'
 
-const understood: [line: string, command: Command][] = [
+const commandLines: [line: string, command: Command][] = [
   ['', { name: 'serve', flags: {} }],
   ['serve', { name: 'serve', flags: {} }],
   ['--config a.yml', { name: 'serve', file: 'a.yml', flags: {} }],
@@ -27,13 +27,13 @@ const understood: [line: string, command: Command][] = [
   ['-v', { name: 'version' }],
 ]
 
-for (const [line, command] of understood) {
-  test(`elastauth ${line}`, () => {
+for (const [line, command] of commandLines) {
+  test(`parses the command line "elastauth ${line}"`, () => {
     assert.deepEqual(parseCommand(line.split(' ').filter(Boolean)), command)
   })
 }
 
-test('help is help, also beside a mistake', () => {
+test('--help prints the help, even together with an invalid flag', () => {
   for (const argv of [['--help'], ['-h'], ['serve', '--help'], ['--nonsense', '-h']]) {
     const command = parseCommand(argv)
     assert.equal(command.name, 'help')
@@ -44,7 +44,7 @@ test('help is help, also beside a mistake', () => {
   }
 })
 
-const refused: [line: string, message: RegExp][] = [
+const usageErrors: [line: string, message: RegExp][] = [
   ['--lisen :5000', /^--lisen: unknown flag: did you mean `--listen`\?$/],
   ['--confg a.yml', /did you mean `--config`/],
   ['--generatekey', /did you mean `--generateKey`/],
@@ -68,15 +68,15 @@ const refused: [line: string, message: RegExp][] = [
   ['--group_mappings {}', /is a map/],
 ]
 
-for (const [line, message] of refused) {
-  test(`elastauth ${line} is a usage error`, () => {
+for (const [line, message] of usageErrors) {
+  test(`rejects "elastauth ${line}" as a usage error`, () => {
     const command = parseCommand(line.split(' '))
     assert.equal(command.name, 'usage-error', JSON.stringify(command))
     assert.match('message' in command ? command.message : '', message)
   })
 }
 
-test('a secret as a flag is refused without repeating it', () => {
+test('rejects a secret as a flag without repeating its value', () => {
   for (const argv of [['--secret_key', 'hunter2'], ['--secret_key=hunter2'], ['--elasticsearch.password=hunter2']]) {
     const command = parseCommand(argv)
     assert.match('message' in command ? command.message : '', /_FILE/)
@@ -84,10 +84,10 @@ test('a secret as a flag is refused without repeating it', () => {
   }
 })
 
-test('elastauth health asks the elastauth that is up, though the configuration has been broken since', async (t) => {
-  const asked: (string | undefined)[] = []
+test('elastauth health succeeds while elastauth runs, even if the configuration has become invalid', async (t) => {
+  const requestedPaths: (string | undefined)[] = []
   const server = createServer((request, response) => {
-    asked.push(request.url)
+    requestedPaths.push(request.url)
     response.end()
   }).listen(0, '127.0.0.1')
   t.after(() => server.close())
@@ -102,5 +102,5 @@ test('elastauth health asks the elastauth that is up, though the configuration h
   const main = join(import.meta.dirname, '../../../src/main.ts')
   const child = execFile(process.execPath, [main, 'health', '--config', '/does/not/exist'], { env })
   assert.deepEqual(await once(child, 'exit'), [0, null])
-  assert.deepEqual(asked, ['/elastauth/health'])
+  assert.deepEqual(requestedPaths, ['/elastauth/health'])
 })

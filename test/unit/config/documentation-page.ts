@@ -1,4 +1,4 @@
-/** The `config.yml` of the documentation's page on auth-only mode, as it stands there. */
+/** The `config.yml` of docs/auth-only-mode.md. */
 export const pageYaml = `# Proxy mode disabled (default)
 proxy:
   enabled: false
@@ -27,7 +27,7 @@ listen: "0.0.0.0:5000"
 log_level: "info"
 `
 
-/** Its environment variables. */
+/** The environment variables of docs/auth-only-mode.md. */
 export const pageEnv = {
   ELASTAUTH_AUTH_PROVIDER: 'authelia',
   ELASTAUTH_SECRET_KEY: 'your-64-char-hex-key',

@@ -7,7 +7,7 @@ import { type ConfigSource, type LoadedConfig, loadConfig } from '../../../confi
 
 export const key = '0123456789abcdef'.repeat(4)
 
-/** The least that starts. */
+/** The smallest valid configuration. */
 export const minimal = `secret_key: ${key}\nelasticsearch: { username: elastic, password: changeme }\n`
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
@@ -29,7 +29,7 @@ export function writeFiles<N extends string>(files: Record<N, string>, mode = 0o
   return { ...Object.fromEntries(paths), directory: root }
 }
 
-/** Loads YAML text, with variables and flags over it. */
+/** Loads YAML text, overridden by environment variables and flags. */
 export function load(yaml: string, source: Partial<ConfigSource> = {}): LoadedConfig {
   return loadConfig({ file: writeFiles({ 'config.yml': yaml })['config.yml'], env: {}, flags: {}, ...source })
 }

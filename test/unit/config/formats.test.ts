@@ -11,36 +11,36 @@ import { key, writeFiles } from './fixture.ts'
 const { cert, key: pemKey } = createCertificateAuthority().issue('client')
 const { certificate, privateKey } = writeFiles({ certificate: cert, privateKey: pemKey })
 
-const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
+const cases: { format: FormatName; valid: unknown[]; invalid: unknown[] }[] = [
   {
     format: 'boolean',
-    good: [true, false, 'true', 'FALSE'],
-    bad: ['yes', '1', '', 1, null, 'constructor', { toString: false }],
+    valid: [true, false, 'true', 'FALSE'],
+    invalid: ['yes', '1', '', 1, null, 'constructor', { toString: false }],
   },
-  { format: 'integer', good: [0, 7, '12'], bad: [-1, 1.5, '1e3', '0x1', ' 1', '', '-3', Number.NaN] },
+  { format: 'integer', valid: [0, 7, '12'], invalid: [-1, 1.5, '1e3', '0x1', ' 1', '', '-3', Number.NaN] },
   {
     format: 'duration',
-    good: ['500ms', '30s', '5m', '1h', '24h', '1h30m', '1.5h'],
-    bad: ['1', '1 hour', '', 's', '-1s', '1d', 'h1', '1s ', '1S'],
+    valid: ['500ms', '30s', '5m', '1h', '24h', '1h30m', '1.5h'],
+    invalid: ['1', '1 hour', '', 's', '-1s', '1d', 'h1', '1s ', '1S'],
   },
   {
     format: 'secret_key',
-    good: [key, key.toUpperCase(), 'your-64-char-hex-key', 'your-generated-key'],
-    bad: ['changeme', key.slice(1), `${key}0`, '0'.repeat(64), 'F'.repeat(64), `${key}\n`, 'your-key', 5],
+    valid: [key, key.toUpperCase(), 'your-64-char-hex-key', 'your-generated-key'],
+    invalid: ['changeme', key.slice(1), `${key}0`, '0'.repeat(64), 'F'.repeat(64), `${key}\n`, 'your-key', 5],
   },
   {
     format: 'secret_key_list',
-    good: [[], [key], `${key},${key}`, `${key}\n`],
-    bad: [['your-64-char-hex-key'], [5], {}],
+    valid: [[], [key], `${key},${key}`, `${key}\n`],
+    invalid: [['your-64-char-hex-key'], [5], {}],
   },
   {
     format: 'shared_secret',
-    good: ['0123456789abcdef'],
-    bad: ['short', 'with a blank inside', 'ümlaute-are-not-headers'],
+    valid: ['0123456789abcdef'],
+    invalid: ['short', 'with a blank inside', 'ümlaute-are-not-headers'],
   },
   {
     format: 'listen_list',
-    good: [
+    valid: [
       ...['127.0.0.1:5000', '[::1]:5000', ':5000', 'localhost:0', '0.0.0.0:65535', 'http://a:1', 'https://:443'],
       ...[
         'unix:/run/a.sock',
@@ -50,7 +50,7 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
         [':1', 'https://:2'],
       ],
     ],
-    bad: [
+    invalid: [
       ...['5000', '127.0.0.1', '::1:5000', '1.2.3.4:65536', '1.2.3.256:80', '[g]:1', 'a b:1', 'h:-1', '', [], [5000]],
       ...[
         'ftp://a:1',
@@ -67,18 +67,18 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
   },
   {
     format: 'file_mode',
-    good: ['0660', '600', '777'],
-    bad: [660, 0o660, '0o660', '66', '0668', '01777', 'rw-rw----'],
+    valid: ['0660', '600', '777'],
+    invalid: [660, 0o660, '0o660', '66', '0668', '01777', 'rw-rw----'],
   },
   {
     format: 'host_port',
-    good: ['redis:6379', '[fd00::1]:6379'],
-    bad: [':6379', 'redis', 'redis:0', 'user:pass@redis:6379'],
+    valid: ['redis:6379', '[fd00::1]:6379'],
+    invalid: [':6379', 'redis', 'redis:0', 'user:pass@redis:6379'],
   },
   {
     format: 'url',
-    good: ['http://es', 'https://[::1]:9200/path'],
-    bad: [
+    valid: ['http://es', 'https://[::1]:9200/path'],
+    invalid: [
       'es:9200',
       'ftp://es',
       'http://',
@@ -90,11 +90,15 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
       '//es',
     ],
   },
-  { format: 'url_list', good: [['http://a', 'https://b'], 'http://a, https://b'], bad: [['http://a', 5], ['a'], 'a'] },
-  { format: 'redis_url', good: ['redis://r', 'rediss://u:p@r:1/2'], bad: ['http://r', 'redis', 'redis://'] },
+  {
+    format: 'url_list',
+    valid: [['http://a', 'https://b'], 'http://a, https://b'],
+    invalid: [['http://a', 5], ['a'], 'a'],
+  },
+  { format: 'redis_url', valid: ['redis://r', 'rediss://u:p@r:1/2'], invalid: ['http://r', 'redis', 'redis://'] },
   {
     format: 'peer_list',
-    good: [
+    valid: [
       ['loopback', 'private'],
       ['10.0.0.0/8', 'fd00::/8', '1.2.3.4', '::1'],
       ['none'],
@@ -103,7 +107,7 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
       ['0.0.0.0/0'],
       ['172.20.0.5/32', '::1/128', '::/0', '::ffff:10.0.0.0/104', '2001:db8:1::/48', '10.128.0.0/9'],
     ],
-    bad: [
+    invalid: [
       ['172.20.0.5/8'],
       ['10.64.0.0/9'],
       ['2001:db8:1::1/48'],
@@ -121,17 +125,21 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
       ['fe80::1%eth0'],
     ],
   },
-  { format: 'role_list', good: [['kibana_user', 'a b'], 'a,b'], bad: [[''], [' a'], ['ä'], ['a'.repeat(508)], [null]] },
-  { format: 'header_name', good: ['Remote-User', 'X_y'], bad: ['', 'Remote User', 'a:b', 'ä', 'a\r\nb'] },
+  {
+    format: 'role_list',
+    valid: [['kibana_user', 'a b'], 'a,b'],
+    invalid: [[''], [' a'], ['ä'], ['a'.repeat(508)], [null]],
+  },
+  { format: 'header_name', valid: ['Remote-User', 'X_y'], invalid: ['', 'Remote User', 'a:b', 'ä', 'a\r\nb'] },
   {
     format: 'header_map',
-    good: [{ 'X-A': '1' }, '{"X-A":"1"}'],
-    bad: [{ 'X A': '1' }, { a: 1 }, { a: 'x\r\ny' }, '[]', JSON.parse('{"__proto__":"x"}')],
+    valid: [{ 'X-A': '1' }, '{"X-A":"1"}'],
+    invalid: [{ 'X A': '1' }, { a: 1 }, { a: 'x\r\ny' }, '[]', JSON.parse('{"__proto__":"x"}')],
   },
   {
     format: 'group_mappings',
-    good: [{}, { a: ['b'] }, { a: 'b' }, '{"a":["b"]}', { 'team-*': ['{group}-reader'] }],
-    bad: [
+    valid: [{}, { a: ['b'] }, { a: 'b' }, '{"a":["b"]}', { 'team-*': ['{group}-reader'] }],
+    invalid: [
       { a: [] },
       { a: null },
       { a: [5] },
@@ -146,13 +154,13 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
   },
   {
     format: 'route_list',
-    good: [
+    valid: [
       [],
       [{ upstreams: ['http://a'] }],
       [{ host: 'k.example', path: '/', upstreams: ['http://a'], strip_path: true, auth: 'none', headers: { a: 'b' } }],
       '[{"upstreams":["http://a"]}]',
     ],
-    bad: [
+    invalid: [
       [{}],
       [5],
       [{ upstreams: [] }],
@@ -165,59 +173,59 @@ const cases: { format: FormatName; good: unknown[]; bad: unknown[] }[] = [
       'x',
     ],
   },
-  { format: 'log_level', good: ['info', 'warning'], bad: ['loud', 'INFO', '', null] },
+  { format: 'log_level', valid: ['info', 'warning'], invalid: ['loud', 'INFO', '', null] },
   {
     format: 'certificate_file',
-    good: [certificate],
-    bad: ['', '/does/not/exist', import.meta.dirname, 'a\0b', import.meta.filename, '/dev/null'],
+    valid: [certificate],
+    invalid: ['', '/does/not/exist', import.meta.dirname, 'a\0b', import.meta.filename, '/dev/null'],
   },
   {
     format: 'private_key_file',
-    good: [privateKey],
-    bad: ['', '/does/not/exist', import.meta.dirname, 'a\0b', certificate],
+    valid: [privateKey],
+    invalid: ['', '/does/not/exist', import.meta.dirname, 'a\0b', certificate],
   },
-  { format: 'username', good: ['bob', 'b@x.org'], bad: ['', 'a b', '.', '_x', 'elastic', 'a'.repeat(256), 5] },
-  { format: 'email', good: ['bob@x.org'], bad: ['', 'bob', 'a@b@c', 'Bob <bob@x.org>'] },
-  { format: 'full_name', good: ['Bob Ä'], bad: ['', 'a\u0085b', 'a'.repeat(501)] },
-  { format: 'group_list', good: [[], ['a', 'b c'], 'a,b'], bad: [[''], ['a\nb'], ['a'.repeat(256)], [5]] },
-  { format: 'basic_username', good: ['elastic', 'a b'], bad: ['', 'a:b', 'a\nb'] },
+  { format: 'username', valid: ['bob', 'b@x.org'], invalid: ['', 'a b', '.', '_x', 'elastic', 'a'.repeat(256), 5] },
+  { format: 'email', valid: ['bob@x.org'], invalid: ['', 'bob', 'a@b@c', 'Bob <bob@x.org>'] },
+  { format: 'full_name', valid: ['Bob Ä'], invalid: ['', 'a\u0085b', 'a'.repeat(501)] },
+  { format: 'group_list', valid: [[], ['a', 'b c'], 'a,b'], invalid: [[''], ['a\nb'], ['a'.repeat(256)], [5]] },
+  { format: 'basic_username', valid: ['elastic', 'a b'], invalid: ['', 'a:b', 'a\nb'] },
 ]
 
-for (const { format, good, bad } of cases) {
-  test(`format ${format} accepts and refuses`, () => {
-    for (const value of good) assert.deepEqual(validateValue(getFormat(format), value), [], JSON.stringify(value))
-    for (const value of bad) assert.notDeepEqual(validateValue(getFormat(format), value), [], JSON.stringify(value))
+for (const { format, valid, invalid } of cases) {
+  test(`format ${format} accepts valid values and rejects invalid ones`, () => {
+    for (const value of valid) assert.deepEqual(validateValue(getFormat(format), value), [], JSON.stringify(value))
+    for (const value of invalid) assert.notDeepEqual(validateValue(getFormat(format), value), [], JSON.stringify(value))
   })
 
-  test(`format ${format} reads its own results as they are, as convict reads twice`, () => {
-    for (const value of good) {
-      const once = getFormat(format).parse(value)
-      assert.deepEqual(getFormat(format).parse(once), once)
+  test(`format ${format} does not change a value that it has parsed, since convict parses twice`, () => {
+    for (const value of valid) {
+      const parsed = getFormat(format).parse(value)
+      assert.deepEqual(getFormat(format).parse(parsed), parsed)
     }
   })
 }
 
-test('formats tidy: keys to lower case, warning to warn, one role to a list, lists without blanks and doubles', () => {
+test('formats normalize keys to lower case, warning to warn, one role to a list, and lists to unique, trimmed items', () => {
   assert.equal(formats.secret_key.parse(key.toUpperCase()), key)
   assert.equal(formats.log_level.parse('warning'), 'warn')
   assert.deepEqual(formats.group_mappings.parse({ a: 'b' }), { a: ['b'] })
   assert.deepEqual(formats.text_list.parse(' a ,, b,a'), ['a', 'b'])
 })
 
-test('a duration is the sum of its parts, in milliseconds', () => {
+test('parseDuration returns the sum of all parts in milliseconds', () => {
   assert.deepEqual(['500ms', '1h30m', '1.5s', '0s'].map(parseDuration), [500, 5_400_000, 1500, 0])
 })
 
-test('any number of milliseconds survives being written and read', () => {
+test('parseDuration restores any number of milliseconds that formatDuration has written', () => {
   fc.assert(fc.property(fc.nat(), (ms) => parseDuration(formatDuration(ms)) === ms))
 })
 
-test('addresses are split into host and port', () => {
+test('parseAddress splits an address into host and port', () => {
   assert.deepEqual(parseAddress('[::1]:0'), { host: '::1', port: 0 })
   assert.deepEqual(parseAddress(':5000'), { host: '', port: 5000 })
 })
 
-test('no format throws, whatever it is given', () => {
+test('no format throws for any value', () => {
   fc.assert(
     fc.property(fc.constantFrom(...(Object.keys(formats) as FormatName[])), fc.anything(), (name, value) => {
       validateValue(getFormat(name), value)

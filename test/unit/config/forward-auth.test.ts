@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import { linesOf, load, minimal } from './fixture.ts'
 
 const faults = (yaml: string) => linesOf(() => load(minimal + yaml))
-const loaded = (yaml: string) => load(minimal + yaml).config.forward_auth
+const loadForwardAuth = (yaml: string) => load(minimal + yaml).config.forward_auth
 
 describe('forward_auth.path_prefix', () => {
   for (const prefix of ['/authorize', '/a/b-c/d_e', '/9', '/elastaut', '/x/elastauth']) {
     test(`accepts ${prefix}`, () =>
-      assert.equal(loaded(`forward_auth: { path_prefix: ${prefix} }`).path_prefix, prefix))
+      assert.equal(loadForwardAuth(`forward_auth: { path_prefix: ${prefix} }`).path_prefix, prefix))
   }
   for (const prefix of [
     '/',
@@ -33,7 +33,7 @@ describe('forward_auth.path_prefix', () => {
     '/elastauthorize',
     '/ELASTAUTH/x',
   ]) {
-    test(`rejects ${prefix}: it is not a plain path, or one of ours`, () => {
+    test(`rejects ${prefix}, which is not a plain path or is below /elastauth`, () => {
       const [line, ...rest] = faults(`forward_auth: { path_prefix: ${JSON.stringify(prefix)} }`)
       assert.match(line!, /^3 forward_auth\.path_prefix .*is not a path for sub-requests: write e\.g\. \/authorize/)
       assert.deepEqual(rest, [])
@@ -42,10 +42,13 @@ describe('forward_auth.path_prefix', () => {
 })
 
 describe('forward_auth.listen', () => {
-  test('is one address or a list, and not set by default', () => {
-    assert.equal(loaded('').listen, null)
-    assert.deepEqual(loaded('forward_auth: { listen: ":5001" }').listen, [':5001'])
-    assert.deepEqual(loaded('forward_auth: { listen: [":5001", "unix:/a.sock"] }').listen, [':5001', 'unix:/a.sock'])
+  test('accepts one address or a list, and is not set by default', () => {
+    assert.equal(loadForwardAuth('').listen, null)
+    assert.deepEqual(loadForwardAuth('forward_auth: { listen: ":5001" }').listen, [':5001'])
+    assert.deepEqual(loadForwardAuth('forward_auth: { listen: [":5001", "unix:/a.sock"] }').listen, [
+      ':5001',
+      'unix:/a.sock',
+    ])
   })
 
   test('rejects an empty list and invalid addresses', () => {
@@ -56,7 +59,7 @@ describe('forward_auth.listen', () => {
     )
   })
 
-  test('rejects an address that listen has already, with another scheme too', () => {
+  test('rejects an address that listen also has, even with another scheme', () => {
     for (const [listen, own] of [
       ['":6000"', '":6000"'],
       ['":6000"', '"http://:6000"'],
@@ -71,12 +74,12 @@ describe('forward_auth.listen', () => {
     assert.deepEqual(faults('listen: ":0"\nforward_auth: { listen: ":0" }'), [])
   })
 
-  test('needs tls.cert for https, as listen does', () => {
+  test('requires tls.cert for https, as listen does', () => {
     const lines = faults('forward_auth: { listen: "https://:5001" }')
     assert.match(lines.join(), /tls\.cert is required for forward_auth\.listen\[0\], which is https/)
   })
 
-  test('must be on this machine with the static provider, as listen must', () => {
+  test('rejects addresses that other machines can reach with the static provider, as listen does', () => {
     const yaml = 'auth_provider: static\nstatic: { username: dev }\nforward_auth: { listen: "0.0.0.0:5001" }'
     assert.match(
       faults(yaml).join(),
@@ -87,7 +90,7 @@ describe('forward_auth.listen', () => {
   })
 })
 
-test('in proxy mode there are no sub-requests, so forward_auth.listen and path_prefix are faults', () => {
+test('forward_auth.listen and path_prefix are faults in proxy mode, which has no sub-requests', () => {
   const yaml =
     'proxy: { enabled: true, elasticsearch_url: "http://es:9200" }\nforward_auth: { listen: ":5001", path_prefix: /a }'
   assert.deepEqual(faults(yaml), [
@@ -101,12 +104,12 @@ describe('a warning at startup if people sign in and sub-requests have no separa
   const warnings = (yaml: string) =>
     load(minimal + yaml).warnings.filter((text) => text.includes('forward_auth.listen'))
 
-  test('is given with auth_provider oidc, and with oidc among several', () => {
+  test('is given if oidc is the provider or one of several', () => {
     for (const provider of ['auth_provider: oidc\n', 'auth_providers: [oidc, authelia]\n']) {
       assert.match(warnings(provider + oidc).join(), /forward_auth\.listen is not set/)
     }
   })
-  test('is not given with forward_auth.listen, without logins, in proxy mode, or without OpenID Connect', () => {
+  test('is not given with forward_auth.listen, with login: false, in proxy mode, or without OpenID Connect', () => {
     for (const yaml of [
       `auth_provider: oidc\n${oidc}forward_auth: { listen: ":5001" }`,
       `auth_provider: oidc\n${oidc.replace('client_id', 'login: false, client_id')}`,

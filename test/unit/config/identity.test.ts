@@ -22,8 +22,8 @@ const parts: [key: string, format: FormatName, identityWith: (value: string) => 
 ]
 
 for (const [key, format, identityWith] of parts) {
-  test(`static.${key}: refused here where a request’s identity would be refused, and only there`, () => {
-    const isGood = (value: string) => {
+  test(`static.${key} rejects exactly the values that are rejected in the identity of a request`, () => {
+    const isValid = (value: string) => {
       try {
         checkIdentity({ username: 'dev', groups: [], provider: 'static', ...identityWith(value) })
         return true
@@ -33,15 +33,15 @@ for (const [key, format, identityWith] of parts) {
     }
     fc.assert(
       fc.property(text, (value) => {
-        const given = format === 'group_list' ? [value] : value
-        assert.equal(validateValue(getFormat(format), given).length === 0, isGood(value), JSON.stringify(value))
+        const configured = format === 'group_list' ? [value] : value
+        assert.equal(validateValue(getFormat(format), configured).length === 0, isValid(value), JSON.stringify(value))
       }),
       { numRuns: 2000 },
     )
   })
 }
 
-const refused: [yaml: string, expected: RegExp][] = [
+const invalidUsers: [yaml: string, expected: RegExp][] = [
   ['username: a b', /static.username "a b" is not a username/],
   ['username: ..', /static.username .* is not a username/],
   ['username: _system', /static.username .* is reserved by Elasticsearch/],
@@ -52,8 +52,8 @@ const refused: [yaml: string, expected: RegExp][] = [
   ['username: Service', /static.username is the service account/],
 ]
 
-for (const [yaml, expected] of refused) {
-  test(`static: { ${yaml} } is a fault`, () => {
+for (const [yaml, expected] of invalidUsers) {
+  test(`rejects static: { ${yaml} }`, () => {
     const account = minimal.replace('elastic,', 'service,')
     const lines = linesOf(() => load(`${account}auth_provider: static\nstatic: { ${yaml} }`))
     assert.equal(lines.length, 1, lines.join('\n'))
@@ -61,7 +61,7 @@ for (const [yaml, expected] of refused) {
   })
 }
 
-test('more than 1,000 static groups are a fault', () => {
+test('rejects more than 1,000 static groups', () => {
   const groups = Array.from({ length: 1001 }, (_, i) => `g${i}`)
   const lines = linesOf(() => load(minimal, { env: { ELASTAUTH_STATIC_GROUPS: groups.join(',') } }))
   assert.match(lines.join(), /^ELASTAUTH_STATIC_GROUPS static.groups has more than 1000 groups/)

@@ -8,19 +8,19 @@ import { key, writeFiles } from './fixture.ts'
 
 const addressesOf = (source: ConfigSource) =>
   findListeners(source).map((listener) => {
-    const place = listener.kind === 'unix' ? `unix:${listener.path}` : `${listener.host}:${listener.port}`
-    return `${listener.isTls ? 'https://' : ''}${place}`
+    const address = listener.kind === 'unix' ? `unix:${listener.path}` : `${listener.host}:${listener.port}`
+    return `${listener.isTls ? 'https://' : ''}${address}`
   })
 
 const find = (yaml: string, env = {}, flags = {}) =>
   addressesOf({ file: writeFiles({ 'config.yml': yaml })['config.yml'], env, flags })
 
-test('listen is found where all the rest is broken', () => {
+test('findListeners reads listen even if everything else is invalid', () => {
   const yaml = 'listen: ":6000"\nsecret_key: x\nlistn: 1\nelasticsearch: { ca_cert: /does/not/exist }\n'
   assert.deepEqual(find(yaml, { ELASTAUTH_NONSENSE: 'x' }, { nonsense: 'x' }), [':6000'])
 })
 
-test('listen may be a list; without a scheme TLS is spoken where there is a certificate', () => {
+test('findListeners reads a list, and uses TLS for entries without a scheme if there is a certificate', () => {
   const yaml = 'listen: [":6000", "http://:6001", "https://:6002", "unix:/a.sock", "http://unix:/b.sock"]\n'
   assert.deepEqual(find(yaml), [':6000', ':6001', 'https://:6002', 'unix:/a.sock', 'unix:/b.sock'])
   const withTls = `${yaml}tls: { cert: /does/not/exist }`
@@ -28,21 +28,21 @@ test('listen may be a list; without a scheme TLS is spoken where there is a cert
   assert.deepEqual(find(withTls), expected)
 })
 
-test('listen has the precedence it has in serving: file, environment, flag', () => {
+test('findListeners lets flags override the environment, and the environment the file', () => {
   const env = { ELASTAUTH_LISTEN: ':6001' }
   assert.deepEqual(find('listen: ":6000"', env), [':6001'])
   assert.deepEqual(find('listen: ":6000"', env, { listen: ':6002' }), [':6002'])
 })
 
-test('listen is its default where it is missing, broken, or in a file that cannot be read', () => {
+test('findListeners returns the default if listen is missing or invalid, or the file cannot be read', () => {
   for (const yaml of ['', 'listen: 6000', 'listen: nowhere', 'listen: ["', 'listen:'])
     assert.deepEqual(find(yaml), ['127.0.0.1:5000'], yaml)
   assert.deepEqual(addressesOf({ file: '/does/not/exist', env: {}, flags: {} }), ['127.0.0.1:5000'])
 })
 
-test('file null is no file, not even the working directory’s config.yml', () => {
+test('with file null no file is read, not even config.yml in the working directory', () => {
   const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
-  const before = process.cwd()
+  const originalDirectory = process.cwd()
   const env = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
   try {
     process.chdir(directory)
@@ -53,7 +53,7 @@ test('file null is no file, not even the working directory’s config.yml', () =
     assert.ok(!('file' in loaded))
     assert.deepEqual(addressesOf({ file: null, env, flags: {} }), ['127.0.0.1:5000'])
   } finally {
-    process.chdir(before)
+    process.chdir(originalDirectory)
     rmSync(directory, { recursive: true })
   }
 })

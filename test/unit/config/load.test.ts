@@ -14,7 +14,7 @@ const accountEnv = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEA
 const clientCert = writeFiles({ pem: createCertificateAuthority().issue('client').cert }).pem
 const dryEnv = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
 
-test('the page’s config.yml loads as it stands', () => {
+test('the config.yml of docs/auth-only-mode.md loads unchanged', () => {
   const { config, warnings } = load(pageYaml)
   assert.deepEqual(config.elasticsearch.hosts, ['https://elasticsearch:9200'])
   assert.equal(config.cache.type, 'redis')
@@ -26,7 +26,7 @@ test('the page’s config.yml loads as it stands', () => {
   assert.equal(warnings.length, 1)
 })
 
-test('the page’s environment variables load as they stand, with and without its file', () => {
+test('the environment variables of docs/auth-only-mode.md load unchanged, with and without its file', () => {
   const { pem } = writeFiles({ pem: createCertificateAuthority().cert })
   const env = { ...pageEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
   for (const { config } of [loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }), load(pageYaml, { env })]) {
@@ -36,7 +36,7 @@ test('the page’s environment variables load as they stand, with and without it
   }
 })
 
-test('a placeholder key becomes a random one, the same for the whole run, with a warning', () => {
+test('a placeholder secret_key is replaced by a random key that is the same until the restart, with a warning', () => {
   for (const placeholder of ['your-64-char-hex-key', 'your-generated-key']) {
     const { config, warnings } = load('', { env: { ...dryEnv, ELASTAUTH_SECRET_KEY: placeholder } })
     assert.match(config.secret_key!, /^[0-9a-f]{64}$/)
@@ -49,7 +49,7 @@ test('a placeholder key becomes a random one, the same for the whole run, with a
   }
 })
 
-test('without a key nothing starts, dry run or not, and an empty variable is named', () => {
+test('secret_key is required, even for a dry run, and the fault names an empty variable', () => {
   assert.match(
     linesOf(() => load('elasticsearch: { dry_run: true }')).join(),
     /^- secret_key is required: .*--generateKey/,
@@ -58,7 +58,7 @@ test('without a key nothing starts, dry run or not, and an empty variable is nam
   assert.match(lines.join(), /^ELASTAUTH_SECRET_KEY secret_key is empty/)
 })
 
-test('all faults come at once, files first, in the order of their lines, and readable', () => {
+test('all faults are reported at once, in the order of files, lines, environment and flags', () => {
   const run = () =>
     load('cache:\n  redis_db: x\nelasticsearch:\n  hots: [a]\n', {
       env: { ELASTAUTH_CACHE_EXPIRATION: '1 hour', ELASTAUTH_LISTN: 'x' },
@@ -66,10 +66,10 @@ test('all faults come at once, files first, in the order of their lines, and rea
     })
   const [first, ...rest] = linesOf(run)
   assert.match(first!, /^2 cache.redis_db expected a whole number/)
-  const places = rest.map((line) => line.split(' ')[0]!)
-  assert.equal(places[0], '4')
-  assert.deepEqual(places.slice(1, 4).sort(), ['--log_levl', 'ELASTAUTH_CACHE_EXPIRATION', 'ELASTAUTH_LISTN'])
-  assert.deepEqual(places.slice(4), ['-', '-'])
+  const locations = rest.map((line) => line.split(' ')[0]!)
+  assert.equal(locations[0], '4')
+  assert.deepEqual(locations.slice(1, 4).sort(), ['--log_levl', 'ELASTAUTH_CACHE_EXPIRATION', 'ELASTAUTH_LISTN'])
+  assert.deepEqual(locations.slice(4), ['-', '-'])
   assert.throws(run, (error) => {
     assert.ok(error instanceof ConfigError)
     const lines = error.message.split('\n')
@@ -84,7 +84,7 @@ test('all faults come at once, files first, in the order of their lines, and rea
   })
 })
 
-test('the environment wins over the file, a flag over both', () => {
+test('the environment overrides the file, and a flag overrides both', () => {
   const yaml = `${minimal}listen: ":1"\nlog_level: debug\ncache: { type: none }\n`
   const env = { ELASTAUTH_LISTEN: ':2', ELASTAUTH_LOG_LEVEL: 'warning' }
   const { config } = load(yaml, { env, flags: { listen: ':3', 'elasticsearch.dry_run': 'true' } })
@@ -92,14 +92,14 @@ test('the environment wins over the file, a flag over both', () => {
   assert.equal(config.elasticsearch.dry_run, true)
 })
 
-test('lists are comma separated and maps are JSON in the environment', () => {
+test('in the environment, lists are comma-separated and maps are JSON', () => {
   const env = { ...dryEnv, ELASTAUTH_DEFAULT_ROLES: 'a, b', ELASTAUTH_GROUP_MAPPINGS: '{"x":["y"],"team.a":"z"}' }
   const { config } = load('', { env })
   assert.deepEqual(config.default_roles, ['a', 'b'])
   assert.deepEqual(config.group_mappings, { x: ['y'], 'team.a': ['z'] })
 })
 
-test('what Kubernetes puts beside a Service named elastauth is no fault', () => {
+test('the variables that Kubernetes sets for a Service named elastauth are ignored', () => {
   const links = {
     ELASTAUTH_SERVICE_HOST: '10.0.0.1',
     ELASTAUTH_SERVICE_PORT_HTTP: '5000',
@@ -116,7 +116,7 @@ test('what Kubernetes puts beside a Service named elastauth is no fault', () => 
   assert.equal(faultsOf(() => load('', { env: { ...dryEnv, ELASTAUTH_PORT: '5000' } })).length, 1)
 })
 
-test('a Service named elastauth-redis is no fault either, but what merely looks like a link is read or refused', () => {
+test('the variables of a Service named elastauth-redis are ignored, but keys and misspelled keys with such a value are not', () => {
   const links = { ELASTAUTH_REDIS_PORT: 'tcp://10.0.0.2:6379', ELASTAUTH_REDIS_PORT_6379_TCP: 'tcp://10.0.0.2:6379' }
   assert.ok(load('', { env: { ...dryEnv, ...links } }))
   for (const name of ['ELASTAUTH_CACHE_REDIS_HOST', 'ELASTAUTH_ELASTICSEARCH_HOSTS', 'ELASTAUTH_REDIS_HSOT']) {
@@ -126,7 +126,7 @@ test('a Service named elastauth-redis is no fault either, but what merely looks 
   }
 })
 
-test('an empty secret variable is not set, with a warning', () => {
+test('an empty variable of a secret counts as not set, with a warning', () => {
   const { config, warnings } = load(minimal, { env: { ELASTAUTH_CACHE_REDIS_PASSWORD: '', ELASTAUTH_LISTEN: '' } })
   assert.equal(config.cache.redis_password, null)
   assert.deepEqual(warnings, ['ELASTAUTH_CACHE_REDIS_PASSWORD is empty: taken as not set'])
@@ -165,7 +165,7 @@ describe('an empty key that restricts access is a fault and does not mean the de
   }
 })
 
-test('a group whitelist that is not enabled, and a network of all addresses, cause a warning', () => {
+test('a group whitelist that is not enabled and a network of all addresses cause warnings', () => {
   const { warnings } = load(`${minimal}group_whitelist: [staff]\ntrusted_proxies: ["::/0"]\n`)
   assert.match(warnings.join('\n'), /group_whitelist is set but not used/)
   assert.match(
@@ -174,7 +174,7 @@ test('a group whitelist that is not enabled, and a network of all addresses, cau
   )
 })
 
-test('any secret may come from a file, its last newline dropped', () => {
+test('any secret can be read from a file, without its final newline', () => {
   const { k, p } = writeFiles({ k: `${key}\n`, p: ' two blanks \r\n' })
   const env = {
     ELASTAUTH_SECRET_KEY_FILE: k,
@@ -189,7 +189,7 @@ test('any secret may come from a file, its last newline dropped', () => {
   assert.deepEqual(warnings, [])
 })
 
-test('a secret file others may write is a fault, one others may read a warning', () => {
+test('a secret file that other users can write is a fault, and one that they can read a warning', () => {
   const { k } = writeFiles({ k: key })
   const run = () => load('elasticsearch: { dry_run: true }', { env: { ELASTAUTH_SECRET_KEY_FILE: k } })
   chmodSync(k, 0o444)
@@ -200,7 +200,7 @@ test('a secret file others may write is a fault, one others may read a warning',
   }
 })
 
-test('secret files that are missing, empty, given beside the value, or for no secret are faults', () => {
+test('a secret file that is missing, empty, set together with the value, or for a key that is not a secret is a fault', () => {
   const { empty, k } = writeFiles({ empty: '\n', k: key })
   for (const env of [
     { ELASTAUTH_PROXY_SECRET_FILE: '/does/not/exist' },
@@ -212,7 +212,7 @@ test('secret files that are missing, empty, given beside the value, or for no se
   }
 })
 
-test('a secret cannot be a flag, and its value is not repeated', () => {
+test('a secret as a flag is a fault that does not repeat its value', () => {
   const lines = linesOf(() =>
     load(minimal, { flags: { 'elasticsearch.password': 'hunter2', 'cache.exipration': '1h' } }),
   )
@@ -221,7 +221,7 @@ test('a secret cannot be a flag, and its value is not repeated', () => {
   assert.doesNotMatch(lines.join(), /hunter2/)
 })
 
-test('no fault shows the value of a secret, nor the credentials of a URL', () => {
+test('no fault contains the value of a secret or the credentials of a URL', () => {
   const yaml =
     'secret_key: hunter2\nprevious_secret_keys: [hunter2]\nproxy_secret: hunter2\nelasticsearch:\n  hosts: ["http://u:hunter2@es", "http//u:hunter2@es"]\ncache:\n  redis_url: http://hunter2\noidc:\n  custom_headers: { a: "hunter2\\n" }\n'
   const faults = faultsOf(() => load(yaml))
@@ -229,7 +229,7 @@ test('no fault shows the value of a secret, nor the credentials of a URL', () =>
   assert.doesNotMatch(JSON.stringify(faults), /hunter2/)
 })
 
-test('every legacy key loads, with a warning that names the new one', () => {
+test('every legacy key loads, with a warning that names the current key', () => {
   const values: Record<string, string> = {
     elasticsearch_host: 'http://es:9200',
     elasticsearch_dry_run: 'true',
@@ -238,19 +238,19 @@ test('every legacy key loads, with a warning that names the new one', () => {
     cache_type: 'redis',
     cache_expire: '2h',
   }
-  for (const [old, now] of legacyKeys) {
-    const { warnings } = load(`secret_key: ${key}\n${old}: ${values[old] ?? 'x'}\n`, {
+  for (const [legacyKey, currentKey] of legacyKeys) {
+    const { warnings } = load(`secret_key: ${key}\n${legacyKey}: ${values[legacyKey] ?? 'x'}\n`, {
       flags: { 'elasticsearch.dry_run': 'true' },
       env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'p' },
     })
     assert.match(
       warnings.join(),
-      new RegExp(`config.yml:2: ${old} is an old name: use ${now.replace('.', '\\.')} instead`),
+      new RegExp(`config.yml:2: ${legacyKey} is an old name: use ${currentKey.replace('.', '\\.')} instead`),
     )
   }
 })
 
-test('legacy keys reach their new places, in YAML and in the environment', () => {
+test('legacy keys in YAML and in the environment set their current keys', () => {
   const { config } = load(`${minimal}cache_expire: 2h\nelasticsearch_host: http://old:9200\n`, {
     env: { ELASTAUTH_REDIS_HOST: 'r:1' },
   })
@@ -261,7 +261,7 @@ test('legacy keys reach their new places, in YAML and in the environment', () =>
   assert.deepEqual(warnings, ['ELASTAUTH_CACHE_EXPIRE: is an old name: use cache.expiration instead'])
 })
 
-test('a legacy key beside its new key must say the same', () => {
+test('a legacy key must not contradict its current key in the same source', () => {
   assert.match(
     linesOf(() => load(`${minimal}cache_expire: 2h\ncache: { expiration: 1h }\n`)).join(),
     /^3 cache_expire contradicts cache.expiration/,
@@ -269,124 +269,128 @@ test('a legacy key beside its new key must say the same', () => {
   assert.equal(load(`${minimal}cache_expire: 60m\ncache: { expiration: 1h }\n`).config.cache.expiration, 3_600_000)
 })
 
-const rules: { name: string; yaml: string; expected: RegExp }[] = [
-  { name: 'no service account', yaml: `secret_key: ${key}`, expected: /^- elasticsearch.username is required/ },
+const violations: { condition: string; yaml: string; expected: RegExp }[] = [
   {
-    name: 'a password without a username',
+    condition: 'a configuration without a service account',
+    yaml: `secret_key: ${key}`,
+    expected: /^- elasticsearch.username is required/,
+  },
+  {
+    condition: 'a password without a username',
     yaml: `secret_key: ${key}\nelasticsearch: { password: x }`,
     expected: /elasticsearch.username is not set/,
   },
   {
-    name: 'a username without a password',
+    condition: 'a username without a password',
     yaml: `secret_key: ${key}\nelasticsearch: { username: x }`,
     expected: /elasticsearch.password is not set/,
   },
   {
-    name: 'two ways to authenticate',
+    condition: 'an API key together with a username and password',
     yaml: `secret_key: ${key}\nelasticsearch: { username: x, password: y, api_key: z }`,
     expected: /^2 elasticsearch.api_key/,
   },
   {
-    name: 'the present key among the former ones',
+    condition: 'the current secret_key in previous_secret_keys',
     yaml: `${minimal}previous_secret_keys: [${key}]`,
     expected: /^3 previous_secret_keys/,
   },
   {
-    name: 'a whitelist of nobody',
+    condition: 'an enabled group whitelist without groups',
     yaml: `${minimal}enable_group_whitelist: true`,
     expected: /group_whitelist is empty/,
   },
   {
-    name: 'a certificate without its key',
+    condition: 'a certificate without its key',
     yaml: `${minimal}proxy: { tls: { client_cert: ${clientCert} } }`,
     expected: /proxy.tls.client_key is not set/,
   },
   {
-    name: 'the static provider without a user',
+    condition: 'the static provider without a user',
     yaml: `${minimal}auth_provider: static`,
     expected: /static.username is required/,
   },
   {
-    name: 'the static provider on all interfaces',
+    condition: 'the static provider on all interfaces',
     yaml: `${minimal}auth_provider: static\nstatic: { username: a }\nlisten: ":5000"`,
     expected: /^5 listen can be reached/,
   },
   {
-    name: 'two headers of one name',
+    condition: 'one header for username and groups',
     yaml: `${minimal}headers: { username: X-A, groups: x-a }`,
     expected: /headers.groups names the same header as username/,
   },
   {
-    name: 'a header named twice, differently',
+    condition: 'a legacy header key that contradicts the current one',
     yaml: `${minimal}headers: { username: X-A }\nauthelia: { header_username: X-B }`,
     expected: /^4 authelia.header_username contradicts/,
   },
   {
-    name: 'an identity header that is the proxy secret’s',
+    condition: 'an identity header that is proxy_secret_header',
     yaml: `${minimal}headers: { name: X-Elastauth-Proxy-Secret }`,
     expected: /names the same header as proxy_secret_header/,
   },
   {
-    name: 'a service account whose name Basic authentication cannot carry',
+    condition: 'a service account with a colon, which Basic authentication cannot carry',
     yaml: `secret_key: ${key}\nelasticsearch: { username: "a:b", password: x }`,
     expected: /^2 elasticsearch.username "a:b" has a colon/,
   },
   {
-    name: 'a pause longer than the life',
+    condition: 'a rotation pause as long as the expiration',
     yaml: `${minimal}cache: { expiration: 5s, rotation_pause: 5s }`,
     expected: /cache.rotation_pause is not shorter/,
   },
   {
-    name: 'proxy mode without an upstream',
+    condition: 'proxy mode without an upstream',
     yaml: `${minimal}proxy: { enabled: true }`,
     expected: /proxy.elasticsearch_url is required/,
   },
   {
-    name: 'Sentinels without a master',
+    condition: 'Redis Sentinels without a master name',
     yaml: `${minimal}cache: { redis_sentinels: ["a:1"] }`,
     expected: /redis_sentinel_master is required/,
   },
   {
-    name: 'two kinds of Redis',
+    condition: 'a Redis URL together with Redis Cluster nodes',
     yaml: `${minimal}cache: { redis_url: redis://a, redis_cluster: ["a:1"] }`,
     expected: /cache.redis_cluster is set together with cache.redis_url/,
   },
   {
-    name: 'an expiration under a second',
+    condition: 'an expiration under a second',
     yaml: `${minimal}cache: { expiration: 999ms }`,
     expected: /cache.expiration is shorter than 1s/,
   },
   {
-    name: 'an expiration over 30 days',
+    condition: 'an expiration over 30 days',
     yaml: `${minimal}cache: { expiration: 721h }`,
     expected: /cache.expiration is longer than 720h/,
   },
 ]
 
-for (const { name, yaml, expected } of rules) {
-  test(`rule: ${name} is a fault`, () => {
+for (const { condition, yaml, expected } of violations) {
+  test(`rejects ${condition}`, () => {
     const lines = linesOf(() => load(yaml))
     assert.equal(lines.length, 1, lines.join('\n'))
     assert.match(lines[0]!, expected)
   })
 }
 
-test('no duration that a timer waits for is longer than a timer can wait (2^31 ms)', () => {
-  const waitedFor = [
+test('rejects timer durations longer than the 2^31 ms that a timer supports', () => {
+  const timerKeys = [
     ...['shutdown_timeout', 'elasticsearch.timeout', 'cache.rotation_pause', 'cache.redis_timeout'],
     ...['proxy.timeout', 'proxy.idle_conn_timeout'],
   ]
-  for (const name of waitedFor)
+  for (const name of timerKeys)
     assert.match(linesOf(() => load(minimal, { flags: { [name]: '597h' } })).join(), /is longer than/, name)
 })
 
-test('an API key alone is enough; static with allow_remote starts with a warning', () => {
+test('accepts an API key alone, and static.allow_remote with a warning', () => {
   assert.equal(load(`secret_key: ${key}\nelasticsearch: { api_key: x }`).config.elasticsearch.api_key, 'x')
   const yaml = `${minimal}auth_provider: static\nstatic: { username: a, allow_remote: true }\nlisten: ":5000"`
   assert.match(load(yaml).warnings.join(), /static.allow_remote/)
 })
 
-test('what starts but should be known is warned of', () => {
+test('warns of settings without effect and of risky ones', () => {
   for (const [yaml, expected] of [
     ['enableOtel: true', /traces are not exported/],
     ['cache: { type: file, path: /var/cache/elastauth }', /treated as "memory"/],
@@ -398,11 +402,11 @@ test('what starts but should be known is warned of', () => {
   }
 })
 
-test('cache.type file is memory to the rest of the program', () => {
+test('cache.type file is loaded as memory', () => {
   assert.equal(load(`${minimal}cache: { type: file }`).config.cache.type, 'memory')
 })
 
-test('the configuration is frozen all the way down', () => {
+test('the configuration is deeply frozen', () => {
   const { config } = load(`${minimal}group_mappings: { a: [b] }`)
   for (const part of [
     config,
@@ -415,31 +419,34 @@ test('the configuration is frozen all the way down', () => {
   }
 })
 
-test('loading twice shares nothing: no setting stays behind', () => {
+test('loading a second time does not keep settings of the first', () => {
   assert.equal(load(`${minimal}cache: { type: none }`).config.cache.type, 'none')
   assert.equal(load(minimal).config.cache.type, 'memory')
 })
 
-test('the redacted configuration holds no secret, and says which are set', () => {
+test('the redacted configuration contains no secret, and shows which secrets are set', () => {
   const { config } = load(
     `secret_key: ${key}\nelasticsearch: { username: e, password: hunter2 }\nprevious_secret_keys: [${otherKey}]\nproxy_secret: hunter2hunter2hunter2\ncache: { redis_url: "redis://u:hunter2@r" }\noidc: { custom_headers: { A: hunter2 } }\nproxy: { routes: [{ upstreams: [http://a], headers: { Authorization: hunter2 } }] }\n`,
   )
-  const shown = redactConfig(config) as typeof config
-  assert.doesNotMatch(JSON.stringify(shown), new RegExp(`hunter2|${key}|${otherKey}`))
-  assert.equal(shown.secret_key, '********')
-  assert.equal(shown.elasticsearch.password, '********')
-  assert.equal(shown.elasticsearch.api_key, null)
-  assert.equal(shown.elasticsearch.username, 'e')
-  assert.deepEqual(shown.elasticsearch.hosts, config.elasticsearch.hosts)
+  const redacted = redactConfig(config) as typeof config
+  assert.doesNotMatch(JSON.stringify(redacted), new RegExp(`hunter2|${key}|${otherKey}`))
+  assert.equal(redacted.secret_key, '********')
+  assert.equal(redacted.elasticsearch.password, '********')
+  assert.equal(redacted.elasticsearch.api_key, null)
+  assert.equal(redacted.elasticsearch.username, 'e')
+  assert.deepEqual(redacted.elasticsearch.hosts, config.elasticsearch.hosts)
 })
 
-test('the redacted configuration masks a password inside any URL', () => {
+test('the redacted configuration masks the password in any URL', () => {
   const { config } = load(minimal)
-  const leaky = { ...config, elasticsearch: { ...config.elasticsearch, hosts: ['http://u:hunter2@es:9200'] } }
-  assert.deepEqual((redactConfig(leaky) as typeof config).elasticsearch.hosts, ['http://********@es:9200'])
+  const configWithPassword = {
+    ...config,
+    elasticsearch: { ...config.elasticsearch, hosts: ['http://u:hunter2@es:9200'] },
+  }
+  assert.deepEqual((redactConfig(configWithPassword) as typeof config).elasticsearch.hosts, ['http://********@es:9200'])
 })
 
-test('a key of the prototype in group_mappings of the environment is a fault, and changes nothing', () => {
+test('a __proto__ key in the environment or a flag is a fault, and pollutes no prototype', () => {
   const env = { ...dryEnv, ELASTAUTH_GROUP_MAPPINGS: '{"__proto__":["superuser"]}' }
   assert.equal(faultsOf(() => load('', { env })).length, 1)
   assert.equal(

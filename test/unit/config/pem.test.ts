@@ -28,13 +28,13 @@ const files = writeFiles({
     .toString(),
 })
 
-const places = [
+const tlsSections = [
   { section: 'elasticsearch', prefix: '' },
   { section: 'cache', prefix: 'redis_' },
   { section: 'proxy.tls', prefix: '' },
 ]
 
-for (const { section, prefix } of places) {
+for (const { section, prefix } of tlsSections) {
   /** The faults with these files at `ca_cert`, `client_cert`, `client_key`. */
   const faultsWith = (given: Partial<Record<'ca_cert' | 'client_cert' | 'client_key', keyof typeof files>>) => {
     const flags = Object.entries(given).map(([name, file]) => [`${section}.${prefix}${name}`, files[file]])
@@ -43,32 +43,32 @@ for (const { section, prefix } of places) {
     return lines
   }
 
-  test(`${section}: PEM certificates and keys are accepted, bundles, chains and older kinds too`, () => {
+  test(`${section} accepts PEM certificates and keys, bundles, chains and older key formats`, () => {
     assert.deepEqual(faultsWith({ ca_cert: 'ca', client_cert: 'cert', client_key: 'key' }), [])
     assert.deepEqual(faultsWith({ ca_cert: 'bundle', client_cert: 'chain', client_key: 'oldKey' }), [])
     assert.deepEqual(faultsWith({ client_cert: 'combined', client_key: 'combined' }), [])
   })
 
-  test(`${section}: what is no PEM certificate is a fault`, () => {
+  test(`${section} rejects a file without a valid PEM certificate`, () => {
     for (const file of ['text', 'broken', 'halfBroken', 'cut', 'key'] as const) {
-      const [first, ...more] = faultsWith({ ca_cert: file })
+      const [first, ...others] = faultsWith({ ca_cert: file })
       assert.match(first ?? file, new RegExp(`^--\\S+ ${section}\\.${prefix}ca_cert .*certificate.*: .*PEM`))
-      assert.deepEqual(more, [])
+      assert.deepEqual(others, [])
     }
   })
 
-  test(`${section}: what is no PEM private key is a fault, and so is an encrypted one`, () => {
+  test(`${section} rejects a file without a PEM private key, and an encrypted private key`, () => {
     for (const file of ['text', 'cert', 'publicKey'] as const) {
-      const [first, ...more] = faultsWith({ client_cert: 'cert', client_key: file })
+      const [first, ...others] = faultsWith({ client_cert: 'cert', client_key: file })
       assert.match(first ?? file, new RegExp(`^--\\S+ ${section}\\.${prefix}client_key .*private key: .*PEM`))
-      assert.deepEqual(more, [])
+      assert.deepEqual(others, [])
     }
     assert.match(faultsWith({ client_cert: 'cert', client_key: 'encrypted' }).join(), /encrypted.*openssl pkey/)
   })
 
-  test(`${section}: a key that is another certificate’s is a fault`, () => {
-    const [first, ...more] = faultsWith({ client_cert: 'cert', client_key: 'otherKey' })
+  test(`${section} rejects a private key that belongs to another certificate`, () => {
+    const [first, ...others] = faultsWith({ client_cert: 'cert', client_key: 'otherKey' })
     assert.match(first ?? '', new RegExp(`${section}\\.${prefix}client_key does not belong`))
-    assert.deepEqual(more, [])
+    assert.deepEqual(others, [])
   })
 }

@@ -5,7 +5,7 @@ import { readCodeBlocks } from '../../acceptance/documentation-page.ts'
 import { testKey } from '../../support/gateway.ts'
 import { load } from './fixture.ts'
 
-/** What the pages leave to the environment. */
+/** Keys that the pages set in the environment. */
 const env = {
   ELASTAUTH_SECRET_KEY: testKey,
   ELASTAUTH_ELASTICSEARCH_API_KEY: 'an API key',
@@ -13,18 +13,18 @@ const env = {
   ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5001', // oidc.md has it in a block of its own
 }
 
-describe('what docs say of OpenID providers', () => {
+describe('the YAML examples for OpenID providers', () => {
   const pages = readdirSync(new URL('../../../docs/providers', import.meta.url)).map((page) => `providers/${page}`)
   for (const page of ['oidc.md', ...pages]) {
-    // Traefik's is YAML too.
+    // The configuration of Traefik is YAML too
     const blocks = readCodeBlocks(page).filter(({ language, text }) => language === 'yaml' && /^auth_/m.test(text))
     for (const [index, { text }] of blocks.entries()) {
-      test(`${page}: block ${index + 1} is good configuration, and gives somebody a role`, () => {
+      test(`${page}: block ${index + 1} is a valid configuration without warnings that grants a role`, () => {
         const { config, warnings } = load(text, { env })
         assert.deepEqual(warnings, [])
         assert.ok(config.default_roles.length > 0 || Object.keys(config.group_mappings).length > 0)
       })
     }
-    test(`${page} has such a block`, () => assert.notEqual(blocks.length, 0))
+    test(`${page} has at least one configuration block`, () => assert.notEqual(blocks.length, 0))
   }
 })

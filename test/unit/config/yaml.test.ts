@@ -3,89 +3,101 @@ import { test } from 'node:test'
 import { loadConfig } from '../../../config/load.ts'
 import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
 
-const faulty: { name: string; yaml: string; expected: RegExp[] }[] = [
+const invalidFiles: { condition: string; yaml: string; expected: RegExp[] }[] = [
   {
-    name: 'a misspelt key',
+    condition: 'a misspelt key',
     yaml: 'elasticsearch:\n  hots: []',
     expected: [/^2 elasticsearch.hots unknown key: did you mean `hosts`\?$/],
   },
   {
-    name: 'a misspelt section',
+    condition: 'a misspelt section',
     yaml: 'chace:\n  type: redis',
     expected: [/^1 chace unknown key: did you mean `cache`\?$/],
   },
-  { name: 'a key out of its section', yaml: 'ca_cert: x', expected: [/^1 ca_cert .*`elasticsearch.ca_cert`/] },
+  { condition: 'a key outside its section', yaml: 'ca_cert: x', expected: [/^1 ca_cert .*`elasticsearch.ca_cert`/] },
   {
-    name: 'a doubled key',
+    condition: 'a duplicate key',
     yaml: 'cache:\n  type: redis\n  type: redis',
     expected: [/^3 cache.type is set twice, first in line 2/],
   },
   {
-    name: 'a doubled group',
+    condition: 'a duplicate group',
     yaml: 'group_mappings:\n  a: [b]\n  a: [c]',
     expected: [/^3 group_mappings.a is set twice/],
   },
   {
-    name: 'text where a map is expected',
+    condition: 'text where a map is expected',
     yaml: 'elasticsearch: http://es',
     expected: [/^1 elasticsearch expected a map, found text/],
   },
   {
-    name: 'a list where a map is expected',
+    condition: 'a list where a map is expected',
     yaml: 'cache: [redis]',
     expected: [/^1 cache expected a map, found a list/],
   },
   {
-    name: 'a map where text is expected',
+    condition: 'a map where text is expected',
     yaml: 'listen: { port: 5000 }',
     expected: [/^1 listen expected .*, found a map/],
   },
   {
-    name: 'text where a list is expected',
+    condition: 'text where a list is expected',
     yaml: 'default_roles: kibana_user',
     expected: [/^1 default_roles expected a list of roles, found text/],
   },
-  { name: 'a quoted boolean', yaml: 'enable_metrics: "true"', expected: [/^1 enable_metrics .*remove the quotes/] },
   {
-    name: 'a bare number as a duration',
+    condition: 'a quoted boolean',
+    yaml: 'enable_metrics: "true"',
+    expected: [/^1 enable_metrics .*remove the quotes/],
+  },
+  {
+    condition: 'a bare number as a duration',
     yaml: 'cache:\n  expiration: 60',
     expected: [/^2 cache.expiration expected a duration.*add a unit/],
   },
   {
-    name: 'a secret of digits',
+    condition: 'a secret of digits',
     yaml: 'proxy_secret: 1234567890123456',
     expected: [/^1 proxy_secret .*put it in quotes/],
   },
   {
-    name: 'the bad item of a list, by its own line',
+    condition: 'an invalid list item, with its line',
     yaml: 'default_roles:\n  - good\n  - " bad"',
     expected: [/^3 default_roles\[1\]/],
   },
   {
-    name: 'the bad part of a route, by its own line',
+    condition: 'an unknown key of a route, with its line',
     yaml: 'proxy:\n  routes:\n    - upstreams: [http://a]\n      paht: /',
     expected: [/^4 proxy.routes\[0\].paht .*did you mean `path`/],
   },
   {
-    name: 'a prototype key at the top',
+    condition: 'a __proto__ key at the top level',
     yaml: '__proto__: { secret_key: x }',
     expected: [/^1 __proto__ cannot be a key/],
   },
   {
-    name: 'a prototype key in a section',
+    condition: 'a __proto__ key in a section',
     yaml: 'cache:\n  __proto__: { type: redis }',
     expected: [/^2 cache.__proto__ cannot be a key/],
   },
-  { name: 'a constructor key', yaml: 'constructor: { prototype: { x: 1 } }', expected: [/^1 constructor unknown key/] },
-  { name: 'syntax', yaml: 'cache: [a', expected: [/^\d YAML /] },
-  { name: 'a tab', yaml: 'cache:\n\ttype: redis', expected: [/^2 YAML a tab/] },
-  { name: 'two documents', yaml: 'listen: ":1"\n---\nlisten: ":2"', expected: [/YAML there is a second document/] },
-  { name: 'a list as the file', yaml: '- a', expected: [/the file expected a map, found a list/] },
-  { name: 'a list as a key', yaml: '? [a]\n: b', expected: [/YAML has a key that is not text/] },
+  {
+    condition: 'a constructor key',
+    yaml: 'constructor: { prototype: { x: 1 } }',
+    expected: [/^1 constructor unknown key/],
+  },
+  { condition: 'a syntax error', yaml: 'cache: [a', expected: [/^\d YAML /] },
+  { condition: 'a tab as indentation', yaml: 'cache:\n\ttype: redis', expected: [/^2 YAML a tab/] },
+  {
+    condition: 'two documents',
+    yaml: 'listen: ":1"\n---\nlisten: ":2"',
+    expected: [/YAML there is a second document/],
+  },
+  { condition: 'a list as the file', yaml: '- a', expected: [/the file expected a map, found a list/] },
+  { condition: 'a list as a key', yaml: '? [a]\n: b', expected: [/YAML has a key that is not text/] },
 ]
 
-for (const { name, yaml, expected } of faulty) {
-  test(`YAML: ${name} is a fault`, () => {
+for (const { condition, yaml, expected } of invalidFiles) {
+  test(`YAML rejects ${condition}`, () => {
     const env = {
       ELASTAUTH_SECRET_KEY: key,
       ELASTAUTH_ELASTICSEARCH_USERNAME: 'u',
@@ -97,14 +109,14 @@ for (const { name, yaml, expected } of faulty) {
   })
 }
 
-test('YAML: an alias bomb is a fault, not a fire', () => {
+test('YAML rejects an alias bomb without expanding it', () => {
   const levels = 'abcdefghi'
     .split('')
     .map((name, i, all) => `  ${name}: &${name} [${i === 0 ? 'x' : Array(9).fill(`*${all[i - 1]}`)}]`)
   assert.match(linesOf(() => load(`group_mappings:\n${levels.join('\n')}\n`))[0]!, /YAML has too many aliases/)
 })
 
-test('YAML: a map that contains itself ends', () => {
+test('YAML rejects a map that contains itself', () => {
   assert.notDeepEqual(
     faultsOf(() => load(`${minimal}group_mappings: &a\n  b: *a\n`)),
     [],
@@ -115,7 +127,7 @@ test('YAML: a map that contains itself ends', () => {
   )
 })
 
-test('YAML: syntax errors do not quote the secret they stand beside', () => {
+test('YAML syntax errors do not quote a secret on the same line', () => {
   for (const value of [
     '*hunter2',
     '!hunter2 x',
@@ -166,9 +178,9 @@ test('a missing file, an empty directory and a binary file are faults', () => {
   }
 })
 
-test('config.yml of the working directory is read without being asked for', (t) => {
-  const before = process.cwd()
-  t.after(() => process.chdir(before))
+test('config.yml in the working directory is read by default', (t) => {
+  const originalDirectory = process.cwd()
+  t.after(() => process.chdir(originalDirectory))
   process.chdir(writeFiles({ 'config.yml': minimal }).directory)
   assert.equal(loadConfig({ env: {}, flags: {} }).file, 'config.yml')
   process.chdir(writeFiles({}).directory)
