@@ -2,28 +2,22 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
-import { after, beforeEach, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { frameTypes, openFrames, requestFields, requestFrame } from '../support/http2-frames.ts'
 import { authority, caFile, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
 import { curl } from './curl.ts'
 
-let respond: (request: IncomingMessage, response: ServerResponse) => void
 let lastRequest: IncomingMessage
-const upstream = await startUpstream((request, response) => {
+const upstream = await startUpstream((_, response) => response.end('ok'))
+upstream.server.prependListener('request', (request) => {
   lastRequest = request
-  respond(request, response)
 })
 const gateway = await startProxy(upstream.url, { flags: tlsFlags() })
 const session: ClientHttp2Session = connect(gateway.url, { ca: authority.cert })
 await once(session, 'connect')
 after(() => session.destroy())
-
-beforeEach(() => {
-  respond = (_, response) => response.end('ok')
-})
-
 type Headers = Record<string, string | string[]>
 
 function open(headers: Headers = {}, body?: string): ClientHttp2Stream {
@@ -75,12 +69,12 @@ describe('what the upstream receives for an HTTP/2 request', () => {
 
   test('forwards an HTTP/2 body with its length, or chunked without one, and no body as none', async () => {
     const received: unknown[] = []
-    respond = async (request, response) => {
+    upstream.respondWith(async (request, response) => {
       let size = 0
       for await (const chunk of request) size += chunk.length
       received.push([request.headers['content-length'], request.headers['transfer-encoding'], size])
       response.end()
-    }
+    })
     await send({ ':method': 'POST', 'content-length': '5' }, 'hello')
     await send({ ':method': 'POST' }, 'hello')
     await send({ ':method': 'GET' })
@@ -92,7 +86,9 @@ describe('what the upstream receives for an HTTP/2 request', () => {
   })
 
   test('drops trailers of an HTTP/2 request', async () => {
-    respond = (request, response) => request.resume().on('end', () => response.end(JSON.stringify(request.trailers)))
+    upstream.respondWith((request, response) =>
+      request.resume().on('end', () => response.end(JSON.stringify(request.trailers))),
+    )
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' }, {
       waitForTrailers: true,
     } as object)
@@ -106,7 +102,7 @@ describe('what the upstream receives for an HTTP/2 request', () => {
 
 describe('what an HTTP/2 client receives', () => {
   test('forwards response headers in lower case with duplicates, and strips hop-by-hop headers', async () => {
-    respond = (_, response) => {
+    upstream.respondWith((_, response) => {
       const headers = [
         'Set-Cookie',
         'a=1',
@@ -121,7 +117,7 @@ describe('what an HTTP/2 client receives', () => {
       ]
       response.writeHead(200, [...headers, 'X-Elastic-Product', 'Elasticsearch', 'X-Latin', 'caf\xe9'])
       response.end('ok')
-    }
+    })
     const { head } = await send()
     assert.deepEqual(head['set-cookie'], ['a=1', 'b=2'])
     assert.deepEqual([head['x-elastic-product'], head['x-latin']], ['Elasticsearch', 'caf\xe9'])
@@ -130,8 +126,9 @@ describe('what an HTTP/2 client receives', () => {
   })
 
   test('forwards responses to HEAD, and with 204 and 304, without a body', async () => {
-    respond = ({ url }, response) =>
-      response.writeHead(Number(url?.slice(1)), url === '/200' ? { 'content-length': '5' } : {}).end()
+    upstream.respondWith(({ url }, response) =>
+      response.writeHead(Number(url?.slice(1)), url === '/200' ? { 'content-length': '5' } : {}).end(),
+    )
     const toHead = await send({ ':method': 'HEAD', ':path': '/200' })
     assert.deepEqual([toHead.status, toHead.head['content-length'], toHead.body], [200, '5', ''])
     for (const status of [204, 304]) assert.deepEqual((await send({ ':path': `/${status}` })).status, status)
@@ -139,10 +136,10 @@ describe('what an HTTP/2 client receives', () => {
 
   test('streams a response to an HTTP/2 client chunk by chunk', async () => {
     let sendPart: (text: string) => void = () => {}
-    respond = (_, response) => {
+    upstream.respondWith((_, response) => {
       response.flushHeaders()
       sendPart = (text) => void response.write(text)
-    }
+    })
     const stream = open()
     const [head] = await once(stream, 'response')
     assert.equal(head[':status'], 200)
@@ -155,11 +152,11 @@ describe('what an HTTP/2 client receives', () => {
   })
 
   test('sends 100 Continue once the upstream is connected, and forwards 103', async () => {
-    respond = async (request, response) => {
+    upstream.respondWith(async (request, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })
       for await (const _ of request);
       response.end('taken')
-    }
+    })
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob', expect: '100-continue' })
     const { promise: hinted, resolve } = Promise.withResolvers<void>()
     stream.on('headers', (headers) => headers[':status'] === 103 && resolve())
@@ -179,7 +176,7 @@ describe('back-pressure with HTTP/2', () => {
   test('stops reading from the upstream while an HTTP/2 client does not read', async () => {
     let written = 0
     const { promise: blocked, resolve } = Promise.withResolvers<void>()
-    respond = (_, response) => {
+    upstream.respondWith((_, response) => {
       const writeAll = () => {
         while (written < megabytes) {
           written++
@@ -196,7 +193,7 @@ describe('back-pressure with HTTP/2', () => {
         }
         previous = written
       }, 300)
-    }
+    })
     const stream = open()
     await once(stream, 'response')
     await blocked
@@ -208,7 +205,7 @@ describe('back-pressure with HTTP/2', () => {
 
   test('stops reading from an HTTP/2 client while the upstream does not read', async () => {
     const { promise: arrived, resolve } = Promise.withResolvers<[IncomingMessage, ServerResponse]>()
-    respond = (request, response) => resolve([request.pause(), response])
+    upstream.respondWith((request, response) => resolve([request.pause(), response]))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     let accepted = 0
     let previous = -1
@@ -235,23 +232,23 @@ describe('back-pressure with HTTP/2', () => {
 describe('an HTTP/2 client or upstream that closes early', () => {
   test('closes the upstream connection if the client resets its stream, and keeps the HTTP/2 session open', async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>()
-    respond = (request, response) => {
+    upstream.respondWith((request, response) => {
       request.socket.once('close', () => resolve())
       response.write('beginning')
-    }
+    })
     const stream = open({ ':path': '/reset' })
     await once(stream, 'data')
     stream.close(constants.NGHTTP2_CANCEL)
     await closed
     const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /reset 499'))
     assert.equal(line['error.code'], 'client_closed')
-    respond = (_, response) => response.end('ok')
+    upstream.respondWith((_, response) => response.end('ok'))
     assert.equal((await send()).status, 200)
   })
 
   test('closes the upstream connection if the client resets its stream in the middle of an upload', async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>()
-    respond = (request) => void request.on('error', () => {}).once('close', () => resolve())
+    upstream.respondWith((request) => void request.on('error', () => {}).once('close', () => resolve()))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
     stream.write('half')
@@ -262,10 +259,10 @@ describe('an HTTP/2 client or upstream that closes early', () => {
 
   test('resets the stream instead of ending it if the upstream closes in the middle of a response', async () => {
     let closeUpstream = () => {}
-    respond = (request, response) => {
+    upstream.respondWith((request, response) => {
       response.write('half')
       closeUpstream = () => request.socket.destroy()
-    }
+    })
     const stream = open()
     await once(stream, 'data')
     closeUpstream()
@@ -275,7 +272,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
   })
 
   test('forwards an early response during an upload, and ends the stream', async () => {
-    respond = (_, response) => response.writeHead(413).end('too much')
+    upstream.respondWith((_, response) => response.writeHead(413).end('too much'))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
     stream.write('x'.repeat(100))
@@ -293,7 +290,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
     ['a response to HEAD', 'HEAD', 200],
   ] as const) {
     test(`forwards an early response without a body during an upload: ${what}`, async () => {
-      respond = (_, response) => response.writeHead(status, { 'x-response': 'complete' }).end()
+      upstream.respondWith((_, response) => response.writeHead(status, { 'x-response': 'complete' }).end())
       for (let i = 0; i < 20; i++) {
         const stream = session.request({ ':method': method, ':path': '/', 'remote-user': 'bob' }, { endStream: false })
         stream.on('error', () => {})
@@ -309,7 +306,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
 
   test('forwards an early response completely, however late the client reads it', async () => {
     const size = 1024 * 1024
-    respond = (_, response) => response.end('x'.repeat(size))
+    upstream.respondWith((_, response) => response.end('x'.repeat(size)))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
     stream.write('the rest is never sent')
@@ -326,10 +323,10 @@ test('on SIGTERM sends GOAWAY, completes an open stream, ignores a new one, and 
   const client = await openFrames(portOf(draining))
   const { promise: arrived, resolve } = Promise.withResolvers<ServerResponse>()
   const received: (string | undefined)[] = []
-  respond = ({ url }, response) => {
+  upstream.respondWith(({ url }, response) => {
     received.push(url)
     resolve(response)
-  }
+  })
   client.send(requestFrame(1, requestFields({ ':path': '/first' }, ['remote-user', 'bob'])))
   const response = await arrived
   const stopped = draining.stop()
@@ -348,7 +345,7 @@ test('on SIGTERM closes a stream that does not end after shutdown_timeout', asyn
   const draining = await startProxy(upstream.url, { flags: { ...tlsFlags(), shutdown_timeout: '100ms' } })
   const client = connect(draining.url, { ca: authority.cert })
   client.on('error', () => {})
-  respond = (_, response) => void response.write('beginning')
+  upstream.respondWith((_, response) => void response.write('beginning'))
   const stream = client.request({ ':path': '/', 'remote-user': 'bob' })
   stream.on('error', () => {})
   await once(stream, 'data')

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:http2'
-import type { Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
@@ -10,8 +9,7 @@ import { authority, tlsFlags } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream, startUpstream } from '../support/upstream.ts'
 import { requestWebSocket } from '../support/web-socket.ts'
 
-let respond: (socket: Socket) => void
-const upstream = await startRawUpstream((socket) => respond(socket))
+const upstream = await startRawUpstream()
 const gateway = await startProxy(upstream.url)
 const overTls = await startProxy(upstream.url, { flags: tlsFlags() })
 
@@ -39,8 +37,9 @@ function cookiesIn(text: string): string[] {
 
 describe('an upstream that sets cookies of elastauth', () => {
   test(`drops cookies of elastauth from an informational and a final HTTP/1.1 response, and forwards the upstream's own`, async () => {
-    respond = (socket) =>
-      socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1')
+    upstream.respondWith((socket) =>
+      socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1'),
+    )
     const connection = openRaw(portOf(gateway))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     const text = await connection.closed
@@ -49,20 +48,21 @@ describe('an upstream that sets cookies of elastauth', () => {
   })
 
   test('drops all cookies in the trailers of an HTTP/1.1 response', async () => {
-    respond = (socket) => {
+    upstream.respondWith((socket) => {
       const trailers = cookies.map((line) => `${line}\r\n`).join('')
       socket.write(
         `HTTP/1.1 200 OK\r\nTrailer: Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailers}\r\n`,
       )
-    }
+    })
     const connection = openRaw(portOf(gateway))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nTE: trailers\r\nConnection: close\r\n\r\n')
     assert.deepEqual(cookiesIn(await connection.closed), [])
   })
 
   test(`drops cookies of elastauth from an informational and a final HTTP/2 response, and forwards the upstream's own`, async () => {
-    respond = (socket) =>
-      socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1')
+    upstream.respondWith((socket) =>
+      socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1'),
+    )
     const session = connect(overTls.url, { ca: authority.cert })
     after(() => session.destroy())
     const stream = session.request({ ':path': '/', 'remote-user': 'bob' })
@@ -74,7 +74,7 @@ describe('an upstream that sets cookies of elastauth', () => {
   })
 
   test('drops cookies of elastauth from a 401 response that was buffered to re-issue the credential', async () => {
-    respond = (socket) => socket.write(`${headOf('401 Unauthorized', 'Content-Length: 2')}no`, 'latin1')
+    upstream.respondWith((socket) => socket.write(`${headOf('401 Unauthorized', 'Content-Length: 2')}no`, 'latin1'))
     const connection = openRaw(portOf(gateway))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     const text = await connection.closed
@@ -83,18 +83,18 @@ describe('an upstream that sets cookies of elastauth', () => {
   })
 
   test('drops cookies of elastauth from a response that rejects an upgrade', async () => {
-    respond = (socket) => socket.write(headOf('403 Forbidden', 'Content-Length: 0'), 'latin1')
+    upstream.respondWith((socket) => socket.write(headOf('403 Forbidden', 'Content-Length: 0'), 'latin1'))
     const text = await requestWebSocket(gateway, '/').closed
     assert.match(text, /^HTTP\/1\.1 403 /)
     assert.deepEqual(cookiesIn(text), upstreamCookies)
   })
 
   test('drops cookies of elastauth from the 101 response to an upgrade', async () => {
-    respond = (socket) => {
+    upstream.respondWith((socket) => {
       const upgradeHeaders = ['Connection: Upgrade, X-Hop', 'Upgrade: WebSocket', 'Sec-WebSocket-Accept: x', 'X-Hop: 1']
       socket.write(headOf('101 Switching Protocols', ...upgradeHeaders), 'latin1')
       socket.on('data', (bytes) => socket.write(bytes))
-    }
+    })
     const connection = requestWebSocket(gateway, '/')
     const head = await connection.until(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\n$/)
     assert.deepEqual(cookiesIn(head), upstreamCookies)

@@ -2,21 +2,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import type { Socket } from 'node:net'
-import { beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 
 const bob = { 'Remote-User': 'bob' }
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-
-let respond: (socket: Socket, head: string) => void
-const upstream = await startRawUpstream((socket, head) => respond(socket, head))
+const upstream = await startRawUpstream((socket) => socket.write(ok))
 const gateway = await startProxy(upstream.url)
 const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '1500ms' } })
-
-beforeEach(() => {
-  respond = (socket) => socket.write(ok)
-})
 
 /** Sends a GET on a new connection. @returns everything that was received until the gateway closes it */
 async function get(path: string, to = gateway): Promise<string> {
@@ -35,7 +29,7 @@ describe(`closes the client's connection without adding anything if the upstream
   ]
   for (const [what, bytes, received] of rows) {
     test(`truncates a response with ${what} if the upstream closes in the middle of it`, async () => {
-      respond = (socket) => socket.end(bytes)
+      upstream.respondWith((socket) => socket.end(bytes))
       const path = `/half-${encodeURIComponent(what)}`
       assert.match(await get(path), received)
       const line = await logLineOf(path)
@@ -46,14 +40,15 @@ describe(`closes the client's connection without adding anything if the upstream
 })
 
 test('truncates a response without a length if the upstream resets the connection', async () => {
-  respond = (socket) =>
-    socket.write('HTTP/1.1 200 OK\r\n\r\nhalf', () => setTimeout(() => socket.resetAndDestroy(), 50))
+  upstream.respondWith((socket) =>
+    socket.write('HTTP/1.1 200 OK\r\n\r\nhalf', () => setTimeout(() => socket.resetAndDestroy(), 50)),
+  )
   assert.match(await get('/reset'), /4\r\nhalf\r\n$/)
   assert.equal((await logLineOf('/reset'))['error.code'], 'upstream_unavailable')
 })
 
 test('resets the connection of an HTTP/1.0 client if its response is truncated, since a normal end would look complete', async () => {
-  respond = (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n')
+  upstream.respondWith((socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'))
   const connection = openRaw(portOf(gateway))
   const failed = once(connection.socket, 'error')
   connection.send('GET /old HTTP/1.0\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
@@ -64,7 +59,7 @@ test('resets the connection of an HTTP/1.0 client if its response is truncated, 
 describe('an invalid reason phrase of an upstream', () => {
   for (const reason of ['N\xe3o', '\xe6\x88\x90\xe5\x8a\x9f', 'a\x01b']) {
     test(`replaces the invalid reason phrase ${JSON.stringify(reason)} with the standard one`, async () => {
-      respond = (socket) => socket.write(`HTTP/1.1 404 ${reason}\r\nContent-Length: 2\r\n\r\nok`, 'latin1')
+      upstream.respondWith((socket) => socket.write(`HTTP/1.1 404 ${reason}\r\nContent-Length: 2\r\n\r\nok`, 'latin1'))
       const connection = openRaw(portOf(gateway))
       connection.send('GET /reason HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
       assert.match(await connection.closed, /^HTTP\/1\.1 (?:404 Not Found|502 Bad Gateway)\r\n/)
@@ -85,11 +80,11 @@ describe('a request whose body is delayed', () => {
   ] as const) {
     test(what, async () => {
       const sockets: Socket[] = []
-      respond = (socket, head) => {
+      upstream.respondWith((socket, head) => {
         sockets.push(socket)
         if (!head.startsWith('POST')) return void socket.write(ok)
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine')
-      }
+      })
       await (await fetch(gateway.url, { headers: bob })).text()
       const connection = openRaw(portOf(gateway))
       connection.send('POST /late HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 3\r\n\r\n')
@@ -105,11 +100,11 @@ describe('a request whose body is delayed', () => {
 })
 
 test('discards bytes that an upstream sends after its response', async () => {
-  respond = (socket) => socket.write(`${ok}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworld`)
+  upstream.respondWith((socket) => socket.write(`${ok}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nworld`))
   const connection = openRaw(portOf(gateway))
   connection.send('GET /long HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
   await connection.until(/\r\n\r\nok$/)
-  respond = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext')
+  upstream.respondWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext'))
   connection.send('GET /next HTTP/1.1\r\nHost: es\r\nRemote-User: alice\r\nConnection: close\r\n\r\n')
   const text = await connection.closed
   assert.match(text, /\r\n\r\nnext$/)
@@ -134,7 +129,7 @@ describe('an invalid response of an upstream', () => {
   ]
   for (const [what, bytes] of rows) {
     test(`responds with 502 to ${what} from the upstream`, async () => {
-      respond = (socket) => socket.write(bytes)
+      upstream.respondWith((socket) => socket.write(bytes))
       const response = await fetch(`${gateway.url}/x`, { headers: bob })
       assert.equal(response.status, 502)
       assert.match(String(((await response.json()) as { error: string }).error), /^upstream_(protocol|unavailable)$/)
@@ -142,7 +137,7 @@ describe('an invalid response of an upstream', () => {
   }
 
   test('responds with 502 if the upstream closes the connection without a response', async () => {
-    respond = (socket) => socket.destroy()
+    upstream.respondWith((socket) => socket.destroy())
     const response = await fetch(`${gateway.url}/none`, { headers: bob })
     assert.equal(response.status, 502)
     assert.equal((await logLineOf('/none'))['error.code'], 'upstream_unavailable')
@@ -151,21 +146,21 @@ describe('an invalid response of an upstream', () => {
 
 describe('an upstream or client that stops sending', () => {
   test('responds with 504 if the upstream does not respond within proxy.timeout', async () => {
-    respond = () => {}
+    upstream.respondWith(() => {})
     const response = await fetch(`${gatewayWithTimeout.url}/silent`, { headers: bob })
     assert.equal(response.status, 504)
     assert.equal((await logLineOf('/silent', gatewayWithTimeout))['error.code'], 'upstream_timeout')
   })
 
   test(`closes the client's connection if the upstream stops sending in the middle of a response`, async () => {
-    respond = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
+    upstream.respondWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'))
     assert.match(await get('/pause', gatewayWithTimeout), /\r\n\r\nhalf$/)
     assert.equal((await logLineOf('/pause', gatewayWithTimeout))['error.code'], 'upstream_timeout')
   })
 
   test('responds with 408 if the client stops sending in the middle of its request, and closes the upstream connection', async () => {
     const closed = Promise.withResolvers<void>()
-    respond = (socket) => socket.once('close', () => closed.resolve())
+    upstream.respondWith((socket) => socket.once('close', () => closed.resolve()))
     const connection = openRaw(portOf(gatewayWithTimeout))
     connection.send('POST /slow HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 10\r\n\r\nhalf')
     await connection.until(/^HTTP\/1.1 408 /)
@@ -174,13 +169,13 @@ describe('an upstream or client that stops sending', () => {
   })
 
   test('forwards a response with many pauses that are shorter than proxy.timeout', async () => {
-    respond = async (socket) => {
+    upstream.respondWith(async (socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n')
       for (const byte of 'steady') {
         await new Promise((resolve) => setTimeout(resolve, 400))
         socket.write(byte)
       }
-    }
+    })
     assert.equal(await (await fetch(gatewayWithTimeout.url, { headers: bob })).text(), 'steady')
   })
 })
@@ -192,15 +187,15 @@ describe('closes the upstream connection of a client that disconnects, and no ot
   ): Promise<void> {
     const started = Promise.withResolvers<Socket>()
     const closed = Promise.withResolvers<void>()
-    respond = (socket) => {
+    upstream.respondWith((socket) => {
       socket.once('close', () => closed.resolve())
       started.resolve(socket)
-    }
+    })
     await act(await start(path, started.promise), closed.promise)
     await closed.promise
     assert.equal((await logLineOf(path))['http.response.status_code'], 499)
     assert.equal((await logLineOf(path))['error.code'], 'client_closed')
-    respond = (socket) => socket.write(ok)
+    upstream.respondWith((socket) => socket.write(ok))
     for (let i = 0; i < 100; i++) assert.equal(await (await fetch(gateway.url, { headers: bob })).text(), 'ok')
   }
   let client: ReturnType<typeof request>
@@ -230,17 +225,17 @@ describe('closes the upstream connection of a client that disconnects, and no ot
 })
 
 test('forwards an early response to a client that is still sending, and keeps its connection usable', async () => {
-  respond = (socket) => socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno')
+  upstream.respondWith((socket) => socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno'))
   const connection = openRaw(portOf(gateway))
   connection.send('POST /early HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 8\r\n\r\nhalf')
   await connection.until(/^HTTP\/1.1 413 [\s\S]*no$/)
-  respond = (socket) => socket.write(ok)
+  upstream.respondWith((socket) => socket.write(ok))
   connection.send('moreGET /again HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
   assert.match(await connection.closed, / 200 OK[\s\S]*ok$/)
 })
 
 test('responds with 502 if the upstream fails in the middle of an upload', async () => {
-  respond = (socket) => socket.destroy()
+  upstream.respondWith((socket) => socket.destroy())
   const upload = request(`${gateway.url}/broken`, { method: 'POST', headers: bob })
   upload.write('half')
   const [message] = (await once(upload, 'response')) as [IncomingMessage]
@@ -250,16 +245,16 @@ test('responds with 502 if the upstream fails in the middle of an upload', async
 })
 
 test('forwards a 429 response with its Retry-After header unchanged', async () => {
-  respond = (socket) => socket.write('HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n')
+  upstream.respondWith((socket) => socket.write('HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n'))
   const response = await fetch(gateway.url, { headers: bob })
   assert.deepEqual([response.status, response.headers.get('retry-after')], [429, '7'])
 })
 
 test('does not reuse a connection that the upstream has closed', async () => {
-  respond = (socket) => {
+  upstream.respondWith((socket) => {
     socket.write(ok)
     socket.end()
-  }
+  })
   for (let i = 0; i < 20; i++) assert.equal((await fetch(gateway.url, { headers: bob })).status, 200)
 })
 

@@ -1,21 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { get, type IncomingMessage, type RequestListener, request, type ServerResponse } from 'node:http'
-import { beforeEach, describe, test } from 'node:test'
+import { get, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream, userOf } from '../support/upstream.ts'
 
 const bob = { 'Remote-User': 'bob' }
-
-let respond: RequestListener
-const upstream = await startUpstream((request, response) => respond(request, response))
+const upstream = await startUpstream((_request, response) => response.end('ok'))
 const gateway = await startProxy(upstream.url)
 const nowhere = await startProxy('http://127.0.0.1:9')
-
-beforeEach(() => {
-  respond = (_request, response) => response.end('ok')
-})
 
 /** Sends these lines on a new connection. @returns everything that was received */
 function sendRaw(...lines: string[]): Promise<string> {
@@ -50,10 +44,10 @@ describe('what the upstream receives', () => {
   for (const target of targets) {
     test(`forwards the target ${target.slice(0, 40)} byte for byte`, async () => {
       let url: string | undefined
-      respond = (request, response) => {
+      upstream.respondWith((request, response) => {
         url = request.url
         response.end()
-      }
+      })
       assert.match(await sendRaw(`GET ${target} HTTP/1.1`, ...head, '', ''), /^HTTP\/1.1 200 /)
       assert.equal(url, target)
     })
@@ -61,7 +55,7 @@ describe('what the upstream receives', () => {
 
   for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND', 'QUERY']) {
     test(`forwards the method ${method}`, async () => {
-      respond = (request, response) => response.end(`${request.method}!`)
+      upstream.respondWith((request, response) => response.end(`${request.method}!`))
       const text = await sendRaw(`${method} / HTTP/1.1`, ...head, 'Content-Length: 0', '', '')
       assert.match(text, new RegExp(`${method}!`))
     })
@@ -99,7 +93,7 @@ describe('what the upstream receives', () => {
   for (const [what, lines, length, coding] of bodies) {
     test(`forwards the body of a ${what}`, async () => {
       let received: unknown
-      respond = async (request, response) => {
+      upstream.respondWith(async (request, response) => {
         const { headers } = request
         const body = await read(request)
         received = [
@@ -110,7 +104,7 @@ describe('what the upstream receives', () => {
           headers.trailer,
         ]
         response.end()
-      }
+      })
       assert.match(await sendRaw(...lines), /^HTTP\/1.1 200 /)
       assert.deepEqual(received, ['hello', length, coding, {}, undefined])
     })
@@ -118,10 +112,10 @@ describe('what the upstream receives', () => {
 
   test(`forwards the credential of the user instead of the client's credentials`, async () => {
     let credentials: string[] = []
-    respond = (request, response) => {
+    upstream.respondWith((request, response) => {
       credentials = request.rawHeaders.filter((_, i) => request.rawHeaders[i - 1]?.toLowerCase() === 'authorization')
       response.end()
-    }
+    })
     await sendRaw(
       'GET / HTTP/1.1',
       ...head,
@@ -138,7 +132,7 @@ describe('Expect: 100-continue', () => {
   const lines = ['POST / HTTP/1.1', 'Host: es', 'Expect: 100-continue', 'Content-Length: 5']
 
   test('sends 100 Continue once the upstream is connected, and keeps the connection open', async () => {
-    respond = async (request, response) => response.end(await read(request))
+    upstream.respondWith(async (request, response) => response.end(await read(request)))
     const connection = openRaw(portOf(gateway))
     connection.send([...lines, 'Remote-User: bob', '', ''].join('\r\n'))
     await connection.until(/^HTTP\/1.1 100 Continue\r\n\r\n$/)
@@ -154,7 +148,7 @@ describe('Expect: 100-continue', () => {
   })
 
   test('sends no 100 Continue to a client of HTTP/1.0', async () => {
-    respond = async (request, response) => response.end(await read(request))
+    upstream.respondWith(async (request, response) => response.end(await read(request)))
     const [, ...headers] = lines
     const text = await sendRaw('POST / HTTP/1.0', ...headers, 'Remote-User: bob', '', 'hello')
     assert.match(text, /^HTTP\/1\.1 200 OK[\s\S]*hello$/)
@@ -169,16 +163,20 @@ describe('Expect: 100-continue', () => {
 
 describe('what the client receives', () => {
   test('forwards duplicate headers of a response, with their case and order', async () => {
-    respond = (_request, response) =>
-      response.writeHead(200, ['Set-Cookie', 'a=1', 'X-elastic-product', 'Elasticsearch', 'Set-Cookie', 'b=2']).end('x')
+    upstream.respondWith((_request, response) =>
+      response
+        .writeHead(200, ['Set-Cookie', 'a=1', 'X-elastic-product', 'Elasticsearch', 'Set-Cookie', 'b=2'])
+        .end('x'),
+    )
     const text = await sendRaw('GET / HTTP/1.1', ...head, '', '')
     assert.match(text, /Set-Cookie: a=1\r\nX-elastic-product: Elasticsearch\r\nSet-Cookie: b=2\r\n/)
   })
 
   test('forwards a compressed response byte for byte, with its length', async () => {
     const bytes = gzipSync('x'.repeat(10_000))
-    respond = (_request, response) =>
-      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Length': bytes.length }).end(bytes)
+    upstream.respondWith((_request, response) =>
+      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Length': bytes.length }).end(bytes),
+    )
     const text = await sendRaw('GET / HTTP/1.1', ...head, 'Accept-Encoding: gzip', '', '')
     assert.match(text, new RegExp(`Content-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n`))
     assert.ok(text.endsWith(bytes.toString('latin1')))
@@ -191,7 +189,7 @@ describe('what the client receives', () => {
   ]
   for (const [status, method, headers] of bodiless) {
     test(`forwards a ${status} response to ${method} without a body`, async () => {
-      respond = (_request, response) => response.writeHead(status, headers).end()
+      upstream.respondWith((_request, response) => response.writeHead(status, headers).end())
       const text = await sendRaw(`${method} / HTTP/1.1`, ...head, '', '')
       assert.match(text, new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*\r\n\r\n$`))
       for (const [name, value] of Object.entries(headers)) assert.ok(text.includes(`${name}: ${value}\r\n`))
@@ -200,16 +198,16 @@ describe('what the client receives', () => {
   }
 
   test('forwards an unknown status and its reason phrase', async () => {
-    respond = (_request, response) => response.writeHead(799, 'Out of Tea').end()
+    upstream.respondWith((_request, response) => response.writeHead(799, 'Out of Tea').end())
     assert.match(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /^HTTP\/1.1 799 Out of Tea\r\n/)
   })
 
   test('forwards the informational responses 103 and 102 before the final response', async () => {
-    respond = (_request, response) => {
+    upstream.respondWith((_request, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })
       response.writeProcessing()
       response.end('done')
-    }
+    })
     const text = await sendRaw('GET / HTTP/1.1', ...head, '', '')
     assert.match(
       text,
@@ -218,29 +216,29 @@ describe('what the client receives', () => {
   })
 
   test('forwards no informational responses to a client of HTTP/1.0', async () => {
-    respond = (_request, response) => {
+    upstream.respondWith((_request, response) => {
       response.writeProcessing()
       response.end('done')
-    }
+    })
     assert.match(await sendRaw('GET / HTTP/1.0', 'Host: es', 'Remote-User: bob', '', ''), /^HTTP\/1.1 200 OK/)
   })
 
   test('drops trailers of a response, and the Trailer header', async () => {
-    respond = (_request, response) => {
+    upstream.respondWith((_request, response) => {
       response.writeHead(200, { Trailer: 'X-Sum' })
       response.write('x')
       response.addTrailers({ 'X-Sum': '1' })
       response.end()
-    }
+    })
     assert.doesNotMatch(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /sum|trailer/i)
   })
 
   test('forwards the head of a response before its body, and each byte before the next one is written', async () => {
     let upstreamResponse!: ServerResponse
-    respond = (_request, response) => {
+    upstream.respondWith((_request, response) => {
       upstreamResponse = response
       response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
-    }
+    })
     const outgoing = get(gateway.url, { headers: bob })
     const [message] = (await once(outgoing, 'response')) as [IncomingMessage]
     for (const byte of 'data: 1\n\n') {
@@ -261,7 +259,7 @@ describe('back-pressure between client and upstream', () => {
   test('stops reading from the upstream while the client does not read', async () => {
     let sent = 0
     const blocked = Promise.withResolvers<void>()
-    respond = (_request, response) => {
+    upstream.respondWith((_request, response) => {
       response.writeHead(200)
       const writeMore = () => {
         while (sent < total) {
@@ -279,7 +277,7 @@ describe('back-pressure between client and upstream', () => {
         blocked.reject(new Error('everything was accepted, although the other side does not read'))
       }
       writeMore()
-    }
+    })
     const connection = openRaw(portOf(gateway))
     connection.socket.pause()
     connection.send(['GET / HTTP/1.1', ...head, '', ''].join('\r\n'))
@@ -289,7 +287,7 @@ describe('back-pressure between client and upstream', () => {
   })
 
   test('stops reading from the client while the upstream does not read', async () => {
-    respond = () => {}
+    upstream.respondWith(() => {})
     const upload = request(gateway.url, { method: 'POST', headers: bob })
     upload.on('error', () => {})
     let sent = 0

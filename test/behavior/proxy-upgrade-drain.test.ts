@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
-import { beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startRawUpstream } from '../support/upstream.ts'
 import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 import { createFixture } from './fixture.ts'
 
-let respond: (socket: Socket) => void
-const upstream = await startRawUpstream((socket) => respond(socket))
+const upstream = await startRawUpstream((socket) => socket.write(switchingProtocols))
 const { elasticsearch, start } = await createFixture()
-
-beforeEach(() => {
-  respond = (socket) => socket.write(switchingProtocols)
-})
 
 function startWithUsers(shutdownTimeout = '1h'): Promise<Gateway> {
   return start({
@@ -55,10 +49,10 @@ describe('upgrades after SIGTERM', () => {
     const stopping = await startWithUsers()
     const received = Promise.withResolvers<void>()
     const closed = Promise.withResolvers<void>()
-    respond = (socket) => {
+    upstream.respondWith((socket) => {
       socket.once('close', () => closed.resolve())
       received.resolve()
-    }
+    })
     const connection = requestWebSocket(stopping, '/connecting')
     await received.promise
     const { code } = await stop(stopping)
@@ -72,10 +66,10 @@ describe('upgrades after SIGTERM', () => {
   test('after SIGTERM, completes the response of an upstream that rejects an upgrade', async () => {
     const stopping = await startWithUsers()
     let finish = () => {}
-    respond = (socket) => {
+    upstream.respondWith((socket) => {
       socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 8\r\n\r\nhalf')
       finish = () => void socket.write('half')
-    }
+    })
     const connection = requestWebSocket(stopping, '/')
     await connection.until(/half$/)
     const { code } = await stop(stopping)

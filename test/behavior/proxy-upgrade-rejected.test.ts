@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
 import { startProxy, startRawUpstream } from '../support/upstream.ts'
 import { requestWebSocket } from '../support/web-socket.ts'
 
-let respond: (socket: Socket) => void
-const upstream = await startRawUpstream((socket) => respond(socket))
+const upstream = await startRawUpstream()
 const gateway = await startProxy(upstream.url)
 
 /** Requests a WebSocket from an upstream that responds with these bytes. @returns everything that was received */
 function requestRejected(bytes: string, path = '/'): Promise<string> {
-  respond = (socket) => socket.write(bytes, 'latin1')
+  upstream.respondWith((socket) => socket.write(bytes, 'latin1'))
   return requestWebSocket(gateway, path).closed
 }
 
@@ -49,7 +47,7 @@ describe('the response of an upstream that rejects an upgrade', () => {
   })
 
   test('forwards a response without a length that rejects an upgrade as chunked', async () => {
-    respond = (socket) => socket.end('HTTP/1.0 403 Forbidden\r\nX-A: 1\r\n\r\nhello')
+    upstream.respondWith((socket) => socket.end('HTTP/1.0 403 Forbidden\r\nX-A: 1\r\n\r\nhello'))
     assert.equal(await requestWebSocket(gateway, '/').closed, `${closing}5\r\nhello\r\n0\r\n\r\n`)
   })
 
@@ -100,10 +98,10 @@ describe('a truncated response that rejects an upgrade', () => {
   for (const [i, [what, headers, body, closeMethod]] of truncations.entries()) {
     test(`truncates a response to an upgrade ${what}, and logs why`, async () => {
       let truncate = () => {}
-      respond = (socket) => {
+      upstream.respondWith((socket) => {
         socket.write(`HTTP/1.1 403 Forbidden\r\n${headers}\r\n${body}`)
         truncate = () => void socket[closeMethod]()
-      }
+      })
       const connection = requestWebSocket(gateway, `/half/${i}`)
       await connection.until(/hello/)
       truncate()
@@ -124,7 +122,7 @@ describe('a truncated response that rejects an upgrade', () => {
 
   test('truncates a response to an upgrade if the upstream stops sending for proxy.timeout', async () => {
     const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
-    respond = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello')
+    upstream.respondWith((socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello'))
     assert.match(await requestWebSocket(gatewayWithTimeout, '/silent').closed, /hello$/)
     const line = await logLineOf('/silent', gatewayWithTimeout)
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [403, 'upstream_timeout'])

@@ -2,23 +2,17 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { beforeEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startProxy, startRawUpstream, userOf } from '../support/upstream.ts'
 import { requestWebSocket, switchingProtocols } from '../support/web-socket.ts'
 
-let respond: (socket: Socket, head: string) => void
-const upstream = await startRawUpstream((socket, head) => respond(socket, head))
+const upstream = await startRawUpstream((socket) => {
+  socket.write(switchingProtocols)
+  socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
+})
 const gateway = await startProxy(upstream.url)
 const nowhere = await startProxy('http://127.0.0.1:9')
-
-beforeEach(() => {
-  respond = (socket) => {
-    socket.write(switchingProtocols)
-    socket.on('data', (chunk) => socket.write(`echo ${chunk}`))
-  }
-})
-
 const open = (path: string, headers?: string[], to = gateway) => requestWebSocket(to, path, headers)
 
 describe('a WebSocket', () => {
@@ -68,7 +62,7 @@ describe('a WebSocket', () => {
   })
 
   test('forwards the response of an upstream that rejects a WebSocket', async () => {
-    respond = (socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
+    upstream.respondWith((socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'))
     assert.match(await open('/rejected').closed, /^HTTP\/1.1 403 Forbidden[\s\S]*no$/)
     assert.equal((await gateway.logged((one) => one['url.path'] === '/rejected'))['http.response.status_code'], 403)
   })
@@ -78,16 +72,16 @@ describe('a WebSocket', () => {
   })
 
   test('closes a WebSocket if the upstream closes it', async () => {
-    respond = (socket) => socket.end(switchingProtocols)
+    upstream.respondWith((socket) => socket.end(switchingProtocols))
     assert.match(await open('/').closed, /^HTTP\/1.1 101 /)
   })
 
   test('ends a WebSocket that the upstream has closed when the client closes it, even if the client sends more data', async () => {
     const closed = Promise.withResolvers<void>()
-    respond = (socket) => {
+    upstream.respondWith((socket) => {
       socket.write(switchingProtocols)
       socket.on('data', () => socket.end()).once('close', () => closed.resolve())
-    }
+    })
     const connection = requestWebSocket(gateway, '/last-words', undefined, { allowHalfOpen: true })
     await connection.until(/101 /)
     connection.send('end')
@@ -102,11 +96,11 @@ describe('a WebSocket', () => {
     for (const reply of ['', switchingProtocols]) {
       const started = Promise.withResolvers<void>()
       const closed = Promise.withResolvers<void>()
-      respond = (socket) => {
+      upstream.respondWith((socket) => {
         socket.write(reply)
         socket.once('close', () => closed.resolve())
         started.resolve()
-      }
+      })
       const connection = open('/')
       await started.promise
       if (reply) await connection.until(/101 /)
@@ -129,7 +123,7 @@ for (const [protocol, version] of [
   ['websocket', '1.0'],
 ]) {
   test(`forwards a request for an upgrade to ${protocol} in HTTP/${version} without the upgrade`, async () => {
-    respond = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    upstream.respondWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
     const before = upstream.received().length
     const connection = openRaw(portOf(gateway))
     const headers = ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`, 'HTTP2-Settings: AAMAAABkAAQAAP__']
@@ -142,13 +136,13 @@ for (const [protocol, version] of [
 
 test('on SIGTERM closes tunnels and idle connections at once, completes a response, and exits with 0 (graceful shutdown)', async () => {
   const streams: Socket[] = []
-  respond = (socket, head) => {
+  upstream.respondWith((socket, head) => {
     if (head.includes('websocket')) socket.write(switchingProtocols)
     else if (head.startsWith('GET /stream')) {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
       streams.push(socket)
     } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-  }
+  })
   const stopping = await startProxy(upstream.url)
   const tunnels = Array.from({ length: 20 }, () => open('/', undefined, stopping))
   await Promise.all(tunnels.map((tunnel) => tunnel.until(/101 /)))
@@ -174,10 +168,10 @@ test('on SIGTERM closes tunnels and idle connections at once, completes a respon
 
 test('closes a response that does not end after shutdown_timeout, and its upstream connection', async () => {
   const closed = Promise.withResolvers<void>()
-  respond = (socket) => {
+  upstream.respondWith((socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
     socket.once('close', () => closed.resolve())
-  }
+  })
   const stopping = await startProxy(upstream.url, { flags: { shutdown_timeout: '200ms' } })
   const connection = openRaw(portOf(stopping))
   connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')

@@ -6,15 +6,23 @@ import { after } from 'node:test'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
 import { createSignal } from './wait.ts'
 
-export type Upstream = Readonly<{ url: string; port: number; server: Server }>
+type RespondWith<Handler> = Readonly<{
+  /** Replaces the handler until the current test ends. */
+  respondWith: (handler: Handler) => void
+}>
+
+export type Upstream = Readonly<{ url: string; port: number; server: Server }> & RespondWith<RequestListener>
+
+type OnHead = (socket: Socket, head: string) => void
 
 export type UpstreamOptions = Readonly<{ host?: string; port?: number; tls?: ServerOptions }>
 
 /** Starts an upstream server, which is closed after the tests of the file. */
 export async function startUpstream(
-  listener: RequestListener,
+  initialListener: RequestListener,
   { host = '127.0.0.1', port: requestedPort = 0, tls }: UpstreamOptions = {},
 ): Promise<Upstream> {
+  const { handle: listener, respondWith } = createHandler(initialListener)
   const timeouts = { keepAliveTimeout: 60_000, requestTimeout: 0 }
   const server = tls ? createHttpsServer({ ...timeouts, ...tls }, listener) : createHttpServer(timeouts, listener)
   server.listen(requestedPort, host)
@@ -25,7 +33,7 @@ export async function startUpstream(
   })
   const { port } = server.address() as AddressInfo
   const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
-  return Object.freeze({ url: `${tls ? 'https' : 'http'}://${authority}`, port, server })
+  return Object.freeze({ url: `${tls ? 'https' : 'http'}://${authority}`, port, server, respondWith })
 }
 
 export type RawUpstream = Readonly<{
@@ -37,7 +45,8 @@ export type RawUpstream = Readonly<{
   connectionCount: () => number
   /** Resolves when what was received matches. */
   until: (pattern: RegExp) => Promise<string>
-}>
+}> &
+  RespondWith<OnHead>
 
 /** Starts a TCP server, which is closed after the tests of the file. */
 export async function startTcpUpstream(onConnection: (socket: Socket) => void): Promise<{ url: string; port: number }> {
@@ -58,7 +67,8 @@ export async function startTcpUpstream(onConnection: (socket: Socket) => void): 
 }
 
 /** A TCP server that calls `onHead` for each complete request head, and responds with bytes that no HTTP library would send. */
-export async function startRawUpstream(onHead: (socket: Socket, head: string) => void): Promise<RawUpstream> {
+export async function startRawUpstream(initialOnHead: OnHead = () => {}): Promise<RawUpstream> {
+  const { handle: onHead, respondWith } = createHandler(initialOnHead)
   let text = ''
   let connectionCount = 0
   const { notify, waitFor } = createSignal()
@@ -81,8 +91,22 @@ export async function startRawUpstream(onHead: (socket: Socket, head: string) =>
     port,
     received: () => text,
     connectionCount: () => connectionCount,
+    respondWith,
     until: async (pattern: RegExp) => (await waitFor(() => (pattern.test(text) ? text : undefined)))!,
   })
+}
+
+function createHandler<Arguments extends unknown[]>(initial: (...args: Arguments) => unknown) {
+  let current = initial
+  return {
+    handle: (...args: Arguments) => void current(...args),
+    respondWith(handler: (...args: Arguments) => unknown) {
+      current = handler
+      after(() => {
+        current = initial
+      })
+    },
+  }
 }
 
 /** Starts elastauth in proxy mode, without requests to Elasticsearch by default. It is stopped after the tests of the file. */
