@@ -26,7 +26,7 @@ export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyS
   const routing = createRouting({
     ...routingOptions(proxy),
     onHealth: (upstream, isHealthy) => {
-      if (isHealthy) log.info(`upstream ${upstream} is back`)
+      if (isHealthy) log.info(`upstream ${upstream} is reachable again`)
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)
     },
   })

@@ -134,7 +134,7 @@ describe('several upstreams', () => {
 
     server.listen(port, '127.0.0.1')
     after(() => server.close())
-    await proxy.logged(({ message }) => message === `upstream http://127.0.0.1:${port} is back`)
+    await proxy.logged(({ message }) => message === `upstream http://127.0.0.1:${port} is reachable again`)
     const bodies = await Promise.all(Array.from({ length: 4 }, post))
     assert.ok(bodies.includes('back'))
     server.closeAllConnections()
