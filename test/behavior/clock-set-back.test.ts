@@ -18,9 +18,9 @@ test('readiness, background checks and repair of users continue after the clock 
   gateway.process.kill('SIGUSR2')
   await gateway.logged(({ message }) => message === 'the clock was set back')
 
-  elasticsearch.faults.answer = 'unavailable'
+  elasticsearch.faults.response = 'unavailable'
   await waitUntil(async () => (await ready()) === 503)
-  elasticsearch.faults.answer = 'normal'
+  elasticsearch.faults.response = 'normal'
   await waitUntil(async () => (await ready()) === 200)
 
   elasticsearch.users.set('bob', { ...elasticsearch.users.get('bob')!, password: 'changed by somebody else' })

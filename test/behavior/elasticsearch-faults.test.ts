@@ -14,7 +14,7 @@ const freshName = () => `user-${count++}`
 const isUserWrite = ({ method }: { method: string }) => method === 'PUT'
 
 afterEach(() =>
-  Object.assign(faults, { answer: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }),
+  Object.assign(faults, { response: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }),
 )
 
 async function assertIsIn(response: Response, username: string): Promise<string> {
@@ -40,12 +40,12 @@ for (const answer of passing) {
   test(`${answer}: a new user gets 503 with Retry-After, a cached one keeps working, and both are in afterwards`, async () => {
     const late = freshName()
     const writes = elasticsearch.counters.writes
-    faults.answer = answer
+    faults.response = answer
     await assertIsUnavailable(await sendSubRequest(gateway.url, late))
     const cached = await sendSubRequest(gateway.url, answer)
     assert.equal(cached.status, 200)
     await gateway.logged(({ message = '' }) => message.startsWith(`user ${answer}: cannot revalidate the credential: `))
-    faults.answer = 'normal'
+    faults.response = 'normal'
     await assertIsIn(await sendSubRequest(gateway.url, late), late)
     const credential = await assertIsIn(await sendSubRequest(gateway.url, answer), answer)
     assert.equal(credential, cached.headers.get('authorization'))
@@ -69,11 +69,11 @@ test('an Elasticsearch that is down at the start is waited for', async () => {
 
 test('an answer that was lost after the user was written costs nobody their access', async () => {
   const username = freshName()
-  faults.answer = 'lose_answer'
+  faults.response = 'lose_response'
   faults.concerns = isUserWrite
   await assertIsUnavailable(await sendSubRequest(gateway.url, username))
   assert.ok(elasticsearch.users.has(username))
-  faults.answer = 'normal'
+  faults.response = 'normal'
   const writes = elasticsearch.counters.writes
   await assertIsIn(await sendSubRequest(gateway.url, username), username)
   assert.equal(elasticsearch.counters.writes, writes)
@@ -81,7 +81,7 @@ test('an answer that was lost after the user was written costs nobody their acce
 
 test('a connection that is cut in the middle of a write is tried again', async () => {
   const username = freshName()
-  faults.answer = 'drop'
+  faults.response = 'drop'
   let cuts = 1
   faults.concerns = (call) => isUserWrite(call) && cuts-- > 0
   await assertIsIn(await sendSubRequest(gateway.url, username), username)

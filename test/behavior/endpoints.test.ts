@@ -36,12 +36,12 @@ test('health and live respond without a request to Elasticsearch', async () => {
 
 test('ready is 200 while Elasticsearch is up, and while it is down 503 with its name, but without the reason', async (context) => {
   context.after(() => {
-    elasticsearch.faults.answer = 'normal'
+    elasticsearch.faults.response = 'normal'
   })
   const up = await get('ready', {}, full)
   assert.equal(up.status, 200)
   assert.deepEqual(await up.json(), { status: 'ready', components: { elasticsearch: 'up' } })
-  elasticsearch.faults.answer = 'unavailable'
+  elasticsearch.faults.response = 'unavailable'
   const down = await get('ready')
   assert.equal(down.status, 503)
   assert.deepEqual(await down.json(), { status: 'unavailable', components: { elasticsearch: 'down' } })

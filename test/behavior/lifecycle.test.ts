@@ -45,10 +45,10 @@ test('what does not end in shutdown_timeout is cut, and it ends with 0 all the s
   timeout: 50_000,
 }, async (context) => {
   context.after(() => {
-    elasticsearch.faults.answer = 'normal'
+    elasticsearch.faults.response = 'normal'
   })
   const gateway = await start({ flags: { shutdown_timeout: '200ms', 'elasticsearch.timeout': '1m' } })
-  elasticsearch.faults.answer = 'hang'
+  elasticsearch.faults.response = 'hang'
   const underWay = assert.rejects(sendSubRequest(gateway.url, 'never'))
   while (!elasticsearch.calls.some(({ path }) => path.endsWith('/never'))) await new Promise(setImmediate)
   assert.equal(await gateway.stop(), 0)

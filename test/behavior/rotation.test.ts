@@ -47,7 +47,7 @@ test('passwords rotate under load on two replicas, one of which sends hashes and
     const shared = first!.filter((password) => second!.includes(password))
     assert.ok(shared.length >= Math.min(first!.length, second!.length) - 1, 'the replicas agree on the passwords')
   }
-  assert.equal(elasticsearch.counters.refusedLogins, 0)
+  assert.equal(elasticsearch.counters.rejectedLogins, 0)
 })
 
 test('when a credential has expired, the next question is answered with another, after the pause', async () => {

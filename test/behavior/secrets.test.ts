@@ -81,12 +81,12 @@ before(async () => {
   ]
   for (const lines of refused) statuses.push(await ask('/', ...lines), await ask('/', fromProxy, ...lines))
   await sleep(1000) // cache.revalidate: the checks in the background fail as well
-  for (const answer of ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests', 'lose_answer'] as const) {
-    elasticsearch.faults.answer = answer
+  for (const answer of ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests', 'lose_response'] as const) {
+    elasticsearch.faults.response = answer
     for (const name of [answer, 'bob']) statuses.push(await ask('/', fromProxy, `Remote-User: ${name}`))
     statuses.push(await askPage('/elastauth/ready', fromProxy))
   }
-  elasticsearch.faults.answer = 'normal'
+  elasticsearch.faults.response = 'normal'
   elasticsearch.faults.forbidPut = true
   statuses.push(await ask('/', fromProxy, 'Remote-User: forbidden'))
   for (const page of ['config', 'metrics', 'ready', 'health', 'whoami', 'nothing']) {

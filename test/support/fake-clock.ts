@@ -1,24 +1,24 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
 
-/** A clock that stands still until it is told to move. Times in milliseconds, `now` since 1970. */
+/** A clock that only moves when the test moves it. Times in milliseconds, `now` since 1970. */
 export type FakeClock = Readonly<{
   now: () => number
-  /** Not affected when the wall clock is set. */
+  /** Not affected by `setBack`. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
-  /** Moves on step by step, and lets each sleeper do all it can before the next one wakes. */
+  /** Wakes the sleepers whose time has come, one after the other, each after the previous one's work is done. */
   advance: (milliseconds: number) => Promise<void>
-  /** Moves on without waking anybody: what a slow call does to the time. */
-  pass: (milliseconds: number) => void
-  /** Sets the wall clock back. */
+  /** Moves the clock without waking sleepers, as a slow call does. */
+  skip: (milliseconds: number) => void
+  /** Sets only the wall clock back. */
   setBack: (milliseconds: number) => void
-  /** How long each sleeper still has to sleep. */
-  sleeping: () => readonly number[]
+  /** The remaining time of each sleeper. */
+  pendingSleeps: () => readonly number[]
 }>
 
 export function createFakeClock(start: number): FakeClock {
   let time = start
-  let behind = 0
+  let setBackMs = 0
   let sleepers: { until: number; wake: () => void }[] = []
 
   async function advance(milliseconds: number): Promise<void> {
@@ -36,17 +36,17 @@ export function createFakeClock(start: number): FakeClock {
   }
 
   return Object.freeze({
-    now: () => time - behind,
+    now: () => time - setBackMs,
     monotonicNow: () => time - start,
     setBack(milliseconds: number) {
-      behind += milliseconds
+      setBackMs += milliseconds
     },
     sleep: (milliseconds: number) =>
       new Promise<void>((wake) => sleepers.push({ until: time + Math.max(milliseconds, 0), wake })),
     advance,
-    pass(milliseconds: number) {
+    skip(milliseconds: number) {
       time += milliseconds
     },
-    sleeping: () => sleepers.map(({ until }) => until - time),
+    pendingSleeps: () => sleepers.map(({ until }) => until - time),
   })
 }

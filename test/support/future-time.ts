@@ -1,6 +1,6 @@
-/** For `node --import`: a process whose clock is ahead of the others' by TEST_CLOCK_AHEAD milliseconds. */
-const ahead = Number(process.env.TEST_CLOCK_AHEAD ?? 0)
+/** For `node --import`: sets the wall clock of the process ahead by TEST_CLOCK_AHEAD milliseconds. */
+const aheadMs = Number(process.env.TEST_CLOCK_AHEAD ?? 0)
 const now = Date.now
-Date.now = () => now() + ahead
+Date.now = () => now() + aheadMs
 
 export {}

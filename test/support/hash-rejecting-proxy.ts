@@ -4,7 +4,7 @@ import type { reject } from './fake-elasticsearch/responses.ts'
 
 /**
  * A proxy in front of Elasticsearch that rejects password hashes with 400, and forwards all other requests.
- * @returns the address, and how to end it
+ * @returns the address, and a function that closes it
  */
 export async function startHashRejectingProxy(target: string): Promise<Readonly<{ url: string; close: () => void }>> {
   const server = createServer(async (request, response) => {
@@ -17,9 +17,9 @@ export async function startHashRejectingProxy(target: string): Promise<Readonly<
       return
     }
     const { method, url, headers } = request
-    forward(new URL(url!, target), { method: method!, headers }, (answer) => {
-      response.writeHead(answer.statusCode!, answer.headers)
-      answer.pipe(response)
+    forward(new URL(url!, target), { method: method!, headers }, (upstreamResponse) => {
+      response.writeHead(upstreamResponse.statusCode!, upstreamResponse.headers)
+      upstreamResponse.pipe(response)
     })
       .on('error', () => response.destroy())
       .end(body)
@@ -40,7 +40,7 @@ const rejection = (() => {
   try {
     parsePasswordHash('', true)
   } catch (error) {
-    return (error as ReturnType<typeof reject>).answer
+    return (error as ReturnType<typeof reject>).response
   }
   throw new Error('not rejected')
 })()

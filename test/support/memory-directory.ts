@@ -23,9 +23,9 @@ export type MemoryDirectory = UserDirectory &
     written: (UserToWrite & { username: string })[]
     /** The users for whom only the password was changed, in order. */
     passwordsSet: { username: string; password: string }[]
-    /** Awaited before and after the work of each call; throws to make the call fail there. */
+    /** Awaited before and after the work of each call; a hook that throws makes the call fail there. */
     hooks: { before?: Hook | undefined; after?: Hook | undefined }
-    /** Whether this `Authorization` value would open Elasticsearch now. */
+    /** Whether the directory accepts this `Authorization` value now. */
     accepts: (authorization: string) => boolean
   }>
 
@@ -96,16 +96,16 @@ export function createMemoryDirectory(): MemoryDirectory {
   })
 }
 
-export function createMemoryUser(given: Partial<MemoryUser> = {}): MemoryUser {
+export function createMemoryUser(overrides: Partial<MemoryUser> = {}): MemoryUser {
   return {
-    password: 'somebody-else’s',
+    password: 'set-elsewhere',
     roles: [],
     full_name: null,
     email: null,
     metadata: {},
     enabled: true,
     reserved: false,
-    ...given,
+    ...overrides,
   }
 }
 

@@ -1,7 +1,7 @@
 import { isPassword } from './password-hash.ts'
 import { rejectAction, rejectLogin } from './responses.ts'
 
-/** A user as the stand-in holds it. The password is kept as it was sent: the text, or its hash. */
+/** The password is stored as it was sent: the text or its hash. */
 export type FakeUser = {
   password: string
   roles: string[]
@@ -26,8 +26,8 @@ export const builtInRoles: Roles = new Map([
 ])
 
 const reserved = ['apm_system', 'beats_system', 'kibana', 'kibana_system', 'logstash_system', 'remote_monitoring_user']
-/** What else a privilege includes; `all` includes everything. */
-const included: Record<string, string[]> = { manage_security: ['read_security'], manage: ['monitor'] }
+/** The privileges that a privilege implies; `all` implies all. */
+const implied: Record<string, string[]> = { manage_security: ['read_security'], manage: ['monitor'] }
 
 export function createUsers(elasticPassword: string): Users {
   const builtIn = (password: string, roles: string[]) => createUser({ password, roles, metadata: { _reserved: true } })
@@ -37,11 +37,11 @@ export function createUsers(elasticPassword: string): Users {
   ])
 }
 
-export function createUser(given: Partial<FakeUser> & { password: string }): FakeUser {
-  return { roles: [], full_name: null, email: null, metadata: {}, enabled: true, ...given }
+export function createUser(user: Partial<FakeUser> & { password: string }): FakeUser {
+  return { roles: [], full_name: null, email: null, metadata: {}, enabled: true, ...user }
 }
 
-/** Checks the Basic credential against the users, or throws a 401 with Elasticsearch's own words. */
+/** Checks the Basic credential. Throws a 401 with Elasticsearch's reason. */
 export function authenticate(users: Users, authorization: string | undefined, path: string): Caller {
   if (!authorization) throw rejectLogin(`missing authentication credentials for REST request [${path}]`)
   const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1]
@@ -66,5 +66,5 @@ export function authorize(roles: Roles, caller: Caller, action: string, grantedB
 
 export function hasPrivilege(roles: Roles, user: FakeUser, privilege: string): boolean {
   const held = user.roles.flatMap((role) => roles.get(role) ?? [])
-  return held.some((name) => name === 'all' || name === privilege || included[name]?.includes(privilege))
+  return held.some((name) => name === 'all' || name === privilege || implied[name]?.includes(privilege))
 }

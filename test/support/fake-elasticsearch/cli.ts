@@ -1,5 +1,5 @@
 /**
- * Runs the stand-in in the foreground until SIGTERM or SIGINT: for a demo without Docker and Java.
+ * Runs the fake Elasticsearch in the foreground until SIGTERM or SIGINT, for a demo without Docker and Java.
  *   node test/support/fake-elasticsearch/cli.ts [--port 9200]
  */
 import { parseArgs } from 'node:util'

@@ -3,7 +3,7 @@ import { accept, type FakeResponse, reject, rejectInvalid, rejectMethod } from '
 import { parsePassword, parseUserBody } from './user-body.ts'
 
 export type State = { users: Users; roles: Roles; forbidsPut(): boolean; rejectsHash(): boolean }
-/** `readBody` gives the JSON object that was sent, or undefined for no body, and throws a 400 for anything else. */
+/** `readBody` returns the JSON object of the body, or undefined if there is none, and throws a 400 for anything else. */
 export type Request = { method: string; path: string; caller: Caller; readBody(): Record<string, unknown> | undefined }
 
 const writers = ['manage_security', 'all']
@@ -17,8 +17,8 @@ export function isEndpoint(path: string): boolean {
   )
 }
 
-/** Answers the few Elasticsearch endpoints that elastauth uses. Throws Refusal. */
-export function answerEndpoint(state: State, request: Request): FakeResponse {
+/** The few Elasticsearch endpoints that elastauth uses. Throws Rejection. */
+export function respondToEndpoint(state: State, request: Request): FakeResponse {
   const { path, method } = request
   if (path === '/') return only(['GET', 'HEAD'], request, () => banner(state, request))
   if (path === '/_cluster/health') return only(['GET'], request, () => health(state, request))
@@ -41,9 +41,9 @@ export function answerEndpoint(state: State, request: Request): FakeResponse {
   })
 }
 
-function only(methods: string[], request: Request, answer: () => FakeResponse): FakeResponse {
+function only(methods: string[], request: Request, respond: () => FakeResponse): FakeResponse {
   if (!methods.includes(request.method)) throw rejectMethod(request.method, request.path, methods)
-  return answer()
+  return respond()
 }
 
 function banner({ roles }: State, { caller }: Request): FakeResponse {
@@ -92,7 +92,7 @@ function getUsers({ users, roles }: State, { caller }: Request, names: string[])
   return accept(Object.fromEntries(found), found.length > 0 ? 200 : 404)
 }
 
-/** Native users by their names, as the sweep of idle users asks for them. */
+/** Native users sorted by name, for the sweep of idle users. */
 function queryUsers({ users, roles }: State, { caller, readBody }: Request): FakeResponse {
   authorize(roles, caller, `${actions}/query`, readers)
   const { size = 10, search_after: [after = ''] = [] } = (readBody() ?? {}) as {

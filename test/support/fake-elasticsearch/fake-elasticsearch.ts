@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { findFreePort } from '../port.ts'
 import { authenticate, builtInRoles, createUser, createUsers, type FakeUser, type Users } from './accounts.ts'
 import { parseObject, readText } from './body.ts'
-import { answerEndpoint, isEndpoint } from './endpoints.ts'
+import { isEndpoint, respondToEndpoint } from './endpoints.ts'
 import { type Call, createFaults, createGate, type Faults } from './faults.ts'
 import { checkMediaTypes, replyType } from './media-types.ts'
 import { accept, type FakeResponse, Rejection, reject, rejectLogin } from './responses.ts'
@@ -12,21 +13,21 @@ export type Options = {
   password?: string
   /** Further accounts, for instance one without roles: `{ lowly: { password: 'changeme' } }`. */
   accounts?: Record<string, Partial<FakeUser> & { password: string }>
-  /** Further roles and their cluster privileges; a role that is not known grants nothing. */
+  /** Further roles and their cluster privileges; an unknown role grants nothing. */
   roles?: Record<string, string[]>
 }
 
 export type FakeElasticsearch = {
-  /** Listens on 127.0.0.1 and resolves to the address; without a port on a free one, which it keeps for listening again. */
+  /** Listens on 127.0.0.1 and resolves to the address. Without a port it uses a free one. */
   listen(port?: number): Promise<string>
-  /** Cuts all connections, hanging ones too. It may listen again, with the same users. */
+  /** Resets all connections, including hanging ones. It can listen again, with the same users. */
   close(): Promise<void>
   readonly users: Users
-  /** Every request, in order of arrival, those that a fault met too. */
+  /** Every request in order of arrival, including those with a fault. */
   readonly calls: Call[]
   readonly faults: Faults
-  /** `writes`: accepted PUT or POST of a user; `refusedLogins`: 401s for a wrong credential, not those of a fault. */
-  readonly counters: { requests: number; writes: number; refusedLogins: number }
+  /** `writes`: accepted PUT or POST of a user; `rejectedLogins`: 401s for a wrong credential, not those of a fault. */
+  readonly counters: { requests: number; writes: number; rejectedLogins: number }
   /** Freezes PUT and POST of users until the returned function is called. */
   holdWrites(): () => void
   /** Resolves when that many writes are frozen at once. */
@@ -34,9 +35,9 @@ export type FakeElasticsearch = {
 }
 
 /**
- * An in-process server that answers the Elasticsearch endpoints elastauth uses, and can fail on demand. Not an
- * Elasticsearch: no roles API, no indices; any other path answers 200 and says who asked, for use as an upstream.
- * test/integration/elasticsearch-kit.test.ts holds it to a real node.
+ * An in-process server with the Elasticsearch endpoints that elastauth uses, which can fail on demand. It is not an
+ * Elasticsearch: it has no roles API and no indices. Any other path responds with 200 and the username, for use as an upstream.
+ * test/integration/elasticsearch-kit.test.ts runs the same tests against a real node.
  */
 export function createFakeElasticsearch(options: Options = {}): FakeElasticsearch {
   const users = createUsers(options.password ?? 'changeme')
@@ -45,7 +46,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
   const faults = createFaults()
   const gate = createGate()
   const calls: Call[] = []
-  const counters = { requests: 0, writes: 0, refusedLogins: 0 }
+  const counters = { requests: 0, writes: 0, rejectedLogins: 0 }
   const state = { users, roles, forbidsPut: () => faults.forbidPut, rejectsHash: () => faults.rejectHash }
 
   const server = createServer(async (request, response) => {
@@ -53,42 +54,40 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
     calls.push(call)
     counters.requests++
     const text = await readText(request).catch(() => undefined)
-    if (text === undefined) return // the client went away
-    const delay = typeof faults.delay === 'number' ? faults.delay : faults.delay(call)
-    if (delay > 0) await new Promise((wake) => setTimeout(wake, delay))
-
-    const fault = faults.concerns(call) ? faults.answer : 'normal'
+    if (text === undefined) return // the client has disconnected
+    await delay(faults, call)
+    const fault = faults.concerns(call) ? faults.response : 'normal'
     if (fault === 'hang') return
     if (fault === 'drop') return void request.socket.destroy()
     if (isUserWrite(call)) await gate.pass()
-    const answer = settle(() => failOnDemand(fault, call) ?? carryOut(call, request, text))
-    if (fault === 'lose_answer') return void request.socket.destroy()
-    send(request, response, answer)
+    const result = toResponse(() => failOnDemand(fault, call) ?? carryOut(call, request, text))
+    if (fault === 'lose_response') return void request.socket.destroy()
+    send(request, response, result)
   })
 
   function carryOut(call: Call, request: IncomingMessage, text: string): FakeResponse {
     const { method, path } = call
-    const caller = settleLogin(() => authenticate(users, request.headers.authorization, path))
+    const caller = countRejections(() => authenticate(users, request.headers.authorization, path))
     const readBody = () => (text === '' ? undefined : parseObject(text))
     if (!isEndpoint(path)) return accept({ user: caller.username, path: request.url, method })
     checkMediaTypes(request.headers, text !== '')
-    const answer = answerEndpoint(state, { method, path, caller, readBody })
+    const result = respondToEndpoint(state, { method, path, caller, readBody })
     if (isUserWrite(call)) counters.writes++
-    return answer
+    return result
   }
 
-  function settleLogin<T>(login: () => T): T {
+  function countRejections<T>(login: () => T): T {
     try {
       return login()
     } catch (error) {
-      counters.refusedLogins++
+      counters.rejectedLogins++
       throw error
     }
   }
 
   return {
-    async listen(wanted) {
-      const port = wanted || (await findFreePort())
+    async listen(requestedPort) {
+      const port = requestedPort || (await findFreePort())
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       server.once('error', reject).listen(port, '127.0.0.1', resolve)
       await promise
@@ -108,6 +107,11 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
   }
 }
 
+async function delay(faults: Faults, call: Call): Promise<void> {
+  const delayMs = typeof faults.delay === 'number' ? faults.delay : faults.delay(call)
+  if (delayMs > 0) await sleep(delayMs)
+}
+
 function describe({ method = 'GET', url = '/', headers }: IncomingMessage): Call {
   const [, encoded = ''] = /^basic (.*)$/i.exec(headers.authorization ?? '') ?? []
   const username = Buffer.from(encoded, 'base64').toString('utf8').split(':')[0] || undefined
@@ -118,7 +122,7 @@ function isUserWrite({ method, path }: Call): boolean {
   return (method === 'PUT' || method === 'POST') && /^\/_security\/user\/(?!_has_privileges$)[^/]+$/.test(path)
 }
 
-function failOnDemand(fault: Faults['answer'], { path, username = '' }: Call): undefined {
+function failOnDemand(fault: Faults['response'], { path, username = '' }: Call): undefined {
   if (fault === 'unauthorized')
     throw rejectLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
   if (fault === 'unavailable')
@@ -127,12 +131,12 @@ function failOnDemand(fault: Faults['answer'], { path, username = '' }: Call): u
     throw reject(429, 'es_rejected_execution_exception', 'rejected execution: queue is full')
 }
 
-function settle(carryOut: () => FakeResponse): FakeResponse {
+function toResponse(carryOut: () => FakeResponse): FakeResponse {
   try {
     return carryOut()
   } catch (error) {
-    const refusal = error instanceof Rejection ? error : reject(500, 'stand_in_exception', String(error))
-    return refusal.answer
+    const rejection = error instanceof Rejection ? error : reject(500, 'stand_in_exception', String(error))
+    return rejection.response
   }
 }
 

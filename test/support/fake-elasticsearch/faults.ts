@@ -1,45 +1,45 @@
-/** One request as the stand-in saw it: `path` without its query, `at` in milliseconds since 1970. */
+/** One request that was received: `path` without its query, `at` in milliseconds since 1970. */
 export type Call = { method: string; path: string; username: string | undefined; at: number }
 
 /**
- * Switches, read anew for each request. `answer`:
- * - `unauthorized`: 401 to everybody, as a fresh node does until its `.security` index is active
+ * Read for each request. `response`:
+ * - `unauthorized`: 401 to every request, as from a new node until its `.security` index is active
  * - `unavailable`, `too_many_requests`: 503, 429
- * - `hang`: the connection stays open, nothing comes · `drop`: the connection is cut before anything is done
- * - `lose_answer`: the request is carried out, then the connection is cut
+ * - `hang`: the connection stays open without a response · `drop`: the connection is reset before the request is carried out
+ * - `lose_response`: the request is carried out, then the connection is reset
  */
 export type Faults = {
-  answer: 'normal' | 'unauthorized' | 'unavailable' | 'too_many_requests' | 'hang' | 'drop' | 'lose_answer'
+  response: 'normal' | 'unauthorized' | 'unavailable' | 'too_many_requests' | 'hang' | 'drop' | 'lose_response'
   /** Milliseconds before the request is carried out. */
   delay: number | ((call: Call) => number)
-  /** PUT and POST of a user are answered 403, as if the account lacked manage_security. */
+  /** PUT and POST of a user get 403, as if the account lacked manage_security. */
   forbidPut: boolean
-  /** A `password_hash` is answered 400, whatever its algorithm. */
+  /** Every `password_hash` gets 400, whatever its algorithm. */
   rejectHash: boolean
-  /** Which calls `answer` concerns; all by default. */
+  /** The calls to which `response` applies; all by default. */
   concerns: (call: Call) => boolean
 }
 
-/** A gate that writes wait at while it is shut. */
+/** While it is closed, writes wait. */
 export type Gate = {
-  /** Shuts the gate; the returned function opens it again, once all who shut it have. */
+  /** Closes the gate. The returned function opens it, unless another holder still keeps it closed. */
   hold(): () => void
   pass(): Promise<void>
-  /** Resolves when that many are waiting at once. */
+  /** Resolves when that many writes wait at the same time. */
   whenWaiting(count: number): Promise<void>
   open(): void
 }
 
 export function createFaults(): Faults {
-  return { answer: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }
+  return { response: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }
 }
 
 export function createGate(): Gate {
   const holders = new Set<symbol>()
   const waiting = new Set<() => void>()
   const watchers = new Set<{ count: number; resolve: () => void }>()
-  const letThrough = () => {
-    for (const go of waiting) go()
+  const release = () => {
+    for (const resume of waiting) resume()
     waiting.clear()
   }
   return {
@@ -48,7 +48,7 @@ export function createGate(): Gate {
       holders.add(holder)
       return () => {
         holders.delete(holder)
-        if (holders.size === 0) letThrough()
+        if (holders.size === 0) release()
       }
     },
     async pass() {
@@ -67,7 +67,7 @@ export function createGate(): Gate {
     },
     open() {
       holders.clear()
-      letThrough()
+      release()
     },
   }
 }

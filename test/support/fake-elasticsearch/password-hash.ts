@@ -8,7 +8,7 @@ const supported = [
   ...['pbkdf2_stretch', ...iterations.map((count) => `pbkdf2_stretch_${count}`)],
 ]
 
-/** Elasticsearch's check of a `password_hash`: only the algorithm. The rest is checked when the user logs in. */
+/** Elasticsearch only checks the algorithm of a `password_hash`; the rest is checked at the user's login. */
 export function parsePasswordHash(hash: string, isRejected: boolean): string {
   const [, kind, count = ''] = /^\{(PBKDF2|PBKDF2_STRETCH)\}(\d+)\$/.exec(hash) ?? []
   const isKnown = kind !== undefined || /^\$2[ab]\$\d\d\$/.test(hash)
@@ -23,7 +23,7 @@ export function parsePasswordHash(hash: string, isRejected: boolean): string {
   return hash
 }
 
-/** @param stored the text, or a hash of PBKDF2 as it was sent; other hashes match no password here */
+/** @param stored the text, or a PBKDF2 hash as it was sent; other hashes match no password here */
 export function isPassword(stored: string, given: string): boolean {
   const [, count, salt, hash] = /^\{PBKDF2\}(\d+)\$([^$]+)\$([^$]+)$/.exec(stored) ?? []
   if (count === undefined) return stored === given

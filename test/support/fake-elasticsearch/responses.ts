@@ -6,12 +6,12 @@ export type FakeResponse = { status: number; body?: unknown; headers?: OutgoingH
 const product = { 'X-elastic-product': 'Elasticsearch' }
 const challenges = ['Basic realm="security", charset="UTF-8"', 'ApiKey']
 
-/** Thrown by an endpoint to end with that answer. */
+/** Thrown by an endpoint to end the request with this response. */
 export class Rejection extends Error {
-  readonly answer: FakeResponse
-  constructor(answer: FakeResponse) {
-    super(`refused with ${answer.status}`)
-    this.answer = answer
+  readonly response: FakeResponse
+  constructor(response: FakeResponse) {
+    super(`rejected with ${response.status}`)
+    this.response = response
   }
 }
 
@@ -24,7 +24,7 @@ export function reject(status: number, type: string, reason: string): Rejection 
   return new Rejection({ status, body: errorBody(status, { type, reason }), headers: product })
 }
 
-/** Elasticsearch's words for what the request's own check finds. */
+/** The error of Elasticsearch's request validation. */
 export function rejectInvalid(reason: string, type = 'action_request_validation_exception'): Rejection {
   return reject(400, type, `Validation Failed: 1: ${reason};`)
 }

@@ -16,30 +16,10 @@ const nameRule =
   '(a-z, A-Z, 0-9), spaces, punctuation, and printable symbols in the Basic Latin (ASCII) block. ' +
   'Leading or trailing whitespace is not allowed.'
 
-/** Elasticsearch's rules for the body of PUT /_security/user/{name}, in its order and its words. */
+/** Validates the body of PUT /_security/user/{name} as Elasticsearch does: the same order, and the same reasons. */
 export function parseUserBody(body: Record<string, unknown>, username: string, rejectsHash: boolean): UserBody {
   const parsed: UserBody = { full_name: null, email: null, metadata: {}, enabled: true }
-  for (const [field, value] of Object.entries(body)) {
-    if (field === 'password' || field === 'password_hash') {
-      const password = parsePassword(field, value, rejectsHash)
-      if (parsed.password !== undefined)
-        throw rejectInvalid('password_hash has already been set', 'validation_exception')
-      parsed.password = password
-    } else if (field === 'roles') parsed.roles = parseRoles(value)
-    else if (field === 'full_name' || field === 'email') {
-      if (value !== null) check(field, value, 'string')
-      parsed[field] = value as string | null
-    } else if (field === 'metadata') {
-      check(field, value, 'object')
-      parsed.metadata = value as Record<string, unknown>
-    } else if (field === 'enabled') {
-      check(field, value, 'boolean')
-      parsed.enabled = value as boolean
-    } else if (field === 'username') {
-      const reason = `[username] in source does not match the username provided [${username}]`
-      if (value !== username) throw reject(400, 'illegal_argument_exception', reason)
-    } else throw reject(400, 'parse_exception', `failed to parse add user request. unexpected field [${field}]`)
-  }
+  for (const [field, value] of Object.entries(body)) parseField(parsed, field, value, { username, rejectsHash })
   if (!/^[\x21-\x7e]([\x20-\x7e]{0,505}[\x21-\x7e])?$/.test(username)) throw rejectInvalid(nameRule)
   if (!parsed.roles) throw rejectInvalid('roles are missing')
   if (Object.keys(parsed.metadata).some((key) => key.startsWith('_'))) {
@@ -48,7 +28,48 @@ export function parseUserBody(body: Record<string, unknown>, username: string, r
   return parsed
 }
 
-/** @returns the password's text, or its hash */
+function parseField(
+  parsed: UserBody,
+  field: string,
+  value: unknown,
+  { username, rejectsHash }: Readonly<{ username: string; rejectsHash: boolean }>,
+): void {
+  switch (field) {
+    case 'password':
+    case 'password_hash': {
+      const password = parsePassword(field, value, rejectsHash)
+      if (parsed.password !== undefined)
+        throw rejectInvalid('password_hash has already been set', 'validation_exception')
+      parsed.password = password
+      return
+    }
+    case 'roles':
+      parsed.roles = parseRoles(value)
+      return
+    case 'full_name':
+    case 'email':
+      if (value !== null) check(field, value, 'string')
+      parsed[field] = value as string | null
+      return
+    case 'metadata':
+      check(field, value, 'object')
+      parsed.metadata = value as Record<string, unknown>
+      return
+    case 'enabled':
+      check(field, value, 'boolean')
+      parsed.enabled = value as boolean
+      return
+    case 'username': {
+      const reason = `[username] in source does not match the username provided [${username}]`
+      if (value !== username) throw reject(400, 'illegal_argument_exception', reason)
+      return
+    }
+    default:
+      throw reject(400, 'parse_exception', `failed to parse add user request. unexpected field [${field}]`)
+  }
+}
+
+/** @returns the text of the password, or its hash */
 export function parsePassword(field: 'password' | 'password_hash', value: unknown, rejectsHash: boolean): string {
   check(field, value, 'string')
   const password = value as string
@@ -69,18 +90,18 @@ function parseRoles(value: unknown): string[] {
       `could not parse [roles] field. expected a string array but found ${found} value instead`,
     )
   }
-  const odd = value.find((role) => typeof role !== 'string')
-  if (odd !== undefined) {
-    const reason = `could not parse [null] field. expected a string array but one of the value in the array is [${tokenOf(odd)}]`
+  const invalid = value.find((role) => typeof role !== 'string')
+  if (invalid !== undefined) {
+    const reason = `could not parse [null] field. expected a string array but one of the value in the array is [${tokenOf(invalid)}]`
     throw reject(400, 'parse_exception', reason)
   }
   return value
 }
 
 function check(field: string, value: unknown, type: 'string' | 'object' | 'boolean'): void {
-  const isRight = typeof value === type && value !== null && !Array.isArray(value)
+  const isValid = typeof value === type && value !== null && !Array.isArray(value)
   const reason = `expected field [${field}] to be of type ${type}, but found [${tokenOf(value)}] instead`
-  if (!isRight) throw reject(400, 'parse_exception', reason)
+  if (!isValid) throw reject(400, 'parse_exception', reason)
 }
 
 /** The JSON parser's name for a value, which Elasticsearch quotes. */

@@ -179,7 +179,7 @@ describe('users', () => {
   })
 
   test('authenticate rejects while Elasticsearch is unavailable', async () => {
-    elasticsearch.faults.answer = 'unavailable'
+    elasticsearch.faults.response = 'unavailable'
     await assert.rejects(connect({ hosts: [url] }).authenticate('bob', 'x'), { code: 'elasticsearch_unavailable' })
   })
 
@@ -233,7 +233,7 @@ describe('several Elasticsearch hosts', () => {
   test('every call succeeds if one of two hosts responds with 503', async () => {
     const unavailable = createFakeElasticsearch()
     toClose.push(unavailable.close)
-    unavailable.faults.answer = 'unavailable'
+    unavailable.faults.response = 'unavailable'
     const users = connect({ hosts: [await unavailable.listen(), url] })
     for (let i = 0; i < 4; i++) await users.put('bob', bob)
     assert.ok(elasticsearch.users.has('bob'))
@@ -242,7 +242,7 @@ describe('several Elasticsearch hosts', () => {
   test('every call succeeds if one of two hosts does not respond', async () => {
     const hanging = createFakeElasticsearch()
     toClose.push(hanging.close)
-    hanging.faults.answer = 'hang'
+    hanging.faults.response = 'hang'
     const users = connect({ hosts: [await hanging.listen(), url], timeoutMs: 500 })
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
@@ -274,7 +274,7 @@ describe('several Elasticsearch hosts', () => {
   })
 
   test('a write whose response is lost is retried on a single host', async () => {
-    elasticsearch.faults.answer = 'lose_answer'
+    elasticsearch.faults.response = 'lose_response'
     let seen = 0
     elasticsearch.faults.concerns = () => seen++ === 0
     await connect({ hosts: [url] }).put('bob', bob)
@@ -282,13 +282,13 @@ describe('several Elasticsearch hosts', () => {
   })
 
   test('a call to a single host that is down is elasticsearch_unavailable after two attempts', async () => {
-    elasticsearch.faults.answer = 'unavailable'
+    elasticsearch.faults.response = 'unavailable'
     await assert.rejects(connect({ hosts: [url] }).get('bob'), { code: 'elasticsearch_unavailable', detail: /503/ })
     assert.equal(elasticsearch.calls.length, 2)
   })
 
   test('a call to a single host that does not respond is elasticsearch_unavailable after the timeout', async () => {
-    elasticsearch.faults.answer = 'hang'
+    elasticsearch.faults.response = 'hang'
     const get = connect({ hosts: [url], timeoutMs: 500 }).get('bob')
     await assert.rejects(get, { code: 'elasticsearch_unavailable', detail: /TimeoutError/ })
     assert.equal(elasticsearch.calls.length, 1, 'the single host is not retried after a timeout')
@@ -296,9 +296,9 @@ describe('several Elasticsearch hosts', () => {
 
   test('a call succeeds once the host is available again', async () => {
     const users = connect({ hosts: [url] })
-    elasticsearch.faults.answer = 'drop'
+    elasticsearch.faults.response = 'drop'
     await assert.rejects(users.get('bob'), { code: 'elasticsearch_unavailable' })
-    elasticsearch.faults.answer = 'normal'
+    elasticsearch.faults.response = 'normal'
     assert.equal(await users.get('bob'), undefined)
   })
 })

@@ -76,7 +76,7 @@ describe('the fake Elasticsearch', () => {
         ['GET', '/_security/_authenticate', 'bob'],
       ],
     )
-    assert.deepEqual(fakeElasticsearch.counters, { requests: 3, writes: 1, refusedLogins: 1 })
+    assert.deepEqual(fakeElasticsearch.counters, { requests: 3, writes: 1, rejectedLogins: 1 })
   })
 
   for (const [fault, status] of [
@@ -85,29 +85,29 @@ describe('the fake Elasticsearch', () => {
     ['too_many_requests', 429],
   ] as const) {
     test(`fault ${fault}: every request gets ${status} and has no effect until the fault ends`, async () => {
-      fakeElasticsearch.faults.answer = fault
+      fakeElasticsearch.faults.response = fault
       assert.equal((await put('bob')).status, status)
       assert.equal((await to('/')).status, status)
-      fakeElasticsearch.faults.answer = 'normal'
+      fakeElasticsearch.faults.response = 'normal'
       assert.equal((await to('/_security/user/bob')).status, 404)
-      assert.equal(fakeElasticsearch.counters.refusedLogins, 0)
+      assert.equal(fakeElasticsearch.counters.rejectedLogins, 0)
     })
   }
 
   test('fault drop: the connection is reset before the write', async () => {
-    fakeElasticsearch.faults.answer = 'drop'
+    fakeElasticsearch.faults.response = 'drop'
     await assert.rejects(put('bob'), { code: 'ECONNRESET' })
     assert.equal(fakeElasticsearch.users.has('bob'), false)
   })
 
-  test('fault lose_answer: the connection is reset after the write', async () => {
-    fakeElasticsearch.faults.answer = 'lose_answer'
+  test('fault lose_response: the connection is reset after the write', async () => {
+    fakeElasticsearch.faults.response = 'lose_response'
     await assert.rejects(put('bob'), { code: 'ECONNRESET' })
     assert.equal(fakeElasticsearch.users.has('bob'), true)
   })
 
   test('fault hang: no response arrives, and close ends the connection', async () => {
-    fakeElasticsearch.faults.answer = 'hang'
+    fakeElasticsearch.faults.response = 'hang'
     const hanging = assert.rejects(to('/'), { code: 'ECONNRESET' })
     while (fakeElasticsearch.calls.length === 0) await new Promise(setImmediate)
     await fakeElasticsearch.close()
@@ -115,7 +115,7 @@ describe('the fake Elasticsearch', () => {
   })
 
   test('a fault can apply to some calls only', async () => {
-    fakeElasticsearch.faults.answer = 'unavailable'
+    fakeElasticsearch.faults.response = 'unavailable'
     fakeElasticsearch.faults.concerns = ({ method }) => method === 'PUT'
     assert.deepEqual([(await put('bob')).status, (await to('/')).status], [503, 200])
   })
