@@ -1,3 +1,5 @@
+import { percentDecode } from '../http/target.ts'
+
 /** The path travels in the `state`, and providers limit the length of that. */
 const maxReturnToLength = 1024
 
@@ -19,9 +21,6 @@ export function safeReturnTo(target: string | null | undefined): string {
 }
 
 function isOwnEndpoint(path: string): boolean {
-  try {
-    return /^\/elastauth(?:\/|$)/.test(decodeURIComponent(path))
-  } catch {
-    return true
-  }
+  const decoded = percentDecode(path)
+  return decoded === undefined || /^\/elastauth(?:\/|$)/.test(decoded)
 }

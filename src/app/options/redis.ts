@@ -1,6 +1,7 @@
 import { parseAddress } from '../../../config/formats/addresses.ts'
 import { withoutBrackets } from '../../../config/hosts.ts'
 import type { Config } from '../../../config/schema.ts'
+import { percentDecode } from '../../http/target.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
 import { readPem } from './pem.ts'
 
@@ -36,11 +37,7 @@ function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnectio
 
 /** Percent-decodes credentials in a URL. A percent sign that begins no escape is kept. */
 function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  return percentDecode(text) ?? text
 }
 
 function addressOf(text: string): Address {

@@ -1,5 +1,7 @@
+import { canonicalizeHeaderName } from '../../../config/header-names.ts'
 import type { HeaderNames } from '../../../config/header-presets.ts'
 import { GatewayError } from '../../http/errors.ts'
+import { connectionOptionsOf, someHeader } from '../../http/headers.ts'
 
 /** The raw values of the identity headers, `''` if a header is absent. Absent groups are undefined. */
 export type Assertion = { username: string; groups: string | undefined; email: string; name: string }
@@ -23,16 +25,16 @@ export function createAssertionReader(names: HeaderNames) {
   const identityHeaders: ReadonlyMap<string, IdentityHeader> = new Map(
     [...fieldsByName].map(([name, fields], index) => [name, { fields, bit: 1 << index }]),
   )
-  const canonicalNames = new Set([...identityHeaders.keys()].map(canonicalize))
+  const canonicalNames = new Set([...identityHeaders.keys()].map(canonicalizeHeaderName))
   // Most headers of a request differ in length from all identity headers, so that one look-up skips them.
   const lengths = new Set([...canonicalNames].map((name) => name.length))
 
   function readAssertion(rawHeaders: readonly string[]): Assertion {
+    checkConnection(rawHeaders)
     const assertion: Assertion = { username: '', groups: undefined, email: '', name: '' }
     let seen = 0
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!
-      if (name.length === 'connection'.length) checkConnection(name, rawHeaders[i + 1]!)
       const header = findIdentityHeader(name)
       if (header === undefined) continue
       if ((seen & header.bit) !== 0) throw invalid(`duplicate ${header.fields[0]} header`)
@@ -47,32 +49,26 @@ export function createAssertionReader(names: HeaderNames) {
     if (!lengths.has(name.length)) return undefined
     const lowerCaseName = name.toLowerCase()
     const header = identityHeaders.get(lowerCaseName)
-    if (header === undefined && canonicalNames.has(canonicalize(lowerCaseName)))
+    if (header === undefined && canonicalNames.has(canonicalizeHeaderName(lowerCaseName)))
       throw invalid('a header is an alias of an identity header, such as Remote_User for Remote-User')
     return header
   }
 
   /** Whether a request has a non-empty identity header, or an alias of one. */
   function claimsIdentity(rawHeaders: readonly string[]): boolean {
-    const isClaim = (name: string, value: string) =>
-      value !== '' && canonicalNames.has(canonicalize(name.toLowerCase()))
-    return rawHeaders.some((name, i) => i % 2 === 0 && isClaim(name, rawHeaders[i + 1]!))
+    const isClaim = (name: string, value: string) => value !== '' && canonicalNames.has(canonicalizeHeaderName(name))
+    return someHeader(rawHeaders, isClaim)
   }
 
-  function checkConnection(name: string, value: string): void {
-    if (name.toLowerCase() !== 'connection') return
-    for (const option of value.split(',')) {
-      if (canonicalNames.has(canonicalize(option.trim().toLowerCase())))
-        throw invalid('Connection names an identity header')
+  function checkConnection(rawHeaders: readonly string[]): void {
+    const options = connectionOptionsOf(rawHeaders)
+    if (options === undefined) return
+    for (const option of options) {
+      if (canonicalNames.has(canonicalizeHeaderName(option))) throw invalid('Connection names an identity header')
     }
   }
 
   return Object.freeze({ readAssertion, claimsIdentity })
-}
-
-/** CGI turns `-` in a header name into `_` (RFC 3875, section 4.1.18), and some servers do the same to `.`. */
-function canonicalize(name: string): string {
-  return name.replace(/[_.]/g, '-')
 }
 
 function invalid(detail: string): GatewayError {
