@@ -19,7 +19,7 @@ function writeConfig(text: string): string {
   return file
 }
 
-test('--help explains, --version is one, --generateKey makes a new key each time', async () => {
+test('--help prints the usage, --version a version, and --generateKey a new key each time', async () => {
   const [help, version, key, other] = await Promise.all(
     ['--help', '--version', '--generateKey', '--generateKey'].map((flag) => runElastauth([flag])),
   )
@@ -30,7 +30,7 @@ test('--help explains, --version is one, --generateKey makes a new key each time
   for (const { code, stderr } of [help!, version!, key!]) assert.deepEqual([code, stderr], [0, ''])
 })
 
-test('a port in use is a readable error, and ends it with 1', async () => {
+test('serve exits with 1 and a readable error if the port is in use', async () => {
   const occupant = createServer().listen(0, '127.0.0.1')
   await new Promise((listening) => occupant.once('listening', listening))
   const listen = `127.0.0.1:${(occupant.address() as { port: number }).port}`
@@ -41,7 +41,7 @@ test('a port in use is a readable error, and ends it with 1', async () => {
   assert.doesNotMatch(stderr, /node:|at .*\.ts:/)
 })
 
-test('every fault of a configuration is listed at once, with its place and the fix, and it does not start', async () => {
+test('serve and config check list all faults of the configuration with location and fix, and exit with 1', async () => {
   const file = writeConfig(
     'listen: ":99999"\nelasticsearch:\n  hots: [a]\ncache:\n  type: disk\n  expiration: 1 hour\n',
   )
@@ -57,14 +57,14 @@ test('every fault of a configuration is listed at once, with its place and the f
   }
 })
 
-test('config check says that a good file is good, and starts nothing', async () => {
+test('config check reports a valid configuration and exits with 0', async () => {
   const file = writeConfig('group_mappings:\n  admins: [superuser]\n')
   const { code, stdout } = await runElastauth(['config', 'check', '--config', file], env)
   assert.equal(code, 0)
   assert.match(stdout, /Configuration OK/)
 })
 
-test('a file that is not there, or no YAML, is a readable error', async () => {
+test('serve exits with 1 and a readable error if the file is missing or not YAML', async () => {
   for (const file of [join(directory, 'absent.yml'), writeConfig('a: [1\nb: }')]) {
     const { code, stderr } = await runElastauth(['--config', file], env)
     assert.equal(code, 1)
@@ -73,22 +73,22 @@ test('a file that is not there, or no YAML, is a readable error', async () => {
   }
 })
 
-test('a misspelt flag ends it with the right spelling, a secret as a flag without repeating it', async () => {
-  const misspelt = await runElastauth(['--lisen', ':5000'], env)
-  assert.notEqual(misspelt.code, 0)
-  assert.match(misspelt.stderr, /--listen/)
+test('suggests the spelling of a misspelled flag, and rejects a secret as a flag without repeating its value', async () => {
+  const misspelled = await runElastauth(['--lisen', ':5000'], env)
+  assert.notEqual(misspelled.code, 0)
+  assert.match(misspelled.stderr, /--listen/)
   const secret = await runElastauth(['--elasticsearch.password', 'hunter2'], env)
   assert.notEqual(secret.code, 0)
   assert.doesNotMatch(secret.stderr, /hunter2/)
 })
 
-test('the health command says 0 while it is up and 1 when it is not', async () => {
+test('health exits with 0 while elastauth runs, and with 1 after it has stopped', async () => {
   const gateway = await start()
   const listen = new URL(gateway.url).host
-  const ask = () => runElastauth(['health', '--listen', listen], env)
-  assert.equal((await ask()).code, 0)
+  const checkHealth = () => runElastauth(['health', '--listen', listen], env)
+  assert.equal((await checkHealth()).code, 0)
   await gateway.stop()
-  const down = await ask()
-  assert.equal(down.code, 1)
-  assert.match(down.stderr, /does not respond/)
+  const afterStop = await checkHealth()
+  assert.equal(afterStop.code, 1)
+  assert.match(afterStop.stderr, /does not respond/)
 })

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { testKey } from '../support/gateway.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
-import { type Ended, runElastauth } from './elastauth-command.ts'
+import { type CommandResult, runElastauth } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
 
 const { start, elasticsearchUrl } = await createFixture()
@@ -22,7 +22,7 @@ const newPath = () => join(directory, `${count++}.sock`)
 const asBob = ['-H', 'Remote-User: bob', 'http://elastauth/']
 
 /** Runs `elastauth` with a listener that cannot be opened. */
-function runWith(listen: string): Promise<Ended> {
+function runWith(listen: string): Promise<CommandResult> {
   const flags = ['--listen', listen, '--default_roles', 'viewer', '--elasticsearch.hosts', elasticsearchUrl]
   const account = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }
   return runElastauth(flags, { ELASTAUTH_SECRET_KEY: testKey, ...account })

@@ -14,55 +14,55 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
-/** The timeout for missing lines: thousands of requests take a while on a busy machine. */
-const bounds = { timeout: 600_000 }
+/** Thousands of requests take a while on a busy machine. */
+const options = { timeout: 600_000 }
 
 for (const format of ['json', 'text']) {
-  describe(`${format}:`, () => {
-    test('a full disk: requests are answered, SIGTERM ends it with 0', {
-      ...bounds,
+  describe(`log_format ${format}:`, () => {
+    test('requests succeed and SIGTERM exits with 0 while the disk is full', {
+      ...options,
       skip: !existsSync('/dev/full') && 'there is no /dev/full',
     }, async () => {
       const gateway = await start(format, '/dev/full')
-      await gateway.ask(500)
+      await gateway.sendRequests(500)
       assert.equal(await gateway.stop(), 0)
-    })
-
-    test('a reader that stalls: thousands of requests are answered, SIGTERM ends it with 0', bounds, async () => {
-      const gateway = await start(format)
-      await gateway.stall(format)
-      assert.equal(await gateway.stop(), 0)
-      assert.doesNotMatch(gateway.output(), /stopped/)
     })
 
     test(
-      'a reader that stalled and reads again: no line is lost, all are in order up to the last',
-      bounds,
+      'thousands of requests succeed and SIGTERM exits with 0 while the reader of the log stalls',
+      options,
       async () => {
         const gateway = await start(format)
-        const count = await gateway.stall(format)
-        const ended = gateway.stop()
-        gateway.stdout!.resume()
-        assert.equal(await ended, 0)
-        assertComplete(gateway.output(), count)
+        await gateway.stall(format)
+        assert.equal(await gateway.stop(), 0)
+        assert.doesNotMatch(gateway.output(), /stopped/)
       },
     )
 
-    test('a file: all lines are in it, in order up to the last', bounds, async () => {
+    test('a reader that resumes after a stall receives every log line in order', options, async () => {
+      const gateway = await start(format)
+      const count = await gateway.stall(format)
+      const ended = gateway.stop()
+      gateway.stdout!.resume()
+      assert.equal(await ended, 0)
+      assertComplete(gateway.output(), count)
+    })
+
+    test('a log file contains every line in order', options, async () => {
       const file = join(directory, format)
       const gateway = await start(format, file)
-      await gateway.ask(100)
+      await gateway.sendRequests(100)
       assert.equal(await gateway.stop(), 0)
       assertComplete(readFileSync(file, 'utf8'), 100)
     })
   })
 }
 
-test('what nobody reads is bounded, and the log says how many lines it cost', bounds, async () => {
+test('the buffer for unread log lines is limited, and the log reports how many lines were lost', options, async () => {
   const gateway = await start('json')
   gateway.stdout!.pause()
   const sent = 6000
-  await gateway.ask(sent, 'x'.repeat(1800)) // twice in a line: some 22 MB
+  await gateway.sendRequests(sent, 'x'.repeat(1800)) // each log line contains the path twice: about 22 MB
   gateway.stdout!.resume()
   while (!gateway.output().includes('log lines were lost')) await sleep(20)
   assert.equal(await gateway.stop(), 0)
@@ -83,7 +83,7 @@ function assertComplete(output: string, count: number): void {
   assert.deepEqual(rest, [])
 }
 
-/** elastauth that needs no Elasticsearch, with its log in a file or in a pipe; ready once it answers. */
+/** Starts elastauth without Elasticsearch, with its log in a file or a pipe, and waits until it responds. */
 async function start(format: string, file?: string) {
   const port = await findFreePort()
   const output = file === undefined ? 'pipe' : openSync(file, 'a')
@@ -103,7 +103,7 @@ async function start(format: string, file?: string) {
     await sleep(20)
   }
 
-  async function ask(count: number, path = ''): Promise<void> {
+  async function sendRequests(count: number, path = ''): Promise<void> {
     for (let i = 0; i < count; i++) {
       const headers = { 'Remote-User': 'bob', 'X-Forwarded-Uri': `/${path || i}` }
       const response = await fetch(url, { headers })
@@ -113,14 +113,14 @@ async function start(format: string, file?: string) {
   }
 
   return Object.freeze({
-    ask,
+    sendRequests,
     stdout: child.stdout,
     output: () => chunks.join(''),
-    /** Reads no more, and asks until its lines are far more than a pipe holds. @returns how often it asked */
+    /** Stops reading the log, and sends requests for far more lines than a pipe buffers. @returns their number */
     async stall(format: string): Promise<number> {
       child.stdout!.pause()
       const count = format === 'json' ? 2000 : 4000
-      await ask(count)
+      await sendRequests(count)
       return count
     },
     async stop(): Promise<number | null> {

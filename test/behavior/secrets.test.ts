@@ -27,47 +27,47 @@ const gateway = await start({
     ELASTAUTH_ELASTICSEARCH_PASSWORD: secrets.servicePassword,
   },
 })
-const handedOut = new Set<string>()
+const issuedCredentials = new Set<string>()
 const bodies: string[] = []
 
 const length = `Content-Length: ${secrets.body.length}`
 const fromProxy = `X-Elastauth-Proxy-Secret: ${secrets.proxySecret}`
-const compromising = [
+const secretHeaders = [
   `Authorization: Basic ${secrets.clientAuthorization}`,
   `Proxy-Authorization: Bearer ${secrets.bearer}`,
   `Cookie: ${secrets.cookie}`,
   `X-Api-Key: ${secrets.apiKey}`,
 ]
-/** What makes a request a question about another; about a page of ours there is none that is answered. */
-const forwarded = [
+/** The headers that describe the original request in a sub-request. Requests for pages do not have them. */
+const forwardedHeaders = [
   `X-Forwarded-Uri: /forwarded?token=${secrets.queryToken}#${secrets.queryToken}`,
   `X-Original-URL: https://user:${secrets.queryToken}@kibana/x?${secrets.queryToken}`,
   'X-Forwarded-Host: kibana.example.com',
 ]
 
-function ask(target: string, ...lines: string[]): Promise<number> {
-  return askPage(target, ...forwarded, ...lines)
+function sendSubRequest(target: string, ...lines: string[]): Promise<number> {
+  return requestPage(target, ...forwardedHeaders, ...lines)
 }
 
-async function askPage(target: string, ...lines: string[]): Promise<number> {
+async function requestPage(target: string, ...lines: string[]): Promise<number> {
   const request = [
     `GET ${target}?token=${secrets.queryToken} HTTP/1.1`,
     'Host: elastauth',
-    ...compromising,
+    ...secretHeaders,
     length,
     ...lines,
   ]
   const { status, headers, body } = await exchange(gateway.url, request, { body: secrets.body })
   bodies.push(body, ...headers.filter(([name]) => name !== 'Authorization').flat())
   const authorization = headers.find(([name]) => name === 'Authorization')?.[1]
-  if (authorization) handedOut.add(authorization)
+  if (authorization) issuedCredentials.add(authorization)
   return status
 }
 
-/** Success, and every failure there is. */
+/** One success and every kind of failure, so that all code paths write their output. */
 before(async () => {
-  const statuses: number[] = [await ask('/', fromProxy, 'Remote-User: bob')]
-  const refused = [
+  const statuses: number[] = [await sendSubRequest('/', fromProxy, 'Remote-User: bob')]
+  const failing = [
     [],
     ['Remote-User: bob'],
     [`X-Elastauth-Proxy-Secret: ${secrets.proxySecret}x`, 'Remote-User: bob'],
@@ -79,61 +79,63 @@ before(async () => {
     ['Remote-User: bob', 'Accept: text/html'],
     ['Remote-User: bob', `X-Large: ${'x'.repeat(100_000)}`],
   ]
-  for (const lines of refused) statuses.push(await ask('/', ...lines), await ask('/', fromProxy, ...lines))
-  await sleep(1000) // cache.revalidate: the checks in the background fail as well
+  for (const lines of failing)
+    statuses.push(await sendSubRequest('/', ...lines), await sendSubRequest('/', fromProxy, ...lines))
+  await sleep(1000) // cache.revalidate: the background checks fail as well
   for (const answer of ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests', 'lose_response'] as const) {
     elasticsearch.faults.response = answer
-    for (const name of [answer, 'bob']) statuses.push(await ask('/', fromProxy, `Remote-User: ${name}`))
-    statuses.push(await askPage('/elastauth/ready', fromProxy))
+    for (const name of [answer, 'bob']) statuses.push(await sendSubRequest('/', fromProxy, `Remote-User: ${name}`))
+    statuses.push(await requestPage('/elastauth/ready', fromProxy))
   }
   elasticsearch.faults.response = 'normal'
   elasticsearch.faults.forbidPut = true
-  statuses.push(await ask('/', fromProxy, 'Remote-User: forbidden'))
+  statuses.push(await sendSubRequest('/', fromProxy, 'Remote-User: forbidden'))
   for (const page of ['config', 'metrics', 'ready', 'health', 'whoami', 'nothing']) {
     const target = `GET /elastauth/${page} HTTP/1.1`
     bodies.push((await exchange(gateway.url, [target, 'Host: localhost', fromProxy, 'Remote-User: bob'])).body)
-    for (const askFor of [ask, askPage])
-      statuses.push(await askFor(`/elastauth/${page}`, fromProxy, 'Remote-User: bob'))
+    for (const send of [sendSubRequest, requestPage])
+      statuses.push(await send(`/elastauth/${page}`, fromProxy, 'Remote-User: bob'))
   }
   assert.deepEqual([...new Set(statuses)].sort(), [200, 400, 401, 403, 404, 431, 502, 503])
   assert.equal(bodies.filter((body) => body.includes('"auth_provider"')).length, 1)
   assert.equal(bodies.filter((body) => body.includes('elastauth_requests_total')).length, 2)
-  assert.ok(handedOut.size > 0)
+  assert.ok(issuedCredentials.size > 0)
   await gateway.stop()
 })
 
-function assertFree(what: string, text: string): void {
+function assertContainsNoSecret(text: string, description: string): void {
   for (const [name, secret] of Object.entries(secrets)) {
     for (const spelling of [
       secret,
       Buffer.from(secret).toString('base64').replace(/=+$/, ''),
       Buffer.from(secret, 'hex').toString('base64'),
     ]) {
-      assert.ok(spelling.length < 10 || !text.includes(spelling), `${what}: ${name}`)
+      assert.ok(spelling.length < 10 || !text.includes(spelling), `${description}: ${name}`)
     }
   }
   const service = Buffer.from(`elastic:${secrets.servicePassword}`).toString('base64')
-  assert.ok(!text.includes(service), `${what}: the service account's header`)
-  for (const authorization of handedOut) {
+  assert.ok(!text.includes(service), `${description}: the service account's header`)
+  for (const authorization of issuedCredentials) {
     const { username, password } = parseBasic(authorization)
     for (const part of [password, authorization.replace('Basic ', '')]) {
-      assert.ok(!text.includes(part), `${what}: the credential of ${username}`)
+      assert.ok(!text.includes(part), `${description}: the credential of ${username}`)
     }
   }
   for (const { password, metadata } of elasticsearch.users.values()) {
-    assert.ok(metadata._reserved || !text.includes(password), `${what}: a user's password`)
+    assert.ok(metadata._reserved || !text.includes(password), `${description}: a user's password`)
   }
 }
 
-test('no secret is in the output, at any level', () => {
+test('the log contains no secret at any level', () => {
   assert.match(gateway.output(), /"user.name":"bob".*"message":"GET \/forwarded 200"/)
-  assertFree('output', gateway.output())
+  assertContainsNoSecret(gateway.output(), 'output')
 })
 
-test('no secret is in a body, a page, or any header but Authorization', () => {
-  for (const body of bodies) assertFree(body.slice(0, 80), body)
+test('no response body, page or header except Authorization contains a secret', () => {
+  for (const body of bodies) assertContainsNoSecret(body, body.slice(0, 80))
 })
 
-test('no secret is in what Elasticsearch keeps beside the password', () => {
-  for (const { password: _, ...kept } of elasticsearch.users.values()) assertFree('metadata', JSON.stringify(kept))
+test('the metadata of users in Elasticsearch contains no secret', () => {
+  for (const { password: _, ...kept } of elasticsearch.users.values())
+    assertContainsNoSecret(JSON.stringify(kept), 'metadata')
 })

@@ -19,70 +19,74 @@ const { start, elasticsearchUrl } = await createFixture({
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-troubleshooting-'))
 after(() => rmSync(directory, { recursive: true }))
 
-/** An elastauth, asked once about a user. */
-async function ask(options: GatewayOptions = {}, username = 'testuser', headers: Record<string, string> = {}) {
+/** Starts elastauth and sends one sub-request for a user. */
+async function startAndRequest(
+  options: GatewayOptions = {},
+  username = 'testuser',
+  headers: Record<string, string> = {},
+) {
   const gateway = await start(options)
-  return askOf(gateway, username, headers)
+  return requestFrom(gateway, username, headers)
 }
 
-async function askOf(gateway: Gateway, username: string, headers: Record<string, string> = {}) {
+async function requestFrom(gateway: Gateway, username: string, headers: Record<string, string> = {}) {
   await (await sendSubRequest(gateway.url, username, headers)).arrayBuffer()
   return gateway
 }
 
-/** Nobody listens there. */
-const nowhere = '127.0.0.1:1'
+/** An address that refuses connections. */
+const closedAddress = '127.0.0.1:1'
 const proxyTo = (url: string) => ({ flags: { 'proxy.enabled': 'true', 'proxy.elasticsearch_url': url } })
 
-/** With a `Host` of one's choice, which fetch does not allow. */
+/** Uses undici because fetch does not allow a custom `Host`. */
 async function visit(url: string, headers: Record<string, string> = {}): Promise<void> {
   await (await request(url, { headers })).body.dump()
 }
 
-/** In proxy mode, before a provider where nobody listens; with these endpoints it need not be there to begin a login. */
+/** Proxy mode with an unreachable provider. A login can begin if the endpoints are configured, so they need no discovery. */
 function startWithOidc(endpoints: Readonly<Record<string, string>> = {}): Promise<Gateway> {
-  const provider = `http://${nowhere}/`
-  const known = Object.entries(endpoints).map(([name, path]) => [`oidc.${name}`, provider + path])
+  const provider = `http://${closedAddress}/`
+  const endpointFlags = Object.entries(endpoints).map(([name, path]) => [`oidc.${name}`, provider + path])
   return start({
     flags: {
       ...proxyTo(elasticsearchUrl).flags,
       auth_provider: 'oidc',
       'oidc.issuer': provider,
       'oidc.client_id': 'kibana',
-      ...Object.fromEntries(known),
+      ...Object.fromEntries(endpointFlags),
     },
     env: { ELASTAUTH_OIDC_CLIENT_SECRET: 'known-to-the-provider' },
   })
 }
 
-/** Makes the trouble of each case that docs/troubleshooting.md quotes a log line of. */
-const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
+/** Causes the problem of each section of docs/troubleshooting.md that quotes a log line. */
+const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
   '401 Unauthorized from elastauth': async () => {
-    const gateway = await ask({ flags: { trusted_proxies: '10.0.0.0/8' } })
+    const gateway = await startAndRequest({ flags: { trusted_proxies: '10.0.0.0/8' } })
     await fetch(gateway.url)
     return [gateway]
   },
   '404 from elastauth, or 403 with nginx, for every user': async () => {
-    const one = await start()
-    await fetch(`${one.url}/auth`)
-    const two = await start({ flags: { 'forward_auth.listen': '127.0.0.1:0' } })
-    await fetch(two.url)
-    await fetch(`${await subRequestUrlOf(two)}/elastauth/login`)
-    const provider = { auth_provider: 'oidc', 'oidc.issuer': `http://${nowhere}/`, 'oidc.client_id': 'kibana' }
-    const three = await start({ flags: provider, env: { ELASTAUTH_OIDC_CLIENT_SECRET: 'known-to-the-provider' } })
-    await fetch(`${three.url}/elastauth`)
-    return [one, two, three]
+    const withoutPrefix = await start()
+    await fetch(`${withoutPrefix.url}/auth`)
+    const withOwnListener = await start({ flags: { 'forward_auth.listen': '127.0.0.1:0' } })
+    await fetch(withOwnListener.url)
+    await fetch(`${await subRequestUrlOf(withOwnListener)}/elastauth/login`)
+    const provider = { auth_provider: 'oidc', 'oidc.issuer': `http://${closedAddress}/`, 'oidc.client_id': 'kibana' }
+    const withLogin = await start({ flags: provider, env: { ELASTAUTH_OIDC_CLIENT_SECRET: 'known-to-the-provider' } })
+    await fetch(`${withLogin.url}/elastauth`)
+    return [withoutPrefix, withOwnListener, withLogin]
   },
-  'Authorization header not forwarded': async () => [await ask()],
+  'Authorization header not forwarded': async () => [await startAndRequest()],
   'Elasticsearch user not created': () =>
     Promise.all([
-      ask({ env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'lowly' } }),
-      ask({ env: { ELASTAUTH_ELASTICSEARCH_PASSWORD: 'wrong' } }),
-      ask({ flags: { 'elasticsearch.dry_run': 'true' } }),
+      startAndRequest({ env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'lowly' } }),
+      startAndRequest({ env: { ELASTAUTH_ELASTICSEARCH_PASSWORD: 'wrong' } }),
+      startAndRequest({ flags: { 'elasticsearch.dry_run': 'true' } }),
     ]),
   'Cache not working': async () => [
-    await ask({ flags: { 'cache.type': 'redis', 'cache.redis_host': nowhere } }),
-    await ask({
+    await startAndRequest({ flags: { 'cache.type': 'redis', 'cache.redis_host': closedAddress } }),
+    await startAndRequest({
       flags: { 'cache.type': 'redis', 'cache.redis_host': 'redis.invalid:6379' },
       env: { ELASTAUTH_SECRET_KEY: '5eed'.padEnd(64, '0a1b2c3d') },
     }),
@@ -92,38 +96,42 @@ const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     const tls = createCertificateAuthority().issue('elasticsearch')
     const { url } = await startUpstream((_, response) => response.end('{}'), { tls })
     return Promise.all([
-      ask({ flags: { 'elasticsearch.hosts': url } }),
-      ask(proxyTo(url)),
-      ask({ flags: { 'elasticsearch.hosts': url.replace('https', 'http') } }),
+      startAndRequest({ flags: { 'elasticsearch.hosts': url } }),
+      startAndRequest(proxyTo(url)),
+      startAndRequest({ flags: { 'elasticsearch.hosts': url.replace('https', 'http') } }),
     ])
   },
   '403, though the login was good': () =>
     Promise.all([
-      ask({}, 'alice'),
-      ask({}, 'elastic'),
+      startAndRequest({}, 'alice'),
+      startAndRequest({}, 'elastic'),
       startGateway({ flags: { 'elasticsearch.hosts': elasticsearchUrl }, env: serviceAccount }).then((gateway) => {
         after(() => gateway.stop())
-        return askOf(gateway, 'testuser')
+        return requestFrom(gateway, 'testuser')
       }),
-      ask({ flags: { enable_group_whitelist: 'true', group_whitelist: 'insiders' } }),
+      startAndRequest({ flags: { enable_group_whitelist: 'true', group_whitelist: 'insiders' } }),
     ]),
-  '400, or 403 from nginx: a malformed identity': async () => [await ask({}, 'testuser', { Remote_User: 'admin' })],
+  '400, or 403 from nginx: a malformed identity': async () => [
+    await startAndRequest({}, 'testuser', { Remote_User: 'admin' }),
+  ],
   'Signing in does not work': async () => {
     const page = { Accept: 'text/html' }
-    const away = await startWithOidc()
-    await visit(`${away.url}/`, page)
-    await visit(`${away.url}/`)
-    const here = await startWithOidc({ authorization_endpoint: 'auth', token_endpoint: 'token', jwks_uri: 'keys' })
-    await visit(`${here.url}/`, { ...page, Host: 'kibana.example.com' })
-    await visit(`${here.url}/elastauth/callback?code=x&state=y`, page)
-    return [away, here]
+    const unreachable = await startWithOidc()
+    await visit(`${unreachable.url}/`, page)
+    await visit(`${unreachable.url}/`)
+    const reachable = await startWithOidc({ authorization_endpoint: 'auth', token_endpoint: 'token', jwks_uri: 'keys' })
+    await visit(`${reachable.url}/`, { ...page, Host: 'kibana.example.com' })
+    await visit(`${reachable.url}/elastauth/callback?code=x&state=y`, page)
+    return [unreachable, reachable]
   },
   '503: Elasticsearch cannot be reached': () =>
     Promise.all([
-      ask({ flags: { 'elasticsearch.hosts': `http://${nowhere}` } }),
-      ask({ flags: { 'elasticsearch.hosts': 'http://elasticsearch.invalid:9200' } }),
+      startAndRequest({ flags: { 'elasticsearch.hosts': `http://${closedAddress}` } }),
+      startAndRequest({ flags: { 'elasticsearch.hosts': 'http://elasticsearch.invalid:9200' } }),
     ]),
-  '502 in proxy mode: the upstream cannot be reached': async () => [await ask(proxyTo(`http://${nowhere}`))],
+  '502 in proxy mode: the upstream cannot be reached': async () => [
+    await startAndRequest(proxyTo(`http://${closedAddress}`)),
+  ],
   'Replicas do not agree, and everything rotates at each restart': async () => [
     await start({ env: { ELASTAUTH_SECRET_KEY: 'your-64-char-hex-key' } }),
   ],
@@ -133,23 +141,25 @@ const troubles: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     const gateway = await start({ flags: { config: file } })
     for (const text of ['log_level: loud\n', 'log_level: info\n']) {
       writeFileSync(file, text)
-      const seen = gateway.log.length
+      const seenLines = gateway.log.length
       gateway.process.kill('SIGHUP')
-      await gateway.logged((line) => gateway.log.indexOf(line) >= seen && /^configuration /.test(line.message ?? ''))
+      await gateway.logged(
+        (line) => gateway.log.indexOf(line) >= seenLines && /^configuration /.test(line.message ?? ''),
+      )
     }
     return [gateway]
   },
-  '431: request headers too large': async () => [await ask({}, 'testuser', { Cookie: 'x'.repeat(70_000) })],
+  '431: request headers too large': async () => [await startAndRequest({}, 'testuser', { Cookie: 'x'.repeat(70_000) })],
 }
 
-for (const [name, trouble] of Object.entries(troubles)) {
-  test(`docs/troubleshooting.md: ${name}`, async () => {
-    const gateways = await trouble()
-    for (const quote of quotedCases.get(name) ?? []) await findQuoted(gateways, quote)
+for (const [section, reproduce] of Object.entries(reproductions)) {
+  test(`logs the lines that docs/troubleshooting.md quotes under "${section}"`, async () => {
+    const gateways = await reproduce()
+    for (const quote of quotedCases.get(section) ?? []) await findQuoted(gateways, quote)
   })
 }
 
-test('docs/troubleshooting.md: It does not start', async () => {
+test('prints the faults that docs/troubleshooting.md quotes under "It does not start"', async () => {
   const file = join(directory, 'broken.yml')
   writeFileSync(
     file,
@@ -166,9 +176,9 @@ test('docs/troubleshooting.md: It does not start', async () => {
     )
 })
 
-test('every case of docs/troubleshooting.md that quotes the log is made, and every code it quotes exists', () => {
-  // the last by test/integration/troubleshooting.test.ts, which has real roles
-  const made = [...Object.keys(troubles), 'It does not start', 'Logged in, but without rights']
-  assert.deepEqual([...quotedCases.keys()].sort(), made.sort())
+test('tests every section of docs/troubleshooting.md that quotes the log, and every error code in it exists', () => {
+  // test/integration/troubleshooting.test.ts tests the last one, which needs real roles
+  const tested = [...Object.keys(reproductions), 'It does not start', 'Logged in, but without rights']
+  assert.deepEqual([...quotedCases.keys()].sort(), tested.sort())
   for (const { code } of [...quotedCases.values()].flat()) assert.ok(code === '-' || code in errorTable, code)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Ended, runCommand } from '../behavior/elastauth-command.ts'
+import { type CommandResult, runCommand } from '../behavior/elastauth-command.ts'
 import { createFixture } from '../behavior/fixture.ts'
 import type { Header } from '../support/raw-http.ts'
 import type { Caller } from './callers/caller.ts'
@@ -17,7 +17,7 @@ const [generic, nginx] = await Promise.all([
   start({ env, flags: { 'forward_auth.profile': 'nginx' } }),
 ])
 
-const run = (...args: string[]): Promise<Ended> =>
+const run = (...args: string[]): Promise<CommandResult> =>
   runCommand(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args])
 
 const secret = `X-Elastauth-Proxy-Secret: ${env.ELASTAUTH_PROXY_SECRET}`
