@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { oddDocument } from '../support/extreme-values.ts'
+import { extremeDocument } from '../support/extreme-values.ts'
 import { respondJson } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
@@ -13,24 +13,24 @@ const names = [
   ...['iss', 'aud', 'exp', 'nbf', 'iat', 'jti', 'nonce', 'azp', 'cnf', 'events', 'sid', 'auth_time', 'acr'],
   ...['active', 'scope', 'client_id', 'token_type', 'token_use', 'typ', 'username', '__proto__'],
 ]
-const claims = oddDocument(names)
+const claims = extremeDocument(names)
 
-/** The allowed responses to a token: success or a client error, never a server error. */
-const verdicts = [200, 400, 401, 403]
+/** Success or a client error, but not a server error. */
+const allowedStatuses = [200, 400, 401, 403]
 
-describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
-  const setting = await createFixture()
+describe('extreme values in claims', async () => {
+  const fixture = await createFixture()
   const idp = await createProviderFor()
 
-  test('in a JSON Web Token and its header', async () => {
-    const { url } = await startTokens(setting, idp)
-    const header = fc.option(oddDocument(['typ', 'cty']), { nil: {} })
+  test('extreme values in a JSON Web Token and its header get 200, 400, 401 or 403', async () => {
+    const { url } = await startTokens(fixture, idp)
+    const header = fc.option(extremeDocument(['typ', 'cty']), { nil: {} })
     await fc.assert(
       fc.asyncProperty(claims, header, async (given, extra) => {
         const token = await idp.sign(given, extra)
         const { status } = await bearer(url, token)
         assert.ok(
-          token.length > 12_000 || verdicts.includes(status),
+          token.length > 12_000 || allowedStatuses.includes(status),
           `${status} for ${JSON.stringify(given).slice(0, 500)}`,
         )
       }),
@@ -38,9 +38,9 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
     )
   })
 
-  test('in userinfo', async () => {
+  test('extreme values in userinfo get 200, 400, 401 or 403', async () => {
     const flags = { 'oidc.token_validation': 'userinfo' }
-    const { url } = await startTokens(setting, idp, { flags })
+    const { url } = await startTokens(fixture, idp, { flags })
     let count = 0
     await fc.assert(
       fc.asyncProperty(claims, async (given) => {
@@ -50,28 +50,28 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
         )
         const { status } = await bearer(url, `opaque${count++}`)
         undo()
-        assert.ok(verdicts.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
+        assert.ok(allowedStatuses.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
       }),
       { numRuns: 300 },
     )
   })
 
-  test('in userinfo beside a JSON Web Token', async () => {
-    const { url } = await startTokens(setting, idp, { flags: { 'oidc.token_validation': 'both' } })
+  test('extreme values in userinfo beside a JSON Web Token get 200, 400, 401 or 403', async () => {
+    const { url } = await startTokens(fixture, idp, { flags: { 'oidc.token_validation': 'both' } })
     let count = 0
     await fc.assert(
       fc.asyncProperty(claims, async (given) => {
         const undo = idp.intercept('userinfo', respondJson(200, { sub: 'alice', ...given }))
         const { status } = await bearer(url, await idp.sign({ jti: `${count++}` }))
         undo()
-        assert.ok(verdicts.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
+        assert.ok(allowedStatuses.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
       }),
       { numRuns: 200 },
     )
   })
 
-  test('in introspection', async () => {
-    const { url } = await startTokens(setting, idp, { flags: { 'oidc.token_validation': 'introspection' } })
+  test('extreme values in introspection get 200, 400, 401 or 403', async () => {
+    const { url } = await startTokens(fixture, idp, { flags: { 'oidc.token_validation': 'introspection' } })
     const usual = {
       active: true,
       client_id: idp.clientId,
@@ -86,7 +86,7 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
         const undo = idp.intercept('introspection', respondJson(200, { ...usual, ...given }))
         const { status } = await bearer(url, `opaque${count++}`)
         undo()
-        assert.ok(verdicts.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
+        assert.ok(allowedStatuses.includes(status), `${status} for ${JSON.stringify(given).slice(0, 500)}`)
       }),
       { numRuns: 300 },
     )
@@ -94,12 +94,12 @@ describe('claims at their extremes end in 200, 400, 401 or 403', async () => {
   })
 })
 
-describe('with people who sign in', async () => {
+describe('extreme values with sign-in through elastauth', async () => {
   const world = await createOidcTestBed()
   const { idp } = world
   const gateway = await world.startProxy()
 
-  test('logout tokens with claims at their extremes end in 200 or 400', async () => {
+  test('logout tokens with extreme values get 200 or 400', async () => {
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
     let count = 0
     await fc.assert(
@@ -116,11 +116,19 @@ describe('with people who sign in', async () => {
     )
   })
 
-  test('sign-ins with claims and tokens at their extremes end in a session or in 400 or 403, and the next sign-in works', async () => {
-    const tokens = oddDocument(['access_token', 'token_type', 'expires_in', 'refresh_token', 'id_token', 'scope', 'x'])
+  test('sign-ins with extreme values in tokens and claims get a session, 400 or 403, and the next sign-in works', async () => {
+    const tokens = extremeDocument([
+      'access_token',
+      'token_type',
+      'expires_in',
+      'refresh_token',
+      'id_token',
+      'scope',
+      'x',
+    ])
     const signIn = async (agent: ReturnType<typeof createUserAgent>) => {
-      const isBack = (location: string) => location.startsWith(`${gateway.url}/elastauth/callback?`)
-      const { url: callback, trail } = await agent.visit(`${gateway.url}/app`, 'alice', isBack)
+      const isCallback = (location: string) => location.startsWith(`${gateway.url}/elastauth/callback?`)
+      const { url: callback, trail } = await agent.visit(`${gateway.url}/app`, 'alice', isCallback)
       return { callback, nonce: new URL(trail[1]!).searchParams.get('nonce')! }
     }
     const usual = { access_token: 'x', token_type: 'Bearer', refresh_token: 'y', expires_in: 300 }

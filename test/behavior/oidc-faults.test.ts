@@ -12,7 +12,7 @@ import { createSigningKey } from '../support/oidc/keys.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 
-const setting = await createFixture()
+const fixture = await createFixture()
 const readiness = async (url: string) => {
   const { components } = (await (await fetch(`${url}/elastauth/ready`)).json()) as {
     components: Record<string, string>
@@ -20,25 +20,27 @@ const readiness = async (url: string) => {
   return components.provider
 }
 
-test('the provider is asked twice at the start, and never for a token', async () => {
+test('the provider is called twice at the start, and not for each token', async () => {
   const idp = await createProviderFor()
-  const { url } = await startTokens(setting, idp)
-  const inOrder = () => idp.requests.map(({ endpoint }) => endpoint)
-  while (inOrder().length < 2) await new Promise((resolve) => setImmediate(resolve))
+  const { url } = await startTokens(fixture, idp)
+  const endpoints = () => idp.requests.map(({ endpoint }) => endpoint)
+  while (endpoints().length < 2) await new Promise((resolve) => setImmediate(resolve))
   for (let i = 0; i < 20; i++)
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: `${i}` }))), '200 alice')
-  assert.deepEqual(inOrder(), ['discovery', 'jwks'])
+  assert.deepEqual(endpoints(), ['discovery', 'jwks'])
 })
 
-test('1,000 invented key IDs cost one look at the keys', async () => {
+test('1,000 tokens with invented key IDs cause one fetch of the keys', async () => {
   const idp = await createProviderFor()
-  const { url } = await startTokens(setting, idp)
+  const { url } = await startTokens(fixture, idp)
   await bearer(url, await idp.sign())
-  const stranger = createSigningKey('ES256')
+  const unknownKey = createSigningKey('ES256')
   for (let i = 0; i < 20; i++) {
-    const tokens = await Promise.all(Array.from({ length: 50 }, (_, j) => idp.sign({}, { kid: `${i}-${j}` }, stranger)))
-    const answers = await Promise.all(tokens.map((token) => bearer(url, token)))
-    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([401]))
+    const tokens = await Promise.all(
+      Array.from({ length: 50 }, (_, j) => idp.sign({}, { kid: `${i}-${j}` }, unknownKey)),
+    )
+    const responses = await Promise.all(tokens.map((token) => bearer(url, token)))
+    assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([401]))
   }
   assert.ok(idp.calls('jwks') <= 2, `${idp.calls('jwks')} calls`)
   assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'good' }))), '200 alice')
@@ -46,21 +48,21 @@ test('1,000 invented key IDs cost one look at the keys', async () => {
 
 const faults: [what: string, fault: Interceptor, reason: RegExp][] = [
   ['an HTML page', respondHtml, /contains no keys|content-type/],
-  ['an endless document', respondEndlessJson, /sent more than 1048576 bytes/],
-  ['silence', hang, /did not respond within 3000 ms/],
-  ['a cut connection', dropConnection, /cannot be reached/],
-  ['an error', respondJson(500, { error: 'server_error' }), /status/],
+  ['an endless response', respondEndlessJson, /sent more than 1048576 bytes/],
+  ['no response', hang, /did not respond within 3000 ms/],
+  ['a reset connection', dropConnection, /cannot be reached/],
+  ['a status 500', respondJson(500, { error: 'server_error' }), /status/],
   ['a redirect', (_request, response) => response.writeHead(302, { Location: 'http://127.0.0.1:1/' }).end(), /status/],
-  ['no keys', respondJson(200, { keys: [] }), /contains no keys/],
-  ['JSON of another kind', respondJson(200, []), /contains no keys/],
+  ['an empty key set', respondJson(200, { keys: [] }), /contains no keys/],
+  ['a list instead of an object', respondJson(200, []), /contains no keys/],
 ]
 
-describe('the keys’ address answers with', () => {
+describe('faults of the key set endpoint', () => {
   for (const [what, fault, reason] of faults) {
-    test(`${what}: 503, and the log says what it was`, async () => {
+    test(`${what} from the key set endpoint leads to 503, and the log has the reason`, async () => {
       const idp = await createProviderFor()
       idp.intercept('jwks', fault)
-      const { url, logged } = await startTokens(setting, idp, { flags: { 'oidc.timeout': '3s' } })
+      const { url, logged } = await startTokens(fixture, idp, { flags: { 'oidc.timeout': '3s' } })
       assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
       const { message } = await logged(({ message = '' }) => message.startsWith('GET / 503 '))
       assert.match(message!, reason)
@@ -68,12 +70,12 @@ describe('the keys’ address answers with', () => {
   }
 })
 
-describe('discovery answers with', () => {
+describe('faults of discovery', () => {
   for (const [what, fault, reason] of faults.slice(0, 6)) {
-    test(`${what}: 503, not ready, and known users of others are not held up`, async () => {
+    test(`${what} from discovery leads to 503 and not ready, and users of other providers are served`, async () => {
       const idp = await createProviderFor()
       idp.intercept('discovery', fault)
-      const { url, logged } = await startTokens(setting, idp, {
+      const { url, logged } = await startTokens(fixture, idp, {
         flags: { auth_providers: 'oidc,authelia', 'oidc.timeout': '3s' },
       })
       assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
@@ -84,28 +86,31 @@ describe('discovery answers with', () => {
     })
   }
 
-  test('another issuer’s document: 503', async () => {
+  test('the document of another issuer leads to 503', async () => {
     const idp = await createProviderFor()
-    const stolen = { issuer: 'https://evil.example', jwks_uri: `${idp.issuer}/jwks` }
-    idp.intercept('discovery', respondJson(200, stolen))
-    const { url, logged } = await startTokens(setting, idp)
-    assert.equal(await verdictOf(await bearer(url, await idp.sign({ iss: stolen.issuer }))), '503 provider_unavailable')
+    const foreign = { issuer: 'https://evil.example', jwks_uri: `${idp.issuer}/jwks` }
+    idp.intercept('discovery', respondJson(200, foreign))
+    const { url, logged } = await startTokens(fixture, idp)
+    assert.equal(
+      await verdictOf(await bearer(url, await idp.sign({ iss: foreign.issuer }))),
+      '503 provider_unavailable',
+    )
     await logged(({ message = '' }) => message.includes('issuer does not match'))
   })
 
-  test('keys at an address without https: 503, and nobody is asked there', async () => {
+  test('a jwks_uri without https leads to 503, and is not called', async () => {
     const idp = await createProviderFor()
     idp.intercept('discovery', respondJson(200, { issuer: idp.issuer, jwks_uri: 'http://keys.example/jwks' }))
-    const { url, logged } = await startTokens(setting, idp)
+    const { url, logged } = await startTokens(fixture, idp)
     assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
     await logged(({ message = '' }) => message.includes('keys.example is not https'))
   })
 })
 
-test('the provider is not there at the start, and comes later', async () => {
+test('tokens are accepted once a provider that was down at the start is up', async () => {
   const idp = await createProviderFor()
   await idp.pause()
-  const { url, logged } = await startTokens(setting, idp)
+  const { url, logged } = await startTokens(fixture, idp)
   assert.equal(await readiness(url), 'down')
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
   await idp.resume()
@@ -115,9 +120,9 @@ test('the provider is not there at the start, and comes later', async () => {
   await logged(({ message }) => message === 'connected to the identity provider')
 })
 
-test('the provider goes down: tokens it signed before work on', async () => {
+test('tokens are accepted with the cached keys while the provider is down', async () => {
   const idp = await createProviderFor()
-  const { url } = await startTokens(setting, idp)
+  const { url } = await startTokens(fixture, idp)
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
   await idp.pause()
   assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'new' }))), '200 alice')
@@ -125,16 +130,16 @@ test('the provider goes down: tokens it signed before work on', async () => {
   assert.match(await verdictOf(await bearer(url, unknown)), /401 token_invalid|503 provider_unavailable/)
 })
 
-test('with all endpoints in the configuration nothing is discovered', async () => {
+test('discovery is skipped if all required endpoints are configured', async () => {
   const idp = await createProviderFor()
-  const { url } = await startTokens(setting, idp, { flags: { 'oidc.jwks_uri': `${idp.issuer}/jwks` } })
+  const { url } = await startTokens(fixture, idp, { flags: { 'oidc.jwks_uri': `${idp.issuer}/jwks` } })
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
   assert.deepEqual([idp.calls('discovery'), idp.calls('jwks')], [0, 1])
 })
 
-test('custom headers go to the provider, and never in place of the protocol’s own', async () => {
+test('oidc.custom_headers are sent to the provider, but do not replace headers of the protocol', async () => {
   const idp = await createProviderFor()
-  const { url } = await startTokens(setting, idp, {
+  const { url } = await startTokens(fixture, idp, {
     flags: { 'oidc.token_validation': 'introspection' },
     env: { ELASTAUTH_OIDC_CUSTOM_HEADERS: JSON.stringify({ 'X-Tenant': 'blue', Accept: 'text/html' }) },
   })
@@ -147,14 +152,14 @@ test('custom headers go to the provider, and never in place of the protocol’s 
   }
 })
 
-test('after a reload the same tokens are known, and nobody is asked again', async () => {
+test('tokens stay cached after a reload of the configuration', async () => {
   const idp = await createProviderFor({ accessTokens: 'jwt' })
-  const gateway = await startTokens(setting, idp, { flags: { 'oidc.token_validation': 'both' } })
+  const gateway = await startTokens(fixture, idp, { flags: { 'oidc.token_validation': 'both' } })
   const { access_token } = await idp.tokensFor('alice')
   assert.equal(await verdictOf(await bearer(gateway.url, access_token)), '200 alice')
-  const asked = idp.requests.length
+  const before = idp.requests.length
   gateway.process.kill('SIGHUP')
   await gateway.logged(({ message = '' }) => message.startsWith('configuration reloaded'))
   assert.equal(await verdictOf(await bearer(gateway.url, access_token)), '200 alice')
-  assert.equal(idp.requests.length, asked)
+  assert.equal(idp.requests.length, before)
 })

@@ -4,31 +4,32 @@ import { hang } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 
-describe('strangers who come back from logins with codes of their own invention, to a provider that hangs over each', async () => {
+describe('callbacks with invented codes, at a provider whose token endpoint does not respond', async () => {
   const { idp, startProxy } = await createOidcTestBed()
   const { url } = await startProxy({ 'oidc.token_validation': 'userinfo' })
 
-  async function invent(): Promise<number> {
+  /** The status of a callback with an invented code. */
+  async function sendInventedCode(): Promise<number> {
     const agent = createUserAgent()
-    const begun = await agent.request(`${url}/elastauth/login`)
-    const state = new URL(begun.headers.get('location')!).searchParams.get('state')!
+    const redirect = await agent.request(`${url}/elastauth/login`)
+    const state = new URL(redirect.headers.get('location')!).searchParams.get('state')!
     const { status } = await agent.request(
       `${url}/elastauth/callback?${new URLSearchParams({ state, code: 'x', iss: idp.issuer })}`,
     )
     return status
   }
 
-  test('do not stand in the way of those who are known', async () => {
+  test('60 callbacks with invented codes do not delay a request with a valid token', async () => {
     const { access_token } = await idp.tokensFor('bob')
     const before = idp.calls('token')
-    const letGo = idp.intercept('token', hang)
-    const strangers = Array.from({ length: 60 }, invent)
+    const release = idp.intercept('token', hang)
+    const callbacks = Array.from({ length: 60 }, sendInventedCode)
     while (idp.calls('token') === before) await new Promise(setImmediate)
-    const known = fetch(url, { headers: { authorization: `Bearer ${access_token}` } })
-    const first = await Promise.race([known, ...strangers])
-    letGo()
-    assert.ok(first instanceof Response, `a stranger heard ${first} first`)
+    const request = fetch(url, { headers: { authorization: `Bearer ${access_token}` } })
+    const first = await Promise.race([request, ...callbacks])
+    release()
+    assert.ok(first instanceof Response, `a callback got ${first} first`)
     assert.equal(first.status, 200)
-    for (const status of await Promise.all(strangers)) assert.ok(status === 503 || status === 400, String(status))
+    for (const status of await Promise.all(callbacks)) assert.ok(status === 503 || status === 400, String(status))
   })
 })

@@ -5,121 +5,123 @@ import { startProxy, startUpstream, userOf } from '../support/upstream.ts'
 import { createFixture } from './fixture.ts'
 import { bearer, createProviderFor, startTokens, verdictOf } from './oidc-gateway.ts'
 
-const setting = await createFixture()
+const fixture = await createFixture()
 const idp = await createProviderFor()
 const ask = async (url: string, headers: Record<string, string>) => verdictOf(await fetch(url, { headers }))
 const token = (username: string) => idp.sign({ sub: username, preferred_username: username })
 
-describe('a token in a header of one’s choice', async () => {
+describe('a token in oidc.token_header', async () => {
   const header = 'Cf-Access-Jwt-Assertion'
-  const { url } = await startTokens(setting, idp, { flags: { 'oidc.token_header': header } })
+  const { url } = await startTokens(fixture, idp, { flags: { 'oidc.token_header': header } })
 
-  test('as it stands, and with Bearer before it', async () => {
+  test('is accepted in oidc.token_header with and without Bearer', async () => {
     assert.equal(await ask(url, { [header]: await token('bob') }), '200 bob')
     assert.equal(await ask(url, { [header.toLowerCase()]: `Bearer ${await token('bob')}` }), '200 bob')
   })
 
-  test('a bad one is refused, and nobody else is asked', async () => {
+  test('an invalid token in oidc.token_header is rejected, and cookies are not tried', async () => {
     assert.equal(
       await ask(url, { [header]: 'x.y.z', Cookie: `access_token=${await token('bob')}` }),
       '401 token_invalid',
     )
   })
 
-  test('twice is refused', async () => {
+  test('a duplicate oidc.token_header is rejected with 400', async () => {
     const lines = [`${header}: ${await token('bob')}`, `${header}: ${await token('alice')}`]
     const { status } = await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', ...lines])
     assert.equal(status, 400)
   })
 
-  test('Authorization goes before it', async () => {
+  test('a token in Authorization takes precedence over oidc.token_header', async () => {
     const headers = { [header]: await token('bob'), Authorization: `Bearer ${await token('alice')}` }
     assert.equal(await ask(url, headers), '200 alice')
   })
 
-  test('another scheme in Authorization does not count', async () => {
+  test('oidc.token_header is read if Authorization has another scheme than Bearer', async () => {
     assert.equal(await ask(url, { [header]: await token('bob'), Authorization: 'Basic eDp5' }), '200 bob')
   })
 })
 
 describe('a token in a cookie', async () => {
-  const { url } = await startTokens(setting, idp)
+  const { url } = await startTokens(fixture, idp)
   const cookie = async (name: string, user: string) => `${name}=${await token(user)}`
 
-  test('access_token goes before id_token', async () => {
+  test('the cookie access_token takes precedence over id_token', async () => {
     const cookies = [await cookie('id_token', 'bob'), await cookie('access_token', 'alice'), 'sid=x; theme=dark']
     assert.equal(await ask(url, { Cookie: cookies.join('; ') }), '200 alice')
     assert.equal(await ask(url, { Cookie: cookies[0]! }), '200 bob')
   })
 
-  test('Authorization goes before both', async () => {
+  test('a token in Authorization takes precedence over cookies', async () => {
     const headers = { Cookie: await cookie('access_token', 'bob'), Authorization: `Bearer ${await token('alice')}` }
     assert.equal(await ask(url, headers), '200 alice')
   })
 
-  const nobody: [what: string, cookie: () => Promise<string>][] = [
-    ['another application’s', async () => 'access_token=gho_16C7e42F292c6912E7710c838347Ae178B4a'],
-    ['an expired one', async () => `access_token=${await idp.sign({ exp: 1 })}`],
-    ['two of one name', async () => `${await cookie('id_token', 'bob')}; ${await cookie('id_token', 'alice')}`],
-    ['an empty one', async () => 'access_token='],
-    ['a name that ends alike', async () => cookie('my_access_token', 'bob')],
-    ['another case', async () => cookie('Access_Token', 'bob')],
-    ['a name inside a value', async () => `a=access_token=${await token('bob')}`],
+  const ignored: [what: string, cookie: () => Promise<string>][] = [
+    ["another application's token", async () => 'access_token=gho_16C7e42F292c6912E7710c838347Ae178B4a'],
+    ['an expired token', async () => `access_token=${await idp.sign({ exp: 1 })}`],
+    [
+      'a second one of the same name',
+      async () => `${await cookie('id_token', 'bob')}; ${await cookie('id_token', 'alice')}`,
+    ],
+    ['an empty value', async () => 'access_token='],
+    ['a name that only ends with access_token', async () => cookie('my_access_token', 'bob')],
+    ['its name in another case', async () => cookie('Access_Token', 'bob')],
+    ['access_token inside its value', async () => `a=access_token=${await token('bob')}`],
   ]
-  for (const [what, value] of nobody)
-    test(`${what} is nobody’s`, async () =>
+  for (const [what, value] of ignored)
+    test(`a cookie with ${what} is ignored`, async () =>
       assert.equal(await ask(url, { Cookie: await value() }), '401 identity_missing'))
 
-  test('a bad access_token does not hide a good id_token', async () => {
+  test('an invalid access_token cookie does not hide a valid id_token cookie', async () => {
     assert.equal(await ask(url, { Cookie: `access_token=x.y.z; ${await cookie('id_token', 'bob')}` }), '200 bob')
   })
 
-  const site = { 'Sec-Fetch-Site': 'cross-site' }
-  const acting: [what: string, headers: Record<string, string>, verdict: string][] = [
-    ['another site’s POST is rejected', { ...site, 'X-Forwarded-Method': 'POST' }, '403 cross_site'],
+  const crossSite = { 'Sec-Fetch-Site': 'cross-site' }
+  const requests: [what: string, headers: Record<string, string>, verdict: string][] = [
+    ['a cross-site POST is rejected', { ...crossSite, 'X-Forwarded-Method': 'POST' }, '403 cross_site'],
     [
-      'a sibling’s DELETE is rejected',
+      'a same-site DELETE is rejected',
       { 'Sec-Fetch-Site': 'same-site', 'X-Original-Method': 'DELETE' },
       '403 cross_site',
     ],
-    ['another site’s GET reads', { ...site, 'X-Forwarded-Method': 'GET' }, '200 bob'],
-    ['our own page’s POST acts', { 'Sec-Fetch-Site': 'same-origin', 'X-Forwarded-Method': 'POST' }, '200 bob'],
-    ['a script’s POST acts', { 'X-Forwarded-Method': 'POST' }, '200 bob'],
+    ['a cross-site GET is accepted', { ...crossSite, 'X-Forwarded-Method': 'GET' }, '200 bob'],
+    ['a same-origin POST is accepted', { 'Sec-Fetch-Site': 'same-origin', 'X-Forwarded-Method': 'POST' }, '200 bob'],
+    ['a POST that is not from a browser is accepted', { 'X-Forwarded-Method': 'POST' }, '200 bob'],
   ]
-  for (const [what, headers, verdict] of acting)
-    test(what, async () =>
-      assert.equal(await ask(url, { ...headers, Cookie: await cookie('id_token', 'bob') }), verdict),
-    )
+  for (const [what, headers, verdict] of requests)
+    test(`with a token in a cookie, ${what}`, async () =>
+      assert.equal(await ask(url, { ...headers, Cookie: await cookie('id_token', 'bob') }), verdict))
 })
 
 describe('auth_providers: oidc, authelia', async () => {
-  const { url, logged } = await startTokens(setting, idp, { flags: { auth_providers: 'oidc,authelia' } })
+  const { url, logged } = await startTokens(fixture, idp, { flags: { auth_providers: 'oidc,authelia' } })
 
-  test('a token decides, whatever the headers say', async () => {
+  test('a valid token takes precedence over identity headers', async () => {
     assert.equal(await ask(url, { 'Remote-User': 'carol', Authorization: `Bearer ${await token('bob')}` }), '200 bob')
   })
 
-  test('without one the headers do', async () => {
+  test('identity headers are used if there is no valid token in a header or cookie', async () => {
     assert.equal(await ask(url, { 'Remote-User': 'carol' }), '200 carol')
     assert.equal(await ask(url, { 'Remote-User': 'carol', Cookie: 'access_token=x' }), '200 carol')
   })
 
-  test('a bad token is refused and never passed over', async () => {
-    const bad = { expired: await idp.sign({ exp: 1 }), foreign: await idp.sign({ aud: 'grafana' }), none: '~' }
-    for (const [what, value] of Object.entries(bad))
+  test('an invalid bearer token is rejected, and identity headers are not tried', async () => {
+    const invalid = { expired: await idp.sign({ exp: 1 }), foreign: await idp.sign({ aud: 'grafana' }), none: '~' }
+    for (const [what, value] of Object.entries(invalid))
       assert.match(await ask(url, { 'Remote-User': 'carol', Authorization: `Bearer ${value}` }), /^401 token_/, what)
   })
 
-  test('nobody at all: the log says what was looked for', async () => {
-    assert.equal(await ask(url, { 'X-Forwarded-Uri': '/nobody' }), '401 identity_missing')
-    const { message } = await logged(({ message = '' }) => message.startsWith('GET /nobody'))
+  test('without any identity, the log says what each provider looked for', async () => {
+    assert.equal(await ask(url, { 'X-Forwarded-Uri': '/no-identity' }), '401 identity_missing')
+    const { message } = await logged(({ message = '' }) => message.startsWith('GET /no-identity'))
     assert.match(message!, /no token, no session.*Remote-User/)
   })
 })
 
-describe('who may show a token', async () => {
-  test('auth-only: an untrusted peer gets no credential, whatever it shows', async () => {
-    const { url } = await startTokens(setting, idp, { flags: { trusted_proxies: '127.0.0.2' } })
+describe('tokens from untrusted peers', async () => {
+  test('in auth-only mode, a token from an untrusted peer is rejected', async () => {
+    const { url } = await startTokens(fixture, idp, { flags: { trusted_proxies: '127.0.0.2' } })
     const response = await bearer(url, await token('bob'))
     assert.equal(response.headers.get('authorization'), null)
     assert.equal(await verdictOf(response), '401 peer_untrusted')
@@ -127,10 +129,10 @@ describe('who may show a token', async () => {
     assert.equal((await exchange(url, lines, { localAddress: '127.0.0.2' })).status, 200)
   })
 
-  test('proxy mode: anybody, and the token does not go on', async () => {
-    const seen: string[][] = []
+  test('in proxy mode, a token from an untrusted peer is accepted, and is not forwarded to the upstream', async () => {
+    const forwarded: string[][] = []
     const upstream = await startUpstream((request, response) => {
-      seen.push(request.rawHeaders)
+      forwarded.push(request.rawHeaders)
       response.end('ok')
     })
     const { url } = await startProxy(upstream.url, {
@@ -150,38 +152,38 @@ describe('who may show a token', async () => {
       (await fetch(url, { headers: { Cookie: `sid=kibana; access_token=${bob}; id_token=${bob}` } })).status,
       200,
     )
-    assert.equal(seen.length, 3)
-    for (const headers of seen) {
+    assert.equal(forwarded.length, 3)
+    for (const headers of forwarded) {
       const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as const] : []))
       assert.deepEqual(headersOf({ headers: pairs }, 'authorization').map(userOf), ['bob'])
-      assert.ok(!headers.join().includes(bob), 'the token went on')
+      assert.ok(!headers.join().includes(bob), 'the token was forwarded')
     }
-    assert.match(seen[2]!.join(), /sid=kibana/)
+    assert.match(forwarded[2]!.join(), /sid=kibana/)
   })
 })
 
-describe('claims', async () => {
-  const { url, logged } = await startTokens(setting, idp, {
+describe('oidc.claim_mappings', async () => {
+  const { url, logged } = await startTokens(fixture, idp, {
     env: {
       ELASTAUTH_OIDC_CLAIM_MAPPINGS_USERNAME: 'email',
       ELASTAUTH_OIDC_CLAIM_MAPPINGS_GROUPS: 'resource_access.kibana.roles',
     },
   })
 
-  test('an e-mail address as the username, and groups from within', async () => {
+  test('maps the e-mail address to the username, and groups from a nested claim', async () => {
     const response = await bearer(url, await idp.sign())
     const { username, groups } = (await response.json()) as { username: string; groups: string[] }
     assert.deepEqual([username, groups], ['alice@example.com', ['admins', 'staff']])
   })
 
-  test('an unverified address is nobody’s name', async () => {
+  test('rejects an unverified e-mail address as the username', async () => {
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ email_verified: false }))), '400 identity_invalid')
   })
 
-  test('groups that Entra ID left out are not taken for none', async () => {
-    const left = { resource_access: undefined, _claim_names: { 'resource_access.kibana.roles': 'src1' } }
+  test('rejects a token whose groups Entra ID omitted, instead of treating them as an empty list', async () => {
+    const omitted = { resource_access: undefined, _claim_names: { 'resource_access.kibana.roles': 'src1' } }
     assert.equal(
-      await verdictOf(await bearer(url, await idp.sign(left), { 'X-Forwarded-Uri': '/overage' })),
+      await verdictOf(await bearer(url, await idp.sign(omitted), { 'X-Forwarded-Uri': '/overage' })),
       '400 identity_invalid',
     )
     await logged(({ message = '' }) => message.startsWith('GET /overage') && message.includes('too many'))

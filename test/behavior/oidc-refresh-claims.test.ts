@@ -6,7 +6,7 @@ import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { eventually } from '../support/wait.ts'
 
-/** A signed-in user with tokens that live two seconds, and a provider that sends no ID token after the sign-in. */
+/** Signs in a user whose tokens are valid for two seconds, at a provider that sends no ID token with a refresh. */
 async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interceptor) {
   const world = await createOidcTestBed({ lifetimes: { accessToken: 2 }, ...options })
   const { idp } = world
@@ -19,11 +19,11 @@ async function signIn(options: OidcProviderOptions, flags: Record<string, string
     'token',
     rewriteJson(({ id_token: _, ...rest }) => rest),
   )
-  /** What alice gets with only her session. */
+  /** The status of a request with only alice's session. */
   const status = async () => (await agent.request(`${gateway.url}/app`)).status
   const whoami = async () => {
-    const answer = await agent.request(`${gateway.url}/elastauth/whoami`)
-    return (await answer.json()) as { username?: string; email?: string; groups?: string[] }
+    const response = await agent.request(`${gateway.url}/elastauth/whoami`)
+    return (await response.json()) as { username?: string; email?: string; groups?: string[] }
   }
   const refreshes = () => idp.grants.filter(({ type }) => type === 'refresh_token').length
   const { groups: _, ...withoutGroups } = idp.accounts.get('alice')!
@@ -32,7 +32,7 @@ async function signIn(options: OidcProviderOptions, flags: Record<string, string
 
 for (const claimsIn of ['userinfo', 'id_token'] as const) {
   const where = claimsIn === 'userinfo' ? 'userinfo gave' : 'userinfo and the ID token gave'
-  test(`takes away groups that ${where} when a refresh brings no ID token and userinfo omits them`, async () => {
+  test(`removes groups that ${where} when a refresh brings no ID token and userinfo omits them`, async () => {
     const { idp, status, withoutGroups } = await signIn({ claimsIn })
     assert.equal(await status(), 200)
     idp.accounts.set('alice', withoutGroups)
@@ -57,7 +57,7 @@ test('keeps a session whose groups userinfo confirms at every refresh without an
   )
 })
 
-test('does not let the email_verified of the sign-in vouch for an address that userinfo gives later', async () => {
+test('does not apply email_verified of the sign-in to an address that userinfo returns later', async () => {
   const { idp, whoami } = await signIn({ claimsIn: 'id_token' })
   assert.equal((await whoami()).email, 'alice@example.com')
   idp.intercept(
@@ -68,7 +68,7 @@ test('does not let the email_verified of the sign-in vouch for an address that u
   assert.deepEqual([username, email], ['alice', undefined])
 })
 
-test('does not let a user become another one by an address that the provider has not verified', async () => {
+test('ends a session whose username changes to an e-mail address that the provider has not verified', async () => {
   const { idp, status, whoami } = await signIn({ claimsIn: 'id_token' }, { 'oidc.claim_mappings.username': 'email' })
   assert.equal((await whoami()).username, 'alice@example.com')
   idp.intercept(

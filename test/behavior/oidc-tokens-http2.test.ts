@@ -6,16 +6,16 @@ import { portOf } from '../support/upstream.ts'
 import { createFixture } from './fixture.ts'
 import { createProviderFor, startTokens } from './oidc-gateway.ts'
 
-const setting = await createFixture()
+const fixture = await createFixture()
 const idp = await createProviderFor()
-const gateway = await startTokens(setting, idp, { flags: { ...tlsFlags(), 'oidc.token_header': 'X-Token' } })
+const gateway = await startTokens(fixture, idp, { flags: { ...tlsFlags(), 'oidc.token_header': 'X-Token' } })
 const token = await idp.sign()
 const [start, end] = [token.slice(0, 40), token.slice(40)]
 
 type Field = readonly [name: string, value: string]
 const rows: [what: string, fields: Field[], status: string][] = [
   ['a token', [['authorization', `Bearer ${token}`]], '200'],
-  ['a token in a header of one’s choice', [['x-token', token]], '200'],
+  ['a token in the header oidc.token_header', [['x-token', token]], '200'],
   [
     'a token in one of many cookie fields',
     [
@@ -34,7 +34,7 @@ const rows: [what: string, fields: Field[], status: string][] = [
     '400',
   ],
   [
-    'two authorization fields, the good one last',
+    'two authorization fields, the valid one last',
     [
       ['authorization', 'Basic eDp5'],
       ['authorization', `Bearer ${token}`],
@@ -50,7 +50,7 @@ const rows: [what: string, fields: Field[], status: string][] = [
     '400',
   ],
   [
-    'two cookies of one name',
+    'two cookies of the same name',
     [
       ['cookie', `id_token=${token}`],
       ['cookie', `id_token=${token}`],
@@ -58,21 +58,21 @@ const rows: [what: string, fields: Field[], status: string][] = [
     '401',
   ],
   [
-    'a token in two cookie fields',
+    'a token that is split over two cookie fields',
     [
       ['cookie', `id_token=${start}`],
       ['cookie', end],
     ],
     '401',
   ],
-  ['nothing', [], '401'],
+  ['no token', [], '401'],
 ]
 
-test('tokens over HTTP/2, as over HTTP/1.1', async (t) => {
+test('tokens are accepted and rejected over HTTP/2 as over HTTP/1.1', async (t) => {
   const connection = await openFrames(portOf(gateway))
   for (const [index, [what, fields, status]] of rows.entries()) {
     const stream = 2 * index + 1
-    await t.test(what, async () => {
+    await t.test(`over HTTP/2, ${what} gets ${status}`, async () => {
       connection.send(requestFrame(stream, requestFields({}, ...fields)))
       assert.equal(await responseOutcome(connection, stream), status)
     })

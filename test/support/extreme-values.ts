@@ -1,7 +1,7 @@
 import fc from './property.ts'
 
-/** Texts that may break a component on the way. */
-export const oddTexts = [
+/** Strings at limits of length, encoding or syntax. */
+export const extremeStrings = [
   '',
   ' ',
   '\0',
@@ -20,9 +20,9 @@ export const oddTexts = [
   '1e309',
 ]
 
-export const oddNumbers = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53 - 1, 2 ** 53, -(2 ** 53), 1e21, 1e300, -1e300, 5e-324]
+export const extremeNumbers = [0, -0, -1, 1.5, 2 ** 31, 2 ** 53 - 1, 2 ** 53, -(2 ** 53), 1e21, 1e300, -1e300, 5e-324]
 
-const oddObjects = [
+const extremeObjects = [
   {},
   [],
   [[]],
@@ -37,22 +37,22 @@ const oddObjects = [
 ]
 
 /** Arbitrary JSON values, with a preference for those that break programs. */
-export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
-  fc.constantFrom<unknown>(null, true, false, ...oddTexts, ...oddNumbers, ...oddObjects),
-  fc.array(fc.constantFrom<unknown>(...oddTexts.filter((text) => text.length < 1000), 'admins', 7, null), {
+export const extremeValue: fc.Arbitrary<unknown> = fc.oneof(
+  fc.constantFrom<unknown>(null, true, false, ...extremeStrings, ...extremeNumbers, ...extremeObjects),
+  fc.array(fc.constantFrom<unknown>(...extremeStrings.filter((text) => text.length < 1000), 'admins', 7, null), {
     maxLength: 4,
   }),
   fc.jsonValue({ maxDepth: 3, noUnicodeString: false }),
 )
 
-/** In characters of JSON: a response larger than 1 MiB counts as a provider error, not as a bad value. */
-const maxDocument = 900_000
+/** A response larger than 1 MiB counts as a provider error, not as a bad value. */
+const maxDocumentLength = 900_000
 
-/** Some of these names, each with an odd value. */
-export function oddDocument(names: readonly string[]): fc.Arbitrary<Record<string, unknown>> {
+/** Arbitrary objects with one to four of these names, each with an extreme value. */
+export function extremeDocument(names: readonly string[]): fc.Arbitrary<Record<string, unknown>> {
   return fc
     .uniqueArray(fc.constantFrom(...names), { minLength: 1, maxLength: 4 })
-    .chain((chosen) => fc.tuple(...chosen.map((name) => fc.tuple(fc.constant(name), oddValue))))
+    .chain((chosen) => fc.tuple(...chosen.map((name) => fc.tuple(fc.constant(name), extremeValue))))
     .map((entries) => Object.fromEntries(entries))
-    .filter((document) => JSON.stringify(document).length <= maxDocument)
+    .filter((document) => JSON.stringify(document).length <= maxDocumentLength)
 }

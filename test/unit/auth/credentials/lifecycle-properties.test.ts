@@ -17,7 +17,7 @@ import {
   type StoredUser,
 } from '../../../../src/auth/credentials/managed-user.ts'
 import { accessOf } from '../../../../src/auth/subject.ts'
-import { oddDocument, oddValue } from '../../../support/extreme-values.ts'
+import { extremeDocument, extremeValue } from '../../../support/extreme-values.ts'
 import fc from '../../../support/property.ts'
 
 const hour = 60 * 60 * 1000
@@ -241,10 +241,10 @@ test('reserved and disabled users are always rejected', () => {
 
 test('every value of metadata.elastauth leads to a decision, and a written state is adopted afterwards', () => {
   const state = { created: '2026-11-23', version: 7, key_id: 'key-1', issued_at: noon, fingerprint: 'same' }
-  const odd = oddDocument([...Object.keys(state), 'extended_at', 'changed_at', '__proto__'])
+  const odd = extremeDocument([...Object.keys(state), 'extended_at', 'changed_at', '__proto__'])
   const elastauth = fc.oneof(
     odd.map((fields) => ({ ...state, ...fields })),
-    oddValue,
+    extremeValue,
   )
   const rules = {
     expirationMs: hour,
