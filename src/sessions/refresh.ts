@@ -67,14 +67,13 @@ const ended = { kind: 'ended' } as const
 export function createRefresh(options: RefreshOptions) {
   return async function refresh(stored: StoredSession): Promise<RefreshResult> {
     const owner = `${options.now()}-${randomBytes(12).toString('base64url')}`
-    let lock: RefreshLock
     try {
-      lock = await acquireLock(options, stored, owner)
+      const lock = await acquireLock(options, stored, owner)
+      if (lock === 'gone') return ended
+      if (lock !== 'acquired') return await waitForOtherReplica(options, stored)
     } catch {
       return { kind: 'failed', session: stored.session } // without the store, another replica may be refreshing
     }
-    if (lock === 'gone') return ended
-    if (lock !== 'acquired') return waitForOtherReplica(options, stored)
     return redeemToken(options, { ...stored, owner })
   }
 }

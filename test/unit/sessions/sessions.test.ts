@@ -300,6 +300,30 @@ describe('refreshes of sessions', () => {
     assert.deepEqual(provider.received, ['r0'])
   })
 
+  test('a session is served if the store fails while a request waits for the refresh of another replica', async () => {
+    const { replicas, login, clock, provider, grant, storeState } = createReplicas(2)
+    const id = await replicas[0]!.create(login)
+    for (const sessions of replicas) await sessions.find(id)
+    const response = Promise.withResolvers<void>()
+    provider.requestRefresh = async (refreshToken) => {
+      provider.received.push(refreshToken)
+      await response.promise
+      return grant('r1')
+    }
+    await clock.advance(5 * minute)
+    const refreshing = replicas[0]!.find(id)
+    await clock.advance(1)
+    const waiting = replicas[1]!.find(id)
+    await clock.advance(1000)
+    storeState.fault = new Error('the store is down')
+    await clock.advance(1000)
+    assert.equal((await waiting)?.username, 'alice')
+    delete storeState.fault
+    response.resolve()
+    assert.equal((await refreshing)?.username, 'alice')
+    assert.deepEqual(provider.received, ['r0'])
+  })
+
   test('a refresh does not redeem the token again after a replica has died during the refresh, until the grace period is over', async () => {
     const { replicas, login, clock, provider, grant } = createReplicas(2)
     const id = await replicas[0]!.create(login)
