@@ -12,7 +12,7 @@ export function parseBasic(authorization: string | null | undefined): Login {
   return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
-/** What Elasticsearch, real or stand-in, answers to somebody who comes with this header: 401, or who it is. */
+/** Authenticates at a real or fake Elasticsearch with this `Authorization` header. */
 export function logIn(elasticsearchUrl: string, authorization: string | null | undefined) {
   return callElasticsearch({ url: elasticsearchUrl, username: '', password: '' }, '/_security/_authenticate', {
     as: null,

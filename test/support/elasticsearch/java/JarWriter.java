@@ -6,7 +6,7 @@ import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Collectors;
 
-/** Usage: JarWriter CLASSES TARGET. For a Java runtime, which has no `jar` command. */
+/** Usage: JarWriter CLASSES TARGET. For Java runtimes without the `jar` command. */
 public class JarWriter {
     public static void main(String[] args) throws Exception {
         Path classes = Path.of(args[0]);

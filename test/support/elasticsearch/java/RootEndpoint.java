@@ -22,7 +22,7 @@ import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentObject;
 import org.elasticsearch.xcontent.XContentBuilder;
 
-/** GET / and HEAD /, as the module rest-root has them; the same for every version. */
+/** GET / and HEAD / as in the module rest-root, for every version. */
 public class RootEndpoint extends BaseRestHandler {
     /** Privileges such as `monitor` are checked against this name, so that GET / is rejected for users without them. */
     static final ActionType<Banner> BANNER = new ActionType<>("cluster:monitor/main");

@@ -18,12 +18,12 @@ import org.elasticsearch.node.Node;
 import org.elasticsearch.plugins.PluginsLoader;
 
 /**
- * One real Elasticsearch node with security on, for tests. It builds the Node itself instead of going through
- * Elasticsearch's own main class: no bootstrap checks, no refusal of root, no entitlements.
+ * One real Elasticsearch node with security enabled, for tests. It creates the Node directly instead of with
+ * Elasticsearch's main class: without bootstrap checks, the rejection of root, and entitlements.
  *
  * Usage: SecuredNode MODULES HOME [setting=value ...], with the password of `elastic` in $ELASTIC_PASSWORD.
- * Prints `ready PORT` once logins work; ends on SIGTERM, and when stdin closes (whoever started it is gone): then it
- * takes HOME with it, if -Dtemporary=true says that nobody else wants it.
+ * Prints `ready PORT` once logins work. Ends on SIGTERM, and when stdin closes because the parent process has ended; then it
+ * removes HOME if -Dtemporary=true is set.
  */
 public class SecuredNode {
     private static final String NAME = "node-1";
@@ -32,7 +32,7 @@ public class SecuredNode {
     private static volatile Path leftover;
 
     public static void main(String[] args) {
-        // Elasticsearch's logging takes both over.
+        // Elasticsearch's logging replaces both.
         PrintStream out = System.out;
         PrintStream err = System.err;
         InputStream in = System.in;
@@ -56,7 +56,7 @@ public class SecuredNode {
     }
 
     private static Environment environment(Path home, String[] args) throws Exception {
-        // What `elasticsearch-keystore add bootstrap.password` would do.
+        // Like `elasticsearch-keystore add bootstrap.password`.
         KeyStoreWrapper keystore = KeyStoreWrapper.create();
         keystore.setString("bootstrap.password", System.getenv("ELASTIC_PASSWORD").toCharArray());
 
@@ -85,7 +85,7 @@ public class SecuredNode {
         return environment;
     }
 
-    /** A new node makes the .security index by itself, for the built-in roles; until its shard is up every login is a 401. */
+    /** A new node creates the .security index for the built-in roles; until its shard is active, every login gets 401. */
     private static void awaitSecurity(Node node) {
         var cluster = node.client().admin().cluster();
         var security = cluster.prepareHealth(READY_WITHIN, ".security-7").setTimeout(READY_WITHIN).setWaitForActiveShards(1).get();
@@ -101,7 +101,7 @@ public class SecuredNode {
             try {
                 in.transferTo(OutputStream.nullOutputStream());
             } catch (IOException closed) {
-                // the same as its end
+                // handled like the end of stdin
             }
             leftover = Boolean.getBoolean("temporary") ? home : null;
             System.exit(0);
@@ -120,6 +120,6 @@ public class SecuredNode {
         } catch (Throwable failure) {
             status = 1;
         }
-        Runtime.getRuntime().halt(status); // SIGTERM would make it 143
+        Runtime.getRuntime().halt(status); // the exit code after SIGTERM would be 143
     }
 }

@@ -31,8 +31,8 @@ import org.elasticsearch.rest.RestController;
 import org.elasticsearch.rest.RestHandler;
 
 /**
- * The pieces a secured node needs of two modules that Maven Central does not have: the analysis that the .security
- * index is made with (from analysis-common), and the answer to GET / and HEAD / (from rest-root).
+ * The parts that a secured node needs of two modules that are not on Maven Central: the analysis for the .security index
+ * (from analysis-common), and the response to GET / and HEAD / (from rest-root).
  */
 public class UnpublishedModules extends Plugin implements AnalysisPlugin, ActionPlugin {
 

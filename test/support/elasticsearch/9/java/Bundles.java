@@ -3,7 +3,7 @@ import java.util.Set;
 import org.elasticsearch.plugins.PluginBundle;
 import org.elasticsearch.plugins.PluginsLoader;
 
-/** The modules in a folder, by this version's way to load them. */
+/** Loads the modules in a directory with this version's API. */
 class Bundles {
     static Set<PluginBundle> in(Path modules) {
         return PluginsLoader.loadModulesBundles(modules, false); // not a stateless node
