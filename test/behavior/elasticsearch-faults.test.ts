@@ -10,14 +10,14 @@ const { elasticsearch, elasticsearchUrl, start, logIn } = await createFixture()
 const { faults } = elasticsearch
 const gateway = await start({ flags: { 'elasticsearch.timeout': '1s', 'cache.revalidate': '1s' } })
 let count = 0
-const freshName = () => `user-${count++}`
+const newUsername = () => `user-${count++}`
 const isUserWrite = ({ method }: { method: string }) => method === 'PUT'
 
 afterEach(() =>
   Object.assign(faults, { response: 'normal', delay: 0, forbidPut: false, rejectHash: false, concerns: () => true }),
 )
 
-async function assertIsIn(response: Response, username: string): Promise<string> {
+async function assertCanLogIn(response: Response, username: string): Promise<string> {
   assert.equal(response.status, 200)
   const authorization = response.headers.get('authorization')
   assert.equal((await logIn(authorization)).body.username, username)
@@ -32,80 +32,80 @@ async function assertIsUnavailable(response: Response): Promise<void> {
   assert.deepEqual([error, message], ['elasticsearch_unavailable', 'Elasticsearch is not available right now'])
 }
 
-const passing = ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests'] as const
-for (const answer of passing) await sendSubRequest(gateway.url, answer)
-await sleep(1000) // cache.revalidate: from now on these are checked, and a fault must not look like a changed password
+const transientFaults = ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests'] as const
+for (const fault of transientFaults) await sendSubRequest(gateway.url, fault)
+await sleep(1000) // cache.revalidate: these are checked from now on, and a fault must not be taken for a changed password
 
-for (const answer of passing) {
-  test(`${answer}: a new user gets 503 with Retry-After, a cached one keeps working, and both are in afterwards`, async () => {
-    const late = freshName()
+for (const fault of transientFaults) {
+  test(`while Elasticsearch has the fault ${fault}, a new user gets 503 with Retry-After and a cached one 200; both get 200 afterwards`, async () => {
+    const newUser = newUsername()
     const writes = elasticsearch.counters.writes
-    faults.response = answer
-    await assertIsUnavailable(await sendSubRequest(gateway.url, late))
-    const cached = await sendSubRequest(gateway.url, answer)
+    faults.response = fault
+    await assertIsUnavailable(await sendSubRequest(gateway.url, newUser))
+    const cached = await sendSubRequest(gateway.url, fault)
     assert.equal(cached.status, 200)
-    await gateway.logged(({ message = '' }) => message.startsWith(`user ${answer}: cannot revalidate the credential: `))
+    await gateway.logged(({ message = '' }) => message.startsWith(`user ${fault}: cannot revalidate the credential: `))
     faults.response = 'normal'
-    await assertIsIn(await sendSubRequest(gateway.url, late), late)
-    const credential = await assertIsIn(await sendSubRequest(gateway.url, answer), answer)
+    await assertCanLogIn(await sendSubRequest(gateway.url, newUser), newUser)
+    const credential = await assertCanLogIn(await sendSubRequest(gateway.url, fault), fault)
     assert.equal(credential, cached.headers.get('authorization'))
     assert.equal(elasticsearch.counters.writes - writes, 1)
   })
 }
 
-test('an Elasticsearch that is down at the start is waited for', async () => {
-  const later = createFakeElasticsearch()
-  const url = await later.listen()
+test('a gateway that starts while Elasticsearch is down serves requests once it is available', async () => {
+  const lateElasticsearch = createFakeElasticsearch()
+  const url = await lateElasticsearch.listen()
   const { port } = new URL(url)
-  await later.close()
+  await lateElasticsearch.close()
   const waiting = await start({ flags: { 'elasticsearch.hosts': url } })
   await waiting.logged(({ message = '' }) => message.startsWith('Elasticsearch: ') && message.includes('retrying'))
   await assertIsUnavailable(await sendSubRequest(waiting.url, 'bob'))
-  await later.listen(Number(port))
+  await lateElasticsearch.listen(Number(port))
   assert.equal((await sendSubRequest(waiting.url, 'bob')).status, 200)
   await waiting.logged(({ message = '' }) => message.startsWith('connected to Elasticsearch'))
-  await later.close()
+  await lateElasticsearch.close()
 })
 
-test('an answer that was lost after the user was written costs nobody their access', async () => {
-  const username = freshName()
+test('a user whose write succeeded but whose response was lost is admitted by the next request without a write', async () => {
+  const username = newUsername()
   faults.response = 'lose_response'
   faults.concerns = isUserWrite
   await assertIsUnavailable(await sendSubRequest(gateway.url, username))
   assert.ok(elasticsearch.users.has(username))
   faults.response = 'normal'
   const writes = elasticsearch.counters.writes
-  await assertIsIn(await sendSubRequest(gateway.url, username), username)
+  await assertCanLogIn(await sendSubRequest(gateway.url, username), username)
   assert.equal(elasticsearch.counters.writes, writes)
 })
 
-test('a connection that is cut in the middle of a write is tried again', async () => {
-  const username = freshName()
+test('a write whose connection is reset is retried', async () => {
+  const username = newUsername()
   faults.response = 'drop'
-  let cuts = 1
-  faults.concerns = (call) => isUserWrite(call) && cuts-- > 0
-  await assertIsIn(await sendSubRequest(gateway.url, username), username)
+  let resets = 1
+  faults.concerns = (call) => isUserWrite(call) && resets-- > 0
+  await assertCanLogIn(await sendSubRequest(gateway.url, username), username)
 })
 
-test('without manage_security a new user gets 502, and the log names the privilege', async () => {
-  const [known, late] = [freshName(), freshName()]
-  await assertIsIn(await sendSubRequest(gateway.url, known), known)
+test('a service account without manage_security causes 502 for a new user, and the log names the privilege', async () => {
+  const [cachedUser, newUser] = [newUsername(), newUsername()]
+  await assertCanLogIn(await sendSubRequest(gateway.url, cachedUser), cachedUser)
   faults.forbidPut = true
-  const refused = await sendSubRequest(gateway.url, late)
-  assert.equal(refused.status, 502)
-  assert.doesNotMatch(await refused.text(), /manage_security|privilege/)
-  await assertIsIn(await sendSubRequest(gateway.url, known), known)
+  const rejected = await sendSubRequest(gateway.url, newUser)
+  assert.equal(rejected.status, 502)
+  assert.doesNotMatch(await rejected.text(), /manage_security|privilege/)
+  await assertCanLogIn(await sendSubRequest(gateway.url, cachedUser), cachedUser)
   const line = await gateway.logged((entry) => entry['error.code'] === 'elasticsearch_rejected')
   assert.match(line.message!, /granted by the cluster privileges \[manage_security/)
-  assert.deepEqual([line['log.level'], line['user.name']], ['error', late])
+  assert.deepEqual([line['log.level'], line['user.name']], ['error', newUser])
 })
 
-test('an Elasticsearch that rejects our password hashes gets plain-text passwords from then on, with one warning', async () => {
+test('an Elasticsearch that rejects password hashes gets plain-text passwords from then on, with one warning', async () => {
   faults.rejectHash = true
   const { url, log } = await start({ flags: { enable_metrics: 'true' } })
   const writes = elasticsearch.calls.filter(isUserWrite).length
-  const names = Array.from({ length: 5 }, freshName)
-  for (const username of names) await assertIsIn(await sendSubRequest(url, username), username)
+  const names = Array.from({ length: 5 }, newUsername)
+  for (const username of names) await assertCanLogIn(await sendSubRequest(url, username), username)
   assert.equal(elasticsearch.calls.filter(isUserWrite).length - writes, 6, 'one hash was sent')
   const warnings = log.filter((line) => line['event.action'] === 'password_hash_rejected')
   assert.deepEqual(
@@ -117,45 +117,45 @@ test('an Elasticsearch that rejects our password hashes gets plain-text password
   assert.match(metrics, /^elastauth_password_hash_rejections_total 1$/m)
 })
 
-test('with password_hashing: server no hash is sent', async () => {
+test('no hash is sent with password_hashing: server', async () => {
   faults.rejectHash = true
   const { url, log } = await start({ flags: { 'elasticsearch.password_hashing': 'server' } })
-  const username = freshName()
-  await assertIsIn(await sendSubRequest(url, username), username)
+  const username = newUsername()
+  await assertCanLogIn(await sendSubRequest(url, username), username)
   assert.deepEqual(
     log.filter((line) => line['event.action'] === 'password_hash_rejected'),
     [],
   )
 })
 
-test('a service account without the privilege is told of at the start', async () => {
+test('a service account without manage_security is reported at startup', async () => {
   elasticsearch.users.set('lowly', { ...elasticsearch.users.get('elastic')!, password: 'changeme', roles: ['viewer'] })
   const { logged } = await start({ env: { ELASTAUTH_ELASTICSEARCH_USERNAME: 'lowly' } })
   await logged(({ message = '' }) => /lowly lacks the cluster privilege manage_security/.test(message))
 })
 
-for (const [what, open] of Object.entries({ dead: openAndClose, silent: openSilent })) {
-  test(`of two hosts the first may be ${what}`, async () => {
+for (const [fault, open] of Object.entries({ down: listenAndClose, unresponsive: listenWithoutResponding })) {
+  test(`requests succeed if the first of two hosts is ${fault}`, async () => {
     const flags = { 'elasticsearch.hosts': `${await open()},${elasticsearchUrl}`, 'elasticsearch.timeout': '1s' }
     const { url } = await start({ flags })
     for (let i = 0; i < 4; i++) {
-      const username = freshName()
-      await assertIsIn(await sendSubRequest(url, username), username)
+      const username = newUsername()
+      await assertCanLogIn(await sendSubRequest(url, username), username)
     }
   })
 }
 
-async function openAndClose(): Promise<string> {
+async function listenAndClose(): Promise<string> {
   const closed = createFakeElasticsearch()
   const url = await closed.listen()
   await closed.close()
   return url
 }
 
-/** Accepts connections and never says a word. */
-async function openSilent(): Promise<string> {
-  const silent = createServer(() => {}).listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  silent.unref()
-  return `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+/** Accepts connections and never responds. */
+async function listenWithoutResponding(): Promise<string> {
+  const server = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  server.unref()
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -5,63 +5,63 @@ import type { AddressInfo } from 'node:net'
 import { after, afterEach, test } from 'node:test'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
-type Reply = Readonly<{ status: number; headers?: OutgoingHttpHeaders; body?: string }>
+type WrongResponse = Readonly<{ status: number; headers?: OutgoingHttpHeaders; body?: string }>
 
 const { elasticsearch, elasticsearchUrl, start } = await createFixture()
-/** While set, the response to "get user" in place of the stand-in's. */
-let wrong: Reply | undefined
-const between = createServer((request, response) => {
-  if (wrong !== undefined && request.method === 'GET' && request.url!.startsWith('/_security/user/')) {
+/** While set, the response to "get user" instead of the fake Elasticsearch's. */
+let wrongResponse: WrongResponse | undefined
+const proxy = createServer((request, response) => {
+  if (wrongResponse !== undefined && request.method === 'GET' && request.url!.startsWith('/_security/user/')) {
     request.resume()
-    response.writeHead(wrong.status, wrong.headers).end(wrong.body)
+    response.writeHead(wrongResponse.status, wrongResponse.headers).end(wrongResponse.body)
     return
   }
   const { method, url, headers } = request
-  const onward = forward(new URL(url!, elasticsearchUrl), { method: method!, headers }, (answer) => {
-    response.writeHead(answer.statusCode!, answer.headers)
-    answer.pipe(response)
+  const forwarded = forward(new URL(url!, elasticsearchUrl), { method: method!, headers }, (upstreamResponse) => {
+    response.writeHead(upstreamResponse.statusCode!, upstreamResponse.headers)
+    upstreamResponse.pipe(response)
   })
-  request.pipe(onward.on('error', () => response.destroy()))
+  request.pipe(forwarded.on('error', () => response.destroy()))
 })
-between.listen(0, '127.0.0.1')
-await once(between, 'listening')
+proxy.listen(0, '127.0.0.1')
+await once(proxy, 'listening')
 after(() => {
-  between.closeAllConnections()
-  between.close()
+  proxy.closeAllConnections()
+  proxy.close()
 })
 const gateway = await start({
-  flags: { 'elasticsearch.hosts': `http://127.0.0.1:${(between.address() as AddressInfo).port}` },
+  flags: { 'elasticsearch.hosts': `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` },
 })
 afterEach(() => {
-  wrong = undefined
+  wrongResponse = undefined
 })
 
-const own = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
-const replies: Record<string, Reply> = {
+const elasticsearchHeaders = { 'x-elastic-product': 'Elasticsearch', 'content-type': 'application/json' }
+const wrongResponses: Record<string, WrongResponse> = {
   'a 404 with HTML': { status: 404, headers: { 'content-type': 'text/html' }, body: '<h1>Not Found</h1>' },
-  'a 404 with JSON of somebody else': { status: 404, headers: { 'content-type': 'application/json' }, body: '{}' },
+  'a 404 with JSON of another server': { status: 404, headers: { 'content-type': 'application/json' }, body: '{}' },
   'a 301': { status: 301, headers: { location: '/' } },
   'a 302': { status: 302, headers: { location: 'https://login.example.com/' } },
-  'a 204': { status: 204, headers: own },
-  'a 200 with []': { status: 200, headers: own, body: '[]' },
-  'a 200 with text': { status: 200, headers: { ...own, 'content-type': 'text/plain' }, body: 'OK' },
+  'a 204': { status: 204, headers: elasticsearchHeaders },
+  'a 200 with []': { status: 200, headers: elasticsearchHeaders, body: '[]' },
+  'a 200 with text': { status: 200, headers: { ...elasticsearchHeaders, 'content-type': 'text/plain' }, body: 'OK' },
 }
-const handMade = { password: 'hand-made', roles: ['superuser'], full_name: null, email: null, metadata: {} }
+const foreignUser = { password: 'set-by-an-admin', roles: ['superuser'], full_name: null, email: null, metadata: {} }
 let count = 0
 
-for (const [what, reply] of Object.entries(replies)) {
+for (const [what, reply] of Object.entries(wrongResponses)) {
   for (const enabled of [true, false]) {
-    test(`${what} to "get user" leaves a hand-made user that is ${enabled ? 'enabled' : 'disabled'} alone: 503`, async () => {
-      const username = `hand-made-${count++}`
-      const user = { ...handMade, enabled }
+    test(`${what} to "get user" results in 503 and leaves ${enabled ? 'an enabled' : 'a disabled'} foreign user unchanged`, async () => {
+      const username = `foreign-${count++}`
+      const user = { ...foreignUser, enabled }
       elasticsearch.users.set(username, user)
-      wrong = reply
+      wrongResponse = reply
       const response = await sendSubRequest(gateway.url, username)
       assert.equal(response.status, 503)
       assert.equal(response.headers.get('authorization'), null)
       assert.equal(((await response.json()) as { error: string }).error, 'elasticsearch_unavailable')
       assert.deepEqual(elasticsearch.users.get(username), user)
-      wrong = undefined
+      wrongResponse = undefined
       assert.equal((await sendSubRequest(gateway.url, username)).status, 403)
       assert.deepEqual(elasticsearch.users.get(username), user)
     })

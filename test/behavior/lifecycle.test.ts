@@ -15,21 +15,21 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal}: what is under way is answered, nothing new is accepted, and it ends at once with 0`, {
+  test(`${signal} finishes requests in flight, accepts no new connections, and ends the process with exit code 0`, {
     timeout: 50_000,
   }, async () => {
     const gateway = await start({ flags: { shutdown_timeout: '1m' } })
     const { socket: idle } = openRaw(gateway.url)
     await once(idle, 'connect')
-    const letThrough = elasticsearch.holdWrites()
-    const underWay = sendSubRequest(gateway.url, `slow-${signal}`)
+    const release = elasticsearch.holdWrites()
+    const inFlight = sendSubRequest(gateway.url, `slow-${signal}`)
     await elasticsearch.whenHeld(1)
     const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
     gateway.process.kill(signal)
     await gateway.logged(({ message = '' }) => message.startsWith('stopping'))
     while (await isListening(portOf(gateway))) await sleep(5)
-    letThrough()
-    const response = await underWay
+    release()
+    const response = await inFlight
     assert.deepEqual([response.status, response.headers.get('connection')], [200, 'close'])
     assert.equal((await logIn(response.headers.get('authorization'))).status, 200)
     assert.equal(await exited, 0)
@@ -41,7 +41,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-test('what does not end in shutdown_timeout is cut, and it ends with 0 all the same', {
+test('a request that outlasts shutdown_timeout is aborted, and the process ends with exit code 0', {
   timeout: 50_000,
 }, async (context) => {
   context.after(() => {
@@ -49,13 +49,13 @@ test('what does not end in shutdown_timeout is cut, and it ends with 0 all the s
   })
   const gateway = await start({ flags: { shutdown_timeout: '200ms', 'elasticsearch.timeout': '1m' } })
   elasticsearch.faults.response = 'hang'
-  const underWay = assert.rejects(sendSubRequest(gateway.url, 'never'))
+  const inFlight = assert.rejects(sendSubRequest(gateway.url, 'never'))
   while (!elasticsearch.calls.some(({ path }) => path.endsWith('/never'))) await new Promise(setImmediate)
   assert.equal(await gateway.stop(), 0)
-  await underWay
+  await inFlight
 })
 
-test('SIGHUP: a good file holds at once, a broken one leaves the old one in force and the log says why', async () => {
+test('SIGHUP applies a valid file at once, and logs why it does not apply an invalid one', async () => {
   const config = join(directory, 'reloaded.yml')
   const map = (roles: string) => writeFileSync(config, `group_mappings:\n  writers: ${roles}\n`)
   map('[editor]')
@@ -79,7 +79,7 @@ test('SIGHUP: a good file holds at once, a broken one leaves the old one in forc
   assert.equal(gateway.process.exitCode, null)
 })
 
-test('SIGHUP: what an earlier reload has brought is not lost by a file that is half written', async () => {
+test('SIGHUP does not apply a truncated file, and keeps the settings of an earlier reload', async () => {
   const config = join(directory, 'half-written.yml')
   const roles = 'default_roles: [viewer]\n'
   writeFileSync(config, roles)
@@ -98,7 +98,7 @@ test('SIGHUP: what an earlier reload has brought is not lost by a file that is h
   assert.deepEqual((await logIn(response.headers.get('authorization'))).body.roles, ['editor'])
 })
 
-test('the log and a reader that went away do not stop it', async () => {
+test('the gateway keeps serving after the reader of its log has closed the pipe', async () => {
   const gateway = await start()
   gateway.process.stdout!.destroy()
   for (let i = 0; i < 20; i++) assert.equal((await sendSubRequest(gateway.url, 'bob')).status, 200)

@@ -8,18 +8,18 @@ import { createFixture, sendSubRequest } from './fixture.ts'
 const { elasticsearch, start, logIn } = await createFixture()
 const flags = { 'cache.expiration': '2s', 'cache.rotation_pause': '1s' }
 const env = { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' }
-const asText = { ...flags, 'elasticsearch.password_hashing': 'server' }
-/** The second one writes passwords like a replica of an older release. */
-const gateways = await Promise.all([start({ flags, env }), start({ flags: asText, env })])
-const loadFor = 10_000
+const plainTextFlags = { ...flags, 'elasticsearch.password_hashing': 'server' }
+/** The second one writes plain-text passwords, like a replica of an older release. */
+const gateways = await Promise.all([start({ flags, env }), start({ flags: plainTextFlags, env })])
+const loadMs = 10_000
 const random = createRandom(1)
 
-/** Asks again and again, and logs in with each answer at once. */
-async function keepAsking(until: number, url: string, username: string, groups: () => string): Promise<string[]> {
+/** Sends requests in a loop, and logs in with each credential at once. */
+async function sendRequests(until: number, url: string, username: string, groups: () => string): Promise<string[]> {
   const passwords: string[] = []
   while (Date.now() < until) {
-    const asked = groups()
-    const response = await sendSubRequest(url, username, { 'Remote-Groups': asked })
+    const requestedGroups = groups()
+    const response = await sendSubRequest(url, username, { 'Remote-Groups': requestedGroups })
     const authorization = response.headers.get('authorization')
     assert.equal(response.status, 200)
     const login = await logIn(authorization)
@@ -31,26 +31,26 @@ async function keepAsking(until: number, url: string, username: string, groups: 
 }
 
 test('passwords rotate under load on two replicas, one of which sends hashes and one plain text, and every credential that was handed out is accepted', async () => {
-  const until = Date.now() + loadFor
+  const until = Date.now() + loadMs
   const users: [username: string, groups: () => string][] = [
     ['steady', () => ''],
     ['steady-too', () => 'writers'],
     ['changing', () => (Math.floor(Date.now() / 700) % 2 === 0 ? 'writers' : 'readers')],
     ['changing-often', () => random.of(['writers', 'readers'])],
   ]
-  const askers = users.map(([username, groups]) =>
-    Promise.all(gateways.map(({ url }) => keepAsking(until, url, username, groups))),
+  const clients = users.map(([username, groups]) =>
+    Promise.all(gateways.map(({ url }) => sendRequests(until, url, username, groups))),
   )
-  for (const [i, both] of (await Promise.all(askers)).entries()) {
+  for (const [i, both] of (await Promise.all(clients)).entries()) {
     const [first, second] = both.map((passwords) => [...new Set(passwords)])
-    assert.ok(first!.length >= 3, `${users[i]![0]} had ${first!.length} passwords in ${loadFor} ms`)
+    assert.ok(first!.length >= 3, `${users[i]![0]} had ${first!.length} passwords in ${loadMs} ms`)
     const shared = first!.filter((password) => second!.includes(password))
     assert.ok(shared.length >= Math.min(first!.length, second!.length) - 1, 'the replicas agree on the passwords')
   }
   assert.equal(elasticsearch.counters.rejectedLogins, 0)
 })
 
-test('when a credential has expired, the next question is answered with another, after the pause', async () => {
+test('a request after the expiry of a credential gets another one after the rotation pause', async () => {
   const [{ url }] = gateways
   const before = (await sendSubRequest(url, 'resting')).headers.get('authorization')
   await sleep(2010)

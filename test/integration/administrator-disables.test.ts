@@ -8,45 +8,45 @@ import { startGatewayFor } from '../support/gateway.ts'
 const elasticsearch = await useElasticsearch()
 const mappings = '{"admins":["kibana_admin"],"readers":["viewer"]}'
 
-describe('an administrator disables a user 200 times while two identities of that user alternate', {
+describe('200 disables by an administrator while two identities of the user alternate', {
   skip: elasticsearch.skip,
 }, () => {
   const headers = [{ 'Remote-Groups': 'readers', 'Remote-Name': 'Ann' }, { 'Remote-Groups': 'readers' }]
-  test('that differ in the name, and no disable is undone', async (context) => {
+  test('no disable by an administrator is undone while two identities alternate that differ in the name', async (context) => {
     const { node } = elasticsearch
-    const username = 'victim'
+    const username = 'disabled'
     const gateway = await startGatewayFor(node, { env: { ELASTAUTH_GROUP_MAPPINGS: mappings } })
     context.after(() => gateway.stop())
     const request = async (index: number) => {
       const response = await fetch(gateway.url, { headers: { 'Remote-User': username, ...headers[index % 2] } })
       await response.arrayBuffer()
     }
-    const set = async (verb: '_enable' | '_disable') => {
+    const setState = async (operation: '_enable' | '_disable') => {
       // Elasticsearch responds with 409 to an administrator whose change conflicts with a write; the administrator retries.
       for (let status = 409; status !== 200; ) {
-        status = (await callElasticsearch(node, `/_security/user/${username}/${verb}`, { method: 'PUT' })).status
+        status = (await callElasticsearch(node, `/_security/user/${username}/${operation}`, { method: 'PUT' })).status
         assert.ok([200, 409].includes(status), String(status))
       }
     }
     await request(0)
-    let isOver = false
+    let isDone = false
     const clients = Array.from({ length: 4 }, async (_, client) => {
-      for (let index = client; !isOver; index++) {
+      for (let index = client; !isDone; index++) {
         await request(index)
         await sleep(5)
       }
     })
     let undone = 0
     try {
-      for (let time = 0; time < 200; time++) {
-        await set('_disable')
+      for (let i = 0; i < 200; i++) {
+        await setState('_disable')
         await sleep(10)
         const { body } = await callElasticsearch(node, `/_security/user/${username}`)
         if (body[username].enabled) undone++
-        await set('_enable')
+        await setState('_enable')
       }
     } finally {
-      isOver = true
+      isDone = true
       await Promise.all(clients)
     }
     const writes = gateway.log.filter((line) => String(line['event.action']).startsWith('user_')).length - 1

@@ -7,12 +7,12 @@ import { authorize, type Gateway, logIn, startGatewayFor } from '../support/gate
 
 const elasticsearch = await useElasticsearch()
 
-describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+describe('many concurrent users with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
   let gateway: Gateway
   const stamp = Date.now().toString(36)
 
   before(async () => {
-    // On a busy machine, the node needs a while for this many.
+    // On a busy machine the node is slow to serve this many users.
     gateway = await startGatewayFor(elasticsearch.node, { flags: { 'elasticsearch.timeout': '2m' } })
   })
   after(() => gateway.stop())
@@ -20,24 +20,24 @@ describe('a crowd before a real Elasticsearch', { skip: elasticsearch.skip }, ()
   const writesOf = (username: string) =>
     gateway.log.filter((line) => String(line['event.action']).startsWith('user_') && line['user.name'] === username)
 
-  test('1,000 concurrent first requests of one user: one write, one credential, and it logs in', async () => {
+  test('1,000 concurrent first requests of a user cause one write and get one credential, which Elasticsearch accepts', async () => {
     const username = `first-${stamp}`
-    const answers = await Promise.all(Array.from({ length: 1000 }, () => authorize(gateway, username)))
-    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
-    const credentials = [...new Set(answers.map(({ authorization }) => authorization))]
+    const responses = await Promise.all(Array.from({ length: 1000 }, () => authorize(gateway, username)))
+    assert.deepEqual([...new Set(responses.map(({ status }) => status))], [200])
+    const credentials = [...new Set(responses.map(({ authorization }) => authorization))]
     assert.equal(credentials.length, 1)
     assert.equal((await logIn(elasticsearch.node, credentials[0]!)).username, username)
     assert.equal(writesOf(username).length, 1)
   })
 
-  test('500 users in random order, each in several requests at once: nobody gets another’s credential', async () => {
+  test('500 users in random order, each with concurrent requests, get their own credentials', async () => {
     const users = Array.from({ length: 500 }, (_, i) => `crowd-${i}-${stamp}`)
     const wrong: string[] = []
     const random = createRandom(1)
     const visit = async (username: string) => {
       await sleep(random.below(2000))
-      const answers = await Promise.all([authorize(gateway, username), authorize(gateway, username)])
-      for (const { status, authorization } of answers) {
+      const responses = await Promise.all([authorize(gateway, username), authorize(gateway, username)])
+      for (const { status, authorization } of responses) {
         assert.equal(status, 200)
         const login = await logIn(elasticsearch.node, authorization)
         if (login.username !== username) wrong.push(`${username} got ${login.status} ${login.username}`)

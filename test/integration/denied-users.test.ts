@@ -16,30 +16,30 @@ const start = () =>
     },
   })
 
-describe('a user whose groups give no access any more', { skip: elasticsearch.skip }, () => {
+describe('a denied user in a real Elasticsearch', { skip: elasticsearch.skip }, () => {
   async function userOf(username: string) {
     const { body } = await callElasticsearch(elasticsearch.node, `/_security/user/${username}`)
     return body[username] as { enabled: boolean; roles: string[]; metadata: { groups: string[] } }
   }
 
-  async function untilDenied(username: string): Promise<void> {
+  async function waitUntilDenied(username: string): Promise<void> {
     while ((await userOf(username)).roles.length > 0) await sleep(20)
   }
 
-  /** The user is written before the node drops its cache of logins. */
-  async function untilRefused(authorization: string | null): Promise<void> {
+  /** The node clears its cache of logins after the user is written. */
+  async function waitUntilRejected(authorization: string | null): Promise<void> {
     while ((await logIn(elasticsearch.node, authorization)).status !== 401) await sleep(20)
   }
 
-  test('loses the roles and the password in Elasticsearch, stays enabled, and is let in again with the groups', async (context) => {
+  test('a denied user loses the roles and the password in Elasticsearch, stays enabled, and is admitted again with the groups', async (context) => {
     const gateway = await start()
     context.after(() => gateway.stop())
     const former = await authorize(gateway, 'leaver', 'readers')
     assert.equal((await logIn(elasticsearch.node, former.authorization)).status, 200)
     for (let i = 0; i < 100; i++) assert.equal((await authorize(gateway, 'leaver', 'guests')).status, 403)
-    await untilDenied('leaver')
+    await waitUntilDenied('leaver')
     assert.deepEqual((await userOf('leaver')).enabled, true)
-    await untilRefused(former.authorization)
+    await waitUntilRejected(former.authorization)
     const { authorization } = await authorize(gateway, 'leaver', 'readers')
     assert.deepEqual((await logIn(elasticsearch.node, authorization)).roles, ['viewer'])
     const actions = gateway.log.flatMap((line) => line['event.action'] ?? [])
@@ -49,7 +49,7 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
     )
   })
 
-  test('loses a password that the user has just set', async (context) => {
+  test('a denied user loses a password that the user has just set', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())
@@ -58,17 +58,17 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
       method: 'POST',
       as: null,
       headers: { authorization: authorization! },
-      body: { password: 'a-password-of-my-own' },
+      body: { password: 'set-by-the-user' },
     })
     assert.equal(status, 200)
-    const own = `Basic ${btoa('stayer:a-password-of-my-own')}`
+    const own = `Basic ${btoa('stayer:set-by-the-user')}`
     assert.equal((await logIn(node, own)).status, 200)
     assert.equal((await authorize(gateway, 'stayer', '')).status, 403)
-    await untilDenied('stayer')
-    await untilRefused(own)
+    await waitUntilDenied('stayer')
+    await waitUntilRejected(own)
   })
 
-  test('keeps everything when the proxy sends no groups header at all', async (context) => {
+  test('a user keeps roles and password if the proxy sends no groups header', async (context) => {
     const gateway = await start()
     context.after(() => gateway.stop())
     const { authorization } = await authorize(gateway, 'keeper', 'readers')
@@ -80,7 +80,7 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
     assert.equal((await logIn(elasticsearch.node, authorization)).status, 200)
   })
 
-  test('is denied by the next gateway when the first one is killed at any moment during the denial', async () => {
+  test('a denied user is denied by the next gateway if the first one is killed during the denial', async () => {
     for (const delay of [0, 5, 15]) {
       const username = `killed-${delay}`
       const first = await start()
@@ -92,8 +92,8 @@ describe('a user whose groups give no access any more', { skip: elasticsearch.sk
       await exited
       const second = await start()
       assert.equal((await authorize(second, username, 'guests')).status, 403)
-      await untilDenied(username)
-      await untilRefused(authorization)
+      await waitUntilDenied(username)
+      await waitUntilRejected(authorization)
       const back = await authorize(second, username, 'readers')
       assert.equal((await logIn(elasticsearch.node, back.authorization)).status, 200)
       await second.stop()

@@ -13,12 +13,12 @@ import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.t
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, logIn, shortLivedKey, startGatewayFor } from '../support/gateway.ts'
 
-// A node of its own: to a clock that is ahead, every user of the shared one would be idle.
+// A separate node: with the sweep's clock ahead, every user of the shared node would be idle.
 const elasticsearch = await useElasticsearch({ own: true })
 const [expirationMs, pauseMs] = [2000, 300]
 
 describe('the sweep of idle users against a real node', { skip: elasticsearch.skip }, () => {
-  /** A sweep whose clock is so far ahead that every user counts as idle. It ends after one pass. */
+  /** One pass of a sweep whose clock is ahead. */
   async function sweepOnce(aheadMs: number): Promise<string[]> {
     const { url, username, password } = elasticsearch.node
     const options = { hosts: [url], username, password, insecureSkipVerify: false, timeoutMs: 10_000 }
@@ -67,7 +67,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
       env: { ELASTAUTH_SECRET_KEY: shortLivedKey },
     })
 
-  test('ends our password and one that the user has set, and leaves enabled, roles and metadata alone', async (context) => {
+  test('the sweep ends a derived password and one that the user has set, and keeps enabled, roles and metadata', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())
@@ -77,14 +77,14 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
       method: 'POST',
       as: null,
       headers: { authorization: owner.authorization! },
-      body: { password: 'a-password-of-my-own' },
+      body: { password: 'set-by-the-user' },
     })
     assert.equal(changed.status, 200)
     await authorize(gateway, 'idle-disabled')
     await callElasticsearch(node, '/_security/user/idle-disabled/_disable', { method: 'PUT' })
     await callElasticsearch(node, '/_security/user/by-hand', {
       method: 'PUT',
-      body: { password: 'by-hand-1', roles: ['viewer'] },
+      body: { password: 'set-by-an-admin', roles: ['viewer'] },
     })
     const read = async () => (await callElasticsearch(node, '/_security/user')).body
     const before = await read()
@@ -92,7 +92,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     assert.deepEqual(
       (await sweepOnce(0)).filter((name) => name.startsWith('idle-')),
       [],
-      'nobody is idle yet',
+      'no user is idle yet',
     )
     assert.equal((await logIn(node, authorization)).status, 200)
     assert.deepEqual(
@@ -101,8 +101,8 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     )
     assert.deepEqual(await read(), before)
     assert.equal((await logIn(node, authorization)).status, 401)
-    assert.equal((await logIn(node, `Basic ${btoa('idle-owner:a-password-of-my-own')}`)).status, 401)
-    assert.equal((await logIn(node, `Basic ${btoa('by-hand:by-hand-1')}`)).status, 200)
+    assert.equal((await logIn(node, `Basic ${btoa('idle-owner:set-by-the-user')}`)).status, 401)
+    assert.equal((await logIn(node, `Basic ${btoa('by-hand:set-by-an-admin')}`)).status, 200)
 
     await sleep(expirationMs + pauseMs)
     for (const name of ['idle-one', 'idle-owner']) {
@@ -110,7 +110,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     }
   })
 
-  test('while users log in again, all of their credentials are accepted', async (context) => {
+  test('users who log in during a sweep get credentials that Elasticsearch accepts', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())
@@ -124,7 +124,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
       await sleep(200)
       return [first.status, (await logIn(node, authorization)).status]
     })
-    // With a clock that is ahead, so that the sweep coincides with the users' return.
+    // With its clock ahead, the sweep coincides with the logins.
     const [ended] = await Promise.all([sweepOnce(60_000 + pauseMs), ...logins])
     for (const statuses of await Promise.all(logins)) assert.deepEqual(statuses, [200, 200])
     context.diagnostic(`${ended.length} of them were swept`)

@@ -8,13 +8,10 @@ import { authorize, type Gateway, logIn, shortLivedKey, startGatewayFor } from '
 
 const elasticsearch = await useElasticsearch()
 const slowness = elasticsearch.skip ? 1 : await measureSlowness(elasticsearch.node)
-const span = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
+const durationMs = Number(process.env.REPLICA_TEST_SECONDS ?? 30) * 1000 * slowness
 
-/**
- * Two processes, one of which sends passwords as hashes and one as texts, that share nothing but a key and Elasticsearch, credentials that live two seconds, and every credential
- * that either hands out shown to Elasticsearch at once.
- */
-describe('two replicas without Redis, credentials of two seconds', { skip: elasticsearch.skip }, () => {
+/** The replicas share only a key and Elasticsearch; one sends hashes and the other plain text. Every credential is checked by a login. */
+describe('two replicas without Redis, whose credentials expire after two seconds', { skip: elasticsearch.skip }, () => {
   let replicas: Gateway[]
   const stamp = Date.now().toString(36)
 
@@ -35,51 +32,64 @@ describe('two replicas without Redis, credentials of two seconds', { skip: elast
   })
   after(() => Promise.all(replicas.map((replica) => replica.stop())))
 
-  test('not one 401 in steady use, and what somebody changes underneath heals', async () => {
+  test('two replicas hand out only credentials that Elasticsearch accepts, and recover from changes made there', async () => {
     const { node } = elasticsearch
-    const end = Date.now() + span
+    const end = Date.now() + durationMs
     const steady = Array.from({ length: 8 }, (_, i) => `steady-${i}-${stamp}`)
-    const seen = { logins: 0, refused: [] as string[], wrong: [] as string[] }
-
-    /** One user on both replicas, as a browser behind a load balancer comes. */
-    const use = async (username: string) => {
-      for (let turn = 0; Date.now() < end || seen.logins <= 3 * steady.length; turn++) {
-        const groups = turn % 40 < 20 ? 'admins' : 'readers'
-        const { status, authorization } = await authorize(replicas[turn % 2]!, username, groups)
-        const login = await logIn(node, authorization)
-        seen.logins++
-        if (status !== 200 || login.status !== 200) seen.refused.push(`${username}: ${status}, ${login.status}`)
-        else if (login.username !== username) seen.wrong.push(`${username} got ${login.username}`)
-        else if (login.roles![0] !== (groups === 'admins' ? 'kibana_admin' : 'viewer'))
-          seen.wrong.push(`${username}: ${login.roles}`)
-        await sleep(20)
-      }
-    }
-    /** Asks until it has healed; the test's time limit ends what never does. */
-    const heals = async (username: string, sabotage: () => Promise<unknown>) => {
+    const observed: Observed = { logins: 0, rejected: [], wrong: [] }
+    const isDone = () => Date.now() >= end && observed.logins > 3 * steady.length
+    const use = (username: string) => useAlternately(username, { node, replicas, observed, isDone })
+    const recovers = async (username: string, change: () => Promise<unknown>) => {
       for (const replica of replicas) await authorize(replica, username)
-      await sabotage()
-      for (;;) {
-        const logins = await Promise.all(
-          replicas.map(async (r) => logIn(node, (await authorize(r, username)).authorization)),
-        )
-        if (logins.every(({ status }) => status === 200)) return
-        await sleep(100)
-      }
+      await change()
+      await waitUntilAccepted(username, node, replicas)
     }
     const path = (username: string) => `/_security/user/${username}`
     const [deleted, changed] = [`deleted-${stamp}`, `changed-${stamp}`]
     await Promise.all([
       ...steady.map(use),
-      heals(deleted, () => callElasticsearch(node, path(deleted), { method: 'DELETE' })),
-      heals(changed, () =>
-        callElasticsearch(node, `${path(changed)}/_password`, { method: 'POST', body: { password: 'somebody-else' } }),
+      recovers(deleted, () => callElasticsearch(node, path(deleted), { method: 'DELETE' })),
+      recovers(changed, () =>
+        callElasticsearch(node, `${path(changed)}/_password`, { method: 'POST', body: { password: 'set-elsewhere' } }),
       ),
     ])
 
-    assert.deepEqual(seen.refused, [])
-    assert.deepEqual(seen.wrong, [])
+    assert.deepEqual(observed.rejected, [])
+    assert.deepEqual(observed.wrong, [])
     const { body } = await callElasticsearch(node, path(steady[0]!))
-    assert.ok(body[steady[0]!].metadata.elastauth.version > 2, 'passwords did rotate')
+    assert.ok(body[steady[0]!].metadata.elastauth.version > 2, 'the passwords have rotated')
   })
 })
+
+type Node = typeof elasticsearch.node
+type Observed = { logins: number; rejected: string[]; wrong: string[] }
+
+/** Sends requests of one user to both replicas in turn, like a browser behind a load balancer. */
+async function useAlternately(
+  username: string,
+  bed: Readonly<{ node: Node; replicas: readonly Gateway[]; observed: Observed; isDone: () => boolean }>,
+): Promise<void> {
+  const { node, replicas, observed, isDone } = bed
+  for (let i = 0; !isDone(); i++) {
+    const groups = i % 40 < 20 ? 'admins' : 'readers'
+    const { status, authorization } = await authorize(replicas[i % 2]!, username, groups)
+    const login = await logIn(node, authorization)
+    observed.logins++
+    const role = groups === 'admins' ? 'kibana_admin' : 'viewer'
+    if (status !== 200 || login.status !== 200) observed.rejected.push(`${username}: ${status}, ${login.status}`)
+    else if (login.username !== username) observed.wrong.push(`${username} got ${login.username}`)
+    else if (login.roles![0] !== role) observed.wrong.push(`${username}: ${login.roles}`)
+    await sleep(20)
+  }
+}
+
+/** Sends requests until Elasticsearch accepts the credentials of both replicas. */
+async function waitUntilAccepted(username: string, node: Node, replicas: readonly Gateway[]): Promise<void> {
+  for (;;) {
+    const logins = await Promise.all(
+      replicas.map(async (replica) => logIn(node, (await authorize(replica, username)).authorization)),
+    )
+    if (logins.every(({ status }) => status === 200)) return
+    await sleep(100)
+  }
+}

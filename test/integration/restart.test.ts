@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, type Gateway, logIn, startGatewayFor } from '../support/gateway.ts'
 
-// A node of its own: the other files' tests want theirs to stay.
+// A separate node: the tests of other files need the shared one to run.
 const elasticsearch = await useElasticsearch({ own: true })
 
-describe('Elasticsearch stops and comes back', { skip: elasticsearch.skip }, () => {
+describe('a restart of Elasticsearch', { skip: elasticsearch.skip }, () => {
   let gateway: Gateway
 
   before(async () => {
@@ -17,22 +17,22 @@ describe('Elasticsearch stops and comes back', { skip: elasticsearch.skip }, () 
   })
   after(() => gateway.stop())
 
-  test('cached users are unharmed, others get 503 and then their turn, without a restart of ours', async () => {
+  test('while Elasticsearch restarts, cached users get their credential and others 503; then all are served without a restart of the gateway', async () => {
     const { node } = elasticsearch
     const { authorization } = await authorize(gateway, 'cached')
     assert.equal((await logIn(node, authorization)).username, 'cached')
 
     await node.stop({ keepData: true })
-    for (let turn = 0; turn < 30; turn++) {
+    for (let i = 0; i < 30; i++) {
       assert.deepEqual(await authorize(gateway, 'cached'), { status: 200, authorization })
-      await sleep(100) // several background checks fall into this time, and fail
+      await sleep(100) // several background checks fail in this time
     }
     assert.equal((await authorize(gateway, 'newcomer')).status, 503)
     assert.equal((await fetch(`${gateway.url}/elastauth/ready`)).status, 503)
     assert.equal((await fetch(`${gateway.url}/elastauth/live`)).status, 200)
 
     await node.start()
-    await untilServed('newcomer')
+    await waitUntilServed('newcomer')
     assert.equal((await logIn(node, (await authorize(gateway, 'newcomer')).authorization)).username, 'newcomer')
     const kept = await authorize(gateway, 'cached')
     assert.equal(
@@ -43,8 +43,8 @@ describe('Elasticsearch stops and comes back', { skip: elasticsearch.skip }, () 
     assert.equal(kept.authorization, authorization)
   })
 
-  /** A node that has just started may refuse everybody for a moment: 503, never 401 or 403. */
-  async function untilServed(username: string): Promise<void> {
+  /** A starting node may reject all logins for a moment: the gateway responds with 503 then, never 401 or 403. */
+  async function waitUntilServed(username: string): Promise<void> {
     for (;;) {
       const { status } = await authorize(gateway, username)
       if (status === 200) return

@@ -6,10 +6,10 @@ import { authorize, logIn, startGateway, startGatewayFor } from '../support/gate
 
 const elasticsearch = await useElasticsearch()
 
-describe('the service account at a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+describe('the service account with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
   const stamp = Date.now().toString(36)
 
-  test('an API key does', async () => {
+  test('a gateway with an API key instead of a password creates users', async () => {
     const { node } = elasticsearch
     const { body } = await callElasticsearch(node, '/_security/api_key', {
       method: 'POST',
@@ -24,7 +24,7 @@ describe('the service account at a real Elasticsearch', { skip: elasticsearch.sk
     assert.equal(await gateway.stop(), 0)
   })
 
-  test('a privilege that is missing is named in the log, at the start and with the request', async () => {
+  test('a missing privilege is named in the log, at startup and for the request', async () => {
     const { node } = elasticsearch
     const username = `powerless-${stamp}`
     const password = 'powerless-password'
@@ -41,7 +41,7 @@ describe('the service account at a real Elasticsearch', { skip: elasticsearch.sk
     assert.equal(await gateway.stop(), 0)
   })
 
-  test('a role that Elasticsearch does not have is named in the log', async () => {
+  test('a configured role that Elasticsearch does not have is named in the log', async () => {
     const gateway = await startGatewayFor(elasticsearch.node, { flags: { default_roles: 'viewer,veiwer' } })
     await gateway.logged(({ message }) => /has no role veiwer, so/.test(message!))
     assert.equal(await gateway.stop(), 0)

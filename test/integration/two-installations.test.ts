@@ -12,10 +12,10 @@ const start = (key: string, flags: Readonly<Record<string, string>> = {}) =>
     env: { ELASTAUTH_SECRET_KEY: key },
   })
 
-describe('two gateways with two secret keys manage the users of one Elasticsearch', {
+describe('two gateways with different secret keys and one Elasticsearch', {
   skip: elasticsearch.skip,
 }, () => {
-  test('one takeover with a warning, then the first gateway rejects the user with 503 and the second keeps working', async (context) => {
+  test('a user is taken over once with a warning, then the first gateway responds with 503 and the second keeps working', async (context) => {
     const { node } = elasticsearch
     const [first, second] = await Promise.all([start(testKey), start(otherKey)])
     context.after(() => Promise.all([first.stop(), second.stop()]))
@@ -43,7 +43,7 @@ describe('two gateways with two secret keys manage the users of one Elasticsearc
     )
   })
 
-  test('elasticsearch.rekey never: a user of another installation is rejected at once and left as it is', async (context) => {
+  test('a user of another installation is rejected at once and not written with elasticsearch.rekey: never', async (context) => {
     const { node } = elasticsearch
     const [first, second] = await Promise.all([start(testKey), start(otherKey, { 'elasticsearch.rekey': 'never' })])
     context.after(() => Promise.all([first.stop(), second.stop()]))
@@ -52,7 +52,7 @@ describe('two gateways with two secret keys manage the users of one Elasticsearc
     assert.equal((await logIn(node, authorization)).status, 200)
   })
 
-  test('a restart with the placeholder of the documentation as the key serves the users of the run before', async () => {
+  test("a gateway that restarts with the documentation's placeholder as secret_key serves the existing users", async () => {
     const { node } = elasticsearch
     for (const _run of [1, 2]) {
       const gateway = await start('your-64-char-hex-key')
