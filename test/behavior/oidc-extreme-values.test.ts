@@ -95,9 +95,9 @@ describe('extreme values in claims', async () => {
 })
 
 describe('extreme values with sign-in through elastauth', async () => {
-  const world = await createOidcTestBed()
-  const { idp } = world
-  const gateway = await world.startProxy()
+  const testBed = await createOidcTestBed()
+  const { idp } = testBed
+  const gateway = await testBed.startProxy()
 
   test('logout tokens with extreme values get 200 or 400', async () => {
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }

@@ -114,7 +114,7 @@ test('tokens are accepted once a provider that was down at the start is up', asy
   assert.equal(await readiness(url), 'down')
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '503 provider_unavailable')
   await idp.resume()
-  // Asked again a second after the failure, at the earliest: by whoever comes then.
+  // Discovery is retried at the earliest one second after the failure, by the next request.
   while ((await readiness(url)) !== 'up') await new Promise((resolve) => setTimeout(resolve, 100))
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
   await logged(({ message }) => message === 'connected to the identity provider')

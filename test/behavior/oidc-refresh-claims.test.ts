@@ -8,10 +8,10 @@ import { eventually } from '../support/wait.ts'
 
 /** Signs in a user whose tokens are valid for two seconds, at a provider that sends no ID token with a refresh. */
 async function signIn(options: OidcProviderOptions, flags: Record<string, string> = {}, userinfo?: Interceptor) {
-  const world = await createOidcTestBed({ lifetimes: { accessToken: 2 }, ...options })
-  const { idp } = world
+  const testBed = await createOidcTestBed({ lifetimes: { accessToken: 2 }, ...options })
+  const { idp } = testBed
   if (userinfo) idp.intercept('userinfo', userinfo)
-  const gateway = await world.startProxy(flags)
+  const gateway = await testBed.startProxy(flags)
   const agent = createUserAgent()
   const { response } = await agent.visit(`${gateway.url}/app`, 'alice')
   assert.equal(response.status, 200)

@@ -35,9 +35,9 @@ describe('token_validation: userinfo', async () => {
       gate(request, response, pass)
       setTimeout(open, 50)
     })
-    const answers = await Promise.all(Array.from({ length: 50 }, () => bearer(url, access_token)))
+    const responses = await Promise.all(Array.from({ length: 50 }, () => bearer(url, access_token)))
     undo()
-    assert.deepEqual(new Set(await Promise.all(answers.map(verdictOf))), new Set(['200 alice']))
+    assert.deepEqual(new Set(await Promise.all(responses.map(verdictOf))), new Set(['200 alice']))
     assert.deepEqual([arrived.length, idp.calls('userinfo') - before], [1, 1])
   })
 

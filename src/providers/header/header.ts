@@ -6,7 +6,7 @@ import { type Provider, untrustedPeer } from '../provider.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import { trimBlanks } from './trim-blanks.ts'
 
-/** Parsed identities: at most so many, and so many characters of header values in all. */
+/** The maximum number of cached identities, and of characters in their header values in all. */
 const cacheLimits = {
   max: 4096,
   maxSize: 8 * 1024 * 1024,

@@ -70,7 +70,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   let cached: CachedMetadata | undefined
   let failure: { error: GatewayError; retries: number; atMs: number } | undefined
   const refresh = shareTask(fetchAndCache)
-  /** By how much the wall clock was ahead of the monotonic clock at most. */
+  /** The largest lead of the wall clock over the monotonic clock so far. */
   let maxClockLeadMs = now() - monotonicNow()
 
   async function current(): Promise<CachedMetadata> {
