@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 const choices = ['external', 'docker', 'java', 'stand-in'] as const
 export type Choice = (typeof choices)[number]
 
-/** `fault` is one sentence; without `elasticsearch`, the best there is. */
+/** `fault` is a sentence for the user. Without `elasticsearch`, the demo chooses one. */
 export type Arguments = Readonly<{
   help: boolean
   proxy: boolean
@@ -14,10 +14,11 @@ export type Arguments = Readonly<{
 
 export const usage = `Usage: npm run demo [-- [--proxy] [--oidc] [--elasticsearch ${choices.join('|')}]]
 
-Starts an Elasticsearch and two elastauths in front of it, and shows what to type. ^C ends it.
-With --proxy another one, in proxy mode: all requests go through it.
-With --oidc another one, in proxy mode too, where you log in with a browser.
-Without --elasticsearch: the one that ELASTICSEARCH_URL names, else Docker, else Java (17 or later), else a stand-in.`
+Starts Elasticsearch and two instances of elastauth, and prints commands to try. Stop it with Ctrl+C.
+--proxy          starts another instance in proxy mode, which forwards requests to Elasticsearch
+--oidc           starts another instance in proxy mode, where you sign in with a browser
+--elasticsearch  external: the one at ELASTICSEARCH_URL; docker; java (17 or later); stand-in: a small fake
+                 (default: the first one of these that is available)`
 
 export function parseArguments(argv: readonly string[]): Arguments {
   const options = {
@@ -30,9 +31,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
     const { help = false, proxy = false, oidc = false, elasticsearch } = parseArgs({ args: [...argv], options }).values
     if (elasticsearch === undefined) return { help, proxy, oidc }
     if (isChoice(elasticsearch)) return { help, proxy, oidc, elasticsearch }
-    return { help, proxy, oidc, fault: `--elasticsearch takes ${choices.join(', ')}; not "${elasticsearch}".` }
+    return {
+      help,
+      proxy,
+      oidc,
+      fault: `--elasticsearch "${elasticsearch}" is unknown: use one of ${choices.join(', ')}.`,
+    }
   } catch (error) {
-    // Node's first sentence names the argument; those after it advise on `--`
+    // The first sentence of Node's message names the argument; the others explain `--`
     return {
       help: false,
       proxy: false,

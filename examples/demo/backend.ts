@@ -7,58 +7,58 @@ import { createFakeElasticsearch } from '../../test/support/fake-elasticsearch/f
 import type { Choice } from './arguments.ts'
 
 export type Backend = Readonly<{
-  /** What it is, as the end of "Elasticsearch: …". */
-  what: string
+  /** Version and origin, for the output. */
+  description: string
   url: string
   username: string
   password: string
-  /** File with the CA to verify it by, if that is not one everybody knows. */
+  /** CA file to verify its certificate with, unless its CA is a public one. */
   caFile?: string
   close: () => Promise<void>
 }>
 
 /**
- * The Elasticsearch that was chosen, or the best there is: a real one, else the stand-in.
- * Throws an Error with a sentence for the user.
+ * Starts the chosen Elasticsearch. Without a choice, a real one if possible, otherwise the stand-in.
+ * @throws {Error} with a message for the user
  */
 export async function startBackend(choice: Choice | undefined): Promise<Backend> {
-  if (choice === 'stand-in') return startStandIn('as asked')
-  const wish = choice === undefined ? {} : { kind: choice }
-  const found = await findElasticsearch(wish)
+  if (choice === 'stand-in') return startStandIn('as requested')
+  const options = choice === undefined ? {} : { kind: choice }
+  const found = await findElasticsearch(options)
   if (found.kind === 'none' && choice !== undefined)
-    throw new Error(`no such Elasticsearch here: ${found.reasons.join('; ')}.`)
-  if (found.kind !== 'none') console.log(`Starting Elasticsearch: ${found.describe}${firstTime(found.kind)} …`)
+    throw new Error(`--elasticsearch ${choice} is not available: ${found.reasons.join('; ')}.`)
+  if (found.kind !== 'none') console.log(`Starting Elasticsearch: ${found.describe}${downloadNote(found.kind)} …`)
   try {
-    const node = await startElasticsearch(wish)
+    const node = await startElasticsearch(options)
     const { kind, version, url, username, password } = node
     const caFile = kind === 'external' ? process.env.ELASTICSEARCH_CA_CERT : undefined
-    const what = `${version}, ${origins[kind]}`
-    return { what, url, username, password, ...(caFile && { caFile }), close: () => node.stop() }
+    const description = `${version}, ${origins[kind]}`
+    return { description, url, username, password, ...(caFile && { caFile }), close: () => node.stop() }
   } catch (error) {
     if (!(error instanceof ElasticsearchUnavailable))
       throw new Error(`Elasticsearch did not start: ${firstLine(error)}`)
     if (choice !== undefined) throw new Error(`Elasticsearch did not start: ${error.reasons.map(firstLine).join('; ')}`)
-    return startStandIn('no real one can be had here')
+    return startStandIn('no real Elasticsearch is available')
   }
 }
 
 const origins = {
-  external: 'named by ELASTICSEARCH_URL; the users testuser and developer will stay in it',
+  external: 'from ELASTICSEARCH_URL; the demo leaves the users testuser and developer in it',
   docker: 'in a container',
-  java: 'on this machine’s Java',
+  java: 'on the Java of this machine',
 } as const
 
-function firstTime(kind: string): string {
+function downloadNote(kind: string): string {
   if (kind === 'external') return ''
-  return kind === 'docker' ? ' (downloads its image the first time)' : ' (downloads some 90 MB the first time)'
+  return kind === 'docker' ? ' (the first start downloads its image)' : ' (the first start downloads about 90 MB)'
 }
 
-async function startStandIn(why: string): Promise<Backend> {
+async function startStandIn(reason: string): Promise<Backend> {
   const password = 'changeme'
   const standIn = createFakeElasticsearch({ password })
   const url = await standIn.listen()
-  const what = `a small stand-in that knows users and logins only (${why}); for a real one, have Docker or \`apt install default-jdk-headless\``
-  return { what, url, username: 'elastic', password, close: () => standIn.close() }
+  const description = `a small stand-in that only supports users and authentication (${reason}); for a real one, install Docker or Java (\`apt install default-jdk-headless\`)`
+  return { description, url, username: 'elastic', password, close: () => standIn.close() }
 }
 
 function firstLine(error: unknown): string {

@@ -10,41 +10,44 @@ export type GatewayOptions = Readonly<{
   port: number
   backend: Backend
   log: Logger
-  /** More flags and variables, for this one only. */
+  /** Additional flags and environment variables of this instance. */
   flags?: Readonly<Record<string, string>>
   env?: Readonly<Record<string, string>>
 }>
 export type Gateway = Readonly<{ url: string; close: () => Promise<void> }>
 
-/** One for both, as replicas in front of one Elasticsearch have it. */
+/** Shared by all instances: replicas in front of one Elasticsearch need the same key. */
 const secretKey = randomBytes(32).toString('hex')
-const portsToTry = 20
+const maxPortAttempts = 20
 
-/** One elastauth with the configuration in `file`, on `port` of 127.0.0.1 or the next one that is free. */
+/** Starts elastauth with the configuration in `file`, on `port` of 127.0.0.1 or the next free port. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { port, log } = options
-  for (let candidate = port; candidate < port + portsToTry; candidate++) {
+  for (let candidate = port; candidate < port + maxPortAttempts; candidate++) {
     const listen = `127.0.0.1:${candidate}`
     const app = await createApp(configure(listen, options), log)
-    if (await listens(app)) return { url: `http://${listen}`, close: app.close }
+    if (await tryListen(app)) return { url: `http://${listen}`, close: app.close }
   }
-  throw new Error(`no port from ${port} to ${port + portsToTry - 1} is free.`)
+  throw new Error(
+    `no port from ${port} to ${port + maxPortAttempts - 1} is free: stop one of the programs that use them.`,
+  )
 }
 
-function configure(listen: string, { file, backend, ...more }: GatewayOptions) {
+function configure(listen: string, { file, backend, ...extra }: GatewayOptions) {
   const { url, username, password, caFile } = backend
   const env = {
     ELASTAUTH_SECRET_KEY: secretKey,
     ELASTAUTH_ELASTICSEARCH_USERNAME: username,
     ELASTAUTH_ELASTICSEARCH_PASSWORD: password,
-    ...more.env,
+    ...extra.env,
   }
   const certificates = caFile === undefined ? {} : { 'elasticsearch.ca_cert': caFile, 'proxy.tls.ca_cert': caFile }
-  const flags = { listen, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, ...certificates, ...more.flags }
+  const flags = { listen, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, ...certificates, ...extra.flags }
   return loadConfig({ file: join(import.meta.dirname, file), env, flags }).config
 }
 
-async function listens(app: App): Promise<boolean> {
+/** False if the port is in use. */
+async function tryListen(app: App): Promise<boolean> {
   try {
     await app.listen()
     return true

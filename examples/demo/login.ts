@@ -1,7 +1,7 @@
 import { startOidcProvider } from '../../test/support/oidc/provider.ts'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
 
-/** An OpenID provider whose users need no password, and an elastauth in proxy mode that sends people there. */
+/** Starts an OpenID provider whose users need no password, and an elastauth in proxy mode that redirects users to it. */
 export async function startLogin(options: Pick<GatewayOptions, 'backend' | 'log'>): Promise<Gateway> {
   const provider = await startOidcProvider()
   try {

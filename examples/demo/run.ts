@@ -1,6 +1,6 @@
 /**
- * Elasticsearch with two elastauths in front of it (more with `--proxy`, `--oidc`), until ^C: `npm run demo`.
- * What they are told is in authelia.yml, static.yml, proxy.yml and oidc.yml, beside this file.
+ * `npm run demo`: Elasticsearch with two instances of elastauth (more with `--proxy`, `--oidc`), until Ctrl+C.
+ * Their configuration is in authelia.yml, static.yml, proxy.yml and oidc.yml in this directory.
  */
 import { createLog } from '../../src/observability/log.ts'
 import { parseArguments, usage } from './arguments.ts'
@@ -16,30 +16,36 @@ if (help || fault !== undefined) {
   process.exit(help ? 0 : 2)
 }
 
-/** What to end, the last started first. */
+/** Everything to close at the end, in the order of its start. */
 const running: { close: () => Promise<void> }[] = []
 const log = createLog({ level: 'warn', format: 'text' })
 
 let isReady = false
-let isEnding = false
-// npm passes ^C on to us, which the terminal has sent us already: the second one is no further wish.
-process.on('SIGINT', end)
-process.on('SIGTERM', end)
+let isStopping = false
+// With npm, one Ctrl+C sends two signals: the terminal sends one to this process, and npm forwards its own. The second is ignored.
+process.on('SIGINT', stop)
+process.on('SIGTERM', stop)
 
 try {
   const backend = await startBackend(elasticsearch)
   running.push(backend)
-  const headers = await startGateway({ file: 'authelia.yml', port: 5000, backend, log })
-  running.push(headers)
-  const fixed = await startGateway({ file: 'static.yml', port: 5001, backend, log })
-  running.push(fixed)
-  const through = proxy ? await startGateway({ file: 'proxy.yml', port: 5002, backend, log }) : undefined
-  if (through) running.push(through)
-  // Loaded only here: it is a dependency of the tests.
-  const login = oidc ? await (await import('./login.ts')).startLogin({ backend, log }) : undefined
-  if (login) running.push(login)
+  const headersGateway = await startGateway({ file: 'authelia.yml', port: 5000, backend, log })
+  running.push(headersGateway)
+  const staticGateway = await startGateway({ file: 'static.yml', port: 5001, backend, log })
+  running.push(staticGateway)
+  const proxyGateway = proxy ? await startGateway({ file: 'proxy.yml', port: 5002, backend, log }) : undefined
+  if (proxyGateway) running.push(proxyGateway)
+  // Loaded only here: its OpenID provider is a development dependency
+  const loginGateway = oidc ? await (await import('./login.ts')).startLogin({ backend, log }) : undefined
+  if (loginGateway) running.push(loginGateway)
   console.log(
-    describeDemo({ backend, headers: headers.url, fixed: fixed.url, through: through?.url, login: login?.url }),
+    describeDemo({
+      backend,
+      headersUrl: headersGateway.url,
+      staticUrl: staticGateway.url,
+      proxyUrl: proxyGateway?.url,
+      loginUrl: loginGateway?.url,
+    }),
   )
   isReady = true
 } catch (error) {
@@ -48,14 +54,14 @@ try {
   process.exit(1)
 }
 
-async function end(): Promise<void> {
-  if (isEnding) return
-  isEnding = true
+async function stop(): Promise<void> {
+  if (isStopping) return
+  isStopping = true
   if (isReady) {
-    console.log('\nEnding …')
+    console.log('\nStopping …')
     await closeAll()
   }
-  process.exit(0) // while Elasticsearch is still starting: our exit takes it along
+  process.exit(0) // an Elasticsearch that is still starting ends with this process
 }
 
 async function closeAll(): Promise<void> {

@@ -99,7 +99,10 @@ test('the demo says in one sentence that the requested Elasticsearch is not avai
   const demo = startDemo('--elasticsearch', 'external')
   const stderr = text(demo.stderr!)
   assert.deepEqual(await once(demo, 'exit'), [1, null])
-  assert.equal(await stderr, 'demo: no such Elasticsearch here: external: ELASTICSEARCH_URL is not set.\n')
+  assert.equal(
+    await stderr,
+    'demo: --elasticsearch external is not available: external: ELASTICSEARCH_URL is not set.\n',
+  )
 })
 
 function startDemo(...args: string[]): ChildProcess {
@@ -115,7 +118,7 @@ async function readUntilReady(demo: ChildProcess): Promise<string> {
   let output = ''
   for await (const chunk of demo.stdout!.iterator({ destroyOnReturn: false })) {
     output += chunk
-    if (output.includes('^C ends it')) return output
+    if (output.includes('Stop the demo with Ctrl+C.')) return output
   }
   throw new Error(`the demo ended before it was ready:\n${output}`)
 }
