@@ -34,7 +34,7 @@ describe('the service account with a real Elasticsearch', { skip: elasticsearch.
     })
     const gateway = await startGatewayFor({ url: node.url, username, password })
     await gateway.logged(({ message }) => /lacks the cluster privilege manage_security/.test(message!))
-    assert.equal((await authorize(gateway, `nobody-${stamp}`)).status, 502)
+    assert.equal((await authorize(gateway, `new-user-${stamp}`)).status, 502)
     await gateway.logged(({ message }) =>
       /GET \/ 502 .*granted by the cluster privileges \[.*manage_security/.test(message!),
     )

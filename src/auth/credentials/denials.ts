@@ -185,6 +185,9 @@ function createRemoveAccess(options: RemoveAccessOptions): RemoveAccess {
       }
       force = outcome.kind === 'timed_out'
     }
-    throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
+    throw new GatewayError(
+      'elasticsearch_unavailable',
+      `the user changed during each of ${maxSteps} attempts; check what else writes this user in Elasticsearch`,
+    )
   }
 }

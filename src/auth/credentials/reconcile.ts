@@ -47,7 +47,10 @@ export function createReconcile(options: ReconcileOptions) {
       if (typeof result === 'object') return result
       if (result !== 'waited') hasTimedOut = result === 'timed_out'
     }
-    throw new GatewayError('elasticsearch_unavailable', `the user kept changing for ${maxSteps} steps`)
+    throw new GatewayError(
+      'elasticsearch_unavailable',
+      `the user changed during each of ${maxSteps} attempts; check what else writes this user in Elasticsearch`,
+    )
   }
 
   async function takeStep(request: ReconcileRequest, force: boolean): Promise<Reconciled | Unfinished> {
@@ -115,8 +118,8 @@ function keyConflictDetail(storedKeyId: string, currentKeyId: string, rekey: Lif
 
 /** For the log. */
 const rejectionDetails = {
-  user_reserved: 'Elasticsearch reserves this user',
-  user_disabled: 'the user is disabled in Elasticsearch; enable it there to let it in',
+  user_reserved: 'the username is reserved in Elasticsearch; use another one at the identity provider',
+  user_disabled: 'the user is disabled in Elasticsearch; enable the user there to allow access',
   user_foreign:
-    'the user in Elasticsearch was not made by elastauth; set elasticsearch.adopt_existing_users to take it over',
+    'the user in Elasticsearch was not created by elastauth; set elasticsearch.adopt_existing_users to take the user over',
 } as const

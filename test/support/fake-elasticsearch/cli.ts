@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { createFakeElasticsearch } from './fake-elasticsearch.ts'
 
 const { values } = parseArgs({ options: { port: { type: 'string', default: '9200' } } })
-const standIn = createFakeElasticsearch()
-console.log(`stand-in (not a real Elasticsearch) ready ${await standIn.listen(Number(values.port))}`)
+const elasticsearch = createFakeElasticsearch()
+console.log(`stand-in (not a real Elasticsearch) ready ${await elasticsearch.listen(Number(values.port))}`)
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
-  process.on(signal, () => standIn.close().then(() => process.exit(0)))
+  process.on(signal, () => elasticsearch.close().then(() => process.exit(0)))

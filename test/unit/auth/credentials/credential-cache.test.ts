@@ -34,7 +34,7 @@ test('delete removes one user from the credential cache', () => {
   const cache = createCredentialCache(2)
   for (const name of ['a', 'b']) cache.set(name, credential(name))
   cache.delete('a')
-  cache.delete('nobody')
+  cache.delete('absent')
   assert.deepEqual([cache.get('a'), cache.get('b')?.authorization, cache.size()], [undefined, 'b', 1])
 })
 
