@@ -82,9 +82,16 @@ before(async () => {
   for (const lines of failing)
     statuses.push(await sendSubRequest('/', ...lines), await sendSubRequest('/', fromProxy, ...lines))
   await sleep(1000) // cache.revalidate: the background checks fail as well
-  for (const answer of ['hang', 'drop', 'unauthorized', 'unavailable', 'too_many_requests', 'lose_response'] as const) {
-    elasticsearch.faults.response = answer
-    for (const name of [answer, 'bob']) statuses.push(await sendSubRequest('/', fromProxy, `Remote-User: ${name}`))
+  for (const failure of [
+    'hang',
+    'drop',
+    'unauthorized',
+    'unavailable',
+    'too_many_requests',
+    'lose_response',
+  ] as const) {
+    elasticsearch.faults.response = failure
+    for (const name of [failure, 'bob']) statuses.push(await sendSubRequest('/', fromProxy, `Remote-User: ${name}`))
     statuses.push(await requestPage('/elastauth/ready', fromProxy))
   }
   elasticsearch.faults.response = 'normal'
