@@ -34,6 +34,6 @@ export function isDotSegment(username: string): boolean {
  * Whether Elasticsearch has a built-in user of this name, or reserves the name. Elasticsearch marks such users as
  * `_reserved`; this check rejects them without a call.
  */
-export function isBuiltIn(username: string): boolean {
+export function isReservedUsername(username: string): boolean {
   return username.startsWith('_') || builtInUsernames.has(username.toLowerCase())
 }

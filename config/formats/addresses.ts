@@ -2,15 +2,15 @@ import { isIP } from 'node:net'
 import { type Format, listOf, type Problem, textFormat } from './format.ts'
 
 /** `host:port` of a server to connect to. */
-export const hostPort = textFormat(
-  'a host and a port',
-  'write host:port, e.g. redis:6379',
-  { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]+):[0-9]{1,5}$' },
-  (text) => {
+export const hostPort = textFormat({
+  noun: 'a host and a port',
+  hint: 'write host:port, e.g. redis:6379',
+  jsonSchema: { pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]+):[0-9]{1,5}$' },
+  isValid: (text) => {
     const address = parseAddress(text)
     return address !== undefined && address.host !== '' && address.port !== 0
   },
-)
+})
 
 export const hostPortList = listOf(hostPort, 'addresses', 'write e.g. ["redis-1:6379", "redis-2:6379"]')
 
@@ -28,9 +28,12 @@ export function parseAddress(text: string): { readonly host: string; readonly po
 
 /** An http or https URL. Credentials in it are rejected: they would appear in logs. */
 export const httpUrl: Format<string> = {
-  ...textFormat('an http or https URL', 'write e.g. https://elasticsearch:9200', { pattern: '^https?://' }, (text) =>
-    hasScheme(text, ['http:', 'https:']),
-  ),
+  ...textFormat({
+    noun: 'an http or https URL',
+    hint: 'write e.g. https://elasticsearch:9200',
+    jsonSchema: { pattern: '^https?://' },
+    isValid: (text) => hasScheme(text, ['http:', 'https:']),
+  }),
   check: (text) => {
     const url = new URL(text)
     if (url.username !== '' || url.password !== '') {
@@ -47,12 +50,12 @@ export const httpUrl: Format<string> = {
 
 export const httpUrlList = listOf(httpUrl, 'URLs', 'write e.g. ["https://elasticsearch:9200"]')
 
-export const redisUrl = textFormat(
-  'a redis:// or rediss:// URL',
-  'write e.g. rediss://user:password@redis:6380/0',
-  { pattern: '^rediss?://' },
-  (text) => hasScheme(text, ['redis:', 'rediss:']),
-)
+export const redisUrl = textFormat({
+  noun: 'a redis:// or rediss:// URL',
+  hint: 'write e.g. rediss://user:password@redis:6380/0',
+  jsonSchema: { pattern: '^rediss?://' },
+  isValid: (text) => hasScheme(text, ['redis:', 'rediss:']),
+})
 
 function hasScheme(text: string, schemes: readonly string[]): boolean {
   const url = URL.parse(text)
@@ -61,12 +64,11 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
 
 const peerWords = ['loopback', 'private', 'unix', 'client_cert', 'all', 'none']
 
-const peer = textFormat(
-  'an address, a network or one of the words',
-  `write e.g. 10.0.0.0/8, 192.168.1.7, fd00::/8 or one of ${peerWords.join(', ')}`,
-  {},
-  (text) => peerWords.includes(text) || isNetwork(text),
-)
+const peer = textFormat({
+  noun: 'an address, a network or one of the words',
+  hint: `write e.g. 10.0.0.0/8, 192.168.1.7, fd00::/8 or one of ${peerWords.join(', ')}`,
+  isValid: (text) => peerWords.includes(text) || isNetwork(text),
+})
 
 /** Networks, addresses and words. `all` and `none` must be the only entry. */
 export const peerList: Format<readonly string[]> = {

@@ -38,19 +38,28 @@ export function fixFor<T>({ hint, hintFor }: Format<T>, value: unknown): string 
   return hintFor?.(value) ?? hint
 }
 
+export type TextFormatOptions = Readonly<{
+  noun: string
+  hint: string
+  /** Constraints in addition to `type: string`. */
+  jsonSchema?: JsonSchema
+  isValid: (text: string) => boolean
+  normalize?: (text: string) => string
+}>
+
 /** A text that satisfies `isValid` after `normalize`, which makes equivalent spellings equal. */
-export function textFormat(
-  noun: string,
-  hint: string,
-  json: JsonSchema,
-  isValid: (text: string) => boolean,
-  normalize: (text: string) => string = (text) => text,
-): Format<string> {
+export function textFormat({
+  noun,
+  hint,
+  jsonSchema = {},
+  isValid,
+  normalize = (text) => text,
+}: TextFormatOptions): Format<string> {
   return {
     yamlType: 'string',
     noun,
     hint,
-    jsonSchema: { type: 'string', ...json },
+    jsonSchema: { type: 'string', ...jsonSchema },
     parse: (value) => (typeof value === 'string' && isValid(normalize(value)) ? normalize(value) : undefined),
   }
 }

@@ -1,37 +1,44 @@
-import { controlCharacter, emailPattern, isBuiltIn, isDotSegment, limits, usernamePattern } from '../identity-limits.ts'
+import {
+  controlCharacter,
+  emailPattern,
+  isDotSegment,
+  isReservedUsername,
+  limits,
+  usernamePattern,
+} from '../identity-limits.ts'
 import { type Format, listOf, textFormat } from './format.ts'
 
 export const username: Format<string> = {
-  ...textFormat(
-    'a username',
-    'write 1 to 255 letters, digits and . _ @ + -',
-    { pattern: '^(?!\\.{1,2}$)[A-Za-z0-9.@+-][A-Za-z0-9._@+-]{0,254}$' },
-    (name) => usernamePattern.test(name) && name.length <= limits.username && !isDotSegment(name),
-  ),
+  ...textFormat({
+    noun: 'a username',
+    hint: 'write 1 to 255 letters, digits and . _ @ + -',
+    jsonSchema: { pattern: '^(?!\\.{1,2}$)[A-Za-z0-9.@+-][A-Za-z0-9._@+-]{0,254}$' },
+    isValid: (name) => usernamePattern.test(name) && name.length <= limits.username && !isDotSegment(name),
+  }),
   check: (name) =>
-    isBuiltIn(name) ? [{ value: name, problem: 'is reserved by Elasticsearch', fix: 'use another name' }] : [],
+    isReservedUsername(name) ? [{ value: name, problem: 'is reserved by Elasticsearch', fix: 'use another name' }] : [],
 }
 
-export const email = textFormat(
-  'an email address',
-  'write e.g. bob@example.com',
-  { pattern: emailPattern.source, maxLength: limits.email },
-  (address) => isLine(address, limits.email) && emailPattern.test(address),
-)
+export const email = textFormat({
+  noun: 'an email address',
+  hint: 'write e.g. bob@example.com',
+  jsonSchema: { pattern: emailPattern.source, maxLength: limits.email },
+  isValid: (address) => isLine(address, limits.email) && emailPattern.test(address),
+})
 
-export const fullName = textFormat(
-  'a name',
-  'write 1 to 500 characters and no control characters',
-  { minLength: 1, maxLength: limits.name },
-  (name) => isLine(name, limits.name),
-)
+export const fullName = textFormat({
+  noun: 'a name',
+  hint: 'write 1 to 500 characters and no control characters',
+  jsonSchema: { minLength: 1, maxLength: limits.name },
+  isValid: (name) => isLine(name, limits.name),
+})
 
-const group = textFormat(
-  'a group name',
-  'write 1 to 255 characters and no control characters',
-  { minLength: 1, maxLength: limits.group },
-  (name) => isLine(name, limits.group),
-)
+const group = textFormat({
+  noun: 'a group name',
+  hint: 'write 1 to 255 characters and no control characters',
+  jsonSchema: { minLength: 1, maxLength: limits.group },
+  isValid: (name) => isLine(name, limits.group),
+})
 
 const groups = listOf(group, 'groups', 'write e.g. ["admins"]')
 
@@ -46,12 +53,12 @@ export const groupList: Format<readonly string[]> = {
 
 /** The username of the service account. In Basic authentication it ends at the first colon (RFC 7617, section 2). */
 export const basicUsername: Format<string> = {
-  ...textFormat(
-    'a line of text',
-    'write at least 1 character and no control characters',
-    { pattern: '^[^:]+$' },
-    (name) => name !== '' && !/[\x00-\x1f\x7f]/.test(name),
-  ),
+  ...textFormat({
+    noun: 'a line of text',
+    hint: 'write at least 1 character and no control characters',
+    jsonSchema: { pattern: '^[^:]+$' },
+    isValid: (name) => name !== '' && !/[\x00-\x1f\x7f]/.test(name),
+  }),
   check: (name) =>
     name.includes(':')
       ? [

@@ -10,12 +10,12 @@ export type Listener = ListenAddress & Readonly<{ isTls: boolean }>
 /** The size of `sun_path` without its null byte, minus the suffix that is appended while the socket is created. */
 const maxSocketPathBytes = 107 - '.12345678'.length
 
-const entry = textFormat(
-  'an address to listen on',
-  'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000, or unix:/path/of.sock; optionally with http:// or https:// before it',
-  { pattern: '^(https?://)?(unix:/.*[^/]|(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]*):[0-9]{1,5})$' },
-  (text) => parseListen(text) !== undefined,
-)
+const entry = textFormat({
+  noun: 'an address to listen on',
+  hint: 'write host:port, e.g. 127.0.0.1:5000, [::1]:5000 or :5000, or unix:/path/of.sock; optionally with http:// or https:// before it',
+  jsonSchema: { pattern: '^(https?://)?(unix:/.*[^/]|(\\[[0-9A-Fa-f:.]+\\]|[^:\\[\\]/\\s]*):[0-9]{1,5})$' },
+  isValid: (text) => parseListen(text) !== undefined,
+})
 
 const entries = listOf(entry, 'addresses', 'write e.g. ["127.0.0.1:5000", "unix:/run/elastauth.sock"]')
 
@@ -59,17 +59,17 @@ export function isLocalListener(text: string): boolean {
 }
 
 /** Plain segments, which all proxies interpret alike. Not below `/elastauth`, where the pages of elastauth are. */
-export const subRequestPath = textFormat(
-  'a path for sub-requests',
-  'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',
-  { pattern: '^(?!/[eE][lL][aA][sS][tT][aA][uU][tT][hH])(/[A-Za-z0-9_-]{1,100}){1,10}$' },
-  (text) => /^(?!\/elastauth)(?:\/[a-z0-9_-]{1,100}){1,10}$/i.test(text),
-)
+export const subRequestPath = textFormat({
+  noun: 'a path for sub-requests',
+  hint: 'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',
+  jsonSchema: { pattern: '^(?!/[eE][lL][aA][sS][tT][aA][uU][tT][hH])(/[A-Za-z0-9_-]{1,100}){1,10}$' },
+  isValid: (text) => /^(?!\/elastauth)(?:\/[a-z0-9_-]{1,100}){1,10}$/i.test(text),
+})
 
 /** File permissions in the notation of `chmod`. */
-export const fileMode = textFormat(
-  'a file mode',
-  'write three octal digits in quotes, e.g. "0660"',
-  { pattern: '^0?[0-7]{3}$' },
-  (text) => /^0?[0-7]{3}$/.test(text),
-)
+export const fileMode = textFormat({
+  noun: 'a file mode',
+  hint: 'write three octal digits in quotes, e.g. "0660"',
+  jsonSchema: { pattern: '^0?[0-7]{3}$' },
+  isValid: (text) => /^0?[0-7]{3}$/.test(text),
+})

@@ -1,19 +1,19 @@
 import { describeType, type Format, isPlainMap, type Problem, textFormat, validateValue } from './format.ts'
 
 /** A role name that Elasticsearch accepts: 1 to 507 printable ASCII characters without leading or trailing spaces. */
-export const roleName = textFormat(
-  'a role name',
-  'write 1 to 507 printable ASCII characters without leading or trailing spaces',
-  { minLength: 1, maxLength: 507, pattern: '^[!-~]([ -~]*[!-~])?$' },
-  (text) => text.length <= 507 && /^[!-~]([ -~]*[!-~])?$/.test(text),
-)
+export const roleName = textFormat({
+  noun: 'a role name',
+  hint: 'write 1 to 507 printable ASCII characters without leading or trailing spaces',
+  jsonSchema: { minLength: 1, maxLength: 507, pattern: '^[!-~]([ -~]*[!-~])?$' },
+  isValid: (text) => text.length <= 507 && /^[!-~]([ -~]*[!-~])?$/.test(text),
+})
 
-export const headerName = textFormat(
-  'a header name',
-  'write letters, digits and dashes, e.g. Remote-User',
-  { pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" },
-  (text) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text),
-)
+export const headerName = textFormat({
+  noun: 'a header name',
+  hint: 'write letters, digits and dashes, e.g. Remote-User',
+  jsonSchema: { pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" },
+  isValid: (text) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text),
+})
 
 /** Group → roles. A single role needs no list; in the environment the map is JSON. */
 export const groupMappings: Format<{ readonly [group: string]: readonly string[] }> = {

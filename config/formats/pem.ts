@@ -47,7 +47,12 @@ export function certificateExpiry(certFile: string): Date | undefined {
 function fileWith(findProblem: (text: string) => Problem | undefined): Format<string> {
   const isPath = (path: string) => path !== '' && !path.includes('\0')
   return {
-    ...textFormat('a file path', 'write the path of a file', { minLength: 1 }, isPath),
+    ...textFormat({
+      noun: 'a file path',
+      hint: 'write the path of a file',
+      jsonSchema: { minLength: 1 },
+      isValid: isPath,
+    }),
     check: (path) => {
       const text = readText(path)
       const problem = typeof text === 'string' ? findProblem(text) : text

@@ -37,12 +37,12 @@ const integer: Format<number> = {
     number < min || number > max ? [{ value: number, problem: 'is out of range', fix: `write ${min} to ${max}` }] : [],
 }
 
-const text = textFormat(
-  'a line of text',
-  'write at least 1 character and no control characters',
-  { minLength: 1 },
-  (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
-)
+const text = textFormat({
+  noun: 'a line of text',
+  hint: 'write at least 1 character and no control characters',
+  jsonSchema: { minLength: 1 },
+  isValid: (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
+})
 
 const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])
 

@@ -29,12 +29,12 @@ const unset: RouteTls = {
   insecure_skip_verify: null,
 }
 
-const serverName = textFormat(
-  'a host name',
-  'write a name, e.g. elasticsearch.internal; TLS does not accept IP addresses here',
-  { pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$', maxLength: 253 },
-  (text) => /^[\w-]+(?:\.[\w-]+)*$/.test(text) && text.length <= 253 && isIP(text) === 0,
-)
+const serverName = textFormat({
+  noun: 'a host name',
+  hint: 'write a name, e.g. elasticsearch.internal; TLS does not accept IP addresses here',
+  jsonSchema: { pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$', maxLength: 253 },
+  isValid: (text) => /^[\w-]+(?:\.[\w-]+)*$/.test(text) && text.length <= 253 && isIP(text) === 0,
+})
 
 const yamlBoolean: Format<boolean> = {
   yamlType: 'boolean',

@@ -25,13 +25,13 @@ export const placeholderWarning =
 
 /** 32 bytes as 64 hex digits, in lower case. */
 export const hexKey = rejectRepeatedDigit(
-  textFormat(
-    'a key of 64 hex digits',
-    generateKeyFix,
-    { pattern: '^[0-9A-Fa-f]{64}$' },
-    (text) => /^[0-9a-f]{64}$/.test(text),
-    (text) => text.toLowerCase(),
-  ),
+  textFormat({
+    noun: 'a key of 64 hex digits',
+    hint: generateKeyFix,
+    jsonSchema: { pattern: '^[0-9A-Fa-f]{64}$' },
+    isValid: (text) => /^[0-9a-f]{64}$/.test(text),
+    normalize: (text) => text.toLowerCase(),
+  }),
 )
 
 /** A hex key, or one of the documentation's placeholders. */
@@ -41,12 +41,12 @@ export const secretKey: Format<string> = {
   parse: (value) => (isPlaceholderKey(value as string) ? (value as string) : hexKey.parse(value)),
 }
 
-export const sharedSecret = textFormat(
-  'a secret of at least 16 printable characters',
-  'generate one with `openssl rand -hex 32`',
-  { minLength: 16, pattern: '^[!-~]+$' },
-  (text) => /^[!-~]{16,}$/.test(text),
-)
+export const sharedSecret = textFormat({
+  noun: 'a secret of at least 16 printable characters',
+  hint: 'generate one with `openssl rand -hex 32`',
+  jsonSchema: { minLength: 16, pattern: '^[!-~]+$' },
+  isValid: (text) => /^[!-~]{16,}$/.test(text),
+})
 
 /** A key of one repeated digit is filler, not a random key. */
 function rejectRepeatedDigit(format: Format<string>): Format<string> {

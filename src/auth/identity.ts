@@ -1,8 +1,8 @@
 import {
   controlCharacter,
   emailPattern,
-  isBuiltIn,
   isDotSegment,
+  isReservedUsername,
   limits,
   usernamePattern,
 } from '../../config/identity-limits.ts'
@@ -50,7 +50,7 @@ function checkUsername(username: string): void {
   if (username.length > limits.username) throw invalid(`the username is longer than ${limits.username} characters`)
   if (!usernamePattern.test(username)) throw invalid('the username may contain only letters, digits and . _ @ + -')
   if (isDotSegment(username)) throw invalid('the username is a dot segment')
-  if (isBuiltIn(username)) throw reserved(username, 'Elasticsearch')
+  if (isReservedUsername(username)) throw reserved(username, 'Elasticsearch')
 }
 
 function checkGroups(groups: readonly string[]): void {
