@@ -76,7 +76,6 @@ describe('three replicas and one Redis, with credentials that expire after two s
       )
       await Promise.all(replicas.map((replica) => replica.stop()))
       await redis.stop()
-      rejecting.close()
 
       assert.deepEqual(results.rejected, [], 'Elasticsearch accepts every credential')
       assert.deepEqual(results.wrong, [], 'every credential has the right user and roles')

@@ -1,13 +1,11 @@
-import { createServer, request as forward } from 'node:http'
+import { request as forward } from 'node:http'
 import { parsePasswordHash } from './fake-elasticsearch/password-hash.ts'
 import type { reject } from './fake-elasticsearch/responses.ts'
+import { startUpstream, type Upstream } from './upstream.ts'
 
-/**
- * A proxy in front of Elasticsearch that rejects password hashes with 400, and forwards all other requests.
- * @returns the address, and a function that closes it
- */
-export async function startHashRejectingProxy(target: string): Promise<Readonly<{ url: string; close: () => void }>> {
-  const server = createServer(async (request, response) => {
+/** Starts a proxy in front of Elasticsearch that rejects password hashes with 400, and forwards all other requests. */
+export function startHashRejectingProxy(target: string): Promise<Upstream> {
+  return startUpstream(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const body = Buffer.concat(chunks)
@@ -23,16 +21,6 @@ export async function startHashRejectingProxy(target: string): Promise<Readonly<
     })
       .on('error', () => response.destroy())
       .end(body)
-  })
-  server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  return Object.freeze({
-    url: `http://127.0.0.1:${port}`,
-    close() {
-      server.closeAllConnections()
-      server.close()
-    },
   })
 }
 
