@@ -38,8 +38,13 @@ export type Denials = Readonly<{
   close: () => void
 }>
 
-/** @property finishedAt milliseconds of the monotonic clock */
-type Attempt = Readonly<{ finishedAt: number; isDenied: boolean; stateId: string }>
+type Attempt = Readonly<{
+  /** Milliseconds of the monotonic clock. */
+  finishedAt: number
+  isDenied: boolean
+  /** The state that was written; `''` if none was. */
+  stateId: string
+}>
 
 /** Times in milliseconds since 1970. */
 type PendingDenial = {
