@@ -23,7 +23,7 @@ test('readiness, background checks and repair of users continue after the clock 
   elasticsearch.faults.response = 'normal'
   await waitUntil(async () => (await ready()) === 200)
 
-  elasticsearch.users.set('bob', { ...elasticsearch.users.get('bob')!, password: 'changed by somebody else' })
+  elasticsearch.users.set('bob', { ...elasticsearch.users.get('bob')!, password: 'changed by someone else' })
   await waitUntil(
     async () => (await logIn((await sendSubRequest(gateway.url, 'bob')).headers.get('authorization'))).status === 200,
   )

@@ -13,7 +13,7 @@ const { spec: pod } = parse(read('base/deployment.yaml')).spec.template
 const [container] = pod.containers
 const { spec: service } = parse(read('base/service.yaml'))
 
-test('the pod runs as nobody with a read-only root, no capabilities, no service account token and the default seccomp profile', () => {
+test('the pod runs as an unprivileged user with a read-only root, no capabilities, no service account token and the default seccomp profile', () => {
   assert.deepEqual(container.securityContext, {
     allowPrivilegeEscalation: false,
     readOnlyRootFilesystem: true,

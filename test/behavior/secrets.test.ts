@@ -10,7 +10,7 @@ const secrets = {
   previousKey: 'b0b5'.padEnd(64, 'fedcba9876543210'),
   proxySecret: 'proxy-secret-0815-0815',
   servicePassword: 'service-password-4711',
-  clientAuthorization: Buffer.from('somebody:client-password-99').toString('base64'),
+  clientAuthorization: Buffer.from('visitor:client-password-99').toString('base64'),
   bearer: 'eyJhbGciOiJub25lIn0.client-token.x',
   cookie: 'sid=cookie-value-1234',
   queryToken: 'query-token-5678',

@@ -36,7 +36,7 @@ describe('config check --connect', { skip }, async () => {
     const secret = 'wrong-password'
     const { code, output } = await checkConfig(
       { 'cache.type': 'redis', 'elasticsearch.hosts': hosts },
-      { ELASTAUTH_CACHE_REDIS_URL: `redis://nobody:${secret}@${redis.address}` },
+      { ELASTAUTH_CACHE_REDIS_URL: `redis://unknown:${secret}@${redis.address}` },
     )
     assert.match(output, /Redis \(127.*\): .*WRONGPASS/)
     assert.ok(!output.includes(secret))

@@ -229,7 +229,7 @@ function contract(target: () => Target): void {
   })
 
   test('a request for an unknown user gets 404 with an empty object', async () => {
-    const response = await to(user(name('nobody')))
+    const response = await to(user(name('missing')))
     assert.deepEqual([response.status, response.body], [404, {}])
   })
 

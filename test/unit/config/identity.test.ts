@@ -46,7 +46,7 @@ const invalidUsers: [yaml: string, expected: RegExp][] = [
   ['username: ..', /static.username .* is not a username/],
   ['username: _system', /static.username .* is reserved by Elasticsearch/],
   ['username: Elastic', /static.username .* is reserved by Elasticsearch/],
-  ['username: a, email: nobody', /static.email .* is not an email address/],
+  ['username: a, email: unknown', /static.email .* is not an email address/],
   ['username: a, name: "a\\u0085b"', /static.name .* is not/],
   ['username: a, groups: ["a\\u2028b"]', /static.groups\[0\] .* is not/],
   ['username: Service', /static.username is the service account/],

@@ -70,11 +70,11 @@ test('a stop ends the wait at once', async () => {
   const { done, stopped } = watch(() => Promise.reject(new Error('down')))
   await new Promise(setImmediate)
   stopped.abort()
-  const soon = (async () => {
+  const timeout = (async () => {
     for (let i = 0; i < 5; i++) await new Promise(setImmediate)
     return 'still waiting'
   })()
-  assert.notEqual(await Promise.race([done, soon]), 'still waiting')
+  assert.notEqual(await Promise.race([done, timeout]), 'still waiting')
   assert.deepEqual(brief(), ['error Elasticsearch: down; retrying'])
 })
 

@@ -16,7 +16,7 @@ import {
   otherKey,
   passwordIn,
   pause,
-  settle,
+  runPendingTasks,
   subject,
 } from './fixture.ts'
 
@@ -358,7 +358,7 @@ describe('obtain: two installations with different keys', () => {
     )
     await clock.advance(minute)
     await obtain(bob) // still from the cache, and triggers the check that detects the takeover
-    await settle(clock)
+    await runPendingTasks(clock)
     for (let i = 0; i < 20; i++) {
       await assert.rejects(obtain(bob), ({ code, detail }: GatewayError) => {
         assert.equal(code, 'key_conflict')
@@ -366,7 +366,7 @@ describe('obtain: two installations with different keys', () => {
       })
       assert.equal(await second.obtain(bob), taken)
       await clock.advance(minute / 2)
-      await settle(clock)
+      await runPendingTasks(clock)
     }
     assert.ok(directory.accepts(taken))
     assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
@@ -380,7 +380,7 @@ describe('obtain: two installations with different keys', () => {
       await Promise.allSettled([obtain(bob)])
       await Promise.allSettled([second.obtain(bob)])
       await clock.advance(minute)
-      await settle(clock)
+      await runPendingTasks(clock)
     }
     assert.deepEqual([writes(), second.writes()], [['created'], ['rekeyed']])
   })
@@ -399,7 +399,7 @@ describe('obtain: two installations with different keys', () => {
     clock.setBack(24 * hour)
     await clock.advance(2 * hour)
     await obtain(bob) // still from the cache, and triggers the check that detects the takeover
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
@@ -427,7 +427,7 @@ describe('obtain: extend_cache', () => {
     for (let quarter = 0; quarter < 16; quarter++) {
       await clock.advance(hour / 4)
       assert.equal(await obtain(bob), first)
-      await settle(clock)
+      await runPendingTasks(clock)
     }
     assert.ok(directory.accepts(first))
     assert.ok(writes().includes('extended'))

@@ -16,7 +16,7 @@ import {
   noon,
   otherKey,
   pause,
-  settle,
+  runPendingTasks,
   subject,
 } from './fixture.ts'
 
@@ -137,7 +137,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     const bed = createTestBed()
     const former = await bed.obtain(bob)
     bed.deny(outsider)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     const { roles, metadata, enabled } = userOf(bed)
     assert.deepEqual([roles, metadata.groups, enabled, versionIn({ metadata })], [[], ['guests'], true, 2])
     assert.ok(!bed.directory.accepts(former))
@@ -150,7 +150,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     const { get, put } = directory.calls
     for (let i = 0; i < 1000; i++) {
       deny(i % 2 === 0 ? outsider : identity({ groups: [] }))
-      if (i % 100 === 0) await settle(clock)
+      if (i % 100 === 0) await runPendingTasks(clock)
     }
     assert.deepEqual(directory.calls, { get: get + 2, put: put + 1, authenticate: 0 })
   })
@@ -159,7 +159,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     const { clock, directory, deny } = createTestBed()
     for (let i = 0; i < 1000; i++) {
       deny(outsider)
-      if (i % 100 === 0) await settle(clock)
+      if (i % 100 === 0) await runPendingTasks(clock)
     }
     assert.deepEqual(directory.calls, { get: 1, put: 0, authenticate: 0 })
     assert.equal(directory.users.size, 0)
@@ -169,11 +169,11 @@ describe('deny: a user whose groups no longer grant access', () => {
     const bed = createTestBed()
     await bed.obtain(bob)
     bed.deny(outsider)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     assert.ok(bed.directory.accepts(await bed.obtain(bob)))
     assert.deepEqual(userOf(bed).roles, ['reader'])
     bed.deny(outsider)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     assert.deepEqual(userOf(bed).roles, [], 'the next denial is carried out at once')
   })
 
@@ -182,7 +182,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     await bed.obtain(bob)
     bed.directory.users.set('bob', { ...userOf(bed), password: 'set-by-the-user' })
     bed.deny(outsider)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     assert.notEqual(userOf(bed).password, 'set-by-the-user')
   })
 
@@ -197,7 +197,7 @@ describe('deny: a user whose groups no longer grant access', () => {
       const { clock, directory, deny } = createTestBed({ rules: { adoptExisting: true } })
       directory.users.set('bob', user)
       deny(outsider)
-      await settle(clock)
+      await runPendingTasks(clock)
       assert.deepEqual([directory.users.get('bob'), directory.calls.put], [user, 0])
     }
   })
@@ -209,7 +209,7 @@ describe('deny: a user whose groups no longer grant access', () => {
       if (operation === 'get') bed.directory.users.set('bob', { ...userOf(bed), enabled: false })
     }
     bed.deny(outsider)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     assert.deepEqual([userOf(bed).enabled, bed.directory.calls.put], [false, 1])
   })
 
@@ -305,7 +305,7 @@ describe('deny: Elasticsearch is down', () => {
       throw unavailable()
     }
     bed.deny(outsider)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     bed.close()
     bed.directory.hooks.before = undefined
     await bed.clock.advance(hour)
@@ -376,7 +376,7 @@ describe('deny: three replicas', () => {
     await obtain(bob)
     const foreignReplica = createReplica(directory, clock, { keys: [otherKey] })
     foreignReplica.deny(outsider)
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 })

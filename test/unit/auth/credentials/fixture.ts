@@ -87,7 +87,7 @@ export function createTestBed(options: ReplicaOptions = {}) {
 }
 
 /** Resolves when background work has finished. */
-export function settle(clock: FakeClock): Promise<void> {
+export function runPendingTasks(clock: FakeClock): Promise<void> {
   return clock.advance(0)
 }
 

@@ -26,7 +26,7 @@ import {
   passwordIn,
   pause,
   rules,
-  settle,
+  runPendingTasks,
   subject,
 } from './fixture.ts'
 
@@ -220,7 +220,7 @@ describe('the sweep of idle users', () => {
     const authorization = await obtain(bob)
     assert.ok(directory.accepts(authorization))
     write.resolve()
-    await settle(clock)
+    await runPendingTasks(clock)
     stop()
     assert.deepEqual([directory.passwordsSet.length, directory.accepts(authorization)], [1, true])
   })

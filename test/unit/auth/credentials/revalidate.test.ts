@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { ManagedState } from '../../../../src/auth/credentials/managed-user.ts'
 import type { MemoryUser } from '../../../support/memory-directory.ts'
 import { unavailable } from '../../../support/memory-directory.ts'
-import { createReplica, createTestBed, hour, minute, settle, subject } from './fixture.ts'
+import { createReplica, createTestBed, hour, minute, runPendingTasks, subject } from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
@@ -18,7 +18,7 @@ async function createDueTestBed(options: Parameters<typeof createTestBed>[0] = {
   /** One request, and the background work that it starts. */
   const request = async () => {
     const authorization = await bed.obtain(bob)
-    await settle(bed.clock)
+    await runPendingTasks(bed.clock)
     return authorization
   }
   return { ...bed, first, change, request }
@@ -130,15 +130,15 @@ describe('revalidation of a cached credential', () => {
       return operation === 'get' && directory.calls.get === 3 ? read.promise : undefined
     }
     await obtain(bob) // starts the check, which is about to reissue the password
-    await settle(clock)
+    await runPendingTasks(clock)
     cache.delete('bob')
     const adopted = obtain(bob) // reads the user meanwhile, and does not know that the password is rejected
-    await settle(clock)
+    await runPendingTasks(clock)
     secondLogin.resolve()
-    await settle(clock)
+    await runPendingTasks(clock)
     read.resolve()
     await adopted
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.deepEqual(writes(), ['created', 'healed'])
     assert.ok(directory.accepts(await obtain(bob)))
   })
@@ -151,7 +151,7 @@ describe('revalidation of a cached credential', () => {
     change({ password: 'x' })
     directory.users.set('carol', { ...directory.users.get('carol')!, password: 'x' })
     await Promise.all([request(), obtain(carol)])
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.deepEqual(writes(), ['created', 'created', 'healed', 'healed'])
   })
 
@@ -162,7 +162,7 @@ describe('revalidation of a cached credential', () => {
     await clock.advance(minute)
     change({ password: 'changed in Kibana' })
     await other.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     await request()
     assert.deepEqual([...writes(), ...other.writes()], ['created', 'healed'])
     assert.equal(await obtain(bob), await other.obtain(bob))
@@ -252,7 +252,7 @@ describe('revalidation of a cached credential', () => {
     await obtain(bobPromoted)
     const cached = cache.get('bob')
     login.resolve()
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.ok(cached !== undefined)
     assert.equal(cache.get('bob'), cached)
   })
@@ -286,7 +286,7 @@ describe('revalidation of a cached credential', () => {
     await other.obtain(bob)
     await clock.advance(hour / 2)
     await other.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.deepEqual(other.writes(), ['extended'])
     await clock.advance(hour / 2)
     assert.equal(await obtain(bob), first)

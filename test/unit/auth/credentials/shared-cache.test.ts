@@ -8,7 +8,17 @@ import { noSharedStates, type SharedStates } from '../../../../src/auth/credenti
 import { createFakeClock } from '../../../support/fake-clock.ts'
 import { createMemoryDirectory, createMemoryUser } from '../../../support/memory-directory.ts'
 import { createMemorySharedStore } from '../../../support/memory-shared-store.ts'
-import { createReplica, rules as defaultRules, hour, key, noon, otherKey, pause, settle, subject } from './fixture.ts'
+import {
+  createReplica,
+  rules as defaultRules,
+  hour,
+  key,
+  noon,
+  otherKey,
+  pause,
+  runPendingTasks,
+  subject,
+} from './fixture.ts'
 
 const bob = subject()
 const bobPromoted = subject({ groups: ['staff', 'admins'] }, ['admin', 'reader'])
@@ -173,7 +183,7 @@ describe('two replicas with a shared cache', () => {
       },
     )
     const late = isolated.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     await b.obtain(bobPromoted)
     isolated.noteChange('bob', encodeState({ ...state, version: 1, fingerprint: bobPromoted.fingerprint }))
     response.resolve()
@@ -194,7 +204,7 @@ describe('two replicas with a shared cache', () => {
     assert.equal(shared()!.version, 4)
     directory.users.delete('bob')
     await a.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.equal(shared()!.version, 1)
     assert.ok(directory.accepts(await a.obtain(bob)))
   })
@@ -205,7 +215,7 @@ describe('two replicas with a shared cache', () => {
     directory.users.set('bob', { ...directory.users.get('bob')!, password: 'changed elsewhere' })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     const reissued = await b.obtain(bob)
     assert.ok(directory.accepts(reissued))
     assert.deepEqual([...a.writes(), ...b.writes()], ['created', 'healed'])
@@ -217,7 +227,7 @@ describe('two replicas with a shared cache', () => {
     directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.equal(shared(), undefined)
     for (const replica of [a, b]) await assert.rejects(replica.obtain(bob), /user_disabled/)
   })
@@ -229,7 +239,7 @@ describe('two replicas with a shared cache', () => {
     directory.users.set('bob', { ...user, roles: ['added-elsewhere'] })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.equal(shared(), undefined)
     await a.obtain(bob)
     assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
@@ -243,7 +253,7 @@ describe('two replicas with a shared cache', () => {
     directory.users.set('bob', { ...user, metadata: { ...user.metadata, elastauth } })
     await clock.advance(61_000)
     await a.obtain(bob)
-    await settle(clock)
+    await runPendingTasks(clock)
     await a.obtain(bob)
     assert.equal(a.cache.get('bob')!.state.issued_at, noon - 5000)
   })
@@ -326,7 +336,7 @@ describe('the shared cache while Redis fails', () => {
     store.hooks.before = undefined
     assert.equal(shared()!.fingerprint, bob.fingerprint, 'the entry is outdated')
     await a.obtain(subject({ username: 'alice' }))
-    await settle(clock)
+    await runPendingTasks(clock)
     assert.equal(shared(), undefined)
   })
 
@@ -363,10 +373,10 @@ test('revalidateAll spreads the checks over five seconds and makes no call itsel
   a.revalidateAll()
   assert.equal(directory.calls.authenticate, 0)
   for (let i = 0; i < 10; i++) a.obtainNow(subject({ username: `user-${i}` }))
-  await settle(clock)
+  await runPendingTasks(clock)
   assert.equal(directory.calls.authenticate, 1)
   await clock.advance(5000)
   for (let i = 0; i < 10; i++) a.obtainNow(subject({ username: `user-${i}` }))
-  await settle(clock)
+  await runPendingTasks(clock)
   assert.equal(directory.calls.authenticate, 10)
 })

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { test } from 'node:test'
+
+const root = join(import.meta.dirname, '../../..')
+
+/** Private names for things that have a term in the field. No identifier may be one of them or contain one: `debts`, `createDebts`. */
+const retiredWords: Readonly<Record<string, string>> = {
+  asked: 'login request',
+  answer: 'response',
+  canonicalise: 'canonicalize',
+  debt: 'pending invalidation',
+  debts: 'pending invalidations',
+  flights: 'single-flight',
+  front: 'request handlers',
+  insist: 'force',
+  l1: 'credential cache',
+  l2: 'shared cache',
+  lingering: 'lingerTimeoutMs',
+  longest: 'max…',
+  mend: 'fix or hint',
+  neighbour: 'real proxy',
+  neighbours: 'real proxies',
+  patience: 'timeoutMs',
+  predecessor: 'migrate or legacy',
+  recognise: 'recognize',
+  refusal: 'rejection',
+  refuse: 'reject',
+  resettle: 'reconcile',
+  settle: 'reconcile',
+  stuck: 'timed out',
+  world: 'test bed',
+}
+
+/** Phrases that a native engineer would not write, in comments, messages and titles. */
+const retiredPhrases = [
+  /\banew\b/i,
+  /\blest\b/i,
+  /\bwhoever\b/i,
+  /\bto be had\b/i,
+  /\b(?:nobody|somebody)\b/i,
+  /\bneighbours?\b/i,
+  /\bbehaviour\b/i,
+  /\blicence\b/i,
+  /\b(?:recogni|canonicali|normali|organi)s(?:e|ed|es|ing|ation)\b/i,
+]
+
+const files = globSync(['src/**/*.ts', 'config/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'], {
+  cwd: root,
+})
+  .filter((path) => path !== relative(root, import.meta.filename))
+  .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
+const identifiers = files.map(({ path, text }) => ({ path, names: new Set(identifiersOf(text)) }))
+
+test('no function or value is named soon: the type is MaybePromise', () => {
+  assert.deepEqual(
+    identifiers.filter(({ names }) => names.has('soon')).map(({ path }) => path),
+    [],
+  )
+})
+
+for (const [word, term] of Object.entries(retiredWords)) {
+  test(`no identifier contains "${word}": the term is ${term}`, () => {
+    const found = identifiers.flatMap(({ path, names }) =>
+      [...names].filter((name) => wordsOf(name).includes(word)).map((name) => `${path}: ${name}`),
+    )
+    assert.deepEqual(found, [])
+  })
+}
+
+for (const phrase of retiredPhrases) {
+  test(`no code, comment, message or title matches ${phrase}`, () => {
+    const found = files.flatMap(({ path, text }) =>
+      text.split('\n').flatMap((line, i) => (phrase.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
+    )
+    assert.deepEqual(found, [])
+  })
+}
+
+/** The names that a file declares or uses, without those in comments and strings. */
+function identifiersOf(text: string): string[] {
+  const comment = /\/\*[\s\S]*?\*\/|\/\/.*/
+  const regularExpression = /(?<=[(,=:[!&|?{};\n] *)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[a-z]*/
+  const string = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/
+  const bare = text.replace(
+    new RegExp([comment, regularExpression, string].map(({ source }) => source).join('|'), 'g'),
+    ' ',
+  )
+  return bare.match(/[A-Za-z_$][\w$]*/g) ?? []
+}
+
+/** `createSettle` → create, settle. */
+function wordsOf(name: string): string[] {
+  return name
+    .replace(/([a-z\d])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[ _$]+/)
+}
