@@ -6,7 +6,7 @@ export type RoleRules = Readonly<{
   mappings: Readonly<Record<string, readonly string[]>>
   defaultRoles: readonly string[]
   /** If set, the user must be in one of these groups. */
-  allowedGroups?: readonly string[]
+  allowedGroups?: readonly string[] | undefined
 }>
 
 export type MapRoles = (identity: Identity) => readonly string[]

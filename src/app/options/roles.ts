@@ -5,6 +5,6 @@ export function roleRules(config: Config): RoleRules {
   return {
     mappings: config.group_mappings,
     defaultRoles: config.default_roles,
-    ...(config.enable_group_whitelist && { allowedGroups: config.group_whitelist }),
+    allowedGroups: config.enable_group_whitelist ? config.group_whitelist : undefined,
   }
 }
