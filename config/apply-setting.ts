@@ -41,7 +41,7 @@ function appendPath(key: string, path: readonly (string | number)[]): string {
   return path.reduce<string>((name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`), key)
 }
 
-/** The problem with the offending value before it, unless that is a secret. */
+/** The text of the problem, preceded by the value unless that is a secret. */
 function describeProblem(problem: Problem, { sensitive }: Key): string {
   if (!('value' in problem)) return problem.problem
   return `${sensitive ? 'the value' : quoteForMessage(problem.value)} ${problem.problem}`

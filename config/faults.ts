@@ -4,7 +4,7 @@ export type SourceLocation = { readonly file?: string; readonly line?: number; r
 /** A configuration error: its location, what is wrong with the key, and what to do. */
 export type Fault = SourceLocation & { readonly key: string; readonly problem: string; readonly fix: string }
 
-/** For a key that restricts access and is empty, e.g. because all entries of its list are commented out. */
+/** Reported for an empty key that restricts access, for example if all entries of its list are commented out. */
 export const emptyAccessKeyProblem = {
   problem: 'is empty, which would disable this protection',
   fix: 'write a value, or remove the key to use the default',

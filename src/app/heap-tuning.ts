@@ -8,7 +8,7 @@ export type HeapLoad = Readonly<{ cachedUsers: () => number; connections: () => 
 
 /**
  * Above a threshold, tells V8 to optimize for size: it would otherwise let the heap grow to twice the live data before it collects.
- * This costs 5 % of the speed, so small installations keep V8's defaults (see bench/README.md).
+ * This costs 5% of the speed, so small installations keep V8's defaults (see bench/README.md).
  */
 export function tuneHeap({ cachedUsers, connections }: HeapLoad, stopped: AbortSignal): void {
   const timer = setInterval(async () => {

@@ -22,11 +22,11 @@ import type { Sessions } from '../sessions/sessions.ts'
 /** The part of the login that a reload of the configuration replaces. */
 export type LoginHandlers = Readonly<{
   findSession: OidcProviderOptions['findSession']
-  /** By path. */
+  /** Endpoints, keyed by path. */
   endpoints: ReadonlyMap<string, Endpoint>
   /** Wraps the handler of a mode: redirects navigations without an identity to the provider. */
   withLogin: (mode: ModeHandler) => ModeHandler
-  /** For the logout pages of an upstream, in place of which ours are served. */
+  /** Serves elastauth's sign-out in place of an upstream's logout page. */
   logout: Readonly<{
     isNavigation: (request: IncomingMessage) => boolean
     signOut: (request: IncomingMessage) => Promise<GatewayResponse>
@@ -50,7 +50,7 @@ type LoginEndpoint = Readonly<{
   handle: (login: LoginRequest) => Promise<GatewayResponse>
 }>
 
-/** The endpoints of the login, and the redirect to them. */
+/** Creates the login endpoints and the redirect to sign-in. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
   const { sessions, isProxy, originalOf } = options
   const originOf = createOriginOf(options.ownOriginOf)

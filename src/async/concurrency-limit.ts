@@ -6,7 +6,7 @@ export type ConcurrencyLimit = <T>(task: () => Promise<T>, queueTimeout?: QueueT
 
 export type QueueTimeout = Readonly<{
   timeoutMs: number
-  /** The error for a task that has waited that long. It is not run. */
+  /** Creates the error for a task that is not run because it waited for `timeoutMs`. */
   onTimeout: () => Error
 }>
 

@@ -35,7 +35,7 @@ export type ExclusiveCall<T> = Readonly<{
   /** Calls with the same key and topic want the same result and share one task. Other topics of the key wait for it to end. */
   topic: string
   task: () => Promise<T>
-  /** Called after such a wait: a result that makes the task unnecessary. */
+  /** Called after another topic's task has ended: returns a result that makes this task unnecessary, if there is one. */
   findResult: () => T | undefined
 }>
 

@@ -157,7 +157,7 @@ async function forwardWithRetries(
 type Failover = Readonly<{
   routing: Routing
   route: ProxyRoute
-  /** The one that is unreachable. */
+  /** The upstream that has just failed. */
   upstream: Upstream
   tried: Set<Upstream>
   response: ServerResponse

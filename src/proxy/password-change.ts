@@ -10,7 +10,7 @@ const suspectPattern = /%|password|console/i
 
 /** Nested encodings: one each for Kibana's console, its URL parser and Elasticsearch, and one in reserve. */
 const maxDecodings = 4
-/** Longer texts that contain these words are rejected without a full check: all spellings of 64 KB would take most of a second, and clients do not send such requests. */
+/** Longer suspicious texts count as a match: decoding every spelling of 64 KB takes most of a second, and clients do not send them. */
 const maxSuspectLength = 2048
 
 /**
@@ -60,7 +60,7 @@ function spellingsOf(path: string): string[] {
   return [...spellings].flatMap((text) => [text, normalize(text)])
 }
 
-/** Without the characters that a URL parser drops. */
+/** Percent-decodes up to `maxDecodings` times, and drops the tabs and line breaks that URL parsers ignore. */
 function decodeFully(text: string): string {
   let decoded = text
   for (let i = 0; i < maxDecodings; i++) decoded = percentDecodeBytes(decoded)

@@ -43,7 +43,7 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
     store,
     sessions,
     ping,
-    /** Tries every operation, so that missing privileges or memory are found. Leaves an entry of an impossible username, for a second. */
+    /** Runs every operation, to expose missing permissions or a full memory. Leaves a lock of one second for a username that cannot occur. */
     async probe(withSessions: boolean): Promise<void> {
       await ping()
       const probe = { username: '~', token: 'probe', ttlMs: 1000 }

@@ -1,9 +1,9 @@
 import type { SessionCache } from './session-cache.ts'
 import type { SessionStore } from './store.ts'
 
-/** Maximum of revoked sessions to remember: a lookup that began before the revocation must not restore the session. */
+/** Maximum number of revocations to remember, so that a lookup that began earlier cannot restore the session. */
 const maxRevoked = 10_000
-/** Maximum of sessions to remember whose deletion the store has not confirmed. */
+/** Maximum number of sessions whose deletion the store has not confirmed yet. */
 const maxPending = 10_000
 
 export type Revocations = Readonly<{

@@ -91,7 +91,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return runOnce({ key: identity.username, topic: access, task, findResult: () => findCached(subject) })
   }
 
-  /** Calls with the same topic expect the same type of result. */
+  /** The cast is safe: all calls with one topic return the same type. */
   function runOnce<T>(call: Parameters<typeof singleFlight.run>[0] & { task: () => Promise<T> }): Promise<T> {
     return singleFlight.run(call) as Promise<T>
   }
@@ -143,7 +143,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   return Object.freeze({ obtain, reissue, deny: denials.deny, noteChange, revalidateAll, close: denials.close })
 }
 
-/** True for every credential that `obtain` returns. */
+/** False only for a credential that `obtain` did not return. */
 function isCached(credential: Credential): credential is CachedCredential {
   return 'state' in credential
 }

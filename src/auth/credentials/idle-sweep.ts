@@ -50,7 +50,7 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
     if (held === undefined) continue // another replica is sweeping
     sweptUntil = Math.max(sweptUntil, held.sweptUntil ?? sweptUntil)
     const until = now()
-    // A clock that was ahead recorded progress in the future: sweep all users who are idle by now once more.
+    // The recorded progress lies in the future because the clock of a replica was ahead: start over with all idle users.
     if (sweptUntil > until + maxIntervalMs) sweptUntil = Number.NEGATIVE_INFINITY
     const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: held.renew, stopped })
     if (isDone) sweptUntil = Math.max(sweptUntil, until)

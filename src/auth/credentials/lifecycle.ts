@@ -154,7 +154,7 @@ function startSeries(reason: WriteReason, version: number, input: NewPasswordInp
 }
 
 function nextVersion(reason: WriteReason, { created, version }: ManagedState, input: NewPasswordInput): WaitOrWrite {
-  // No series of today has reached this version, so a former password is never reused.
+  // A new series starts at the Unix time in seconds. No series of the same day has reached that version, so passwords do not repeat.
   if (version >= lastVersion) return startSeries(reason, Math.floor(input.now / 1000), input)
   const { subject, now, keys } = input
   const { fingerprint } = subject

@@ -23,7 +23,7 @@ export type StoredUser = Readonly<{
   metadata: Readonly<Record<string, unknown>>
 }>
 
-/** Not reached by normal rotation. Larger numbers cannot be incremented exactly. */
+/** The highest version that is still an exact integer. Normal rotation never reaches it. */
 export const lastVersion = Number.MAX_SAFE_INTEGER
 
 /**

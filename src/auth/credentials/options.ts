@@ -13,7 +13,7 @@ export type CredentialEvent =
       reason: WriteReason
       username: string
       version: number
-      /** Set if the key changes. */
+      /** Present only if this write moves the user to another secret key. */
       keyIds?: Readonly<{ former: string; current: string }>
     }>
   /** Another installation with another key also writes this user. */
@@ -22,7 +22,7 @@ export type CredentialEvent =
   | Readonly<{ kind: 'revalidation_failed'; username: string; error: unknown }>
   /** The roles of a denied user could not be removed yet: it is retried. */
   | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
-  /** Too many denials are pending to remember this one: it is retried at the user's next request. */
+  /** Dropped because too many denials are pending; the user's next request retries it. */
   | Readonly<{ kind: 'denial_dropped'; username: string }>
 
 export type CredentialsOptions = Readonly<{

@@ -84,7 +84,7 @@ export function createReconcile(options: ReconcileOptions) {
     return state.fingerprint === fingerprint && now() < expiryOf(state, rules) && !extendIfDue(state, now(), rules)
   }
 
-  /** A write that outlived its own password may have undone another replica's write: then the user is read again. */
+  /** False if the password expired before its write finished: the write may have undone another replica's, so the user is read again. */
   function isFinal(outcome: WriteOutcome): outcome is Extract<WriteOutcome, { state: ManagedState }> {
     return outcome.kind === 'adopted' || (outcome.kind === 'written' && now() < expiryOf(outcome.state, rules))
   }

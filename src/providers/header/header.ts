@@ -20,7 +20,7 @@ const absentGroups = '\r'
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
   const identities = new LRUCache<string, RequestIdentity>(cacheLimits)
-  // Created once: in a chain of providers, many requests lead to it.
+  // Created once and reused: in a chain of providers, many requests throw this error.
   const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
 
   return function identify(request, isTrusted) {

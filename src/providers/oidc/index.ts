@@ -20,7 +20,7 @@ export type OidcProviderOptions = Readonly<{
 /** The cookies that may contain a token, in the order in which they are tried. */
 export const tokenCookies = ['access_token', 'id_token'] as const
 
-// Created once: many requests lead to them.
+// Created once and reused: many requests throw these errors.
 const missing = new GatewayError('identity_missing', 'missing authentication headers (no token, no session)')
 const untrusted = new GatewayError(
   'peer_untrusted',

@@ -30,7 +30,7 @@ type ValidToken = Readonly<{
 }>
 type RejectedToken = Readonly<{ error: GatewayError; recheckAtMs: number }>
 
-/** The size of the identities is limited too: userinfo may return a large one for a short opaque token. */
+/** Limited by size as well as by count: userinfo may return a large identity for a short opaque token. */
 const cacheLimits = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: ValidToken) => size }
 
 /** Some clients repeat a rejected token with each request, which would otherwise be a call to the provider each time. */

@@ -32,10 +32,11 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-forwarded-host': 'x-forwarded-host',
   'x-forwarded-port': 'x-forwarded-port',
   'x-real-ip': 'trusted-only',
-  // Some frameworks route by these instead of the target. They are for sub-requests, and a proxied request is not one.
+  // Some frameworks route by these three headers instead of the target. They belong to forward-auth sub-requests only.
   'x-original-url': 'drop',
   'x-original-method': 'drop',
   'x-rewrite-url': 'drop',
+
   'http2-settings': 'drop',
   expect: 'drop',
   // The client's own credentials, and Elasticsearch's header to impersonate another user.

@@ -42,7 +42,7 @@ export function createPool(url: URL, { timeoutMs, idleTimeoutMs }: PoolOptions, 
   })
 }
 
-/** Runs before undici's listener. A single function for all sockets, since there may be many. */
+/** Rewrites socket errors before undici's listener sees them, so that a reset does not look like a normal end. */
 function destroyOnError(this: Socket, error: ConnectionError): void {
   // As undici's SocketError has it.
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') error.socket = { bytesRead: this.bytesRead }

@@ -68,8 +68,8 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
       // Node drops further headers silently; one more than allowed is kept so that the request can be rejected. Without
       // a limit, a head of 64 KiB could contain 10,000 headers, which occupy ten times its size in memory.
       server.maxHeadersCount = maxHeaderCount + 1
-      // A client that waits for 100 Continue may get its response without it. Node then closes the connection, because
-      // the client may send the body or not.
+      // The final response may be sent without 100 Continue. Node then closes the connection, because it cannot know
+      // whether the body follows.
       server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
       server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
       // Node detaches a connection with a CONNECT request: pending responses would see neither `drain` nor a

@@ -35,7 +35,8 @@ export const unauthenticatedLimits = { maxConcurrentStreams: 8, maxHeldBytes: 64
 export const authenticatedLimits = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024 } as const
 
 /**
- * The number of HTTP/1.1 connections that an HTTP/2 connection counts as. Measured: it can occupy 0.5 MB and 4.5 MB.
+ * The number of HTTP/1.1 connections that an HTTP/2 connection counts as. Measured: up to 0.5 MB before
+ * authentication, 4.5 MB after.
  */
 export const http2Weight = { unauthenticated: 2, authenticated: 16 } as const
 
@@ -58,7 +59,7 @@ export const http2Limits = {
      */
     maxHeaderListSize: 2 * http1Limits.maxHeaderSize,
   },
-  /** Twice the accepted number, for the same reason. */
+  /** Twice the accepted number, so that a stream exists on which 431 can be sent. */
   maxHeaderListPairs: 1000,
   /**
    * Streams that the client resets: a burst, then a rate per second (rapid reset, CVE-2023-44487). A browser resets
