@@ -66,7 +66,7 @@ for (const caller of callers.values()) {
     assert.ok(!gateway.log.some((entry) => /forged/.test(`${entry['url.path']} ${entry['url.domain']}`)))
   })
 
-  test(`a write of another site's page is rejected behind ${caller.name}, and one of its own page is accepted`, async () => {
+  test(`a write from another site's page is rejected behind ${caller.name}, and a write from an own page is accepted`, async () => {
     const path = `/write/${caller.name}`
     const statusOf = async (headers: readonly Header[], method?: string) =>
       (await sendAs(caller, path, headers, method)).status
@@ -89,7 +89,7 @@ for (const caller of callers.values()) {
   })
 }
 
-test('Envoy may use another prefix only if forward_auth.path_prefix is set to it', async () => {
+test('Envoy may use another path prefix only if forward_auth.path_prefix has the same value', async () => {
   const flags = { 'forward_auth.path_prefix': '/ext/authz' }
   const { url } = await start({ env, flags })
   for (const prefix of [
@@ -103,7 +103,7 @@ test('Envoy may use another prefix only if forward_auth.path_prefix is set to it
   assert.deepEqual([code, /the user \(Remote-User\) gets 404/.test(stderr)], [2, true])
 })
 
-test('without forward_auth.profile nginx, the suite names the denials that nginx turns into errors', async () => {
+test('the suite without forward_auth.profile nginx reports the denial statuses that nginx would turn into errors', async () => {
   const { code, stdout } = await run('--url', generic.url, '--profile', 'nginx', ...options)
   assert.equal(code, 1)
   assert.match(
@@ -112,7 +112,7 @@ test('without forward_auth.profile nginx, the suite names the denials that nginx
   )
 })
 
-test('the suite prints --help, and explains an invalid command line or an unusable server', async () => {
+test('the suite prints its help, and explains what is wrong with an invalid command line or an unusable server', async () => {
   assert.match((await run('--help')).stdout, /--profile NAME +traefik, nginx, caddy, haproxy, envoy/)
   for (const [args, message] of [
     [[], /--url is missing/],

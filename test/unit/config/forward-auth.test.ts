@@ -7,7 +7,7 @@ const loadForwardAuth = (yaml: string) => load(minimal + yaml).config.forward_au
 
 describe('forward_auth.path_prefix', () => {
   for (const prefix of ['/authorize', '/a/b-c/d_e', '/9', '/elastaut', '/x/elastauth']) {
-    test(`accepts ${prefix}`, () =>
+    test(`forward_auth.path_prefix accepts ${prefix}`, () =>
       assert.equal(loadForwardAuth(`forward_auth: { path_prefix: ${prefix} }`).path_prefix, prefix))
   }
   for (const prefix of [
@@ -33,7 +33,7 @@ describe('forward_auth.path_prefix', () => {
     '/elastauthorize',
     '/ELASTAUTH/x',
   ]) {
-    test(`rejects ${prefix}, which is not a plain path or is below /elastauth`, () => {
+    test(`forward_auth.path_prefix rejects ${prefix}, which is not a plain path or is below /elastauth`, () => {
       const [line, ...rest] = faults(`forward_auth: { path_prefix: ${JSON.stringify(prefix)} }`)
       assert.match(line!, /^3 forward_auth\.path_prefix .*is not a path for sub-requests: write e\.g\. \/authorize/)
       assert.deepEqual(rest, [])
@@ -42,7 +42,7 @@ describe('forward_auth.path_prefix', () => {
 })
 
 describe('forward_auth.listen', () => {
-  test('accepts one address or a list, and is not set by default', () => {
+  test('forward_auth.listen accepts one address or a list, and is not set by default', () => {
     assert.equal(loadForwardAuth('').listen, null)
     assert.deepEqual(loadForwardAuth('forward_auth: { listen: ":5001" }').listen, [':5001'])
     assert.deepEqual(loadForwardAuth('forward_auth: { listen: [":5001", "unix:/a.sock"] }').listen, [
@@ -51,7 +51,7 @@ describe('forward_auth.listen', () => {
     ])
   })
 
-  test('rejects an empty list and invalid addresses', () => {
+  test('forward_auth.listen rejects an empty list and invalid addresses', () => {
     assert.match(faults('forward_auth: { listen: [] }').join(), /^3 forward_auth\.listen is empty: write host:port/)
     assert.match(
       faults('forward_auth: { listen: [":5001", nowhere] }').join(),
@@ -59,7 +59,7 @@ describe('forward_auth.listen', () => {
     )
   })
 
-  test('rejects an address that listen also has, even with another scheme', () => {
+  test('forward_auth.listen rejects an address that listen also has, even with another scheme', () => {
     for (const [listen, own] of [
       ['":6000"', '":6000"'],
       ['":6000"', '"http://:6000"'],
@@ -74,12 +74,12 @@ describe('forward_auth.listen', () => {
     assert.deepEqual(faults('listen: ":0"\nforward_auth: { listen: ":0" }'), [])
   })
 
-  test('requires tls.cert for https, as listen does', () => {
+  test('forward_auth.listen requires tls.cert for https, like listen', () => {
     const lines = faults('forward_auth: { listen: "https://:5001" }')
     assert.match(lines.join(), /tls\.cert is required for forward_auth\.listen\[0\], which is https/)
   })
 
-  test('rejects addresses that other machines can reach with the static provider, as listen does', () => {
+  test('forward_auth.listen rejects addresses that other machines can reach with the static provider, like listen', () => {
     const yaml = 'auth_provider: static\nstatic: { username: dev }\nforward_auth: { listen: "0.0.0.0:5001" }'
     assert.match(
       faults(yaml).join(),
@@ -99,17 +99,17 @@ test('forward_auth.listen and path_prefix are faults in proxy mode, which has no
   ])
 })
 
-describe('a warning at startup if people sign in and sub-requests have no separate listener', () => {
+describe('a warning at startup about sub-requests without a separate listener', () => {
   const oidc = 'oidc: { issuer: "https://id.example", client_id: x, client_secret: y }\n'
   const warnings = (yaml: string) =>
     load(minimal + yaml).warnings.filter((text) => text.includes('forward_auth.listen'))
 
-  test('is given if oidc is the provider or one of several', () => {
+  test('warns that sub-requests have no separate listener if oidc is the provider or one of several', () => {
     for (const provider of ['auth_provider: oidc\n', 'auth_providers: [oidc, authelia]\n']) {
       assert.match(warnings(provider + oidc).join(), /forward_auth\.listen is not set/)
     }
   })
-  test('is not given with forward_auth.listen, with login: false, in proxy mode, or without OpenID Connect', () => {
+  test('does not warn about a missing sub-request listener with forward_auth.listen, with login: false, in proxy mode, or without OpenID Connect', () => {
     for (const yaml of [
       `auth_provider: oidc\n${oidc}forward_auth: { listen: ":5001" }`,
       `auth_provider: oidc\n${oidc.replace('client_id', 'login: false, client_id')}`,

@@ -108,7 +108,7 @@ describe('users', () => {
     'unknown hash function [pbkdf2_1000]',
     'Provided password hash uses [PBKDF2_1000] but the configured hashing algorithm is [BCRYPT]',
   ]) {
-    test(`put sends plain text from the 400 "${reason.slice(0, 40)}…" on`, async () => {
+    test(`put switches to plain-text passwords after a 400 "${reason.slice(0, 40)}…"`, async () => {
       const { url: node, bodies } = await startHashRejectingNode({ type: 'illegal_argument_exception', reason })
       const users = connect({ hosts: [node] })
       for (let i = 0; i < 3; i++) await users.put('bob', { ...bob, passwordHash: 'a hash' })
@@ -118,7 +118,7 @@ describe('users', () => {
     })
   }
 
-  test('concurrent writes whose hashes are rejected all send the text, and one is reported as the first', async () => {
+  test('concurrent writes whose hashes are rejected all send plain-text passwords, and only one rejection is reported as the first', async () => {
     elasticsearch.faults.rejectHash = true
     const release = elasticsearch.holdWrites()
     const users = connect({ hosts: [url] })
@@ -140,7 +140,7 @@ describe('users', () => {
     { type: 'illegal_argument_exception', reason: ['unknown hash function [x]'] },
     { type: 'illegal_argument_exception' },
   ]) {
-    test(`put does not send the text after another 400: ${JSON.stringify(error)}`, async () => {
+    test(`put does not switch to plain-text passwords after another 400: ${JSON.stringify(error)}`, async () => {
       const { url: node, bodies } = await startHashRejectingNode(error)
       const put = connect({ hosts: [node] }).put('bob', { ...bob, passwordHash: 'a hash' })
       await assert.rejects(put, { code: 'elasticsearch_rejected', detail: /responded with 400/ })
@@ -149,7 +149,7 @@ describe('users', () => {
     })
   }
 
-  test('get returns that a user is reserved or disabled', async () => {
+  test('get says whether a user is reserved or disabled', async () => {
     const users = connect({ hosts: [url] })
     assert.equal((await users.get('elastic'))?.reserved, true)
     elasticsearch.users.set('bob', { ...bob, enabled: false })
@@ -183,7 +183,7 @@ describe('users', () => {
     await assert.rejects(connect({ hosts: [url] }).authenticate('bob', 'x'), { code: 'elasticsearch_unavailable' })
   })
 
-  test("put without the privilege is elasticsearch_rejected with Elasticsearch's reason", async () => {
+  test("put without the privilege to manage users is elasticsearch_rejected with Elasticsearch's reason", async () => {
     elasticsearch.faults.forbidPut = true
     const put = connect({ hosts: [url] }).put('bob', bob)
     await assert.rejects(put, {
@@ -192,7 +192,7 @@ describe('users', () => {
     })
   })
 
-  test('the error for a wrong password of the service account does not contain it', async () => {
+  test('the error for a wrong password of the service account does not contain the password', async () => {
     const get = connect({ hosts: [url], password: 'hunter2-wrong' }).get('bob')
     await assert.rejects(get, (error: Error) => !`${error.stack} ${JSON.stringify(error)}`.includes('hunter2'))
   })
@@ -206,7 +206,7 @@ describe('users', () => {
 })
 
 describe('the service account', () => {
-  test('ping resolves, and rejects with a wrong password', async () => {
+  test('ping resolves with the right password of the service account, and rejects with a wrong one', async () => {
     await connect({ hosts: [url] }).ping()
     await assert.rejects(connect({ hosts: [url], password: 'wrong' }).ping(), { code: 'elasticsearch_unavailable' })
   })
@@ -222,7 +222,7 @@ describe('the service account', () => {
 })
 
 describe('several Elasticsearch hosts', () => {
-  test('every call succeeds if one of two hosts is down', async () => {
+  test('every call to Elasticsearch succeeds if one of two hosts is down', async () => {
     const down = createFakeElasticsearch()
     const downUrl = await down.listen()
     await down.close()
@@ -230,7 +230,7 @@ describe('several Elasticsearch hosts', () => {
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
 
-  test('every call succeeds if one of two hosts responds with 503', async () => {
+  test('every call to Elasticsearch succeeds if one of two hosts responds with 503', async () => {
     const unavailable = createFakeElasticsearch()
     toClose.push(unavailable.close)
     unavailable.faults.response = 'unavailable'
@@ -239,7 +239,7 @@ describe('several Elasticsearch hosts', () => {
     assert.ok(elasticsearch.users.has('bob'))
   })
 
-  test('every call succeeds if one of two hosts does not respond', async () => {
+  test('every call to Elasticsearch succeeds if one of two hosts does not respond', async () => {
     const hanging = createFakeElasticsearch()
     toClose.push(hanging.close)
     hanging.faults.response = 'hang'
@@ -247,7 +247,7 @@ describe('several Elasticsearch hosts', () => {
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
 
-  test('every call succeeds if two of three hosts are down', async () => {
+  test('every call to Elasticsearch succeeds if two of three hosts are down', async () => {
     const down = await Promise.all(
       [1, 2].map(async () => {
         const node = createFakeElasticsearch()
@@ -260,7 +260,7 @@ describe('several Elasticsearch hosts', () => {
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
 
-  test('40 concurrent writes use 16 connections per host, and all arrive', async () => {
+  test('40 concurrent writes use 16 connections per Elasticsearch host, and all arrive', async () => {
     const release = elasticsearch.holdWrites()
     const { put } = connect({ hosts: [url] })
     const all = Promise.all(Array.from({ length: 40 }, (_, i) => put(`user-${i}`, bob)))
@@ -294,7 +294,7 @@ describe('several Elasticsearch hosts', () => {
     assert.equal(elasticsearch.calls.length, 1, 'the single host is not retried after a timeout')
   })
 
-  test('a call succeeds once the host is available again', async () => {
+  test('a call to a single host succeeds once the host is available again', async () => {
     const users = connect({ hosts: [url] })
     elasticsearch.faults.response = 'drop'
     await assert.rejects(users.get('bob'), { code: 'elasticsearch_unavailable' })
@@ -345,7 +345,7 @@ describe('requests to Elasticsearch', () => {
   const tls = (more: https.ServerOptions = {}) =>
     serve(https.createServer({ ...authority.issue('es'), ...more }, respond))
 
-  test('TLS needs the configured CA, unless insecure_skip_verify is set', async () => {
+  test('TLS to Elasticsearch needs the configured CA, unless insecure_skip_verify is set', async () => {
     const hosts = [`https://localhost:${await tls()}`]
     assert.equal(await connect({ hosts, ca: authority.cert }).get('bob'), undefined)
     await assert.rejects(connect({ hosts }).get('bob'), { code: 'elasticsearch_unavailable' })
@@ -356,7 +356,7 @@ describe('requests to Elasticsearch', () => {
     assert.equal(seen.length, 2, 'no credential is sent to an untrusted server')
   })
 
-  test('a client certificate is sent if the server requests one', async () => {
+  test('a client certificate is sent if Elasticsearch requests it', async () => {
     const hosts = [
       `https://localhost:${await tls({ requestCert: true, rejectUnauthorized: true, ca: authority.cert })}`,
     ]

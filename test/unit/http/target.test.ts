@@ -35,7 +35,7 @@ describe('originForm', () => {
     ['1http://es/x', undefined],
   ]
   for (const [target, expected] of rows)
-    test(`of "${target}" is ${expected}`, () => assert.equal(originForm(target), expected))
+    test(`originForm of "${target}" is ${expected}`, () => assert.equal(originForm(target), expected))
 })
 
 describe('the parts of a target', () => {
@@ -52,7 +52,7 @@ describe('the parts of a target', () => {
     ['?', '', '', ''],
   ]
   for (const [target, path, beforeFragment, query] of rows) {
-    test(`of "${target}" are the path "${path}" and the query "${query}"`, () =>
+    test(`"${target}" has path "${path}" and query "${query}"`, () =>
       assert.deepEqual([pathOf(target), pathBeforeFragment(target), queryOf(target)], [path, beforeFragment, query]))
   }
 })
@@ -73,7 +73,7 @@ describe('percent decoding', () => {
     ['a+b', 'a+b', 'a+b'],
   ]
   for (const [text, utf8, bytes] of rows) {
-    test(`reads ${text} as ${JSON.stringify(utf8)} in UTF-8 and ${JSON.stringify(bytes)} byte by byte`, () =>
+    test(`percent decoding reads ${text} as ${JSON.stringify(utf8)} in UTF-8 and ${JSON.stringify(bytes)} byte by byte`, () =>
       assert.deepEqual([percentDecode(text), percentDecodeBytes(text)], [utf8, bytes]))
   }
 })

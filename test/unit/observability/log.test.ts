@@ -14,7 +14,7 @@ function create(format: 'json' | 'text', level = 'info') {
   return { log: createLog({ level, format, destination }), written }
 }
 
-test('JSON: the names of the Elastic Common Schema, the time in UTC', () => {
+test('a JSON log line uses the field names of the Elastic Common Schema and a timestamp in UTC', () => {
   const { log, written } = create('json')
   log.warn({ 'user.name': 'bob' }, 'said')
   const { '@timestamp': at, ...rest } = JSON.parse(written.text)
@@ -28,40 +28,40 @@ test('JSON: the names of the Elastic Common Schema, the time in UTC', () => {
   })
 })
 
-test('JSON: one line for one call, whatever is in it', () => {
+test('each call writes one JSON line, even if a message or field contains line breaks', () => {
   const { log, written } = create('json')
   log.info({ 'url.path': '/a\n{"forged":true}' }, 'x\r\n{"forged":true}')
   assert.equal(written.text.split('\n').length, 2)
   assert.equal(JSON.parse(written.text).forged, undefined)
 })
 
-test('text: time, level and message, for reading', () => {
+test('a text log line has time, level and message', () => {
   const { log, written } = create('text')
   log.info('it listens')
   assert.match(written.text, /^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: it listens\n$/)
 })
 
-test('text: fields stand behind the message, those that never change are left out', () => {
+test('a text log line has fields after the message, and omits fields that never change', () => {
   const { log, written } = create('text')
   log.warn({ 'user.name': 'bob' }, 'said')
   assert.match(written.text, / WARN: said \{"user\.name":"bob"\}\n$/)
 })
 
-test('text: what a message says already is not said twice, and a duration is for reading', () => {
+test('a text log line omits fields that the message contains, and shows the duration in milliseconds', () => {
   const { log, written } = create('text')
   const said = { 'http.request.method': 'GET', 'url.path': '/app', 'http.response.status_code': 200 }
   log.info({ ...said, 'event.duration': 1_260_000, 'event.action': 'asked', 'user.name': 'bob' }, 'GET /app 200')
   assert.match(written.text, / INFO: GET \/app 200 \(1\.3 ms\) \{"user\.name":"bob"\}\n$/)
 })
 
-test('JSON: has all fields', () => {
+test('a JSON log line has all fields, even those that the message contains', () => {
   const { log, written } = create('json')
   const fields = { 'url.path': '/app', 'event.duration': 1_260_000, 'event.action': 'asked' }
   log.info(fields, 'GET /app 200')
   assert.deepEqual({ ...JSON.parse(written.text), ...fields, message: 'GET /app 200' }, JSON.parse(written.text))
 })
 
-test('below the level nothing is written', () => {
+test('the log writes nothing below its level', () => {
   const { log, written } = create('json', 'error')
   log.warn('x')
   log.error('y')

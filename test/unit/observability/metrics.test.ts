@@ -15,7 +15,7 @@ function tellAll(metrics: Metrics): void {
   metrics.passwordHashRejected()
 }
 
-describe('what is told can be read', () => {
+describe('the metrics page has a sample for each recorded event', () => {
   const samples = [
     'elastauth_requests_total{method="GET",status="200"} 1',
     'elastauth_authentication_total{result="success"} 1',
@@ -40,13 +40,13 @@ describe('what is told can be read', () => {
   }
 })
 
-test('two of them count apart', async () => {
+test('two metrics registries count separately', async () => {
   const [told, untold] = [createMetrics(), createMetrics()]
   tellAll(told)
   assert.doesNotMatch(await untold.registry!.metrics(), /^elastauth_requests_total\{/m)
 })
 
-test('off: the same can be told, and there is nothing to read', () => {
+test('noMetrics has all recording functions and no registry', () => {
   tellAll(noMetrics)
   assert.equal(noMetrics.registry, undefined)
   assert.deepEqual(

@@ -103,7 +103,7 @@ beforeEach(() => {
 afterEach(() => stop())
 
 describe('one line per request', () => {
-  test('with the field names of the Elastic Common Schema, and no others', async () => {
+  test('a request is logged with field names of the Elastic Common Schema, and no others', async () => {
     await serve(answered)
     await ask('/_search')
     const [line] = await logged()
@@ -126,9 +126,9 @@ describe('one line per request', () => {
   })
 
   for (const [name, work] of Object.entries({
-    'answered at once': undefined,
-    'answered by what had no need to wait': async () => {},
-    'answered later': () => new Promise(setImmediate),
+    'a request with a synchronous response is logged once': undefined,
+    'a request whose async handler waits for nothing is logged once': async () => {},
+    'a request whose response comes later is logged once': () => new Promise(setImmediate),
   })) {
     test(name, async () => {
       await serve({ ...answered, ...(work && { work }) })
@@ -141,7 +141,7 @@ describe('one line per request', () => {
     })
   }
 
-  test('ten requests on one connection are ten lines', async () => {
+  test('ten requests on one connection are logged on ten lines', async () => {
     await serve(answered)
     const connection = openRaw(port)
     for (let i = 0; i < 10; i++) connection.send(`GET /${i} HTTP/1.1\r\nHost: es\r\n\r\n`)
@@ -154,8 +154,8 @@ describe('one line per request', () => {
   })
 })
 
-describe('a client that leaves before the answer', () => {
-  test('while the answer is on its way: 499', async () => {
+describe('a client that disconnects before the end of the response', () => {
+  test('a client that disconnects during the response is logged as 499', async () => {
     await serve({ write: (response) => response.writeHead(200).write('half') })
     const connection = openRaw(port)
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
@@ -166,7 +166,7 @@ describe('a client that leaves before the answer', () => {
     assert.match(String(line?.message), / 499$/)
   })
 
-  test('while we still work on it, as when Elasticsearch is slow: 499, one line, without waiting for more', async () => {
+  test('a client that disconnects before the response, as when Elasticsearch is slow, is logged as 499 at once and only once', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
     const { promise: done, resolve: finish } = Promise.withResolvers<Line[]>()
     await serve({
@@ -191,7 +191,7 @@ describe('a client that leaves before the answer', () => {
     assert.equal(lines()[0]?.['user.name'], 'bob')
   })
 
-  test('its line keeps to the level too', async () => {
+  test('a client that disconnects is not logged if the log level is warn', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
     const { promise: done, resolve: finish } = Promise.withResolvers<void>()
     const work: Given['work'] = async (_request, response) => {
@@ -210,7 +210,7 @@ describe('a client that leaves before the answer', () => {
 
 describe('errors', () => {
   for (const [code, { level, status }] of Object.entries(errorTable)) {
-    test(`${code} is logged at ${level}, with its detail and its user`, async () => {
+    test(`${code} is logged at level ${level}, with its detail and username`, async () => {
       await serve(refused(status, new GatewayError(code as ErrorCode, 'the private detail', { username: 'bob' })))
       await ask('/x')
       const [line] = await logged()
@@ -223,27 +223,27 @@ describe('errors', () => {
     })
   }
 
-  test('what we did not foresee comes with its stack', async () => {
+  test('an unexpected error is logged with its stack trace', async () => {
     await serve(refused(500, new GatewayError('internal', 'x', { cause: new TypeError('boom') })))
     await ask()
     const [line] = await logged()
     assert.match(String(line?.['error.stack_trace']), /^TypeError: boom\n +at /)
   })
 
-  test('a level that is off writes nothing', async () => {
+  test('a successful request is not logged if the log level is warn', async () => {
     await serve(answered, { level: 'warn' })
     await ask()
     assert.equal(text, '')
   })
 
-  test('level warn still has the warnings', async () => {
+  test('a request rejected with 403 is logged if the log level is warn', async () => {
     await serve(refused(403, new GatewayError('user_foreign', 'x')), { level: 'warn' })
     await ask()
     assert.equal((await logged()).length, 1)
   })
 })
 
-describe('nothing secret', () => {
+describe('the request log contains no secret', () => {
   const names = [
     'Authorization',
     'Cookie',
@@ -270,11 +270,11 @@ describe('nothing secret', () => {
 
   for (const format of ['json', 'text'] as const) {
     for (const [what, given] of Object.entries<Given>({
-      'a success': answered,
-      'a refusal': refused(401, new GatewayError('identity_missing', 'missing authentication headers')),
-      'a failure': refused(500, new GatewayError('internal', 'x', { cause: new Error('x') })),
+      'a successful request': answered,
+      'a rejected request': refused(401, new GatewayError('identity_missing', 'missing authentication headers')),
+      'a failed request': refused(500, new GatewayError('internal', 'x', { cause: new Error('x') })),
     })) {
-      test(`${what}, as ${format}: no header, cookie, query or body in any line`, async () => {
+      test(`${what} is logged as ${format} without its headers, cookies, query or body`, async () => {
         await serve(given, { format, level: 'trace' })
         await ask('/path?token=SECRET-query', headers)
         await arrival(/\/path/)

@@ -4,7 +4,7 @@ import { sanitize } from '../../../src/observability/sanitize.ts'
 
 const pathOf = (target: string) => sanitize({ method: 'GET', target }).path
 
-test('a request as it was made, by the host where that is known', () => {
+test('sanitize keeps method and path, and the host if known', () => {
   assert.deepEqual(sanitize({ method: 'POST', target: '/_bulk', host: 'es.example.com' }), {
     method: 'POST',
     path: '/_bulk',
@@ -13,7 +13,7 @@ test('a request as it was made, by the host where that is known', () => {
   assert.deepEqual(sanitize({ method: 'GET', target: '/' }), { method: 'GET', path: '/' })
 })
 
-describe('a query or fragment is never kept', () => {
+describe('sanitize removes the query and the fragment', () => {
   for (const [target, path] of [
     ['/a?secret', '/a'],
     ['/a#secret', '/a'],
@@ -26,7 +26,7 @@ describe('a query or fragment is never kept', () => {
   }
 })
 
-test('a terminal that shows the log is told nothing', () => {
+test('sanitize percent-encodes control characters, which a terminal that shows the log would interpret', () => {
   assert.deepEqual(sanitize({ method: 'GET', target: '/a\u009b2J\x7f', host: 'h\u009b31m' }), {
     method: 'GET',
     path: '/a%9B2J%7F',
@@ -35,7 +35,7 @@ test('a terminal that shows the log is told nothing', () => {
   assert.equal(pathOf('/b\u0085?x'), '/b%85')
 })
 
-test('what is logged is bounded', () => {
+test('sanitize limits the logged path to 2,048 characters and the host to 255', () => {
   const long = sanitize({ method: 'GET', target: `/${'a'.repeat(60_000)}`, host: 'h'.repeat(60_000) })
   assert.deepEqual([long.path.length, long.domain?.length], [2048, 255])
 })

@@ -28,12 +28,12 @@ function watch(
   }
 }
 
-test('all is well: one line', async () => {
+test('the startup check logs one line if the service account may manage users', async () => {
   await watch(async () => {}).done
   assert.deepEqual(brief(), ['info connected to Elasticsearch; the service account may manage users'])
 })
 
-test('roles that the configuration names and Elasticsearch lacks are named, once', async () => {
+test('the startup check logs one warning that names all configured roles which Elasticsearch lacks', async () => {
   await watch(async () => {}, { missing: ['reader', 'writer'] }).done
   assert.deepEqual(brief(), [
     'info connected to Elasticsearch; the service account may manage users',
@@ -41,7 +41,7 @@ test('roles that the configuration names and Elasticsearch lacks are named, once
   ])
 })
 
-test('says what is wrong, asks again until it works, then says so once', async () => {
+test('the startup check logs the failure, retries until it succeeds, and logs the success once', async () => {
   let calls = 0
   await watch(async () => {
     if (++calls < 2) throw new GatewayError('elasticsearch_rejected', 'our service account lacks manage_security')
@@ -53,7 +53,7 @@ test('says what is wrong, asks again until it works, then says so once', async (
   assert.equal(lines()[0]?.['error.code'], 'elasticsearch_rejected')
 })
 
-test('one reason is one line, however often it is met; another reason is another', async () => {
+test('the startup check logs each failure reason once, and a new reason on a new line', async () => {
   const reasons = ['Elasticsearch answered 503: starting', 'Elasticsearch answered 503: starting', 'no privilege']
   await watch(async () => {
     const reason = reasons.shift()
@@ -66,7 +66,7 @@ test('one reason is one line, however often it is met; another reason is another
   ])
 })
 
-test('a stop ends the wait at once', async () => {
+test('stopping the startup check ends its wait for the next try at once', async () => {
   const { done, stopped } = watch(() => Promise.reject(new Error('down')))
   await new Promise(setImmediate)
   stopped.abort()
@@ -78,7 +78,7 @@ test('a stop ends the wait at once', async () => {
   assert.deepEqual(brief(), ['error Elasticsearch: down; retrying'])
 })
 
-test('a stop during the check: nothing is logged of what the stop itself broke', async () => {
+test('stopping the startup check during a call logs no failure of that call', async () => {
   const stopped = new AbortController()
   const { done } = watch(
     async () => {
@@ -91,7 +91,7 @@ test('a stop during the check: nothing is logged of what the stop itself broke',
   assert.deepEqual(brief(), [])
 })
 
-test('stopped before it began: asks nothing', async () => {
+test('a startup check that is stopped before it begins makes no call', async () => {
   const stopped = new AbortController()
   stopped.abort()
   await watch(() => assert.fail('asked'), { stopped }).done

@@ -4,11 +4,11 @@ import { computeConnectionBudget } from '../../../src/server/connection-budget.t
 
 const gigabyte = 1024 ** 3
 
-test('nothing is logged if the heap has room for max_connections', () => {
+test('the connection budget logs nothing if the heap has room for max_connections', () => {
   assert.ok(computeConnectionBudget(6_000, { info: assert.fail }, 4 * gigabyte) >= 6_000)
 })
 
-test('a small heap lowers max_connections to the number for which half of it has room, and logs that', () => {
+test('a small heap lowers max_connections to what fits in half of it, and logs the lower limit', () => {
   const lines: unknown[] = []
   const info = (line: unknown) => void lines.push(line)
   assert.equal(computeConnectionBudget(10_000, { info }, gigabyte / 8), 204)

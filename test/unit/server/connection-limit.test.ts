@@ -28,7 +28,7 @@ test('all listeners share max_connections, and each keeps its open connections',
   assert.deepEqual(limitsOf(servers), [2, 2])
 })
 
-test('a connection with a weight counts as several until it closes', () => {
+test('a connection with a weight counts as that many connections until it closes', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const heavy = connect(server!)
@@ -40,7 +40,7 @@ test('a connection with a weight counts as several until it closes', () => {
   assert.equal(server!.maxConnections, 10)
 })
 
-test('a connection keeps its weight if there is no room for a larger one', () => {
+test('a connection keeps its weight if there is no room for a larger weight', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const [first, second] = [connect(server!), connect(server!)]
@@ -53,14 +53,14 @@ test('a connection keeps its weight if there is no room for a larger one', () =>
   assert.equal(server!.maxConnections, 1 + 6)
 })
 
-test('max_connections counts connections, whatever their weight', () => {
+test('max_connections counts a connection once, whatever its weight', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 2, maxWeight: 100 })
   assert.ok(setWeight(connect(server!), 50))
   assert.equal(server!.maxConnections, 2)
 })
 
-test('a closed connection gets no weight, because it would never be released', () => {
+test('setWeight rejects a closed connection, whose weight would never be released', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10 })
   const closed = connect(server!)
@@ -70,7 +70,7 @@ test('a closed connection gets no weight, because it would never be released', (
   assert.equal(server!.maxConnections, 10)
 })
 
-test('a connection may use at most the given share of the room, and its weight can always be lowered', () => {
+test('setWeight allows a connection at most the given share of the room, and can always lower a weight', () => {
   const [server] = createServers(1)
   const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 20 })
   const [first, second] = [connect(server!), connect(server!)]

@@ -83,8 +83,8 @@ afterEach(async () => {
 })
 
 for (const isTls of [false, true]) {
-  describe(`a client that reads slowly ${isTls ? 'with' : 'without'} TLS while the server shuts down`, () => {
-    test('gets a whole response that has ended, logged as 200, while idle connections are closed', async () => {
+  describe(`a slow client ${isTls ? 'with' : 'without'} TLS during a graceful shutdown`, () => {
+    test(`a slow client ${isTls ? 'with' : 'without'} TLS receives all of a response already written, logged as 200, while the shutdown closes idle connections`, async () => {
       await startServer(isTls)
       const idle = await open(isTls)
       idle.read()
@@ -101,7 +101,7 @@ for (const isTls of [false, true]) {
       assert.deepEqual(statuses, [200, 200])
     })
 
-    test('gets the pipelined responses after a large one', async () => {
+    test(`a slow client ${isTls ? 'with' : 'without'} TLS receives the pipelined responses after a large one during the shutdown`, async () => {
       await startServer(isTls)
       const slow = await open(isTls)
       await slow.request('/large', '/', '/')
@@ -112,7 +112,7 @@ for (const isTls of [false, true]) {
       assert.deepEqual(statuses, [200, 200, 200])
     })
 
-    test('delays closing idle connections until its response with Connection: close has been sent', async () => {
+    test(`a slow client ${isTls ? 'with' : 'without'} TLS delays closing idle connections until its response with Connection: close has been sent`, async () => {
       await startServer(isTls)
       const idle = await open(isTls)
       idle.read()
@@ -126,7 +126,7 @@ for (const isTls of [false, true]) {
       await closing
     })
 
-    test('gets a whole response on a second connection after the first one has closed', async () => {
+    test(`a slow client ${isTls ? 'with' : 'without'} TLS receives all of a response during the shutdown after another slow connection has closed`, async () => {
       await startServer(isTls)
       const [first, second] = [await open(isTls), await open(isTls)]
       await first.request('/large')
@@ -139,7 +139,7 @@ for (const isTls of [false, true]) {
       await closing
     })
 
-    test('is disconnected after the timeout if it reads nothing, logged as 499', async () => {
+    test(`a client ${isTls ? 'with' : 'without'} TLS that reads nothing is disconnected after the shutdown timeout and logged as 499`, async () => {
       await startServer(isTls)
       const stalled = await open(isTls)
       await stalled.request('/large')
@@ -150,7 +150,7 @@ for (const isTls of [false, true]) {
     })
   })
 
-  test(`a request whose head has arrived in part ${isTls ? 'with' : 'without'} TLS gets its response while the server shuts down`, async () => {
+  test(`a request ${isTls ? 'with' : 'without'} TLS whose head has partly arrived gets its response during the shutdown`, async () => {
     await startServer(isTls)
     const connection = await open(isTls)
     connection.read()

@@ -170,7 +170,7 @@ describe('the sweep of idle users', () => {
     assert.deepEqual(directory.users.get('user-77'), { ...before, password })
   })
 
-  test('the sweep leaves active users alone, and ends the password of one who then stays away', async () => {
+  test('the sweep leaves an active user alone, and replaces the password once the user stays away', async () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const { stop } = startSweep(directory, clock)
@@ -192,7 +192,7 @@ describe('the sweep of idle users', () => {
     stop()
   })
 
-  test('the sweep ends a password that the user has set', async () => {
+  test('the sweep replaces a password that the user set', async () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
@@ -203,7 +203,7 @@ describe('the sweep of idle users', () => {
     assert.notEqual(directory.users.get('bob')!.password, 'of-my-own')
   })
 
-  test('a sweep that is decided before a login and written after it does not affect the login', async () => {
+  test('a sweep write that is decided before a login and arrives after it does not affect the login', async () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
@@ -225,7 +225,7 @@ describe('the sweep of idle users', () => {
     assert.deepEqual([directory.passwordsSet.length, directory.accepts(authorization)], [1, true])
   })
 
-  test('the sweep does not write a user who comes back between the page and the write', async () => {
+  test('the sweep does not write a user who comes back between the listing and the write', async () => {
     const { clock, directory } = createTestBed()
     addUser(directory, 'bob')
     directory.hooks.before = (operation) => {
@@ -237,7 +237,7 @@ describe('the sweep of idle users', () => {
     assert.equal(directory.passwordsSet.length, 0)
   })
 
-  test('the sweep ends the password of a denied user once more, and the user is admitted again when the groups come back', async () => {
+  test("the sweep replaces a denied user's password again, and the user gets a valid credential when the groups come back", async () => {
     const { clock, directory } = createTestBed()
     const { obtain, deny } = createReplica(directory, clock)
     await obtain(bob)
@@ -305,7 +305,7 @@ describe('the sweep of idle users', () => {
     assert.deepEqual(events, [])
   })
 
-  test('the sweep reports that users cannot be listed, and tries again at the next interval', async () => {
+  test('the sweep reports a failure to list users, and retries at the next interval', async () => {
     const { clock, directory } = createTestBed()
     addUser(directory, 'a')
     directory.hooks.before = (operation) => {
@@ -331,7 +331,7 @@ describe('the sweep of idle users', () => {
     assert.equal(directory.passwordsSet.length, 150)
   })
 
-  test('the sweep ends passwords after a clock that was ahead is set back', async () => {
+  test('the sweep replaces passwords after a clock that was ahead is set back', async () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const store = createMemorySharedStore(clock.now)
@@ -365,7 +365,7 @@ describe('the sweep of idle users with three replicas', () => {
     for (let i = 0; i < 700; i++) addUser(directory, `user-${i}`)
   }
 
-  test('with Redis the sweep writes each user once, also after a restart of all replicas', async () => {
+  test('with Redis, the sweep writes each user once, even if all replicas restart', async () => {
     const { clock, directory } = createTestBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)
@@ -380,7 +380,7 @@ describe('the sweep of idle users with three replicas', () => {
     }
   })
 
-  test('with Redis other replicas finish the sweep of a replica that dies', async () => {
+  test('with Redis, other replicas finish the sweep of a replica that dies', async () => {
     const { clock, directory } = createTestBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)
@@ -401,7 +401,7 @@ describe('the sweep of idle users with three replicas', () => {
     assert.equal(new Set(directory.passwordsSet.map(({ username }) => username)).size, 700)
   })
 
-  test('without Redis every replica sweeps, and all write the same password for a user', async () => {
+  test('without Redis, every replica sweeps, and all write the same password for a user', async () => {
     const { clock, directory } = createTestBed()
     addUsers(directory)
     const sweeps = [0.2, 0.5, 0.9].map((random) => startSweep(directory, clock, { random: () => random }))
@@ -415,7 +415,7 @@ describe('the sweep of idle users with three replicas', () => {
     assert.ok(directory.passwordsSet.length <= 3 * 700)
   })
 
-  test('with a different key, a replica does not write the users of the others', async () => {
+  test("a replica with another secret key does not sweep the other replicas' users", async () => {
     const { clock, directory } = createTestBed()
     addUsers(directory)
     const { stop } = startSweep(directory, clock, { keys: createKeyring([otherKey]) })
@@ -424,7 +424,7 @@ describe('the sweep of idle users with three replicas', () => {
     assert.equal(directory.passwordsSet.length, 0)
   })
 
-  test('when Redis is unreachable: sweeps anyway', async () => {
+  test('the sweep runs even if Redis is unreachable', async () => {
     const { clock, directory } = createTestBed()
     addUsers(directory)
     const store = createMemorySharedStore(clock.now)

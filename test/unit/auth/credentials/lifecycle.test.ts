@@ -515,7 +515,7 @@ const rows: Row[] = [
     adopted({ ...state, issued_at: noon + 500 }),
   ],
   [
-    'a password issued at the extensionLimit plausible time is adopted',
+    'a password issued at the last plausible time is adopted',
     user({ ...state, issued_at: noon + hour + day }),
     {},
     adopted({ ...state, issued_at: noon + hour + day }),
@@ -591,7 +591,7 @@ describe('a user with malformed metadata.elastauth counts as foreign', () => {
     { ...state, extended_at: null },
   ]
   for (const [index, elastauth] of malformed.entries()) {
-    test(`malformed metadata.elastauth ${index} makes the user foreign: ${typeof elastauth === 'function' ? 'a function' : JSON.stringify(elastauth)}`, () => {
+    test(`malformed metadata.elastauth makes the user foreign: ${typeof elastauth === 'function' ? 'a function' : JSON.stringify(elastauth)} (#${index})`, () => {
       const at = (adoptExisting: boolean) =>
         decide({
           stored: user(null, { metadata: { elastauth } }),
@@ -605,7 +605,7 @@ describe('a user with malformed metadata.elastauth counts as foreign', () => {
     })
   }
 
-  test('other fields of metadata.elastauth are not kept by a write', () => {
+  test('a write does not keep other fields of metadata.elastauth', () => {
     const stored = user({ ...changed, note: 'mine', password: 'x' })
     assert.deepEqual(decide({ stored, subject, now: noon, keys, rules }), written('changed', state))
   })
@@ -629,7 +629,7 @@ describe('a user with numbers in metadata.elastauth that elastauth never writes'
     { issued_at: Number.NaN },
   ]
   for (const numbers of extremeNumbers) {
-    test(`${Object.entries(numbers).flat().join(' ')} starts a new series, and the user keeps working`, () => {
+    test(`metadata.elastauth with ${Object.entries(numbers).flat().join(' ')} starts a new series of versions, whose first password is adopted`, () => {
       const stored = user({ ...state, created: today, ...numbers })
       const decision = decide({ stored, subject, now: noon, keys, rules })
       assert.deepEqual(decision, written('rotated', series(noon)))
@@ -646,7 +646,7 @@ describe('a user with numbers in metadata.elastauth that elastauth never writes'
     })
   }
 
-  test('a password of the last version is adopted until it expires', () => {
+  test('a password of the largest possible version is adopted until it expires', () => {
     const last = { ...state, version: Number.MAX_SAFE_INTEGER }
     assert.deepEqual(decide({ stored: user(last), subject, now: noon, keys, rules }), { kind: 'adopt', state: last })
   })
@@ -668,7 +668,7 @@ describe('a user with numbers in metadata.elastauth that elastauth never writes'
     assert.ok(versions.every((version) => version > 86_400 && Number.isSafeInteger(version + 1e9)))
   })
 
-  test('an invalid calendar day in created is kept, and its passwords rotate', () => {
+  test('an invalid calendar day in created is kept, and the passwords of that day rotate', () => {
     const odd = { ...state, created: '2026-99-99' }
     assert.deepEqual(decide({ stored: user(odd), subject, now: noon, keys, rules }), { kind: 'adopt', state: odd })
     const { state: rotated } = decide({ stored: user(odd), subject, now: expiry + pause, keys, rules }) as {
@@ -685,7 +685,7 @@ describe('a user with numbers in metadata.elastauth that elastauth never writes'
   })
 })
 
-describe('endOf', () => {
+describe('expiryOf', () => {
   const ends: [string, ManagedState, number, number][] = [
     ['expiryOf is issued_at plus the expiration', state, hour, expiry],
     ['expiryOf is extended_at plus the expiration for an extended password', extendedTo(noon + 5), hour, expiry + 5],

@@ -56,7 +56,7 @@ function check(
 }
 
 check(
-  'the model holds without faults, and each version is written once if the groups do not change (3)',
+  'the model holds without faults, and each version is written once if the groups do not change (property 3 of credentials-model.md)',
   scenariosWith({ changesGroups: false }),
   { also: ({ writes, versions }) => assert.equal(writes, versions) },
 )
@@ -68,7 +68,7 @@ check('the model holds without faults if the user is denied at times', scenarios
 const withMissedChanges = ['wrongGroups'] as const
 
 check(
-  'the model holds for crashes, disconnects, missed messages and flushes of Redis: at most one rotation per life of a password',
+  'the model holds with Redis faults and crashes of replicas, and a password is rotated at most once in its lifetime',
   scenariosWith({ faults: ['crash', 'disconnect', 'flush', 'missMessages'] }),
   {
     exceptFor: [...withMissedChanges, 'staleEntry'],
@@ -79,11 +79,11 @@ check(
     },
   },
 )
-check('the model holds for crashes of replicas', scenariosWith({ faults: ['crash', 'missMessages'] }), {
+check('the model holds when replicas crash', scenariosWith({ faults: ['crash', 'missMessages'] }), {
   exceptFor: withMissedChanges,
 })
 check(
-  'the model holds for replicas that lose Redis for a while',
+  'the model holds when replicas lose Redis for a while',
   scenariosWith({ faults: ['disconnect', 'missMessages'] }),
   {
     exceptFor: withMissedChanges,
@@ -92,13 +92,13 @@ check(
 /** Slow calls exceed the conditions of the invariants about time. */
 const withSlowCalls = ['rejected', 'expired', 'wrongGroups'] as const
 
-check('the model holds for calls that take longer than a lock timeout', scenariosWith({ faults: ['slow'] }), {
+check('the model holds when calls take longer than a lock timeout', scenariosWith({ faults: ['slow'] }), {
   exceptFor: withSlowCalls,
 })
-check('the model holds for slow replicas that crash', scenariosWith({ faults: ['slow', 'crash'] }), {
+check('the model holds when slow replicas crash', scenariosWith({ faults: ['slow', 'crash'] }), {
   exceptFor: withSlowCalls,
 })
-check('the model holds for writes that arrive after their replica has crashed', scenariosWithLateWrites(), {
+check('the model holds when writes arrive after their replica has crashed', scenariosWithLateWrites(), {
   exceptFor: withSlowCalls,
 })
 
@@ -110,7 +110,7 @@ const handWritten = {
   delaysMs: [50],
 }
 
-test('a state that was read before a write and is published after it does not replace the newer entry (5)', async () => {
+test('a state that was read before a write and is published after the write does not replace the newer entry (property 5 of credentials-model.md)', async () => {
   const { violations } = await simulate({
     ...handWritten,
     requests: [
@@ -126,7 +126,7 @@ test('a state that was read before a write and is published after it does not re
   assert.deepEqual(violations.staleEntry, [])
 })
 
-test('a lock that is taken shortly before a taint expires lasts as long as any other (5)', async () => {
+test('a lock taken just before a taint expires gets its full TTL (property 5 of credentials-model.md)', async () => {
   const { violations } = await simulate({
     ...handWritten,
     requests: [
@@ -143,7 +143,7 @@ test('a lock that is taken shortly before a taint expires lasts as long as any o
   assert.deepEqual(violations.staleEntry, [])
 })
 
-test('the generated scenarios come to rest with a shared entry often enough for the model to be meaningful', async () => {
+test('enough generated scenarios come to rest with a shared entry for the model to be meaningful', async () => {
   let comparedEntries = 0
   await fc.assert(
     fc.asyncProperty(scenariosWith({}), async (scenario) => {

@@ -36,22 +36,36 @@ function create(
   return { check, subjects }
 }
 
-describe('validity of the claims', () => {
+describe('how long checked claims are valid', () => {
   const inSeconds = (seconds: number) => Math.floor(now / 1000) + seconds
   const never = Number.POSITIVE_INFINITY
   const rows: [what: string, ...Parameters<typeof create>, expiresAtMs: number, recheckAtMs: number | undefined][] = [
-    ['jwks: valid until the token expires', 'jwks', {}, {}, now + 60_000, undefined],
     [
-      'both: valid until the token expires, and checked again after the TTL',
+      'token_validation jwks gives claims that are valid until the token expires',
+      'jwks',
+      {},
+      {},
+      now + 60_000,
+      undefined,
+    ],
+    [
+      'token_validation both gives claims that are valid until the token expires, and are checked again after the TTL',
       'both',
       { sub: 'bob' },
       {},
       now + 60_000,
       uptime + ttlMs,
     ],
-    ['userinfo: checked again after the TTL', 'userinfo', {}, {}, never, uptime + ttlMs],
     [
-      'introspection: valid until the token expires, and checked again after the TTL',
+      'token_validation userinfo gives claims that are checked again after the TTL',
+      'userinfo',
+      {},
+      {},
+      never,
+      uptime + ttlMs,
+    ],
+    [
+      'token_validation introspection gives claims that are valid until the token expires, and are checked again after the TTL',
       'introspection',
       { sub: 'bob', exp: inSeconds(60) },
       {},
@@ -59,7 +73,7 @@ describe('validity of the claims', () => {
       uptime + ttlMs,
     ],
     [
-      'introspection without exp: checked again after the TTL',
+      'token_validation introspection without exp gives claims that are checked again after the TTL',
       'introspection',
       { sub: 'bob' },
       {},
@@ -74,14 +88,14 @@ describe('validity of the claims', () => {
     })
 })
 
-test('both: claims of userinfo take precedence, and userinfo is asked about the subject of the token', async () => {
+test("token_validation both asks userinfo about the token's subject, and prefers the claims of userinfo", async () => {
   const { check, subjects } = create('both', { sub: 'bob', name: 'of the token', groups: ['old'], azp: 'x' })
   const { claims } = await check('token')
   assert.deepEqual(claims, { sub: 'bob', name: 'of userinfo', groups: ['new'], azp: 'x' })
   assert.deepEqual(subjects, ['bob'])
 })
 
-test('introspection: userinfo is asked only if a claim is missing and the provider has the endpoint', async () => {
+test('token_validation introspection calls userinfo only if a claim is missing and the provider has the endpoint', async () => {
   const complete = { sub: 'bob', name: 'Bob', realm: { groups: [] } }
   const cases: [claims: Claims, hasUserinfo: boolean, subjects: string[]][] = [
     [complete, true, []],
@@ -97,14 +111,14 @@ test('introspection: userinfo is asked only if a claim is missing and the provid
 })
 
 for (const validation of ['both', 'introspection'] as const) {
-  test(`${validation}: a token without a valid subject is rejected before userinfo is asked`, async () => {
+  test(`token_validation ${validation} rejects a token without a valid subject before calling userinfo`, async () => {
     const { check, subjects } = create(validation, { sub: 7 })
     await assert.rejects(check('token'), { code: 'token_invalid' })
     assert.deepEqual(subjects, [])
   })
 }
 
-test('both: groups that userinfo returned before and now omits are not restored from the token', async () => {
+test('token_validation both does not restore from the token groups that userinfo returned before and now omits', async () => {
   const token = { sub: 'bob', groups: ['old'], aud: 'us' }
   const first = await create('both', token).check('token')
   assert.deepEqual([first.claims.groups, first.fromUserinfo], [['new'], ['sub', 'groups']])
@@ -114,7 +128,7 @@ test('both: groups that userinfo returned before and now omits are not restored 
   assert.deepEqual(never.claims.groups, ['old'])
 })
 
-test('both: email_verified of the token does not apply to another address of userinfo', async () => {
+test("token_validation both does not apply the token's email_verified to another address from userinfo", async () => {
   const token = { sub: 'bob', email: 'a@x', email_verified: true }
   for (const previous of [undefined, ['sub']]) {
     const { claims } = await create('both', token, { userinfo: { sub: 'bob', email: 'b@x' } }).check('token', previous)

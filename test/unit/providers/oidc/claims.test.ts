@@ -43,7 +43,7 @@ describe('findClaim', () => {
   }
 })
 
-test('groups are missing in a token without the groups claim, but not in one with an empty list', () => {
+test('groups are missing in a token without the groups claim, but not in a token with an empty list', () => {
   for (const groups of [undefined, null]) assert.equal(map({ groups }).groupsMissing, true)
   for (const groups of [[], '', ['other']]) {
     assert.ok(!('groupsMissing' in map({ groups }, { stripGroupPrefix: 'elastic-' })))
@@ -53,11 +53,11 @@ test('groups are missing in a token without the groups claim, but not in one wit
 describe('the groups claim', () => {
   const valid: [what: string, claim: unknown, groups: string[]][] = [
     ['without a value gives no groups', undefined, []],
-    ['of null gives no groups', null, []],
-    ['of an empty list gives no groups', [], []],
-    ['of a string with commas gives one group', 'cn=admins,ou=groups', ['cn=admins,ou=groups']],
-    ['of an empty string gives no groups', '', []],
-    ['keeps spaces as part of a name', [' admins', '\u00a0admins'], [' admins', '\u00a0admins']],
+    ['with null gives no groups', null, []],
+    ['with an empty list gives no groups', [], []],
+    ['with commas in a string gives one group', 'cn=admins,ou=groups', ['cn=admins,ou=groups']],
+    ['with an empty string gives no groups', '', []],
+    ['keeps spaces as part of a group name', [' admins', '\u00a0admins'], [' admins', '\u00a0admins']],
     [
       'keeps 5,000 groups for checkIdentity to reject',
       Array.from({ length: 5000 }, (_, i) => `${i}`),
@@ -92,7 +92,7 @@ describe('the groups claim', () => {
     test(`rejects a token whose groups are omitted by ${what}, instead of treating them as an empty list`, () =>
       assert.throws(() => map(claims), { code: 'identity_invalid', message: /too many/ }))
 
-  test('a reference for another claim does not matter', () => {
+  test("ignores Entra ID's _claim_names for claims other than groups", () => {
     assert.deepEqual(map({ _claim_names: { address: 'src1' }, _claim_sources: {} }).groups, [])
   })
 })
@@ -120,10 +120,10 @@ describe('the username claim', () => {
     isAccepted: boolean,
   ][] = [
     ['that is verified', { email: 'a@b', email_verified: true }, byEmail, true],
-    ['that is verified, as a string,', { email: 'a@b', email_verified: 'true' }, byEmail, true],
+    ['with email_verified as the string true', { email: 'a@b', email_verified: 'true' }, byEmail, true],
     ['without email_verified', { email: 'a@b' }, byEmail, true],
     ['that is not verified', { email: 'a@b', email_verified: false }, byEmail, false],
-    ['that is not verified, as a string,', { email: 'a@b', email_verified: 'false' }, byEmail, false],
+    ['with email_verified as the string false', { email: 'a@b', email_verified: 'false' }, byEmail, false],
     [
       'in a claim that email_verified does not apply to',
       { upn: 'a@b', mail: 'c@d', email_verified: false },
@@ -143,7 +143,7 @@ test('an e-mail address with email_verified false is omitted from the identity',
   assert.equal(map({ email: 'a@b', email_verified: false }).email, undefined)
 })
 
-test('the error message does not contain the value of a claim', () => {
+test('the error message for an invalid claim does not contain its value', () => {
   assert.throws(
     () => map({ groups: ['hunter2', 7] }),
     ({ message }: Error) => !message.includes('hunter2'),

@@ -42,7 +42,7 @@ const runPendingCallbacks = async () => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('concurrent callers cause one discovery, whose configuration is used for an hour', async () => {
+test('concurrent callers share one discovery, and its result is used for an hour', async () => {
   const fixture = createFixture()
   const found = await Promise.all(Array.from({ length: 10 }, () => fixture.issuer.configuration()))
   fixture.now += hourMs - 1
@@ -64,7 +64,7 @@ test('discovery is retried after the back-off even if the wall clock was set bac
   assert.ok(await fixture.issuer.configuration())
 })
 
-test('a wall clock that is set back leads to a new Configuration, with an empty cache of keys, without a new discovery', async () => {
+test('setting the wall clock back creates a new Configuration with an empty key cache, but causes no discovery', async () => {
   const fixture = createFixture()
   const first = await fixture.issuer.configuration()
   fixture.clockSetBackMs = hourMs
@@ -125,7 +125,7 @@ test('failed discoveries are retried with exponential back-off, and reported onc
 
 describe('discovery rejects', () => {
   const documents: [what: string, body: unknown, reason: RegExp][] = [
-    ['the document of another issuer', { ...document, issuer: 'https://evil.example' }, /does not match/],
+    ["another issuer's document", { ...document, issuer: 'https://evil.example' }, /does not match/],
     ['a document without an issuer', { jwks_uri: `${issuer}/keys` }, /issuer/],
     ['a number for an endpoint', { ...document, token_endpoint: 5 }, /its token_endpoint is not an http/],
     ['a list for an endpoint', { ...document, jwks_uri: [`${issuer}/keys`] }, /its jwks_uri is not an http/],
@@ -187,7 +187,7 @@ describe('client_auth_method', () => {
     assert.deepEqual([authorization, body.get('client_id'), body.get('client_secret')], [null, 'kibana', 'a b'])
   })
 
-  test('none sends only the client ID', async () => {
+  test('client_auth_method none sends only the client ID', async () => {
     const { authorization, body } = await requestBy({ method: 'none' })
     assert.deepEqual([authorization, body.get('client_id'), body.get('client_secret')], [null, 'kibana', null])
   })
@@ -210,7 +210,7 @@ describe('client_auth_method', () => {
     })
   }
 
-  test('private_key_jwt rejects a key on an unsupported curve at the start', () => {
+  test('private_key_jwt rejects a key on an unsupported curve when the issuer is created', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
     assert.throws(
       () => createFixture({ client: { method: 'private_key_jwt', privateKey: pem(privateKey, 'pkcs8') } }),

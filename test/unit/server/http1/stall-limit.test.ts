@@ -56,7 +56,7 @@ test('the 120 s of a response start when the earlier responses have been sent', 
   assert.ok(response.destroyed)
 })
 
-test('no stall limit applies to a response that has been sent, one that is destroyed, and one of HTTP/2', () => {
+test('the stall limit ignores sent, destroyed and HTTP/2 responses', () => {
   const sent = createResponse()
   startLimit(sent)
   sent.emit('close')
