@@ -37,14 +37,14 @@ function statusOf({ url }: { url: string }, ...args: string[]): Promise<string> 
 }
 
 for (const flag of ['--http2', '--http1.1']) {
-  describe(`trusted_proxies: client_cert, with curl ${flag},`, () => {
-    test('trusts a client with a certificate of client_ca', async () => {
+  describe(`trusted_proxies: client_cert, with curl ${flag}`, () => {
+    test(`with curl ${flag}, trusts a client with a certificate from client_ca`, async () => {
       assert.equal(await statusOf(requesting, flag, ...validArguments), '200')
       assert.equal(await statusOf(requiring, flag, ...validArguments), '200')
     })
 
     for (const [kind, args] of Object.entries(invalidArguments)) {
-      test(`does not trust a client with ${kind} certificate, and disconnects it if client_auth is require`, async () => {
+      test(`with curl ${flag}, does not trust a client with ${kind} certificate, and disconnects the client if tls.client_auth is require`, async () => {
         assert.equal(await statusOf(requesting, flag, ...args), '401')
         assert.equal(await statusOf(requiring, flag, ...args), '000')
       })
@@ -52,13 +52,13 @@ for (const flag of ['--http2', '--http1.1']) {
   })
 }
 
-test('a certificate of another CA with the same name is not trusted', async () => {
+test('a certificate from another CA with the same name is not trusted', async () => {
   const forged = curlArguments(createCertificateAuthority('clients').issue('traefik'), 'forged')
   for (const gateway of [requesting, requiring]) assert.notEqual(await statusOf(gateway, ...forged), '200')
   assert.equal(await statusOf(requesting, ...validArguments), '200')
 })
 
-test('tls.client_names accepts only certificates with exactly one of the names as common name or DNS name', async () => {
+test('tls.client_names accepts only a certificate that has one of the names, spelled exactly, as its common name or a DNS name', async () => {
   let count = 0
   const status = (commonName: string, ...names: string[]) =>
     statusOf(named, ...curlArguments(clients.issue(commonName, { names }), `named-${count++}`))
@@ -73,14 +73,14 @@ test('tls.client_names accepts only certificates with exactly one of the names a
   assert.equal(await status('Other', 'TRAEFIK.internal'), '401')
 })
 
-test('trusted_proxies with client_cert and an address range accepts either of them', async () => {
+test('trusted_proxies with client_cert and an address range trusts a peer that matches either entry', async () => {
   const both = await start({
     flags: { ...certificateFlags, 'tls.client_auth': 'request', trusted_proxies: 'client_cert,loopback' },
   })
   assert.equal(await statusOf(both), '200')
 })
 
-test('no TLS session is resumed, so that a certificate is verified each time', async () => {
+test('does not resume TLS sessions, so that the client certificate is verified on each connection', async () => {
   const { cert, key } = clients.issue('resuming')
   const handshake = async (session?: Buffer, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3') => {
     const options = { host: '127.0.0.1', port: portOf(requesting), ca: authority.cert, cert, key, maxVersion }
@@ -102,7 +102,7 @@ test('no TLS session is resumed, so that a certificate is verified each time', a
   }
 })
 
-test('after SIGHUP, new connections with a certificate of the previous client_ca are not trusted', async () => {
+test('after SIGHUP, new connections with a certificate from the previous client_ca are not trusted', async () => {
   const own = writePem('renewed-ca.crt', clients.cert)
   const renewing = await start({ flags: { ...certificateFlags, 'tls.client_auth': 'request', 'tls.client_ca': own } })
   assert.equal(await statusOf(renewing, ...validArguments), '200')
@@ -112,7 +112,7 @@ test('after SIGHUP, new connections with a certificate of the previous client_ca
   assert.equal(await statusOf(renewing, ...validArguments), '401')
 })
 
-test('elastauth health succeeds if the listener requires a client certificate, and says so', async () => {
+test('elastauth health succeeds if the listener requires a client certificate, and reports that it does', async () => {
   const { code, stdout } = await runElastauth(['health', '--listen', `https://127.0.0.1:${portOf(requiring)}`])
   assert.deepEqual([code, /asks for a client certificate/.test(stdout)], [0, true])
 })

@@ -21,7 +21,7 @@ async function disconnectDuringWrite(path: string, username: string): Promise<()
   return releaseWrites
 }
 
-test('a credential is cached even if its client disconnects before the response', async () => {
+test('a credential is cached even if the client disconnects before the response', async () => {
   const username = 'disconnecting'
   const writes = elasticsearch.counters.writes
   const releaseWrites = await disconnectDuringWrite('/', username)
@@ -32,7 +32,7 @@ test('a credential is cached even if its client disconnects before the response'
   assert.deepEqual([userCalls(), elasticsearch.counters.writes], [calls, writes + 1])
 })
 
-test('a request is logged as 499 if its client disconnects before the response', async () => {
+test('a request is logged as 499 if the client disconnects before the response', async () => {
   const releaseWrites = await disconnectDuringWrite('/disconnected', 'disconnected')
   await gateway.logged(({ message = '' }) => message.startsWith('GET /disconnected 499'))
   releaseWrites()

@@ -41,7 +41,7 @@ test('serve exits with 1 and a readable error if the port is in use', async () =
   assert.doesNotMatch(stderr, /node:|at .*\.ts:/)
 })
 
-test('serve and config check list all faults of the configuration with location and fix, and exit with 1', async () => {
+test('serve and config check list every configuration fault with its location and fix, and exit with 1', async () => {
   const file = writeConfig(
     'listen: ":99999"\nelasticsearch:\n  hots: [a]\ncache:\n  type: disk\n  expiration: 1 hour\n',
   )
@@ -64,7 +64,7 @@ test('config check reports a valid configuration and exits with 0', async () => 
   assert.match(stdout, /Configuration OK/)
 })
 
-test('serve exits with 1 and a readable error if the file is missing or not YAML', async () => {
+test('serve exits with 1 and a readable error if the configuration file is missing or not YAML', async () => {
   for (const file of [join(directory, 'absent.yml'), writeConfig('a: [1\nb: }')]) {
     const { code, stderr } = await runElastauth(['--config', file], env)
     assert.equal(code, 1)
@@ -73,7 +73,7 @@ test('serve exits with 1 and a readable error if the file is missing or not YAML
   }
 })
 
-test('suggests the spelling of a misspelled flag, and rejects a secret as a flag without repeating its value', async () => {
+test('suggests the correct spelling of a misspelled flag, and rejects a secret passed as a flag without repeating its value', async () => {
   const misspelled = await runElastauth(['--lisen', ':5000'], env)
   assert.notEqual(misspelled.code, 0)
   assert.match(misspelled.stderr, /--listen/)

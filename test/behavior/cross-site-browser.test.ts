@@ -34,7 +34,7 @@ describe('CSRF in Chromium, with an ambient identity', { skip: skipWithoutChromi
 
   for (const page of [evil.url, evil.url.replace('127.0.0.1', 'localhost')]) {
     const origin = page === evil.url ? 'another site' : 'another port of the same host'
-    test(`a form and a WebSocket of a page of ${origin} do not reach the application`, async () => {
+    test(`a form and a WebSocket on a page from ${origin} do not reach the application`, async () => {
       const context = await kit.open()
       const tab = await context.newPage()
       await tab.goto(page)
@@ -54,7 +54,7 @@ describe('CSRF in Chromium, with an ambient identity', { skip: skipWithoutChromi
     })
   }
 
-  test('a page of the application itself can write and open a WebSocket', async () => {
+  test("the application's own page can send a write and open a WebSocket", async () => {
     const context = await kit.open()
     const tab = await context.newPage()
     await tab.goto(`${application}/app`)

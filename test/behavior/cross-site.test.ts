@@ -79,7 +79,7 @@ for (const [name, gateway] of [
       assert.equal(head.status, 200)
     })
 
-    test('rejects a WebSocket of a cross-site page, and opens one of its own page (cross-site WebSocket hijacking)', async () => {
+    test("rejects a WebSocket from a cross-site page, and opens a WebSocket from the application's own page (cross-site WebSocket hijacking)", async () => {
       const before = upstream.received()
       for (const lines of crossSite)
         assert.match(
@@ -120,14 +120,14 @@ for (const [name, gateway] of [
       })
     }
 
-    test('accepts a sub-request about a GET, HEAD or OPTIONS of any site', async () => {
+    test('accepts a sub-request about a GET, HEAD or OPTIONS from any site', async () => {
       for (const line of ['X-Forwarded-Method: GET', 'X-Original-Method: HEAD', 'X-Forwarded-Method: OPTIONS'])
         assert.equal((await ask(gateway, 'GET', [user, line, evil])).status, 200)
     })
   })
 }
 
-test('logs a request that is rejected as cross-site with its method and path', async () => {
+test('logs the method and path of a request that is rejected as cross-site', async () => {
   await ask(byHeaders, 'POST', [user, ...form, evil])
   const line = await byHeaders.logged((entry) => entry['error.code'] === 'cross_site')
   assert.match(line.message!, /^POST \/ 403 /)

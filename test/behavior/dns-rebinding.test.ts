@@ -36,7 +36,7 @@ for (const [name, gateway, lines] of [
   ['proxy mode', proxy, ['Remote-User: bob']],
   ['proxy mode with static', staticProxy, []],
 ] as const) {
-  describe(`${name}, with a request of a browser on the same machine`, () => {
+  describe(`${name}, with a request from a browser on the same machine`, () => {
     const port = portOf(gateway)
 
     for (const host of [
@@ -47,7 +47,7 @@ for (const [name, gateway, lines] of [
       '127.0.0.1.evil.test',
       'a.b-c_d.e',
     ]) {
-      test(`rejects an identity where Host is ${host} with the port of the listener (DNS rebinding)`, async () => {
+      test(`rejects an identity if Host is ${host} with the listener's port (DNS rebinding)`, async () => {
         const before = [userCalls(), upstream.received()]
         assert.deepEqual(await ask(gateway, `${host}:${port}`, ...lines), isRejected)
         assert.deepEqual([userCalls(), upstream.received()], before)
@@ -63,7 +63,7 @@ for (const [name, gateway, lines] of [
       '192.0.2.7',
       'elastauth',
     ]) {
-      test(`accepts an identity where Host is ${host} with the port of the listener`, async () => {
+      test(`accepts an identity if Host is ${host} with the listener's port`, async () => {
         assert.deepEqual(await ask(gateway, `${host}:${port}`, ...lines), [200, undefined])
       })
     }
@@ -73,7 +73,7 @@ for (const [name, gateway, lines] of [
       'kibana.example.com:443',
       `kibana.example.com:${port === 5601 ? 1 : 5601}`,
     ]) {
-      test(`accepts an identity where Host is ${host.replace(/:\d+$/, ' with the port of a proxy')}`, async () => {
+      test(`accepts an identity if Host is ${host.replace(/:\d+$/, " with a proxy's port")}`, async () => {
         assert.deepEqual(await ask(gateway, host, ...lines), [200, undefined])
       })
     }
@@ -91,7 +91,7 @@ test('a request without an identity gets identity_missing even if Host looks lik
   assert.deepEqual(await ask(forwardAuth, host), [401, 'identity_missing'])
 })
 
-test('with a proxy_secret, a request that contains it is accepted with any Host, and others are rejected', async () => {
+test('if proxy_secret is set, a request that contains the secret is accepted with any Host, and other requests are rejected', async () => {
   const host = `evil.test:${portOf(withSecret)}`
   const secretHeader = `X-Elastauth-Proxy-Secret: ${secret}`
   assert.deepEqual(await ask(withSecret, host, 'Remote-User: bob', secretHeader), [200, undefined])

@@ -37,7 +37,7 @@ for (const fault of transientFaults) await sendSubRequest(gateway.url, fault)
 await sleep(1000) // cache.revalidate: these are checked from now on, and a fault must not be taken for a changed password
 
 for (const fault of transientFaults) {
-  test(`while Elasticsearch has the fault ${fault}, a new user gets 503 with Retry-After and a cached one 200; both get 200 afterwards`, async () => {
+  test(`during the Elasticsearch fault ${fault}, a new user gets 503 with Retry-After and a cached user gets 200, and both get 200 afterwards`, async () => {
     const newUser = newUsername()
     const writes = elasticsearch.counters.writes
     faults.response = fault
@@ -67,7 +67,7 @@ test('a gateway that starts while Elasticsearch is down serves requests once it 
   await lateElasticsearch.close()
 })
 
-test('a user whose write succeeded but whose response was lost is admitted by the next request without a write', async () => {
+test('if the response to a successful user write is lost, the next request admits the user without another write', async () => {
   const username = newUsername()
   faults.response = 'lose_response'
   faults.concerns = isUserWrite
@@ -117,7 +117,7 @@ test('an Elasticsearch that rejects password hashes gets plain-text passwords fr
   assert.match(metrics, /^elastauth_password_hash_rejections_total 1$/m)
 })
 
-test('no hash is sent with password_hashing: server', async () => {
+test('with password_hashing: server, no password hash is sent to Elasticsearch', async () => {
   faults.rejectHash = true
   const { url, log } = await start({ flags: { 'elasticsearch.password_hashing': 'server' } })
   const username = newUsername()
@@ -135,7 +135,7 @@ test('a service account without manage_security is reported at startup', async (
 })
 
 for (const [fault, open] of Object.entries({ down: listenAndClose, unresponsive: listenWithoutResponding })) {
-  test(`requests succeed if the first of two hosts is ${fault}`, async () => {
+  test(`requests succeed if the first of two Elasticsearch hosts is ${fault}`, async () => {
     const flags = { 'elasticsearch.hosts': `${await open()},${elasticsearchUrl}`, 'elasticsearch.timeout': '1s' }
     const { url } = await start({ flags })
     for (let i = 0; i < 4; i++) {

@@ -51,7 +51,7 @@ let count = 0
 
 for (const [what, reply] of Object.entries(wrongResponses)) {
   for (const enabled of [true, false]) {
-    test(`${what} to "get user" results in 503 and leaves ${enabled ? 'an enabled' : 'a disabled'} foreign user unchanged`, async () => {
+    test(`${what} in response to "get user" results in 503, and leaves ${enabled ? 'an enabled' : 'a disabled'} unmanaged user unchanged`, async () => {
       const username = `foreign-${count++}`
       const user = { ...foreignUser, enabled }
       elasticsearch.users.set(username, user)

@@ -20,7 +20,7 @@ const get = (name: string, headers: Record<string, string> = {}, { url } = plain
   fetch(`${url}/elastauth/${name}`, { headers })
 const viaProxy = { 'X-Forwarded-For': '203.0.113.7', 'X-Elastauth-Proxy-Secret': proxySecret }
 
-test('health and live respond without a request to Elasticsearch', async () => {
+test('/elastauth/health and /elastauth/live respond without a request to Elasticsearch', async () => {
   for (const { logged } of [plain, full])
     await logged(({ message = '' }) => message.startsWith('connected to Elasticsearch'))
   const requests = elasticsearch.counters.requests
@@ -34,7 +34,7 @@ test('health and live respond without a request to Elasticsearch', async () => {
   assert.equal(elasticsearch.counters.requests, requests)
 })
 
-test('ready is 200 while Elasticsearch is up, and while it is down 503 with its name, but without the reason', async (context) => {
+test('/elastauth/ready responds with 200 while Elasticsearch is up, and with 503 that names Elasticsearch but not the reason while it is down', async (context) => {
   context.after(() => {
     elasticsearch.faults.response = 'normal'
   })
@@ -49,7 +49,7 @@ test('ready is 200 while Elasticsearch is up, and while it is down 503 with its 
   assert.equal((await get('health')).status, 200)
 })
 
-test('the metrics endpoint is 404 by default', async () => {
+test('the metrics endpoint responds with 404 by default', async () => {
   assert.equal((await get('metrics')).status, 404)
 })
 
@@ -86,7 +86,7 @@ test('an unknown method does not become a label of the metrics', async () => {
   assert.ok(methods.size <= 10, [...methods].join())
 })
 
-test('config is shown to requests from this machine, with every secret masked', async () => {
+test('/elastauth/config is shown to requests from this machine, with every secret masked', async () => {
   const response = await get('config', {}, full)
   assert.equal(response.status, 200)
   const text = await response.text()
@@ -94,7 +94,7 @@ test('config is shown to requests from this machine, with every secret masked', 
   assert.doesNotMatch(text, /5eed0f7e57|changeme|a-proxy-secret/)
 })
 
-test('config is shown through a proxy only to a user with one of admin_roles', async () => {
+test('/elastauth/config is shown through a proxy only to a user with one of admin_roles', async () => {
   for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'Forwarded', 'Via', 'X-Real-IP']) {
     assert.equal((await get('config', { [name]: '127.0.0.1' })).status, 403, name)
   }
@@ -104,7 +104,7 @@ test('config is shown through a proxy only to a user with one of admin_roles', a
   assert.equal((await get('config', viaProxy, full)).status, 401)
 })
 
-test('config is not shown through nginx with only proxy_pass, which sends its own Host and HTTP/1.0', async () => {
+test('/elastauth/config is not shown through an nginx with only proxy_pass, which sends its own Host over HTTP/1.0', async () => {
   for (const [version, status] of [
     ['1.0', 403],
     ['1.1', 200],
@@ -114,7 +114,7 @@ test('config is not shown through nginx with only proxy_pass, which sends its ow
   }
 })
 
-test('whoami returns the identity and roles of the caller, and no credential', async () => {
+test("/elastauth/whoami returns the caller's identity and roles, and no credential", async () => {
   const response = await get('whoami', { 'Remote-User': 'ann', 'Remote-Groups': 'readers' })
   assert.deepEqual(await response.json(), {
     username: 'ann',
@@ -126,7 +126,7 @@ test('whoami returns the identity and roles of the caller, and no credential', a
   assert.equal((await get('whoami')).status, 401)
 })
 
-test('an unknown endpoint is 404, and a method other than GET and HEAD is 405', async () => {
+test('an unknown endpoint gets 404, and a method other than GET and HEAD gets 405', async () => {
   for (const name of ['', 'nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
     const target = `GET /elastauth/${name} HTTP/1.1`
     assert.equal((await exchange(plain.url, [target, 'Host: e', 'Remote-User: bob'])).status, 404, name)
@@ -137,7 +137,7 @@ test('an unknown endpoint is 404, and a method other than GET and HEAD is 405', 
   assert.deepEqual([head.status, await head.text()], [200, ''])
 })
 
-test('the path of an endpoint is decoded exactly once', async () => {
+test("an endpoint's path is decoded exactly once", async () => {
   const statusOf = async (target: string) => (await exchange(plain.url, [`GET ${target} HTTP/1.1`, 'Host: e'])).status
   assert.equal(await statusOf('/elastauth/%68ealth?x=/'), 200)
   assert.equal(await statusOf('/elastauth%2fhealth'), 200)
@@ -153,7 +153,7 @@ const subRequestHeaders = [
 ]
 
 for (const headers of subRequestHeaders) {
-  test(`a sub-request for a path below /elastauth/ is denied, with ${headers.join(', ')}`, async () => {
+  test(`a sub-request with ${headers.join(', ')} for a path below /elastauth/ is denied`, async () => {
     for (const target of ['/elastauth/health', '/%65lastauth/live?x=1', '/elastauth/ready', '/elastauth/nothing']) {
       for (const identity of [[], ['Remote-User: bob']]) {
         const { status, head } = await exchange(plain.url, [
@@ -169,7 +169,7 @@ for (const headers of subRequestHeaders) {
   })
 }
 
-test('a request with only one of the headers of an Envoy sub-request is not rejected', async () => {
+test('a request with only one of the two headers that mark an Envoy sub-request is not rejected', async () => {
   for (const header of envoy)
     assert.equal((await exchange(plain.url, ['GET /elastauth/health HTTP/1.1', 'Host: elastauth', header])).status, 200)
 })

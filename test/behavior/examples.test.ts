@@ -33,11 +33,11 @@ for (const example of examples) {
     const allServices = Object.entries(services)
     const longRunning = allServices.filter(([name]) => name !== 'setup' && name !== 'accounts')
 
-    test('is valid according to the schema of the Compose Specification', () => {
+    test(`examples/${example} is valid according to the Compose Specification's schema`, () => {
       assert.ok(isComposeFile(readCompose(example)), JSON.stringify(isComposeFile.errors))
     })
 
-    test('refers only to files, volumes, networks and services that exist', () => {
+    test(`examples/${example} refers only to files, volumes, networks and services that exist`, () => {
       for (const [name, service] of allServices) {
         for (const mount of service.volumes ?? []) assertMountExists(example, mount, volumes, name)
         for (const network of service.networks ?? []) assert.ok(network in networks, `${name}: ${network}`)
@@ -45,14 +45,14 @@ for (const example of examples) {
       }
     })
 
-    test('pins images to a release, or builds them from this repository', () => {
+    test(`examples/${example} pins images to a release, or builds them from this repository`, () => {
       for (const [name, { image = '', build }] of allServices) {
         if (build === undefined) assert.match(image, /:v?\d+\.\d+\.\d+(-alpine)?$/, name)
         else assert.ok(existsSync(pathOf(example, `${build}/Dockerfile`)), name)
       }
     })
 
-    test('uses one version of Elasticsearch and Kibana, which is covered by the tests', () => {
+    test(`examples/${example} uses a single version of Elasticsearch and Kibana, which the tests cover`, () => {
       const versions = allServices.flatMap(
         ([, { image = '' }]) => /docker\.elastic\.co\/.*:(.*)/.exec(image)?.slice(1) ?? [],
       )
@@ -61,7 +61,7 @@ for (const example of examples) {
       assert.ok(tested.includes(String(versions[0])), `${versions[0]} is not among ${tested}`)
     })
 
-    test('publishes ports only on this machine, and only those of the entry point and the identity provider', () => {
+    test(`examples/${example} publishes ports only on this machine, and only for the entry point and the identity provider`, () => {
       const published = allServices.filter(([, { ports = [] }]) => ports.length > 0)
       for (const [, { ports = [] }] of published) for (const port of ports) assert.match(port, /^127\.0\.0\.1:/)
       const publicServices = ['dex', services.traefik === undefined ? 'elastauth' : 'traefik']
@@ -71,7 +71,7 @@ for (const example of examples) {
       )
     })
 
-    test('gives long-running services a health check, no-new-privileges and no unneeded network', () => {
+    test(`examples/${example} gives long-running services a health check, no-new-privileges and no unneeded network`, () => {
       for (const [name, service] of longRunning) {
         assert.ok(hasHealthCheck(service), name)
         assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name)
@@ -83,7 +83,7 @@ for (const example of examples) {
       assert.deepEqual([read_only, cap_drop], [true, ['ALL']])
     })
 
-    test('contains no secret: elastauth reads all of them from files', () => {
+    test(`examples/${example} contains no secrets, and elastauth reads every secret from a file`, () => {
       const env = services.elastauth!.environment ?? {}
       assert.ok('ELASTAUTH_SECRET_KEY_FILE' in env)
       assert.deepEqual(
@@ -97,7 +97,7 @@ for (const example of examples) {
     describe('setup.sh', { skip: skipSetup(example) }, () => {
       const folder = skipSetup(example) ? '' : runSetup(example)
 
-      test('creates the secrets of every service, readable only by their owner', () => {
+      test("setup.sh creates every service's secrets, readable only by their owner", () => {
         for (const [name, service] of longRunning) {
           const mounts = (service.volumes ?? []).map(readMount)
           for (const { source } of mounts.filter(({ target }) => target.endsWith('/secrets'))) {
@@ -109,14 +109,14 @@ for (const example of examples) {
           assert.equal(statSync(join(folder, file)).mode & 0o077, 0, `others may read ${file}`)
       })
 
-      test('keeps the secret key when it runs again', () => {
+      test('setup.sh keeps the secret key when it runs again', () => {
         const key = () => readFileSync(join(folder, 'elastauth/secret-key'), 'utf8')
         const before = key()
         setUp(example, folder)
         assert.equal(key(), before)
       })
 
-      test('creates a valid configuration of elastauth, without unexpected warnings', async () => {
+      test('setup.sh creates a valid elastauth configuration without unexpected warnings', async () => {
         const env = environmentOf(example, folder)
         const { code, stderr } = await runElastauth(
           ['config', 'check', '--config', pathOf(example, 'elastauth.yml')],

@@ -36,7 +36,7 @@ test('a user that elastauth did not create is rejected and not written', async (
   assert.equal(line['user.name'], 'alice')
 })
 
-test('a user with incomplete metadata.elastauth is rejected as foreign', async () => {
+test('a user with incomplete metadata.elastauth is rejected like a user that elastauth did not create', async () => {
   for (const elastauth of [
     {},
     'yes',
@@ -48,7 +48,7 @@ test('a user with incomplete metadata.elastauth is rejected as foreign', async (
   }
 })
 
-test('a foreign user is taken over with adopt_existing_users: a derived password, mapped roles, the other metadata kept', async () => {
+test("adopt_existing_users takes over an existing user with a derived password and mapped roles, and keeps the user's other metadata", async () => {
   const response = await sendSubRequest(adopting.url, 'adopted', { 'Remote-Groups': 'readers' })
   const { status, body } = await logIn(response.headers.get('authorization'))
   assert.deepEqual([status, body.username, body.roles], [200, 'adopted', ['viewer']])
@@ -56,7 +56,7 @@ test('a foreign user is taken over with adopt_existing_users: a derived password
   await adopting.logged((entry) => entry['event.action'] === 'user_taken_over')
 })
 
-test('a reserved user is rejected with and without adopt_existing_users, by name and by metadata', async () => {
+test('a reserved user, recognized by name or metadata, is rejected with and without adopt_existing_users', async () => {
   for (const { url } of [gateway, adopting]) {
     for (const name of ['elastic', 'kibana_system', 'shipped']) {
       assert.deepEqual(await rejectionOf(url, name), [403, 'user_reserved'], name)
@@ -76,7 +76,7 @@ test('a disabled user is rejected and not enabled, and admitted once an administ
   assert.equal((await logIn(response.headers.get('authorization'))).body.username, 'dora')
 })
 
-test('a password that was changed in Elasticsearch is replaced by another one', async () => {
+test('a password that was changed in Elasticsearch is replaced by a new password', async () => {
   const before = (await sendSubRequest(gateway.url, 'emil')).headers.get('authorization')
   change('emil', { password: 'changed-by-hand' })
   const after = await waitForOtherCredential(before, 'emil')
@@ -108,7 +108,7 @@ async function waitForOtherCredential(authorization: string | null, username: st
   }
 }
 
-test('a user with the name of the service account is rejected in any case, and the account keeps its roles', async () => {
+test("a user with the service account's name, in any letter case, is rejected, and the account keeps its roles", async () => {
   elasticsearch.users.set('gateway', { ...userOf('alice'), password: 'service-password', roles: ['superuser'] })
   const { url } = await start({
     flags: { 'elasticsearch.adopt_existing_users': 'true' },

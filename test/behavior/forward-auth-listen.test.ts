@@ -31,7 +31,7 @@ describe('with forward_auth.listen', async () => {
   const { gateway, pages, subRequests } = await startSeparated({ 'forward_auth.path_prefix': '/authorize' })
   const get = (url: string, target: string) => exchange(url, [`GET ${target} HTTP/1.1`, ...asBob])
 
-  test('forward_auth.listen serves sub-requests on the same targets', async () => {
+  test('forward_auth.listen serves sub-requests on all their targets', async () => {
     for (const target of ['/', '/?x', '/elastauth', '/authorize/app/home']) {
       const response = await get(subRequests, target)
       assert.deepEqual([response.status, headersOf(response, 'authorization').length], [200, 1], target)
@@ -46,13 +46,13 @@ describe('with forward_auth.listen', async () => {
     ...spellingsOf('elastauth'),
     ...otherTargets,
   ]) {
-    test(`listen responds to ${target.slice(0, 40)} with 404 and no credential`, async () => {
+    test(`with forward_auth.listen, listen responds to ${target.slice(0, 40)} with 404 and no credential`, async () => {
       const response = await get(pages, target)
       assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []])
     })
   }
 
-  test('the log about a sub-request on listen says to use forward_auth.listen', async () => {
+  test('the log line about a sub-request on listen says to use forward_auth.listen', async () => {
     await get(pages, '/?wrong-listener')
     const { message } = await gateway.logged(({ message = '' }) => message.startsWith('GET / 404 '))
     assert.match(
@@ -81,12 +81,12 @@ describe('with forward_auth.listen', async () => {
     assert.match(message!, /route \/elastauth\/ to an address of listen$/)
   })
 
-  test('the OpenAPI document of listen does not describe sub-requests', async () => {
+  test('with forward_auth.listen, the OpenAPI document on listen does not describe sub-requests', async () => {
     const { body } = await get(pages, '/elastauth/openapi.yaml')
     assert.doesNotMatch(body, /Forward auth|^ {2}\/:/m)
   })
 
-  test('trusted_proxies and proxy_secret apply to both listeners', async () => {
+  test('trusted_proxies and proxy_secret apply to both listen and forward_auth.listen', async () => {
     const strict = await startSeparated({ trusted_proxies: '127.0.0.2' })
     assert.equal((await get(strict.subRequests, '/')).status, 401)
     assert.equal((await get(strict.pages, '/elastauth/whoami')).status, 401)
@@ -94,20 +94,20 @@ describe('with forward_auth.listen', async () => {
     assert.equal((await exchange(strict.subRequests, ['GET / HTTP/1.1', ...asBob], from)).status, 200)
   })
 
-  test('with profile nginx, both listeners respond with 403 instead of 404', async () => {
+  test('with forward_auth.profile nginx, listen and forward_auth.listen respond with 403 instead of 404', async () => {
     const nginx = await startSeparated({ 'forward_auth.profile': 'nginx' })
     assert.equal((await get(nginx.pages, '/')).status, 403)
     assert.equal((await get(nginx.subRequests, '/elastauth/health')).status, 403)
     assert.equal((await get(nginx.subRequests, '/')).status, 200)
   })
 
-  test('elastauth health connects to listen', async () => {
+  test('with forward_auth.listen, elastauth health connects to listen', async () => {
     const { code, stdout } = await runElastauth(['health', '--listen', new URL(pages).host])
     assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
   })
 })
 
-test('listen and forward_auth.listen may be lists with unix sockets, which separate pages and sub-requests', async () => {
+test('listen and forward_auth.listen keep pages and sub-requests apart when both are lists with unix sockets', async () => {
   const [pages, subRequests] = [join(directory, 'pages.sock'), join(directory, 'sub.sock')]
   await start({
     flags: {
@@ -122,7 +122,7 @@ test('listen and forward_auth.listen may be lists with unix sockets, which separ
   assert.deepEqual([await status(subRequests, '/'), await status(subRequests, '/elastauth/health')], ['200', '404'])
 })
 
-test('listen and forward_auth.listen may use TLS, and separate pages and sub-requests over HTTP/2 too', async () => {
+test('listen and forward_auth.listen keep pages and sub-requests apart over TLS and HTTP/2', async () => {
   const { pages, subRequests } = await startSeparated({ ...tlsFlags(), 'forward_auth.listen': 'https://127.0.0.1:0' })
   const get = async (url: string, path: string) => {
     const session = connect(url, { ca: authority.cert })
@@ -196,7 +196,7 @@ describe('with forward_auth.listen and sign-in through elastauth', async () => {
   const send = (url: string, target: string, headers: Record<string, string>) =>
     exchange(url, [`GET ${target} HTTP/1.1`, 'Host: kibana', ...Object.entries(headers).map(([n, v]) => `${n}: ${v}`)])
 
-  test("a session gets its credential through a sub-request, and never on the browser's listener", async () => {
+  test("a signed-in user gets a credential through a sub-request, and never on the browser's listener", async () => {
     const cookie = await signIn()
     const response = await send(subRequests, '/', { ...forwarded, cookie })
     assert.deepEqual([response.status, headersOf(response, 'authorization').length], [200, 1])
@@ -206,7 +206,7 @@ describe('with forward_auth.listen and sign-in through elastauth', async () => {
     }
   })
 
-  test("a path that Traefik's StripPrefix or Envoy's prefix_rewrite makes of /elastauth/ is not a sub-request on listen", async () => {
+  test("a path that Traefik's StripPrefix or Envoy's prefix_rewrite produces from /elastauth/ is not a sub-request on listen", async () => {
     const cookie = await signIn()
     for (const prefixHeader of [{ 'x-forwarded-prefix': '/elastauth' }, { 'x-envoy-original-path': '/elastauth/' }]) {
       for (const target of ['/', '/?return_to=/', '/x', '//']) {
@@ -216,7 +216,7 @@ describe('with forward_auth.listen and sign-in through elastauth', async () => {
     }
   })
 
-  test('/elastauth is not a sub-request where users sign in through elastauth, even without forward_auth.listen, and the log says to use /', async () => {
+  test('/elastauth is not a sub-request if users sign in through elastauth, even without forward_auth.listen, and the log says to use /', async () => {
     const single = await startForwardAuth({}, env)
     const cookie = await signIn(single.url)
     const response = await send(single.url, '/elastauth', { ...forwarded, cookie })
@@ -225,7 +225,7 @@ describe('with forward_auth.listen and sign-in through elastauth', async () => {
     assert.equal((await send(single.url, '/', { ...forwarded, cookie })).status, 200)
   })
 
-  test('/elastauth is a sub-request where oidc.login is false', async () => {
+  test('/elastauth is a sub-request if oidc.login is false', async () => {
     const tokens = await startForwardAuth({ 'oidc.login': 'false' }, env)
     const headers = { authorization: `Bearer ${await idp.sign()}` }
     assert.equal((await send(tokens.url, '/elastauth', headers)).status, 200)

@@ -34,7 +34,7 @@ for (const target of ['/', '/?', '/?x=1&y=/elastauth/health', '/elastauth', '/el
 }
 
 for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
-  test(`the target ${target.slice(0, 40)} is not a sub-request: 404 without a credential, or 403 for nginx`, async () => {
+  test(`the target ${target.slice(0, 40)} is not a sub-request, and gets 404 (403 for nginx) without a credential`, async () => {
     for (const [listener, status] of [
       [url, 404],
       [nginx.url, 403],
@@ -50,7 +50,7 @@ test('OPTIONS * is not a sub-request, and gets 404', async () => {
   assert.equal((await exchange(url, ['OPTIONS * HTTP/1.1', ...asBob])).status, 404)
 })
 
-test('the log has one line about a rejected path, with the path and how to fix the proxy', async () => {
+test('a rejected path is logged in one line, with the path and how to fix the proxy', async () => {
   await exchange(url, ['GET /verify?token=hidden HTTP/1.1', ...asBob])
   const line = await gateway.logged(({ message = '' }) => message.startsWith('GET /verify 404 '))
   assert.equal(
@@ -70,7 +70,7 @@ test('the response to HEAD has no body, and the next pipelined response follows 
   connection.socket.destroy()
 })
 
-test('the response does not wait for the request body, and the connection serves the next request', async () => {
+test('the response to a sub-request does not wait for the request body, and the connection serves the next request', async () => {
   const connection = openRaw(url)
   connection.sendLines('POST / HTTP/1.1', ...asBob, 'Content-Length: 300000', '', Buffer.alloc(100_000, 'a'))
   assertIsBob(await connection.readResponse())
@@ -86,7 +86,7 @@ test('a request with a body of 100 MB and Expect: 100-continue gets 200 without 
   assert.match(response.head, /^HTTP\/1\.1 200 /)
 })
 
-test('the connection closes after a request with Expect: 100-continue, so that the next request is not read as its body', async () => {
+test('the connection closes after a request with Expect: 100-continue, so that a later request is not read as its body', async () => {
   const connection = openRaw(url)
   connection.sendLines('PUT / HTTP/1.1', ...asBob, 'Content-Length: 1000', 'Expect: 100-continue', '')
   const response = await connection.readResponse()
@@ -122,7 +122,7 @@ test("the client's own Authorization is neither used nor sent back", async () =>
   assert.ok(!`${alone.head}${alone.body}`.includes(own))
 })
 
-test('the response headers fit into 4 KB, even for the longest username', async () => {
+test('the response headers of a sub-request fit into 4 KB, even for the longest username', async () => {
   const username = 'u'.repeat(255)
   const response = await exchange(url, ['GET / HTTP/1.1', 'Host: elastauth', `Remote-User: ${username}`])
   assert.equal(response.status, 200)
@@ -130,7 +130,7 @@ test('the response headers fit into 4 KB, even for the longest username', async 
   assert.equal((await logIn(headersOf(response, 'authorization')[0])).body.username, username)
 })
 
-test('the body contains the identity, and no credential', async () => {
+test('the response body of a sub-request contains the identity and no credential', async () => {
   const headers = ['Remote-Groups: admins, users', 'Remote-Email: bob@example.com', 'Remote-Name: Bob']
   const response = await exchange(url, ['GET / HTTP/1.1', ...asBob, ...headers])
   const authorization = headersOf(response, 'authorization')[0]
@@ -151,7 +151,7 @@ test('a rejection is an HTML page for browsers, and JSON for other clients', asy
   assert.match(request_id!, /^[0-9a-f]{12}-/)
 })
 
-test('with profile nginx, 403 replaces 400, and 401 stays', async () => {
+test('with forward_auth.profile nginx, a sub-request gets 403 instead of 400, and 401 is unchanged', async () => {
   const duplicate = ['GET / HTTP/1.1', ...asBob, 'Remote-User: admin']
   assert.equal((await exchange(url, duplicate)).status, 400)
   assert.equal((await exchange(nginx.url, duplicate)).status, 403)

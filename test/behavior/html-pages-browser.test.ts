@@ -28,7 +28,7 @@ const { url } = await startUpstream((request, response) => {
   response.writeHead(status, headers).end(body)
 })
 
-describe('the HTML pages, in Chromium,', { skip: skipWithoutChromium() }, () => {
+describe('the HTML pages in Chromium', { skip: skipWithoutChromium() }, () => {
   let kit: BrowserKit
 
   before(async () => {
@@ -53,7 +53,7 @@ describe('the HTML pages, in Chromium,', { skip: skipWithoutChromium() }, () => 
   }
 
   for (const colorScheme of ['light', 'dark'] as const) {
-    test(`load their stylesheet in the ${colorScheme} scheme, and every text has a contrast of at least 4.5 (WCAG AA)`, async () => {
+    test(`the HTML pages load their stylesheet in the ${colorScheme} scheme, and every text has a contrast of at least 4.5 (WCAG AA)`, async () => {
       const backgrounds = new Set<string>()
       const errors = await checkPages({ colorScheme }, async (page, path) => {
         for (const { text, ratio, background } of await page.evaluate(measureContrast)) {
@@ -69,14 +69,14 @@ describe('the HTML pages, in Chromium,', { skip: skipWithoutChromium() }, () => 
     })
   }
 
-  test('fit a screen with a width of 320 pixels', async () => {
+  test('the HTML pages fit a screen that is 320 pixels wide', async () => {
     await checkPages({ viewport: { width: 320, height: 568 }, isMobile: true }, async (page, path) => {
       const width = await page.evaluate('document.documentElement.scrollWidth')
       assert.equal(width, 320, path)
     })
   })
 
-  test('have a language, a title and one heading without JavaScript', async () => {
+  test('the HTML pages have a language, a title and one heading without JavaScript', async () => {
     await checkPages({ javaScriptEnabled: false }, async (page, path) => {
       assert.equal(await page.locator('html').getAttribute('lang'), 'en')
       const headings = await page.getByRole('heading', { level: 1 }).allTextContents()
@@ -85,7 +85,7 @@ describe('the HTML pages, in Chromium,', { skip: skipWithoutChromium() }, () => 
     })
   })
 
-  test('can be used by keyboard, with a visible focus', async () => {
+  test('the HTML pages can be used by keyboard, with a visible focus', async () => {
     await checkPages({}, async (page, path) => {
       const count = await page.locator('a, button').count()
       for (let i = 0; i < count; i++) {
@@ -97,7 +97,7 @@ describe('the HTML pages, in Chromium,', { skip: skipWithoutChromium() }, () => 
     })
   })
 
-  test('include the reason and the request id when access is denied', async () => {
+  test('the HTML page for denied access includes the reason and the request id', async () => {
     const page = await (await kit.open()).newPage()
     await page.goto(`${url}/no_roles`)
     const text = await page.getByRole('main').innerText()

@@ -114,7 +114,7 @@ describe('an HTTP/2 flood closes its connection in bounded memory, and other cli
 })
 
 describe('an HTTP/2 client with a window of 0', () => {
-  test('has at most 100 streams, and occupies at most a window for each', async () => {
+  test('an HTTP/2 client with a window of 0 can open at most 100 streams, and occupies at most one window for each stream', async () => {
     const before = residentNow()
     const connection = await open(settingFrame(initialWindowSize, 0))
     for (let i = 0; i < 120; i++) connection.send(requestFrame(2 * i + 1, requestFields({}, bob)))
@@ -125,7 +125,7 @@ describe('an HTTP/2 client with a window of 0', () => {
     connection.destroy()
   })
 
-  test('has its requests to the upstream closed after it disconnects', async () => {
+  test('closes the upstream requests of an HTTP/2 client with a window of 0 after the client disconnects', async () => {
     while (openResponses > 0) await nextTurn()
   })
 })

@@ -25,7 +25,7 @@ async function post(url: string, user: string, body: string): Promise<number> {
   return head[':status']
 }
 
-test('an HTTP/2 body that arrives before its user is authenticated is forwarded, even an empty one', async () => {
+test('an HTTP/2 body that arrives before the user is authenticated is forwarded, even if the body is empty', async () => {
   elasticsearch.faults.delay = 100
   const flags = { ...tlsFlags(), 'proxy.enabled': 'true', 'proxy.elasticsearch_url': upstream.url }
   const { url } = await start({ flags })

@@ -94,7 +94,7 @@ describe('the HTTP/2 limits before authentication', () => {
     assert.deepEqual(refusedStreams(connection), streams.slice(8))
   })
 
-  test('a request that is rejected does not raise the stream limit', async () => {
+  test('a rejected request does not raise the HTTP/2 stream limit', async () => {
     const connection = await open()
     await acknowledge(connection)
     await connection.send(requestFrame(1, requestFields()))
@@ -144,7 +144,7 @@ describe('the HTTP/2 limits after authentication', () => {
     assert.deepEqual(refusedStreams(connection), streams.slice(62))
   })
 
-  test('an idle HTTP/2 connection gets the initial limit again, and the higher one with its next authenticated request', {
+  test('an idle HTTP/2 connection returns to the initial limit, and gets the higher limit again with its next authenticated request', {
     timeout: 60_000,
   }, async () => {
     const connection = await open()
@@ -159,7 +159,7 @@ describe('the HTTP/2 limits after authentication', () => {
   })
 })
 
-test('40 idle HTTP/2 connections of authenticated users leave room for another one in a heap of 128 MB', async () => {
+test('40 idle HTTP/2 connections of authenticated users leave room for another connection in a heap of 128 MB', async () => {
   const { url } = await startProxy(upstream.url, {
     flags: tlsFlags(),
     nodeArguments: ['--max-old-space-size=128'],

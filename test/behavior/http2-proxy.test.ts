@@ -56,18 +56,18 @@ describe('what the upstream receives for an HTTP/2 request', () => {
     }
   })
 
-  test('joins the Cookie headers of an HTTP/2 request, without those of elastauth', async () => {
+  test("joins the Cookie headers of an HTTP/2 request, without elastauth's cookies", async () => {
     await send({ cookie: ['a=1', 'elastauth=2', 'b=3'] })
     assert.equal(lastRequest.headers.cookie?.replace(/; +/g, '; '), 'a=1; b=3')
   })
 
-  test('forwards header values in UTF-8 byte for byte', async () => {
+  test('forwards UTF-8 header values of an HTTP/2 request byte for byte', async () => {
     const text = Buffer.from('Jürgen ✓').toString('latin1')
     await send({ 'x-name': text })
     assert.equal(lastRequest.headers['x-name'], text)
   })
 
-  test('forwards an HTTP/2 body with its length, or chunked without one, and no body as none', async () => {
+  test('forwards an HTTP/2 body with its length, or chunked if the length is unknown, and a request without a body without one', async () => {
     const received: unknown[] = []
     upstream.respondWith(async (request, response) => {
       let size = 0
@@ -101,7 +101,7 @@ describe('what the upstream receives for an HTTP/2 request', () => {
 })
 
 describe('what an HTTP/2 client receives', () => {
-  test('forwards response headers in lower case with duplicates, and strips hop-by-hop headers', async () => {
+  test('forwards response headers to an HTTP/2 client in lower case with duplicates, and strips hop-by-hop headers', async () => {
     upstream.respondWith((_, response) => {
       const headers = [
         'Set-Cookie',
@@ -125,7 +125,7 @@ describe('what an HTTP/2 client receives', () => {
     assert.equal(typeof head.date, 'string')
   })
 
-  test('forwards responses to HEAD, and with 204 and 304, without a body', async () => {
+  test('forwards 204 and 304 responses and responses to HEAD to an HTTP/2 client without a body', async () => {
     upstream.respondWith(({ url }, response) =>
       response.writeHead(Number(url?.slice(1)), url === '/200' ? { 'content-length': '5' } : {}).end(),
     )
@@ -151,7 +151,7 @@ describe('what an HTTP/2 client receives', () => {
     stream.close()
   })
 
-  test('sends 100 Continue once the upstream is connected, and forwards 103', async () => {
+  test('sends 100 Continue to an HTTP/2 client once the upstream is connected, and forwards 103', async () => {
     upstream.respondWith(async (request, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })
       for await (const _ of request);
@@ -257,7 +257,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
     await closed
   })
 
-  test('resets the stream instead of ending it if the upstream closes in the middle of a response', async () => {
+  test('resets the HTTP/2 stream instead of ending it if the upstream closes in the middle of a response', async () => {
     let closeUpstream = () => {}
     upstream.respondWith((request, response) => {
       response.write('half')
@@ -271,7 +271,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
     assert.equal(error.code, 'ERR_HTTP2_STREAM_ERROR')
   })
 
-  test('forwards an early response during an upload, and ends the stream', async () => {
+  test('forwards an early response during an HTTP/2 upload, and ends the stream', async () => {
     upstream.respondWith((_, response) => response.writeHead(413).end('too much'))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
     stream.on('error', () => {})
@@ -289,7 +289,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
     ['a 204 response', 'PUT', 204],
     ['a response to HEAD', 'HEAD', 200],
   ] as const) {
-    test(`forwards an early response without a body during an upload: ${what}`, async () => {
+    test(`forwards ${what} that arrives early, during an HTTP/2 upload`, async () => {
       upstream.respondWith((_, response) => response.writeHead(status, { 'x-response': 'complete' }).end())
       for (let i = 0; i < 20; i++) {
         const stream = session.request({ ':method': method, ':path': '/', 'remote-user': 'bob' }, { endStream: false })
@@ -304,7 +304,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
     })
   }
 
-  test('forwards an early response completely, however late the client reads it', async () => {
+  test('forwards an early response completely, however late the HTTP/2 client reads it', async () => {
     const size = 1024 * 1024
     upstream.respondWith((_, response) => response.end('x'.repeat(size)))
     const stream = session.request({ ':method': 'POST', ':path': '/', 'remote-user': 'bob' })
@@ -341,7 +341,7 @@ test('on SIGTERM sends GOAWAY, completes an open stream, ignores a new one, and 
   assert.deepEqual(received, ['/first'])
 })
 
-test('on SIGTERM closes a stream that does not end after shutdown_timeout', async () => {
+test('after SIGTERM, closes an HTTP/2 stream that has not ended within shutdown_timeout', async () => {
   const draining = await startProxy(upstream.url, { flags: { ...tlsFlags(), shutdown_timeout: '100ms' } })
   const client = connect(draining.url, { ca: authority.cert })
   client.on('error', () => {})

@@ -69,7 +69,7 @@ const malformed: [title: string, fields: (readonly [string, string])[]][] = [
 for (const [mode, gateway] of Object.entries(modes)) {
   describe(`${mode} over HTTP/2`, () => {
     for (const [title, fields] of malformed) {
-      test(`rejects ${title} with 400 or a reset, and forwards nothing`, async () => {
+      test(`${mode} over HTTP/2 responds to a request with ${title} with 400 or a stream reset, and forwards nothing`, async () => {
         const connection = await openFrames(portOf(gateway))
         forwardedUrls.length = 0
         connection.send(requestFrame(1, fields))
@@ -79,7 +79,7 @@ for (const [mode, gateway] of Object.entries(modes)) {
       })
     }
 
-    test('accepts valid requests', async () => {
+    test(`${mode} over HTTP/2 accepts valid requests`, async () => {
       const connection = await openFrames(portOf(gateway))
       const valid = [
         requestFields({}, bob),
@@ -94,7 +94,7 @@ for (const [mode, gateway] of Object.entries(modes)) {
       connection.destroy()
     })
 
-    test('ignores headers with an invalid name or value', async () => {
+    test(`${mode} over HTTP/2 ignores headers with an invalid name or value`, async () => {
       const connection = await openFrames(portOf(gateway))
       const invalid: [string, string][] = [
         ['x y', '1'],
@@ -114,7 +114,7 @@ for (const [mode, gateway] of Object.entries(modes)) {
       connection.destroy()
     })
 
-    test('rejects a second Remote-User header, or one in another spelling, with 400 as over HTTP/1.1', async () => {
+    test(`${mode} over HTTP/2 rejects a second Remote-User header, or an alias such as Remote_User, with 400 as over HTTP/1.1`, async () => {
       const connection = await openFrames(portOf(gateway))
       connection.send(
         requestFrame(1, requestFields({}, bob, ['remote-user', 'admin'])),
@@ -124,7 +124,7 @@ for (const [mode, gateway] of Object.entries(modes)) {
       connection.destroy()
     })
 
-    test('rejects more than 500 headers, or 64 KiB of them, with 431, twice as much with a reset, and keeps the connection', async () => {
+    test(`${mode} over HTTP/2 rejects more than 500 headers or 64 KiB of headers with 431, twice as many with a stream reset, and keeps the connection open`, async () => {
       const connection = await openFrames(portOf(gateway))
       const createHeaders = (count: number) => Array.from({ length: count }, (_, i) => [`x${i}`, 'y'] as const)
       const send = (stream: number, fields: (readonly [string, string])[]) =>

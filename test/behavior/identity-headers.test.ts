@@ -80,7 +80,7 @@ for (const [what, status, lines] of rejected) {
   })
 }
 
-test('none of the rejected requests creates a user', () => {
+test('requests with rejected identity headers create no user', () => {
   assert.equal(elasticsearch.users.size, initialUsers)
 })
 
@@ -101,7 +101,7 @@ test('does not respond to a request that is smuggled in a body', async () => {
   assert.deepEqual([...names, await connection.closed], ['carol', 'dave', ''])
 })
 
-test('trims groups, drops empty and duplicate ones, and gives each role once', async () => {
+test('trims groups, drops empty and duplicate groups, and assigns each role once', async () => {
   const username = newUsername()
   const response = await request(`Remote-User: ${username}`, 'Remote-Groups:  ,admins ,, team-a,admins,\tteam-b ,')
   assert.deepEqual(JSON.parse(response.body).groups, ['admins', 'team-a', 'team-b'])
@@ -109,13 +109,13 @@ test('trims groups, drops empty and duplicate ones, and gives each role once', a
   assert.deepEqual(elasticsearch.users.get(username)?.metadata.groups, ['admins', 'team-a', 'team-b'])
 })
 
-test('accepts 1,000 groups, and rejects 1,001', async () => {
+test('accepts 1,000 groups in Remote-Groups, and rejects 1,001', async () => {
   const groups = (length: number) => `Remote-Groups: ${Array.from({ length }, (_, i) => `g${i}`).join()}`
   const statusOf = async (length: number) => (await request(`Remote-User: ${newUsername()}`, groups(length))).status
   assert.deepEqual(await Promise.all([statusOf(1000), statusOf(1001)]), [200, 400])
 })
 
-test('decodes a name as UTF-8, and does not percent-decode it', async () => {
+test('decodes Remote-Name as UTF-8, and does not percent-decode it', async () => {
   for (const name of ['Zoë Šimić 山田', 'J%C3%BCrgen', 'a'.repeat(500)]) {
     const username = newUsername()
     const response = await request(`Remote-User: ${username}`, bytes(`Remote-Name: ${name}`))
@@ -142,11 +142,11 @@ test('usernames that differ only in case are two users with separate passwords',
   assert.notEqual(elasticsearch.users.get('Erika')?.password, elasticsearch.users.get('erika')?.password)
 })
 
-test('accepts a Connection header that names other headers', async () => {
+test('accepts a Connection header that names no identity header', async () => {
   assert.equal((await request('Remote-User: bob', 'Connection: close, X-Forwarded-For')).status, 200)
 })
 
-test('logs which rule the identity violates, and not the value', async () => {
+test("logs which rule an identity header violates, and not the header's value", async () => {
   await request('Remote-User: hunter2, hunter3')
   const line = await logged((entry) => entry['error.code'] === 'identity_invalid')
   assert.match(line.message!, /^GET \/ 400 /)

@@ -72,7 +72,7 @@ for (const [name, text] of Object.entries(files)) {
   })
 }
 
-test('elastauth import combines the variables of a map into one map', async () => {
+test('elastauth import combines the variables for single entries of a map into one map', async () => {
   const { stdout } = await runElastauth(['import', write('maps.env', files['version-2.env']!)])
   const { group_mappings, oidc } = parse(stdout)
   assert.deepEqual(group_mappings, { admins: ['kibana_admin', 'viewer'] })

@@ -72,7 +72,7 @@ test('three replicas that create the same user concurrently write the same passw
   assert.equal((await logIn([...authorizations][0])).status, 200)
 })
 
-test('a changed group takes effect with the request that contains it, without a new password', async () => {
+test('a changed group takes effect with the first request that contains it, without a new password', async () => {
   const mapped = await start({ env: { ELASTAUTH_GROUP_MAPPINGS: '{"writers":["editor"]}' } })
   const before = await requestCredential(mapped.url, 'moving', 'writers')
   assert.deepEqual((await logIn(before.authorization)).body.roles, ['editor'])

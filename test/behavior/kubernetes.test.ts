@@ -25,7 +25,7 @@ test('the pod runs as an unprivileged user with a read-only root, no capabilitie
   assert.match(readFileSync(join(folder, '../../Dockerfile'), 'utf8'), /^USER 65534:65534$/m)
 })
 
-test('the manifests contain no secret: elastauth reads all of them from the mounted Secret', () => {
+test('the manifests contain no secret values, and elastauth reads every secret from the mounted Secret', () => {
   const mounts = Object.fromEntries(container.volumeMounts.map((mount: { name: string }) => [mount.name, mount]))
   assert.deepEqual(mounts.secrets, { name: 'secrets', mountPath: '/secrets', readOnly: true })
   for (const { name, value } of container.env) assert.ok(value.startsWith('/secrets/'), name)
@@ -60,7 +60,7 @@ test('elastauth starts with the configuration of the manifests, and all probes s
   }
 })
 
-test('the ForwardAuth address is the Service, whose target port is one of the container', () => {
+test("the ForwardAuth address is the Service, and the Service's target port is a container port", () => {
   const [middleware] = parseAllDocuments(read('traefik/middleware.yaml'))
     .map((document) => document.toJS())
     .filter(({ metadata }) => metadata.name === 'elastauth')

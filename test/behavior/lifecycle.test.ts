@@ -15,7 +15,7 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} finishes requests in flight, accepts no new connections, and ends the process with exit code 0`, {
+  test(`after ${signal}, the gateway finishes requests in flight, accepts no new connections, and exits with 0`, {
     timeout: 50_000,
   }, async () => {
     const gateway = await start({ flags: { shutdown_timeout: '1m' } })
@@ -41,7 +41,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-test('a request that outlasts shutdown_timeout is aborted, and the process ends with exit code 0', {
+test('a request that outlasts shutdown_timeout is aborted, and the gateway exits with 0', {
   timeout: 50_000,
 }, async (context) => {
   context.after(() => {
@@ -55,7 +55,7 @@ test('a request that outlasts shutdown_timeout is aborted, and the process ends 
   await inFlight
 })
 
-test('SIGHUP applies a valid file at once, and logs why it does not apply an invalid one', async () => {
+test('SIGHUP applies a valid configuration file at once, and logs why an invalid file is not applied', async () => {
   const config = join(directory, 'reloaded.yml')
   const map = (roles: string) => writeFileSync(config, `group_mappings:\n  writers: ${roles}\n`)
   map('[editor]')
@@ -79,7 +79,7 @@ test('SIGHUP applies a valid file at once, and logs why it does not apply an inv
   assert.equal(gateway.process.exitCode, null)
 })
 
-test('SIGHUP does not apply a truncated file, and keeps the settings of an earlier reload', async () => {
+test('SIGHUP does not apply a truncated configuration file, and keeps the settings of an earlier reload', async () => {
   const config = join(directory, 'half-written.yml')
   const roles = 'default_roles: [viewer]\n'
   writeFileSync(config, roles)

@@ -29,7 +29,7 @@ function runWith(listen: string): Promise<CommandResult> {
 }
 
 describe('several listeners', () => {
-  test('all respond, and the start line of the log names all of them', async () => {
+  test('several listeners all respond, and the start line of the log names each of them', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,http://127.0.0.2:0,unix:${path}` } })
     const { message } = await gateway.logged(({ message = '' }) => message.includes('listens on'))
@@ -38,7 +38,7 @@ describe('several listeners', () => {
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('are all closed if one cannot be opened, with an error that names it', async () => {
+  test('if one of several listeners cannot be opened, the others are closed, and the error names the failed listener', async () => {
     const occupant = createServer().listen(0, '127.0.0.1')
     await once(occupant, 'listening')
     const { port } = occupant.address() as { port: number }
@@ -50,12 +50,12 @@ describe('several listeners', () => {
     assert.equal(existsSync(path), false)
   })
 
-  test('must not have the same address', async () => {
+  test('several listeners must not have the same address', async () => {
     const { code, stderr } = await runWith('127.0.0.1:5999,http://127.0.0.1:5999')
     assert.deepEqual([code, /listen\[1\].*same address as listen\[0\]/.test(stderr)], [1, true])
   })
 
-  test('share max_connections', async () => {
+  test('several listeners share max_connections', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, max_connections: '1' } })
     const held = connect({ path })
@@ -68,7 +68,7 @@ describe('several listeners', () => {
 })
 
 describe('a unix socket', () => {
-  test('is trusted only if trusted_proxies contains unix or all', async () => {
+  test('a unix socket is trusted only if trusted_proxies contains unix or all', async () => {
     for (const [trusted_proxies, expected] of [
       ['unix', '200'],
       ['loopback,unix', '200'],
@@ -83,12 +83,12 @@ describe('a unix socket', () => {
     }
   })
 
-  test('does not make requests on a TCP listener trusted', async () => {
+  test('trusted_proxies: unix does not make requests on a TCP listener trusted', async () => {
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${newPath()}`, trusted_proxies: 'unix' } })
     assert.equal(await curlStatus('-H', 'Remote-User: bob', gateway.url), '401')
   })
 
-  test('is created with the permissions of listen_mode', async () => {
+  test('a unix socket is created with the permissions of listen_mode', async () => {
     for (const [mode, expected] of [
       [undefined, 0o660],
       ['0600', 0o600],
@@ -100,7 +100,7 @@ describe('a unix socket', () => {
     }
   })
 
-  test('is removed when elastauth ends', async () => {
+  test('a unix socket is removed when elastauth exits', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     assert.ok(lstatSync(path).isSocket())
@@ -108,7 +108,7 @@ describe('a unix socket', () => {
     assert.equal(existsSync(path), false)
   })
 
-  test('is replaced if it is stale', async () => {
+  test('a stale unix socket is replaced', async () => {
     const path = newPath()
     const killed = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     killed.process.kill('SIGKILL')
@@ -119,7 +119,7 @@ describe('a unix socket', () => {
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('is not replaced while another process listens on it', async () => {
+  test('a unix socket is not replaced while another process listens on it', async () => {
     const path = newPath()
     await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     const { code, stderr } = await runWith(`unix:${path}`)
@@ -128,7 +128,7 @@ describe('a unix socket', () => {
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('never replaces a file, a directory or a symbolic link, not even a dangling one', async () => {
+  test('a unix socket never replaces a file, a directory or a symbolic link, even if the link is dangling', async () => {
     const file = newPath()
     writeFileSync(file, 'precious')
     const link = newPath()
@@ -143,7 +143,7 @@ describe('a unix socket', () => {
     assert.ok(lstatSync(link).isSymbolicLink() && lstatSync(dangling).isSymbolicLink())
   })
 
-  test('is not removed at shutdown if its path has been replaced', async () => {
+  test('a file that has replaced a unix socket is not removed at shutdown', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     rmSync(path)
@@ -152,13 +152,13 @@ describe('a unix socket', () => {
     assert.ok(lstatSync(path).isFile())
   })
 
-  test('in a missing directory is an error that names the directory', async () => {
+  test('a unix socket in a missing directory causes an error that names the directory', async () => {
     const { code, stderr } = await runWith(`unix:${directory}/nowhere/x.sock`)
     assert.equal(code, 1)
     assert.match(stderr, /listen.*nowhere is not a directory/)
   })
 
-  test('works in proxy mode, which forwards the client address as unknown', async () => {
+  test('a unix socket works in proxy mode, which forwards the client address as unknown', async () => {
     const upstream = await startUpstream(({ headers }, response) => response.end(headers['x-forwarded-for']))
     const path = newPath()
     await startProxy(upstream.url, { flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
@@ -167,7 +167,7 @@ describe('a unix socket', () => {
     assert.equal(await curlStatus('--unix-socket', path, '--http1.0', 'http://elastauth/elastauth/health'), '200')
   })
 
-  test('accepts sub-requests over HTTP/1.0 in auth-only mode, whose responses have a length', async () => {
+  test('a unix socket accepts sub-requests over HTTP/1.0 in auth-only mode, and the responses have a length', async () => {
     const path = newPath()
     await start({ flags: { listen: `127.0.0.1:0,unix:${path}`, trusted_proxies: 'unix' } })
     assert.equal(
@@ -178,7 +178,7 @@ describe('a unix socket', () => {
 })
 
 describe('elastauth health', () => {
-  test('can check a unix socket', async () => {
+  test('elastauth health can check a unix socket', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
     const { code, stdout } = await runElastauth(['health', '--listen', `unix:${path}`])
@@ -188,7 +188,7 @@ describe('elastauth health', () => {
     assert.deepEqual([afterStop.code, /does not respond/.test(afterStop.stderr)], [1, true])
   })
 
-  test('succeeds if one of the listeners responds', async () => {
+  test('elastauth health succeeds if one of several listeners responds', async () => {
     const gateway = await start()
     const { host } = new URL(gateway.url)
     const { code } = await runElastauth(['health', '--listen', `unix:${newPath()},${host}`])

@@ -18,8 +18,8 @@ after(() => rmSync(directory, { recursive: true }))
 const options = { timeout: 600_000 }
 
 for (const format of ['json', 'text']) {
-  describe(`log_format ${format}:`, () => {
-    test('requests succeed and SIGTERM exits with 0 while the disk is full', {
+  describe(`log_format ${format}`, () => {
+    test(`with log_format ${format}, requests succeed and SIGTERM exits with 0 while the disk is full`, {
       ...options,
       skip: !existsSync('/dev/full') && 'there is no /dev/full',
     }, async () => {
@@ -29,7 +29,7 @@ for (const format of ['json', 'text']) {
     })
 
     test(
-      'thousands of requests succeed and SIGTERM exits with 0 while the reader of the log stalls',
+      `with log_format ${format}, thousands of requests succeed and SIGTERM exits with 0 while the log's reader stalls`,
       options,
       async () => {
         const gateway = await start(format)
@@ -39,16 +39,20 @@ for (const format of ['json', 'text']) {
       },
     )
 
-    test('a reader that resumes after a stall receives every log line in order', options, async () => {
-      const gateway = await start(format)
-      const count = await gateway.stall(format)
-      const ended = gateway.stop()
-      gateway.stdout!.resume()
-      assert.equal(await ended, 0)
-      assertComplete(gateway.output(), count)
-    })
+    test(
+      `with log_format ${format}, a log reader that resumes after a stall receives every line in order`,
+      options,
+      async () => {
+        const gateway = await start(format)
+        const count = await gateway.stall(format)
+        const ended = gateway.stop()
+        gateway.stdout!.resume()
+        assert.equal(await ended, 0)
+        assertComplete(gateway.output(), count)
+      },
+    )
 
-    test('a log file contains every line in order', options, async () => {
+    test(`with log_format ${format}, a log file contains every line in order`, options, async () => {
       const file = join(directory, format)
       const gateway = await start(format, file)
       await gateway.sendRequests(100)

@@ -77,8 +77,8 @@ async function waitUntilServed(gateway: Gateway, path: string, ...flags: string[
 for (const heap of [128, 256, 512]) {
   const nodeArguments = [`--max-old-space-size=${heap}`]
 
-  describe(`a flood on all accepted connections, which read nothing, with a heap of ${heap} MB`, () => {
-    test('does not exhaust the memory of auth-only mode, which serves a user afterwards', {
+  describe(`a flood on all accepted connections, whose clients read nothing, with a heap of ${heap} MB`, () => {
+    test(`auth-only mode with a heap of ${heap} MB survives a flood of clients that read nothing, and serves a user afterwards`, {
       timeout: 300_000,
     }, async () => {
       const gateway = await start({ nodeArguments, flags: { log_level: 'info' } })
@@ -90,7 +90,7 @@ for (const heap of [128, 256, 512]) {
       }
     })
 
-    test('does not exhaust the memory of proxy mode, which serves a user afterwards', {
+    test(`proxy mode with a heap of ${heap} MB survives a flood of clients that read nothing, and serves a user afterwards`, {
       timeout: 300_000,
     }, async () => {
       const gateway = await startProxy(upstream.url, { nodeArguments })
@@ -104,7 +104,7 @@ for (const heap of [128, 256, 512]) {
   })
 }
 
-describe('a flood of HTTP/2 connections with large heads and a window of 0, with a heap of 128 MB', () => {
+describe('a flood of HTTP/2 connections with large headers and a window of 0, with a heap of 128 MB', () => {
   const nodeArguments = ['--max-old-space-size=128']
   const initialWindowSizeId = 4
   const endStreamFlag = 1
@@ -139,7 +139,7 @@ describe('a flood of HTTP/2 connections with large heads and a window of 0, with
     ['auth-only', () => start({ nodeArguments, flags: tlsFlags() })],
     ['proxy', () => startProxy(upstream.url, { nodeArguments, flags: tlsFlags() })],
   ] as const) {
-    test(`is limited to the connection budget in ${mode} mode, which serves a user afterwards`, {
+    test(`${mode} mode limits a flood of HTTP/2 connections with large headers to the connection budget, and serves a user afterwards`, {
       timeout: 300_000,
     }, async () => {
       const gateway = await run()
