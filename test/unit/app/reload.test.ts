@@ -13,7 +13,7 @@ const load = (env: Record<string, string>) =>
     flags: {},
   }).config
 
-test('roles and trust are taken over', () => {
+test('a reload applies new roles and trusted proxies', () => {
   const { config, ignored } = planReload(
     load({}),
     load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_TRUSTED_PROXIES: '10.0.0.0/8' }),
@@ -23,7 +23,7 @@ test('roles and trust are taken over', () => {
   assert.deepEqual(ignored, [])
 })
 
-test('a path prefix and a profile are reloaded, a listener for sub-requests needs a restart', () => {
+test('a reload applies forward_auth.path_prefix and profile, but not forward_auth.listen, which needs a restart', () => {
   const { config, ignored } = planReload(
     load({ ELASTAUTH_FORWARD_AUTH_LISTEN: '127.0.0.1:5001' }),
     load({
@@ -37,7 +37,7 @@ test('a path prefix and a profile are reloaded, a listener for sub-requests need
   assert.deepEqual(ignored, ['forward_auth.listen'])
 })
 
-test('a listener open to the network does not become static by a reload', () => {
+test('a reload does not change a listener that is open to the network to the static provider', () => {
   const running = load({ ELASTAUTH_LISTEN: '0.0.0.0:5000' })
   const next = load({
     ELASTAUTH_AUTH_PROVIDER: 'static',
@@ -49,7 +49,7 @@ test('a listener open to the network does not become static by a reload', () => 
   assert.deepEqual(ignored, ['auth_provider', 'listen', 'static'])
 })
 
-test('who says who the user is stays until a restart, and the log says that it did', () => {
+test('a reload does not change the identity providers and their claims, and reports the ignored keys', () => {
   const oidc = {
     ELASTAUTH_OIDC_ISSUER: 'https://id.example',
     ELASTAUTH_OIDC_CLIENT_ID: 'kibana',

@@ -13,6 +13,6 @@ describe('exponential back-off from 1000 ms to 30 s', () => {
     [1024, 30_000], // 2 ** 1024 is Infinity
     [Number.MAX_SAFE_INTEGER, 30_000],
   ] as const)
-    test(`waits ${expected} ms before retry ${retry}`, () =>
+    test(`exponential back-off waits ${expected} ms before retry ${retry}`, () =>
       assert.equal(backOffMs(retry, { firstMs: 1000, maxMs: 30_000 }), expected))
 })

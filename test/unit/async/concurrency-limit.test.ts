@@ -21,7 +21,7 @@ function createTasks(limit: ReturnType<typeof createConcurrencyLimit>) {
   }
 }
 
-test('runs so many tasks at a time, queues so many in order, and rejects the others', async () => {
+test('the concurrency limit runs maxConcurrent tasks, queues maxQueued tasks in order, and rejects further tasks', async () => {
   const { started, run, end } = createTasks(
     createConcurrencyLimit({ maxConcurrent: 2, maxQueued: 3, onQueueFull: queueFull }),
   )
@@ -44,7 +44,7 @@ test('runs so many tasks at a time, queues so many in order, and rejects the oth
   await Promise.all(last)
 })
 
-test('queues any number of tasks without a limit of the queue', async () => {
+test('the concurrency limit queues any number of tasks without maxQueued', async () => {
   const { started, run, end } = createTasks(createConcurrencyLimit({ maxConcurrent: 1 }))
   const ids = Array.from({ length: 1000 }, (_, id) => id)
   const results = ids.map((id) => run(id))
@@ -56,7 +56,7 @@ test('queues any number of tasks without a limit of the queue', async () => {
   assert.deepEqual(await Promise.all(results), ids)
 })
 
-test('does not let a call overtake the task that waited for the free place', async () => {
+test('the concurrency limit does not let a new task overtake a queued one when a place is free', async () => {
   const { started, run, end } = createTasks(createConcurrencyLimit({ maxConcurrent: 1 }))
   const results = [run(0), run(1)]
   end(0)
@@ -70,7 +70,7 @@ test('does not let a call overtake the task that waited for the free place', asy
   await Promise.all(results)
 })
 
-test('rejects a task that waits longer than its timeout, does not run it, and keeps the order of the others', async () => {
+test('the concurrency limit rejects a task that waits longer than its timeout, without running it, and keeps the order of the other tasks', async () => {
   const { started, run, end } = createTasks(
     createConcurrencyLimit({ maxConcurrent: 1, maxQueued: 2, onQueueFull: queueFull }),
   )
@@ -93,7 +93,7 @@ test('rejects a task that waits longer than its timeout, does not run it, and ke
   assert.deepEqual(started, [0, 2, 3])
 })
 
-test('frees the place of a task that throws', async () => {
+test('the concurrency limit frees the place of a task that throws', async () => {
   const limit = createConcurrencyLimit({ maxConcurrent: 1 })
   await assert.rejects(
     limit(() => {

@@ -6,7 +6,7 @@ import { withDeadline } from '../../../src/async/deadline.ts'
 const onTimeout = () => new Error('timed out')
 const unexpected = () => assert.fail('the deadline has not passed')
 
-test('withDeadline settles as work that is done in time', async () => {
+test('withDeadline returns the result or the error of work that ends in time', async () => {
   assert.equal(await withDeadline(Promise.resolve('done'), 60_000, unexpected), 'done')
   await assert.rejects(withDeadline(Promise.reject(new Error('failed')), 60_000, unexpected), /failed/)
   assert.equal(await withDeadline(sleep(5, 'late enough'), 60_000, unexpected), 'late enough')
@@ -32,7 +32,7 @@ test('withDeadline leaves no unhandled rejection if the work fails after the dea
   await sleep(1)
 })
 
-test('withDeadline accepts a result that is ready when a blocked event loop goes on', async () => {
+test('withDeadline accepts a result that is ready when a blocked event loop resumes, even after the deadline', async () => {
   const { promise, resolve } = Promise.withResolvers<string>()
   let timeouts = 0
   const result = withDeadline(promise, 1, () => {

@@ -27,7 +27,7 @@ test('single-flight: calls with the same key share one task and its result', asy
   assert.deepEqual([task.starts, other.starts], [1, 0])
 })
 
-test('single-flight: tasks of other keys run at the same time, whatever the keys are called', async () => {
+test('single-flight: tasks with different keys run at the same time, whatever the names of the keys', async () => {
   const runOnce = createSingleFlight<string>()
   const keys = ['bob', 'Bob', '__proto__', 'constructor', '']
   const tasks = keys.map((key) => createTask(key))
@@ -59,7 +59,7 @@ test('single-flight: a task that throws leaves its key free', async () => {
   assert.equal(await runOnce('bob', async () => 'good'), 'good')
 })
 
-test('a shared task runs once at a time, and says whether it runs', async () => {
+test('shareTask runs its task once at a time, and isRunning says whether the task runs', async () => {
   const task = createTask('done')
   const { run, isRunning } = shareTask(task)
   assert.equal(isRunning(), false)
@@ -72,7 +72,7 @@ test('a shared task runs once at a time, and says whether it runs', async () => 
   assert.equal(task.starts, 2)
 })
 
-test('a shared task may run again after a rejection', async () => {
+test('shareTask may run its task again after a rejection', async () => {
   const task = createTask('done')
   task.fail()
   const { run, isRunning } = shareTask(task)
@@ -141,7 +141,7 @@ test('exclusive single-flight: calls with many topics run one task at a time for
   assert.equal(maxRunning, 1)
 })
 
-test('exclusive single-flight: a result that is found after waiting makes the task unnecessary', async () => {
+test('exclusive single-flight: a result found after waiting makes the task unnecessary', async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
@@ -153,7 +153,7 @@ test('exclusive single-flight: a result that is found after waiting makes the ta
   assert.equal(second.starts, 0)
 })
 
-test('exclusive single-flight: the error of a task rejects the calls that share it, and no other', async () => {
+test("exclusive single-flight: a task's error rejects the calls that share the task, and no other calls", async () => {
   const { run } = createExclusiveSingleFlight<string>()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([

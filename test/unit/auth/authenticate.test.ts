@@ -106,13 +106,13 @@ for (const code of ['no_roles', 'group_denied'] as const) {
     throw new GatewayError(code, 'no matching group')
   }
 
-  test(`an identity that mapRoles rejects with ${code} is denied, and so is the request`, async () => {
+  test(`a request whose identity mapRoles rejects with ${code} is rejected and causes a denial of the user`, async () => {
     const { authenticate, calls } = create({ mapRoles: rejectGroups })
     await assert.rejects(async () => authenticate(request), { code })
     assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'deny'])
   })
 
-  test(`an identity without information about groups is rejected with ${code}, but not denied: the user keeps roles and password`, async () => {
+  test(`an identity without information about groups is rejected with ${code} but causes no denial, so the user keeps roles and password`, async () => {
     const { authenticate, calls } = create({
       mapRoles: rejectGroups,
       identify: () => ({ identity: identity({ groups: [], groupsMissing: true }), isAmbient: true }),
@@ -136,7 +136,7 @@ test('an invalid, reserved or unknown identity does not cause a denial', async (
   }
 })
 
-test('an ambient identity gets no credential for a cross-site write, and an explicit token does', async () => {
+test('an ambient identity gets no credential for a cross-site write, but an explicit token does', async () => {
   const identified = { identity: identity(), isAmbient: true }
   const { authenticate, resolveSubject, calls } = create({ identify: () => identified, isCrossSiteWrite: () => true })
   await assert.rejects(async () => authenticate(request), {

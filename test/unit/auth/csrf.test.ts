@@ -7,7 +7,7 @@ import { isWebSocketUpgrade } from '../../../src/proxy/websocket/upgrade.ts'
 const get = { method: 'GET', httpVersion: '1.1' }
 const websocket = { upgrade: 'websocket' }
 
-describe('a WebSocket: what CSRF protection takes for one, and what gets a tunnel', () => {
+describe('which requests count as a WebSocket for CSRF protection, and which get a tunnel', () => {
   const rows: [what: string, request: Partial<IncomingMessage>, mayOpen: boolean, getsTunnel: boolean][] = [
     ['a request without Upgrade', { ...get, headers: {} }, false, false],
     ['an upgrade to WebSocket', { ...get, headers: websocket }, true, true],
@@ -22,7 +22,7 @@ describe('a WebSocket: what CSRF protection takes for one, and what gets a tunne
     ['an upgrade of HTTP/2', { ...get, httpVersion: '2.0', headers: websocket }, true, false],
   ]
   for (const [what, request, mayOpen, getsTunnel] of rows)
-    test(`${what} ${mayOpen ? 'may open one' : 'opens none'} and ${getsTunnel ? 'gets a tunnel' : 'gets no tunnel'}`, () => {
+    test(`${what} ${mayOpen ? 'counts' : 'does not count'} as a WebSocket for CSRF protection, and gets ${getsTunnel ? 'a' : 'no'} tunnel`, () => {
       assert.equal(mayOpenWebSocket(request.headers!), mayOpen)
       assert.equal(isWebSocketUpgrade(request as IncomingMessage), getsTunnel)
     })

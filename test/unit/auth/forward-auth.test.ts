@@ -9,7 +9,7 @@ const credential = { authorization: 'Basic Ym9iOmh1bnRlcjI=' }
 const authorizedResponse = createAuthorizedResponse()
 const responseFor = (user: Identity) => authorizedResponse({ identity: user, roles: [], credential })
 
-test('the response is 200 with exactly one Authorization header, and must not be cached', () => {
+test('the sub-request response is 200 with exactly one Authorization header, and must not be cached', () => {
   const { status, headers, body, username } = responseFor(identity())
   assert.deepEqual([status, username], [200, 'bob'])
   assert.deepEqual(headers, [
@@ -24,7 +24,7 @@ test('the response is 200 with exactly one Authorization header, and must not be
   ])
 })
 
-test('the body contains the identity as JSON, and no password', () => {
+test('the sub-request response body contains the identity as JSON, and no password', () => {
   const { headers, body } = responseFor(
     identity({ groups: ['a', 'b'], email: 'bob@example.com', name: 'Žofie "B" 李' }),
   )
@@ -35,11 +35,11 @@ test('the body contains the identity as JSON, and no password', () => {
   assert.equal(headers[5], String(Buffer.byteLength(body)), 'bytes, not characters')
 })
 
-test('the body omits a missing e-mail address and name', () => {
+test('the sub-request response body omits a missing e-mail address and name', () => {
   assert.deepEqual(Object.keys(JSON.parse(responseFor(identity()).body)), ['message', 'username', 'groups'])
 })
 
-test('the body of an identity is rendered once, and each response has its own credential', () => {
+test('the sub-request response body is rendered once for an identity, and each response has its own credential', () => {
   const user = identity()
   const first = responseFor(user)
   const second = authorizedResponse({ identity: user, roles: [], credential: { authorization: 'Basic bmV4dA==' } })
@@ -48,6 +48,6 @@ test('the body of an identity is rendered once, and each response has its own cr
   assert.equal(first.headers[1], credential.authorization)
 })
 
-test('another identity gets its own body', () => {
+test('another identity gets its own sub-request response body', () => {
   assert.equal(JSON.parse(responseFor(identity({ username: 'carol' })).body).username, 'carol')
 })

@@ -72,7 +72,7 @@ test('uses the method and target of the request itself when no header describes 
 
 describe('X-Forwarded-Method with a malformed method', () => {
   for (const method of ['', 'post', 'PO ST', 'POST, GET', 'A'.repeat(21), 'X\u009b', '__proto__']) {
-    test(`ignores the method ${JSON.stringify(method)}`, () =>
+    test(`ignores the X-Forwarded-Method ${JSON.stringify(method)}`, () =>
       assert.equal(read({ 'x-forwarded-method': method }).method, 'GET'))
   }
 })
@@ -91,7 +91,7 @@ describe('the target of X-Forwarded-Uri or of the request line', () => {
     ['', '/auth?a=b'],
   ]
   for (const [uri, target] of targets) {
-    test(`reads ${JSON.stringify(uri)} as the target ${target}`, () => {
+    test(`reads the original URI ${JSON.stringify(uri)} as the target ${target}`, () => {
       assert.equal(read({ 'x-forwarded-uri': uri }).target, target)
       assert.equal(read({}, false, { url: uri || own.url }).target, target)
     })

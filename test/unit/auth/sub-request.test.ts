@@ -17,7 +17,7 @@ const check = (target: string, paths: Partial<SubRequestPaths> = {}) => {
 
 describe('the target /, byte for byte', () => {
   for (const target of ['/', '/?', '/?x=1', '/?/elastauth/x', '/??', '/?%ff#', '/?\\..//']) {
-    test(`${target} is a sub-request: the query does not count`, () => assert.equal(check(target), 'sub-request'))
+    test(`${target} is a sub-request, because the query is ignored`, () => assert.equal(check(target), 'sub-request'))
   }
   for (const target of [...spellingsOf('elastauth'), ...otherTargets, '', '*', '?', '/ ', '/\u00e9', '/\t']) {
     test(`${JSON.stringify(target.slice(0, 40))} is not a sub-request, and the log says which target to use`, () => {
@@ -43,7 +43,7 @@ describe("the Go elastauth's address /elastauth", () => {
   }
 })
 
-describe("below forward_auth.path_prefix the client's path follows unchanged", () => {
+describe("below forward_auth.path_prefix, the client's path follows unchanged", () => {
   const below = (rest: string) => check(`/ext/authz${rest}`, { pathPrefix: '/ext/authz' })
 
   for (const rest of [
@@ -154,7 +154,7 @@ test('a path that is percent-encoded more than four times is rejected, however l
   assert.equal(escapesPathPrefix(`/%${'25'.repeat(30_000)}2e`), true)
 })
 
-test('none of 50,000 random paths that are accepted leaves the prefix or enters /elastauth, however it is decoded', () => {
+test('an accepted path never leaves the prefix or enters /elastauth, however it is decoded (50,000 random paths)', () => {
   const random = createRandom(12)
   const pieces = [
     '/',

@@ -23,7 +23,7 @@ test('the fingerprint changes with everything that Elasticsearch stores about th
   assert.equal(new Set(all).size, all.length)
 })
 
-test('the fingerprint tells apart the same text in different fields and lists', () => {
+test('the fingerprint distinguishes the same text in different fields and lists', () => {
   const all = [
     fingerprint({ groups: ['a', 'b'] }),
     fingerprint({ groups: ['a,b'] }),
@@ -51,7 +51,7 @@ test('the fingerprint is the same in every release, so that an upgrade does not 
   assert.equal(fingerprint(base, ['reader']), '4EHmk8vBXqkeUsnB_qEOVGQ1')
 })
 
-test('access changes with roles and groups only', () => {
+test('the access of a subject changes only with its roles and groups', () => {
   const access = (...args: Parameters<typeof subject>) => subject(...args).access
   const all = [
     access(base),

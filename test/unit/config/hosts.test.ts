@@ -49,20 +49,21 @@ const otherAddresses = [
 describe('a loopback address', () => {
   const isTrusted = createIsTrustedPeer(loopbackRanges)
   for (const address of loopbackAddresses)
-    test(`is ${address}`, () => {
+    test(`${address} is a loopback address`, () => {
       assert.equal(isLoopbackAddress(address), true)
       assert.equal(isLoopbackHost(address), true)
       assert.equal(isLoopbackHost(withBrackets(address)), true)
       assert.equal(isTrusted({ address }), true)
     })
   for (const address of otherAddresses)
-    test(`is not "${address}"`, () => {
+    test(`"${address}" is not a loopback address`, () => {
       assert.equal(isLoopbackAddress(address), false)
       assert.equal(isLoopbackHost(address), false)
       assert.equal(isTrusted({ address }), false)
     })
-  test('is not that of a connection that is gone', () => assert.equal(isLoopbackAddress(undefined), false))
-  test('has no brackets', () => assert.equal(isLoopbackAddress('[::1]'), false))
+  test('the missing address of a closed connection is not a loopback address', () =>
+    assert.equal(isLoopbackAddress(undefined), false))
+  test('an address in brackets is not a loopback address', () => assert.equal(isLoopbackAddress('[::1]'), false))
 })
 
 describe('a host name of this machine', () => {
@@ -85,7 +86,7 @@ describe('a host name of this machine', () => {
     ['127.0.0.1', true, false], // an address is not a name
   ]
   for (const [name, isHost, isForBrowsers] of rows)
-    test(`${JSON.stringify(name)} is${isHost ? '' : ' not'} one to connect to, and is${isForBrowsers ? '' : ' not'} one to browsers`, () =>
+    test(`${JSON.stringify(name)} is${isHost ? '' : ' not'} a loopback host for connections, and is${isForBrowsers ? '' : ' not'} a localhost name for browsers`, () =>
       assert.deepEqual([isLoopbackHost(name), isLocalhostName(name)], [isHost, isForBrowsers]))
 })
 
@@ -97,11 +98,11 @@ describe('brackets', () => {
     ['es.example.com', 'es.example.com'],
   ]
   for (const [bare, bracketed] of rows)
-    test(`${bare} is ${bracketed} in a URL`, () => {
+    test(`${bare} is written as ${bracketed} in a URL`, () => {
       assert.equal(withBrackets(bare), bracketed)
       assert.equal(withoutBrackets(bracketed), bare)
     })
-  test('that are not a pair stay', () =>
+  test('withoutBrackets keeps brackets that are not a pair', () =>
     assert.deepEqual(['[::1', '::1]', '', '[', '[]'].map(withoutBrackets), ['[::1', '::1]', '', '[', '']))
 })
 
@@ -113,5 +114,5 @@ describe('unmapIpv4', () => {
     ['::ffff:1', '::ffff:1'],
     ['2001:db8::ffff:10.0.0.1', '2001:db8::ffff:10.0.0.1'],
   ] as const)
-    test(`writes ${address} as ${expected}`, () => assert.equal(unmapIpv4(address), expected))
+    test(`unmapIpv4 writes ${address} as ${expected}`, () => assert.equal(unmapIpv4(address), expected))
 })

@@ -40,7 +40,7 @@ test('findListeners returns the default if listen is missing or invalid, or the 
   assert.deepEqual(addressesOf({ file: '/does/not/exist', env: {}, flags: {} }), ['127.0.0.1:5000'])
 })
 
-test('with file null no file is read, not even config.yml in the working directory', () => {
+test('findListeners with file null reads no file, not even config.yml in the working directory', () => {
   const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
   const originalDirectory = process.cwd()
   const env = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }

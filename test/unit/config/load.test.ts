@@ -92,7 +92,7 @@ test('the environment overrides the file, and a flag overrides both', () => {
   assert.equal(config.elasticsearch.dry_run, true)
 })
 
-test('in the environment, lists are comma-separated and maps are JSON', () => {
+test('lists are comma-separated and maps are JSON in environment variables', () => {
   const env = { ...dryEnv, ELASTAUTH_DEFAULT_ROLES: 'a, b', ELASTAUTH_GROUP_MAPPINGS: '{"x":["y"],"team.a":"z"}' }
   const { config } = load('', { env })
   assert.deepEqual(config.default_roles, ['a', 'b'])
@@ -140,7 +140,7 @@ describe('an empty key that restricts access is a fault and does not mean the de
     'group_whitelist:',
     'enable_group_whitelist:',
   ]) {
-    test(`${line} in YAML`, () => {
+    test(`"${line}" in YAML is a fault and does not mean the default`, () => {
       const lines = linesOf(() => load(`${minimal}${line}\n`))
       assert.match(
         lines.join('\n'),
@@ -155,7 +155,7 @@ describe('an empty key that restricts access is a fault and does not mean the de
     'GROUP_WHITELIST',
     'ENABLE_GROUP_WHITELIST',
   ]) {
-    test(`ELASTAUTH_${name} in the environment`, () => {
+    test(`an empty ELASTAUTH_${name} in the environment is a fault and does not mean the default`, () => {
       const lines = linesOf(() => load(minimal, { env: { [`ELASTAUTH_${name}`]: '' } }))
       assert.match(
         lines.join('\n'),
@@ -165,7 +165,7 @@ describe('an empty key that restricts access is a fault and does not mean the de
   }
 })
 
-test('a group whitelist that is not enabled and a network of all addresses cause warnings', () => {
+test('a group whitelist that is not enabled, and a trusted network of all addresses, cause warnings', () => {
   const { warnings } = load(`${minimal}group_whitelist: [staff]\ntrusted_proxies: ["::/0"]\n`)
   assert.match(warnings.join('\n'), /group_whitelist is set but not used/)
   assert.match(
@@ -189,7 +189,7 @@ test('any secret can be read from a file, without its final newline', () => {
   assert.deepEqual(warnings, [])
 })
 
-test('a secret file that other users can write is a fault, and one that they can read a warning', () => {
+test('a secret file that other users can write is a fault, and one that other users can read causes a warning', () => {
   const { k } = writeFiles({ k: key })
   const run = () => load('elasticsearch: { dry_run: true }', { env: { ELASTAUTH_SECRET_KEY_FILE: k } })
   chmodSync(k, 0o444)
@@ -261,7 +261,7 @@ test('legacy keys in YAML and in the environment set their current keys', () => 
   assert.deepEqual(warnings, ['ELASTAUTH_CACHE_EXPIRE: is an old name: use cache.expiration instead'])
 })
 
-test('a legacy key must not contradict its current key in the same source', () => {
+test('a legacy key that contradicts its current key in the same source is a fault', () => {
   assert.match(
     linesOf(() => load(`${minimal}cache_expire: 2h\ncache: { expiration: 1h }\n`)).join(),
     /^3 cache_expire contradicts cache.expiration/,
@@ -390,7 +390,7 @@ test('accepts an API key alone, and static.allow_remote with a warning', () => {
   assert.match(load(yaml).warnings.join(), /static.allow_remote/)
 })
 
-test('warns of settings without effect and of risky ones', () => {
+test('warns about settings without effect and about risky settings', () => {
   for (const [yaml, expected] of [
     ['enableOtel: true', /traces are not exported/],
     ['cache: { type: file, path: /var/cache/elastauth }', /treated as "memory"/],
@@ -402,7 +402,7 @@ test('warns of settings without effect and of risky ones', () => {
   }
 })
 
-test('cache.type file is loaded as memory', () => {
+test('cache.type file is loaded as cache.type memory', () => {
   assert.equal(load(`${minimal}cache: { type: file }`).config.cache.type, 'memory')
 })
 
@@ -419,7 +419,7 @@ test('the configuration is deeply frozen', () => {
   }
 })
 
-test('loading a second time does not keep settings of the first', () => {
+test('loading a second configuration does not keep settings of the first', () => {
   assert.equal(load(`${minimal}cache: { type: none }`).config.cache.type, 'none')
   assert.equal(load(minimal).config.cache.type, 'memory')
 })

@@ -130,7 +130,7 @@ test('import asks for a CA file if Elasticsearch uses https, since the CAs of th
   assert.ok(!keysOf(['http://es:9200']).includes('elasticsearch.ca_cert'))
 })
 
-test('import cannot be made to write a setting by a line break in a key or a file name', () => {
+test('import does not write a setting that follows a line break in a key or a file name', () => {
   const text = writeConfig(convertEntries([{ key: 'x\ndefault_roles: [superuser]', value: 1 }]), 'a\nb.yml')
   assert.equal(parse(text), null)
 })

@@ -12,7 +12,7 @@ function yaml(oidc: Record<string, unknown>, rest: Record<string, unknown> = def
     .join('\n')}\n`
 }
 
-test('issuer, client_id and client_secret are sufficient', () => {
+test('the oidc section needs only issuer, client_id and client_secret', () => {
   const { config, warnings } = load(yaml({}))
   assert.deepEqual(warnings, [])
   assert.equal(config.oidc.token_validation, 'jwks')
@@ -68,7 +68,7 @@ const faults: [condition: string, oidc: Record<string, unknown>, expected: RegEx
 
 describe('the oidc section rejects', () => {
   for (const [condition, oidc, expected] of faults) {
-    test(condition, () => {
+    test(`the oidc section rejects ${condition}`, () => {
       const lines = linesOf(() => load(yaml(oidc)))
       assert.equal(lines.length, 1, lines.join('\n'))
       assert.match(lines[0]!, expected)
@@ -76,7 +76,7 @@ describe('the oidc section rejects', () => {
     })
   }
 
-  test('nothing if oidc is not a provider', () => {
+  test('an invalid oidc section is not a fault if oidc is not a provider', () => {
     for (const [condition, oidc] of faults.slice(0, 6))
       assert.deepEqual(
         linesOf(() => load(yaml(oidc, {}))),
@@ -95,19 +95,20 @@ describe('the oidc section accepts', () => {
     ['a missing client secret with login: false', { login: false, client_secret: null }],
     ['the issuer of one Entra ID tenant', { issuer: 'https://login.microsoftonline.com/5d2c/v2.0' }],
   ]
-  for (const [condition, oidc] of accepted) test(condition, () => assert.deepEqual(load(yaml(oidc)).warnings, []))
+  for (const [condition, oidc] of accepted)
+    test(`the oidc section accepts ${condition}`, () => assert.deepEqual(load(yaml(oidc)).warnings, []))
 
-  test('an http issuer elsewhere with allow_http, with a warning', () => {
+  test('the oidc section accepts an http issuer on another machine with allow_http, with a warning', () => {
     assert.match(load(yaml({ issuer: 'http://id.example', allow_http: true })).warnings.join(), /allow_http is true/)
   })
 
-  test('validation by userinfo, with a warning that it does not check the audience', () => {
+  test('the oidc section accepts token_validation: userinfo, with a warning that it does not check the audience', () => {
     assert.match(load(yaml({ token_validation: 'userinfo' })).warnings.join(), /other applications/)
   })
 })
 
 describe('auth_providers', () => {
-  test('keeps the order of the providers', () => {
+  test('auth_providers keeps the order of the providers', () => {
     const { config } = load(yaml({}, { auth_providers: ['oidc', 'authelia'] }))
     assert.deepEqual(config.auth_providers, ['oidc', 'authelia'])
   })
@@ -141,14 +142,14 @@ describe('auth_providers', () => {
     ['static without a username', { auth_providers: ['oidc', 'static'] }, /static.username is required/],
   ]
   for (const [condition, rest, expected] of invalidChains) {
-    test(`rejects ${condition}`, () => {
+    test(`auth_providers rejects ${condition}`, () => {
       const lines = linesOf(() => load(yaml({}, rest)))
       assert.equal(lines.length, 1, lines.join('\n'))
       assert.match(lines[0]!, expected)
     })
   }
 
-  test('rejects an identity header as the token header', () => {
+  test('oidc.token_header rejects the name of an identity header', () => {
     const rest = { auth_providers: ['oidc', 'authelia'] }
     const lines = linesOf(() => load(yaml({ token_header: 'remote-user' }, rest)))
     assert.match(lines.join(), /oidc.token_header names the same header as username/)

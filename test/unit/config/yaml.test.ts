@@ -144,13 +144,13 @@ test('YAML syntax errors do not quote a secret on the same line', () => {
   }
 })
 
-test('YAML: empty values and sections leave the defaults', () => {
+test('empty values and sections in YAML leave the defaults', () => {
   const { config } = load(`${minimal}cache:\n  type: ""\n  path:\nproxy:\nlisten:\n`)
   assert.equal(config.cache.type, 'memory')
   assert.deepEqual(config.listen, ['127.0.0.1:5000'])
 })
 
-test('a directory is merged in the order of its names; hidden and other files are not read', () => {
+test('a configuration directory is merged in the order of its file names, without hidden and other files', () => {
   const { directory } = writeFiles({
     '1.yml': minimal,
     '2.yaml': 'cache:\n  type: redis\n',
@@ -162,7 +162,7 @@ test('a directory is merged in the order of its names; hidden and other files ar
   assert.equal(file, directory)
 })
 
-test('a key in two files of a directory is a fault that names both places', () => {
+test('a key in two files of a configuration directory is a fault that names both places', () => {
   const { directory } = writeFiles({ 'a.yml': `${minimal}listen: ":1"\n`, 'b.yml': 'listen: ":1"\n' })
   assert.match(
     linesOf(() => loadConfig({ file: directory, env: {}, flags: {} }))[0]!,
@@ -170,7 +170,7 @@ test('a key in two files of a directory is a fault that names both places', () =
   )
 })
 
-test('a missing file, an empty directory and a binary file are faults', () => {
+test('a missing configuration file, an empty directory and a binary file are faults', () => {
   const { directory } = writeFiles({})
   const { bin } = writeFiles({ bin: 'a: \0\u0001' })
   for (const file of [directory, `${directory}/none.yml`, bin]) {

@@ -46,7 +46,7 @@ describe('obtain: the first request of a user', () => {
     )
   })
 
-  test('1,000 concurrent first requests of a user cause one read and one write, and get one credential', async () => {
+  test('1,000 concurrent first requests of a user cause one read and one write, and all get the same credential', async () => {
     const { directory, obtain } = createTestBed()
     const all = await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
     assert.equal(new Set(all).size, 1)
@@ -150,7 +150,7 @@ describe('obtain: changed groups', () => {
     assert.deepEqual(writes(), ['created', 'rotated'])
   })
 
-  test('another name on another replica causes one read and no write', async () => {
+  test('a request with another name on another replica causes one read and no write', async () => {
     const { clock, directory, obtain } = createTestBed()
     const first = await obtain(subject({ name: 'Bob' }))
     const other = createReplica(directory, clock)
@@ -158,7 +158,7 @@ describe('obtain: changed groups', () => {
     assert.deepEqual(directory.calls, { get: 2, put: 1, authenticate: 0 })
   })
 
-  test('two alternating sets of groups for a minute cause at most 12 changes, on one replica and on three', async () => {
+  test('alternating between two sets of groups for a minute causes at most 12 changes, with one replica or three', async () => {
     for (const count of [1, 3]) {
       const { clock, directory } = createTestBed()
       const replicas = Array.from({ length: count }, () =>
@@ -254,7 +254,7 @@ describe('obtain: rotation', () => {
     assert.equal(stateOf(directory.users.get('bob')?.metadata).version, 2)
   })
 
-  test('a write that arrives after its own password has expired is decided again', async () => {
+  test('a write that lands after its password has expired is followed by a fresh read and decision', async () => {
     const { clock, directory, obtain, writes } = createTestBed()
     directory.hooks.before = (operation) => {
       if (operation === 'put' && directory.calls.put === 1) clock.skip(hour)
@@ -303,7 +303,7 @@ describe('obtain: rotation', () => {
     assert.notEqual(stateOf(directory.written[1]?.metadata).key_id, stateOf(directory.written[0]?.metadata).key_id)
   })
 
-  test('a user under a key that was removed from the configuration gets a new password at once', async () => {
+  test('a user managed under a key that was removed from the configuration gets a new password at once', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     const next = createReplica(directory, clock, { keys: [otherKey] })
@@ -328,7 +328,7 @@ describe('obtain: an administrator disables the user', () => {
     }
   })
 
-  test('of 200 disables while two sets of groups alternate and each write takes 50 ms to arrive, at most one is undone', async () => {
+  test('at most one of 200 disables is undone while two sets of groups alternate and each write takes 50 ms to arrive', async () => {
     const { clock, directory, obtain } = createTestBed({ rules: { changeIntervalMs: 5000 } })
     await obtain(bob)
     directory.hooks.before = (operation) => (operation === 'put' ? clock.sleep(50) : undefined)
@@ -347,7 +347,7 @@ describe('obtain: an administrator disables the user', () => {
 })
 
 describe('obtain: two installations with different keys', () => {
-  test('a second installation takes a user over once and reports both keys; the first one rejects the user and writes nothing', async () => {
+  test('a second installation takes a user over once and reports both keys, and the first installation rejects the user and writes nothing', async () => {
     const { clock, directory, obtain, writes, events } = createTestBed()
     await obtain(bob)
     const second = createReplica(directory, clock, { keys: [otherKey] })
@@ -392,7 +392,7 @@ describe('obtain: two installations with different keys', () => {
     assert.ok(directory.accepts(await restarted.obtain(bob)))
   })
 
-  test('a clock that is set back blocks no user for longer than cache.expiration', async () => {
+  test('setting the clock back blocks no user for longer than cache.expiration', async () => {
     const { clock, directory, obtain } = createTestBed()
     await obtain(bob)
     await createReplica(directory, clock, { keys: [otherKey] }).obtain(bob)
@@ -403,7 +403,7 @@ describe('obtain: two installations with different keys', () => {
     assert.ok(directory.accepts(await obtain(bob)))
   })
 
-  test('with rekey never a user under an unknown key is rejected at once and not written', async () => {
+  test('with `rekey: never`, a user managed under an unknown key is rejected at once and not written', async () => {
     const { clock, directory, obtain } = createTestBed()
     const first = await obtain(bob)
     const strict = createReplica(directory, clock, { keys: [otherKey], rules: { rekey: 'never' } })
@@ -451,7 +451,7 @@ describe('obtain: extend_cache', () => {
     assert.ok(directory.accepts(last))
   })
 
-  test('the password of an inactive user is not extended', async () => {
+  test('extend_cache does not extend the password of an inactive user', async () => {
     const { clock, obtain, writes } = createTestBed({ rules: { extend: true } })
     await obtain(bob)
     await clock.advance(hour + pause)
@@ -577,14 +577,14 @@ describe('obtain: foreign, reserved and disabled users', () => {
 })
 
 describe('obtain: without a cache', () => {
-  test('without a cache every request reads, only the first writes, and all get the same credential', async () => {
+  test('without a cache, every request reads the user, only the first request writes, and all get the same credential', async () => {
     const { directory, obtain } = createTestBed({ maxEntries: 0 })
     const all = [await obtain(bob), await obtain(bob), await obtain(bob)]
     assert.equal(new Set(all).size, 1)
     assert.deepEqual(directory.calls, { get: 3, put: 1, authenticate: 0 })
   })
 
-  test('without a cache 1,000 concurrent requests cause one read and one write', async () => {
+  test('without a cache, 1,000 concurrent requests cause one read and one write', async () => {
     const { directory, obtain } = createTestBed({ maxEntries: 0 })
     await Promise.all(Array.from({ length: 1000 }, () => obtain(bob)))
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 0 })
@@ -606,7 +606,7 @@ describe('obtain: dry run', () => {
     return { clock, ...createReplica(createDryRunUsers(), clock, { revalidateAfterMs: Number.POSITIVE_INFINITY }) }
   }
 
-  test('a dry run hands out the same credential without checking it', async () => {
+  test('a dry run hands out the same credential each time without checking it', async () => {
     const { clock, obtain, writes } = createDryRunTestBed()
     const first = await obtain(bob)
     assert.match(passwordIn(first), /^[A-Za-z0-9_-]{43}$/)

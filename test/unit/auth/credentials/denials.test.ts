@@ -144,7 +144,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     assert.deepEqual(bed.writes(), ['created', 'denied'])
   })
 
-  test('1,000 denied requests of a user cause two reads and one write', async () => {
+  test('1,000 requests of a denied user cause two reads and one write', async () => {
     const { clock, directory, obtain, deny } = createTestBed()
     await obtain(bob)
     const { get, put } = directory.calls
@@ -155,7 +155,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     assert.deepEqual(directory.calls, { get: get + 2, put: put + 1, authenticate: 0 })
   })
 
-  test('1,000 denied requests of an absent user cause one read and no write', async () => {
+  test('1,000 requests of a denied absent user cause one read and no write', async () => {
     const { clock, directory, deny } = createTestBed()
     for (let i = 0; i < 1000; i++) {
       deny(outsider)
@@ -232,7 +232,7 @@ describe('deny: a user whose groups no longer grant access', () => {
   })
 })
 
-test('a denial that arrives during an attempt which is superseded is carried out later', async () => {
+test('a denial that is requested during a superseded attempt is carried out later', async () => {
   const bed = createTestBed({ rules })
   await bed.obtain(bob)
   let isFirst = true
@@ -269,7 +269,7 @@ describe('deny: Elasticsearch is down', () => {
     assert.ok(!bed.directory.accepts(former))
   })
 
-  test('of more than 10,000 denied users, 8 are tried at a time, and those beyond 10,000 are dropped and reported', async () => {
+  test('pending denials are tried 8 at a time, and those of more than 10,000 users are dropped and reported', async () => {
     const { clock, directory, deny, events } = createTestBed()
     let [running, maxRunning] = [0, 0]
     directory.hooks.before = async () => {
@@ -284,7 +284,7 @@ describe('deny: Elasticsearch is down', () => {
     assert.equal(events.filter(({ kind }) => kind === 'denial_dropped').length, 5)
   })
 
-  test('a user who is allowed again while Elasticsearch is down keeps the roles', async () => {
+  test('a user who is allowed again while Elasticsearch is down keeps their roles', async () => {
     const bed = createTestBed()
     const credential = await bed.obtain(bob)
     bed.directory.hooks.before = () => {
@@ -314,7 +314,7 @@ describe('deny: Elasticsearch is down', () => {
 })
 
 describe('deny: three replicas', () => {
-  test('with Redis a denial is written once, and the other replicas remove their cached credential', async () => {
+  test('with Redis, a denial is written once, and the other replicas remove their cached credential', async () => {
     const { clock, directory } = createTestBed()
     const store = createMemorySharedStore(clock.now)
     const keys = createKeyring([key])
@@ -358,7 +358,7 @@ describe('deny: three replicas', () => {
     assert.deepEqual([directory.users.get('bob')?.roles, directory.calls.put], [[], before + 1])
   })
 
-  test('without Redis concurrent denials write the same password and no roles', async () => {
+  test('without Redis, concurrent denials write the same password and no roles', async () => {
     const { clock, directory } = createTestBed()
     const replicas = Array.from({ length: 3 }, () => createReplica(directory, clock, { rules }))
     for (const { obtain } of replicas) await obtain(bob)

@@ -56,13 +56,13 @@ function createShared(extend = false) {
 }
 
 describe('an entry of the shared cache', () => {
-  test('an entry decodes to the encoded state', () => {
+  test('a shared-cache entry decodes to the encoded state', () => {
     for (const original of [state, { ...state, extended_at: noon + 5 }]) {
       assert.deepEqual(decodeEntry('bob', encodeEntry('bob', original, 'nonce', keys), keys), original)
     }
   })
 
-  test('an entry that was modified, belongs to another user, or has an unknown key is invalid', () => {
+  test('a shared-cache entry that was modified, belongs to another user, or has an unknown key is invalid', () => {
     const entry = encodeEntry('bob', state, 'nonce', keys)
     for (let i = 0; i < entry.length; i++) {
       const changed = `${entry.slice(0, i)}${entry[i] === 'A' ? 'B' : 'A'}${entry.slice(i + 1)}`
@@ -76,20 +76,20 @@ describe('an entry of the shared cache', () => {
     }
   })
 
-  test('an entry contains no secret and fewer than 130 characters', () => {
+  test('a shared-cache entry contains no secret and fewer than 130 characters', () => {
     const entry = encodeEntry('bob', { ...state, extended_at: noon }, 'nonce678', keys)
     assert.ok(!entry.includes(keys.password(state.key_id, 'bob', state.created, state.version)))
     assert.ok(!entry.includes(key))
     assert.ok(entry.length < 130, String(entry.length))
   })
 
-  test('a seal and a password differ in length', () => {
+  test('the seal of a shared-cache entry and a password differ in length', () => {
     assert.notEqual(keys.seal(keys.currentId, 'x').length, keys.password(keys.currentId, 'x', 'y', 1).length)
   })
 })
 
 describe('two replicas with a shared cache', () => {
-  test('a user that another replica has shared costs one read of Redis and no call to Elasticsearch', async () => {
+  test('a user whom another replica has shared costs one read of Redis and no call to Elasticsearch', async () => {
     const { a, b, directory, store } = createShared()
     const first = await a.obtain(bob)
     const [calls, steps] = [{ ...directory.calls }, { ...store.calls }]
@@ -221,7 +221,7 @@ describe('two replicas with a shared cache', () => {
     assert.deepEqual([...a.writes(), ...b.writes()], ['created', 'healed'])
   })
 
-  test('a disabled user that a check has detected is no longer admitted by the shared state', async () => {
+  test('a user whom a check has found disabled is no longer admitted because of the shared state', async () => {
     const { a, b, clock, directory, shared } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
     directory.users.set('bob', { ...directory.users.get('bob')!, enabled: false })
@@ -269,14 +269,14 @@ describe('two replicas with a shared cache', () => {
 })
 
 describe('entries and locks that must not be trusted', () => {
-  test('an expired entry is a miss', async () => {
+  test('an expired shared-cache entry is a miss', async () => {
     const { a, directory, store } = createShared()
     store.put('bob', encodeEntry('bob', { ...state, issued_at: noon - hour }, 'n', keys))
     await a.obtain(bob)
     assert.equal(directory.calls.get, 1)
   })
 
-  test('an entry with other groups is a miss', async () => {
+  test('a shared-cache entry with other groups is a miss', async () => {
     const { a, directory, store } = createShared()
     store.put('bob', encodeEntry('bob', { ...state, fingerprint: 'other' }, 'n', keys))
     await a.obtain(bob)
@@ -328,7 +328,7 @@ describe('the shared cache while Redis fails', () => {
     assert.equal(directory.calls.put, 2)
   })
 
-  test('a user that could not be invalidated is tainted as soon as Redis is back', async () => {
+  test('a user whose entry could not be invalidated is tainted as soon as Redis is back', async () => {
     const { a, b, clock, store, shared } = createShared()
     for (const replica of [a, b]) await replica.obtain(bob)
     store.hooks.before = fail
@@ -340,7 +340,7 @@ describe('the shared cache while Redis fails', () => {
     assert.equal(shared(), undefined)
   })
 
-  test('a pending invalidation makes the entry a miss for the request that finds Redis available again', async () => {
+  test('a pending invalidation makes the shared-cache entry a miss for the request that finds Redis available again', async () => {
     const { a, store, directory } = createShared()
     await a.obtain(bob)
     store.hooks.before = fail
@@ -351,7 +351,7 @@ describe('the shared cache while Redis fails', () => {
     assert.deepEqual(directory.users.get('bob')!.roles, ['reader'])
   })
 
-  test('lost responses of Redis lock no user out', async () => {
+  test('lost Redis responses lock no user out', async () => {
     const { a, b, clock, store, directory } = createShared()
     store.hooks.after = fail
     const all = Promise.all([a.obtain(bob), b.obtain(bob)])

@@ -13,7 +13,7 @@ test('accepts the proxy secret under a header name in any case', () => {
     assert.equal(isAccepted(name, secret), true)
 })
 test('rejects a request without the proxy secret', () => assert.equal(isAccepted(), false))
-test('rejects the proxy secret in another header, or as the name of one', () => {
+test('rejects the proxy secret in another header, or as a header name', () => {
   assert.equal(isAccepted('X-Other', secret), false)
   assert.equal(isAccepted(secret, 'X-Proxy-Secret'), false)
   assert.equal(isAccepted('X-Other', 'X-Proxy-Secret', secret, 'x'), false)
@@ -22,7 +22,7 @@ test('rejects a wrong proxy secret of any length', () => {
   for (const wrong of ['', 'x', secret.slice(1), `${secret}x`, secret.toUpperCase(), `${secret} `, 'x'.repeat(60_000)])
     assert.equal(isAccepted('X-Proxy-Secret', wrong), false, wrong.slice(0, 30))
 })
-test('rejects a request with two header lines for the proxy secret, even if both are right', () => {
+test('rejects a request with two proxy secret headers, even if both are right', () => {
   assert.equal(isAccepted('X-Proxy-Secret', secret, 'X-Proxy-Secret', secret), false)
   assert.equal(isAccepted('X-Proxy-Secret', secret, 'x-proxy-secret', 'wrong'), false)
   assert.equal(isAccepted('X-Proxy-Secret', 'wrong', 'x-proxy-secret', secret), false)

@@ -29,7 +29,7 @@ test('texts and URLs of a page are escaped', () => {
 })
 
 describe('the Content-Security-Policy of a page', () => {
-  test('allows the inlined stylesheet by its hash, and nothing else', () => {
+  test("a page's Content-Security-Policy allows the inlined stylesheet by its hash, and nothing else", () => {
     const response = signedOutPage()
     const sheet = /<style>([\s\S]*)<\/style>/.exec(response.body)![1]!
     const hash = createHash('sha256').update(sheet).digest('base64')
@@ -40,7 +40,7 @@ describe('the Content-Security-Policy of a page', () => {
     assert.doesNotMatch(response.body, /<script|https?:|style=|\son\w+=/)
   })
 
-  test('allows the logout form to redirect to the origin of the provider, without its path and query', () => {
+  test("the Content-Security-Policy allows the logout form to redirect to the provider's origin, without path and query", () => {
     const policy = headerOf(
       confirmSignOutPage(new URL('http://idp.test:8080/end?x=1; script-src *')),
       'Content-Security-Policy',
@@ -49,13 +49,13 @@ describe('the Content-Security-Policy of a page', () => {
     assert.doesNotMatch(policy, /script-src/)
   })
 
-  test('allows the logout form to redirect only to elastauth if the provider has no logout', () => {
+  test('the Content-Security-Policy allows the logout form to redirect only to elastauth if the provider has no logout', () => {
     assert.match(headerOf(confirmSignOutPage(undefined), 'Content-Security-Policy'), /form-action 'self'; /)
   })
 })
 
 describe('an error page', () => {
-  test('says why access was denied, and links to the logout if users sign in at elastauth', () => {
+  test('an error page says why access was denied, and links to the logout if users sign in at elastauth', () => {
     const { status, body } = errorPage({ ...denied, hasLogin: true })
     assert.equal(status, 403)
     assert.match(body, /<h1>Access denied<\/h1>\n<p>None of your groups is mapped to a role\.<\/p>/)
@@ -63,12 +63,12 @@ describe('an error page', () => {
     assert.match(body, /href="\/elastauth\/logout"/)
   })
 
-  test('has no link to a login if there is none', () => {
+  test('an error page has no links to login and logout if users do not sign in at elastauth', () => {
     for (const code of ['no_roles', 'identity_missing'] as const)
       assert.doesNotMatch(errorPage({ ...denied, code, hasLogin: false }).body, /\/elastauth\/|<p class="actions">/)
   })
 
-  test('has a link to try again if a service is unavailable', () => {
+  test('an error page has a link to try again if a service is unavailable', () => {
     const { body } = errorPage({ ...denied, code: 'elasticsearch_unavailable', status: 503, hasLogin: false })
     assert.match(body, /<a href="">Try again<\/a>/)
   })
