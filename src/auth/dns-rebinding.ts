@@ -25,7 +25,7 @@ export function rejectDnsRebinding({
 /** A name that anyone can register and resolve to any address. Browsers resolve `localhost` and names below it themselves. */
 function isDomainName(host: string): boolean {
   const name = host.endsWith('.') ? host.slice(0, -1) : host
-  return name.includes('.') && !isLocalhostName(name) && !isIPv4(name) && !name.startsWith('[')
+  return name.includes('.') && !isLocalhostName(host) && !isIPv4(name) && !name.startsWith('[')
 }
 
 /** Browsers connect from 127.0.0.1 or ::1, or from the address that they connect to. Service mesh sidecars use other addresses, such as 127.0.0.6. */

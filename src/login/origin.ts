@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { isLocalhostName, isLoopbackAddress, withoutBrackets } from '../../config/hosts.ts'
+import { isIPv4 } from 'node:net'
+import { isLocalhostName, isLoopbackAddress } from '../../config/hosts.ts'
 import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
 
@@ -23,7 +24,12 @@ const noOrigin =
 const insecure =
   'is not https, so browsers do not store the login cookies: use https. If a proxy terminates TLS, let it send X-Forwarded-Proto and list it in trusted_proxies, or set oidc.redirect_url'
 
+/** W3C Secure Contexts, section 3.1: an IPv4-mapped IPv6 address does not count. */
 function isSecure(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)
-  return protocol === 'https:' || isLocalhostName(hostname) || isLoopbackAddress(withoutBrackets(hostname))
+  return protocol === 'https:' || isLocalhostName(hostname) || hostname === '[::1]' || isLoopbackIpv4(hostname)
+}
+
+function isLoopbackIpv4(host: string): boolean {
+  return isIPv4(host) && isLoopbackAddress(host)
 }

@@ -46,6 +46,8 @@ for (const [name, gateway, lines] of [
       'localhost.evil.test',
       '127.0.0.1.evil.test',
       'a.b-c_d.e',
+      'localhost..',
+      'a.localhost..',
     ]) {
       test(`rejects an identity if Host is ${host} with the listener's port (DNS rebinding)`, async () => {
         const before = [userCalls(), upstream.received()]

@@ -19,7 +19,8 @@ const bearerPattern = /^bearer(?: +|$)/i
  * identity_invalid for a duplicate header: Node keeps one of the values, and other servers may keep the other.
  */
 export function createFindToken(tokenHeader: string | undefined) {
-  const customName = tokenHeader?.toLowerCase()
+  const name = tokenHeader?.toLowerCase()
+  const customName = name === 'authorization' ? undefined : name
 
   return function findToken({ rawHeaders }: RawRequest): string | undefined {
     const authorization = singleValueOf(rawHeaders, 'authorization', duplicateHeader)

@@ -52,7 +52,14 @@ describe('the own origin for logins', () => {
       assert.equal(originOfClient(requestWith({ host })), `http://${host}`))
   }
 
-  for (const host of ['kibana.example.com', '10.0.0.1', '127.0.0.1.evil.example', 'localhost.evil.example', '[::2]']) {
+  for (const host of [
+    'kibana.example.com',
+    '10.0.0.1',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    '[::2]',
+    '[::ffff:127.0.0.1]',
+  ]) {
     test(`the own origin is rejected with login_insecure for ${host} without https`, () => {
       assert.throws(() => originOfClient(requestWith({ host })), { code: 'login_insecure' })
     })
