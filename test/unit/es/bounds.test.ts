@@ -82,7 +82,7 @@ describe('elasticsearch.timeout', () => {
     await assert.rejects(connect([`http://127.0.0.1:${port}`], 200).get('bob'), unavailable(/TimeoutError/))
   })
 
-  test('a call succeeds while 16 slow responses occupy all connections to Elasticsearch', async () => {
+  test('a call to Elasticsearch succeeds while 16 slow responses occupy all connections', async () => {
     const { url } = await serve((request, response) => {
       if (request.url!.includes('slow')) sendSlowly(request, response)
       else notFound(request, response)
@@ -95,7 +95,7 @@ describe('elasticsearch.timeout', () => {
     await Promise.all(slow)
   })
 
-  test('elasticsearch.timeout does not count the wait for a connection, which may take twice as long', async () => {
+  test('elasticsearch.timeout does not include the wait for a connection, which may take twice as long', async () => {
     const held: (() => void)[] = []
     const { url } = await serve((request, response) => {
       if (request.url!.includes('held')) held.push(() => notFound(request, response))
@@ -109,7 +109,7 @@ describe('elasticsearch.timeout', () => {
     assert.equal(held.length, 16)
   })
 
-  test('a call that waits for a connection for more than twice elasticsearch.timeout is rejected', async () => {
+  test('a call that waits more than twice elasticsearch.timeout for a connection is rejected', async () => {
     const { url } = await serve(() => {})
     const users = connect([url], 200)
     const calls = Array.from({ length: 16 * 5 }, () => users.get('bob').then(String, ({ detail }) => String(detail)))
@@ -117,7 +117,7 @@ describe('elasticsearch.timeout', () => {
     assert.ok(details.some((detail) => detail.includes('timed out waiting for a free connection to Elasticsearch')))
   })
 
-  test('elasticsearch.timeout limits a call with all its retries: each of two slow hosts gets half of the time', async () => {
+  test('elasticsearch.timeout limits a call with all its retries, and each of two slow hosts gets half of the time', async () => {
     const [first, second] = [await serve(sendSlowly), await serve(sendSlowly)]
     const requests: string[] = []
     for (const { server, url } of [first, second]) server.on('request', () => requests.push(url))
@@ -148,7 +148,7 @@ describe('a response of Elasticsearch that is too large', () => {
     more()
   }
 
-  test('an endless response is cut off after some megabytes', async () => {
+  test('an endless response of Elasticsearch is cut off after some megabytes', async () => {
     const { server, url } = await serve(endless)
     const closed = once(server, 'connection').then(([socket]: Socket[]) => {
       socket!.on('error', () => {}) // reset
@@ -159,7 +159,7 @@ describe('a response of Elasticsearch that is too large', () => {
   })
 
   for (const length of [512 * 1024 * 1024, 999_999_999_999]) {
-    test(`a response with Content-Length ${length} is rejected without ending the process`, async () => {
+    test(`a response of Elasticsearch with Content-Length ${length} is rejected without a crash`, async () => {
       const { url } = await serve((_, response) => {
         response.writeHead(200, { ...elasticsearchHeaders, 'content-length': length })
         response.write(Buffer.alloc(5 * 1024 * 1024, ' '))
@@ -169,7 +169,7 @@ describe('a response of Elasticsearch that is too large', () => {
   }
 
   for (const status of [200, 429, 503]) {
-    test(`a compressed ${status}, which was not requested, is rejected and not decompressed`, async () => {
+    test(`a compressed ${status} response of Elasticsearch, which was not requested, is rejected and not decompressed`, async () => {
       const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '))
       const { url } = await serve((_, response) => {
         response.writeHead(status, { ...elasticsearchHeaders, 'content-encoding': 'gzip' }).end(bomb)
@@ -178,7 +178,7 @@ describe('a response of Elasticsearch that is too large', () => {
     })
   }
 
-  test('a response with a header section of 17 kB is rejected', async () => {
+  test('a response of Elasticsearch with a header section of 17 kB is rejected', async () => {
     const { url } = await serve(
       (_, response) => void response.writeHead(200, { ...elasticsearchHeaders, x: 'x'.repeat(17_000) }).end('{}'),
     )

@@ -150,7 +150,7 @@ test('get user reports an absent user only for a 404 with {} and the product hea
   assert.equal(await users.get('bob'), undefined)
 })
 
-test("does not follow redirects: neither our credential nor a user's is sent elsewhere", async () => {
+test("a redirect is not followed, so that neither the service account's nor a user's credential is sent elsewhere", async () => {
   reply = { status: 307, headers: { ...elasticsearchHeaders, location: `${origin}/elsewhere` }, body: '{}' }
   await assert.rejects(users.get('bob'), unavailable)
   await assert.rejects(users.authenticate('bob', 'secret-1'), unavailable)

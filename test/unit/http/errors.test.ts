@@ -43,27 +43,28 @@ const statuses: Record<ErrorCode, number> = {
 
 describe('the error table', () => {
   for (const [code, status] of Object.entries(statuses)) {
-    test(`maps ${code} to ${status}`, () => assert.equal(errorTable[code as ErrorCode].status, status))
+    test(`the error table maps ${code} to ${status}`, () => assert.equal(errorTable[code as ErrorCode].status, status))
   }
 
-  test('has no other codes', () => assert.deepEqual(Object.keys(errorTable).sort(), Object.keys(statuses).sort()))
+  test('the error table has no other codes', () =>
+    assert.deepEqual(Object.keys(errorTable).sort(), Object.keys(statuses).sort()))
 
-  test('gives an untrusted peer the same message as a request without identity', () => {
+  test('the error table has the same message for an untrusted peer and for a request without identity', () => {
     assert.equal(errorTable.peer_untrusted.message, errorTable.identity_missing.message)
   })
 
-  test('logs server errors at level error, and client errors below it', () => {
+  test('the error table has level error for server errors, and a lower level for client errors', () => {
     for (const { status, level } of Object.values(errorTable))
       assert.equal(level === 'error', status >= 500 && status !== 505)
   })
 
-  test('has only messages that need no escaping in JSON or HTML', () => {
+  test('the error table has only messages that need no escaping in JSON or HTML', () => {
     for (const { message } of Object.values(errorTable)) assert.match(message, /^[A-Z][A-Za-z ,]+$/)
   })
 })
 
 describe('GatewayError', () => {
-  test('has separate code, detail, username and cause', () => {
+  test('a GatewayError has separate code, detail, username and cause', () => {
     const cause = new Error('cause')
     const error = new GatewayError('user_foreign', 'the detail', { cause, username: 'bob' })
     assert.deepEqual(
@@ -73,13 +74,13 @@ describe('GatewayError', () => {
     assert.ok(error instanceof Error)
   })
 
-  test('is returned unchanged by asGatewayError', () => {
+  test('asGatewayError returns a GatewayError unchanged', () => {
     const error = new GatewayError('no_roles', '')
     assert.equal(asGatewayError(error), error)
   })
 
   for (const thrown of [new TypeError('broken'), 'text', undefined, null, 7, { code: 'no_roles' }]) {
-    test(`has the code internal if ${String(thrown)} was thrown`, () => {
+    test(`asGatewayError returns an error with code internal if ${String(thrown)} was thrown`, () => {
       const error = asGatewayError(thrown)
       assert.equal(error.code, 'internal')
       assert.equal(error.cause, thrown)

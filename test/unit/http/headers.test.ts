@@ -18,26 +18,27 @@ const headers = ['Host', 'es', 'X-A', '1', 'x-b', 'x-a', 'x-a', '2', 'X-A ', '3'
 
 describe('isHeader', () => {
   for (const name of ['x-proxy-secret', 'X-Proxy-Secret', 'X-PROXY-SECRET', 'x-Proxy-sEcret'])
-    test(`takes ${name} for x-proxy-secret, because names are case-insensitive`, () =>
+    test(`isHeader accepts ${name} as x-proxy-secret, because names are case-insensitive`, () =>
       assert.equal(isHeader(name, 'x-proxy-secret'), true))
   for (const name of ['', 'x-proxy-secre', 'x-proxy-secrets', 'x_proxy_secret', 'x-proxy-secret ', ' x-proxy-secret'])
-    test(`does not take "${name}" for x-proxy-secret`, () => assert.equal(isHeader(name, 'x-proxy-secret'), false))
+    test(`isHeader does not accept "${name}" as x-proxy-secret`, () =>
+      assert.equal(isHeader(name, 'x-proxy-secret'), false))
 })
 
 describe('valuesOf', () => {
-  test('returns the values of a duplicated header in order, and no value that only looks like the name', () =>
+  test('valuesOf returns the values of a duplicated header in order, and no value that only looks like the name', () =>
     assert.deepEqual(valuesOf(headers, 'x-a'), ['1', '2']))
   for (const name of ['x-c', 'es', '1', '__proto__', 'length'])
-    test(`returns no value for ${name}, which is not among the headers`, () =>
+    test(`valuesOf returns no value for ${name}, which is not among the headers`, () =>
       assert.deepEqual(valuesOf(headers, name), []))
 })
 
 describe('singleValueOf', () => {
-  test('returns the value of a header that occurs once, in any case of its name', () => {
+  test('singleValueOf returns the value of a header that occurs once, in any case of its name', () => {
     assert.equal(singleValueOf(headers, 'host', duplicate), 'es')
     assert.equal(singleValueOf(['HOST', ''], 'host', duplicate), '')
   })
-  test('returns undefined for a header that is absent', () => {
+  test('singleValueOf returns undefined for an absent header', () => {
     assert.equal(singleValueOf(headers, 'x-c', duplicate), undefined)
     assert.equal(singleValueOf([], 'host', duplicate), undefined)
     assert.equal(singleValueOf(['x', 'host', 'es', 'x'], 'host', duplicate), undefined)
@@ -48,7 +49,7 @@ describe('singleValueOf', () => {
     ['host', '', 'host', ''],
     ['host', '', 'Host', 'a'],
   ])
-    test(`throws for the duplicated header in ${JSON.stringify(doubled)}`, () =>
+    test(`singleValueOf throws for the duplicated header in ${JSON.stringify(doubled)}`, () =>
       assert.throws(() => singleValueOf(doubled, 'host', duplicate), /duplicate/))
 })
 
@@ -81,7 +82,7 @@ test('fieldLinesOf writes one line per header', () => {
 })
 
 describe('toHeaderObject', () => {
-  test('has names in lower case and duplicates as a list', () => {
+  test('toHeaderObject has names in lower case and duplicates as a list', () => {
     const object = toHeaderObject(['Link', 'a', 'X', '1', 'link', 'b', 'LINK', 'c'])
     assert.deepEqual(Object.entries(object), [
       ['link', ['a', 'b', 'c']],
@@ -89,7 +90,7 @@ describe('toHeaderObject', () => {
     ])
   })
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty'])
-    test(`keeps a header named ${name} as a header`, () => {
+    test(`toHeaderObject keeps a header named ${name} as a header`, () => {
       const object = toHeaderObject([name, 'a', name, 'b'])
       assert.deepEqual(Object.entries(object), [[name.toLowerCase(), ['a', 'b']]])
       assert.equal(Object.getPrototypeOf(object), null)
@@ -98,15 +99,23 @@ describe('toHeaderObject', () => {
 
 describe('connectionOptionsOf', () => {
   for (const [name, given, expected] of [
-    ['none without a Connection header', ['X-A', 'close, x-b'], undefined],
-    ['none for keep-alive', ['Connection', 'keep-alive'], undefined],
-    ['none for Close', ['connection', 'Close'], undefined],
+    ['no options without a Connection header', ['X-A', 'close, x-b'], undefined],
+    ['no options for keep-alive', ['Connection', 'keep-alive'], undefined],
+    ['no options for Close', ['connection', 'Close'], undefined],
     ['the names in lower case', ['Connection', 'Keep-Alive, X-Internal'], ['keep-alive', 'x-internal']],
-    ['those of every Connection header', ['Connection', 'a', 'x', 'y', 'CONNECTION', 'close,B\t'], ['a', 'close', 'b']],
-    ['those after keep-alive in a header of its own', ['Connection', 'keep-alive', 'connection', 'te'], ['te']],
+    [
+      'the options of every Connection header',
+      ['Connection', 'a', 'x', 'y', 'CONNECTION', 'close,B\t'],
+      ['a', 'close', 'b'],
+    ],
+    [
+      'the options in a second Connection header after keep-alive',
+      ['Connection', 'keep-alive', 'connection', 'te'],
+      ['te'],
+    ],
     ['no option of Proxy-Connection', ['Proxy-Connection', 'x-a'], undefined],
   ] as const)
-    test(`returns ${name}`, () => {
+    test(`connectionOptionsOf returns ${name}`, () => {
       const options = connectionOptionsOf(given)
       assert.deepEqual(options && [...options], expected)
     })

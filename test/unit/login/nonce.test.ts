@@ -5,11 +5,11 @@ import { createIsOwnNonce, createNonce, deriveLoginKey } from '../../../src/logi
 const [previous, current, other] = ['a', 'b', 'c'].map((digit) => digit.repeat(64)) as [string, string, string]
 const isOwn = createIsOwnNonce([current, previous])
 
-test('recognizes a nonce that was created with the current or a previous secret key', () => {
+test('a nonce that was created with the current or a previous secret key is recognized', () => {
   for (const key of [current, previous]) assert.equal(isOwn(createNonce(deriveLoginKey(key), 'unpredictable')), true)
 })
 
-test('does not recognize a nonce that is missing, foreign, modified or truncated', () => {
+test('a nonce that is missing, modified, truncated or from another installation is not recognized', () => {
   const nonce = createNonce(deriveLoginKey(current), 'unpredictable')
   const invalid = [
     createNonce(deriveLoginKey(other), 'unpredictable'),

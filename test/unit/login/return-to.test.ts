@@ -109,7 +109,7 @@ test(`returns a path on the own origin for ${generated.length} generated open re
   }
 })
 
-test('returns the path and query of a page unchanged', () => {
+test('returns the path and query of a return_to page unchanged', () => {
   for (const path of [
     '/',
     '/app/discover',
@@ -124,7 +124,7 @@ test('returns the path and query of a page unchanged', () => {
   }
 })
 
-test('returns / for a target that is missing, too long, not encoded, or an endpoint of elastauth', () => {
+test('returns / for a return_to that is missing, too long, not encoded, or an endpoint of elastauth', () => {
   for (const target of [
     undefined,
     null,

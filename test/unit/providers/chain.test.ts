@@ -25,7 +25,7 @@ const identifiesLater: Provider = async () => bob
 const isNotTried: Provider = () => assert.fail('tried')
 const identify = (...providers: Provider[]) => createProviderChain(providers)(request, true)
 
-test('the first provider that finds an identity decides, without a promise if it needs none', async () => {
+test('the first provider that finds an identity decides, and synchronously if it can', async () => {
   assert.equal(identify(identifies, isNotTried), bob)
   assert.equal(identify(throws('identity_missing'), identifies, isNotTried), bob)
   assert.equal(await identify(identifiesLater, isNotTried), bob)
@@ -58,7 +58,7 @@ test('the next provider is not tried after an error that is not a GatewayError',
   assert.throws(() => identify(broken, isNotTried), fault)
 })
 
-test('identity_missing of all providers has all their reasons in its detail', async () => {
+test('identity_missing after all providers has all their reasons in its detail', async () => {
   await assert.rejects(
     async () => identify(rejects('identity_missing', 'no token'), throws('identity_missing', 'no header')),
     {

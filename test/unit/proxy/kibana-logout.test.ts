@@ -59,14 +59,14 @@ describe('any other request', () => {
     test(`does not sign out for ${url}`, () => assert.equal(send(url), undefined))
   }
 
-  test('does not sign out for a GET that is not a navigation: in Elasticsearch, /logout is an index', () =>
+  test('does not sign out for a GET that is not a navigation, because /logout is an index in Elasticsearch', () =>
     assert.equal(send('/logout', { mode: 'cors' }), undefined))
 
   for (const method of ['POST', 'PUT', 'DELETE', 'HEAD'])
     test(`does not sign out for ${method} /logout`, () => assert.equal(send('/logout', { method }), undefined))
 })
 
-test('rejects a logout request with two Host headers, as any ambiguous request', () => {
+test('rejects a logout request with two Host headers, like any ambiguous request', () => {
   assert.throws(() => send('/logout', { rawHeaders: ['Host', 'a.test', 'Host', 'b.test'] }), {
     code: 'payload_invalid',
   })

@@ -42,7 +42,7 @@ test('writes a small complete response with one system call, byte for byte', asy
   assert.equal(body(), bytes.toString('latin1'))
 })
 
-test('writes the head without waiting for a delayed body, and the first chunk without waiting for the next', async () => {
+test('writes the response head without waiting for a delayed body, and the first chunk without waiting for the next', async () => {
   const { response, body, calls } = createRecordedResponse()
   const writer = new ResponseWriter(response)
   writer.writeHead(200, '', ['Content-Length', '6'])
@@ -57,7 +57,7 @@ test('writes the head without waiting for a delayed body, and the first chunk wi
   assert.equal(body(), 'abcdef')
 })
 
-test('preserves the order of chunks, whichever of them is large', async () => {
+test('preserves the order of response chunks, whichever chunk is large', async () => {
   for (const lengths of [
     [10, 20],
     [10, 40_000],

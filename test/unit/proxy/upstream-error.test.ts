@@ -30,7 +30,7 @@ describe('the code of an upstream error tells which side failed', () => {
     })
   }
 
-  test('returns a GatewayError unchanged', () => {
+  test('the mapping of upstream errors returns a GatewayError unchanged', () => {
     const error = new GatewayError('client_closed', 'the client closed the connection')
     assert.equal(toUpstreamError(error, https, true), error)
   })
@@ -65,10 +65,11 @@ describe('the detail of an upstream error names the upstream, the error and the 
     ['an upstream without TLS', failed('EPROTO', openssl('wrong version number')), /use http:\/\//],
   ]
   for (const [what, error, detail] of rows) {
-    test(`explains ${what}`, () => assert.match(toUpstreamError(error, https, true).detail, detail))
+    test(`the detail of an upstream error explains ${what}`, () =>
+      assert.match(toUpstreamError(error, https, true).detail, detail))
   }
 
-  test('suggests a client certificate if a TLS connection closes without an alert before a response', () => {
+  test('the detail of an upstream error suggests a client certificate if a TLS connection closes before a response, without an alert', () => {
     const closed = new errors.SocketError('other side closed')
     assert.match(toUpstreamError(closed, https, true).detail, /client_cert/)
     assert.doesNotMatch(toUpstreamError(closed, https, false).detail, /client_cert/)

@@ -21,7 +21,7 @@ const failWith = (error: Error) => () => Promise.reject(error)
 const failAsFull = failWith(new ReplyError('OOM command not allowed'))
 const failAsDisconnected = failWith(new Error('Connection is closed.'))
 
-test('a call without a response is rejected after its timeout', async () => {
+test('a call to Redis without a response is rejected after its timeout', async () => {
   const { call, counted, events } = createTestBed(5)
   await assert.rejects(
     call('read', () => new Promise(() => {})),
@@ -41,7 +41,7 @@ test('each outage and each recovery of Redis is reported once, however many call
   assert.ok(!isFaulty())
 })
 
-test('a full Redis is reported as recovered after a successful write only, not after reads', async () => {
+test('a full Redis is reported as recovered after a successful write, not after a read', async () => {
   const { call, events, counted } = createTestBed()
   await assert.rejects(call('claim', failAsFull), /OOM/)
   await call('read', succeed)
@@ -53,13 +53,13 @@ test('a full Redis is reported as recovered after a successful write only, not a
   assert.equal(counted[0], 'claim refused')
 })
 
-test('the report of an outage contains the reason of the disconnect if it is known', async () => {
+test('the report of a Redis outage contains the reason of the disconnect if it is known', async () => {
   const { call, events } = createTestBed(60_000, 'NOAUTH Authentication required.')
   await assert.rejects(call('read', failAsDisconnected))
   assert.deepEqual(events, ['down: not connected: NOAUTH Authentication required.'])
 })
 
-test('the error of a failed call does not contain the arguments of the call', async () => {
+test("the error of a failed call to Redis does not contain the call's arguments", async () => {
   const { call } = createTestBed()
   const error = Object.assign(new ReplyError('ERR wrong'), { command: { name: 'auth', args: ['a secret'] } })
   await call('read', failWith(error)).then(
@@ -94,7 +94,7 @@ test('the failure of a call that began before the recovery of Redis does not rep
   assert.deepEqual(events.slice(1), ['up'])
 })
 
-test('a response that arrives while the event loop is blocked is accepted after the timeout', async () => {
+test('a Redis response that arrives while the event loop is blocked is accepted even after the timeout', async () => {
   const { call, events } = createTestBed(5)
   await new Promise(setImmediate) // from here on, timers run before sockets are read
   const pending = call('read', () => new Promise((resolve) => setImmediate(() => resolve('OK'))))

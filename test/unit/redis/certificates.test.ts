@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createRedis } from '../../../src/redis/redis.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 
-test('rejects a certificate for Redis with the key of another one, and accepts a matching pair', () => {
+test('a renewal rejects a Redis client certificate whose key belongs to another certificate, and accepts a matching pair', () => {
   const authority = createCertificateAuthority()
   const [own, another] = [authority.issue('own'), authority.issue('another')]
   const tls = { ca: authority.cert, ...own }

@@ -10,7 +10,7 @@ function connectionOf(env: Readonly<Record<string, string>>) {
   return redisConnection(loadConfig({ env: { ...base, ...prefixed }, flags: {} }).config.cache)
 }
 
-test('reads address, database and credentials from redis_host, redis_db, redis_username and redis_password', () => {
+test('reads the address, database and credentials of Redis from redis_host, redis_db, redis_username and redis_password', () => {
   const connection = connectionOf({ REDIS_HOST: '[::1]:7000', REDIS_DB: '2', REDIS_USERNAME: 'u', REDIS_PASSWORD: 'p' })
   assert.deepEqual(connection, {
     servers: { kind: 'standalone', address: { host: '::1', port: 7000 } },
@@ -53,7 +53,7 @@ test('reads the addresses of Sentinels and of a Cluster, and uses TLS if redis_t
   assert.equal(connectionOf({ REDIS_CLUSTER: 'a:1' }).servers.kind, 'cluster')
 })
 
-test('rejects settings that are invalid or contradict each other', () => {
+test('rejects Redis settings that are invalid or contradict each other', () => {
   const invalid: readonly [Readonly<Record<string, string>>, RegExp][] = [
     [{ REDIS_URL: 'redis://redis/cache' }, /redis_url.*more than a database number/],
     [{ REDIS_URL: 'redis://redis/0?tls=1' }, /redis_url.*more than a database number/],

@@ -55,7 +55,7 @@ for (const [preset, names] of Object.entries(headerPresets)) {
         `keep-alive ,\t${name} `,
         name.replaceAll('-', '_'),
       ]) {
-        test(`rejects identity headers with Connection: ${value}`, () => {
+        test(`rejects identity headers of a request with Connection: ${value}`, () => {
           assertRejected(names, name, 'bob', 'Connection', value)
           assertRejected(names, 'connection', value, name, 'bob')
           assertRejected(names, 'CONNECTION', value)
@@ -64,11 +64,11 @@ for (const [preset, names] of Object.entries(headerPresets)) {
       }
     }
 
-    test('accepts a Connection header that names other headers', () => {
+    test('accepts identity headers of a request whose Connection header names other headers', () => {
       assert.equal(read([...all, 'Connection', `close, keep-alive, X-${names.username}`]).username, 'bob')
     })
 
-    test('ignores headers with a longer or shorter name', () => {
+    test("ignores headers whose name is longer or shorter than an identity header's", () => {
       const others = [`X${names.username}`, `${names.username}X`, `X-${names.username}`, names.username.slice(1)]
       assert.equal(read([...all, ...others.flatMap((name) => [name, 'eve'])]).username, 'bob')
     })
@@ -91,7 +91,7 @@ describe('configured header names', () => {
     })
   }
 
-  test('reads two fields from one header, such as the e-mail address as the username', () => {
+  test('reads two fields from one identity header, such as the e-mail address as the username', () => {
     const email = headerPresets['oauth2-proxy'].email
     const found = createAssertionReader({ ...headerPresets['oauth2-proxy'], username: email }).readAssertion([
       email,
@@ -100,7 +100,7 @@ describe('configured header names', () => {
     assert.deepEqual([found.username, found.email], ['bob@example.com', 'bob@example.com'])
   })
 
-  test('rejects a duplicate of a header with two fields', () => {
+  test('rejects a duplicate of an identity header that has two fields', () => {
     assertRejected(
       { ...names, username: 'X-Mail', email: 'x-mail' },
       'X-Mail',
@@ -111,7 +111,7 @@ describe('configured header names', () => {
   })
 })
 
-test('a value is read as it is, and the byte A0 at its end is not trimmed like a space', () => {
+test('an identity header value is read unchanged, and a byte A0 at its end is not trimmed like a space', () => {
   const value = Buffer.from('Voilà').toString('latin1')
   assert.equal(createAssertionReader(headerPresets.authelia).readAssertion(['Remote-Name', value]).name, value)
 })

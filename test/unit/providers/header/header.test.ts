@@ -48,7 +48,7 @@ describe('presets', () => {
     assert.deepEqual([found.username, found.groups], ['bob', ['a', 'b,c']])
   })
 
-  test('static gives each trusted peer the configured identity, and rejects others', () => {
+  test('the static provider gives each trusted peer the configured identity, and rejects other peers', () => {
     const staticUser = { username: 'dev', groups: ['a'], email: null, name: 'Dev' }
     const asStatic = create({ names: ['static'], static: staticUser })
     const expected = { username: 'dev', groups: ['a'], name: 'Dev', provider: 'static' }
@@ -58,7 +58,7 @@ describe('presets', () => {
   })
 })
 
-test('groups are missing without a groups header, but not with an empty one', () => {
+test('groups are missing without a groups header, but not with an empty groups header', () => {
   const named = ['Remote-User', 'bob']
   assert.deepEqual(identify(named), { username: 'bob', groups: [], groupsMissing: true, provider: 'authelia' })
   for (const empty of ['', ' ', ', ,']) {
@@ -86,7 +86,7 @@ describe('identity headers from trusted and untrusted peers', () => {
     }
   })
 
-  test('an untrusted peer is rejected with each of the headers, even for an identity that is cached', () => {
+  test('an untrusted peer is rejected with each identity header, even if the identity is cached', () => {
     identify(['Remote-User', 'bob'])
     for (const name of ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name'])
       assert.throws(() => identify([name, 'bob'], false), { code: 'peer_untrusted' })
@@ -96,7 +96,7 @@ describe('identity headers from trusted and untrusted peers', () => {
     assert.throws(() => identify(['Remote-Groups', 'admins']), { code: 'identity_missing' })
   })
 
-  test('the error message does not contain the header value', () => {
+  test('the error message for an invalid identity header does not contain its value', () => {
     assert.throws(
       () => identify(['Remote-User', 'hunter2'], false),
       ({ message }: Error) => !message.includes('hunter2'),
@@ -105,7 +105,7 @@ describe('identity headers from trusted and untrusted peers', () => {
 })
 
 describe('header values', () => {
-  test('decodes header values as UTF-8', () => {
+  test('decodes identity header values as UTF-8', () => {
     const raw = [
       'Remote-User',
       'bob',
@@ -121,13 +121,13 @@ describe('header values', () => {
   const malformed: [string, string][] = [
     ['Latin-1', 'J\xf6rg'],
     ['an incomplete character', '\xc3'],
-    ['an overlong /', '\xc0\xaf'],
+    ['an overlong encoding of /', '\xc0\xaf'],
     ['a surrogate', '\xed\xa0\x80'],
     ['a code point beyond Unicode', '\xf4\x90\x80\x80'],
     ['a lone continuation byte', 'a\x80'],
   ]
   for (const [what, value] of malformed) {
-    test(`rejects header values with ${what} instead of guessing their encoding`, () => {
+    test(`rejects identity header values with ${what} instead of guessing their encoding`, () => {
       for (const name of ['Remote-User', 'Remote-Groups', 'Remote-Email', 'Remote-Name']) {
         const raw = name === 'Remote-User' ? [name, value] : ['Remote-User', 'bob', name, value]
         assert.throws(() => identify(raw), { code: 'identity_invalid' })
@@ -135,13 +135,13 @@ describe('header values', () => {
     })
   }
 
-  test('keeps a character whose last byte is A0 at the end of a value', () => {
+  test('keeps a character whose last byte is A0 at the end of an identity header value', () => {
     const raw = ['Remote-User', 'bob', 'Remote-Name', asLatin1('Nicolà'), 'Remote-Groups', asLatin1('Università')]
     const { name, groups } = identify(raw)
     assert.deepEqual([name, groups], ['Nicolà', ['Università']])
   })
 
-  test('does not percent-decode a value, and keeps HTML', () => {
+  test('does not percent-decode an identity header value, and keeps HTML', () => {
     const { name } = identify(['Remote-User', 'bob', 'Remote-Name', '%00%0d%0a<script>&amp;'])
     assert.equal(name, '%00%0d%0a<script>&amp;')
   })
@@ -150,7 +150,7 @@ describe('header values', () => {
     assert.equal(identify(['Remote-User', 'bob, admin']).username, 'bob, admin')
   })
 
-  test('keeps a byte order mark before the username, so that it does not become another username', () => {
+  test('keeps a byte order mark before the username, so that the name does not become another username', () => {
     assert.notEqual(identify(['Remote-User', asLatin1('\ufeffbob')]).username, 'bob')
   })
 })
@@ -173,7 +173,7 @@ describe('the groups header', () => {
       assert.deepEqual(withGroups(value), groups))
 
   for (const space of ['\u00a0', '\ufeff', '\u3000', '\u2003']) {
-    test(`keeps U+${space.charCodeAt(0).toString(16)} as part of a name, so that it does not become the group admins`, () =>
+    test(`keeps U+${space.charCodeAt(0).toString(16)} as part of a group name, so that the name does not become the group admins`, () =>
       assert.deepEqual(withGroups(`x,${space}admins`), ['x', `${space}admins`]))
   }
 
@@ -185,13 +185,13 @@ describe('the groups header', () => {
 describe('the cache of identities', () => {
   const raw = ['Remote-User', 'bob', 'Remote-Groups', 'a,b', 'Remote-Email', 'bob@example.com', 'Remote-Name', 'Bob']
 
-  test('returns the same frozen object for the same identity headers', () => {
+  test('the cache returns the same frozen identity for the same identity headers', () => {
     const first = identify(raw)
     assert.equal(identify(['Host', 'x', ...raw, 'Cookie', 'y']), first)
     assert.ok(Object.isFrozen(first) && Object.isFrozen(first.groups))
   })
 
-  test('returns another identity if one header value differs', () => {
+  test('the cache returns another identity if one identity header differs', () => {
     const first = identify(raw)
     for (const i of [1, 3, 5, 7]) {
       const other = identify(raw.with(i, 'c'))
@@ -200,14 +200,14 @@ describe('the cache of identities', () => {
     }
   })
 
-  test('tells apart the same value in different headers', () => {
+  test('the cache distinguishes the same value in different identity headers', () => {
     const one = identify(['Remote-User', 'bob', 'Remote-Email', 'x'])
     const two = identify(['Remote-User', 'bob', 'Remote-Name', 'x'])
     const three = identify(['Remote-User', 'bob', 'Remote-Groups', 'x'])
     assert.deepEqual([one.email, two.name, three.groups], ['x', 'x', ['x']])
   })
 
-  test('evicts the oldest identities beyond 8 Mi characters', () => {
+  test('the cache evicts the oldest identities beyond 8 Mi characters', () => {
     const identify = create()
     const huge = (user: number) => ['Remote-User', `user-${user}`, 'Remote-Groups', 'g'.repeat(60_000)]
     const first = identify(huge(0))
@@ -216,7 +216,7 @@ describe('the cache of identities', () => {
     assert.notEqual(identify(huge(0)), first)
   })
 
-  test('evicts the oldest identity beyond 4,096', () => {
+  test('the cache evicts the oldest identity beyond 4,096 identities', () => {
     const identify = create()
     const first = identify(raw)
     for (let i = 0; i < 4096; i++) identify(['Remote-User', `user-${i}`])
@@ -224,7 +224,7 @@ describe('the cache of identities', () => {
     assert.deepEqual(identify(raw), first)
   })
 
-  test('rejects invalid headers each time', () => {
+  test('rejects invalid identity headers each time', () => {
     for (let i = 0; i < 2; i++) assert.throws(() => identify(['Remote-User', '\xff']), { code: 'identity_invalid' })
   })
 })

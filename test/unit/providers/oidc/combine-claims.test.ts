@@ -53,7 +53,7 @@ describe('claims after a refresh', () => {
       true,
     ],
     [
-      'keep groups of the ID token as not fresh when there is no new one and userinfo omits them',
+      'keep groups of the ID token as not fresh when there is no new ID token and userinfo omits them',
       { idToken: { ...name, ...roles('admin') }, userinfo: name },
       { userinfo: name },
       { ...name, ...roles('admin') },
@@ -74,14 +74,14 @@ describe('claims after a refresh', () => {
       false,
     ],
     [
-      'take groups from userinfo in place of older ones of the ID token',
+      'take groups from userinfo in place of older groups from the ID token',
       { idToken: { ...name, ...roles('admin') }, userinfo: name },
       { userinfo: { ...name, ...roles('staff') } },
       { ...name, ...roles('staff') },
       true,
     ],
     [
-      'take groups from a new ID token in place of older ones of userinfo',
+      'take groups from a new ID token in place of older groups from userinfo',
       { idToken: name, userinfo: roles('admin') },
       { idToken: { ...name, ...roles('staff') } },
       { ...name, ...roles('staff') },
@@ -102,7 +102,7 @@ describe('claims after a refresh', () => {
       false,
     ],
     [
-      'keep an empty list of groups as such',
+      'keep an empty list of groups',
       { userinfo: { ...name, ...roles('admin') } },
       { userinfo: { ...name, ...roles() } },
       { ...name, ...roles() },
@@ -122,14 +122,14 @@ describe('claims after a refresh', () => {
     assert.deepEqual(combine({ userinfo: name }, first).claims, { ...name, ...lostGroups })
   })
 
-  test('claims after a refresh without userinfo keep its groups, and drop them in the next one that omits them', () => {
+  test('claims after a refresh without userinfo keep the groups from userinfo, until userinfo omits them in another refresh', () => {
     const signedIn = combine({ idToken: name, userinfo: roles('admin') })
     const first = combine({ idToken: name }, signedIn)
     assert.deepEqual(first.claims, { ...name, ...roles('admin') })
     assert.deepEqual(combine({ userinfo: {} }, first).claims, { ...name, ...lostGroups })
   })
 
-  test('claims after a refresh contain no groups if no source ever gave any, and an empty list from then on if one did', () => {
+  test('claims after a refresh contain no groups claim if no source ever gave groups, and an empty list once a source stops giving them', () => {
     assert.deepEqual(combine({ userinfo: name }, combine({ userinfo: name })).claims, name)
     let session = combine({ userinfo: { ...name, ...roles('admin') } })
     for (let refresh = 0; refresh < 3; refresh++) {
@@ -149,7 +149,7 @@ describe('claims after a refresh', () => {
     }
   })
 
-  test('claims after a refresh of a session whose sources are unknown are not fresh until an ID token comes', () => {
+  test('claims after a refresh of a session without recorded sources are not fresh until a new ID token arrives', () => {
     const former: SourcedClaims = { claims: { ...name, ...roles('admin') }, fromUserinfo: [] }
     const kept = combine({ userinfo: name }, former)
     assert.deepEqual([kept.claims, kept.isFresh], [former.claims, false])
@@ -157,7 +157,7 @@ describe('claims after a refresh', () => {
     assert.deepEqual([renewed.claims, renewed.isFresh], [{ ...name, ...lostGroups }, true])
   })
 
-  test('claims after a refresh that are named like properties of every object are combined like any others', () => {
+  test('claims that are named like properties of every object are combined like any other claims', () => {
     const odd = JSON.parse('{"__proto__": {"roles": ["admin"]}, "constructor": 1, "preferred_username": "bob"}')
     const combined = combine({ userinfo: { constructor: 2 } }, combine({ idToken: odd }))
     assert.deepEqual(Object.keys(combined.claims).sort(), ['__proto__', 'constructor', 'preferred_username'])

@@ -87,7 +87,7 @@ describe('unknown keys', () => {
 
 const failures: [what: string, respond: () => Response | Promise<Response>][] = [
   ['no connection', () => Promise.reject(new Error('ECONNREFUSED'))],
-  ['an error 503', () => respondWith({}, 503)],
+  ['a 503 response', () => respondWith({}, 503)],
   ['HTML', () => new Response('<!doctype html>')],
   ['no keys', () => respondWith({ keys: [] })],
   ['a list of numbers as keys', () => respondWith({ keys: [7] })],
@@ -96,8 +96,8 @@ const failures: [what: string, respond: () => Response | Promise<Response>][] = 
 ]
 
 for (const [what, respond] of failures) {
-  describe(`while the provider responds with ${what}`, () => {
-    test(`while the provider responds with ${what}, the last keys are used for a day, and fetched at most every 10 s`, async () => {
+  describe(`while key requests get ${what}`, () => {
+    test(`while key requests get ${what}, the last keys are used for a day, and fetched at most every 10 s`, async () => {
       const fixture = createFixture()
       await fixture.findKey()
       fixture.respond = respond
@@ -117,7 +117,7 @@ for (const [what, respond] of failures) {
       await assert.rejects(fixture.findKey(), { code: 'provider_unavailable' })
     })
 
-    test(`while the provider responds with ${what} to the first fetch, tokens are rejected, and the keys are fetched every 5 s`, async () => {
+    test(`while key requests get ${what} from the start, tokens are rejected, and the keys are fetched every 5 s`, async () => {
       const fixture = createFixture()
       fixture.respond = respond
       for (let i = 0; i < 10; i++) {

@@ -27,7 +27,7 @@ function create(options: Partial<ProviderFetchOptions> = {}) {
 
 const unavailable = (reason: RegExp) => ({ code: 'provider_unavailable', message: reason })
 
-test('sends a form with the custom headers, and returns status, headers and body of the response', async () => {
+test('a call to the provider sends a form with custom headers, and returns status, headers and body', async () => {
   const received: { request: IncomingMessage; body: string }[] = []
   const { url } = await serve(async (request, response) => {
     let body = ''
@@ -49,7 +49,7 @@ test('sends a form with the custom headers, and returns status, headers and body
   )
 })
 
-test('returns a redirect as the response, without following it', async () => {
+test('a call to the provider returns a redirect without following it', async () => {
   const { url } = await serve((request, response) => {
     assert.equal(request.url, '/')
     response.writeHead(302, { Location: '/elsewhere' }).end()
@@ -57,7 +57,7 @@ test('returns a redirect as the response, without following it', async () => {
   assert.equal((await create()(url)).status, 302)
 })
 
-test('returns a response without a body', async () => {
+test('a call to the provider returns a response without a body', async () => {
   const { url } = await serve((_request, response) => response.writeHead(204).end())
   assert.equal((await create()(url)).status, 204)
 })
@@ -97,33 +97,33 @@ describe('a call is aborted after oidc.timeout', () => {
   }
 })
 
-describe('a call is aborted', () => {
+describe('a call to the provider is aborted', () => {
   const servers: [what: string, listener: RequestListener, reason: RegExp][] = [
     ['the connection is reset', (request) => request.socket.destroy(), /cannot be reached/],
     [
-      'the body is one byte longer than 1 MiB',
+      'the response body is one byte longer than 1 MiB',
       (_request, response) => response.end(Buffer.alloc(1024 * 1024 + 1)),
       /more than 1048576 bytes/,
     ],
     [
-      'the headers have 64 KiB',
+      'the response headers have 64 KiB',
       (_request, response) => response.setHeader('X', 'x'.repeat(65_536)).end(),
       /cannot be reached/,
     ],
     [
-      'the body is shorter than Content-Length',
+      'the response body is shorter than Content-Length',
       (_request, response) => response.writeHead(200, { 'Content-Length': 5 }).end('{}'),
       /./,
     ],
   ]
   for (const [what, listener, reason] of servers) {
-    test(`a call is aborted when ${what}`, async () => {
+    test(`a call to the provider is aborted when ${what}`, async () => {
       const { url } = await serve(listener)
       await assert.rejects(create()(url), unavailable(reason))
     })
   }
 
-  test('a call is aborted when the body has 1 GB, and most of it is never read', async () => {
+  test('a call to the provider is aborted when the body has 1 GB, and most of the body is never read', async () => {
     let sent = 0
     const { url } = await serve((_request, response) => {
       const chunk = Buffer.alloc(64 * 1024, ' ')
@@ -139,7 +139,7 @@ describe('a call is aborted', () => {
     assert.ok(sent < 32 * 1024 * 1024, `${sent} bytes`)
   })
 
-  test('a call is rejected when no server listens at the port', async () => {
+  test('a call to the provider is rejected when no server listens on the port', async () => {
     await assert.rejects(create()('http://127.0.0.1:1/'), unavailable(/ECONNREFUSED/))
   })
 })
@@ -152,17 +152,17 @@ describe('plain HTTP', () => {
     'http://127.evil.example/',
     'file:///etc/passwd',
   ])
-    test(`does not call ${url}, which is neither https nor on this machine`, async () =>
+    test(`does not call the provider at ${url}, which is neither https nor on this machine`, async () =>
       assert.rejects(create()(url), unavailable(/is not https/)))
 
-  test('calls a plain HTTP URL on this machine', async () => {
+  test('calls the provider at a plain HTTP URL on this machine', async () => {
     const { url } = await serve((_request, response) => response.end('ok'))
     for (const host of ['127.0.0.1', 'localhost'])
       assert.equal(await (await create()(url.replace('127.0.0.1', host))).text(), 'ok')
   })
 })
 
-test('the 257th concurrent call is rejected at once, and the others get their responses', async () => {
+test('the 257th concurrent call to the provider is rejected at once, and the other calls get their responses', async () => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const { url } = await serve(async (_request, response) => {
     await released
@@ -188,15 +188,15 @@ describe('https', async () => {
   const { port } = server.address() as AddressInfo
   const url = `https://localhost:${port}/`
 
-  test('rejects a certificate of a private CA that is not configured', async () => {
+  test('rejects a provider certificate of a private CA that is not configured', async () => {
     await assert.rejects(create()(url), unavailable(/cannot be reached: .*(CERT|ISSUER|SIGNED|VERIFY)/))
   })
 
-  test('accepts a certificate of the configured CA', async () => {
+  test('accepts a provider certificate of the configured CA', async () => {
     assert.equal(await (await create({ ca: authority.cert })(url)).text(), 'ok')
   })
 
-  test('rejects a certificate for another name', async () => {
+  test('rejects a provider certificate for another name', async () => {
     const other = createSecureServer(authority.issue('localhost'), (_request, response) => response.end('ok'))
     other.listen(0, '127.0.0.3')
     await once(other, 'listening')
@@ -206,7 +206,7 @@ describe('https', async () => {
     other.close()
   })
 
-  test('replaceCa applies another CA to new calls', async () => {
+  test('replaceCa applies another CA to new calls to the provider', async () => {
     const other = createCertificateAuthority()
     const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 2000, allowHttp: false, ca: other.cert })
     after(() => providerFetch.close())

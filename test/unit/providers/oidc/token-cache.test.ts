@@ -36,7 +36,7 @@ function createFixture() {
   })
 }
 
-test('a token is checked once, and then gives the same identity object without a promise', async () => {
+test('a token is checked once, and then gives the same identity object synchronously', async () => {
   const { identify, checked } = createFixture()
   const first = await identify('a')
   assert.equal(identify('a'), first)
@@ -116,7 +116,7 @@ describe('rejected tokens', () => {
     assert.equal(fixture.identify('good'), valid)
   })
 
-  test('concurrent requests with an invalid token are all rejected by one check', async () => {
+  test('concurrent requests with an invalid token share one check, and all are rejected', async () => {
     const fixture = createFixture()
     fixture.error = 'token_invalid'
     const identities = Array.from({ length: 20 }, async () => fixture.identify('a'))
@@ -126,7 +126,7 @@ describe('rejected tokens', () => {
   })
 })
 
-test('a failure of the provider is not cached: the next request checks the token again', async () => {
+test('a failure of the provider is not cached, so the next request checks the token again', async () => {
   const fixture = createFixture()
   fixture.error = 'provider_unavailable'
   for (let i = 0; i < 3; i++) await assert.rejects(async () => fixture.identify('a'), { code: 'provider_unavailable' })
@@ -135,7 +135,7 @@ test('a failure of the provider is not cached: the next request checks the token
   assert.equal((await fixture.identify('a')).username, 'a')
 })
 
-test('the cache is limited to 64 Mi characters of identities, however short the tokens are', async () => {
+test('the token cache is limited to 64 Mi characters of identities, however short the tokens are', async () => {
   const checked: string[] = []
   const groups = Array.from({ length: 1024 }, () => 'x'.repeat(1024))
   const identify = createTokenCache({
@@ -154,7 +154,7 @@ test('the cache is limited to 64 Mi characters of identities, however short the 
   assert.equal(checked.length, 65)
 })
 
-test('a check after an outage still receives the names of the claims that userinfo returned before', async () => {
+test('a token check after an outage receives the names of the claims that userinfo returned before', async () => {
   const fixture = createFixture()
   await fixture.identify('a')
   fixture.now += 60_000

@@ -19,7 +19,7 @@ const create = (getKey: JWTVerifyGetKey, algorithms = ['RS256'], nowSeconds = no
     now: () => nowSeconds * 1000,
   })
 
-test('returns the claims of a valid token, and when it expires in milliseconds', async () => {
+test('verifying a valid token returns its claims and its expiry in milliseconds', async () => {
   const { claims: found, expiresAtMs } = await create(() => rsa.publicKey)(await signJwt(rsa, claims))
   assert.deepEqual([found, expiresAtMs], [claims, (now + 60) * 1000])
 })
@@ -30,13 +30,13 @@ test('rejects a token from the second of its expiry on, without a clock toleranc
   await assert.rejects(create(() => rsa.publicKey, ['RS256'], now + 60)(token), { code: 'token_expired' })
 })
 
-test('rejects an algorithm that is not configured, even if the key is suitable', async () => {
+test('rejects a token with an algorithm that is not configured, even if the key is suitable', async () => {
   await assert.rejects(create(() => rsa.publicKey, ['PS256', 'ES256'])(await signJwt(rsa, claims)), {
     code: 'token_invalid',
   })
 })
 
-test('rejects a symmetric algorithm before it looks for a key (algorithm confusion)', async () => {
+test('rejects a token with a symmetric algorithm before looking for a key (algorithm confusion)', async () => {
   const secret = createSecretKey(Buffer.alloc(32, 7))
   const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret)
   const requested: string[] = []

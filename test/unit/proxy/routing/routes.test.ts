@@ -112,6 +112,6 @@ describe('stripPath removes the path of the route', () => {
     ['/kibana//x', '/kibana', '//x'],
   ]
   for (const [path, prefix, expected] of rows) {
-    test(`strips ${prefix} from ${path}`, () => assert.equal(stripPath(path, prefix), expected))
+    test(`stripPath strips ${prefix} from ${path}`, () => assert.equal(stripPath(path, prefix), expected))
   }
 })

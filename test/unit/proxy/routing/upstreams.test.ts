@@ -50,7 +50,7 @@ describe('pickUpstream', () => {
   })
 })
 
-test('counts a request as in flight until it is released, which is idempotent', () => {
+test('counts a request as in flight until it is released, and releasing it is idempotent', () => {
   const upstream = open('http://a')
   const [releaseFirst, releaseSecond] = [upstream.trackRequest(), upstream.trackRequest()]
   releaseFirst()
@@ -60,7 +60,7 @@ test('counts a request as in flight until it is released, which is idempotent', 
   assert.equal(upstream.inFlight(), 0)
 })
 
-test('setHealthy returns true only if the health changes', () => {
+test("setHealthy returns true only if the upstream's health changes", () => {
   const upstream = open('http://a')
   assert.deepEqual(
     [true, false, false, true].map((isHealthy) => upstream.setHealthy(isHealthy)),
