@@ -43,7 +43,7 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
   const cookie = `access_token=${await idp.sign()}`
   const evil = 'https://evil.example'
 
-  test('CSRF: rejects a write with a token cookie from a foreign Origin with 403, without Sec-Fetch-Site', async () => {
+  test('CSRF: a write with a token cookie and a foreign Origin gets 403 even without Sec-Fetch-Site', async () => {
     for (const origin of [evil, 'null']) {
       const before = appRequests.length
       const response = await fetch(`${url}/_bulk`, { method: 'POST', headers: { cookie, origin }, body: '{}' })
@@ -54,7 +54,7 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
     assert.equal(sameOrigin.status, 200)
   })
 
-  test('CSRF: rejects a WebSocket with a token cookie from a foreign Origin with 403', async () => {
+  test('CSRF: a WebSocket with a token cookie and a foreign Origin gets 403', async () => {
     const { host, port } = new URL(url)
     const connection = openRaw(Number(port))
     const upgradeHeaders = [
@@ -71,7 +71,7 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
     assert.match(await connection.closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
   })
 
-  test('CSRF: rejects a sub-request about a foreign WebSocket with 403 even if the proxy has stripped Upgrade', async () => {
+  test('CSRF: a sub-request about a WebSocket with a foreign Origin gets 403 even if the proxy has stripped Upgrade', async () => {
     const proxied = {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'kibana.example.com',
@@ -107,10 +107,10 @@ describe('a token in a header', async () => {
   })
 })
 
-describe('logout CSRF: an image with the URL of the logout', async () => {
+describe('logout CSRF: an image with the logout URL', async () => {
   const { url } = await startProxy()
 
-  test('logout CSRF: an image with the URL of the logout does not end the session', async () => {
+  test('logout CSRF: an image with the logout URL does not end the session', async () => {
     const alice = createUserAgent()
     await alice.visit(`${url}/app`, 'alice')
     const headers = {
@@ -124,10 +124,10 @@ describe('logout CSRF: an image with the URL of the logout', async () => {
   })
 })
 
-describe('the id_token_hint in the URL of a logout at the provider', async () => {
+describe("the id_token_hint in the URL of the provider's logout", async () => {
   const { url } = await startProxy({ trusted_proxies: 'none' })
 
-  test('the id_token_hint of a logout authenticates neither as a bearer token nor in a cookie', async () => {
+  test('the id_token_hint of a logout does not authenticate, neither as a bearer token nor in a cookie', async () => {
     const alice = createUserAgent()
     await alice.visit(`${url}/app`, 'alice')
     const logout = await alice.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })

@@ -34,7 +34,7 @@ describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }
     assert.equal(await heading(), 'Hello alice')
   })
 
-  test('leaves one small cookie, which scripts cannot read and the upstream does not receive', async () => {
+  test('a sign-in leaves one small cookie, which scripts cannot read and the upstream does not receive', async () => {
     const ownCookies = (await context.cookies(url)).filter(({ name }) => name.includes('elastauth'))
     assert.deepEqual(
       ownCookies.map(({ name, path, httpOnly, secure, sameSite }) => ({ name, path, httpOnly, secure, sameSite })),
@@ -47,7 +47,7 @@ describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }
     for (const { headers } of appRequests) assert.doesNotMatch(headers.cookie ?? '', /elastauth/)
   })
 
-  test('rejects a fetch without a session with 401 in JSON, without a redirect', async () => {
+  test('rejects a fetch that has no session with 401 in JSON instead of a redirect', async () => {
     const call = `fetch('/api/data').then(async (r) => [r.status, r.redirected, (await r.json()).error])`
     await context.clearCookies({ name: '__Host-elastauth-session' })
     assert.deepEqual(await page.evaluate(call), [401, false, 'identity_missing'])
@@ -58,7 +58,7 @@ describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }
     assert.equal(await page.evaluate(`fetch('/api/data').then((r) => r.status)`), 200)
   })
 
-  test('ends the session at the logout of Kibana, also at the provider, and lets another user sign in', async () => {
+  test("Kibana's logout ends the session at elastauth and at the provider, and lets another user sign in", async () => {
     await page.getByRole('link', { name: 'Log out' }).click()
     assert.equal(new URL(page.url()).origin, idp.issuer)
     await page.getByRole('button', { name: 'Yes, sign me out' }).click()
@@ -69,7 +69,7 @@ describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }
     assert.equal(await heading(), 'Hello bob')
   })
 
-  test("asks for a confirmation after a link on another site, with a form that the page's content security policy permits", async () => {
+  test("asks for a confirmation if a link on another site leads to the logout, with a form that the page's content security policy permits", async () => {
     await page.goto(`${idp.issuer}/.well-known/openid-configuration`)
     await page.evaluate(`location.href = '${url}/elastauth/logout'`)
     await page.waitForURL(`${url}/elastauth/logout`)
@@ -94,7 +94,7 @@ describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }
     assert.equal(await heading(), 'Sign in')
   })
 
-  test('tells a user without a role why access is denied, and offers another account', async () => {
+  test('tells a user without a role why access is denied, and offers a sign-in with another account', async () => {
     await openInNewContext('/app/home')
     await signInAs(page, 'carol')
     assert.equal(await heading(), 'Access denied')
@@ -106,7 +106,7 @@ describe('the login in proxy mode, in Chromium', { skip: skipWithoutChromium() }
     assert.equal(await heading(), 'Hello bob')
   })
 
-  test('shows an error page after a canceled sign-in, and offers another one', async () => {
+  test('shows an error page after a canceled sign-in, and offers to sign in again', async () => {
     await openInNewContext('/app/home')
     await page.getByRole('button', { name: 'Cancel' }).click()
     assert.equal(await heading(), 'Sign-in failed')

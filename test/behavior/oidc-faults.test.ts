@@ -59,7 +59,7 @@ const faults: [what: string, fault: Interceptor, reason: RegExp][] = [
 
 describe('faults of the key set endpoint', () => {
   for (const [what, fault, reason] of faults) {
-    test(`${what} from the key set endpoint leads to 503, and the log has the reason`, async () => {
+    test(`${what} from the key set endpoint leads to 503, and the reason is logged`, async () => {
       const idp = await createProviderFor()
       idp.intercept('jwks', fault)
       const { url, logged } = await startTokens(fixture, idp, { flags: { 'oidc.timeout': '3s' } })
@@ -72,7 +72,7 @@ describe('faults of the key set endpoint', () => {
 
 describe('faults of discovery', () => {
   for (const [what, fault, reason] of faults.slice(0, 6)) {
-    test(`${what} from discovery leads to 503 and not ready, and users of other providers are served`, async () => {
+    test(`after ${what} from discovery, requests get 503 and readiness fails, and users of other providers are served`, async () => {
       const idp = await createProviderFor()
       idp.intercept('discovery', fault)
       const { url, logged } = await startTokens(fixture, idp, {
@@ -86,7 +86,7 @@ describe('faults of discovery', () => {
     })
   }
 
-  test('the document of another issuer leads to 503', async () => {
+  test('a discovery document from another issuer leads to 503', async () => {
     const idp = await createProviderFor()
     const foreign = { issuer: 'https://evil.example', jwks_uri: `${idp.issuer}/jwks` }
     idp.intercept('discovery', respondJson(200, foreign))

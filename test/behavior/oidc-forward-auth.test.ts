@@ -61,7 +61,7 @@ describe('the login in auth-only mode', async () => {
     ['a POST', { 'x-forwarded-method': 'POST', accept: 'application/json' }],
   ]
   for (const [what, headers] of others) {
-    test(`rejects ${what} without a session with 401 in JSON, without a cookie or a redirect`, async () => {
+    test(`rejects ${what} that has no session with 401 in JSON, and sends neither a cookie nor a redirect`, async () => {
       const response = await authorize(createUserAgent(), '/api/x', headers)
       assert.equal(response.status, 401)
       assert.equal(((await response.json()) as { error: string }).error, 'identity_missing')
@@ -89,14 +89,14 @@ describe('the login in auth-only mode', async () => {
     assert.equal((await authorize(createUserAgent(), '/app', {}, gateway.url)).status, 401)
   })
 
-  test('responds to nginx with 401, Location and one cookie in place of a redirect', async () => {
+  test('responds to nginx with 401, Location and one cookie instead of a redirect', async () => {
     const response = await authorize(createUserAgent(), '/app', {}, nginx)
     assert.equal(response.status, 401)
     assert.equal(new URL(response.headers.get('location')!).origin, idp.issuer)
     assert.equal(response.headers.getSetCookie().length, 1)
   })
 
-  test('responds to a sub-request about an endpoint of elastauth with 403 in place of 200', async () => {
+  test('responds to a sub-request about an elastauth endpoint with 403 instead of 200', async () => {
     const { agent } = await signIn()
     for (const [page, headers] of [
       ['/elastauth/signed-out', {}],
@@ -112,7 +112,7 @@ describe('the login in auth-only mode', async () => {
     }
   })
 
-  test('ends the session for a sub-request about the logout by GET or POST from our own page, and rejects logout CSRF', async () => {
+  test("a sub-request about a logout by GET or POST from elastauth's own page ends the session, and logout CSRF is rejected", async () => {
     for (const headers of [{}, { 'x-forwarded-method': 'POST', origin: site }]) {
       const { agent } = await signIn()
       const response = await authorize(agent, '/elastauth/logout', { 'sec-fetch-site': 'same-origin', ...headers })
@@ -157,7 +157,7 @@ describe('the login in auth-only mode', async () => {
     '/a%00',
     `/${'x'.repeat(9000)}`,
   ]
-  test('open redirect: returns to a page on the own origin after a login that began with a hostile X-Forwarded-Uri', async () => {
+  test('open redirect: a login that began with a hostile X-Forwarded-Uri returns to a page on the same origin', async () => {
     for (const target of openRedirects) {
       const { response } = await signIn('alice', target)
       assert.equal(response.status, 303)
@@ -166,13 +166,13 @@ describe('the login in auth-only mode', async () => {
     }
   })
 
-  test('rejects a login without https in X-Forwarded-Proto with 400 and an explanation', async () => {
+  test('a login gets 400 and an explanation if X-Forwarded-Proto is not https', async () => {
     const response = await authorize(createUserAgent(), '/app', { 'x-forwarded-proto': 'http' })
     assert.equal(response.status, 400)
     assert.match(await response.text(), /Login requires HTTPS/)
   })
 
-  test('responds with 403 in place of 200 to sub-requests of Envoy and nginx that have the path of an endpoint', async () => {
+  test("responds with 403 instead of 200 to sub-requests from Envoy and nginx that have an endpoint's path", async () => {
     const proxied = ['X-Forwarded-Proto: https', 'X-Forwarded-Host: kibana.example.com', 'Connection: close']
     const request = (path: string, subRequestHeaders: string[]) => {
       const connection = openRaw(Number(new URL(url).port))
@@ -190,7 +190,7 @@ describe('the login in auth-only mode', async () => {
     assert.match(await request('/elastauth/signed-out', []), /^HTTP\/1.1 200 /)
   })
 
-  test('handles a back-channel logout through Envoy from a private network, which is not a sub-request', async () => {
+  test('handles a back-channel logout through Envoy from a private network, and does not treat the request as a sub-request', async () => {
     const response = await fetch(`${url}/elastauth/backchannel-logout`, {
       method: 'POST',
       headers: { 'X-Envoy-Internal': 'true', 'Content-Type': 'application/x-www-form-urlencoded' },

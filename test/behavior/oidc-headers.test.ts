@@ -14,7 +14,7 @@ describe('a token in oidc.token_header', async () => {
   const header = 'Cf-Access-Jwt-Assertion'
   const { url } = await startTokens(fixture, idp, { flags: { 'oidc.token_header': header } })
 
-  test('is accepted in oidc.token_header with and without Bearer', async () => {
+  test('a token is accepted in oidc.token_header with and without Bearer', async () => {
     assert.equal(await ask(url, { [header]: await token('bob') }), '200 bob')
     assert.equal(await ask(url, { [header.toLowerCase()]: `Bearer ${await token('bob')}` }), '200 bob')
   })
@@ -37,7 +37,7 @@ describe('a token in oidc.token_header', async () => {
     assert.equal(await ask(url, headers), '200 alice')
   })
 
-  test('oidc.token_header is read if Authorization has another scheme than Bearer', async () => {
+  test('oidc.token_header is read if Authorization has a scheme other than Bearer', async () => {
     assert.equal(await ask(url, { [header]: await token('bob'), Authorization: 'Basic eDp5' }), '200 bob')
   })
 })
@@ -61,7 +61,7 @@ describe('a token in a cookie', async () => {
     ["another application's token", async () => 'access_token=gho_16C7e42F292c6912E7710c838347Ae178B4a'],
     ['an expired token', async () => `access_token=${await idp.sign({ exp: 1 })}`],
     [
-      'a second one of the same name',
+      'a second cookie of the same name',
       async () => `${await cookie('id_token', 'bob')}; ${await cookie('id_token', 'alice')}`,
     ],
     ['an empty value', async () => 'access_token='],
@@ -170,7 +170,7 @@ describe('oidc.claim_mappings', async () => {
     },
   })
 
-  test('maps the e-mail address to the username, and groups from a nested claim', async () => {
+  test('oidc.claim_mappings maps the e-mail address to the username, and reads groups from a nested claim', async () => {
     const response = await bearer(url, await idp.sign())
     const { username, groups } = (await response.json()) as { username: string; groups: string[] }
     assert.deepEqual([username, groups], ['alice@example.com', ['admins', 'staff']])

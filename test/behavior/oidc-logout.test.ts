@@ -7,7 +7,7 @@ import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf, startUpstream } from '../support/upstream.ts'
 
-test('rejects a pipelined request with 401 if its user signs out while it waits for an earlier response', async (context) => {
+test('rejects a pipelined request with 401 if its user signs out while the request waits for an earlier response', async (context) => {
   const { startProxy } = await createOidcTestBed()
   const forwarded: string[] = []
   const arrived = Promise.withResolvers<() => void>()
@@ -80,7 +80,7 @@ describe('logouts', async () => {
     })
   }
 
-  test('a logout ends the session of every session cookie in the request, although several cookies do not authenticate', async () => {
+  test('a logout ends the session of every session cookie in the request, although a request with several session cookies is not authenticated', async () => {
     const [alice, bob] = [await signedIn(), await signedIn('bob')]
     const cookie = [alice, bob].map((agent) => agent.cookies(url)).join('; ')
     const both = createUserAgent()
@@ -220,7 +220,7 @@ describe('the back-channel logout', async () => {
     }
   })
 
-  test('replay: rejects a logout token that was used before with 400', async () => {
+  test('replay: a logout token that was used before gets 400', async () => {
     await signedIn('alice')
     const token = await tokenFor({})
     assert.equal(await send(token), 200)
@@ -229,7 +229,7 @@ describe('the back-channel logout', async () => {
     assert.equal(await hasSession(agent), true)
   })
 
-  test('a back-channel logout with another method is rejected with 405, and a body that is not a form with one token with 400', async () => {
+  test('a back-channel logout gets 405 if it is not a POST, and 400 if its body is not a form with exactly one token', async () => {
     const endpoint = `${url}/elastauth/backchannel-logout`
     assert.equal((await fetch(endpoint)).status, 405)
     assert.equal((await fetch(endpoint, { method: 'POST' })).status, 400)

@@ -31,8 +31,8 @@ async function signIn(options: OidcProviderOptions, flags: Record<string, string
 }
 
 for (const claimsIn of ['userinfo', 'id_token'] as const) {
-  const where = claimsIn === 'userinfo' ? 'userinfo gave' : 'userinfo and the ID token gave'
-  test(`removes groups that ${where} when a refresh brings no ID token and userinfo omits them`, async () => {
+  const where = claimsIn === 'userinfo' ? 'came from userinfo' : 'came from userinfo and the ID token'
+  test(`removes groups that ${where} when a refresh returns no ID token and userinfo omits the groups`, async () => {
     const { idp, status, withoutGroups } = await signIn({ claimsIn })
     assert.equal(await status(), 200)
     idp.accounts.set('alice', withoutGroups)
@@ -40,7 +40,7 @@ for (const claimsIn of ['userinfo', 'id_token'] as const) {
   })
 }
 
-test('ends a session whose groups only the ID token gave when refreshes bring no ID token', async () => {
+test('ends a session whose groups came only from the ID token when refreshes return no ID token', async () => {
   const namesOnly = rewriteJson(({ sub, preferred_username }) => ({ sub, preferred_username }))
   const { gateway, status, refreshes } = await signIn({ claimsIn: 'id_token' }, { 'session.grace': '1s' }, namesOnly)
   await eventually(status, (found) => found === 302)
@@ -48,7 +48,7 @@ test('ends a session whose groups only the ID token gave when refreshes bring no
   await gateway.logged(({ message = '' }) => /cannot refresh a session: refreshes bring no ID token/.test(message))
 })
 
-test('keeps a session whose groups userinfo confirms at every refresh without an ID token', async () => {
+test('keeps a session if userinfo confirms its groups at every refresh that returns no ID token', async () => {
   const { status, refreshes } = await signIn({ claimsIn: 'id_token' })
   const before = refreshes()
   await eventually(
@@ -57,7 +57,7 @@ test('keeps a session whose groups userinfo confirms at every refresh without an
   )
 })
 
-test('does not apply email_verified of the sign-in to an address that userinfo returns later', async () => {
+test('does not apply email_verified from the sign-in to an e-mail address that userinfo returns later', async () => {
   const { idp, whoami } = await signIn({ claimsIn: 'id_token' })
   assert.equal((await whoami()).email, 'alice@example.com')
   idp.intercept(

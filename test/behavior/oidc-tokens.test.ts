@@ -49,7 +49,7 @@ describe('a token that the provider issued', () => {
   })
 })
 
-describe('accepts a token with', () => {
+describe('accepted tokens', () => {
   const accepted: [what: string, token: () => Promise<string>][] = [
     ['our name among several audiences', () => idp.sign({ aud: ['other', idp.clientId] })],
     ['an audience of oidc.audiences', () => idp.sign({ aud: 'urn:reports' })],
@@ -147,7 +147,7 @@ function signed(header: object, key: KeyObject, issuer = idp.issuer): string {
   return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
 }
 
-test('rejects a token of an RSA key of 1024 bits, even if it is in the key set', async () => {
+test('rejects a token signed with a 1024-bit RSA key, even if the key is in the key set', async () => {
   const other = await createProviderFor()
   const small = { kid: 'small', alg: 'RS256' as const, ...generateKeyPairSync('rsa', { modulusLength: 1024 }) }
   other.keys.push(small)
@@ -157,7 +157,7 @@ test('rejects a token of an RSA key of 1024 bits, even if it is in the key set',
   assert.equal(await verdictOf(await bearer(gateway.url, await other.sign())), '200 alice')
 })
 
-test('rejects two Authorization headers, whichever has a valid token', async () => {
+test('rejects two Authorization headers, no matter which of them has a valid token', async () => {
   const token = await idp.sign()
   const pairs = [
     [`Bearer ${token}`, `Bearer ${token}`],
@@ -176,7 +176,7 @@ test('rejects two Authorization headers, whichever has a valid token', async () 
   }
 })
 
-test('rejects a request without a bearer token with 401 and the challenge Bearer', async () => {
+test('a request without a bearer token gets 401 and a Bearer challenge', async () => {
   for (const headers of [{}, { Authorization: 'Basic eDp5' }, { Authorization: 'Bearerx abc' }]) {
     const response = await fetch(url, { headers: headers as Record<string, string> })
     assert.equal(response.headers.get('www-authenticate'), 'Bearer')
@@ -198,7 +198,7 @@ test('rejects a token whose username is reserved for Elasticsearch', async () =>
   assert.equal(await verdict(await idp.sign({ preferred_username: 'elastic' })), '403 user_reserved')
 })
 
-test('the log contains no token, and no part of one', async () => {
+test('the log contains no token and no part of a token', async () => {
   const token = await idp.sign()
   await bearer(url, token)
   const expired = await idp.sign({ exp: 1 })
@@ -210,7 +210,7 @@ test('the log contains no token, and no part of one', async () => {
   assert.ok(!gateway.output().includes(idp.clientSecret))
 })
 
-test('accepts a token of a key that the provider published after the start', async () => {
+test('accepts a token signed with a key that the provider published after the gateway started', async () => {
   const newKey = createSigningKey()
   const other = await createProviderFor()
   const gateway = await startTokens(fixture, other)

@@ -31,7 +31,7 @@ describe('WebSockets with login sessions', async () => {
     return connection
   }
 
-  test('rejects a WebSocket without a session with 401 in JSON, and does not forward it', async () => {
+  test('a WebSocket without a session gets 401 in JSON, and is not forwarded', async () => {
     const before = upstream.received()
     const response = await open('Accept: */*', 'Sec-Fetch-Mode: websocket').closed
     assert.match(response, /^HTTP\/1.1 401 [\s\S]*"identity_missing"/)
@@ -49,12 +49,12 @@ describe('WebSockets with login sessions', async () => {
   })
 
   for (const origin of ['https://evil.example', 'null', 'http://localhost:1', url.replace('127.0.0.1', 'localhost')]) {
-    test(`cross-site WebSocket hijacking: rejects a WebSocket of ${origin} in a session with 403`, async () => {
+    test(`cross-site WebSocket hijacking: a WebSocket with a session and the Origin ${origin} gets 403`, async () => {
       assert.match(await open(session, `Origin: ${origin}`).closed, /^HTTP\/1.1 403 [\s\S]*"cross_site"/)
     })
   }
 
-  test('opens a WebSocket with a session that is older than a reload of the configuration', async () => {
+  test('opens a WebSocket with a session that was created before a configuration reload', async () => {
     gateway.kill('SIGHUP')
     await logged(({ message = '' }) => message.startsWith('configuration reloaded'))
     const connection = open(session, `Origin: ${url}`)

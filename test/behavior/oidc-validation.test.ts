@@ -20,7 +20,7 @@ describe('token_validation: userinfo', async () => {
     flags: { 'oidc.token_validation': 'userinfo', 'oidc.timeout': '3s' },
   })
 
-  test('an opaque token is checked by one call to userinfo for many requests', async () => {
+  test('an opaque token is checked with one call to userinfo for many requests', async () => {
     const { access_token } = await idp.tokensFor('bob')
     for (let i = 0; i < 5; i++) assert.equal(await verdictOf(await bearer(url, access_token)), '200 bob')
     assert.equal(idp.calls('userinfo'), 1)
@@ -84,7 +84,7 @@ describe('token_validation: userinfo', async () => {
     })
   }
 
-  test('the log does not contain the body of an error response', async () => {
+  test('the log does not contain the body of an error response from userinfo', async () => {
     const undo = idp.intercept('userinfo', respondJson(500, { error: 'hunter2' }))
     await bearer(url, 'another', { 'X-Forwarded-Uri': '/in-error' })
     undo()
@@ -99,7 +99,7 @@ describe('token_validation: both', async () => {
   const { url } = await startTokens(fixture, idp, { flags: { 'oidc.token_validation': 'both' } })
   const calls = () => [idp.calls('jwks'), idp.calls('userinfo')]
 
-  test('the signature is verified, and the groups are read from userinfo', async () => {
+  test('token_validation both verifies the signature, and reads the groups from userinfo', async () => {
     const { access_token } = await idp.tokensFor('alice')
     idp.accounts.set('alice', { ...idp.accounts.get('alice'), groups: ['fewer'] })
     const response = await bearer(url, access_token)
@@ -107,7 +107,7 @@ describe('token_validation: both', async () => {
     assert.deepEqual(calls(), [1, 1])
   })
 
-  test('a token with an invalid signature is rejected without a call to userinfo', async () => {
+  test('token_validation both rejects a token with an invalid signature without a call to userinfo', async () => {
     const undo = idp.intercept('userinfo', respondJson(200, { sub: 'alice', preferred_username: 'alice' }))
     const before = idp.calls('userinfo')
     const [header, payload] = (await idp.sign()).split('.')
@@ -117,19 +117,19 @@ describe('token_validation: both', async () => {
     assert.equal(idp.calls('userinfo'), before)
   })
 
-  test('a token with a valid signature is rejected if userinfo rejects it', async () => {
+  test('token_validation both rejects a token with a valid signature if userinfo rejects the token', async () => {
     const undo = idp.intercept('userinfo', respondJson(401, {}))
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: '1' }))), '401 token_invalid')
     undo()
   })
 
-  test('a token with a valid signature gets 503 while userinfo is down', async () => {
+  test('with token_validation both, a token with a valid signature gets 503 while userinfo is down', async () => {
     const undo = idp.intercept('userinfo', respondJson(503, {}))
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: '2' }))), '503 provider_unavailable')
     undo()
   })
 
-  test('a token is rejected if userinfo is about another subject', async () => {
+  test('token_validation both rejects a token if userinfo describes another subject', async () => {
     const undo = idp.intercept(
       'userinfo',
       respondJson(200, { sub: 'bob', preferred_username: 'bob', groups: ['root'] }),
@@ -138,7 +138,7 @@ describe('token_validation: both', async () => {
     undo()
   })
 
-  test('a token without a subject is rejected', async () => {
+  test('token_validation both rejects a token without a subject', async () => {
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ sub: '' }))), '401 token_invalid')
   })
 })
@@ -155,7 +155,7 @@ describe('token_validation: introspection', async () => {
   }
   const usual = { active: true, client_id: idp.clientId, sub: 'eve', preferred_username: 'eve', groups: ['a'] }
 
-  test('an opaque token is checked by one call to introspection', async () => {
+  test('an opaque token is checked with one call to introspection', async () => {
     const { access_token } = await idp.tokensFor('bob')
     assert.equal(await verdictOf(await bearer(url, access_token)), '200 bob')
     assert.deepEqual([idp.calls('introspection'), idp.calls('userinfo')], [1, 0])
@@ -198,7 +198,7 @@ describe('token_validation: introspection', async () => {
     test(`an introspection response with ${what} gives ${verdict}`, async () =>
       assert.equal(await verdictFor(document), verdict))
 
-  test('a token gets 503 if introspection rejects our client credentials', async () => {
+  test("a token gets 503 if introspection rejects elastauth's client credentials", async () => {
     const undo = idp.intercept('introspection', respondJson(401, { error: 'invalid_client' }))
     assert.equal(await verdictOf(await bearer(url, 'some-token')), '503 provider_unavailable')
     undo()

@@ -68,7 +68,7 @@ describe('the pipelining limit', () => {
       assert.equal(await countLogged(gateway), maxPending)
     })
 
-    test(`a client gets ${maxPending} whole responses to ${count} requests behind a slow one in proxy mode, and no other is forwarded`, async () => {
+    test(`a client gets ${maxPending} whole responses to ${count} requests pipelined behind a slow request in proxy mode, and no further request is forwarded`, async () => {
       forwarded.length = 0
       const arrived = once(upstream.server, 'request')
       const connection = openRaw(portOf(proxy))
@@ -86,7 +86,7 @@ describe('the pipelining limit', () => {
     })
   }
 
-  test('a route without authentication has the same limit of pipelined requests', async () => {
+  test('the pipelining limit also applies to a route without authentication', async () => {
     const config = join(directory, 'config.yml')
     writeFileSync(config, `proxy: { routes: [{ path: /, auth: none, upstreams: ["${upstream.url}"] }] }\n`)
     const open = await startProxy(undefined, { flags: { config } })
@@ -134,7 +134,7 @@ test(`a client that pipelines ${maxPending - 1} requests at a time keeps its con
   connection.socket.destroy()
 })
 
-test('the third pipelined request with 12 kB of headers gets Connection: close, because their size is limited as well', async () => {
+test('the third pipelined request with 12 kB of headers gets Connection: close, because the total header size is limited as well', async () => {
   const arrived = once(upstream.server, 'request')
   const connection = openRaw(portOf(proxy))
   const large = get('/large', 'Remote-User: bob', `X-A: ${'x'.repeat(12_000)}`)
@@ -155,7 +155,7 @@ test('a single request with large headers keeps its connection open', async () =
   connection.socket.destroy()
 })
 
-test('a request after the last one of its connection is not processed or logged', async () => {
+test('a request that follows the last request of its connection is neither processed nor logged', async () => {
   const gateway = await start()
   for (const closing of [get('/closing', 'Connection: close'), 'GET /closing HTTP/1.0\r\n\r\n']) {
     const connection = openRaw(portOf(gateway))

@@ -35,8 +35,8 @@ function cookiesIn(text: string): string[] {
   return [...text.matchAll(/^set-cookie: (.*)\r$/gim)].map(([, value]) => value!)
 }
 
-describe('an upstream that sets cookies of elastauth', () => {
-  test(`drops cookies of elastauth from an informational and a final HTTP/1.1 response, and forwards the upstream's own`, async () => {
+describe("an upstream that sets elastauth's cookies", () => {
+  test("drops elastauth's cookies from an informational and a final HTTP/1.1 response, and forwards the upstream's own cookies", async () => {
     upstream.respondWith((socket) =>
       socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1'),
     )
@@ -59,7 +59,7 @@ describe('an upstream that sets cookies of elastauth', () => {
     assert.deepEqual(cookiesIn(await connection.closed), [])
   })
 
-  test(`drops cookies of elastauth from an informational and a final HTTP/2 response, and forwards the upstream's own`, async () => {
+  test("drops elastauth's cookies from an informational and a final HTTP/2 response, and forwards the upstream's own cookies", async () => {
     upstream.respondWith((socket) =>
       socket.write(`${headOf('103 Early Hints')}${headOf('200 OK', 'Content-Length: 2')}ok`, 'latin1'),
     )
@@ -73,7 +73,7 @@ describe('an upstream that sets cookies of elastauth', () => {
     stream.resume()
   })
 
-  test('drops cookies of elastauth from a 401 response that was buffered to re-issue the credential', async () => {
+  test("drops elastauth's cookies from a 401 response that was buffered to re-issue the credential", async () => {
     upstream.respondWith((socket) => socket.write(`${headOf('401 Unauthorized', 'Content-Length: 2')}no`, 'latin1'))
     const connection = openRaw(portOf(gateway))
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
@@ -82,14 +82,14 @@ describe('an upstream that sets cookies of elastauth', () => {
     assert.deepEqual(cookiesIn(text), upstreamCookies)
   })
 
-  test('drops cookies of elastauth from a response that rejects an upgrade', async () => {
+  test("drops elastauth's cookies from a response that rejects an upgrade", async () => {
     upstream.respondWith((socket) => socket.write(headOf('403 Forbidden', 'Content-Length: 0'), 'latin1'))
     const text = await requestWebSocket(gateway, '/').closed
     assert.match(text, /^HTTP\/1\.1 403 /)
     assert.deepEqual(cookiesIn(text), upstreamCookies)
   })
 
-  test('drops cookies of elastauth from the 101 response to an upgrade', async () => {
+  test("drops elastauth's cookies from the 101 response to an upgrade", async () => {
     upstream.respondWith((socket) => {
       const upgradeHeaders = ['Connection: Upgrade, X-Hop', 'Upgrade: WebSocket', 'Sec-WebSocket-Accept: x', 'X-Hop: 1']
       socket.write(headOf('101 Switching Protocols', ...upgradeHeaders), 'latin1')
@@ -108,7 +108,7 @@ describe('an upstream that sets cookies of elastauth', () => {
   })
 })
 
-describe('a visitor is not signed in as an attacker by an upstream of a route with auth: none (session fixation)', async () => {
+describe('an upstream of a route with auth: none cannot sign a visitor in as an attacker (session fixation)', async () => {
   const { idp, startProxy: startWithLogin } = await createOidcTestBed()
   let plantedCookies: string[] = []
   const assets = await startUpstream((_request, response) =>

@@ -17,7 +17,7 @@ function changePassword(user: string): void {
   elasticsearch.users.set(user, { ...elasticsearch.users.get(user)!, password: 'something else' })
 }
 
-describe('a 401 response of Elasticsearch for a credential of elastauth', () => {
+describe("a 401 response from Elasticsearch to elastauth's credential", () => {
   test('re-issues a credential whose password was changed, and repeats the request', async () => {
     assert.equal((await search('ann')).status, 200)
     changePassword('ann')

@@ -16,7 +16,7 @@ const withHook = { nodeArguments: ['--import', hook], env: { TEST_NAMES: namesFi
 const setAddresses = (...addresses: string[]) => writeFileSync(namesFile, JSON.stringify({ 'es.test': addresses }))
 
 describe('an upstream with a host name', () => {
-  test(`follows a change of the upstream's address once the old one closes, without losing a request`, async () => {
+  test("follows a change of the upstream's address once the old address closes its connections, without losing a request", async () => {
     const first = await startUpstream((_request, response) => response.end('first'))
     const { port } = first
     await startUpstream((_request, response) => response.end('second'), { host: '127.0.0.2', port })
@@ -31,14 +31,14 @@ describe('an upstream with a host name', () => {
     while ((await request()) !== 'second');
   })
 
-  test('connects to another address of the upstream if one is unreachable', async () => {
+  test("connects to the upstream's second address if the first one is unreachable", async () => {
     const { port } = await startUpstream((_request, response) => response.end('here'), { host: '127.0.0.3' })
     setAddresses('127.0.0.4', '127.0.0.3')
     const gateway = await startProxy(`http://es.test:${port}`, withHook)
     assert.equal(await (await fetch(gateway.url, { headers: bob })).text(), 'here')
   })
 
-  test(`responds with 502 while the upstream's name cannot be resolved, and recovers when it can`, async () => {
+  test("responds with 502 while the upstream's name cannot be resolved, and recovers once the name resolves", async () => {
     const { port } = await startUpstream((_request, response) => response.end('here'))
     setAddresses()
     const gateway = await startProxy(`http://es.test:${port}`, withHook)

@@ -28,7 +28,7 @@ describe(`closes the client's connection without adding anything if the upstream
     ['an invalid chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz', /4\r\nhalf\r\n$/],
   ]
   for (const [what, bytes, received] of rows) {
-    test(`truncates a response with ${what} if the upstream closes in the middle of it`, async () => {
+    test(`truncates a response with ${what} if the upstream closes before the response ends`, async () => {
       upstream.respondWith((socket) => socket.end(bytes))
       const path = `/half-${encodeURIComponent(what)}`
       assert.match(await get(path), received)
@@ -47,7 +47,7 @@ test('truncates a response without a length if the upstream resets the connectio
   assert.equal((await logLineOf('/reset'))['error.code'], 'upstream_unavailable')
 })
 
-test('resets the connection of an HTTP/1.0 client if its response is truncated, since a normal end would look complete', async () => {
+test('resets the connection of an HTTP/1.0 client if its response is truncated, because a normal close would make the response look complete', async () => {
   upstream.respondWith((socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'))
   const connection = openRaw(portOf(gateway))
   const failed = once(connection.socket, 'error')
@@ -56,7 +56,7 @@ test('resets the connection of an HTTP/1.0 client if its response is truncated, 
   assert.equal(error.code, 'ECONNRESET')
 })
 
-describe('an invalid reason phrase of an upstream', () => {
+describe('an invalid reason phrase from an upstream', () => {
   for (const reason of ['N\xe3o', '\xe6\x88\x90\xe5\x8a\x9f', 'a\x01b']) {
     test(`replaces the invalid reason phrase ${JSON.stringify(reason)} with the standard one`, async () => {
       upstream.respondWith((socket) => socket.write(`HTTP/1.1 404 ${reason}\r\nContent-Length: 2\r\n\r\nok`, 'latin1'))
@@ -70,11 +70,11 @@ describe('an invalid reason phrase of an upstream', () => {
 describe('a request whose body is delayed', () => {
   for (const [what, stray] of [
     [
-      'does not take unsolicited bytes from the upstream for the response to a request without its body',
+      'does not take unsolicited upstream bytes for the response to a request whose body is delayed',
       (socket: Socket) => socket.write(`${ok}stray`),
     ],
     [
-      'does not lose a request without its body if the upstream closes an idle connection',
+      'does not lose a request whose body is delayed if the upstream closes an idle connection',
       (socket: Socket) => socket.end(),
     ],
   ] as const) {
@@ -111,7 +111,7 @@ test('discards bytes that an upstream sends after its response', async () => {
   assert.doesNotMatch(text, /world/)
 })
 
-describe('an invalid response of an upstream', () => {
+describe('an invalid response from an upstream', () => {
   const rows: [what: string, bytes: string][] = [
     ['bytes that are not HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
     ['an unrequested 101 response', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'],
@@ -180,7 +180,7 @@ describe('an upstream or client that stops sending', () => {
   })
 })
 
-describe('closes the upstream connection of a client that disconnects, and no other connection', () => {
+describe('closes the upstream connection of a client that disconnects, and keeps other connections open', () => {
   async function checkDisconnect(
     path: string,
     act: (socket: Socket, closed: Promise<void>) => Promise<void>,
@@ -224,7 +224,7 @@ describe('closes the upstream connection of a client that disconnects, and no ot
     }))
 })
 
-test('forwards an early response to a client that is still sending, and keeps its connection usable', async () => {
+test("forwards an early response to a client that is still sending, and keeps the client's connection usable", async () => {
   upstream.respondWith((socket) => socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno'))
   const connection = openRaw(portOf(gateway))
   connection.send('POST /early HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 8\r\n\r\nhalf')
@@ -258,7 +258,7 @@ test('does not reuse a connection that the upstream has closed', async () => {
   for (let i = 0; i < 20; i++) assert.equal((await fetch(gateway.url, { headers: bob })).status, 200)
 })
 
-test('discards the body of a request to an unreachable upstream, and serves the next request on the connection', async () => {
+test('discards the body of a request to an unreachable upstream, and serves the next request on the same connection', async () => {
   const nowhere = await startProxy('http://127.0.0.1:9')
   const connection = openRaw(portOf(nowhere))
   const body = 'x'.repeat(4 * 1024 * 1024)

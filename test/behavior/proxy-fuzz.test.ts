@@ -101,7 +101,7 @@ function countResponses(text: string): number {
   return text.match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
 }
 
-test(`of ${count} mutated requests, the upstream receives only requests that were sent, with the credential of the user who sent them`, async (context) => {
+test(`of ${count} mutated requests, the upstream receives only requests that a user sent, each with that user's credential`, async (context) => {
   const upstream = await startTcpUpstream(onUpstreamConnection)
   const listen = `127.0.0.1:${await findFreePort()}` // at this log level the gateway does not report its port
   const gateway = await startProxy(upstream.url, { flags: { log_level: 'error', listen } })

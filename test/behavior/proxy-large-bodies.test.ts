@@ -47,7 +47,7 @@ async function uploadChunked(gateway: Gateway, length: number): Promise<number> 
   return Number(text)
 }
 
-test('on SIGTERM closes 200 WebSockets at once, completes a download of 1 GB, and exits with 0', async () => {
+test('after SIGTERM, closes 200 WebSockets at once, completes a download of 1 GB, and exits with 0', async () => {
   const gateway = await startProxy(upstream.url, { flags: { shutdown_timeout: '5m' } })
   const headers = ['Host: es', 'Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', '', '']
   const tunnels = Array.from({ length: 200 }, () => openRaw(portOf(gateway)))
@@ -85,7 +85,7 @@ test('forwards a chunked upload of 100 MB to a slow upstream with less than 64 M
 /** The full run takes 400 s: by default, Node ends an upload after 300 s. */
 const seconds = Number(process.env.UPLOAD_SECONDS ?? 3)
 
-test(`forwards an upload of ${seconds} s that sends a byte at a time`, async () => {
+test(`forwards a ${seconds} s upload that arrives one byte at a time`, async () => {
   const gateway = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
   const upload = request(`${gateway.url}/_bulk`, { method: 'POST', headers: bob })
   const responded = once(upload, 'response') as Promise<[IncomingMessage]>

@@ -43,7 +43,7 @@ async function waitForRecovery(gateway: Gateway): Promise<void> {
   assert.fail(`the gateway exited: ${gateway.output().slice(-2000)}`)
 }
 
-test('closes a connection beyond max_connections at once, keeps the others open, and accepts new ones after they close', async () => {
+test('closes a connection beyond max_connections at once, keeps the others open, and accepts new connections after the others close', async () => {
   const gateway = await startProxy(upstream.url, { flags: { max_connections: '5' } })
   const first = openMany(gateway, 5, head)
   await Promise.all(first.map(({ until }) => until(/ok$/)))
@@ -77,7 +77,7 @@ test('responds with 503 or closes connections when file descriptors run out, and
 describe('with a heap of 128 MB', () => {
   const small = ['--max-old-space-size=128']
 
-  test('survives ten concurrent uploads and downloads of 50 MB each with a heap of 128 MB', async () => {
+  test('with a heap of 128 MB, survives ten concurrent uploads and downloads of 50 MB each', async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments: small })
     const body = () => new ReadableStream({ pull, type: 'bytes' }, { highWaterMark: 0 })
     const sent = new WeakMap<object, number>()
@@ -101,7 +101,7 @@ describe('with a heap of 128 MB', () => {
     assert.equal(gateway.process.exitCode, null)
   })
 
-  test('survives 2,000 clients that download and do not read with a heap of 128 MB, and recovers', async () => {
+  test('with a heap of 128 MB, survives 2,000 clients that start a download and do not read, and recovers', async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments: small })
     const connections = openMany(gateway, 2000, head.replace('/', '/large'))
     for (const { socket } of connections) socket.pause()
@@ -116,7 +116,7 @@ describe('with a heap of 128 MB', () => {
     ['many short', 'aa:bb\r\n'.repeat(8500)],
   ]
   for (const [what, headers] of heads) {
-    test(`survives 5,000 clients that send 60 KB of ${what} headers without an end with a heap of 128 MB, and recovers`, async () => {
+    test(`with a heap of 128 MB, survives 5,000 clients that send ${what} headers of 60 KB in total and never finish, and recovers`, async () => {
       const gateway = await startProxy(upstream.url, { nodeArguments: small })
       const connections = openMany(gateway, 5000, `GET / HTTP/1.1\r\nHost: es\r\n${headers}`)
       await sleep(3000)

@@ -22,7 +22,7 @@ const gateway = await startProxy(upstream.url)
 const head = (path: string, ...more: string[]) =>
   [`PUT ${path} HTTP/1.1`, 'Host: es', 'Remote-User: bob', 'Content-Length: 0', ...more, '', ''].join('\r\n')
 
-test('forwards pipelined requests one at a time, in order, so that no write overtakes the one before it', async () => {
+test('forwards pipelined requests one at a time, in order, so that no write overtakes an earlier write', async () => {
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
   connection.send(head('/first') + head('/now/second') + head('/now/third', 'Connection: close'))
@@ -47,7 +47,7 @@ test('does not forward pipelined requests that are still pending when their clie
   assert.doesNotMatch(gateway.output(), /MaxListeners/)
 })
 
-test('does not forward a request that follows one after which the connection closes', async () => {
+test('does not forward a request that follows the last request of its connection', async () => {
   received.length = 0
   for (const first of ['GET / HTTP/1.1\r\nRemote-User: bob\r\n\r\n', head('/now/closing', 'Connection: close')]) {
     const connection = openRaw(portOf(gateway))
@@ -61,7 +61,7 @@ test('does not forward a request that follows one after which the connection clo
 const framedTwice = 'GET / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n'
 
 for (const [what, bytes] of [
-  ['what is not HTTP', 'garbage\r\n\r\n'],
+  ['bytes that are not HTTP', 'garbage\r\n\r\n'],
   ['a request with Content-Length and Transfer-Encoding', framedTwice],
 ]) {
   test(`rejects ${what} after the response to the previous request, not in the middle of it (response splitting)`, async () => {
@@ -109,7 +109,7 @@ test('a pipelined CONNECT request ends the connection, with the current response
   assert.equal(gateway.process.exitCode, null)
 })
 
-test('aborts the current request if the client closes the connection in the middle of its next one', async () => {
+test('aborts the current request if the client closes the connection in the middle of the next request', async () => {
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
   connection.send(`${head('/silent')}GET /par`)
@@ -132,7 +132,7 @@ test('sends a rejection after the response to the previous request, however long
   connection.socket.destroy()
 })
 
-test('truncates a response if the body of its request turns out to be invalid, without adding an error that would look like its end', async () => {
+test("truncates a response if the request's body turns out to be invalid, and adds no error that would look like the end of the response", async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(
     'PUT /half HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
@@ -160,7 +160,7 @@ test('forwards a WebSocket request without its upgrade if it is pipelined after 
   }
 })
 
-test('closes the connection after a request whose upgrade is not forwarded, because Node has lost the start of what follows', async () => {
+test('closes the connection after a request whose upgrade is not forwarded, because Node has lost the first bytes that follow the request', async () => {
   for (const [path, protocol] of [
     ['/now/h2c', 'h2c'],
     ['/elastauth/health', 'websocket'],

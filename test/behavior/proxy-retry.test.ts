@@ -98,20 +98,20 @@ describe('the retry of a GET without a body', async () => {
   }
 
   for (const end of ['destroy', 'resetAndDestroy'] as const) {
-    test(`sends a GET once if the upstream closes a new connection by ${end}`, async () => {
+    test(`sends a GET once if the upstream closes a new connection with socket.${end}()`, async () => {
       respond = (socket) => socket[end]()
       assert.equal(await get(`/first/${end}`), 502)
       assert.equal(timesSent(`/first/${end}`), 1)
     })
 
-    test(`sends a GET at most twice if the upstream closes a reused connection and then a new one by ${end}`, async () => {
+    test(`sends a GET at most twice if the upstream closes a reused connection and then a new connection with socket.${end}()`, async () => {
       assert.equal(await get('/warm'), 200)
       respond = (socket) => socket[end]()
       assert.equal(await get(`/always/${end}`), 502)
       assert.equal(timesSent(`/always/${end}`), 2)
     })
 
-    test(`sends a GET once if a reused connection closes by ${end} after an informational response`, async () => {
+    test(`sends a GET once if the upstream closes a reused connection with socket.${end}() after an informational response`, async () => {
       const path = `/hinted/${end}`
       assert.equal(await get('/warm'), 200)
       const arrived = Promise.withResolvers<Socket>()

@@ -65,7 +65,7 @@ describe('a request that would change the password of a user', () => {
 })
 
 describe('one gateway for Kibana and Elasticsearch', () => {
-  test(`strips the path of a route, and overrides the client's header with the one of the route`, async () => {
+  test("strips a route's path, and overrides the client's header with the route's header", async () => {
     const expected = { status: 200, name: 'kibana', url: '/app//x?y=%2F', user: 'bob', scope: 'route' }
     assert.deepEqual(await send('es', '/kibana/app//x?y=%2F'), expected)
   })
@@ -89,29 +89,29 @@ describe('one gateway for Kibana and Elasticsearch', () => {
     })
   })
 
-  test('a path that the upstream decodes to a protected one requires the login of the protected path', async () => {
+  test("a path that the upstream decodes to a protected path requires the protected path's login", async () => {
     for (const path of ['/public/%61dmin/x', '/public/ADMIN/x', '/public/a/..%3b/admin'])
       assert.equal((await send('es', path, '')).status, 401, path)
   })
 
-  test('a host with the trailing dot of an absolute name uses the route of that host', async () => {
+  test('a host with a trailing dot (an absolute name) uses the route of the host without the dot', async () => {
     assert.equal((await send('based.example.com.', '/x', '')).status, 401)
     assert.equal((await send('based.example.com.', '/x')).name, 'based')
   })
 
-  test('responds to TRACE with 405, so that no upstream can reveal the credential of elastauth', async () => {
+  test("responds to TRACE with 405, so that no upstream can reveal elastauth's credential", async () => {
     const connection = openRaw(portOf(gateway))
     connection.send('TRACE / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1.1 405 [\s\S]*\r\nAllow: GET, HEAD/)
   })
 
-  test('rejects dot segments and duplicate slashes below a route with auth: none with 401 (path traversal)', async () => {
+  test('a path with dot segments or duplicate slashes below a route with auth: none gets 401 (path traversal)', async () => {
     for (const target of ['/public/../_search', '/public/%2e%2e/_search', '/public//_search']) {
       assert.equal((await send('es', target, '')).status, 401)
     }
   })
 
-  test('serves its own endpoints instead of forwarding them', async () => {
+  test("serves elastauth's own endpoints instead of forwarding requests for them", async () => {
     assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
   })
 })

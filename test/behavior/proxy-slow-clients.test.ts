@@ -44,7 +44,7 @@ async function checkOthers(gateway: Gateway): Promise<void> {
 }
 
 describe(`slowloris with ${clientCount} connections`, () => {
-  test(`times out ${clientCount} clients that send headers a byte at a time, and serves others in the meantime`, {
+  test(`times out ${clientCount} clients that send headers a byte at a time, and serves other clients in the meantime`, {
     timeout: 600_000,
   }, async () => {
     const { all, dribble } = await openClients(gateway, 'GET / HTTP/1.1\r\nHost: es\r\nX-A: ')
@@ -60,7 +60,7 @@ describe(`slowloris with ${clientCount} connections`, () => {
     ['/', 401],
     ['/elastauth/health', 405],
   ] as const)
-    test(`closes ${clientCount} anonymous clients that send a body for ${path} a byte at a time after their ${status} response, and serves others in the meantime`, async () => {
+    test(`disconnects ${clientCount} anonymous clients that send a body to ${path} a byte at a time after their ${status} response, and serves other clients in the meantime`, async () => {
       // Enough time for all clients to read their responses on one slow core: unread data is lost when a connection is reset.
       const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '6s' } })
       const start = `POST ${path} HTTP/1.1\r\nHost: es\r\nContent-Length: 1000000\r\n\r\n`
@@ -72,7 +72,7 @@ describe(`slowloris with ${clientCount} connections`, () => {
       for (const text of texts) assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `))
     })
 
-  test(`serves others while ${clientCount} clients of a user send a body a byte at a time`, async () => {
+  test(`serves other clients while ${clientCount} clients of one user send a body a byte at a time`, async () => {
     const { all, dribble } = await openClients(
       gateway,
       'POST / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\n',
@@ -87,7 +87,7 @@ describe(`slowloris with ${clientCount} connections`, () => {
 })
 
 describe('a client that stops reading or sending', () => {
-  test('disconnects a client that does not read its response after client_timeout, and its upstream', async () => {
+  test('after client_timeout, disconnects a client that does not read its response, and closes the upstream connection', async () => {
     const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '500ms' } })
     const received = once(upstream.server, 'request')
     const connection = openRaw(portOf(gatewayWithTimeout))
@@ -100,7 +100,7 @@ describe('a client that stops reading or sending', () => {
     connection.socket.destroy()
   })
 
-  test('does not disconnect a client that does not read for less than client_timeout', async () => {
+  test('does not disconnect a client that pauses reading for less than client_timeout', async () => {
     const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.client_timeout': '4s' } })
     const connection = openRaw(portOf(gatewayWithTimeout))
     connection.send('GET /endless HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n')
@@ -114,7 +114,7 @@ describe('a client that stops reading or sending', () => {
     connection.socket.destroy()
   })
 
-  test('disconnects a client that sends the rest of an unwanted body slowly after proxy.timeout', async () => {
+  test('after proxy.timeout, disconnects a client that sends the rest of an unwanted body slowly', async () => {
     const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
     const connection = openRaw(portOf(gatewayWithTimeout))
     connection.send('POST /early HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\nx')

@@ -94,7 +94,7 @@ describe('an invalid body never looks complete to the upstream', () => {
     ['a framing header in the trailers', '3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n'],
   ]
   for (const [what, bytes] of bodies) {
-    test(`does not complete a body with ${what}`, async () => {
+    test(`does not make a body with ${what} look complete to the upstream`, async () => {
       const path = `/${encodeURIComponent(what)}`
       const connection = openRaw(portOf(gateway))
       connection.send(`POST ${path} HTTP/1.1\r\n${identity}Transfer-Encoding: chunked\r\n\r\n${bytes}`)
@@ -105,7 +105,7 @@ describe('an invalid body never looks complete to the upstream', () => {
   }
 })
 
-test('closes the upstream connection if the client closes its own before the last chunk', async () => {
+test('closes the upstream connection if the client disconnects before the last chunk', async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(`POST /missing HTTP/1.1\r\n${identity}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
   await upstream.until(/POST \/missing [\s\S]*3\r\nabc/)
@@ -115,7 +115,7 @@ test('closes the upstream connection if the client closes its own before the las
   assert.doesNotMatch(upstream.received().split('POST /missing ')[1]!, /\r\n0\r\n\r\n/)
 })
 
-test('drops trailers with the names of sensitive headers', async () => {
+test('drops trailers that have the name of a sensitive header', async () => {
   const connection = openRaw(portOf(gateway))
   const trailers =
     'Authorization: Basic ZWxhc3RpYzp4\r\nes-security-runas-user: elastic\r\nX-Forwarded-For: 1.2.3.4\r\n'
@@ -138,7 +138,7 @@ test('does not forward chunk extensions', async () => {
   assert.match(after, /\r\n3\r\nabc\r\n0\r\n\r\n$/)
 })
 
-test('forwards a target in absolute-form in origin-form', async () => {
+test('converts a target from absolute-form to origin-form when forwarding it', async () => {
   const connection = openRaw(portOf(gateway))
   connection.send(`GET http://ES/abs?x HTTP/1.1\r\n${identity}Connection: close\r\n\r\n`)
   assert.match(await connection.closed, / 200 OK/)
@@ -164,7 +164,7 @@ test('forwards two pipelined requests as two requests, each with one credential'
   )
 })
 
-test('rejects an upgrade request with a body with 400, and keeps serving others', async () => {
+test('responds to an upgrade request that has a body with 400, and keeps serving other clients', async () => {
   for (const length of ['Content-Length: 5', 'Transfer-Encoding: chunked']) {
     const connection = openRaw(portOf(gateway))
     connection.send(`GET / HTTP/1.1\r\n${identity}Connection: Upgrade\r\nUpgrade: websocket\r\n${length}\r\n\r\n`)

@@ -143,11 +143,11 @@ describe('Expect: 100-continue', () => {
     assert.equal((await connection.closed).match(/200 OK/g)?.length, 2)
   })
 
-  test('rejects an anonymous request without 100 Continue, and closes the connection, on which a body may follow', async () => {
+  test('rejects an anonymous request with Expect: 100-continue without 100 Continue, and closes the connection because a body may follow', async () => {
     assert.match(await sendRaw(...lines, '', ''), /^HTTP\/1.1 401 [\s\S]*Connection: close/)
   })
 
-  test('sends no 100 Continue to a client of HTTP/1.0', async () => {
+  test('sends no 100 Continue to an HTTP/1.0 client', async () => {
     upstream.respondWith(async (request, response) => response.end(await read(request)))
     const [, ...headers] = lines
     const text = await sendRaw('POST / HTTP/1.0', ...headers, 'Remote-User: bob', '', 'hello')
@@ -215,7 +215,7 @@ describe('what the client receives', () => {
     )
   })
 
-  test('forwards no informational responses to a client of HTTP/1.0', async () => {
+  test('forwards no informational responses to an HTTP/1.0 client', async () => {
     upstream.respondWith((_request, response) => {
       response.writeProcessing()
       response.end('done')
@@ -233,7 +233,7 @@ describe('what the client receives', () => {
     assert.doesNotMatch(await sendRaw('GET / HTTP/1.1', ...head, '', ''), /sum|trailer/i)
   })
 
-  test('forwards the head of a response before its body, and each byte before the next one is written', async () => {
+  test('forwards the head of a response before its body, and each byte before the upstream writes the next byte', async () => {
     let upstreamResponse!: ServerResponse
     upstream.respondWith((_request, response) => {
       upstreamResponse = response

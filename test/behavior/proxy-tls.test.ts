@@ -91,8 +91,8 @@ const badGateway = /^HTTP\/1.1 502 [\s\S]*"upstream_unavailable"/
 describe('the verification of an https upstream, whatever Host the client sends', () => {
   const internal = authority.issue('upstream', { names: ['es.internal'] })
   const rows: [what: string, url: () => string, flags: Record<string, string>, expected: RegExp][] = [
-    ['by the name in its URL', () => byName(plain), verified, /requested localhost by/],
-    ['by the address in its URL', () => plain.url, verified, /requested none by/],
+    ['verified by the name in its URL', () => byName(plain), verified, /requested localhost by/],
+    ['verified by the address in its URL', () => plain.url, verified, /requested none by/],
     [
       'without verification if insecure_skip_verify is set',
       () => byName(plain),
@@ -124,14 +124,14 @@ describe('an https upstream that cannot be verified', () => {
     ['a certificate of an unknown CA', createCertificateAuthority().issue('upstream'), /ca_cert/],
   ]
   for (const [what, pair, fix] of rows) {
-    test(`responds with 502 to ${what} of an upstream, and logs the fix`, async () => {
+    test(`responds with 502 if the upstream has ${what}, and logs the fix`, async () => {
       const gateway = await startProxy(byName(await startTls(pair)), { flags: verified })
       await checkBoth(gateway, badGateway)
       for (const failure of await failuresOf(gateway)) assert.match(failure, fix)
     })
   }
 
-  test('responds with 502 to https for an http upstream, and logs the fix', async () => {
+  test('responds with 502 if the URL of an http upstream begins with https, and logs the fix', async () => {
     const { port } = await startUpstream(listener)
     const gateway = await startProxy(`https://localhost:${port}`, { flags: verified })
     await checkBoth(gateway, badGateway)
@@ -189,14 +189,14 @@ async function startAlertingServer(): Promise<Upstream['url']> {
   throw new Error(`openssl exited: ${output}`)
 }
 
-describe('a TLS alert of an upstream', { skip: !hasOpenssl && 'there is no openssl' }, () => {
+describe('a TLS alert from an upstream', { skip: !hasOpenssl && 'there is no openssl' }, () => {
   const expired = authority.issue('x', { expired: true })
   const rows: [what: string, pair: Certificate | undefined, fix: RegExp][] = [
     ['requires a client certificate', undefined, /certificate required.*requires a client certificate/],
     ['rejects our client certificate', expired, /certificate expired.*rejects our client certificate/],
   ]
   for (const [what, pair, fix] of rows) {
-    test(`logs the alert of an upstream that ${what}`, async () => {
+    test(`logs the TLS alert from an upstream that ${what}`, async () => {
       const client = pair && { 'proxy.tls.client_cert': write(pair.cert), 'proxy.tls.client_key': write(pair.key) }
       const gateway = await startProxy(await startAlertingServer(), { flags: { ...verified, ...client } })
       await checkBoth(gateway, badGateway)
@@ -205,7 +205,7 @@ describe('a TLS alert of an upstream', { skip: !hasOpenssl && 'there is no opens
   }
 })
 
-test('overrides proxy.tls with the tls keys of a route, and supports different TLS options for one upstream', async () => {
+test("a route's tls keys override proxy.tls, and routes to the same upstream can have different TLS options", async () => {
   const [first, second] = [authority.issue('first'), authority.issue('second')]
   const routes = [
     {
@@ -245,7 +245,7 @@ describe('a reload of the TLS files (SIGHUP)', () => {
     return message!
   }
 
-  test('uses a changed client certificate for new connections, and completes a request in flight on its old one', async () => {
+  test('after SIGHUP, uses a changed client certificate for new connections, and completes a request in flight on its old connection', async () => {
     const gateway = await startProxy(byName(requestingCert), { flags })
     await checkBoth(gateway, /by before\./)
     const unfinished = Promise.withResolvers<ServerResponse>()
@@ -263,7 +263,7 @@ describe('a reload of the TLS files (SIGHUP)', () => {
     assert.match(await slow.closed, /by before\.[\s\S]*whole\r\n0\r\n\r\n$/)
   })
 
-  test('keeps the current certificates if a file is invalid, and logs it', async () => {
+  test('after SIGHUP, keeps the current certificates and logs an error if a certificate file is invalid', async () => {
     const gateway = await startProxy(byName(requestingCert), { flags })
     await checkBoth(gateway, /by next\./)
     writeFileSync(paths.key, before.key)

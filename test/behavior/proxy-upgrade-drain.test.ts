@@ -27,7 +27,7 @@ async function stop(gateway: Gateway): Promise<{ code: Promise<number | null> }>
 }
 
 describe('upgrades after SIGTERM', () => {
-  test('after SIGTERM, rejects a WebSocket that is still being authenticated with 503, without a request to the upstream', async () => {
+  test('after SIGTERM, a WebSocket that is still being authenticated gets 503, and no request is sent to the upstream', async () => {
     const stopping = await startWithUsers()
     const release = elasticsearch.holdWrites()
     const connection = requestWebSocket(stopping, '/pending', ['Remote-User: pending'])
@@ -45,7 +45,7 @@ describe('upgrades after SIGTERM', () => {
     )
   })
 
-  test('after SIGTERM, rejects a WebSocket to which the upstream has not responded with 503, and closes its upstream connection', async () => {
+  test('after SIGTERM, a WebSocket still waiting for its upstream gets 503, and the upstream connection is closed', async () => {
     const stopping = await startWithUsers()
     const received = Promise.withResolvers<void>()
     const closed = Promise.withResolvers<void>()
@@ -78,7 +78,7 @@ describe('upgrades after SIGTERM', () => {
     assert.equal(await code, 0)
   })
 
-  test('closes a WebSocket that is still being authenticated after shutdown_timeout', async () => {
+  test('after shutdown_timeout, closes a WebSocket that is still being authenticated', async () => {
     const stopping = await startWithUsers('200ms')
     const release = elasticsearch.holdWrites()
     const connection = requestWebSocket(stopping, '/', ['Remote-User: never'])
@@ -88,7 +88,7 @@ describe('upgrades after SIGTERM', () => {
     release()
   })
 
-  test('closes a request that is still being authenticated after shutdown_timeout', async () => {
+  test('after shutdown_timeout, closes a request that is still being authenticated', async () => {
     const stopping = await startWithUsers('200ms')
     const release = elasticsearch.holdWrites()
     const connection = openRaw(portOf(stopping))

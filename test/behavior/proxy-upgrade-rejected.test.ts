@@ -20,7 +20,7 @@ function logLineOf(path: string, { logged }: Gateway = gateway) {
 }
 
 describe('the response of an upstream that rejects an upgrade', () => {
-  test('forwards a response that rejects an upgrade byte for byte, without its hop-by-hop headers', async () => {
+  test("forwards an upstream's rejection of an upgrade byte for byte, without hop-by-hop headers", async () => {
     const hopByHop = [
       'Connection: keep-alive, X-Hop',
       'Keep-Alive: timeout=5',
@@ -38,7 +38,7 @@ describe('the response of an upstream that rejects an upgrade', () => {
   const headOf = (status: string, ...headers: string[]) => [`HTTP/1.1 ${status}`, ...headers, '', ''].join('\r\n')
   const closing = headOf('403 Forbidden', 'X-A: 1', 'Connection: close', 'Transfer-Encoding: chunked')
 
-  test('forwards a chunked response that rejects an upgrade as chunked, without trailers', async () => {
+  test("forwards an upstream's chunked rejection of an upgrade in chunks, without trailers", async () => {
     const chunks = '5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nX-Trailer: 1\r\n\r\n'
     const text = await requestRejected(
       headOf('403 Forbidden', 'X-A: 1', 'Transfer-Encoding: chunked', 'Trailer: x-trailer') + chunks,
@@ -46,12 +46,12 @@ describe('the response of an upstream that rejects an upgrade', () => {
     assert.equal(text, `${closing}5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n`)
   })
 
-  test('forwards a response without a length that rejects an upgrade as chunked', async () => {
+  test("forwards an upstream's rejection of an upgrade in chunks if the rejection has no length", async () => {
     upstream.respondWith((socket) => socket.end('HTTP/1.0 403 Forbidden\r\nX-A: 1\r\n\r\nhello'))
     assert.equal(await requestWebSocket(gateway, '/').closed, `${closing}5\r\nhello\r\n0\r\n\r\n`)
   })
 
-  test('forwards a response without a body that rejects an upgrade', async () => {
+  test("forwards an upstream's rejection of an upgrade that has Content-Length: 0", async () => {
     assert.equal(
       await requestRejected(headOf('403 Forbidden', 'Content-Length: 0')),
       headOf('403 Forbidden', 'Content-Length: 0', 'Connection: close'),
@@ -59,12 +59,12 @@ describe('the response of an upstream that rejects an upgrade', () => {
   })
 
   for (const status of ['204 No Content', '304 Not Modified']) {
-    test(`forwards a ${status} response to an upgrade without a body or framing headers`, async () => {
+    test(`forwards an upstream's ${status} rejection of an upgrade that has no body or framing headers`, async () => {
       assert.equal(await requestRejected(headOf(status, 'X-A: 1')), headOf(status, 'X-A: 1', 'Connection: close'))
     })
   }
 
-  test('responds with 502 to a 101 response without an upgrade', async () => {
+  test('responds with 502 if the upstream sends a 101 response without Upgrade', async () => {
     assert.match(await requestRejected(headOf('101 Switching Protocols')), /^HTTP\/1\.1 502 [\s\S]*"upstream_protocol"/)
   })
 
@@ -75,7 +75,7 @@ describe('the response of an upstream that rejects an upgrade', () => {
     )
   })
 
-  test('forwards a response of 20 MB that rejects an upgrade completely', async () => {
+  test("forwards all 20 MB of an upstream's rejection of an upgrade", async () => {
     const body = 'x'.repeat(20_000_000)
     const text = await requestRejected(`${headOf('403 Forbidden', `Content-Length: ${body.length}`)}${body}`)
     assert.ok(text.endsWith(`\r\n\r\n${body}`))
@@ -84,19 +84,24 @@ describe('the response of an upstream that rejects an upgrade', () => {
 
 describe('a truncated response that rejects an upgrade', () => {
   const truncations: [what: string, headers: string, body: string, closeMethod: 'end' | 'resetAndDestroy'][] = [
-    ['with a length if the upstream closes', 'Content-Length: 10\r\n', 'hello', 'end'],
-    ['with a length if the upstream resets the connection', 'Content-Length: 10\r\n', 'hello', 'resetAndDestroy'],
-    ['in chunks if the upstream closes', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n', 'end'],
+    ['if the upstream closes before the end of the announced length', 'Content-Length: 10\r\n', 'hello', 'end'],
     [
-      'in chunks if the upstream resets the connection',
+      'if the upstream resets the connection before the end of the announced length',
+      'Content-Length: 10\r\n',
+      'hello',
+      'resetAndDestroy',
+    ],
+    ['if the upstream closes before the last chunk', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n', 'end'],
+    [
+      'if the upstream resets the connection before the last chunk',
       'Transfer-Encoding: chunked\r\n',
       '5\r\nhello\r\n',
       'resetAndDestroy',
     ],
-    ['without a length if the upstream resets the connection', '', 'hello', 'resetAndDestroy'],
+    ['if the upstream resets the connection and has announced no length', '', 'hello', 'resetAndDestroy'],
   ]
   for (const [i, [what, headers, body, closeMethod]] of truncations.entries()) {
-    test(`truncates a response to an upgrade ${what}, and logs why`, async () => {
+    test(`truncates the response to an upgrade ${what}, and logs why`, async () => {
       let truncate = () => {}
       upstream.respondWith((socket) => {
         socket.write(`HTTP/1.1 403 Forbidden\r\n${headers}\r\n${body}`)
@@ -111,7 +116,7 @@ describe('a truncated response that rejects an upgrade', () => {
     })
   }
 
-  test('truncates a response to an upgrade with an invalid chunk', async () => {
+  test('truncates the response to an upgrade when the upstream sends an invalid chunk', async () => {
     const text = await requestRejected(
       'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno\r\n',
       '/faulty',
@@ -120,7 +125,7 @@ describe('a truncated response that rejects an upgrade', () => {
     assert.equal((await logLineOf('/faulty'))['http.response.status_code'], 403)
   })
 
-  test('truncates a response to an upgrade if the upstream stops sending for proxy.timeout', async () => {
+  test('truncates the response to an upgrade if the upstream stops sending for proxy.timeout', async () => {
     const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
     upstream.respondWith((socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhello'))
     assert.match(await requestWebSocket(gatewayWithTimeout, '/silent').closed, /hello$/)
@@ -162,7 +167,7 @@ describe('a long response that rejects an upgrade', async () => {
     }
   })
 
-  test('applies back-pressure to a response to an upgrade, and disconnects a client that does not read for client_timeout', async () => {
+  test('applies back-pressure to the response to an upgrade, and disconnects a client that does not read for client_timeout', async () => {
     const gatewayWithTimeout = await startProxy(long.url, { flags: { 'proxy.client_timeout': '1s' } })
     const connection = requestWebSocket(gatewayWithTimeout, '/unread')
     connection.socket.pause()
@@ -173,7 +178,7 @@ describe('a long response that rejects an upgrade', async () => {
     connection.socket.destroy()
   })
 
-  test('closes the upstream connection of a rejected upgrade if the client disconnects', async () => {
+  test('closes the upstream connection if the client disconnects during the response to a rejected upgrade', async () => {
     const gateway = await startProxy(long.url)
     const connection = requestWebSocket(gateway, '/closed')
     await once(connection.socket, 'data')
@@ -183,7 +188,7 @@ describe('a long response that rejects an upgrade', async () => {
     assert.deepEqual([line['http.response.status_code'], line['error.code']], [499, 'client_closed'])
   })
 
-  test('does not time out a response to an upgrade while the client does not read', async () => {
+  test('does not time out the response to an upgrade while the client does not read', async () => {
     const gatewayWithTimeout = await startProxy(long.url, { flags: { 'proxy.timeout': '500ms' } })
     const connection = requestWebSocket(gatewayWithTimeout, '/late')
     connection.socket.pause()

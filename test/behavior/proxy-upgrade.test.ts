@@ -76,7 +76,7 @@ describe('a WebSocket', () => {
     assert.match(await open('/').closed, /^HTTP\/1.1 101 /)
   })
 
-  test('ends a WebSocket that the upstream has closed when the client closes it, even if the client sends more data', async () => {
+  test('a WebSocket that the upstream has closed ends when the client closes it, even if the client has sent more data', async () => {
     const closed = Promise.withResolvers<void>()
     upstream.respondWith((socket) => {
       socket.write(switchingProtocols)
@@ -122,7 +122,7 @@ for (const [protocol, version] of [
   ['websocket, h2c', '1.1'],
   ['websocket', '1.0'],
 ]) {
-  test(`forwards a request for an upgrade to ${protocol} in HTTP/${version} without the upgrade`, async () => {
+  test(`forwards an HTTP/${version} request for an upgrade to ${protocol} as a request without an upgrade`, async () => {
     upstream.respondWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
     const before = upstream.received().length
     const connection = openRaw(portOf(gateway))
@@ -134,7 +134,7 @@ for (const [protocol, version] of [
   })
 }
 
-test('on SIGTERM closes tunnels and idle connections at once, completes a response, and exits with 0 (graceful shutdown)', async () => {
+test('after SIGTERM, closes tunnels and idle connections at once, completes a response, and exits with 0 (graceful shutdown)', async () => {
   const streams: Socket[] = []
   upstream.respondWith((socket, head) => {
     if (head.includes('websocket')) socket.write(switchingProtocols)
@@ -166,7 +166,7 @@ test('on SIGTERM closes tunnels and idle connections at once, completes a respon
   assert.equal(await stopped, 0)
 })
 
-test('closes a response that does not end after shutdown_timeout, and its upstream connection', async () => {
+test('after shutdown_timeout, closes the connections of a response that has not ended', async () => {
   const closed = Promise.withResolvers<void>()
   upstream.respondWith((socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')

@@ -30,7 +30,7 @@ async function sendRequests(until: number, url: string, username: string, groups
   return passwords
 }
 
-test('passwords rotate under load on two replicas, one of which sends hashes and one plain text, and every credential that was handed out is accepted', async () => {
+test('while passwords rotate under load on two replicas, one of which sends hashes and the other plain text, every issued credential is accepted', async () => {
   const until = Date.now() + loadMs
   const users: [username: string, groups: () => string][] = [
     ['steady', () => ''],
@@ -50,7 +50,7 @@ test('passwords rotate under load on two replicas, one of which sends hashes and
   assert.equal(elasticsearch.counters.rejectedLogins, 0)
 })
 
-test('a request after the expiry of a credential gets another one after the rotation pause', async () => {
+test('a request after a credential has expired gets a new credential after the rotation pause', async () => {
   const [{ url }] = gateways
   const before = (await sendSubRequest(url, 'resting')).headers.get('authorization')
   await sleep(2010)

@@ -29,7 +29,7 @@ describe('a TLS listener', () => {
     ['--http1.1', '1.1'],
     ['--no-alpn', '1.1'],
   ] as const) {
-    test(`uses HTTP/${version} with curl ${flag}`, async () => {
+    test(`a TLS listener uses HTTP/${version} with curl ${flag}`, async () => {
       const args = [
         ...caArguments,
         flag,
@@ -44,7 +44,7 @@ describe('a TLS listener', () => {
     })
   }
 
-  test('sends the same response over HTTP/1.1 and HTTP/2, including the headers', async () => {
+  test('a TLS listener sends the same response over HTTP/1.1 and HTTP/2, including the headers', async () => {
     const readLines = async (flag: string) => {
       const text = await curl(...caArguments, flag, '-i', '-H', 'Remote-User: bob', gateway.url)
       const [, ...lines] = text.split('\r\n')
@@ -55,7 +55,7 @@ describe('a TLS listener', () => {
     assert.deepEqual(await readLines('--http2'), await readLines('--http1.1'))
   })
 
-  test('accepts TLS 1.2 and 1.3, and no older version', async () => {
+  test('a TLS listener accepts TLS 1.2 and 1.3, and no older version', async () => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       const socket = await handshake({ minVersion: version, maxVersion: version })
       assert.equal(socket.getProtocol(), version)
@@ -65,7 +65,7 @@ describe('a TLS listener', () => {
     await assert.rejects(handshake(old))
   })
 
-  test('accepts no cipher without forward secrecy, and no renegotiation', async () => {
+  test('a TLS listener accepts no cipher without forward secrecy, and no renegotiation', async () => {
     await assert.rejects(
       handshake({ maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA:AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA' }),
     )
@@ -107,7 +107,7 @@ test('requests over HTTP/2 are logged and counted like those over HTTP/1.1', asy
 test('the address in the start line of the log begins with https', () => assert.match(gateway.url, /^https:/))
 
 describe('after SIGHUP', () => {
-  test('new connections get the new certificate, an invalid one is ignored, and open connections stay', async () => {
+  test('after SIGHUP, new connections get the new certificate, an invalid certificate is ignored, and open connections stay open', async () => {
     const flags = tlsFlags(authority.issue('first'), 'renewed')
     const renewing = await start({ flags })
     const port = portOf(renewing)
@@ -138,7 +138,7 @@ describe('after SIGHUP', () => {
   })
 })
 
-describe('a configuration fault is reported:', () => {
+describe('configuration faults of a TLS listener', () => {
   const other = createCertificateAuthority().issue('other')
   const flags = tlsFlags()
   const rows: [title: string, flags: Record<string, string>, expected: RegExp][] = [
@@ -166,7 +166,7 @@ describe('a configuration fault is reported:', () => {
     ['client_names without client_auth', { ...flags, 'tls.client_names': 'a' }, /tls\.client_names/],
   ]
   for (const [title, withFlags, expected] of rows) {
-    test(title, async () => {
+    test(`config check reports ${title} as a fault`, async () => {
       const args = Object.entries(withFlags).flatMap(([key, value]) => [`--${key}`, value])
       const { code, stderr } = await runElastauth(['config', 'check', ...args], {
         ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef'),
@@ -177,7 +177,7 @@ describe('a configuration fault is reported:', () => {
     })
   }
 
-  test('an expired certificate is only a warning', async () => {
+  test('an expired certificate causes only a warning', async () => {
     const expired = await start({ flags: tlsFlags(authority.issue('old', { expired: true }), 'expired') })
     assert.ok(expired.log.some(({ message = '' }) => /tls\.cert has expired on \d{4}-/.test(message)))
   })
@@ -191,7 +191,7 @@ test('elastauth health uses TLS, whatever the names in the certificate', async (
   assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
 })
 
-test('WebSockets over HTTP/2 are not offered: there is no ENABLE_CONNECT_PROTOCOL setting', async () => {
+test('WebSockets over HTTP/2 are not offered, because there is no ENABLE_CONNECT_PROTOCOL setting', async () => {
   const session = connectHttp2(gateway.url, { ca: authority.cert })
   const [settings] = await once(session, 'remoteSettings')
   assert.equal(settings.enableConnectProtocol, false)

@@ -100,7 +100,7 @@ test('reads X-Forwarded-Method and X-Forwarded-Uri from trusted peers only', asy
   assert.ok(!network.output().includes('hidden'))
 })
 
-test('logs at the start which peers are trusted', async () => {
+test('logs at startup which peers are trusted', async () => {
   const lineOf = (gateway: typeof none) =>
     gateway.log.find(({ message = '' }) => message.includes('listens on'))?.message
   assert.match(lineOf(none)!, /trusted peers: none/)
