@@ -88,20 +88,20 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
     assert.match(health.status, /^(green|yellow|red)$/)
   })
 
-  test('401 without identity headers: the log shows "missing authentication headers"', async () => {
+  test('a request without identity headers gets 401, and the log shows "missing authentication headers"', async () => {
     const response = await fetch(gateway.url, { headers: { 'X-Forwarded-Uri': '/app/home' } })
     assert.equal(response.status, 401)
     assert.equal(response.headers.get('authorization'), null)
     await gateway.logged(({ message = '' }) => /^GET \/app\/home 401 missing authentication headers/.test(message))
   })
 
-  test("Authorization header not forwarded: the page's command shows it, with the default roles", async () => {
+  test("the page's command for a missing Authorization header shows the header, with the default roles", async () => {
     const command = blocks.find(({ text }) => text.includes('"Remote-User: test"'))!.text
     const authorization = /^authorization: (.*)\r$/im.exec(await runCurl(withGatewayUrl(command)))![1]!
     assert.deepEqual((await logIn(authorization)).body.roles, ['kibana_user'])
   })
 
-  test('user not created, wrong service account: 503, and the log names the account as the reason', async () => {
+  test('with wrong service account credentials, a new user gets 503, and the log names the account as the reason', async () => {
     const misconfigured = await start({}, 'not-the-password')
     const response = await fetch(misconfigured.url, { headers: { 'Remote-User': 'unlucky' } })
     assert.deepEqual([response.status, response.headers.get('authorization')], [503, null])
@@ -112,7 +112,7 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
     assert.ok(!misconfigured.output().includes('not-the-password'))
   })
 
-  test('user not created, dry run: 200 with a credential that Elasticsearch rejects', async () => {
+  test('in a dry run, a new user gets 200 with a credential that Elasticsearch rejects', async () => {
     const dryRun = await start({ 'elasticsearch.dry_run': 'true' })
     const response = await fetch(dryRun.url, { headers: { 'Remote-User': 'dryrunner' } })
     assert.equal(response.status, 200)
@@ -120,7 +120,7 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
     assert.equal(await readUser('dryrunner'), undefined)
   })
 
-  test('cache: after a restart without Redis, the response has the same credential and no user is written', async () => {
+  test('after a restart without Redis, the response has the same credential and no user is written', async () => {
     const headersFrom = async ({ url }: Gateway) => (await fetch(url, { headers: { 'Remote-User': 'test' } })).headers
     const before = (await headersFrom(gateway)).get('authorization')
     const restarted = await start({ 'cache.type': 'memory' })

@@ -26,13 +26,13 @@ describe('config check --connect', { skip }, async () => {
   const hosts = await elasticsearch.listen()
   const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'elasticsearch.hosts': hosts }
 
-  test('exits with 0 and names both servers when Elasticsearch and Redis are available', async () => {
+  test('config check --connect exits with 0 and names both servers when Elasticsearch and Redis are available', async () => {
     const { code, output } = await checkConfig(flags, {})
     assert.match(output, /Configuration OK.*Elasticsearch \(http:.*\): OK.*Redis \(127.*\): OK/s)
     assert.equal(code, 0)
   })
 
-  test('exits with 1 and gives the reason without the password when Redis rejects the credentials', async () => {
+  test('config check --connect exits with 1 and gives the reason without the password when Redis rejects the credentials', async () => {
     const secret = 'wrong-password'
     const { code, output } = await checkConfig(
       { 'cache.type': 'redis', 'elasticsearch.hosts': hosts },
@@ -43,7 +43,7 @@ describe('config check --connect', { skip }, async () => {
     assert.equal(code, 1)
   })
 
-  test('exits with 1 when the memory of Redis is full', async () => {
+  test("config check --connect exits with 1 when Redis's memory is full", async () => {
     await redis.client.config('SET', 'maxmemory', '1')
     const { code, output } = await checkConfig(flags, {})
     assert.match(output, /Redis .*OOM/)
@@ -51,7 +51,7 @@ describe('config check --connect', { skip }, async () => {
     await redis.client.config('SET', 'maxmemory', '0')
   })
 
-  test('exits with 1 and names both servers when neither is available', async () => {
+  test('config check --connect exits with 1 and names both servers when neither Elasticsearch nor Redis is available', async () => {
     const { code, output } = await checkConfig(
       { 'cache.type': 'redis', 'cache.redis_host': '127.0.0.1:9', 'elasticsearch.hosts': 'http://127.0.0.1:9' },
       {},
@@ -73,14 +73,14 @@ describe('config check --connect with an OpenID provider', async () => {
   }
   const env = { ELASTAUTH_ELASTICSEARCH_USERNAME: '', ELASTAUTH_ELASTICSEARCH_PASSWORD: '' }
 
-  test('exits with 0 after it has read the metadata and keys of the provider', async () => {
+  test("config check --connect exits with 0 after it has read the provider's metadata and keys", async () => {
     const { code, output } = await checkConfig(flags, env)
     assert.match(output, /OpenID provider \(http:.*\): OK/)
     assert.equal(code, 0)
     assert.deepEqual([idp.calls('discovery'), idp.calls('jwks')], [1, 1])
   })
 
-  test("exits with 1 and gives the reason when the provider's key set is an HTML page", async () => {
+  test("config check --connect exits with 1 and gives the reason when the provider's key set is an HTML page", async () => {
     const restore = idp.intercept('jwks', respondHtml)
     const { code, output } = await checkConfig(flags, env)
     restore()

@@ -23,12 +23,12 @@ describe('the demo', () => {
   })
   after(() => demo.kill('SIGKILL'))
 
-  test('names the fake Elasticsearch, and prints three commands to copy', () => {
+  test('the demo names the fake Elasticsearch, and prints three commands to copy', () => {
     assert.match(output, /^Elasticsearch +http:\/\/127\.0\.0\.1:\d+ +a small stand-in/m)
     assert.equal(commands.length, 3)
   })
 
-  test('command 1 shows the identity from the headers, and an Authorization header', async () => {
+  test("the demo's first command shows the identity from the headers, and an Authorization header", async () => {
     const response = await bash(commands[0]!)
     assert.match(response, /^HTTP\/1\.1 200 /)
     assert.match(response, /^authorization: Basic \S+\r$/im)
@@ -40,13 +40,13 @@ describe('the demo', () => {
     })
   })
 
-  test("command 2 authenticates at Elasticsearch as that user, with the roles of the user's groups", async () => {
+  test("the demo's second command authenticates to Elasticsearch as the user, with the roles of the user's groups", async () => {
     const { username, roles } = JSON.parse(await bash(commands[1]!))
     assert.equal(username, 'testuser')
     assert.deepEqual(roles.sort(), ['kibana_admin', 'monitoring_user', 'viewer'])
   })
 
-  test('command 3 shows the fixed user', async () => {
+  test("the demo's third command shows the fixed user", async () => {
     const response = await bash(commands[2]!)
     assert.match(response, /^authorization: Basic \S+\r$/im)
     assert.equal(bodyOf(response).username, 'developer')
@@ -61,7 +61,7 @@ describe('the demo', () => {
     assert.deepEqual(await once(second, 'exit'), [0, null])
   })
 
-  test('two SIGINT signals, as npm and the terminal send them, end it with 0 and without output on stderr', async () => {
+  test('two SIGINT signals, as npm and the terminal send them, end the demo with exit code 0 and without output on stderr', async () => {
     const stderr = text(demo.stderr!)
     demo.kill('SIGINT')
     demo.kill('SIGINT')
@@ -70,7 +70,7 @@ describe('the demo', () => {
   })
 })
 
-test('with --proxy, a fourth command reaches Elasticsearch through elastauth', async () => {
+test("with --proxy, the demo's fourth command reaches Elasticsearch through elastauth", async () => {
   const demo = startDemo('--elasticsearch', 'stand-in', '--proxy')
   const [line] = (await readUntilReady(demo)).match(/(?<=^ +)curl .*$/gm)?.slice(3) ?? []
   const { stdout } = await run('bash', ['-c', line!])
@@ -79,7 +79,7 @@ test('with --proxy, a fourth command reaches Elasticsearch through elastauth', a
   assert.deepEqual(await once(demo, 'exit'), [0, null])
 })
 
-test('with --oidc, a user signs in with a browser and reaches Elasticsearch through elastauth', async () => {
+test('in the demo with --oidc, a user signs in with a browser and reaches Elasticsearch through elastauth', async () => {
   const demo = startDemo('--elasticsearch', 'stand-in', '--oidc')
   const [url] = /(?<=^ +)http\S+_authenticate\S*$/m.exec(await readUntilReady(demo)) ?? []
   const { body } = await createUserAgent().visit(url!, 'alice')

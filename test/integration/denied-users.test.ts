@@ -31,7 +31,7 @@ describe('a denied user in a real Elasticsearch', { skip: elasticsearch.skip }, 
     while ((await logIn(elasticsearch.node, authorization)).status !== 401) await sleep(20)
   }
 
-  test('a denied user loses the roles and the password in Elasticsearch, stays enabled, and is admitted again with the groups', async (context) => {
+  test('a denied user loses the roles and the password in Elasticsearch, stays enabled, and is admitted again once the groups return', async (context) => {
     const gateway = await start()
     context.after(() => gateway.stop())
     const former = await authorize(gateway, 'leaver', 'readers')
@@ -80,7 +80,7 @@ describe('a denied user in a real Elasticsearch', { skip: elasticsearch.skip }, 
     assert.equal((await logIn(elasticsearch.node, authorization)).status, 200)
   })
 
-  test('a denied user is denied by the next gateway if the first one is killed during the denial', async () => {
+  test('if a gateway is killed while it denies a user, the next gateway completes the denial', async () => {
     for (const delay of [0, 5, 15]) {
       const username = `killed-${delay}`
       const first = await start()

@@ -33,7 +33,7 @@ describe('a test node', async () => {
   const found = await findElasticsearch({ own: true })
   const skip = found.kind === 'none' && found.reasons.join('; ')
 
-  test('uses TLS with its own CA, keeps port and data over a restart, can be paused, and ends completely', {
+  test('a test node uses TLS with its own CA, keeps its port and data over a restart, can be paused, and stops completely', {
     skip,
   }, async () => {
     const node = await startElasticsearch({ own: true, tls: true, password: 'another-one' })
@@ -61,7 +61,9 @@ describe('a test node', async () => {
     await assert.rejects(callElasticsearch(node, '/'), { code: 'ECONNREFUSED' })
   })
 
-  test('ends when its parent process is killed', { skip: found.kind === 'java' ? false : 'not on a JDK' }, async () => {
+  test('a test node stops when its parent process is killed', {
+    skip: found.kind === 'java' ? false : 'not on a JDK',
+  }, async () => {
     const kit = JSON.stringify(new URL('../support/elasticsearch/elasticsearch.ts', import.meta.url).href)
     const program = `const { startElasticsearch } = await import(${kit})
       const node = await startElasticsearch({ own: true, kind: 'java' })
@@ -94,18 +96,18 @@ describe('with-elasticsearch.ts', () => {
     return { status, stdout, stderr }
   }
 
-  test('prints the reasons, runs the command, and exits with its exit code when no node is available', async () => {
+  test("without a node, with-elasticsearch.ts prints the reasons, runs the command, and exits with the command's exit code", async () => {
     const result = await run({}, 'console.log(process.env.ELASTICSEARCH_URL); process.exit(7)')
     assert.deepEqual([result.status, result.stdout], [7, 'undefined\n'])
     assert.match(result.stderr, /external: ELASTICSEARCH_URL is not set\n.*docker: no docker command\n.*java: no java/)
   })
 
-  test('fails without running the command when no node is available and REQUIRE_ELASTICSEARCH=1', async () => {
+  test('without a node and with REQUIRE_ELASTICSEARCH=1, with-elasticsearch.ts fails without running the command', async () => {
     const result = await run({ REQUIRE_ELASTICSEARCH: '1' }, 'console.log("ran")')
     assert.deepEqual([result.status, result.stdout], [1, ''])
   })
 
-  test('passes an external node and a signal on to the command', async () => {
+  test('with-elasticsearch.ts passes an external node and a signal on to the command', async () => {
     const external = createFakeElasticsearch()
     const url = await external.listen()
     const code =
@@ -137,7 +139,7 @@ function contract(target: () => Target): void {
     for (const username of used) await to(user(username), { method: 'DELETE' })
   })
 
-  test('a user is created, and read as it was written', async () => {
+  test('a created user is read with the fields that were written', async () => {
     const bob = name('bob')
     const profile = {
       roles: ['viewer', 'nosuch'],
@@ -153,7 +155,7 @@ function contract(target: () => Target): void {
     assert.deepEqual([read.status, read.body], [200, { [bob]: { username: bob, ...profile, enabled: true } }])
   })
 
-  test('an update without a password keeps it, and replaces the rest', async () => {
+  test('an update without a password keeps the password, and replaces the other fields', async () => {
     const carol = name('carol')
     await put(carol, { password: 'secret-1', roles: ['viewer'], full_name: 'Carol', metadata: { a: 1 } })
     const updated = await put(carol, { roles: ['editor'] })
@@ -216,7 +218,7 @@ function contract(target: () => Target): void {
     )
   })
 
-  test('a password as plain text and as a hash at once is rejected with 400', async () => {
+  test('a request with both a plain-text password and a password hash is rejected with 400', async () => {
     const password_hash = await hashPassword('secret-1', salt)
     for (const body of [
       { password: 'secret-1', password_hash, roles: [] },
@@ -388,15 +390,15 @@ function contract(target: () => Target): void {
       'validation_exception: Validation Failed: 1: passwords must be at least [6] characters long;',
     ],
     [
-      'a new user without a password',
+      'a new name but no password',
       { roles: [] },
       'validation_exception: Validation Failed: 1: password must be specified unless you are updating an existing user;',
     ],
-    ['an array as body', [], 'parse_exception: expected an object, but found token [START_ARRAY]'],
+    ['an array as the body', [], 'parse_exception: expected an object, but found token [START_ARRAY]'],
     ['no body', undefined, 'parse_exception: request body is required'],
   ]
   for (const [what, body, reason] of invalid) {
-    test(`a request to write a user is rejected with 400: ${what}`, async () => {
+    test(`a request to write a user with ${what} is rejected with 400`, async () => {
       const response = await put(name('invalid'), body)
       assert.equal(response.status, 400)
       assert.equal(reasonOf(response), reason)
@@ -447,7 +449,7 @@ function contract(target: () => Target): void {
     assert.equal(await statusFor({ 'content-type': 'application/json; charset=utf-8', accept: '*/*' }), 200)
   })
 
-  test('the official client accepts it as an Elasticsearch', async () => {
+  test('the official client recognizes the server as Elasticsearch', async () => {
     const { url: node, username, password, caCert } = target()
     const tls = caCert ? { tls: { ca: caCert } } : {}
     const client = new Client({ node, auth: { username, password }, maxRetries: 0, ...tls })

@@ -67,7 +67,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
       env: { ELASTAUTH_SECRET_KEY: shortLivedKey },
     })
 
-  test('the sweep ends a derived password and one that the user has set, and keeps enabled, roles and metadata', async (context) => {
+  test('the sweep replaces a derived password and a password that the user set, and keeps enabled, roles and metadata', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())

@@ -37,7 +37,7 @@ describe('a session on three replicas, in Chromium', { skip }, async () => {
       }),
     )
 
-  test('a session is valid on every replica after a sign-in at one', async () => {
+  test('a session is valid on every replica after a sign-in at one replica', async () => {
     await pages[0]!.goto(`${urls[0]}/app/home`)
     await signInAs(pages[0]!, 'bob')
     assert.deepEqual(await headings(), ['Hello bob', 'Hello bob', 'Hello bob'])
@@ -57,7 +57,7 @@ describe('a session on three replicas, in Chromium', { skip }, async () => {
     restore()
   })
 
-  test('replicas refresh a session repeatedly without a replay of a refresh token', async () => {
+  test('replicas refresh a session repeatedly and use each refresh token once', async () => {
     const before = refreshes().length
     await eventually(
       () => Promise.all(pages.map(groups)),

@@ -42,7 +42,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
     })
   }
 
-  test('a session is valid on every replica after a sign-in at one, and ends on every replica after a logout', async () => {
+  test('a session is valid on every replica after a sign-in at one replica, and ends on every replica after a logout', async () => {
     const { agent, send } = await signIn()
     assert.deepEqual(await statusesOfAll(send), [200, 200, 200])
     await agent.request(`${urls[0]}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
@@ -88,7 +88,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
     })
   })
 
-  test('a slow response of the provider to one replica causes no calls by the others', async () => {
+  test('a slow response of the provider to one replica causes no calls by the other replicas', async () => {
     await withTokenLifetime(2, async () => {
       const { send } = await signIn()
       const gate = createGate()
@@ -131,7 +131,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
     })
   })
 
-  test('a back-channel logout at one replica ends the session on every replica, and its replay at another is rejected', async () => {
+  test('a back-channel logout at one replica ends the session on every replica, and its replay at another replica is rejected', async () => {
     const { send } = await signIn('bob')
     assert.deepEqual(await statusesOfAll(send), [200, 200, 200])
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
@@ -167,7 +167,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
     )
   })
 
-  test('cached sessions are served while Redis is down, and other sessions and sign-ins get 503 until it is back', async () => {
+  test('cached sessions are served while Redis is down, and other sessions and sign-ins get 503 until Redis is back', async () => {
     const { send } = await signIn()
     assert.equal((await send(0)).status, 200)
     await redis.kill()
@@ -205,7 +205,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
 })
 
 describe('a replica with a new secret key', { skip }, () => {
-  test('accepts sessions of the previous key only while that is listed in previous_secret_keys', async () => {
+  test('a replica with a new secret key accepts sessions of the previous key only while previous_secret_keys lists the previous key', async () => {
     const testBed = await createOidcTestBed()
     const redis = await startRedis()
     after(() => redis.stop())

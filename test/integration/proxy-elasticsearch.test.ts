@@ -75,7 +75,7 @@ describe('the official Elasticsearch client through the proxy', { skip: elastics
     assert.equal(await client.indices.exists({ index }), true)
   })
 
-  test('authenticates curl to Elasticsearch as the user of the identity, whatever credentials it sends', async () => {
+  test('authenticates curl to Elasticsearch as the user of the identity, whatever credentials curl sends', async () => {
     const identity = (user: string) => ['-H', `Remote-User: ${user}`]
     const whoami = JSON.parse(
       await curl(...identity('alice'), '-u', 'elastic:wrong', `${gateway.url}/_security/_authenticate`),

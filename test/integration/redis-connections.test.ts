@@ -59,7 +59,7 @@ describe('connections to Redis', { skip, timeout: 600_000 }, () => {
     assert.deepEqual(await redis.client.keys('*'), ['elastauth:1:alice'])
   })
 
-  test('two gateways share users through redis_url with TLS, an ACL user, a CA and a client certificate, without logging the password', async (t) => {
+  test('two gateways share users through redis_url with TLS, an ACL user, a CA and a client certificate, and do not log the password', async (t) => {
     const tls = createRedisTls(directory, 'one')
     const redis = await startRedis({
       tls,

@@ -54,7 +54,7 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
       (entry) => entry !== null,
     )
 
-  test('starts while Redis is down, logs that once, serves all requests, and uses Redis when it is up', async () => {
+  test('starts while Redis is down, logs the outage once, serves all requests, and uses Redis when it is up', async () => {
     await redis.kill()
     const gateway = await start()
     for (let i = 0; i < 20; i++) assert.equal((await authorize(gateway, newUser())).status, 200)
@@ -99,7 +99,7 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
     await untilShared(gateway)
   })
 
-  test('serves cached users without calls to Redis while it hangs, and other users after the timeout of a call', async () => {
+  test('serves cached users without calls to Redis while Redis hangs, and other users after a call times out', async () => {
     const gateway = await start({ 'cache.redis_timeout': '500ms' })
     await authorize(gateway, 'cached')
     redis.pause()
@@ -125,7 +125,7 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
     assert.ok((await readMetric(gateway.url, 'elastauth_redis_requests_total', { result: 'unreachable' })) > 0)
   })
 
-  test('serves users without Redis while it is slow, and uses it again afterwards', async () => {
+  test('serves users without Redis while Redis is slow, and uses Redis again afterwards', async () => {
     const gateway = await start({ 'cache.redis_timeout': '500ms' })
     await authorize(gateway, 'cached')
     const blocked = redis.client.call('debug', 'sleep', '2').catch(() => redis.client.call('eval', busyFor(2), '0'))
@@ -203,7 +203,7 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
     assert.equal(outagesLogged(a) + outagesLogged(b), 0)
   })
 
-  test('sends its scripts again after SCRIPT FLUSH', async () => {
+  test('sends the Redis scripts again after SCRIPT FLUSH', async () => {
     const gateway = await start()
     await authorize(gateway, newUser())
     await redis.client.script('FLUSH')
@@ -250,7 +250,7 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
     assert.equal(outagesLogged(other), 0)
   })
 
-  test('tolerates malformed messages on its channel', async () => {
+  test('tolerates malformed messages on the Redis channel', async () => {
     const gateway = await start()
     const before = await authorize(gateway, 'bob')
     for (const message of ['', ' ', 'bob', 'bob ', 'bob x y', '\0'.repeat(1000), 'x'.repeat(1_000_000)]) {

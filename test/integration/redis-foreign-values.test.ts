@@ -12,7 +12,7 @@ const ttlMs = 60_000
 const bob = { username: 'bob', ttlMs }
 
 /** Values that another client with write access has stored under the keys of elastauth. */
-describe('foreign values in Redis', { skip }, () => {
+describe('Redis values that elastauth has not written', { skip }, () => {
   let server: RedisServer
   let redis: ReturnType<typeof createRedis>
   const failures: string[] = []
@@ -43,7 +43,7 @@ describe('foreign values in Redis', { skip }, () => {
   /** Creates a value of 512 MB inside Redis. */
   const fill = (key: string) => server.client.setrange(key, 512 * mebibyte - 1, 'x')
 
-  test('truncates a foreign value of 512 MB when reading it, and replaces it like a corrupt one', async () => {
+  test('reads only the start of a 512 MB value in Redis, and replaces it like a corrupt value', async () => {
     await fill('elastauth:1:bob')
     const before = process.memoryUsage.rss()
     const value = await redis.store.get('bob')
@@ -67,7 +67,7 @@ describe('foreign values in Redis', { skip }, () => {
     stream: (key) => server.client.xadd(key, '*', 'x', 'x'),
   }
   for (const [kind, put] of Object.entries(kinds)) {
-    test(`treats a foreign value of type ${kind} as an absent user and replaces it, without reporting an outage`, async () => {
+    test(`treats a Redis key of type ${kind} as an absent user and replaces it, without reporting an outage`, async () => {
       for (const step of ['replace', 'claim', 'doubt'] as const) {
         await server.client.flushall()
         await put('elastauth:1:bob')
@@ -96,7 +96,7 @@ describe('foreign values in Redis', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('does not read the owner of a refresh lock if it has 512 MB', async () => {
+  test('treats a session as absent if the owner of its refresh lock has 512 MB', async () => {
     await redis.sessions.put('id', 'valid', ttlMs)
     await fill('source')
     await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'source')
@@ -111,7 +111,7 @@ describe('foreign values in Redis', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('reads at most 1,000 members of an index, and skips members that are larger than a key', async () => {
+  test('reads at most 1,000 members of a session index, and skips members that are larger than a key', async () => {
     await server.client.setrange('source', 64 * mebibyte - 1, 'x')
     const script = `
 for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end
@@ -122,7 +122,7 @@ redis.call('ZADD', KEYS[1], '1e14', redis.call('GET', KEYS[2]))`
   })
 })
 
-test('a response of Redis that arrives byte by byte ends its connection, and later calls use another one', {
+test('a Redis response that arrives byte by byte ends its connection, and later calls use another connection', {
   skip,
 }, async () => {
   const server = await startRedis()

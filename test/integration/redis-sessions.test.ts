@@ -83,12 +83,12 @@ for (const [name, start] of [
       await server.stop()
     })
 
-    test('passes the probe, which leaves no session', async () => {
+    test(`the session store in ${name} passes the probe, which leaves no session`, async () => {
       await redis.probe(true)
       assert.equal(await redis.sessions.get('probe'), undefined)
     })
 
-    test('keeps at most 50 sessions after 120 concurrent sign-ins of one user, and the sessions of other users', async () => {
+    test(`the session store in ${name} keeps at most 50 sessions after 120 concurrent sign-ins of one user, and keeps other users' sessions`, async () => {
       for (const client of server.clients) await client.flushall()
       const replicas = [0, 1, 2].map(() => createSessionsIn(redis.sessions))
       const loginOf = (subject: string) => ({
@@ -109,7 +109,7 @@ for (const [name, start] of [
       assert.equal(await replicas[2]!.revokeAll('sub', 'alice'), Math.min(count + 1, 50))
     })
 
-    test('treats a key of another type as an ended session, and accepts the next sign-in', async () => {
+    test(`the session store in ${name} treats a key of another type as an ended session, and accepts the next sign-in`, async () => {
       for (const client of server.clients) await client.flushall()
       const sessions = createSessionsIn(redis.sessions)
       const login = { subject: 'alice', claims: {}, fromUserinfo: [], tokenExpiresAt: Date.now() + 3_600_000 }

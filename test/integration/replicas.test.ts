@@ -32,7 +32,7 @@ describe('two replicas without Redis, whose credentials expire after two seconds
   })
   after(() => Promise.all(replicas.map((replica) => replica.stop())))
 
-  test('two replicas hand out only credentials that Elasticsearch accepts, and recover from changes made there', async () => {
+  test('two replicas issue only credentials that Elasticsearch accepts, and recover from changes made in Elasticsearch', async () => {
     const { node } = elasticsearch
     const end = Date.now() + durationMs
     const steady = Array.from({ length: 8 }, (_, i) => `steady-${i}-${stamp}`)

@@ -17,7 +17,7 @@ describe('a restart of Elasticsearch', { skip: elasticsearch.skip }, () => {
   })
   after(() => gateway.stop())
 
-  test('while Elasticsearch restarts, cached users get their credential and others 503; then all are served without a restart of the gateway', async () => {
+  test('while Elasticsearch restarts, cached users get their credential and other users get 503, and afterwards all users are served without a gateway restart', async () => {
     const { node } = elasticsearch
     const { authorization } = await authorize(gateway, 'cached')
     assert.equal((await logIn(node, authorization)).username, 'cached')

@@ -5,7 +5,9 @@ import { findQuoted, quotedCases } from '../support/troubleshooting.ts'
 
 const elasticsearch = await useElasticsearch()
 
-test('docs/troubleshooting.md: Logged in, but without rights', { skip: elasticsearch.skip }, async () => {
+test('logs the lines that docs/troubleshooting.md quotes under "Logged in, but without rights"', {
+  skip: elasticsearch.skip,
+}, async () => {
   const gateway = await startGatewayFor(elasticsearch.node, { flags: { default_roles: 'no-such-role' } })
   after(() => gateway.stop())
   for (const quote of quotedCases.get('Logged in, but without rights')!) await findQuoted([gateway], quote)

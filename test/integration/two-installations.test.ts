@@ -15,7 +15,7 @@ const start = (key: string, flags: Readonly<Record<string, string>> = {}) =>
 describe('two gateways with different secret keys and one Elasticsearch', {
   skip: elasticsearch.skip,
 }, () => {
-  test('a user is taken over once with a warning, then the first gateway responds with 503 and the second keeps working', async (context) => {
+  test('a user is taken over once with a warning, and then the first gateway responds with 503 and the second keeps working', async (context) => {
     const { node } = elasticsearch
     const [first, second] = await Promise.all([start(testKey), start(otherKey)])
     context.after(() => Promise.all([first.stop(), second.stop()]))
@@ -43,7 +43,7 @@ describe('two gateways with different secret keys and one Elasticsearch', {
     )
   })
 
-  test('a user of another installation is rejected at once and not written with elasticsearch.rekey: never', async (context) => {
+  test('with elasticsearch.rekey: never, a user of another installation is rejected at once and not written', async (context) => {
     const { node } = elasticsearch
     const [first, second] = await Promise.all([start(testKey), start(otherKey, { 'elasticsearch.rekey': 'never' })])
     context.after(() => Promise.all([first.stop(), second.stop()]))

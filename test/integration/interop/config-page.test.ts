@@ -54,11 +54,11 @@ for (const create of [plainHaproxy, plainNginx]) {
       return parseResponse(await connection.closed)?.response.status
     }
 
-    test('is denied to a client that sends "Host: localhost" if the proxy adds X-Forwarded-For', async () => {
+    test('/elastauth/config is denied to a client that sends "Host: localhost" if the proxy adds X-Forwarded-For', async () => {
       assert.ok([401, 403].includes((await statusThrough(marking))!))
     })
 
-    test('is served to such a client if the proxy adds no header, as SECURITY.md says', async () => {
+    test('/elastauth/config is served to a client that sends "Host: localhost" if the proxy adds no header, as SECURITY.md says', async () => {
       assert.equal(await statusThrough(create({ addsForwardedFor: false })), 200)
     })
   })

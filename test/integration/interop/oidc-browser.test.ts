@@ -42,7 +42,7 @@ for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
     const visits = () => appRequests.filter(({ url }) => url !== '/favicon.ico')
     const heading = () => page.getByRole('heading', { level: 1 }).innerText()
 
-    test('a deep link leads to the provider, and after the sign-in to its target', async () => {
+    test('a deep link leads to the provider, and back to its target after the sign-in', async () => {
       await page.goto(`${proxy.url}/app/discover?columns=a,b&q=%22x%20y%22`)
       assert.equal(new URL(page.url()).origin, idp.issuer)
       await signInAs(page, 'alice')
@@ -85,7 +85,7 @@ for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
       assert.equal(await heading(), 'Hello bob')
     })
 
-    test('a cancelled sign-in shows an error page, and no request reaches the application', async () => {
+    test('a canceled sign-in shows an error page, and no request reaches the application', async () => {
       await page.context().clearCookies()
       const count = visits().length
       await page.goto(`${proxy.url}/app/home`)

@@ -75,12 +75,12 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       assert.match(page!.body, /Hello alice/)
     }
 
-    test('no spelling of a path brings a credential to the browser of a signed-in user', async () => {
+    test("no spelling of a path returns a credential to a signed-in user's browser", async () => {
       for (const target of targets) assertNoCredential(await sendRequest(proxy, target, [`Cookie: ${cookie}`]), target)
       await assertReachable(proxy, cookie)
     })
 
-    test('no spelling of a path brings a credential to any other client, whatever headers it sends', async () => {
+    test('no spelling of a path returns a credential to any other client, whatever headers the client sends', async () => {
       const forged = ['Remote-User: mallory', 'Remote-Groups: admins', 'X-Forwarded-Uri: /', 'X-Forwarded-Method: GET']
       for (const target of targets) assertNoCredential(await sendRequest(proxy, target, forged), target)
       await assertReachable(proxy, cookie)
@@ -92,7 +92,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       await assertReachable(proxy, cookie)
     })
 
-    test("only those of elastauth's pages that a browser needs are routed to it", async () => {
+    test('only the elastauth pages that a browser needs are routed to elastauth', async () => {
       const { proxy, cookie } = await startBehind(documented, { ...separated, enable_metrics: 'true' })
       const names = ['health', 'live', 'ready', 'metrics', 'whoami', 'config', 'docs', 'openapi.yaml']
       for (const target of names.flatMap((name) => [
@@ -114,7 +114,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       }
     })
 
-    test("with auth_providers [oidc, authelia] a client's own Remote-User is ignored, in any spelling", async () => {
+    test("with auth_providers [oidc, authelia], a client's own Remote-User is ignored in any spelling", async () => {
       const chained = await startBehind(documented, { ...separated, auth_providers: 'oidc,authelia' })
       const count = appRequests.length
       for (const name of ['Remote-User', 'remote-user', 'REMOTE-USER', 'Remote_User', 'Remote.User']) {
@@ -130,7 +130,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       assert.equal(appRequests.length, count)
     })
 
-    test('a route that strips the prefix does not bring a credential to the browser', async () => {
+    test('a route that strips the prefix does not return a credential to the browser', async () => {
       const stripped = await startBehind(misconfigured)
       for (const target of ['/elastauth/', '/elastauth/?x', '/elastauth/elastauth', '/elastauth//', ...targets]) {
         assertNoCredential(await sendRequest(stripped.proxy, target, [`Cookie: ${stripped.cookie}`]), target)
@@ -140,7 +140,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       assert.ok([403, 404].includes((await sendRequest(stripped.proxy, '/elastauth/login'))!.status))
     })
 
-    test('without forward_auth.listen that route would bring one, which is why docs/oidc.md sets it', async () => {
+    test('without forward_auth.listen, a route that strips the prefix returns a credential to the browser, which is why docs/oidc.md sets it', async () => {
       const stripped = await startBehind(misconfigured, {})
       const response = await sendRequest(stripped.proxy, '/elastauth/', [`Cookie: ${stripped.cookie}`])
       assert.equal(headersOf(response!, 'Authorization').length, 1)

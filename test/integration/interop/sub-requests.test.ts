@@ -58,7 +58,7 @@ const originals: Readonly<Record<string, Original>> = {
 }
 
 for (const program of programs) {
-  describe(`the conformance suite sends the same sub-request as ${program.name} about`, {
+  describe(`the conformance suite's sub-requests and those of ${program.name}`, {
     skip: skipWithout(program),
   }, () => {
     const cleanup = new AsyncDisposableStack()
@@ -77,7 +77,7 @@ for (const program of programs) {
     }
 
     for (const [name, one] of Object.entries(originals)) {
-      test(name, async () => {
+      test(`the conformance suite sends the same sub-request about ${name} as ${program.name}`, async () => {
         const { authelia, proxy } = await started
         await exchange(new URL(proxy.url), [toWire(one)], 5000)
         const url = new URL(`http://${authelia}/verify?for=tests`)

@@ -89,14 +89,14 @@ describe('a response that an upstream truncates does not look complete to a clie
     ['tcp', '1.1'],
     ['tcp', '1.0'],
   ]) {
-    test(`that sends HTTP/${version} to elastauth over ${place}`, async () => {
+    test(`a truncated response does not look complete to a client of nginx that sends HTTP/${version} to elastauth over ${place}`, async () => {
       assert.equal(await isComplete(`/${place}/${version}/`, () => cut()), false)
       assert.equal(await isComplete(`/${place}/${version}/`, () => end()), true)
     })
   }
 
   for (const place of ['unix', 'tls']) {
-    test(`that sends HTTP/1.0 to elastauth over ${place}, because elastauth rejects it with 505`, async () => {
+    test(`a client of nginx that sends HTTP/1.0 to elastauth over ${place} gets 505 instead of a truncated response`, async () => {
       assert.match(await get(`/${place}/1.0/`).closed, /^HTTP\/1\.1 505 [\s\S]*"http_version_unsupported"/)
     })
   }
