@@ -45,13 +45,13 @@ const flaws: readonly Flaw[] = [
     /^an anonymous request is denied: 200: allowed/m,
   ],
   [
-    'it takes the last of two identities',
+    'it accepts the last of two identities',
     'caddy',
     { identify: ({ rawHeaders: raw }) => raw.findLast((_, i) => raw[i - 1]?.toLowerCase() === 'remote-user') },
     /^a second identity beside the first: allowed as the second user/m,
   ],
   [
-    'it accepts an alias of the header',
+    'it accepts an alias of the identity header',
     'traefik',
     { identify: ({ headers }) => (headers.remote_user ?? headers['remote-user']) as string | undefined },
     /^an alias with _ beside the identity: allowed as the second user/m,

@@ -20,7 +20,7 @@ function renderError(code: ErrorCode, { accept, profile = 'generic' }: Options =
 
 describe('the error response', () => {
   for (const code of Object.keys(errorTable) as ErrorCode[]) {
-    test(`for ${code} is JSON with only the public part`, () => {
+    test(`the error response for ${code} is JSON with only the public part`, () => {
       const { status, headers, text } = renderError(code)
       assert.equal(status, errorTable[code].status)
       assert.deepEqual(JSON.parse(text), { error: code, message: errorTable[code].message, request_id: 'id-7' })
@@ -30,7 +30,7 @@ describe('the error response', () => {
       assert.equal(headers.get('authorization'), null)
     })
 
-    test(`for ${code} can be serialized for a connection without a response object`, () => {
+    test(`the error response for ${code} can be serialized for a connection without a response object`, () => {
       const error = new GatewayError(code, detail)
       const raw = serializeResponse(createRenderError('generic')({ headers: {} }, error, 'id-7'))
       const [head = '', body = ''] = raw.split('\r\n\r\n')
@@ -59,14 +59,14 @@ describe('an error response is HTML only if the client prefers it', () => {
     ['text/plain', false],
   ]
   for (const [accept, isPage] of rows) {
-    test(`${isPage ? 'HTML' : 'JSON'} for Accept: ${accept}`, () => {
+    test(`an error response is ${isPage ? 'HTML' : 'JSON'} for Accept: ${accept}`, () => {
       const { headers, text } = renderError('no_roles', accept === undefined ? {} : { accept })
       assert.equal(headers.get('content-type'), isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
       assert.equal(text.startsWith('<!doctype html>'), isPage)
     })
   }
 
-  test('the page contains the message and the request id, and no script', () => {
+  test('an error page contains the message and the request id, and no script', () => {
     const { status, headers, text } = renderError('no_roles', { accept: browser })
     assert.equal(status, 403)
     assert.ok(text.includes(errorTable.no_roles.message) && text.includes('id-7'))
@@ -76,18 +76,18 @@ describe('an error response is HTML only if the client prefers it', () => {
 })
 
 describe('the headers of an error response', () => {
-  test('include Retry-After for a temporary error, and for no other', () => {
+  test('an error response has Retry-After for a temporary error only', () => {
     assert.equal(renderError('elasticsearch_unavailable').headers.get('retry-after'), '5')
     assert.equal(renderError('elasticsearch_rejected').headers.get('retry-after'), null)
   })
 
-  test('include Allow with 405', () => {
+  test('an error response with 405 has Allow', () => {
     const error = new GatewayError('method_not_allowed', detail, { allow: ['POST'] })
     const { headers } = createRenderError('generic')({ headers: {} }, error, 'id-7')
     assert.equal(headers[headers.indexOf('Allow') + 1], 'POST')
   })
 
-  test('include the length of the body in bytes', () => {
+  test('an error response has the length of its body in bytes', () => {
     for (const options of [{}, { accept: 'text/html' }]) {
       const { headers, text } = renderError('internal', options)
       assert.equal(headers.get('content-length'), String(Buffer.byteLength(text)))
@@ -95,20 +95,21 @@ describe('the headers of an error response', () => {
   })
 })
 
-test('the username of an error is part of the log, not of the response', () => {
+test('the username of an error is for the log, and is not in the response', () => {
   const { username, text, headers } = renderError('no_roles')
   assert.equal(username, 'bob')
   assert.doesNotMatch(text + [...headers].join(), /bob/)
 })
 
-describe('for profile: nginx, the status', () => {
+describe('error responses with profile nginx', () => {
   for (const code of Object.keys(errorTable) as ErrorCode[]) {
     const { status } = errorTable[code]
     const expected = status === 400 || status === 404 || status === 431 ? 403 : status
-    test(`of ${code} is ${expected}`, () => assert.equal(renderError(code, { profile: 'nginx' }).status, expected))
+    test(`with profile nginx, the status for ${code} is ${expected}`, () =>
+      assert.equal(renderError(code, { profile: 'nginx' }).status, expected))
   }
 
-  test('does not change the code in the body', () => {
+  test('with profile nginx, the error code in the body does not change', () => {
     assert.equal(JSON.parse(renderError('identity_invalid', { profile: 'nginx' }).text).error, 'identity_invalid')
   })
 })

@@ -61,7 +61,7 @@ async function send(target: string, headers: string[] = [], method = 'GET') {
   return { status: Number(head.split(' ')[1]), head, body }
 }
 
-describe('an endpoint is found by its exact path, and other requests go to the mode', () => {
+describe("an endpoint is found by its exact path, and other requests go to the mode's handler", () => {
   const rows: [target: string, expected: 'endpoint' | 'mode' | 404][] = [
     ['/elastauth/health', 'endpoint'],
     ['/elastauth/health?x=/y', 'endpoint'],
@@ -105,7 +105,7 @@ describe('an endpoint is found by its exact path, and other requests go to the m
     ['*', 'mode'],
   ]
   for (const [target, expected] of rows) {
-    test(`${target} ${expected === 404 ? 'is 404' : `goes to the ${expected}`}`, async () => {
+    test(`a request for ${target} ${{ endpoint: 'goes to the endpoint', mode: "goes to the mode's handler", 404: 'gets 404' }[expected]}`, async () => {
       const { status, body } = await send(target, [], target === '*' ? 'OPTIONS' : 'GET')
       if (expected === 404) assert.deepEqual([status, JSON.parse(body).error], [404, 'not_found'])
       else assert.deepEqual([status, body], [200, expected])
@@ -113,25 +113,25 @@ describe('an endpoint is found by its exact path, and other requests go to the m
   }
 })
 
-describe('the server, by method:', () => {
+describe('requests with other methods than GET', () => {
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
-    test(`responds to ${method} of an endpoint with 405 and Allow`, async () => {
+    test(`responds to ${method} for an endpoint with 405 and Allow`, async () => {
       const { status, head } = await send('/elastauth/health', ['Content-Length: 0'], method)
       assert.equal(status, 405)
       assert.match(head, /\r\nAllow: GET, HEAD/)
     })
-    test(`passes ${method} of any other path to the mode`, async () => {
+    test(`passes ${method} on any other path to the mode's handler`, async () => {
       assert.equal((await send('/_bulk', ['Content-Length: 0'], method)).body, 'mode')
     })
   }
-  test('responds to HEAD of an endpoint without a body', async () => {
+  test('responds to HEAD for an endpoint without a body', async () => {
     const { status, body } = await send('/elastauth/health', [], 'HEAD')
     assert.deepEqual([status, body], [200, ''])
   })
 })
 
-describe('the server, for unusual requests:', () => {
-  test('rejects CONNECT with 400 and logs it', async () => {
+describe('unusual requests', () => {
+  test('rejects a CONNECT request with 400 and logs the rejection', async () => {
     const connection = open()
     connection.send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1\.1 400 Bad Request\r\n/)
@@ -146,21 +146,21 @@ describe('the server, for unusual requests:', () => {
 describe('the header limits', () => {
   const headers = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
 
-  test('allow 500 headers', async () => assert.equal((await send('/', headers(498))).status, 200))
-  test('reject 501 headers with 431 instead of dropping one silently', async () => {
+  test('accepts a request with 500 headers', async () => assert.equal((await send('/', headers(498))).status, 200))
+  test('rejects a request with 501 headers with 431 instead of dropping a header silently', async () => {
     const { status, body } = await send('/', headers(499))
     assert.deepEqual([status, JSON.parse(body).error], [431, 'headers_too_large'])
   })
-  test('reject 501 headers of a request for an endpoint with 431', async () =>
+  test('rejects a request for an endpoint with 501 headers with 431', async () =>
     assert.equal((await send('/elastauth/health', headers(499))).status, 431))
-  test('allow 60 KB of headers', async () =>
+  test('accepts a request with 60 KB of headers', async () =>
     assert.equal((await send('/', [`X: ${'x'.repeat(60 * 1024)}`])).status, 200))
-  test('reject more than 64 KB of headers with 431 and close the connection', async () => {
+  test('rejects more than 64 KB of headers with 431 and closes the connection', async () => {
     const { status, body } = await send('/', [`X: ${'x'.repeat(65 * 1024)}`])
     assert.deepEqual([status, JSON.parse(body).error], [431, 'headers_too_large'])
     assert.deepEqual(faults, [['headers_too_large', '127.0.0.1']])
   })
-  test('reject a target of 70 KB with 431', async () =>
+  test('rejects a target of 70 KB with 431', async () =>
     assert.equal((await send(`/${'x'.repeat(70 * 1024)}`)).status, 431))
 })
 
@@ -182,14 +182,14 @@ describe('invalid HTTP', () => {
     'HTTP/1.1 without a Host': 'GET / HTTP/1.1\r\n\r\n',
   }
   for (const [name, bytes] of Object.entries(invalidRequests)) {
-    test(`is rejected with 400 and the connection closed: ${name}`, async () => {
+    test(`${name} is rejected with 400, and the connection is closed`, async () => {
       const connection = open()
       connection.send(bytes)
       assert.match(await connection.closed, /^HTTP\/1\.1 400 /)
     })
   }
 
-  test('is logged, and the response does not contain what was sent', async () => {
+  test('invalid HTTP is logged, and the response does not repeat what the client sent', async () => {
     const connection = open()
     connection.send('hunter2\r\n\r\n')
     const text = await connection.closed
@@ -197,14 +197,14 @@ describe('invalid HTTP', () => {
     assert.deepEqual(faults, [['payload_invalid', '127.0.0.1']])
   })
 
-  test('is logged with its reason if the Host header is missing', async () => {
+  test('a request without a Host header is logged with this reason', async () => {
     const connection = open()
     connection.send('GET / HTTP/1.1\r\n\r\n')
     assert.match(await connection.closed, /^HTTP\/1\.1 400 .*"payload_invalid".*\}\n$/s)
     assert.equal(outcomes[0]?.error?.detail, 'no Host header')
   })
 
-  test('gets one response, which a client that sends more data can still read', async () => {
+  test('invalid HTTP gets one response, which a client that sends more data can still read', async () => {
     const connection = open()
     connection.socket.pause()
     connection.send('hello\r\n\r\n')
@@ -214,7 +214,7 @@ describe('invalid HTTP', () => {
     assert.equal(faults.length, 1)
   })
 
-  test('does not keep a connection open that the client never closes', async (t) => {
+  test('a connection with invalid HTTP is closed even if the client never closes it', async (t) => {
     const timeout = sleep(60_000, 'still open', { ref: false })
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const connection = open({ allowHalfOpen: true })
@@ -226,7 +226,7 @@ describe('invalid HTTP', () => {
   })
 
   for (const isImmediate of [true, false]) {
-    test(`after the last request of a connection is not processed, with a response that comes ${isImmediate ? 'at once' : 'later'}`, async () => {
+    test(`a request after an HTTP/1.0 request on its connection is not processed if the first response comes ${isImmediate ? 'at once' : 'later'}`, async () => {
       if (isImmediate) handle = () => createResponse(200, 'text/plain', 'mode')
       const connection = open()
       connection.send('GET / HTTP/1.0\r\nHost: es\r\n\r\nGET / HTTP/1.1\r\nHost: es\r\n\r\n')
@@ -235,26 +235,26 @@ describe('invalid HTTP', () => {
     })
   }
 
-  test('does not affect other connections', async () => {
+  test('invalid HTTP on one connection does not affect other connections', async () => {
     open().send('hello\r\n\r\n')
     assert.equal((await send('/')).status, 200)
   })
 })
 
-describe('the server, for a request with a body:', () => {
-  test('responds to Expect: 100-continue at once, without sending 100', async () => {
+describe('requests with a body', () => {
+  test('responds to a request with Expect: 100-continue at once, without sending 100', async () => {
     const text = await send('/_bulk', ['Content-Length: 1000000', 'Expect: 100-continue'], 'POST')
     assert.deepEqual([text.status, text.body], [200, 'mode'])
   })
 
-  test('responds before the end of the body', async () => {
+  test('responds before the end of the request body', async () => {
     const connection = open()
     connection.send('POST / HTTP/1.1\r\nHost: es\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
     assert.match(await connection.until(/mode/), /^HTTP\/1\.1 200/)
     connection.socket.destroy()
   })
 
-  test('responds to the next request after the body', async () => {
+  test('responds to a pipelined request after a request body', async () => {
     const connection = open()
     connection.send(
       'POST / HTTP/1.1\r\nHost: es\r\nContent-Length: 5\r\n\r\nhelloGET /elastauth/health HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n',
@@ -262,13 +262,13 @@ describe('the server, for a request with a body:', () => {
     assert.match(await connection.closed, /mode.*endpoint$/s)
   })
 
-  test('handles a request to upgrade as an ordinary one', async () => {
+  test('handles an upgrade like an ordinary request if there is no upgrade handler', async () => {
     assert.equal((await send('/', ['Connection: Upgrade', 'Upgrade: websocket'])).body, 'mode')
   })
 })
 
 describe('an error of a handler', () => {
-  test('is rendered from the error table and logged with its cause', async () => {
+  test('an error of a handler is rendered from the error table and logged with its cause', async () => {
     const cause = new TypeError('x is not a function')
     handle = () => Promise.reject(cause)
     const { status, body } = await send('/')
@@ -277,14 +277,14 @@ describe('an error of a handler', () => {
     assert.equal(outcomes[0]?.error?.cause, cause)
   })
 
-  test('may be thrown synchronously', async () => {
+  test('an error that a handler throws synchronously is rendered like a rejection', async () => {
     handle = () => {
       throw new GatewayError('no_roles', '')
     }
     assert.equal((await send('/')).status, 403)
   })
 
-  test('has a unique request id, the same in the response and in the log', async () => {
+  test('an error response has a unique request id, which is also in the log', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
     const ids = [JSON.parse((await send('/')).body).request_id, JSON.parse((await send('/')).body).request_id]
     assert.equal(new Set(ids).size, 2)
@@ -294,7 +294,7 @@ describe('an error of a handler', () => {
     )
   })
 
-  test('in response to HEAD has all headers, including Content-Length, and no body', async () => {
+  test('an error response to HEAD has all headers, including Content-Length, and no body', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
     const { body } = await send('/')
     const head = await send('/', [], 'HEAD')
@@ -302,7 +302,7 @@ describe('an error of a handler', () => {
     assert.match(head.head, new RegExp(`\r\nContent-Length: ${body.length}\r\n`))
   })
 
-  test('is counted by its code and by the status of the response', async () => {
+  test('an error of a handler is counted by its code and by the response status', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
     await send('/')
     const text = await metrics.registry!.metrics()
@@ -318,7 +318,7 @@ test('the authenticated user of a request is logged', async () => {
 })
 
 describe('listen', () => {
-  test('rejects with EADDRINUSE for an address in use', async () => {
+  test('listen rejects with EADDRINUSE for an address in use', async () => {
     const second = createServer({
       listeners: [{ kind: 'tcp', host: '127.0.0.1', port, isTls: false }],
       handlers: () => assert.fail(),
@@ -330,7 +330,7 @@ describe('listen', () => {
   })
 })
 
-describe('close, the graceful shutdown,', () => {
+describe('a graceful shutdown', () => {
   const handleSlowly = () => {
     const { promise, resolve: finish } = Promise.withResolvers<void>()
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
@@ -342,7 +342,7 @@ describe('close, the graceful shutdown,', () => {
     return { finish, arrived }
   }
 
-  test('ends at once and closes idle connections if no request is pending', async () => {
+  test('a graceful shutdown ends at once and closes idle connections if no request is pending', async () => {
     const idle = open()
     idle.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await idle.until(/mode/)
@@ -350,7 +350,7 @@ describe('close, the graceful shutdown,', () => {
     await idle.closed
   })
 
-  test('finishes a pending request and accepts no new connection', async () => {
+  test('a graceful shutdown finishes a pending request and accepts no new connection', async () => {
     const { finish, arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n')
@@ -363,7 +363,7 @@ describe('close, the graceful shutdown,', () => {
     await closing
   })
 
-  test('sends Connection: close with a pending response, so that the connection does not delay the shutdown', async () => {
+  test('a graceful shutdown sends Connection: close with a pending response, so that the connection does not delay the shutdown', async () => {
     const { finish, arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
@@ -374,7 +374,7 @@ describe('close, the graceful shutdown,', () => {
     await closing
   })
 
-  test('does not process a request that arrives behind a pending one, which the client may retry elsewhere', async () => {
+  test('a graceful shutdown does not process a request that arrives after a pending request, so that the client may retry elsewhere', async () => {
     const { finish, arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
@@ -386,7 +386,7 @@ describe('close, the graceful shutdown,', () => {
     await closing
   })
 
-  test('destroys a connection with a pending request after the timeout', async () => {
+  test('a graceful shutdown destroys a connection with a pending request after the timeout', async () => {
     const { arrived } = handleSlowly()
     const connection = open()
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')

@@ -74,7 +74,7 @@ test('a shared entry that is modified, or has another user or key, counts as abs
   )
 })
 
-test('a modified login state, with any cookies, is rejected with login_failed unless it decodes to the same login', () => {
+test('a modified login state is rejected with login_failed, whatever the cookies, unless it decodes to the same login', () => {
   const loginStates = createLoginStates(createSeal([secret], 'login'), secret, () => 1_790_000_000_000)
   const { state, cookie, binding } = loginStates.start(undefined, '/app')
   const cookies = fc.oneof(

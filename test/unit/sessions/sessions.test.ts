@@ -7,7 +7,7 @@ import { createReplicas, hour, minute } from './fixture.ts'
 const outage = () => new GatewayError('provider_unavailable', 'down')
 
 describe('sessions', () => {
-  test('a session is found by its id only, as the same object, without asking the store', async () => {
+  test('a session is found only by its id, as the same object, without a call to the store', async () => {
     const { sessions, login, storeState } = createReplicas()
     const id = await sessions.create(login)
     assert.match(id, /^[\w-]{43}$/)
@@ -20,7 +20,7 @@ describe('sessions', () => {
       assert.equal(await sessions.find(other), undefined)
   })
 
-  test('a session is stored encrypted under a hash of its id, and cannot be decrypted under another id or after a change', async () => {
+  test('a session is stored encrypted under a hash of its id, and cannot be decrypted under another id or after a modification', async () => {
     const { sessions, login, memory } = createReplicas()
     const secrets = { refreshToken: 'refresh-token-of-alice', idToken: 'id-token-of-alice' }
     const [one, two] = [
@@ -110,7 +110,7 @@ describe('sessions', () => {
       assert.ok((await memory.listIndex(name)).length <= 50, 'the list is bounded')
   })
 
-  test('a session is one of the 50 that remain after 200 concurrent sign-ins of its subject', async () => {
+  test('a subject keeps 50 sessions after 200 concurrent sign-ins', async () => {
     const { replicas, login } = createReplicas(3)
     const ids = await Promise.all(Array.from({ length: 200 }, (_, i) => replicas[i % 3]!.create(login)))
     const found = await Promise.all(ids.map((id) => replicas[0]!.find(id)))
@@ -163,7 +163,7 @@ describe('sessions', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('a session ends together with all sessions of its subject, or of its session at the provider', async () => {
+  test('a session ends when all sessions of its subject, or of its provider session, are revoked', async () => {
     const { sessions, login } = createReplicas()
     const a = await sessions.create(login)
     const b = await sessions.create({ ...login, sid: 'sid-2' })
@@ -187,7 +187,7 @@ describe('sessions', () => {
 })
 
 describe('while the session store is unavailable', () => {
-  test('without the store, a cached session is served, another one fails with sessions_unavailable, and so do sign-ins', async () => {
+  test('without the store, a cached session is served, and other sessions and sign-ins fail with sessions_unavailable', async () => {
     const { replicas, login, clock, storeState } = createReplicas(2)
     const id = await replicas[0]!.create({ ...login, refreshToken: undefined })
     await replicas[0]!.find(id)
@@ -202,7 +202,7 @@ describe('while the session store is unavailable', () => {
     assert.ok(await replicas[1]!.find(id))
   })
 
-  test('without the store, 100 requests of a session cause at most two calls to it', async () => {
+  test('without the store, 100 requests of a session cause at most two calls to the store', async () => {
     const { sessions, login, clock, storeState } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -216,7 +216,7 @@ describe('while the session store is unavailable', () => {
     assert.ok(storeState.calls - before <= 2)
   })
 
-  test('without the store, the deletion of a revoked session is pending and retried when it is back', async () => {
+  test('without the store, the deletion of a revoked session is pending and retried when the store is back', async () => {
     const { replicas, login, storeState, memory } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     await replicas[1]!.find(id)
@@ -385,7 +385,7 @@ describe('refreshes of sessions', () => {
     for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
   })
 
-  test('a refresh fails with provider_unavailable after the grace period if the provider is down, and recovers with it', async () => {
+  test('a refresh fails with provider_unavailable after the grace period if the provider is down, and succeeds when the provider is back', async () => {
     const { sessions, login, clock, provider, refreshFailures } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -404,7 +404,7 @@ describe('refreshes of sessions', () => {
     assert.ok(await sessions.find(id))
   })
 
-  test('a refresh backs off from a provider that is down: 200 requests cause one call', async () => {
+  test('a refresh backs off from a provider that is down, so that 200 requests cause one call', async () => {
     const { sessions, login, clock, provider } = createReplicas()
     const id = await sessions.create(login)
     provider.requestRefresh = async (token) => {
@@ -442,7 +442,7 @@ describe('refreshes of sessions', () => {
     assert.deepEqual(provider.received, ['r0'])
   })
 
-  test('a refresh stores the new refresh token even if the claims cannot be read, which then become stale', async () => {
+  test('a refresh stores the new refresh token even if the claims cannot be read and become stale', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)
@@ -484,7 +484,7 @@ describe('refreshes of sessions', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
-  test('a refresh that confirms the groups after one that did not keeps the session', async () => {
+  test('a refresh that confirms the groups keeps the session, even if the previous refresh did not confirm them', async () => {
     const { sessions, login, clock, provider, grant } = createReplicas()
     const id = await sessions.create(login)
     await sessions.find(id)

@@ -22,24 +22,24 @@ describe('the fake Elasticsearch', () => {
   })
   afterEach(() => fakeElasticsearch.close())
 
-  test('names itself as a fake in its banner', async () => {
+  test('the fake Elasticsearch names itself as a fake in its banner', async () => {
     const { body } = await to('/')
     assert.deepEqual([body.name, body.tagline], ['elastauth stand-in', 'elastauth stand-in, not an Elasticsearch'])
   })
 
-  test('any other path returns the authenticated user, and 401 without a valid credential', async () => {
+  test('the fake Elasticsearch returns the authenticated user for any other path, and 401 without a valid credential', async () => {
     const response = await to('/index/_search?q=1', { method: 'POST', body: '{}\n', as: lowly })
     assert.deepEqual(response.body, { user: 'lowly', path: '/index/_search?q=1', method: 'POST' })
     assert.equal((await to('/_bulk', { as: { ...lowly, password: 'wrong' } })).status, 401)
     assert.equal((await to('/_bulk', { as: null })).status, 401)
   })
 
-  test('any other path accepts a body of any media type', async () => {
+  test('the fake Elasticsearch accepts a body of any media type for any other path', async () => {
     const headers = { 'content-type': 'application/x-ndjson' }
     assert.equal((await to('/_bulk', { method: 'POST', body: '{}\n', headers })).status, 200)
   })
 
-  test('an account has the privileges of its role and no others', async () => {
+  test('an account of the fake Elasticsearch has the privileges of its role and no others', async () => {
     const as = { username: 'robot', password: 'changeme' }
     assert.equal((await put('bob', { as })).status, 200)
     assert.equal((await to('/_security/user/bob', { as })).status, 200)
@@ -47,24 +47,24 @@ describe('the fake Elasticsearch', () => {
     assert.equal((await put('bob', { as: lowly })).status, 403)
   })
 
-  test('a response never contains a password', async () => {
+  test('a response of the fake Elasticsearch never contains a password', async () => {
     await put('bob')
     assert.doesNotMatch(JSON.stringify((await to('/_security/user')).body), /secret-1|changeme/)
   })
 
-  test('tests can read and change its users', async () => {
+  test('tests can read and change the users of the fake Elasticsearch', async () => {
     await put('bob')
     assert.equal(fakeElasticsearch.users.get('bob')?.password, 'secret-1')
     fakeElasticsearch.users.delete('bob')
     assert.equal((await to('/_security/user/bob')).status, 404)
   })
 
-  test('a malformed escape in a name gets 500 without a crash', async () => {
+  test('the fake Elasticsearch responds with 500 to a malformed escape in a name, and does not crash', async () => {
     assert.equal((await to('/_security/user/%E0')).status, 500)
     assert.equal((await to('/')).status, 200)
   })
 
-  test('calls and counters record the requests', async () => {
+  test('the calls and counters of the fake Elasticsearch record the requests', async () => {
     await put('bob')
     await to('/_security/user/bob?pretty')
     await to('/_security/_authenticate', { as: { username: 'bob', password: 'wrong' } })
@@ -84,7 +84,7 @@ describe('the fake Elasticsearch', () => {
     ['unavailable', 503],
     ['too_many_requests', 429],
   ] as const) {
-    test(`fault ${fault}: every request gets ${status} and has no effect until the fault ends`, async () => {
+    test(`the fault ${fault} gives every request ${status} without effect until the fault ends`, async () => {
       fakeElasticsearch.faults.response = fault
       assert.equal((await put('bob')).status, status)
       assert.equal((await to('/')).status, status)
@@ -94,19 +94,19 @@ describe('the fake Elasticsearch', () => {
     })
   }
 
-  test('fault drop: the connection is reset before the write', async () => {
+  test('the fault drop resets the connection before the write', async () => {
     fakeElasticsearch.faults.response = 'drop'
     await assert.rejects(put('bob'), { code: 'ECONNRESET' })
     assert.equal(fakeElasticsearch.users.has('bob'), false)
   })
 
-  test('fault lose_response: the connection is reset after the write', async () => {
+  test('the fault lose_response resets the connection after the write', async () => {
     fakeElasticsearch.faults.response = 'lose_response'
     await assert.rejects(put('bob'), { code: 'ECONNRESET' })
     assert.equal(fakeElasticsearch.users.has('bob'), true)
   })
 
-  test('fault hang: no response arrives, and close ends the connection', async () => {
+  test('the fault hang sends no response, and close ends the connection', async () => {
     fakeElasticsearch.faults.response = 'hang'
     const hanging = assert.rejects(to('/'), { code: 'ECONNRESET' })
     while (fakeElasticsearch.calls.length === 0) await new Promise(setImmediate)
@@ -114,13 +114,13 @@ describe('the fake Elasticsearch', () => {
     await hanging
   })
 
-  test('a fault can apply to some calls only', async () => {
+  test('a fault of the fake Elasticsearch can apply to some calls only', async () => {
     fakeElasticsearch.faults.response = 'unavailable'
     fakeElasticsearch.faults.concerns = ({ method }) => method === 'PUT'
     assert.deepEqual([(await put('bob')).status, (await to('/')).status], [503, 200])
   })
 
-  test('fault forbidPut: writes get 403 with the action, and reads succeed', async () => {
+  test('the fault forbidPut gives writes 403 with the action, and reads succeed', async () => {
     fakeElasticsearch.faults.forbidPut = true
     const rejected = await put('bob')
     assert.equal(rejected.status, 403)
@@ -131,7 +131,7 @@ describe('the fake Elasticsearch', () => {
     assert.equal((await to('/_security/user/elastic')).status, 200)
   })
 
-  test('the delay is determined for each call', async () => {
+  test('the delay of the fake Elasticsearch is determined for each call', async () => {
     const methods: string[] = []
     fakeElasticsearch.faults.delay = ({ method }) => {
       methods.push(method)
@@ -142,7 +142,7 @@ describe('the fake Elasticsearch', () => {
     assert.deepEqual(methods, ['PUT', 'GET'])
   })
 
-  test('held writes wait until released, while reads continue', async () => {
+  test('held writes wait until they are released, while reads continue', async () => {
     const release = fakeElasticsearch.holdWrites()
     const writes = [put('bob'), put('carol')]
     await fakeElasticsearch.whenHeld(2)
@@ -166,7 +166,7 @@ describe('the fake Elasticsearch', () => {
     assert.equal((await write).status, 200)
   })
 
-  test('it restarts on the same port with the same users', async () => {
+  test('the fake Elasticsearch restarts on the same port with the same users', async () => {
     await put('bob')
     await fakeElasticsearch.close()
     await assert.rejects(to('/'), { code: 'ECONNREFUSED' })

@@ -25,7 +25,7 @@ function createConnection() {
   }
 }
 
-test('a 408 for the next head is not sent if that head arrives while an earlier response is pending', () => {
+test('a 408 for the next request is not sent if its head arrives while an earlier response is pending', () => {
   const { addResponse, sendError, sent } = createConnection()
   const closeFirst = addResponse()
   sendError('408')
@@ -37,7 +37,7 @@ test('a 408 for the next head is not sent if that head arrives while an earlier 
   assert.deepEqual(sent, ['400'])
 })
 
-test('of several errors after one pending response, only the first is sent', () => {
+test('only the first of several errors after a pending response is sent', () => {
   const { addResponse, sendError, sent } = createConnection()
   const close = addResponse()
   for (const status of ['first', 'second', 'third']) sendError(status)

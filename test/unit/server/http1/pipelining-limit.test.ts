@@ -13,15 +13,31 @@ const cases: [subject: string, pending: IncomingMessage[], isLast: boolean][] = 
   ['a single request with the largest head', [createRequest('/', ['x', kilobytes(64)])], false],
   ['the 31st request', createRequests(31), false],
   ['the 32nd request', createRequests(32), true],
-  ['a request after one with a large head', [createRequest('/', ['x', kilobytes(32)]), createRequest()], true],
-  ['a request with a large head after another one', [createRequest(), createRequest('/', ['x', kilobytes(32)])], true],
-  ['a request with a long target after another one', [createRequest(), createRequest(kilobytes(32))], true],
-  ['a request after one with an unread body', [createRequest('/', [], 32 * 1024), createRequest()], true],
-  ['a request after one with many empty headers', [createRequest('/', Array(1000).fill('')), createRequest()], true],
-  ['a request after one with 30 kB of headers', [createRequest('/', ['x', kilobytes(30)]), createRequest()], false],
+  [
+    'a request that follows a request with a large head',
+    [createRequest('/', ['x', kilobytes(32)]), createRequest()],
+    true,
+  ],
+  [
+    'a request with a large head that follows another request',
+    [createRequest(), createRequest('/', ['x', kilobytes(32)])],
+    true,
+  ],
+  ['a request with a long target that follows another request', [createRequest(), createRequest(kilobytes(32))], true],
+  ['a request that follows a request with an unread body', [createRequest('/', [], 32 * 1024), createRequest()], true],
+  [
+    'a request that follows a request with many empty headers',
+    [createRequest('/', Array(1000).fill('')), createRequest()],
+    true,
+  ],
+  [
+    'a request that follows a request with 30 kB of headers',
+    [createRequest('/', ['x', kilobytes(30)]), createRequest()],
+    false,
+  ],
 ]
 for (const [subject, pending, isLast] of cases) {
-  test(`${subject} ${isLast ? 'is' : 'is not'} the last one of its connection`, () => {
+  test(`${subject} ${isLast ? 'is' : 'is not'} the last request of its connection`, () => {
     assert.equal(mustBeLast(pending), isLast)
   })
 }

@@ -45,7 +45,7 @@ test('a connection stays open while its client reads a part of the response ever
   }
 })
 
-test('the 120 s of a response start when the earlier responses have been sent', () => {
+test('the 120 s stall limit of a response starts when the earlier responses have been sent', () => {
   const response = createResponse({ socket: null })
   startLimit(response)
   mock.timers.tick(10 * stallTimeoutMs)
@@ -68,7 +68,7 @@ test('the stall limit ignores sent, destroyed and HTTP/2 responses', () => {
   assert.deepEqual([sent.destroyed, http2.destroyed, destroyed.listenerCount('close')], [false, false, 0])
 })
 
-test('a response is unsent while it waits for earlier ones or for its client, and sent once the kernel has it', () => {
+test('a response is unsent while it waits for earlier responses or for its client, and sent once the kernel has it', () => {
   const isFakeUnsent = (changes: Partial<FakeResponse> & { writableFinished?: boolean }) =>
     isUnsent(createResponse(changes) as unknown as ServerResponse)
   assert.ok(isFakeUnsent({ socket: null, writableLength: 0 }))

@@ -63,7 +63,7 @@ async function waitTurns(): Promise<void> {
 }
 
 describe('an HTTP/2 connection is closed', () => {
-  test('20 s after its start without a request, even with a PING', async (t) => {
+  test('an HTTP/2 connection is closed 20 s after its start without a request, even with a PING', async (t) => {
     await openListener(t)
     t.mock.timers.tick(19_999)
     await ping()
@@ -72,7 +72,7 @@ describe('an HTTP/2 connection is closed', () => {
     await closed
   })
 
-  test('125 s after its last response, and not before', async (t) => {
+  test('an HTTP/2 connection is closed 125 s after its last response, and not earlier', async (t) => {
     await openListener(t)
     const stream = session.request({ ':path': '/' }).resume()
     await once(stream, 'close')
@@ -85,7 +85,7 @@ describe('an HTTP/2 connection is closed', () => {
     await closed
   })
 
-  test('only when no response is pending', async (t) => {
+  test('an HTTP/2 connection stays open while a response is pending', async (t) => {
     const { promise: requested, resolve } = Promise.withResolvers<ServerResponse>()
     respond = resolve
     await openListener(t)
@@ -103,7 +103,7 @@ describe('an HTTP/2 client that keeps its window closed', () => {
     ['in the middle of a response', (response: ServerResponse) => void response.write('x'.repeat(100_000))],
     ['at the end of a response', (response: ServerResponse) => void response.end('x')],
   ] as const) {
-    test(`has its stream reset after 120 s ${when}, and keeps its connection`, async (t) => {
+    test(`an HTTP/2 client that keeps its window closed ${when} gets a stream reset after 120 s, and keeps its connection`, async (t) => {
       respond = write
       await openListener(t)
       const stream = session.request({ ':path': '/' })
@@ -146,7 +146,7 @@ test('an HTTP/2 response closes without finishing when the client closes its ses
   assert.equal(await closed, false)
 })
 
-test('a 205 response over HTTP/2 has no body and no Content-Length, with which it would be malformed', async (t) => {
+test('a 205 response over HTTP/2 is sent without body and Content-Length, which would make it malformed', async (t) => {
   respond = (response) => {
     response.writeHead(205, ['Content-Length', '5', 'X-A', '1'])
     response.end('hello')
