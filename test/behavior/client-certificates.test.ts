@@ -38,13 +38,13 @@ function statusOf({ url }: { url: string }, ...args: string[]): Promise<string> 
 
 for (const flag of ['--http2', '--http1.1']) {
   describe(`trusted_proxies: client_cert, with curl ${flag}`, () => {
-    test(`with curl ${flag}, trusts a client with a certificate from client_ca`, async () => {
+    test(`trusts curl ${flag} with a certificate from client_ca`, async () => {
       assert.equal(await statusOf(requesting, flag, ...validArguments), '200')
       assert.equal(await statusOf(requiring, flag, ...validArguments), '200')
     })
 
     for (const [kind, args] of Object.entries(invalidArguments)) {
-      test(`with curl ${flag}, does not trust a client with ${kind} certificate, and disconnects the client if tls.client_auth is require`, async () => {
+      test(`does not trust curl ${flag} with ${kind} certificate, and disconnects it if tls.client_auth is require`, async () => {
         assert.equal(await statusOf(requesting, flag, ...args), '401')
         assert.equal(await statusOf(requiring, flag, ...args), '000')
       })

@@ -67,7 +67,7 @@ describe('what the upstream receives for an HTTP/2 request', () => {
     assert.equal(lastRequest.headers['x-name'], text)
   })
 
-  test('forwards an HTTP/2 body with its length, or chunked if the length is unknown, and a request without a body without one', async () => {
+  test('forwards an HTTP/2 body with its length, or chunked if the length is unknown, and adds no body to a request that has none', async () => {
     const received: unknown[] = []
     upstream.respondWith(async (request, response) => {
       let size = 0
@@ -125,7 +125,7 @@ describe('what an HTTP/2 client receives', () => {
     assert.equal(typeof head.date, 'string')
   })
 
-  test('forwards 204 and 304 responses and responses to HEAD to an HTTP/2 client without a body', async () => {
+  test('sends an HTTP/2 client no body with a 204 or 304 response or a response to HEAD', async () => {
     upstream.respondWith(({ url }, response) =>
       response.writeHead(Number(url?.slice(1)), url === '/200' ? { 'content-length': '5' } : {}).end(),
     )
@@ -318,7 +318,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
   })
 })
 
-test('on SIGTERM sends GOAWAY, completes an open stream, ignores a new one, and exits with 0 (graceful shutdown)', async () => {
+test('after SIGTERM, sends GOAWAY, completes an open stream, ignores a new stream, and exits with 0 (graceful shutdown)', async () => {
   const draining = await startProxy(upstream.url, { flags: tlsFlags() })
   const client = await openFrames(portOf(draining))
   const { promise: arrived, resolve } = Promise.withResolvers<ServerResponse>()

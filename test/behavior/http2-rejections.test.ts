@@ -69,7 +69,7 @@ const malformed: [title: string, fields: (readonly [string, string])[]][] = [
 for (const [mode, gateway] of Object.entries(modes)) {
   describe(`${mode} over HTTP/2`, () => {
     for (const [title, fields] of malformed) {
-      test(`${mode} over HTTP/2 responds to a request with ${title} with 400 or a stream reset, and forwards nothing`, async () => {
+      test(`${mode} over HTTP/2 rejects a request that has ${title}, with 400 or a stream reset, and forwards nothing`, async () => {
         const connection = await openFrames(portOf(gateway))
         forwardedUrls.length = 0
         connection.send(requestFrame(1, fields))

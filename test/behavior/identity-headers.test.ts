@@ -126,7 +126,7 @@ test('decodes Remote-Name as UTF-8, and does not percent-decode it', async () =>
   }
 })
 
-test('accepts an e-mail address at an internationalized domain, and ignores an empty one', async () => {
+test('accepts an e-mail address at an internationalized domain, and ignores an empty e-mail address', async () => {
   const withEmail = (email: string) => request(`Remote-User: ${newUsername()}`, bytes(`Remote-Email: ${email}`))
   assert.equal(JSON.parse((await withEmail('zoë@müller.example')).body).email, 'zoë@müller.example')
   assert.equal('email' in JSON.parse((await withEmail('')).body), false)

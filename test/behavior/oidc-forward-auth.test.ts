@@ -200,7 +200,7 @@ describe('the login in auth-only mode', async () => {
     assert.equal(((await response.json()) as { error: string }).error, 'logout_invalid')
   })
 
-  test('serves the login endpoints directly if the proxy routes them to elastauth', async () => {
+  test('serves the login endpoints directly if the proxy routes those paths to elastauth', async () => {
     const agent = createUserAgent()
     const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-host': new URL(site).host }
     const redirect = await agent.request(`${url}/elastauth/login?return_to=/app/x`, { headers })

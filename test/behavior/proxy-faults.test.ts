@@ -58,7 +58,7 @@ test('resets the connection of an HTTP/1.0 client if its response is truncated, 
 
 describe('an invalid reason phrase from an upstream', () => {
   for (const reason of ['N\xe3o', '\xe6\x88\x90\xe5\x8a\x9f', 'a\x01b']) {
-    test(`replaces the invalid reason phrase ${JSON.stringify(reason)} with the standard one`, async () => {
+    test(`replaces the invalid reason phrase ${JSON.stringify(reason)} with the standard phrase`, async () => {
       upstream.respondWith((socket) => socket.write(`HTTP/1.1 404 ${reason}\r\nContent-Length: 2\r\n\r\nok`, 'latin1'))
       const connection = openRaw(portOf(gateway))
       connection.send('GET /reason HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nConnection: close\r\n\r\n')

@@ -13,7 +13,7 @@ const requests = Number(process.env.ISOLATION_REQUESTS ?? 10_000)
 const random = createRandom(1)
 const requestsPerUser = Math.ceil(requests / users)
 
-test('forwards each request of 500 concurrent users with the credential of its own user, and returns each response to the client that asked for it', async () => {
+test("forwards each request of 500 concurrent users with that user's credential, and returns each response to the client that sent the request", async () => {
   const upstream = await startUpstream(async (incoming, response) => {
     const delayMs = random.below(20)
     if (delayMs > 5) await sleep(delayMs)

@@ -58,7 +58,7 @@ describe('a request that would change the password of a user', () => {
     for (const target of targets) assert.equal((await send('es', target, '')).status, 401)
   })
 
-  test('forwards a password change on a route with auth: none, which has no credential', async () => {
+  test('forwards a password change on a route with auth: none, because the request carries no credential', async () => {
     const target = '/public/_security/user/_password'
     assert.deepEqual(await send('es', target), { status: 200, name: 'open', url: target, user: null, scope: 'client' })
   })
@@ -158,7 +158,7 @@ describe('several upstreams', () => {
     assert.ok((await Promise.all(pending)).includes('slow'))
   })
 
-  test('does not send a request to a second upstream if the first one may have received it', async () => {
+  test('does not send a request to a second upstream if the first upstream may have received the request', async () => {
     let count = 0
     const startClosing = () =>
       startUpstream((request) => {

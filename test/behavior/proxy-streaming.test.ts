@@ -143,7 +143,7 @@ describe('Expect: 100-continue', () => {
     assert.equal((await connection.closed).match(/200 OK/g)?.length, 2)
   })
 
-  test('rejects an anonymous request with Expect: 100-continue without 100 Continue, and closes the connection because a body may follow', async () => {
+  test('an anonymous request with Expect: 100-continue gets 401 and no 100 Continue, and its connection closes because a body may follow', async () => {
     assert.match(await sendRaw(...lines, '', ''), /^HTTP\/1.1 401 [\s\S]*Connection: close/)
   })
 

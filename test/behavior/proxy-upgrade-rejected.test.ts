@@ -51,7 +51,7 @@ describe('the response of an upstream that rejects an upgrade', () => {
     assert.equal(await requestWebSocket(gateway, '/').closed, `${closing}5\r\nhello\r\n0\r\n\r\n`)
   })
 
-  test("forwards an upstream's rejection of an upgrade that has Content-Length: 0", async () => {
+  test("forwards the Content-Length: 0 of an upstream's rejection of an upgrade", async () => {
     assert.equal(
       await requestRejected(headOf('403 Forbidden', 'Content-Length: 0')),
       headOf('403 Forbidden', 'Content-Length: 0', 'Connection: close'),

@@ -168,7 +168,7 @@ function contract(target: () => Target): void {
     })
   })
 
-  test('a new password invalidates the old one', async () => {
+  test('a new password invalidates the old password', async () => {
     const dave = name('dave')
     await put(dave, { password: 'secret-1', roles: [] })
     await put(dave, { password: 'secret-2', roles: [] })

@@ -52,7 +52,7 @@ describe('the official Elasticsearch client through the proxy', { skip: elastics
     assert.equal(counted, count)
   })
 
-  test('scrolls through all documents through the proxy', async () => {
+  test('scrolls over all documents through the proxy', async () => {
     const seen = new Set<number>()
     for await (const { documents } of client.helpers.scrollSearch<{ i: number }>({ index, size: 700 })) {
       for (const { i } of documents) seen.add(i)

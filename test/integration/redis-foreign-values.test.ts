@@ -103,7 +103,7 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     assert.equal(await redis.sessions.lockRefresh('id', { value: 'valid', owner: 'me' }), 'gone')
   })
 
-  test('treats a string in place of a session as absent', async () => {
+  test('treats a session key that holds a string as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
     await redis.sessions.put('id', 'valid', ttlMs)

@@ -89,14 +89,14 @@ describe('a response that an upstream truncates does not look complete to a clie
     ['tcp', '1.1'],
     ['tcp', '1.0'],
   ]) {
-    test(`a truncated response does not look complete to a client of nginx that sends HTTP/${version} to elastauth over ${place}`, async () => {
+    test(`if nginx uses HTTP/${version} over ${place} to elastauth, a truncated response does not look complete to nginx's client`, async () => {
       assert.equal(await isComplete(`/${place}/${version}/`, () => cut()), false)
       assert.equal(await isComplete(`/${place}/${version}/`, () => end()), true)
     })
   }
 
   for (const place of ['unix', 'tls']) {
-    test(`a client of nginx that sends HTTP/1.0 to elastauth over ${place} gets 505 instead of a truncated response`, async () => {
+    test(`if nginx uses HTTP/1.0 over ${place} to elastauth, nginx's client gets 505, because a truncated response would look complete`, async () => {
       assert.match(await get(`/${place}/1.0/`).closed, /^HTTP\/1\.1 505 [\s\S]*"http_version_unsupported"/)
     })
   }
