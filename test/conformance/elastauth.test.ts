@@ -66,7 +66,7 @@ for (const caller of callers.values()) {
     assert.ok(!gateway.log.some((entry) => /forged/.test(`${entry['url.path']} ${entry['url.domain']}`)))
   })
 
-  test(`a write from another site's page is rejected behind ${caller.name}, and a write from an own page is accepted`, async () => {
+  test(`a write from another site's page is rejected behind ${caller.name}, and a write from the application's own page is accepted`, async () => {
     const path = `/write/${caller.name}`
     const statusOf = async (headers: readonly Header[], method?: string) =>
       (await sendAs(caller, path, headers, method)).status

@@ -36,7 +36,7 @@ for (const { place, allowed } of rows) {
   })
 }
 
-test('src has one loose file, main.ts', () => {
+test('src has only one file outside its folders, main.ts', () => {
   assert.deepEqual(globSync('src/*.ts', { cwd: root }), ['src/main.ts'])
 })
 

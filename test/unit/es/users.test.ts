@@ -206,7 +206,7 @@ describe('users', () => {
 })
 
 describe('the service account', () => {
-  test('ping resolves with the right password of the service account, and rejects with a wrong one', async () => {
+  test('ping resolves with the right password of the service account, and rejects with a wrong password', async () => {
     await connect({ hosts: [url] }).ping()
     await assert.rejects(connect({ hosts: [url], password: 'wrong' }).ping(), { code: 'elasticsearch_unavailable' })
   })

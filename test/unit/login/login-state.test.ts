@@ -81,7 +81,7 @@ describe('login states', () => {
       assert.throws(() => loginStates.read(state), { code: 'login_failed' })
   })
 
-  test('a login state uses a free cookie, and overwrites any if 16 logins have begun', () => {
+  test("a login state uses a free cookie, and overwrites another login's cookie if 16 logins have begun", () => {
     const { loginStates } = create()
     const cookies: string[] = []
     for (let i = 0; i < 16; i++) cookies.push(`${loginStates.start(cookies.join('; '), '/').cookie}=x`)

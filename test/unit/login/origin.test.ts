@@ -12,8 +12,8 @@ const originBehindProxy = create()
 const originOfClient = create(undefined, false)
 const proxied = { host: 'internal:5000', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'kibana.example.com' }
 
-describe('the own origin for logins', () => {
-  test('the own origin is taken from X-Forwarded-Proto, X-Forwarded-Host and Host of a trusted proxy', () => {
+describe("elastauth's own origin for logins", () => {
+  test("elastauth's own origin is taken from X-Forwarded-Proto, X-Forwarded-Host and Host of a trusted proxy", () => {
     assert.equal(originBehindProxy(requestWith(proxied)), 'https://kibana.example.com')
     assert.equal(
       originBehindProxy(requestWith({ ...proxied, 'x-forwarded-host': 'K.example.com:443' })),
@@ -25,12 +25,12 @@ describe('the own origin for logins', () => {
     )
   })
 
-  test('the own origin is not taken from the X-Forwarded headers of an untrusted client', () => {
+  test("elastauth's own origin is not taken from the X-Forwarded headers of an untrusted client", () => {
     assert.throws(() => originOfClient(requestWith(proxied)), { code: 'login_insecure' })
     assert.equal(originOfClient(requestWith({ ...proxied, host: 'localhost:5000' })), 'http://localhost:5000')
   })
 
-  test('the own origin is that of oidc.redirect_url if it is set, whatever the request contains', () => {
+  test("elastauth's own origin is that of oidc.redirect_url if it is set, whatever the request contains", () => {
     const originOf = create('https://kibana.example.com/elastauth/callback')
     assert.equal(
       originOf(requestWith({ host: 'evil.example', 'x-forwarded-proto': 'http' })),
@@ -38,7 +38,7 @@ describe('the own origin for logins', () => {
     )
   })
 
-  test('the own origin with the nginx profile is taken from X-Original-URL, or without it from Host and X-Forwarded-Proto', () => {
+  test("elastauth's own origin with profile nginx is taken from X-Original-URL, or without X-Original-URL from Host and X-Forwarded-Proto", () => {
     const behindNginx = create(undefined, true, 'nginx')
     const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' }
     const original = { host: 'elastauth:5000', 'x-original-url': 'https://kibana.example.com/app' }
@@ -48,7 +48,7 @@ describe('the own origin for logins', () => {
   })
 
   for (const host of ['localhost', 'localhost:5000', 'kibana.localhost', '127.0.0.1:5000', '127.8.9.1', '[::1]:5000']) {
-    test(`the own origin is accepted without https for the loopback host ${host}`, () =>
+    test(`elastauth's own origin is accepted without https for the loopback host ${host}`, () =>
       assert.equal(originOfClient(requestWith({ host })), `http://${host}`))
   }
 
@@ -60,20 +60,20 @@ describe('the own origin for logins', () => {
     '[::2]',
     '[::ffff:127.0.0.1]',
   ]) {
-    test(`the own origin is rejected with login_insecure for ${host} without https`, () => {
+    test(`elastauth's own origin is rejected with login_insecure for ${host} without https`, () => {
       assert.throws(() => originOfClient(requestWith({ host })), { code: 'login_insecure' })
     })
   }
 
   for (const host of ['', 'a b', 'a/b', 'a@b', 'a:b', 'a, b', 'a\\b', 'a?b', 'a#b', '[::1', 'http://a', undefined]) {
-    test(`the own origin is rejected for the invalid host ${JSON.stringify(host)}`, () => {
+    test(`elastauth's own origin is rejected for the invalid host ${JSON.stringify(host)}`, () => {
       const request = requestWith({ ...proxied, 'x-forwarded-host': host, host })
       assert.throws(() => originBehindProxy(request), GatewayError)
     })
   }
 
   for (const proto of ['https, http', 'javascript', 'https:', 'ftp']) {
-    test(`the own origin is rejected with login_failed for the invalid scheme ${proto}`, () => {
+    test(`elastauth's own origin is rejected with login_failed for the invalid scheme ${proto}`, () => {
       assert.throws(() => originBehindProxy(requestWith({ ...proxied, 'x-forwarded-proto': proto })), {
         code: 'login_failed',
       })

@@ -97,7 +97,7 @@ const hosts = [
 
 const generated = prefixes.flatMap((prefix) => hosts.map((host) => prefix + host))
 
-test(`returns a path on the own origin for ${generated.length} generated open redirects`, () => {
+test(`returns a path on elastauth's own origin for ${generated.length} generated open redirects`, () => {
   assert.ok(generated.length >= 500)
   for (const target of generated) {
     const path = safeReturnTo(target)

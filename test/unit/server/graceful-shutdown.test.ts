@@ -101,7 +101,7 @@ for (const isTls of [false, true]) {
       assert.deepEqual(statuses, [200, 200])
     })
 
-    test(`a slow client ${isTls ? 'with' : 'without'} TLS receives the pipelined responses after a large one during the shutdown`, async () => {
+    test(`a slow client ${isTls ? 'with' : 'without'} TLS receives the pipelined responses after a large response during the shutdown`, async () => {
       await startServer(isTls)
       const slow = await open(isTls)
       await slow.request('/large', '/', '/')

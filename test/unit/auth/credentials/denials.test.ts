@@ -186,7 +186,7 @@ describe('deny: a user whose groups no longer grant access', () => {
     assert.notEqual(userOf(bed).password, 'set-by-the-user')
   })
 
-  test('a denied foreign or reserved user, or one under an unknown key, is not written', async () => {
+  test('a denied user who is foreign, reserved or managed under an unknown key is not written', async () => {
     const state = { created: '2026-11-23', version: 1, key_id: 'unknown', issued_at: noon, fingerprint: '' }
     const users = [
       createMemoryUser({ roles: ['admin'] }),

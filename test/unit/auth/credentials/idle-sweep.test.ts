@@ -141,7 +141,7 @@ describe('decideIdle', () => {
     test(situation, () => assert.equal(decideIdle({ stored, from, until, keys, rules })?.version, version))
   }
 
-  test("the password of an idle user is the one that the user's next request writes", async () => {
+  test("an idle user gets the same password from the sweep as from the user's next request", async () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)

@@ -183,7 +183,7 @@ test('a wait ends in the future, within two rotation pauses or change intervals'
   })
 })
 
-test('a change is never written within the change interval of the previous one', () => {
+test('a change is never written within the change interval of the previous change', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || decision.reason !== 'changed') return
@@ -203,7 +203,7 @@ test('unchanged roles and groups never cause a changed write, whatever the name 
   })
 })
 
-test('no decision hands out a rejected password, or one of an unknown key', () => {
+test('no decision hands out a rejected password or a password of an unknown key', () => {
   check((given) => {
     const state = handedOut(decide(given))
     if (state === undefined) return

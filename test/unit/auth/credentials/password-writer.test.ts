@@ -60,7 +60,7 @@ test('hashing a password does not block the event loop', async () => {
   await prepared
 })
 
-test('passwords are prepared without a hash once Elasticsearch has rejected one', async () => {
+test('passwords are prepared without a hash once Elasticsearch has rejected a hash', async () => {
   let sendsHash = true
   const prepareUntil = createPasswordWriter({ keys, sendsHash: () => sendsHash })
   assert.ok((await prepareUntil('bob', state)).passwordHash)

@@ -62,7 +62,7 @@ test('the id of a key is the first 8 hex digits of its SHA-256', () => {
   assert.ok(!key.includes(id))
 })
 
-test('a keyring knows the current key, its first, and the previous keys', () => {
+test('a keyring knows the current key, which is its first key, and the previous keys', () => {
   const ring = createKeyring([key, otherKey])
   assert.equal(ring.currentId, id)
   assert.deepEqual([id, keyIdOf(otherKey), 'lost', '', '__proto__', 'toString'].map(ring.knows), [

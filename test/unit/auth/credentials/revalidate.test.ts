@@ -55,7 +55,7 @@ describe('revalidation of a cached credential', () => {
     assert.equal(directory.calls.authenticate, 0)
   })
 
-  test('a check of an accepted credential has no other effect', async () => {
+  test('a check of a credential that Elasticsearch accepts has no other effect than one login', async () => {
     const { directory, request, cache } = await createDueTestBed()
     await request()
     assert.deepEqual(directory.calls, { get: 1, put: 1, authenticate: 1 })
@@ -70,7 +70,7 @@ describe('revalidation of a cached credential', () => {
     assert.deepEqual(writes(), ['created', 'created'])
   })
 
-  test('a deleted and recreated user has the same password on the same day, and another one on another day', async () => {
+  test('a deleted and recreated user has the same password on the same day, and another password on another day', async () => {
     const { clock, directory, first, obtain, request } = await createDueTestBed()
     directory.users.delete('bob')
     await request()

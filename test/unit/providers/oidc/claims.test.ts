@@ -77,7 +77,7 @@ describe('the groups claim', () => {
     assert.deepEqual(groupsOf(['a;b'], { groupsSeparator: ';' }), ['a;b'])
   })
 
-  test('oidc.strip_group_prefix is removed from groups, and groups without it are ignored', () => {
+  test('oidc.strip_group_prefix is removed from groups, and groups without the prefix are ignored', () => {
     const groups = ['elastic-admins', 'admins', 'elastic-', 'Elastic-x', 'elastic-admins']
     assert.deepEqual(groupsOf(groups, { stripGroupPrefix: 'elastic-' }), ['admins'])
     assert.deepEqual(groupsOf(['/admins/eu'], { stripGroupPrefix: '/' }), ['admins/eu'])

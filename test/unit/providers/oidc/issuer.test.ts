@@ -150,7 +150,7 @@ describe('discovery rejects', () => {
   })
 })
 
-test('a configured endpoint takes precedence over a discovered one', async () => {
+test('a configured endpoint takes precedence over a discovered endpoint', async () => {
   const fixture = createFixture({
     endpoints: { jwks_uri: 'https://keys.example' },
     requiredEndpoints: ['jwks_uri', 'introspection_endpoint'],

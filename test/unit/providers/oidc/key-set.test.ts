@@ -72,7 +72,7 @@ describe('unknown keys', () => {
     assert.equal(fixture.calls, 1 + 6)
   })
 
-  test('an unknown key is rejected with provider_unavailable while the provider is down, since it may be a new one', async () => {
+  test('an unknown key is rejected with provider_unavailable while the provider is down, since it may be a new key', async () => {
     const fixture = createFixture()
     await fixture.findKey()
     fixture.now += 10_000

@@ -108,7 +108,7 @@ describe('rejected tokens', () => {
     assert.equal(fixture.checked.length, 2)
   })
 
-  test('10,000 rejected tokens do not evict a valid one', async () => {
+  test('10,000 rejected tokens do not evict a valid token', async () => {
     const fixture = createFixture()
     const valid = await fixture.identify('good')
     fixture.error = 'token_invalid'
