@@ -15,7 +15,7 @@ function tellAll(metrics: Metrics): void {
   metrics.passwordHashRejected()
 }
 
-describe('the metrics page has a sample for each recorded event', () => {
+describe('the metrics have a sample for each recorded event', () => {
   const samples = [
     'elastauth_requests_total{method="GET",status="200"} 1',
     'elastauth_authentication_total{result="success"} 1',
@@ -31,7 +31,7 @@ describe('the metrics page has a sample for each recorded event', () => {
     'elastauth_request_duration_seconds_count 1',
   ]
   for (const sample of samples) {
-    test(sample, async () => {
+    test(`the metrics have the sample ${sample}`, async () => {
       const metrics = createMetrics()
       tellAll(metrics)
       const lines = (await metrics.registry!.metrics()).split('\n')

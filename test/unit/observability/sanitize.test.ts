@@ -22,7 +22,7 @@ describe('sanitize removes the query and the fragment', () => {
     ['/?secret', '/'],
     ['/a?secret, /b?secret', '/a'],
   ]) {
-    test(target!, () => assert.equal(pathOf(target!), path))
+    test(`sanitize keeps only the path of ${target}`, () => assert.equal(pathOf(target!), path))
   }
 })
 

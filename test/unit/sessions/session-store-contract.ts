@@ -16,7 +16,9 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   const it = (name: string, body: (underTest: SessionStoreUnderTest) => Promise<void>) =>
     test(name, { skip }, async () => body(await create()))
 
-  it('is empty at first, and no operation on a missing session creates one', async ({ store }) => {
+  it('the session store is empty at first, and no operation on a missing session creates a session', async ({
+    store,
+  }) => {
     assert.equal(await store.get('a'), undefined)
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'gone')
     assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), false)
@@ -26,7 +28,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), undefined)
   })
 
-  it('stores each session under its key until it expires', async ({ store, advance }) => {
+  it('the session store keeps each session under its key until the session expires', async ({ store, advance }) => {
     await store.put('a', 'one', ttlMs)
     await store.put('b', 'two', ttlMs)
     assert.deepEqual([await store.get('a'), await store.get('b')], ['one', 'two'])
@@ -36,21 +38,21 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'gone')
   })
 
-  it('touching a session extends its expiry', async ({ store, advance }) => {
+  it('touching a session in the store extends its expiry', async ({ store, advance }) => {
     await store.put('a', 'one', 1500) // time for a busy machine to touch it
     await store.touch('a', ttlMs)
     await advance(1600)
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('grants the refresh lock to one owner at a time', async ({ store }) => {
+  it('the session store grants the refresh lock to one owner at a time', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'acquired')
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('grants the refresh lock to one of 20 concurrent requests', async ({ store }) => {
+  it('the session store grants the refresh lock to one of 20 concurrent requests', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     const locks = await Promise.all(
       Array.from({ length: 20 }, (_, i) => store.lockRefresh('a', { value: 'one', owner: `c${i}` })),
@@ -58,14 +60,16 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(locks.filter((lock) => lock === 'acquired').length, 1)
   })
 
-  it('does not release the refresh lock after a time', async ({ store, advance }) => {
+  it('the session store does not release the refresh lock after a time', async ({ store, advance }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await advance(300)
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
   })
 
-  it('replaces an abandoned refresh lock only if the request names its owner', async ({ store }) => {
+  it("the session store replaces an abandoned refresh lock only if the request names the lock's owner", async ({
+    store,
+  }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2', replaces: 'owner-3' }), {
@@ -76,13 +80,13 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'three', ttlMs }), true)
   })
 
-  it('rejects a refresh lock for a value that is not the stored one', async ({ store }) => {
+  it('the session store grants no refresh lock for a value other than the stored value', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     assert.equal(await store.lockRefresh('a', { value: 'other', owner: 'owner-1' }), 'changed')
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'acquired')
   })
 
-  it('lets the owner of the refresh lock store a new value, which releases the lock', async ({
+  it('the session store lets the owner of the refresh lock store a new value, which releases the lock', async ({
     store,
     receivedEvents,
   }) => {
@@ -95,7 +99,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'changed', by: 'owner-1' }])
   })
 
-  it('accepts the same result of a refresh twice, and no other result', async ({ store }) => {
+  it('the session store accepts the same refresh result twice, and no other result', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs })
@@ -104,7 +108,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), 'two')
   })
 
-  it('rejects the result of a refresh from anyone but the owner of the lock', async ({ store }) => {
+  it('the session store accepts a refresh result only from the owner of the lock', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'two', ttlMs }), false)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
@@ -112,7 +116,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('releases the refresh lock for its owner only', async ({ store }) => {
+  it('the session store releases the refresh lock for its owner only', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await store.unlockRefresh('a', 'owner-2')
@@ -121,7 +125,10 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), 'acquired')
   })
 
-  it('does not restore a deleted session when its refresh completes late', async ({ store, receivedEvents }) => {
+  it('the session store does not restore a deleted session when its refresh completes late', async ({
+    store,
+    receivedEvents,
+  }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.equal(await store.delete('a'), true)
@@ -130,14 +137,14 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     if (receivedEvents) assert.deepEqual(await receivedEvents(), [{ key: 'a', type: 'ended', by: '' }])
   })
 
-  it('has no refresh lock for a session that is stored again', async ({ store }) => {
+  it('the session store has no refresh lock for a session that is stored again', async ({ store }) => {
     await store.put('a', 'one', ttlMs)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await store.put('a', 'two', ttlMs)
     assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'owner-2' }), 'acquired')
   })
 
-  it('lists the sessions of each index until they expire', async ({ store, advance }) => {
+  it('the session store lists the sessions of each index until the sessions expire', async ({ store, advance }) => {
     assert.deepEqual(await store.listIndex('alice'), [])
     await store.addToIndex('alice', 'a', ttlMs)
     await store.addToIndex('alice', 'b', ttlMs)
@@ -149,7 +156,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.deepEqual([...(await store.listIndex('alice'))].sort(), ['a', 'b'])
   })
 
-  it('returns the size of an index, without expired sessions', async ({ store, advance }) => {
+  it('the session store returns the size of an index without expired sessions', async ({ store, advance }) => {
     assert.equal(await store.addToIndex('alice', 'a', 200), 1)
     assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
     assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
@@ -158,7 +165,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.addToIndex('alice', 'd', ttlMs), 2)
   })
 
-  it('returns the size of an index for each of 100 concurrent additions', async ({ store }) => {
+  it('the session store returns the size of an index for each of 100 concurrent additions', async ({ store }) => {
     const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => store.addToIndex('alice', `k${i}`, ttlMs)))
     assert.deepEqual(
       counts.toSorted((a, b) => a - b),
@@ -166,7 +173,10 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     )
   })
 
-  it('lists the oldest session first, and does not move a session that is added again', async ({ store, advance }) => {
+  it('the session store lists the oldest session of an index first, and does not move a session that is added again', async ({
+    store,
+    advance,
+  }) => {
     for (const key of ['c', 'b', 'a', 'c']) {
       await store.addToIndex('alice', key, ttlMs)
       await advance(2)
@@ -174,7 +184,9 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.deepEqual(await store.listIndex('alice'), ['c', 'b', 'a'])
   })
 
-  it('removes sessions from an index, and keeps the others and the sessions themselves', async ({ store }) => {
+  it('the session store removes sessions from an index, and keeps other entries and the sessions themselves', async ({
+    store,
+  }) => {
     for (const key of ['a', 'b', 'c']) await store.addToIndex('alice', key, ttlMs)
     await store.put('a', 'one', ttlMs)
     await store.removeFromIndex('alice', ['a', 'c', 'none'])
@@ -184,7 +196,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.get('a'), 'one')
   })
 
-  it('tells whether a session exists, until it expires', async ({ store, advance }) => {
+  it('the session store says whether a session exists, until the session expires', async ({ store, advance }) => {
     assert.equal(await store.has('a'), false)
     await store.put('a', 'one', 200)
     assert.equal(await store.has('a'), true)
@@ -192,7 +204,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.has('a'), false)
   })
 
-  it('accepts a name once until it expires', async ({ store, advance }) => {
+  it('the session store accepts a name once until the name expires', async ({ store, advance }) => {
     assert.equal(await store.useOnce('jti', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
     assert.equal(await store.useOnce('other', 200), true)
@@ -201,7 +213,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.useOnce('jti', ttlMs), false)
   })
 
-  it('stores 96 KiB unchanged', async ({ store }) => {
+  it('the session store keeps a value of 96 KiB unchanged', async ({ store }) => {
     const large = 'x'.repeat(96 * 1024)
     await store.put('a', large, ttlMs)
     assert.equal(await store.get('a'), large)

@@ -21,7 +21,7 @@ export function testSharedStore(create: () => Promise<StoreUnderTest> | StoreUnd
     assert.equal(await store.get('bob'), '')
   })
 
-  it('replace stores a value where there was none, without a notification', async ({ store, notifications }) => {
+  it('replace stores a value for an absent user without a notification', async ({ store, notifications }) => {
     await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
     assert.equal(await store.get('bob'), 'one')
     assert.deepEqual(await notifications(), [])
@@ -51,7 +51,7 @@ export function testSharedStore(create: () => Promise<StoreUnderTest> | StoreUnd
     assert.deepEqual(await notifications(), ['bob id-1'])
   })
 
-  it('claim returns changed if the value is not the one that was read, and ignores a value that was not read', async ({
+  it('claim returns changed if the stored value differs from the value that was read, and ignores a value that was not read', async ({
     store,
   }) => {
     await store.replace({ ...bob, expected: '', value: 'one', stateId: 'id-1' })
