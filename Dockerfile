@@ -13,7 +13,7 @@ FROM node:26.10.0-slim
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="elastauth" \
-      org.opencontainers.image.description="Single sign-on for Elasticsearch and Kibana without a paid licence" \
+      org.opencontainers.image.description="Single sign-on for Elasticsearch and Kibana without a paid license" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
