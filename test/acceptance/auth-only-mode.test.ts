@@ -67,7 +67,7 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
     assert.deepEqual(metadata.groups, ['admins', 'users'])
   })
 
-  test("curl -I gets 200 and that user's Authorization header without a body", async () => {
+  test("curl -I with identity headers gets 200 and the user's Authorization header, without a body", async () => {
     const output = await runCurl(withGatewayUrl(pickBlock(blocks, 'Test Authentication Endpoint').match(commands)![1]!))
     assert.match(output, /^HTTP\/1\.1 200 OK\r\n/)
     const authorization = /^authorization: (.*)\r$/im.exec(output)![1]!

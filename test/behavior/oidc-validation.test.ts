@@ -129,7 +129,7 @@ describe('token_validation: both', async () => {
     undo()
   })
 
-  test('token_validation both rejects a token if userinfo describes another subject', async () => {
+  test('with token_validation set to both, a token is rejected if userinfo returns another subject', async () => {
     const undo = idp.intercept(
       'userinfo',
       respondJson(200, { sub: 'bob', preferred_username: 'bob', groups: ['root'] }),

@@ -111,7 +111,7 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('reads at most 1,000 members of a session index, and skips members that are larger than a key', async () => {
+  test('reads at most 1,000 members of a session index, and skips members longer than a session key', async () => {
     await server.client.setrange('source', 64 * mebibyte - 1, 'x')
     const script = `
 for i = 1, 10000 do redis.call('ZADD', KEYS[1], '1e15', i) end

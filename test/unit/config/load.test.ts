@@ -126,7 +126,7 @@ test('the variables of a Service named elastauth-redis are ignored, but keys and
   }
 })
 
-test('an empty variable of a secret counts as not set, with a warning', () => {
+test('an empty environment variable for a secret counts as not set, with a warning', () => {
   const { config, warnings } = load(minimal, { env: { ELASTAUTH_CACHE_REDIS_PASSWORD: '', ELASTAUTH_LISTEN: '' } })
   assert.equal(config.cache.redis_password, null)
   assert.deepEqual(warnings, ['ELASTAUTH_CACHE_REDIS_PASSWORD is empty: taken as not set'])

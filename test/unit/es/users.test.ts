@@ -345,7 +345,7 @@ describe('requests to Elasticsearch', () => {
   const tls = (more: https.ServerOptions = {}) =>
     serve(https.createServer({ ...authority.issue('es'), ...more }, respond))
 
-  test('TLS to Elasticsearch needs the configured CA, unless insecure_skip_verify is set', async () => {
+  test('TLS to Elasticsearch fails without the configured CA, unless insecure_skip_verify is set', async () => {
     const hosts = [`https://localhost:${await tls()}`]
     assert.equal(await connect({ hosts, ca: authority.cert }).get('bob'), undefined)
     await assert.rejects(connect({ hosts }).get('bob'), { code: 'elasticsearch_unavailable' })

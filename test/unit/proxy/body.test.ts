@@ -86,7 +86,7 @@ describe('a request body', () => {
     assert.equal(await text(createBody(request, 5000)), '0123456789')
   })
 
-  test('keeps the connection usable for the response and the next request when the stream of a body is destroyed', async () => {
+  test('destroying the request body stream leaves the connection usable for the response and the next request', async () => {
     const [request, response] = await receive('01234')
     const body = createBody(request, 5000)
     body.resume()

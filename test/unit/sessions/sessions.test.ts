@@ -457,7 +457,7 @@ describe('refreshes of sessions', () => {
     await assert.rejects(async () => sessions.find(id), { code: 'provider_unavailable' })
   })
 
-  test('a refresh that does not confirm the groups ends the session after its grace period, without repeated calls to the provider', async () => {
+  test('when a refresh does not confirm the groups, the session ends after the grace period, without repeated calls to the provider', async () => {
     const { replicas, login, clock, provider, grant, refreshFailures } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)

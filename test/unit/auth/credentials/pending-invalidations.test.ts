@@ -40,7 +40,7 @@ test('a user stays pending until the invalidation is confirmed', async () => {
   assert.ok(!has('bob'))
 })
 
-test('a user who is added again during a flush is invalidated again', async () => {
+test('a pending invalidation that is added again during a flush is carried out again', async () => {
   const { add, flush, has, requests, confirmAll } = createTestBed()
   add('bob')
   void flush()
