@@ -62,4 +62,4 @@ if [ "$code" -ne 0 ]; then
   echo "check-image-tree.sh: SIGTERM ended it with $code, not 0" >&2
   exit 1
 fi
-echo "The image's tree runs: as nobody, without writing; health answers; SIGTERM ends it with 0. ($(du -sh "$tree" | cut -f1))"
+echo "The image's tree runs as an unprivileged user without writing, health responds, and SIGTERM ends it with 0. ($(du -sh "$tree" | cut -f1))"

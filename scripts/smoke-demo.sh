@@ -22,7 +22,7 @@ npm run demo -- "$@" >"$output" 2>&1 &
 pid=$!
 set +m
 for _ in {1..600}; do
-  if grep -q 'ends it' "$output"; then break; fi
+  if grep -q 'Stop the demo' "$output"; then break; fi
   kill -0 "$pid" 2>/dev/null || fail 'the demo ended before it was ready'
   sleep 0.5
 done
@@ -33,9 +33,9 @@ mapfile -t lines < <(sed -n 's/^ *\(curl .*\)/\1/p' "$output")
 expected=('"username":"testuser"' '"username" : "testuser"|"username":"testuser"' '"username":"developer"')
 for number in 0 1 2; do
   echo "--- line $((number + 1))"
-  answer=$(bash -c "${lines[number]}")
-  sed -E 's/^(authorization: Basic ).*/\1…/I' <<<"$answer"
-  grep -qE "${expected[number]}" <<<"$answer" || fail "line $((number + 1)) did not answer as it should"
+  response=$(bash -c "${lines[number]}")
+  sed -E 's/^(authorization: Basic ).*/\1…/I' <<<"$response"
+  grep -qE "${expected[number]}" <<<"$response" || fail "line $((number + 1)) did not respond as expected"
 done
 
 kill -INT -- "-$pid"

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
@@ -9,6 +10,7 @@ import { createUserAgent } from '../support/oidc/user-agent.ts'
 
 const run = promisify(execFile)
 const script = join(import.meta.dirname, '../../examples/demo/run.ts')
+const smokeTest = join(import.meta.dirname, '../../scripts/smoke-demo.sh')
 
 describe('the demo', () => {
   let demo: ChildProcess
@@ -26,6 +28,11 @@ describe('the demo', () => {
   test('the demo names the fake Elasticsearch, and prints three commands to copy', () => {
     assert.match(output, /^Elasticsearch +http:\/\/127\.0\.0\.1:\d+ +a small stand-in/m)
     assert.equal(commands.length, 3)
+  })
+
+  test('the demo prints the text that scripts/smoke-demo.sh waits for', () => {
+    const [, ready] = /grep -q '([^']+)'/.exec(readFileSync(smokeTest, 'utf8'))!
+    assert.ok(output.includes(ready!), ready!)
   })
 
   test("the demo's first command shows the identity from the headers, and an Authorization header", async () => {
