@@ -20,7 +20,7 @@ export function createClientErrorHandlers(
     logFault(code, socket.remoteAddress)
     socket.on('error', () => {}) // `close` follows
     const response = handlers().renderError({ headers: {} }, new GatewayError(code, code), nextRequestId())
-    // If the connection were closed with unread bytes of the client, TCP would reset it and the response might be lost.
+    // Closing a connection while the client's bytes are unread makes TCP reset it, and the response might be lost.
     socket.end(serializeResponse(response)).resume()
     const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
     socket.once('close', () => clearTimeout(timer))
@@ -29,7 +29,7 @@ export function createClientErrorHandlers(
   /** Listener for the server's `clientError` event. */
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === 'ECONNRESET') socket.destroy()
-    if (!socket.writable) return // closed, or already rejected: Node reports each further chunk as an error
+    if (!socket.writable) return // closed, or already rejected: after an invalid request, Node reports each further chunk as an error too
     reject(socket, clientErrorCodes[error.code ?? ''] ?? 'payload_invalid')
   }
 

@@ -2,8 +2,9 @@ import { getHeapStatistics } from 'node:v8'
 import type { Logger } from '../observability/log.ts'
 
 /**
- * The heap that one HTTP/1.1 connection can occupy, in bytes: two requests with the largest headers, or the maximum
- * number of small pending ones (measured: 300 KB). An HTTP/2 connection counts as several (listen/limits.ts).
+ * The heap that one HTTP/1.1 connection can occupy, in bytes. Two pending requests with headers of the maximum size, or
+ * the maximum number of small pending requests, were measured at 300 KB. An HTTP/2 connection counts as several
+ * (`http2Weight`).
  */
 const bytesPerConnection = 320 * 1024
 
@@ -11,10 +12,10 @@ const bytesPerConnection = 320 * 1024
 const heapShare = 1 / 2
 
 /**
- * The number of connections for which the heap has room if each occupies its maximum: with more, unauthenticated
- * clients could exhaust the memory. The default heap of Node on a machine with 16 GB has room for 6,500. Logs a line if
- * that is less than `max_connections`.
- * @param heapBytes the heap limit of V8
+ * The number of connections for which the heap has room if each connection occupies its maximum. With more,
+ * unauthenticated clients could exhaust the memory. Node's default heap on a machine with 16 GB has room for 6,500.
+ * Logs a line if the number is lower than `max_connections`.
+ * @param heapBytes V8's heap limit
  */
 export function computeConnectionBudget(
   maxConnections: number,

@@ -1,22 +1,26 @@
 import type { Server, Socket } from 'node:net'
 
 export type ConnectionLimits = Readonly<{
-  /** Connections of all listeners. */
+  /** The maximum number of open connections on all listeners together. */
   maxConnections: number
-  /** The number of HTTP/1.1 connections for which the heap has room. */
+  /** The maximum sum of the connections' weights: the number of HTTP/1.1 connections for which the heap has room. */
   maxWeight: number
 }>
 
 export type ConnectionBudget = Readonly<{
   /**
-   * Counts a connection as several, until it closes or gets another weight.
-   * @param maxShare the part of all room that may be used if the weight increases, 1 by default
+   * Makes a connection count as `weight` HTTP/1.1 connections, until it closes or gets another weight.
+   * @param maxShare an increase is accepted only while all connections together use at most this part of `maxWeight`; 1
+   * by default
    * @returns whether there is room; if not, the weight does not change
    */
   setWeight: (socket: Socket, weight: number, maxShare?: number) => boolean
 }>
 
-/** Limits the connections of all listeners together. Node counts those of each listener and closes further ones. */
+/**
+ * Limits the connections of all listeners together. It does so by adjusting each Node server's `maxConnections`,
+ * because Node limits the connections of each server separately.
+ */
 export function limitConnections(
   servers: readonly Server[],
   { maxConnections, maxWeight }: ConnectionLimits,

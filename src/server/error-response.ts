@@ -3,7 +3,10 @@ import { errorPage } from '../endpoints/html/error-page.ts'
 import { type ErrorCode, errorTable, type GatewayError } from '../http/errors.ts'
 import { createResponse, type GatewayResponse } from '../http/response.ts'
 
-/** The statuses that the calling proxy understands. nginx's auth_request turns any error but 401 and 403 into 500. */
+/**
+ * Which error statuses the calling proxy understands: nginx's auth_request turns every error except 401 and 403 into
+ * 500.
+ */
 export type ForwardAuthProfile = 'generic' | 'nginx'
 
 export type RenderError = (

@@ -18,7 +18,7 @@ import type { TlsOptions } from './listen/tls.ts'
 export type RequestHandlers = Readonly<{
   /** Handles every request outside `/elastauth/`. */
   handle: ModeHandler
-  /** Authenticates a request to upgrade, for those that `isUpgrade` accepts. */
+  /** Authenticates an upgrade request that `ServerOptions.isUpgrade` accepts. */
   upgrade?: (request: IncomingMessage) => Promise<Upgrade>
   endpoints: Endpoints
   /** Whether a pipelined request is handled only when the earlier responses of its connection have been sent. */
@@ -27,7 +27,7 @@ export type RequestHandlers = Readonly<{
 }>
 
 export type ServerOptions = Readonly<{
-  /** Where to listen, and what is served there: by default everything. */
+  /** The addresses to listen on, and what each of them serves: by default everything. */
   listeners: readonly (Listener & Readonly<{ serves?: ListenerScope }>)[]
   unixSocketMode?: number
   /** Required if there is a listener with TLS. */
@@ -38,11 +38,11 @@ export type ServerOptions = Readonly<{
   logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
   logTlsFailure?: (reason: string, address: string | undefined) => void
   metrics: Metrics
-  /** By default those of Node. */
+  /** By default `defaultRequestTimeouts`. */
   requestTimeouts?: RequestTimeouts
-  /** For all listeners together; further connections are closed at once. By default there is no limit. */
+  /** Limits for all listeners together; connections beyond them are closed at once. By default there is no limit. */
   connectionLimits?: ConnectionLimits
-  /** Whether a request is passed to `RequestHandlers.upgrade`. By default none is. */
+  /** Whether a request is passed to `RequestHandlers.upgrade`. By default, no request is. */
   isUpgrade?: (request: IncomingMessage) => boolean
   onUnixConnection?: (socket: Socket) => void
 }>

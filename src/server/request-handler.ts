@@ -9,7 +9,7 @@ import type { ServerOptions } from './options.ts'
 import { route } from './router.ts'
 
 export type RequestHandler = Readonly<{
-  /** Always sends a response. See `ListenerHandlers`. @param serves what the listener serves */
+  /** The `onRequest` of `ListenerHandlers`, for a listener that serves `serves`. Always sends a response. */
   onRequest: (
     request: IncomingMessage,
     response: ServerResponse,
@@ -68,7 +68,7 @@ export function createRequestHandler(
     return result.stream(response)
   }
 
-  /** Sends the response, unless it has been streamed. */
+  /** Sends the response, unless its handler has already streamed it. */
   function finishRequest(
     request: IncomingMessage,
     response: ServerResponse,
@@ -91,7 +91,8 @@ export function createRequestHandler(
   }
 
   /**
-   * For an error after the head has been sent. Ending the response normally would make a truncated one look complete.
+   * Aborts a response after an error that occurred when its headers had been sent. Ending it normally would make the
+   * truncated response look complete.
    */
   function abortResponse(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
@@ -120,15 +121,18 @@ function sendResponse(request: IncomingMessage, response: ServerResponse, { stat
   }
 }
 
-/** Releases memory that is not needed any more, in case the client does not read its response. */
+/**
+ * Releases the memory of a request's headers, because a client that does not read may keep the response pending for a
+ * long time.
+ */
 function releaseHeaders(request: IncomingMessage): void {
   request.rawHeaders = []
   request.headers = {}
 }
 
 /**
- * An HTTP/1.0 response without a length is complete when its connection closes, unless it is reset (RFC 9112, section
- * 8).
+ * Destroys an unfinished response. An HTTP/1.0 connection is reset instead of closed, because closing it would complete
+ * a response without a length (RFC 9112, section 8).
  */
 function destroyResponse({ httpVersion }: IncomingMessage, response: ServerResponse): void {
   const { socket } = response

@@ -5,7 +5,10 @@ import { pathBeforeFragment, percentDecode } from '../http/target.ts'
 
 export type Routes = Readonly<{ handle: ModeHandler; endpoints: Endpoints }>
 
-/** The handler of a request: the mode's, or that of an endpoint. Throws GatewayError not_found, method_not_allowed. */
+/**
+ * Finds the handler of a request: that of an endpoint, or else the mode's. Throws GatewayError not_found or
+ * method_not_allowed.
+ */
 export function route(
   { url = '/', method }: IncomingMessage,
   { handle, endpoints }: Routes,
@@ -37,10 +40,10 @@ export function isEndpointRequest({ url = '/' }: IncomingMessage): boolean {
 const endpointPrefix = '/elastauth/'
 
 /**
- * The path below `/elastauth/`, decoded once, or undefined if the request is for the mode. Paths are not normalized:
- * `/x/../elastauth/` is for the mode. Proxies route by the decoded path and forward the original one, so
- * `/%65lastauth/login` arrives unchanged. A path that cannot be decoded matches no endpoint and does not reach the mode
- * either: `/elastauth/%ff`.
+ * The decoded path of a request for an endpoint, or undefined if the mode handles the request. Paths are decoded once,
+ * because proxies route by the decoded path but forward the original (`/%65lastauth/login`). They are not normalized,
+ * so the mode handles `/x/../elastauth/`. An undecodable path below `/elastauth/` matches no endpoint and does not
+ * reach the mode either.
  */
 export function endpointPath(url: string): string | undefined {
   // Called for every request: most targets contain no `%`, and decoding takes time.

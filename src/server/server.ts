@@ -15,23 +15,27 @@ import { createUpgradeHandler } from './upgrade-handler.ts'
 
 export type GatewayServer = Readonly<{
   /**
-   * @returns the addresses in readable form. Rejects if one is unavailable, with what it `serves`, and then listens on
-   * none.
+   * @returns the addresses as log lines show them. If one is unavailable, rejects with an error that also has the
+   * listener's `serves`, and listens on none of them.
    */
   listen: () => Promise<string[]>
   /** The number of open connections on all listeners. */
   countConnections: () => Promise<number>
   /**
-   * @returns a function that uses other certificates for new connections. Throws if certificate and key do not match.
+   * @returns a function that makes new connections use other certificates. Throws if certificate and key do not match.
    */
   prepareRenewal: (tls: TlsOptions) => () => void
   /**
-   * Graceful shutdown: accepts no more connections, finishes pending requests, and after the timeout destroys the rest.
+   * Graceful shutdown: accepts no more connections, finishes pending requests, and destroys the remaining connections
+   * after the timeout.
    */
   close: (timeoutMs: number) => Promise<void>
 }>
 
-/** All listeners and their shared state. Listeners differ only in what they serve (`serves`). */
+/**
+ * Creates all listeners and the state they share. Apart from address and protocol, listeners differ only in what they
+ * serve (`serves`).
+ */
 export function createServer(options: ServerOptions): GatewayServer {
   const {
     requestTimeouts = defaultRequestTimeouts,
@@ -55,7 +59,7 @@ export function createServer(options: ServerOptions): GatewayServer {
     onRequest: (request, response, check, onAuthenticated) =>
       onRequest(request, response, check, serves, onAuthenticated),
   })
-  // Without limits, as in unit tests, there is room for every connection.
+  // Without limits, as in unit tests, every weight is accepted.
   let budget: ConnectionBudget = { setWeight: () => true }
   const listeners = options.listeners.map(({ serves = 'everything', ...config }) => {
     const handlers = handlersFor(serves)
@@ -119,7 +123,10 @@ export function createServer(options: ServerOptions): GatewayServer {
   return Object.freeze({ listen, countConnections, prepareRenewal, close })
 }
 
-/** Request ids: a random prefix for each process and a counter, so they are unique across replicas. */
+/**
+ * Creates request ids from a random prefix and a counter. The prefix differs for each process, so the ids are unique
+ * across replicas.
+ */
 function createRequestIds(): () => string {
   const prefix = randomBytes(6).toString('hex')
   let count = 0

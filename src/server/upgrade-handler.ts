@@ -12,7 +12,7 @@ export function createUpgradeHandler(
   nextRequestId: () => string,
   onRequestEnd: (request: IncomingMessage, status: number, startedAt: number) => void,
 ) {
-  /** Handles a request to upgrade to another protocol. For it, Node creates no response object. */
+  /** Handles a request to upgrade to another protocol, for which Node creates no response object. */
   return async function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     try {
       await handleUpgrade(request, socket, head)
@@ -56,9 +56,12 @@ export function createUpgradeHandler(
   }
 }
 
-/** While a request body is still expected, Node passes a stream instead of the socket, which has no `destroySoon`. */
+/**
+ * Sends what has been written, then destroys the connection. `destroySoon` would do the same, but Node passes a stream
+ * without that method while it still expects a request body.
+ */
 function closeGracefully(socket: Socket): void {
   socket.end(() => socket.destroy())
-  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs) // for a client that does not read
+  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs) // in case the client does not read the response
   socket.once('close', () => clearTimeout(timer))
 }

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Reads and discards the rest of a body after the response, so that the client can read the response. The time is
- * limited: without a limit, an unauthenticated client could keep a connection open indefinitely.
- * @param timeoutMs for the whole rest; then the connection is destroyed
+ * Reads and discards the rest of a request body after the response, so that the client can read the response. Without a
+ * time limit, an unauthenticated client could keep the connection open indefinitely.
+ * @param timeoutMs time for the rest of the body to arrive, after which the connection is destroyed
  */
 export function drainBody(request: IncomingMessage, timeoutMs: number): void {
   if (request.complete || request.destroyed) return
   const { socket } = request
-  request.resume() // Node does so only if nothing has read from the body
+  request.resume() // Node discards a body itself only if nothing has read from it
   const timer = setTimeout(() => request.destroy(), timeoutMs)
   const stop = () => {
     clearTimeout(timer)

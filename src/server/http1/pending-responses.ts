@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * The responses that have not been sent yet, by connection. Node reports parse errors and tunnels as soon as it has
- * read them; what elastauth sends for those must not overtake pending responses or end up inside one (RFC 9112, section
- * 9.3.2).
+ * The responses that have not been completely sent yet, for each connection. Node reports a parse error or a CONNECT
+ * request as soon as it has read it, but elastauth's error response must not overtake a pending response or end up
+ * inside one (RFC 9112, section 9.3.2).
  */
 export type PendingResponses = Readonly<{
   /** Call with the response to each request, in order of arrival. */
@@ -14,15 +14,16 @@ export type PendingResponses = Readonly<{
   hasPending: (socket: Socket) => boolean
   /** The requests with pending responses, in order of arrival. */
   requestsOn: (socket: Socket) => IncomingMessage[]
-  /** Whether the last request of the connection has arrived: it closes after a pending response, or has ended. */
+  /** Whether no further request may be processed: the connection has ended, or closes after a pending response. */
   hasLastRequest: (socket: Socket) => boolean
   /**
-   * Calls `respond` when all pending responses have been sent; never if one of them was the last of the connection or
-   * the client has disconnected. If the error is in the body of a request whose response has begun or waits for earlier
-   * ones, the connection is destroyed instead.
+   * Calls `respond` when all pending responses on a connection have been sent, unless the connection closes after one
+   * of them or the client has disconnected. If the body of the last request is still incomplete, the error is in that
+   * body: the connection is destroyed if the request's response has begun or waits for earlier responses, otherwise
+   * `respond` is called at once.
    */
   runWhenFlushed: (socket: Socket, respond: () => void) => void
-  /** Whether a response or a connection has ended, but not all of its bytes have been sent. */
+  /** Whether elastauth has ended a response or a connection of which some bytes have not been sent yet. */
   hasUnflushed: () => boolean
   /** Destroys the pending responses of a connection. @returns whether there were any */
   destroyPending: (socket: Socket) => boolean
@@ -30,7 +31,7 @@ export type PendingResponses = Readonly<{
 
 /** @param onConnectionClosed called when a connection has closed */
 export function createPendingResponses(onConnectionClosed: () => void): PendingResponses {
-  // Lists cost a request less than sets: a connection rarely has a second pending response.
+  // Lists are faster than sets here, because a connection rarely has a second pending response.
   const pending = new Map<Socket, ServerResponse[]>()
   const reported = new WeakSet<ServerResponse>()
 
@@ -83,12 +84,12 @@ export function createPendingResponses(onConnectionClosed: () => void): PendingR
       if (last.socket !== null && !last.headersSent) respond()
       else socket.destroy()
     } else if (socket.readableEnded)
-      socket.end() // the client disconnected in the middle of its next request
+      socket.end() // the client disconnected while sending its next request
     else if (!reported.has(last)) {
-      // Node reports each further chunk as another error.
+      // Registered once, because Node reports each further chunk as another error.
       reported.add(last)
       last.on('close', () => {
-        // The head that had timed out (408) may have arrived in the meantime.
+        // After a request timeout (408), the late request may have arrived in the meantime and gets its own response.
         if (lastOn(socket) === undefined) runIfWritable(socket, respond)
       })
     }
@@ -96,8 +97,8 @@ export function createPendingResponses(onConnectionClosed: () => void): PendingR
 
   function destroyPending(socket: Socket): boolean {
     const responses = [...(pending.get(socket) ?? [])]
-    // Node no longer listens to the socket, so responses that wait for earlier ones would not notice that it has
-    // closed.
+    // After a CONNECT request, Node no longer listens to the socket. Responses that wait for earlier responses would
+    // not notice that the socket has closed.
     for (const response of responses) {
       response.destroy()
       response.req.destroy()

@@ -4,7 +4,8 @@ import { lingerTimeoutMs, maxPendingBytes, maxPendingRequests } from '../listen/
 
 /**
  * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before
- * back-pressure applies, and keeps each until its response is sent: without a limit, one client could fill the heap.
+ * back-pressure applies, and keeps each request until its response is sent. Without a limit, one client could fill the
+ * heap.
  * @param pending the requests whose responses have not been sent, the new one last
  */
 export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
@@ -23,9 +24,9 @@ function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): n
 }
 
 /**
- * The classes that Node uses for requests and responses. Requests after the last one of a connection must not be
- * processed (RFC 9112, section 9.6), but Node parses the current chunk to its end: it gets the same two inert objects
- * for all of them, and later chunks are not parsed.
+ * The classes from which Node creates requests and responses. Requests after the last one on a connection must not be
+ * processed (RFC 9112, section 9.6), but Node parses the current chunk to its end. For such requests Node gets the same
+ * inert request and response objects each time, and later chunks are discarded.
  * @param hasLastRequest whether the last request of the connection has arrived
  */
 export function createMessageClasses(hasLastRequest: (socket: Socket) => boolean) {
@@ -37,7 +38,7 @@ export function createMessageClasses(hasLastRequest: (socket: Socket) => boolean
     const request = new DroppedRequest(socket)
     dropped.set(socket, request)
     lingerAtEnd(socket)
-    // After Node has parsed the current chunk.
+    // Runs after Node has parsed the current chunk.
     setImmediate(discardInput, socket)
     return request
   }
@@ -53,7 +54,7 @@ export function createMessageClasses(hasLastRequest: (socket: Socket) => boolean
   })
 }
 
-/** With the options that Node passes, which its types omit. */
+/** Node passes the constructor a second argument, `options`, which Node's types omit. */
 const Response = ServerResponse as unknown as new (request: IncomingMessage, options: object) => ServerResponse
 
 /** Represents all unprocessed requests of a connection. */
@@ -73,14 +74,14 @@ class DroppedResponse extends ServerResponse {
   override assignSocket(): void {}
 }
 
-/** Keeps reading, to notice when the client disconnects, but discards the data. */
+/** Keeps reading, so that elastauth notices when the client disconnects, but discards the data. */
 function discardInput(socket: Socket): void {
   if (!socket.destroyed) socket.removeAllListeners('data').on('data', () => {})
 }
 
 /**
- * If the connection were closed at once with unread bytes of the client, TCP would reset it and the last responses
- * might be lost (RFC 9112, section 9.6). Node calls `destroySoon` when the last response has been sent.
+ * Replaces `destroySoon`, which Node calls when the last response has been sent. Closing the connection at once while
+ * the client's bytes are unread would make TCP reset it, and the last responses might be lost (RFC 9112, section 9.6).
  */
 function lingerAtEnd(socket: Socket): void {
   socket.destroySoon = () => {

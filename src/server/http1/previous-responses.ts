@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
 
 /**
- * Waits until the responses to the earlier requests of this connection have been sent. Node delivers pipelined requests
- * at once. Processing them concurrently could reverse the order of two writes (RFC 9112, section 9.3.2), let one
- * connection start any number of requests, and authenticate a request long before it is forwarded, with a session that
- * has been revoked since. Rejects with GatewayError client_closed if the response cannot be sent any more: Node also
- * delivers requests after the last one of a connection, and those must not be processed (RFC 9112, section 9.6).
+ * Waits until the responses to earlier requests on the same connection have been sent, because Node delivers pipelined
+ * requests without waiting. Processing them concurrently could reverse two writes (RFC 9112, section 9.3.2), and a
+ * request could be forwarded with a session that was revoked while the request waited. Rejects with GatewayError
+ * client_closed if the response cannot be sent any more: Node also delivers requests that follow the last one on a
+ * connection, and they must not be processed (RFC 9112, section 9.6).
  * @returns undefined if there is nothing to wait for
  */
 export function waitForPreviousResponses(

@@ -9,8 +9,8 @@ import { createPendingResponses } from './pending-responses.ts'
 import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
 
 /**
- * HTTP/1.1, with or without TLS: the options to create a Node server with, and `attach`, which connects it to the
- * handlers.
+ * HTTP/1.1, with or without TLS: the options for creating a Node server, and `attach`, which connects that server to
+ * the handlers.
  */
 export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: RequestTimeouts) {
   const { onRequest, isUpgrade, onUpgrade, onConnect, onClientError } = handlers
@@ -23,9 +23,8 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
     pending.add(response)
     if (mustBeLast(pending.requestsOn(request.socket))) response.shouldKeepAlive = false
     response.on('close', onResponseClose)
-    // Node stops parsing after an upgrade request, even if the upgrade is not accepted. The rest of the chunk, which
-    // belongs to the next request, is lost, and the next chunk would be parsed as the start of a request (request
-    // smuggling).
+    // The connection must close after a request with `Upgrade`, or it would allow request smuggling: even if the
+    // upgrade is not accepted, Node discards the rest of the chunk and parses the next chunk as the start of a request.
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     onRequest(request, response, checkHead)
   }
@@ -36,9 +35,7 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
     closeIdleSoon()
   }
 
-  /**
-   * At shutdown, a response that had begun before has no `Connection: close`, so its connection has to be closed here.
-   */
+  /** A response that began before the shutdown has no `Connection: close`, so its connection has to be closed here. */
   function closeIdleSoon(): void {
     if (isClosing) setImmediate(closeIdle)
   }
@@ -49,7 +46,8 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
       ...createMessageClasses(pending.hasLastRequest),
       requestTimeout: timeouts.requestMs,
       requireHostHeader: false,
-      // Behind pending responses, an upgrade is an ordinary request: the bytes of a tunnel would overtake them.
+      // An upgrade that is pipelined behind pending responses is handled as an ordinary request, because the tunnel's
+      // bytes would overtake those responses.
       shouldUpgradeCallback: (request: IncomingMessage) =>
         !(request instanceof DroppedRequest) &&
         isUpgrade(request) &&
@@ -57,23 +55,23 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
         !pending.hasPending(request.socket),
     },
     attach(server: Server): void {
-      // For Node, a connection is idle, and is destroyed, as soon as its response has ended, even if bytes are still to
-      // be sent. While there is such a response, no idle connection is closed, which does not delay the shutdown.
-      // Node's `close` calls this method as well.
+      // Node considers a connection idle as soon as its response has ended, and would destroy it before all bytes have
+      // been sent. This method, which Node's `close` calls too, therefore does nothing while there are unsent bytes.
+      // The shutdown is not delayed, because idle connections are closed again later.
       const closeIdleConnections = server.closeIdleConnections.bind(server)
       closeIdle = server.closeIdleConnections = () => {
         isClosing = true
         if (!pending.hasUnflushed()) closeIdleConnections()
       }
-      // Node drops further headers silently; one more than allowed is kept so that the request can be rejected. Without
-      // a limit, a head of 64 KiB could contain 10,000 headers, which occupy ten times its size in memory.
+      // Node silently drops headers beyond this number, so one more than allowed is kept to detect and reject the
+      // request. Without a limit, 64 KiB could contain 10,000 headers, which occupy ten times as much memory.
       server.maxHeadersCount = maxHeaderCount + 1
-      // The final response may be sent without 100 Continue. Node then closes the connection, because it cannot know
-      // whether the body follows.
+      // Requests with `Expect` are handled like any other: elastauth may send the final response without `100
+      // Continue`. Node then closes the connection, because it cannot know whether the client will still send the body.
       server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
       server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
-      // Node detaches a connection with a CONNECT request: pending responses would see neither `drain` nor a
-      // disconnect.
+      // Node detaches itself from a connection with a CONNECT request, so pending responses on it would notice neither
+      // `drain` nor a disconnect.
       server.on('connect', (_request, stream) => {
         if (!pending.destroyPending(stream as Socket)) onConnect(stream as Socket)
       })
@@ -85,8 +83,8 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
 }
 
 /**
- * Throws GatewayError headers_too_large, or payload_invalid without a Host (RFC 9112, section 3.2), which Node would
- * reject unlogged.
+ * Throws GatewayError headers_too_large, or payload_invalid if the Host header is missing (RFC 9112, section 3.2). Node
+ * could reject the latter itself, but without a log line.
  */
 function checkHead(request: IncomingMessage): void {
   checkHeaderCount(request)

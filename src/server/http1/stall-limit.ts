@@ -2,8 +2,9 @@ import type { ServerResponse } from 'node:http'
 import { stallTimeoutMs } from '../listen/limits.ts'
 
 /**
- * Whether a response that has ended still waits, for earlier responses on its connection or for its client. By then the
- * kernel usually has all of its bytes, but Node's `writableFinished` becomes true only later.
+ * Whether an ended response still has to be sent: it waits for earlier responses on its connection, or for the client
+ * to read. Node's `writableFinished` cannot tell, because it becomes true only some time after the kernel has accepted
+ * all bytes.
  */
 export function isUnsent(response: ServerResponse): boolean {
   const { socket } = response as { socket?: ServerResponse['socket'] }
@@ -12,9 +13,9 @@ export function isUnsent(response: ServerResponse): boolean {
 }
 
 /**
- * Destroys the connection of a client that does not read a response for `stallTimeoutMs`: it would occupy the
- * connection and the buffered response indefinitely. For responses of elastauth itself; HTTP/2 streams have their own
- * limit.
+ * Destroys the connection of a client that reads nothing of a response for `stallTimeoutMs`, because the connection and
+ * the buffered response would occupy memory indefinitely. For elastauth's own responses over HTTP/1.1; HTTP/2 streams
+ * have a limit of their own.
  */
 export function limitStall(response: ServerResponse): void {
   const { socket } = response as { socket?: ServerResponse['socket'] }

@@ -8,9 +8,10 @@ import { http1Limits } from '../listen/limits.ts'
 export type Http2Request = Readonly<{ request: IncomingMessage; check: () => void }>
 
 /**
- * The request of a stream, in the form that it would have in HTTP/1.1 (RFC 9113, section 8.3): `Host` for `:authority`,
- * one `Cookie` header, and a body of unknown length as chunked. The stream itself is the request's body. `check` throws
- * GatewayError payload_invalid, headers_too_large for requests that Node's HTTP/1.1 parser would have rejected.
+ * Presents an HTTP/2 stream as an HTTP/1.1 request (RFC 9113, section 8.3): `Host` replaces `:authority`, all cookies
+ * are in one `Cookie` header, and a body of unknown length is marked as chunked. The stream itself is the body. `check`
+ * throws GatewayError payload_invalid or headers_too_large for requests that Node's HTTP/1.1 parser would have
+ * rejected.
  */
 export function createHttp2Request(
   stream: ServerHttp2Stream,
@@ -31,7 +32,8 @@ export function createHttp2Request(
   }
   const method = pseudoHeaders.get(':method') ?? ''
   const head = {
-    // HTTP/2 allows any token as the method, and each would become a label of the metrics.
+    // HTTP/2 allows any token as the method. Each would become a label value in the metrics, so unknown methods share
+    // one.
     method: METHODS.includes(method) ? method : 'UNKNOWN',
     url: pseudoHeaders.get(':path') ?? '',
     headers,
@@ -80,9 +82,9 @@ type ReceivedHeaders = Readonly<{
 }>
 
 /**
- * Throws GatewayError payload_invalid, headers_too_large. nghttp2 has already rejected what RFC 9113 (sections 8.2 and
- * 8.3) calls malformed, in particular hop-by-hop headers, and silently dropped headers with invalid characters in their
- * name or value.
+ * Throws GatewayError payload_invalid or headers_too_large. nghttp2 has already rejected requests that are malformed
+ * according to RFC 9113, sections 8.2 and 8.3 (for example with hop-by-hop headers), and dropped headers with invalid
+ * characters.
  */
 function checkHead(request: IncomingMessage, { pseudoHeaders, hosts, received }: ReceivedHeaders): void {
   checkHeaderCount(request)
@@ -103,7 +105,7 @@ function checkTarget(url: string, method: string | undefined): void {
   if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a space or a control character in the target')
 }
 
-/** @param hosts the values of all Host headers: none, or one that equals `host` */
+/** @param hosts the values of all Host headers; valid are none, or one that equals `host` */
 function checkHost(host: string | undefined, hosts: readonly string[]): void {
   if (host === undefined) throw invalid('neither :authority nor Host')
   if (!/^[^\x00-\x20\x7f@/?#\\]+$/.test(host)) throw invalid('an :authority that is not a host')

@@ -5,16 +5,16 @@ import { connectionSpecificHeaders } from '../../../config/header-names.ts'
 import { toHeaderObject } from '../../http/headers.ts'
 import { stallTimeoutMs } from '../listen/limits.ts'
 
-/** Interim responses are dropped if the connection has more queued frames. */
+/** Interim (1xx) responses are dropped while a connection has more queued frames than this. */
 const maxQueuedFrames = 16
 
 const bodylessStatuses = new Set([204, 205, 304])
 
 /**
- * The response on a stream, with the part of the `ServerResponse` interface that elastauth uses. As there, `finish` and
- * `close` are emitted when the response has been sent, and only `close` if the client disconnects, even if the request
- * body has not ended. If it is destroyed before its end, the stream is reset, so that the client does not take the
- * response for complete.
+ * The response on an HTTP/2 stream, with the part of the `ServerResponse` interface that elastauth uses. Like a
+ * `ServerResponse`, it emits `finish` and `close` when the response has been sent, and only `close` if the client
+ * disconnects. Destroying an incomplete response resets the stream, so that the client does not take the response for
+ * complete.
  */
 export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: boolean): ServerResponse {
   let hasHead = false
@@ -37,17 +37,17 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
         if (!hasHead) writeHead(response.statusCode)
         const finish = () => {
           isComplete = true
-          // The rest of the request body is not needed (RFC 9113, section 8.1). nghttp2 would drop the response's head
-          // if the stream were closed in the same turn of the event loop.
+          // The rest of the request body is not needed (RFC 9113, section 8.1). It is discarded only in the next turn
+          // of the event loop, because nghttp2 would drop the response's headers if the stream were closed in this one.
           if (!stream.endAfterHeaders) setImmediate(discardRequestBody)
           done()
         }
-        limitStall() // until the stream closes: Node emits `finish` as soon as nghttp2 has the data
+        limitStall() // applies until the stream closes, because Node emits `finish` as soon as nghttp2 has the data
         if (isBodyless) finish()
         else stream.end(finish)
       },
       destroy(error, done) {
-        // With an error: without one, the stream would be ended first, and a truncated response would look complete.
+        // Without an error, `destroy` would end the stream normally, and a truncated response would look complete.
         if (!isComplete) stream.destroy(new Error('the response was aborted'))
         done(error)
       },
@@ -59,7 +59,7 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
       writeHead,
       writeContinue: () => writeInformation(100, []),
       writeInformation,
-      /** `writeHead` has sent the head. */
+      /** Does nothing, because `writeHead` has already sent the headers. */
       flushHeaders() {},
     },
   )
@@ -71,12 +71,12 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
   stream.once('close', () => {
     if (!isComplete) response.destroy()
   })
-  response.on('error', () => {}) // of the stream, which has closed
+  response.on('error', () => {}) // the error is that of the stream, which closes by itself
   return response
 
   function discardRequestBody(): void {
     if (stream.readableEnded) return
-    stream.resume() // otherwise it would never close; Node does so only if nothing has read from it
+    stream.resume() // an unread stream never closes, and Node resumes it by itself only if nothing has read from it
     stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
@@ -93,12 +93,15 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
 
   function writeInformation(status: number, headers: readonly string[]): void {
     if (hasHead || stream.closed || stream.destroyed) return
-    // nghttp2 buffers frames for a client that does not read.
+    // For a client that does not read, nghttp2 would buffer any number of these frames.
     if ((stream.session?.state.outboundQueueSize ?? 0) > maxQueuedFrames) return
     stream.additionalHeaders(toHeaderObject([':status', String(status), ...toHttp2Headers(headers)]))
   }
 
-  /** A client that keeps its flow-control window closed would occupy the buffered response indefinitely. */
+  /**
+   * Resets the stream of a client that reads nothing for too long: with a closed flow-control window, a client could
+   * make elastauth keep the buffered response indefinitely.
+   */
   function limitStall(): () => void {
     const timer = setTimeout(() => stream.destroy(new Error('the client does not read its response')), stallTimeoutMs)
     const stop = () => clearTimeout(timer)
@@ -112,8 +115,8 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
 
 /**
  * Header names in lower case, without hop-by-hop headers.
- * @param isEmpty whether to omit Content-Length: without the body that it announces, a response is malformed (RFC 9113,
- * section 8.1.1)
+ * @param isEmpty whether the response has no body. A Content-Length is then omitted, because a response without the
+ * announced body is malformed (RFC 9113, section 8.1.1)
  */
 function toHttp2Headers(headers: readonly string[], isEmpty = false): string[] {
   const kept: string[] = []

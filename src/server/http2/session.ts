@@ -25,7 +25,8 @@ export type Http2Protocol = Readonly<{
 }>
 
 /**
- * HTTP/2 (RFC 9113) on connections of a listener. Extended CONNECT (RFC 8441) is not offered: WebSockets use HTTP/1.1.
+ * HTTP/2 (RFC 9113) on a listener's connections. Extended CONNECT (RFC 8441) is not offered, so WebSockets use
+ * HTTP/1.1.
  */
 export function createHttp2Protocol(
   onRequest: ListenerHandlers['onRequest'],
@@ -42,7 +43,7 @@ export function createHttp2Protocol(
     )
     const stopTimer = limitIdleTime(session, socket)
     limitControlFrames(session, socket)
-    session.on('error', () => {}) // an error ends the session by itself
+    session.on('error', () => {}) // Node ends a session that has an error
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       if (!acceptStream(stream, rawHeaders)) return
       const { request, check } = createHttp2Request(stream, headers, rawHeaders, socket)
@@ -63,10 +64,10 @@ export function createHttp2Protocol(
 }
 
 /**
- * Low limits apply until a connection has authenticated a user. Then it gets the limits that a browser with Kibana
- * needs, if it has acknowledged the low limits and there is room. A connection that has been idle for
- * `idleBeforeLoweringMs` gets the low limits again, so that idle browsers make room for others; its next authenticated
- * request raises them again.
+ * Applies `unauthenticatedLimits` to a connection until it has authenticated a user and acknowledged those limits. Then
+ * it gets `authenticatedLimits`, which a browser with Kibana needs, if there is room. After `idleBeforeLoweringMs`
+ * without a stream, the limits are lowered again to make room for other connections; the next authenticated request
+ * raises them.
  * @param reserveWeight sets the weight of the connection, and returns whether there is room
  */
 function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof typeof http2Weight) => boolean) {
@@ -97,7 +98,7 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
     if (limits === unauthenticatedLimits || isLowering || hasEnded()) return
     isLowering = true
     isAuthenticated = false
-    // Until the acknowledgement the client may open as many streams as before.
+    // The weight is lowered only after the acknowledgement: until then the client may open as many streams as before.
     session.settings({ maxConcurrentStreams: unauthenticatedLimits.maxConcurrentStreams }, () => {
       if (!isLowering) return
       isLowering = false
@@ -107,7 +108,8 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
   }
 
   /**
-   * The client may have disconnected during authentication. A session that the client resets is destroyed, not closed.
+   * Whether the client has disconnected, which is possible during authentication. Node marks a session that the client
+   * resets as destroyed, not as closed.
    */
   function hasEnded(): boolean {
     return session.closed || session.destroyed
@@ -115,8 +117,8 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
 
   return Object.freeze({
     /**
-     * @returns false if the stream is rejected with REFUSED_STREAM, after which the client may retry (RFC 9113, section
-     * 8.7)
+     * @returns false if the stream was rejected with REFUSED_STREAM, which permits the client to retry (RFC 9113,
+     * section 8.7)
      */
     acceptStream(stream: ServerHttp2Stream, received: readonly string[]): boolean {
       const bytes = headerListSize(received)
@@ -143,8 +145,8 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
 }
 
 /**
- * Closes a connection that has been without a stream for too long. A PING, which Node's own timer counts as activity,
- * does not keep it open.
+ * Closes a connection that has had no stream for too long. Unlike with Node's own timeout, PING frames do not keep the
+ * connection open.
  */
 function limitIdleTime(session: ServerHttp2Session, socket: Socket): () => void {
   let openStreams = 0
@@ -154,7 +156,7 @@ function limitIdleTime(session: ServerHttp2Session, socket: Socket): () => void 
     clearTimeout(timer)
     stream.once('close', () => {
       openStreams--
-      // A destroyed session still waits until the client has read everything.
+      // `session.destroy` alone would wait until the client has read everything.
       if (openStreams === 0)
         timer = setTimeout(onIdle, session.destroyed ? lingerTimeoutMs : http1Limits.keepAliveTimeout)
     })
@@ -168,7 +170,10 @@ function limitIdleTime(session: ServerHttp2Session, socket: Socket): () => void 
   }
 }
 
-/** Destroys a connection that sends too many PING or SETTINGS frames: each has to be acknowledged. */
+/**
+ * Destroys a connection that sends too many PING or SETTINGS frames, because each of them makes elastauth send an
+ * acknowledgement.
+ */
 function limitControlFrames(session: ServerHttp2Session, socket: Socket): void {
   let windowStart = 0
   let count = 0

@@ -1,13 +1,10 @@
 /** Options of `http.createServer`; times in milliseconds. */
 export const http1Limits = {
-  /**
-   * All headers of a request together, in bytes. Enough for what proxies forward, including the cookies of many
-   * services.
-   */
+  /** Maximum size of all headers of a request together, in bytes. Proxies may forward the cookies of many services. */
   maxHeaderSize: 64 * 1024,
   /**
-   * Longer than the idle timeout of proxies' connection pools (Traefik 90 s, Caddy 120 s): if they close first, no
-   * request is sent on a closing connection.
+   * Longer than the idle timeouts of proxies' connection pools (Traefik 90 s, Caddy 120 s). The proxy then closes an
+   * idle connection first, and never sends a request on a connection that elastauth is closing.
    */
   keepAliveTimeout: 125_000,
   headersTimeout: 20_000,
@@ -17,32 +14,34 @@ export const http1Limits = {
 export const maxPendingRequests = 32
 
 /**
- * Maximum size of all pending requests together (headers and received bodies), in bytes. The request that exceeds it is
- * the last.
+ * Maximum size of all pending requests on one HTTP/1.1 connection (headers and received bodies), in bytes. The
+ * connection closes after the request that exceeds it.
  */
 export const maxPendingBytes = 32 * 1024
 
 /**
- * The default of Node for a request to arrive, also used for the rest of a body after the response. In milliseconds.
+ * Node's default time for a request to arrive, in milliseconds. It also limits reading the rest of a body after the
+ * response.
  */
 export const defaultRequestTimeouts = { requestMs: 300_000, drainMs: 300_000 } as const
 
 /**
- * Limits of an HTTP/2 connection before and after it has authenticated a user; a browser with Kibana needs the latter.
- * `maxHeldBytes` limits the header lists of all open streams together, if there are several.
+ * Limits of an HTTP/2 connection before it has authenticated a user; `authenticatedLimits` apply afterwards, because a
+ * browser with Kibana needs more. `maxHeldBytes` limits the total size of the header lists of all open streams; a
+ * single stream may exceed it.
  */
 export const unauthenticatedLimits = { maxConcurrentStreams: 8, maxHeldBytes: 64 * 1024 } as const
 export const authenticatedLimits = { maxConcurrentStreams: 100, maxHeldBytes: 512 * 1024 } as const
 
 /**
- * The number of HTTP/1.1 connections that an HTTP/2 connection counts as. Measured: up to 0.5 MB before
- * authentication, 4.5 MB after.
+ * The number of HTTP/1.1 connections that an HTTP/2 connection counts as. It was measured to occupy up to 0.5 MB before
+ * authentication, and 4.5 MB after.
  */
 export const http2Weight = { unauthenticated: 2, authenticated: 16 } as const
 
 /**
- * The part of all room that authenticated HTTP/2 connections may use with their weight; the rest is reserved for new
- * connections.
+ * An HTTP/2 connection gets the authenticated weight only while all connections use at most this part of `maxWeight`.
+ * The rest is reserved for new connections.
  */
 export const authenticatedShare = 1 / 2
 
@@ -54,30 +53,35 @@ export const http2Limits = {
   settings: {
     maxConcurrentStreams: unauthenticatedLimits.maxConcurrentStreams,
     /**
-     * Twice the accepted size, so that a stream exists on which 431 can be sent (RFC 9113, section 6.5.2, adds 32 bytes
-     * for each header).
+     * Twice the size that elastauth accepts: nghttp2 still creates a stream for a somewhat larger header list, on which
+     * elastauth can send 431. RFC 9113, section 6.5.2, adds 32 bytes for each header.
      */
     maxHeaderListSize: 2 * http1Limits.maxHeaderSize,
   },
-  /** Twice the accepted number, so that a stream exists on which 431 can be sent. */
+  /** Twice the number of headers that elastauth accepts, so that it can send 431 as for `maxHeaderListSize`. */
   maxHeaderListPairs: 1000,
   /**
-   * Streams that the client resets: a burst, then a rate per second (rapid reset, CVE-2023-44487). A browser resets
-   * streams when a page is left.
+   * How many streams a client may reset at once, and then per second (rapid reset, CVE-2023-44487). It is not lower
+   * because a browser resets the open streams when the user leaves a page.
    */
   streamResetBurst: 300,
   streamResetRate: 30,
   /**
-   * Before a client receives the stream limit, it may open any number of streams, usually a hundred. nghttp2 also
-   * counts each rejected one as an invalid frame.
+   * Twice the hundred streams that a client usually opens before it receives the stream limit: nghttp2 rejects those
+   * beyond the limit and counts each as an invalid frame.
    */
   maxSessionInvalidFrames: 200,
   maxSessionRejectedStreams: 200,
-  /** Repeated headers of an upstream are forwarded, as in HTTP/1.1. */
+  /**
+   * With `true`, Node would reject repeated headers of an upstream's response. elastauth forwards them, as in HTTP/1.1.
+   */
   strictSingleValueFields: false,
 } as const
 
-/** PING and SETTINGS frames of a client in `controlFrameWindowMs`: each has to be acknowledged. */
+/**
+ * Maximum number of PING and SETTINGS frames from a client in `controlFrameWindowMs`, since each has to be
+ * acknowledged.
+ */
 export const maxControlFrames = 1000
 export const controlFrameWindowMs = 10_000
 

@@ -5,7 +5,7 @@ import type { SecureContextOptions } from 'node:tls'
 /** The handlers that every listener calls. None of them throws or rejects. */
 export type ListenerHandlers = Readonly<{
   /**
-   * @param check throws GatewayError for headers that the protocol allows and elastauth does not
+   * @param check throws GatewayError for headers that the protocol allows but elastauth does not
    * @param onAuthenticated called when a user has been authenticated, before the response
    */
   onRequest: (
@@ -24,11 +24,11 @@ export type ListenerHandlers = Readonly<{
   onTlsFailure: (error: NodeJS.ErrnoException, socket: Socket) => void
 }>
 
-/** For HTTP/1.1 requests, in milliseconds. */
+/** Timeouts for HTTP/1.1 requests, in milliseconds. */
 export type RequestTimeouts = Readonly<{
-  /** For a whole request to arrive; 0 for no limit. */
+  /** Maximum time for a whole request to arrive; 0 means no limit. */
   requestMs: number
-  /** For the rest of a body to arrive after the response. */
+  /** Maximum time for the rest of a body to arrive after the response. */
   drainMs: number
 }>
 
@@ -36,11 +36,11 @@ export type RequestTimeouts = Readonly<{
 export type ListenerHandle = Readonly<{
   server: Server
   /**
-   * Closes idle connections, and the others after their last response. Call it when the server accepts no more
-   * connections.
+   * Closes idle connections at once, and the other connections after their last response. Call it when the server
+   * accepts no more connections.
    */
   closeIdle: () => void
-  /** Uses other certificates for new connections. Only with TLS. */
+  /** Makes new connections use other certificates; undefined for a listener without TLS. */
   renewCertificates?: (context: SecureContextOptions) => void
   /** Destroys all remaining connections, in whatever state. */
   destroyConnections: () => void

@@ -1,9 +1,6 @@
 import type { Server, Socket } from 'node:net'
 
-/**
- * Tracks the connections of a server. `closeAllConnections` of Node does not include those that have left HTTP/1.1:
- * upgraded connections, and those of HTTP/2.
- */
+/** Tracks a server's connections, because Node's `closeAllConnections` excludes upgraded and HTTP/2 connections. */
 export function trackSockets(server: Server): Readonly<{ destroyAll: () => void }> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {

@@ -3,15 +3,15 @@ import type { Listener } from '../../../config/formats/listeners.ts'
 import { listenOnUnixSocket } from './unix-socket.ts'
 
 export type OpenedListener = Readonly<{
-  /** In readable form: `http://127.0.0.1:5000`, `unix:/run/elastauth.sock`. */
+  /** The address for log lines: `http://127.0.0.1:5000`, `unix:/run/elastauth.sock`. */
   address: string
-  /** Call it when the server has closed. Does nothing for TCP. */
+  /** Removes the unix socket; call it when the server has closed. Does nothing for TCP. */
   removeSocketFile: () => void
 }>
 
 /**
- * Starts to accept connections. Rejects with the system's error (`code`), with the configured listener in front of its
- * message.
+ * Starts to accept connections. Rejects with the system's error and its `code`; the message begins with the configured
+ * address.
  * @param unixSocketMode permissions of a unix socket
  */
 export async function openListener(

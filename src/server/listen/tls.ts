@@ -9,7 +9,7 @@ import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from './listen
 import { trackSockets } from './open-sockets.ts'
 
 export type TlsOptions = Readonly<{
-  /** In PEM format. */
+  /** PEM text of the certificate; `key` and `clientCa` are PEM too. */
   cert: string | undefined
   key: string | undefined
   clientCa: string | undefined
@@ -34,7 +34,8 @@ const ciphers = [
 
 /** The options that a renewed certificate replaces. */
 export function contextOptions({ cert, key, clientCa, clientAuth }: TlsOptions): SecureContextOptions {
-  // A resumed session is not verified again, even if its certificate has expired or its CA has been replaced.
+  // With client certificates, TLS sessions are not resumed: Node would not verify the certificate again, even if it has
+  // expired or its CA has been replaced.
   const noResumption = clientAuth === 'none' ? 0 : constants.SSL_OP_NO_TICKET
   return {
     cert,
@@ -50,11 +51,13 @@ export type TlsListenerOptions = Readonly<{
   handlers: ListenerHandlers
   timeouts: RequestTimeouts
   tls: TlsOptions
-  /** By default there is room for every connection. */
+  /** See `ConnectionBudget`; by default, it accepts every weight. */
   setWeight?: ConnectionBudget['setWeight']
 }>
 
-/** HTTP/2 and HTTP/1.1 on one port: the client selects one by ALPN (RFC 7301). HTTP/1.1 if it does not support ALPN. */
+/**
+ * HTTP/2 and HTTP/1.1 on one port. The client selects the protocol by ALPN (RFC 7301), and gets HTTP/1.1 without ALPN.
+ */
 export function createTlsListener({
   handlers,
   timeouts,
@@ -73,14 +76,15 @@ export function createTlsListener({
   http1.attach(server)
   const http2 = createHttp2Protocol(handlers.onRequest, setWeight)
 
-  // https.Server treats every connection as HTTP/1.1. Its own listener is called only for those that are.
+  // https.Server's own listener treats every connection as HTTP/1.1, so it is called only if ALPN selected HTTP/1.1.
   const [acceptHttp1] = server.rawListeners('secureConnection') as ((socket: TLSSocket) => void)[]
   server.removeAllListeners('secureConnection').on('secureConnection', (socket) => {
     if (!server.listening) socket.destroy()
     else if (socket.alpnProtocol === 'h2') http2.accept(socket)
     else acceptHttp1!.call(server, socket)
   })
-  // https.Server would report a failed handshake as `clientError`, as if an error response could be sent.
+  // Replaces the listener of https.Server, which reports a failed handshake as a `clientError`, although no error
+  // response can be sent.
   server.removeAllListeners('tlsClientError').on('tlsClientError', (error, socket) => {
     handlers.onTlsFailure(error, socket)
     socket.destroy()

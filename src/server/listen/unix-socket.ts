@@ -4,10 +4,9 @@ import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 
 /**
- * Listens on a unix socket. A stale socket, on which no process listens, is replaced; any other file, including a
- * symbolic link, is an error. The socket is created under a temporary name, with its permissions, and then renamed: it
- * is never accessible with wrong permissions, and Node, which unlinks the name it has bound, cannot remove the socket
- * of another process.
+ * Listens on a unix socket. A stale socket, on which no process listens, is replaced; any other existing file is an
+ * error. The socket is created under a temporary name and then renamed, so it never has wrong permissions at its final
+ * path, and Node, which unlinks the name it has bound, cannot remove another process's socket.
  * @param mode permissions, as for `chmod`
  * @returns a function that removes the socket file if it has not been replaced. Rejects with the system's error
  * (`code`)
@@ -33,7 +32,10 @@ export async function listenOnUnixSocket(server: Server, path: string, mode: num
   }
 }
 
-/** `bind` takes the permissions from the umask (unix(7)), and runs before `listen` returns. */
+/**
+ * Sets the permissions by changing the umask during `listen`: `bind` applies the umask (unix(7)) and runs before
+ * `listen` returns.
+ */
 function bind(server: Server, path: string, mode: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const previousMask = process.umask(0o777 & ~mode)
