@@ -1,28 +1,31 @@
 import { LRUCache } from 'lru-cache'
 import type { ManagedState } from './managed-user.ts'
 
-/** One user's credential in the form in which it is handed out. */
+/** A user's cached Elasticsearch credential. */
 export type CachedCredential = {
   readonly state: ManagedState
-  /** The access of the subject it was obtained for. It may be handed out to subjects with the same access only. */
+  /** `Subject.access` of the request that obtained the credential. Only requests with the same access may use it. */
   readonly access: string
   /** The complete value of the `Authorization` header. */
   readonly authorization: string
-  /** When the next request checks in the background that Elasticsearch still accepts it: milliseconds, monotonic clock. */
+  /**
+   * From this time on (milliseconds, monotonic clock), the next request checks in the background that Elasticsearch still
+   * accepts the credential.
+   */
   revalidateAt: number
 }
 
-/** Credentials by username, in this process. */
+/** Caches credentials by username in this process. */
 export type CredentialCache = Readonly<{
   get: (username: string) => CachedCredential | undefined
   set: (username: string, credential: CachedCredential) => void
   delete: (username: string) => void
   size: () => number
-  /** Makes the next check of each entry due within `spreadMs` of `monotonicNow`, evenly distributed. */
+  /** Schedules a check of every entry, spread evenly over `spreadMs` from `monotonicNow` on. */
   revalidateAll: (monotonicNow: number, spreadMs: number) => void
 }>
 
-/** Evicts the least recently used user above `maxEntries`. 0 disables the cache. */
+/** Evicts the least recently used entry when there are more than `maxEntries`. A maximum of 0 disables the cache. */
 export function createCredentialCache(maxEntries: number): CredentialCache {
   if (maxEntries === 0) return disabledCache
   const entries = new LRUCache<string, CachedCredential>({ max: maxEntries })

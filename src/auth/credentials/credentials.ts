@@ -15,17 +15,17 @@ import { encodeState } from './shared-entry.ts'
 export type Credential = Readonly<{ authorization: string }>
 
 export type Credentials = Readonly<{
-  /** The user's credential: a value if it is cached, otherwise a promise. Throws and rejects with GatewayError. */
+  /** Returns the user's credential if it is cached, and a promise otherwise. Throws, or rejects with, GatewayError. */
   obtain: (subject: Subject) => Credential | Promise<Credential>
-  /** Another replica has written this state of the user: removes a cached credential with a different state. */
+  /** Handles the message that another replica has written the user: removes the cached credential unless it has the state `stateId`. */
   noteChange: (username: string, stateId: string) => void
-  /** Changes may have been missed: the next request of each cached user checks the credential, spread over some seconds. */
+  /** Schedules a check of every cached credential within a few seconds, because messages of other replicas may have been lost. */
   revalidateAll: () => void
-  /** Replaces a credential that Elasticsearch has rejected. Resolves to undefined if that is not possible. Never rejects. */
+  /** Replaces a credential that Elasticsearch has rejected. Resolves to undefined if there is no replacement. Never rejects. */
   reissue: (subject: Subject, rejected: Credential) => Promise<Credential | undefined>
-  /** Removes the roles of a user whose groups grant no access, in the background. Never throws. */
+  /** Removes, in the background, the roles of a user whose groups grant no access. Never throws. */
   deny: (identity: Identity) => void
-  /** Starts no further background work. */
+  /** Stops background work from starting. */
   close: () => void
 }>
 
@@ -41,9 +41,9 @@ const cacheMiss: CredentialEvent = { kind: 'cache', result: 'miss' }
 export function createCredentials(options: CredentialsOptions): Credentials {
   const { keys, cache, rules, now, monotonicNow, report } = options
   const singleFlight = createExclusiveSingleFlight<unknown>()
-  /** For users that are being reconciled: the last change that another replica has reported since the read. */
+  /** For each user that is being reconciled: the last change that another replica has reported since this process read the user. */
   const reportedChanges = new Map<string, { stateId?: string }>()
-  /** When a user was last read or written under one of our keys, by the monotonic clock: see `DecisionInput`. */
+  /** When this process last read or wrote each user under a known key, by the monotonic clock. See `lastOwnedAt` in `DecisionInput`. */
   const lastOwned = new LRUCache<string, number>({ max: maxOwned })
   const reconcile = createReconcile(options)
   const { revalidate, reissue: reissueCached } = createRevalidation({ ...options, reconcile: reconcileOnce })
@@ -52,7 +52,7 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     backgroundSleep: options.backgroundSleep ?? options.sleep,
     runExclusively: (username, task) => runOnce({ key: username, topic: 'deny', task, findResult: () => undefined }),
   })
-  // Extending an active user in time requires a check at least this often.
+  // Checks also extend passwords, in the second half of their lifetime. One check per quarter is often enough.
   const revalidateAfterMs = rules.extend
     ? Math.min(options.revalidateAfterMs, rules.expirationMs / 4)
     : options.revalidateAfterMs
@@ -71,11 +71,11 @@ export function createCredentials(options: CredentialsOptions): Credentials {
 
   async function reissue(subject: Subject, rejected: Credential): Promise<Credential | undefined> {
     const cached = findCached(subject)
-    if (cached !== undefined && cached.authorization !== rejected.authorization) return cached // replaced in the meantime
+    if (cached !== undefined && cached.authorization !== rejected.authorization) return cached // already replaced
     return isCached(rejected) ? reissueCached(subject, rejected) : undefined
   }
 
-  /** The cached credential, if it may still be handed out to this subject. */
+  /** The cached credential, if it has not expired and was obtained for the same access. */
   function findCached({ identity, access }: Subject): CachedCredential | undefined {
     const cached = cache.get(identity.username)
     if (cached === undefined || cached.access !== access) return undefined
@@ -85,13 +85,14 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   function reconcileOnce(subject: Subject, rejected?: ManagedState): Promise<CachedCredential> {
     const { identity, access } = subject
     const task = () => reconcileAndCache(subject, rejected)
-    // Replacing a rejected password must not share the result of a task that may adopt it, nor use the cached credential.
+    // A reissue must not use the cached credential, nor share the result of a normal reconcile, which may adopt the rejected
+    // password.
     if (rejected)
       return runOnce({ key: identity.username, topic: `reissue ${access}`, task, findResult: () => undefined })
     return runOnce({ key: identity.username, topic: access, task, findResult: () => findCached(subject) })
   }
 
-  /** The cast is safe: all calls with one topic return the same type. */
+  /** The cast is safe because all calls with the same topic return the same type. */
   function runOnce<T>(call: Parameters<typeof singleFlight.run>[0] & { task: () => Promise<T> }): Promise<T> {
     return singleFlight.run(call) as Promise<T>
   }
@@ -122,7 +123,8 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     const password = keys.password(state.key_id, username, state.created, state.version)
     const authorization = basicAuthorization(username, password)
     const credential = { state, access, authorization, revalidateAt: monotonicNow() + revalidateAfterMs }
-    // A change that was reported since the read may be newer: this request uses the credential, the next one reads again.
+    // If another replica has reported another state since the read, the credential is used but not cached, so the next request
+    // reads the user again.
     const changedTo = reportedChanges.get(username)?.stateId
     if (changedTo === undefined || changedTo === encodeState(state)) cache.set(username, credential)
     return credential
@@ -148,7 +150,7 @@ function isCached(credential: Credential): credential is CachedCredential {
   return 'state' in credential
 }
 
-/** RFC 7617. The copy through a buffer makes the cache hold one flat string instead of the strings it was concatenated from. */
+/** Basic authentication (RFC 7617). The copy through a buffer is a flat string; a concatenated one would keep its parts in memory. */
 function basicAuthorization(username: string, password: string): string {
   const encoded = Buffer.from(`${username}:${password}`).toString('base64')
   return Buffer.from(`Basic ${encoded}`, 'latin1').toString('latin1')

@@ -10,30 +10,36 @@ import type { CredentialsOptions } from './options.ts'
 import { encodeState } from './shared-entry.ts'
 import { createWriteUser } from './write-user.ts'
 
-/** Maximum number of users whose last attempt is remembered, and of users with a pending denial. */
+/** Maximum number of users in `attempts` and in `pending`. */
 const maxRemembered = 10_000
 const maxPending = 10_000
-/** Requests share the connections to Elasticsearch with denials. */
+/**
+ * Denials use at most half of the connections to an Elasticsearch host (see es/connection.ts), so that requests do not wait for
+ * them.
+ */
 const maxConcurrent = 8
 const retryBackOff = { firstMs: 1000, maxMs: 30_000 }
-/** See reconcile.ts. */
+/** Maximum number of decisions per attempt, for the same reason as in reconcile.ts. */
 const maxSteps = 8
 
 type DenialsOptions = RemoveAccessOptions &
   Pick<CredentialsOptions, 'revalidateAfterMs' | 'monotonicNow'> &
   Readonly<{
-    /** Does not keep the process alive. */
+    /** A sleep that does not keep the process alive. */
     backgroundSleep: (milliseconds: number) => Promise<void>
     /** Runs a task while no other task of this process writes the user. */
     runExclusively: <T>(username: string, task: () => Promise<T>) => Promise<T>
   }>
 
 export type Denials = Readonly<{
-  /** The groups of this identity grant no access. Never throws, and returns at once. */
+  /** Starts to remove the access of a user whose groups grant none. Returns immediately and never throws. */
   deny: (identity: Identity) => void
-  /** A credential was handed out to the user. @param wasRead false if it came from this process's cache */
+  /**
+   * Cancels a pending denial, because the user has received a credential. @param wasRead false if the credential was cached in
+   * this process
+   */
   allow: (username: string, wasRead: boolean) => void
-  /** Another replica has written the user. */
+  /** Handles the message that another replica has written the user. */
   noteChange: (username: string, stateId: string) => void
   close: () => void
 }>
@@ -42,7 +48,7 @@ type Attempt = Readonly<{
   /** Milliseconds of the monotonic clock. */
   finishedAt: number
   isDenied: boolean
-  /** The state that was written; `''` if none was. */
+  /** The id of the state that was written, or `''` if nothing was written. */
   stateId: string
 }>
 
@@ -52,13 +58,13 @@ type PendingDenial = {
   /** When the user was last denied, and last allowed. */
   deniedAt: number
   allowedAt: number
-  /** The last change that another replica reported during the current attempt, which may have read an older state. */
+  /** The last state that another replica reported during the current attempt. The attempt may have read an older one. */
   changedTo?: string | undefined
 }
 
 /**
- * Removes the access of users whose groups no longer grant any: no roles, and a password that was never handed out. Works in the
- * background and retries until it is done, with at most one read and one write per user in `rules.changeIntervalMs`.
+ * Removes all roles of users whose groups no longer grant access, and replaces their passwords. Runs in the background and
+ * retries until it succeeds, but reads and writes each user at most once per `rules.changeIntervalMs`.
  */
 export function createDenials(options: DenialsOptions): Denials {
   const { rules, revalidateAfterMs, now, monotonicNow, backgroundSleep, runExclusively, report } = options
@@ -119,7 +125,7 @@ export function createDenials(options: DenialsOptions): Denials {
   /** @returns undefined if no further attempt is needed */
   function retryDelayOf(outcome: DenialDecision, denial: PendingDenial, deniedAt: number): number | undefined {
     if (outcome.kind === 'wait') return outcome.until - now()
-    // The user was allowed before the attempt, but may have been denied again during it.
+    // A newer write supersedes the denial of this attempt, but not a denial that arrived during the attempt.
     const isDeniedAgain = outcome.kind === 'superseded' && denial.deniedAt > deniedAt
     return isDeniedAgain ? rules.changeIntervalMs : undefined
   }
@@ -140,7 +146,10 @@ export function createDenials(options: DenialsOptions): Denials {
     if (attempts.peek(username)?.stateId !== stateId) invalidateLastAttempt(username)
   }
 
-  /** The user may have access again. The time of the attempt still limits the rate of the next ones. */
+  /**
+   * Marks the user's last attempt as outdated, because the user may have access again. The time of that attempt still limits
+   * the rate.
+   */
   function invalidateLastAttempt(username: string): void {
     const last = attempts.peek(username)
     if (last?.isDenied) attempts.set(username, { ...last, isDenied: false })
@@ -161,7 +170,7 @@ type RemoveAccessOptions = Pick<
   'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'report'
 >
 
-/** @returns the last decision, after carrying out a write. Rejects with GatewayError. */
+/** Carries out the decision if it is a write. @returns the last decision. Rejects with GatewayError. */
 type RemoveAccess = (subject: Subject, deniedAt: number) => Promise<DenialDecision>
 
 function createRemoveAccess(options: RemoveAccessOptions): RemoveAccess {
@@ -178,7 +187,7 @@ function createRemoveAccess(options: RemoveAccessOptions): RemoveAccess {
       const stored = await directory.get(username)
       const decision = decideOn(stored)
       if (decision.kind !== 'write') {
-        if (decision.kind === 'none') cache.delete(username) // another replica may have denied the user
+        if (decision.kind === 'none') cache.delete(username) // another replica may have removed the access
         return decision
       }
       cache.delete(username)

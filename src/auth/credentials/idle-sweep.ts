@@ -6,19 +6,22 @@ import type { PreparePassword } from './password-writer.ts'
 import type { SweepLease } from './sweep-lease.ts'
 import type { NamedUser, SweepDirectory } from './user-directory.ts'
 
-/** Users per page, and per page if the response exceeds its limit (es/connection.ts), as users with many groups can make it. */
+/**
+ * Users per page. Pages shrink to the minimum if a response exceeds the limit in es/connection.ts, which users with many groups
+ * can cause.
+ */
 const [pageSize, minPageSize] = [100, 10]
 const pagePauseMs = 250
-/** At most 20 writes a second. */
+/** Limits the sweep to 20 writes per second. */
 const writePauseMs = 50
 const [minIntervalMs, maxIntervalMs] = [10_000, 5 * 60_000]
-/** Delay before the first pass, so that it does not compete with the startup. */
+/** Delay before the first pass, so that the sweep does not compete with the startup. */
 const firstPassMs = 30_000
 const retryBackOff = { firstMs: 1000, maxMs: 60_000 }
 
 export type SweepEvent =
   | Readonly<{ kind: 'password_ended'; username: string }>
-  /** `username` is undefined if users cannot be listed. */
+  /** `username` is undefined if listing the users failed. */
   | Readonly<{ kind: 'sweep_failed'; username: string | undefined; error: unknown }>
 
 export type IdleSweepOptions = Readonly<{
@@ -30,15 +33,15 @@ export type IdleSweepOptions = Readonly<{
   now: () => number
   /** Resolves early when the sweep is stopped; does not keep the process alive. */
   sleep: (milliseconds: number) => Promise<void>
-  /** 0 to 1: spreads the replicas' sweeps. */
+  /** Returns a number from 0 to 1. The jitter keeps replicas from sweeping at the same time. */
   random: () => number
   report: (event: SweepEvent) => void
 }>
 
 /**
- * Ends the passwords of users who do not come back: each once, no earlier than `idleGraceMs` after the time at which the user's own
- * next request would have replaced it. A pass covers the users who became idle since the previous pass, so that no state per user
- * is needed. Runs until `stopped`; never rejects.
+ * Replaces the passwords of idle users, so that the last password of a user who never returns does not stay valid.
+ * A pass covers only the users who became idle since the previous pass, so no state per user is needed. Runs until `stopped` is
+ * aborted; never rejects.
  */
 export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSignal): Promise<void> {
   const { rules, lease, now, sleep, random } = options
@@ -50,7 +53,7 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
     if (held === undefined) continue // another replica is sweeping
     sweptUntil = Math.max(sweptUntil, held.sweptUntil ?? sweptUntil)
     const until = now()
-    // The recorded progress lies in the future because the clock of a replica was ahead: start over with all idle users.
+    // Progress far in the future means that the clock of a replica was ahead. Start over with all idle users.
     if (sweptUntil > until + maxIntervalMs) sweptUntil = Number.NEGATIVE_INFINITY
     const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: held.renew, stopped })
     if (isDone) sweptUntil = Math.max(sweptUntil, until)
@@ -58,10 +61,10 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
   }
 }
 
-/** Covers the users who became idle after `from`, up to `until`, in milliseconds since 1970. */
+/** One pass over the users who became idle after `from` and up to `until`, in milliseconds since 1970. */
 type Pass = Readonly<{ from: number; until: number; renew: () => Promise<void>; stopped: AbortSignal }>
 
-/** @returns false if it was stopped or users cannot be listed */
+/** @returns false if the pass was stopped or listing the users failed */
 async function sweepOnce(options: IdleSweepOptions, pass: Pass): Promise<boolean> {
   const { renew, stopped } = pass
   const nextPage = createPageReader(options, stopped)
@@ -81,7 +84,10 @@ async function sweepOnce(options: IdleSweepOptions, pass: Pass): Promise<boolean
 
 type Page = Readonly<{ users: readonly NamedUser[]; isLast: boolean }>
 
-/** Halves the size of the pages after each failure, since a page may be too large. Resolves to undefined if users cannot be listed. */
+/**
+ * Halves the page size after each failure, because a page may be too large. The returned function resolves to undefined if
+ * listing the users failed.
+ */
 function createPageReader(options: IdleSweepOptions, stopped: AbortSignal): () => Promise<Page | undefined> {
   let after: string | undefined
   let size = pageSize
@@ -110,7 +116,7 @@ async function sweepUser(options: IdleSweepOptions, stored: NamedUser, pass: Pas
   await options.sleep(writePauseMs)
 }
 
-/** Reads the user again just before the write: the page may be outdated. @returns whether a password was ended */
+/** Reads the user again just before the write, because the page may be outdated. @returns whether the password was replaced */
 async function endPassword(options: IdleSweepOptions, username: string, pass: Pass): Promise<boolean> {
   const { directory, preparePassword } = options
   const state = decideIdle({ stored: await directory.get(username), ...pass, ...options })
@@ -121,7 +127,10 @@ async function endPassword(options: IdleSweepOptions, username: string, pass: Pa
   return directory.setPassword(username, password)
 }
 
-/** Retries while Elasticsearch is unavailable. @returns undefined if stopped, or after any other error */
+/**
+ * Retries `work` while Elasticsearch is unavailable. @returns undefined if the sweep was stopped or `work` failed for another
+ * reason
+ */
 async function retry<T>(
   { sleep, report }: IdleSweepOptions,
   { username, stopped }: Readonly<{ username: string | undefined; stopped: AbortSignal }>,

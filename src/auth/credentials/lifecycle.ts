@@ -9,17 +9,23 @@ import {
   type StoredUser,
 } from './managed-user.ts'
 
-/** How long credentials live. */
+/** The configured rules of the credential life-cycle. */
 export type LifecycleRules = Readonly<{
   /** How long a password is handed out after it was issued. */
   expirationMs: number
-  /** How long after a password's expiry the next one is not yet written: requests in flight still carry the old one. */
+  /**
+   * The next password is written only this long after the previous one has expired, because requests in flight still use the
+   * previous one.
+   */
   rotationPauseMs: number
   /** Extend the password of an active user instead of issuing a new one. */
   extend: boolean
   /** Take over users that elastauth did not create. */
   adoptExisting: boolean
-  /** Whether a user under an unknown key may be taken over: once (`allow`) or never (`never`). */
+  /**
+   * Whether a user whose password was derived from an unknown key may be taken over. Even `allow` rejects a user that this
+   * process owned recently.
+   */
   rekey: 'allow' | 'never'
   /** A user's roles and groups are written at most once in this time. */
   changeIntervalMs: number
@@ -41,7 +47,7 @@ export type Decision =
   | Readonly<{ kind: 'reject'; code: RejectionCode }>
   /** Write nothing before `until` (milliseconds since 1970), then read the user and decide again. */
   | Readonly<{ kind: 'wait'; until: number }>
-  /** The stored user is as required: hand out its password. */
+  /** The stored user matches the subject: hand out the password that `state` identifies. */
   | Readonly<{ kind: 'adopt'; state: ManagedState }>
   /** Write the user with the password that `state` identifies. */
   | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState }>
@@ -54,23 +60,23 @@ export type DecisionInput = Readonly<{
   rules: LifecycleRules
   /** A state whose password Elasticsearch has rejected. */
   rejected?: ManagedState | undefined
-  /** When this process last read or wrote the user under one of our keys, in milliseconds since 1970. */
+  /** When this process last read or wrote the user under a known key, in milliseconds since 1970. */
   lastOwnedAt?: number | undefined
 }>
 
 const dayMs = 24 * 60 * 60 * 1000
-/** With an expiration that is shorter than this, a conflict could otherwise only be detected by the next background check. */
+/** A user counts as owned for at least this long, so that a key conflict is detected even if `expirationMs` is short. */
 const minConflictWindowMs = 60 * 60 * 1000
 
 /**
- * The life-cycle of a credential as one pure function; the first rule that applies decides. Replicas that read the same user make
- * the same decision and write the same password, so their writes need no lock. See docs/credentials.md.
+ * The credential life-cycle as one pure function, in which the first rule that applies decides. Replicas that read the same
+ * user make the same decision and write the same password, so concurrent writes are safe. See docs/credentials.md.
  */
 export function decide(input: DecisionInput): Decision {
   const { stored, rules } = input
   if (stored === undefined) return startSeries('created', 1, input)
   if (stored.reserved) return reject('user_reserved')
-  // A write has to set `enabled`, and would undo an administrator's decision.
+  // Every write sets `enabled`, so it would re-enable a user that an administrator has disabled.
   if (!stored.enabled) return reject('user_disabled')
   const state = readManagedState(stored.metadata)
   if (state === undefined) return rules.adoptExisting ? startSeries('taken_over', 1, input) : reject('user_foreign')
@@ -90,7 +96,8 @@ function reject(code: RejectionCode): Decision {
 function decideUnknownKey(state: ManagedState, input: DecisionInput): Decision | undefined {
   const { now, keys, rules, lastOwnedAt } = input
   if (keys.knows(state.key_id)) return undefined
-  // Another installation has just taken the user over. Taking it back would make both replace each other's passwords endlessly.
+  // Another installation has just taken over the user. Taking the user back would make both installations replace each other's
+  // passwords endlessly.
   const isConflict = lastOwnedAt !== undefined && now < lastOwnedAt + Math.max(rules.expirationMs, minConflictWindowMs)
   if (isConflict || rules.rekey === 'never') return reject('key_conflict')
   return nextVersion('rekeyed', state, input)
@@ -109,7 +116,7 @@ function decideExpiry(state: ManagedState, input: DecisionInput): Decision | und
   return now >= expiry ? waitForRotation(state, rules) : undefined
 }
 
-/** The name and the e-mail address alone cause no write. */
+/** A change of only the name or the e-mail address causes no write. */
 function decideChange(stored: StoredUser, state: ManagedState, input: DecisionInput): Decision | undefined {
   const { subject, now, rules } = input
   if (hasAccess(stored, state, subject)) return undefined
@@ -134,7 +141,10 @@ function isTooLateToWrite(state: ManagedState, now: number, rules: LifecycleRule
   return now >= expiryOf(state, rules) - rules.rotationPauseMs
 }
 
-/** No replica's clock is that far ahead: such a time was not written by elastauth, and would keep a password valid indefinitely. */
+/**
+ * No replica's clock is that far ahead, so elastauth cannot have written `time`. Accepting it would keep a password valid
+ * indefinitely.
+ */
 function isImplausible(time: number, now: number, { expirationMs }: LifecycleRules): boolean {
   return time > now + expirationMs + dayMs
 }
@@ -145,7 +155,7 @@ type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
 
 function startSeries(reason: WriteReason, version: number, input: NewPasswordInput): WaitOrWrite {
   const { subject, now, keys, rules } = input
-  // Replicas on both sides of midnight would derive different passwords.
+  // Passwords depend on the UTC day, so replicas whose clocks show different days would derive different passwords.
   const midnight = Math.ceil((now + 1) / dayMs) * dayMs
   if (midnight - now <= rules.rotationPauseMs) return { kind: 'wait', until: midnight }
   const created = new Date(now).toISOString().slice(0, 10)
@@ -154,7 +164,8 @@ function startSeries(reason: WriteReason, version: number, input: NewPasswordInp
 }
 
 function nextVersion(reason: WriteReason, { created, version }: ManagedState, input: NewPasswordInput): WaitOrWrite {
-  // A new series starts at the Unix time in seconds. No series of the same day has reached that version, so passwords do not repeat.
+  // The version of a new series starts at the Unix time in seconds. No earlier series of the day has reached that number, so
+  // passwords do not repeat.
   if (version >= lastVersion) return startSeries(reason, Math.floor(input.now / 1000), input)
   const { subject, now, keys } = input
   const { fingerprint } = subject
@@ -178,8 +189,8 @@ function hasAccess(
 }
 
 /**
- * When roles and groups may be written again. Each such write could undo an administrator's disable (docs/credentials.md), and
- * two differing tokens of one user would otherwise cause a write per request.
+ * When a change of roles and groups may be written again. Without this limit, two tokens of a user with different groups would
+ * cause a write per request, and every write may re-enable a disabled user (docs/credentials.md).
  */
 export function nextChangeAt({ metadata }: StoredUser, now: number, { changeIntervalMs }: LifecycleRules): number {
   const changedAt = readChangedAt(metadata)
@@ -190,7 +201,7 @@ export function nextChangeAt({ metadata }: StoredUser, now: number, { changeInte
 export type DenialDecision =
   /** There are no roles to remove, or elastauth does not manage the user. */
   | Readonly<{ kind: 'none' }>
-  /** The user has been written since: the denial is outdated. */
+  /** The user was written after the denial, so the denial is outdated. */
   | Readonly<{ kind: 'superseded' }>
   | WaitOrWrite
 
@@ -217,7 +228,7 @@ export function decideDenial({ stored, subject, deniedAt, now, keys, rules }: De
   return nextVersion('denied', state, { subject, now, keys, rules })
 }
 
-/** How long after the time at which a request would rotate the password a user counts as idle. */
+/** A user counts as idle this long after a request would have rotated the password. */
 export const idleGraceMs = 60_000
 
 export type IdleInput = Pick<DecisionInput, 'keys' | 'rules'> &
@@ -229,9 +240,9 @@ export type IdleInput = Pick<DecisionInput, 'keys' | 'rules'> &
   }>
 
 /**
- * The state whose password replaces that of an idle user: the next version. The user's next request writes the same state, so a
- * late sweep and a concurrent login derive the same password. Undefined for users that are not idle, are not managed by
- * elastauth, or became idle before `from`.
+ * Returns the next version of an idle user's state, or undefined if elastauth does not manage the user or the user did not
+ * become idle in the span. A request of the user would write the same version, so a sweep and a concurrent login derive the
+ * same password.
  */
 export function decideIdle({ stored, from, until, keys, rules }: IdleInput): ManagedState | undefined {
   if (stored === undefined || stored.reserved) return undefined
@@ -243,13 +254,16 @@ export function decideIdle({ stored, from, until, keys, rules }: IdleInput): Man
   return next.kind === 'write' ? next.state : undefined
 }
 
-/** From when on the password of `state` is no longer handed out, in milliseconds since 1970. */
+/** The time from which the password of `state` is no longer handed out, in milliseconds since 1970. */
 export function expiryOf(state: ManagedState, { expirationMs }: LifecycleRules): number {
   const expiry = (state.extended_at ?? state.issued_at) + expirationMs
   return state.extended_at === undefined ? expiry : Math.min(expiry, state.issued_at + Math.max(dayMs, expirationMs))
 }
 
-/** The state with a later expiry, if extending is enabled, due (less than half of the time is left) and still possible. */
+/**
+ * Returns the state with a later expiry if less than half of `expirationMs` is left; undefined if not, or if the password
+ * cannot be extended.
+ */
 export function extendIfDue(state: ManagedState, now: number, rules: LifecycleRules): ManagedState | undefined {
   const expiry = expiryOf(state, rules)
   if (!rules.extend || expiry - now >= rules.expirationMs / 2) return undefined

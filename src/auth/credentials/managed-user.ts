@@ -1,16 +1,16 @@
 /**
- * What elastauth stores about a user, in the Elasticsearch user's own `metadata.elastauth`. Nothing in it is secret.
- * Invariant: it identifies the stored password, unless something else has changed that password.
+ * What elastauth stores in `metadata.elastauth` of an Elasticsearch user. The state contains no secrets. Invariant: the state
+ * identifies the user's password, unless something other than elastauth has changed the password.
  */
 export type ManagedState = Readonly<{
-  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and recreated on another day gets other passwords. */
+  /** UTC day of the user's creation, `2026-11-23`. A user that is deleted and recreated on another day gets different passwords. */
   created: string
   version: number
   /** Identifies the secret key that the password is derived from. */
   key_id: string
   /** When this version of the password was issued, in milliseconds since 1970. */
   issued_at: number
-  /** When it was last extended (`extend_cache`), in milliseconds since 1970. */
+  /** When the password was last extended (`extend_cache`), in milliseconds since 1970. */
   extended_at?: number
   fingerprint: string
 }>
@@ -28,8 +28,8 @@ export const lastVersion = Number.MAX_SAFE_INTEGER
 
 /**
  * The managed state in a user's metadata, or undefined if it is absent or has wrong types. Numbers that elastauth cannot have
- * written (a version of 1e300, a negative time) are read as an expired state with the last version, so that the next write starts
- * a new series and the user keeps working.
+ * written (a version of 1e300, a negative time) yield an expired state with the last version, so that the next write starts a
+ * new series of passwords.
  */
 export function readManagedState(metadata: Readonly<Record<string, unknown>>): ManagedState | undefined {
   const state = metadata.elastauth
@@ -42,7 +42,7 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
     return Object.freeze({ created, version: lastVersion, key_id, issued_at: 0, fingerprint })
   if (extended_at === undefined) return Object.freeze({ created, version, key_id, issued_at, fingerprint })
   if (typeof extended_at !== 'number') return undefined
-  // A password cannot have been extended before it was issued: such a state has expired.
+  // A time that elastauth cannot have written is read as 0, so that the password counts as expired.
   return Object.freeze({
     ...{ created, version, key_id, issued_at, fingerprint },
     extended_at: isCount(extended_at) ? extended_at : 0,
@@ -50,8 +50,8 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
 }
 
 /**
- * When a change of roles or groups was last written, in milliseconds since 1970. Stored with the state but not part of it: it
- * does not affect the password, and replicas of earlier releases drop it.
+ * When elastauth last wrote a change of the user's roles or groups, in milliseconds since 1970. This time is not part of the
+ * state, because it does not affect the password and earlier releases drop it.
  */
 export function readChangedAt(metadata: Readonly<Record<string, unknown>>): number | undefined {
   const changedAt = (metadata.elastauth as Readonly<Record<string, unknown>> | null | undefined)?.changed_at
@@ -63,7 +63,7 @@ export function readGroups({ groups }: Readonly<Record<string, unknown>>): reado
   return Array.isArray(groups) && groups.every((group) => typeof group === 'string') ? groups : undefined
 }
 
-/** True if both identify the same password. */
+/** True if both states identify the same password. */
 export function isSamePassword(a: ManagedState, b: ManagedState): boolean {
   return a.created === b.created && a.version === b.version && a.key_id === b.key_id
 }

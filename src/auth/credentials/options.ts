@@ -20,9 +20,9 @@ export type CredentialEvent =
   | Readonly<{ kind: 'key_conflict'; username: string }>
   /** A cached credential could not be checked, or could not be replaced after Elasticsearch rejected it. */
   | Readonly<{ kind: 'revalidation_failed'; username: string; error: unknown }>
-  /** The roles of a denied user could not be removed yet: it is retried. */
+  /** Removing the roles of a denied user failed and is retried. */
   | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
-  /** Dropped because too many denials are pending; the user's next request retries it. */
+  /** A denial was dropped because too many are pending. The user's next request starts another one. */
   | Readonly<{ kind: 'denial_dropped'; username: string }>
 
 export type CredentialsOptions = Readonly<{
@@ -30,16 +30,16 @@ export type CredentialsOptions = Readonly<{
   keys: Keyring
   preparePassword: PreparePassword
   cache: CredentialCache
-  /** What replicas share; `noSharedStates` if they share only Elasticsearch. */
+  /** The states that replicas share through Redis; `noSharedStates` without Redis. */
   states: SharedStates
   rules: LifecycleRules
-  /** Age of a cached credential's last check from which on the next request checks it again. */
+  /** A request checks a cached credential if the last check was at least this long ago. */
   revalidateAfterMs: number
   now: () => number
   /** For intervals: milliseconds of a monotonic clock. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
-  /** For background work: does not keep the process alive. Defaults to `sleep`. */
+  /** For background work: a sleep that does not keep the process alive. Defaults to `sleep`. */
   backgroundSleep?: (milliseconds: number) => Promise<void>
   report: (event: CredentialEvent) => void
 }>

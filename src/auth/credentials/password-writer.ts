@@ -7,8 +7,8 @@ import type { Keyring } from './password.ts'
 export type PasswordToWrite = Readonly<{ password: string; passwordHash?: string }>
 
 /**
- * Derives and hashes the password for `state`. Hashing takes a millisecond on another thread, so it comes before the read that
- * decides the write.
+ * Derives and hashes the password for `state`. Hashing takes about a millisecond, so callers do it before they read the user
+ * whose state decides the write.
  */
 export type PreparePassword = (username: string, state: ManagedState) => Promise<PasswordToWrite>
 
@@ -32,8 +32,8 @@ export function createPasswordWriter({ keys, sendsHash }: PasswordWriterOptions)
 const derive = promisify(pbkdf2)
 
 /**
- * Elasticsearch's hash `pbkdf2_1000`: PBKDF2-HMAC-SHA512, salt and hash of 32 bytes each, in base64 with padding.
- * A slow hash protects passwords that can be guessed. These are 256 derived bits, so the smallest number of iterations that
+ * Elasticsearch's hash `pbkdf2_1000`: PBKDF2-HMAC-SHA512, salt and hash of 32 bytes each, in base64 with padding. Many
+ * iterations protect passwords that can be guessed. elastauth's passwords have 256 derived bits, so the minimum that
  * Elasticsearch accepts is enough.
  */
 export async function hashPassword(password: string, salt: Buffer): Promise<string> {

@@ -1,14 +1,17 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
-/** The known secret keys: new passwords are derived from the current key, `currentId`; previous keys remain usable. */
+/**
+ * The configured secret keys. New passwords are derived from the current key (`currentId`); passwords of previous keys remain
+ * usable.
+ */
 export type Keyring = Readonly<{
   currentId: string
   knows: (keyId: string) => boolean
   /** The password of one version of a user. Throws for an unknown key: check with `knows` first. */
   password: (keyId: string, username: string, created: string, version: number) => string
-  /** The salt for the hash of that password, the same on every replica: 32 bytes. Throws as `password` does. */
+  /** The salt (32 bytes) for hashing the password, derived so that every replica uses the same salt. Throws for an unknown key. */
   passwordSalt: (keyId: string, username: string, created: string, version: number) => Buffer
-  /** A message authentication code of `text`, 22 characters: proves that it was written with this key. Throws as `password` does. */
+  /** A message authentication code of 22 characters, which proves that the writer of `text` had the key. Throws for an unknown key. */
   seal: (keyId: string, text: string) => string
 }>
 
@@ -44,7 +47,7 @@ export function keyIdOf(hex: string): string {
 
 /**
  * HKDF-SHA256 (RFC 5869) of the secret key, 32 bytes.
- * NUL separates the parts of `info`, and no part can contain it, so no two users share an `info`.
+ * NUL separates the parts of `info`, and no part can contain NUL, so no two users share an `info`.
  */
 function derive(
   key: Buffer,
@@ -57,7 +60,7 @@ function derive(
   return Buffer.from(hkdfSync('sha256', key, 'elastauth', info, 32))
 }
 
-/** A separate key, so that seals reveal nothing about passwords. */
+/** Derives a separate key for seals, so that seals reveal nothing about passwords. */
 function deriveSealKey(key: Buffer): Buffer {
   return Buffer.from(hkdfSync('sha256', key, 'elastauth', 'seal', 32))
 }

@@ -1,9 +1,9 @@
-/** Further users are not remembered. */
+/** Maximum number of pending users; further users are dropped. */
 const maxPending = 10_000
-/** Concurrent invalidations: more would delay the requests that use Redis at the same time. */
+/** Maximum number of concurrent invalidations; more would delay requests that use Redis. */
 const maxConcurrent = 16
 
-/** Users whose shared entry could not be invalidated because Redis was unreachable. They are invalidated once it is back. */
+/** Remembers users whose shared entry could not be invalidated because Redis was unreachable, and invalidates these entries later. */
 export function createPendingInvalidations(invalidate: (username: string) => Promise<void>) {
   const pending = new Map<string, symbol>()
   let isFlushing = false
@@ -24,11 +24,11 @@ export function createPendingInvalidations(invalidate: (username: string) => Pro
     pending.delete(username)
     pending.set(username, id) // moves to the end, so that a user that always fails does not delay the others
     await invalidate(username)
-    if (pending.get(username) === id) pending.delete(username) // otherwise it was added again in the meantime
+    if (pending.get(username) === id) pending.delete(username) // otherwise the user was added again during the call
   }
 
   return Object.freeze({
-    /** True until the user is invalidated: an entry that was read before that must not be used. */
+    /** True until the user's shared entry is invalidated. Until then the entry must not be used. */
     has: (username: string) => pending.has(username),
     add(username: string): void {
       if (pending.size < maxPending || pending.has(username)) pending.set(username, Symbol('pending invalidation'))

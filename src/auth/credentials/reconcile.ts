@@ -17,25 +17,34 @@ export type ReconcileRequest = Readonly<{
   rejected: ManagedState | undefined
   /** See `DecisionInput`. */
   lastOwnedAt: number | undefined
-  /** Called before each read: changes that are reported after it may be newer than what it returns. */
+  /**
+   * Called before each read of the user. Changes that other replicas report after this call may be newer than the user that was
+   * read.
+   */
   onRead: () => void
 }>
 
-/** `unlock` is set after a write: call it once the state is cached. It notifies the other replicas. */
+/** `unlock` is set after a write. Call `unlock` once the state is cached: it releases the lock and notifies the other replicas. */
 export type Reconciled = Readonly<{ state: ManagedState; unlock?: Unlock }>
 
-/** Why a step has not finished: the user has to be read again. */
+/** Why the user has to be read again after a step. */
 type Unfinished = 'waited' | WriteOutcome['kind']
 
-/** Maximum of decisions per request. Two are usual (wait, then rotate); more mean that the user is being written elsewhere. */
+/**
+ * Maximum number of decisions per request. Two are usual (wait, then rotate); more are needed only while something else writes
+ * the user.
+ */
 const maxSteps = 8
 /**
- * From this step on, locks of other replicas are overridden. Late, because concurrent writes of replicas with different current
- * keys set different passwords.
+ * From this step on, the lock is taken even if another replica holds it. This is a last resort, because replicas with different
+ * current keys would overwrite each other's passwords.
  */
 const forceFromStep = 6
 
-/** Reads the user, decides and acts, until the user in Elasticsearch is as the subject requires. Rejects with GatewayError. */
+/**
+ * The returned function reads the user and carries out decisions until the user in Elasticsearch matches the subject. Rejects
+ * with GatewayError.
+ */
 export function createReconcile(options: ReconcileOptions) {
   const { directory, keys, states, rules, now, sleep } = options
   const writeUser = createWriteUser(options)
@@ -79,12 +88,18 @@ export function createReconcile(options: ReconcileOptions) {
     }
   }
 
-  /** The same test as for cached credentials; a state whose extension is due has to be read from Elasticsearch. */
+  /**
+   * Whether a shared state can be adopted without reading the user from Elasticsearch. If an extension is due, the user has to
+   * be written.
+   */
   function isUsable(state: ManagedState, { fingerprint }: Subject): boolean {
     return state.fingerprint === fingerprint && now() < expiryOf(state, rules) && !extendIfDue(state, now(), rules)
   }
 
-  /** False if the password expired before its write finished: the write may have undone another replica's, so the user is read again. */
+  /**
+   * False if the password expired before the write finished. The write may have replaced a newer password, so the user is read
+   * again.
+   */
   function isFinal(outcome: WriteOutcome): outcome is Extract<WriteOutcome, { state: ManagedState }> {
     return outcome.kind === 'adopted' || (outcome.kind === 'written' && now() < expiryOf(outcome.state, rules))
   }
@@ -116,7 +131,7 @@ function keyConflictDetail(storedKeyId: string, currentKeyId: string, rekey: Lif
   return `the user is under the key ${storedKeyId}, which is neither ours (${currentKeyId}) nor a previous one, and ${why}; ${fix}`
 }
 
-/** For the log. */
+/** The details that are logged with a rejection. */
 const rejectionDetails = {
   user_reserved: 'the username is reserved in Elasticsearch; use another one at the identity provider',
   user_disabled: 'the user is disabled in Elasticsearch; enable the user there to allow access',

@@ -5,9 +5,12 @@ import { expiryOf, extendIfDue, isSameSet, type LifecycleRules } from './lifecyc
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 
-/** A user's credential is reissued at most once in this time: a password that is rejected again must not cause a write per request. */
+/**
+ * A user's credential is reissued at most once per interval. Otherwise a password that Elasticsearch keeps rejecting would
+ * cause a write per request.
+ */
 const reissueIntervalMs = 10_000
-/** Maximum number of users whose last attempt is remembered. */
+/** Maximum number of users in `attempts`. */
 const maxRemembered = 10_000
 
 type RevalidationOptions = Pick<
@@ -21,14 +24,14 @@ type Attempt = Readonly<{
   startedAt: number
   /** The `Authorization` value that was rejected. */
   rejected: string
-  /** Its replacement, or undefined if there is none. Never rejects. */
+  /** The replacement for the rejected credential, or undefined if there is none. Never rejects. */
   result: Promise<CachedCredential | undefined>
 }>
 
 export type Revalidation = Readonly<{
   /**
-   * Checks in the background that Elasticsearch still accepts a cached credential, and detects changes made there: a new
-   * password, a deleted or disabled user, other roles. The returned promise never rejects.
+   * Checks in the background that Elasticsearch still accepts a cached credential, and that the user's roles and metadata are
+   * unchanged. The returned promise never rejects.
    */
   revalidate: (subject: Subject, cached: CachedCredential) => Promise<void>
   /**
@@ -65,12 +68,13 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
   async function reissue(subject: Subject, rejected: CachedCredential): Promise<CachedCredential | undefined> {
     const attempt = recentAttempt(subject.identity.username) ?? startAttempt(subject, rejected)
     const reissued = await attempt.result
-    // A recreated user has the same password as before. But a credential that is rejected after it was reissued is no replacement.
+    // A user that was deleted and recreated gets the same password again, so the reissued credential may equal the rejected
+    // one. A credential that was rejected only after the reissue is no replacement.
     const isUsable = reissued?.authorization !== rejected.authorization || attempt.rejected === rejected.authorization
     return isUsable ? reissued : undefined
   }
 
-  /** The last attempt for this user, while no other may be started. */
+  /** The last attempt for this user, if it started less than `reissueIntervalMs` ago. */
   function recentAttempt(username: string): Attempt | undefined {
     const attempt = attempts.get(username)
     return attempt && monotonicNow() < attempt.startedAt + reissueIntervalMs ? attempt : undefined
@@ -89,7 +93,8 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
 
   async function replace(subject: Subject, rejected: CachedCredential): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
-    // A node whose security index is not available rejects every login. This read fails then, and the user is left alone.
+    // A node rejects every login while its security index is unavailable. This read then fails as well, so a valid password is
+    // not replaced.
     const stored = await directory.get(username)
     if (stored?.enabled === false) {
       invalidate(username, rejected) // the next request reads the user and is rejected
@@ -111,7 +116,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
   return Object.freeze({ revalidate, reissue })
 }
 
-/** Whether the user in Elasticsearch is the one that was cached. */
+/** Whether the user in Elasticsearch still matches the cached state. */
 function isUnchanged(
   login: Pick<StoredUser, 'roles' | 'metadata'>,
   { roles }: Subject,
@@ -120,7 +125,8 @@ function isUnchanged(
 ): boolean {
   const stored = readManagedState(login.metadata)
   if (!stored || !isSamePassword(stored, state)) return false
-  // If two replicas issued this password at the same time, the other replicas use the stored expiry.
+  // Two replicas may have issued this password at slightly different times. Other replicas use the stored expiry, so an earlier
+  // one counts as a change.
   if (expiryOf(stored, rules) < expiryOf(state, rules)) return false
   return stored.fingerprint === state.fingerprint && isSameSet(login.roles, roles)
 }

@@ -10,7 +10,7 @@ export type SharedCacheOptions = Readonly<{
   store: SharedStore
   keys: Seal
   rules: LifecycleRules
-  /** Longer than a write to Elasticsearch may take, including one that the network delivers late. */
+  /** The TTL of a lock. It must be longer than a write to Elasticsearch may take, including network delays. */
   lockTtlMs: number
   now: () => number
   /** For intervals: milliseconds of a monotonic clock. */
@@ -18,17 +18,17 @@ export type SharedCacheOptions = Readonly<{
   sleep: (milliseconds: number) => Promise<void>
 }>
 
-/** How long to wait for another replica's lock before forcing one. */
+/** How long to wait until another replica releases its lock. After that, the caller may force the lock. */
 const lockTimeoutMs = 2000
 const pollIntervalMs = 25
 
 /**
- * States shared through Redis. An entry is stored only if its writer held the lock from before its write to Elasticsearch until
- * after it. Therefore an older state never replaces a newer one, whatever the clocks say.
+ * Shares states through Redis. After a write to Elasticsearch, an entry is stored only if the writer held the lock during the
+ * whole write. So an older state never replaces a newer one, even if clocks differ.
  */
 export function createSharedCache(options: SharedCacheOptions): SharedStates {
   const { store, keys, rules, lockTtlMs, now } = options
-  /** Their entries may be older than what this replica has written while Redis was unreachable. */
+  /** Users that this replica wrote while Redis was unreachable. Their shared entries may be outdated. */
   const pendingInvalidations = createPendingInvalidations((username) =>
     store.taint({ username, prefix: '', token: createToken(), ttlMs: lockTtlMs }),
   )
@@ -58,7 +58,7 @@ export function createSharedCache(options: SharedCacheOptions): SharedStates {
       if (claim === 'changed') return 'changed'
       if (claim === 'taken') return (await waitForUnlock(username, options)) ? 'changed' : 'timed_out'
     } catch {
-      // Without Redis a write needs no lock: concurrent writes of replicas set the same password.
+      // While Redis is unreachable, replicas write without a lock. This is safe because concurrent writes set the same password.
     }
     return (state) => unlock(username, token, state)
   }
@@ -96,7 +96,7 @@ async function waitForUnlock(
   username: string,
   { store, monotonicNow, sleep }: Pick<SharedCacheOptions, 'store' | 'monotonicNow' | 'sleep'>,
 ): Promise<boolean> {
-  const deadline = monotonicNow() + lockTimeoutMs // a deadline, not a number of polls: each poll takes time as well
+  const deadline = monotonicNow() + lockTimeoutMs // a deadline instead of a number of polls, because each poll takes time as well
   while (monotonicNow() < deadline) {
     await sleep(pollIntervalMs)
     const value = await store.get(username)
@@ -105,7 +105,7 @@ async function waitForUnlock(
   return false
 }
 
-/** Otherwise the value is a lock or a taint (see `SharedStore`). */
+/** False for a lock or a taint (see `SharedStore`). */
 function isEntryOrEmpty(value: string): boolean {
   return !value.startsWith('!') && !value.startsWith('?')
 }

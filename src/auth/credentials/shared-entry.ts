@@ -5,8 +5,8 @@ import type { Keyring } from './password.ts'
 export type Seal = Pick<Keyring, 'knows' | 'seal'>
 
 /**
- * Encodes a state for the shared store: its fields, a nonce, and an HMAC over both and the username. The HMAC prevents anyone
- * with write access to Redis from forging a state, such as a later expiry or another version. Nothing in it is secret.
+ * Encodes a state for the shared store as its fields, a nonce, and an HMAC over both and the username. The HMAC prevents anyone
+ * with write access to Redis from forging a state. The entry contains no secrets.
  */
 export function encodeEntry(username: string, state: ManagedState, nonce: string, keys: Seal): string {
   const fields = `${encodeState(state)} ${nonce}`
@@ -24,7 +24,7 @@ export function decodeEntry(username: string, entry: string, keys: Seal): Manage
   return readManagedState({ elastauth: state })
 }
 
-/** Identifies a state: equal states have equal ids, different ones do not. */
+/** The id of a state. Two states are equal exactly if their ids are equal. */
 export function encodeState({ created, version, key_id, issued_at, extended_at, fingerprint }: ManagedState): string {
   return [created, version, key_id, issued_at, extended_at ?? '-', fingerprint].join(' ')
 }

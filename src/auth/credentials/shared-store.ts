@@ -1,7 +1,8 @@
 /**
- * What the shared cache needs of Redis: four atomic steps on one key. Each step that changes a value notifies all replicas.
- * A value is one of: an entry (see shared-entry.ts) · `!token`, a lock · `?token`, a lock on a tainted user · `?token.`, a taint.
- * Functions reject if Redis does not confirm the step, which may have been carried out all the same. Times in milliseconds.
+ * The atomic Redis operations that the shared cache needs, each on the key of one user. All but `claim` notify the replicas of
+ * changes. A value is one of: an entry (see shared-entry.ts) · `!token`, a lock · `?token`, a lock on a tainted user ·
+ * `?token.`, a taint. Functions reject if Redis does not confirm the operation, which may have taken effect nevertheless. Times
+ * in milliseconds.
  */
 export type SharedStore = Readonly<{
   /** Resolves to `''` if there is no value. */
@@ -10,7 +11,7 @@ export type SharedStore = Readonly<{
   replace: (change: ReplaceRequest) => Promise<void>
   /** Takes the user's lock. */
   claim: (claim: ClaimRequest) => Promise<Claim>
-  /** Replaces the lock with `value` if it is still held with `token`; otherwise taints the user. */
+  /** Replaces the lock with `value` if the lock still has this `token`; otherwise taints the user. */
   finish: (result: FinishRequest) => Promise<void>
   /** Taints the user if the current value begins with `prefix`. */
   taint: (taint: TaintRequest) => Promise<void>
@@ -30,9 +31,9 @@ export type ClaimRequest = Readonly<{
   /** The value that was read; undefined if it is not known. */
   expected: string | undefined
   token: string
-  /** Starts at the claim, also on a tainted user: the rest of the taint's TTL may be shorter than a write. */
+  /** Counts from the claim even if the user is tainted, because the taint may expire before the write finishes. */
   ttlMs: number
-  /** Takes the lock even if it is held or the value has changed; the user is tainted then. */
+  /** Takes the lock even if another replica holds it or the value has changed. In these cases the user is tainted. */
   force: boolean
 }>
 

@@ -14,7 +14,7 @@ export type HeldLease = Readonly<{
   release: (sweptUntil: number) => Promise<void>
 }>
 
-/** For replicas without a shared cache: each one sweeps, and they write the same passwords. */
+/** For replicas without a shared cache. Every replica sweeps, which is safe because all of them write the same passwords. */
 export const noSweepLease: SweepLease = Object.freeze({
   acquire: async () => unsharedLease,
 })
@@ -27,11 +27,14 @@ const unsharedLease: HeldLease = Object.freeze({
 
 /** No user can have this name (see config/identity-limits.ts). */
 const leaseName = '~idle-sweep'
-/** Longer than sweeping a page of users takes if each one is written. */
+/** Longer than it takes to sweep one page of users. The lease is renewed after each page. */
 const leaseTtlMs = 5 * 60_000
 const progressTtlMs = 30 * 24 * 60 * 60_000
 
-/** Uses the atomic steps of a user's lock. The value is a lock while a replica sweeps, otherwise the time of the last sweep. */
+/**
+ * Stores the lease in the shared store, like the lock of a user. The value is a lock while a replica sweeps, and the time of
+ * the last sweep otherwise.
+ */
 export function createSweepLease(store: SharedStore): SweepLease {
   return Object.freeze({
     async acquire() {
@@ -41,7 +44,7 @@ export function createSweepLease(store: SharedStore): SweepLease {
         const claim = { username: leaseName, expected: value, token, ttlMs: leaseTtlMs, force: false }
         if ((await store.claim(claim)) !== 'granted') return undefined
         const put = (next: string, ttlMs: number) =>
-          store.finish({ username: leaseName, token, value: next, ttlMs, stateId: '', taintTtlMs: 1 }).catch(() => {}) // the lock expires
+          store.finish({ username: leaseName, token, value: next, ttlMs, stateId: '', taintTtlMs: 1 }).catch(() => {}) // the lease expires anyway
         return {
           sweptUntil: /^until \d{1,15}$/.test(value) ? Number(value.slice('until '.length)) : undefined,
           renew: () => put(`!${token}`, leaseTtlMs),

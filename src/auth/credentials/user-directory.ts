@@ -1,7 +1,10 @@
 import type { StoredUser } from './managed-user.ts'
 import type { PasswordToWrite } from './password-writer.ts'
 
-/** What the life-cycle needs from Elasticsearch. Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected. */
+/**
+ * The Elasticsearch operations of the credential life-cycle. Every function rejects with GatewayError elasticsearch_unavailable
+ * or elasticsearch_rejected.
+ */
 export type UserDirectory = Readonly<{
   get: (username: string) => Promise<StoredUser | undefined>
   put: (username: string, user: UserToWrite) => Promise<void>
@@ -18,12 +21,12 @@ type UserProfile = Readonly<{
   metadata: Readonly<Record<string, unknown>>
 }>
 
-/** What the sweep of idle users needs from Elasticsearch. Functions throw like those above. */
+/** The Elasticsearch operations of the idle sweep. Functions reject with the same errors as those of `UserDirectory`. */
 export type SweepDirectory = Pick<UserDirectory, 'get'> &
   Readonly<{
     /** The first `size` users whose names come after `after`, sorted by name. */
     page: (after: string | undefined, size: number) => Promise<readonly NamedUser[]>
-    /** Changes only the password, not `enabled`, roles or metadata. Resolves to false if the user was written meanwhile. */
+    /** Changes only the password, not `enabled`, roles or metadata. Resolves to false if the user was written concurrently. */
     setPassword: (username: string, password: PasswordToWrite) => Promise<boolean>
   }>
 

@@ -14,9 +14,9 @@ export type WriteRequest = Readonly<{
   shared: SharedRead
   stored: StoredUser | undefined
   write: WriteDecision
-  /** Decides again, on the user as read just before the write. */
+  /** Makes the decision again, for the user as read just before the write. */
   decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision
-  /** See `SharedStates`. */
+  /** See `LockRequest`. */
   force: boolean
 }>
 
@@ -26,9 +26,9 @@ export type WriteOutcome =
   | Readonly<{ kind: 'adopted' | 'written'; state: ManagedState; unlock: Unlock }>
 
 /**
- * Carries out one decision to write: hashes the password, takes the lock, reads the user again, then writes. An administrator may
- * disable a user at any time, and "put user" enables the user (there is no compare-and-set), so no slow step may come between
- * that read and the write. Rejects with GatewayError.
+ * Carries out a write decision: hashes the password, takes the lock, reads the user again, then writes. "put user" would
+ * re-enable a user that an administrator has disabled since the read, so no slow step may come between the two. Rejects with
+ * GatewayError.
  */
 export type WriteUser = (request: WriteRequest) => Promise<WriteOutcome>
 
@@ -57,7 +57,7 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
   }
 
   async function decideAgain({ subject, stored, write, decideOn }: WriteRequest, unlock: Unlock) {
-    // A user that did not exist cannot have been disabled.
+    // A user that did not exist cannot have been disabled, so the user is not read again.
     if (stored === undefined) return { latest: undefined, decision: write }
     try {
       const latest = await directory.get(subject.identity.username)
@@ -81,7 +81,10 @@ function profileOf({ identity, roles }: Subject, stored: StoredUser | undefined,
   }
 }
 
-/** The id of a stored user's key, sanitized for the log: users with the right to write metadata can put anything there. */
+/**
+ * The key id in a stored user's metadata. Sanitized for the log, because anyone who may write users in Elasticsearch can store
+ * any text there.
+ */
 export function keyIdIn(stored: StoredUser | undefined): string {
   const { key_id = '' } = readManagedState(stored?.metadata ?? {}) ?? {}
   return /^[0-9a-f]{8}$/.test(key_id) ? key_id : '(malformed)'
