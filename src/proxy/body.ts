@@ -2,21 +2,24 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../http/errors.ts'
 
-/** Whether a request has a body. Valid only after `checkFraming`. */
+/** Whether a request has a body. Call it only after `checkFraming` has accepted the request. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   const length = headers['content-length']
   return length === undefined ? headers['transfer-encoding'] !== undefined : Number(length) > 0
 }
 
-/** Whether the client waits for `100 Continue` before it sends its body. HTTP/1.0 has no 100 responses (RFC 9110, section 10.1.1). */
+/**
+ * Whether the client waits for `100 Continue` before it sends its body. An HTTP/1.0 client does not (RFC 9110, section
+ * 10.1.1).
+ */
 export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.expect !== undefined && httpVersion !== '1.0'
 }
 
 /**
- * Waits for the first bytes of a body, or for its end. undici assigns a request to a connection but sends the head only with the
- * first bytes of the body. In between it would take unsolicited bytes from the upstream for the response to this request.
- * Rejects with GatewayError client_closed, or request_timeout if nothing arrives within `timeoutMs`.
+ * Waits for the first bytes of a body, or for its end. undici sends a request's headers only with the first bytes of
+ * its body. If the request were assigned to a connection before, undici would take unsolicited bytes from the upstream
+ * for the response. Rejects with GatewayError client_closed, or request_timeout if nothing arrives within `timeoutMs`.
  */
 export function waitForBody(request: IncomingMessage, timeoutMs: number): Promise<void> {
   if (request.readableEnded) return Promise.resolve()
@@ -33,10 +36,10 @@ export function waitForBody(request: IncomingMessage, timeoutMs: number): Promis
 }
 
 /**
- * A request's body as a separate stream. Destroying it keeps the client's connection open, so that the response can still be
- * sent; the rest of the body is read and discarded. Nothing is read before the stream is, so a second stream can be created for
- * a retry as long as the first one was not read.
- * Fails with GatewayError request_timeout if the client sends nothing for `timeoutMs` while more is wanted.
+ * A request's body as a separate stream. Destroying the stream discards the rest of the body but keeps the client's
+ * connection open, so that the response can still be sent. Reading from the client begins with the first read of the
+ * stream: for a retry, a second stream can replace an unread one. Fails with GatewayError request_timeout if the client
+ * sends nothing for `timeoutMs` while elastauth reads.
  */
 export function createBody(request: IncomingMessage, timeoutMs: number): Readable {
   let isReading = false
@@ -53,7 +56,7 @@ export function createBody(request: IncomingMessage, timeoutMs: number): Readabl
       done(error)
     },
   })
-  // undici handles errors, but may have stopped listening. An error without a listener would end the process.
+  // An error without a listener would end the process, and undici, which handles errors, may have stopped listening.
   return body.on('error', () => {})
 
   function start(): void {
@@ -82,7 +85,7 @@ export function createBody(request: IncomingMessage, timeoutMs: number): Readabl
   }
 
   function onTimeout(): void {
-    // Back-pressure from the upstream: the client could not send.
+    // The client is not at fault: it cannot send because of back-pressure from the upstream.
     if (request.isPaused()) return
     body.destroy(requestTimeout(timeoutMs))
   }

@@ -2,10 +2,13 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
 
-/** A complete response of which nothing has been sent to the client. */
+/** An upstream's complete response, of which nothing has been sent to the client. */
 export type BufferedResponse = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
 
-/** Error bodies are far shorter. A longer body is streamed to the client instead. */
+/**
+ * The maximum size of a buffered 401 body. A larger body, which is unusual for an error, is streamed to the client
+ * instead.
+ */
 const maxBufferedBytes = 64 * 1024
 
 export function createResponseBuffer(status: number, headers: string[]) {
@@ -22,7 +25,7 @@ export function createResponseBuffer(status: number, headers: string[]) {
   })
 }
 
-/** Resolves when the response has been sent. Rejects with GatewayError client_closed. */
+/** Resolves when the response has been sent. Rejects with GatewayError client_closed if the client disconnects. */
 export async function sendBufferedResponse(
   response: ServerResponse,
   { status, headers, body }: BufferedResponse,

@@ -17,14 +17,14 @@ export type Exchange = Readonly<{
   upstream: Upstream
   path: string
   headers: string[]
-  /** Whether to open a new connection, because the upstream may be closing a reused one. */
+  /** Whether to open a new connection instead of reusing one, which the upstream may be closing. */
   onNewConnection: boolean
   buildResponseHeaders: BuildResponseHeaders
-  /** How long the client may send nothing in the middle of its body. */
+  /** How long the client may pause while it sends its body. */
   bodyTimeoutMs: number
-  /** How long the client may read nothing of the response. */
+  /** How long the client may pause while it reads the response. */
   clientTimeoutMs: number
-  /** Whether to return a 401 response to the caller instead of sending it to the client. */
+  /** Whether to return a 401 response to the caller of `forward` instead of sending it to the client. */
   bufferUnauthorized: boolean
 }>
 
@@ -33,9 +33,9 @@ export type ForwardResult =
   | Readonly<{ kind: 'sent' }>
   /** The upstream responded with 401, and nothing was sent to the client. */
   | Readonly<{ kind: 'unauthorized'; response: BufferedResponse }>
-  /** The upstream was closing the reused connection. The request may be retried once on a new one. */
+  /** The upstream was closing the reused connection. The request may be retried on a new connection. */
   | Readonly<{ kind: 'stale-connection'; error: GatewayError }>
-  /** Nothing of the request was sent. It may be sent to another upstream. */
+  /** No part of the request was sent, so it may be sent to another upstream. */
   | Readonly<{ kind: 'unreachable'; error: GatewayError }>
 
 const sent: ForwardResult = { kind: 'sent' }
@@ -58,8 +58,8 @@ export function forward(exchange: Exchange): Promise<ForwardResult> {
 type Settlement = Readonly<{ resolve: (result: ForwardResult) => void; reject: (error: GatewayError) => void }>
 
 /**
- * Passes undici's events for one exchange on to the client. A class, because there is an instance for every open stream, which
- * may be thousands for hours: instances share methods, and have closures only where an emitter needs one.
+ * Forwards undici's events for one exchange to the client. It is a class to save memory, because thousands of streams
+ * may be open for hours: instances share their methods, and have closures only for event emitters.
  */
 class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage
@@ -76,7 +76,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #hasResponseBegun = false
   #buffer: ReturnType<typeof createResponseBuffer> | undefined
-  /** Created only if the client does not read everything at once. */
+  /** Undefined until the client falls behind in reading the response. */
   #sendTimeout: SendTimeout | undefined
 
   constructor(exchange: Exchange, body: Readable | null, settlement: Settlement) {
@@ -100,18 +100,19 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       controller.abort(clientClosed())
       return
     }
-    // The client sends its body after `100 Continue` (RFC 9110, section 10.1.1), so we send that once the upstream is connected.
+    // The client sends its body only after `100 Continue` (RFC 9110, section 10.1.1), which elastauth sends as soon as
+    // the upstream is connected.
     if (this.#body && expectsContinue(this.#request)) this.#response.writeContinue()
   }
 
-  /** Called at the first byte of the response. */
+  /** undici calls this method at the first byte of the response. */
   onResponseStarted(): void {
     this.#hasResponseBegun = true
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
     const headers = this.#buildHeaders(controller.rawHeaders as Buffer[], status)
-    // They are not read again, and would keep the whole chunk that they arrived in until the response ends.
+    // The raw headers are not read again, and would keep the whole received chunk in memory until the response ends.
     controller.rawHeaders = null
     if (status < 200) sendInformational(this.#request, this.#response, status, headers)
     else if (status === 401 && this.#bufferUnauthorized) this.#buffer = createResponseBuffer(status, headers)
@@ -145,7 +146,10 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#body?.destroy()
   }
 
-  /** RFC 9110, section 9.2.2: only idempotent methods; here only those that read, and without a body, which has been consumed. */
+  /**
+   * RFC 9110, section 9.2.2, permits retries only for idempotent methods. elastauth retries only GET and HEAD without a
+   * body, since a body would already have been consumed.
+   */
   #mayRetry(error: Error): boolean {
     const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
     return isRead && this.#body === null && !this.#hasResponseBegun && isStaleConnection(error)
@@ -179,7 +183,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#sendTimeout.start()
   }
 
-  /** The body is longer than may be buffered: sends what has arrived, and streams the rest. */
+  /** Sends the buffered part of a response whose body exceeds the buffer's limit. The rest is streamed. */
   #flushBuffer({ status, headers, body }: BufferedResponse): void {
     this.#buffer = undefined
     this.#writer.writeHead(status, '', headers)
@@ -193,7 +197,10 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Whether Node would write this reason phrase. undici decodes it as UTF-8, and clients ignore it (RFC 9112, section 4). */
+/**
+ * Whether Node accepts this reason phrase, which undici decodes as UTF-8. An invalid one can be replaced, because
+ * clients ignore it (RFC 9112, section 4).
+ */
 function isValidReason(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
 }

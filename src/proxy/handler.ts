@@ -25,7 +25,10 @@ export type ProxyHandlerOptions = Readonly<{
   canReset: (socket: Socket) => boolean
   buildUpstreamHeaders: BuildUpstreamHeaders
   buildResponseHeaders: BuildResponseHeaders
-  /** Replaces a credential that Elasticsearch rejected. Resolves to undefined if there is no replacement. Never rejects. */
+  /**
+   * Replaces a credential that Elasticsearch rejected. Never rejects; resolves to undefined if no replacement is
+   * available.
+   */
   reissue: (authenticated: AuthenticatedUser) => Promise<Credential | undefined>
 }>
 
@@ -47,7 +50,7 @@ export function createPrepareRequest(options: ProxyHandlerOptions): PrepareReque
 
   return function prepareRequest(request) {
     checkFraming(request)
-    // RFC 9110, section 9.3.8: the upstream's response would reveal the credential that we add.
+    // The upstream's response would reveal the credential that elastauth adds (RFC 9110, section 9.3.8).
     if (request.method === 'TRACE')
       throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
     if (request.httpVersion === '1.0' && !canReset(request.socket)) throw truncationUndetectable()
@@ -76,12 +79,15 @@ export function createPrepareRequest(options: ProxyHandlerOptions): PrepareReque
 
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
-/** Defense in depth: with a password of their own, users would keep their access after elastauth has revoked it. */
+/** Defense in depth: users who know their own password would keep their access after elastauth has revoked it. */
 function passwordChangeDenied({ identity: { username } }: AuthenticatedUser): GatewayError {
   return new GatewayError('password_change_denied', 'a request to change the password of a user', { username })
 }
 
-/** In HTTP/1.0 the end of the connection ends a response without a length (RFC 9112, section 6.3), unless it is a reset. */
+/**
+ * An HTTP/1.0 response without a length ends with the connection (RFC 9112, section 6.3), so only a reset reveals that
+ * it was truncated. elastauth can reset TCP connections without TLS only.
+ */
 function truncationUndetectable(): GatewayError {
   return new GatewayError(
     'http_version_unsupported',
@@ -112,7 +118,7 @@ async function forwardWithRetries(
   const tried = new Set<Upstream>()
   let authorization = authenticated?.credential.authorization
   let upstream = routing.pickUpstream(route.upstreams, tried)!
-  // A body is consumed as it is sent, so a request with one cannot be repeated with a new credential.
+  // A request with a body cannot be repeated with a new credential, because the body is consumed as it is sent.
   let bufferUnauthorized = authenticated !== undefined && !hasBody(request)
   let isReissued = false
   let onNewConnection = false
@@ -133,7 +139,7 @@ async function forwardWithRetries(
     })
     switch (result.kind) {
       case 'stale-connection':
-        onNewConnection = true // which cannot be stale
+        onNewConnection = true // a new connection cannot be stale
         break
       case 'unreachable':
         upstream = failOver({ routing, route, upstream, tried, response, error: result.error })
@@ -164,7 +170,10 @@ type Failover = Readonly<{
   error: GatewayError
 }>
 
-/** Marks the upstream as unhealthy and returns the next one. Throws `error` if all were tried, or if elastauth itself is overloaded. */
+/**
+ * Marks the upstream as unhealthy and returns the next one. Throws `error` if all upstreams were tried, or if elastauth
+ * itself is overloaded.
+ */
 function failOver({ routing, route, upstream, tried, response, error }: Failover): Upstream {
   if (error.code === 'overloaded') {
     response.shouldKeepAlive = false // closing the client's connection frees a file descriptor

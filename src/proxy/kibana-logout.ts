@@ -6,19 +6,17 @@ import type { Routing } from './routing/routing.ts'
 
 export type KibanaLogoutOptions = Readonly<{
   routing: Pick<Routing, 'pickRoute'>
-  /** Whether a browser navigates to this address, rather than a script or a program that fetches it. */
+  /** Whether the request is a browser's navigation, not a fetch by a script or another program. */
   isNavigation: (request: IncomingMessage) => boolean
-  /** Ends the session and redirects to the provider's logout. */
+  /** Ends the user's session in elastauth and redirects to the provider's logout. */
   signOut: (request: IncomingMessage) => Promise<GatewayResponse>
 }>
 
 /**
- * Signs the user out of elastauth instead of Kibana, whose own logout would not end the session here. Returns undefined for any
- * other request.
- *
- * In Kibana, `/logout` is a page that redirects to `/api/security/logout`, both below its `server.basePath`. We know that base
- * path only if it is the path of a route. `/api/security/logout` is matched below any path, `/logout` only below the route's: to
- * Elasticsearch, `/users/_doc/logout` is a document.
+ * Signs the user out of elastauth when a browser requests Kibana's logout, which would not end elastauth's session.
+ * Returns undefined for any other request. Kibana's `/logout` redirects to `/api/security/logout`, both below its
+ * `server.basePath`, which elastauth knows only if it is the path of a route. The API's path is therefore matched below
+ * any path, but `/logout` only directly below the route's: in Elasticsearch, `/users/_doc/logout` is a document.
  */
 export function createKibanaLogout({ routing, isNavigation, signOut }: KibanaLogoutOptions) {
   return function handleKibanaLogout(request: IncomingMessage): Promise<GatewayResponse> | undefined {

@@ -1,22 +1,31 @@
 import { pathOf, percentDecodeBytes, queryOf } from '../http/target.ts'
 
-/** Elasticsearch's change password API, for the current or a named user; Kibana's route, below any base path and space. */
+/**
+ * Elasticsearch's change-password API, for the current or a named user, and Kibana's route for it, below any base path
+ * and space.
+ */
 const passwordApiPattern =
   /(?:^|\/)(?:_security|_xpack\/security)\/user(?:\/[^/]*)?\/_password(?=[/?#;&\s]|$)|\/security\/(?:v1\/)?users\/[^/]+\/password(?=[/?#;&\s]|$)/i
-/** Kibana's console, which sends a request to Elasticsearch with the path in its own query. */
+/** Kibana's console, whose query contains the path of the request that it sends to Elasticsearch. */
 const consoleProxyPattern = /\/api\/console\/proxy(?=[/?#;\s]|$)/i
-/** A fast check: nearly every path contains none of these. */
+/** Makes the check fast: a path without any of these, as nearly every path, needs no decoding. */
 const suspectPattern = /%|password|console/i
 
-/** Nested encodings: one each for Kibana's console, its URL parser and Elasticsearch, and one in reserve. */
+/**
+ * The number of nested encodings that are decoded: one each for Kibana's console, its URL parser and Elasticsearch, and
+ * one in reserve.
+ */
 const maxDecodings = 4
-/** Longer suspicious texts count as a match: decoding every spelling of 64 KB takes most of a second, and clients do not send them. */
+/**
+ * Suspicious texts longer than this count as a match. Clients do not send them, and decoding every spelling of 64 KB
+ * takes most of a second.
+ */
 const maxSuspectLength = 2048
 
 /**
- * Whether a request would change a user's password: Elasticsearch's own API, Kibana's route, or Kibana's console with the API's
- * path. Matches any method, and more spellings than Elasticsearch and Kibana accept: a spelling too many blocks a request that
- * clients do not send, one too few permits a password that outlives its user's rights.
+ * Whether a request would change a user's password, through Elasticsearch's API, Kibana's route, or Kibana's console.
+ * Matches any method, and deliberately more spellings than Elasticsearch and Kibana accept: an extra spelling blocks a
+ * request that clients do not send, but a missed one permits a password that outlives the user's access.
  * @param target path and query
  */
 export function changesUserPassword(target: string): boolean {
@@ -35,17 +44,17 @@ function mentionsPassword(decodedText: string): boolean {
   return /password/i.test(decodedText)
 }
 
-/** Whether any spelling matches. A text that is too long counts as a match. */
+/** Whether any spelling of a text matches. A text longer than `maxSuspectLength` counts as a match. */
 function anySpellingMatches(text: string, pattern: RegExp): boolean {
   return text.length > maxSuspectLength || spellingsOf(text).some((spelling) => pattern.test(spelling))
 }
 
-/** The values of all parameters, whatever their names, including duplicates. */
+/** The values of all query parameters, including duplicates. */
 function parameterValues(query: string): string[] {
   return query.split('&').map((pair) => percentDecodeBytes(pair.slice(pair.indexOf('=') + 1).replaceAll('+', ' ')))
 }
 
-/** A path as it is, and as servers may read it after decoding or normalizing it. */
+/** A path as received, and as servers may interpret it after decoding or normalizing it. */
 function spellingsOf(path: string): string[] {
   const spellings = new Set([path])
   let last = [path]
@@ -67,7 +76,10 @@ function decodeFully(text: string): string {
   return decoded.replace(/[\t\r\n]/g, '')
 }
 
-/** As in the URL standard: surrounding spaces and line breaks are removed, `\` becomes `/`, dot segments are resolved. Multiple slashes become one. */
+/**
+ * Normalizes a path like the URL standard: removes surrounding spaces and line breaks, replaces `\` with `/`, and
+ * resolves dot segments. Also collapses multiple slashes.
+ */
 function normalize(path: string): string {
   const segments: string[] = []
   for (const segment of path

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** A longer first chunk is written at once, as it is: copying it would cost more than a second write. */
+/** A longer first chunk is not combined with the headers: copying it would cost more than a second write. */
 const maxCombinedBytes = 16 * 1024
 
 /**
- * Writes a response in as few system calls as possible, since they are most of the cost of a small request. The head waits for
- * the first chunk and that one for the end, but only until the data that has arrived is processed, so nothing is delayed.
+ * Writes a response in as few system calls as possible, because they dominate the cost of a small request. Headers and
+ * first chunk are held back so that they can be sent with the end of the response, but only until the data that has
+ * already arrived is processed.
  */
 export class ResponseWriter {
   readonly #response: ServerResponse
@@ -16,7 +17,7 @@ export class ResponseWriter {
     this.#response = response
   }
 
-  /** @param reason `''` for the standard reason phrase */
+  /** @param reason the reason phrase; `''` means the standard one */
   writeHead(status: number, reason: string, headers: string[]): void {
     if (reason === '') this.#response.writeHead(status, headers)
     else this.#response.writeHead(status, reason, headers)
@@ -32,7 +33,7 @@ export class ResponseWriter {
     this.#firstChunk = undefined
   }
 
-  /** @returns false if the client must read before more is written */
+  /** @returns false if the caller must wait for `drain` before it writes more */
   write(chunk: Buffer): boolean {
     if (!this.#isFlushed && this.#firstChunk === undefined && chunk.length <= maxCombinedBytes) {
       this.#firstChunk = chunk
@@ -43,7 +44,10 @@ export class ResponseWriter {
     return this.#response.destroyed || this.#response.write(chunk)
   }
 
-  /** Node writes a string together with the head. Latin-1 preserves every byte. */
+  /**
+   * Ends the response. The chunk is passed as a string, because Node writes only strings together with the headers;
+   * Latin-1 preserves every byte.
+   */
   end(): void {
     if (this.#firstChunk === undefined) this.#response.end()
     else this.#response.end(this.#firstChunk.toString('latin1'), 'latin1')
@@ -55,9 +59,9 @@ function flush(writer: ResponseWriter): void {
 }
 
 /**
- * Forwards an informational response (1xx; RFC 9110, section 15.2). Dropped for HTTP/1.0, which has none, and in older releases
- * of Node, which cannot send all of them. Also dropped if the client does not read: an upstream may send any number of them, and
- * there is no back-pressure for them.
+ * Forwards an informational response (1xx; RFC 9110, section 15.2). It is dropped for HTTP/1.0 clients and in Node
+ * releases without `writeInformation`. It is also dropped if the client is not reading, because back-pressure does not
+ * limit how many informational responses an upstream sends.
  */
 export function sendInformational(
   { httpVersion }: IncomingMessage,

@@ -1,7 +1,10 @@
 import type { Writable } from 'node:stream'
 import { GatewayError } from '../http/errors.ts'
 
-/** A timeout for a client that does not read its response (as nginx's `send_timeout`). Listens to the client until `end`. */
+/**
+ * A timeout for a client that does not read its response, like nginx's `send_timeout`. Listens for `drain` until `end`
+ * is called.
+ */
 export type SendTimeout = Readonly<{ start: () => void; end: () => void }>
 
 export type SendTimeoutListeners = Readonly<{
@@ -11,7 +14,7 @@ export type SendTimeoutListeners = Readonly<{
   onTimeout: (error: GatewayError) => void
 }>
 
-/** @param timeoutMs how long the client may read nothing of what is buffered for it */
+/** @param timeoutMs how long the client may read nothing of the buffered data */
 export function createSendTimeout(
   response: Pick<Writable, 'writableLength' | 'on' | 'off'>,
   timeoutMs: number,

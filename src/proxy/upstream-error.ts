@@ -3,7 +3,7 @@ import { GatewayError } from '../http/errors.ts'
 import { hintFor } from './upstream-hint.ts'
 
 const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstream_protocol' | 'internal'>> = {
-  // Not the upstream's fault: elastauth has no file descriptor or memory left for a connection.
+  // The upstream is not at fault: elastauth has no file descriptor or memory left for a connection.
   EMFILE: 'overloaded',
   ENFILE: 'overloaded',
   ENOBUFS: 'overloaded',
@@ -21,8 +21,9 @@ const codes: Readonly<Record<string, 'overloaded' | 'upstream_timeout' | 'upstre
 }
 
 /**
- * Wraps an error of undici or Node. Their messages contain addresses and names from certificates, but no headers.
- * @param isBeforeResponse whether no part of a response had arrived
+ * Wraps an error of undici or Node. Quoting its message is safe: it contains addresses and names from certificates, but
+ * no headers.
+ * @param isBeforeResponse whether the error occurred before any part of a response had arrived
  */
 export function toUpstreamError(
   error: Error & { code?: string },
@@ -38,11 +39,11 @@ export function toUpstreamError(
 function errorCodeFor(error: Error & { code?: string }) {
   if (error instanceof errors.HTTPParserError) return 'upstream_protocol'
   if (error instanceof errors.SocketError && /^bad /.test(error.message)) return 'upstream_protocol'
-  if (error.code?.startsWith('HPE_')) return 'upstream_protocol' // from Node's own client, which upgrades use
+  if (error.code?.startsWith('HPE_')) return 'upstream_protocol' // an error of Node's HTTP parser, which only upgrades use
   return codes[error.code ?? ''] ?? 'upstream_unavailable'
 }
 
-/** If all addresses of a name fail, only the individual errors have a message. */
+/** If all addresses of a name fail, Node's error has no message of its own, only the individual errors do. */
 function messageOf(error: Error): string {
   if (!(error instanceof AggregateError)) return error.message
   return error.errors.map((part) => (part instanceof Error ? part.message : String(part))).join(', ')

@@ -36,8 +36,8 @@ const closedWithoutAlert =
   'the upstream closed the connection without a TLS alert, as some do if the client certificate is missing or rejected: see proxy.tls.client_cert'
 
 /**
- * Returns undefined if the error is clear by itself.
- * @param isBeforeResponse whether no part of a response had arrived
+ * A hint for an error, or undefined if the error needs no explanation.
+ * @param isBeforeResponse whether the error occurred before any part of a response had arrived
  */
 export function hintFor(
   { code = '', message }: Error & { code?: string },

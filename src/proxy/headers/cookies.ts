@@ -1,18 +1,19 @@
-/** The cookies that authenticate a user. Upstreams can neither read nor set them. */
+/** The cookies that authenticate a user to elastauth. Upstreams can neither read nor set them. */
 export type PrivateCookies = Readonly<{
-  /** Removes them from the value of a `Cookie` header. */
+  /** Removes the private cookies from a `Cookie` header's value. */
   strip: (cookie: string) => string
-  /** Whether a `Set-Cookie` header's value sets one of them: a session that an upstream chooses is session fixation. */
+  /** Whether a `Set-Cookie` header's value sets a private cookie, which would allow an upstream session fixation. */
   isSetBy: (setCookie: string) => boolean
 }>
 
 /**
- * Matches elastauth's own cookies, with or without a prefix (RFC 6265bis, 4.1.3), and those with the given names, which contain a
- * token. Also matches spellings that only a lenient parser accepts.
+ * Matches elastauth's own cookies, with or without a name prefix (RFC 6265bis, 4.1.3), and the cookies in `names`,
+ * which contain a token. Also matches spellings that only a lenient parser accepts.
  */
 export function createPrivateCookies(names: readonly string[]): PrivateCookies {
   const name = `(?:(?:__[a-z-]+-)?elastauth${names.map((one) => `|${one}[\\s"]*=`).join('')})`
-  // A browser sends a cookie without a name as its bare value: `=access_token=x` comes back as `access_token=x`.
+  // A browser sends a nameless cookie as its bare value: a cookie set by `=access_token=x` comes back as
+  // `access_token=x`.
   const isPrivate = new RegExp(`^[\\s"=]*${name}`, 'i')
   // Some clients treat a comma as the start of another cookie, as in RFC 2109.
   const isSet = new RegExp(`(?:^|[,;])[\\s"=]*${name}`, 'i')

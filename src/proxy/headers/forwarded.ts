@@ -1,11 +1,14 @@
 import { unmapIpv4, withBrackets } from '../../../config/hosts.ts'
 
-/** IPv4-mapped IPv6 addresses as IPv4. `unknown` (RFC 7239, section 6.2) once the socket is closed. */
+/**
+ * Converts an IPv4-mapped IPv6 address to IPv4. Returns `unknown` (RFC 7239, section 6.2) for a closed socket, which
+ * has no address.
+ */
 export function plainAddress(address: string | undefined): string {
   return address === undefined ? 'unknown' : unmapIpv4(address)
 }
 
-/** The port in `Host`, or the default port of the scheme. */
+/** The port in a `Host` header, or else the scheme's default port. */
 export function requestedPort(host: string, scheme: 'http' | 'https'): string {
   const [, port] = /:(\d+)$/.exec(host) ?? []
   return port ?? (scheme === 'https' ? '443' : '80')

@@ -4,13 +4,16 @@ import { singleValueOf } from '../../http/headers.ts'
 
 export type RequestHead = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & Readonly<{ url?: string | undefined }>
 
-/** A host with an optional port. Excludes everything that a URL parser would take for userinfo, a path or an encoding. */
+/**
+ * A host with an optional port. Excludes every character that a URL parser could treat as part of userinfo, a path or
+ * an encoding.
+ */
 const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
 
 /**
- * Prevents request smuggling (RFC 9112, section 11.2): rejects requests whose end or target elastauth and an upstream could
- * interpret differently. Node's parser accepts some of them; the others are checked here in case a later version does.
- * Throws GatewayError payload_invalid.
+ * Prevents request smuggling (RFC 9112, section 11.2) by rejecting requests whose end or target elastauth and an
+ * upstream could interpret differently. Node's parser already rejects some of these requests; they are checked here in
+ * case a later version accepts them. Throws GatewayError payload_invalid.
  */
 export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') throw invalid(`HTTP version ${httpVersion}`)

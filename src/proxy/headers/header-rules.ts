@@ -12,7 +12,7 @@ export type HeaderRule =
   | 'kibana-internal'
   | keyof ForwardedHeaders
 
-/** What trusted proxies say about the origin of the request. */
+/** The headers in which trusted proxies describe the original request. */
 export type ForwardedHeaders = {
   forwarded: string
   'x-forwarded-for': string
@@ -32,18 +32,19 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-forwarded-host': 'x-forwarded-host',
   'x-forwarded-port': 'x-forwarded-port',
   'x-real-ip': 'trusted-only',
-  // Some frameworks route by these three headers instead of the target. They belong to forward-auth sub-requests only.
+  // Some frameworks route by these three headers instead of the target, so a client could bypass path checks. Only
+  // forward-auth sub-requests need them.
   'x-original-url': 'drop',
   'x-original-method': 'drop',
   'x-rewrite-url': 'drop',
 
   'http2-settings': 'drop',
   expect: 'drop',
-  // The client's own credentials, and Elasticsearch's header to impersonate another user.
+  // The client's own credentials, and the header with which Elasticsearch lets a user impersonate another.
   authorization: 'drop',
   'es-security-runas-user': 'drop',
-  // Bearer tokens that proxies in front of us add: oauth2-proxy, authentik, Pomerium, Cloudflare Access, Google's and Amazon's
-  // load balancers.
+  // Bearer tokens that proxies in front of elastauth add: oauth2-proxy, authentik, Pomerium, Cloudflare Access, and the
+  // load balancers of Google and Amazon.
   'x-auth-request-access-token': 'drop',
   'x-forwarded-access-token': 'drop',
   'x-authentik-jwt': 'drop',
@@ -52,18 +53,21 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-goog-iap-jwt-assertion': 'drop',
   'x-amzn-oidc-data': 'drop',
   'x-amzn-oidc-accesstoken': 'drop',
-  // Grants access to Elasticsearch's internal routes. Kibana 9 requires it from its own pages, which send both headers.
+  // Grants access to internal APIs, so it is forwarded only with `kbn-version`: Kibana 9 requires this header from its
+  // own pages, which send both.
   'x-elastic-internal-origin': 'kibana-internal',
   'kbn-version': 'kbn-version',
 }
 
 const droppedPrefixes = ['proxy-', 'es-secondary-']
 
-/** Limits the memory for names that clients make up: the rules of any further names are computed each time. */
+/**
+ * Limits the memory that invented header names can occupy. The rules of further names are computed for each request.
+ */
 const maxCachedNames = 1024
 
 /**
- * Returns a function that maps a header's name, in any case, to its rule.
+ * Returns a function that maps a header's name, in upper or lower case, to its rule.
  * @param privateNames canonical names of headers that are never forwarded
  */
 export function createHeaderFilter(privateNames: ReadonlySet<string>): (name: string) => HeaderRule {

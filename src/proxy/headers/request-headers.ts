@@ -4,21 +4,21 @@ import type { PrivateCookies } from './cookies.ts'
 import { formatForwarded, plainAddress, requestedPort } from './forwarded.ts'
 import { createHeaderFilter, type ForwardedHeaders, type HeaderRule } from './header-rules.ts'
 
-/** What authenticates a user to elastauth. An upstream must not see it. */
+/** The headers and cookies that authenticate a user to elastauth. Upstreams must not see them. */
 export type PrivateHeaders = Readonly<{
-  /** Names of headers that assert an identity, or prove that a trusted proxy sent it. */
+  /** Names of headers that assert an identity, or prove that a trusted proxy sent the request. */
   headers: readonly string[]
   cookies: PrivateCookies
 }>
 
-/** What the upstream headers depend on, besides the client's headers. */
+/** What the headers for the upstream depend on, besides the client's headers. */
 export type HeaderContext = Readonly<{
-  /** Undefined once the socket is closed. */
+  /** The peer's address; undefined once the socket is closed. */
   remoteAddress: string | undefined
   isEncrypted: boolean
-  /** Whether the peer is a trusted proxy, whose headers on the origin of the request are forwarded. */
+  /** Whether the peer is a trusted proxy. Only then are its `Forwarded` and `X-Forwarded-*` headers forwarded. */
   isTrusted: boolean
-  /** The value of `Authorization`; undefined on a route with `auth: none`. */
+  /** The value of `Authorization` for the upstream; undefined on a route with `auth: none`. */
   authorization: string | undefined
   /** The route's own headers, as alternating names and values. They override the client's. */
   routeHeaders: readonly string[]
@@ -27,8 +27,8 @@ export type HeaderContext = Readonly<{
 export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: HeaderContext) => string[]
 
 /**
- * Pure: a client's raw headers → those sent upstream, as alternating names and values. Of the headers that frame a body, only
- * Content-Length is among them: undici adds Transfer-Encoding.
+ * Converts a client's raw headers to those for the upstream, as alternating names and values, without side effects.
+ * Transfer-Encoding is not included, because undici adds it.
  */
 export function createBuildUpstreamHeaders({ headers: privateNames, cookies }: PrivateHeaders): BuildUpstreamHeaders {
   const findRule = createHeaderFilter(new Set(privateNames.map(canonicalizeHeaderName)))
@@ -37,14 +37,14 @@ export function createBuildUpstreamHeaders({ headers: privateNames, cookies }: P
     const { isTrusted, routeHeaders } = context
     const collected: Collected = { headers: [], kibanaInternal: [], isTrusted, host: '', isFromKibana: false }
     const named = connectionOptionsOf(rawHeaders)
-    named?.delete('content-length') // it frames the body, even if Connection names it
+    named?.delete('content-length') // kept even if Connection names it, because it frames the body
     const overridden = canonicalNames(routeHeaders)
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!
       const value = rawHeaders[i + 1]!
       const rule = findRule(name)
       if (rule === 'host')
-        collected.host = value // even if Connection names it, or the route overrides it
+        collected.host = value // needed for X-Forwarded-Host even if Connection names it or the route overrides it
       else if (named?.has(name.toLowerCase())) continue
       if (overridden?.has(canonicalizeHeaderName(name))) continue
       collectHeader(collected, rule, name, rule === 'cookie' ? cookies.strip(value) : value)
@@ -55,7 +55,7 @@ export function createBuildUpstreamHeaders({ headers: privateNames, cookies }: P
   }
 }
 
-/** Headers for the upstream, and what else is collected from the client's headers on the way. */
+/** The headers for the upstream, and other facts collected from the client's headers. */
 type Collected = Partial<ForwardedHeaders> & {
   readonly headers: string[]
   /** Forwarded only if the request is from a page of Kibana. */
@@ -101,7 +101,7 @@ function collectHeader(collected: Collected, rule: HeaderRule, name: string, val
   }
 }
 
-/** Adds the peer to the chain of proxies. What no trusted proxy says is taken from the connection. */
+/** Adds the peer's address to the chain of proxies. What no trusted proxy has stated is derived from the connection. */
 function addForwarded(collected: Collected, { remoteAddress, isEncrypted }: HeaderContext): void {
   const { headers, host } = collected
   const address = plainAddress(remoteAddress)

@@ -5,8 +5,8 @@ import type { PrivateCookies } from './cookies.ts'
 export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], status: number) => string[]
 
 /**
- * Pure: an upstream's raw headers → those for the client, as alternating names and values, with duplicates and case preserved.
- * Applies to final, informational (1xx) and 101 responses: none of them may set one of our cookies.
+ * Converts an upstream's raw headers to those for the client, as alternating names and values, with duplicates and case
+ * preserved. Used for final, informational (1xx) and 101 responses, because none of them may set elastauth's cookies.
  */
 export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'isSetBy'>): BuildResponseHeaders {
   return function buildResponseHeaders(rawHeaders, status) {
@@ -21,7 +21,7 @@ export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'is
       headers.push(name, value)
     }
     if (named === undefined) return headers
-    named.delete('content-length') // it frames the body, even if Connection names it
+    named.delete('content-length') // kept even if Connection names it, because it frames the body
     return withoutHeaders(headers, named)
   }
 }
@@ -30,7 +30,7 @@ function isStripped(name: string, status: number): boolean {
   return hopByHopHeaders.has(name) || (name === 'content-length' && hasNoLength(status))
 }
 
-/** RFC 9110, section 8.6: a response with one of these statuses must not have a Content-Length. */
+/** Whether a response with this status must not have a Content-Length (RFC 9110, section 8.6). */
 function hasNoLength(status: number): boolean {
   return status < 200 || status === 204
 }

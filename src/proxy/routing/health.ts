@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Upstream } from './upstreams.ts'
 
-/** Between two checks of one upstream. */
+/** The time between two checks of an upstream. */
 const intervalMs = 5_000
 
 export type HealthCheckOptions = Readonly<{
@@ -13,9 +13,9 @@ export type HealthCheckOptions = Readonly<{
 }>
 
 /**
- * Requests the root of each upstream at an interval, so that requests avoid one that is down and return to one that has
- * recovered. Any response counts as healthy, whatever its status. Each check opens a new connection: an error on a reused one,
- * which the upstream may just have closed, would not mean that the upstream is unreachable.
+ * Sends `GET /` to each upstream at an interval, so that clients' requests avoid an upstream that is down and return
+ * when it has recovered. A response with any status counts as healthy. Each check opens a new connection, because an
+ * error on a reused connection does not prove that the upstream is unreachable.
  */
 export async function runHealthChecks(
   upstreams: readonly Upstream[],

@@ -1,11 +1,11 @@
 import { pathOf, percentDecode } from '../../http/target.ts'
 
-/** Which requests a route matches; `null` matches any. */
+/** Which requests a route matches. A `null` host or path matches any. */
 export type RouteMatch = Readonly<{ host: string | null; path: string | null; auth: 'required' | 'none' }>
 
 /**
- * Returns a function that finds the route of a request: of the routes that match, one with a host takes precedence over one
- * without, then the longest path. The order in the configuration does not matter.
+ * Returns a function that finds a request's route. Among matching routes, those with a host take precedence, then the
+ * one with the longest path; the order in the configuration does not matter.
  */
 export function createPickRoute<R extends RouteMatch>(
   routes: readonly R[],
@@ -26,7 +26,8 @@ export function createPickRoute<R extends RouteMatch>(
     const index = compiled.findIndex((one) => matches(one, name, path) && (isProtected(one) || isUnambiguous(path)))
     const match = compiled[index]
     if (match === undefined || isProtected(match)) return match?.route
-    // Most upstreams treat `%61dmin` as `admin`, and some also `ADMIN` and `admin.`. A more specific route that requires a login wins.
+    // Most upstreams treat `%61dmin` as `admin`, and some also `ADMIN` and `admin.`. If such a spelling matches a more
+    // specific route that requires a login, that route wins.
     const folded = fold(path)
     const isOpen = !compiled.some(
       (one, i) => i < index && isProtected(one) && matches({ host: one.host, prefix: one.foldedPrefix }, name, folded),
@@ -45,18 +46,18 @@ function isProtected({ route }: Readonly<{ route: RouteMatch }>): boolean {
   return route.auth === 'required'
 }
 
-/** Removes a route's path from the start of a request's path. The rest is unchanged, byte for byte. */
+/** Removes a route's path from the start of a request's path. The rest stays unchanged, byte for byte. */
 export function stripPath(path: string, prefix: string | null): string {
   const rest = path.slice(prefixOf(prefix).length)
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-/** Without trailing slashes; `''` matches all paths. */
+/** A route's path without trailing slashes; `''` matches all paths. */
 function prefixOf(path: string | null): string {
   return (path ?? '').replace(/\/+$/, '')
 }
 
-/** Compares whole segments: `/kibanana` is not below `/kibana`. */
+/** Whether a path is below a prefix, by whole segments: `/kibanana` is not below `/kibana`. */
 function isBelow(path: string, prefix: string): boolean {
   if (prefix === '') return true
   if (!path.startsWith(prefix)) return false
@@ -77,7 +78,7 @@ function isUnambiguous(target: string): boolean {
 /** An encoded control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that does not start an encoding. */
 const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i
 
-/** The lookbehind keeps this linear: without it, a run of 60,000 dots takes 15 s. */
+/** The lookbehind makes matching linear: without it, 60,000 dots in a row take 15 s. */
 const trailingDotsAndSpaces = /(?<![. ])[. ]+(?=\/|$)/g
 
 /** A path as the most lenient server interprets it: decoded, in lower case, without trailing dots and spaces in segments. */

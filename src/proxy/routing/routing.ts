@@ -12,28 +12,28 @@ export type RouteOptions = RouteMatch &
     tls: TlsFiles
   }>
 
-/** The paths of an upstream's certificates, and other options of its TLS connections. */
+/** The paths of the certificates for an upstream, and other options of the TLS connections to it. */
 export type TlsFiles = Omit<RouteTls, 'insecure_skip_verify'> & Readonly<{ insecure_skip_verify: boolean }>
 
 export type ProxyRoute = RouteMatch &
   Readonly<{
     upstreams: readonly Upstream[]
     strip_path: boolean
-    /** Alternating names and values. */
+    /** The route's own headers, as alternating names and values. */
     headers: readonly string[]
   }>
 
 export type RoutingOptions = UpstreamOptions &
   Readonly<{
     routes: readonly RouteOptions[]
-    /** How long a client may read nothing of a response. */
+    /** How long a client may pause while it reads a response. */
     clientTimeoutMs: number
-    /** Throws the error of reading a file. */
+    /** Reads the certificates. Throws Node's error if a file cannot be read. */
     readTls: (files: TlsFiles) => UpstreamTls
     onHealth: (upstream: string, isHealthy: boolean) => void
   }>
 
-/** The routes, and the connections to their upstreams. Lives as long as the process. */
+/** The routes and the connections to their upstreams, which live as long as the process. */
 export type Routing = Readonly<{
   pickRoute: (host: string, path: string) => ProxyRoute | undefined
   pickUpstream: ReturnType<typeof createPickUpstream>
@@ -41,9 +41,12 @@ export type Routing = Readonly<{
   reportHealth: (upstream: Upstream, isHealthy: boolean) => void
   timeoutMs: number
   clientTimeoutMs: number
-  /** Reads all certificates again. The returned function applies them. Throws, and changes nothing, if one cannot be used. */
+  /**
+   * Reads all certificates again, and returns a function that applies them. Throws if a certificate cannot be used;
+   * then nothing changes.
+   */
   prepareRenewal: () => () => void
-  /** Checks the upstreams of routes with several upstreams, until `close`. */
+  /** Checks the health of upstreams until `close`, for routes that have several. */
   startHealthChecks: () => void
   close: () => Promise<void>
 }>

@@ -7,7 +7,7 @@ export type UpstreamTls = Readonly<{
   ca?: string | undefined
   cert?: string | undefined
   key?: string | undefined
-  /** For SNI and verification, instead of the host in the URL. */
+  /** The name for SNI and verification, instead of the host in the URL. */
   serverName?: string | undefined
   insecureSkipVerify: boolean
 }>
@@ -15,7 +15,9 @@ export type UpstreamTls = Readonly<{
 /** Options of `tls.connect`. */
 export type TlsOptions = Readonly<{ secureContext: SecureContext; rejectUnauthorized: boolean; servername: string }>
 
-/** Created once for all connections to an upstream. Throws OpenSSL's error if it cannot use a certificate. */
+/**
+ * Creates the TLS options for all connections to an upstream. Throws OpenSSL's error if it cannot use a certificate.
+ */
 export function createTlsOptions(url: URL, { ca, cert, key, serverName, insecureSkipVerify }: UpstreamTls): TlsOptions {
   return Object.freeze({
     secureContext: createSecureContext({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }),
@@ -24,7 +26,10 @@ export function createTlsOptions(url: URL, { ca, cert, key, serverName, insecure
   })
 }
 
-/** The host in the URL. Empty for an IP address, which SNI does not allow (RFC 6066, section 3); Node still verifies it. */
+/**
+ * The URL's host for SNI. Empty for an IP address, which SNI does not allow (RFC 6066, section 3); Node verifies the
+ * address nevertheless.
+ */
 function serverNameOf(url: URL): string {
   const host = withoutBrackets(url.hostname)
   return isIP(host) === 0 ? host : ''

@@ -6,17 +6,19 @@ import { createTlsOptions, type TlsOptions, type UpstreamTls } from './tls.ts'
 export type Upstream = Readonly<{
   url: URL
   dispatch: (options: UpstreamRequest, handler: Dispatcher.DispatchHandler) => void
-  /** Counts a request as in flight until the returned function is called, which is idempotent. */
+  /**
+   * Counts a request as in flight until the returned function is called. Further calls of that function have no effect.
+   */
   trackRequest: () => () => void
   inFlight: () => number
   isHealthy: () => boolean
-  /** @returns whether this is a change */
+  /** @returns whether the state has changed */
   setHealthy: (isHealthy: boolean) => boolean
-  /** For connections outside the pool; undefined unless the upstream is https. */
+  /** The TLS options for connections outside the pool; undefined unless the upstream uses https. */
   tls: () => TlsOptions | undefined
   /**
-   * The returned function makes new connections use these certificates, if they differ; requests in flight keep their
-   * connections. Throws OpenSSL's error, and changes nothing, if it cannot use a certificate.
+   * Returns a function that makes new connections use the given certificates, while requests in flight keep their
+   * connections. Throws OpenSSL's error if it cannot use a certificate.
    */
   prepareRenewal: (tls: UpstreamTls) => () => void
   close: () => Promise<void>
@@ -24,7 +26,7 @@ export type Upstream = Readonly<{
 
 export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path' | 'body'> & {
   headers: string[]
-  /** Whether to open a new connection, which the upstream cannot have closed in the meantime. */
+  /** Whether to open a new connection instead of reusing one, which the upstream may be closing. */
   onNewConnection?: boolean
 }
 
@@ -55,9 +57,10 @@ export function createUpstream(
         {
           ...request,
           path: basePath + path,
-          // A constant, or undici would treat each new Host as another TLS server. createPool sets the name to verify.
+          // A constant, because undici would treat each new Host as another TLS server. createPool sets the name to
+          // verify.
           ...{ servername: url.hostname },
-          // Connections beyond the limit for idle ones are closed after their request.
+          // Connections beyond `maxIdleConnections` are closed after their request.
           ...((onNewConnection || inFlight > maxIdleConnections) && { reset: true }),
         },
         handler,
@@ -97,7 +100,7 @@ export function createUpstream(
 
 /** The connections to an upstream, with the certificates that they use. */
 type Connections = Readonly<{
-  /** As JSON, to detect changes. */
+  /** The certificates as JSON, to detect changes. */
   certificates: string
   tls: TlsOptions | undefined
   pool: Pool
@@ -106,8 +109,8 @@ type Connections = Readonly<{
 }>
 
 /**
- * Load balancing by the least requests in flight, round-robin among equals. Healthy upstreams take precedence. The returned
- * function returns undefined if all upstreams were tried.
+ * Load balancing: picks the upstream with the fewest requests in flight, round-robin among equals, and an unhealthy one
+ * only if no healthy one is left. The returned function returns undefined if all upstreams were tried.
  */
 export function createPickUpstream(): (
   upstreams: readonly Upstream[],

@@ -13,8 +13,9 @@ export type ForwardRejectionOptions = Pick<Routing, 'timeoutMs' | 'clientTimeout
   Readonly<{ origin: string; buildResponseHeaders: BuildResponseHeaders }>
 
 /**
- * Forwards the response of an upstream that rejects an upgrade, with back-pressure. Always closes the socket. Rejects with
- * GatewayError client_closed, upstream_unavailable, upstream_timeout or upstream_protocol if the response was truncated.
+ * Forwards an upstream's rejection of an upgrade to the client, with back-pressure, and closes the client's connection.
+ * Rejects with GatewayError client_closed, upstream_unavailable, upstream_timeout or upstream_protocol if the response
+ * was truncated.
  */
 export async function forwardRejection(
   response: IncomingMessage,
@@ -43,12 +44,15 @@ export async function forwardRejection(
   }
 }
 
-/** RFC 9112, section 6.3: responses with these statuses never have a body. */
+/** Whether a response has a body, which depends on its status (RFC 9112, section 6.3). */
 function hasBody({ statusCode }: IncomingMessage): boolean {
   return statusCode !== 204 && statusCode !== 304
 }
 
-/** Time in which the client does not read does not count: because of back-pressure, nothing is read from the upstream either. */
+/**
+ * Sets a timeout for reading from the upstream. It does not run while the client reads nothing, because back-pressure
+ * then stops elastauth from reading too.
+ */
 function setReadTimeout(response: IncomingMessage, client: Socket, timeoutMs: number): void {
   const { socket } = response
   socket.setTimeout(timeoutMs).on('timeout', () => {
@@ -58,7 +62,10 @@ function setReadTimeout(response: IncomingMessage, client: Socket, timeoutMs: nu
   })
 }
 
-/** Always HTTP/1.1, since HTTP/1.0 has no upgrades. A body without a length is chunked, so that the client detects a truncated one. */
+/**
+ * Formats the response's head as HTTP/1.1, since HTTP/1.0 has no upgrades. A body without a length is sent as chunked,
+ * so that the client can detect a truncated body.
+ */
 function formatHead(
   { statusCode, statusMessage, rawHeaders }: IncomingMessage,
   buildResponseHeaders: BuildResponseHeaders,
@@ -71,7 +78,7 @@ function formatHead(
 
 type BodyWriter = Readonly<{ socket: Socket; isChunked: boolean; sendTimeout: SendTimeout; signal: AbortSignal }>
 
-/** Ends the socket after the body. */
+/** Writes the response's body, then ends the connection. */
 async function writeBody(
   chunks: AsyncIterable<Buffer>,
   { socket, isChunked, sendTimeout, signal }: BodyWriter,
@@ -86,7 +93,7 @@ async function writeBody(
   await finished(socket, { readable: false, signal })
 }
 
-/** @returns false if the client must read before more is written */
+/** @returns false if the caller must wait for `drain` before it writes more */
 function writeChunk(socket: Socket, chunk: Buffer): boolean {
   socket.cork()
   socket.write(`${chunk.length.toString(16)}\r\n`)

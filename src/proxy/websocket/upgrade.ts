@@ -15,7 +15,7 @@ import { forwardRejection } from './rejected-upgrade.ts'
 
 export type Tunnels = Readonly<{
   open: (request: IncomingMessage, target: TunnelTarget) => Upgrade['tunnel']
-  /** Closes all tunnels, which may otherwise stay open for ever, and prevents new ones. */
+  /** Closes all tunnels, which could otherwise stay open indefinitely, and prevents new ones. */
   close: () => void
 }>
 
@@ -28,14 +28,17 @@ export type TunnelTarget = Readonly<{
 }>
 
 /**
- * Only WebSockets are forwarded as upgrades. A request for another protocol, `h2c` above all, is forwarded without the upgrade.
- * So is one of HTTP/1.0, which has no upgrades (RFC 9110, section 7.8).
+ * Only WebSockets are forwarded as upgrades. A request to upgrade to another protocol, such as `h2c`, is forwarded
+ * without the upgrade, and so is an HTTP/1.0 request (RFC 9110, section 7.8).
  */
 export function isWebSocketUpgrade({ method, httpVersion, headers }: IncomingMessage): boolean {
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/** Request → permission to open a tunnel. The returned function rejects as `PrepareRequest` does. */
+/**
+ * Authenticates an upgrade request and returns its `Upgrade`, which opens the tunnel. The returned function rejects
+ * like `PrepareRequest`.
+ */
 export function createWebSocketUpgrade(
   prepareRequest: PrepareRequest,
   { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
@@ -55,7 +58,7 @@ export function createWebSocketUpgrade(
 
 type TunnelTimeouts = Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>
 
-/** Opens tunnels through http-proxy-3, with our headers and path instead of the client's. */
+/** Opens tunnels through http-proxy-3, with elastauth's headers and path instead of the client's. */
 export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
   const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
   const abortable = new Set<Tunnel>()
@@ -64,7 +67,7 @@ export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
   proxy.on('proxyReqWs', (upstreamRequest, _request, socket) =>
     tunnelBySocket.get(socket)?.handleUpstreamRequest(upstreamRequest),
   )
-  proxy.on('error', () => {}) // each tunnel handles its own
+  proxy.on('error', () => {}) // each tunnel handles its own errors
 
   return Object.freeze({
     open(request: IncomingMessage, target: TunnelTarget): Upgrade['tunnel'] {
@@ -93,7 +96,7 @@ export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
 type TunnelOptions = Readonly<{
   target: TunnelTarget
   timeouts: TunnelTimeouts
-  /** Contains the tunnel as long as a shutdown should abort it. */
+  /** The tunnels that a shutdown aborts. Each tunnel adds and removes itself. */
   abortable: Set<Tunnel>
   /** Sends an error response to the client. */
   rejectClient: (error: GatewayError) => void
@@ -107,7 +110,10 @@ type TunnelState =
   /** The upstream has responded with another status, which is forwarded to the client. */
   | 'rejected'
 
-/** One upgrade, from the request to the upstream until the socket closes. A class for the same reason as in `forward.ts`. */
+/**
+ * One upgrade, from the request to the upstream until the client's socket closes. Like `ExchangeHandler` in
+ * `forward.ts`, it is a class to save memory.
+ */
 class Tunnel {
   readonly ended: Promise<UpgradeResult>
   readonly #socket: Socket
@@ -139,7 +145,7 @@ class Tunnel {
   /** Called with the request that http-proxy-3 is about to send to the upstream. */
   handleUpstreamRequest(upstreamRequest: ClientRequest): void {
     const { target, timeouts } = this.#options
-    // Byte for byte: http-proxy-3 would normalize the path when it joins it with the URL's.
+    // Keeps the path byte for byte. http-proxy-3 would normalize the path when joining it with the URL's.
     upstreamRequest.path = target.upstream.url.pathname.replace(/\/+$/, '') + target.path
     const onTimeout = () => {
       const error = new Error(`the upstream did not respond to the upgrade request for ${timeouts.timeoutMs} ms`)
@@ -147,8 +153,9 @@ class Tunnel {
     }
     upstreamRequest.setTimeout(timeouts.timeoutMs, onTimeout)
     upstreamRequest.once('upgrade', (response, upstreamSocket) => this.#handleUpgrade(response, upstreamSocket))
-    // http-proxy-3 would write any other response by itself, without back-pressure and even if it is truncated, and has no option
-    // to disable that. It adds its listener after this event, in the same tick. This removes it before a response can arrive.
+    // http-proxy-3 would write a response other than 101 itself, without back-pressure and even if truncated, and no
+    // option disables that. Its listener is added in this tick, after this event, so it is removed in the next one,
+    // before a response can arrive.
     process.nextTick(() => {
       upstreamRequest.removeAllListeners('response').once('response', (response) => {
         upstreamRequest.off('timeout', onTimeout)
@@ -167,7 +174,8 @@ class Tunnel {
       upgrade: response.headers.upgrade,
     }
     this.#socket.setDefaultEncoding('latin1')
-    // Discards what the client still sends. Without reading, we would not notice that it closes the connection.
+    // Discards data that the client still sends: elastauth has to read in order to notice that the client closes the
+    // connection.
     upstreamSocket.once('close', () => process.nextTick(() => this.#socket.resume()))
   }
 
@@ -180,9 +188,9 @@ class Tunnel {
       return
     }
     this.#state = 'rejected'
-    abortable.delete(this) // a shutdown waits for the response, as for any other
+    abortable.delete(this) // a shutdown waits for this response, as for any other
     this.#stopWatching()
-    // Discards what the client still sends. Unread data would turn the end of the connection into a reset.
+    // Discards data that the client still sends, because closing a connection with unread data resets it.
     this.#socket.on('end', () => this.#socket.destroy()).resume()
     // http-proxy-3 would end the socket normally, as if the response were complete.
     upstreamRequest.removeAllListeners('error').on('error', (error) => {
@@ -195,7 +203,10 @@ class Tunnel {
     )
   }
 
-  /** Responds with an error unless the upstream has responded. http-proxy-3 closes the socket next, but still sends what was written. */
+  /**
+   * Responds with an error unless the upstream has already responded. http-proxy-3 then closes the socket, after
+   * sending what was written.
+   */
   fail(error: Error): void {
     if (this.#state !== 'connecting') return
     const { target, rejectClient } = this.#options
@@ -218,7 +229,10 @@ function stopping(): GatewayError {
   return new GatewayError('stopping', 'elastauth is shutting down, and the tunnel is not open yet')
 }
 
-/** Nothing reads the socket before its tunnel is open. This notices nevertheless if the client closes it. */
+/**
+ * Destroys the client's socket when the client closes it. Before the tunnel is open, nothing else reads from the socket
+ * and would notice.
+ */
 function destroyOnEnd(socket: Socket): () => void {
   const onReadable = () => void socket.read(0)
   const onEnd = () => void socket.destroy()
@@ -243,7 +257,7 @@ function portOf({ port, protocol }: URL): number {
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
 }
 
-/** Alternating names and values → an object for Node's client, with the headers of an upgrade. */
+/** Converts alternating names and values to an object for Node's HTTP client, and adds the headers of an upgrade. */
 function toUpgradeHeaders(flat: readonly string[]): Record<string, string | string[]> {
   return toHeaderObject(['connection', 'Upgrade', 'upgrade', 'websocket', ...flat])
 }
