@@ -14,7 +14,7 @@ export type Authenticate = (request: IncomingMessage) => MaybePromise<Authentica
 export type Authentication = Readonly<{
   /** The user's identity and roles, without a call to Elasticsearch. */
   resolveSubject: (request: IncomingMessage) => MaybePromise<Subject>
-  /** The same, with the user's Elasticsearch credential. */
+  /** The user's identity, roles and Elasticsearch credential. */
   authenticate: Authenticate
 }>
 
@@ -36,7 +36,7 @@ const crossSiteDetail =
 /** Request → identity → roles → credential: the first steps of both modes. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
   const { isTrusted, identify, isCrossSiteWrite, mapRoles, obtain, deny, serviceAccount } = options
-  // A provider returns the same frozen identity for the same assertion, so each is checked and mapped to roles only once.
+  // A provider returns the same frozen identity for the same assertion, so each identity is checked and mapped to roles only once.
   const subjects = new WeakMap<Identity, Subject>()
 
   function resolveSubject(request: IncomingMessage): MaybePromise<Subject> {

@@ -3,13 +3,13 @@ import { type OwnOrigin, toOrigin } from './own-origin.ts'
 
 /**
  * The site whose page made a request. `same-site` (another host or port of the same domain) counts as `cross-site`. `unknown`
- * if the headers do not say, as with clients that are not browsers.
+ * means that the headers do not name a site; clients that are not browsers send no such headers.
  */
 export type RequestSite = 'same-origin' | 'cross-site' | 'unknown'
 
 /**
- * `Sec-Fetch-Site` takes precedence: scripts cannot set it, and proxies do not change it. Without it (older browsers, pages
- * without TLS) `Origin` decides, which browsers send with every write and WebSocket, then `Referer`.
+ * `Sec-Fetch-Site` takes precedence: scripts cannot set it, and proxies do not change it. Without this header (older browsers,
+ * pages without TLS), `Origin` decides, which browsers send with every write and WebSocket, then `Referer`.
  */
 export function requestSite(headers: IncomingHttpHeaders, ownOrigin: OwnOrigin | undefined): RequestSite {
   const site = headers['sec-fetch-site']
@@ -19,7 +19,7 @@ export function requestSite(headers: IncomingHttpHeaders, ownOrigin: OwnOrigin |
   return isOwnOrigin(source, ownOrigin) ? 'same-origin' : 'cross-site'
 }
 
-/** If our own scheme is unknown, because TLS may end at a proxy that does not report it, only host and port are compared. */
+/** Compares only host and port if elastauth's own scheme is unknown, because a proxy may terminate TLS without reporting the scheme. */
 function isOwnOrigin(source: string, ownOrigin: OwnOrigin | undefined): boolean {
   const url = URL.parse(source)
   if (url === null || ownOrigin === undefined) return false
@@ -27,9 +27,9 @@ function isOwnOrigin(source: string, ownOrigin: OwnOrigin | undefined): boolean 
 }
 
 /**
- * CSRF protection: `isCrossSiteWrite` tells whether another site's page made a request that may change something, or opens a
- * WebSocket (cross-site WebSocket hijacking). Safe methods (RFC 9110, section 9.2.1) are allowed from any site: the same-origin
- * policy hides their responses from other pages.
+ * CSRF protection: `isCrossSiteWrite` is true if another site's page sends an unsafe request or opens a WebSocket (cross-site
+ * WebSocket hijacking). Safe methods (RFC 9110, section 9.2.1) are allowed from any site, because the same-origin policy hides
+ * the responses from other pages.
  */
 export function createIsCrossSiteWrite(ownOriginOf: (request: IncomingMessage) => OwnOrigin | undefined) {
   return function isCrossSiteWrite(request: IncomingMessage): boolean {
@@ -38,7 +38,7 @@ export function createIsCrossSiteWrite(ownOriginOf: (request: IncomingMessage) =
   }
 }
 
-/** A sub-request is safe only if both its own method and the original request's method are. */
+/** A sub-request is safe only if its own method and the method of the original request are both safe. */
 function isSafeRequest({ method, headers }: IncomingMessage): boolean {
   return (
     isSafeMethod(method) &&
@@ -53,9 +53,9 @@ function isSafeMethod(method: string | string[] | undefined): boolean {
 }
 
 /**
- * Whether a request or the original request of a sub-request may open a WebSocket, or any other upgrade. Proxies strip `Upgrade`,
- * a hop-by-hop header, from their sub-requests, but keep the other WebSocket headers. For the question whether to open a tunnel,
- * see `isWebSocketUpgrade` in proxy/websocket/upgrade.ts, which is exact: in doubt, this one says yes and that one no.
+ * Whether a request or the original request of a sub-request may open a WebSocket, or any other upgrade. Proxies strip
+ * `Upgrade`, a hop-by-hop header, from their sub-requests, but keep the other WebSocket headers. In doubt this check returns
+ * true; `isWebSocketUpgrade` in proxy/websocket/upgrade.ts, which decides whether to open a tunnel, returns false.
  */
 export function mayOpenWebSocket(headers: IncomingHttpHeaders): boolean {
   return headers.upgrade !== undefined || headers['sec-websocket-key'] !== undefined

@@ -8,9 +8,9 @@ const dnsRebindingDetail =
 
 /**
  * Throws GatewayError peer_untrusted for a request that a web page may have sent by DNS rebinding: the page's own name, such as
- * `evil.test:5000`, resolves to this machine, so that the page may set any header and read the response. `Host` then names the
- * page's host with our own port. A proxy on this machine has another port, and requests from other machines have another address.
- * TLS is safe: browsers do not accept our certificate for that name.
+ * `evil.test`, resolves to this machine, so that the page may set any header and read the response.
+ * The sign is a `Host` with a foreign name and the port of this listener, from a peer on this machine. TLS is safe, because
+ * browsers do not accept elastauth's certificate for a foreign name.
  */
 export function rejectDnsRebinding({
   headers: { host = '' },
@@ -22,13 +22,16 @@ export function rejectDnsRebinding({
   throw new GatewayError('peer_untrusted', dnsRebindingDetail)
 }
 
-/** A name that anyone can register and resolve to any address. Browsers resolve `localhost` and names below it themselves. */
+/** Whether anyone can register the name and resolve it to any address. Browsers resolve `localhost` and its subdomains themselves. */
 function isDomainName(host: string): boolean {
   const name = host.endsWith('.') ? host.slice(0, -1) : host
   return name.includes('.') && !isLocalhostName(host) && !isIPv4(name) && !name.startsWith('[')
 }
 
-/** Browsers connect from 127.0.0.1 or ::1, or from the address that they connect to. Service mesh sidecars use other addresses, such as 127.0.0.6. */
+/**
+ * Whether a browser on this machine may be the peer. It connects from 127.0.0.1, ::1 or the address that it connects to;
+ * service mesh sidecars use other addresses, such as 127.0.0.6.
+ */
 function isLocalPeer({ remoteAddress, localAddress }: IncomingMessage['socket']): boolean {
   if (remoteAddress === undefined) return false
   const address = unmapIpv4(remoteAddress)

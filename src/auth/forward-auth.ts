@@ -14,7 +14,7 @@ export function createAuthorizedResponse(): (user: AuthenticatedUser) => Gateway
     }
     return {
       status: 200,
-      // Node writes a flat list of headers without copying it, and other code cannot add headers to it.
+      // Node writes a flat list of headers without copying the list.
       headers: [
         'Authorization',
         credential.authorization,

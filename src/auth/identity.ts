@@ -19,21 +19,21 @@ export type Identity = Readonly<{
   provider: string
 }>
 
-/** An identity, and how the request carries it. */
+/** An identity, and whether the request carries it as an ambient credential. */
 export type RequestIdentity = Readonly<{
   identity: Identity
   /**
-   * Whether these are ambient credentials, which a browser or a proxy adds to every request: cookies, Basic authentication,
-   * client certificates, addresses. Another site's page can use them (CSRF). A token that a client itself puts into a header
-   * is not ambient.
+   * Whether a browser or a proxy adds the credential to every request, as with cookies, Basic authentication, client
+   * certificates and addresses. Another site's page can use such ambient credentials (CSRF), but not a token that a client
+   * itself puts into a header.
    */
   isAmbient: boolean
 }>
 
 /**
- * Checks what Basic authentication can carry and what Elasticsearch accepts.
- * @param serviceAccount the username of elastauth's own service account. Managed as a user, it would lose its privileges, and
- * no user could sign in.
+ * Checks that Basic authentication can carry the username, and that Elasticsearch accepts the identity.
+ * @param serviceAccount the username of elastauth's own service account. If the account were managed as a user, it would lose
+ * its privileges and no user could sign in.
  * @throws GatewayError identity_invalid, user_reserved. The detail names the rule, never the value.
  */
 export function checkIdentity(identity: Identity, serviceAccount?: string): void {

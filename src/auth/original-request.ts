@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { originForm } from '../http/target.ts'
 import { stripPathPrefix } from './sub-request.ts'
 
-/** The request that the client sent, which a proxy in front of elastauth may describe in a sub-request. */
+/** The client's request, as a proxy in front of elastauth describes it in a sub-request. */
 export type OriginalRequest = Readonly<{
   method: string
   /** Path and query, in origin form (RFC 9112, section 3.2.1). */
@@ -18,11 +18,14 @@ export function requestAsReceived({ method = 'GET', url = '/' }: IncomingMessage
   return { method, target: originForm(url) ?? url }
 }
 
-/** Where the proxy describes the original request. Only one source is read: the proxy may forward the client's own, spoofed headers of the others. */
+/**
+ * The headers in which the proxy describes the original request. Only these are read, because the proxy may forward other
+ * headers that the client has spoofed.
+ */
 export type OriginalRequestSource = Readonly<{
   /** `generic`: X-Forwarded-* (Traefik, Caddy, HAProxy); `nginx`: X-Original-Method and X-Original-URL. */
   profile: 'generic' | 'nginx'
-  /** The prefix before the client's path (Envoy): a target that starts with it describes the original request. */
+  /** The prefix that a proxy such as Envoy puts before the client's path. A target with this prefix describes the original request. */
   pathPrefix?: string | undefined
 }>
 
@@ -65,7 +68,7 @@ function readForwardedHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   }
 }
 
-/** X-Forwarded-Proto applies to requests that are not sub-requests, such as those of a login. */
+/** X-Forwarded-Proto is used for requests without X-Original-URL, such as a login that is not a sub-request. */
 function readOriginalHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   const url = single(headers['x-original-url'])
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url ?? '') ?? []

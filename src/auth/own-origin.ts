@@ -3,7 +3,7 @@ import { type OriginalRequestSource, readReportedRequest } from './original-requ
 
 /** The origin at which browsers reach elastauth, as far as the request shows it. */
 export type OwnOrigin = Readonly<{
-  /** Undefined if unknown: without TLS here, a proxy in front of us may have terminated it. */
+  /** Undefined if unknown: without TLS on the connection, a proxy in front of elastauth may have terminated TLS. */
   scheme: string | undefined
   /** With the port, unless it is the scheme's default. */
   host: string
@@ -11,7 +11,10 @@ export type OwnOrigin = Readonly<{
 
 export type OwnOriginOf = (request: IncomingMessage) => OwnOrigin | undefined
 
-/** The origin of the configured redirect URL; else that of the original request as a trusted proxy describes it; else that of the request itself. */
+/**
+ * The returned function derives the origin from the configured redirect URL, otherwise from the original request that a trusted
+ * proxy describes, otherwise from the request itself.
+ */
 export function createOwnOriginOf(
   redirectUrl: string | undefined,
   isTrusted: (request: IncomingMessage) => boolean,
@@ -34,7 +37,10 @@ export function originOfUrl(url: string): OwnOrigin {
 
 const hostPattern = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 
-/** As browsers send it in `Origin`; undefined if the host or the scheme cannot be one. @param assumedScheme used if the scheme is unknown */
+/**
+ * Formats an origin as browsers do in the `Origin` header; undefined if the host or the scheme is invalid.
+ * @param assumedScheme used if the scheme is unknown
+ */
 export function toOrigin(own: OwnOrigin, assumedScheme: string): string | undefined {
   const { scheme = assumedScheme, host } = own
   if (!hostPattern.test(host) || !/^https?$/.test(scheme)) return undefined

@@ -17,7 +17,7 @@ const roleNamePattern = /^[!-~](?:[ -~]{0,505}[!-~])?$/
 type CompiledMapping = Readonly<{ matches: (foldedGroup: string) => boolean; roles: readonly string[] }>
 
 /**
- * Groups → Elasticsearch roles, sorted and without duplicates. Group names are case-insensitive.
+ * Maps groups to Elasticsearch roles, sorted and without duplicates. Group names are case-insensitive.
  * The returned function throws GatewayError group_denied, no_roles.
  */
 export function createMapRoles(rules: RoleRules): MapRoles {
@@ -59,7 +59,7 @@ export function fixedRoles({ mappings, defaultRoles }: RoleRules): string[] {
   return [...new Set(roles)].filter((role) => !role.includes('{group}'))
 }
 
-/** Skips a role whose name Elasticsearch does not accept: it would reject the whole user. */
+/** Skips a role with an invalid name, because Elasticsearch would reject the whole user. */
 function addRole(roles: Set<string>, template: string, group: string): void {
   const role = template.replaceAll('{group}', () => group)
   if (roleNamePattern.test(role)) roles.add(role)
@@ -72,7 +72,8 @@ function createMatcher(pattern: string): (foldedGroup: string) => boolean {
   const end = parts.pop() ?? ''
   return (group) => {
     if (!group.startsWith(start)) return false
-    // Each part matches at its first position after the previous part: linear time, where a regular expression backtracks.
+    // Each part matches at its first position after the previous part: this takes linear time, whereas a regular expression may
+    // backtrack.
     let position = start.length
     for (const part of parts) {
       const found = group.indexOf(part, position)
@@ -84,8 +85,8 @@ function createMatcher(pattern: string): (foldedGroup: string) => boolean {
 }
 
 /**
- * Lower case, but only for letters whose upper case is the same letter again. `toLowerCase` turns U+212A, the Kelvin sign, into a
- * plain k, and so the name of one group into that of another.
+ * Converts to lower case, but only letters whose lower case converts back to the same letter. Otherwise U+212A (the Kelvin
+ * sign) would become a plain k, and one group would match the name of another.
  */
 function foldCase(group: string): string {
   const folded = group.toLowerCase()

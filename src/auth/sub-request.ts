@@ -4,7 +4,10 @@ import { pathOf, percentDecodeBytes } from '../http/target.ts'
 export type SubRequestPaths = Readonly<{
   /** `forward_auth.path_prefix`, for proxies that append the client's path. */
   pathPrefix: string | undefined
-  /** Whether the Go elastauth's address `/elastauth` is accepted: only where users do not sign in through elastauth. */
+  /**
+   * Whether `/elastauth`, the address of the former Go version, is accepted. False if users sign in through elastauth, which
+   * then serves pages below that path.
+   */
   acceptsLegacyPath: boolean
 }>
 
@@ -20,8 +23,8 @@ const escapesPrefixDetail =
   'the path after forward_auth.path_prefix leads out of the prefix or to /elastauth: route /elastauth/ to elastauth without a sub-request'
 
 /**
- * Throws GatewayError not_found unless the target is that of a sub-request: byte for byte `/`, or a path that begins with the
- * prefix. The response contains a credential, and a proxy may route any other path from a browser.
+ * Throws GatewayError not_found unless the target is exactly `/` or a path below the prefix. A proxy may route any other path
+ * from a browser, which must not receive a response with a credential.
  */
 export type CheckSubRequestTarget = (target: string) => void
 
@@ -35,7 +38,7 @@ export function createCheckSubRequestTarget(paths: SubRequestPaths): CheckSubReq
   }
 }
 
-/** Why a path other than `/` is not that of a sub-request; undefined if it is one. */
+/** Why a path other than `/` is rejected as the address of a sub-request; undefined if the path is accepted. */
 function rejectionDetail(path: string, pathPrefix: string | undefined): string | undefined {
   if (path === legacyPath) return legacyPathDetail
   if (pathPrefix === undefined) return noPrefixDetail
@@ -44,17 +47,17 @@ function rejectionDetail(path: string, pathPrefix: string | undefined): string |
   return escapesPathPrefix(clientPath) ? escapesPrefixDetail : undefined
 }
 
-/** The client's path and query, if a proxy has appended them to the prefix; otherwise undefined. */
+/** The client's path and query that a proxy has appended to the prefix; undefined if the target does not begin with the prefix. */
 export function stripPathPrefix(target: string, pathPrefix: string): string | undefined {
   return target.startsWith(pathPrefix) && target[pathPrefix.length] === '/'
     ? target.slice(pathPrefix.length)
     : undefined
 }
 
-/** Paths that are percent-encoded more often are rejected: no service decodes a path that many times. */
+/** Paths with more levels of percent-encoding are rejected; no service decodes a path that many times. */
 const maxDecodings = 4
 
-/** Whether a path leaves the prefix or enters `/elastauth` (path traversal), however often a server decodes it. */
+/** Whether a path leaves the prefix or enters `/elastauth` (path traversal) after any number of percent-decodings. */
 export function escapesPathPrefix(path: string): boolean {
   let decodedPath = path
   for (let i = 0; i <= maxDecodings; i++) {
@@ -69,8 +72,8 @@ export function escapesPathPrefix(path: string): boolean {
 }
 
 /**
- * Follows a path segment by segment, without parameters (`..;x`). Empty segments do not count as a level, although they do in RFC
- * 3986: so the depth is never greater than in any server, and a `..` that leaves the prefix there also does so here.
+ * Follows a path segment by segment, without parameters (`..;x`). Unlike in RFC 3986, an empty segment does not count as a
+ * level, so that a `..` is detected even if a server merges slashes.
  */
 function leavesPrefix(parts: readonly string[]): boolean {
   let depth = 0

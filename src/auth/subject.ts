@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Identity } from './identity.ts'
 
-/** A checked identity with its roles: all that the credential of a user depends on. */
+/** A validated identity with its roles, on which the user's credential depends. */
 export type Subject = Readonly<{
   identity: Identity
   roles: readonly string[]
-  /** Changes whenever anything changes that Elasticsearch stores about the user: roles, name, e-mail, groups. */
+  /** A hash of the roles, name, e-mail address and groups, which Elasticsearch stores. */
   fingerprint: string
-  /** Changes with the user's roles and groups. A changed name or e-mail alone does not cause a write. */
+  /** A hash of the roles and groups only, because a changed name or e-mail address alone does not cause a write. */
   access: string
 }>
 

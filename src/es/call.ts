@@ -1,7 +1,7 @@
 import { errors } from '@elastic/elasticsearch'
 import { type ErrorCode, GatewayError } from '../http/errors.ts'
 
-/** How long Elasticsearch may reject our service account before that counts as wrong credentials and not as a starting node. */
+/** A 401 for elastauth's service account counts as a starting node for this long, and as wrong credentials after that. */
 const startGraceMs = 60_000
 
 export type Operation = 'user_read' | 'user_write' | 'user_authenticate' | 'ping'
@@ -16,18 +16,18 @@ export type CallOptions = Readonly<{
 }>
 
 /**
- * Runs the calls of our service account, counts them, and converts their errors.
+ * Runs the calls of elastauth's service account, counts the results, and converts errors.
  * The returned function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
 export function createCall({ monotonicNow, report }: CallOptions): Call {
-  // A starting node responds with 401 to all logins until its security index is available. A wrong password causes the same 401
-  // permanently. Only the duration distinguishes them.
+  // A starting node responds with 401 to all logins until its security index is available. A wrong password causes the same
+  // 401, but permanently, so only the duration distinguishes the two.
   let rejectedSince: number | undefined
 
   return async function call(operation, run) {
     try {
       const result = await run()
-      if (operation !== 'user_authenticate') rejectedSince = undefined // that is the user's login, not ours
+      if (operation !== 'user_authenticate') rejectedSince = undefined // a user's login does not prove that the service account works
       report(operation, 'ok')
       return result
     } catch (error) {
@@ -45,7 +45,7 @@ export function isLoginRejection(error: unknown): boolean {
   return statusOf(error) === 401 && (error as errors.ResponseError).body?.error?.type === 'security_exception'
 }
 
-/** @param loginRejectionCode for a 401 to our service account */
+/** @param loginRejectionCode the code for a 401 to elastauth's service account */
 function toGatewayError(error: unknown, loginRejectionCode: ErrorCode): GatewayError {
   if (error instanceof GatewayError) return error
   const status = statusOf(error)
@@ -66,7 +66,10 @@ function statusOf(error: unknown): number | undefined {
   return error instanceof errors.ResponseError ? error.statusCode : undefined
 }
 
-/** Elasticsearch's reason, which names the missing privilege for a 403. The client's error is not passed on: it contains our request. */
+/**
+ * Elasticsearch's reason, which names the missing privilege for a 403. The client's error is dropped, because it contains the
+ * request with its credentials.
+ */
 function reasonOf(error: unknown): string {
   if (!(error instanceof errors.ResponseError))
     return error instanceof Error ? `${error.name}: ${withOwnAdvice(error.message)}` : String(error)
@@ -74,7 +77,7 @@ function reasonOf(error: unknown): string {
   return `Elasticsearch responded with ${error.statusCode}: ${typeof reason === 'string' ? reason : 'no reason given'}`
 }
 
-/** Replaces Node's advice, which is a command-line option of Node, with the configuration key. */
+/** Replaces Node's advice to use a command-line option with the name of the configuration key. */
 function withOwnAdvice(message: string): string {
   return message.replace(/; if the root CA is installed locally.*$/, '; put its CA into elasticsearch.ca_cert')
 }

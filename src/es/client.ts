@@ -11,13 +11,13 @@ export type ElasticsearchOptions = Readonly<{
   cert?: string | undefined
   key?: string | undefined
   insecureSkipVerify: boolean
-  /** For one call with all its retries. */
+  /** The time limit for one call including all retries. */
   timeoutMs: number
 }>
 
 /**
- * The official client with one keep-alive pool for all hosts. Its version 8 sends `compatible-with=8`, which servers of 8.x and
- * 9.x accept (REST API compatibility); version 9 sends `compatible-with=9`, which 8.x rejects with 400.
+ * Creates the official client with one keep-alive pool per host. Version 8 of the client sends `compatible-with=8`, which
+ * servers of 8.x and 9.x accept (REST API compatibility); version 9 sends `compatible-with=9`, which 8.x rejects with 400.
  */
 export function createElasticsearchClient(options: ElasticsearchOptions): Client {
   return new Client({
@@ -36,7 +36,7 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
   })
 }
 
-/** The current client. A reload replaces it, since its certificates are read only once. */
+/** Holds the current client. A reload replaces the client, which reads its certificates only once. */
 export type Elasticsearch = Readonly<{
   client: () => Client
   /** Replaces the client if the options differ. Calls in flight finish on the former client. */
@@ -60,7 +60,7 @@ export function createElasticsearch(initial: ElasticsearchOptions): Elasticsearc
   })
 }
 
-/** Retries on the next host without a delay, because a user's request is waiting, and sets the time budget of each call. */
+/** Sets the time budget of each call, and retries on the next host without a delay because a user's request is waiting. */
 class PromptTransport extends SniffingTransport {
   readonly #timeoutMs: number
 

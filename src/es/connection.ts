@@ -1,7 +1,7 @@
 import { errors, UndiciConnection } from '@elastic/elasticsearch'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 
-/** Connections per host. Further calls wait here, so that many users do not fill Elasticsearch's queues. */
+/** Maximum number of connections per host. Further calls wait in elastauth, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
 /** Maximum size of a response, in bytes: a user takes a few kB, all roles of a large cluster some 100 kB. */
 const maxResponseBytes = 4 * 1024 * 1024
@@ -9,10 +9,13 @@ const maxResponseBytes = 4 * 1024 * 1024
 /** For undici, below the official client. */
 export const connectionLimits = { connections: maxConnections, maxResponseSize: maxResponseBytes }
 
-/** Replaces the official client's own limits: it reports `Content-Length: 999999999999` with an uncaught error that ends the process. */
+/**
+ * Disables the official client's own limits, because a response with `Content-Length: 999999999999` makes the client throw an
+ * uncaught error, which ends the process.
+ */
 const noLimits = { maxResponseSize: Number.POSITIVE_INFINITY, maxCompressedResponseSize: Number.POSITIVE_INFINITY }
 
-/** The deadline of one call with all its attempts. Passed through the official client as the call's `context`. */
+/** The remaining time and attempts of one call. Passed through the official client as the call's `context`. */
 export type CallBudget = {
   /** Milliseconds of work. Waiting for a free connection does not count. */
   leftMs: number
@@ -26,8 +29,8 @@ type Request = Parameters<UndiciConnection['request']>
 type Response = Readonly<{ statusCode: number; headers: Readonly<Record<string, unknown>>; body: string | Buffer }>
 
 /**
- * The official client's connection, with what it lacks: a deadline for the whole response (its own timeouts restart with each
- * byte), a limit for the response's size, and a check that the response comes from Elasticsearch.
+ * Adds to the official client's connection a deadline for the whole response (the client's timeouts restart with each byte), a
+ * maximum response size, and a check that the response comes from Elasticsearch.
  */
 export class BoundedConnection extends UndiciConnection {
   readonly #limitConcurrency = createConcurrencyLimit({ maxConcurrent: maxConnections })
@@ -55,7 +58,7 @@ export class BoundedConnection extends UndiciConnection {
   }
 
   async #attempt(params: Request[0], options: Request[1], budget: CallBudget): Promise<Response> {
-    // A host that hangs uses at most half of the time.
+    // A host that hangs uses at most half of the remaining time, so that another host can still be tried.
     const limitMs = budget.retries > 0 ? budget.leftMs / 2 : budget.leftMs
     budget.retries--
     const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(limitMs)))
@@ -75,12 +78,12 @@ export class BoundedConnection extends UndiciConnection {
 }
 
 /**
- * Why a response cannot come from Elasticsearch, or undefined if it can. A proxy or load balancer in between may respond in its
- * place, and its 404 would let us overwrite a user. The official client only checks the status.
+ * Why a response cannot come from Elasticsearch, or undefined if it can. A proxy or load balancer may respond instead, and with
+ * its 404 elastauth would overwrite an existing user. The official client checks only the status.
  */
 function reasonToReject({ statusCode, headers }: Pick<Response, 'statusCode' | 'headers'>): string | undefined {
   const what = `the response ${statusCode} is not Elasticsearch's`
-  // The official client would decompress it without a size limit.
+  // The official client would decompress the body without a size limit.
   if (headers['content-encoding'] !== undefined) return `${what}: it is compressed, which was not requested`
   if (statusCode === 429 || statusCode >= 500) return undefined // unavailable, whether from Elasticsearch or an intermediary
   if (statusCode >= 300 && statusCode < 400) return `${what}: it redirects`

@@ -27,7 +27,10 @@ export function createPasswordHashing(
 
 export type PasswordFields = Readonly<{ password: string } | { password_hash: string }>
 
-/** Sends the hash if there is one, and the text if Elasticsearch rejects the algorithm of the hash. Rejects like `send`. */
+/**
+ * Sends the hash if there is one. Sends the password as text if Elasticsearch rejects the algorithm of the hash. Rejects like
+ * `send`.
+ */
 export async function sendPassword<T>(
   { password, passwordHash }: Readonly<{ password: string; passwordHash: string | undefined }>,
   hashing: PasswordHashing,
@@ -44,7 +47,7 @@ export async function sendPassword<T>(
   }
 }
 
-/** Why Elasticsearch rejected a write, if the reason is the algorithm of the password hash. */
+/** The reason of a rejected write, if Elasticsearch does not accept the algorithm of the password hash; otherwise undefined. */
 function hashRejectionOf(error: unknown): string | undefined {
   if (!(error instanceof errors.ResponseError) || error.statusCode !== 400) return undefined
   const { type, reason } = (error.body as { error?: Record<string, unknown> } | undefined)?.error ?? {}

@@ -10,8 +10,8 @@ export type NativeUser = Readonly<{
 export type Login = Pick<NativeUser, 'roles' | 'metadata'>
 
 /**
- * Validates and reads Elasticsearch's responses: an intermediary may respond in its place, and an invalid response could let us
- * overwrite a user. Every function throws GatewayError elasticsearch_unavailable.
+ * Validates Elasticsearch's responses, because an intermediary's response could make elastauth overwrite an existing user.
+ * Every function throws GatewayError elasticsearch_unavailable.
  */
 
 type Response = Readonly<{ statusCode: number | null; body: unknown }>
@@ -59,7 +59,7 @@ export function checkPut(body: unknown): void {
     throw malformed('"put user" does not say whether the user was created')
 }
 
-/** @param body of the response to `_authenticate` with our own credential */
+/** @param body of the response to `_authenticate` with the service account's credential */
 export function checkOwnLogin(body: unknown): void {
   if (!isObject(body) || typeof body.username !== 'string') throw malformed('"authenticate" does not name a user')
 }

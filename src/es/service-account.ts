@@ -6,7 +6,7 @@ import { checkOwnLogin, readPrivileges, readRoleNames } from './read-response.ts
 /** The only cluster privilege that elastauth needs. */
 const requiredPrivilege = 'manage_security'
 
-/** Checks that Elasticsearch responds and accepts our service account. The returned function throws GatewayError. */
+/** Checks that Elasticsearch responds and accepts elastauth's service account. The returned function throws GatewayError. */
 export function createPing(client: () => Client, call: Call): () => Promise<void> {
   return async function ping() {
     await call('ping', async () => checkOwnLogin(await client().security.authenticate()))
@@ -14,7 +14,8 @@ export function createPing(client: () => Client, call: Call): () => Promise<void
 }
 
 /**
- * Checks the privileges of our service account. The returned function throws GatewayError: elasticsearch_rejected if it lacks one.
+ * Checks the privilege of elastauth's service account. The returned function throws GatewayError, with the code
+ * elasticsearch_rejected if the account lacks the privilege.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-has-privileges
  */
 export function createPrivilegeCheck(client: () => Client, call: Call): () => Promise<void> {
@@ -31,7 +32,8 @@ export function createPrivilegeCheck(client: () => Client, call: Call): () => Pr
 }
 
 /**
- * Finds the roles that Elasticsearch does not have; they grant nothing. The returned function throws GatewayError.
+ * Finds configured roles that do not exist in Elasticsearch and therefore grant nothing. The returned function throws
+ * GatewayError.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-role
  */
 export function createFindMissingRoles(

@@ -52,7 +52,7 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Users sorted by name, from the one after `after` on. Needs Elasticsearch 8.14 or later.
+     * Lists up to `size` users whose names come after `after`, sorted by name. Needs Elasticsearch 8.14 or later.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-query-user
      */
     async page(after: string | undefined, size: number): Promise<NamedUser[]> {
@@ -68,8 +68,8 @@ export function createUsers(client: () => Client, call: Call, hashing: PasswordH
     },
 
     /**
-     * Changes only the password: `enabled`, roles and metadata stay as they are. Resolves to false, and has changed nothing, if
-     * the user was written concurrently: Elasticsearch reads the user before the write, and detects the conflict (409).
+     * Changes only the password, not `enabled`, roles or metadata. Resolves to false without a change if Elasticsearch detects
+     * a concurrent write of the user (409).
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-change-password
      */
     async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<boolean> {

@@ -3,7 +3,7 @@ import { withDeadline } from '../async/deadline.ts'
 
 /** The values of a metric label. */
 export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt' | 'session_read' | 'session_write'
-/** A Redis that is full or read-only still executes the other operations. */
+/** The operations that fail on a Redis that is full or read-only. */
 const writes: readonly RedisOperation[] = ['offer', 'claim', 'finish', 'session_write']
 
 /** The values of a metric label. `refused`: Redis responded with an error. */
@@ -13,11 +13,11 @@ export type RedisResult = 'ok' | 'unreachable' | 'refused'
 export type RedisCall = <T>(operation: RedisOperation, call: () => Promise<T>) => Promise<T>
 
 export type RedisCallOptions = Readonly<{
-  /** For each call. */
+  /** The time limit for each call. */
   timeoutMs: number
   /** Why there is no connection, if that is known. */
   disconnectReason: () => string | undefined
-  /** Called when a response is overdue: the responses to later calls wait behind it on the same connection. */
+  /** Called when a response is overdue, because it blocks the responses to later calls on the same connection. */
   reconnect: () => void
   count: (operation: RedisOperation, result: RedisResult) => void
   /** Called once when calls begin to fail, and once when they succeed again. */
@@ -30,7 +30,7 @@ export function absentIfWrongType(error: unknown): null {
   throw error
 }
 
-/** An overdue response causes a new connection after this many timeouts. */
+/** An overdue response causes a reconnect after this multiple of the timeout. */
 const reconnectFactor = 2
 
 /** Gives every call a deadline, and reports when Redis becomes unavailable and available again. */
@@ -54,7 +54,7 @@ export function createRedisCall(options: RedisCallOptions) {
       const reason = reasonOf(error, disconnectReason())
       const result = error instanceof ReplyError ? 'refused' : 'unreachable'
       count(operation, result)
-      // A call from before the recovery says nothing about the present state.
+      // A call that started before a recovery says nothing about the present state.
       if (recoveriesBefore === recoveries) recordFailure(result, reason)
       throw new Error(reason)
     }
@@ -68,13 +68,13 @@ export function createRedisCall(options: RedisCallOptions) {
     onStateChange({ state: 'up' })
   }
 
-  /** `refused` is kept, because the reconnect that READONLY causes makes other calls fail as `unreachable`. */
+  /** Keeps `refused`, because READONLY causes a reconnect, during which other calls fail as `unreachable`. */
   function recordFailure(result: 'unreachable' | 'refused', reason: string): void {
     if (fault === undefined) onStateChange({ state: 'down', reason })
     if (fault !== 'refused') fault = result
   }
 
-  /** A connection on which bytes trickle in is not idle, so the timeouts of ioredis do not close it. */
+  /** ioredis closes only idle connections, and a connection on which bytes trickle in is not idle. */
   function reconnectUnlessSettled(work: Promise<unknown>): void {
     const timer = setTimeout(reconnect, reconnectFactor * timeoutMs)
     timer.unref()
@@ -85,7 +85,7 @@ export function createRedisCall(options: RedisCallOptions) {
   return Object.freeze({ call: call satisfies RedisCall, isFaulty: () => fault !== undefined })
 }
 
-/** The message of Redis. The error objects of ioredis contain the arguments of the call, so they are dropped. */
+/** The message of an error, for the log. The error object is dropped, because ioredis stores the arguments of the call in it. */
 function reasonOf(error: unknown, disconnectReason: string | undefined): string {
   const message = error instanceof Error ? error.message : String(error)
   if (!/enableOfflineQueue|Connection is closed|max retries per request/.test(message)) return message

@@ -13,7 +13,7 @@ export type ChangesOptions = Readonly<{
   onListening: () => void
 }>
 
-/** How often a silent connection is checked with PING, and how long that and connecting may take. */
+/** The connection is checked with PING at this interval. Connecting and each PING must finish within `callTimeoutMs`. */
 const pingIntervalMs = 2000
 const callTimeoutMs = 1000
 

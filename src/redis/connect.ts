@@ -18,17 +18,17 @@ export type RedisConnection = Readonly<{
   password?: string | undefined
   /** Read for each new connection; undefined for connections without TLS. */
   tls?: RedisTls | undefined
-  /** For each call. */
+  /** The time limit for each call. */
   timeoutMs: number
 }>
 
 export type Commands = Redis | Cluster
 
 const reconnectBackOff = { firstMs: 50, maxMs: 2000 }
-/** Until a connection is ready. */
+/** The time limit for establishing a connection. */
 const connectTimeoutMs = 5000
 
-/** For commands. Reconnects by itself; while there is no connection, commands fail at once. */
+/** Opens the connection for commands. It reconnects by itself; while disconnected, commands fail immediately. */
 export function connectForCommands(connection: RedisConnection): Commands {
   const { servers, timeoutMs } = connection
   const options: Options = {
@@ -48,8 +48,8 @@ export function connectForCommands(connection: RedisConnection): Commands {
 }
 
 /**
- * For messages: a single attempt, at the node that `attempt` selects. Never reconnects by itself, so that the subscriber knows
- * about every gap. In a cluster, every node receives every message.
+ * Creates a connection for messages to the node that `attempt` selects; in a cluster, every node receives every message. The
+ * connection never reconnects by itself, so that the subscriber notices every gap.
  */
 export function connectForMessages(connection: RedisConnection, attempt: number): Redis {
   const { servers } = connection
@@ -96,6 +96,6 @@ function commonOptions({ servers, db, username, password, tls }: RedisConnection
     }),
     connectTimeout: connectTimeoutMs,
     connectionName: 'elastauth',
-    disableClientInfo: true, // saves a call, and needs one privilege less
+    disableClientInfo: true, // saves a call that needs a privilege of its own
   }
 }

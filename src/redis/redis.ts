@@ -11,10 +11,10 @@ export { parseSessionEvent } from './sessions.ts'
 
 export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'onStateChange'>
 
-/** How long the start waits for the first connection. */
+/** Maximum time that `start` waits for the first connection. */
 const startTimeoutMs = 1000
 
-/** State that replicas share: a store of short values, a store of sessions, and messages about changes of both. */
+/** Creates the connections to Redis, through which replicas share user states, sessions, and messages about changes of both. */
 export function createRedis({ connection: given, count, onStateChange }: RedisOptions) {
   const tls = given.tls && { ...given.tls }
   const connection: RedisConnection = { ...given, tls }
@@ -43,7 +43,10 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
     store,
     sessions,
     ping,
-    /** Runs every operation, to expose missing permissions or a full memory. Leaves a lock of one second for a username that cannot occur. */
+    /**
+     * Runs every operation, to expose missing permissions or a full memory. Leaves a value for one second, under a username
+     * that cannot occur.
+     */
     async probe(withSessions: boolean): Promise<void> {
       await ping()
       const probe = { username: '~', token: 'probe', ttlMs: 1000 }
@@ -63,7 +66,10 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
         () => (isFaulty() ? 'degraded' : undefined),
         () => 'degraded' as const,
       ),
-    /** Waits for the first connection, so that the first requests can use it. Reports if there is none in time. */
+    /**
+     * Waits for the first connection, so that the first requests can use Redis. Reports a failure if Redis is not connected in
+     * time.
+     */
     async start(): Promise<void> {
       if (commands.status !== 'ready') {
         const timeout = sleep(startTimeoutMs, undefined, { ref: false })

@@ -1,4 +1,4 @@
-/** Lua: deletes a value of the wrong type. Otherwise no state of its user could ever be stored. */
+/** Lua code that deletes a value of the wrong type, which would otherwise prevent storing the user's state forever. */
 export function dropIfWrongType(reply: string, then = ''): string {
   return `
 if type(${reply}) == 'table' and ${reply}.err then
@@ -9,14 +9,15 @@ end`
 }
 
 /**
- * How much of a value is read. Our values have some 130 bytes, but anyone with write access can store 512 MB. The truncated
- * value is not a valid entry, and is replaced like a corrupt one.
+ * Longer values are truncated when they are read, because anyone with write access can store 512 MB; valid entries have some
+ * 130 bytes. A truncated value is invalid and is replaced like a corrupt one.
  */
 export const maxValueBytes = 1024
 
 /**
  * The atomic operations, each on the key of one user, so that they work on a Cluster. For the values of a key, see
- * auth/credentials/shared-store.ts. A Redis that is full rejects SET, but not DEL; a missing entry is as safe as a lock.
+ * auth/credentials/shared-store.ts. A full Redis rejects SET, but not DEL, so a value that cannot be set is deleted; a missing
+ * entry is as safe as a lock.
  */
 const setOrDelete = `
 local function set(...)

@@ -6,16 +6,17 @@ import { dropIfWrongType } from './scripts.ts'
  */
 
 /**
- * Maximum size of a stored session: more than the provider's largest token response and userinfo (1 MB each, see
- * providers/oidc/provider-fetch.ts) have when encrypted. Anyone with write access to Redis can store 512 MB.
+ * Maximum size of a stored session: enough for the largest token response and userinfo (1 MB each, see
+ * providers/oidc/provider-fetch.ts) when encrypted. Larger values are ignored, because anyone with write access to Redis can
+ * store 512 MB.
  */
 const maxSessionBytes = 4 * 1024 * 1024
-/** Maximum size of the owner of a lock, and of a session's key in an index. */
+/** Maximum size of a lock owner's name, and of a session key in an index. */
 const maxNameBytes = 256
-/** Maximum of sessions read from one index; sessions/sessions.ts keeps far fewer. */
+/** Maximum number of sessions read from one index; sessions/sessions.ts keeps at most 50 per subject. */
 const maxIndexMembers = 1000
 
-/** `isReadable`: whether the key has a session of the right type, with parts that are not larger than those that we write. */
+/** `isReadable`: whether the key holds a session of the right type that does not exceed the maximum sizes. */
 const isReadable = `
 local function isReadable()
   local length = redis.pcall('HSTRLEN', KEYS[1], 'v')

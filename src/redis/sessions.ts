@@ -12,7 +12,7 @@ import {
 } from './session-scripts.ts'
 import { channel, keyPrefix } from './store.ts'
 
-/** In messages about sessions, in place of the username. Usernames do not begin with a colon. */
+/** Takes the place of the username in messages about sessions. No username begins with a colon. */
 const sessionMarker = ':session'
 
 type Script = (key: string, ...args: (string | number)[]) => Promise<unknown>
@@ -37,7 +37,7 @@ export function parseSessionEvent(name: string, rest: string) {
   return type === 'changed' || type === 'ended' ? ({ key, type, by } as const) : undefined
 }
 
-/** Encrypted sessions, and indexes of them. Every function rejects if Redis is unavailable. */
+/** Stores encrypted sessions and session indexes. Every function rejects if Redis is unavailable. */
 export function createSessionStore(commands: Commands, call: RedisCall) {
   const scripts = defineScripts(commands)
 
@@ -121,7 +121,7 @@ function parseLock(reply: LockReply) {
   return reply === 'granted' ? 'acquired' : (reply as 'changed' | 'gone')
 }
 
-/** Tries every operation on sessions, so that missing privileges are found. Leaves entries that belong to no session, for a second. */
+/** Tries every operation on sessions to find missing privileges. Leaves entries that belong to no session for one second. */
 export async function probeSessions(store: ReturnType<typeof createSessionStore>): Promise<void> {
   await store.put('probe', 'one', 1000)
   await store.touch('probe', 1000)

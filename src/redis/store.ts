@@ -11,7 +11,7 @@ type Locked = Readonly<{ username: string; token: string; ttlMs: number }>
 type Scripted = Readonly<Record<'eaReplace' | 'eaClaim' | 'eaFinish' | 'eaDoubt', Script>>
 type Script = (key: string, ...args: (string | number)[]) => Promise<string>
 
-/** A short value for each user, changed by atomic operations. Every function rejects if Redis is unavailable. */
+/** Stores a short value per user, which changes only by atomic operations. Every function rejects if Redis is unavailable. */
 export function createStore(commands: Commands, call: RedisCall) {
   commands.defineCommand('eaReplace', { numberOfKeys: 1, lua: replace })
   commands.defineCommand('eaClaim', { numberOfKeys: 1, lua: claim })

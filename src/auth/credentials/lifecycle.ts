@@ -213,8 +213,8 @@ export type DenialInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules
   }>
 
 /**
- * What to do about a user whose groups grant no access. A new version ends the password at once, without the rotation pause:
- * only the user's own requests carry it.
+ * Decides what to do about a user whose groups grant no access. The password is replaced without a rotation pause, because only
+ * requests of the denied user still use it.
  */
 export function decideDenial({ stored, subject, deniedAt, now, keys, rules }: DenialInput): DenialDecision {
   if (stored === undefined || stored.reserved || !stored.enabled) return { kind: 'none' }

@@ -1,8 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
 
 /**
- * The names that a certificate was issued for: its subject alternative names of every type, and its common name (CN). Node joins
- * the alternative names into one text, and quotes those that contain a separator, as in JSON.
+ * The names that a certificate was issued for: its subject alternative names of every type, and its common name (CN). Node
+ * joins the alternative names into one string, and quotes names that contain a separator like JSON strings.
  */
 export function readCertificateNames({
   subjectAltName = '',
@@ -12,7 +12,7 @@ export function readCertificateNames({
     ([, name]) => unquote(name!),
   )
   const [commonName, ...others] = subject.split('\n').filter((line) => line.startsWith('CN='))
-  // With more than one common name, none counts: which of them the CA verified is unclear.
+  // With more than one common name, none counts, because it is unclear which one the CA has verified.
   if (commonName === undefined || others.length > 0) return alternativeNames
   return [...alternativeNames, commonName.slice('CN='.length)]
 }

@@ -5,7 +5,10 @@ import type { Peer } from './trust.ts'
 
 /** The peers of elastauth's connections. */
 export type Peers = Readonly<{
-  /** Must be called for every connection through a unix socket: a closed TCP connection has no address either. */
+  /**
+   * Must be called for every connection through a unix socket. A missing address does not identify one, because a closed TCP
+   * connection has none either.
+   */
   trackUnixSocket: (socket: Socket) => void
   peerOf: (socket: Socket) => Peer
 }>

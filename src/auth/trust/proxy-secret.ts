@@ -12,7 +12,7 @@ export function createHasProxySecret(
 
   return function hasProxySecret({ rawHeaders }) {
     const values = valuesOf(rawHeaders, name)
-    // timingSafeEqual needs buffers of the same length, as digests are whatever the client sent.
+    // timingSafeEqual needs buffers of the same length, so digests are compared instead of the values.
     return values.length === 1 && timingSafeEqual(digest(values[0]!), expected)
   }
 }

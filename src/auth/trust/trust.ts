@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { loopbackRanges } from '../../../config/hosts.ts'
 
-/** The other end of a connection, as the socket describes it. Headers do not count: they can be spoofed. */
+/** The other end of a connection, as the socket describes it. Headers are not used, because they can be spoofed. */
 export type Peer = Readonly<{
   /** Undefined for a unix socket, and after the connection has closed. */
   address: string | undefined
