@@ -12,7 +12,10 @@ export type BackchannelOptions = Readonly<{
   useOnce: SessionStore['useOnce']
 }>
 
-/** How long the id of a token is remembered. `verify` rejects tokens that were issued more than half of that time ago. */
+/**
+ * The id (`jti`) of a logout token is remembered for this long. `verify` rejects tokens older than half of this time, so no
+ * token can be replayed.
+ */
 const replayWindowMs = 600_000
 
 /**

@@ -12,7 +12,7 @@ export type BeginLoginOptions = Readonly<{
   loginStates: LoginStates
   grants: Grants
   originOf: OriginOf
-  /** 401 for nginx: it does not forward a redirect of a sub-request, but its configuration can read the `Location` of a 401. */
+  /** 401 for nginx, which does not forward a redirect of a sub-request, but can read the `Location` of a 401. */
   subRequestStatus: 302 | 401
 }>
 
@@ -20,8 +20,8 @@ export type BeginLoginOptions = Readonly<{
 export const callbackPath = '/elastauth/callback'
 
 /**
- * Redirects a person to the provider, and to `returnTo` after the sign-in. `isRetry`: the login replaces one whose cookie
- * was overwritten. Rejects with GatewayError login_insecure, provider_unavailable.
+ * Redirects a user to the provider, and to `returnTo` after the sign-in. `isRetry`: the login replaces another login whose
+ * cookie was overwritten. Rejects with GatewayError login_insecure, provider_unavailable.
  */
 export type BeginLogin = (login: LoginRequest, returnTo: string, isRetry?: boolean) => Promise<GatewayResponse>
 

@@ -20,9 +20,9 @@ export type CallbackOptions = Readonly<{
 }>
 
 /**
- * `/elastauth/callback`: the provider sends a person back. Always creates a session with a new id and revokes the former one
- * (session fixation). Rejects with GatewayError login_failed, login_denied, identity_invalid, provider_unavailable,
- * sessions_unavailable.
+ * `/elastauth/callback`: the provider redirects the user back. Always creates a session with a new id and revokes the former
+ * session, to prevent session fixation. Rejects with GatewayError login_failed, login_denied, identity_invalid,
+ * provider_unavailable, sessions_unavailable.
  */
 export function createCallbackEndpoint(options: CallbackOptions) {
   const { loginStates, grants, sessions, originOf, beginLogin } = options
@@ -36,10 +36,12 @@ export function createCallbackEndpoint(options: CallbackOptions) {
     const formerId = sessionIdOf(request)
     const loginState = loginStates.consume(state!, request.headers.cookie)
     if (loginState === undefined) {
-      // Login CSRF, or one of many tabs whose cookie was overwritten. If another tab has signed in, there is nothing to do.
+      // Login CSRF, or a tab whose login cookie another tab has overwritten. If the other tab has signed in, no new login is
+      // needed.
       if (formerId !== undefined && (await usernameOf(sessions, formerId)) !== undefined)
         return redirect(303, returnTo, [])
-      // The provider has a session by now and does not ask again. A victim of login CSRF signs in under their own account.
+      // The user already has a session at the provider, so the retry needs no input. A victim of login CSRF signs in with their
+      // own account.
       if (canRetry) return beginLogin(login, returnTo, true)
       throw new GatewayError('login_failed', 'the login began in another browser, or its cookie is missing')
     }

@@ -1,6 +1,7 @@
 /**
  * The `__Host-` prefix (RFC 6265bis, section 4.1.3.2) prevents cookie tossing: neither other hosts of the domain nor pages
- * without TLS can set our cookies. `SameSite=Lax` sends them cross-site with top-level navigations only.
+ * without TLS can set these cookies. With `SameSite=Lax`, the only cross-site requests that carry them are top-level
+ * navigations.
  */
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 

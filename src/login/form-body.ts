@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
 
-/** A logout token has a few hundred bytes. */
+/** Maximum size of a form. A logout token has a few hundred bytes. */
 const maxBodyBytes = 32 * 1024
 const bodyTimeoutMs = 10_000
 

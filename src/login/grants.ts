@@ -13,7 +13,7 @@ export type GrantsOptions = Readonly<{
   extraParameters: Readonly<Record<string, string>>
   /** Limits concurrent calls that anyone can cause, for example with invented codes. Refreshes of sessions are not limited. */
   limitConcurrency: <T>(call: () => Promise<T>) => Promise<T>
-  /** Combines the claims of the ID token and of userinfo, as far as available, with the earlier ones: see GrantedTokens. */
+  /** Combines the available claims of the ID token and of userinfo with the session's earlier claims. See `GrantedTokens`. */
   combineClaims: (given: GivenClaims, former?: SourcedClaims) => SourcedClaims & Readonly<{ isFresh: boolean }>
   now: () => number
 }>
@@ -37,7 +37,7 @@ const minTokenTtlMs = 1000
 
 /**
  * The authorization code flow with PKCE and refresh tokens (OpenID Connect Core 1.0, sections 3.1 and 12; RFC 7636). `state`
- * prevents login CSRF, the nonce replay of an ID token, and `iss` mix-up of providers (RFC 9207).
+ * prevents login CSRF, the nonce prevents replay of an ID token, and `iss` prevents mix-up of providers (RFC 9207).
  */
 export function createGrants(options: GrantsOptions): Grants {
   const { configuration, scopes, usePkce, extraParameters, limitConcurrency, combineClaims, now } = options
@@ -107,7 +107,7 @@ export function createGrants(options: GrantsOptions): Grants {
       const userinfo = await fetchUserinfo(config, tokens.access_token, session.subject)
       return { ...toGrantedTokens(tokens, now), ...combineClaims({ idToken, userinfo }, former) }
     } catch {
-      // The old refresh token is used up, so the new one must be stored.
+      // The provider has consumed the old refresh token, so the new one must be stored.
       return { ...toGrantedTokens(tokens, now), ...former, claims: undefined, isFresh: false }
     }
   }

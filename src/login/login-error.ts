@@ -22,7 +22,7 @@ const invalidResponses = [
 
 /**
  * Converts what openid-client threw during a login or a refresh to GatewayError login_denied, login_failed or
- * provider_unavailable. Takes only codes and messages from it: the error objects hold responses, which may contain tokens.
+ * provider_unavailable. Copies only codes and messages, because the error objects contain responses with possible tokens.
  */
 export function toLoginError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown
@@ -47,7 +47,7 @@ function codeOf(authorizationError: string): ErrorCode {
   return outages.includes(authorizationError) ? 'provider_unavailable' : 'login_failed'
 }
 
-/** Anyone can put any text into the URL of a callback: only what may be an error code is logged. */
+/** Only valid error codes are logged, because anyone can put any text into the URL of a callback. */
 function sanitize(error: string): string {
   return /^[\w.-]{1,64}$/.test(error) ? error : 'an error code that is not valid'
 }

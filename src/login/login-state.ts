@@ -4,7 +4,7 @@ import { GatewayError } from '../http/errors.ts'
 import type { Seal } from '../sessions/seal.ts'
 import { createNonce, deriveLoginKey } from './nonce.ts'
 
-/** What identifies a login in the authorization request, and in its response. */
+/** The values that identify a login in the authorization request and in its response. */
 export type LoginState = Readonly<{
   state: string
   nonce: string
@@ -19,36 +19,38 @@ export type StartedLogin = LoginState & Readonly<{ cookie: string; binding: stri
 export type LoginStates = Readonly<{
   /**
    * @param cookies the `Cookie` header of the request
-   * @param isRetry whether the login replaces one whose cookie was overwritten
+   * @param isRetry whether the login replaces another login whose cookie was overwritten
    */
   start: (cookies: string | undefined, returnTo: string, isRetry?: boolean) => StartedLogin
   /**
-   * The content of a `state`, from any browser. Throws GatewayError login_failed.
-   * `canRetry`: the login's cookie may have been overwritten by another login in the same browser, which happens when many
-   * tabs begin at once.
+   * Reads a `state` without checking which browser began the login. Throws GatewayError login_failed.
+   * `canRetry`: the login's cookie may have been overwritten by another login in the same browser, which happens when many tabs
+   * begin at once.
    */
   read: (state: string | null, cookies?: string) => Readonly<{ returnTo: string; cookie: string; canRetry: boolean }>
   /**
-   * The login of a `state`, once in this process; undefined if another browser began it (login CSRF). Throws GatewayError
-   * login_failed, also for a replay.
+   * Returns the login of a `state`, or undefined if another browser began the login (login CSRF). Throws GatewayError
+   * login_failed, also if this process has already consumed the `state` (replay).
    */
   consume: (state: string, cookies: string | undefined) => LoginState | undefined
 }>
 
-/** How long a person may take to log in. */
+/** Maximum duration of a login. */
 export const loginTtlMs = 3_600_000
-/** Maximum of logins that a browser has at once, each a cookie of 50 bytes; a further one overwrites the cookie of another. */
+/**
+ * Maximum number of parallel logins per browser. Each needs a cookie of 50 bytes, and a further login overwrites one of the
+ * cookies.
+ */
 const maxParallelLogins = 16
-/** Maximum of states to remember as used; the oldest are forgotten. The provider redeems a code only once anyway. */
+/** Maximum number of states remembered as used. Forgetting the oldest is safe, because the provider redeems each code only once. */
 const maxUsedStates = 10_000
 
-/** The sealed content of a `state`. Replicas of other versions read it, so the names stay. */
+/** The sealed content of a `state`. The field names must not change, because replicas of other releases read the content. */
 type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: string; isSecond: boolean }>
 
 /**
- * The states of logins. Everything about a login is sealed in its `state`, and a cookie binds it to the browser that began it
- * (login CSRF). So many tabs leave no more than a few small cookies, and the process stores nothing for a login. The nonce and
- * the PKCE verifier are derived from both.
+ * Login states need no storage in the process: the `state` contains everything about a login in sealed form, and a small cookie
+ * binds the login to the browser (login CSRF). The nonce and the PKCE verifier are derived from the `state` and the cookie.
  * @param secret hex; replicas share it
  */
 export function createLoginStates(seal: Seal, secret: string, now: () => number): LoginStates {
@@ -101,7 +103,7 @@ function cookieOf(slot: number): string {
   return `__Host-elastauth-login-${slot}`
 }
 
-/** A random free slot: tabs that begin at the same time must not all choose the first one. */
+/** Picks a random free slot, because tabs that begin a login at the same time must not all choose the same slot. */
 function freeSlot(cookies: string | undefined): number {
   const free = [...Array(maxParallelLogins).keys()].filter((slot) => readCookie(cookies, cookieOf(slot)) === undefined)
   return free[randomInt(free.length || maxParallelLogins)] ?? randomInt(maxParallelLogins)

@@ -30,12 +30,13 @@ export type LogoutPages = Readonly<{
 
 export type LogoutEndpoint = (logout: LoginRequest) => Promise<GatewayResponse>
 
-/** Servers reject longer URLs. */
+/** A longer ID token is omitted, because servers reject URLs that are too long. */
 const maxIdTokenHintLength = 4096
 
 /**
- * `/elastauth/logout`: ends the session here, then at the provider (OpenID Connect RP-Initiated Logout 1.0). Against logout
- * CSRF, a link from another site leads to a confirmation, and a form from another site is rejected: GatewayError cross_site.
+ * `/elastauth/logout`: ends the session in elastauth, then at the provider (OpenID Connect RP-Initiated Logout 1.0). To prevent
+ * logout CSRF, a link from another site leads to a confirmation, and a form from another site is rejected with GatewayError
+ * cross_site.
  */
 export function createLogoutEndpoint(options: LogoutOptions): LogoutEndpoint {
   const { originOf, pages } = options
@@ -68,7 +69,7 @@ async function endSession(options: LogoutOptions, id: string): Promise<Session |
   return session
 }
 
-/** If the provider supports it (RFC 7009): a stolen refresh token must not outlive the session. */
+/** Revokes the refresh token if the provider supports it (RFC 7009), so that a stolen token does not outlive the session. */
 async function revokeToken({ configuration }: LogoutOptions, refreshToken: string): Promise<void> {
   const config = await configuration().catch(() => undefined)
   if (config?.serverMetadata().revocation_endpoint === undefined) return
@@ -76,8 +77,8 @@ async function revokeToken({ configuration }: LogoutOptions, refreshToken: strin
 }
 
 /**
- * The URL that ends the provider's own session (section 2). Undefined if the provider does not support that, or is
- * unavailable: the user can sign out here nevertheless.
+ * The provider's URL for ending its own session (section 2). Undefined if the provider has no such URL or is unavailable; the
+ * user is still signed out of elastauth.
  */
 async function endSessionUrl(
   { configuration, postLogoutRedirectUrl }: LogoutOptions,

@@ -2,9 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { mayOpenWebSocket } from '../auth/csrf.ts'
 
 /**
- * Whether a request is a page navigation by a person, so that a redirect to the provider leads to a sign-in; the table is in
- * docs/oidc.md. Other requests (scripts, frames, prefetches) get 401: they would follow a redirect invisibly, to HTML where a
- * script expects JSON, or to a page that cannot be framed.
+ * Whether a request is a page navigation, so that a redirect to the provider leads to a sign-in (see the table in
+ * docs/oidc.md). Other requests (scripts, frames, prefetches) get 401, because the user would not see the sign-in page.
  * @param method of the original request
  */
 export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {

@@ -7,14 +7,14 @@ export function deriveLoginKey(secret: string): Buffer {
   return Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'hex'), 'elastauth', 'login', 32))
 }
 
-/** A nonce with a MAC, so that every replica recognizes it without having stored it. @param unique unpredictable */
+/** Creates a nonce with a MAC, so that every replica recognizes the nonce without storing it. @param unique unpredictable */
 export function createNonce(key: Buffer, unique: string): string {
   return unique + macOf(key, unique)
 }
 
 /**
- * Tells whether a nonce belongs to one of our logins. The ID tokens of those appear in the URL of a logout at the provider, as
- * `id_token_hint`; anyone who finds that URL in a log or a browser history must not be able to authenticate with the token.
+ * Recognizes the nonces of elastauth's own logins, whose ID tokens must not be accepted as bearer tokens. Logout URLs contain
+ * these tokens (`id_token_hint`), so they may leak through logs and browser histories.
  * @param secrets hex
  */
 export function createIsOwnNonce(secrets: readonly string[]): (nonce: unknown) => boolean {

@@ -4,10 +4,13 @@ import { isLocalhostName, isLoopbackAddress } from '../../config/hosts.ts'
 import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
 
-/** The origin under which browsers reach us, such as `https://kibana.example.com`. Throws GatewayError login_insecure, login_failed. */
+/**
+ * The origin at which browsers reach elastauth, such as `https://kibana.example.com`. Throws GatewayError login_insecure,
+ * login_failed.
+ */
 export type OriginOf = (request: IncomingMessage) => string
 
-/** A login needs `https` or a loopback host: browsers store `Secure` cookies only there. */
+/** A login needs `https` or a loopback host, because browsers store `Secure` cookies only there. */
 export function createOriginOf(ownOriginOf: OwnOriginOf): OriginOf {
   return function originOf(request) {
     const own = ownOriginOf(request)

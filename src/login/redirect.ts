@@ -1,6 +1,6 @@
 import type { GatewayResponse } from '../http/response.ts'
 
-/** A redirect that is not cached, and does not leak our URL as a referrer. */
+/** A redirect that browsers do not cache and that does not leak elastauth's URL in the `Referer` header. */
 export function redirect(status: 302 | 303 | 401, location: string, cookies: readonly string[]): GatewayResponse {
   const headers = [
     'Location',

@@ -1,4 +1,4 @@
-/** The connection was never established, so the refresh token was not sent. */
+/** Errors of connections that were never established, so the refresh token was not sent. */
 const connectErrors = [
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -9,8 +9,8 @@ const connectErrors = [
 ]
 
 /**
- * Whether a failed refresh may have consumed its refresh token, which is single-use at many providers: the token was sent, and
- * the response was late, incomplete or not valid instead of an error.
+ * Whether a failed refresh may have consumed the refresh token, which many providers accept only once. True if the token may
+ * have been sent and the provider did not respond with an error.
  */
 export function mayHaveConsumedToken(thrown: unknown): boolean {
   for (let error = thrown; typeof error === 'object' && error !== null; error = (error as Error).cause) {

@@ -1,13 +1,13 @@
 import { percentDecode } from '../http/target.ts'
 
-/** The path travels in the `state`, and providers limit the length of that. */
+/** The `state` contains the path, and providers limit the length of the `state`. */
 const maxReturnToLength = 1024
 
 const placeholderOrigin = 'http://origin.invalid'
 
 /**
- * Prevents open redirects. Returns a path with its query that stays on our origin, however a browser parses it (WHATWG URL);
- * `/` in place of a target that might leave it, of our own endpoints, and of a target that is too long.
+ * Prevents open redirects. Returns the path and query of a target that stays on elastauth's origin when a browser parses it
+ * (WHATWG URL); returns `/` for any other target, for elastauth's own endpoints, and for a target that is too long.
  */
 export function safeReturnTo(target: string | null | undefined): string {
   if (target == null || target.length > maxReturnToLength || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(target))

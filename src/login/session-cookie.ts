@@ -13,10 +13,10 @@ export function sessionIdOf({ headers }: IncomingMessage): string | undefined {
   return id?.length === idLength ? id : undefined
 }
 
-/** Maximum of session cookies per request whose sessions a logout or a new session ends. */
+/** Maximum number of session cookies per request that a logout or a new sign-in revokes. */
 const maxEnded = 4
 
-/** The ids in all session cookies of a request. If there are several, none authenticates, but a logout ends them all. */
+/** The ids in all session cookies of a request. Several cookies authenticate no user, but a logout ends all of the sessions. */
 export function sessionIdsOf({ headers }: IncomingMessage): readonly string[] {
   const ids = readCookies(headers.cookie, sessionCookie, maxEnded).filter(({ length }) => length === idLength)
   return [...new Set(ids)]

@@ -11,7 +11,7 @@ import { storeUnavailable } from './store-error.ts'
 
 export type LookupOptions = RefreshOptions &
   Readonly<{
-    /** Claims → identity. Throws GatewayError identity_invalid. */
+    /** Converts claims to an identity. Throws GatewayError identity_invalid. */
     toIdentity: (claims: Readonly<Record<string, unknown>>) => Identity
     onRefreshFailure: (error: unknown) => void
   }>
@@ -20,18 +20,18 @@ export type FindSession = (id: string) => MaybePromise<Identity | undefined>
 
 /**
  * What to do with a cached session:
- * `expired`: drop it, unless the store says that another replica has served it ·
- * `look-up-first`: its claims are stale, so the request waits for a refresh ·
- * `serve-and-look-up`: serve it, and look for changes in the background ·
- * `serve`: serve it without asking the store
+ * `expired`: look the session up in the store, because another replica may have served it recently ·
+ * `look-up-first`: the claims are stale, so the request waits for a refresh ·
+ * `serve-and-look-up`: serve the cached session, and look for changes in the background ·
+ * `serve`: serve the cached session without asking the store
  */
 export type LookupDecision = 'expired' | 'look-up-first' | 'serve-and-look-up' | 'serve'
 
 type Found = Exclude<RefreshResult, { kind: 'ended' }>
 
-/** How often a cached session is looked up in the store, and its use recorded there. */
+/** A cached session is looked up in the store, and its idle timeout extended there, once per interval. */
 const lookupIntervalMs = 30_000
-/** How long to wait after a failure of the store or the provider before the next attempt. */
+/** Delay before the next attempt after the store or the provider has failed. */
 const retryDelayMs = 5000
 
 /** @param time by the wall clock @param uptimeMs by the monotonic clock */
@@ -46,7 +46,7 @@ export function decideLookup(
   return uptimeMs >= cached.nextLookupAt ? 'serve-and-look-up' : 'serve'
 }
 
-/** Finds sessions: cached ones at once, without the store. Changes in the store are looked for in the background. */
+/** The returned function serves cached sessions without waiting for the store, and looks for changes in the store in the background. */
 export function createSessionLookup(
   options: LookupOptions,
   cache: SessionCache,
@@ -115,13 +115,13 @@ export function createSessionLookup(
     return refreshToken !== undefined && now() >= refreshAt && monotonicNow() >= (cached?.nextRefreshAt ?? 0)
   }
 
-  /** Caches the session, or ends it. It may have been revoked during the refresh. */
+  /** Caches the session, or removes it if it has ended or was revoked during the refresh. */
   async function applyResult(id: string, key: string, result: RefreshResult): Promise<CachedSession | undefined> {
     if (result.kind === 'ended' || revocations.isRevoked(key)) return removeEnded(id, key)
     if (result.kind === 'failed' && result.error !== undefined) onRefreshFailure(result.error)
     const identity = identityOf(result.session)
     if (identity !== undefined) return addToCache(id, key, result, identity)
-    // A new sign-in gets fresh claims, or tells the user what is wrong with them.
+    // The claims are unusable, so the user must sign in again. The sign-in gets fresh claims or shows the user the error.
     await revocations.revoke(key).catch(() => {})
     return undefined
   }
@@ -136,7 +136,7 @@ export function createSessionLookup(
     }
   }
 
-  /** Remembers the end of cached sessions only: clients can invent any number of other ids. */
+  /** Marks only cached sessions as revoked, because clients can invent any number of other ids. */
   function removeEnded(id: string, key: string): undefined {
     if (cache.get(id)) revocations.markRevoked(key)
   }
@@ -145,11 +145,11 @@ export function createSessionLookup(
     const former = cache.get(id)
     const uptimeMs = monotonicNow()
     const nextRefreshAt = kind === 'failed' ? uptimeMs + retryDelayMs : (former?.nextRefreshAt ?? 0)
-    // If the clock is set, this moves the refresh, but does not delay the next lookup.
+    // A change of the wall clock moves the refresh, but delays the next lookup by no more than `lookupIntervalMs`.
     const refreshInMs = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
     const cached: CachedSession = {
       key,
-      // The same object as long as nothing has changed: results derived from it are cached by object.
+      // Keeps the same object while the identity is unchanged, because other caches use the object as their key.
       identity: former && isSame(former.identity, identity) ? former.identity : identity,
       freshUntil: session.freshUntil,
       endsAt: session.endsAt,
@@ -163,7 +163,7 @@ export function createSessionLookup(
     return cached
   }
 
-  /** Postpones the idle timeout in the store, not more often than needed. Returns when that was done last. */
+  /** Extends the idle timeout in the store, at most once per interval. Returns the time of the last extension. */
   function touch(key: string, { endsAt }: Session, touchedAt: number): number {
     const uptimeMs = monotonicNow()
     if (uptimeMs - touchedAt < Math.min(lookupIntervalMs, timeouts.idleTimeoutMs / 10)) return touchedAt
@@ -185,7 +185,7 @@ const unconfirmable = new GatewayError(
   'refreshes bring no ID token, and userinfo does not return its username or groups: the user has to sign in again',
 )
 
-/** Whether the provider accepted the refresh but did not confirm the username or the groups, and the grace period is over. */
+/** Whether the grace period is over although the provider accepts refreshes, because it does not confirm the username or the groups. */
 function isUnconfirmable({ refreshAt, freshUntil }: Session, { graceMs }: SessionTimeouts, now: () => number): boolean {
   return now() >= freshUntil + graceMs && now() < refreshAt
 }

@@ -3,10 +3,13 @@ import type { CompletedRefresh, RefreshLockRequest, SessionStore } from './store
 
 type Entry = { value: string; lockOwner?: string | undefined; expiresAt: number }
 
-/** Maximum of names to remember as used; the oldest are forgotten. */
+/** Maximum number of names remembered as used; the oldest is forgotten first. */
 const maxUsedNames = 10_000
 
-/** For a single replica: sessions end with the process. Evicts the least recently used session when there are more than `maxSessions`. */
+/**
+ * A session store for a single replica, whose sessions end with the process. Evicts the least recently used session when there
+ * are more than `maxSessions`.
+ */
 export function createMemorySessionStore(maxSessions: number, now: () => number): SessionStore {
   const entries = new LRUCache<string, Entry>({ max: maxSessions })
   const indexes = new LRUCache<string, Map<string, number>>({ max: 2 * maxSessions })

@@ -7,11 +7,11 @@ import type { RefreshLock, SessionStore } from './store.ts'
 export type GrantedTokens = Readonly<{
   refreshToken?: string | undefined
   idToken?: string | undefined
-  /** Undefined if the provider could not be asked for claims: the session keeps the earlier ones, which age. */
+  /** Undefined if the claims could not be requested from the provider. The session then keeps its earlier claims and their expiry. */
   claims: Readonly<Record<string, unknown>> | undefined
   /** The names of the claims from the userinfo endpoint. */
   fromUserinfo: readonly string[]
-  /** False if username or groups come from a source that was not asked this time: they age as after a failed refresh. */
+  /** False if the provider did not confirm the username or the groups. The claims then keep their expiry, as after a failed refresh. */
   isFresh: boolean
   /** Milliseconds since 1970. */
   tokenExpiresAt: number
@@ -19,18 +19,21 @@ export type GrantedTokens = Readonly<{
 
 /**
  * Redeems a refresh token at the provider. Resolves to `rejected` if the provider says that the token is invalid, and to
- * UnconfirmedRefresh if the provider may have redeemed the token although no usable response arrived. Rejects if the token
- * was not redeemed.
+ * UnconfirmedRefresh if the provider may have redeemed the token although no usable response arrived. Rejects if the provider
+ * has not redeemed the token.
  */
 export type RequestRefresh = (
   refreshToken: string,
   session: Session,
 ) => Promise<GrantedTokens | 'rejected' | UnconfirmedRefresh>
 
-/** @property unconfirmed the error that is to be logged */
+/** @property unconfirmed the error to log */
 export type UnconfirmedRefresh = Readonly<{ unconfirmed: unknown }>
 
-/** `current`: up to date · `failed`: the provider, the store or another replica did not respond · `ended`: signed out */
+/**
+ * `current`: up to date · `failed`: the provider, the store or another replica did not respond · `ended`: the session no longer
+ * exists
+ */
 export type RefreshResult =
   | Readonly<{ kind: 'current'; session: Session; pendingWrite?: PendingWrite }>
   | Readonly<{ kind: 'failed'; session: Session; pendingWrite?: PendingWrite; error?: unknown }>
@@ -55,10 +58,10 @@ export type StoredSession = Readonly<{ id: string; key: string; value: string; s
 
 type LockedSession = StoredSession & Readonly<{ owner: string }>
 
-/** How long a request waits for the refresh of another replica, and how often it polls the store. */
+/** Maximum time that a request waits for another replica's refresh, and the interval at which it polls the store. */
 const waitTimeoutMs = 5000
 const pollIntervalMs = 50
-/** A lock older than this is abandoned. Calls to the provider have shorter timeouts. */
+/** An older lock counts as abandoned, because calls to the provider have shorter timeouts. */
 const maxRefreshMs = 120_000
 
 const ended = { kind: 'ended' } as const
@@ -72,13 +75,16 @@ export function createRefresh(options: RefreshOptions) {
       if (lock === 'gone') return ended
       if (lock !== 'acquired') return await waitForOtherReplica(options, stored)
     } catch {
-      return { kind: 'failed', session: stored.session } // without the store, another replica may be refreshing
+      return { kind: 'failed', session: stored.session } // another replica may be refreshing the session
     }
     return redeemToken(options, { ...stored, owner })
   }
 }
 
-/** Takes over an abandoned lock when the grace period is over: from then on, a replay of the token can lose nothing. */
+/**
+ * Takes over an abandoned lock only when the grace period is over. By then the session is unusable, so a replay of the token
+ * can do no further harm.
+ */
 async function acquireLock(
   { store, timeouts, now }: RefreshOptions,
   { key, value, session }: StoredSession,
@@ -106,7 +112,7 @@ async function redeemToken(options: RefreshOptions, locked: LockedSession): Prom
     return { kind: 'failed', session, error }
   }
   if (granted === 'rejected') return deleteSession(store, key)
-  // Keeps the lock: the token may have been redeemed, and a replay of it might make the provider revoke the login.
+  // Keeps the lock, because the provider may have redeemed the token and may treat another attempt as a replay.
   if ('unconfirmed' in granted) return { kind: 'failed', session, error: granted.unconfirmed }
   return storeRefreshed(options, locked, granted)
 }
@@ -125,7 +131,8 @@ async function storeRefreshed(
     const isStored = await store.completeRefresh(key, { owner, value, ttlMs })
     return isStored ? { kind, session: renewed } : ended
   } catch {
-    // The lock remains, so no replica redeems the old token; this process stores the new one when the store is back.
+    // Keeps the lock, so that no replica redeems the old token. This process stores the new token when the store is available
+    // again.
     return { kind, session: renewed, pendingWrite: { owner, value } }
   }
 }
@@ -155,7 +162,7 @@ async function waitForOtherReplica(
     const found = stored === undefined ? undefined : seal.open(id, stored)
     if (found === undefined) return ended
     if (stored !== value) return { kind: 'current', session: found }
-    // While the claims are fresh, there is no need to wait.
+    // While the claims are fresh, the request can use them and need not wait.
     if (now() < session.freshUntil || waitedMs >= waitTimeoutMs) return { kind: 'failed', session }
     await sleep(pollIntervalMs)
   }

@@ -1,18 +1,18 @@
 import type { SessionCache } from './session-cache.ts'
 import type { SessionStore } from './store.ts'
 
-/** Maximum number of revocations to remember, so that a lookup that began earlier cannot restore the session. */
+/** Maximum number of remembered revocations. They prevent a lookup that began before a revocation from restoring the session. */
 const maxRevoked = 10_000
 /** Maximum number of sessions whose deletion the store has not confirmed yet. */
 const maxPending = 10_000
 
 export type Revocations = Readonly<{
   isRevoked: (key: string) => boolean
-  /** Revokes a session in this process only: it was deleted from the store before. */
+  /** Revokes a session in this process only, because the store no longer has the session. */
   markRevoked: (key: string) => void
   /**
-   * Revokes a session in this process at once, and in the store. False if the store had no such session. Rejects if the
-   * store is unavailable; the deletion is then pending.
+   * Revokes a session in this process and deletes it from the store. Resolves to false if the store had no such session.
+   * Rejects if the store is unavailable; the deletion is then retried later.
    */
   revoke: (key: string) => Promise<boolean>
   /** Retries the pending deletions. */

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
-/** Authenticated encryption of values that are stored outside the process: they cannot be read, changed or swapped for one another. */
+/** Authenticated encryption for values that are stored outside the process, which prevents reading, changing and swapping them. */
 export type Seal = Readonly<{
-  /** @param binding what the value belongs to, such as a session id: it opens with the same binding only */
+  /** @param binding what the value belongs to, such as a session id; only the same binding opens the value */
   close: (binding: string, text: string) => string
   /** Undefined if the value is corrupt, has another binding, or was sealed with an unknown key or by another release. */
   open: (binding: string, sealed: string) => string | undefined
@@ -15,7 +15,7 @@ const tagLength = 16
 /**
  * AES-256-GCM (NIST SP 800-38D) with a separate key for each binding, derived by HKDF-SHA256 (RFC 5869) from the secret key,
  * the purpose and the binding.
- * @param secrets hex keys, the current one first; the others only open
+ * @param secrets hex keys, the current key first; the previous keys only open values
  */
 export function createSeal(secrets: readonly [string, ...string[]], purpose: string): Seal {
   const keys = secrets.map((hex) => Buffer.from(hex, 'hex'))

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Identity } from '../auth/identity.ts'
 import type { PendingWrite } from './refresh.ts'
 
-/** A session as this process knows it: its identity, and when to look it up again. Times in milliseconds. */
+/** A cached session: the identity, and when to look up the session again. Times in milliseconds. */
 export type CachedSession = {
   readonly key: string
   readonly identity: Identity
@@ -10,13 +10,13 @@ export type CachedSession = {
   readonly freshUntil: number
   /** By the wall clock, since 1970. */
   readonly endsAt: number
-  /** When to look for changes in the store. By the monotonic clock, like those below. */
+  /** When to look for changes in the store. By the monotonic clock, as are the times below. */
   nextLookupAt: number
   usedAt: number
   touchedAt: number
-  /** The earliest time of the next refresh; later than now after a failed one. */
+  /** The earliest time of the next refresh, which a failed refresh delays. */
   nextRefreshAt: number
-  /** Received from the provider and not stored yet. */
+  /** A refreshed session that the store has not accepted yet. */
   pendingWrite?: PendingWrite | undefined
 }
 
@@ -29,7 +29,7 @@ export type SessionCache = Readonly<{
   values: () => Iterable<CachedSession>
 }>
 
-/** The sessions that this process serves without asking the store. Evicts the least recently used one. */
+/** The sessions that this process serves without asking the store. Evicts the least recently used session. */
 export function createSessionCache(maxEntries: number): SessionCache {
   const ids = new Map<string, string>()
   const sessions = new LRUCache<string, CachedSession>({

@@ -1,10 +1,13 @@
 import type { Seal } from './seal.ts'
 import type { Session } from './session.ts'
 
-/** Maximum length of an encrypted session: fits large tokens and many groups, and bounds what sign-ins can store. */
+/** Maximum length of an encrypted session. Large tokens and many groups fit, and the limit bounds what a sign-in can store. */
 const maxSealedChars = 96 * 1024
 
-/** Encryption bound to the session's id: read access to the store decrypts nothing without the user's cookie. */
+/**
+ * Encrypts sessions with a key that depends on the session id, so that reading a session from the store also requires the
+ * user's cookie.
+ */
 export type SessionSeal = Readonly<{
   /** Undefined if the session is too large to store, even without its ID token. */
   close: (id: string, session: Session) => string | undefined

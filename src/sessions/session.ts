@@ -1,13 +1,13 @@
-/** What is known of a signed-in user. Stored encrypted, as JSON; times in milliseconds since 1970. */
+/** The session of a signed-in user, stored as encrypted JSON. Times in milliseconds since 1970. */
 export type Session = Readonly<{
   subject: string
   /** The provider's id of its own session, if it sends one. */
   sid?: string | undefined
-  /** What the provider says of the user. */
+  /** The claims of the ID token and of the userinfo endpoint. */
   claims: Readonly<Record<string, unknown>>
   /**
    * The names of the claims from the userinfo endpoint; the others are from the ID token. Sessions of older releases lack this
-   * list: their claims count as those of the ID token.
+   * list, so all their claims count as claims of the ID token.
    */
   fromUserinfo?: readonly string[] | undefined
   refreshToken?: string | undefined
@@ -23,13 +23,13 @@ export type Session = Readonly<{
 export type SessionTimeouts = Readonly<{
   /** A session that is unused for this long ends. */
   idleTimeoutMs: number
-  /** A session ends this long after the sign-in, however busy it is. */
+  /** A session ends this long after the sign-in, even if it is in use. */
   lifetimeMs: number
   /** How long stale claims that could not be refreshed are still accepted. */
   graceMs: number
 }>
 
-/** A token is refreshed this long before its expiry, or after four fifths of its lifetime if that is later. */
+/** A token is refreshed this long before its expiry, or after four fifths of its lifetime, whichever is later. */
 const maxRefreshMarginMs = 60_000
 
 /** @param tokenExpiresAt undefined if the session cannot be refreshed */

@@ -10,7 +10,7 @@ import { storeUnavailable } from './store-error.ts'
 
 export type SessionsOptions = LookupOptions &
   Readonly<{
-    /** Maximum of sessions that are cached in this process. */
+    /** Maximum number of sessions cached in this process. */
     maxCached: number
     /** Called with the username when a cached session is revoked. */
     onRevoked: (username: string) => void
@@ -26,16 +26,16 @@ export type Sessions = Readonly<{
   read: (id: string) => Promise<Session | undefined>
   /** Creates a session and resolves to its id. Rejects with GatewayError sessions_unavailable, identity_invalid, login_failed. */
   create: (login: Login) => Promise<string>
-  /** Revokes a session: here at once, in the store as soon as it is available. Never rejects. */
+  /** Revokes a session immediately in this process, and in the store as soon as the store is available. Never rejects. */
   revoke: (id: string) => Promise<void>
   /**
-   * Revokes all sessions of a subject, or of one of the provider's sessions, and resolves to their number. Rejects with
-   * GatewayError sessions_unavailable.
+   * Revokes all sessions of a subject (`sub`) or of a session at the provider (`sid`). Resolves to the number of revoked
+   * sessions. Rejects with GatewayError sessions_unavailable.
    */
   revokeAll: (kind: 'sub' | 'sid', value: string) => Promise<number>
   /** Handles the message of another replica that has changed or ended a session. */
   handleEvent: (event: SessionEvent) => void
-  /** For when messages may have been lost: looks up every cached session again, spread over a few seconds. */
+  /** Schedules a lookup of every cached session within a few seconds, because messages of other replicas may have been lost. */
   recheckAll: () => void
 }>
 
@@ -43,13 +43,13 @@ export type Sessions = Readonly<{
 export type Login = Omit<GrantedTokens, 'claims' | 'isFresh'> &
   Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }>
 
-/** Enough for all browsers and scripts of a person. A further sign-in ends the oldest session. */
+/** Maximum number of sessions per user, enough for all browsers and scripts of a person. A further sign-in ends the oldest session. */
 export const maxSessionsPerSubject = 50
 
 /** The time over which `recheckAll` spreads its lookups. */
 const recheckSpreadMs = 10_000
 
-/** Login sessions, in a store that replicas may share. Those in use are cached in this process. */
+/** Manages login sessions in a store that replicas may share, and caches the sessions that are in use. */
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, seal, timeouts, toIdentity, now, monotonicNow } = options
   const cache = createSessionCache(options.maxCached)
@@ -64,16 +64,16 @@ export function createSessions(options: SessionsOptions): Sessions {
     const value = seal.close(id, { subject, sid, claims, fromUserinfo, refreshToken, idToken, ...times })
     if (value === undefined) throw new GatewayError('login_failed', 'the claims and tokens of the user are too large')
     const indexes = [indexOf('sub', subject), ...(sid === undefined ? [] : [indexOf('sid', sid)])]
-    // The index comes first, so that a back-channel logout finds every session that exists.
+    // The session is added to the indexes before it is stored, so that a back-channel logout finds every session that exists.
     for (const index of indexes) await store.addToIndex(index, keyOf(id), timeouts.lifetimeMs)
     await store.put(keyOf(id), value, Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs))
     for (const index of indexes) await revokeSurplus(index, keyOf(id))
     return id
   }
 
-  /** Revokes the oldest sessions of an index that is too large: the sign-ins of one user must not evict the sessions of others. */
+  /** Revokes the oldest sessions of an index that is too large, so that sign-ins of one user do not evict sessions of other users. */
   async function revokeSurplus(index: string, key: string): Promise<void> {
-    // Adds it again: before the session was stored, a concurrent sign-in may have removed it from the index as ended.
+    // Adds the session again, because a concurrent sign-in may have removed it from the index before it was stored.
     if ((await store.addToIndex(index, key, timeouts.lifetimeMs)) <= maxSessionsPerSubject) return
     const keys = await store.listIndex(index)
     const exists = await Promise.all(keys.map(store.has))

@@ -1,6 +1,6 @@
 /**
- * Where sessions are stored, encrypted, by the hash of their id. TTLs in milliseconds. Every function rejects if the store
- * is unavailable; the operation may have taken effect even then.
+ * Stores encrypted sessions by the hash of the session id. TTLs in milliseconds. Every function rejects if the store is
+ * unavailable; the operation may have taken effect even then.
  */
 export type SessionStore = Readonly<{
   get: (key: string) => Promise<string | undefined>
@@ -10,16 +10,16 @@ export type SessionStore = Readonly<{
   /** Lets the session expire `ttlMs` from now. */
   touch: (key: string, ttlMs: number) => Promise<void>
   /**
-   * Acquires the exclusive right to redeem the refresh token in `value`. The lock does not expire: its owner may only be
-   * suspended, and many providers treat a reused refresh token as a replay and revoke all tokens of the login (RFC 9700,
-   * section 4.14.2).
+   * Acquires the exclusive right to redeem the refresh token in `value`. The lock does not expire, because a suspended owner
+   * may still redeem the token, and many providers revoke the whole login when a refresh token is reused (RFC 9700, section
+   * 4.14.2).
    */
   lockRefresh: (key: string, request: RefreshLockRequest) => Promise<RefreshLock>
-  /** Stores the refreshed session and releases the lock. False if the session has ended or another owner holds the lock. */
+  /** Stores the refreshed session and releases the lock. Resolves to false if the session has ended or another owner holds the lock. */
   completeRefresh: (key: string, result: CompletedRefresh) => Promise<boolean>
   /** Releases the lock of a refresh in which no token was redeemed. */
   unlockRefresh: (key: string, owner: string) => Promise<void>
-  /** False if there was no session. */
+  /** Resolves to false if there was no session. */
   delete: (key: string) => Promise<boolean>
   /**
    * Adds a session to the index `name` as its newest, for `ttlMs`; a session that is in the index already keeps its place.
@@ -41,5 +41,5 @@ export type CompletedRefresh = Readonly<{ owner: string; value: string; ttlMs: n
 /** `changed`: the stored value differs · `heldBy`: another owner is refreshing · `gone`: the session has ended */
 export type RefreshLock = 'acquired' | 'changed' | 'gone' | Readonly<{ heldBy: string }>
 
-/** What replicas tell each other about a session. */
+/** A message to the other replicas about a session. */
 export type SessionEvent = Readonly<{ key: string; type: 'changed' | 'ended'; by: string }>
