@@ -26,7 +26,7 @@ export type AuthenticationOptions = Readonly<{
   obtain: (subject: Subject) => MaybePromise<Credential>
   /** Called with each identity whose groups grant no access: removes the user's roles in the background. Never throws. */
   deny: (identity: Identity) => void
-  /** The username of elastauth's own service account, if it has one. No user may have this name. */
+  /** The username of elastauth's service account, unless elastauth uses an API key. No user may have this name. */
   serviceAccount?: string | undefined
 }>
 

@@ -8,7 +8,7 @@ import {
 } from '../../config/identity-limits.ts'
 import { GatewayError } from '../http/errors.ts'
 
-/** The user, as the provider describes them. Frozen; a provider returns the same object for the same assertion. */
+/** The provider's description of a user. Frozen; a provider returns the same object for the same assertion. */
 export type Identity = Readonly<{
   username: string
   groups: readonly string[]

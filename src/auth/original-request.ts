@@ -7,13 +7,13 @@ export type OriginalRequest = Readonly<{
   method: string
   /** Path and query, in origin form (RFC 9112, section 3.2.1). */
   target: string
-  /** The host that the client asked for, if a proxy reports it. */
+  /** The host that the client requested, if a proxy reports the host. */
   host?: string | undefined
 }>
 
 export type OriginalRequestOf = (request: IncomingMessage) => OriginalRequest
 
-/** For a request that is not a sub-request: the request itself. */
+/** Returns the request itself, for requests that are not sub-requests. */
 export function requestAsReceived({ method = 'GET', url = '/' }: IncomingMessage): OriginalRequest {
   return { method, target: originForm(url) ?? url }
 }
@@ -29,7 +29,7 @@ export type OriginalRequestSource = Readonly<{
   pathPrefix?: string | undefined
 }>
 
-/** Reads the original request from a forward-auth sub-request, if the peer is trusted. Values that cannot be a method or a target are ignored. */
+/** Reads the original request from a forward-auth sub-request, if the peer is trusted. Invalid methods and targets are ignored. */
 export function createOriginalRequestOf(
   isTrusted: (request: IncomingMessage) => boolean,
   source: OriginalRequestSource,
@@ -46,7 +46,7 @@ export function createOriginalRequestOf(
   }
 }
 
-/** The original request as the peer describes it. The values are not validated. */
+/** The proxy's description of the original request. The values are not validated. */
 export type ReportedRequest = Readonly<{ [part in 'method' | 'url' | 'host' | 'scheme']?: string | undefined }>
 
 export function readReportedRequest(

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { type OriginalRequestSource, readReportedRequest } from './original-request.ts'
 
-/** The origin at which browsers reach elastauth, as far as the request shows it. */
+/** The origin at which browsers reach elastauth, derived from a request. */
 export type OwnOrigin = Readonly<{
   /** Undefined if unknown: without TLS on the connection, a proxy in front of elastauth may have terminated TLS. */
   scheme: string | undefined
-  /** With the port, unless it is the scheme's default. */
+  /** Includes the port, unless the port is the scheme's default. */
   host: string
 }>
 

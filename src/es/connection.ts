@@ -35,7 +35,7 @@ type Response = Readonly<{ statusCode: number; headers: Readonly<Record<string, 
 export class BoundedConnection extends UndiciConnection {
   readonly #limitConcurrency = createConcurrencyLimit({ maxConcurrent: maxConnections })
 
-  // biome-ignore lint/suspicious/noExplicitAny: the official client overloads it for streams, which we do not use
+  // biome-ignore lint/suspicious/noExplicitAny: the official client overloads this method for streams, which elastauth does not use
   override async request(params: Request[0], options: Request[1]): Promise<any> {
     const budget = options.context as CallBudget
     const queuedAt = performance.now()
@@ -90,7 +90,7 @@ function reasonToReject({ statusCode, headers }: Pick<Response, 'statusCode' | '
   const type = headers['content-type']
   if (typeof type !== 'string' || !/^application\/(vnd\.elasticsearch\+)?json\s*(;|$)/i.test(type))
     return `${what}: it is not JSON`
-  // Elasticsearch's 401 and 403 have no such header.
+  // Elasticsearch sends no X-elastic-product header with 401 and 403.
   const isMarked = statusCode < 300 || statusCode === 404
   if (isMarked && headers['x-elastic-product'] !== 'Elasticsearch') return `${what}: it has no X-elastic-product header`
   return undefined

@@ -51,7 +51,7 @@ type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: 
 /**
  * Login states need no storage in the process: the `state` contains everything about a login in sealed form, and a small cookie
  * binds the login to the browser (login CSRF). The nonce and the PKCE verifier are derived from the `state` and the cookie.
- * @param secret hex; replicas share it
+ * @param secret hex; the same on every replica
  */
 export function createLoginStates(seal: Seal, secret: string, now: () => number): LoginStates {
   const key = deriveLoginKey(secret)

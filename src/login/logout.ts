@@ -17,7 +17,7 @@ export type LogoutOptions = Readonly<{
   sessions: Pick<Sessions, 'read' | 'revoke'>
   configuration: () => Promise<Configuration>
   originOf: OriginOf
-  /** Where the provider redirects after its own logout; must be registered there. */
+  /** The URL to which the provider redirects after its logout; must be registered at the provider. */
   postLogoutRedirectUrl: string | undefined
   pages: LogoutPages
 }>

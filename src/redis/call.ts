@@ -15,7 +15,7 @@ export type RedisCall = <T>(operation: RedisOperation, call: () => Promise<T>) =
 export type RedisCallOptions = Readonly<{
   /** The time limit for each call. */
   timeoutMs: number
-  /** Why there is no connection, if that is known. */
+  /** Why Redis is not connected; undefined if unknown. */
   disconnectReason: () => string | undefined
   /** Called when a response is overdue, because it blocks the responses to later calls on the same connection. */
   reconnect: () => void

@@ -5,11 +5,11 @@ import { reconnectDelayMs } from './connect.ts'
 import { channel } from './store.ts'
 
 export type ChangesOptions = Readonly<{
-  /** Creates a connection without connecting it; `attempt` counts from 0. */
+  /** Creates a connection that is not yet connected; `attempt` counts from 0. */
   connect: (attempt: number) => Redis
   /** A replica has published a change of this user; `stateId` is empty if the new state is uncertain. */
   onChange: (username: string, stateId: string) => void
-  /** Called when the subscription begins: changes before it may have been missed. */
+  /** Called when a subscription begins, because earlier changes may have been missed. */
   onListening: () => void
 }>
 

@@ -60,7 +60,7 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
         messages.disconnect()
       }
     },
-    /** `degraded` while Redis is down, full or read-only: requests are served without it. */
+    /** `degraded` while Redis is down, full or read-only. Requests are then served without Redis. */
     check: () =>
       ping().then(
         () => (isFaulty() ? 'degraded' : undefined),

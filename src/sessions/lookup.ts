@@ -20,7 +20,7 @@ export type FindSession = (id: string) => MaybePromise<Identity | undefined>
 
 /**
  * What to do with a cached session:
- * `expired`: look the session up in the store, because another replica may have served it recently ·
+ * `expired`: drop the cached session and read the store, because another replica may have served the session recently ·
  * `look-up-first`: the claims are stale, so the request waits for a refresh ·
  * `serve-and-look-up`: serve the cached session, and look for changes in the background ·
  * `serve`: serve the cached session without asking the store

@@ -1,7 +1,7 @@
 /** The session of a signed-in user, stored as encrypted JSON. Times in milliseconds since 1970. */
 export type Session = Readonly<{
   subject: string
-  /** The provider's id of its own session, if it sends one. */
+  /** The id of the session at the provider, if the provider sends an id. */
   sid?: string | undefined
   /** The claims of the ID token and of the userinfo endpoint. */
   claims: Readonly<Record<string, unknown>>
@@ -11,7 +11,7 @@ export type Session = Readonly<{
    */
   fromUserinfo?: readonly string[] | undefined
   refreshToken?: string | undefined
-  /** Tells the provider at logout which session to end (`id_token_hint`). */
+  /** Sent to the provider at logout, to identify the session to end (`id_token_hint`). */
   idToken?: string | undefined
   /** When the claims become stale: at the expiry of the access token, or at the end of a session that cannot be refreshed. */
   freshUntil: number

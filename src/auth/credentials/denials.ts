@@ -13,10 +13,7 @@ import { createWriteUser } from './write-user.ts'
 /** Maximum number of users in `attempts` and in `pending`. */
 const maxRemembered = 10_000
 const maxPending = 10_000
-/**
- * Denials use at most half of the connections to an Elasticsearch host (see es/connection.ts), so that requests do not wait for
- * them.
- */
+/** Denials use at most half of the connections to an Elasticsearch host (see es/connection.ts), so that requests need not wait. */
 const maxConcurrent = 8
 const retryBackOff = { firstMs: 1000, maxMs: 30_000 }
 /** Maximum number of decisions per attempt, for the same reason as in reconcile.ts. */

@@ -28,7 +28,7 @@ export type ReplaceRequest = Readonly<{
 
 export type ClaimRequest = Readonly<{
   username: string
-  /** The value that was read; undefined if it is not known. */
+  /** The value that was read; undefined if reading failed. */
   expected: string | undefined
   token: string
   /** Counts from the claim even if the user is tainted, because the taint may expire before the write finishes. */
