@@ -13,7 +13,10 @@ export type ConfigEndpointOptions = Readonly<{
   isLoopback: (request: IncomingMessage) => boolean
 }>
 
-/** `config`: for requests from this machine, and users with one of `admin_roles`. Throws GatewayError not_permitted. */
+/**
+ * The endpoint `config`, for requests from this machine and users with one of the `admin_roles`. Throws GatewayError
+ * not_permitted for any other request.
+ */
 export function createConfigEndpoint({
   redacted,
   resolveSubject,
@@ -25,7 +28,7 @@ export function createConfigEndpoint({
     return jsonResponse(200, redacted(), username)
   }
 
-  /** @returns the user, if it was not the address that authorized the request */
+  /** @returns the username, or undefined if the request is authorized because it comes from this machine */
   async function authorize(request: IncomingMessage): Promise<string | undefined> {
     if (isLoopback(request) && hasLoopbackHost(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0)
@@ -38,15 +41,18 @@ export function createConfigEndpoint({
   }
 }
 
-/** Any other Host may come through a proxy on this machine, or from a browser by DNS rebinding. */
+/**
+ * Whether the Host header names this machine. A request with another Host may come through a local proxy, or from a
+ * browser by DNS rebinding.
+ */
 function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
   const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host) ?? []
   return isLoopbackHost(name)
 }
 
 /**
- * A reverse proxy on this machine also connects from loopback, with requests from anywhere. nginx with only
- * `proxy_pass` adds no header, but uses HTTP/1.0, which current clients do not.
+ * Whether a reverse proxy on this machine forwarded the request, which may then come from anywhere. nginx with only
+ * `proxy_pass` adds no header, but is recognized by HTTP/1.0, which current clients do not use.
  */
 function isForwarded({ httpVersion, headers }: IncomingMessage): boolean {
   return (

@@ -4,7 +4,7 @@ import { createResponse, type GatewayResponse } from '../http/response.ts'
 import { htmlResponse } from './html/page.ts'
 import { type OpenApi, summaryOf } from './openapi.ts'
 
-/** `openapi.yaml`. The media type is defined by RFC 9512. */
+/** The endpoint `openapi.yaml`. Its media type is defined by RFC 9512. */
 export function createOpenApiEndpoint(api: OpenApi): Handler {
   let response: GatewayResponse | undefined
   return () => {
@@ -17,7 +17,7 @@ export function createOpenApiEndpoint(api: OpenApi): Handler {
   }
 }
 
-/** `docs`: an HTML page that lists the endpoints. */
+/** The endpoint `docs`: an HTML page that lists the other endpoints. */
 export function createDocsEndpoint(names: readonly string[]): Handler {
   const definitions = names.map((name) => ({ term: `/elastauth/${name}`, text: summaryOf(name) ?? '' }))
   return () =>

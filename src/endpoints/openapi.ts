@@ -4,9 +4,11 @@ type Description = Readonly<{
   summary: string
   /** The media type of the 200 response. */
   type?: string
-  /** Other statuses than 200, with their descriptions. */
+  /** Statuses other than 200, with their descriptions. */
   otherResponses?: Readonly<Record<number, string>>
-  /** The form fields, with their descriptions, of an endpoint for POST; without them it is for GET. */
+  /**
+   * The form fields, with their descriptions. An endpoint with form fields is described for POST, any other for GET.
+   */
   form?: Readonly<Record<string, string>>
 }>
 
@@ -59,8 +61,8 @@ export const summaryOf = (name: string): string | undefined => endpoints[name]?.
 
 /**
  * The OpenAPI 3.1 document of a listener.
- * @param names of the endpoints
- * @param subRequests where the listener accepts sub-requests; undefined if it does not
+ * @param names the names of the listener's endpoints
+ * @param subRequests where the listener accepts sub-requests; undefined if it accepts none
  */
 export function describeApi(
   names: readonly string[],

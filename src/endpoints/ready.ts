@@ -7,10 +7,13 @@ import { jsonResponse } from '../http/response.ts'
  */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>
 
-/** Probes within this time share one result, however many there are. */
+/** How long a result is reused, so that the number of probes does not multiply the checks. */
 const maxAgeMs = 1000
 
-/** `ready`: 200 if no service is down, else 503 with the names of those that are. The reasons are only logged. */
+/**
+ * The endpoint `ready`: 200 if no service is down, otherwise 503 with the names of the services that are down. The
+ * reasons are only logged.
+ */
 export function createReadyEndpoint(
   checks: ReadinessChecks,
   monotonicNow: () => number,

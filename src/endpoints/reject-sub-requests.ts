@@ -3,10 +3,9 @@ import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 
 /**
- * An endpoint that rejects forward-auth sub-requests. Some proxies send the original path (Envoy, or nginx with
- * `$request_uri`): the 200 of a public endpoint would let an unauthenticated client through to the same path of the
- * protected service. Paths below `/elastauth/` belong to elastauth, so access to them is always denied.
- * Throws GatewayError not_permitted.
+ * Wraps an endpoint to reject forward-auth sub-requests. Some proxies send a sub-request with the original path (Envoy,
+ * or nginx with `$request_uri`). A public endpoint's 200 would then grant an unauthenticated client access to the same
+ * path of the protected service. Throws GatewayError not_permitted.
  */
 export function rejectSubRequests(handle: Handler): Handler {
   return function handleDirectRequest(request) {
@@ -17,8 +16,8 @@ export function rejectSubRequests(handle: Handler): Handler {
 }
 
 /**
- * Headers that describe the original request: Traefik and Caddy send the first two, nginx configurations usually the
- * others.
+ * Headers in which a sub-request describes the original request. Traefik and Caddy send the first two, nginx
+ * configurations usually the others.
  */
 const originalRequestHeaders = [
   'x-forwarded-uri',
@@ -34,9 +33,9 @@ export function isSubRequest({ headers }: Pick<IncomingMessage, 'headers'>): boo
 }
 
 /**
- * Envoy's ext_authz marks its sub-requests as internal, and sends `Content-Length: 0` even with GET, or with
- * `with_request_body` a header of its own. A POST that Envoy forwards to elastauth, such as a back-channel logout, has
- * another length.
+ * Whether Envoy's ext_authz sent the request. It marks sub-requests as internal and sends `Content-Length: 0` even with
+ * GET, or a header of its own with `with_request_body`. A POST that Envoy forwards to elastauth, such as a back-channel
+ * logout, has another length.
  */
 function isEnvoySubRequest(headers: IncomingMessage['headers']): boolean {
   if (!('x-envoy-internal' in headers)) return false

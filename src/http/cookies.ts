@@ -1,4 +1,7 @@
-/** The value of a cookie in a `Cookie` header; undefined if it is missing, or ambiguous because it occurs more than once. */
+/**
+ * The value of a cookie in a `Cookie` header. Undefined if the cookie is missing, or ambiguous because it occurs more
+ * than once.
+ */
 export function readCookie(header: string | undefined, name: string): string | undefined {
   if (header === undefined) return undefined
   const start = findValue(header, name, 0)
@@ -17,9 +20,9 @@ export function readCookies(header: string | undefined, name: string, max: numbe
 }
 
 /**
- * The index of the value of the next cookie with this name, or -1 (RFC 6265, section 4.2.1). Names are case-sensitive and no
- * space follows them. Only a semicolon ends a cookie: a value may contain spaces, and a neighboring host that sets
- * `x=y __Host-elastauth-session=…` for the whole domain has set a single cookie.
+ * The index at which the value of the next cookie with this name begins, or -1 (RFC 6265, section 4.2.1). Only a
+ * semicolon ends a cookie, because values may contain spaces: if another host of the domain sets `x=y
+ * __Host-elastauth-session=…`, that is a single cookie named `x`.
  */
 function findValue(header: string, name: string, from: number): number {
   for (let at = header.indexOf(`${name}=`, from); at !== -1; at = header.indexOf(`${name}=`, at + 1)) {

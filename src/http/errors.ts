@@ -1,6 +1,6 @@
 /**
  * Every way in which a request can fail: the status and message that the client gets, and the level of the log line.
- * The client gets no other text; the `detail` of a {@link GatewayError} is only logged.
+ * The client gets no other text: a {@link GatewayError}'s `detail` is only logged.
  */
 const table = {
   identity_missing: { status: 401, level: 'info', message: 'Authentication required' },
@@ -40,7 +40,7 @@ const table = {
   upstream_timeout: { status: 504, level: 'error', message: 'The service behind this gateway did not respond in time' },
   overloaded: { status: 503, level: 'error', message: 'This gateway is overloaded' },
   stopping: { status: 503, level: 'error', message: 'This gateway is shutting down' },
-  /** Only logged: there is no client to respond to. */
+  /** Appears only in the log, because there is no client left to respond to. */
   client_closed: { status: 499, level: 'info', message: 'The client closed the connection' },
   internal: { status: 500, level: 'error', message: 'An internal error occurred' },
 } as const satisfies Record<string, ErrorRow>

@@ -1,10 +1,10 @@
 /**
- * Header fields as Node has them in `rawHeaders`: names and values alternate, with duplicates, order and case preserved. Only
- * this form shows a duplicate: `headers` joins the values, or drops all but one.
+ * Header fields as in Node's `rawHeaders`: names and values alternate, with duplicates, order and case preserved.
+ * Duplicates can be detected only in this form, because Node's `headers` joins the values or drops all but one.
  */
 export type RawHeaders = readonly string[]
 
-/** Whether a name is the expected one (RFC 9110, 5.1: names are case-insensitive). @param expected in lower case */
+/** Whether two header names are the same, which are case-insensitive (RFC 9110, 5.1). @param expected in lower case */
 export function isHeader(name: string, expected: string): boolean {
   return name.length === expected.length && (name === expected || name.toLowerCase() === expected)
 }
@@ -19,8 +19,9 @@ export function valuesOf(headers: RawHeaders, name: string): string[] {
 }
 
 /**
- * The value of a header that occurs at most once (RFC 9110, 5.3); undefined if it is absent. Throws what `duplicate` returns if
- * there are several, even equal ones: servers disagree on which of them counts. Allocates nothing.
+ * The value of a header that may occur only once (RFC 9110, 5.3); undefined if it is absent. Throws the error that
+ * `duplicate` creates if it occurs several times, even with equal values, because servers disagree on which one counts.
+ * Allocates nothing.
  * @param name in lower case
  */
 export function singleValueOf(headers: RawHeaders, name: string, duplicate: () => Error): string | undefined {
@@ -41,7 +42,7 @@ export function someHeader(headers: RawHeaders, condition: (name: string, value:
   return false
 }
 
-/** The names of all headers, as they are. */
+/** The names of all headers, in their original case. */
 export function namesOf(headers: RawHeaders): string[] {
   return headers.filter((_, i) => i % 2 === 0)
 }
@@ -57,8 +58,8 @@ export function fieldLinesOf(headers: RawHeaders): string[] {
 }
 
 /**
- * As Node's own functions take headers: an object with names in lower case, duplicates as a list. It has no prototype, because a
- * peer may send a header named `constructor` or `__proto__`.
+ * Converts headers to the object that Node's functions expect: names in lower case, the values of duplicates as a list.
+ * The object has no prototype, because a peer may send a header named `constructor` or `__proto__`.
  */
 export function toHeaderObject(headers: RawHeaders): Record<string, string | string[]> {
   const object: Record<string, string | string[]> = Object.create(null)
@@ -71,8 +72,8 @@ export function toHeaderObject(headers: RawHeaders): Record<string, string | str
 }
 
 /**
- * The options of all `Connection` headers, in lower case: the names of headers that are for this connection only (RFC 9110,
- * 7.6.1). Undefined, without an allocation, if there are none but `keep-alive` or `close`.
+ * The options of all `Connection` headers, in lower case. They name the headers that are for this connection only (RFC
+ * 9110, 7.6.1). Returns undefined, without an allocation, if there are no options except `keep-alive` and `close`.
  */
 export function connectionOptionsOf(headers: RawHeaders): Set<string> | undefined {
   let options: Set<string> | undefined
@@ -82,7 +83,10 @@ export function connectionOptionsOf(headers: RawHeaders): Set<string> | undefine
   return options
 }
 
-/** The given options and those of one more `Connection` value. Changes and returns the given set, if there is one. */
+/**
+ * Adds the options of a `Connection` header's value to the given set, or to a new set if there is none yet and one is
+ * needed.
+ */
 export function addConnectionOptions(options: Set<string> | undefined, value: string): Set<string> | undefined {
   const text = value.toLowerCase()
   if (text === 'keep-alive' || text === 'close') return options

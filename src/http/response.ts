@@ -3,22 +3,24 @@ import type { Socket } from 'node:net'
 import type { GatewayError } from './errors.ts'
 import { fieldLinesOf } from './headers.ts'
 
-/** A complete response as a value: it can be logged before its first byte is sent, and tested without a socket. */
+/**
+ * A complete response as a plain value, which can be logged before its first byte is sent, and tested without a socket.
+ */
 export type GatewayResponse = Readonly<{
   status: number
-  /** Alternating names and values, as in `response.rawHeaders`. */
+  /** Alternating names and values, as in Node's `rawHeaders`. */
   headers: string[]
   body: string
   /** The authenticated user, if known. */
   username?: string | undefined
 }>
 
-/** A response of the upstream, forwarded as it arrives. */
+/** An upstream's response, forwarded as it arrives. */
 export type StreamedResponse = Readonly<{
   username?: string | undefined
   /**
-   * Resolves when the response has been sent. Rejects with GatewayError; until its head is sent, the client can get an
-   * error response.
+   * Resolves when the response has been sent. Rejects with GatewayError; if no headers have been sent by then, the
+   * client can still get an error response.
    */
   stream: (response: ServerResponse) => Promise<void>
 }>
@@ -27,17 +29,15 @@ export type StreamedResponse = Readonly<{
 export type Upgrade = Readonly<{
   username: string | undefined
   /**
-   * Resolves when the tunnel has closed, or when the upstream's response has been sent instead. Throws, or rejects
-   * with, GatewayError if the client has received neither; `reject` has then sent it an error response, if it was still
-   * connected.
+   * Resolves when the tunnel has closed, or when the upstream's rejection has been forwarded to the client. Otherwise
+   * throws, or rejects with, GatewayError; a client that is still connected gets an error response through `reject`.
    */
   tunnel: (socket: Socket, head: Buffer, reject: (error: GatewayError) => void) => Promise<UpgradeResult>
 }>
 
 export type UpgradeResult = Readonly<{
   /**
-   * The status sent to the client: 101, or that of the upstream's response. 499 if the client disconnected during the
-   * response.
+   * 101, or the status of the upstream's rejection. 499 if the client disconnected while that response was being sent.
    */
   status: number
   /** Why the upstream's response was cut off. */

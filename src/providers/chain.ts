@@ -5,8 +5,8 @@ import { asGatewayError, GatewayError } from '../http/errors.ts'
 import type { Provider } from './provider.ts'
 
 /**
- * Tries the providers in order. Only identity_missing leads to the next one: if a provider rejects an assertion, the request is
- * rejected, so that an invalid token cannot fall back to identity headers.
+ * Tries the providers in order. The next provider is tried only after identity_missing. After any other error the
+ * request is rejected, so that a client with an invalid token cannot fall back to identity headers.
  */
 export function createProviderChain(providers: readonly Provider[]): Provider {
   const [only] = providers

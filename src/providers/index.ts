@@ -9,13 +9,13 @@ import { createStaticProvider } from './static.ts'
 export type ProviderName = HeaderPreset | 'static' | 'oidc'
 
 export type ProviderOptions = Readonly<{
-  /** In the order in which they are tried. */
+  /** The providers, in the order in which they are tried. */
   names: readonly ProviderName[]
   headers: HeaderNames
   static: Readonly<{ username: string; groups: readonly string[]; email: string | null; name: string | null }>
   /**
-   * Called for identities that only a proxy may assert (headers, static). Throws for a request that did not come from a proxy.
-   * Undefined if the proxy_secret authenticates the proxy.
+   * Checks a request of the providers that trust the proxy (identity headers, static). Throws for a request that did
+   * not come from a proxy. Undefined if the proxy_secret authenticates the proxy.
    */
   checkAssertedIdentity?: ((request: IncomingMessage) => void) | undefined
   /** Required by the provider `oidc`. */

@@ -11,7 +11,10 @@ export type ErrorPage = Readonly<{
   hasLogin: boolean
 }>
 
-/** What happened, what to do, and the request id for support. The username is only logged. */
+/**
+ * The page for an error: what happened, what to do, and the request id for support. It does not contain the username,
+ * which is only logged.
+ */
 export function errorPage({ code, status, message, requestId, hasLogin }: ErrorPage): GatewayResponse {
   const { heading, advice, links } = contentFor(code, status)
   return htmlResponse({
@@ -24,7 +27,7 @@ export function errorPage({ code, status, message, requestId, hasLogin }: ErrorP
 }
 
 type Content = Readonly<{
-  /** Replaces the error's message, which then becomes the first paragraph. */
+  /** A heading instead of the error's message, which then becomes the first paragraph. */
   heading?: string
   advice: string
   links: readonly Readonly<{ to: string; text: string }>[]

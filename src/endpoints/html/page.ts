@@ -8,13 +8,13 @@ export type HtmlPage = Readonly<{
   paragraphs: readonly string[]
   /** A list of terms and their descriptions. */
   definitions?: readonly Readonly<{ term: string; text: string }>[]
-  /** The first is shown as the main action. */
+  /** The first link is shown as the main action. */
   links?: readonly Readonly<{ to: string; text: string }>[]
   /** A form with one button, before the links. */
   form?: Readonly<{ action: string; button: string }>
-  /** Shown in small print. */
+  /** A paragraph in small print. */
   note?: string
-  /** Further headers, as alternating names and values. */
+  /** Additional response headers, as alternating names and values. */
   headers?: readonly string[]
   /** The `form-action` of the Content-Security-Policy; `'none'` by default. */
   formAction?: string
@@ -25,7 +25,8 @@ export function htmlResponse({ status, formAction = "'none'", headers = [], ...p
   const response = createResponse(status, 'text/html; charset=utf-8', render(page))
   const policy = `default-src 'none'; style-src ${styleHash}; base-uri 'none'; form-action ${formAction}; frame-ancestors 'none'`
   response.headers.push('Content-Security-Policy', policy, 'X-Content-Type-Options', 'nosniff')
-  // With `no-referrer`, browsers would send `Origin: null` for the page's own form.
+  // Not `no-referrer`, with which browsers would send `Origin: null` for the page's own form, and the CSRF check would
+  // reject it.
   response.headers.push('Referrer-Policy', 'same-origin', ...headers)
   return response
 }

@@ -2,8 +2,8 @@ import type { GatewayResponse } from '../../http/response.ts'
 import { htmlResponse } from './page.ts'
 
 /**
- * Shown after a logout. A provider without its own logout may still have a session, and sign the user in again without
- * asking.
+ * The page after a logout. It does not redirect to `/`, because a provider without a logout of its own may keep its
+ * session and sign the user in again without asking.
  */
 export function signedOutPage(headers: readonly string[] = []): GatewayResponse {
   return htmlResponse({
@@ -16,10 +16,9 @@ export function signedOutPage(headers: readonly string[] = []): GatewayResponse 
 }
 
 /**
- * Asks for confirmation of a logout that was requested by a link, because any other site may contain such a link
- * (CSRF).
- * @param endSession the provider's logout URL, to which the form's response redirects: Chromium also applies
- * `form-action` to redirects, and providers redirect to each other, so any https URL is allowed
+ * Asks the user to confirm a logout that a link requested, because another site may contain such a link (CSRF).
+ * @param endSession the provider's logout URL, to which the form's response redirects. Chromium applies `form-action`
+ * to redirects too, and providers redirect to each other, so the page allows any https URL
  */
 export function confirmSignOutPage(endSession: URL | undefined): GatewayResponse {
   return htmlResponse({

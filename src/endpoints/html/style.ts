@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** Inlined, so that a page needs no other file. The contrast meets WCAG AA in the light and the dark scheme. */
+/** The style sheet, inlined so that a page needs no other file. Its contrast meets WCAG AA in light and dark mode. */
 export const style = `
 :root { color-scheme: light dark; --text: #1d1e24; --quiet: #535966; --page: #f6f8fb; --card: #fff; --line: #d3dae6; --action: #0061a6; --on-action: #fff }
 @media (prefers-color-scheme: dark) {
@@ -22,5 +22,5 @@ code { font-family: ui-monospace, monospace }
 @media (forced-colors: active) { .actions a, .actions button { border-color: currentColor } }
 `
 
-/** The source expression for Content-Security-Policy (CSP Level 3, section 2.3.1). */
+/** The Content-Security-Policy source expression that allows the style sheet (CSP Level 3, section 2.3.1). */
 export const styleHash = `'sha256-${createHash('sha256').update(style).digest('base64')}'`

@@ -10,14 +10,14 @@ type Field = keyof Assertion
 
 const allFields: readonly Field[] = ['username', 'groups', 'email', 'name']
 
-/** `bit`: one for each header, so that a set of headers is a number. */
+/** `bit` is unique for each header, so that a set of headers can be stored as a number. */
 type IdentityHeader = Readonly<{ fields: readonly Field[]; bit: number }>
 
 /**
- * Reads the identity headers from a request's raw headers: Node joins duplicate header lines into one value.
- * `readAssertion` throws GatewayError identity_invalid for a header that was duplicated or spoofed: a second line, an alias
- * (`Remote_User`, which some servers and gateways treat as the same header), or a name in `Connection`, which asks a proxy to
- * remove it as a hop-by-hop header (RFC 9110, section 7.6.1).
+ * Reads the identity headers from a request's raw headers, because Node joins duplicates in `headers`. `readAssertion`
+ * throws GatewayError identity_invalid for a duplicate or spoofed header. Spoofed are an alias, such as `Remote_User`,
+ * which some servers treat as the same header, and a header named in `Connection`, which proxies remove as hop-by-hop
+ * (RFC 9110, section 7.6.1).
  */
 export function createAssertionReader(names: HeaderNames) {
   // One header may supply two fields, such as the e-mail address that is also the username.
@@ -26,7 +26,7 @@ export function createAssertionReader(names: HeaderNames) {
     [...fieldsByName].map(([name, fields], index) => [name, { fields, bit: 1 << index }]),
   )
   const canonicalNames = new Set([...identityHeaders.keys()].map(canonicalizeHeaderName))
-  // Most headers of a request differ in length from all identity headers, so that one look-up skips them.
+  // A fast check: the names of most headers differ in length from every identity header's, so one look-up skips them.
   const lengths = new Set([...canonicalNames].map((name) => name.length))
 
   function readAssertion(rawHeaders: readonly string[]): Assertion {
@@ -44,7 +44,9 @@ export function createAssertionReader(names: HeaderNames) {
     return assertion
   }
 
-  /** Undefined for any other header. Throws for an alias. */
+  /**
+   * Finds the identity header with this name; undefined for any other name. Throws for an alias of an identity header.
+   */
   function findIdentityHeader(name: string): IdentityHeader | undefined {
     if (!lengths.has(name.length)) return undefined
     const lowerCaseName = name.toLowerCase()

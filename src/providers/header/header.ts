@@ -6,17 +6,20 @@ import { type Provider, untrustedPeer } from '../provider.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import { trimBlanks } from './trim-blanks.ts'
 
-/** The maximum number of cached identities, and of characters in their header values in all. */
+/** Limits the number of cached identities and the total number of characters in their header values. */
 const cacheLimits = {
   max: 4096,
   maxSize: 8 * 1024 * 1024,
   sizeCalculation: (_: RequestIdentity, key: string) => key.length,
 }
 
-/** In a cache key: an absent groups header. No header value contains CR, so that an empty one has another key. */
+/**
+ * Stands for an absent groups header in a cache key, to distinguish it from an empty header. No header value can
+ * contain CR.
+ */
 const absentGroups = '\r'
 
-/** An identity that a trusted proxy asserts by request headers, such as Authelia's. */
+/** Takes the identity from request headers that a trusted proxy, such as Authelia, adds. */
 export function createHeaderProvider(name: string, names: HeaderNames): Provider {
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
   const identities = new LRUCache<string, RequestIdentity>(cacheLimits)
@@ -31,14 +34,18 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
     if (username === '') throw missing
     const cached = identities.get(key)
     if (cached !== undefined) return cached
-    // Ambient: the proxy adds the headers to every request of the browser, whichever site's page made it.
+    // Ambient, so that the CSRF checks apply: the proxy adds the headers to every request of the browser, even those
+    // caused by another site.
     const identified = Object.freeze({ identity: toIdentity(name, assertion, names.groupsSeparator), isAmbient: true })
     identities.set(key, identified)
     return identified
   }
 }
 
-/** Header spoofing, or a proxy that is not configured. */
+/**
+ * The error for identity headers from an untrusted peer: header spoofing, or a proxy that is missing in
+ * trusted_proxies.
+ */
 function untrusted(): GatewayError {
   return new GatewayError('peer_untrusted', `identity headers from ${untrustedPeer}`)
 }
@@ -59,7 +66,7 @@ function toIdentity(provider: string, assertion: Assertion, separator: string): 
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Node decodes header values as Latin-1, but proxies send UTF-8. */
+/** Decodes a header value as UTF-8, which proxies send. Node decodes it as Latin-1. */
 function decode(value: string): string {
   if (/^[\0-\x7f]*$/.test(value)) return value
   try {

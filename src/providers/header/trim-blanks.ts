@@ -1,4 +1,7 @@
-/** Removes spaces and tabs only. `trim` also removes characters, such as U+00A0, that belong to the name the provider sent. */
+/**
+ * Removes leading and trailing spaces and tabs. `trim` would also remove characters that can be part of a name, such as
+ * U+00A0.
+ */
 export function trimBlanks(text: string): string {
   let start = 0
   let end = text.length

@@ -5,7 +5,9 @@ import { invalidToken } from './invalid-token.ts'
 import type { FetchUserinfo } from './userinfo.ts'
 import type { VerifiedToken } from './verify-token.ts'
 
-/** How tokens are validated: by signature, the userinfo endpoint, both (neither is enough alone), or introspection (RFC 7662). */
+/**
+ * How tokens are validated: by signature, by the userinfo endpoint, by both of these, or by introspection (RFC 7662).
+ */
 export type TokenValidation = 'jwks' | 'userinfo' | 'both' | 'introspection'
 
 export type CheckTokenOptions = Readonly<{
@@ -14,26 +16,32 @@ export type CheckTokenOptions = Readonly<{
   fetchUserinfo: FetchUserinfo
   introspect: Introspect
   combineClaims: CombineClaims
-  /** Whether the provider has a userinfo endpoint, for claims that introspection omits. */
+  /** Whether the provider has a userinfo endpoint, which can supply claims that introspection omits. */
   hasUserinfoEndpoint: () => Promise<boolean>
-  /** Paths of the claims without which introspection is followed by a call to userinfo. */
+  /** Paths of the required claims. If introspection omits one, the userinfo endpoint is called too. */
   requiredClaims: readonly string[]
-  /** For how long a response of the provider is valid. */
+  /** How long a response of the provider may be used before the token is checked again. */
   ttlMs: number
   /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
 }>
 
 /**
- * @param fromUserinfo the names of the token's claims that userinfo also returned in the previous check: the token itself never
- * changes, and must not restore claims that userinfo no longer returns
+ * @param fromUserinfo the names of the token's claims that userinfo also returned in the previous check. If userinfo no
+ * longer returns such a claim, the value in the token is outdated and must not be used
  */
 export type CheckToken = (token: string, fromUserinfo?: readonly string[]) => Promise<CheckedToken>
 
-/** `recheckAtMs`: when to ask the provider again, by the monotonic clock; absent if the token's signature is sufficient. */
+/**
+ * `recheckAtMs` is the time of the monotonic clock at which to ask the provider again. It is absent if the token's
+ * signature is sufficient.
+ */
 export type CheckedToken = VerifiedToken & Readonly<{ recheckAtMs?: number }>
 
-/** The claims of a valid token, and for how long they are valid. Rejects with GatewayError: see the functions in the options. */
+/**
+ * Creates a function that returns a valid token's claims and how long they are valid. It rejects with the errors of the
+ * functions in `options`.
+ */
 export function createCheckToken(options: CheckTokenOptions): CheckToken {
   switch (options.validation) {
     case 'jwks':

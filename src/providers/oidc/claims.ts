@@ -4,7 +4,7 @@ import { trimBlanks } from '../header/trim-blanks.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
 
-/** The paths of the claims; a dot leads into an object. */
+/** The paths of the claims, in which a dot separates the names of nested objects. */
 export type ClaimMappings = Readonly<{
   username: string
   email: string
@@ -14,9 +14,9 @@ export type ClaimMappings = Readonly<{
 
 export type ToIdentityOptions = Readonly<{
   claimMappings: ClaimMappings
-  /** Added to each username, so that users of two providers never have the same name. */
+  /** A prefix for every username, so that users of two providers never have the same name. */
   addUsernamePrefix?: string | undefined
-  /** Groups without this prefix are ignored; it is removed from the others. */
+  /** Only groups with this prefix are used, and the prefix is removed. */
   stripGroupPrefix?: string | undefined
   /** The separator of groups that the provider sends as one string. Without it, such a string is one group. */
   groupsSeparator?: string | undefined
@@ -26,7 +26,7 @@ export type ToIdentityOptions = Readonly<{
 export type ToIdentity = (claims: Claims) => Identity
 
 /**
- * Claims of a verified token or session → identity. Pure.
+ * Creates the function that converts the claims of a verified token or session to an identity, without side effects.
  * @throws GatewayError identity_invalid if a claim is missing, has another type, or was omitted by the provider
  */
 export function createToIdentity(options: ToIdentityOptions): ToIdentity {
@@ -57,13 +57,14 @@ function usernameOf(claims: Claims, claimMappings: ClaimMappings): string {
   const username = findClaim(claims, path)
   if (typeof username !== 'string' || username === '')
     throw invalid(`the claim ${path} (oidc.claim_mappings.username) is missing or not a string`)
-  // At some providers, users can write any address into their profile, and so impersonate others.
+  // Some providers let users enter any address into their profile, so with an unverified address they could impersonate
+  // others.
   if ((path === 'email' || path === claimMappings.email) && isUnverified(claims))
     throw invalid('the username is an e-mail address that the provider has not verified')
   return username
 }
 
-/** Undefined if the provider sends no information about groups. */
+/** The groups at a path; undefined if the provider sends no information about groups. */
 function groupsOf(claims: Claims, path: string, separator: string | undefined): readonly string[] | undefined {
   const groups = findClaim(claims, path)
   if (groups === undefined || groups === null) {
@@ -77,8 +78,8 @@ function groupsOf(claims: Claims, path: string, separator: string | undefined): 
 }
 
 /**
- * A claim by its path: `realm_access.roles`. A name that itself contains dots (`https://example.com/groups`) takes precedence
- * over the path, at every level. Inherited properties are not found.
+ * Finds a claim by its path, such as `realm_access.roles`. At every level, a name that itself contains dots
+ * (`https://example.com/groups`) takes precedence over a nested path. Inherited properties are ignored.
  */
 export function findClaim(claims: unknown, path: string): unknown {
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined
@@ -97,12 +98,18 @@ function stringOf(claims: Claims, path: string): string {
   return typeof found === 'string' ? found : ''
 }
 
-/** Only an explicit false counts: many providers never send `email_verified` (Entra ID, Cloudflare, Google IAP). Cognito sends a string. */
+/**
+ * Whether the provider states that the address is not verified. A missing `email_verified` does not count, because many
+ * providers never send it (Entra ID, Cloudflare, Google IAP). Cognito sends a string.
+ */
 function isUnverified({ email_verified: verified }: Claims): boolean {
   return verified === false || verified === 'false'
 }
 
-/** Beyond 200 groups, Entra ID sends a reference instead (OpenID Connect Core, section 5.6.2), or `hasgroups`. */
+/**
+ * Whether the provider omitted a claim that is too long. For more than 200 groups, Entra ID sends a reference (OpenID
+ * Connect Core, section 5.6.2) or `hasgroups` instead.
+ */
 function isOmitted(claims: Claims, path: string): boolean {
   return (
     findClaim(claims._claim_names, path) !== undefined ||

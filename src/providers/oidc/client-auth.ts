@@ -5,13 +5,16 @@ import { type ClientAuth, ClientSecretBasic, ClientSecretPost, None, PrivateKeyJ
 export type ClientCredentials = Readonly<{
   method: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
   secret?: string | undefined
-  /** PEM text, for private_key_jwt: RSA, EC or Ed25519. */
+  /** The private key for private_key_jwt as PEM text: RSA, EC or Ed25519. */
   privateKey?: string | undefined
   /** The `kid` under which the provider stores the public key. */
   privateKeyId?: string | undefined
 }>
 
-/** Without a secret there is no client authentication: it is not needed to accept tokens that other clients obtained. */
+/**
+ * Without a secret or key, elastauth does not authenticate to the provider, which is not needed to accept tokens that
+ * other clients obtained.
+ */
 export function createClientAuth({ method, secret, privateKey = '', privateKeyId }: ClientCredentials): ClientAuth {
   switch (method) {
     case 'client_secret_basic':
@@ -27,7 +30,10 @@ export function createClientAuth({ method, secret, privateKey = '', privateKeyId
   }
 }
 
-/** RSA keys sign with RS256, the RSA algorithm that every provider supports. Throws for an unsupported type of key. */
+/**
+ * Imports a private key for signing. RSA keys sign with RS256, which every provider supports. Throws for an unsupported
+ * type of key.
+ */
 function toSigningKey(key: KeyObject): CryptoKey {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
   if (type === 'rsa') return key.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])
@@ -38,7 +44,7 @@ function toSigningKey(key: KeyObject): CryptoKey {
   return key.toCryptoKey({ name: 'ECDSA', namedCurve }, false, ['sign'])
 }
 
-/** OpenSSL's names of curves, and those of the Web Cryptography API. */
+/** Maps OpenSSL's names of curves to those of the Web Cryptography API. */
 const webCryptoCurves: Readonly<Record<string, string>> = {
   prime256v1: 'P-256',
   secp384r1: 'P-384',

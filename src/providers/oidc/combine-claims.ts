@@ -1,23 +1,23 @@
 import { type ClaimMappings, type Claims, findClaim } from './claims.ts'
 
-/** Claims, and the names of those from the userinfo endpoint. All others are from the ID token. */
+/** Claims, and the names of those that the userinfo endpoint returned. The other claims are from the ID token. */
 export type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
 
-/** The current response of each source; undefined for a source that was not asked. */
+/** The claims that each source returned this time; undefined for a source that was not asked. */
 export type ReceivedClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
 
 export type CombinedClaims = SourcedClaims &
   Readonly<{
-    /** False if the username or the groups come from a source that was not asked this time. */
+    /** False if username or groups are claims of a source that was not asked this time. */
     isFresh: boolean
   }>
 
 export type CombineClaims = (received: ReceivedClaims, previous?: SourcedClaims) => CombinedClaims
 
 /**
- * One set of claims from the ID token and the userinfo endpoint, which takes precedence. Many providers omit a claim
- * that has become empty, so a claim that its source no longer returns is removed. A claim whose source was not asked is kept, but
- * is not fresh. Pure.
+ * Combines the claims of the ID token and of the userinfo endpoint, which takes precedence, without side effects. Many
+ * providers omit a claim that has become empty, so a claim that its source no longer returns is removed. Claims of a
+ * source that was not asked are kept.
  */
 export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | 'email' | 'groups'>): CombineClaims {
   const accessPaths = [mappings.username, mappings.groups]
@@ -39,7 +39,8 @@ export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | '
     function namesFromUserinfo(): string[] {
       const { userinfo } = received
       if (userinfo === undefined) return (previous?.fromUserinfo ?? []).filter((name) => stale.has(name))
-      // The empty list of groups counts as a claim of userinfo, so that whichever source is asked next replaces it.
+      // The empty list of groups is recorded as a claim of userinfo, so that the next response of either source
+      // replaces it.
       return hasLostGroups ? [...Object.keys(userinfo), mappings.groups] : Object.keys(userinfo)
     }
   }
@@ -53,8 +54,9 @@ function keepUnasked({ claims, fromUserinfo }: SourcedClaims, { idToken, userinf
 }
 
 /**
- * Whether groups that the provider sent before are missing now: they become an empty list. Groups that were always missing stay so,
- * because of a possible error in the configuration. So do groups that the provider omits because there are too many (claims.ts).
+ * Whether groups that the provider sent before are missing now, which makes them an empty list. Groups that were always
+ * missing are not lost, because the configured path may be wrong; nor are groups that the provider omits because there
+ * are too many (see claims.ts).
  */
 function isLost(path: string, previous: Claims | undefined, claims: Claims): boolean {
   return (
@@ -69,7 +71,10 @@ function isReceived(name: string, { idToken, userinfo }: ReceivedClaims): boolea
   return [idToken, userinfo].some((source) => source !== undefined && Object.hasOwn(source, name))
 }
 
-/** Whether `email_verified` is about the address at this path, and not about a previous one or one from the other source. */
+/**
+ * Whether `email_verified` applies to the address at this path, and not to a previous address or one from the other
+ * source.
+ */
 function isVerifiedAddress(
   path: string,
   claims: Claims,
@@ -88,7 +93,7 @@ function isVerifiedAddress(
   return findClaim(userinfo, path) === address || findClaim(idToken, path) === address
 }
 
-/** Whether the claim of that name is the one at the path, or contains it: see `findClaim`. */
+/** Whether the claim at a path is in the top-level claim with this name (see `findClaim`). */
 function holds(name: string, path: string): boolean {
   return path === name || path.startsWith(`${name}.`)
 }

@@ -6,7 +6,7 @@ import { invalidToken } from './invalid-token.ts'
 
 type RawRequest = Pick<IncomingMessage, 'rawHeaders'>
 
-/** Entra ID's tokens with 200 groups have about 10,000 characters. */
+/** The maximum number of characters in a token. A token of Entra ID with 200 groups has about 10,000. */
 const maxTokenLength = 16_384
 
 /** The characters of a bearer token (RFC 6750, section 2.1). */
@@ -14,9 +14,9 @@ const tokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
 const bearerPattern = /^bearer(?: +|$)/i
 
 /**
- * Finds the token of `Authorization: Bearer` (RFC 6750, section 2.1), or of the configured header, with or without `Bearer`.
- * Other authentication schemes are ignored. `findToken` throws GatewayError token_invalid for a malformed token, and
- * identity_invalid for a duplicate header: Node keeps one of the values, and other servers may keep the other.
+ * Finds the token in `Authorization: Bearer` (RFC 6750, section 2.1), or in the configured header, with or without
+ * `Bearer`. Other authentication schemes are ignored. `findToken` throws GatewayError token_invalid for a malformed
+ * token, and identity_invalid for a duplicate header, because servers disagree on which value counts.
  */
 export function createFindToken(tokenHeader: string | undefined) {
   const name = tokenHeader?.toLowerCase()
@@ -31,8 +31,9 @@ export function createFindToken(tokenHeader: string | undefined) {
 }
 
 /**
- * The token in the cookie of this name. Undefined instead of an error for a malformed token, since another application may have set
- * the cookie, and for two cookies of this name (set for different paths or domains), since it is unclear which one is meant.
+ * The token in the cookie with this name. Undefined for a malformed token, since another application may have set the
+ * cookie, and for two cookies with this name (set for different paths or domains), since it is unclear which one is
+ * meant.
  */
 export function findCookie({ rawHeaders }: RawRequest, name: string): string | undefined {
   const found = readCookie(valuesOf(rawHeaders, 'cookie').join('; '), name) // RFC 9113, section 8.2.3

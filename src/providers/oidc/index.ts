@@ -11,8 +11,8 @@ export type OidcProviderOptions = Readonly<{
   findSession: FindIdentity
   findCookieToken: FindIdentity
   /**
-   * Whether only trusted peers may use tokens and sessions. A token authenticates its user whatever peer sends it; but in
-   * auth-only mode the response contains a password, and is for the proxy only.
+   * Whether only trusted peers may use tokens and sessions. This is necessary in auth-only mode, although a token
+   * authenticates its user from any peer: the response contains a password, which only the proxy may receive.
    */
   requiresTrustedPeer: boolean
 }>
@@ -27,7 +27,10 @@ const untrusted = new GatewayError(
   `a request from ${untrustedPeer}: in auth-only mode, tokens and sessions are accepted from the proxy only`,
 )
 
-/** Looks for a token in a header, then for a session of elastauth, then for a token in a cookie of another application. */
+/**
+ * Looks for a token in a header, then for a session of elastauth, then for a token in a cookie that another application
+ * set.
+ */
 export function createOidcProvider(options: OidcProviderOptions): Provider {
   const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
@@ -35,7 +38,8 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
     if (requiresTrustedPeer && !isTrusted) throw untrusted
     return chain(
       findToken(request),
-      // Browsers add cookies to any request, but add this header only for a script of an allowed origin (CORS).
+      // Not ambient: browsers add cookies to any request, but this header only for a script of an allowed origin
+      // (CORS).
       (bearer) => (bearer ? { identity: bearer, isAmbient: false } : findByCookie(request)),
     )
   }

@@ -11,7 +11,7 @@ export type IntrospectionOptions = Pick<Issuer, 'configuration' | 'metadata'> &
     now: () => number
   }>
 
-/** Resolves to the provider's claims about an active token (RFC 7662). */
+/** Resolves to the claims that the provider returns for an active token (RFC 7662). */
 export type Introspect = (token: string) => Promise<Claims>
 
 const clockToleranceMs = 30_000
@@ -44,7 +44,10 @@ async function requestIntrospection(token: string, configuration: Issuer['config
   }
 }
 
-/** A refresh token is active too, but is not an access token. A sender-constrained token requires a proof of possession. */
+/**
+ * Throws unless the token is a bearer access token. Refresh tokens can be active too, and sender-constrained tokens
+ * require a proof of possession.
+ */
 function checkType({ token_use: use, typ, token_type: type = 'Bearer', cnf }: Claims): void {
   if ([use, typ].some((kind) => typeof kind === 'string' && /refresh/i.test(kind)))
     throw invalidToken('it is a refresh token')
@@ -52,7 +55,7 @@ function checkType({ token_use: use, typ, token_type: type = 'Bearer', cnf }: Cl
     throw invalidToken('it is bound to a key')
 }
 
-/** The audience if the provider sends one, otherwise the client to which the token was issued. */
+/** Checks the audience if the provider sends one, otherwise the client to which the token was issued. */
 function checkAudience({ aud, client_id }: Claims, audiences: readonly string[]): void {
   const audience = [aud ?? []].flat()
   const names = audience.length > 0 ? audience : [client_id]

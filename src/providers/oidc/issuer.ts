@@ -25,13 +25,13 @@ const endpointNames = [
 export type Endpoint = (typeof endpointNames)[number]
 
 export type IssuerOptions = Readonly<{
-  /** Exactly as the provider spells it in its tokens. */
+  /** The issuer exactly as the provider spells it in its tokens. */
   issuer: string
   clientId: string
   client: ClientCredentials
-  /** Take precedence over those that discovery finds. */
+  /** Configured endpoints, which take precedence over discovered ones. */
   endpoints: Readonly<Partial<Record<Endpoint, string>>>
-  /** If all of these are in `endpoints`, discovery is skipped. */
+  /** Discovery is skipped if all of these are in `endpoints`. */
   requiredEndpoints: readonly Endpoint[]
   fetch: CustomFetch
   /** Milliseconds since 1970. */
@@ -44,9 +44,9 @@ export type IssuerOptions = Readonly<{
 
 export type Issuer = Readonly<{
   /**
-   * The provider's metadata with elastauth's client credentials, for openid-client; the same object until something changes.
-   * Outdated metadata is refreshed in the background, and used meanwhile. Rejects with GatewayError provider_unavailable as long
-   * as discovery has never succeeded.
+   * The provider's metadata with elastauth's client credentials, for openid-client. Returns the same object until the
+   * metadata changes or the clock is set back. Outdated metadata is used while it is refreshed in the background.
+   * Rejects with GatewayError provider_unavailable as long as discovery has never succeeded.
    */
   configuration: () => Promise<Configuration>
   /** The metadata alone, with the configured endpoints. */
@@ -59,7 +59,7 @@ type CachedMetadata = Readonly<{ metadata: ServerMetadata; configuration: Config
 
 const freshMs = 3_600_000
 const discoveryBackOff = { firstMs: 1000, maxMs: 30_000 }
-/** A wall clock that falls back by less than this against the monotonic one was not set back. */
+/** The wall clock counts as set back if it falls behind the monotonic clock by more than this. */
 const clockToleranceMs = 1000
 
 /** The provider's metadata: discovered when it is first needed (OpenID Connect Discovery 1.0), and refreshed every hour. */
@@ -81,7 +81,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
       if (isBackingOff) throw failure!.error
       return refresh.run()
     }
-    if (!isBackingOff) refresh.run().catch(() => {}) // reported by fetchAndCache; the last metadata is used
+    if (!isBackingOff) refresh.run().catch(() => {}) // fetchAndCache reports the error
     return cached
   }
 
@@ -115,14 +115,15 @@ export function createIssuer(options: IssuerOptions): Issuer {
   function configure(metadata: ServerMetadata): Configuration {
     const configuration = new Configuration(metadata, options.clientId, undefined, clientAuth)
     configuration[customFetch] = options.fetch
-    enableNonRepudiationChecks(configuration) // verifies signatures of ID tokens, although they come over TLS
-    allowInsecureRequests(configuration) // `fetch` decides which URLs may use plain HTTP
+    enableNonRepudiationChecks(configuration) // verifies ID tokens' signatures, although they arrive over TLS
+    allowInsecureRequests(configuration) // elastauth's own `fetch` decides which URLs may use plain HTTP
     return configuration
   }
 
   /**
-   * openid-client caches the provider's keys by the wall clock, in its Configuration: if the clock is set back, they would stay
-   * until it has caught up, and no login with a newer key would work. A new Configuration drops that cache.
+   * Returns a new Configuration if the wall clock was set back. openid-client caches the provider's keys in its
+   * Configuration, with times of the wall clock: the keys would not be refreshed until that clock has caught up, and
+   * logins with a newer key would fail.
    */
   function withCurrentClock(from: CachedMetadata): Configuration {
     const clockLeadMs = now() - monotonicNow()
@@ -143,7 +144,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
 }
 
 function checkMetadata(metadata: ServerMetadata, requiredEndpoints: readonly Endpoint[]): void {
-  // The issuer of Entra ID for all tenants: with it, anyone with an account in any tenant could sign in.
+  // Entra ID's issuer for all tenants contains `{tenantid}`. It is rejected, because users of any tenant could sign in.
   if (metadata.issuer.includes('{'))
     throw unusable(`its issuer is a template, ${metadata.issuer}: set oidc.issuer to that of your tenant`)
   const missing = requiredEndpoints.filter((name) => metadata[name] === undefined)

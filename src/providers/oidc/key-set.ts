@@ -15,18 +15,27 @@ export type KeySetOptions = Readonly<{
 }>
 
 export type KeySet = Readonly<{
-  /** The key for a token's header. Rejects with GatewayError provider_unavailable, or with an error of jose if there is no such key. */
+  /**
+   * Finds the key that a token's header names. Rejects with GatewayError provider_unavailable, or with jose's error if
+   * there is no such key.
+   */
   getKey: JWTVerifyGetKey
   /** Resolves when keys are available. Rejects with GatewayError provider_unavailable. */
   load: () => Promise<unknown>
   isFailing: () => boolean
 }>
 
-/** Older keys are refreshed in the background, and used meanwhile. */
+/** Keys older than this are used while they are refreshed in the background. */
 const freshMs = 600_000
-/** Even if no refresh succeeds, a key that the provider has revoked is not accepted for longer than this. */
+/**
+ * Keys older than this are not used, even if no refresh succeeds, so that a key that the provider has revoked is not
+ * accepted indefinitely.
+ */
 const maxAgeMs = 86_400_000
-/** Limits the calls that tokens with invented key IDs can cause (JWKS flooding). */
+/**
+ * The minimum time between two refreshes for unknown keys. Limits the calls that tokens with invented key IDs can cause
+ * (JWKS flooding).
+ */
 const minRefreshIntervalMs = 10_000
 const retryIntervalMs = 5000
 
@@ -44,12 +53,13 @@ export function createKeySet({ jwksUri, fetch, monotonicNow, reportProblem }: Ke
       return await find(header, token)
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-      // The provider may have rotated its keys since the last fetch: look once, then at most every minRefreshIntervalMs.
+      // The key is unknown, but the provider may have rotated its keys since the last fetch. They are fetched again at
+      // most every minRefreshIntervalMs.
       if (refresh.isRunning() || monotonicNow() - lastMissAtMs >= minRefreshIntervalMs) {
         lastMissAtMs = monotonicNow()
-        await refresh.run().catch(() => {}) // kept in `failure`
+        await refresh.run().catch(() => {}) // the error is kept in `failure`
       }
-      if (failure !== undefined) throw failure // the unknown key may be a new one
+      if (failure !== undefined) throw failure // a refresh could have found this key
       return (await currentKeys())(header, token)
     }
   }
@@ -90,7 +100,7 @@ async function fetchKeySet(url: string, fetch: CustomFetch): Promise<JSONWebKeyS
   const response = await fetch(url, { method: 'GET', headers, body: undefined, redirect: 'manual' })
   if (response.status !== 200) throw new Error(`status ${response.status}`)
   const keySet = (await response.json().catch(() => undefined)) as Partial<JSONWebKeySet> | undefined
-  // An empty key set would lock out all users: keep the previous one instead.
+  // An empty key set is treated as a failure, so that the previous keys stay in use. It would lock out all users.
   if (!Array.isArray(keySet?.keys) || keySet.keys.length === 0) throw new Error('the response contains no keys')
   return keySet as JSONWebKeySet
 }

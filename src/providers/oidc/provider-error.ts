@@ -1,9 +1,10 @@
 import { GatewayError } from '../../http/errors.ts'
 
 /**
- * Converts what a call to the provider threw into a GatewayError: provider_unavailable, unless it is a GatewayError already.
- * Only messages and codes are copied into the detail: the error objects contain responses, and these may contain tokens.
- * @param operation the call that failed, for the detail: `discovery`, `userinfo`
+ * Converts an error of a call to the provider to GatewayError provider_unavailable; a GatewayError is returned
+ * unchanged. Only messages and codes are copied into the detail, because the error objects contain responses, and these
+ * may contain tokens.
+ * @param operation the call that failed, as the detail names it: `discovery`, `userinfo`
  */
 export function asProviderError(thrown: unknown, operation: string): GatewayError {
   for (let error: unknown = thrown; error instanceof Error; error = error.cause) {
@@ -16,7 +17,10 @@ export function asProviderError(thrown: unknown, operation: string): GatewayErro
   return new GatewayError('provider_unavailable', `the identity provider (${operation}): ${reason}`)
 }
 
-/** For a call that would be one too many in the queue: made-up tokens and codes must not keep others from the provider. */
+/**
+ * The error for a call that finds the queue full. The queue is limited so that invented tokens and codes cannot block
+ * other users' calls to the provider.
+ */
 export function queueFullError(maxQueued: number): GatewayError {
   return new GatewayError('provider_unavailable', `the identity provider: ${maxQueued} questions wait to be asked`)
 }

@@ -8,30 +8,33 @@ export type ProviderFetchOptions = Readonly<{
   ca?: string | undefined
   /** The URL of an HTTP proxy through which the provider is reached. */
   httpProxy?: string | undefined
-  /** Sent with every call. The protocol's own headers take precedence. */
+  /** Additional headers for every call. The protocol's own headers take precedence. */
   customHeaders: Readonly<Record<string, string>>
-  /** For a whole call. */
+  /** The timeout for a whole call. */
   timeoutMs: number
   /** Allows plain HTTP to other machines, where tokens and secrets can be read in transit. */
   allowHttp: boolean
 }>
 
 export type ProviderFetch = Readonly<{
-  /** In the form that openid-client expects. Rejects with GatewayError provider_unavailable. */
+  /** A `fetch` function in the form that openid-client expects. Rejects with GatewayError provider_unavailable. */
   fetch: CustomFetch
-  /** Uses other CA certificates for new calls; pending calls keep the old ones. */
+  /** Makes new calls use other CA certificates; pending calls keep the previous ones. */
   replaceCa: (ca: string | undefined) => void
   close: () => Promise<void>
 }>
 
-/** No document of a provider is this long: a larger response would only fill the memory. */
+/** Limits the memory for a response. Providers' documents are smaller than this. */
 const maxBodyBytes = 1024 * 1024
 const maxHeaderBytes = 32 * 1024
 const maxConnections = 24
-/** Further calls are rejected at once, since they would time out before they are sent. */
+/** Calls beyond this number are rejected at once, since they would time out before they are sent. */
 const maxPendingCalls = 256
 
-/** HTTP to the identity provider, with limits for time, size and number of calls, without redirects, and over TLS. */
+/**
+ * The HTTP client for the identity provider. It limits time, size and number of calls, follows no redirects, and
+ * requires TLS unless `allowHttp` is set.
+ */
 export function createProviderFetch(options: ProviderFetchOptions): ProviderFetch {
   const { customHeaders, timeoutMs, allowHttp } = options
   let current = { ca: options.ca, dispatcher: createDispatcher(options) }
@@ -114,7 +117,10 @@ function isWithoutBody(status: number): boolean {
   return status === 204 || status === 205 || status === 304
 }
 
-/** Copies nothing from undici's messages and objects: they may contain the request, and so a secret. */
+/**
+ * The reason of a failure for the log. Nothing is copied from undici's messages and objects, which may contain the
+ * request with its secrets.
+ */
 function reasonOf(error: unknown, timeoutMs: number): string {
   const { name, code } = error as { name?: string; code?: string }
   if (name === 'TimeoutError' || code?.endsWith('_TIMEOUT')) return `did not respond within ${timeoutMs} ms`

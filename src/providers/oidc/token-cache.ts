@@ -16,30 +16,34 @@ export type TokenCacheOptions = Readonly<{
   monotonicNow: () => number
 }>
 
-/** Token → identity. Throws, or rejects with, GatewayError. */
+/** Returns the identity for a token. Throws, or rejects with, GatewayError. */
 export type IdentifyToken = (token: string) => MaybePromise<Identity>
 
-/** `expiresAtMs` is of the wall clock, as in tokens; `recheckAtMs` is of the monotonic clock. */
+/** `expiresAtMs` is a time of the wall clock, as in tokens; `recheckAtMs` is one of the monotonic clock. */
 type ValidToken = Readonly<{
   identity: Identity
   expiresAtMs: number
   recheckAtMs: number
-  /** The characters of the identity. */
+  /** The approximate size of the identity, in characters. */
   size: number
   fromUserinfo?: readonly string[] | undefined
 }>
 type RejectedToken = Readonly<{ error: GatewayError; recheckAtMs: number }>
 
-/** Limited by size as well as by count: userinfo may return a large identity for a short opaque token. */
+/** The size is limited as well as the count, because userinfo may return a large identity for a short opaque token. */
 const cacheLimits = { max: 100_000, maxSize: 64 * 1024 * 1024, sizeCalculation: ({ size }: ValidToken) => size }
 
-/** Some clients repeat a rejected token with each request, which would otherwise be a call to the provider each time. */
+/**
+ * How long a rejected token is remembered. Some clients keep sending a rejected token, and each request would otherwise
+ * cause a call to the provider.
+ */
 const negativeTtlMs = 10_000
 const maxRejectedTokens = 1000
 
 /**
- * Caches the identities of verified tokens. Keys are SHA-256 hashes, so that a memory dump contains no usable token. A cached token
- * yields the same frozen identity, without a promise, until it expires. Checks of the same token are single-flight.
+ * Caches the identities of verified tokens, by SHA-256 hash so that a memory dump contains no usable token. Until a
+ * token expires, its identity is returned without a promise, as the same frozen object. Checks of the same token are
+ * single-flight.
  */
 export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: TokenCacheOptions): IdentifyToken {
   const validTokens = new LRUCache<string, ValidToken>(cacheLimits)
@@ -68,7 +72,7 @@ export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: 
       return identity
     } catch (thrown) {
       const error = asGatewayError(thrown)
-      // A failure of the provider, or of elastauth, says nothing about the token.
+      // These errors are not cached, because they say nothing about the token: the provider or elastauth has failed.
       if (error.code !== 'provider_unavailable' && error.code !== 'internal') {
         validTokens.delete(key)
         rejectedTokens.set(key, { error, recheckAtMs: monotonicNow() + negativeTtlMs })

@@ -23,11 +23,11 @@ export type OidcTokensOptions = ProviderFetchOptions &
   Omit<ToIdentityOptions, 'provider'> &
   Pick<VerifyTokenOptions, 'isOwnNonce'> &
   Readonly<{
-    /** Whether users sign in through elastauth, which requires more of the provider's endpoints. */
+    /** Whether users sign in through elastauth, for which more of the provider's endpoints are required. */
     isLoginEnabled: boolean
     validation: TokenValidation
     validationTtlMs: number
-    /** The audiences that are accepted besides the client ID. */
+    /** Accepted audiences in addition to the client ID. */
     audiences: readonly string[]
     algorithms: readonly string[]
     tokenHeader?: string | undefined
@@ -42,11 +42,20 @@ export type OidcTokens = Readonly<{
   toIdentity: ToIdentity
   combineClaims: CombineClaims
   verifyLogoutToken: VerifyLogoutToken
-  /** The identity of the token in the request's headers, if there is one. Throws, or rejects with, GatewayError if it is not valid. */
+  /**
+   * Returns the identity of the token in the request's headers, if there is one. Throws, or rejects with, GatewayError
+   * if the token is invalid.
+   */
   findToken: FindIdentity
-  /** The same for the cookies `access_token` and `id_token`. A token that is not valid is ignored: it may be of another application. */
+  /**
+   * Returns the identity of the token in the cookie `access_token` or `id_token`. An invalid token is ignored, because
+   * the cookie may belong to another application.
+   */
   findCookieToken: FindIdentity
-  /** For readiness. Rejects while there is no metadata; resolves to `degraded` while cached metadata or keys cannot be refreshed. */
+  /**
+   * The readiness check. Rejects while there is no metadata; resolves to `degraded` while cached metadata or keys
+   * cannot be refreshed.
+   */
   checkProvider: () => Promise<unknown>
   /** Fetches metadata and keys before the first request needs them. Rejects with GatewayError provider_unavailable. */
   preload: () => Promise<unknown>
@@ -54,13 +63,19 @@ export type OidcTokens = Readonly<{
   close: () => Promise<void>
 }>
 
-/** Calls to userinfo and introspection. They leave connections to the provider (provider-fetch.ts) free for logins. */
+/**
+ * The maximum number of concurrent calls to userinfo and introspection. It leaves connections to the provider
+ * (provider-fetch.ts) free for logins.
+ */
 const maxConcurrentChecks = 8
 const maxQueuedChecks = 120
 
 const [firstCookie, secondCookie] = tokenCookies
 
-/** The OpenID provider and the validation of its tokens. Kept across reloads of the configuration, with the cached tokens. */
+/**
+ * Creates the OpenID provider's client and the validation of its tokens. Both are kept across reloads of the
+ * configuration, with the cached tokens.
+ */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const { validation, algorithms, now, monotonicNow, reportProblem } = options
   const { fetch, replaceCa, close } = createProviderFetch(options)

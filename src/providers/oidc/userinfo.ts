@@ -6,8 +6,9 @@ import type { Issuer } from './issuer.ts'
 import { asProviderError, isHtmlResponse, statusOf } from './provider-error.ts'
 
 /**
- * The provider's claims about the user of an access token (OpenID Connect Core, section 5.3).
- * @param subject if known, the response must be about this subject: otherwise a user could get the groups of another (section 5.3.2)
+ * Returns the userinfo endpoint's claims about an access token's user (OpenID Connect Core, section 5.3).
+ * @param subject the expected subject, if known. A response about another subject is rejected, because a user could get
+ * another user's groups (section 5.3.2)
  */
 export type FetchUserinfo = (token: string, subject: string | undefined) => Promise<Claims>
 
@@ -25,7 +26,7 @@ export function createFetchUserinfo({ configuration }: Pick<Issuer, 'configurati
 
 function toGatewayError(error: unknown): GatewayError {
   const status = statusOf(error)
-  // An HTML page does not come from the endpoint but from a proxy or firewall, and does not concern the token.
+  // An HTML page does not reject the token: it comes from a proxy or firewall, not from the endpoint.
   if ((status === 400 || status === 401 || status === 403) && !isHtmlResponse(error))
     return invalidToken(`the provider's userinfo endpoint responded with ${status}`)
   if ((error as { code?: string }).code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
@@ -35,8 +36,8 @@ function toGatewayError(error: unknown): GatewayError {
 }
 
 /**
- * A JSON object whose `sub` is empty or not a string. openid-client rejects it like a response that is not an object or has no
- * `sub`: those do not come from a userinfo endpoint.
+ * Whether openid-client rejected a JSON object whose `sub` is empty or not a string. It rejects a response without
+ * `sub` with the same error, but such a response does not come from a userinfo endpoint.
  */
 function hasInvalidSubject(error: unknown): boolean {
   const { code, cause } = error as { code?: string; cause?: { cause?: { body?: unknown } } }

@@ -11,12 +11,15 @@ export type VerifyLogoutTokenOptions = Readonly<{
   now: () => number
 }>
 
-/** Rejects with GatewayError token_invalid, provider_unavailable. The caller has to reject a replay: a `jti` that was used before. */
+/**
+ * Rejects with GatewayError token_invalid or provider_unavailable. The caller has to prevent replay by rejecting a
+ * `jti` that was used before.
+ */
 export type VerifyLogoutToken = (token: string) => Promise<Claims>
 
 const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** Providers send the token at the time of the logout, and some without `exp`. */
+/** The maximum age of a logout token. Some providers omit `exp`, but all send the token at the time of the logout. */
 const maxTokenAgeSeconds = 300
 const clockToleranceSeconds = 30
 

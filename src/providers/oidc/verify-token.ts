@@ -9,7 +9,7 @@ export type VerifyTokenOptions = Readonly<{
   audiences: readonly string[]
   algorithms: readonly string[]
   getKey: JWTVerifyGetKey
-  /** Whether elastauth created this nonce for a login; absent if logins are off. */
+  /** Whether elastauth created this nonce for a login; undefined if login is not enabled. */
   isOwnNonce?: ((nonce: unknown) => boolean) | undefined
   now: () => number
 }>
@@ -18,20 +18,20 @@ export type VerifyTokenOptions = Readonly<{
 export type VerifiedToken = Readonly<{
   claims: Claims
   expiresAtMs: number
-  /** The names of its claims that the userinfo endpoint also returned, if it was asked. */
+  /** The names of the token's claims that the userinfo endpoint also returned, if that endpoint was called. */
   fromUserinfo?: readonly string[] | undefined
 }>
 
-/** How far the provider's clock may be ahead. */
+/** How far the provider's clock may be ahead of elastauth's. */
 const clockToleranceSeconds = 30
 
 /** The accepted values of the header's `typ`: JWTs and access tokens (RFC 9068, section 2.1), but not logout tokens or DPoP proofs. */
 const acceptedTypes = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt'])
 
 /**
- * Verifies a JSON Web Token with the provider's keys (RFC 7519, section 7.2; RFC 8725): algorithm, signature, issuer, audience,
- * times and type. Both ID tokens and access tokens are accepted if their audience is.
- * Rejects with GatewayError token_invalid, token_expired, provider_unavailable.
+ * Verifies a JSON Web Token with the provider's keys (RFC 7519, section 7.2; RFC 8725): algorithm, signature, issuer,
+ * audience, times and type. ID tokens and access tokens with an accepted audience are accepted. Rejects with
+ * GatewayError token_invalid, token_expired or provider_unavailable.
  */
 export function createVerifyToken(options: VerifyTokenOptions) {
   const { issuer, audiences, algorithms, getKey, isOwnNonce = () => false, now } = options
@@ -42,7 +42,7 @@ export function createVerifyToken(options: VerifyTokenOptions) {
     if (isOwnNonce(payload.nonce))
       throw invalidToken('it is the ID token of a login at elastauth, which counts only as a session')
     const expiresAtMs = payload.exp! * 1000
-    // No clock tolerance: jose accepts a token for that long after its expiry.
+    // Checked again without clock tolerance, because jose also extends the token's expiry by the tolerance.
     if (expiresAtMs <= now()) throw expired()
     return { claims: payload, expiresAtMs }
   }
@@ -73,7 +73,10 @@ function checkType(payload: JWTPayload, header: ProtectedHeaderParameters): void
     throw invalidToken('it is bound to a key of the client (cnf), and elastauth cannot verify a proof of possession')
 }
 
-/** jose's messages contain nothing of the token. Its audience and issuer are quoted only after the signature was verified. */
+/**
+ * jose's messages contain no part of the token, so they may be logged. The token's audience and issuer are quoted only
+ * after its signature was verified.
+ */
 function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   if (error instanceof errors.JWTExpired) return expired()
