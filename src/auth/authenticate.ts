@@ -24,7 +24,7 @@ export type AuthenticationOptions = Readonly<{
   isCrossSiteWrite: (request: IncomingMessage) => boolean
   mapRoles: MapRoles
   obtain: (subject: Subject) => MaybePromise<Credential>
-  /** Called with each identity whose groups grant no access: removes the user's roles in the background. Never throws. */
+  /** Removes, in the background, the roles of a user whose groups grant no access. Never throws. */
   deny: (identity: Identity) => void
   /** The username of elastauth's service account, unless elastauth uses an API key. No user may have this name. */
   serviceAccount?: string | undefined
@@ -33,7 +33,7 @@ export type AuthenticationOptions = Readonly<{
 const crossSiteDetail =
   "a page of another site made this request (CSRF), and the browser or the proxy added the user's identity"
 
-/** Request → identity → roles → credential: the first steps of both modes. */
+/** Turns a request into an identity, its roles and a credential. Both modes begin with these steps. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
   const { isTrusted, identify, isCrossSiteWrite, mapRoles, obtain, deny, serviceAccount } = options
   // A provider returns the same frozen identity for the same assertion, so each identity is checked and mapped to roles only once.

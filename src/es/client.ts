@@ -25,7 +25,7 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
     auth: authOf(options),
     tls: tlsOf(options),
     requestTimeout: options.timeoutMs,
-    // All calls are idempotent and may be retried: once for each other host, and once with a single host.
+    // All calls are idempotent, so they are retried once on each other host, or once on a single host.
     maxRetries: Math.max(1, options.hosts.length - 1),
     resurrectStrategy: 'optimistic',
     agent: connectionLimits,

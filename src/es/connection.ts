@@ -3,7 +3,7 @@ import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 
 /** Maximum number of connections per host. Further calls wait in elastauth, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
-/** Maximum size of a response, in bytes: a user takes a few kB, all roles of a large cluster some 100 kB. */
+/** Maximum size of a response. The largest one, all roles of a large cluster, has some 100 kB. */
 const maxResponseBytes = 4 * 1024 * 1024
 
 /** For undici, below the official client. */
@@ -21,7 +21,7 @@ export type CallBudget = {
   leftMs: number
   /** Milliseconds of waiting for a free connection, on all hosts together. */
   waitLeftMs: number
-  /** Attempts allowed after one that timed out: one for each other host. */
+  /** The number of retries that remain after a timeout: one for each other host. */
   retries: number
 }
 

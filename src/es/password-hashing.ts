@@ -6,7 +6,7 @@ export type PasswordHashingMode = 'pbkdf2_1000' | 'server'
 export type PasswordHashing = Readonly<{
   /** Whether passwords are sent as hashes. */
   isOn: () => boolean
-  /** Elasticsearch has rejected a hash: from now on passwords are sent as text. */
+  /** Sends passwords as text from now on, because Elasticsearch has rejected a hash. */
   turnOff: (reason: string) => void
 }>
 

@@ -100,7 +100,7 @@ export function createGrants(options: GrantsOptions): Grants {
       throw loginError
     }
     const idToken = tokens.claims()
-    // OpenID Connect Core 1.0, section 12.2: the subject must be the same.
+    // The subject must not change (OpenID Connect Core 1.0, section 12.2).
     if (idToken !== undefined && idToken.sub !== session.subject) return 'rejected'
     const former = { claims: session.claims, fromUserinfo: session.fromUserinfo ?? [] }
     try {

@@ -27,7 +27,7 @@ const noOrigin =
 const insecure =
   'is not https, so browsers do not store the login cookies: use https. If a proxy terminates TLS, let it send X-Forwarded-Proto and list it in trusted_proxies, or set oidc.redirect_url'
 
-/** W3C Secure Contexts, section 3.1: an IPv4-mapped IPv6 address does not count. */
+/** Whether browsers trust the origin (W3C Secure Contexts, section 3.1). IPv4-mapped IPv6 addresses are not trusted. */
 function isSecure(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)
   return protocol === 'https:' || isLocalhostName(hostname) || hostname === '[::1]' || isLoopbackIpv4(hostname)

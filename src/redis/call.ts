@@ -24,7 +24,7 @@ export type RedisCallOptions = Readonly<{
   onStateChange: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
 }>
 
-/** For the `catch` of a read: a value of the wrong type counts as absent. */
+/** Handles the error of a read: a value of the wrong type counts as absent. */
 export function absentIfWrongType(error: unknown): null {
   if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return null
   throw error

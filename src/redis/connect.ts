@@ -34,12 +34,12 @@ export function connectForCommands(connection: RedisConnection): Commands {
   const options: Options = {
     ...commonOptions(connection),
     retryStrategy: reconnectDelayMs,
-    // No queue and no resending: a request does not wait longer than the timeout of a call.
+    // Commands are neither queued nor resent, so that a request never waits longer than the timeout of a call.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     socketTimeout: 2 * timeoutMs,
-    // After a failover, the former master is a replica: the next connection finds the new master.
+    // READONLY means that a failover has made the server a replica. A new connection finds the new master.
     reconnectOnError: ({ message }) => message.startsWith('READONLY'),
   }
   if (servers.kind === 'cluster') return connectToCluster(servers.addresses, options)

@@ -48,7 +48,7 @@ export type RefreshOptions = Readonly<{
   requestRefresh: RequestRefresh
   timeouts: SessionTimeouts
   now: () => number
-  /** For intervals: milliseconds of a monotonic clock. */
+  /** The time of a monotonic clock in milliseconds, for measuring intervals. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>

@@ -36,7 +36,7 @@ export type CredentialsOptions = Readonly<{
   /** A request checks a cached credential if the last check was at least this long ago. */
   revalidateAfterMs: number
   now: () => number
-  /** For intervals: milliseconds of a monotonic clock. */
+  /** The time of a monotonic clock in milliseconds, for measuring intervals. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
   /** For background work: a sleep that does not keep the process alive. Defaults to `sleep`. */

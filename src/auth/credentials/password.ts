@@ -7,7 +7,7 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto'
 export type Keyring = Readonly<{
   currentId: string
   knows: (keyId: string) => boolean
-  /** The password of one version of a user. Throws for an unknown key: check with `knows` first. */
+  /** The password of one version of a user. Throws for an unknown key, so check with `knows` first. */
   password: (keyId: string, username: string, created: string, version: number) => string
   /** The salt (32 bytes) for hashing the password, derived so that every replica uses the same salt. Throws for an unknown key. */
   passwordSalt: (keyId: string, username: string, created: string, version: number) => Buffer
@@ -40,7 +40,7 @@ function find(keys: ReadonlyMap<string, Buffer>, keyId: string): Buffer {
   return key
 }
 
-/** The first 8 hex digits of the key's SHA-256: identifies a key without revealing it. */
+/** Identifies a key by the first 8 hex digits of its SHA-256, which do not reveal the key. */
 export function keyIdOf(hex: string): string {
   return createHash('sha256').update(Buffer.from(hex, 'hex')).digest('hex').slice(0, 8)
 }

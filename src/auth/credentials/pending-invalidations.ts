@@ -15,7 +15,7 @@ export function createPendingInvalidations(invalidate: (username: string) => Pro
     try {
       while (pending.size > 0) await Promise.all(pending.entries().take(maxConcurrent).toArray().map(flushOne))
     } catch {
-      // Redis is unreachable again: the next flush continues.
+      // Redis is unreachable again. The next flush invalidates the remaining users.
     }
     isFlushing = false
   }

@@ -13,7 +13,7 @@ export type SharedCacheOptions = Readonly<{
   /** The TTL of a lock. It must be longer than a write to Elasticsearch may take, including network delays. */
   lockTtlMs: number
   now: () => number
-  /** For intervals: milliseconds of a monotonic clock. */
+  /** The time of a monotonic clock in milliseconds, for measuring intervals. */
   monotonicNow: () => number
   sleep: (milliseconds: number) => Promise<void>
 }>
