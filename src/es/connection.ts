@@ -3,7 +3,7 @@ import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 
 /** Maximum number of connections per host. Further calls wait in elastauth, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
-/** Maximum size of a response. The largest one, all roles of a large cluster, has some 100 kB. */
+/** Maximum size of a response. A user takes a few kB, and all roles of a large cluster take some 100 kB. */
 const maxResponseBytes = 4 * 1024 * 1024
 
 /** For undici, below the official client. */
