@@ -36,18 +36,25 @@ import { planReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 
 export type App = Readonly<{
-  /** @returns the listening addresses in readable form. Rejects if one of them is unavailable. */
+  /** @returns the addresses elastauth listens on, as log lines show them. Rejects if one of them is unavailable. */
   listen: () => Promise<string[]>
   /**
-   * Applies the reloadable keys (see reload.ts) and reads all certificates again: those of the listeners and those for Elasticsearch,
-   * Redis, upstreams and the provider. On any error it throws and changes nothing. @returns changed keys that need a restart
+   * Applies the reloadable keys (see reload.ts) and reads all certificates again: those of the listeners and those for
+   * Elasticsearch, Redis, upstreams and the provider. Throws on any error, and then changes nothing. @returns the
+   * changed keys that take effect only after a restart
    */
   reload: (config: Config) => readonly string[]
-  /** Graceful shutdown: drains open requests for at most `shutdown_timeout`. Calls to Elasticsearch that hang may outlive it. */
+  /**
+   * Graceful shutdown: drains open requests for at most `shutdown_timeout`. Hanging calls to Elasticsearch may last
+   * longer.
+   */
   close: () => Promise<void>
 }>
 
-/** Measures intervals. The wall clock may be set back, so it is used only for the expiry of passwords, tokens and sessions. */
+/**
+ * The clock for intervals. The wall clock may be set back, so it is used only for the expiry of passwords, tokens and
+ * sessions.
+ */
 const monotonicNow = () => performance.now()
 
 /** The composition root: creates every long-lived part once and passes it to the parts that need it. */
@@ -84,7 +91,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
   })
-  // Loaded only where configured: importing both would double the startup time.
+  // Proxy mode and OpenID Connect are loaded only if configured, because importing both would double the startup time.
   const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyServices(config.proxy, log) : undefined
   const oidc = providersOf(config).includes('oidc')
     ? await (await import('./oidc.ts')).createOidc(config, {
@@ -127,7 +134,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
     onUnixConnection: peers.trackUnixSocket,
     ...(proxy && {
-      // An upload may take any time while the upstream accepts it.
+      // In proxy mode an upload may take any time, as long as the upstream accepts data.
       requestTimeouts: { requestMs: 0, drainMs: config.proxy.timeout },
       isUpgrade: (request) => proxy.isUpgrade(request) && !isEndpointRequest(request),
     }),
@@ -144,7 +151,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await replicas.join(credentials, oidc?.login)
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
-      oidc?.preload().catch(() => {}) // it logs the failure itself, and requests try again
+      oidc?.preload().catch(() => {}) // preload logs its own failure, and requests try again
       tuneHeap({ cachedUsers: cache.size, connections: server.countConnections }, stopped.signal)
       if (!isDryRun) {
         void watchElasticsearch(startupChecks, log, stopped.signal)
@@ -161,7 +168,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       const renewUpstreams = proxy?.routing.prepareRenewal()
       const renewRedis = replicas.prepareRenewal()
       const renewListeners = server.prepareRenewal(tlsOptions(config.tls))
-      // Everything is prepared: the commits below do not throw.
+      // Everything that can fail has been prepared, so the calls below do not throw.
       renewListeners()
       renewRedis()
       renewUpstreams?.()
@@ -179,7 +186,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       await proxy?.routing.close()
       void oidc?.close()
       replicas.leave()
-      void elasticsearch.close() // would wait for background calls that hang
+      void elasticsearch.close() // not awaited, because it waits for background calls, which may hang
     },
   })
 }

@@ -30,7 +30,7 @@ export type EndpointsOptions = Readonly<{
 
 const prefix = '/elastauth/'
 
-/** All endpoints below `/elastauth/`. */
+/** Creates all endpoints below `/elastauth/`. */
 export function createEndpoints(config: Config, options: EndpointsOptions): Endpoints {
   const { authentication, checks, login, peerOf, metrics, log } = options
   const isAuthOnly = !config.proxy.enabled
@@ -72,7 +72,7 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
 
   return new Map([
     ...[...handlers].map(([name, handler]): [string, Endpoint] => {
-      // In proxy mode a request is never a sub-request, whatever its headers say.
+      // In proxy mode requests are never sub-requests, even with headers that look like one.
       const handle = isAuthOnly ? rejectSubRequests(handler) : handler
       return [prefix + name, { methods: readMethods, handle }]
     }),

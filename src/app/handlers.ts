@@ -25,14 +25,14 @@ import { privateHeaders, providerOptions } from './options/providers.ts'
 import { roleRules } from './options/roles.ts'
 import type { ProxyServices } from './proxy.ts'
 
-/** What a reload of the configuration does not replace. */
+/** The services that a reload of the configuration does not replace. */
 export type Services = Readonly<{
   obtain: AuthenticationOptions['obtain']
   reissue: Credentials['reissue']
   deny: AuthenticationOptions['deny']
-  /** Tokens and sessions, if OpenID Connect is one of the providers. */
+  /** The service for tokens and sessions; undefined if OpenID Connect is not one of the providers. */
   oidc?: Oidc
-  /** Routes and upstreams, in proxy mode. */
+  /** Routes and upstreams; undefined in auth-only mode. */
   proxy?: ProxyServices
   peerOf: Peers['peerOf']
   metrics: Metrics
@@ -42,13 +42,14 @@ export type Services = Readonly<{
 
 type HandlersWithOriginal = RequestHandlers & Readonly<{ originalOf: OriginalRequestOf }>
 
-/** Everything between a request and its response that depends on reloadable keys. A reload replaces it as one value. */
+/** Creates everything that handles requests and depends on reloadable keys. A reload replaces the result as a whole. */
 export function createRequestHandlers(config: Config, services: Services): HandlersWithOriginal {
   const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const { profile } = config.forward_auth
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
-  // In proxy mode each request is the original request: headers that describe another one are ignored.
+  // In proxy mode each request is itself the original request, so headers that describe another original request are
+  // ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : requestAsReceived
   const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
@@ -60,7 +61,7 @@ export function createRequestHandlers(config: Config, services: Services): Handl
   const oidcProvider = oidc && {
     ...oidc,
     findSession: login?.findSession ?? (() => undefined),
-    // In auth-only mode the response contains a password.
+    // In auth-only mode the response contains a password, which only a trusted proxy may receive.
     requiresTrustedPeer: proxy === undefined,
   }
   const authentication = createAuthentication({
@@ -104,7 +105,7 @@ export function createRequestHandlers(config: Config, services: Services): Handl
   })
 }
 
-/** The response to a sub-request in auth-only mode. */
+/** Creates the handler that responds to sub-requests in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
   const authorizedResponse = createAuthorizedResponse()
   return (request) => chain(authenticate(request), authorizedResponse)

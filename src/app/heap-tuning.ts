@@ -1,14 +1,15 @@
 import { setFlagsFromString } from 'node:v8'
 
-/** In proxy mode a connection holds about 30 kB while its request lasts. */
+/** The numbers above which the heap is tuned. In proxy mode, a connection occupies about 30 kB during a request. */
 const thresholds = { cachedUsers: 5_000, connections: 1_000 }
 const pollIntervalMs = 1000
 
 export type HeapLoad = Readonly<{ cachedUsers: () => number; connections: () => Promise<number> }>
 
 /**
- * Above a threshold, tells V8 to optimize for size: it would otherwise let the heap grow to twice the live data before it collects.
- * This costs 5% of the speed, so small installations keep V8's defaults (see bench/README.md).
+ * Tells V8 to optimize for size if a threshold is exceeded. Otherwise V8 lets the heap grow to twice the live data
+ * before it collects garbage. Tuning reduces throughput by 5%, so small installations keep V8's defaults (see
+ * bench/README.md).
  */
 export function tuneHeap({ cachedUsers, connections }: HeapLoad, stopped: AbortSignal): void {
   const timer = setInterval(async () => {

@@ -7,7 +7,7 @@ import type { Metrics } from '../observability/metrics.ts'
 export type IdleSweepDeps = Pick<IdleSweepOptions, 'directory' | 'keys' | 'preparePassword' | 'rules' | 'lease'> &
   Readonly<{ log: Logger; metrics: Metrics }>
 
-/** Ends the passwords of idle users in the background, until `stopped`. */
+/** Replaces the passwords of idle users in the background, until `stopped` is aborted. */
 export function startIdleSweep({ log, metrics, ...options }: IdleSweepDeps, stopped: AbortSignal): void {
   void sweepIdleUsers(
     {

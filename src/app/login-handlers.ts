@@ -22,9 +22,9 @@ import type { Sessions } from '../sessions/sessions.ts'
 /** The part of the login that a reload of the configuration replaces. */
 export type LoginHandlers = Readonly<{
   findSession: OidcProviderOptions['findSession']
-  /** Endpoints, keyed by path. */
+  /** The endpoints of the login, by path. */
   endpoints: ReadonlyMap<string, Endpoint>
-  /** Wraps the handler of a mode: redirects navigations without an identity to the provider. */
+  /** Wraps a mode's handler to redirect browser navigations without an identity to the provider. */
   withLogin: (mode: ModeHandler) => ModeHandler
   /** Serves elastauth's sign-out in place of an upstream's logout page. */
   logout: Readonly<{
@@ -59,7 +59,7 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
   const logout = createLogoutEndpoint({ ...options, originOf, pages })
   const endpoints = new Map<string, LoginEndpoint>([
     ['/elastauth/login', { methods: readMethods, handle: createLoginEndpoint(beginLogin) }],
-    // Not HEAD, which is a safe method (RFC 9110, section 9.2.1): a callback redeems the code.
+    // HEAD is not allowed: it is a safe method (RFC 9110, section 9.2.1), but a callback redeems the code.
     ['/elastauth/callback', { methods: ['GET'], handle: createCallbackEndpoint({ ...options, originOf, beginLogin }) }],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], handle: logout }],
     ['/elastauth/signed-out', { methods: readMethods, handle: async () => signedOutPage() }],
@@ -69,7 +69,10 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
     return { ...originalOf(request), request, isSubRequest: !isProxy }
   }
 
-  /** In auth-only mode, a sub-request about one of our endpoints is a request to that endpoint. */
+  /**
+   * In auth-only mode, handles a sub-request whose original request is for a login endpoint as a request to that
+   * endpoint.
+   */
   function handleSubRequest(request: IncomingMessage): Promise<GatewayResponse> | undefined {
     const login = originalLoginRequest(request)
     const endpoint = endpoints.get(endpointPath(login.target) ?? '')
@@ -77,7 +80,10 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
     return respond(endpoint, login)
   }
 
-  /** Envoy's sub-requests have the path of the original request, so they arrive here too. */
+  /**
+   * Handles requests that arrive at a login endpoint's own path. These include Envoy's sub-requests, which have the
+   * path of the original request.
+   */
   function handleDirectly(endpoint: LoginEndpoint): Handler {
     return (request) => respond(endpoint, directLoginRequest(request, !isProxy && isSubRequest(request)))
   }
@@ -119,11 +125,11 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
 
 async function respond(endpoint: LoginEndpoint, login: LoginRequest): Promise<GatewayResponse> {
   const response = await endpoint.handle(login)
-  // To the proxy, any 2xx would mean that the original request may pass.
+  // A 200 is replaced, because a 2xx response to a sub-request tells the proxy to forward the original request.
   return login.isSubRequest && response.status === 200 ? { ...response, status: 403 } : response
 }
 
-/** For a request that is itself the original request. */
+/** Describes a request that is itself the original request. */
 function directLoginRequest(request: IncomingMessage, isSubRequest: boolean): LoginRequest {
   return { ...requestAsReceived(request), request, isSubRequest }
 }

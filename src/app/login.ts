@@ -13,7 +13,7 @@ import { createSessions, type Login, type Sessions } from '../sessions/sessions.
 import type { SessionStore } from '../sessions/store.ts'
 import { createLoginHandlers, type LoginHandlers, type LoginHandlersOptions } from './login-handlers.ts'
 
-/** The part of the login that outlives a reload of the configuration: above all, the sessions. */
+/** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
 export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
   Readonly<{
     createHandlers: (
@@ -22,7 +22,7 @@ export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
   }>
 
 export type LoginDeps = Readonly<{
-  /** Where replicas share sessions; undefined if each process stores its own. */
+  /** The store in which replicas share sessions; undefined if each process stores its own. */
   sessionStore: SessionStore | undefined
   tokens: OidcTokens
   onSessionRevoked: (username: string) => void
@@ -31,7 +31,10 @@ export type LoginDeps = Readonly<{
   onMissingRefreshToken: () => void
 }>
 
-/** Code exchanges at the provider that run at once, and those that wait: with those of tokens, fewer than its connections. */
+/**
+ * Limits for concurrent and queued code exchanges at the provider. Together with the concurrent token checks, they use
+ * fewer connections than are open to the provider.
+ */
 const maxConcurrentGrants = 8
 const maxQueuedGrants = 56
 

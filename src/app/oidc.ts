@@ -8,7 +8,10 @@ import { oidcTokensOptions } from './options/oidc.ts'
 
 export type OidcDeps = Pick<LoginDeps, 'sessionStore' | 'onSessionRevoked'> & Readonly<{ log: Logger }>
 
-/** The part of OpenID Connect that outlives a reload of the configuration: the provider, its verified tokens, and the sessions of the login. */
+/**
+ * The part of OpenID Connect that a reload of the configuration does not replace: the provider, verified tokens, and
+ * login sessions.
+ */
 export type Oidc = OidcTokens & Readonly<{ login?: LoginServices }>
 
 export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> {

@@ -41,22 +41,23 @@ export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyS
 
 export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTrusted' | 'canReset'> &
   Readonly<{
-    /** The names of headers that assert an identity, and of the one that proves that a trusted proxy sent them. */
+    /** The names of headers that assert an identity, or prove that a trusted proxy sent the request. */
     privateHeaders: readonly string[]
     /** The names of cookies that contain a token. */
     privateCookies: readonly string[]
     reissue: Credentials['reissue']
-    /** Only with login: Kibana's logout then ends the session here. */
+    /** Makes Kibana's logout end elastauth's session; undefined if login is not enabled. */
     logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
   }>
 
-/** Proxy mode: each request outside `/elastauth/` is forwarded to an upstream, with the credential of its user. */
+/** Proxy mode: forwards each request outside `/elastauth/` to an upstream, with the user's credential. */
 function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
   const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, reissue, logout } = options
-  // Headers of other providers are stripped too: an upstream may trust them, but elastauth has not verified them.
+  // The identity headers of all presets are stripped, because an upstream may trust headers that elastauth has not
+  // verified.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const cookies = createPrivateCookies(privateCookies)
   const handlerOptions: ProxyHandlerOptions = {

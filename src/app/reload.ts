@@ -1,6 +1,6 @@
 import { type Config, schema } from '../../config/schema.ts'
 
-/** Keys that take effect without a restart: only the request handlers read them, and none names an address or a store. */
+/** Keys that take effect without a restart. Only the request handlers, which a reload replaces, read them. */
 const reloadable = [
   'trusted_proxies',
   'proxy_secret',
@@ -16,15 +16,15 @@ const reloadable = [
 ] as const satisfies readonly (keyof Config)[]
 
 export type ReloadPlan = Readonly<{
-  /** The configuration to use from now on. */
+  /** The configuration to use after the reload. */
   config: Config
-  /** Keys that changed and need a restart. */
+  /** The changed keys that take effect only after a restart. */
   ignored: readonly string[]
 }>
 
 /**
- * Settings that protect access and would be lost if a file is read while it is being written. Without group_mappings, users would
- * also lose their roles in Elasticsearch.
+ * Settings whose removal is not reloaded, because a file may be read while it is being written, and they protect
+ * access. Without group_mappings, users would lose their roles in Elasticsearch.
  */
 const losses: readonly [key: keyof Config, isLost: (running: Config, next: Config) => boolean][] = [
   ['proxy_secret', (running, next) => running.proxy_secret !== null && next.proxy_secret === null],
@@ -43,8 +43,8 @@ function hasMappings({ group_mappings }: Config): boolean {
 }
 
 /**
- * The running configuration with the reloadable settings of the next one. Throws if the next one lacks a setting that protects
- * the running one: removing it requires a restart.
+ * Combines the running configuration with the reloadable settings of the next one. Throws if the next configuration
+ * lacks one of the settings in `losses`, since removing it requires a restart.
  */
 export function planReload(running: Config, next: Config): ReloadPlan {
   const lost = losses.filter(([, isLost]) => isLost(running, next)).map(([key]) => key)
@@ -64,7 +64,7 @@ export function planReload(running: Config, next: Config): ReloadPlan {
   return { config, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
 }
 
-/** Both come from the same schema, so their keys are in the same order. */
+/** Compares two configuration values as JSON: both follow the same schema, so their keys are in the same order. */
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -11,7 +11,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { redisConnection } from './options/redis.ts'
 
-/** What this process shares with other replicas. */
+/** Everything this process shares with other replicas. */
 export type Replicas = Readonly<{
   states: SharedStates
   /** Decides which replica sweeps idle users. */
@@ -19,12 +19,15 @@ export type Replicas = Readonly<{
   /** The shared session store; undefined if each replica has its own. */
   sessions: SessionStore | undefined
   checks: ReadinessChecks
-  /** Waits briefly for Redis, then subscribes to changes made by other replicas. */
+  /** Waits briefly for Redis, then subscribes to the changes that other replicas publish. */
   join: (
     credentials: Pick<Credentials, 'noteChange' | 'revalidateAll'>,
     sessions?: Pick<Sessions, 'handleEvent' | 'recheckAll'>,
   ) => Promise<void>
-  /** Reads the certificates for Redis again. Throws if that fails. @returns a function that makes new connections use them */
+  /**
+   * Reads the certificates for Redis again. Throws if that fails. @returns a function that makes new connections use
+   * the certificates
+   */
   prepareRenewal: () => () => void
   leave: () => void
 }>
@@ -44,8 +47,9 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
           store: redis.store,
           keys,
           rules,
-          // A lock (auth/credentials/write-user.ts) covers a read and a write, which is repeated if its hash is rejected: three calls of
-          // up to three times the timeout each (es/connection.ts), plus one timeout for writes that the network delivers late.
+          // The lock (auth/credentials/write-user.ts) is held during at most three calls: a read, a write, and a second
+          // write if Elasticsearch rejects the password hash. Each call takes up to three timeouts (es/connection.ts),
+          // and one more timeout allows for a write that the network delivers late.
           lockTtlMs: 10 * elasticsearch.timeout,
           now: Date.now,
           monotonicNow: () => performance.now(),

@@ -1,7 +1,7 @@
 /** Exponential back-off, without jitter. */
 export type BackOff = Readonly<{ firstMs: number; maxMs: number }>
 
-/** The delay before a retry, in milliseconds: `firstMs`, then twice as long each time, at most `maxMs`. @param retry counts from 0 */
+/** The delay before a retry, in milliseconds: `firstMs` for retry 0, then twice the previous delay, at most `maxMs`. */
 export function backOffMs(retry: number, { firstMs, maxMs }: BackOff): number {
   return Math.min(firstMs * 2 ** retry, maxMs)
 }

@@ -1,6 +1,6 @@
 /**
- * Runs a task as soon as fewer than `maxConcurrent` others run, in the order of the calls. Settles as the task does; rejects if
- * the queue is full, or if the task waited longer than its timeout.
+ * Runs a task as soon as fewer than `maxConcurrent` other tasks run, in the order of the calls. Resolves or rejects
+ * with the task's result. Also rejects if the queue is full, or if the task waited longer than its queue timeout.
  */
 export type ConcurrencyLimit = <T>(task: () => Promise<T>, queueTimeout?: QueueTimeout) => Promise<T>
 
@@ -15,7 +15,7 @@ export type ConcurrencyLimitOptions = Readonly<{ maxConcurrent: number }> &
     | Readonly<{ maxQueued?: never }>
     | Readonly<{
         maxQueued: number
-        /** The error for a task that finds the queue full. */
+        /** Creates the error for a task that is not run because the queue is full. */
         onQueueFull: () => Error
       }>
   )
@@ -39,7 +39,7 @@ export function createConcurrencyLimit(options: ConcurrencyLimitOptions): Concur
       if (next === undefined) running--
       else {
         queue.delete(next)
-        next() // takes over the place, so that no later call can
+        next() // the next task takes this one's place, so `running` stays unchanged
       }
     }
   }

@@ -1,12 +1,13 @@
 /**
- * Settles as `work` does, or rejects with what `onTimeout` returns if that takes longer. The work goes on: to cancel a call, pass
- * it an AbortSignal instead.
+ * Resolves or rejects with the result of `work`, or rejects with the error from `onTimeout` after `timeoutMs`. The work
+ * is not canceled; to cancel it, pass it an AbortSignal.
  */
 export async function withDeadline<T>(work: Promise<T>, timeoutMs: number, onTimeout: () => Error): Promise<T> {
   const { promise: timedOut, reject } = Promise.withResolvers<never>()
   let immediate: NodeJS.Immediate | undefined
   const timer = setTimeout(() => {
-    // If the event loop was blocked, the response may have arrived: sockets are read before immediates run.
+    // If the event loop was blocked, a response may already have arrived. It is still used, because sockets are read
+    // before immediates run.
     immediate = setImmediate(() => reject(onTimeout()))
   }, timeoutMs)
   try {

@@ -1,4 +1,7 @@
-/** A value, or a promise of it. Cached results skip the promise, which would slow the hit path. */
+/**
+ * A value, or a promise of it. Cached results are returned without a promise, because one would slow down every
+ * request.
+ */
 export type MaybePromise<T> = T | Promise<T>
 
 /** Like `then`, but synchronous if the value is not a promise. */
@@ -6,7 +9,7 @@ export function chain<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePro
   return value instanceof Promise ? value.then(next) : next(value)
 }
 
-/** Like `catch`, but synchronous if `attempt` does not return a promise. `handle` may throw in turn. */
+/** Like `catch`, but synchronous if `attempt` does not return a promise. `handle` may throw another error. */
 export function recover<T>(
   attempt: () => MaybePromise<T>,
   handle: (thrown: unknown) => MaybePromise<T>,

@@ -1,4 +1,4 @@
-/** Single-flight: while a task runs for a key, further calls with that key share its result, or its rejection. */
+/** Single-flight: while a task runs for a key, further calls with that key share the task's result or rejection. */
 export function createSingleFlight<T>(): (key: string, task: () => Promise<T>) => Promise<T> {
   const running = new Map<string, Promise<T>>()
 
@@ -27,15 +27,21 @@ export function shareTask<T>(task: () => Promise<T>): SharedTask<T> {
   return Object.freeze({ run, isRunning: () => running !== undefined })
 }
 
-/** Single-flight and mutual exclusion: at most one task per key runs at a time in this process, and equal calls share its result. */
+/**
+ * Single-flight and mutual exclusion: at most one task per key runs at a time in this process, and calls with the same
+ * topic share its result.
+ */
 export type ExclusiveSingleFlight<T> = Readonly<{ run: (call: ExclusiveCall<T>) => Promise<T> }>
 
 export type ExclusiveCall<T> = Readonly<{
   key: string
-  /** Calls with the same key and topic want the same result and share one task. Other topics of the key wait for it to end. */
+  /**
+   * Calls with the same key and topic share one task. A call with the same key and another topic waits until that task
+   * has ended.
+   */
   topic: string
   task: () => Promise<T>
-  /** Called after another topic's task has ended: returns a result that makes this task unnecessary, if there is one. */
+  /** Called after a task with another topic has ended. If it returns a result, this call's task is not run. */
   findResult: () => T | undefined
 }>
 
@@ -47,7 +53,7 @@ export function createExclusiveSingleFlight<T>(): ExclusiveSingleFlight<T> {
       const current = running.get(key)
       if (current === undefined) break
       if (current.topic === topic) return current.result
-      await current.result.catch(() => {}) // the error is reported to the callers of that task
+      await current.result.catch(() => {}) // that task's own callers get its error
       const found = findResult()
       if (found !== undefined) return found
     }

@@ -7,7 +7,7 @@ export type Command =
       readonly name: 'serve' | 'check' | 'health'
       readonly file?: string
       readonly flags: { readonly [key: string]: string }
-      /** `config check` only: also connect to the servers of the configuration. */
+      /** For `config check`: whether to connect to the configured servers too. */
       readonly connect?: true
     }
   | { readonly name: 'import'; readonly file: string }
@@ -54,7 +54,7 @@ const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'gene
   'generate-key': 'generate-key',
 }
 
-/** Parses the command line, without node and the script. `loadConfig` validates the values of flags. */
+/** Parses the arguments after `node` and the script. `loadConfig` validates the values of flags. */
 export function parseCommand(argv: readonly string[]): Command {
   const { values, positionals, message } = readArguments(argv)
   if (values.has('help')) return { name: 'help', text: help }
@@ -92,7 +92,8 @@ const switches = ['help', 'version', 'generateKey', 'connect']
 function readArguments(argv: readonly string[]): Arguments {
   const { tokens, positionals } = parseArgs({
     args: [...argv],
-    // Not strict: the messages below suggest a similar flag, and do not repeat the value of a secret
+    // Not strict, because the messages below are better: they suggest a similar flag, and do not repeat the value of a
+    // secret.
     strict: false,
     tokens: true,
     options: {

@@ -9,7 +9,7 @@ import { createPrivilegeCheck } from '../es/service-account.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { createRedis } from '../redis/redis.ts'
 
-/** `elastauth config check --connect`: connects to every server of the configuration. @returns the exit code */
+/** The command `elastauth config check --connect`: connects to every configured server. @returns the exit code */
 export async function checkConnections(config: Config): Promise<0 | 1> {
   const { elasticsearch, cache, oidc } = config
   const hasOidc = providersOf(config).includes('oidc')
@@ -68,7 +68,7 @@ function monotonicNow(): number {
   return performance.now()
 }
 
-/** The addresses of the servers, not the URL, which may contain a password. */
+/** The addresses of the Redis servers. The configured URL is not shown, because it may contain a password. */
 function describeRedis(cache: Config['cache']): string {
   const { servers, tls } = redisConnection(cache)
   const addresses = servers.kind === 'standalone' ? [servers.address] : servers.addresses

@@ -5,7 +5,8 @@ import { withBrackets } from '../../config/hosts.ts'
 const timeoutMs = 3000
 
 /**
- * `elastauth health`: sends a health request to the elastauth on this machine. One listener that responds is enough.
+ * The command `elastauth health`: sends a health request to the elastauth on this machine. It succeeds if any listener
+ * responds.
  * @returns the exit code
  */
 export async function checkHealth(listeners: readonly Listener[]): Promise<0 | 1> {
@@ -48,7 +49,8 @@ async function openRequest(listener: Listener): Promise<ClientRequest> {
     listener.kind === 'unix' ? { socketPath: listener.path } : { host: connectHost(listener.host), port: listener.port }
   const options = { ...target, path: '/elastauth/health', agent: false, headers: { Host: 'localhost' } }
   if (!listener.isTls) return httpRequest(options)
-  // The certificate is issued for the public names of elastauth, not for this address. The request contains no secrets.
+  // The certificate is not verified: it is issued for elastauth's public names, not for this address, and the request
+  // contains no secrets.
   return (await import('node:https')).request({ ...options, rejectUnauthorized: false })
 }
 
@@ -59,7 +61,7 @@ function describe(listener: Listener): string {
   return `${scheme}://${withBrackets(host)}:${listener.port}/elastauth/health`
 }
 
-/** The address to connect to: a wildcard address means loopback. */
+/** The host to connect to: loopback if elastauth listens on a wildcard address. */
 function connectHost(host: string): string {
   if (host === '' || host === '0.0.0.0') return '127.0.0.1'
   return host === '::' ? '::1' : host

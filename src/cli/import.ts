@@ -3,8 +3,8 @@ import { readEntries } from '../../config/migrate/read-entries.ts'
 import { formatNotes, writeConfig } from '../../config/migrate/write-config.ts'
 
 /**
- * `elastauth import FILE`: converts the configuration of the Go elastauth. The result, with its secrets, goes to standard
- * output; the notes on standard error contain no values.
+ * The command `elastauth import FILE`: converts the configuration of the Go elastauth. The result, including secrets,
+ * is written to standard output, and notes without values to standard error.
  * @throws {ConfigError} if the file cannot be read
  */
 export function importConfig(file: string): void {

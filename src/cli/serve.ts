@@ -17,7 +17,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: the reader of the log is too slow`))
   const log = createLog({ level: config.log_level, format: config.log_format, destination: output })
   for (const warning of warnings) log.warn(warning)
-  // Handled from now on: PID 1 of a container has no default signal handlers
+  // Registered before the startup, because PID 1 of a container has no default signal handlers.
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')])
   const app = await createApp(config, log)
   const onHangUp = () => reload(app, log, load)
@@ -33,7 +33,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   await app.close()
   log.info('stopped')
   await output.close()
-  process.exit(0) // a call to Elasticsearch that hangs would keep the process alive
+  process.exit(0) // otherwise a hanging call to Elasticsearch would keep the process alive
 }
 
 function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
@@ -77,7 +77,7 @@ function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
   return new Promise((resolve) => process.once(signal, () => resolve()))
 }
 
-/** The fault for an error of `listen`. */
+/** The fault that describes an error of `listen`. */
 function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: ListenerScope }) {
   const key = serves === 'sub-requests' ? 'forward_auth.listen' : 'listen'
   if (code === 'EADDRINUSE') {

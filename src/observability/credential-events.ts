@@ -28,7 +28,7 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         return
       }
       case 'key_conflict':
-        metrics.keyConflict() // logged with the request or the check that failed
+        metrics.keyConflict() // not logged here, because the failed request or check logs it
         return
       case 'denial_dropped':
         log.warn(
@@ -55,7 +55,7 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
   }
 }
 
-/** Counts password hashes that Elasticsearch rejects, and warns once. */
+/** Counts the password hashes that Elasticsearch rejects, and logs a warning for the first. */
 export function createReportHashRejection(log: Logger, metrics: Metrics) {
   return function reportHashRejection({ reason, isFirst }: Readonly<{ reason: string; isFirst: boolean }>): void {
     metrics.passwordHashRejected()
@@ -68,7 +68,7 @@ export function createReportHashRejection(log: Logger, metrics: Metrics) {
   }
 }
 
-/** Logs connections that fail before there is a request, for example because of bytes that are not HTTP. */
+/** Logs connections that fail before there is a request, for example because the client sent invalid HTTP. */
 export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
   return function logFault(code, address, error) {
     const stack = error instanceof Error ? error.stack : undefined

@@ -9,16 +9,19 @@ export type LogOutput = Readonly<{
   close: () => Promise<void>
 }>
 
-/** Maximum of buffered characters; further lines are dropped, so that a stalled reader cannot exhaust the memory. */
+/**
+ * The maximum number of buffered characters. Further lines are dropped, so that a stalled reader cannot exhaust the
+ * memory.
+ */
 const maxBuffered = 16 * 1024 * 1024
 const closeTimeoutMs = 1000
 const busyRetryMs = 5
 const faultRetryMs = 1000
 
 /**
- * Standard output for a log. If its reader stalls or exits, or the disk is full, lines are lost and nothing else is affected: no caller
- * waits for a write, and no write can block a thread, which would block even `process.exit`.
- * @param onLost receives the number of dropped lines, when writing works again
+ * Standard output for a log. If its reader stalls or exits, or the disk is full, lines are lost, but nothing else is
+ * affected. Callers do not wait for writes, and a write cannot block a thread, which would block even `process.exit`.
+ * @param onLost called with the number of dropped lines when writing succeeds again
  */
 export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOutput {
   const write = openStandardOutput()
@@ -28,7 +31,7 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
   let writing: Promise<void> | undefined
 
   async function writeBuffered(): Promise<void> {
-    await setImmediate() // lines logged in one turn of the event loop become one write
+    await setImmediate() // so that all lines logged in one turn of the event loop become one write
     while (buffered !== '') {
       const chunk = buffered
       inFlight = chunk.length
@@ -60,7 +63,10 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
 
 type Write = (text: string) => Promise<void>
 
-/** Node writes to pipes and sockets without blocking. Files do not block for long, but a terminal does (Ctrl-S). */
+/**
+ * Opens standard output for writes that do not block. Node already writes to pipes and sockets without blocking, and
+ * files do not block for long, but a terminal can block indefinitely (Ctrl-S).
+ */
 function openStandardOutput(): Write {
   const kind = fstatSync(1)
   if (!kind.isFIFO() && !kind.isSocket()) return createFileWrite(isatty(1) ? openTerminal() : 1)
@@ -69,7 +75,9 @@ function openStandardOutput(): Write {
   return (text) => new Promise((resolve) => stdout.write(text, () => resolve()))
 }
 
-/** Opens the terminal again: the shell shares the inherited descriptor, so that one must stay blocking. */
+/**
+ * Opens the terminal again as non-blocking. The inherited descriptor must stay blocking, because the shell shares it.
+ */
 function openTerminal(): number {
   try {
     return openSync('/dev/stdout', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)

@@ -8,13 +8,14 @@ export type { Logger } from 'pino'
 export type LogOptions = Readonly<{
   level: string
   format: 'auto' | 'text' | 'json'
-  /** Where lines go; standard output when absent. */
+  /** Where to write the lines; standard output by default. */
   destination?: DestinationStream | undefined
 }>
 
 /**
- * JSON lines with the field names of the Elastic Common Schema, or readable text. Only the fields that a call names are logged: no
- * serializer copies requests, headers or errors of libraries.
+ * Creates a logger for JSON lines with the field names of the Elastic Common Schema, or for readable text. Only fields
+ * that a caller names are logged: no serializer copies requests, headers or libraries' errors, which may contain
+ * secrets.
  */
 export function createLog({ level, format, destination = openLogOutput() }: LogOptions): Logger {
   const isText = format === 'text' || (format === 'auto' && isatty(1))
@@ -59,7 +60,7 @@ function formatMessage({ message, 'event.duration': nanoseconds }: Record<string
   return typeof nanoseconds === 'number' ? `${message} (${(nanoseconds / 1e6).toFixed(1)} ms)` : String(message)
 }
 
-/** Formats the time at most once per millisecond: requests are more frequent than that. */
+/** Formats the time at most once per millisecond, because there may be several requests in a millisecond. */
 function createTimestamp(): () => string {
   let formattedAt = 0
   let text = ''

@@ -13,7 +13,7 @@ export type Metrics = Readonly<{
   userWritten: (reason: string) => void
   keyConflict: () => void
   passwordHashRejected: () => void
-  /** What `/elastauth/metrics` serves; absent if metrics are disabled. */
+  /** The metrics that `/elastauth/metrics` serves; undefined if metrics are disabled. */
   registry?: Registry
 }>
 
@@ -33,10 +33,10 @@ export const noMetrics: Metrics = Object.freeze({
   passwordHashRejected: ignore,
 })
 
-/** In seconds, from a cache hit to an Elasticsearch that does not respond. */
+/** Bounds of the histogram in seconds, from the duration of a cache hit to that of a timeout of Elasticsearch. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Prometheus metrics, with the names of the Go elastauth for those it had. */
+/** Creates the Prometheus metrics. Those that the Go elastauth already had keep their names. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]

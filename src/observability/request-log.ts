@@ -8,22 +8,22 @@ import { type SanitizedRequest, sanitize } from './sanitize.ts'
 /** How a request ended. */
 export type Outcome = Readonly<{
   requestId: string
-  /** `performance.now()` when it arrived. */
+  /** The value of `performance.now()` when the request arrived. */
   startedAt: number
   username?: string | undefined
   error?: GatewayError | undefined
-  /** The status the client received, if the response does not hold it: it was aborted midway, or there was none. */
+  /** The status that the client received. Set only if the response was aborted or there is no response object. */
   status?: number | undefined
 }>
 
 type Entry = Outcome & Readonly<{ sanitized: SanitizedRequest }>
 
-/** `response` is undefined if the connection was upgraded. */
+/** Logs a request. `response` is undefined for an upgrade request. */
 export type LogRequest = (request: IncomingMessage, response: ServerResponse | undefined, outcome: Outcome) => void
 
 /**
- * Logs one line per request, when its response has been sent or its client has disconnected. pino-http notices both; what it would
- * log by default (all headers, `Authorization` among them) is replaced by an explicit list of fields.
+ * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
+ * default it would log all headers, including `Authorization`, so its fields are replaced by an explicit list.
  */
 export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): LogRequest {
   const entries = new WeakMap<ServerResponse, Entry>()
@@ -49,7 +49,7 @@ export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): Lo
     if (!log.isLevelEnabled(level)) return
     const entry = { ...outcome, sanitized: sanitize(originalOf(request)) }
     if (response === undefined || response.destroyed) {
-      // pino-http would wait for an event that does not come.
+      // Logged directly, because pino-http would wait for an event that is not emitted.
       log[level](fieldsOf(request, response, entry), messageOf(response, entry))
       return
     }
@@ -85,7 +85,7 @@ function messageOf(response: ServerResponse | undefined, { error, status, saniti
   return error ? `${line} ${error.detail}` : line
 }
 
-/** 499 (as in nginx) if the client disconnected before the response was sent. It appears in the log only. */
+/** The status to log: 499, as in nginx, if the client disconnected before the response was sent. */
 function statusOf(response: ServerResponse | undefined): number {
   return response?.writableFinished ? response.statusCode : 499
 }

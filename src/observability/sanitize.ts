@@ -15,7 +15,10 @@ export function sanitize({ method, target, host }: OriginalRequest): SanitizedRe
   }
 }
 
-/** Prevents terminal escape injection: control characters (C0, C1 such as U+009B, which begins a sequence by itself) are percent-encoded. */
+/**
+ * Percent-encodes control characters to prevent terminal escape injection. These include C1 characters, because U+009B
+ * alone begins an escape sequence.
+ */
 function escapeControls(text: string, maxLength: number): string {
   return text
     .slice(0, maxLength)

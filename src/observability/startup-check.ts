@@ -7,13 +7,14 @@ const retryBackOff = { firstMs: 500, maxMs: 30_000 }
 
 export type StartupChecks = Readonly<{
   checkPrivilege: () => Promise<void>
-  /** Roles that the configuration names and Elasticsearch does not have. */
+  /** Finds roles that the configuration names but that do not exist in Elasticsearch. */
   findMissingRoles: () => Promise<string[]>
 }>
 
 /**
- * Logs once after the start whether Elasticsearch is reachable and the service account has the privileges it needs. Retries with
- * back-off until both hold, and logs each new reason once. Requests do not depend on it.
+ * Checks after the start whether Elasticsearch is reachable and the service account has the required privileges, and
+ * logs the success. Until then it retries with back-off and logs each new reason of failure once. Requests do not wait
+ * for this check.
  */
 export async function watchElasticsearch(checks: StartupChecks, log: Logger, stopped: AbortSignal): Promise<void> {
   let lastDetail: string | undefined

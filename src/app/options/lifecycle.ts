@@ -5,7 +5,7 @@ export function lifecycleRules({ cache, extend_cache, elasticsearch }: Config): 
   return {
     expirationMs: cache.expiration,
     rotationPauseMs: cache.rotation_pause,
-    // An extension is stored in the user's metadata.
+    // A dry run cannot extend passwords, because an extension is stored in the user's metadata.
     extend: extend_cache && !elasticsearch.dry_run,
     adoptExisting: elasticsearch.adopt_existing_users,
     rekey: elasticsearch.rekey,

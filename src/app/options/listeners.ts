@@ -4,7 +4,10 @@ import type { TlsOptions } from '../../server/listen/tls.ts'
 import type { ServerOptions } from '../../server/options.ts'
 import { readPem } from './pem.ts'
 
-/** With a separate address for sub-requests, no path rewrite in a proxy can turn a request for an endpoint into a sub-request. */
+/**
+ * The addresses to listen on, and what each serves. If sub-requests have a separate address, a proxy's path rewriting
+ * cannot turn a request for an endpoint into a sub-request.
+ */
 export function listenersOf({ listen, forward_auth, tls }: Config): ServerOptions['listeners'] {
   const hasCertificate = tls.cert !== null
   const listeners = parseListeners(listen, hasCertificate)
@@ -16,7 +19,7 @@ export function listenersOf({ listen, forward_auth, tls }: Config): ServerOption
   ]
 }
 
-/** TLS of the listeners. Throws if a file cannot be read. */
+/** The TLS options of the listeners. Throws if a file cannot be read. */
 export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
   return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
 }

@@ -2,7 +2,7 @@ import type { Config } from '../../../config/schema.ts'
 import type { OidcTokensOptions } from '../../providers/oidc/tokens.ts'
 import { readPem } from './pem.ts'
 
-/** @param oidc validated: issuer and client_id are set */
+/** @param oidc the validated section of the configuration, in which issuer and client_id are set */
 export function oidcTokensOptions(
   oidc: Config['oidc'],
 ): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {

@@ -2,7 +2,10 @@ import { headerNames, providersOf } from '../../../config/header-presets.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { ProviderOptions } from '../../providers/index.ts'
 
-/** @param oidc tokens and sessions, which outlive a reload; undefined if OpenID Connect is not one of the providers */
+/**
+ * @param oidc tokens and sessions, which a reload does not replace; undefined if OpenID Connect is not one of the
+ * providers
+ */
 export function providerOptions(config: Config, oidc: ProviderOptions['oidc']): ProviderOptions {
   return {
     names: providersOf(config),
@@ -12,7 +15,9 @@ export function providerOptions(config: Config, oidc: ProviderOptions['oidc']): 
   }
 }
 
-/** Headers that proxy mode never forwards: the identity headers, the proxy secret's and the token's. */
+/**
+ * The names of headers that proxy mode never forwards: identity headers, and those for the proxy secret and the token.
+ */
 export function privateHeaders(config: Config): string[] {
   const { groupsSeparator: _, ...names } = headerNames(config)
   return [...Object.values(names), config.proxy_secret_header, config.oidc.token_header].filter((name) => name !== null)

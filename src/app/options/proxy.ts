@@ -30,7 +30,10 @@ const noTls: RouteTls = Object.freeze({
   insecure_skip_verify: null,
 })
 
-/** The route's own files, or those for all upstreams. A client certificate and its key come from the same place. */
+/**
+ * The route's own files, or else those in `proxy.tls`. A client certificate and its key are always taken from the same
+ * of the two.
+ */
 function tlsFilesOf(route: RouteTls, all: Config['proxy']['tls']): TlsFiles {
   const { client_cert, client_key } = route.client_cert === null ? all : route
   return {

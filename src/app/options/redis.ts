@@ -5,7 +5,10 @@ import { percentDecode } from '../../http/target.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
 import { readPem } from './pem.ts'
 
-/** @param cache validated: servers are named in one way only, and Sentinels with their master */
+/**
+ * @param cache the validated section of the configuration, which names the servers in exactly one way, and a master for
+ * Sentinels
+ */
 export function redisConnection(cache: Config['cache']): RedisConnection {
   const url = cache.redis_url === null ? undefined : new URL(cache.redis_url)
   const { redis_ca_cert: ca, redis_client_cert: cert, redis_client_key: key } = cache
@@ -35,7 +38,7 @@ function serversOf(cache: Config['cache'], url: URL | undefined): RedisConnectio
   return { kind: 'standalone', address: { host, port: Number(url.port || 6379) } }
 }
 
-/** Percent-decodes credentials in a URL. A percent sign that begins no escape is kept. */
+/** Percent-decodes credentials in a URL. An invalid escape stays unchanged. */
 function decode(text: string): string {
   return percentDecode(text) ?? text
 }
