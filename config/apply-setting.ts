@@ -5,7 +5,7 @@ import { getFormat } from './formats/registry.ts'
 import { type Key, keys } from './schema.ts'
 import type { Setting } from './sources/layer.ts'
 
-/** Writes a valid setting into the store. @returns the faults of an invalid one */
+/** Writes a setting into the store if it is valid. @returns the faults of an invalid setting */
 export function applySetting(setting: Setting, store: ConvictStore): Fault[] {
   const { key, value, location, isTyped } = setting
   const spec = keys.get(key)!
@@ -21,7 +21,7 @@ export function applySetting(setting: Setting, store: ConvictStore): Fault[] {
     ]
   }
   const problems = validateValue(format, value, spec)
-  // Convict coerces only text. Lists and maps are parsed here, e.g. to turn one role into a list.
+  // Convict parses only text. Lists and maps are parsed here, for example to convert a single role to a list.
   if (problems.length === 0) store.set(key, typeof value === 'string' ? value : format.parse(value))
   return problems.map((problem) => {
     const { path = [], fix } = problem
@@ -41,7 +41,7 @@ function appendPath(key: string, path: readonly (string | number)[]): string {
   return path.reduce<string>((name, part) => (typeof part === 'number' ? `${name}[${part}]` : `${name}.${part}`), key)
 }
 
-/** The text of the problem, preceded by the value unless that is a secret. */
+/** The problem's text, preceded by the value unless the key is sensitive. */
 function describeProblem(problem: Problem, { sensitive }: Key): string {
   if (!('value' in problem)) return problem.problem
   return `${sensitive ? 'the value' : quoteForMessage(problem.value)} ${problem.problem}`

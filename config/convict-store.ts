@@ -8,8 +8,8 @@ registerFormats()
 export type ConvictStore = convict.Config<Record<string, unknown>>
 
 /**
- * Convict holds the schema, coerces text and fills in defaults. It stops at the first error, so elastauth reads and
- * validates the sources itself.
+ * Creates the Convict store, which holds the schema, parses text and fills in defaults. elastauth reads and validates
+ * the sources itself, because Convict would stop at the first error.
  */
 export function createConvictStore(): ConvictStore {
   return convict(toConvictSchema(schema, '') as convict.Schema<Record<string, unknown>>, { env: {}, args: [] })

@@ -4,13 +4,13 @@ export type SourceLocation = { readonly file?: string; readonly line?: number; r
 /** A configuration error: its location, what is wrong with the key, and what to do. */
 export type Fault = SourceLocation & { readonly key: string; readonly problem: string; readonly fix: string }
 
-/** Reported for an empty key that restricts access, for example if all entries of its list are commented out. */
+/** The problem of an empty key that restricts access, for example because all entries of its list are commented out. */
 export const emptyAccessKeyProblem = {
   problem: 'is empty, which would disable this protection',
   fix: 'write a value, or remove the key to use the default',
 } as const
 
-/** Carries every fault of a configuration. The message lists them, without secrets. */
+/** Contains all faults of a configuration. The message lists them, without secrets. */
 export class ConfigError extends Error {
   readonly faults: readonly Fault[]
 
@@ -31,14 +31,14 @@ export function quoteForMessage(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
   const masked = maskUrlCredentials(text)
   const quoted = JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
-  // JSON does not escape these, but terminals interpret some of them
+  // JSON does not escape these characters, but terminals interpret some of them.
   return quoted.replace(
     /[\u007f-\u009f\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
 
-/** Masks everything before the last `@`, also in text that is not a well-formed URL. */
+/** Masks the credentials in a URL: everything before the last `@`, even if the text is not a well-formed URL. */
 export function maskUrlCredentials(text: string): string {
   return text.replace(/^(.*?:\/\/)?.*@/s, (_, scheme = '') => `${scheme}********@`)
 }

@@ -1,12 +1,12 @@
 /**
- * The same text for all spellings of a header's name that some server takes for one header: case is insignificant (RFC 9110, 5.1),
- * and CGI (RFC 3875, 4.1.18) and its successors cannot tell `-`, `_` and `.` apart.
+ * Returns the same text for all spellings of a header's name that some server treats as the same header. Case is
+ * insignificant (RFC 9110, 5.1), and CGI (RFC 3875, 4.1.18) and its successors do not distinguish `-`, `_` and `.`.
  */
 export function canonicalizeHeaderName(name: string): string {
   return name.toLowerCase().replace(/[_.]/g, '-')
 }
 
-/** Headers that only HTTP/1.1 knows: they make an HTTP/2 message malformed (RFC 9113, 8.2.2). */
+/** Headers of HTTP/1.1 that make an HTTP/2 message malformed (RFC 9113, 8.2.2). */
 export const connectionSpecificHeaders: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -16,8 +16,8 @@ export const connectionSpecificHeaders: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Hop-by-hop headers, which a proxy does not forward (RFC 9110, 7.6.1, and RFC 2616, 13.5.1); nor those that `Connection` names.
- * `trailer` is one of them because trailers are not forwarded.
+ * Hop-by-hop headers, which a proxy does not forward (RFC 9110, 7.6.1, and RFC 2616, 13.5.1). Headers that `Connection`
+ * names are hop-by-hop too, but not listed here. `trailer` is listed because elastauth does not forward trailers.
  */
 export const hopByHopHeaders: ReadonlySet<string> = new Set([
   ...connectionSpecificHeaders,

@@ -1,6 +1,6 @@
 import type { Config } from './schema.ts'
 
-/** The headers that carry an identity, and the separator between groups. */
+/** The names of the headers that contain an identity, and the separator between groups. */
 export type HeaderNames = Readonly<{
   username: string
   groups: string
@@ -55,7 +55,7 @@ export function providersOf({ auth_provider, auth_providers }: Pick<Config, 'aut
   return auth_providers.length > 0 ? auth_providers : [auth_provider]
 }
 
-/** The identity headers in effect: the configured ones, or else those of the provider. */
+/** The identity headers in effect: the configured names, or else the provider's defaults. */
 export function headerNames(
   config: Pick<Config, 'auth_provider' | 'auth_providers' | 'headers' | 'authelia'>,
 ): HeaderNames {

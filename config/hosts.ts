@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 
-/** IPv4 (RFC 1122, 3.2.1.3) and IPv6 (RFC 4291, 2.5.3). */
+/** The loopback addresses of IPv4 (RFC 1122, 3.2.1.3) and IPv6 (RFC 4291, 2.5.3). */
 export const loopbackRanges = ['127.0.0.0/8', '::1/128'] as const
 
 const loopback = new BlockList()
@@ -8,8 +8,8 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4')
 loopback.addAddress('::1', 'ipv6')
 
 /**
- * Whether an IP address is one of this machine's loopback interface, in any spelling, IPv4-mapped (RFC 4291, 2.5.5.2) included.
- * False for a name and for the address of a connection that is gone.
+ * Whether an IP address is a loopback address, in any spelling, including IPv4-mapped (RFC 4291, 2.5.5.2). False for a
+ * host name, and for `undefined`, the address of a closed connection.
  */
 export function isLoopbackAddress(address: string | undefined): boolean {
   const version = address === undefined ? 0 : isIP(address)
@@ -17,16 +17,16 @@ export function isLoopbackAddress(address: string | undefined): boolean {
 }
 
 /**
- * Whether to connect to a host, or to listen on it, means this machine: a loopback address, with or without brackets, or
- * `localhost`. Not a name below `localhost`: some resolvers ask DNS for it, which then decides where it leads.
+ * Whether a host to connect to or listen on is this machine: a loopback address, with or without brackets, or
+ * `localhost`. Names below `localhost` do not count, because some resolvers ask DNS, which can return any address.
  */
 export function isLoopbackHost(host: string): boolean {
   return host.toLowerCase() === 'localhost' || isLoopbackAddress(withoutBrackets(host))
 }
 
 /**
- * Whether a browser resolves a name to this machine itself: `localhost` and all names below it (RFC 6761, 6.3; W3C Secure
- * Contexts, 3.1), absolute or not.
+ * Whether browsers resolve a name to this machine without DNS: `localhost` and all names below it (RFC 6761, 6.3; W3C
+ * Secure Contexts, 3.1), with or without a trailing dot.
  */
 export function isLocalhostName(name: string): boolean {
   return /^(?:.+\.)?localhost\.?$/i.test(name)
@@ -37,12 +37,15 @@ export function withoutBrackets(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 }
 
-/** A host as it stands in a URL: an IPv6 address in brackets (RFC 3986, 3.2.2). */
+/** A host as it is written in a URL, with brackets around an IPv6 address (RFC 3986, 3.2.2). */
 export function withBrackets(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-/** The IPv4 address in one that a dual-stack socket reports (`::ffff:10.0.0.1`; RFC 4291, 2.5.5.2), or the address itself. */
+/**
+ * Converts an IPv4-mapped address, which a dual-stack socket reports (`::ffff:10.0.0.1`; RFC 4291, 2.5.5.2), to IPv4.
+ * Other addresses are returned unchanged.
+ */
 export function unmapIpv4(address: string): string {
   return address.startsWith(mappedPrefix) && address.includes('.') ? address.slice(mappedPrefix.length) : address
 }

@@ -1,6 +1,6 @@
 /**
- * Limits of an identity: what Basic authentication can carry and Elasticsearch accepts. They apply to the identity of
- * every request (src/auth/identity.ts) and to the configured static user (config/formats/identity.ts).
+ * Limits for identities, so that Basic authentication can transmit them and Elasticsearch accepts them. They apply to
+ * every request's identity (src/auth/identity.ts) and to the configured static user (config/formats/identity.ts).
  */
 
 /** Maximum lengths in UTF-16 code units; `groups` is the maximum number of groups. */
@@ -25,14 +25,17 @@ const builtInUsernames: ReadonlySet<string> = new Set([
   'anonymous',
 ])
 
-/** `.` and `..` would be removed from the path /_security/user/{name} as dot segments (RFC 3986, section 5.2.4). */
+/**
+ * Whether a username is `.` or `..`, which would be removed from the path /_security/user/{name} as a dot segment (RFC
+ * 3986, section 5.2.4).
+ */
 export function isDotSegment(username: string): boolean {
   return username === '.' || username === '..'
 }
 
 /**
- * Whether Elasticsearch has a built-in user of this name, or reserves the name. Elasticsearch marks such users as
- * `_reserved`; this check rejects them without a call.
+ * Whether Elasticsearch has a built-in user with this name, or reserves the name. Elasticsearch marks such users as
+ * `_reserved`, but this check needs no call to Elasticsearch.
  */
 export function isReservedUsername(username: string): boolean {
   return username.startsWith('_') || builtInUsernames.has(username.toLowerCase())

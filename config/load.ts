@@ -15,7 +15,10 @@ import { renameLegacyKeys } from './sources/legacy-keys.ts'
 import { readYaml } from './sources/yaml.ts'
 
 export type ConfigSource = {
-  /** A YAML file, or a directory of them. Default: `config.yml` of the working directory, if it exists. `null`: no file. */
+  /**
+   * A YAML file, or a directory of YAML files. The default is `config.yml` in the working directory, if it exists.
+   * `null` means no file.
+   */
   readonly file?: string | null | undefined
   readonly env: { readonly [name: string]: string | undefined }
   readonly flags: { readonly [key: string]: string }
@@ -48,8 +51,8 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
 }
 
 /**
- * The listeners, even if the rest of the configuration has faults: the health check needs nothing else. The default of
- * `listen` if it is not set or invalid.
+ * Finds the listeners even if other keys have faults, because the health check needs nothing else. If `listen` is not
+ * set or invalid, its default is used.
  */
 export function findListeners(source: ConfigSource): Listener[] {
   const { format: name, default: fallback } = schema.listen
@@ -60,7 +63,7 @@ export function findListeners(source: ConfigSource): Listener[] {
   return parseListeners(listen, settings.has('tls.cert'))
 }
 
-/** The sources, lowest precedence first, and the effective setting of each key. */
+/** Reads the sources, from lowest to highest precedence, and finds the effective setting of each key. */
 function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
   const layers = [...(file === null ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(
     renameLegacyKeys,
@@ -69,7 +72,9 @@ function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
   return { file, layers, settings }
 }
 
-/** Replaces values that are accepted for compatibility: the placeholder key of the documentation, `cache.type: file`. */
+/**
+ * Replaces values that are accepted only for compatibility: the documentation's placeholder key and `cache.type: file`.
+ */
 function normalize(values: Config): Config {
   const { cache } = values
   const secret_key = resolveSecretKey(values.secret_key!)
@@ -80,20 +85,22 @@ function findDefaultFile(): string | null {
   return existsSync('config.yml') ? 'config.yml' : null
 }
 
-/** An empty variable counts as not set. The fault names the variable, so that it is found. */
+/**
+ * Adds the variable's name to a fault about a key whose variable is empty, since an empty variable counts as not set.
+ */
 function nameEmptyVariable(fault: Fault, env: ConfigSource['env']): Fault {
   const source = envNameOf(fault.key)
   return env[source] === '' ? { ...fault, source, problem: `is empty here, and ${fault.problem}` } : fault
 }
 
-/** Order: files by name and line, then variables and flags, then keys that are not set. */
+/** Sorts faults: first files, by name and line, then variables and flags, then keys that are not set. */
 function compareFaults(a: Fault, b: Fault): number {
   const rank = ({ file, source }: Fault) => (file !== undefined ? 0 : source !== undefined ? 1 : 2)
   const byFile = (a.file ?? '').localeCompare(b.file ?? '')
   return rank(a) - rank(b) || byFile || (a.line ?? 0) - (b.line ?? 0)
 }
 
-/** Freezes a value and everything in it. */
+/** Freezes a value and all nested values. */
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) {
     for (const child of Object.values(value)) deepFreeze(child)

@@ -4,7 +4,7 @@ import { type Config, keys } from './schema.ts'
 
 const mask = '********'
 
-/** The configuration for output: secrets that are set and the credentials in URLs are masked. */
+/** The configuration for output, in which secrets and credentials in URLs are masked. */
 export function redactConfig(config: Config): unknown {
   return redact(config, '')
 }
@@ -16,7 +16,7 @@ function redact(value: unknown, key: string): unknown {
   if (!isPlainMap(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, child]) => {
-      // The headers of a route often carry a credential for its upstream
+      // The values of a route's headers are masked, because they often contain a credential for the upstream.
       if (key === 'proxy.routes[]' && name === 'headers' && isPlainMap(child)) return [name, maskValues(child)]
       return [name, redact(child, key === '' ? name : `${key}.${name}`)]
     }),

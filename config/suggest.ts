@@ -19,7 +19,7 @@ export function findNearest(word: string, known: readonly string[]): string | un
 
 /** The number of insertions, deletions, substitutions and transpositions (optimal string alignment distance). */
 function editDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 3) return 4 // further than any accepted distance
+  if (Math.abs(a.length - b.length) > 3) return 4 // 4 exceeds every accepted distance
   let rowBeforePrevious: number[] = []
   let previousRow = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {

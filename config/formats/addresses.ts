@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type Format, listOf, type Problem, textFormat } from './format.ts'
 
-/** `host:port` of a server to connect to. */
+/** The address of a server to connect to, as `host:port`. */
 export const hostPort = textFormat({
   noun: 'a host and a port',
   hint: 'write host:port, e.g. redis:6379',
@@ -14,7 +14,10 @@ export const hostPort = textFormat({
 
 export const hostPortList = listOf(hostPort, 'addresses', 'write e.g. ["redis-1:6379", "redis-2:6379"]')
 
-/** Host (without brackets; `''` for all interfaces) and port of `host:port`, or `undefined` if it is malformed. */
+/**
+ * Splits `host:port` into host (without brackets; `''` for all interfaces) and port. Returns `undefined` for a
+ * malformed text.
+ */
 export function parseAddress(text: string): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*)):(\d{1,5})$/.exec(text)
   if (!match) return undefined
@@ -26,7 +29,7 @@ export function parseAddress(text: string): { readonly host: string; readonly po
   return { host: ipv6 ?? name, port }
 }
 
-/** An http or https URL. Credentials in it are rejected: they would appear in logs. */
+/** An http or https URL. Credentials in the URL are rejected, because they would appear in logs. */
 export const httpUrl: Format<string> = {
   ...textFormat({
     noun: 'an http or https URL',
@@ -70,7 +73,7 @@ const peer = textFormat({
   isValid: (text) => peerWords.includes(text) || isNetwork(text),
 })
 
-/** Networks, addresses and words. `all` and `none` must be the only entry. */
+/** A list of networks, addresses and words. The words `all` and `none` must be the only entry. */
 export const peerList: Format<readonly string[]> = {
   ...listOf(peer, 'networks', 'write e.g. ["loopback", "10.0.0.0/8"]'),
   check: (peers) => {
@@ -83,7 +86,9 @@ export const peerList: Format<readonly string[]> = {
   },
 }
 
-/** `172.20.0.5/8` would trust all of `172.0.0.0/8`, which is probably not intended. */
+/**
+ * Rejects a network with host bits: `172.20.0.5/8` would trust all of `172.0.0.0/8`, which is probably not intended.
+ */
 function checkHostBits(entry: string, index: number): Problem[] {
   const [address = '', prefix] = entry.split('/')
   if (prefix === undefined || isNetworkAddress(address, Number(prefix))) return []
@@ -97,7 +102,7 @@ function checkHostBits(entry: string, index: number): Problem[] {
   ]
 }
 
-/** Whether all bits after the prefix are zero. */
+/** Whether all bits of an address after the network prefix are zero. */
 function isNetworkAddress(address: string, prefix: number): boolean {
   const hostBits = BigInt((isIP(address) === 4 ? 32 : 128) - prefix)
   return (bitsOf(address) & ((1n << hostBits) - 1n)) === 0n

@@ -2,7 +2,7 @@ import type { Format } from './format.ts'
 
 const unitMs: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** A duration in the syntax of Go (`500ms`, `1h30m`), parsed to milliseconds. */
+/** A duration in Go's syntax (`500ms`, `1h30m`), parsed to milliseconds. */
 export const duration: Format<number> = {
   yamlType: 'string',
   noun: 'a duration',
@@ -22,7 +22,10 @@ export const duration: Format<number> = {
   },
 }
 
-/** Milliseconds, or `undefined` for anything but a duration. A number without a unit is rejected as ambiguous. */
+/**
+ * Parses a duration to milliseconds, or `undefined` if it is invalid. A number without a unit is invalid, because it is
+ * ambiguous.
+ */
 export function parseDuration(text: unknown): number | undefined {
   if (typeof text !== 'string' || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
@@ -30,7 +33,7 @@ export function parseDuration(text: unknown): number | undefined {
   return Number.isSafeInteger(ms) ? ms : undefined
 }
 
-/** The duration in the largest possible units; `parseDuration` returns the same number of milliseconds. */
+/** Formats milliseconds in the largest possible units. `parseDuration` converts the result back without loss. */
 export function formatDuration(ms: number): string {
   let remainingMs = ms
   let text = ''

@@ -1,7 +1,10 @@
-/** A JSON schema, for editors. */
+/** A part of the JSON schema, which editors use to check a configuration file. */
 export type JsonSchema = { readonly [key: string]: unknown }
 
-/** What is wrong with a value. `problem` is a predicate (`is not a duration`), so that the value of a secret can be omitted. */
+/**
+ * What is wrong with a value. `problem` is a predicate (`is not a duration`), so that a message can omit a secret
+ * value.
+ */
 export type Problem = {
   readonly problem: string
   readonly fix: string
@@ -17,7 +20,7 @@ export type Format<T> = {
   readonly yamlType: 'string' | 'boolean' | 'integer' | 'array' | 'text or array' | 'object'
   /** Completes the message "is not …". */
   readonly noun: string
-  /** The fix: what to write instead. */
+  /** What to write instead. */
   readonly hint: string
   /** A more specific hint for this value, if there is one. */
   readonly hintFor?: (value: unknown) => string | undefined
@@ -27,7 +30,7 @@ export type Format<T> = {
   readonly check?: (value: T, limits: Range) => readonly Problem[]
 }
 
-/** All problems of a value from the environment, a flag, a file or a default. */
+/** Finds all problems of a value, whether from the environment, a flag, a file or a default. */
 export function validateValue<T>(format: Format<T>, value: unknown, limits: Range = {}): readonly Problem[] {
   const read = format.parse(value)
   if (read === undefined) return [{ value, problem: `is not ${format.noun}`, fix: fixFor(format, value) }]
@@ -41,13 +44,13 @@ export function fixFor<T>({ hint, hintFor }: Format<T>, value: unknown): string 
 export type TextFormatOptions = Readonly<{
   noun: string
   hint: string
-  /** Constraints in addition to `type: string`. */
+  /** JSON schema constraints in addition to `type: string`. */
   jsonSchema?: JsonSchema
   isValid: (text: string) => boolean
   normalize?: (text: string) => string
 }>
 
-/** A text that satisfies `isValid` after `normalize`, which makes equivalent spellings equal. */
+/** A format for text that satisfies `isValid`, checked after `normalize` has made equivalent spellings equal. */
 export function textFormat({
   noun,
   hint,
@@ -64,7 +67,7 @@ export function textFormat({
   }
 }
 
-/** One of the given words. An alias is accepted and replaced by its word. */
+/** A format for one of the given words. An alias is accepted and replaced by its word. */
 export function oneOf<const W extends string>(
   words: readonly W[],
   aliases: { readonly [alias: string]: W } = {},
@@ -80,7 +83,10 @@ export function oneOf<const W extends string>(
   }
 }
 
-/** A list of texts: a YAML list, or one text separated by commas or line breaks. Duplicates are removed. */
+/**
+ * A format for a list of texts: a YAML list, or one text with commas or line breaks as separators. Duplicates are
+ * removed.
+ */
 export function listOf<T extends string>(item: Format<T>, plural: string, hint: string): Format<readonly T[]> {
   return {
     yamlType: 'array',

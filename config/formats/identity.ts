@@ -51,7 +51,10 @@ export const groupList: Format<readonly string[]> = {
       : groups.check!(names, range),
 }
 
-/** The username of the service account. In Basic authentication it ends at the first colon (RFC 7617, section 2). */
+/**
+ * The username of the service account. It must not contain a colon, which ends the username in Basic authentication
+ * (RFC 7617, section 2).
+ */
 export const basicUsername: Format<string> = {
   ...textFormat({
     noun: 'a line of text',

@@ -7,7 +7,10 @@ export type ListenAddress = Readonly<{ kind: 'tcp'; host: string; port: number }
 
 export type Listener = ListenAddress & Readonly<{ isTls: boolean }>
 
-/** The size of `sun_path` without its null byte, minus the suffix that is appended while the socket is created. */
+/**
+ * The size of the kernel's `sun_path` without its null byte, minus the room for the temporary name under which the
+ * socket is created.
+ */
 const maxSocketPathBytes = 107 - '.12345678'.length
 
 const entry = textFormat({
@@ -58,7 +61,10 @@ export function isLocalListener(text: string): boolean {
   return address?.kind === 'unix' || (address?.kind === 'tcp' && isLoopbackHost(address.host))
 }
 
-/** Plain segments, which all proxies interpret alike. Not below `/elastauth`, where the pages of elastauth are. */
+/**
+ * The path of sub-requests, of segments without special characters, which all proxies interpret alike. A path below
+ * `/elastauth` is rejected, because elastauth's own endpoints are there.
+ */
 export const subRequestPath = textFormat({
   noun: 'a path for sub-requests',
   hint: 'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',

@@ -15,7 +15,7 @@ export const headerName = textFormat({
   isValid: (text) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text),
 })
 
-/** Group → roles. A single role needs no list; in the environment the map is JSON. */
+/** Maps groups to roles. A single role need not be in a list. In the environment, the map is written as JSON. */
 export const groupMappings: Format<{ readonly [group: string]: readonly string[] }> = {
   yamlType: 'object',
   noun: 'a map of groups to roles',
@@ -59,7 +59,7 @@ function checkGroup(group: string, roles: unknown): readonly Problem[] {
   )
 }
 
-/** Header name → value. Values may be credentials, so messages never contain them. */
+/** Maps header names to values, which may be credentials, so messages never contain them. */
 export const headerMap: Format<{ readonly [name: string]: string }> = {
   yamlType: 'object',
   noun: 'a map of header names to values',
@@ -92,7 +92,7 @@ function checkHeader(name: string, value: unknown): readonly Problem[] {
   return faults
 }
 
-/** Name → value of query parameters. */
+/** Maps the names of query parameters to values. */
 export const parameterMap: Format<{ readonly [name: string]: string }> = {
   yamlType: 'object',
   noun: 'a map of parameters to values',

@@ -4,7 +4,7 @@ import { type Format, type Problem, textFormat } from './format.ts'
 
 const maxBytes = 16 * 1024 * 1024
 
-/** The path of a file with one or more PEM certificates. Text between them is a comment (RFC 7468, section 2). */
+/** The path of a file with one or more PEM certificates. Other text in the file is a comment (RFC 7468, section 2). */
 export const certificateFile = fileWith((text) => {
   const blocks = text.match(/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(-----END \1?CERTIFICATE-----)?/g) ?? []
   if (blocks.length === 0) return { problem: 'holds no certificate', fix: 'name a PEM file (BEGIN CERTIFICATE)' }
@@ -25,7 +25,10 @@ export const privateKeyFile = fileWith((text) => {
   return { problem: 'holds no readable private key', fix: 'name a PEM file (BEGIN PRIVATE KEY)' }
 })
 
-/** Whether the private key belongs to the (first) certificate. True if a file cannot be read: that is a fault of its own. */
+/**
+ * Whether the private key belongs to the file's first certificate. True if a file cannot be read, because that is
+ * reported as a separate fault.
+ */
 export function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
   try {
     return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
@@ -34,7 +37,7 @@ export function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
   }
 }
 
-/** When the (first) certificate expires; undefined if the file cannot be read. */
+/** When the file's first certificate expires; undefined if the file cannot be read. */
 export function certificateExpiry(certFile: string): Date | undefined {
   try {
     return new X509Certificate(readFileSync(certFile)).validToDate
@@ -43,7 +46,7 @@ export function certificateExpiry(certFile: string): Date | undefined {
   }
 }
 
-/** Messages of OpenSSL are not passed on: they add nothing, and might quote the file. */
+/** A format for the path of a PEM file. OpenSSL's messages are not shown, because they might quote the file. */
 function fileWith(findProblem: (text: string) => Problem | undefined): Format<string> {
   const isPath = (path: string) => path !== '' && !path.includes('\0')
   return {

@@ -46,7 +46,10 @@ const text = textFormat({
 
 const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])
 
-/** Symmetric algorithms are excluded: everyone who can verify such a token could also issue one. */
+/**
+ * The accepted signature algorithms. Symmetric ones are excluded, because everyone who can verify such a token could
+ * also issue one.
+ */
 const signatureAlgorithm = {
   ...oneOf(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']),
   noun: 'an asymmetric signature algorithm',
@@ -102,7 +105,7 @@ export const formats = {
 export type FormatName = keyof typeof formats
 export type FormatValue<F extends FormatName> = (typeof formats)[F] extends Format<infer T> ? T : never
 
-/** The format of that name without its value type, for code that handles all keys alike. */
+/** The format with this name, without its value type, for code that handles all keys alike. */
 export function getFormat(name: FormatName): Format<unknown> {
   return formats[name] as Format<unknown>
 }

@@ -11,12 +11,12 @@ import {
 } from './format.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 
-/** TLS settings for the upstreams of one route. `null` means the setting of `proxy.tls`. */
+/** TLS settings for the upstreams of one route. A setting that is `null` is taken from `proxy.tls`. */
 export type RouteTls = {
   readonly ca_cert: string | null
   readonly client_cert: string | null
   readonly client_key: string | null
-  /** The name for SNI and for the verification of the certificate, instead of the host of the URL. */
+  /** The name for SNI and certificate verification, instead of the URL's host. */
   readonly server_name: string | null
   readonly insecure_skip_verify: boolean | null
 }

@@ -29,7 +29,7 @@ const fields: {
   tls: { expected: 'a map', isValid: () => true },
 }
 
-/** Checks for fields whose values have parts. */
+/** Checks for the fields whose values are lists or maps. */
 const nestedChecks: { readonly [field: string]: (value: unknown) => readonly Problem[] } = {
   upstreams: (value) => validateValue(httpUrlList, value),
   headers: (value) => validateValue(headerMap, value),

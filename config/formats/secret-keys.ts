@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { type Format, textFormat } from './format.ts'
 
-/** Placeholders in the examples of the documentation. They are accepted, so that the examples start unchanged. */
+/** Placeholder keys in the documentation's examples. They are accepted so that the examples run unchanged. */
 const placeholders = ['your-64-char-hex-key', 'your-generated-key']
 
-// One key for the lifetime of the process: a reload must not rotate the credentials of all users.
+// Created only once per process, because a new key at each reload would rotate the credentials of all users.
 const randomKey = randomBytes(32).toString('hex')
 
 const generateKeyFix = 'generate one with `elastauth --generateKey` or `openssl rand -hex 32`'
@@ -23,7 +23,7 @@ export const placeholderWarning =
   'Replicas use different keys, and all credentials rotate at every restart. ' +
   `For a permanent key, ${generateKeyFix}.`
 
-/** 32 bytes as 64 hex digits, in lower case. */
+/** A key of 32 bytes as 64 hex digits, normalized to lower case. */
 export const hexKey = rejectRepeatedDigit(
   textFormat({
     noun: 'a key of 64 hex digits',
@@ -48,7 +48,7 @@ export const sharedSecret = textFormat({
   isValid: (text) => /^[!-~]{16,}$/.test(text),
 })
 
-/** A key of one repeated digit is filler, not a random key. */
+/** Rejects a key of one repeated digit, which is filler instead of a random key. */
 function rejectRepeatedDigit(format: Format<string>): Format<string> {
   return {
     ...format,

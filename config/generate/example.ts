@@ -5,7 +5,10 @@ const head = `# yaml-language-server: $schema=./schema.json
 # Each key is also an environment variable: elasticsearch.ca_cert is ELASTAUTH_ELASTICSEARCH_CA_CERT.
 # Keep secrets out of this file: read each one from a file, e.g. ELASTAUTH_SECRET_KEY_FILE=/run/secrets/key.`
 
-/** The example file: keys that every installation must decide on are active, the others commented out with their default. */
+/**
+ * Builds the example file. Keys that every installation must decide on are active, and all others are commented out
+ * with their default.
+ */
 export function buildExample(): string {
   const blocks = Object.entries(schema).map(([name, node]) => writeNode(name, node).join('\n'))
   return `${[head, ...blocks].join('\n\n')}\n`
@@ -25,7 +28,7 @@ function writeKey(name: string, spec: Key): string[] {
   return [`## ${spec.doc}`, spec.example === undefined ? comment(line) : line]
 }
 
-/** The `#` comes before the indentation, so that removing `# ` leaves valid YAML. */
+/** Comments a line out. The `#` is placed before the indentation, so that removing `# ` leaves valid YAML. */
 function comment(line: string): string {
   return `# ${line}`
 }

@@ -34,7 +34,7 @@ if (import.meta.main) {
   }
 }
 
-/** JSON as Biome formats it: an array of scalars on one line of up to 120 characters. */
+/** Formats JSON as Biome does, with an array of scalars on one line if it fits in 120 characters. */
 function writeJson(value: unknown): string {
   const text = JSON.stringify(value, null, 2).replace(
     /^(.*)\[\n([^[\]{}]*)\n\s*\](,?)$/gm,

@@ -3,7 +3,10 @@ import { getFormat } from '../formats/registry.ts'
 import { isKey, type Key, keys, schema } from '../schema.ts'
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
-/** The JSON schema of the YAML file, in draft-07 because editors support it best. Every key may also be empty. */
+/**
+ * Builds the JSON schema of the YAML file, as draft-07 because editors support that version best. Every key may be
+ * empty.
+ */
 export function buildJsonSchema(): JsonSchema {
   const root = buildSection(schema, 'Configuration of elastauth')
   const legacy = [...legacyKeys].map(([old, key]) => {

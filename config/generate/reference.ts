@@ -42,7 +42,7 @@ const essentialKeys = [
 const startMark = '<!-- keys: from config/schema.ts by `npm run docs` -->\n'
 const endMark = '<!-- /keys -->'
 
-/** docs/configuration.md: a table of all keys, and one of the legacy names. */
+/** Builds docs/configuration.md: a table of all keys, and a table of the legacy names. */
 export function buildReference(): string {
   const legacyRows = [...legacyKeys].map(([name, key]) => `| \`${name}\` | \`${key}\` |`)
   return `${head}${columns}${rowsOf([...keys.keys()])}\n## Old names\n\nThese names still work, with a warning.\n\n| Old name | Current name |\n|---|---|\n${legacyRows.join('\n')}\n`

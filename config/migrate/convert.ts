@@ -14,7 +14,7 @@ export type ConvertedConfig = {
 export function convertEntries(entries: readonly Entry[]): ConvertedConfig {
   const settings = new Map<string, unknown>()
   const notes: MigrationNote[] = []
-  // Current names after legacy names, so that they override them
+  // Current names are sorted after legacy names, so that they take precedence.
   const rank = ({ key }: Entry) => (renamedGoKeys.has(key) ? 0 : 1)
   for (const entry of [...entries].sort((a, b) => rank(a) - rank(b))) convertEntry(entry, settings, notes)
   return { settings, notes: [...notes, ...collectNotes(settings, entries)] }
@@ -31,7 +31,7 @@ function convertEntry(entry: Entry, settings: Map<string, unknown>, notes: Migra
   else if (isSet(entry.value)) convertSetting(entry, key, settings, notes)
 }
 
-/** `key:` and `key: ""` were the same as a missing key. */
+/** Whether a key is set. To the Go elastauth, `key:` and `key: ""` were the same as a missing key. */
 function isSet(value: unknown): boolean {
   return value !== null && value !== ''
 }

@@ -1,6 +1,6 @@
 import { legacyKeys } from '../sources/legacy-keys.ts'
 
-/** Keys of the Go elastauth → current keys. In lower case: the Go elastauth ignored case. */
+/** Maps the Go elastauth's keys to current keys. They are in lower case, because the Go elastauth ignored case. */
 export const renamedGoKeys: ReadonlyMap<string, string> = new Map([
   ...legacyKeys,
   ['insecure_skip_verify', 'elasticsearch.insecure_skip_verify'],
@@ -10,7 +10,7 @@ export const renamedGoKeys: ReadonlyMap<string, string> = new Map([
   ['authelia.header_name', 'headers.name'],
 ])
 
-/** Keys of the Go elastauth without an equivalent, and why none is needed. */
+/** Maps keys of the Go elastauth that have no equivalent to the reason why none is needed. */
 export const droppedGoKeys: ReadonlyMap<string, string> = new Map([
   ['cache.path', 'nothing is stored in files'],
   ['enableotel', 'traces are not exported'],

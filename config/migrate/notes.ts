@@ -3,14 +3,14 @@ import { getFormat } from '../formats/registry.ts'
 import { envNameOf, keys } from '../schema.ts'
 import type { Entry } from './read-entries.ts'
 
-/** What happened to a key, or what the administrator must decide about it. */
+/** A note on what happened to a key, or what the administrator must decide. */
 export type MigrationNote = {
   readonly kind: 'changed' | 'not needed' | 'decide'
   readonly key: string
   readonly text: string
 }
 
-/** Notes about the converted settings as a whole: values with a changed meaning, and decisions for the administrator. */
+/** Collects notes about values whose meaning has changed, and about decisions that the administrator must make. */
 export function collectNotes(settings: ReadonlyMap<string, unknown>, entries: readonly Entry[]): MigrationNote[] {
   const originalKeys = new Set(entries.map(({ key }) => key))
   const provider = settings.get('auth_provider') ?? 'authelia'
@@ -84,7 +84,10 @@ function hasHttps(hosts: unknown): boolean {
   return Array.isArray(hosts) && hosts.some((host) => /^https:/i.test(String(host)))
 }
 
-/** Values that `config check` will reject. File paths are not checked: the files may exist only where elastauth runs. */
+/**
+ * Notes about values that `config check` will reject. File paths are not checked, because the files may exist only
+ * where elastauth runs.
+ */
 function findInvalidValues(settings: ReadonlyMap<string, unknown>): MigrationNote[] {
   return [...settings].flatMap(([key, value]) => {
     const spec = keys.get(key)!

@@ -61,7 +61,7 @@ function flatten(map: Record<string, unknown>, prefix: string): Entry[] {
   })
 }
 
-/** The values of keys such as `group_mappings` are maps with names of the user, not sections. */
+/** Whether a key's value is a map with arbitrary names, as for `group_mappings`, and not a section. */
 function isMapKey(key: string): boolean {
   const spec = keys.get(key)
   return spec !== undefined && getFormat(spec.format).yamlType === 'object'
@@ -81,7 +81,7 @@ function readVariables(text: string): Entry[] {
   const keyOf = new Map([...renamedGoKeys.keys(), ...keys.keys()].map((key) => [envNameOf(key), key]))
   const maps = new Map<string, Record<string, unknown>>()
   const entries = Object.entries(parseEnv(text)).flatMap(([name, value = '']): Entry[] => {
-    // A .env file may hold variables of other services of the Compose file
+    // A .env file may contain variables for other services of the Compose file.
     if (!name.startsWith('ELASTAUTH_')) return []
     const mapVariable = mapVariables.find(({ prefix }) => name.startsWith(prefix))
     if (mapVariable !== undefined) {

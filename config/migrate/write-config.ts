@@ -3,7 +3,10 @@ import { keys } from '../schema.ts'
 import type { ConvertedConfig } from './convert.ts'
 import type { MigrationNote } from './notes.ts'
 
-/** The converted YAML in the order of the schema, with the notes as comments. It contains the secrets of the original file. */
+/**
+ * Writes the converted settings as YAML, in the order of the schema and with the notes as comments. The result contains
+ * the original file's secrets.
+ */
 export function writeConfig({ settings, notes }: ConvertedConfig, from: string): string {
   const document = new Document({})
   for (const key of keys.keys()) {
@@ -24,7 +27,9 @@ export function formatNotes(notes: readonly MigrationNote[]): string[] {
   return sorted.map(({ kind, key, text }) => `${kind.padEnd(10)}  ${nameOf(key).padEnd(width)}  ${text}`)
 }
 
-/** A key of the original file. Text that does not look like a key is omitted: it might be a secret. */
+/**
+ * The name of a key in the original file. Text that does not look like a key is omitted, because it might be a secret.
+ */
 function nameOf(key: string): string {
   return /^[\w.-]{1,64}$/.test(key) ? key : '(not a key)'
 }

@@ -3,7 +3,7 @@ import { headerNames, isHeaderPreset, providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
-/** Headers that HTTP, browsers or proxies set for their own purpose: they cannot carry an identity. */
+/** Headers that cannot contain an identity, because HTTP, browsers or proxies use them for another purpose. */
 const reservedHeaders: ReadonlySet<string> = new Set([
   'connection',
   'host',
@@ -72,7 +72,10 @@ function checkReservedHeader({ key, name }: Header): RuleViolation | false {
   )
 }
 
-/** Username, email and name may share a header, e.g. if the username is the email address. The groups may not. */
+/**
+ * Username, email and name may use the same header, for example if the username is the email address. The groups need
+ * their own.
+ */
 function checkSharedHeader(header: Header, others: readonly Header[]): RuleViolation | false {
   const isGroups = ({ part }: Header) => part === 'groups'
   const sameHeader = others
@@ -97,7 +100,8 @@ function checkSecretHeader(secretHeader: string, headers: readonly Header[]): Ru
   const sameHeader = headers.find((header) => canonicalizeHeaderName(header.name) === name)
   if (sameHeader === undefined) return []
   const fix = 'give it its own header'
-  // Report the key that the user has set: the default header of a provider has no location
+  // The fault is reported for the key that the user has set, because a provider's default header has no location in a
+  // file.
   return [
     sameHeader.isSet
       ? violation(sameHeader.key, 'names the same header as proxy_secret_header', fix, key)

@@ -2,7 +2,10 @@ import { parseListeners } from '../formats/listeners.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
-/** An address is listed once only: the second listener would find it in use. Port 0 is a different port each time. */
+/**
+ * Rejects an address that is listed twice, because the second listener would find it in use. Port 0 is allowed
+ * repeatedly, since it is a different port each time.
+ */
 export function checkListen(config: Config): (RuleViolation | false)[] {
   const entries = entriesOf(config)
   const addresses = entries.map(({ text }) => text.replace(/^https?:\/\//, ''))
@@ -69,7 +72,7 @@ export function checkTls(config: Config): (RuleViolation | false)[] {
 
 type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen'; name: string }>
 
-/** All addresses to listen on, for pages or sub-requests. */
+/** All addresses to listen on, in both `listen` and `forward_auth.listen`. */
 function entriesOf({ listen, forward_auth }: Config): Entry[] {
   const entries = (list: Entry['list'], texts: readonly string[]) =>
     texts.map((text, index): Entry => ({ text, list, name: `${list}[${index}]` }))

@@ -5,7 +5,7 @@ import { type RuleViolation, violation } from './violation.ts'
 
 type Oidc = Config['oidc']
 
-/** The keys that OpenID Connect requires, and combinations that would weaken it. */
+/** Checks the keys that OpenID Connect requires, and rejects combinations that would weaken its security. */
 export function checkOidc(config: Config): (RuleViolation | false)[] {
   if (!providersOf(config).includes('oidc')) return []
   const { oidc } = config
@@ -43,7 +43,10 @@ const endpointKeys = [
   'jwks_uri',
 ] as const satisfies readonly (keyof Oidc)[]
 
-/** Over plain HTTP, a machine in between could replace responses of the provider and impersonate any user. */
+/**
+ * Rejects plain HTTP to other machines: an attacker in between could replace the provider's responses and impersonate
+ * any user.
+ */
 function checkHttps(oidc: Oidc): (RuleViolation | false)[] {
   if (oidc.allow_http) return []
   return endpointKeys.map(
@@ -64,7 +67,7 @@ function checkRedirect({ redirect_url }: Oidc): (RuleViolation | false)[] {
   ]
 }
 
-/** Plain HTTP to another machine. */
+/** Whether a URL means plain HTTP to another machine. */
 function isRemoteHttp(url: URL | null): boolean {
   return url?.protocol === 'http:' && !isLoopbackHost(url.hostname)
 }
@@ -108,7 +111,7 @@ function checkClient({
   ]
 }
 
-/** Headers that HTTP or OpenID Connect sets in each call. */
+/** Headers that must not be configured, because HTTP or OpenID Connect sets them in each call. */
 const reservedHeaders =
   /^(?:authorization|connection|content-length|content-type|expect|host|transfer-encoding|upgrade)$/i
 
@@ -120,7 +123,7 @@ function checkCustomHeaders({ custom_headers }: Oidc): (RuleViolation | false)[]
   )
 }
 
-/** Parameters that elastauth sets itself; the security of a login depends on them. */
+/** Parameters that must not be configured: elastauth sets them, and the security of a login depends on them. */
 const reservedParameters =
   /^(?:client_id|redirect_uri|response_type|response_mode|scope|state|nonce|code_challenge|code_challenge_method|request|request_uri)$/i
 
@@ -131,7 +134,7 @@ function checkParameters({ authorization_parameters }: Oidc): (RuleViolation | f
   )
 }
 
-/** Whether this is an issuer of Microsoft Entra ID for all tenants, or for personal accounts. */
+/** Whether this is Microsoft Entra ID's issuer for all tenants, or for personal accounts. */
 function isForAnyTenant(issuer: string | null): boolean {
   return /^https:\/\/login\.microsoftonline\.(?:com|us|cn)\/(?:common|organizations|consumers)(?:\/|$)/i.test(
     issuer ?? '',

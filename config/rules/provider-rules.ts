@@ -3,7 +3,7 @@ import { isHeaderPreset, providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
-/** Which providers can be combined, and in which order. */
+/** Checks which providers are combined, and in which order. */
 export function checkProviders(
   { auth_providers: providers }: Config,
   isSet: (key: string) => boolean,
@@ -22,7 +22,7 @@ export function checkProviders(
   ]
 }
 
-/** The static provider accepts every request, so only this machine may reach its listeners. */
+/** Requires local listeners for the static provider: it accepts every request, so other machines must not reach it. */
 export function checkStaticProvider(config: Config): (RuleViolation | false)[] {
   const { static: user, listen, forward_auth, elasticsearch } = config
   if (!providersOf(config).includes('static')) return []

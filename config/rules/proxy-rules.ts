@@ -42,8 +42,8 @@ export function checkProxy({ proxy: { enabled, elasticsearch_url, routes, tls } 
 }
 
 /**
- * A route must not overwrite these, nor hop-by-hop headers: it could break the framing of requests (request smuggling)
- * or forge the address of the client.
+ * Headers that a route must not set, in addition to hop-by-hop headers. Setting them could break the framing of
+ * requests (request smuggling) or forge the client's address.
  */
 const reservedHeaders =
   /^(?:content-length|expect|forwarded|http2-settings|proxy-.*|x-forwarded-(?:for|host|port|proto))$/i

@@ -12,7 +12,10 @@ import { type RuleViolation, violation } from './violation.ts'
 
 type Rule = (config: Config, isSet: (key: string) => boolean) => readonly (RuleViolation | false)[]
 
-/** The rules between keys. A rule does not throw, and sees the default of a key that is not set. */
+/**
+ * The rules that relate several keys to each other. A rule must not throw, and sees the default of a key that is not
+ * set.
+ */
 const rules: readonly Rule[] = [
   ({ secret_key }) => [
     secret_key === null &&
@@ -58,13 +61,16 @@ const rules: readonly Rule[] = [
   checkOidc,
 ]
 
-/** Violated rules, except those about a key that has a fault already: a second message would only distract. */
+/**
+ * Finds violated rules. Rules about a key that already has a fault are skipped, because a second message would only
+ * distract.
+ */
 export function findRuleViolations(
   config: Config,
   faultyKeys: ReadonlySet<string>,
   locationOf: (key: string) => SourceLocation | undefined,
 ): Fault[] {
-  // A file that could not be read may set any key
+  // The unreadable file may set any key, so every rule might report a fault that does not exist.
   if (faultyKeys.has('--config') || faultyKeys.has('YAML')) return []
   return rules
     .flatMap((rule) => rule(config, (key) => locationOf(key) !== undefined))

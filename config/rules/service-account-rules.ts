@@ -1,7 +1,7 @@
 import type { Config } from '../schema.ts'
 import { checkBothOrNeither, type RuleViolation, violation } from './violation.ts'
 
-/** Elasticsearch needs an API key, or a username and a password; a dry run needs neither. */
+/** Requires an API key, or a username and a password, for Elasticsearch; a dry run needs neither. */
 export function checkServiceAccount({
   elasticsearch: { username, password, api_key, dry_run },
 }: Config): (RuleViolation | false)[] {

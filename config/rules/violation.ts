@@ -1,4 +1,4 @@
-/** A rule between keys that is violated; `otherKey` is the second key of the rule. */
+/** A violated rule: `key` is the key at fault, and `otherKey` another key that the rule relates to it. */
 export type RuleViolation = {
   readonly key: string
   readonly problem: string
@@ -13,7 +13,7 @@ export function violation(key: string, problem: string, fix: string, otherKey = 
 /** A key and its value. */
 export type KeyValue = readonly [key: string, value: string | null]
 
-/** Two keys that are set together or not at all. */
+/** Requires that two keys are set together or not at all. */
 export function checkBothOrNeither([keyA, a]: KeyValue, [keyB, b]: KeyValue): (RuleViolation | false)[] {
   return [
     a === null && b !== null && violation(keyA, `is not set, but ${keyB} is`, 'set both or neither', keyB),

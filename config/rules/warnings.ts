@@ -2,7 +2,7 @@ import { certificateExpiry } from '../formats/pem.ts'
 import { providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 
-/** Settings that are accepted but risky or without effect. */
+/** Warnings about settings that are accepted, but risky or without effect. */
 export function findWarnings(config: Config): string[] {
   const { cache, elasticsearch, oidc, proxy, tls } = config
   const expiry = tls.cert === null ? undefined : certificateExpiry(tls.cert)

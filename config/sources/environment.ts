@@ -9,11 +9,15 @@ type Environment = { readonly [name: string]: string | undefined }
 
 const keyOfVariable: ReadonlyMap<string, string> = new Map([
   ...[...legacyKeys.keys()].map((key) => [envNameOf(key), key] as const),
-  // Last, so that a name of both (ELASTAUTH_CACHE_TYPE) is the current key and needs no warning
+  // Current keys come last, so that a variable that is also a legacy name (ELASTAUTH_CACHE_TYPE) sets the current key
+  // without a warning.
   ...[...keys.keys()].map((key) => [envNameOf(key), key] as const),
 ])
 
-/** Reads the `ELASTAUTH_*` variables, and the secret files that `ELASTAUTH_…_FILE` name. An empty variable is not set. */
+/**
+ * Reads the `ELASTAUTH_*` variables, and the secret files that `ELASTAUTH_…_FILE` variables name. An empty variable
+ * counts as not set.
+ */
 export function readEnvironment(env: Environment): Layer {
   const layers = Object.entries(env)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -69,8 +73,8 @@ function isSensitive(key: string): boolean {
 }
 
 /**
- * Kubernetes sets these variables in every pod in the namespace of a Service named `elastauth` or `elastauth-…`. Their
- * names cannot be keys, except for `ELASTAUTH_PORT`, whose value (`tcp://10.0.0.1:5000`) tells it from a misspelled key.
+ * Whether Kubernetes set this variable, as it does in every pod of a namespace with a Service named `elastauth` or
+ * `elastauth-…`. Only `ELASTAUTH_PORT` could also be a misspelled key, so its value is checked (`tcp://10.0.0.1:5000`).
  */
 function isServiceLink(name: string, value: string): boolean {
   return (

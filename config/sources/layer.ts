@@ -7,7 +7,7 @@ export type Setting = {
   readonly location: SourceLocation
   /** True for YAML, whose values have types. Values from the environment and flags are text. */
   readonly isTyped: boolean
-  /** The line of a part of the value in the YAML file. */
+  /** Finds the line of a part of the value in the YAML file. */
   readonly lineOf?: (path: readonly (string | number)[]) => number | undefined
 }
 

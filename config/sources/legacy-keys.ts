@@ -4,7 +4,7 @@ import { getFormat } from '../formats/registry.ts'
 import { keys } from '../schema.ts'
 import type { Layer, Setting } from './layer.ts'
 
-/** Flat keys of the Go elastauth → current keys. */
+/** Maps the Go elastauth's flat keys to current keys. */
 export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['elasticsearch_host', 'elasticsearch.hosts'],
   ['elasticsearch_username', 'elasticsearch.username'],
@@ -20,7 +20,7 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['headers_name', 'headers.name'],
 ])
 
-/** Replaces legacy keys by current ones. If a source sets both, their values must agree. */
+/** Replaces legacy keys with current keys. If a source sets both names of a key, the values must be equal. */
 export function renameLegacyKeys(layer: Layer): Layer {
   const settingsByKey = new Map(layer.settings.map((setting) => [setting.key, setting]))
   const faults: Fault[] = []
@@ -47,7 +47,7 @@ export function renameLegacyKeys(layer: Layer): Layer {
   return { settings, faults: [...layer.faults, ...faults], warnings: [...layer.warnings, ...warnings] }
 }
 
-/** The legacy key held one URL. */
+/** Converts the single URL of a legacy key to a list. */
 function asList(value: unknown): unknown {
   return typeof value === 'string' ? [value] : value
 }

@@ -17,7 +17,7 @@ export function readSecretFile(path: string): SecretFile {
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
     if (mode & 0o022) return fault('names a file that other users can write', 'run chmod go-w on the file')
     if (text === '') return fault('names an empty file', 'write the secret into it')
-    // A warning only: container platforms mount secrets with mode 0444
+    // Only a warning, because container platforms mount secrets with mode 0444.
     const warnings = mode & 0o004 ? ['the secret file can be read by every user of this machine'] : []
     return { text, faults: [], warnings }
   } catch (error) {

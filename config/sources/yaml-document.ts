@@ -1,7 +1,7 @@
 import { type Document, isPair, isScalar, type LineCounter, type Pair, visit, type YAMLError } from 'yaml'
 import type { Fault } from '../faults.ts'
 
-// The messages of the parser quote the file, which may contain secrets.
+// Replaces the YAML parser's messages, which quote the file and so may contain secrets.
 const problemsByCode: { readonly [code: string]: readonly [problem: string, fix: string] } = {
   BAD_ALIAS: ['`*` begins an alias without an anchor', 'put the value in quotes'],
   BAD_INDENT: ['the indentation is wrong', 'indent with two spaces for each level'],
@@ -17,7 +17,10 @@ const problemsByCode: { readonly [code: string]: readonly [problem: string, fix:
   MISSING_CHAR: ['a quote, bracket, colon or comma is missing', 'check this line and the one above it'],
 }
 
-/** Faults of the YAML document itself: syntax, duplicate keys, keys that could pollute a prototype, alias bombs. */
+/**
+ * Finds faults of the YAML document itself: syntax errors, duplicate keys, keys that allow prototype pollution, and
+ * alias bombs.
+ */
 export function checkDocument(document: Document.Parsed, file: string, lines: LineCounter): Fault[] {
   const lineAt = (offset: number) => lines.linePos(offset).line
   const faults = [...document.errors, ...document.warnings]

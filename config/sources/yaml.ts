@@ -38,7 +38,7 @@ function readFile(file: string): Layer {
   try {
     if (statSync(file).size > maxFileBytes) throw new Error('longer than 1 MiB')
     const lines = new LineCounter()
-    // checkDocument reports duplicate keys, and can name both lines
+    // The parser's own check is disabled, because checkDocument reports duplicate keys with both lines.
     const document = parseDocument(readFileSync(file, 'utf8'), {
       lineCounter: lines,
       uniqueKeys: false,
@@ -107,7 +107,10 @@ function readSetting(key: string, node: Node | null, location: SourceLocation, w
   }
 }
 
-/** `key:` and `key: ""` leave a text key unset. An empty text is not valid for a list or a boolean. */
+/**
+ * Whether a key is set. `key:` and `key: ""` leave a text key unset, but an empty text is invalid for a list or a
+ * boolean.
+ */
 function isSet(key: string, value: unknown): boolean {
   const { format } = keys.get(legacyKeys.get(key) ?? key)!
   return value !== null && !(value === '' && ['string', 'text or array'].includes(getFormat(format).yamlType))
@@ -121,7 +124,7 @@ function suggestKey(name: string, section: string): string {
   return suggest(name, siblings)
 }
 
-/** Keys that are set in more than one file; checkDocument reports duplicates within a file. */
+/** Reports keys that are set in more than one file. checkDocument reports duplicates within a file. */
 function checkDuplicates(settings: readonly Setting[]): Fault[] {
   const first = new Map<string, Setting>()
   return settings.flatMap((setting) => {

@@ -23,8 +23,8 @@ export type ReloadPlan = Readonly<{
 }>
 
 /**
- * Settings whose removal is not reloaded, because a file may be read while it is being written, and they protect
- * access. Without group_mappings, users would lose their roles in Elasticsearch.
+ * Settings that a reload does not remove, because it may read a file that is still being written. Most of them protect
+ * access; without group_mappings, users would lose their roles in Elasticsearch.
  */
 const losses: readonly [key: keyof Config, isLost: (running: Config, next: Config) => boolean][] = [
   ['proxy_secret', (running, next) => running.proxy_secret !== null && next.proxy_secret === null],

@@ -31,8 +31,8 @@ const noTls: RouteTls = Object.freeze({
 })
 
 /**
- * The route's own files, or else those in `proxy.tls`. A client certificate and its key are always taken from the same
- * of the two.
+ * The route's own files, or else those in `proxy.tls`. A client certificate and its key always come from the same
+ * place.
  */
 function tlsFilesOf(route: RouteTls, all: Config['proxy']['tls']): TlsFiles {
   const { client_cert, client_key } = route.client_cert === null ? all : route
