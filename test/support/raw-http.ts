@@ -71,7 +71,7 @@ export function openRaw(target: number | string | URL, options: RawOptions = {})
     },
     async readResponse({ isHead = false } = {}) {
       const read = await waitFor(() => parseResponse(text, isHead), isOver)
-      // The text is no part of the message: it may contain a credential.
+      // The error message omits the text, which may contain a credential.
       if (read === undefined)
         throw failure ?? new Error(`the connection closed after ${text.length} bytes of a response`, { cause: text })
       text = text.slice(read.length)

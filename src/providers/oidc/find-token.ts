@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { readCookie } from '../../http/cookies.ts'
 import { GatewayError } from '../../http/errors.ts'
-import { singleValueOf, valuesOf } from '../../http/headers.ts'
+import { singleValueOf } from '../../http/headers.ts'
 import { invalidToken } from './invalid-token.ts'
 
 type RawRequest = Pick<IncomingMessage, 'rawHeaders'>
@@ -35,8 +35,8 @@ export function createFindToken(tokenHeader: string | undefined) {
  * cookie, and for two cookies with this name (set for different paths or domains), since it is unclear which one is
  * meant.
  */
-export function findCookie({ rawHeaders }: RawRequest, name: string): string | undefined {
-  const found = readCookie(valuesOf(rawHeaders, 'cookie').join('; '), name) // RFC 9113, section 8.2.3
+export function findCookie({ headers }: Pick<IncomingMessage, 'headers'>, name: string): string | undefined {
+  const found = readCookie(headers.cookie, name)
   return found !== undefined && found.length <= maxTokenLength && tokenPattern.test(found) ? found : undefined
 }
 

@@ -33,9 +33,7 @@ export type OidcTokensOptions = ProviderFetchOptions &
     tokenHeader?: string | undefined
   }>
 
-type RawRequest = Pick<IncomingMessage, 'rawHeaders'>
-
-type FindIdentity = (request: RawRequest) => MaybePromise<Identity | undefined>
+type FindIdentity = (request: IncomingMessage) => MaybePromise<Identity | undefined>
 
 export type OidcTokens = Readonly<{
   issuer: Issuer
@@ -123,11 +121,11 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       getKey: keySet.getKey,
       now,
     }),
-    findToken(request: RawRequest) {
+    findToken(request: IncomingMessage) {
       const token = findBearerToken(request)
       return token === undefined ? undefined : identifyToken(token)
     },
-    findCookieToken(request: RawRequest) {
+    findCookieToken(request: IncomingMessage) {
       return chain(
         identifyCookie(request, firstCookie, identifyToken),
         (identity) => identity ?? identifyCookie(request, secondCookie, identifyToken),
@@ -147,7 +145,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
 }
 
 function identifyCookie(
-  request: RawRequest,
+  request: IncomingMessage,
   name: string,
   identifyToken: IdentifyToken,
 ): MaybePromise<Identity | undefined> {

@@ -3,7 +3,7 @@ import { request as send } from 'undici'
 export type UserAgent = Readonly<{
   /** Sends one request with the cookies of its origin. Does not follow redirects. */
   request: (url: string, init?: Init) => Promise<Response>
-  /** Follows redirects and submits the sign-in form of the provider, until there is no further redirect or `until` accepts its target. */
+  /** Follows redirects and submits the provider's sign-in form, until there is no further redirect or `until` accepts its target. */
   visit: (url: string, username?: string, until?: (location: string) => boolean) => Promise<Visit>
   /** The cookies of an origin, as a `Cookie` header. */
   cookies: (origin: string) => string
