@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { GatewayError } from '../../../src/http/errors.ts'
+import type { GrantedTokens } from '../../../src/sessions/refresh.ts'
 import { indexOf, keyOf } from '../../../src/sessions/session-id.ts'
-import { createReplicas, hour, minute } from './fixture.ts'
+import { createReplicas, hour, minute, type Provider } from './fixture.ts'
 
 const outage = () => new GatewayError('provider_unavailable', 'down')
 
@@ -276,12 +277,7 @@ describe('refreshes of sessions', () => {
     const { replicas, login, clock, provider, grant } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
-    const response = Promise.withResolvers<void>()
-    provider.requestRefresh = async (refreshToken) => {
-      provider.received.push(refreshToken)
-      await response.promise
-      return grant('r1')
-    }
+    const respond = delayRefresh(provider, () => grant('r1'))
     await clock.advance(5 * minute)
     const slow = replicas[0]!.find(id)
     await clock.advance(1)
@@ -292,7 +288,7 @@ describe('refreshes of sessions', () => {
     const another = replicas[1]!.find(id)
     await clock.advance(10_000)
     assert.equal((await another)?.username, 'alice')
-    response.resolve()
+    respond()
     assert.equal((await slow)?.username, 'alice')
     assert.deepEqual(provider.received, ['r0'])
     await clock.advance(minute)
@@ -304,12 +300,7 @@ describe('refreshes of sessions', () => {
     const { replicas, login, clock, provider, grant, storeState } = createReplicas(2)
     const id = await replicas[0]!.create(login)
     for (const sessions of replicas) await sessions.find(id)
-    const response = Promise.withResolvers<void>()
-    provider.requestRefresh = async (refreshToken) => {
-      provider.received.push(refreshToken)
-      await response.promise
-      return grant('r1')
-    }
+    const respond = delayRefresh(provider, () => grant('r1'))
     await clock.advance(5 * minute)
     const refreshing = replicas[0]!.find(id)
     await clock.advance(1)
@@ -319,7 +310,7 @@ describe('refreshes of sessions', () => {
     await clock.advance(1000)
     assert.equal((await waiting)?.username, 'alice')
     delete storeState.fault
-    response.resolve()
+    respond()
     assert.equal((await refreshing)?.username, 'alice')
     assert.deepEqual(provider.received, ['r0'])
   })
@@ -542,3 +533,14 @@ describe('refreshes of sessions', () => {
     for (const sessions of replicas) assert.equal(await sessions.find(id), undefined)
   })
 })
+
+/** The provider responds to refreshes with these tokens only when the returned function has been called. */
+function delayRefresh(provider: Provider, createTokens: () => GrantedTokens): () => void {
+  const response = Promise.withResolvers<void>()
+  provider.requestRefresh = async (refreshToken) => {
+    provider.received.push(refreshToken)
+    await response.promise
+    return createTokens()
+  }
+  return response.resolve
+}
