@@ -13,7 +13,7 @@ export type RequestHandler = Readonly<{
   onRequest: (
     request: IncomingMessage,
     response: ServerResponse,
-    check: (request: IncomingMessage) => void,
+    fault: GatewayError | undefined,
     serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ) => void
@@ -30,7 +30,7 @@ export function createRequestHandler(
   async function handleRequest(
     request: IncomingMessage,
     response: ServerResponse,
-    check: (request: IncomingMessage) => void,
+    fault: GatewayError | undefined,
     serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ): Promise<void> {
@@ -47,7 +47,7 @@ export function createRequestHandler(
         await previous
         routes = handlers()
       }
-      check(request)
+      rejectFault(fault)
       const handled = route(request, routes, serves)(request)
       result = handled instanceof Promise ? await handled : handled
       username = result.username
@@ -102,14 +102,18 @@ export function createRequestHandler(
   }
 
   return Object.freeze({
-    onRequest(request, response, check, serves, onAuthenticated) {
-      handleRequest(request, response, check, serves, onAuthenticated).catch((error) => {
+    onRequest(request, response, fault, serves, onAuthenticated) {
+      handleRequest(request, response, fault, serves, onAuthenticated).catch((error) => {
         logFault('internal', request.socket.remoteAddress, error)
         response.destroy()
       })
     },
     onRequestEnd,
   })
+}
+
+function rejectFault(fault: GatewayError | undefined): void {
+  if (fault !== undefined) throw fault
 }
 
 function sendResponse(request: IncomingMessage, response: ServerResponse, { status, headers, body }: GatewayResponse) {

@@ -56,8 +56,8 @@ export function createServer(options: ServerOptions): GatewayServer {
   }
   const handlersFor = (serves: ListenerScope): ListenerHandlers => ({
     ...commonHandlers,
-    onRequest: (request, response, check, onAuthenticated) =>
-      onRequest(request, response, check, serves, onAuthenticated),
+    onRequest: (request, response, fault, onAuthenticated) =>
+      onRequest(request, response, fault, serves, onAuthenticated),
   })
   // Without limits, as in unit tests, every weight is accepted.
   let budget: ConnectionBudget = { setWeight: () => true }

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { asGatewayError, errorTable, type GatewayError } from '../http/errors.ts'
 import { serializeResponse } from '../http/response.ts'
-import { checkHeaderCount } from './http1/header-limit.ts'
 import { lingerTimeoutMs } from './listen/limits.ts'
 import type { ServerOptions } from './options.ts'
 
@@ -13,16 +12,26 @@ export function createUpgradeHandler(
   onRequestEnd: (request: IncomingMessage, status: number, startedAt: number) => void,
 ) {
   /** Handles a request to upgrade to another protocol, for which Node creates no response object. */
-  return async function onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+  return async function onUpgrade(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    fault: GatewayError | undefined,
+  ): Promise<void> {
     try {
-      await handleUpgrade(request, socket, head)
+      await handleUpgrade(request, socket, head, fault)
     } catch (error) {
       logFault('internal', request.socket.remoteAddress, error)
       socket.destroy()
     }
   }
 
-  async function handleUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+  async function handleUpgrade(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    fault: GatewayError | undefined,
+  ): Promise<void> {
     const startedAt = performance.now()
     const requestId = nextRequestId()
     const { upgrade, renderError } = handlers()
@@ -37,7 +46,7 @@ export function createUpgradeHandler(
       isRejected = true
     }
     try {
-      checkHeaderCount(request)
+      if (fault !== undefined) throw fault
       const accepted = await upgrade!(request)
       username = accepted.username
       const result = await accepted.tunnel(socket, head, reject)

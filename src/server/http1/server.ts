@@ -1,10 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../http/errors.ts'
-import { http1Limits } from '../listen/limits.ts'
+import { http1Limits, maxHeaderCount } from '../listen/limits.ts'
 import type { ListenerHandlers, RequestTimeouts } from '../listen/listener.ts'
 import { drainBody } from './drain-body.ts'
-import { checkHeaderCount, maxHeaderCount } from './header-limit.ts'
 import { createPendingResponses } from './pending-responses.ts'
 import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
 
@@ -26,7 +25,7 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
     // The connection must close after a request with `Upgrade`, or it would allow request smuggling: even if the
     // upgrade is not accepted, Node discards the rest of the chunk and parses the next chunk as the start of a request.
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
-    onRequest(request, response, checkHead)
+    onRequest(request, response, faultOf(request))
   }
 
   function onResponseClose(this: ServerResponse): void {
@@ -69,7 +68,7 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
       // Requests with `Expect` are handled like any other: elastauth may send the final response without `100
       // Continue`. Node then closes the connection, because it cannot know whether the client will still send the body.
       server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
-      server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head))
+      server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head, faultOf(request)))
       // Node detaches itself from a connection with a CONNECT request, so pending responses on it would notice neither
       // `drain` nor a disconnect.
       server.on('connect', (_request, stream) => {
@@ -82,12 +81,10 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
   })
 }
 
-/**
- * Throws GatewayError headers_too_large, or payload_invalid if the Host header is missing (RFC 9112, section 3.2). Node
- * could reject the latter itself, but without a log line.
- */
-function checkHead(request: IncomingMessage): void {
-  checkHeaderCount(request)
-  if (request.headers.host === undefined && request.httpVersion === '1.1')
-    throw new GatewayError('payload_invalid', 'no Host header')
+/** Node could reject a missing Host header (RFC 9112, section 3.2) itself, but without a log line. */
+function faultOf({ rawHeaders, headers, httpVersion }: IncomingMessage): GatewayError | undefined {
+  if (rawHeaders.length > 2 * maxHeaderCount)
+    return new GatewayError('headers_too_large', `more than ${maxHeaderCount} headers`)
+  if (headers.host === undefined && httpVersion === '1.1') return new GatewayError('payload_invalid', 'no Host header')
+  return undefined
 }

@@ -2,16 +2,14 @@ import { type IncomingMessage, METHODS } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../http/errors.ts'
-import { checkHeaderCount } from '../http1/header-limit.ts'
-import { http1Limits } from '../listen/limits.ts'
+import { http1Limits, maxHeaderCount } from '../listen/limits.ts'
 
-export type Http2Request = Readonly<{ request: IncomingMessage; check: () => void }>
+export type Http2Request = Readonly<{ request: IncomingMessage; fault: GatewayError | undefined }>
 
 /**
  * Presents an HTTP/2 stream as an HTTP/1.1 request (RFC 9113, section 8.3): `Host` replaces `:authority`, all cookies
- * are in one `Cookie` header, and a body of unknown length is marked as chunked. The stream itself is the body. `check`
- * throws GatewayError payload_invalid or headers_too_large for requests that Node's HTTP/1.1 parser would have
- * rejected.
+ * are in one `Cookie` header, and a body of unknown length is marked as chunked. The stream itself is the body. `fault`
+ * is GatewayError payload_invalid or headers_too_large for requests that Node's HTTP/1.1 parser would have rejected.
  */
 export function createHttp2Request(
   stream: ServerHttp2Stream,
@@ -43,7 +41,7 @@ export function createHttp2Request(
   } satisfies Partial<IncomingMessage>
   Object.defineProperty(stream, 'id', { value: undefined, writable: true }) // pino-http sets it
   const request = Object.assign(stream, head) as unknown as IncomingMessage
-  return { request, check: () => checkHead(request, { pseudoHeaders, hosts, received }) }
+  return { request, fault: faultOf(request, { pseudoHeaders, hosts, received }) }
 }
 
 /**
@@ -82,37 +80,40 @@ type ReceivedHeaders = Readonly<{
 }>
 
 /**
- * Throws GatewayError payload_invalid or headers_too_large. nghttp2 has already rejected requests that are malformed
- * according to RFC 9113, sections 8.2 and 8.3 (for example with hop-by-hop headers), and dropped headers with invalid
- * characters.
+ * nghttp2 has already rejected requests that are malformed according to RFC 9113, sections 8.2 and 8.3 (for example with
+ * hop-by-hop headers), and dropped headers with invalid characters.
  */
-function checkHead(request: IncomingMessage, { pseudoHeaders, hosts, received }: ReceivedHeaders): void {
-  checkHeaderCount(request)
+function faultOf(request: IncomingMessage, { pseudoHeaders, hosts, received }: ReceivedHeaders) {
+  if (request.rawHeaders.length > 2 * maxHeaderCount)
+    return new GatewayError('headers_too_large', `more than ${maxHeaderCount} headers`)
   const size = received.reduce((sum, part) => sum + part.length + 2, 0)
-  if (size > http1Limits.maxHeaderSize) throw new GatewayError('headers_too_large', `${size} bytes of headers`)
+  if (size > http1Limits.maxHeaderSize) return new GatewayError('headers_too_large', `${size} bytes of headers`)
   const { method, url = '', headers } = request
-  if (method === 'UNKNOWN') throw invalid('an unknown method')
-  if (method === 'CONNECT') throw invalid('CONNECT') // elastauth is not a forward proxy
-  const scheme = pseudoHeaders.get(':scheme')
-  if (scheme !== 'https' && scheme !== 'http') throw invalid('a scheme that is not HTTP')
-  checkTarget(url, method)
-  checkHost(headers.host, hosts)
+  const invalid = invalidMethod(method) ?? invalidScheme(pseudoHeaders) ?? invalidTarget(url, method)
+  const detail = invalid ?? invalidHost(headers.host, hosts)
+  return detail === undefined ? undefined : new GatewayError('payload_invalid', detail)
 }
 
-function checkTarget(url: string, method: string | undefined): void {
+function invalidMethod(method: string | undefined): string | undefined {
+  if (method === 'UNKNOWN') return 'an unknown method'
+  return method === 'CONNECT' ? 'CONNECT' : undefined // elastauth is not a forward proxy
+}
+
+function invalidScheme(pseudoHeaders: ReadonlyMap<string, string>): string | undefined {
+  const scheme = pseudoHeaders.get(':scheme')
+  return scheme === 'https' || scheme === 'http' ? undefined : 'a scheme that is not HTTP'
+}
+
+function invalidTarget(url: string, method: string | undefined): string | undefined {
   const isPath = url.startsWith('/') || (url === '*' && method === 'OPTIONS')
-  if (!isPath) throw invalid('a target that is not a path')
-  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a space or a control character in the target')
+  if (!isPath) return 'a target that is not a path'
+  return /[^\x21-\x7e\x80-\xff]/.test(url) ? 'a space or a control character in the target' : undefined
 }
 
 /** @param hosts the values of all Host headers; valid are none, or one that equals `host` */
-function checkHost(host: string | undefined, hosts: readonly string[]): void {
-  if (host === undefined) throw invalid('neither :authority nor Host')
-  if (!/^[^\x00-\x20\x7f@/?#\\]+$/.test(host)) throw invalid('an :authority that is not a host')
+function invalidHost(host: string | undefined, hosts: readonly string[]): string | undefined {
+  if (host === undefined) return 'neither :authority nor Host'
+  if (!/^[^\x00-\x20\x7f@/?#\\]+$/.test(host)) return 'an :authority that is not a host'
   const isDifferent = (other: string) => other.toLowerCase() !== host.toLowerCase()
-  if (hosts.length > 1 || hosts.some(isDifferent)) throw invalid('a Host header that differs from :authority')
-}
-
-function invalid(detail: string): GatewayError {
-  return new GatewayError('payload_invalid', detail)
+  return hosts.length > 1 || hosts.some(isDifferent) ? 'a Host header that differs from :authority' : undefined
 }

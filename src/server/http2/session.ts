@@ -46,8 +46,8 @@ export function createHttp2Protocol(
     session.on('error', () => {}) // Node ends a session that has an error
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       if (!acceptStream(stream, rawHeaders)) return
-      const { request, check } = createHttp2Request(stream, headers, rawHeaders, socket)
-      onRequest(request, createHttp2Response(stream, request.method === 'HEAD'), check, onAuthenticated)
+      const { request, fault } = createHttp2Request(stream, headers, rawHeaders, socket)
+      onRequest(request, createHttp2Response(stream, request.method === 'HEAD'), fault, onAuthenticated)
     })
     socket.once('close', () => {
       stopTimer()

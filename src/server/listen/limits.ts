@@ -10,6 +10,9 @@ export const http1Limits = {
   headersTimeout: 20_000,
 } as const
 
+/** Maximum number of headers of a request. Node silently drops those beyond its own limit, which is higher. */
+export const maxHeaderCount = 500
+
 /** Maximum number of pending requests on one HTTP/1.1 connection. The connection closes after the last of them. */
 export const maxPendingRequests = 32
 

@@ -1,21 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
+import type { GatewayError } from '../../http/errors.ts'
 
 /** The handlers that every listener calls. None of them throws or rejects. */
 export type ListenerHandlers = Readonly<{
   /**
-   * @param check throws GatewayError for headers that the protocol allows but elastauth does not
+   * @param fault why the request must be rejected: its headers are invalid, or exceed elastauth's limits
    * @param onAuthenticated called when a user has been authenticated, before the response
    */
   onRequest: (
     request: IncomingMessage,
     response: ServerResponse,
-    check: (request: IncomingMessage) => void,
+    fault: GatewayError | undefined,
     onAuthenticated?: () => void,
   ) => void
   isUpgrade: (request: IncomingMessage) => boolean
-  onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => void
+  /** @param fault as for `onRequest` */
+  onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer, fault: GatewayError | undefined) => void
   /** For a CONNECT request. */
   onConnect: (socket: Socket) => void
   /** For data that is not valid HTTP. */
