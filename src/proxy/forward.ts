@@ -11,19 +11,24 @@ import type { Upstream } from './routing/upstreams.ts'
 import { createSendTimeout, type SendTimeout } from './send-timeout.ts'
 import { toUpstreamError } from './upstream-error.ts'
 
+/** A request of a client and its response. */
 export type Exchange = Readonly<{
   request: IncomingMessage
   response: ServerResponse
-  upstream: Upstream
   path: string
-  headers: string[]
-  /** Whether to open a new connection instead of reusing one, which the upstream may be closing. */
-  onNewConnection: boolean
   buildResponseHeaders: BuildResponseHeaders
   /** How long the client may pause while it sends its body. */
   bodyTimeoutMs: number
   /** How long the client may pause while it reads the response. */
   clientTimeoutMs: number
+}>
+
+/** What may differ between two attempts to forward the same request. */
+export type Attempt = Readonly<{
+  upstream: Upstream
+  headers: string[]
+  /** Whether to open a new connection instead of reusing one, which the upstream may be closing. */
+  onNewConnection: boolean
   /** Whether to return a 401 response to the caller of `forward` instead of sending it to the client. */
   bufferUnauthorized: boolean
 }>
@@ -33,6 +38,10 @@ export type ForwardResult =
   | Readonly<{ kind: 'sent' }>
   /** The upstream responded with 401, and nothing was sent to the client. */
   | Readonly<{ kind: 'unauthorized'; response: BufferedResponse }>
+  | ForwardFailure
+
+/** The request may be sent again. */
+export type ForwardFailure =
   /** The upstream was closing the reused connection. The request may be retried on a new connection. */
   | Readonly<{ kind: 'stale-connection'; error: GatewayError }>
   /** No part of the request was sent, so it may be sent to another upstream. */
@@ -45,12 +54,13 @@ const sent: ForwardResult = { kind: 'sent' }
  * closed immediately. Rejects with GatewayError client_closed, request_timeout, upstream_unavailable, upstream_timeout,
  * upstream_protocol; if `response.headersSent`, the response was truncated.
  */
-export function forward(exchange: Exchange): Promise<ForwardResult> {
-  const { request, response, upstream, path, headers, onNewConnection, bodyTimeoutMs } = exchange
+export function forward(exchange: Exchange, attempt: Attempt): Promise<ForwardResult> {
+  const { request, response, path, bodyTimeoutMs } = exchange
+  const { upstream, headers, onNewConnection } = attempt
   if (response.destroyed) return Promise.reject(clientClosed())
   const body = hasBody(request) ? createBody(request, bodyTimeoutMs) : null
   return new Promise((resolve, reject) => {
-    const handler = new ExchangeHandler(exchange, body, { resolve, reject })
+    const handler = new ExchangeHandler(exchange, attempt, body, { resolve, reject })
     upstream.dispatch({ method: request.method ?? 'GET', path, headers, body, onNewConnection }, handler)
   })
 }
@@ -79,8 +89,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   /** Undefined until the client falls behind in reading the response. */
   #sendTimeout: SendTimeout | undefined
 
-  constructor(exchange: Exchange, body: Readable | null, settlement: Settlement) {
-    const { request, response, upstream, buildResponseHeaders, clientTimeoutMs, bufferUnauthorized } = exchange
+  constructor(exchange: Exchange, attempt: Attempt, body: Readable | null, settlement: Settlement) {
+    const { request, response, buildResponseHeaders, clientTimeoutMs } = exchange
+    const { upstream, bufferUnauthorized } = attempt
     this.#request = request
     this.#response = response
     this.#upstream = upstream

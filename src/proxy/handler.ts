@@ -8,7 +8,7 @@ import type { StreamedResponse } from '../http/response.ts'
 import { originForm } from '../http/target.ts'
 import { expectsContinue, hasBody, waitForBody } from './body.ts'
 import { sendBufferedResponse } from './buffered-response.ts'
-import { forward } from './forward.ts'
+import { type Attempt, type ForwardFailure, forward } from './forward.ts'
 import { checkFraming } from './headers/framing.ts'
 import type { BuildUpstreamHeaders } from './headers/request-headers.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
@@ -107,81 +107,99 @@ export function createProxyHandler(options: ProxyHandlerOptions) {
   }
 }
 
+/** The first attempt, or a retry, to forward one request. */
+type RetryableAttempt = Attempt &
+  Readonly<{
+    /** The upstreams that could not be reached. */
+    tried: ReadonlySet<Upstream>
+    /** Whether the credential was replaced after a 401 response. */
+    isReissued: boolean
+  }>
+
+const noneTried: ReadonlySet<Upstream> = new Set()
+
 /** Retries on a new connection, on another upstream, or with a new credential, each only if that is safe. */
 async function forwardWithRetries(
   request: IncomingMessage,
   response: ServerResponse,
-  { route, path, authenticated, buildHeaders }: PreparedRequest,
+  prepared: PreparedRequest,
   { routing, reissue, buildResponseHeaders }: ProxyHandlerOptions,
 ): Promise<void> {
-  if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, routing.timeoutMs)
-  const tried = new Set<Upstream>()
-  let authorization = authenticated?.credential.authorization
-  let upstream = routing.pickUpstream(route.upstreams, tried)!
-  // A request with a body cannot be repeated with a new credential, because the body is consumed as it is sent.
-  let bufferUnauthorized = authenticated !== undefined && !hasBody(request)
-  let isReissued = false
-  let onNewConnection = false
+  const { path, authenticated } = prepared
   const { timeoutMs: bodyTimeoutMs, clientTimeoutMs } = routing
+  if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, bodyTimeoutMs)
+  const exchange = { request, response, path, buildResponseHeaders, bodyTimeoutMs, clientTimeoutMs }
+  let attempt = firstAttempt(request, prepared, routing)
   for (;;) {
-    const headers = buildHeaders(authorization)
-    const result = await forward({
-      request,
-      response,
-      upstream,
-      path,
-      headers,
-      onNewConnection,
-      buildResponseHeaders,
-      bodyTimeoutMs,
-      clientTimeoutMs,
-      bufferUnauthorized,
-    })
+    const result = await forward(exchange, attempt)
     switch (result.kind) {
       case 'stale-connection':
-        onNewConnection = true // a new connection cannot be stale
-        break
       case 'unreachable':
-        upstream = failOver({ routing, route, upstream, tried, response, error: result.error })
+        attempt = failOver(attempt, result, { response, route: prepared.route, routing })
         break
-      case 'sent':
-        routing.reportHealth(upstream, true)
-        if (authenticated && response.statusCode === 401 && !isReissued) void reissue(authenticated)
-        return
       case 'unauthorized': {
-        routing.reportHealth(upstream, true)
-        const credential = await reissue(authenticated!)
-        if (credential === undefined) return sendBufferedResponse(response, result.response)
-        isReissued = true
-        authorization = credential.authorization
-        bufferUnauthorized = false
+        routing.reportHealth(attempt.upstream, true)
+        const repaired = await repair(attempt, prepared, reissue)
+        if (repaired === undefined) return sendBufferedResponse(response, result.response)
+        attempt = repaired
+        break
       }
+      case 'sent':
+        routing.reportHealth(attempt.upstream, true)
+        if (authenticated && response.statusCode === 401 && !attempt.isReissued) void reissue(authenticated)
+        return
     }
   }
 }
 
-type Failover = Readonly<{
-  routing: Routing
-  route: ProxyRoute
-  /** The upstream that has just failed. */
-  upstream: Upstream
-  tried: Set<Upstream>
-  response: ServerResponse
-  error: GatewayError
-}>
+function firstAttempt(
+  request: IncomingMessage,
+  { route, authenticated, buildHeaders }: PreparedRequest,
+  routing: Routing,
+): RetryableAttempt {
+  return {
+    upstream: routing.pickUpstream(route.upstreams, noneTried)!,
+    headers: buildHeaders(authenticated?.credential.authorization),
+    onNewConnection: false,
+    // A request with a body cannot be repeated with a new credential, because the body is consumed as it is sent.
+    bufferUnauthorized: authenticated !== undefined && !hasBody(request),
+    tried: noneTried,
+    isReissued: false,
+  }
+}
 
 /**
- * Marks the upstream as unhealthy and returns the next one. Throws `error` if all upstreams were tried, or if elastauth
- * itself is overloaded.
+ * Failover: repeats a request on a new connection if the reused one was closing, or on the next upstream if this one
+ * could not be reached. Throws the failure's error if all upstreams were tried, or if elastauth itself is overloaded.
  */
-function failOver({ routing, route, upstream, tried, response, error }: Failover): Upstream {
+function failOver(
+  attempt: RetryableAttempt,
+  { kind, error }: ForwardFailure,
+  { response, route, routing }: Readonly<{ response: ServerResponse; route: ProxyRoute; routing: Routing }>,
+): RetryableAttempt {
+  if (kind === 'stale-connection') return { ...attempt, onNewConnection: true } // a new connection cannot be stale
   if (error.code === 'overloaded') {
     response.shouldKeepAlive = false // closing the client's connection frees a file descriptor
     throw error
   }
-  routing.reportHealth(upstream, false)
-  tried.add(upstream)
-  const next = routing.pickUpstream(route.upstreams, tried)
-  if (next === undefined) throw error
-  return next
+  routing.reportHealth(attempt.upstream, false)
+  const tried = new Set(attempt.tried).add(attempt.upstream)
+  const upstream = routing.pickUpstream(route.upstreams, tried)
+  if (upstream === undefined) throw error
+  return { ...attempt, upstream, tried }
+}
+
+/**
+ * Repair: repeats a request with a new credential after Elasticsearch rejected the one that was sent. Resolves to
+ * undefined if there is no new one. A second 401 response is sent to the client.
+ */
+async function repair(
+  attempt: RetryableAttempt,
+  { authenticated, buildHeaders }: PreparedRequest,
+  reissue: ProxyHandlerOptions['reissue'],
+): Promise<RetryableAttempt | undefined> {
+  const credential = await reissue(authenticated!)
+  if (credential === undefined) return undefined
+  const headers = buildHeaders(credential.authorization)
+  return { ...attempt, headers, bufferUnauthorized: false, isReissued: true }
 }
