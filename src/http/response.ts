@@ -29,10 +29,10 @@ export type StreamedResponse = Readonly<{
 export type Upgrade = Readonly<{
   username: string | undefined
   /**
-   * Resolves when the tunnel has closed, or when the upstream's rejection has been forwarded to the client. Otherwise
-   * throws, or rejects with, GatewayError; a client that is still connected gets an error response through `reject`.
+   * Resolves when the tunnel has closed, or when the upstream's rejection has been forwarded to the client. Rejects with
+   * GatewayError if nothing has been sent, so that the client can get an error response.
    */
-  tunnel: (socket: Socket, head: Buffer, reject: (error: GatewayError) => void) => Promise<UpgradeResult>
+  tunnel: (socket: Socket, head: Buffer) => Promise<UpgradeResult>
 }>
 
 export type UpgradeResult = Readonly<{

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { asGatewayError, errorTable, type GatewayError } from '../http/errors.ts'
-import { serializeResponse } from '../http/response.ts'
+import { type GatewayResponse, serializeResponse } from '../http/response.ts'
 import { lingerTimeoutMs } from './listen/limits.ts'
 import type { ServerOptions } from './options.ts'
 
@@ -40,16 +40,11 @@ export function createUpgradeHandler(
     let username: string | undefined
     let error: GatewayError | undefined
     let status: number
-    let isRejected = false
-    const reject = (reason: GatewayError) => {
-      if (socket.writable && !isRejected) socket.write(serializeResponse(renderError(request, reason, requestId)))
-      isRejected = true
-    }
     try {
       if (fault !== undefined) throw fault
       const accepted = await upgrade!(request)
       username = accepted.username
-      const result = await accepted.tunnel(socket, head, reject)
+      const result = await accepted.tunnel(socket, head)
       status = result.status
       error = result.error
       if (error) metrics.failed(error.code)
@@ -57,8 +52,7 @@ export function createUpgradeHandler(
       error = asGatewayError(thrown)
       status = errorTable[error.code].status
       metrics.failed(error.code)
-      reject(error)
-      closeGracefully(socket)
+      reject(socket, renderError(request, error, requestId))
     }
     logRequest(request, undefined, { requestId, startedAt, username, error, status })
     onRequestEnd(request, status, startedAt)
@@ -66,11 +60,12 @@ export function createUpgradeHandler(
 }
 
 /**
- * Sends what has been written, then destroys the connection. `destroySoon` would do the same, but Node passes a stream
+ * Sends an error response, then destroys the connection. `destroySoon` would do the same, but Node passes a stream
  * without that method while it still expects a request body.
  */
-function closeGracefully(socket: Socket): void {
-  socket.end(() => socket.destroy())
+function reject(socket: Socket, response: GatewayResponse): void {
+  if (!socket.writable) return void socket.destroy()
+  socket.end(serializeResponse(response), () => socket.destroy())
   const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs) // in case the client does not read the response
   socket.once('close', () => clearTimeout(timer))
 }
