@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import type { Metric } from 'prom-client'
+import { getFormat } from '../../../config/formats/registry.ts'
+import { envNameOf, keys, sections } from '../../../config/schema.ts'
+import { flagKeys } from '../../../config/sources/flags.ts'
+import { legacyKeys } from '../../../config/sources/legacy-keys.ts'
+import { parseCommand } from '../../../src/cli/args.ts'
+import { summaryOf } from '../../../src/endpoints/openapi.ts'
+import { errorTable } from '../../../src/http/errors.ts'
+import { createMetrics } from '../../../src/observability/metrics.ts'
+import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
+import { readLogFields } from '../../support/log-fields.ts'
+
+const root = join(import.meta.dirname, '../../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const texts = [...pages, ...exampleFiles]
+const { registry } = createMetrics()
+
+describe('the pages and examples name only what the program has', () => {
+  test('every metric that a page or an example names exists, with the labels that it shows', () => {
+    const pattern = /(?<![\w/.-])elastauth_[a-z0-9_]+(?:\{([^}\n]*)\})?/g
+    const faults = findFaults(texts, pattern, ([match, labels = '']) => {
+      const name = match.replace(/\{.*/, '').replace(/_(?:bucket|sum|count)$/, '')
+      const known = (registry!.getSingleMetric(name) as (Metric & { labelNames: string[] }) | undefined)?.labelNames
+      const shown = labels.split(',').flatMap((label) => /^ *(\w+)/.exec(label)?.[1] ?? [])
+      return known === undefined || shown.some((label) => !known.includes(label))
+    })
+    assert.deepEqual(faults, [])
+  })
+
+  test('every ELASTAUTH_ variable that a page or an example names belongs to a configuration key', () => {
+    const variables = [...keys].flatMap(([key, { sensitive }]) =>
+      sensitive ? [envNameOf(key), `${envNameOf(key)}_FILE`] : [envNameOf(key)],
+    )
+    const faults = findFaults(texts, /\bELASTAUTH_[A-Z0-9_]*[A-Z0-9](_?(?=[*…]))?/g, ([name, isPrefix]) =>
+      isPrefix === undefined ? !variables.includes(name) : !variables.some((variable) => variable.startsWith(name)),
+    )
+    assert.deepEqual(
+      faults.filter((fault) => !goVariables.some((name) => fault === `docs/migrating.md: ${name}`)),
+      [],
+    )
+  })
+
+  test('every word in snake_case or with dots that a page shows as code is a name of the program, or a known name of another one', () => {
+    const faults = pages.flatMap(({ path, inlineCode }) =>
+      findFaults(
+        inlineCode.map((text) => ({ path, text })),
+        /(?<![\w$.{/@:-])[a-z][a-z0-9]*(?:[._][a-z0-9_]+)+(?![\w/(-]|\.[a-z])/g,
+        ([word]) => !isFileOrHost(word) && !ownWords.has(word) && !otherWords.has(word),
+      ),
+    )
+    assert.deepEqual([...new Set(faults)], [])
+  })
+
+  test('every status that a page shows beside an error code is the status of that code', () => {
+    const statusOf = (code = '') =>
+      Object.hasOwn(errorTable, code) ? errorTable[code as 'internal'].status : undefined
+    const before = findFaults(
+      pages,
+      /\b([45]\d\d) `(\w+)`/g,
+      ([, status, code]) => (statusOf(code) ?? Number(status)) !== Number(status),
+    )
+    const after = findFaults(
+      pages,
+      /`(\w+)` \(([45]\d\d)\)/g,
+      ([, code, status]) => (statusOf(code) ?? Number(status)) !== Number(status),
+    )
+    assert.deepEqual([...before, ...after], [])
+  })
+
+  test('every endpoint below /elastauth/ that a page or an example names exists', () => {
+    const pattern = /(?<=^|[\s`"'(=|,]|:\/\/[\w.-]+(?::\d+)?)\/elastauth\/([a-z][\w.-]*\w)/gm
+    assert.deepEqual(
+      findFaults(texts, pattern, ([, name]) => summaryOf(name!) === undefined),
+      [],
+    )
+  })
+
+  test('every elastauth command that a page or an example shows is accepted', () => {
+    const commands = [
+      ...pages.flatMap(({ path, blocks, inlineCode }) => [
+        ...blocks.flatMap(({ text }) => commandsIn(text).map((command) => ({ path, command }))),
+        ...inlineCode.flatMap((code) => (/^elastauth [a-z-]/.test(code) ? [{ path, command: code.slice(10) }] : [])),
+        ...inlineCode.flatMap((code) => (code.startsWith('npm start -- ') ? [{ path, command: code.slice(13) }] : [])),
+      ]),
+      ...exampleFiles.flatMap(({ path, text }) => commandsIn(text).map((command) => ({ path, command }))),
+    ]
+    const faults = commands.flatMap(({ path, command }) => {
+      const parsed = parseCommand(splitArguments(command))
+      return parsed.name === 'usage-error' ? [`${path}: elastauth ${command}: ${parsed.message}`] : []
+    })
+    assert.ok(commands.length > 10, `only ${commands.length} commands were found`)
+    assert.deepEqual(faults, [])
+  })
+
+  test('every flag that a page shows as code is a flag of elastauth, or of another program that the page names', () => {
+    const flags = new Set([...flagKeys, 'config', 'connect', 'help', 'version', 'generateKey'])
+    const faults = pages.flatMap(({ path, inlineCode }) =>
+      inlineCode
+        .flatMap((code) => /^--([\w.-]+)/.exec(code)?.[1] ?? [])
+        .filter((flag) => !flags.has(flag) && !otherFlags.has(flag))
+        .map((flag) => `${path}: --${flag}`),
+    )
+    assert.deepEqual(faults, [])
+  })
+
+  test('every npm script that a page names is in package.json', () => {
+    const { scripts } = JSON.parse(read('package.json'))
+    const contributing = { path: 'CONTRIBUTING.md', text: read('CONTRIBUTING.md') }
+    const benchmarks = { path: 'bench/README.md', text: read('bench/README.md') }
+    assert.deepEqual(
+      findFaults([...texts, contributing, benchmarks], /\bnpm run ([\w:]+)/g, ([, name]) => !(name! in scripts)),
+      [],
+    )
+  })
+
+  test("every path of Elasticsearch's security API that a page names exists in its client", () => {
+    const client = read('node_modules/@elastic/elasticsearch/lib/api/api/security.js')
+    const paths = [...client.matchAll(/path = [`'](\/_security\/.*?)[`'];/g)].map(
+      ([, path]) =>
+        new RegExp(
+          `^${path!
+            .split(/\$\{.*?\}(?=\/|$)/)
+            .map(RegExp.escape)
+            .join('[^/]+')}$`,
+        ),
+    )
+    const pattern = /(?<=^|[\s`"'(]|:\/\/[^/\s`"']+)\/_security\/[^\s`"'?)]+/gm
+    assert.ok(paths.length > 20)
+    assert.deepEqual(
+      findFaults(pages, pattern, ([path]) => !paths.some((known) => known.test(path.replace(/[.,;:]$/, '')))),
+      [],
+    )
+  })
+})
+
+/** Variables of the Go elastauth, which docs/migrating.md translates. */
+const goVariables = [
+  'ELASTAUTH_ELASTICSEARCH_HOSTS_0',
+  'ELASTAUTH_GROUP_MAPPINGS_ADMINS',
+  'ELASTAUTH_OIDC_CUSTOM_HEADERS_X_KEY',
+  'ELASTAUTH_INSECURE_SKIP_VERIFY',
+]
+
+/** Names of the program, as pages write them as code: `cache.expiration`, `redis_host`, `claim_mappings.groups`, `no_roles`. */
+const ownWords: ReadonlySet<string> = new Set([
+  ...[...keys.keys()].flatMap((key) => key.split('.').map((_, index, parts) => parts.slice(index).join('.'))),
+  ...sections,
+  ...legacyKeys.keys(),
+  ...[...keys.values()].flatMap(({ format }) => (getFormat(format).jsonSchema.enum as string[] | undefined) ?? []),
+  ...Object.keys(errorTable),
+  ...registry!.getMetricsAsArray().flatMap(({ name }) => [name, ...labelsOf(name)]),
+  ...Object.values(readLogFields()).flatMap((names) => [...names]),
+  ...'request_id return_to server_name strip_path'.split(' '), // of an error's body, of /elastauth/login, of a route
+  ...'elastauth.service'.split(' '),
+])
+
+/** Names of other programs and of standards. A word that a page's configuration of another program contains is known as well. */
+const otherWords: ReadonlySet<string> = new Set([
+  // Elasticsearch: privileges, users, settings, and the metadata of a managed user
+  ...'manage_api_key manage_own_api_key manage_security kibana_system monitoring_user kibana_admin'.split(' '),
+  ...'metadata.elastauth metadata._reserved changed_at extended_at issued_at key_id used_memory'.split(' '),
+  // OAuth and OpenID Connect
+  ...'access_denied access_token access_type email_verified id_token invalid_grant invalid_scope'.split(' '),
+  ...'offline_access preferred_username realm_access.roles refresh_token resource_access.kibana.roles'.split(' '),
+  // Authelia, Dex, oauth2-proxy, Pomerium
+  ...'claims_policy consent_mode jwt_claims_headers jwt_issuer_format pass_identity_headers signing_key'.split(' '),
+  // Envoy
+  ...'common_http_protocol_options ext_authz failure_mode_allow headers_with_underscores_action http_service'.split(
+    ' ',
+  ),
+  ...'allowed_client_headers allowed_headers merge_slashes normalize_path path_override server_uri'.split(' '),
+  ...'upgrade_configs upgrade_type with_request_body'.split(' '),
+  // HAProxy
+  ...'httpclient.resolvers.prefer tune.bufsize txn.auth_response_successful'.split(' '),
+  // nginx
+  ...'auth_basic auth_request auth_request_set client_max_body_size error_page ignore_invalid_headers'.split(' '),
+  ...'proxy_buffer_size proxy_http_version proxy_intercept_errors proxy_pass proxy_pass_request_body'.split(' '),
+  ...'proxy_read_timeout proxy_set_header underscores_in_headers'.split(' '),
+  // Caddy, Node
+  ...'copy_headers perf_hooks'.split(' '),
+  ...pages.flatMap(({ blocks }) =>
+    blocks
+      .filter(({ language }) => ['nginx', 'haproxy', 'caddyfile', 'lua'].includes(language))
+      .flatMap(({ text }) => text.match(/[a-z][a-z0-9]*(?:[._][a-z0-9_]+)+/g) ?? []),
+  ),
+])
+
+/** Flags of Node, of `npm run conformance`, and of oauth2-proxy. */
+const otherFlags: ReadonlySet<string> = new Set([
+  ...'max-old-space-size identity path-prefix profile'.split(' '),
+  ...'pass-authorization-header set-authorization-header'.split(' '),
+])
+
+function labelsOf(name: string): string[] {
+  return (registry!.getSingleMetric(name) as Metric & { labelNames: string[] }).labelNames
+}
+
+function isFileOrHost(word: string): boolean {
+  return /\.(?:com|crt|html|invalid|json|key|local|localhost|lua|md|net|org|pem|sh|sock|test|ts|yaml|yml)$/.test(word)
+}
+
+/** The arguments of every call of elastauth in shell lines, a systemd unit, or a list such as `["elastauth", "health"]`. */
+function commandsIn(text: string): string[] {
+  const shell =
+    /(?:^|[|&;(]) *(?:\$ )?(?:[A-Z_]+=\S* )*(?:sudo |exec |npx )?(?:elastauth|npm start --)(?= |$)([^\n|&;#>)]*)/gm
+  const unit = /^Exec\w+=(?:\S*\/)?elastauth(?= |$)(.*)$/gm
+  const list = /\[ *"?elastauth"?((?:, *"?[\w.-]+"?)*) *\]/g
+  const joined = text.replace(/\\\n/g, ' ')
+  return [
+    ...[...joined.matchAll(shell), ...joined.matchAll(unit)].map(([, rest]) => rest!.trim()),
+    ...[...text.matchAll(list)].map(([, rest]) => rest!.replace(/[",]/g, ' ').trim()),
+  ]
+}
+
+/** Splits a command line at its spaces, outside quotes. */
+function splitArguments(line: string): string[] {
+  return [...line.matchAll(/(?:"[^"]*"|'[^']*'|\S)+/g)].map(([word]) => word.replace(/["']/g, ''))
+}
