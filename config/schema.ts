@@ -61,7 +61,7 @@ export const schema = {
     doc: 'Elasticsearch roles of users without a mapped group. Never grant more than a mapped group does: a request that lost its groups header looks the same as a user without groups.',
     format: 'role_list',
     default: [],
-    example: ['kibana_user'],
+    example: ['viewer'],
   },
   group_mappings: {
     doc: 'Elasticsearch roles by group. `*` in a group name matches any text, and `{group}` in a role is replaced by the group, e.g. `team-*: ["{group}-reader"]`. Group names are case-insensitive.',
@@ -202,7 +202,7 @@ export const schema = {
       doc: 'Username of the service account that manages users.',
       format: 'basic_username',
       default: null,
-      example: 'elastic',
+      example: 'elastauth',
     },
     password: {
       doc: 'Password of the service account.',

@@ -8,14 +8,13 @@ import { hasCurl, runCurl, runScript } from '../behavior/curl.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
-import { pickBlock, readCodeBlocks } from './documentation-page.ts'
+import { commands, configuration, identityInJson, missingHeaders } from './specification.ts'
 
 const elasticsearch = await useElasticsearch()
-const blocks = readCodeBlocks('auth-only-mode.md')
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
-describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
+describe('the specification of auth-only mode, with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
   const gateways: Gateway[] = []
   let gateway: Gateway
   before(async () => {
@@ -24,11 +23,11 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
   })
   after(() => Promise.all(gateways.map(({ stop }) => stop())))
 
-  /** Starts elastauth with the page's config.yml, the test's Elasticsearch, and a group whose role can read the cluster's health. */
+  /** Starts elastauth with the config.yml of the specification, the test's Elasticsearch, and a group whose role can read the cluster's health. */
   async function start(flags: Record<string, string> = {}, password = elasticsearch.node.password): Promise<Gateway> {
     const { url, username, caCert } = elasticsearch.node
     const config = join(directory, 'config.yml')
-    writeFileSync(config, pickBlock(blocks, 'elastauth Configuration'))
+    writeFileSync(config, configuration)
     if (caCert) writeFileSync(join(directory, 'ca.crt'), caCert)
     const started = await startGateway({
       flags: {
@@ -56,19 +55,16 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
   const withGatewayUrl = (script: string, { url }: { url: string } = gateway) =>
     script.replaceAll(/http:\/\/(localhost|elastauth):5000/g, url)
 
-  const [commands, expected] = [/^curl(?:\\\n|.)*$/gm, /# Expected response\n(\{.*?^\})/ms]
-
-  test('the first curl command prints exactly the JSON that the page shows', async () => {
-    const block = pickBlock(blocks, 'Test Authentication Endpoint')
-    const output = await runCurl(withGatewayUrl(block.match(commands)![0]!))
-    assert.deepEqual(JSON.parse(output), JSON.parse(expected.exec(block)![1]!))
+  test("curl with identity headers prints exactly the specification's JSON, and the user has the roles and groups", async () => {
+    const output = await runCurl(withGatewayUrl(commands.identityInJson))
+    assert.deepEqual(JSON.parse(output), identityInJson)
     const { roles, email, metadata } = await readUser('testuser')
     assert.deepEqual([roles, email], [['remote_monitoring_collector'], 'test@example.com'])
     assert.deepEqual(metadata.groups, ['admins', 'users'])
   })
 
   test("curl -I with identity headers gets 200 and the user's Authorization header, without a body", async () => {
-    const output = await runCurl(withGatewayUrl(pickBlock(blocks, 'Test Authentication Endpoint').match(commands)![1]!))
+    const output = await runCurl(withGatewayUrl(commands.headersOnly))
     assert.match(output, /^HTTP\/1\.1 200 OK\r\n/)
     const authorization = /^authorization: (.*)\r$/im.exec(output)![1]!
     assert.match(authorization, /^Basic dGVzdHVzZXI6/)
@@ -79,10 +75,7 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
   test("the header that the AUTH_HEADER example extracts can read the cluster's health", {
     skip: !hasCurl,
   }, async () => {
-    const script = withGatewayUrl(pickBlock(blocks, 'Test Elasticsearch Access')).replace(
-      'https://elasticsearch:9200',
-      elasticsearch.node.url,
-    )
+    const script = withGatewayUrl(commands.useTheHeader).replace('https://elasticsearch:9200', elasticsearch.node.url)
     const env = elasticsearch.node.caCert ? { CURL_CA_BUNDLE: join(directory, 'ca.crt') } : {}
     const health = JSON.parse(await runScript(script, env))
     assert.match(health.status, /^(green|yellow|red)$/)
@@ -92,12 +85,12 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
     const response = await fetch(gateway.url, { headers: { 'X-Forwarded-Uri': '/app/home' } })
     assert.equal(response.status, 401)
     assert.equal(response.headers.get('authorization'), null)
-    await gateway.logged(({ message = '' }) => /^GET \/app\/home 401 missing authentication headers/.test(message))
+    await gateway.logged(({ message = '' }) => message.startsWith(`GET /app/home 401 ${missingHeaders}`))
   })
 
-  test("the page's command for a missing Authorization header shows the header, with the default roles", async () => {
-    const command = blocks.find(({ text }) => text.includes('"Remote-User: test"'))!.text
-    const authorization = /^authorization: (.*)\r$/im.exec(await runCurl(withGatewayUrl(command)))![1]!
+  test('curl -I with a user without groups shows an Authorization header, with the default roles', async () => {
+    const output = await runCurl(withGatewayUrl(commands.defaultRoles))
+    const authorization = /^authorization: (.*)\r$/im.exec(output)![1]!
     assert.deepEqual((await logIn(authorization)).body.roles, ['kibana_user'])
   })
 
@@ -110,6 +103,7 @@ describe('docs/auth-only-mode.md, with a real Elasticsearch', { skip: elasticsea
     )
     assert.equal(await readUser('unlucky'), undefined)
     assert.ok(!misconfigured.output().includes('not-the-password'))
+    assert.match(misconfigured.output(), /error/i) // docker logs elastauth | grep -i error
   })
 
   test('in a dry run, a new user gets 200 with a credential that Elasticsearch rejects', async () => {

@@ -14,7 +14,7 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 const [rightCa, otherCa] = [join(directory, 'ca.crt'), join(directory, 'other-ca.crt')]
 
-describe('docs/auth-only-mode.md on TLS certificate errors, with a real Elasticsearch', {
+describe('the specification of auth-only mode on TLS certificate errors, with a real Elasticsearch', {
   skip: elasticsearch.skip,
 }, () => {
   before(() => {

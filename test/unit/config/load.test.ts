@@ -5,8 +5,8 @@ import { ConfigError } from '../../../config/faults.ts'
 import { loadConfig } from '../../../config/load.ts'
 import { redactConfig } from '../../../config/redact.ts'
 import { legacyKeys } from '../../../config/sources/legacy-keys.ts'
+import { environment as specifiedEnv, configuration as specifiedYaml } from '../../acceptance/specification.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
-import { pageEnv, pageYaml } from './documentation-page.ts'
 import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
 
 const otherKey = 'fedcba9876543210'.repeat(4)
@@ -14,22 +14,26 @@ const accountEnv = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEA
 const clientCert = writeFiles({ pem: createCertificateAuthority().issue('client').cert }).pem
 const dryEnv = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
 
-test('the config.yml of docs/auth-only-mode.md loads unchanged', () => {
-  const { config, warnings } = load(pageYaml)
+test('the config.yml of the specification of auth-only mode loads unchanged', () => {
+  const { config, warnings } = load(specifiedYaml)
   assert.deepEqual(config.elasticsearch.hosts, ['https://elasticsearch:9200'])
   assert.equal(config.cache.type, 'redis')
   assert.equal(config.cache.redis_host, 'redis:6379')
   assert.equal(config.cache.expiration, 3_600_000)
   assert.deepEqual(config.default_roles, ['kibana_user'])
   assert.equal(config.proxy.enabled, false)
+  assert.deepEqual(config.listen, ['0.0.0.0:5000'])
   assert.match(warnings.join(), /placeholder/)
   assert.equal(warnings.length, 1)
 })
 
-test('the environment variables of docs/auth-only-mode.md load unchanged, with and without its file', () => {
+test('the environment variables of the specification of auth-only mode load unchanged, with and without its file', () => {
   const { pem } = writeFiles({ pem: createCertificateAuthority().cert })
-  const env = { ...pageEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
-  for (const { config } of [loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }), load(pageYaml, { env })]) {
+  const env = { ...specifiedEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
+  for (const { config } of [
+    loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }),
+    load(specifiedYaml, { env }),
+  ]) {
     assert.deepEqual(config.listen, ['0.0.0.0:5000'])
     assert.equal(config.elasticsearch.ca_cert, pem)
     assert.equal(config.cache.expiration, 3_600_000)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { readCodeBlocks } from '../../acceptance/documentation-page.ts'
+import { readCodeBlocks } from '../../support/documentation-page.ts'
 import { testKey } from '../../support/gateway.ts'
 import { load } from './fixture.ts'
 

@@ -20,16 +20,3 @@ export function readCodeBlocks(page: string): CodeBlock[] {
   }
   return blocks
 }
-
-/** The text of the first block under a heading. */
-export function pickBlock(blocks: readonly CodeBlock[], heading: string): string {
-  const block = blocks.find((block) => block.heading === heading)
-  if (block === undefined) throw new Error(`no block under the heading ${heading}`)
-  return block.text
-}
-
-/** The `ELASTAUTH_*` variables of a block: shell lines, or the `environment` of a compose file. A repeated variable has its first value. */
-export function readVariables({ text }: CodeBlock): Record<string, string> {
-  const found = [...text.matchAll(/^ *(?:- |export )?(ELASTAUTH_\w+)=(.*)$/gm)]
-  return Object.fromEntries(found.reverse().map(([, name, value]) => [name!, value!]))
-}
