@@ -24,24 +24,23 @@ import { watchElasticsearch } from '../observability/startup-check.ts'
 import { computeConnectionBudget } from '../server/connection-budget.ts'
 import { isEndpointRequest } from '../server/router.ts'
 import { createServer } from '../server/server.ts'
-import { createRequestHandlers, type Services } from './handlers.ts'
+import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
 import { lifecycleRules } from './options/lifecycle.ts'
 import { listenersOf, tlsOptions } from './options/listeners.ts'
-import { readPem } from './options/pem.ts'
 import { roleRules } from './options/roles.ts'
-import { planReload } from './reload.ts'
+import { createReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 
 export type App = Readonly<{
   /** @returns the addresses elastauth listens on, as log lines show them. Rejects if one of them is unavailable. */
   listen: () => Promise<string[]>
   /**
-   * Applies the reloadable keys (see reload.ts) and reads all certificates again: those of the listeners and those for
-   * Elasticsearch, Redis, upstreams and the provider. Throws on any error, and then changes nothing. @returns the
-   * changed keys that take effect only after a restart
+   * Applies the reloadable keys (see options/reload-plan.ts) and reads all certificates again: those of the listeners
+   * and those for Elasticsearch, Redis, upstreams and the provider. Throws on any error, and then changes nothing.
+   * @returns the changed keys that take effect only after a restart
    */
   reload: (config: Config) => readonly string[]
   /**
@@ -60,7 +59,7 @@ const monotonicNow = () => performance.now()
 /** The composition root: creates every long-lived part once and passes it to the parts that need it. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
   const metrics = config.enable_metrics ? createMetrics() : noMetrics
-  const elasticsearch = createElasticsearch(elasticsearchOptions(config.elasticsearch))
+  const elasticsearch = createElasticsearch(elasticsearchOptions(config))
   const { client } = elasticsearch
   const call = createCall({
     monotonicNow,
@@ -92,7 +91,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
   })
   // Proxy mode and OpenID Connect are loaded only if configured, because importing both would double the startup time.
-  const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyServices(config.proxy, log) : undefined
+  const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyServices(config, log) : undefined
   const oidc = providersOf(config).includes('oidc')
     ? await (await import('./oidc.ts')).createOidc(config, {
         sessionStore: replicas.sessions,
@@ -117,14 +116,13 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     },
   }
 
-  let running = config
-  let handlers = createRequestHandlers(running, services)
+  const handlers = createReloadableHandlers(config, services)
   const server = createServer({
     listeners: listenersOf(config),
-    tls: tlsOptions(config.tls),
+    tls: tlsOptions(config),
     unixSocketMode: Number.parseInt(config.listen_mode, 8),
-    handlers: () => handlers,
-    logRequest: createLogRequest(log, (request) => handlers.originalOf(request)),
+    handlers: handlers.current,
+    logRequest: createLogRequest(log, (request) => handlers.current().originalOf(request)),
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
@@ -160,24 +158,14 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       }
       return addresses
     },
-    reload(next: Config) {
-      const { config: renewed, ignored } = planReload(running, next)
-      const nextHandlers = createRequestHandlers(renewed, services)
-      const nextElasticsearch = elasticsearchOptions(config.elasticsearch)
-      const providerCa = readPem(config.oidc.ca_cert)
-      const renewUpstreams = proxy?.routing.prepareRenewal()
-      const renewRedis = replicas.prepareRenewal()
-      const renewListeners = server.prepareRenewal(tlsOptions(config.tls))
-      // Everything that can fail has been prepared, so the calls below do not throw.
-      renewListeners()
-      renewRedis()
-      renewUpstreams?.()
-      elasticsearch.updateOptions(nextElasticsearch)
-      oidc?.replaceCa(providerCa)
-      running = renewed
-      handlers = nextHandlers
-      return ignored
-    },
+    reload: createReload(config, [
+      handlers.prepareReload,
+      (next) => server.prepareRenewal(tlsOptions(next)),
+      (next) => elasticsearch.prepareRenewal(elasticsearchOptions(next)),
+      replicas.prepareReload,
+      proxy?.prepareReload,
+      oidc?.prepareReload,
+    ]),
     async close() {
       stopped.abort()
       credentials.close()

@@ -24,6 +24,7 @@ import type { Oidc } from './oidc.ts'
 import { privateHeaders, providerOptions } from './options/providers.ts'
 import { roleRules } from './options/roles.ts'
 import type { ProxyServices } from './proxy.ts'
+import type { PrepareReload } from './reload.ts'
 
 /** The services that a reload of the configuration does not replace. */
 export type Services = Readonly<{
@@ -40,10 +41,29 @@ export type Services = Readonly<{
   checks: ReadinessChecks
 }>
 
+/** Holds the current request handlers, which a reload replaces as a whole. */
+export type ReloadableHandlers = Readonly<{
+  current: () => HandlersWithOriginal
+  prepareReload: PrepareReload
+}>
+
 type HandlersWithOriginal = RequestHandlers & Readonly<{ originalOf: OriginalRequestOf }>
 
-/** Creates everything that handles requests and depends on reloadable keys. A reload replaces the result as a whole. */
-export function createRequestHandlers(config: Config, services: Services): HandlersWithOriginal {
+export function createReloadableHandlers(initial: Config, services: Services): ReloadableHandlers {
+  let handlers = createRequestHandlers(initial, services)
+  return Object.freeze({
+    current: () => handlers,
+    prepareReload(next: Config) {
+      const renewed = createRequestHandlers(next, services)
+      return () => {
+        handlers = renewed
+      }
+    },
+  })
+}
+
+/** Creates everything that handles requests and depends on reloadable keys. */
+function createRequestHandlers(config: Config, services: Services): HandlersWithOriginal {
   const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
   const isTrusted = createIsTrustedRequest(config, peerOf)
   const { profile } = config.forward_auth

@@ -4,7 +4,8 @@ import { createIsOwnNonce } from '../login/nonce.ts'
 import type { Logger } from '../observability/log.ts'
 import { createOidcTokens, type OidcTokens } from '../providers/oidc/tokens.ts'
 import type { LoginDeps, LoginServices } from './login.ts'
-import { oidcTokensOptions } from './options/oidc.ts'
+import { oidcTokensOptions, providerCa } from './options/oidc.ts'
+import type { PrepareReload } from './reload.ts'
 
 export type OidcDeps = Pick<LoginDeps, 'sessionStore' | 'onSessionRevoked'> & Readonly<{ log: Logger }>
 
@@ -12,13 +13,13 @@ export type OidcDeps = Pick<LoginDeps, 'sessionStore' | 'onSessionRevoked'> & Re
  * The part of OpenID Connect that a reload of the configuration does not replace: the provider, verified tokens, and
  * login sessions.
  */
-export type Oidc = OidcTokens & Readonly<{ login?: LoginServices }>
+export type Oidc = OidcTokens & Readonly<{ login?: LoginServices; prepareReload: PrepareReload }>
 
 export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> {
   const { oidc } = config
   const { log } = deps
   const tokens = createOidcTokens({
-    ...oidcTokensOptions(oidc),
+    ...oidcTokensOptions(config),
     ...(oidc.login && { isOwnNonce: createIsOwnNonce([config.secret_key!, ...config.previous_secret_keys]) }),
     now: Date.now,
     monotonicNow: () => performance.now(),
@@ -27,7 +28,8 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
       else log.error({ 'error.code': 'provider_unavailable' }, `${problem}; retrying when it is needed`)
     },
   })
-  if (!oidc.login) return tokens
+  const prepareReload: PrepareReload = (next) => tokens.prepareRenewal(providerCa(next))
+  if (!oidc.login) return Object.freeze({ ...tokens, prepareReload })
   const { createLoginServices } = await import('./login.ts')
   const onRefreshFailure = (thrown: unknown) => {
     const { code, detail } = asGatewayError(thrown)
@@ -40,6 +42,7 @@ export async function createOidc(config: Config, deps: OidcDeps): Promise<Oidc> 
   }
   return Object.freeze({
     ...tokens,
+    prepareReload,
     login: createLoginServices(config, { ...deps, tokens, onRefreshFailure, onMissingRefreshToken }),
   })
 }

@@ -14,18 +14,20 @@ import { createTunnels, type Tunnels } from '../proxy/websocket/tunnel.ts'
 import { createWebSocketUpgrade, isWebSocketUpgrade } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { routingOptions } from './options/proxy.ts'
+import type { PrepareReload } from './reload.ts'
 
 /** The parts of proxy mode that live as long as the process: routes, connections, tunnels. */
 export type ProxyServices = Readonly<{
   routing: Routing
   tunnels: Tunnels
+  prepareReload: PrepareReload
   isUpgrade: (request: IncomingMessage) => boolean
   createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'>
 }>
 
-export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyServices {
+export function createProxyServices(config: Config, log: Logger): ProxyServices {
   const routing = createRouting({
-    ...routingOptions(proxy),
+    ...routingOptions(config),
     onHealth: (upstream, isHealthy) => {
       if (isHealthy) log.info(`upstream ${upstream} is reachable again`)
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)
@@ -35,6 +37,7 @@ export function createProxyServices(proxy: Config['proxy'], log: Logger): ProxyS
   return Object.freeze({
     routing,
     tunnels,
+    prepareReload: routing.prepareRenewal, // the paths of the certificates are not reloadable, only the files
     isUpgrade: isWebSocketUpgrade,
     createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels }, options),
   })

@@ -10,6 +10,7 @@ import type { RedisCallOptions } from '../redis/call.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { redisConnection } from './options/redis.ts'
+import type { PrepareReload } from './reload.ts'
 
 /** Everything this process shares with other replicas. */
 export type Replicas = Readonly<{
@@ -24,11 +25,8 @@ export type Replicas = Readonly<{
     credentials: Pick<Credentials, 'noteChange' | 'revalidateAll'>,
     sessions?: Pick<Sessions, 'handleEvent' | 'recheckAll'>,
   ) => Promise<void>
-  /**
-   * Reads the certificates for Redis again. Throws if that fails. @returns a function that makes new connections use
-   * the certificates
-   */
-  prepareRenewal: () => () => void
+  /** Reads the certificates for Redis again, for new connections. */
+  prepareReload: PrepareReload
   leave: () => void
 }>
 
@@ -39,7 +37,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
   const { cache, elasticsearch } = config
   if (cache.type !== 'redis') return withoutRedis
   const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
-  const redis = createRedis({ connection: redisConnection(cache), count, onStateChange: createReport(log) })
+  const redis = createRedis({ connection: redisConnection(config), count, onStateChange: createReport(log) })
   return Object.freeze({
     states: elasticsearch.dry_run
       ? noSharedStates
@@ -72,7 +70,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
         },
       })
     },
-    prepareRenewal: () => redis.prepareRenewal(redisConnection(cache).tls),
+    prepareReload: (next: Config) => redis.prepareRenewal(redisConnection(next).tls),
     leave: redis.close,
   })
 }
@@ -83,7 +81,7 @@ const withoutRedis: Replicas = Object.freeze({
   sessions: undefined,
   checks: {},
   join: async () => {},
-  prepareRenewal: () => () => {},
+  prepareReload: () => () => {},
   leave: () => {},
 })
 

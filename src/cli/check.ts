@@ -15,10 +15,10 @@ export async function checkConnections(config: Config): Promise<0 | 1> {
   const hasOidc = providersOf(config).includes('oidc')
   const results = [
     elasticsearch.dry_run ||
-      (await report('Elasticsearch', elasticsearch.hosts.join(', '), () => checkElasticsearch(elasticsearch))),
+      (await report('Elasticsearch', elasticsearch.hosts.join(', '), () => checkElasticsearch(config))),
     cache.type !== 'redis' ||
-      (await report('Redis', describeRedis(cache), () => checkRedis(cache, hasOidc && oidc.login))),
-    !hasOidc || (await report('OpenID provider', oidc.issuer!, () => checkProvider(oidc))),
+      (await report('Redis', describeRedis(config), () => checkRedis(config, hasOidc && oidc.login))),
+    !hasOidc || (await report('OpenID provider', oidc.issuer!, () => checkProvider(config))),
   ]
   return results.every(Boolean) ? 0 : 1
 }
@@ -34,8 +34,8 @@ async function report(name: string, address: string, check: () => Promise<void>)
   }
 }
 
-async function checkElasticsearch(elasticsearch: Config['elasticsearch']): Promise<void> {
-  const client = createElasticsearchClient(elasticsearchOptions(elasticsearch))
+async function checkElasticsearch(config: Config): Promise<void> {
+  const client = createElasticsearchClient(elasticsearchOptions(config))
   try {
     await createPrivilegeCheck(() => client, createCall({ monotonicNow, report: () => {} }))()
   } finally {
@@ -43,8 +43,8 @@ async function checkElasticsearch(elasticsearch: Config['elasticsearch']): Promi
   }
 }
 
-async function checkRedis(cache: Config['cache'], hasSessions: boolean): Promise<void> {
-  const redis = createRedis({ connection: redisConnection(cache), count: () => {}, onStateChange: () => {} })
+async function checkRedis(config: Config, hasSessions: boolean): Promise<void> {
+  const redis = createRedis({ connection: redisConnection(config), count: () => {}, onStateChange: () => {} })
   try {
     await redis.start()
     await redis.probe(hasSessions)
@@ -53,10 +53,10 @@ async function checkRedis(cache: Config['cache'], hasSessions: boolean): Promise
   }
 }
 
-async function checkProvider(oidc: Config['oidc']): Promise<void> {
+async function checkProvider(config: Config): Promise<void> {
   const { createOidcTokens } = await import('../providers/oidc/tokens.ts') // loaded only if configured
   const { preload, close } = createOidcTokens({
-    ...oidcTokensOptions(oidc),
+    ...oidcTokensOptions(config),
     now: Date.now,
     monotonicNow,
     reportProblem: () => {},
@@ -69,8 +69,8 @@ function monotonicNow(): number {
 }
 
 /** The addresses of the Redis servers. The configured URL is not shown, because it may contain a password. */
-function describeRedis(cache: Config['cache']): string {
-  const { servers, tls } = redisConnection(cache)
+function describeRedis(config: Config): string {
+  const { servers, tls } = redisConnection(config)
   const addresses = servers.kind === 'standalone' ? [servers.address] : servers.addresses
   const kind = { standalone: '', sentinels: 'Sentinels ', cluster: 'Cluster ' }[servers.kind]
   return `${kind}${addresses.map(({ host, port }) => `${host}:${port}`).join(', ')}${tls ? ', TLS' : ''}`

@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { Client, type ClientOptions, SniffingTransport } from '@elastic/elasticsearch'
 import { BoundedConnection, type CallBudget, connectionLimits } from './connection.ts'
 
@@ -39,8 +40,11 @@ export function createElasticsearchClient(options: ElasticsearchOptions): Client
 /** Holds the current client. A reload replaces the client, which reads its certificates only once. */
 export type Elasticsearch = Readonly<{
   client: () => Client
-  /** Replaces the client if the options differ. Calls in flight finish on the former client. */
-  updateOptions: (options: ElasticsearchOptions) => void
+  /**
+   * Throws OpenSSL's error if it cannot use a certificate. @returns a function that replaces the client if the options
+   * differ; calls in flight finish on the former client
+   */
+  prepareRenewal: (options: ElasticsearchOptions) => () => void
   /** Waits for calls in flight. */
   close: () => Promise<void>
 }>
@@ -49,12 +53,16 @@ export function createElasticsearch(initial: ElasticsearchOptions): Elasticsearc
   let current = { options: JSON.stringify(initial), client: createElasticsearchClient(initial) }
   return Object.freeze({
     client: () => current.client,
-    updateOptions(next: ElasticsearchOptions) {
+    prepareRenewal(next: ElasticsearchOptions) {
       const options = JSON.stringify(next)
-      if (options === current.options) return
-      const { client: former } = current
-      current = { options, client: createElasticsearchClient(next) }
-      void former.close()
+      if (options === current.options) return () => {}
+      createSecureContext(tlsOf(next)) // the client itself would fail only with its first connection
+      const renewed = { options, client: createElasticsearchClient(next) }
+      return () => {
+        const { client: former } = current
+        current = renewed
+        void former.close()
+      }
     },
     close: () => current.client.close(),
   })

@@ -1,8 +1,8 @@
 import type { Config } from '../../../config/schema.ts'
 import type { ElasticsearchOptions } from '../../es/client.ts'
-import { readPem } from './pem.ts'
+import { readCa, readPem } from './pem.ts'
 
-export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): ElasticsearchOptions {
+export function elasticsearchOptions({ elasticsearch }: Config): ElasticsearchOptions {
   const { hosts, username, password, api_key, ca_cert, client_cert, client_key, insecure_skip_verify, timeout } =
     elasticsearch
   return {
@@ -10,7 +10,7 @@ export function elasticsearchOptions(elasticsearch: Config['elasticsearch']): El
     username: username ?? undefined,
     password: password ?? undefined,
     apiKey: api_key ?? undefined,
-    ca: readPem(ca_cert),
+    ca: readCa(ca_cert),
     cert: readPem(client_cert),
     key: readPem(client_key),
     insecureSkipVerify: insecure_skip_verify,

@@ -2,7 +2,7 @@ import { parseListeners } from '../../../config/formats/listeners.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { TlsOptions } from '../../server/listen/tls.ts'
 import type { ServerOptions } from '../../server/options.ts'
-import { readPem } from './pem.ts'
+import { readCa, readPem } from './pem.ts'
 
 /**
  * The addresses to listen on, and what each serves. If sub-requests have a separate address, a proxy's path rewriting
@@ -20,6 +20,7 @@ export function listenersOf({ listen, forward_auth, tls }: Config): ServerOption
 }
 
 /** The TLS options of the listeners. Throws if a file cannot be read. */
-export function tlsOptions({ cert, key, client_ca, client_auth }: Config['tls']): TlsOptions {
-  return { cert: readPem(cert), key: readPem(key), clientCa: readPem(client_ca), clientAuth: client_auth }
+export function tlsOptions({ tls }: Config): TlsOptions {
+  const { cert, key, client_ca, client_auth } = tls
+  return { cert: readPem(cert), key: readPem(key), clientCa: readCa(client_ca), clientAuth: client_auth }
 }

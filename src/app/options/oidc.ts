@@ -1,11 +1,9 @@
 import type { Config } from '../../../config/schema.ts'
 import type { OidcTokensOptions } from '../../providers/oidc/tokens.ts'
-import { readPem } from './pem.ts'
+import { readCa, readPem } from './pem.ts'
 
-/** @param oidc the validated section of the configuration, in which issuer and client_id are set */
-export function oidcTokensOptions(
-  oidc: Config['oidc'],
-): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {
+/** @param config the validated configuration, in which `oidc.issuer` and `oidc.client_id` are set */
+export function oidcTokensOptions({ oidc }: Config): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {
   const endpoints = {
     authorization_endpoint: oidc.authorization_endpoint,
     token_endpoint: oidc.token_endpoint,
@@ -34,12 +32,17 @@ export function oidcTokensOptions(
     addUsernamePrefix: oidc.add_username_prefix ?? undefined,
     stripGroupPrefix: oidc.strip_group_prefix ?? undefined,
     groupsSeparator: oidc.groups_separator ?? undefined,
-    ca: readPem(oidc.ca_cert),
+    ca: providerCa({ oidc }),
     httpProxy: oidc.http_proxy ?? undefined,
     customHeaders: oidc.custom_headers,
     timeoutMs: oidc.timeout,
     allowHttp: oidc.allow_http,
   }
+}
+
+/** The CA certificates to verify the provider with. Throws if the file cannot be read. */
+export function providerCa({ oidc }: Pick<Config, 'oidc'>): string | undefined {
+  return readCa(oidc.ca_cert)
 }
 
 function withoutNulls<K extends string>(given: Record<K, string | null>): Partial<Record<K, string>> {

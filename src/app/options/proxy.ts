@@ -2,14 +2,10 @@ import type { RouteTls } from '../../../config/formats/routes.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { RoutingOptions, TlsFiles } from '../../proxy/routing/routing.ts'
 import type { UpstreamTls } from '../../proxy/routing/tls.ts'
-import { readPem } from './pem.ts'
+import { readCa, readPem } from './pem.ts'
 
-export function routingOptions({
-  elasticsearch_url,
-  routes,
-  tls,
-  ...settings
-}: Config['proxy']): Omit<RoutingOptions, 'onHealth'> {
+export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealth'> {
+  const { elasticsearch_url, routes, tls, ...settings } = proxy
   const catchAll = { host: null, path: null, strip_path: false, auth: 'required', headers: {}, tls: noTls } as const
   const all = elasticsearch_url === null ? routes : [...routes, { ...catchAll, upstreams: [elasticsearch_url] }]
   return {
@@ -47,7 +43,7 @@ function tlsFilesOf(route: RouteTls, all: Config['proxy']['tls']): TlsFiles {
 
 function readTls({ ca_cert, client_cert, client_key, server_name, insecure_skip_verify }: TlsFiles): UpstreamTls {
   return {
-    ca: readPem(ca_cert),
+    ca: readCa(ca_cert),
     cert: readPem(client_cert),
     key: readPem(client_key),
     serverName: server_name ?? undefined,

@@ -3,13 +3,12 @@ import { withoutBrackets } from '../../../config/hosts.ts'
 import type { Config } from '../../../config/schema.ts'
 import { percentDecode } from '../../http/target.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
-import { readPem } from './pem.ts'
+import { readCa, readPem } from './pem.ts'
 
 /**
- * @param cache the validated section of the configuration, which names the servers in exactly one way, and a master for
- * Sentinels
+ * @param config the validated configuration, which names the servers in exactly one way, and a master for Sentinels
  */
-export function redisConnection(cache: Config['cache']): RedisConnection {
+export function redisConnection({ cache }: Config): RedisConnection {
   const url = cache.redis_url === null ? undefined : new URL(cache.redis_url)
   const { redis_ca_cert: ca, redis_client_cert: cert, redis_client_key: key } = cache
   const isTls = cache.redis_tls || ca !== null || cert !== null || url?.protocol === 'rediss:'
@@ -18,7 +17,7 @@ export function redisConnection(cache: Config['cache']): RedisConnection {
     db: url?.pathname.slice(1) ? Number(url.pathname.slice(1)) : cache.redis_db,
     username: decode(url?.username ?? '') || (cache.redis_username ?? undefined),
     password: decode(url?.password ?? '') || (cache.redis_password ?? undefined),
-    tls: isTls ? { ca: readPem(ca), cert: readPem(cert), key: readPem(key) } : undefined,
+    tls: isTls ? { ca: readCa(ca), cert: readPem(cert), key: readPem(key) } : undefined,
     timeoutMs: cache.redis_timeout,
   }
 }

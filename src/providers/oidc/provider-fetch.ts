@@ -19,8 +19,8 @@ export type ProviderFetchOptions = Readonly<{
 export type ProviderFetch = Readonly<{
   /** A `fetch` function in the form that openid-client expects. Rejects with GatewayError provider_unavailable. */
   fetch: CustomFetch
-  /** Makes new calls use other CA certificates; pending calls keep the previous ones. */
-  replaceCa: (ca: string | undefined) => void
+  /** @returns a function that makes new calls use other CA certificates; pending calls keep the previous ones */
+  prepareRenewal: (ca: string | undefined) => () => void
   close: () => Promise<void>
 }>
 
@@ -64,11 +64,14 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
 
   return Object.freeze({
     fetch,
-    replaceCa(ca: string | undefined) {
-      if (ca === current.ca) return
-      const { dispatcher: previous } = current
-      current = { ca, dispatcher: createDispatcher({ ...options, ca }) }
-      void previous.close()
+    prepareRenewal(ca: string | undefined) {
+      if (ca === current.ca) return () => {}
+      const renewed = { ca, dispatcher: createDispatcher({ ...options, ca }) }
+      return () => {
+        const { dispatcher: previous } = current
+        current = renewed
+        void previous.close()
+      }
     },
     close: () => current.dispatcher.destroy(),
   })

@@ -12,7 +12,7 @@ import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
 import { queueFullError } from './provider-error.ts'
-import { createProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
+import { createProviderFetch, type ProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
 import { createTokenCache, type IdentifyToken } from './token-cache.ts'
 import { createFetchUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
@@ -57,7 +57,7 @@ export type OidcTokens = Readonly<{
   checkProvider: () => Promise<unknown>
   /** Fetches metadata and keys before the first request needs them. Rejects with GatewayError provider_unavailable. */
   preload: () => Promise<unknown>
-  replaceCa: (ca: string | undefined) => void
+  prepareRenewal: ProviderFetch['prepareRenewal']
   close: () => Promise<void>
 }>
 
@@ -76,7 +76,7 @@ const [firstCookie, secondCookie] = tokenCookies
  */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   const { validation, algorithms, now, monotonicNow, reportProblem } = options
-  const { fetch, replaceCa, close } = createProviderFetch(options)
+  const { fetch, prepareRenewal, close } = createProviderFetch(options)
   const requiredEndpoints = requiredEndpointsFor(options)
   const issuer = createIssuer({ ...options, requiredEndpoints, fetch })
   const keySet = createKeySet({
@@ -139,7 +139,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       await issuer.configuration()
       if (requiredEndpoints.includes('jwks_uri')) await keySet.load()
     },
-    replaceCa,
+    prepareRenewal,
     close,
   })
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadConfig } from '../../../config/load.ts'
-import { planReload } from '../../../src/app/reload.ts'
+import type { Config } from '../../../config/schema.ts'
+import { planReload } from '../../../src/app/options/reload-plan.ts'
+import { createReload } from '../../../src/app/reload.ts'
 
 const load = (env: Record<string, string>) =>
   loadConfig({
@@ -99,4 +101,49 @@ test('a reload may change and narrow a setting that restricts access', () => {
     ELASTAUTH_PROXY_SECRET: 'another-secret-of-32-characters!',
   }
   assert.deepEqual(planReload(load(guarded), load(next)).config.trusted_proxies, ['none'])
+})
+
+test('a reload prepares every part with the next configuration before it commits the first one', () => {
+  const steps: string[] = []
+  const part = (name: string) => (config: Config) => {
+    steps.push(`prepare ${name} for ${config.default_roles}`)
+    return () => void steps.push(`commit ${name}`)
+  }
+  const reload = createReload(load({}), [part('a'), undefined, part('b')])
+  const next = load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_LOG_LEVEL: 'debug' })
+  assert.deepEqual(reload(next), ['log_level'])
+  assert.deepEqual(steps, ['prepare a for viewer', 'prepare b for viewer', 'commit a', 'commit b'])
+})
+
+for (const failing of [0, 1, 2]) {
+  test(`a reload commits no part if part ${failing + 1} of 3 cannot be prepared, and the next reload commits all`, () => {
+    const committed: number[] = []
+    let isBroken = true
+    const parts = [0, 1, 2].map((part) => () => {
+      if (part === failing && isBroken) throw new Error(`part ${part} is broken`)
+      return () => void committed.push(part)
+    })
+    const reload = createReload(load({}), parts)
+    assert.throws(() => reload(load({})), new RegExp(`^Error: part ${failing} is broken$`))
+    assert.deepEqual(committed, [])
+    isBroken = false
+    reload(load({}))
+    assert.deepEqual(committed, [0, 1, 2])
+  })
+}
+
+test('after a failed reload, the next one is compared with the configuration that is still in effect', () => {
+  let isBroken = true
+  const reload = createReload(load({}), [
+    () => {
+      if (isBroken) throw new Error('broken')
+      return () => {}
+    },
+  ])
+  const withMappings = load({ ELASTAUTH_GROUP_MAPPINGS: '{"staff":["viewer"]}' })
+  assert.throws(() => reload(withMappings), /broken/)
+  isBroken = false
+  assert.deepEqual(reload(load({})), []) // the failed reload's mappings are not lost, because they were never in effect
+  assert.deepEqual(reload(withMappings), [])
+  assert.throws(() => reload(load({})), /group_mappings would go back to the default/)
 })

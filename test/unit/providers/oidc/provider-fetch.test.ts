@@ -206,13 +206,15 @@ describe('https', async () => {
     other.close()
   })
 
-  test('replaceCa applies another CA to new calls to the provider', async () => {
+  test('a renewal applies another CA to new calls to the provider, and only when it is committed', async () => {
     const other = createCertificateAuthority()
     const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 2000, allowHttp: false, ca: other.cert })
     after(() => providerFetch.close())
     const options = { method: 'GET', headers: {}, redirect: 'manual', body: undefined } as const
     await assert.rejects(providerFetch.fetch(url, options), unavailable(/cannot be reached/))
-    providerFetch.replaceCa(authority.cert)
+    const commit = providerFetch.prepareRenewal(authority.cert)
+    await assert.rejects(providerFetch.fetch(url, options), unavailable(/cannot be reached/))
+    commit()
     assert.equal((await providerFetch.fetch(url, options)).status, 200)
   })
 
