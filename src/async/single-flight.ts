@@ -31,7 +31,10 @@ export function shareTask<T>(task: () => Promise<T>): SharedTask<T> {
  * Single-flight and mutual exclusion: at most one task per key runs at a time in this process, and calls with the same
  * topic share its result.
  */
-export type ExclusiveSingleFlight<T> = Readonly<{ run: (call: ExclusiveCall<T>) => Promise<T> }>
+export type ExclusiveSingleFlight = Readonly<{
+  /** All calls with the same key and topic must return the same type. */
+  run: <T>(call: ExclusiveCall<T>) => Promise<T>
+}>
 
 export type ExclusiveCall<T> = Readonly<{
   key: string
@@ -45,14 +48,14 @@ export type ExclusiveCall<T> = Readonly<{
   findResult: () => T | undefined
 }>
 
-export function createExclusiveSingleFlight<T>(): ExclusiveSingleFlight<T> {
-  const running = new Map<string, { topic: string; result: Promise<T> }>()
+export function createExclusiveSingleFlight(): ExclusiveSingleFlight {
+  const running = new Map<string, { topic: string; result: Promise<unknown> }>()
 
-  async function run({ key, topic, task, findResult }: ExclusiveCall<T>): Promise<T> {
+  async function run<T>({ key, topic, task, findResult }: ExclusiveCall<T>): Promise<T> {
     for (;;) {
       const current = running.get(key)
       if (current === undefined) break
-      if (current.topic === topic) return current.result
+      if (current.topic === topic) return current.result as Promise<T>
       await current.result.catch(() => {}) // that task's own callers get its error
       const found = findResult()
       if (found !== undefined) return found

@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache'
+import type { Subject } from '../subject.ts'
+import { expiryOf, type LifecycleRules } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
 
 /** A user's cached Elasticsearch credential. */
@@ -44,6 +46,17 @@ export function createCredentialCache(maxEntries: number): CredentialCache {
       }
     },
   })
+}
+
+/** The user's cached credential, if it was obtained for the same access and has not expired. */
+export function findValid(
+  cache: Pick<CredentialCache, 'get'>,
+  { identity, access }: Subject,
+  now: number,
+  rules: LifecycleRules,
+): CachedCredential | undefined {
+  const cached = cache.get(identity.username)
+  return cached?.access === access && now < expiryOf(cached.state, rules) ? cached : undefined
 }
 
 const disabledCache: CredentialCache = Object.freeze({

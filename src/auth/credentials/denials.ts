@@ -1,14 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import { backOffMs } from '../../async/back-off.ts'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
-import { GatewayError } from '../../http/errors.ts'
+import type { ExclusiveSingleFlight } from '../../async/single-flight.ts'
 import type { Identity } from '../identity.ts'
 import { createSubject, type Subject } from '../subject.ts'
-import { type DenialDecision, decideDenial } from './lifecycle.ts'
-import type { StoredUser } from './managed-user.ts'
+import type { DenialDecision } from './lifecycle.ts'
 import type { CredentialsOptions } from './options.ts'
+import { createRemoveAccess, type RemoveAccessOptions } from './remove-access.ts'
 import { encodeState } from './shared-entry.ts'
-import { createWriteUser } from './write-user.ts'
 
 /** Maximum number of users in `attempts` and in `pending`. */
 const maxRemembered = 10_000
@@ -16,16 +15,12 @@ const maxPending = 10_000
 /** Denials use at most half of the connections to an Elasticsearch host (see es/connection.ts), so that requests need not wait. */
 const maxConcurrent = 8
 const retryBackOff = { firstMs: 1000, maxMs: 30_000 }
-/** Maximum number of decisions per attempt, for the same reason as in reconcile.ts. */
-const maxSteps = 8
 
 type DenialsOptions = RemoveAccessOptions &
-  Pick<CredentialsOptions, 'revalidateAfterMs' | 'monotonicNow'> &
+  Pick<CredentialsOptions, 'revalidateAfterMs' | 'monotonicNow' | 'sleep' | 'backgroundSleep'> &
   Readonly<{
-    /** A sleep that does not keep the process alive. */
-    backgroundSleep: (milliseconds: number) => Promise<void>
-    /** Runs a task while no other task of this process writes the user. */
-    runExclusively: <T>(username: string, task: () => Promise<T>) => Promise<T>
+    /** One task per user at a time, shared with `reconcile`. */
+    singleFlight: ExclusiveSingleFlight
   }>
 
 export type Denials = Readonly<{
@@ -64,7 +59,7 @@ type PendingDenial = {
  * retries until it succeeds, but reads and writes each user at most once per `rules.changeIntervalMs`.
  */
 export function createDenials(options: DenialsOptions): Denials {
-  const { rules, revalidateAfterMs, now, monotonicNow, backgroundSleep, runExclusively, report } = options
+  const { rules, revalidateAfterMs, now, monotonicNow, sleep, backgroundSleep = sleep, singleFlight, report } = options
   const removeAccess = createRemoveAccess(options)
   const limitConcurrency = createConcurrencyLimit({ maxConcurrent })
   const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
@@ -99,7 +94,7 @@ export function createDenials(options: DenialsOptions): Denials {
         const { identity, deniedAt } = denial
         const subject = createSubject(identity, [])
         denial.changedTo = undefined
-        const outcome = await limitConcurrency(() => runExclusively(username, () => removeAccess(subject, deniedAt)))
+        const outcome = await limitConcurrency(() => removeAccessOnce(subject, deniedAt))
         recordAttempt(username, denial, outcome)
         const retryAfterMs = retryDelayOf(outcome, denial, deniedAt)
         if (retryAfterMs === undefined) break
@@ -110,6 +105,12 @@ export function createDenials(options: DenialsOptions): Denials {
       }
     }
     pending.delete(username)
+  }
+
+  /** Runs while no other task of this process writes the user. */
+  function removeAccessOnce(subject: Subject, deniedAt: number): Promise<DenialDecision> {
+    const task = () => removeAccess(subject, deniedAt)
+    return singleFlight.run({ key: subject.identity.username, topic: 'deny', task, findResult: () => undefined })
   }
 
   function recordAttempt(username: string, { changedTo }: PendingDenial, outcome: DenialDecision): void {
@@ -160,45 +161,4 @@ export function createDenials(options: DenialsOptions): Denials {
       isClosed = true
     },
   })
-}
-
-type RemoveAccessOptions = Pick<
-  CredentialsOptions,
-  'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'report'
->
-
-/** Carries out the decision if it is a write. @returns the last decision. Rejects with GatewayError. */
-type RemoveAccess = (subject: Subject, deniedAt: number) => Promise<DenialDecision>
-
-function createRemoveAccess(options: RemoveAccessOptions): RemoveAccess {
-  const { directory, keys, cache, states, rules, now } = options
-  const writeUser = createWriteUser(options)
-
-  return async function removeAccess(subject, deniedAt) {
-    const { username } = subject.identity
-    const decideOn = (stored: StoredUser | undefined) =>
-      decideDenial({ stored, subject, deniedAt, now: now(), keys, rules })
-    let force = false
-    for (let step = 0; step < maxSteps; step++) {
-      const shared = await states.read(username)
-      const stored = await directory.get(username)
-      const decision = decideOn(stored)
-      if (decision.kind !== 'write') {
-        if (decision.kind === 'none') cache.delete(username) // another replica may have removed the access
-        return decision
-      }
-      cache.delete(username)
-      const outcome = await writeUser({ subject, shared, stored, write: decision, decideOn, force })
-      if (outcome.kind === 'written') {
-        cache.delete(username)
-        await outcome.unlock(outcome.state)
-        return { ...decision, state: outcome.state }
-      }
-      force = outcome.kind === 'timed_out'
-    }
-    throw new GatewayError(
-      'elasticsearch_unavailable',
-      `the user changed during each of ${maxSteps} attempts; check what else writes this user in Elasticsearch`,
-    )
-  }
 }

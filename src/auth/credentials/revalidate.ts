@@ -4,6 +4,7 @@ import type { CachedCredential } from './credential-cache.ts'
 import { expiryOf, extendIfDue, isSameSet, type LifecycleRules } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
+import type { Reconciler } from './reconcile.ts'
 
 /**
  * A user's credential is reissued at most once per interval. Otherwise a password that Elasticsearch keeps rejecting would
@@ -15,9 +16,9 @@ const maxRemembered = 10_000
 
 type RevalidationOptions = Pick<
   CredentialsOptions,
-  'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'now' | 'monotonicNow' | 'report'
+  'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'revalidateAfterMs' | 'now' | 'monotonicNow' | 'report'
 > &
-  Readonly<{ reconcile: (subject: Subject, rejected?: ManagedState) => Promise<CachedCredential> }>
+  Readonly<{ reconciler: Pick<Reconciler, 'reconcile' | 'replaceRejected'> }>
 
 type Attempt = Readonly<{
   /** Milliseconds of the monotonic clock. */
@@ -30,10 +31,10 @@ type Attempt = Readonly<{
 
 export type Revalidation = Readonly<{
   /**
-   * Checks in the background that Elasticsearch still accepts a cached credential, and that the user's roles and metadata are
-   * unchanged. The returned promise never rejects.
+   * If the last check of a cached credential was at least `revalidateAfterMs` ago, checks in the background that Elasticsearch
+   * still accepts it, and that the user's roles and metadata are unchanged. Never throws.
    */
-  revalidate: (subject: Subject, cached: CachedCredential) => Promise<void>
+  revalidateIfDue: (subject: Subject, cached: CachedCredential) => void
   /**
    * Replaces a credential that Elasticsearch has rejected. Calls for the same user within ten seconds get the same result. The
    * returned promise never rejects, and resolves to undefined if there is no replacement.
@@ -42,9 +43,16 @@ export type Revalidation = Readonly<{
 }>
 
 export function createRevalidation(options: RevalidationOptions): Revalidation {
-  const { directory, keys, cache, states, rules, now, monotonicNow, report, reconcile } = options
+  const { directory, keys, cache, states, rules, revalidateAfterMs, now, monotonicNow, report, reconciler } = options
   const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
 
+  function revalidateIfDue(subject: Subject, cached: CachedCredential): void {
+    if (monotonicNow() < cached.revalidateAt) return
+    cached.revalidateAt = monotonicNow() + revalidateAfterMs
+    void revalidate(subject, cached)
+  }
+
+  /** Never rejects. */
   async function revalidate(subject: Subject, cached: CachedCredential): Promise<void> {
     const { username } = subject.identity
     try {
@@ -52,7 +60,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
       if (login === undefined) await handleRejection(subject, cached)
       else if (!isUnchanged(login, subject, cached.state, rules))
         invalidate(username, cached) // written by another replica or an administrator: the next request reads the user
-      else if (extendIfDue(cached.state, now(), rules)) await reconcile(subject)
+      else if (extendIfDue(cached.state, now(), rules)) await reconciler.reconcile(subject)
     } catch (error) {
       report({ kind: 'revalidation_failed', username, error })
     }
@@ -82,7 +90,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
 
   function startAttempt(subject: Subject, rejected: CachedCredential): Attempt {
     const { username } = subject.identity
-    const result = replace(subject, rejected).catch((error: unknown) => {
+    const result = replaceIfRejected(subject, rejected).catch((error: unknown) => {
       report({ kind: 'revalidation_failed', username, error })
       return undefined
     })
@@ -91,7 +99,10 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     return attempt
   }
 
-  async function replace(subject: Subject, rejected: CachedCredential): Promise<CachedCredential | undefined> {
+  async function replaceIfRejected(
+    subject: Subject,
+    rejected: CachedCredential,
+  ): Promise<CachedCredential | undefined> {
     const { username } = subject.identity
     // A node rejects every login while its security index is unavailable. This read then fails as well, so a valid password is
     // not replaced.
@@ -101,7 +112,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
       return undefined
     }
     if ((await authenticate(username, rejected.state)) !== undefined) return undefined
-    return reconcile(subject, rejected.state)
+    return reconciler.replaceRejected(subject, rejected.state)
   }
 
   function authenticate(username: string, state: ManagedState) {
@@ -113,7 +124,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     states.taint(username, cached.state)
   }
 
-  return Object.freeze({ revalidate, reissue })
+  return Object.freeze({ revalidateIfDue, reissue })
 }
 
 /** Whether the user in Elasticsearch still matches the cached state. */

@@ -1,3 +1,4 @@
+import { GatewayError } from '../../http/errors.ts'
 import type { Subject } from '../subject.ts'
 import type { Decision, DenialDecision, WriteReason } from './lifecycle.ts'
 import { isSamePassword, type ManagedState, readChangedAt, readManagedState, type StoredUser } from './managed-user.ts'
@@ -67,6 +68,18 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
       throw error
     }
   }
+}
+
+/**
+ * Maximum number of decisions before giving up. Two are usual (wait, then write); more are needed only while something else
+ * writes the user.
+ */
+export const maxSteps = 8
+
+/** The error after `maxSteps` decisions. */
+export function userKeepsChanging(): GatewayError {
+  const detail = `the user changed during each of ${maxSteps} attempts; check what else writes this user in Elasticsearch`
+  return new GatewayError('elasticsearch_unavailable', detail)
 }
 
 /** Writes that must be `changeIntervalMs` apart. */

@@ -81,7 +81,7 @@ test('shareTask may run its task again after a rejection', async () => {
 })
 
 test('exclusive single-flight: calls with the same key and topic share one task and its result', async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const task = createTask('done')
   const all = Promise.all([1, 2, 3].map(() => run({ key: 'bob', topic: 'topic', task: task, findResult })))
   task.succeed()
@@ -90,7 +90,7 @@ test('exclusive single-flight: calls with the same key and topic share one task 
 })
 
 test('exclusive single-flight: a call after the end of a task starts another task', async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const task = createTask('done')
   task.succeed()
   await run({ key: 'bob', topic: 'topic', task: task, findResult })
@@ -99,7 +99,7 @@ test('exclusive single-flight: a call after the end of a task starts another tas
 })
 
 test('exclusive single-flight: a call does not wait for a task of another key', async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const endless = createTask('never')
   const quick = createTask('done')
   quick.succeed()
@@ -108,7 +108,7 @@ test('exclusive single-flight: a call does not wait for a task of another key', 
 })
 
 test('exclusive single-flight: a call with another topic waits for the task of the key and gets its own result', async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
     run({ key: 'bob', topic: 'a', task: first, findResult }),
@@ -122,7 +122,7 @@ test('exclusive single-flight: a call with another topic waits for the task of t
 })
 
 test('exclusive single-flight: calls with many topics run one task at a time for a key', async () => {
-  const { run } = createExclusiveSingleFlight<number>()
+  const { run } = createExclusiveSingleFlight()
   let running = 0
   let maxRunning = 0
   const task = (result: number) => async () => {
@@ -142,7 +142,7 @@ test('exclusive single-flight: calls with many topics run one task at a time for
 })
 
 test('exclusive single-flight: a result found after waiting makes the task unnecessary', async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const [first, second] = [createTask('first'), createTask('second')]
   const both = Promise.all([
     run({ key: 'bob', topic: 'a', task: first, findResult }),
@@ -154,7 +154,7 @@ test('exclusive single-flight: a result found after waiting makes the task unnec
 })
 
 test("exclusive single-flight: a task's error rejects the calls that share the task, and no other calls", async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const [bad, good] = [createTask('bad'), createTask('good')]
   const all = Promise.allSettled([
     run({ key: 'bob', topic: 'a', task: bad, findResult }),
@@ -170,7 +170,7 @@ test("exclusive single-flight: a task's error rejects the calls that share the t
 })
 
 test('exclusive single-flight: a call after a failed task starts another task', async () => {
-  const { run } = createExclusiveSingleFlight<string>()
+  const { run } = createExclusiveSingleFlight()
   const bad = createTask('bad')
   bad.fail()
   await assert.rejects(run({ key: 'bob', topic: 'a', task: bad, findResult }))
