@@ -113,8 +113,9 @@ function yamlFaults({ text }: CodeBlock): string[] {
  * elsewhere or in the environment. Certificates and keys that exist only where it is used are replaced.
  */
 function configurationFaults(text: string): string[] {
+  let count = 0
   const complete = text
-    .replaceAll('"…"', `"${testKey}"`)
+    .replaceAll('"…"', () => `"${String(count++).padStart(64, testKey)}"`) // a different secret for each
     .replace(/"?\/[\w./-]+\.(crt|pem|key)"?/g, (_, kind: string) =>
       kind === 'key' ? files['tls.key'] : files['tls.crt'],
     )

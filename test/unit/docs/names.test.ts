@@ -180,8 +180,8 @@ const otherWords: ReadonlySet<string> = new Set([
   ...'auth_basic auth_request auth_request_set client_max_body_size error_page ignore_invalid_headers'.split(' '),
   ...'proxy_buffer_size proxy_http_version proxy_intercept_errors proxy_pass proxy_pass_request_body'.split(' '),
   ...'proxy_read_timeout proxy_set_header underscores_in_headers'.split(' '),
-  // Caddy, Node
-  ...'copy_headers perf_hooks'.split(' '),
+  // Beats, Caddy, Node
+  ...'output.elasticsearch.hosts copy_headers perf_hooks'.split(' '),
   ...pages.flatMap(({ blocks }) =>
     blocks
       .filter(({ language }) => ['nginx', 'haproxy', 'caddyfile', 'lua'].includes(language))
