@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { readCodeBlocks } from '../../support/documentation-page.ts'
+import { pages } from '../../support/documentation.ts'
 import { testKey } from '../../support/gateway.ts'
 import { load } from './fixture.ts'
 
@@ -14,17 +13,16 @@ const env = {
 }
 
 describe('the YAML examples for OpenID providers', () => {
-  const pages = readdirSync(new URL('../../../docs/providers', import.meta.url)).map((page) => `providers/${page}`)
-  for (const page of ['oidc.md', ...pages]) {
+  for (const { path, blocks: all } of pages.filter(({ path }) => /^docs\/(?:oidc|providers\/[^/]+)\.md$/.test(path))) {
     // The configuration of Traefik is YAML too
-    const blocks = readCodeBlocks(page).filter(({ language, text }) => language === 'yaml' && /^auth_/m.test(text))
+    const blocks = all.filter(({ language, text }) => language === 'yaml' && /^auth_/m.test(text))
     for (const [index, { text }] of blocks.entries()) {
-      test(`${page}: block ${index + 1} is a valid configuration without warnings that grants a role`, () => {
+      test(`${path}: block ${index + 1} is a valid configuration without warnings that grants a role`, () => {
         const { config, warnings } = load(text, { env })
         assert.deepEqual(warnings, [])
         assert.ok(config.default_roles.length > 0 || Object.keys(config.group_mappings).length > 0)
       })
     }
-    test(`${page} has at least one configuration block`, () => assert.notEqual(blocks.length, 0))
+    test(`${path} has at least one configuration block`, () => assert.notEqual(blocks.length, 0))
   }
 })
