@@ -28,7 +28,8 @@ export class ResponseWriter {
     const response = this.#response
     if (this.#isFlushed || response.writableEnded || response.destroyed) return
     this.#isFlushed = true
-    if (this.#firstChunk === undefined) response.flushHeaders()
+    // Node's `flushHeaders` would encode the head as UTF-8, and so change bytes above 0x7f (RFC 9110, section 5.5).
+    if (this.#firstChunk === undefined) response.write('', 'latin1')
     else response.write(this.#firstChunk)
     this.#firstChunk = undefined
   }

@@ -24,7 +24,7 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
     new Writable({
       write(chunk, _, done) {
         if (!hasHead) writeHead(response.statusCode)
-        if (isBodyless || stream.write(chunk)) done()
+        if (isBodyless || chunk.length === 0 || stream.write(chunk)) done()
         else {
           const stop = limitStall()
           stream.once('drain', () => {
@@ -59,8 +59,6 @@ export function createHttp2Response(stream: ServerHttp2Stream, isHeadRequest: bo
       writeHead,
       writeContinue: () => writeInformation(100, []),
       writeInformation,
-      /** Does nothing, because `writeHead` has already sent the headers. */
-      flushHeaders() {},
     },
   )
   Object.defineProperty(writable, 'headersSent', { get: () => hasHead })

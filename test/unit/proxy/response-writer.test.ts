@@ -57,6 +57,14 @@ test('writes the response head without waiting for a delayed body, and the first
   assert.equal(body(), 'abcdef')
 })
 
+test('writes every byte of a response head unchanged before a delayed body', async () => {
+  const { response, calls } = createRecordedResponse()
+  const writer = new ResponseWriter(response)
+  writer.writeHead(200, 'f\xfcr', ['X-Odd', '\xe9\xff', 'Content-Length', '6'])
+  await nextTick()
+  assert.match(Buffer.concat(calls.flat()).toString('latin1'), /^HTTP\/1\.1 200 f\xfcr\r\nX-Odd: \xe9\xff\r\n/)
+})
+
 test('preserves the order of response chunks, whichever chunk is large', async () => {
   for (const lengths of [
     [10, 20],
