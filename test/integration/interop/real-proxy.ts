@@ -77,7 +77,7 @@ export function nginxCommand(directory: string, site: string): Command {
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const paths = kinds.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join(' ')
   const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr warn;
-    events { worker_connections 512; }
+    events { worker_connections 4096; }
     http { access_log off; ${paths} ${site} }`
   return {
     args: ['-p', directory, '-e', 'stderr', '-c', join(directory, 'nginx.conf')],
