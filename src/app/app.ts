@@ -122,7 +122,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     tls: tlsOptions(config),
     unixSocketMode: Number.parseInt(config.listen_mode, 8),
     handlers: handlers.current,
-    logRequest: createLogRequest(log, (request) => handlers.current().originalOf(request)),
+    logRequest: createLogRequest(log),
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,

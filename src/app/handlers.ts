@@ -5,7 +5,7 @@ import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
 import { rejectDnsRebinding } from '../auth/dns-rebinding.ts'
 import { createAuthorizedResponse } from '../auth/forward-auth.ts'
-import { createOriginalRequestOf, type OriginalRequestOf, requestAsReceived } from '../auth/original-request.ts'
+import { createOriginalRequestOf, requestAsReceived } from '../auth/original-request.ts'
 import { createOwnOriginOf } from '../auth/own-origin.ts'
 import { createMapRoles } from '../auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-request.ts'
@@ -43,11 +43,9 @@ export type Services = Readonly<{
 
 /** Holds the current request handlers, which a reload replaces as a whole. */
 export type ReloadableHandlers = Readonly<{
-  current: () => HandlersWithOriginal
+  current: () => RequestHandlers
   prepareReload: PrepareReload
 }>
-
-type HandlersWithOriginal = RequestHandlers & Readonly<{ originalOf: OriginalRequestOf }>
 
 export function createReloadableHandlers(initial: Config, services: Services): ReloadableHandlers {
   let handlers = createRequestHandlers(initial, services)
@@ -63,19 +61,20 @@ export function createReloadableHandlers(initial: Config, services: Services): R
 }
 
 /** Creates everything that handles requests and depends on reloadable keys. */
-function createRequestHandlers(config: Config, services: Services): HandlersWithOriginal {
+function createRequestHandlers(config: Config, services: Services): RequestHandlers {
   const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
-  const isTrusted = createIsTrustedRequest(config, peerOf)
   const { profile } = config.forward_auth
   const pathPrefix = config.forward_auth.path_prefix ?? undefined
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
-  const originalOf = proxy === undefined ? createOriginalRequestOf(isTrusted, source) : requestAsReceived
-  const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, isTrusted, source)
+  const reader = {
+    isTrusted: createIsTrustedRequest(config, peerOf),
+    originalOf: proxy === undefined ? createOriginalRequestOf(source) : requestAsReceived,
+  }
+  const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, source)
   const login = oidc?.login?.createHandlers({
     ownOriginOf,
-    originalOf,
     subRequestStatus: profile === 'nginx' ? 401 : 302,
   })
   const oidcProvider = oidc && {
@@ -85,7 +84,6 @@ function createRequestHandlers(config: Config, services: Services): HandlersWith
     requiresTrustedPeer: proxy === undefined,
   }
   const authentication = createAuthentication({
-    isTrusted,
     identify: createProvider({
       ...providerOptions(config, oidcProvider),
       checkAssertedIdentity: config.proxy_secret === null ? rejectDnsRebinding : undefined,
@@ -105,7 +103,6 @@ function createRequestHandlers(config: Config, services: Services): HandlersWith
           privateHeaders: privateHeaders(config),
           privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
-          isTrusted,
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
           reissue,
           logout: login?.logout,
@@ -114,6 +111,7 @@ function createRequestHandlers(config: Config, services: Services): HandlersWith
   const handle = login?.withLogin(mode.handle) ?? mode.handle
   return Object.freeze({
     ...mode,
+    reader,
     handle:
       proxy === undefined ? rejectOtherTargets(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
     endpoints: createEndpoints(config, { authentication, checks, login, peerOf, metrics, log }),
@@ -121,30 +119,29 @@ function createRequestHandlers(config: Config, services: Services): HandlersWith
       acceptsBearerTokens: oidc !== undefined,
       hasLogin: login !== undefined,
     }),
-    originalOf,
   })
 }
 
 /** Creates the handler that responds to sub-requests in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
   const authorizedResponse = createAuthorizedResponse()
-  return (request) => chain(authenticate(request), authorizedResponse)
+  return (context) => chain(authenticate(context), authorizedResponse)
 }
 
 /** Rejects requests that are not sub-requests before any other processing. */
 function rejectOtherTargets(handle: ModeHandler, paths: SubRequestPaths): ModeHandler {
   const checkTarget = createCheckSubRequestTarget(paths)
-  return function handleSubRequest(request) {
-    checkTarget(request.url ?? '')
-    return handle(request)
+  return function handleSubRequest(context) {
+    checkTarget(context.request.url ?? '')
+    return handle(context)
   }
 }
 
 function countAuthentications(authenticate: Authenticate, metrics: Metrics): Authenticate {
   if (metrics.registry === undefined) return authenticate
-  return async function countedAuthenticate(request) {
+  return async function countedAuthenticate(context) {
     try {
-      const authenticated = await authenticate(request)
+      const authenticated = await authenticate(context)
       metrics.authenticated('success')
       return authenticated
     } catch (error) {

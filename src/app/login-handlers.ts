@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { recover } from '../async/maybe-promise.ts'
-import { type OriginalRequestOf, requestAsReceived } from '../auth/original-request.ts'
+import { requestAsReceived } from '../auth/original-request.ts'
 import type { OwnOriginOf } from '../auth/own-origin.ts'
 import { confirmSignOutPage, signedOutPage } from '../endpoints/html/sign-out.ts'
 import { isSubRequest, rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
 import { GatewayError } from '../http/errors.ts'
 import { type Endpoint, type Handler, type ModeHandler, readMethods } from '../http/handler.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
 import { createBeginLogin, createLoginEndpoint } from '../login/begin.ts'
 import { type CallbackOptions, createCallbackEndpoint } from '../login/callback.ts'
@@ -29,7 +30,7 @@ export type LoginHandlers = Readonly<{
   /** Serves elastauth's sign-out in place of an upstream's logout page. */
   logout: Readonly<{
     isNavigation: (request: IncomingMessage) => boolean
-    signOut: (request: IncomingMessage) => Promise<GatewayResponse>
+    signOut: (context: RequestContext) => Promise<GatewayResponse>
   }>
 }>
 
@@ -42,7 +43,6 @@ export type LoginHandlersOptions = Pick<CallbackOptions, 'grants'> &
     isProxy: boolean
     subRequestStatus: 302 | 401
     ownOriginOf: OwnOriginOf
-    originalOf: OriginalRequestOf
   }>
 
 type LoginEndpoint = Readonly<{
@@ -52,7 +52,7 @@ type LoginEndpoint = Readonly<{
 
 /** Creates the login endpoints and the redirect to sign-in. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
-  const { sessions, isProxy, originalOf } = options
+  const { sessions, isProxy } = options
   const originOf = createOriginOf(options.ownOriginOf)
   const beginLogin = createBeginLogin({ ...options, originOf })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
@@ -65,16 +65,16 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
     ['/elastauth/signed-out', { methods: readMethods, handle: async () => signedOutPage() }],
   ])
 
-  function originalLoginRequest(request: IncomingMessage): LoginRequest {
-    return { ...originalOf(request), request, isSubRequest: !isProxy }
+  function originalLoginRequest(context: RequestContext): LoginRequest {
+    return { ...context.original, context, isSubRequest: !isProxy }
   }
 
   /**
    * In auth-only mode, handles a sub-request whose original request is for a login endpoint as a request to that
    * endpoint.
    */
-  function handleSubRequest(request: IncomingMessage): Promise<GatewayResponse> | undefined {
-    const login = originalLoginRequest(request)
+  function handleSubRequest(context: RequestContext): Promise<GatewayResponse> | undefined {
+    const login = originalLoginRequest(context)
     const endpoint = endpoints.get(endpointPath(login.target) ?? '')
     if (endpoint === undefined || !endpoint.methods.includes(login.method)) return undefined
     return respond(endpoint, login)
@@ -85,13 +85,13 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
    * path of the original request.
    */
   function handleDirectly(endpoint: LoginEndpoint): Handler {
-    return (request) => respond(endpoint, directLoginRequest(request, !isProxy && isSubRequest(request)))
+    return (context) => respond(endpoint, directLoginRequest(context, !isProxy && isSubRequest(context.request)))
   }
 
-  function redirectToLogin(request: IncomingMessage, error: unknown): Promise<GatewayResponse> {
-    const login = originalLoginRequest(request)
+  function redirectToLogin(context: RequestContext, error: unknown): Promise<GatewayResponse> {
+    const login = originalLoginRequest(context)
     const isMissing = error instanceof GatewayError && error.code === 'identity_missing'
-    if (!isMissing || !isNavigation(login.method, request.headers)) throw error
+    if (!isMissing || !isNavigation(login.method, context.request.headers)) throw error
     return beginLogin(login, login.target)
   }
 
@@ -108,17 +108,17 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
       ],
     ]),
     withLogin: (mode: ModeHandler): ModeHandler =>
-      function modeWithLogin(request) {
-        const response = isProxy ? undefined : handleSubRequest(request)
+      function modeWithLogin(context) {
+        const response = isProxy ? undefined : handleSubRequest(context)
         if (response !== undefined) return response
         return recover<GatewayResponse | StreamedResponse>(
-          () => mode(request),
-          (error) => redirectToLogin(request, error),
+          () => mode(context),
+          (error) => redirectToLogin(context, error),
         )
       },
     logout: {
       isNavigation: ({ method = '', headers }: IncomingMessage) => isNavigation(method, headers),
-      signOut: (request: IncomingMessage) => logout(directLoginRequest(request, false)),
+      signOut: (context: RequestContext) => logout(directLoginRequest(context, false)),
     },
   })
 }
@@ -130,6 +130,6 @@ async function respond(endpoint: LoginEndpoint, login: LoginRequest): Promise<Ga
 }
 
 /** Describes a request that is itself the original request. */
-function directLoginRequest(request: IncomingMessage, isSubRequest: boolean): LoginRequest {
-  return { ...requestAsReceived(request), request, isSubRequest }
+function directLoginRequest(context: RequestContext, isSubRequest: boolean): LoginRequest {
+  return { ...requestAsReceived(context.request), context, isSubRequest }
 }

@@ -16,9 +16,7 @@ import { createLoginHandlers, type LoginHandlers, type LoginHandlersOptions } fr
 /** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
 export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
   Readonly<{
-    createHandlers: (
-      options: Pick<LoginHandlersOptions, 'ownOriginOf' | 'originalOf' | 'subRequestStatus'>,
-    ) => LoginHandlers
+    createHandlers: (options: Pick<LoginHandlersOptions, 'ownOriginOf' | 'subRequestStatus'>) => LoginHandlers
   }>
 
 export type LoginDeps = Readonly<{

@@ -43,7 +43,7 @@ export function createProxyServices(config: Config, log: Logger): ProxyServices 
   })
 }
 
-export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'isTrusted' | 'canReset'> &
+export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'canReset'> &
   Readonly<{
     /** The names of headers that assert an identity, or prove that a trusted proxy sent the request. */
     privateHeaders: readonly string[]
@@ -59,7 +59,7 @@ function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
-  const { privateHeaders, privateCookies, authenticate, isTrusted, canReset, reissue, logout } = options
+  const { privateHeaders, privateCookies, authenticate, canReset, reissue, logout } = options
   // The identity headers of all presets are stripped, because an upstream may trust headers that elastauth has not
   // verified.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
@@ -67,7 +67,6 @@ function createProxyMode(
   const handlerOptions: ProxyHandlerOptions = {
     routing,
     authenticate,
-    isTrusted,
     canReset,
     buildUpstreamHeaders: createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies }),
     buildResponseHeaders: createBuildResponseHeaders(cookies),
@@ -76,7 +75,7 @@ function createProxyMode(
   const proxyRequest = createProxyHandler(handlerOptions)
   const handleLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
-    handle: handleLogout ? (request) => handleLogout(request) ?? proxyRequest(request) : proxyRequest,
+    handle: handleLogout ? (context) => handleLogout(context) ?? proxyRequest(context) : proxyRequest,
     upgrade: createWebSocketUpgrade(createPrepareRequest(handlerOptions), handlerOptions, tunnels),
     waitsForPreviousResponses: true,
   }

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http'
 import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { Credential } from './credentials/credentials.ts'
 import { checkIdentity, type Identity, type RequestIdentity } from './identity.ts'
 import type { MapRoles } from './roles.ts'
@@ -8,20 +8,19 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-export type Authenticate = (request: IncomingMessage) => MaybePromise<AuthenticatedUser>
+export type Authenticate = (context: RequestContext) => MaybePromise<AuthenticatedUser>
 
 /** Both functions throw, or reject with, GatewayError: see the table in http/errors.ts. */
 export type Authentication = Readonly<{
   /** The user's identity and roles, without a call to Elasticsearch. */
-  resolveSubject: (request: IncomingMessage) => MaybePromise<Subject>
+  resolveSubject: (context: RequestContext) => MaybePromise<Subject>
   /** The user's identity, roles and Elasticsearch credential. */
   authenticate: Authenticate
 }>
 
 export type AuthenticationOptions = Readonly<{
-  isTrusted: (request: IncomingMessage) => boolean
-  identify: (request: IncomingMessage, isTrusted: boolean) => MaybePromise<RequestIdentity>
-  isCrossSiteWrite: (request: IncomingMessage) => boolean
+  identify: (context: RequestContext) => MaybePromise<RequestIdentity>
+  isCrossSiteWrite: (context: RequestContext) => boolean
   mapRoles: MapRoles
   obtain: (subject: Subject) => MaybePromise<Credential>
   /** Removes, in the background, the roles of a user whose groups grant no access. Never throws. */
@@ -35,21 +34,21 @@ const crossSiteDetail =
 
 /** Turns a request into an identity, its roles and a credential. Both modes begin with these steps. */
 export function createAuthentication(options: AuthenticationOptions): Authentication {
-  const { isTrusted, identify, isCrossSiteWrite, mapRoles, obtain, deny, serviceAccount } = options
+  const { identify, isCrossSiteWrite, mapRoles, obtain, deny, serviceAccount } = options
   // A provider returns the same frozen identity for the same assertion, so each identity is checked and mapped to roles only once.
   const subjects = new WeakMap<Identity, Subject>()
 
-  function resolveSubject(request: IncomingMessage): MaybePromise<Subject> {
-    return chain(identify(request, isTrusted(request)), ({ identity, isAmbient }) => {
+  function resolveSubject(context: RequestContext): MaybePromise<Subject> {
+    return chain(identify(context), ({ identity, isAmbient }) => {
       const subject = subjects.get(identity) ?? checkAndMap(identity)
-      if (isAmbient && isCrossSiteWrite(request))
+      if (isAmbient && isCrossSiteWrite(context))
         throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
       return subject
     })
   }
 
-  function authenticate(request: IncomingMessage): MaybePromise<AuthenticatedUser> {
-    return chain(resolveSubject(request), (subject) => {
+  function authenticate(context: RequestContext): MaybePromise<AuthenticatedUser> {
+    return chain(resolveSubject(context), (subject) => {
       const { identity, roles } = subject
       return chain(obtain(subject), (credential) => ({ identity, roles, credential }))
     })

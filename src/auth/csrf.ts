@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { type OwnOrigin, toOrigin } from './own-origin.ts'
+import type { RequestContext } from '../http/request-context.ts'
+import { type OwnOrigin, type OwnOriginOf, toOrigin } from './own-origin.ts'
 
 /**
  * The site whose page made a request. `same-site` (another host or port of the same domain) counts as `cross-site`. `unknown`
@@ -31,10 +32,11 @@ function isOwnOrigin(source: string, ownOrigin: OwnOrigin | undefined): boolean 
  * WebSocket hijacking). Safe methods (RFC 9110, section 9.2.1) are allowed from any site, because the same-origin policy hides
  * the responses from other pages.
  */
-export function createIsCrossSiteWrite(ownOriginOf: (request: IncomingMessage) => OwnOrigin | undefined) {
-  return function isCrossSiteWrite(request: IncomingMessage): boolean {
+export function createIsCrossSiteWrite(ownOriginOf: OwnOriginOf) {
+  return function isCrossSiteWrite(context: RequestContext): boolean {
+    const { request } = context
     if (isSafeRequest(request)) return false
-    return requestSite(request.headers, ownOriginOf(request)) === 'cross-site'
+    return requestSite(request.headers, ownOriginOf(context)) === 'cross-site'
   }
 }
 

@@ -1,17 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { OriginalRequest, RequestReader } from '../http/request-context.ts'
 import { originForm } from '../http/target.ts'
 import { stripPathPrefix } from './sub-request.ts'
-
-/** The client's request, as a proxy in front of elastauth describes it in a sub-request. */
-export type OriginalRequest = Readonly<{
-  method: string
-  /** Path and query, in origin form (RFC 9112, section 3.2.1). */
-  target: string
-  /** The host that the client requested, if a proxy reports the host. */
-  host?: string | undefined
-}>
-
-export type OriginalRequestOf = (request: IncomingMessage) => OriginalRequest
 
 /** Returns the request itself, for requests that are not sub-requests. */
 export function requestAsReceived({ method = 'GET', url = '/' }: IncomingMessage): OriginalRequest {
@@ -29,14 +19,11 @@ export type OriginalRequestSource = Readonly<{
   pathPrefix?: string | undefined
 }>
 
-/** Reads the original request from a forward-auth sub-request, if the peer is trusted. Invalid methods and targets are ignored. */
-export function createOriginalRequestOf(
-  isTrusted: (request: IncomingMessage) => boolean,
-  source: OriginalRequestSource,
-): OriginalRequestOf {
-  return function originalRequestOf(request) {
+/** Reads the original request from a forward-auth sub-request, if a trusted proxy sent it. Invalid methods and targets are ignored. */
+export function createOriginalRequestOf(source: OriginalRequestSource): RequestReader['originalOf'] {
+  return function originalRequestOf(request, isTrusted) {
     const received = requestAsReceived(request)
-    if (!isTrusted(request)) return received
+    if (!isTrusted) return received
     const { method, url, host } = readReportedRequest(request, source)
     return {
       method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : received.method,

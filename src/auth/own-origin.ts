@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { RequestContext } from '../http/request-context.ts'
 import { type OriginalRequestSource, readReportedRequest } from './original-request.ts'
 
 /** The origin at which browsers reach elastauth, derived from a request. */
@@ -9,21 +9,17 @@ export type OwnOrigin = Readonly<{
   host: string
 }>
 
-export type OwnOriginOf = (request: IncomingMessage) => OwnOrigin | undefined
+export type OwnOriginOf = (context: RequestContext) => OwnOrigin | undefined
 
 /**
  * The returned function derives the origin from the configured redirect URL, otherwise from the original request that a trusted
  * proxy describes, otherwise from the request itself.
  */
-export function createOwnOriginOf(
-  redirectUrl: string | undefined,
-  isTrusted: (request: IncomingMessage) => boolean,
-  source: OriginalRequestSource,
-): OwnOriginOf {
+export function createOwnOriginOf(redirectUrl: string | undefined, source: OriginalRequestSource): OwnOriginOf {
   const configured = redirectUrl === undefined ? undefined : originOfUrl(redirectUrl)
-  return function ownOriginOf(request) {
+  return function ownOriginOf({ request, isTrusted }) {
     if (configured !== undefined) return configured
-    const reported = isTrusted(request) ? readReportedRequest(request, source) : {}
+    const reported = isTrusted ? readReportedRequest(request, source) : {}
     const host = reported.host ?? request.headers.host
     const scheme = reported.scheme ?? ('encrypted' in request.socket ? 'https' : undefined)
     return host === undefined ? undefined : { scheme, host }

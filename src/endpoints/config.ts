@@ -3,6 +3,7 @@ import { isLoopbackHost } from '../../config/hosts.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import { jsonResponse } from '../http/response.ts'
 
 export type ConfigEndpointOptions = Readonly<{
@@ -23,17 +24,18 @@ export function createConfigEndpoint({
   adminRoles,
   isLoopback,
 }: ConfigEndpointOptions): Handler {
-  return async function config(request) {
-    const username = await authorize(request)
+  return async function config(context) {
+    const username = await authorize(context)
     return jsonResponse(200, redacted(), username)
   }
 
   /** @returns the username, or undefined if the request is authorized because it comes from this machine */
-  async function authorize(request: IncomingMessage): Promise<string | undefined> {
+  async function authorize(context: RequestContext): Promise<string | undefined> {
+    const { request } = context
     if (isLoopback(request) && hasLoopbackHost(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0)
       throw new GatewayError('not_permitted', 'not a direct request from loopback, and admin_roles is empty')
-    const { identity, roles } = await resolveSubject(request)
+    const { identity, roles } = await resolveSubject(context)
     if (roles.some((role) => adminRoles.includes(role))) return identity.username
     throw new GatewayError('not_permitted', "none of the user's roles is in admin_roles", {
       username: identity.username,

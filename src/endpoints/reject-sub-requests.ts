@@ -8,10 +8,10 @@ import type { Handler } from '../http/handler.ts'
  * path of the protected service. Throws GatewayError not_permitted.
  */
 export function rejectSubRequests(handle: Handler): Handler {
-  return function handleDirectRequest(request) {
-    if (isSubRequest(request))
+  return function handleDirectRequest(context) {
+    if (isSubRequest(context.request))
       throw new GatewayError('not_permitted', 'a forward-auth sub-request for an endpoint of elastauth')
-    return handle(request)
+    return handle(context)
   }
 }
 

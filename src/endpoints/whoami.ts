@@ -4,8 +4,8 @@ import { jsonResponse } from '../http/response.ts'
 
 /** The endpoint `whoami`: the caller's identity and roles, but no credential. */
 export function createWhoamiEndpoint({ resolveSubject }: Authentication): Handler {
-  return async function whoami(request) {
-    const { identity, roles } = await resolveSubject(request)
+  return async function whoami(context) {
+    const { identity, roles } = await resolveSubject(context)
     return jsonResponse(200, { ...identity, roles }, identity.username)
   }
 }

@@ -1,12 +1,12 @@
-import type { IncomingMessage } from 'node:http'
 import type { MaybePromise } from '../async/maybe-promise.ts'
+import type { RequestContext } from './request-context.ts'
 import type { GatewayResponse, StreamedResponse } from './response.ts'
 
 /** Returns the response to a request. Throws, or rejects with, GatewayError. */
-export type Handler = (request: IncomingMessage) => MaybePromise<GatewayResponse>
+export type Handler = (context: RequestContext) => MaybePromise<GatewayResponse>
 
 /** Handles every request outside `/elastauth/`: forward auth, or the proxy. Throws, or rejects with, GatewayError. */
-export type ModeHandler = (request: IncomingMessage) => MaybePromise<GatewayResponse | StreamedResponse>
+export type ModeHandler = (context: RequestContext) => MaybePromise<GatewayResponse | StreamedResponse>
 
 /** elastauth's own endpoints, by their exact path. */
 export type Endpoints = ReadonlyMap<string, Endpoint>

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import { createResponse, type GatewayResponse } from '../http/response.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
@@ -23,7 +23,7 @@ const replayWindowMs = 600_000
  * 1.0). Rejects with GatewayError logout_invalid, sessions_unavailable, provider_unavailable.
  */
 export function createBackchannelEndpoint({ verify, sessions, useOnce }: BackchannelOptions) {
-  return async function handleBackchannelLogout(request: IncomingMessage): Promise<GatewayResponse> {
+  return async function handleBackchannelLogout({ request }: RequestContext): Promise<GatewayResponse> {
     const tokens = (await readForm(request)).getAll('logout_token')
     if (tokens.length !== 1) throw invalid('the form must have exactly one logout_token')
     const { jti, sid, sub } = await verifyToken(verify, tokens[0]!)

@@ -27,9 +27,13 @@ export type BeginLogin = (login: LoginRequest, returnTo: string, isRetry?: boole
 
 export function createBeginLogin(options: BeginLoginOptions): BeginLogin {
   const { loginStates, grants, originOf, subRequestStatus } = options
-  return async function beginLogin({ request, isSubRequest }, returnTo, isRetry = false) {
-    const origin = originOf(request)
-    const { cookie, binding, ...state } = loginStates.start(request.headers.cookie, safeReturnTo(returnTo), isRetry)
+  return async function beginLogin({ context, isSubRequest }, returnTo, isRetry = false) {
+    const origin = originOf(context)
+    const { cookie, binding, ...state } = loginStates.start(
+      context.request.headers.cookie,
+      safeReturnTo(returnTo),
+      isRetry,
+    )
     const url = await grants.authorizationUrl(origin + callbackPath, state)
     return redirect(isSubRequest ? subRequestStatus : 302, url.href, [setCookie(cookie, binding, loginTtlMs / 1000)])
   }

@@ -27,8 +27,9 @@ export type CallbackOptions = Readonly<{
 export function createCallbackEndpoint(options: CallbackOptions) {
   const { loginStates, grants, sessions, originOf, beginLogin } = options
   return async function handleCallback(login: LoginRequest): Promise<GatewayResponse> {
-    const { request, target } = login
-    const callback = new URL(originOf(request) + callbackPath)
+    const { context, target } = login
+    const { request } = context
+    const callback = new URL(originOf(context) + callbackPath)
     callback.search = `?${queryOf(target)}`
     const states = callback.searchParams.getAll('state')
     const state = states.length === 1 ? states[0]! : null

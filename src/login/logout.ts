@@ -40,8 +40,9 @@ const maxIdTokenHintLength = 4096
  */
 export function createLogoutEndpoint(options: LogoutOptions): LogoutEndpoint {
   const { originOf, pages } = options
-  return async function handleLogout({ request, method }) {
-    const isSameOrigin = requestSite(request.headers, originOfUrl(originOf(request))) === 'same-origin'
+  return async function handleLogout({ context, method }) {
+    const { request } = context
+    const isSameOrigin = requestSite(request.headers, originOfUrl(originOf(context))) === 'same-origin'
     if (method === 'POST') {
       if (!isSameOrigin) throw new GatewayError('cross_site', 'a logout from a page of another site')
     } else if (method !== 'GET' || !isSameOrigin || !isNavigation(method, request.headers)) {

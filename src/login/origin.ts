@@ -1,19 +1,19 @@
-import type { IncomingMessage } from 'node:http'
 import { isIPv4 } from 'node:net'
 import { isLocalhostName, isLoopbackAddress } from '../../config/hosts.ts'
 import { type OwnOriginOf, toOrigin } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 
 /**
  * The origin at which browsers reach elastauth, such as `https://kibana.example.com`. Throws GatewayError login_insecure,
  * login_failed.
  */
-export type OriginOf = (request: IncomingMessage) => string
+export type OriginOf = (context: RequestContext) => string
 
 /** A login needs `https` or a loopback host, because browsers store `Secure` cookies only there. */
 export function createOriginOf(ownOriginOf: OwnOriginOf): OriginOf {
-  return function originOf(request) {
-    const own = ownOriginOf(request)
+  return function originOf(context) {
+    const own = ownOriginOf(context)
     const origin = own && toOrigin(own, 'http')
     if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
     if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${insecure}`)

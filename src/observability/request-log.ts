@@ -1,42 +1,38 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pinoHttp } from 'pino-http'
-import type { OriginalRequestOf } from '../auth/original-request.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { Logger } from './log.ts'
 import { type SanitizedRequest, sanitize } from './sanitize.ts'
 
 /** How a request ended. */
 export type Outcome = Readonly<{
-  requestId: string
-  /** The value of `performance.now()` when the request arrived. */
-  startedAt: number
   username?: string | undefined
   error?: GatewayError | undefined
   /** The status that the client received. Set only if the response was aborted or there is no response object. */
   status?: number | undefined
 }>
 
-type Entry = Outcome & Readonly<{ sanitized: SanitizedRequest }>
+type Entry = Outcome & Readonly<{ context: RequestContext; sanitized: SanitizedRequest }>
 
 /** Logs a request. `response` is undefined for an upgrade request. */
-export type LogRequest = (request: IncomingMessage, response: ServerResponse | undefined, outcome: Outcome) => void
+export type LogRequest = (context: RequestContext, response: ServerResponse | undefined, outcome: Outcome) => void
 
 /**
  * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
  * default it would log all headers, including `Authorization`, so its fields are replaced by an explicit list.
  */
-export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): LogRequest {
+export function createLogRequest(log: Logger): LogRequest {
   const entries = new WeakMap<ServerResponse, Entry>()
   const omit = () => undefined
-  const fields = (request: IncomingMessage, response: ServerResponse) =>
-    fieldsOf(request, response, entries.get(response)!)
+  const fields = (_request: IncomingMessage, response: ServerResponse) => fieldsOf(response, entries.get(response)!)
   const message = (_request: IncomingMessage, response: ServerResponse) => messageOf(response, entries.get(response)!)
 
   const writeLine = pinoHttp({
     logger: log,
     wrapSerializers: false,
     serializers: { req: omit, res: omit, err: omit },
-    genReqId: (_request, response) => entries.get(response)!.requestId,
+    genReqId: (_request, response) => entries.get(response)!.context.id,
     customLogLevel: (_request, response) => levelOf(entries.get(response)!),
     customSuccessObject: fields,
     customErrorObject: fields,
@@ -44,17 +40,17 @@ export function createLogRequest(log: Logger, originalOf: OriginalRequestOf): Lo
     customErrorMessage: message,
   })
 
-  return function logRequest(request, response, outcome) {
+  return function logRequest(context, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    const entry = { ...outcome, sanitized: sanitize(originalOf(request)) }
+    const entry = { ...outcome, context, sanitized: sanitize(context.original) }
     if (response === undefined || response.destroyed) {
       // Logged directly, because pino-http would wait for an event that is not emitted.
-      log[level](fieldsOf(request, response, entry), messageOf(response, entry))
+      log[level](fieldsOf(response, entry), messageOf(response, entry))
       return
     }
     entries.set(response, entry)
-    writeLine(request, response)
+    writeLine(context.request, response)
   }
 }
 
@@ -63,16 +59,16 @@ function levelOf({ error }: Outcome): 'info' | 'warn' | 'error' {
 }
 
 /** Field names of the Elastic Common Schema. */
-function fieldsOf(request: IncomingMessage, response: ServerResponse | undefined, entry: Entry) {
-  const { sanitized, error, username } = entry
+function fieldsOf(response: ServerResponse | undefined, entry: Entry) {
+  const { context, sanitized, error, username } = entry
   return {
-    'http.request.id': entry.requestId,
+    'http.request.id': context.id,
     'http.request.method': sanitized.method,
     'url.domain': sanitized.domain,
     'url.path': sanitized.path,
     'http.response.status_code': entry.status ?? statusOf(response),
-    'event.duration': Math.round((performance.now() - entry.startedAt) * 1e6), // nanoseconds
-    'client.ip': request.socket.remoteAddress,
+    'event.duration': Math.round((performance.now() - context.startedAt) * 1e6), // nanoseconds
+    'client.ip': context.request.socket.remoteAddress,
     'user.name': username ?? error?.username,
     'error.code': error?.code,
     'error.stack_trace': error?.code === 'internal' && error.cause instanceof Error ? error.cause.stack : undefined,

@@ -1,4 +1,4 @@
-import type { OriginalRequest } from '../auth/original-request.ts'
+import type { OriginalRequest } from '../http/request-context.ts'
 import { pathBeforeFragment } from '../http/target.ts'
 
 /** The parts of a request that may be logged. `path` excludes the query, which may contain a secret. */

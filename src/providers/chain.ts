@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import { type MaybePromise, recover } from '../async/maybe-promise.ts'
 import type { RequestIdentity } from '../auth/identity.ts'
 import { asGatewayError, GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { Provider } from './provider.ts'
 
 /**
@@ -10,22 +10,17 @@ import type { Provider } from './provider.ts'
  */
 export function createProviderChain(providers: readonly Provider[]): Provider {
   const [only] = providers
-  return providers.length === 1 ? only! : (request, isTrusted) => identifyFrom(request, isTrusted, 0, [])
+  return providers.length === 1 ? only! : (context) => identifyFrom(context, 0, [])
 
-  function identifyFrom(
-    request: IncomingMessage,
-    isTrusted: boolean,
-    index: number,
-    reasons: string[],
-  ): MaybePromise<RequestIdentity> {
+  function identifyFrom(context: RequestContext, index: number, reasons: string[]): MaybePromise<RequestIdentity> {
     const provider = providers[index]
     if (provider === undefined) throw new GatewayError('identity_missing', reasons.join('; '))
     return recover(
-      () => provider(request, isTrusted),
+      () => provider(context),
       (thrown) => {
         const { code, detail } = asGatewayError(thrown)
         if (code !== 'identity_missing') throw thrown
-        return identifyFrom(request, isTrusted, index + 1, [...reasons, detail])
+        return identifyFrom(context, index + 1, [...reasons, detail])
       },
     )
   }

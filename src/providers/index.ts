@@ -36,9 +36,9 @@ function createNamedProvider(name: ProviderName, options: ProviderOptions): Prov
 
 function withCheck(provider: Provider, checkAssertedIdentity: ProviderOptions['checkAssertedIdentity']): Provider {
   if (checkAssertedIdentity === undefined) return provider
-  return function identifyChecked(request, isTrusted) {
-    const identified = provider(request, isTrusted)
-    checkAssertedIdentity(request)
+  return function identifyChecked(context) {
+    const identified = provider(context)
+    checkAssertedIdentity(context.request)
     return identified
   }
 }

@@ -6,7 +6,7 @@ import { type Provider, untrustedPeer } from './provider.ts'
 export function createStaticProvider(identity: Identity): Provider {
   const identified = Object.freeze({ identity, isAmbient: true })
 
-  return function identify(_request, isTrusted) {
+  return function identify({ isTrusted }) {
     if (isTrusted) return identified
     throw new GatewayError('peer_untrusted', `a request from ${untrustedPeer}`)
   }

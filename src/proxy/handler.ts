@@ -4,6 +4,7 @@ import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import type { Authenticate, AuthenticatedUser } from '../auth/authenticate.ts'
 import type { Credential } from '../auth/credentials/credentials.ts'
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { StreamedResponse } from '../http/response.ts'
 import { originForm } from '../http/target.ts'
 import { expectsContinue, hasBody, waitForBody } from './body.ts'
@@ -20,7 +21,6 @@ import type { Upstream } from './routing/upstreams.ts'
 export type ProxyHandlerOptions = Readonly<{
   routing: Routing
   authenticate: Authenticate
-  isTrusted: (request: IncomingMessage) => boolean
   /** Whether the connection can be reset, so that the client detects a truncated response. */
   canReset: (socket: Socket) => boolean
   buildUpstreamHeaders: BuildUpstreamHeaders
@@ -42,13 +42,14 @@ export type PreparedRequest = Readonly<{
 }>
 
 /** Throws, or rejects with, GatewayError. */
-export type PrepareRequest = (request: IncomingMessage) => MaybePromise<PreparedRequest>
+export type PrepareRequest = (context: RequestContext) => MaybePromise<PreparedRequest>
 
 /** The steps that requests and upgrades share: framing checks, route, authentication, upstream headers. */
 export function createPrepareRequest(options: ProxyHandlerOptions): PrepareRequest {
-  const { routing, authenticate, isTrusted, canReset, buildUpstreamHeaders } = options
+  const { routing, authenticate, canReset, buildUpstreamHeaders } = options
 
-  return function prepareRequest(request) {
+  return function prepareRequest(context) {
+    const { request } = context
     checkFraming(request)
     // The upstream's response would reveal the credential that elastauth adds (RFC 9110, section 9.3.8).
     if (request.method === 'TRACE')
@@ -58,19 +59,19 @@ export function createPrepareRequest(options: ProxyHandlerOptions): PrepareReque
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route matches this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target
-    return chain(route.auth === 'required' ? authenticate(request) : undefined, (authenticated) => {
+    return chain(route.auth === 'required' ? authenticate(context) : undefined, (authenticated) => {
       if (authenticated !== undefined && changesUserPassword(target)) throw passwordChangeDenied(authenticated)
-      return { route, path, authenticated, buildHeaders: headerBuilder(request, route) }
+      return { route, path, authenticated, buildHeaders: headerBuilder(context, route) }
     })
   }
 
-  function headerBuilder(request: IncomingMessage, route: ProxyRoute): PreparedRequest['buildHeaders'] {
-    const { socket, rawHeaders } = request
+  function headerBuilder(context: RequestContext, route: ProxyRoute): PreparedRequest['buildHeaders'] {
+    const { socket, rawHeaders } = context.request
     return (authorization) =>
       buildUpstreamHeaders(rawHeaders, {
         remoteAddress: socket.remoteAddress,
         isEncrypted: 'encrypted' in socket,
-        isTrusted: isTrusted(request),
+        isTrusted: context.isTrusted,
         authorization,
         routeHeaders: route.headers,
       })
@@ -99,10 +100,10 @@ function truncationUndetectable(): GatewayError {
 export function createProxyHandler(options: ProxyHandlerOptions) {
   const prepareRequest = createPrepareRequest(options)
 
-  return function proxyRequest(request: IncomingMessage): MaybePromise<StreamedResponse> {
-    return chain(prepareRequest(request), (prepared) => ({
+  return function proxyRequest(context: RequestContext): MaybePromise<StreamedResponse> {
+    return chain(prepareRequest(context), (prepared) => ({
       username: prepared.authenticated?.identity.username,
-      stream: (response) => forwardWithRetries(request, response, prepared, options),
+      stream: (response) => forwardWithRetries(context.request, response, prepared, options),
     }))
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse } from '../http/response.ts'
 import { originForm, pathOf } from '../http/target.ts'
 import { checkFraming } from './headers/framing.ts'
@@ -9,7 +10,7 @@ export type KibanaLogoutOptions = Readonly<{
   /** Whether the request is a browser's navigation, not a fetch by a script or another program. */
   isNavigation: (request: IncomingMessage) => boolean
   /** Ends the user's session in elastauth and redirects to the provider's logout. */
-  signOut: (request: IncomingMessage) => Promise<GatewayResponse>
+  signOut: (context: RequestContext) => Promise<GatewayResponse>
 }>
 
 /**
@@ -19,14 +20,15 @@ export type KibanaLogoutOptions = Readonly<{
  * any path, but `/logout` only directly below the route's: in Elasticsearch, `/users/_doc/logout` is a document.
  */
 export function createKibanaLogout({ routing, isNavigation, signOut }: KibanaLogoutOptions) {
-  return function handleKibanaLogout(request: IncomingMessage): Promise<GatewayResponse> | undefined {
+  return function handleKibanaLogout(context: RequestContext): Promise<GatewayResponse> | undefined {
+    const { request } = context
     const { method, url = '/', headers } = request
     if (!url.includes('/logout') || method !== 'GET' || !isNavigation(request)) return undefined
     checkFraming(request)
     const target = originForm(url)! // checkFraming rejects all other forms
     const route = routing.pickRoute(headers.host ?? '', target)
     if (route?.auth !== 'required' || !isLogoutPath(target, route.path)) return undefined
-    return signOut(request)
+    return signOut(context)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Listener } from '../../config/formats/listeners.ts'
 import type { ErrorCode } from '../http/errors.ts'
 import type { Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
+import type { RequestContext, RequestReader } from '../http/request-context.ts'
 import type { Upgrade } from '../http/response.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { LogRequest } from '../observability/request-log.ts'
@@ -16,10 +17,11 @@ import type { TlsOptions } from './listen/tls.ts'
  * configurations.
  */
 export type RequestHandlers = Readonly<{
+  reader: RequestReader
   /** Handles every request outside `/elastauth/`. */
   handle: ModeHandler
   /** Authenticates an upgrade request that `ServerOptions.isUpgrade` accepts. */
-  upgrade?: (request: IncomingMessage) => Promise<Upgrade>
+  upgrade?: (context: RequestContext) => Promise<Upgrade>
   endpoints: Endpoints
   /** Whether a pipelined request is handled only when the earlier responses of its connection have been sent. */
   waitsForPreviousResponses?: boolean

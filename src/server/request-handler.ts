@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, type GatewayError } from '../http/errors.ts'
 import type { ListenerScope } from '../http/handler.ts'
+import { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
 import type { Outcome } from '../observability/request-log.ts'
 import { waitForPreviousResponses } from './http1/previous-responses.ts'
@@ -17,8 +18,8 @@ export type RequestHandler = Readonly<{
     serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ) => void
-  /** Call when a request has ended. @param startedAt `performance.now()` at its arrival */
-  onRequestEnd: (request: IncomingMessage, status: number, startedAt: number) => void
+  /** Call when a request has ended. */
+  onRequestEnd: (context: RequestContext, status: number) => void
 }>
 
 /** Handles the requests of all listeners and protocols. @param isClosing whether the server is shutting down */
@@ -34,9 +35,8 @@ export function createRequestHandler(
     serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ): Promise<void> {
-    const startedAt = performance.now()
-    const requestId = nextRequestId()
     let routes = handlers()
+    let context = new RequestContext(request, routes.reader, nextRequestId(), performance.now())
     metrics.requestStarted()
     let result: GatewayResponse | StreamedResponse
     let username: string | undefined
@@ -45,10 +45,11 @@ export function createRequestHandler(
       const previous = routes.waitsForPreviousResponses ? waitForPreviousResponses(request, response) : undefined
       if (previous !== undefined) {
         await previous
-        routes = handlers()
+        routes = handlers() // a reload may have replaced them meanwhile
+        context = new RequestContext(request, routes.reader, context.id, context.startedAt)
       }
       rejectFault(fault)
-      const handled = route(request, routes, serves)(request)
+      const handled = route(request, routes, serves)(context)
       result = handled instanceof Promise ? await handled : handled
       username = result.username
       if (username !== undefined) onAuthenticated?.()
@@ -57,10 +58,10 @@ export function createRequestHandler(
       // Every error of a request is caught here.
       error = asGatewayError(thrown)
       metrics.failed(error.code)
-      result = routes.renderError(request, error, requestId)
-      if (response.headersSent) return abortResponse(request, response, { requestId, startedAt, username, error })
+      result = routes.renderError(request, error, context.id)
+      if (response.headersSent) return abortResponse(context, response, { username, error })
     }
-    finishRequest(request, response, result, { requestId, startedAt, username, error })
+    finishRequest(context, response, result, { username, error })
   }
 
   function streamResponse(response: ServerResponse, result: StreamedResponse): Promise<void> {
@@ -70,35 +71,35 @@ export function createRequestHandler(
 
   /** Sends the response, unless its handler has already streamed it. */
   function finishRequest(
-    request: IncomingMessage,
+    context: RequestContext,
     response: ServerResponse,
     result: GatewayResponse | StreamedResponse,
     outcome: Outcome,
   ): void {
-    logRequest(request, response, outcome)
+    logRequest(context, response, outcome)
     if ('stream' in result) {
-      onRequestEnd(request, response.statusCode, outcome.startedAt)
+      onRequestEnd(context, response.statusCode)
       return
     }
     if (isClosing() || outcome.error?.code === 'payload_invalid') response.shouldKeepAlive = false
-    sendResponse(request, response, result)
+    sendResponse(context.request, response, result)
     // 499 as in nginx: the client has disconnected
-    onRequestEnd(request, response.destroyed ? 499 : result.status, outcome.startedAt)
+    onRequestEnd(context, response.destroyed ? 499 : result.status)
   }
 
-  function onRequestEnd({ method = '' }: IncomingMessage, status: number, startedAt: number): void {
-    metrics.requestEnded(method, status, (performance.now() - startedAt) / 1000)
+  function onRequestEnd({ request, startedAt }: RequestContext, status: number): void {
+    metrics.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
   }
 
   /**
    * Aborts a response after an error that occurred when its headers had been sent. Ending it normally would make the
    * truncated response look complete.
    */
-  function abortResponse(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
+  function abortResponse(context: RequestContext, response: ServerResponse, outcome: Outcome): void {
     const status = outcome.error?.code === 'client_closed' ? 499 : response.statusCode
-    destroyResponse(request, response)
-    logRequest(request, response, { ...outcome, status })
-    onRequestEnd(request, status, outcome.startedAt)
+    destroyResponse(context.request, response)
+    logRequest(context, response, { ...outcome, status })
+    onRequestEnd(context, status)
   }
 
   return Object.freeze({

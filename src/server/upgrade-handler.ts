@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { asGatewayError, errorTable, type GatewayError } from '../http/errors.ts'
+import { RequestContext } from '../http/request-context.ts'
 import { type GatewayResponse, serializeResponse } from '../http/response.ts'
 import { lingerTimeoutMs } from './listen/limits.ts'
 import type { ServerOptions } from './options.ts'
@@ -9,7 +10,7 @@ import type { ServerOptions } from './options.ts'
 export function createUpgradeHandler(
   { handlers, logRequest, logFault, metrics }: Pick<ServerOptions, 'handlers' | 'logRequest' | 'logFault' | 'metrics'>,
   nextRequestId: () => string,
-  onRequestEnd: (request: IncomingMessage, status: number, startedAt: number) => void,
+  onRequestEnd: (context: RequestContext, status: number) => void,
 ) {
   /** Handles a request to upgrade to another protocol, for which Node creates no response object. */
   return async function onUpgrade(
@@ -32,9 +33,8 @@ export function createUpgradeHandler(
     head: Buffer,
     fault: GatewayError | undefined,
   ): Promise<void> {
-    const startedAt = performance.now()
-    const requestId = nextRequestId()
-    const { upgrade, renderError } = handlers()
+    const { upgrade, renderError, reader } = handlers()
+    const context = new RequestContext(request, reader, nextRequestId(), performance.now())
     socket.on('error', () => {}) // `close` follows
     metrics.requestStarted()
     let username: string | undefined
@@ -42,7 +42,7 @@ export function createUpgradeHandler(
     let status: number
     try {
       if (fault !== undefined) throw fault
-      const accepted = await upgrade!(request)
+      const accepted = await upgrade!(context)
       username = accepted.username
       const result = await accepted.tunnel(socket, head)
       status = result.status
@@ -52,10 +52,10 @@ export function createUpgradeHandler(
       error = asGatewayError(thrown)
       status = errorTable[error.code].status
       metrics.failed(error.code)
-      reject(socket, renderError(request, error, requestId))
+      reject(socket, renderError(request, error, context.id))
     }
-    logRequest(request, undefined, { requestId, startedAt, username, error, status })
-    onRequestEnd(request, status, startedAt)
+    logRequest(context, undefined, { username, error, status })
+    onRequestEnd(context, status)
   }
 }
 

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { RequestContext } from '../../src/http/request-context.ts'
 import { createResponse, type GatewayResponse, type StreamedResponse, type Upgrade } from '../../src/http/response.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { createRenderError } from '../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../src/server/server.ts'
 import { openRaw, parseResponse, type RawConnection } from '../support/raw-http.ts'
+import { trustingReader } from '../support/request-context.ts'
 import { eventually } from '../support/wait.ts'
 
 /** One connection to a server of its own, whose pending responses a test finishes. */
@@ -185,7 +187,7 @@ async function createTestBed(waitsForPreviousResponses: boolean): Promise<TestBe
   const { promise: finished, resolve: finishResponses } = Promise.withResolvers<void>()
   let serverSocket: Socket | undefined
 
-  async function handle({ url, socket }: IncomingMessage): Promise<GatewayResponse | StreamedResponse> {
+  async function handle({ request: { url, socket } }: RequestContext): Promise<GatewayResponse | StreamedResponse> {
     serverSocket = socket
     const name = url!.slice(1).replace('streamed-', '')
     if (url!.includes('streamed')) return { stream: (response) => stream(response, name) }
@@ -214,6 +216,7 @@ async function createTestBed(waitsForPreviousResponses: boolean): Promise<TestBe
   const server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     handlers: () => ({
+      reader: trustingReader,
       handle,
       upgrade,
       endpoints: new Map(),

@@ -26,7 +26,7 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
   // Created once and reused: in a chain of providers, many requests throw this error.
   const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
 
-  return function identify(request, isTrusted) {
+  return function identify({ request, isTrusted }) {
     if (!isTrusted) throw claimsIdentity(request.rawHeaders) ? untrusted() : missing
     const assertion = readAssertion(request.rawHeaders)
     const { username, groups, email, name: fullName } = assertion

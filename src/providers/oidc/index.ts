@@ -34,7 +34,7 @@ const untrusted = new GatewayError(
 export function createOidcProvider(options: OidcProviderOptions): Provider {
   const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
-  return function identify(request, isTrusted) {
+  return function identify({ request, isTrusted }) {
     if (requiresTrustedPeer && !isTrusted) throw untrusted
     return chain(
       findToken(request),

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
+import type { RequestContext } from '../../http/request-context.ts'
 import type { Upgrade } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
 import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
@@ -22,8 +23,9 @@ export function createWebSocketUpgrade(
   { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
   tunnels: Tunnels,
 ) {
-  return async function upgrade(request: IncomingMessage): Promise<Upgrade> {
-    const { route, path, authenticated, buildHeaders } = await prepareRequest(request)
+  return async function upgrade(context: RequestContext): Promise<Upgrade> {
+    const { request } = context
+    const { route, path, authenticated, buildHeaders } = await prepareRequest(context)
     if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade request with a body')
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
     const headers = buildHeaders(authenticated?.credential.authorization)

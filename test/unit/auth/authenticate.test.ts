@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { type AuthenticationOptions, createAuthentication } from '../../../src/auth/authenticate.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
+import { contextOf } from '../../support/request-context.ts'
 import { identity } from './credentials/fixture.ts'
 
-const request = {} as IncomingMessage
+const context = contextOf()
 const credential = { authorization: 'Basic Ym9iOng=' }
 
 function create(overrides: Partial<AuthenticationOptions> = {}) {
@@ -18,7 +18,6 @@ function create(overrides: Partial<AuthenticationOptions> = {}) {
     }
   const user = identity()
   const options: AuthenticationOptions = {
-    isTrusted: () => true,
     identify: () => ({ identity: user, isAmbient: true }),
     isCrossSiteWrite: () => false,
     mapRoles: () => ['reader'],
@@ -27,7 +26,6 @@ function create(overrides: Partial<AuthenticationOptions> = {}) {
     ...overrides,
   }
   const authentication = createAuthentication({
-    isTrusted: recorded('isTrusted', options.isTrusted),
     identify: recorded('identify', options.identify),
     isCrossSiteWrite: options.isCrossSiteWrite,
     mapRoles: recorded('mapRoles', options.mapRoles),
@@ -37,38 +35,37 @@ function create(overrides: Partial<AuthenticationOptions> = {}) {
   return { ...authentication, calls, user }
 }
 
-test('authenticate checks trust, then the identity, then maps roles, then obtains the credential', async () => {
+test('authenticate checks the identity, then maps roles, then obtains the credential', async () => {
   const { authenticate, calls, user } = create()
-  assert.deepEqual(await authenticate(request), { identity: user, roles: ['reader'], credential })
-  assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'obtain'])
+  assert.deepEqual(await authenticate(context), { identity: user, roles: ['reader'], credential })
+  assert.deepEqual(calls, ['identify', 'mapRoles', 'obtain'])
 })
 
 test('resolveSubject returns the identity and its roles without obtaining a credential', async () => {
   const { resolveSubject, calls, user } = create()
-  const { identity, roles } = await resolveSubject(request)
+  const { identity, roles } = await resolveSubject(context)
   assert.deepEqual([identity, roles], [user, ['reader']])
-  assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles'])
+  assert.deepEqual(calls, ['identify', 'mapRoles'])
 })
 
 test('the provider receives whether the peer is trusted', async () => {
   for (const isTrusted of [true, false]) {
     let received: boolean | undefined
     const { authenticate } = create({
-      isTrusted: () => isTrusted,
-      identify: (_, trusted) => {
-        received = trusted
+      identify: (context) => {
+        received = context.isTrusted
         return { identity: identity(), isAmbient: true }
       },
     })
-    await authenticate(request)
+    await authenticate(contextOf({}, isTrusted))
     assert.equal(received, isTrusted)
   }
 })
 
 test('the same identity object is checked and mapped once, and its credential is obtained for each request', async () => {
   const { authenticate, calls } = create()
-  await authenticate(request)
-  await authenticate(request)
+  await authenticate(context)
+  await authenticate(context)
   assert.deepEqual(calls.filter((name) => name === 'mapRoles').length, 1)
   assert.deepEqual(calls.filter((name) => name === 'obtain').length, 2)
 })
@@ -76,8 +73,8 @@ test('the same identity object is checked and mapped once, and its credential is
 test('an invalid identity is rejected each time, before roles are mapped or a credential is obtained', async () => {
   const invalid = identity({ username: 'bob:x' })
   const { authenticate, resolveSubject, calls } = create({ identify: () => ({ identity: invalid, isAmbient: true }) })
-  for (let i = 0; i < 2; i++) await assert.rejects(async () => authenticate(request), { code: 'identity_invalid' })
-  await assert.rejects(async () => resolveSubject(request), { code: 'identity_invalid' })
+  for (let i = 0; i < 2; i++) await assert.rejects(async () => authenticate(context), { code: 'identity_invalid' })
+  await assert.rejects(async () => resolveSubject(context), { code: 'identity_invalid' })
   assert.ok(!calls.includes('mapRoles') && !calls.includes('obtain'))
 })
 
@@ -87,7 +84,7 @@ test('an identity without a role is rejected, and no credential is obtained', as
       throw new GatewayError('no_roles', '')
     },
   })
-  await assert.rejects(async () => authenticate(request), { code: 'no_roles' })
+  await assert.rejects(async () => authenticate(context), { code: 'no_roles' })
   assert.ok(!calls.includes('obtain'))
 })
 
@@ -96,9 +93,9 @@ test('an asynchronous provider and credential are awaited, and authenticate reje
     identify: async () => ({ identity: identity(), isAmbient: true }),
     obtain: async () => credential,
   })
-  assert.equal((await authenticate(request)).credential, credential)
+  assert.equal((await authenticate(context)).credential, credential)
   const failing = create({ obtain: () => Promise.reject(new GatewayError('elasticsearch_unavailable', '')) })
-  await assert.rejects(async () => failing.authenticate(request), { code: 'elasticsearch_unavailable' })
+  await assert.rejects(async () => failing.authenticate(context), { code: 'elasticsearch_unavailable' })
 })
 
 for (const code of ['no_roles', 'group_denied'] as const) {
@@ -108,8 +105,8 @@ for (const code of ['no_roles', 'group_denied'] as const) {
 
   test(`a request whose identity mapRoles rejects with ${code} is rejected and causes a denial of the user`, async () => {
     const { authenticate, calls } = create({ mapRoles: rejectGroups })
-    await assert.rejects(async () => authenticate(request), { code })
-    assert.deepEqual(calls, ['isTrusted', 'identify', 'mapRoles', 'deny'])
+    await assert.rejects(async () => authenticate(context), { code })
+    assert.deepEqual(calls, ['identify', 'mapRoles', 'deny'])
   })
 
   test(`an identity without information about groups is rejected with ${code} but causes no denial, so the user keeps roles and password`, async () => {
@@ -117,7 +114,7 @@ for (const code of ['no_roles', 'group_denied'] as const) {
       mapRoles: rejectGroups,
       identify: () => ({ identity: identity({ groups: [], groupsMissing: true }), isAmbient: true }),
     })
-    await assert.rejects(async () => authenticate(request), { code })
+    await assert.rejects(async () => authenticate(context), { code })
     assert.ok(!calls.includes('deny'))
   })
 }
@@ -131,7 +128,7 @@ test('an invalid, reserved or unknown identity does not cause a denial', async (
     },
   ]) {
     const { authenticate, calls } = create({ identify })
-    await assert.rejects(async () => authenticate(request))
+    await assert.rejects(async () => authenticate(context))
     assert.ok(!calls.includes('deny'))
   }
 })
@@ -139,12 +136,12 @@ test('an invalid, reserved or unknown identity does not cause a denial', async (
 test('an ambient identity gets no credential for a cross-site write, but an explicit token does', async () => {
   const identified = { identity: identity(), isAmbient: true }
   const { authenticate, resolveSubject, calls } = create({ identify: () => identified, isCrossSiteWrite: () => true })
-  await assert.rejects(async () => authenticate(request), {
+  await assert.rejects(async () => authenticate(context), {
     code: 'cross_site',
     username: identified.identity.username,
   })
-  await assert.rejects(async () => resolveSubject(request), { code: 'cross_site' })
+  await assert.rejects(async () => resolveSubject(context), { code: 'cross_site' })
   assert.ok(!calls.includes('obtain'))
   const explicit = create({ identify: () => ({ ...identified, isAmbient: false }), isCrossSiteWrite: () => true })
-  assert.equal((await explicit.authenticate(request)).credential, credential)
+  assert.equal((await explicit.authenticate(context)).credential, credential)
 })

@@ -5,9 +5,9 @@ import { createOriginalRequestOf, requestAsReceived } from '../../../src/auth/or
 
 const own = { method: 'GET', url: '/auth?a=b' }
 const read = (headers: IncomingHttpHeaders, isTrusted = true, request: { method?: string; url?: string } = own) =>
-  createOriginalRequestOf(() => isTrusted, { profile: 'generic' })({ ...request, headers } as IncomingMessage)
+  createOriginalRequestOf({ profile: 'generic' })({ ...request, headers } as IncomingMessage, isTrusted)
 const readNginx = (headers: IncomingHttpHeaders) =>
-  createOriginalRequestOf(() => true, { profile: 'nginx' })({ ...own, headers } as IncomingMessage)
+  createOriginalRequestOf({ profile: 'nginx' })({ ...own, headers } as IncomingMessage, true)
 
 const traefik = {
   'x-forwarded-method': 'POST',
@@ -48,11 +48,10 @@ test('ignores X-Forwarded-* and X-Original-* from an untrusted peer', () => {
 
 test('reads only the request line below forward_auth.path_prefix, whatever the headers say', () => {
   const under = (headers: IncomingHttpHeaders, url: string, isTrusted = true) =>
-    createOriginalRequestOf(() => isTrusted, { profile: 'generic', pathPrefix: '/authorize' })({
-      method: 'PUT',
-      url,
-      headers: { host: 'es.example.com', ...headers },
-    } as IncomingMessage)
+    createOriginalRequestOf({ profile: 'generic', pathPrefix: '/authorize' })(
+      { method: 'PUT', url, headers: { host: 'es.example.com', ...headers } } as IncomingMessage,
+      isTrusted,
+    )
   const expected = { method: 'PUT', target: '/app/home?a=b', host: 'es.example.com' }
   for (const forged of [{}, traefik, nginx]) assert.deepEqual(under(forged, '/authorize/app/home?a=b'), expected)
   assert.equal(under({}, '/authorize/').target, '/')

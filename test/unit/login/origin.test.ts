@@ -4,10 +4,13 @@ import { describe, test } from 'node:test'
 import { createOwnOriginOf } from '../../../src/auth/own-origin.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 import { createOriginOf } from '../../../src/login/origin.ts'
+import { contextOf } from '../../support/request-context.ts'
 
 const requestWith = (headers: IncomingMessage['headers']) => ({ headers, socket: {} }) as IncomingMessage
-const create = (redirectUrl?: string, isTrusted = true, profile: 'generic' | 'nginx' = 'generic') =>
-  createOriginOf(createOwnOriginOf(redirectUrl, () => isTrusted, { profile }))
+const create = (redirectUrl?: string, isTrusted = true, profile: 'generic' | 'nginx' = 'generic') => {
+  const originOf = createOriginOf(createOwnOriginOf(redirectUrl, { profile }))
+  return (request: IncomingMessage) => originOf(contextOf(request, isTrusted))
+}
 const originBehindProxy = create()
 const originOfClient = create(undefined, false)
 const proxied = { host: 'internal:5000', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'kibana.example.com' }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
+import { RequestContext, type RequestReader } from '../../../src/http/request-context.ts'
 import { createLog, type LogOptions } from '../../../src/observability/log.ts'
 import { createLogRequest, type Outcome } from '../../../src/observability/request-log.ts'
 import { openRaw } from '../../support/raw-http.ts'
@@ -43,15 +44,15 @@ async function serve({ work, write, ...outcome }: Given, options: Partial<LogOpt
     },
   })
   const log = createLog({ level: 'info', format: 'json', destination, ...options })
-  const logRequest = createLogRequest(log, (request) => ({
-    method: request.method ?? '',
-    target: request.url ?? '',
-    host: 'es.example.com',
-  }))
+  const logRequest = createLogRequest(log)
+  const reader: RequestReader = {
+    isTrusted: () => true,
+    originalOf: ({ method = '', url = '' }) => ({ method, target: url, host: 'es.example.com' }),
+  }
   const server = createServer(async (request, response) => {
-    const startedAt = performance.now()
+    const context = new RequestContext(request, reader, 'id-7', performance.now())
     if (work) await work(request, response)
-    logRequest(request, response, { requestId: 'id-7', startedAt, ...outcome })
+    logRequest(context, response, outcome)
     write?.(response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

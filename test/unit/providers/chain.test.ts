@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { RequestIdentity } from '../../../src/auth/identity.ts'
 import { type ErrorCode, GatewayError } from '../../../src/http/errors.ts'
 import { createProviderChain } from '../../../src/providers/chain.ts'
 import type { Provider } from '../../../src/providers/provider.ts'
+import { contextOf } from '../../support/request-context.ts'
 
-const request = {} as IncomingMessage
 const bob: RequestIdentity = Object.freeze({
   identity: Object.freeze({ username: 'bob', groups: [], provider: 'x' }),
   isAmbient: true,
@@ -23,7 +22,7 @@ const rejects =
 const identifies: Provider = () => bob
 const identifiesLater: Provider = async () => bob
 const isNotTried: Provider = () => assert.fail('tried')
-const identify = (...providers: Provider[]) => createProviderChain(providers)(request, true)
+const identify = (...providers: Provider[]) => createProviderChain(providers)(contextOf())
 
 test('the first provider that finds an identity decides, and synchronously if it can', async () => {
   assert.equal(identify(identifies, isNotTried), bob)
@@ -70,10 +69,10 @@ test('identity_missing after all providers has all their reasons in its detail',
 
 test('each provider receives whether the peer is trusted', () => {
   const seen: boolean[] = []
-  const recorder: Provider = (_request, isTrusted) => {
+  const recorder: Provider = ({ isTrusted }) => {
     seen.push(isTrusted)
     throw new GatewayError('identity_missing', '')
   }
-  assert.throws(() => createProviderChain([recorder, recorder])(request, false))
+  assert.throws(() => createProviderChain([recorder, recorder])(contextOf({}, false)))
   assert.deepEqual(seen, [false, false])
 })

@@ -8,6 +8,7 @@ import { GatewayError } from '../../../src/http/errors.ts'
 import { createProxyHandler } from '../../../src/proxy/handler.ts'
 import type { ProxyRoute, Routing } from '../../../src/proxy/routing/routing.ts'
 import { createPickUpstream, type Upstream } from '../../../src/proxy/routing/upstreams.ts'
+import { contextOf } from '../../support/request-context.ts'
 
 /** What an upstream does with a request: responds with a status, or fails with an error. */
 type Outcome = number | 'closes the reused connection' | 'refuses the connection' | 'no file descriptor is left'
@@ -170,7 +171,6 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
   const proxyRequest = createProxyHandler({
     routing: routing as Routing,
     authenticate: () => user,
-    isTrusted: () => false,
     canReset: () => true,
     buildUpstreamHeaders: (_, { authorization = 'none' }) => ['authorization', authorization],
     buildResponseHeaders: () => [],
@@ -189,7 +189,7 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
     /** The status of the response, or the code of the error. */
     async proxyRequest(): Promise<number | string> {
       try {
-        const { stream } = await proxyRequest(request)
+        const { stream } = await proxyRequest(contextOf(request, false))
         await stream(response)
         return response.statusCode
       } catch (error) {

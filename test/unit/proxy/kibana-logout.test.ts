@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { jsonResponse } from '../../../src/http/response.ts'
 import { createKibanaLogout } from '../../../src/proxy/kibana-logout.ts'
 import { createPickRoute } from '../../../src/proxy/routing/routes.ts'
 import type { ProxyRoute } from '../../../src/proxy/routing/routing.ts'
+import { contextOf } from '../../support/request-context.ts'
 
 const route = (path: string | null, auth: 'required' | 'none' = 'required') =>
   ({ host: null, path, auth, upstreams: [], strip_path: false, headers: [] }) satisfies ProxyRoute
@@ -18,7 +18,7 @@ const handleLogout = createKibanaLogout({
 
 function send(url: string, { method = 'GET', mode = 'navigate', rawHeaders = ['Host', 'a.test'] } = {}) {
   const headers = { host: 'a.test', 'sec-fetch-mode': mode }
-  return handleLogout({ url, method, headers, rawHeaders, httpVersion: '1.1' } as unknown as IncomingMessage)
+  return handleLogout(contextOf({ url, method, headers, rawHeaders, httpVersion: '1.1' }))
 }
 
 describe('a navigation to a logout path of Kibana', () => {

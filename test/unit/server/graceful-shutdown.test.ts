@@ -13,6 +13,7 @@ import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 import { openRaw } from '../../support/raw-http.ts'
+import { trustingReader } from '../../support/request-context.ts'
 
 /** More than the kernel buffers for a client that does not read. */
 const largeSize = 16_777_216
@@ -32,18 +33,20 @@ async function startServer(isTls: boolean): Promise<void> {
     },
   })
   const log = createLog({ level: 'info', format: 'json', destination })
-  const logRequest = createLogRequest(log, () => ({ method: 'GET', target: '/', host: 'es' }))
+  const logRequest = createLogRequest(log)
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
     tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },
     handlers: () => ({
-      handle: ({ url }) => createResponse(200, 'text/plain', url === '/large' ? 'x'.repeat(largeSize) : 'small'),
+      reader: trustingReader,
+      handle: ({ request: { url } }) =>
+        createResponse(200, 'text/plain', url === '/large' ? 'x'.repeat(largeSize) : 'small'),
       endpoints: new Map(),
       renderError: createRenderError('generic'),
     }),
-    logRequest(request, response, outcome) {
+    logRequest(context, response, outcome) {
       responses.push(response!)
-      logRequest(request, response, outcome)
+      logRequest(context, response, outcome)
     },
     logFault: () => {},
     metrics: createMetrics(),

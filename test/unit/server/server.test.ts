@@ -11,6 +11,7 @@ import type { Outcome } from '../../../src/observability/request-log.ts'
 import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
+import { trustingReader } from '../../support/request-context.ts'
 
 const mode: Handler = async () => ({ ...createResponse(200, 'text/plain', 'mode'), username: 'bob' })
 const endpoint: Handler = async () => createResponse(200, 'text/plain', 'endpoint')
@@ -19,7 +20,7 @@ let handle: Handler
 let server: GatewayServer
 let port: number
 let metrics: Metrics
-let outcomes: Outcome[]
+let outcomes: (Outcome & { id: string })[]
 let faults: [ErrorCode, string | undefined][]
 
 beforeEach(async () => {
@@ -30,11 +31,12 @@ beforeEach(async () => {
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     handlers: () => ({
-      handle: (request) => handle(request),
+      reader: trustingReader,
+      handle: (context) => handle(context),
       endpoints: new Map([['/elastauth/health', { methods: readMethods, handle: endpoint }]]),
       renderError: createRenderError('generic'),
     }),
-    logRequest: (_request, _response, outcome) => void outcomes.push(outcome),
+    logRequest: ({ id }, _response, outcome) => void outcomes.push({ id, ...outcome }),
     logFault: (code, address) => void faults.push([code, address]),
     metrics,
   })
@@ -289,7 +291,7 @@ describe('an error of a handler', () => {
     const ids = [JSON.parse((await send('/')).body).request_id, JSON.parse((await send('/')).body).request_id]
     assert.equal(new Set(ids).size, 2)
     assert.deepEqual(
-      outcomes.map(({ requestId }) => requestId),
+      outcomes.map(({ id }) => id),
       ids,
     )
   })
@@ -399,11 +401,11 @@ describe('a graceful shutdown', () => {
 test('a client that disconnects during its request affects no other client and is counted as 499', async () => {
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>()
-  handle = async (request) => {
+  handle = async (context) => {
     arrive()
-    await once(request.socket, 'close')
+    await once(context.request.socket, 'close')
     onClosed()
-    return mode(request)
+    return mode(context)
   }
   const client = open()
   client.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')

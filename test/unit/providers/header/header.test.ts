@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
 import { describe, test } from 'node:test'
 import { headerPresets } from '../../../../config/header-presets.ts'
 import type { RequestIdentity } from '../../../../src/auth/identity.ts'
 import { createProvider, type ProviderOptions } from '../../../../src/providers/index.ts'
+import { contextOf } from '../../../support/request-context.ts'
 
 const create = (options: Partial<ProviderOptions> = {}) => {
   const identify = createProvider({
@@ -13,7 +13,7 @@ const create = (options: Partial<ProviderOptions> = {}) => {
     ...options,
   })
   return (rawHeaders: string[], isTrusted = true) => {
-    const { identity, isAmbient } = identify({ rawHeaders } as IncomingMessage, isTrusted) as RequestIdentity
+    const { identity, isAmbient } = identify(contextOf({ rawHeaders }, isTrusted)) as RequestIdentity
     assert.equal(isAmbient, true) // the proxy adds it to every request
     return identity
   }

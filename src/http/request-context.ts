@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http'
+
+/** The client's request, as a proxy in front of elastauth describes it in a sub-request. */
+export type OriginalRequest = Readonly<{
+  method: string
+  /** Path and query, in origin form (RFC 9112, section 3.2.1). */
+  target: string
+  /** The host that the client requested, if a proxy reports the host. */
+  host?: string | undefined
+}>
+
+/** How requests are read, which depends on reloadable keys. */
+export type RequestReader = Readonly<{
+  /** Whether a request comes from a trusted proxy, whose headers may assert an identity. */
+  isTrusted: (request: IncomingMessage) => boolean
+  originalOf: (request: IncomingMessage, isTrusted: boolean) => OriginalRequest
+}>
+
+/**
+ * A request with everything that is known about it before its user is authenticated. It is created once per request and passed
+ * on. The answers of the reader are computed at their first use, at most once: comparing the proxy secret costs two hashes.
+ */
+export class RequestContext {
+  readonly request: IncomingMessage
+  /** Names the request in the log and in error responses. */
+  readonly id: string
+  /** The value of `performance.now()` when the request arrived. */
+  readonly startedAt: number
+  readonly #reader: RequestReader
+  #isTrusted: boolean | undefined
+  #original: OriginalRequest | undefined
+
+  constructor(request: IncomingMessage, reader: RequestReader, id: string, startedAt: number) {
+    this.request = request
+    this.id = id
+    this.startedAt = startedAt
+    this.#reader = reader
+  }
+
+  get isTrusted(): boolean {
+    this.#isTrusted ??= this.#reader.isTrusted(this.request)
+    return this.#isTrusted
+  }
+
+  /** The request itself, unless it is a sub-request of a trusted proxy. */
+  get original(): OriginalRequest {
+    this.#original ??= this.#reader.originalOf(this.request, this.isTrusted)
+    return this.#original
+  }
+}
