@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { providersOf } from '../../config/header-presets.ts'
 import type { Config } from '../../config/schema.ts'
 import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
@@ -27,10 +26,14 @@ import { createServer } from '../server/server.ts'
 import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
+import { appOptions } from './options/app.ts'
+import { credentialsOptions } from './options/credentials.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
-import { lifecycleRules } from './options/lifecycle.ts'
-import { listenersOf, tlsOptions } from './options/listeners.ts'
+import { loginOptions, oidcOptions } from './options/oidc.ts'
+import { routingOptions } from './options/proxy.ts'
+import { replicasOptions } from './options/redis.ts'
 import { roleRules } from './options/roles.ts'
+import { serverOptions, tlsOptions } from './options/server.ts'
 import { createReload } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 
@@ -58,22 +61,19 @@ const monotonicNow = () => performance.now()
 
 /** The composition root: creates every long-lived part once and passes it to the parts that need it. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
-  const metrics = config.enable_metrics ? createMetrics() : noMetrics
+  const { isDryRun, hasMetrics, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
+  const { secretKeys, rules, maxCachedUsers, revalidateAfterMs, passwordHashing } = credentialsOptions(config)
+  const metrics = hasMetrics ? createMetrics() : noMetrics
   const elasticsearch = createElasticsearch(elasticsearchOptions(config))
   const { client } = elasticsearch
   const call = createCall({
     monotonicNow,
     report: metrics.elasticsearchCalled,
   })
-  const isDryRun = config.elasticsearch.dry_run
-  const hashing = createPasswordHashing(
-    isDryRun ? 'server' : config.elasticsearch.password_hashing,
-    createReportHashRejection(log, metrics),
-  )
-  const keys = createKeyring([config.secret_key!, ...config.previous_secret_keys])
-  const rules = lifecycleRules(config)
-  const replicas = await createReplicas(config, { keys, rules, log, count: metrics.redisCalled })
-  const cache = createCredentialCache(config.cache.type === 'none' ? 0 : config.cache.max_entries)
+  const hashing = createPasswordHashing(passwordHashing, createReportHashRejection(log, metrics))
+  const keys = createKeyring(secretKeys)
+  const replicas = await createReplicas(replicasOptions(config), { keys, rules, log, count: metrics.redisCalled })
+  const cache = createCredentialCache(maxCachedUsers)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
   const credentials = createCredentials({
@@ -83,59 +83,60 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     cache,
     states: replicas.states,
     rules,
-    revalidateAfterMs: isDryRun ? Number.POSITIVE_INFINITY : config.cache.revalidate,
+    revalidateAfterMs,
     now: Date.now,
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
   })
-  // Proxy mode and OpenID Connect are loaded only if configured, because importing both would double the startup time.
-  const proxy = config.proxy.enabled ? (await import('./proxy.ts')).createProxyServices(config, log) : undefined
-  const oidc = providersOf(config).includes('oidc')
-    ? await (await import('./oidc.ts')).createOidc(config, {
-        sessionStore: replicas.sessions,
-        log,
-        onSessionRevoked: (username) => credentials.noteChange(username, ''),
-      })
-    : undefined
-  const peers = createPeers(config.tls.client_names)
+  // Proxy mode, OpenID Connect and login are loaded only if configured: importing all would double the startup time.
+  const routing = routingOptions(config)
+  const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log)
+  const tokenOptions = oidcOptions(config)
+  const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log)
+  const signInOptions = loginOptions(config)
+  const login =
+    oidc &&
+    signInOptions &&
+    (await import('./login.ts')).createLoginServices(signInOptions, {
+      sessionStore: replicas.sessions,
+      tokens: oidc,
+      log,
+      onSessionRevoked: (username) => credentials.noteChange(username, ''),
+    })
+  const peers = createPeers(clientNames)
   const services: Services = {
     obtain: credentials.obtain,
     reissue: credentials.reissue,
     deny: credentials.deny,
-    ...(oidc && { oidc }),
-    ...(proxy && { proxy }),
+    oidc,
+    login,
+    proxy,
     peerOf: peers.peerOf,
     metrics,
     log,
     checks: {
-      ...(!isDryRun && { elasticsearch: createPing(client, call) }),
-      ...replicas.checks,
-      ...(oidc && { provider: oidc.checkProvider }),
+      elasticsearch: isDryRun ? undefined : createPing(client, call),
+      redis: replicas.checkRedis,
+      provider: oidc?.checkProvider,
     },
   }
 
   const handlers = createReloadableHandlers(config, services)
   const server = createServer({
-    listeners: listenersOf(config),
-    tls: tlsOptions(config),
-    unixSocketMode: Number.parseInt(config.listen_mode, 8),
+    ...serverOptions(config),
     handlers: handlers.current,
     logRequest: createLogRequest(log),
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
     metrics,
     connectionLimits: {
-      maxConnections: config.max_connections,
-      maxWeight: computeConnectionBudget(config.max_connections, log),
+      maxConnections,
+      maxWeight: computeConnectionBudget(maxConnections, log),
     },
     onUnixConnection: peers.trackUnixSocket,
-    ...(proxy && {
-      // In proxy mode an upload may take any time, as long as the upstream accepts data.
-      requestTimeouts: { requestMs: 0, drainMs: config.proxy.timeout },
-      isUpgrade: (request) => proxy.isUpgrade(request) && !isEndpointRequest(request),
-    }),
+    isUpgrade: proxy && ((request) => proxy.isUpgrade(request) && !isEndpointRequest(request)),
   })
   const stopped = new AbortController()
   const findMissingRoles = createFindMissingRoles(client, call)
@@ -146,7 +147,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
 
   return Object.freeze({
     async listen() {
-      await replicas.join(credentials, oidc?.login)
+      await replicas.join(credentials, login)
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
       oidc?.preload().catch(() => {}) // preload logs its own failure, and requests try again
@@ -170,7 +171,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       stopped.abort()
       credentials.close()
       proxy?.tunnels.close()
-      await server.close(config.shutdown_timeout)
+      await server.close(shutdownTimeoutMs)
       await proxy?.routing.close()
       void oidc?.close()
       replicas.leave()

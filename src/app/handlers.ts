@@ -20,6 +20,7 @@ import { tokenCookies } from '../providers/oidc/index.ts'
 import { createRenderError } from '../server/error-response.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { createEndpoints } from './endpoints.ts'
+import type { LoginServices } from './login.ts'
 import type { Oidc } from './oidc.ts'
 import { privateHeaders, providerOptions } from './options/providers.ts'
 import { roleRules } from './options/roles.ts'
@@ -31,10 +32,12 @@ export type Services = Readonly<{
   obtain: AuthenticationOptions['obtain']
   reissue: Credentials['reissue']
   deny: AuthenticationOptions['deny']
-  /** The service for tokens and sessions; undefined if OpenID Connect is not one of the providers. */
-  oidc?: Oidc
+  /** The service for tokens; undefined if OpenID Connect is not one of the providers. */
+  oidc: Oidc | undefined
+  /** The service for sign-in and sessions; undefined if users do not sign in through elastauth. */
+  login: LoginServices | undefined
   /** Routes and upstreams; undefined in auth-only mode. */
-  proxy?: ProxyServices
+  proxy: ProxyServices | undefined
   peerOf: Peers['peerOf']
   metrics: Metrics
   log: Logger
@@ -73,7 +76,7 @@ function createRequestHandlers(config: Config, services: Services): RequestHandl
     originalOf: proxy === undefined ? createOriginalRequestOf(source) : requestAsReceived,
   }
   const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, source)
-  const login = oidc?.login?.createHandlers({
+  const login = services.login?.createHandlers({
     ownOriginOf,
     subRequestStatus: profile === 'nginx' ? 401 : 302,
   })

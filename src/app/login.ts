@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../../config/schema.ts'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
+import { asGatewayError } from '../http/errors.ts'
 import { createBackchannelEndpoint } from '../login/backchannel.ts'
 import { createGrants } from '../login/grants.ts'
 import { createLoginStates } from '../login/login-state.ts'
+import type { Logger } from '../observability/log.ts'
 import { queueFullError } from '../providers/oidc/provider-error.ts'
 import type { OidcTokens } from '../providers/oidc/tokens.ts'
 import { createMemorySessionStore } from '../sessions/memory-store.ts'
@@ -12,6 +13,7 @@ import { createSessionSeal } from '../sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { createLoginHandlers, type LoginHandlers, type LoginHandlersOptions } from './login-handlers.ts'
+import type { LoginOptions } from './options/oidc.ts'
 
 /** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
 export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
@@ -19,14 +21,12 @@ export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
     createHandlers: (options: Pick<LoginHandlersOptions, 'ownOriginOf' | 'subRequestStatus'>) => LoginHandlers
   }>
 
-export type LoginDeps = Readonly<{
+type LoginDeps = Readonly<{
   /** The store in which replicas share sessions; undefined if each process stores its own. */
   sessionStore: SessionStore | undefined
   tokens: OidcTokens
+  log: Logger
   onSessionRevoked: (username: string) => void
-  onRefreshFailure: (error: unknown) => void
-  /** Called for each login whose session cannot be refreshed. */
-  onMissingRefreshToken: () => void
 }>
 
 /**
@@ -36,19 +36,17 @@ export type LoginDeps = Readonly<{
 const maxConcurrentGrants = 8
 const maxQueuedGrants = 56
 
-export function createLoginServices(config: Config, deps: LoginDeps): LoginServices {
-  const { oidc, session } = config
+export function createLoginServices(options: LoginOptions, deps: LoginDeps): LoginServices {
+  const { secretKeys, maxSessions } = options
+  const { log } = deps
   const { issuer, toIdentity, combineClaims, verifyLogoutToken } = deps.tokens
   const now = Date.now
-  const monotonicNow = () => performance.now()
-  const secrets = [config.secret_key!, ...config.previous_secret_keys] as const
-  const maxSessions = config.cache.max_entries
   const store = deps.sessionStore ?? createMemorySessionStore(maxSessions, now)
   const grants = createGrants({
     configuration: issuer.configuration,
-    scopes: oidc.scopes,
-    usePkce: oidc.use_pkce,
-    extraParameters: oidc.authorization_parameters,
+    scopes: options.scopes,
+    usePkce: options.usePkce,
+    extraParameters: options.extraParameters,
     limitConcurrency: createConcurrencyLimit({
       maxConcurrent: maxConcurrentGrants,
       maxQueued: maxQueuedGrants,
@@ -59,34 +57,50 @@ export function createLoginServices(config: Config, deps: LoginDeps): LoginServi
   })
   const sessions = createSessions({
     store,
-    seal: createSessionSeal(createSeal(secrets, 'session')),
-    timeouts: { idleTimeoutMs: session.idle_timeout, lifetimeMs: session.lifetime, graceMs: session.grace },
+    seal: createSessionSeal(createSeal(secretKeys, 'session')),
+    timeouts: options.timeouts,
     requestRefresh: grants.refresh,
     toIdentity,
     now,
-    monotonicNow,
+    monotonicNow: () => performance.now(),
     sleep: (milliseconds) => sleep(milliseconds),
     maxCached: maxSessions,
     onRevoked: deps.onSessionRevoked,
-    onRefreshFailure: deps.onRefreshFailure,
+    onRefreshFailure(thrown) {
+      const { code, detail } = asGatewayError(thrown)
+      log.warn({ 'error.code': code }, `cannot refresh a session: ${detail}`)
+    },
   })
+  const reportMissingRefreshToken = createReportMissingRefreshToken(log)
   const create = (login: Login) => {
-    if (login.refreshToken === undefined) deps.onMissingRefreshToken()
+    if (login.refreshToken === undefined) reportMissingRefreshToken()
     return sessions.create(login)
   }
   const loginHandlersOptions = {
-    loginStates: createLoginStates(createSeal(secrets, 'login'), secrets[0], now),
+    loginStates: createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now),
     grants,
     sessions: { ...sessions, create },
     backchannel: createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, useOnce: store.useOnce }),
     configuration: issuer.configuration,
-    postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
-    isProxy: config.proxy.enabled,
+    postLogoutRedirectUrl: options.postLogoutRedirectUrl,
+    isProxy: options.isProxy,
   } as const
   return Object.freeze({
-    createHandlers: (options: Parameters<LoginServices['createHandlers']>[0]) =>
-      createLoginHandlers({ ...loginHandlersOptions, ...options }),
+    createHandlers: (handlersOptions: Parameters<LoginServices['createHandlers']>[0]) =>
+      createLoginHandlers({ ...loginHandlersOptions, ...handlersOptions }),
     handleEvent: sessions.handleEvent,
     recheckAll: sessions.recheckAll,
   })
 }
+
+/** Logs a hint for the first login whose session cannot be refreshed. */
+function createReportMissingRefreshToken(log: Logger): () => void {
+  let isLogged = false
+  return function reportMissingRefreshToken() {
+    if (!isLogged) log.info(missingRefreshToken)
+    isLogged = true
+  }
+}
+
+const missingRefreshToken =
+  'the provider sends no refresh token, so groups do not change during a session: request one, for example with the scope offline_access'

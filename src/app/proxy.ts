@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { headerPresets } from '../../config/header-presets.ts'
-import type { Config } from '../../config/schema.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSubject } from '../auth/subject.ts'
 import type { Logger } from '../observability/log.ts'
@@ -9,11 +8,10 @@ import { createPrivateCookies } from '../proxy/headers/cookies.ts'
 import { createBuildUpstreamHeaders } from '../proxy/headers/request-headers.ts'
 import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
-import { createRouting, type Routing } from '../proxy/routing/routing.ts'
+import { createRouting, type Routing, type RoutingOptions } from '../proxy/routing/routing.ts'
 import { createTunnels, type Tunnels } from '../proxy/websocket/tunnel.ts'
 import { createWebSocketUpgrade, isWebSocketUpgrade } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
-import { routingOptions } from './options/proxy.ts'
 import type { PrepareReload } from './reload.ts'
 
 /** The parts of proxy mode that live as long as the process: routes, connections, tunnels. */
@@ -25,9 +23,9 @@ export type ProxyServices = Readonly<{
   createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'>
 }>
 
-export function createProxyServices(config: Config, log: Logger): ProxyServices {
+export function createProxyServices(options: Omit<RoutingOptions, 'onHealth'>, log: Logger): ProxyServices {
   const routing = createRouting({
-    ...routingOptions(config),
+    ...options,
     onHealth: (upstream, isHealthy) => {
       if (isHealthy) log.info(`upstream ${upstream} is reachable again`)
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../../config/schema.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSharedCache, type SharedCacheOptions } from '../auth/credentials/shared-cache.ts'
 import { noSharedStates, type SharedStates } from '../auth/credentials/shared-states.ts'
@@ -9,7 +8,7 @@ import type { Logger } from '../observability/log.ts'
 import type { RedisCallOptions } from '../redis/call.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
-import { redisConnection } from './options/redis.ts'
+import { redisConnection, type replicasOptions } from './options/redis.ts'
 import type { PrepareReload } from './reload.ts'
 
 /** Everything this process shares with other replicas. */
@@ -19,7 +18,8 @@ export type Replicas = Readonly<{
   sweepLease: SweepLease
   /** The shared session store; undefined if each replica has its own. */
   sessions: SessionStore | undefined
-  checks: ReadinessChecks
+  /** The readiness check of Redis; undefined if it is not configured. */
+  checkRedis: ReadinessChecks[string]
   /** Waits briefly for Redis, then subscribes to the changes that other replicas publish. */
   join: (
     credentials: Pick<Credentials, 'noteChange' | 'revalidateAll'>,
@@ -33,29 +33,29 @@ export type Replicas = Readonly<{
 type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<SharedCacheOptions, 'keys' | 'rules'>
 
 /** Replicas coordinate through Redis if it is configured, otherwise through Elasticsearch alone. */
-export async function createReplicas(config: Config, { keys, rules, log, count }: Deps): Promise<Replicas> {
-  const { cache, elasticsearch } = config
-  if (cache.type !== 'redis') return withoutRedis
+export async function createReplicas(
+  options: ReturnType<typeof replicasOptions>,
+  { keys, rules, log, count }: Deps,
+): Promise<Replicas> {
+  if (options === undefined) return withoutRedis
+  const { connection, sharesUserStates, lockTtlMs } = options
   const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
-  const redis = createRedis({ connection: redisConnection(config), count, onStateChange: createReport(log) })
-  return Object.freeze({
-    states: elasticsearch.dry_run
-      ? noSharedStates
-      : createSharedCache({
+  const redis = createRedis({ connection, count, onStateChange: createReport(log) })
+  return Object.freeze<Replicas>({
+    states: sharesUserStates
+      ? createSharedCache({
           store: redis.store,
           keys,
           rules,
-          // The lock (auth/credentials/write-user.ts) is held during at most three calls: a read, a write, and a second
-          // write if Elasticsearch rejects the password hash. Each call takes up to three timeouts (es/connection.ts),
-          // and one more timeout allows for a write that the network delivers late.
-          lockTtlMs: 10 * elasticsearch.timeout,
+          lockTtlMs,
           now: Date.now,
           monotonicNow: () => performance.now(),
           sleep: (milliseconds) => sleep(milliseconds),
-        }),
+        })
+      : noSharedStates,
     sweepLease: createSweepLease(redis.store),
     sessions: redis.sessions,
-    checks: { redis: redis.check },
+    checkRedis: redis.check,
     async join(credentials, sessions) {
       await redis.start()
       redis.listen({
@@ -70,7 +70,7 @@ export async function createReplicas(config: Config, { keys, rules, log, count }
         },
       })
     },
-    prepareReload: (next: Config) => redis.prepareRenewal(redisConnection(next).tls),
+    prepareReload: (next) => redis.prepareRenewal(redisConnection(next).tls),
     leave: redis.close,
   })
 }
@@ -79,7 +79,7 @@ const withoutRedis: Replicas = Object.freeze({
   states: noSharedStates,
   sweepLease: noSweepLease,
   sessions: undefined,
-  checks: {},
+  checkRedis: undefined,
   join: async () => {},
   prepareReload: () => () => {},
   leave: () => {},

@@ -2,10 +2,10 @@ import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
 
 /**
- * Checks of the services that elastauth needs, by name. A check rejects if the service is down, and resolves to
- * `degraded` if it is down but elastauth works without it.
+ * Checks of the services that elastauth needs, by name; undefined for a service that is not configured. A check rejects
+ * if the service is down, and resolves to `degraded` if it is down but elastauth works without it.
  */
-export type ReadinessChecks = Readonly<Record<string, () => Promise<unknown>>>
+export type ReadinessChecks = Readonly<Record<string, (() => Promise<unknown>) | undefined>>
 
 /** How long a result is reused, so that the number of probes does not multiply the checks. */
 const maxAgeMs = 1000
@@ -30,13 +30,21 @@ export function createReadyEndpoint(
 }
 
 async function runChecks(checks: ReadinessChecks, onFailure: (name: string, error: unknown) => void) {
-  const results = Object.entries(checks).map(async ([name, check]) => {
-    try {
-      return [name, (await check()) === 'degraded' ? 'degraded' : 'up']
-    } catch (error) {
-      onFailure(name, error)
-      return [name, 'down']
-    }
-  })
+  const results = Object.entries(checks).flatMap(([name, check]) =>
+    check === undefined ? [] : [runCheck(name, check, onFailure)],
+  )
   return Object.fromEntries(await Promise.all(results))
+}
+
+async function runCheck(
+  name: string,
+  check: () => Promise<unknown>,
+  onFailure: (name: string, error: unknown) => void,
+): Promise<[name: string, state: string]> {
+  try {
+    return [name, (await check()) === 'degraded' ? 'degraded' : 'up']
+  } catch (error) {
+    onFailure(name, error)
+    return [name, 'down']
+  }
 }

@@ -45,6 +45,6 @@ export type ServerOptions = Readonly<{
   /** Limits for all listeners together; connections beyond them are closed at once. By default there is no limit. */
   connectionLimits?: ConnectionLimits
   /** Whether a request is passed to `RequestHandlers.upgrade`. By default, no request is. */
-  isUpgrade?: (request: IncomingMessage) => boolean
+  isUpgrade?: ((request: IncomingMessage) => boolean) | undefined
   onUnixConnection?: (socket: Socket) => void
 }>

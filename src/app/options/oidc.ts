@@ -1,6 +1,38 @@
+import { providersOf } from '../../../config/header-presets.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { OidcTokensOptions } from '../../providers/oidc/tokens.ts'
+import { secretKeys } from './credentials.ts'
 import { readCa, readPem } from './pem.ts'
+
+export type OidcOptions = Readonly<{
+  tokens: ReturnType<typeof oidcTokensOptions>
+  /** The keys of elastauth's own logins, in hex; undefined if login is not enabled. */
+  loginKeys: readonly string[] | undefined
+}>
+
+/** Undefined if OpenID Connect is not one of the providers. */
+export function oidcOptions(config: Config): OidcOptions | undefined {
+  if (!providersOf(config).includes('oidc')) return undefined
+  return { tokens: oidcTokensOptions(config), loginKeys: config.oidc.login ? secretKeys(config) : undefined }
+}
+
+export type LoginOptions = NonNullable<ReturnType<typeof loginOptions>>
+
+/** Undefined if users do not sign in through elastauth. */
+export function loginOptions(config: Config) {
+  const { oidc, session, cache, proxy } = config
+  if (!oidc.login) return undefined
+  return {
+    secretKeys: secretKeys(config),
+    scopes: oidc.scopes,
+    usePkce: oidc.use_pkce,
+    extraParameters: oidc.authorization_parameters,
+    postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
+    timeouts: { idleTimeoutMs: session.idle_timeout, lifetimeMs: session.lifetime, graceMs: session.grace },
+    maxSessions: cache.max_entries,
+    isProxy: proxy.enabled,
+  }
+}
 
 /** @param config the validated configuration, in which `oidc.issuer` and `oidc.client_id` are set */
 export function oidcTokensOptions({ oidc }: Config): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {

@@ -4,7 +4,9 @@ import type { RoutingOptions, TlsFiles } from '../../proxy/routing/routing.ts'
 import type { UpstreamTls } from '../../proxy/routing/tls.ts'
 import { readCa, readPem } from './pem.ts'
 
-export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealth'> {
+/** The routes of proxy mode; undefined in auth-only mode. */
+export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealth'> | undefined {
+  if (!proxy.enabled) return undefined
   const { elasticsearch_url, routes, tls, ...settings } = proxy
   const catchAll = { host: null, path: null, strip_path: false, auth: 'required', headers: {}, tls: noTls } as const
   const all = elasticsearch_url === null ? routes : [...routes, { ...catchAll, upstreams: [elasticsearch_url] }]

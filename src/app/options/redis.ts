@@ -5,6 +5,20 @@ import { percentDecode } from '../../http/target.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
 import { readCa, readPem } from './pem.ts'
 
+/** What replicas share in Redis, and how; undefined if Redis is not configured. */
+export function replicasOptions(config: Config) {
+  const { cache, elasticsearch } = config
+  if (cache.type !== 'redis') return undefined
+  return {
+    connection: redisConnection(config),
+    sharesUserStates: !elasticsearch.dry_run,
+    // The lock (auth/credentials/write-user.ts) is held during at most three calls: a read, a write, and a second write
+    // if Elasticsearch rejects the password hash. Each call takes up to three timeouts (es/connection.ts), and one more
+    // timeout allows for a write that the network delivers late.
+    lockTtlMs: 10 * elasticsearch.timeout,
+  }
+}
+
 /**
  * @param config the validated configuration, which names the servers in exactly one way, and a master for Sentinels
  */
