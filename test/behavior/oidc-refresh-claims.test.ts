@@ -57,7 +57,7 @@ test('keeps a session if userinfo confirms its groups at every refresh that retu
   )
 })
 
-test('does not apply email_verified from the sign-in to an e-mail address that userinfo returns later', async () => {
+test('does not apply email_verified from the sign-in to an email address that userinfo returns later', async () => {
   const { idp, whoami } = await signIn({ claimsIn: 'id_token' })
   assert.equal((await whoami()).email, 'alice@example.com')
   idp.intercept(
@@ -68,7 +68,7 @@ test('does not apply email_verified from the sign-in to an e-mail address that u
   assert.deepEqual([username, email], ['alice', undefined])
 })
 
-test('ends a session whose username changes to an e-mail address that the provider has not verified', async () => {
+test('ends a session whose username changes to an email address that the provider has not verified', async () => {
   const { idp, status, whoami } = await signIn({ claimsIn: 'id_token' }, { 'oidc.claim_mappings.username': 'email' })
   assert.equal((await whoami()).username, 'alice@example.com')
   idp.intercept(

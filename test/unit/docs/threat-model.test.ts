@@ -21,6 +21,15 @@ test('every attack in docs/threat-model.md has an asset, an attacker, a name, a 
   )
 })
 
+test('every asset and attacker in a row of docs/threat-model.md is described in its first two tables', () => {
+  const [intro = ''] = page.split('## Attacks by name')
+  const described = new Set([...intro.matchAll(/^\| ([^|]+) \|/gm)].map(([, name]) => name))
+  const unknown = rows.flatMap(({ line, cells: [asset = '', attacker = ''] }) =>
+    [asset, attacker].filter((name) => !described.has(name)).map((name) => `line ${line}: ${name}`),
+  )
+  assert.deepEqual(unknown, [])
+})
+
 test('every test that docs/threat-model.md names exists with that title in that file', () => {
   const missing = rows.flatMap(({ line, cells }) =>
     testsIn(cells[4]!)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
+import { findFaults, pages } from '../../support/documentation.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -77,6 +78,11 @@ for (const phrase of retiredPhrases) {
     assert.deepEqual(found, [])
   })
 }
+
+test('the pages spell email without a hyphen', () => {
+  const faults = findFaults(pages, /\be-mails?\b.*/gi, () => true)
+  assert.deepEqual(faults, [])
+})
 
 /** The names that a file declares or uses, without those in comments and strings. */
 function identifiersOf(text: string): string[] {
