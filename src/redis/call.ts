@@ -2,9 +2,17 @@ import { ReplyError } from 'ioredis'
 import { withDeadline } from '../async/deadline.ts'
 
 /** The values of a metric label. */
-export type RedisOperation = 'ping' | 'read' | 'offer' | 'claim' | 'finish' | 'doubt' | 'session_read' | 'session_write'
+export type RedisOperation =
+  | 'ping'
+  | 'read'
+  | 'compare_and_set'
+  | 'acquire_lock'
+  | 'release_lock'
+  | 'taint'
+  | 'session_read'
+  | 'session_write'
 /** The operations that fail on a Redis that is full or read-only. */
-const writes: readonly RedisOperation[] = ['offer', 'claim', 'finish', 'session_write']
+const writes: readonly RedisOperation[] = ['compare_and_set', 'acquire_lock', 'release_lock', 'session_write']
 
 /** The values of a metric label. `refused`: Redis responded with an error. */
 export type RedisResult = 'ok' | 'unreachable' | 'refused'

@@ -50,8 +50,8 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
     async probe(withSessions: boolean): Promise<void> {
       await ping()
       const probe = { username: '~', token: 'probe', ttlMs: 1000 }
-      await store.claim({ ...probe, expected: undefined, force: true })
-      await store.finish({ ...probe, value: 'probe', stateId: '', taintTtlMs: 1000 })
+      await store.acquireLock({ ...probe, expected: undefined, force: true })
+      await store.releaseLock({ ...probe, value: 'probe', stateId: '', taintTtlMs: 1000 })
       if (withSessions) await probeSessions(sessions)
       const messages = connectForMessages(connection, 0)
       try {

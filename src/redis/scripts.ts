@@ -25,38 +25,38 @@ local function set(...)
   if reply.err then redis.call('DEL', KEYS[1]) end
   return reply
 end
-local held = redis.pcall('GETRANGE', KEYS[1], 0, ${maxValueBytes - 1})
-${dropIfWrongType('held', "held = ''")}
+local current = redis.pcall('GETRANGE', KEYS[1], 0, ${maxValueBytes - 1})
+${dropIfWrongType('current', "current = ''")}
 `
 
 /** Arguments: expected, value, ttlMs, channel, message */
-export const replace = `${setOrDelete}
-if held ~= ARGV[1] then return 'changed' end
+export const compareAndSet = `${setOrDelete}
+if current ~= ARGV[1] then return 'changed' end
 local reply = set(ARGV[2], 'PX', ARGV[3])
-if held ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
+if current ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return reply`
 
 /** Arguments: expected (or '*'), token, ttlMs, force */
-export const claim = `${setOrDelete}
-local first = string.sub(held, 1, 1)
-local isLock = first == '!' or first == '?'
-local isTaken = isLock and string.sub(held, -1) ~= '.'
+export const acquireLock = `${setOrDelete}
+local first = string.sub(current, 1, 1)
+local isLockOrTaint = first == '!' or first == '?'
+local isLocked = isLockOrTaint and string.sub(current, -1) ~= '.'
 local force = ARGV[4] == '1'
-if isTaken and not force then return 'taken' end
-if not force and ARGV[1] ~= '*' and held ~= ARGV[1] then return 'changed' end
-local tainted = isTaken or first == '?' or (force and held ~= ARGV[1])
-local reply = set((tainted and '?' or '!') .. ARGV[2], 'PX', ARGV[3])
+if isLocked and not force then return 'held' end
+if not force and ARGV[1] ~= '*' and current ~= ARGV[1] then return 'changed' end
+local isTainted = isLocked or first == '?' or (force and current ~= ARGV[1])
+local reply = set((isTainted and '?' or '!') .. ARGV[2], 'PX', ARGV[3])
 if reply.err then return reply end
-return 'granted'`
+return 'acquired'`
 
-/** Arguments: token, value, ttlMs, ttlMs of a tainted lock, channel, message, message for a tainted lock */
-export const finish = `${setOrDelete}
+/** Arguments: token, value, ttlMs, ttlMs of the taint, channel, message, message for a tainted user */
+export const releaseLock = `${setOrDelete}
 local reply
-if held == '!' .. ARGV[1] then
+if current == '!' .. ARGV[1] then
   reply = set(ARGV[2], 'PX', ARGV[3])
   redis.call('PUBLISH', ARGV[5], ARGV[6])
 else
-  if held == '?' .. ARGV[1] then
+  if current == '?' .. ARGV[1] then
     reply = set('?' .. ARGV[1] .. '.', 'KEEPTTL')
   else
     reply = set('?' .. ARGV[1] .. '.', 'PX', ARGV[4])
@@ -67,7 +67,7 @@ return reply`
 
 /** Arguments: prefix, token, ttlMs, channel, message */
 export const taint = `${setOrDelete}
-if held == '' or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 'changed' end
+if current == '' or string.sub(current, 1, #ARGV[1]) ~= ARGV[1] then return 'changed' end
 local reply = set('?' .. ARGV[2] .. '.', 'PX', ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return reply`

@@ -48,7 +48,7 @@ if not held[1] then return 'gone' end
 if held[1] ~= ARGV[1] then return 'changed' end
 if held[2] and held[2] ~= ARGV[3] then return 'by ' .. held[2] end
 redis.call('HSET', KEYS[1], 'c', ARGV[2])
-return 'granted'`
+return 'acquired'`
 
 /** Arguments: owner, value, ttlMs, channel, message */
 export const completeRefresh = `${isReadable}

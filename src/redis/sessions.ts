@@ -19,13 +19,13 @@ type Script = (key: string, ...args: (string | number)[]) => Promise<unknown>
 type Scripted = Readonly<
   Record<
     | 'eaSessionGet'
-    | 'eaList'
+    | 'eaSessionListIndex'
     | 'eaSessionPut'
-    | 'eaSessionClaim'
-    | 'eaSessionFinish'
-    | 'eaSessionRelease'
-    | 'eaSessionEnd'
-    | 'eaEnlist',
+    | 'eaSessionLockRefresh'
+    | 'eaSessionCompleteRefresh'
+    | 'eaSessionUnlockRefresh'
+    | 'eaSessionDelete'
+    | 'eaSessionAddToIndex',
     Script
   >
 >
@@ -49,7 +49,7 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     async has(key: string): Promise<boolean> {
       return (await call('session_read', () => commands.pttl(keyOf('session', key)))) > 0
     },
-    async put(key: string, value: string, ttlMs: number): Promise<void> {
+    async put(key: string, { value, ttlMs }: Readonly<{ value: string; ttlMs: number }>): Promise<void> {
       await call('session_write', () => scripts.eaSessionPut(keyOf('session', key), value, wholeMs(ttlMs)))
     },
     async touch(key: string, ttlMs: number): Promise<void> {
@@ -57,7 +57,7 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     },
     async lockRefresh(key: string, request: Readonly<{ value: string; owner: string; replaces?: string | undefined }>) {
       const args = [request.value, request.owner, request.replaces ?? '']
-      const reply = await call('session_write', () => scripts.eaSessionClaim(keyOf('session', key), ...args))
+      const reply = await call('session_write', () => scripts.eaSessionLockRefresh(keyOf('session', key), ...args))
       return parseLock(reply as LockReply)
     },
     async completeRefresh(
@@ -65,25 +65,25 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       { owner, value, ttlMs }: Readonly<{ owner: string; value: string; ttlMs: number }>,
     ): Promise<boolean> {
       const args = [owner, value, wholeMs(ttlMs), channel, `${sessionMarker} ${key} changed ${owner}`]
-      return (await call('session_write', () => scripts.eaSessionFinish(keyOf('session', key), ...args))) === 1
+      return (await call('session_write', () => scripts.eaSessionCompleteRefresh(keyOf('session', key), ...args))) === 1
     },
     async unlockRefresh(key: string, owner: string): Promise<void> {
-      await call('session_write', () => scripts.eaSessionRelease(keyOf('session', key), owner))
+      await call('session_write', () => scripts.eaSessionUnlockRefresh(keyOf('session', key), owner))
     },
     async delete(key: string): Promise<boolean> {
       const args = [channel, `${sessionMarker} ${key} ended`]
-      return (await call('session_write', () => scripts.eaSessionEnd(keyOf('session', key), ...args))) === 1
+      return (await call('session_write', () => scripts.eaSessionDelete(keyOf('session', key), ...args))) === 1
     },
-    async addToIndex(name: string, key: string, ttlMs: number): Promise<number> {
+    async addToIndex(name: string, { key, ttlMs }: Readonly<{ key: string; ttlMs: number }>): Promise<number> {
       const now = Date.now()
       const args = [key, now + wholeMs(ttlMs), now, wholeMs(ttlMs)]
-      return Number(await call('session_write', () => scripts.eaEnlist(keyOf('list', name), ...args)))
+      return Number(await call('session_write', () => scripts.eaSessionAddToIndex(keyOf('list', name), ...args)))
     },
     async removeFromIndex(name: string, keys: readonly string[]): Promise<void> {
       if (keys.length > 0) await call('session_write', () => commands.zrem(keyOf('list', name), ...keys))
     },
     async listIndex(name: string): Promise<readonly string[]> {
-      const members = await call('session_read', () => scripts.eaList(keyOf('list', name), Date.now()))
+      const members = await call('session_read', () => scripts.eaSessionListIndex(keyOf('list', name), Date.now()))
       return members as string[]
     },
     async useOnce(name: string, ttlMs: number): Promise<boolean> {
@@ -95,13 +95,13 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
 
 function defineScripts(commands: Commands): Scripted {
   commands.defineCommand('eaSessionPut', { numberOfKeys: 1, lua: put })
-  commands.defineCommand('eaSessionClaim', { numberOfKeys: 1, lua: lockRefresh })
-  commands.defineCommand('eaSessionFinish', { numberOfKeys: 1, lua: completeRefresh })
-  commands.defineCommand('eaSessionRelease', { numberOfKeys: 1, lua: unlockRefresh })
-  commands.defineCommand('eaSessionEnd', { numberOfKeys: 1, lua: remove })
+  commands.defineCommand('eaSessionLockRefresh', { numberOfKeys: 1, lua: lockRefresh })
+  commands.defineCommand('eaSessionCompleteRefresh', { numberOfKeys: 1, lua: completeRefresh })
+  commands.defineCommand('eaSessionUnlockRefresh', { numberOfKeys: 1, lua: unlockRefresh })
+  commands.defineCommand('eaSessionDelete', { numberOfKeys: 1, lua: remove })
   commands.defineCommand('eaSessionGet', { numberOfKeys: 1, lua: get })
-  commands.defineCommand('eaList', { numberOfKeys: 1, lua: listIndex })
-  commands.defineCommand('eaEnlist', { numberOfKeys: 1, lua: addToIndex })
+  commands.defineCommand('eaSessionListIndex', { numberOfKeys: 1, lua: listIndex })
+  commands.defineCommand('eaSessionAddToIndex', { numberOfKeys: 1, lua: addToIndex })
   return commands as unknown as Scripted
 }
 
@@ -114,23 +114,22 @@ function wholeMs(ttlMs: number): number {
   return Math.max(1, Math.ceil(ttlMs))
 }
 
-type LockReply = 'granted' | 'changed' | 'gone' | `by ${string}`
+type LockReply = 'acquired' | 'changed' | 'gone' | `by ${string}`
 
 function parseLock(reply: LockReply) {
-  if (reply.startsWith('by ')) return { heldBy: reply.slice(3) }
-  return reply === 'granted' ? 'acquired' : (reply as 'changed' | 'gone')
+  return reply.startsWith('by ') ? { heldBy: reply.slice('by '.length) } : (reply as 'acquired' | 'changed' | 'gone')
 }
 
 /** Tries every operation on sessions to find missing privileges. Leaves entries that belong to no session for one second. */
 export async function probeSessions(store: ReturnType<typeof createSessionStore>): Promise<void> {
-  await store.put('probe', 'one', 1000)
+  await store.put('probe', { value: 'one', ttlMs: 1000 })
   await store.touch('probe', 1000)
   await store.lockRefresh('probe', { value: 'one', owner: 'probe' })
   await store.completeRefresh('probe', { owner: 'probe', value: 'two', ttlMs: 1000 })
   await store.unlockRefresh('probe', 'probe')
   await store.get('probe')
   await store.delete('probe')
-  await store.addToIndex('probe', 'probe', 1000)
+  await store.addToIndex('probe', { key: 'probe', ttlMs: 1000 })
   await store.listIndex('probe')
   await store.has('probe')
   await store.removeFromIndex('probe', ['probe'])

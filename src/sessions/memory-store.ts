@@ -25,7 +25,7 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
   return Object.freeze({
     get: async (key: string) => find(key)?.value,
     has: async (key: string) => find(key) !== undefined,
-    async put(key: string, value: string, ttlMs: number) {
+    async put(key: string, { value, ttlMs }: { value: string; ttlMs: number }) {
       entries.set(key, { value, expiresAt: now() + ttlMs })
     },
     async touch(key: string, ttlMs: number) {
@@ -56,7 +56,7 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
       entries.delete(key)
       return existed
     },
-    async addToIndex(name: string, key: string, ttlMs: number) {
+    async addToIndex(name: string, { key, ttlMs }: { key: string; ttlMs: number }) {
       const index = indexes.get(name) ?? new Map<string, number>()
       for (const [other, expiresAt] of index) if (expiresAt <= now()) index.delete(other)
       if (!index.has(key)) index.set(key, now() + ttlMs)

@@ -65,8 +65,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (value === undefined) throw new GatewayError('login_failed', 'the claims and tokens of the user are too large')
     const indexes = [indexOf('sub', subject), ...(sid === undefined ? [] : [indexOf('sid', sid)])]
     // The session is added to the indexes before it is stored, so that a back-channel logout finds every session that exists.
-    for (const index of indexes) await store.addToIndex(index, keyOf(id), timeouts.lifetimeMs)
-    await store.put(keyOf(id), value, Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs))
+    for (const index of indexes) await store.addToIndex(index, { key: keyOf(id), ttlMs: timeouts.lifetimeMs })
+    await store.put(keyOf(id), { value, ttlMs: Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs) })
     for (const index of indexes) await revokeSurplus(index, keyOf(id))
     return id
   }
@@ -74,7 +74,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   /** Revokes the oldest sessions of an index that is too large, so that sign-ins of one user do not evict sessions of other users. */
   async function revokeSurplus(index: string, key: string): Promise<void> {
     // Adds the session again, because a concurrent sign-in may have removed it from the index before it was stored.
-    if ((await store.addToIndex(index, key, timeouts.lifetimeMs)) <= maxSessionsPerSubject) return
+    if ((await store.addToIndex(index, { key, ttlMs: timeouts.lifetimeMs })) <= maxSessionsPerSubject) return
     const keys = await store.listIndex(index)
     const exists = await Promise.all(keys.map(store.has))
     const existing = keys.filter((_key, at) => exists[at])

@@ -6,7 +6,7 @@ export type SessionStore = Readonly<{
   get: (key: string) => Promise<string | undefined>
   /** Whether there is a session, without reading it. */
   has: (key: string) => Promise<boolean>
-  put: (key: string, value: string, ttlMs: number) => Promise<void>
+  put: (key: string, session: Readonly<{ value: string; ttlMs: number }>) => Promise<void>
   /** Lets the session expire `ttlMs` from now. */
   touch: (key: string, ttlMs: number) => Promise<void>
   /**
@@ -25,7 +25,7 @@ export type SessionStore = Readonly<{
    * Adds a session to the index `name` as its newest, for `ttlMs`; a session that is in the index already keeps its place.
    * Resolves to the new size of the index.
    */
-  addToIndex: (name: string, key: string, ttlMs: number) => Promise<number>
+  addToIndex: (name: string, member: Readonly<{ key: string; ttlMs: number }>) => Promise<number>
   removeFromIndex: (name: string, keys: readonly string[]) => Promise<void>
   /** The sessions in the index `name`, the oldest first; some of them may have ended. */
   listIndex: (name: string) => Promise<readonly string[]>

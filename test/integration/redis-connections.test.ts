@@ -35,7 +35,7 @@ async function checkTwoGateways(testBed: TestBed, flags: Flags, env: Flags = {})
   const lookups = testBed.fakeElasticsearch.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
   assert.deepEqual(lookups, [], 'the second gateway does not call Elasticsearch')
   assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation: 'read' }), 1)
-  for (const operation of ['claim', 'finish', 'offer', 'doubt']) {
+  for (const operation of ['acquire_lock', 'release_lock', 'compare_and_set', 'taint']) {
     assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation }), 0)
   }
 

@@ -49,12 +49,12 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     const value = await redis.store.get('bob')
     assert.equal(value.length, 1024)
     assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
-    await redis.store.replace({ ...bob, expected: value, value: 'valid', stateId: 'id' })
+    await redis.store.compareAndSet({ ...bob, expected: value, value: 'valid', stateId: 'id' })
     assert.equal(await redis.store.get('bob'), 'valid')
     await server.client.del('elastauth:1:bob')
     await fill('elastauth:1:bob')
-    assert.equal(await redis.store.claim({ ...bob, expected: value, token: 'token', force: false }), 'granted')
-    await redis.store.finish({ ...bob, token: 'token', value: 'written', stateId: 'id', taintTtlMs: ttlMs })
+    assert.equal(await redis.store.acquireLock({ ...bob, expected: value, token: 'token', force: false }), 'acquired')
+    await redis.store.releaseLock({ ...bob, token: 'token', value: 'written', stateId: 'id', taintTtlMs: ttlMs })
     assert.equal(await redis.store.get('bob'), 'written')
     assert.deepEqual(failures, [])
   })
@@ -68,15 +68,19 @@ describe('Redis values that elastauth has not written', { skip }, () => {
   }
   for (const [kind, put] of Object.entries(kinds)) {
     test(`treats a Redis key of type ${kind} as an absent user and replaces it, without reporting an outage`, async () => {
-      for (const step of ['replace', 'claim', 'doubt'] as const) {
+      for (const step of ['compareAndSet', 'acquireLock', 'taint'] as const) {
         await server.client.flushall()
         await put('elastauth:1:bob')
         assert.equal(await redis.store.get('bob'), '')
-        if (step === 'replace') await redis.store.replace({ ...bob, expected: '', value: 'valid', stateId: 'id' })
-        if (step === 'claim')
-          assert.equal(await redis.store.claim({ ...bob, expected: '', token: 'token', force: false }), 'granted')
-        if (step === 'doubt') await redis.store.taint({ ...bob, prefix: '', token: 'token' })
-        assert.equal(await redis.store.get('bob'), { replace: 'valid', claim: '!token', doubt: '' }[step])
+        if (step === 'compareAndSet')
+          await redis.store.compareAndSet({ ...bob, expected: '', value: 'valid', stateId: 'id' })
+        if (step === 'acquireLock')
+          assert.equal(
+            await redis.store.acquireLock({ ...bob, expected: '', token: 'token', force: false }),
+            'acquired',
+          )
+        if (step === 'taint') await redis.store.taint({ ...bob, prefix: '', token: 'token' })
+        assert.equal(await redis.store.get('bob'), { compareAndSet: 'valid', acquireLock: '!token', taint: '' }[step])
       }
       assert.deepEqual(failures, [])
     })
@@ -91,13 +95,13 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     assert.equal(await sessions.lockRefresh('id', { value: 'x', owner: 'me' }), 'gone')
     assert.equal(await sessions.completeRefresh('id', { owner: 'me', value: 'x', ttlMs }), false)
     assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
-    await sessions.put('id', 'valid', ttlMs)
+    await sessions.put('id', { value: 'valid', ttlMs })
     assert.equal(await sessions.get('id'), 'valid')
     assert.deepEqual(failures, [])
   })
 
   test('treats a session as absent if the owner of its refresh lock has 512 MB', async () => {
-    await redis.sessions.put('id', 'valid', ttlMs)
+    await redis.sessions.put('id', { value: 'valid', ttlMs })
     await fill('source')
     await server.client.eval("redis.call('HSET', KEYS[1], 'c', redis.call('GET', KEYS[2]))", 2, key, 'source')
     assert.equal(await redis.sessions.lockRefresh('id', { value: 'valid', owner: 'me' }), 'gone')
@@ -106,7 +110,7 @@ describe('Redis values that elastauth has not written', { skip }, () => {
   test('treats a session key that holds a string as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
-    await redis.sessions.put('id', 'valid', ttlMs)
+    await redis.sessions.put('id', { value: 'valid', ttlMs })
     assert.equal(await redis.sessions.get('id'), 'valid')
     assert.deepEqual(failures, [])
   })

@@ -1,10 +1,11 @@
-import type {
-  Claim,
-  ClaimRequest,
-  FinishRequest,
-  ReplaceRequest,
-  SharedStore,
-  TaintRequest,
+import {
+  type AcquireLockRequest,
+  type AcquireLockResult,
+  type CompareAndSetRequest,
+  isLock,
+  type ReleaseLockRequest,
+  type SharedStore,
+  type TaintRequest,
 } from '../../src/auth/credentials/shared-store.ts'
 
 type Operation = keyof SharedStore
@@ -33,7 +34,7 @@ export function createMemorySharedStore(now: () => number): MemorySharedStore {
   const values = createExpiringValues(now)
   const listeners: ChangeListener[] = []
   const hooks: MemorySharedStore['hooks'] = {}
-  const calls = { get: 0, replace: 0, claim: 0, finish: 0, taint: 0 }
+  const calls = { get: 0, compareAndSet: 0, acquireLock: 0, releaseLock: 0, taint: 0 }
   const notify = (username: string, stateId: string) => {
     for (const listener of listeners) listener(username, stateId)
   }
@@ -48,9 +49,12 @@ export function createMemorySharedStore(now: () => number): MemorySharedStore {
 
   return Object.freeze({
     get: (username: string) => step('get', username, () => values.get(username)),
-    replace: (change: ReplaceRequest) => step('replace', change.username, () => replace(values, notify, change)),
-    claim: (request: ClaimRequest) => step('claim', request.username, () => claim(values, request)),
-    finish: (result: FinishRequest) => step('finish', result.username, () => finish(values, notify, result)),
+    compareAndSet: (change: CompareAndSetRequest) =>
+      step('compareAndSet', change.username, () => compareAndSet(values, notify, change)),
+    acquireLock: (request: AcquireLockRequest) =>
+      step('acquireLock', request.username, () => acquireLock(values, request)),
+    releaseLock: (request: ReleaseLockRequest) =>
+      step('releaseLock', request.username, () => releaseLock(values, notify, request)),
     taint: (request: TaintRequest) => step('taint', request.username, () => taint(values, notify, request)),
     values: values.all,
     put: (username: string, value: string) => values.set(username, value, Number.POSITIVE_INFINITY),
@@ -82,26 +86,29 @@ function createExpiringValues(now: () => number) {
   })
 }
 
-function replace(values: Values, notify: ChangeListener, change: ReplaceRequest): void {
+function compareAndSet(values: Values, notify: ChangeListener, change: CompareAndSetRequest): void {
   const { username, expected, value, ttlMs, stateId } = change
   if (values.get(username) !== expected) return
   values.set(username, value, ttlMs)
   if (expected !== '') notify(username, stateId)
 }
 
-function claim(values: Values, { username, expected, token, ttlMs, force }: ClaimRequest): Claim {
+function acquireLock(
+  values: Values,
+  { username, expected, token, ttlMs, force }: AcquireLockRequest,
+): AcquireLockResult {
   const value = values.get(username)
-  const isTaken = /^[!?]/.test(value) && !value.endsWith('.')
+  const isLocked = isLock(value)
   const isChanged = expected === undefined ? force : value !== expected
-  if (!force && isTaken) return 'taken'
+  if (!force && isLocked) return 'held'
   if (!force && isChanged) return 'changed'
-  const isTainted = isTaken || value.startsWith('?') || isChanged
+  const isTainted = isLocked || value.startsWith('?') || isChanged
   values.set(username, `${isTainted ? '?' : '!'}${token}`, ttlMs)
-  return 'granted'
+  return 'acquired'
 }
 
-function finish(values: Values, notify: ChangeListener, result: FinishRequest): void {
-  const { username, token, value, ttlMs, stateId, taintTtlMs } = result
+function releaseLock(values: Values, notify: ChangeListener, request: ReleaseLockRequest): void {
+  const { username, token, value, ttlMs, stateId, taintTtlMs } = request
   const lock = values.get(username)
   if (lock === `!${token}`) values.set(username, value, ttlMs)
   else if (lock === `?${token}`) values.setKeepingTtl(username, `?${token}.`)

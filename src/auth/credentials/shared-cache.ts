@@ -4,7 +4,7 @@ import type { ManagedState } from './managed-user.ts'
 import { createPendingInvalidations } from './pending-invalidations.ts'
 import { decodeEntry, encodeEntry, encodeState, type Seal } from './shared-entry.ts'
 import type { LockRequest, SharedRead, SharedStates, Unlock } from './shared-states.ts'
-import type { SharedStore } from './shared-store.ts'
+import { isLock, isLockOrTaint, type SharedStore } from './shared-store.ts'
 
 export type SharedCacheOptions = Readonly<{
   store: SharedStore
@@ -22,6 +22,9 @@ export type SharedCacheOptions = Readonly<{
 const lockTimeoutMs = 2000
 const pollIntervalMs = 25
 
+/** Stored when a lock is released without a state to share. An empty value counts as absent, and expires after a millisecond. */
+const noEntry = { value: '', ttlMs: 1, stateId: '' }
+
 /**
  * Shares states through Redis. After a write to Elasticsearch, an entry is stored only if the writer held the lock during the
  * whole write. So an older state never replaces a newer one, even if clocks differ.
@@ -36,7 +39,7 @@ export function createSharedCache(options: SharedCacheOptions): SharedStates {
   async function read(username: string): Promise<SharedRead> {
     try {
       const value = await store.get(username)
-      const isMiss = value === '' || !isEntryOrEmpty(value) || pendingInvalidations.has(username)
+      const isMiss = value === '' || isLockOrTaint(value) || pendingInvalidations.has(username)
       void pendingInvalidations.flush()
       return { value, state: isMiss ? undefined : decodeEntry(username, value, keys) }
     } catch {
@@ -44,19 +47,17 @@ export function createSharedCache(options: SharedCacheOptions): SharedStates {
     }
   }
 
-  function publish(username: string, state: ManagedState, { value }: SharedRead): void {
-    const ttlMs = ttlOf(state)
-    if (value === undefined || !isEntryOrEmpty(value) || ttlMs <= 0) return
-    const change = { username, expected: value, value: encode(username, state), ttlMs, stateId: encodeState(state) }
-    store.replace(change).catch(() => {})
+  function publish(username: string, state: ManagedState, { value: expected }: SharedRead): void {
+    if (expected === undefined || isLockOrTaint(expected) || ttlOf(state) <= 0) return
+    store.compareAndSet({ username, expected, ...createEntry(username, state) }).catch(() => {})
   }
 
   async function lock({ username, read, force }: LockRequest): Promise<Unlock | 'changed' | 'timed_out'> {
     const token = createToken()
     try {
-      const claim = await store.claim({ username, expected: read.value, token, ttlMs: lockTtlMs, force })
-      if (claim === 'changed') return 'changed'
-      if (claim === 'taken') return (await waitForUnlock(username, options)) ? 'changed' : 'timed_out'
+      const result = await store.acquireLock({ username, expected: read.value, token, ttlMs: lockTtlMs, force })
+      if (result === 'changed') return 'changed'
+      if (result === 'held') return (await waitForUnlock(username, options)) ? 'changed' : 'timed_out'
     } catch {
       // While Redis is unreachable, replicas write without a lock. This is safe because concurrent writes set the same password.
     }
@@ -65,10 +66,8 @@ export function createSharedCache(options: SharedCacheOptions): SharedStates {
 
   async function unlock(username: string, token: string, state: ManagedState | undefined): Promise<void> {
     try {
-      // An empty value counts as absent, and expires after a millisecond.
-      const [value, ttlMs, stateId] =
-        state === undefined ? ['', 1, ''] : [encode(username, state), Math.max(ttlOf(state), 1), encodeState(state)]
-      await store.finish({ username, token, value, ttlMs, stateId, taintTtlMs: lockTtlMs })
+      const entry = state === undefined ? noEntry : createEntry(username, state)
+      await store.releaseLock({ username, token, ...entry, taintTtlMs: lockTtlMs })
     } catch {
       pendingInvalidations.add(username)
     }
@@ -80,8 +79,9 @@ export function createSharedCache(options: SharedCacheOptions): SharedStates {
       .catch(() => pendingInvalidations.add(username))
   }
 
-  function encode(username: string, state: ManagedState): string {
-    return encodeEntry(username, state, createToken(), keys)
+  function createEntry(username: string, state: ManagedState) {
+    const value = encodeEntry(username, state, createToken(), keys)
+    return { value, ttlMs: Math.max(ttlOf(state), 1), stateId: encodeState(state) }
   }
 
   function ttlOf(state: ManagedState): number {
@@ -99,15 +99,9 @@ async function waitForUnlock(
   const deadline = monotonicNow() + lockTimeoutMs // a deadline instead of a number of polls, because each poll takes time as well
   while (monotonicNow() < deadline) {
     await sleep(pollIntervalMs)
-    const value = await store.get(username)
-    if (isEntryOrEmpty(value) || value.endsWith('.')) return true
+    if (!isLock(await store.get(username))) return true
   }
   return false
-}
-
-/** False for a lock or a taint (see `SharedStore`). */
-function isEntryOrEmpty(value: string): boolean {
-  return !value.startsWith('!') && !value.startsWith('?')
 }
 
 function createToken(): string {

@@ -41,19 +41,29 @@ export function createSweepLease(store: SharedStore): SweepLease {
       const token = randomBytes(6).toString('base64url')
       try {
         const value = await store.get(leaseName)
-        const claim = { username: leaseName, expected: value, token, ttlMs: leaseTtlMs, force: false }
-        if ((await store.claim(claim)) !== 'granted') return undefined
-        const put = (next: string, ttlMs: number) =>
-          store.finish({ username: leaseName, token, value: next, ttlMs, stateId: '', taintTtlMs: 1 }).catch(() => {}) // the lease expires anyway
-        return {
-          sweptUntil: /^until \d{1,15}$/.test(value) ? Number(value.slice('until '.length)) : undefined,
-          renew: () => put(`!${token}`, leaseTtlMs),
-          release: (sweptUntil: number) =>
-            Number.isFinite(sweptUntil) ? put(`until ${sweptUntil}`, progressTtlMs) : put('', 1),
-        }
+        const lock = { username: leaseName, expected: value, token, ttlMs: leaseTtlMs, force: false }
+        const isAcquired = (await store.acquireLock(lock)) === 'acquired'
+        return isAcquired ? createHeldLease(store, token, parseProgress(value)) : undefined
       } catch {
         return unsharedLease // while Redis is unreachable
       }
     },
   })
+}
+
+function createHeldLease(store: SharedStore, token: string, sweptUntil: number | undefined): HeldLease {
+  /** Never rejects: if this fails, the lease expires. */
+  const replaceLock = (value: string, ttlMs: number) =>
+    store.releaseLock({ username: leaseName, token, value, ttlMs, stateId: '', taintTtlMs: 1 }).catch(() => {})
+  return Object.freeze({
+    sweptUntil,
+    renew: () => replaceLock(`!${token}`, leaseTtlMs), // the same lock, with the full TTL
+    release: (until: number) =>
+      Number.isFinite(until) ? replaceLock(`until ${until}`, progressTtlMs) : replaceLock('', 1),
+  })
+}
+
+/** The time in a value that `release` stored; undefined for any other value. */
+function parseProgress(value: string): number | undefined {
+  return /^until \d{1,15}$/.test(value) ? Number(value.slice('until '.length)) : undefined
 }

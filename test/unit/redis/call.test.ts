@@ -34,7 +34,7 @@ test('a call to Redis without a response is rejected after its timeout', async (
 test('each outage and each recovery of Redis is reported once, however many calls there are', async () => {
   const { call, events, isFaulty } = createTestBed()
   for (let i = 0; i < 5; i++) await call('read', succeed)
-  for (let i = 0; i < 5; i++) await assert.rejects(call('claim', failAsDisconnected))
+  for (let i = 0; i < 5; i++) await assert.rejects(call('acquire_lock', failAsDisconnected))
   assert.ok(isFaulty())
   for (let i = 0; i < 5; i++) await call('read', succeed)
   assert.deepEqual(events, ['down: not connected', 'up'])
@@ -43,14 +43,14 @@ test('each outage and each recovery of Redis is reported once, however many call
 
 test('a full Redis is reported as recovered after a successful write, not after a read', async () => {
   const { call, events, counted } = createTestBed()
-  await assert.rejects(call('claim', failAsFull), /OOM/)
+  await assert.rejects(call('acquire_lock', failAsFull), /OOM/)
   await call('read', succeed)
   await call('ping', succeed)
-  await call('doubt', succeed)
+  await call('taint', succeed)
   assert.deepEqual(events, ['down: OOM command not allowed'])
-  await call('claim', succeed)
+  await call('acquire_lock', succeed)
   assert.deepEqual(events, ['down: OOM command not allowed', 'up'])
-  assert.equal(counted[0], 'claim refused')
+  assert.equal(counted[0], 'acquire_lock refused')
 })
 
 test('the report of a Redis outage contains the reason of the disconnect if it is known', async () => {
@@ -74,11 +74,13 @@ test("the error of a failed call to Redis does not contain the call's arguments"
 
 test('a read-only Redis is reported as recovered after a successful write, not after a reconnect', async () => {
   const { call, events, isFaulty } = createTestBed()
-  await assert.rejects(call('claim', failWith(new ReplyError("READONLY You can't write against a read only replica."))))
+  await assert.rejects(
+    call('acquire_lock', failWith(new ReplyError("READONLY You can't write against a read only replica."))),
+  )
   await assert.rejects(call('read', failAsDisconnected))
   await call('ping', succeed)
   assert.ok(isFaulty())
-  await call('offer', succeed)
+  await call('compare_and_set', succeed)
   assert.deepEqual(events.slice(1), ['up'])
 })
 

@@ -29,31 +29,31 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store keeps each session under its key until the session expires', async ({ store, advance }) => {
-    await store.put('a', 'one', ttlMs)
-    await store.put('b', 'two', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
+    await store.put('b', { value: 'two', ttlMs })
     assert.deepEqual([await store.get('a'), await store.get('b')], ['one', 'two'])
-    await store.put('a', 'one', 200)
+    await store.put('a', { value: 'one', ttlMs: 200 })
     await advance(250)
     assert.deepEqual([await store.get('a'), await store.get('b')], [undefined, 'two'])
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'gone')
   })
 
   it('touching a session in the store extends its expiry', async ({ store, advance }) => {
-    await store.put('a', 'one', 1500) // time for a busy machine to touch it
+    await store.put('a', { value: 'one', ttlMs: 1500 }) // time for a busy machine to touch it
     await store.touch('a', ttlMs)
     await advance(1600)
     assert.equal(await store.get('a'), 'one')
   })
 
   it('the session store grants the refresh lock to one owner at a time', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'acquired')
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
     assert.equal(await store.get('a'), 'one')
   })
 
   it('the session store grants the refresh lock to one of 20 concurrent requests', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     const locks = await Promise.all(
       Array.from({ length: 20 }, (_, i) => store.lockRefresh('a', { value: 'one', owner: `c${i}` })),
     )
@@ -61,7 +61,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store does not release the refresh lock after a time', async ({ store, advance }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await advance(300)
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
@@ -70,7 +70,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   it("the session store replaces an abandoned refresh lock only if the request names the lock's owner", async ({
     store,
   }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2', replaces: 'owner-3' }), {
       heldBy: 'owner-1',
@@ -81,7 +81,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store grants no refresh lock for a value other than the stored value', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     assert.equal(await store.lockRefresh('a', { value: 'other', owner: 'owner-1' }), 'changed')
     assert.equal(await store.lockRefresh('a', { value: 'one', owner: 'owner-1' }), 'acquired')
   })
@@ -90,7 +90,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     store,
     receivedEvents,
   }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), true)
     assert.equal(await store.get('a'), 'two')
@@ -100,7 +100,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store accepts the same refresh result twice, and no other result', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs })
     assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), true)
@@ -109,7 +109,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store accepts a refresh result only from the owner of the lock', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'two', ttlMs }), false)
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.equal(await store.completeRefresh('a', { owner: 'owner-2', value: 'two', ttlMs }), false)
@@ -117,7 +117,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store releases the refresh lock for its owner only', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     await store.unlockRefresh('a', 'owner-2')
     assert.deepEqual(await store.lockRefresh('a', { value: 'one', owner: 'owner-2' }), { heldBy: 'owner-1' })
@@ -129,7 +129,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     store,
     receivedEvents,
   }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
     assert.equal(await store.delete('a'), true)
     assert.equal(await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs }), false)
@@ -138,35 +138,37 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store has no refresh lock for a session that is stored again', async ({ store }) => {
-    await store.put('a', 'one', ttlMs)
+    await store.put('a', { value: 'one', ttlMs })
     await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
-    await store.put('a', 'two', ttlMs)
+    await store.put('a', { value: 'two', ttlMs })
     assert.equal(await store.lockRefresh('a', { value: 'two', owner: 'owner-2' }), 'acquired')
   })
 
   it('the session store lists the sessions of each index until the sessions expire', async ({ store, advance }) => {
     assert.deepEqual(await store.listIndex('alice'), [])
-    await store.addToIndex('alice', 'a', ttlMs)
-    await store.addToIndex('alice', 'b', ttlMs)
-    await store.addToIndex('alice', 'b', ttlMs)
-    await store.addToIndex('bob', 'c', ttlMs)
+    await store.addToIndex('alice', { key: 'a', ttlMs })
+    await store.addToIndex('alice', { key: 'b', ttlMs })
+    await store.addToIndex('alice', { key: 'b', ttlMs })
+    await store.addToIndex('bob', { key: 'c', ttlMs })
     assert.deepEqual([...(await store.listIndex('alice'))].sort(), ['a', 'b'])
-    await store.addToIndex('alice', 'd', 100)
+    await store.addToIndex('alice', { key: 'd', ttlMs: 100 })
     await advance(150)
     assert.deepEqual([...(await store.listIndex('alice'))].sort(), ['a', 'b'])
   })
 
   it('the session store returns the size of an index without expired sessions', async ({ store, advance }) => {
-    assert.equal(await store.addToIndex('alice', 'a', 200), 1)
-    assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
-    assert.equal(await store.addToIndex('alice', 'b', ttlMs), 2)
-    assert.equal(await store.addToIndex('bob', 'c', ttlMs), 1)
+    assert.equal(await store.addToIndex('alice', { key: 'a', ttlMs: 200 }), 1)
+    assert.equal(await store.addToIndex('alice', { key: 'b', ttlMs }), 2)
+    assert.equal(await store.addToIndex('alice', { key: 'b', ttlMs }), 2)
+    assert.equal(await store.addToIndex('bob', { key: 'c', ttlMs }), 1)
     await advance(250)
-    assert.equal(await store.addToIndex('alice', 'd', ttlMs), 2)
+    assert.equal(await store.addToIndex('alice', { key: 'd', ttlMs }), 2)
   })
 
   it('the session store returns the size of an index for each of 100 concurrent additions', async ({ store }) => {
-    const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => store.addToIndex('alice', `k${i}`, ttlMs)))
+    const counts = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => store.addToIndex('alice', { key: `k${i}`, ttlMs })),
+    )
     assert.deepEqual(
       counts.toSorted((a, b) => a - b),
       Array.from({ length: 100 }, (_, i) => i + 1),
@@ -178,7 +180,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     advance,
   }) => {
     for (const key of ['c', 'b', 'a', 'c']) {
-      await store.addToIndex('alice', key, ttlMs)
+      await store.addToIndex('alice', { key, ttlMs })
       await advance(2)
     }
     assert.deepEqual(await store.listIndex('alice'), ['c', 'b', 'a'])
@@ -187,8 +189,8 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   it('the session store removes sessions from an index, and keeps other entries and the sessions themselves', async ({
     store,
   }) => {
-    for (const key of ['a', 'b', 'c']) await store.addToIndex('alice', key, ttlMs)
-    await store.put('a', 'one', ttlMs)
+    for (const key of ['a', 'b', 'c']) await store.addToIndex('alice', { key, ttlMs })
+    await store.put('a', { value: 'one', ttlMs })
     await store.removeFromIndex('alice', ['a', 'c', 'none'])
     await store.removeFromIndex('alice', [])
     await store.removeFromIndex('unknown', ['a'])
@@ -198,7 +200,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
 
   it('the session store says whether a session exists, until the session expires', async ({ store, advance }) => {
     assert.equal(await store.has('a'), false)
-    await store.put('a', 'one', 200)
+    await store.put('a', { value: 'one', ttlMs: 200 })
     assert.equal(await store.has('a'), true)
     await advance(250)
     assert.equal(await store.has('a'), false)
@@ -215,7 +217,7 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
 
   it('the session store keeps a value of 96 KiB unchanged', async ({ store }) => {
     const large = 'x'.repeat(96 * 1024)
-    await store.put('a', large, ttlMs)
+    await store.put('a', { value: large, ttlMs })
     assert.equal(await store.get('a'), large)
     assert.equal(await store.lockRefresh('a', { value: large, owner: 'owner-1' }), 'acquired')
   })

@@ -35,17 +35,17 @@ describe('sessions', () => {
       assert.ok(!readable.includes(marker), marker)
     assert.equal(await memory.get(one), undefined)
     // An attacker with write access stores alice's session under the key of bob's session.
-    await memory.put(keyOf(two), sealed, hour)
+    await memory.put(keyOf(two), { value: sealed, ttlMs: hour })
     assert.equal(await sessions.find(two), undefined)
     const changed = `${sealed.slice(0, 100)}${sealed[100] === 'A' ? 'B' : 'A'}${sealed.slice(101)}`
-    await memory.put(keyOf(one), changed, hour)
+    await memory.put(keyOf(one), { value: changed, ttlMs: hour })
     assert.equal(await sessions.find(one), undefined)
   })
 
   test('a session that another release has stored counts as absent', async () => {
     const { sessions, login, memory } = createReplicas()
     const id = await sessions.create(login)
-    await memory.put(keyOf(id), `2${(await memory.get(keyOf(id)))!.slice(1)}`, hour)
+    await memory.put(keyOf(id), { value: `2${(await memory.get(keyOf(id)))!.slice(1)}`, ttlMs: hour })
     assert.equal(await sessions.find(id), undefined)
   })
 
@@ -502,7 +502,7 @@ describe('refreshes of sessions', () => {
     const { sessions, login, clock, provider, memory, seal } = createReplicas()
     const id = await sessions.create(login)
     const { fromUserinfo: _, ...older } = (await sessions.read(id))!
-    await memory.put(keyOf(id), seal.close(id, older)!, hour)
+    await memory.put(keyOf(id), { value: seal.close(id, older)!, ttlMs: hour })
     let fromUserinfo: unknown = 'not called'
     const { requestRefresh } = provider
     provider.requestRefresh = (token, session) => {

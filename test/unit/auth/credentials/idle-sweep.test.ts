@@ -360,6 +360,43 @@ describe('the sweep of idle users', () => {
   })
 })
 
+describe('the lease of the idle sweep', () => {
+  for (const [what, value, sweptUntil] of [
+    ['a time in milliseconds', 'until 1795447047906', 1_795_447_047_906],
+    ['a time with more than 15 digits', 'until 1795447047906000', undefined],
+    ['a negative time', 'until -1', undefined],
+    ['a time that is not a number', 'until Infinity', undefined],
+    ['a time with text after it', 'until 1795447047906 ms', undefined],
+    ['a time without its name', '1795447047906', undefined],
+    ['no value', '', undefined],
+  ] as const) {
+    test(`a replica that finds ${what} in place of the lease continues ${sweptUntil ? 'at that time' : 'without a time'}`, async () => {
+      const store = createMemorySharedStore(() => noon)
+      store.put('~idle-sweep', value)
+      const lease = await createSweepLease(store).acquire()
+      assert.equal(lease!.sweptUntil, sweptUntil)
+    })
+  }
+
+  test('a replica that renews its lease still holds it, and one that releases it leaves the time of its sweep', async () => {
+    const store = createMemorySharedStore(() => noon)
+    const lease = await createSweepLease(store).acquire()
+    await lease!.renew()
+    assert.equal(await createSweepLease(store).acquire(), undefined)
+    await lease!.release(noon)
+    const next = await createSweepLease(store).acquire()
+    assert.equal(next!.sweptUntil, noon)
+  })
+
+  test('a lease that is released before the first sweep has ended leaves no time', async () => {
+    const store = createMemorySharedStore(() => noon)
+    const lease = await createSweepLease(store).acquire()
+    await lease!.release(Number.NEGATIVE_INFINITY)
+    const next = await createSweepLease(store).acquire()
+    assert.equal(next!.sweptUntil, undefined)
+  })
+})
+
 describe('the sweep of idle users with three replicas', () => {
   const addUsers = (directory: MemoryDirectory) => {
     for (let i = 0; i < 700; i++) addUser(directory, `user-${i}`)

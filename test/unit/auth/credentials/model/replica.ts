@@ -92,9 +92,9 @@ export function createSimulatedReplica(options: SimulatedReplicaOptions) {
   }
   const remoteStore: SharedStore = {
     get: toRedis(store.get),
-    replace: toRedis(store.replace),
-    claim: toRedis(store.claim),
-    finish: toRedis(store.finish),
+    compareAndSet: toRedis(store.compareAndSet),
+    acquireLock: toRedis(store.acquireLock),
+    releaseLock: toRedis(store.releaseLock),
     taint: toRedis(store.taint),
   }
   const now = () => clock.now() + clockAheadMs
