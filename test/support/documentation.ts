@@ -9,9 +9,9 @@ export type Page = Readonly<{ path: string; text: string; blocks: readonly CodeB
 const root = join(import.meta.dirname, '../..')
 
 /** The pages that describe the program to its users. The changelog also names what earlier versions had. */
-export const pages: readonly Page[] = readAll(['README.md', 'SECURITY.md', '{deploy,docs,examples}/**/*.md'])
-  .filter(({ path }) => path !== 'docs/auth-only-mode.md') // test/acceptance/ tests this page
-  .map(({ path, text }) => ({ path, text, ...readCode(text) }))
+export const pages: readonly Page[] = readAll(['README.md', 'SECURITY.md', '{deploy,docs,examples}/**/*.md']).map(
+  ({ path, text }) => ({ path, text, ...readCode(text) }),
+)
 
 /** The files that users copy, beside the pages. */
 export const exampleFiles = readAll(['Dockerfile', '{deploy,examples}/**/*.{yml,yaml,service,sh}'])

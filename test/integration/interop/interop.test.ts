@@ -7,7 +7,7 @@ import { type ClientRequest, sendRequest } from './client-request.ts'
 import { startElastauth } from './elastauth.ts'
 import { startFakeAuthelia } from './fake-authelia.ts'
 import { type FakeKibana, startFakeKibana } from './fake-kibana.ts'
-import { realProxies } from './proxies.ts'
+import { realProxies, traefikExample } from './proxies.ts'
 import { type Backends, type Running, startRealProxy } from './real-proxy.ts'
 import { sessions } from './sessions.ts'
 import { skipWithout } from './skip-without.ts'
@@ -74,6 +74,15 @@ for (const realProxy of realProxies) {
           [],
         )
         assert.doesNotMatch(body, /Authentication successful/)
+      })
+    }
+
+    if (realProxy === traefikExample) {
+      test("Kibana's sign-out leads to Authelia's, without a request to Kibana", async () => {
+        for (const target of ['/logout', '/api/security/logout?msg=LOGGED_OUT']) {
+          const { status, location, reached } = await outcomeOf({ session: 'bob', target })
+          assert.deepEqual([status, location, reached], [302, 'https://auth.elastauth.localhost:8443/logout', 0])
+        }
       })
     }
 

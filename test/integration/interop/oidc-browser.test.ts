@@ -8,9 +8,10 @@ import { caddyWithoutPages, createOidcProxies } from './oidc-proxies.ts'
 import { type Running, startRealProxy } from './real-proxy.ts'
 import { skipWithout } from './skip-without.ts'
 
-const { nginx, caddy, haproxy } = createOidcProxies()
+const { nginx, caddy, haproxy, traefik } = createOidcProxies()
+const optional = skipWithout(traefik) === false ? [traefik] : []
 
-for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
+for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy, ...optional]) {
   const { name, profile } = realProxy
   const skip = skipWithoutChromium() || skipWithout(realProxy)
   describe(`login in auth-only mode behind ${name}, in Chromium`, { skip }, async () => {
@@ -63,7 +64,14 @@ for (const realProxy of [caddy, caddyWithoutPages, nginx, haproxy]) {
       assert.equal(await heading(), 'Hello alice')
     })
 
-    if (realProxy !== caddyWithoutPages) {
+    if (realProxy === traefik) {
+      test('the application receives no cookie, because Traefik cannot remove a single one', async () => {
+        assert.notEqual((await page.context().cookies(proxy.url)).length, 0)
+        await page.goto(`${proxy.url}/app/cookies`)
+        const { url, headers } = visits().at(-1)!
+        assert.deepEqual([url, headers.cookie], ['/app/cookies', undefined])
+      })
+    } else if (realProxy !== caddyWithoutPages) {
       test('the application receives its own cookies, and not the session cookie', async () => {
         const own = ['sid=its-own', 'other=1']
         const cookie = `__Host-elastauth-session=${(await page.context().cookies(proxy.url))[0]!.value}`

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { pathOf } from '../../support/example.ts'
 import { adapt, readConfiguration } from './documented-configuration.ts'
 import {
   type Backends,
@@ -59,7 +61,28 @@ const traefik = createTraefik(
   { host: 'kibana.example.com', path: '/' },
 )
 
-export const realProxies: readonly RealProxy[] = [nginx, caddy, createHaproxy(), traefik]
+/** Traefik with the routes of examples/traefik-authelia, and the middleware for the proxy secret that its setup.sh writes. */
+export const traefikExample: RealProxy = {
+  ...createTraefik(
+    (backends) => {
+      const routes = readFileSync(pathOf('traefik-authelia', 'traefik.yml'), 'utf8').replace(/^tls:\n(?: .*\n)+/m, '')
+      const { 'change-this-secret': secret, ...servers } = addresses(backends)
+      const headers = { customRequestHeaders: { 'X-Elastauth-Proxy-Secret': secret } }
+      return adapt(routes, {
+        ...servers,
+        'kibana.elastauth.localhost': 'kibana.example.com',
+        '      tls: {}\n': '',
+        '  middlewares:\n': `  middlewares:\n    proxy-secret: ${JSON.stringify({ headers })}\n`,
+        '  serversTransports:\n    elasticsearch: { rootCAs: [/secrets/ca.crt], serverName: elasticsearch }\n': '',
+        ', serversTransport: elasticsearch': '',
+      })
+    },
+    { host: 'kibana.example.com', path: '/' },
+  ),
+  name: 'Traefik with the routes of the example',
+}
+
+export const realProxies: readonly RealProxy[] = [nginx, caddy, createHaproxy(), traefik, traefikExample]
 
 function addresses({ authelia, elastauth, kibana, proxySecret }: Backends): Record<string, string> {
   return {

@@ -168,7 +168,9 @@ const otherWords: ReadonlySet<string> = new Set([
   ...'access_denied access_token access_type email_verified id_token invalid_grant invalid_scope'.split(' '),
   ...'offline_access preferred_username realm_access.roles refresh_token resource_access.kibana.roles'.split(' '),
   // Authelia, Dex, oauth2-proxy, Pomerium
-  ...'claims_policy consent_mode jwt_claims_headers jwt_issuer_format pass_identity_headers signing_key'.split(' '),
+  ...'claims_policy consent_mode two_factor jwt_claims_headers jwt_issuer_format pass_identity_headers signing_key'.split(
+    ' ',
+  ),
   // Envoy
   ...'common_http_protocol_options ext_authz failure_mode_allow headers_with_underscores_action http_service'.split(
     ' ',
