@@ -27,7 +27,7 @@ ${bold('Elasticsearch')}  ${url}  ${description}
 ${bold('elastauth')}      ${headersUrl}   reads the user from headers of Authelia (examples/demo/authelia.yml)
 ${bold('elastauth')}      ${staticUrl}   uses the static user "developer" for every request (examples/demo/static.yml)
 ${ifStarted(proxyUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode: forwards requests (examples/demo/proxy.yml)`)}\
-${ifStarted(loginUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode with OpenID Connect login (examples/demo/oidc.yml)`)}
+${ifStarted(loginUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode with sign-in at an OpenID provider (examples/demo/oidc.yml)`)}
 1. Send a sub-request as Traefik does after Authelia has authenticated testuser. The response has an Authorization header:
 
    curl -i ${identity} ${headersUrl}/

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the passwords and the key of this example. setup.sh FOLDER
+# Generates the passwords and the key of this example.
+#   setup.sh FOLDER
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth
 

@@ -2,13 +2,13 @@
 set -eu
 umask 077
 
-# once FOLDER NAME...: into the folder, with a folder in it for each name; ends here if everything was made before
+# once FOLDER NAME...: enters the folder and creates a folder in it for each name; exits if an earlier run has created everything
 once() {
   cd "$1"
   shift
   mkdir -p "$@"
   if [ -e authority/complete ]; then
-    echo 'setup: everything is there already'
+    echo 'setup: nothing to do'
     exit 0
   fi
 }
@@ -18,7 +18,7 @@ secret() {
   openssl rand -hex 32 >"$1"
 }
 
-# Nothing that a certificate says comes from the machine's own openssl.cnf.
+# The machine's own openssl.cnf must not influence the certificates.
 requests=$(mktemp)
 trap 'rm -f "$requests"' EXIT
 printf '[req]\ndistinguished_name = name\n[name]\n' >"$requests"
@@ -39,7 +39,7 @@ certificate() {
     -addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth
 }
 
-# kibana ADDRESS: its secrets, and settings for one that people find there and that speaks TLS to Elasticsearch
+# kibana ADDRESS: its secrets, and settings for a Kibana that users open at this address and that uses TLS to Elasticsearch
 kibana() {
   secret kibana/password
   secret kibana/key
@@ -57,15 +57,15 @@ telemetry.optIn: false
 YAML
 }
 
-# give OWNER FOLDER: to be read by that user and nobody else
+# give OWNER FOLDER: makes the folder readable by that user only
 give() {
   [ "$(id -u)" -ne 0 ] || chown -R "$1" "$2"
   find "$2" -type d -exec chmod 500 {} +
   find "$2" -type f -exec chmod 400 {} +
 }
 
-# complete: the next run has nothing to do
+# complete: marks that the next run has nothing to do
 complete() {
   : >authority/complete
-  echo 'setup: keys, certificates and passwords are there'
+  echo 'setup: keys, certificates and passwords are ready'
 }

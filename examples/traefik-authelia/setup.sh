@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes every key, certificate and password of this example, each in the folder of the one service that reads it.
+# Generates every key, certificate and password of this example, each in the folder of the one service that reads it.
 #   setup.sh FOLDER
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth redis traefik authelia authelia-data

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test'
 import { parse } from 'yaml'
 import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { environmentOf, pathOf, runSetup } from '../support/example.ts'
+import { environmentOf, pathOf, readCompose, runSetup } from '../support/example.ts'
 import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
@@ -32,12 +32,14 @@ function prepare(example: string): string {
   const file = join(folder, 'elasticsearch/elastic-password')
   chmodSync(file, 0o600) // only root can write it otherwise
   writeFileSync(file, elasticsearch.node.password)
-  createAccounts(folder, elasticsearch.node)
+  createAccounts(example, folder, elasticsearch.node)
   return folder
 }
 
-function createAccounts(folder: string, { url }: Elasticsearch): void {
-  execFileSync(pathOf('setup', 'accounts.sh'), [folder, url], { stdio: ['ignore', 'ignore', 'inherit'] })
+/** With the role of the example's compose file, if it has one. */
+function createAccounts(example: string, folder: string, { url }: Elasticsearch): void {
+  const role = readCompose(example).services.accounts!.command!.slice(4)
+  execFileSync(pathOf('setup', 'accounts.sh'), [folder, url, ...role], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
 function fetchWith(
@@ -80,7 +82,12 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     const response = await fetchWith(gateway)
     assert.equal(response.status, 200)
     const { username, roles } = (await response.json()) as { username: string; roles: string[] }
-    assert.deepEqual([username, roles], ['developer', ['superuser']])
+    assert.deepEqual([username, roles.sort()], ['developer', ['developer', 'kibana_admin', 'monitoring_user']])
+    const create = { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{}' }
+    const index = await fetch(`${gateway.url}/local-dev-example`, create)
+    assert.equal(index.status, 200, await index.text())
+    await fetch(`${gateway.url}/local-dev-example`, { method: 'DELETE' })
+    assert.equal((await fetchWith(gateway, {}, '/_security/user')).status, 403)
   })
 
   test('standalone-kibana: a browser is redirected to Dex, with a client and a redirect URI that Dex is configured with', async () => {
