@@ -101,7 +101,7 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
       startAndRequest({ flags: { 'elasticsearch.hosts': url.replace('https', 'http') } }),
     ])
   },
-  '403, though the login was good': () =>
+  '403 after a successful sign-in': () =>
     Promise.all([
       startAndRequest({}, 'alice'),
       startAndRequest({}, 'elastic'),
@@ -132,7 +132,7 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
   '502 in proxy mode: the upstream cannot be reached': async () => [
     await startAndRequest(proxyTo(`http://${closedAddress}`)),
   ],
-  'Replicas do not agree, and everything rotates at each restart': async () => [
+  'Replicas disagree, and all passwords change at each restart': async () => [
     await start({ env: { ELASTAUTH_SECRET_KEY: 'your-64-char-hex-key' } }),
   ],
   'A changed configuration has no effect': async () => {
@@ -178,7 +178,7 @@ test('prints the faults that docs/troubleshooting.md quotes under "It does not s
 
 test('tests every section of docs/troubleshooting.md that quotes the log, and every error code in it exists', () => {
   // test/integration/troubleshooting.test.ts tests the last one, which needs real roles
-  const tested = [...Object.keys(reproductions), 'It does not start', 'Logged in, but without rights']
+  const tested = [...Object.keys(reproductions), 'It does not start', 'Signed in, but without privileges']
   assert.deepEqual([...quotedCases.keys()].sort(), tested.sort())
   for (const { code } of [...quotedCases.values()].flat()) assert.ok(code === '-' || code in errorTable, code)
 })

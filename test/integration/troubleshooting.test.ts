@@ -5,10 +5,10 @@ import { findQuoted, quotedCases } from '../support/troubleshooting.ts'
 
 const elasticsearch = await useElasticsearch()
 
-test('logs the lines that docs/troubleshooting.md quotes under "Logged in, but without rights"', {
+test('logs the lines that docs/troubleshooting.md quotes under "Signed in, but without privileges"', {
   skip: elasticsearch.skip,
 }, async () => {
   const gateway = await startGatewayFor(elasticsearch.node, { flags: { default_roles: 'no-such-role' } })
   after(() => gateway.stop())
-  for (const quote of quotedCases.get('Logged in, but without rights')!) await findQuoted([gateway], quote)
+  for (const quote of quotedCases.get('Signed in, but without privileges')!) await findQuoted([gateway], quote)
 })
