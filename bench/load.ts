@@ -46,7 +46,7 @@ export async function load(
 }
 
 /** The processor time of all threads of a process in microseconds, like its process.cpuUsage(). */
-function cpuMicroseconds(pid: number): number {
+export function cpuMicroseconds(pid: number): number {
   const tasks = readdirSync(`/proc/${pid}/task`)
   const nanoseconds = tasks.map((task) =>
     Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),

@@ -163,6 +163,7 @@ const otherWords: ReadonlySet<string> = new Set([
   // Elasticsearch: privileges, users, settings, and the metadata of a managed user
   ...'manage_api_key manage_own_api_key manage_security kibana_system monitoring_user kibana_admin'.split(' '),
   ...'metadata.elastauth metadata._reserved changed_at extended_at issued_at key_id used_memory'.split(' '),
+  'xpack.security.authc.realms.native',
   'xpack.security.enabled',
   // OAuth and OpenID Connect
   ...'access_denied access_token access_type email_verified id_token invalid_grant invalid_scope'.split(' '),
