@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { isLoopbackAddress } from '../../config/hosts.ts'
-import { redactConfig } from '../../config/redact.ts'
-import type { Config } from '../../config/schema.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import type { Peers } from '../auth/trust/peers.ts'
 import { createConfigEndpoint } from '../endpoints/config.ts'
@@ -20,6 +18,15 @@ import type { LoginHandlers } from './login-handlers.ts'
 import { version } from './version.ts'
 
 export type EndpointsOptions = Readonly<{
+  isAuthOnly: boolean
+  adminRoles: readonly string[]
+  /** The configuration with every secret masked. */
+  redactedConfig: () => unknown
+  /** The sub-requests that the endpoints' listener serves, for the API description; undefined if it serves none. */
+  subRequests: Readonly<{ pathPrefix: string | null }> | undefined
+}>
+
+type EndpointsDeps = Readonly<{
   authentication: Authentication
   checks: ReadinessChecks
   login: LoginHandlers | undefined
@@ -31,9 +38,9 @@ export type EndpointsOptions = Readonly<{
 const prefix = '/elastauth/'
 
 /** Creates all endpoints below `/elastauth/`. */
-export function createEndpoints(config: Config, options: EndpointsOptions): Endpoints {
-  const { authentication, checks, login, peerOf, metrics, log } = options
-  const isAuthOnly = !config.proxy.enabled
+export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps): Endpoints {
+  const { isAuthOnly, adminRoles, redactedConfig, subRequests } = options
+  const { authentication, checks, login, peerOf, metrics, log } = deps
   const health = createHealthEndpoint(version)
   const handlers = new Map<string, Handler>([
     ['health', health],
@@ -50,9 +57,9 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
     [
       'config',
       createConfigEndpoint({
-        redacted: () => redactConfig(config),
+        redacted: redactedConfig,
         resolveSubject: authentication.resolveSubject,
-        adminRoles: config.admin_roles,
+        adminRoles,
         isLoopback: ({ socket }: IncomingMessage) => isLoopbackAddress(peerOf(socket).address),
       }),
     ],
@@ -66,8 +73,6 @@ export function createEndpoints(config: Config, options: EndpointsOptions): Endp
     ...loginEndpoints.map(([path]) => path.slice(prefix.length)),
   ]
   handlers.set('docs', createDocsEndpoint(names))
-  const { listen, path_prefix: pathPrefix } = config.forward_auth
-  const subRequests = isAuthOnly && listen === null ? { pathPrefix } : undefined
   handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
 
   return new Map([

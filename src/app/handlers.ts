@@ -22,8 +22,7 @@ import type { RequestHandlers } from '../server/options.ts'
 import { createEndpoints } from './endpoints.ts'
 import type { LoginServices } from './login.ts'
 import type { Oidc } from './oidc.ts'
-import { privateHeaders, providerOptions } from './options/providers.ts'
-import { roleRules } from './options/roles.ts'
+import { type HandlersOptions, handlersOptions } from './options/handlers.ts'
 import type { ProxyServices } from './proxy.ts'
 import type { PrepareReload } from './reload.ts'
 
@@ -51,11 +50,11 @@ export type ReloadableHandlers = Readonly<{
 }>
 
 export function createReloadableHandlers(initial: Config, services: Services): ReloadableHandlers {
-  let handlers = createRequestHandlers(initial, services)
+  let handlers = createRequestHandlers(handlersOptions(initial), services)
   return Object.freeze({
     current: () => handlers,
     prepareReload(next: Config) {
-      const renewed = createRequestHandlers(next, services)
+      const renewed = createRequestHandlers(handlersOptions(next), services)
       return () => {
         handlers = renewed
       }
@@ -64,38 +63,39 @@ export function createReloadableHandlers(initial: Config, services: Services): R
 }
 
 /** Creates everything that handles requests and depends on reloadable keys. */
-function createRequestHandlers(config: Config, services: Services): RequestHandlers {
+function createRequestHandlers(options: HandlersOptions, services: Services): RequestHandlers {
   const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
-  const { profile } = config.forward_auth
-  const pathPrefix = config.forward_auth.path_prefix ?? undefined
+  const { profile, pathPrefix } = options
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const reader = {
-    isTrusted: createIsTrustedRequest(config, peerOf),
+    isTrusted: createIsTrustedRequest(options.trust, peerOf),
     originalOf: proxy === undefined ? createOriginalRequestOf(source) : requestAsReceived,
   }
-  const ownOriginOf = createOwnOriginOf(config.oidc.redirect_url ?? undefined, source)
+  const ownOriginOf = createOwnOriginOf(options.redirectUrl, source)
   const login = services.login?.createHandlers({
     ownOriginOf,
     subRequestStatus: profile === 'nginx' ? 401 : 302,
   })
   const oidcProvider = oidc && {
-    ...oidc,
+    findToken: oidc.findToken,
     findSession: login?.findSession ?? (() => undefined),
+    findCookieToken: oidc.findCookieToken,
     // In auth-only mode the response contains a password, which only a trusted proxy may receive.
     requiresTrustedPeer: proxy === undefined,
   }
   const authentication = createAuthentication({
     identify: createProvider({
-      ...providerOptions(config, oidcProvider),
-      checkAssertedIdentity: config.proxy_secret === null ? rejectDnsRebinding : undefined,
+      ...options.provider,
+      oidc: oidcProvider,
+      checkAssertedIdentity: options.hasProxySecret ? undefined : rejectDnsRebinding,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
-    mapRoles: createMapRoles(roleRules(config)),
+    mapRoles: createMapRoles(options.roles),
     obtain,
     deny,
-    serviceAccount: config.elasticsearch.username ?? undefined,
+    serviceAccount: options.serviceAccount,
   })
 
   const authenticate = countAuthentications(authentication.authenticate, metrics)
@@ -103,7 +103,7 @@ function createRequestHandlers(config: Config, services: Services): RequestHandl
     proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
       : proxy.createMode({
-          privateHeaders: privateHeaders(config),
+          privateHeaders: options.privateHeaders,
           privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
@@ -117,7 +117,7 @@ function createRequestHandlers(config: Config, services: Services): RequestHandl
     reader,
     handle:
       proxy === undefined ? rejectOtherTargets(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
-    endpoints: createEndpoints(config, { authentication, checks, login, peerOf, metrics, log }),
+    endpoints: createEndpoints(options.endpoints, { authentication, checks, login, peerOf, metrics, log }),
     renderError: createRenderError(profile, {
       acceptsBearerTokens: oidc !== undefined,
       hasLogin: login !== undefined,

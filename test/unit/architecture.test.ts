@@ -40,6 +40,34 @@ test('src has only one file outside its folders, main.ts', () => {
   assert.deepEqual(globSync('src/*.ts', { cwd: root }), ['src/main.ts'])
 })
 
+// The imports above keep the configuration out of all other folders.
+test('src/app passes the configuration on as a whole, and reads its keys only in src/app/options', () => {
+  const reads = [...globSync('src/app/*.ts', { cwd: root }), 'src/main.ts'].flatMap((file) =>
+    findConfigReads(readFileSync(join(root, file), 'utf8')).map((read) => `${file}: ${read}`),
+  )
+  assert.deepEqual(reads, [])
+})
+
+test('each way to read a key of the configuration is found', () => {
+  const samples = ['config.listen', 'next?.tls', 'given[key]', '} = config', '...next', '}: Config', "Config['tls']"]
+  for (const sample of samples) assert.equal(findConfigReads(`(given: Config) => ${sample}`).length, 1, sample)
+  assert.deepEqual(findConfigReads("import '../config.ts'\n(given: Config) => tlsOptions(given, config)"), [])
+})
+
+/** Finds accesses to keys of a variable with the type `Config`, and of those that usually have it without a declaration. */
+function findConfigReads(text: string): string[] {
+  const declared = [...text.matchAll(/(\w+): Config\b/g)].map(([, name]) => name!)
+  const name = `(?:${[...new Set(['config', 'next', ...declared])].join('|')})`
+  const reads = [
+    `(?<![\\w/.])${name}(?:\\?\\.|\\.|\\[)\\w*`,
+    `\\} = ${name}\\b`,
+    `\\.\\.\\.${name}\\b`,
+    '\\}: Config\\b',
+    'Config\\[',
+  ]
+  return [...text.matchAll(new RegExp(reads.join('|'), 'g'))].map(([read]) => read)
+}
+
 function readTable(text: string): Row[] {
   return [...text.matchAll(/^\| `((?:src|config)\/[^`]*)` \|[^|]*\|([^|]*)\|$/gm)].map(([, place, cell]) => ({
     place: place!,

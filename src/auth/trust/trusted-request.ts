@@ -5,21 +5,21 @@ import { createHasProxySecret } from './proxy-secret.ts'
 import { createIsTrustedPeer } from './trust.ts'
 
 export type TrustOptions = Readonly<{
-  trusted_proxies: readonly string[]
-  proxy_secret: string | null
-  proxy_secret_header: string
+  trustedProxies: readonly string[]
+  proxySecret: string | undefined
+  proxySecretHeader: string
 }>
 
 /**
- * Whether a request comes from a trusted proxy, whose headers may assert an identity: its peer is in `trusted_proxies`, and it
- * contains the `proxy_secret` if one is configured.
+ * Whether a request comes from a trusted proxy, whose headers may assert an identity: its peer is in `trustedProxies`, and it
+ * contains the `proxySecret` if one is configured.
  */
 export function createIsTrustedRequest(
-  { trusted_proxies, proxy_secret, proxy_secret_header }: TrustOptions,
+  { trustedProxies, proxySecret, proxySecretHeader }: TrustOptions,
   peerOf: Peers['peerOf'],
 ) {
-  const isTrustedPeer = createIsTrustedPeer(trusted_proxies)
-  const hasProxySecret = proxy_secret === null ? () => true : createHasProxySecret(proxy_secret_header, proxy_secret)
+  const isTrustedPeer = createIsTrustedPeer(trustedProxies)
+  const hasProxySecret = proxySecret === undefined ? () => true : createHasProxySecret(proxySecretHeader, proxySecret)
   // The peer of a connection stays the same for all its requests.
   const trustBySocket = new WeakMap<Socket, boolean>()
 
