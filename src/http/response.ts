@@ -1,6 +1,4 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
-import type { GatewayError } from './errors.ts'
 import { fieldLinesOf } from './headers.ts'
 
 /**
@@ -15,33 +13,14 @@ export type GatewayResponse = Readonly<{
   username?: string | undefined
 }>
 
-/** An upstream's response, forwarded as it arrives. */
+/** An upstream's response, forwarded as it arrives, or the tunnel of an upgrade. */
 export type StreamedResponse = Readonly<{
   username?: string | undefined
   /**
-   * Resolves when the response has been sent. Rejects with GatewayError; if no headers have been sent by then, the
-   * client can still get an error response.
+   * Resolves when the response has been sent, or when the tunnel has closed (`response.statusCode` is 101). Rejects
+   * with GatewayError; if no headers have been sent by then, the client can still get an error response.
    */
   stream: (response: ServerResponse) => Promise<void>
-}>
-
-/** A connection that switches from HTTP to another protocol. */
-export type Upgrade = Readonly<{
-  username: string | undefined
-  /**
-   * Resolves when the tunnel has closed, or when the upstream's rejection has been forwarded to the client. Rejects with
-   * GatewayError if nothing has been sent, so that the client can get an error response.
-   */
-  tunnel: (socket: Socket, head: Buffer) => Promise<UpgradeResult>
-}>
-
-export type UpgradeResult = Readonly<{
-  /**
-   * 101, or the status of the upstream's rejection. 499 if the client disconnected while that response was being sent.
-   */
-  status: number
-  /** Why the upstream's response was cut off. */
-  error?: GatewayError
 }>
 
 /** A JSON document that must not be cached. */

@@ -9,14 +9,13 @@ import { type SanitizedRequest, sanitize } from './sanitize.ts'
 export type Outcome = Readonly<{
   username?: string | undefined
   error?: GatewayError | undefined
-  /** The status that the client received. Set only if the response was aborted or there is no response object. */
+  /** The status that the client received. Set only if the response was aborted. */
   status?: number | undefined
 }>
 
 type Entry = Outcome & Readonly<{ context: RequestContext; sanitized: SanitizedRequest }>
 
-/** Logs a request. `response` is undefined for an upgrade request. */
-export type LogRequest = (context: RequestContext, response: ServerResponse | undefined, outcome: Outcome) => void
+export type LogRequest = (context: RequestContext, response: ServerResponse, outcome: Outcome) => void
 
 /**
  * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
@@ -44,7 +43,7 @@ export function createLogRequest(log: Logger): LogRequest {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
     const entry = { ...outcome, context, sanitized: sanitize(context.original) }
-    if (response === undefined || response.destroyed) {
+    if (response.destroyed) {
       // Logged directly, because pino-http would wait for an event that is not emitted.
       log[level](fieldsOf(response, entry), messageOf(response, entry))
       return
@@ -59,7 +58,7 @@ function levelOf({ error }: Outcome): 'info' | 'warn' | 'error' {
 }
 
 /** Field names of the Elastic Common Schema. */
-function fieldsOf(response: ServerResponse | undefined, entry: Entry) {
+function fieldsOf(response: ServerResponse, entry: Entry) {
   const { context, sanitized, error, username } = entry
   return {
     'http.request.id': context.id,
@@ -75,13 +74,16 @@ function fieldsOf(response: ServerResponse | undefined, entry: Entry) {
   }
 }
 
-function messageOf(response: ServerResponse | undefined, { error, status, sanitized }: Entry): string {
+function messageOf(response: ServerResponse, { error, status, sanitized }: Entry): string {
   const { method, path } = sanitized
   const line = `${method} ${path} ${status ?? statusOf(response)}`
   return error ? `${line} ${error.detail}` : line
 }
 
-/** The status to log: 499, as in nginx, if the client disconnected before the response was sent. */
-function statusOf(response: ServerResponse | undefined): number {
-  return response?.writableFinished ? response.statusCode : 499
+/**
+ * The status to log: 499, as in nginx, if the client disconnected before the response was sent. That does not apply to
+ * a tunnel, whose 101 response is not written through the object.
+ */
+function statusOf({ writableFinished, statusCode }: ServerResponse): number {
+  return writableFinished || statusCode === 101 ? statusCode : 499
 }

@@ -3,8 +3,7 @@ import type { Socket } from 'node:net'
 import type { Listener } from '../../config/formats/listeners.ts'
 import type { ErrorCode } from '../http/errors.ts'
 import type { Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
-import type { RequestContext, RequestReader } from '../http/request-context.ts'
-import type { Upgrade } from '../http/response.ts'
+import type { RequestReader } from '../http/request-context.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { LogRequest } from '../observability/request-log.ts'
 import type { ConnectionLimits } from './connection-limit.ts'
@@ -20,8 +19,8 @@ export type RequestHandlers = Readonly<{
   reader: RequestReader
   /** Handles every request outside `/elastauth/`. */
   handle: ModeHandler
-  /** Authenticates an upgrade request that `ServerOptions.isUpgrade` accepts. */
-  upgrade?: (context: RequestContext) => Promise<Upgrade>
+  /** Handles every upgrade request that `ServerOptions.isUpgrade` accepts. */
+  upgrade?: ModeHandler
   endpoints: Endpoints
   /** Whether a pipelined request is handled only when the earlier responses of its connection have been sent. */
   waitsForPreviousResponses?: boolean

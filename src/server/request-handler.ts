@@ -1,28 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, type GatewayError } from '../http/errors.ts'
-import type { ListenerScope } from '../http/handler.ts'
+import type { ListenerScope, ModeHandler } from '../http/handler.ts'
 import { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
 import type { Outcome } from '../observability/request-log.ts'
 import { waitForPreviousResponses } from './http1/previous-responses.ts'
 import { isUnsent, limitStall } from './http1/stall-limit.ts'
-import type { ServerOptions } from './options.ts'
+import { UpgradeResponse } from './http1/upgrade-response.ts'
+import type { RequestHandlers, ServerOptions } from './options.ts'
 import { route } from './router.ts'
 
-export type RequestHandler = Readonly<{
-  /** The `onRequest` of `ListenerHandlers`, for a listener that serves `serves`. Always sends a response. */
-  onRequest: (
-    request: IncomingMessage,
-    response: ServerResponse,
-    fault: GatewayError | undefined,
-    serves: ListenerScope,
-    onAuthenticated: (() => void) | undefined,
-  ) => void
-  /** Call when a request has ended. */
-  onRequestEnd: (context: RequestContext, status: number) => void
-}>
+/** The `onRequest` of `ListenerHandlers`, for a listener that serves `serves`. Always sends a response. */
+export type RequestHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: GatewayError | undefined,
+  serves: ListenerScope,
+  onAuthenticated: (() => void) | undefined,
+) => void
 
-/** Handles the requests of all listeners and protocols. @param isClosing whether the server is shutting down */
+/**
+ * Handles the requests of all listeners and protocols, including upgrades. @param isClosing whether the server is
+ * shutting down
+ */
 export function createRequestHandler(
   { handlers, logRequest, logFault, metrics }: ServerOptions,
   nextRequestId: () => string,
@@ -49,7 +49,7 @@ export function createRequestHandler(
         context = new RequestContext(request, routes.reader, context.id, context.startedAt)
       }
       rejectFault(fault)
-      const handled = route(request, routes, serves)(context)
+      const handled = handlerOf(request, response, routes, serves)(context)
       result = handled instanceof Promise ? await handled : handled
       username = result.username
       if (username !== undefined) onAuthenticated?.()
@@ -102,15 +102,23 @@ export function createRequestHandler(
     onRequestEnd(context, status)
   }
 
-  return Object.freeze({
-    onRequest(request, response, fault, serves, onAuthenticated) {
-      handleRequest(request, response, fault, serves, onAuthenticated).catch((error) => {
-        logFault('internal', request.socket.remoteAddress, error)
-        response.destroy()
-      })
-    },
-    onRequestEnd,
-  })
+  return function onRequest(request, response, fault, serves, onAuthenticated) {
+    handleRequest(request, response, fault, serves, onAuthenticated).catch((error) => {
+      logFault('internal', request.socket.remoteAddress, error)
+      response.destroy()
+    })
+  }
+}
+
+/** Throws GatewayError not_found or method_not_allowed. */
+function handlerOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  routes: RequestHandlers,
+  serves: ListenerScope,
+): ModeHandler {
+  const handle = route(request, routes, serves)
+  return response instanceof UpgradeResponse ? routes.upgrade! : handle
 }
 
 function rejectFault(fault: GatewayError | undefined): void {

@@ -11,7 +11,6 @@ import { createTcpListener } from './listen/tcp.ts'
 import { contextOptions, createTlsListener, type TlsOptions } from './listen/tls.ts'
 import type { ServerOptions } from './options.ts'
 import { createRequestHandler } from './request-handler.ts'
-import { createUpgradeHandler } from './upgrade-handler.ts'
 
 export type GatewayServer = Readonly<{
   /**
@@ -45,11 +44,10 @@ export function createServer(options: ServerOptions): GatewayServer {
   } = options
   const nextRequestId = createRequestIds()
   let isClosing = false
-  const { onRequest, onRequestEnd } = createRequestHandler(options, nextRequestId, () => isClosing)
+  const onRequest = createRequestHandler(options, nextRequestId, () => isClosing)
   const { reject, onClientError } = createClientErrorHandlers(options, nextRequestId)
   const commonHandlers: Omit<ListenerHandlers, 'onRequest'> = {
     isUpgrade: options.isUpgrade ?? (() => false),
-    onUpgrade: createUpgradeHandler(options, nextRequestId, onRequestEnd),
     onConnect: (socket) => reject(socket, 'payload_invalid'), // elastauth is not a forward proxy
     onClientError,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RequestContext } from '../../src/http/request-context.ts'
-import { createResponse, type GatewayResponse, type StreamedResponse, type Upgrade } from '../../src/http/response.ts'
+import { createResponse, type GatewayResponse, type StreamedResponse } from '../../src/http/response.ts'
 import { createMetrics } from '../../src/observability/metrics.ts'
 import { createRenderError } from '../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../src/server/server.ts'
@@ -202,13 +202,13 @@ async function createTestBed(waitsForPreviousResponses: boolean): Promise<TestBe
     response.end('ponse;')
   }
 
-  async function upgrade(): Promise<Upgrade> {
+  async function upgrade(): Promise<StreamedResponse> {
     return {
       username: 'bob',
-      async tunnel(socket) {
-        socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
-        await once(socket, 'close')
-        return { status: 101 }
+      async stream(response) {
+        response.statusCode = 101
+        response.socket!.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+        await once(response, 'close')
       },
     }
   }

@@ -8,8 +8,6 @@ import type { Upstream } from '../routing/upstreams.ts'
 export type UpgradeRequest = Readonly<{
   request: IncomingMessage
   socket: Socket
-  /** The first bytes that the client has sent after its request. */
-  head: Buffer
   upstream: Upstream
   path: string
   headers: readonly string[]
@@ -40,17 +38,20 @@ export function createSendUpgrade(): SendUpgrade {
   proxy.on('error', () => {})
 
   return function sendUpgrade(upgrade, listener) {
-    const { request, socket, head, upstream, headers } = upgrade
+    const { request, socket, upstream, headers } = upgrade
     // http-proxy-3 would send the client's headers, and has no option that replaces all of them.
     const view = Object.create(request, { headers: { value: toUpgradeHeaders(headers) } })
     prepareBySocket.set(socket, (upstreamRequest) => prepare(upstreamRequest, upgrade, listener))
     try {
-      proxy.ws(view, socket, head, serverOptions(upstream))
+      proxy.ws(view, socket, noHead, serverOptions(upstream))
     } catch (error) {
       listener.onError(error as Error) // an option that Node rejects
     }
   }
 }
+
+/** The first bytes that the client has sent after its request are in the socket already (`UpgradeResponse`). */
+const noHead = Buffer.alloc(0)
 
 /** Prepares a request that http-proxy-3 is about to send. */
 function prepare(upstreamRequest: ClientRequest, upgrade: UpgradeRequest, listener: UpgradeListener): void {

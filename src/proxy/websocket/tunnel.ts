@@ -1,7 +1,6 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../http/errors.ts'
-import type { UpgradeResult } from '../../http/response.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
 import type { Upstream } from '../routing/upstreams.ts'
@@ -10,13 +9,15 @@ import { createSendUpgrade, type UpgradeListener } from './http-proxy-3.ts'
 import { forwardRejection } from './rejected-upgrade.ts'
 
 export type Tunnels = Readonly<{
-  /** See `Upgrade.tunnel`. */
-  open: (client: TunnelClient, target: TunnelTarget) => Promise<UpgradeResult>
+  /**
+   * Forwards an upgrade request. Resolves when the tunnel has closed, or when the upstream's rejection has been sent to
+   * the client; `response.statusCode` tells which. Rejects with GatewayError; if `response.headersSent`, the rejection
+   * was truncated.
+   */
+  open: (response: ServerResponse, target: TunnelTarget) => Promise<void>
   /** Closes all tunnels, which could otherwise stay open indefinitely, and prevents new ones. */
   close: () => void
 }>
-
-export type TunnelClient = Readonly<{ request: IncomingMessage; socket: Socket; head: Buffer }>
 
 /** The upstream of a tunnel, and the headers for both sides. */
 export type TunnelTarget = Readonly<{
@@ -34,12 +35,13 @@ export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
   let isClosed = false
 
   return Object.freeze({
-    async open(client: TunnelClient, target: TunnelTarget): Promise<UpgradeResult> {
-      if (client.socket.destroyed) throw closedBeforeUpgrade()
+    async open(response: ServerResponse, target: TunnelTarget): Promise<void> {
+      const socket = response.socket!
+      if (socket.destroyed) throw closedBeforeUpgrade()
       if (isClosed) throw stopping()
-      const tunnel = new Tunnel(client.socket, { target, timeouts, abortable })
-      sendUpgrade({ ...client, ...target, timeoutMs: timeouts.timeoutMs }, tunnel)
-      return tunnel.ended
+      const tunnel = new Tunnel(response, socket, { target, timeouts, abortable })
+      sendUpgrade({ request: response.req, socket, ...target, timeoutMs: timeouts.timeoutMs }, tunnel)
+      await tunnel.ended
     },
     close() {
       isClosed = true
@@ -70,18 +72,20 @@ type TunnelState =
  * `forward.ts`, it is a class to save memory.
  */
 class Tunnel implements UpgradeListener {
-  readonly ended: Promise<UpgradeResult>
+  readonly ended: Promise<void>
+  readonly #response: ServerResponse
   readonly #socket: Socket
   readonly #options: TunnelOptions
-  readonly #resolve: (result: UpgradeResult) => void
+  readonly #resolve: () => void
   readonly #reject: (error: GatewayError) => void
   readonly #release: () => void
   readonly #stopWatching: () => void
   #state: TunnelState = 'connecting'
 
-  constructor(socket: Socket, options: TunnelOptions) {
-    const { promise, resolve, reject } = Promise.withResolvers<UpgradeResult>()
+  constructor(response: ServerResponse, socket: Socket, options: TunnelOptions) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.ended = promise
+    this.#response = response
     this.#socket = socket
     this.#options = options
     this.#resolve = resolve
@@ -95,14 +99,14 @@ class Tunnel implements UpgradeListener {
   onUpgrade(rawHeaders: readonly string[]): string[] {
     this.#stopWatching()
     this.#state = 'open'
+    this.#response.statusCode = 101
     return this.#options.target.buildResponseHeaders(rawHeaders, 101)
   }
 
-  onResponse(response: IncomingMessage): void {
+  onResponse(rejection: IncomingMessage): void {
     const { target, timeouts, abortable } = this.#options
     const { origin } = target.upstream.url
-    const status = response.statusCode!
-    if (status === 101) {
+    if (rejection.statusCode === 101) {
       this.onError(new GatewayError('upstream_protocol', `${origin}: a 101 response without an upgrade`))
       return
     }
@@ -112,10 +116,8 @@ class Tunnel implements UpgradeListener {
     // Discards data that the client still sends, because closing a connection with unread data resets it.
     this.#socket.on('end', () => this.#socket.destroy()).resume()
     const { buildResponseHeaders } = target
-    forwardRejection(response, this.#socket, { ...timeouts, origin, buildResponseHeaders }).then(
-      () => this.#resolve({ status }),
-      (error: GatewayError) => this.#resolve({ status: error.code === 'client_closed' ? 499 : status, error }),
-    )
+    const sent = forwardRejection(rejection, this.#response, { ...timeouts, origin, buildResponseHeaders })
+    sent.then(this.#resolve, this.#reject)
   }
 
   onError(error: Error): void {
@@ -139,7 +141,7 @@ class Tunnel implements UpgradeListener {
     this.#options.abortable.delete(this)
     this.#release()
     if (this.#state === 'connecting') this.#reject(closedBeforeUpgrade())
-    else if (this.#state === 'open') this.#resolve({ status: 101 })
+    else if (this.#state === 'open') this.#resolve()
   }
 }
 

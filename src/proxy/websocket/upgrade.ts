@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
-import type { Upgrade } from '../../http/response.ts'
+import type { StreamedResponse } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
 import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
 import type { Tunnels } from './tunnel.ts'
@@ -14,25 +14,20 @@ export function isWebSocketUpgrade({ method, httpVersion, headers }: IncomingMes
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/**
- * Authenticates an upgrade request and returns its `Upgrade`, which opens the tunnel. The returned function rejects
- * like `PrepareRequest`.
- */
+/** Authenticates an upgrade request; the response that is returned opens the tunnel. */
 export function createWebSocketUpgrade(
   prepareRequest: PrepareRequest,
   { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
   tunnels: Tunnels,
 ) {
-  return async function upgrade(context: RequestContext): Promise<Upgrade> {
-    const { request } = context
+  return async function upgrade(context: RequestContext): Promise<StreamedResponse> {
     const { route, path, authenticated, buildHeaders } = await prepareRequest(context)
-    if (hasBody(request)) throw new GatewayError('payload_invalid', 'an upgrade request with a body')
+    if (hasBody(context.request)) throw new GatewayError('payload_invalid', 'an upgrade request with a body')
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
     const headers = buildHeaders(authenticated?.credential.authorization)
     return {
       username: authenticated?.identity.username,
-      tunnel: (socket, head) =>
-        tunnels.open({ request, socket, head }, { upstream, path, headers, buildResponseHeaders }),
+      stream: (response) => tunnels.open(response, { upstream, path, headers, buildResponseHeaders }),
     }
   }
 }

@@ -6,13 +6,14 @@ import type { ListenerHandlers, RequestTimeouts } from '../listen/listener.ts'
 import { drainBody } from './drain-body.ts'
 import { createPendingResponses } from './pending-responses.ts'
 import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
+import { UpgradeResponse } from './upgrade-response.ts'
 
 /**
  * HTTP/1.1, with or without TLS: the options for creating a Node server, and `attach`, which connects that server to
  * the handlers.
  */
 export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: RequestTimeouts) {
-  const { onRequest, isUpgrade, onUpgrade, onConnect, onClientError } = handlers
+  const { onRequest, isUpgrade, onConnect, onClientError } = handlers
   let isClosing = false
   let closeIdle = () => {}
   const pending = createPendingResponses(closeIdleSoon)
@@ -68,7 +69,9 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
       // Requests with `Expect` are handled like any other: elastauth may send the final response without `100
       // Continue`. Node then closes the connection, because it cannot know whether the client will still send the body.
       server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
-      server.on('upgrade', (request, stream, head) => onUpgrade(request, stream as Socket, head, faultOf(request)))
+      server.on('upgrade', (request, stream, head) =>
+        onRequest(request, new UpgradeResponse(request, stream as Socket, head), faultOf(request)),
+      )
       // Node detaches itself from a connection with a CONNECT request, so pending responses on it would notice neither
       // `drain` nor a disconnect.
       server.on('connect', (_request, stream) => {

@@ -15,9 +15,8 @@ export type ListenerHandlers = Readonly<{
     fault: GatewayError | undefined,
     onAuthenticated?: () => void,
   ) => void
+  /** Whether `onRequest` gets an `UpgradeResponse`, whose socket can be used for a tunnel. */
   isUpgrade: (request: IncomingMessage) => boolean
-  /** @param fault as for `onRequest` */
-  onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer, fault: GatewayError | undefined) => void
   /** For a CONNECT request. */
   onConnect: (socket: Socket) => void
   /** For data that is not valid HTTP. */

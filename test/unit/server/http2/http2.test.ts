@@ -13,7 +13,6 @@ import { createCertificateAuthority } from '../../../support/elasticsearch/certi
 const certificate = createCertificateAuthority().issue('listener')
 const handlers: Omit<ListenerHandlers, 'onRequest'> = {
   isUpgrade: () => false,
-  onUpgrade: () => assert.fail(),
   onConnect: () => assert.fail(),
   onClientError: () => {},
   onTlsFailure: () => {},
