@@ -1,5 +1,3 @@
-import type { MaybePromise } from '../async/maybe-promise.ts'
-import { createSingleFlight } from '../async/single-flight.ts'
 import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
 import { createRefresh, type PendingWrite, type RefreshOptions, type RefreshResult } from './refresh.ts'
@@ -16,17 +14,6 @@ export type LookupOptions = RefreshOptions &
     onRefreshFailure: (error: unknown) => void
   }>
 
-export type FindSession = (id: string) => MaybePromise<Identity | undefined>
-
-/**
- * What to do with a cached session:
- * `expired`: drop the cached session and read the store, because another replica may have served the session recently ·
- * `look-up-first`: the claims are stale, so the request waits for a refresh ·
- * `serve-and-look-up`: serve the cached session, and look for changes in the background ·
- * `serve`: serve the cached session without asking the store
- */
-export type LookupDecision = 'expired' | 'look-up-first' | 'serve-and-look-up' | 'serve'
-
 type Found = Exclude<RefreshResult, { kind: 'ended' }>
 
 /** A cached session is looked up in the store, and its idle timeout extended there, once per interval. */
@@ -34,51 +21,14 @@ const lookupIntervalMs = 30_000
 /** Delay before the next attempt after the store or the provider has failed. */
 const retryDelayMs = 5000
 
-/** @param time by the wall clock @param uptimeMs by the monotonic clock */
-export function decideLookup(
-  cached: CachedSession,
-  { idleTimeoutMs }: SessionTimeouts,
-  time: number,
-  uptimeMs: number,
-): LookupDecision {
-  if (uptimeMs - cached.usedAt >= idleTimeoutMs || time >= cached.endsAt) return 'expired'
-  if (time >= cached.freshUntil && uptimeMs >= cached.nextRefreshAt) return 'look-up-first'
-  return uptimeMs >= cached.nextLookupAt ? 'serve-and-look-up' : 'serve'
-}
-
-/** The returned function serves cached sessions without waiting for the store, and looks for changes in the store in the background. */
-export function createSessionLookup(
-  options: LookupOptions,
-  cache: SessionCache,
-  revocations: Revocations,
-): FindSession {
+/**
+ * The returned function reads a session from the store, refreshes its claims if that is due, and caches it. It resolves to
+ * undefined if the session has ended, and to the cached session if the store is unavailable. Rejects with GatewayError
+ * sessions_unavailable.
+ */
+export function createLookup(options: LookupOptions, cache: SessionCache, revocations: Revocations) {
   const { store, seal, timeouts, toIdentity, now, monotonicNow, onRefreshFailure } = options
   const refresh = createRefresh(options)
-  const singleFlight = createSingleFlight<CachedSession | undefined>()
-
-  function find(id: string): MaybePromise<Identity | undefined> {
-    const cached = cache.get(id)
-    if (cached === undefined) return lookUpOnce(id).then(serve)
-    const time = now()
-    const uptimeMs = monotonicNow()
-    const decision = decideLookup(cached, timeouts, time, uptimeMs)
-    if (decision === 'expired') cache.delete(id)
-    else cached.usedAt = uptimeMs
-    if (decision === 'expired' || decision === 'look-up-first') return lookUpOnce(id).then(serve)
-    if (decision === 'serve-and-look-up') lookUpOnce(id).catch(() => {})
-    return serve(cached)
-  }
-
-  function serve(cached: CachedSession | undefined): Identity | undefined {
-    if (cached === undefined || now() < Math.min(cached.freshUntil + timeouts.graceMs, cached.endsAt))
-      return cached?.identity
-    throw new GatewayError('provider_unavailable', 'the claims of the session are stale and cannot be refreshed')
-  }
-
-  /** Concurrent requests in one session share a lookup. */
-  function lookUpOnce(id: string): Promise<CachedSession | undefined> {
-    return singleFlight(id, () => lookUp(id))
-  }
 
   async function lookUp(id: string): Promise<CachedSession | undefined> {
     const key = keyOf(id)
@@ -93,16 +43,15 @@ export function createSessionLookup(
     }
     revocations.flushPending()
     const session = value === undefined ? undefined : openUnexpired(id, value)
-    if (session === undefined) return removeEnded(id, key)
-    const result: RefreshResult = isRefreshDue(session, cached)
-      ? await refresh({ id, key, value: value!, session })
-      : { kind: 'current', session }
-    return applyResult(id, key, result)
+    if (value === undefined || session === undefined) return removeEnded(id, key)
+    if (!isRefreshDue(session, cached)) return applyResult(id, key, { kind: 'current', session })
+    return applyResult(id, key, await refresh({ id, key, value, session }))
   }
 
   function serveWithoutStore(cached: CachedSession | undefined, cause: unknown): CachedSession {
     if (cached === undefined) throw storeUnavailable(cause)
-    cached.nextLookupAt = cached.nextRefreshAt = monotonicNow() + retryDelayMs
+    cached.nextRefreshAt = monotonicNow() + retryDelayMs
+    cached.nextLookupAt = cached.nextRefreshAt
     return cached
   }
 
@@ -145,15 +94,13 @@ export function createSessionLookup(
     const former = cache.get(id)
     const uptimeMs = monotonicNow()
     const nextRefreshAt = kind === 'failed' ? uptimeMs + retryDelayMs : (former?.nextRefreshAt ?? 0)
-    // A change of the wall clock moves the refresh, but delays the next lookup by no more than `lookupIntervalMs`.
-    const refreshInMs = (session.refreshToken === undefined ? session.endsAt : session.refreshAt) - now()
     const cached: CachedSession = {
       key,
       // Keeps the same object while the identity is unchanged, because other caches use the object as their key.
       identity: former && isSame(former.identity, identity) ? former.identity : identity,
       freshUntil: session.freshUntil,
       endsAt: session.endsAt,
-      nextLookupAt: uptimeMs + Math.min(lookupIntervalMs, Math.max(refreshInMs, nextRefreshAt - uptimeMs)),
+      nextLookupAt: nextLookupAfter(uptimeMs, nextRefreshAt, session),
       usedAt: uptimeMs,
       touchedAt: touch(key, session, former?.touchedAt ?? Number.NEGATIVE_INFINITY),
       nextRefreshAt,
@@ -161,6 +108,13 @@ export function createSessionLookup(
     }
     cache.set(id, cached)
     return cached
+  }
+
+  /** After `lookupIntervalMs`, or when a refresh is due and possible, whichever is earlier. A change of the wall clock moves only the refresh. */
+  function nextLookupAfter(uptimeMs: number, nextRefreshAt: number, session: Session): number {
+    const refreshAt = session.refreshToken === undefined ? session.endsAt : session.refreshAt
+    const refreshInMs = Math.max(refreshAt - now(), nextRefreshAt - uptimeMs)
+    return uptimeMs + Math.min(lookupIntervalMs, refreshInMs)
   }
 
   /** Extends the idle timeout in the store, at most once per interval. Returns the time of the last extension. */
@@ -177,7 +131,7 @@ export function createSessionLookup(
     cached.pendingWrite = undefined
   }
 
-  return find
+  return lookUp
 }
 
 const unconfirmable = new GatewayError(

@@ -1,5 +1,6 @@
 import { GatewayError } from '../http/errors.ts'
-import { createSessionLookup, type FindSession, type LookupOptions } from './lookup.ts'
+import { createFindSession, type FindSession } from './find-session.ts'
+import type { LookupOptions } from './lookup.ts'
 import type { GrantedTokens } from './refresh.ts'
 import { createRevocations } from './revocations.ts'
 import { refreshTimes, type Session } from './session.ts'
@@ -84,7 +85,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   return Object.freeze({
-    find: createSessionLookup(options, cache, revocations),
+    find: createFindSession(options, cache, revocations),
     read: (id: string) =>
       orUnavailable(async () => {
         const value = await store.get(keyOf(id))
