@@ -3,11 +3,12 @@ import { headerPresets } from '../../config/header-presets.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSubject } from '../auth/subject.ts'
 import type { Logger } from '../observability/log.ts'
-import { createPrepareRequest, createProxyHandler, type ProxyHandlerOptions } from '../proxy/handler.ts'
+import { createProxyHandler } from '../proxy/handler.ts'
 import { createPrivateCookies } from '../proxy/headers/cookies.ts'
 import { createBuildUpstreamHeaders } from '../proxy/headers/request-headers.ts'
 import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
+import { createPrepareRequest, type PrepareRequestOptions } from '../proxy/prepare-request.ts'
 import { createRouting, type Routing, type RoutingOptions } from '../proxy/routing/routing.ts'
 import { createTunnels, type Tunnels } from '../proxy/websocket/tunnel.ts'
 import { createWebSocketUpgrade, isWebSocketUpgrade } from '../proxy/websocket/upgrade.ts'
@@ -41,7 +42,7 @@ export function createProxyServices(options: Omit<RoutingOptions, 'onHealth'>, l
   })
 }
 
-export type ProxyModeOptions = Pick<ProxyHandlerOptions, 'authenticate' | 'canReset'> &
+export type ProxyModeOptions = Pick<PrepareRequestOptions, 'authenticate' | 'canReset'> &
   Readonly<{
     /** The names of headers that assert an identity, or prove that a trusted proxy sent the request. */
     privateHeaders: readonly string[]
@@ -62,19 +63,18 @@ function createProxyMode(
   // verified.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const cookies = createPrivateCookies(privateCookies)
-  const handlerOptions: ProxyHandlerOptions = {
+  const buildUpstreamHeaders = createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies })
+  const buildResponseHeaders = createBuildResponseHeaders(cookies)
+  const prepareRequest = createPrepareRequest({ routing, authenticate, canReset, buildUpstreamHeaders })
+  const proxyRequest = createProxyHandler(prepareRequest, {
     routing,
-    authenticate,
-    canReset,
-    buildUpstreamHeaders: createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies }),
-    buildResponseHeaders: createBuildResponseHeaders(cookies),
+    buildResponseHeaders,
     reissue: ({ identity, roles, credential }) => reissue(createSubject(identity, roles), credential),
-  }
-  const proxyRequest = createProxyHandler(handlerOptions)
+  })
   const handleLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
     handle: handleLogout ? (context) => handleLogout(context) ?? proxyRequest(context) : proxyRequest,
-    upgrade: createWebSocketUpgrade(createPrepareRequest(handlerOptions), handlerOptions, tunnels),
+    upgrade: createWebSocketUpgrade(prepareRequest, { routing, buildResponseHeaders }, tunnels),
     waitsForPreviousResponses: true,
   }
 }

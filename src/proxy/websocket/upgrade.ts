@@ -3,7 +3,8 @@ import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { StreamedResponse } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
-import type { PrepareRequest, ProxyHandlerOptions } from '../handler.ts'
+import type { ProxyHandlerOptions } from '../handler.ts'
+import type { PrepareRequest } from '../prepare-request.ts'
 import type { Tunnels } from './tunnel.ts'
 
 /**

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import type { AuthenticatedUser } from '../../../src/auth/authenticate.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 import { createProxyHandler } from '../../../src/proxy/handler.ts'
+import type { PreparedRequest } from '../../../src/proxy/prepare-request.ts'
 import type { ProxyRoute, Routing } from '../../../src/proxy/routing/routing.ts'
 import { createPickUpstream, type Upstream } from '../../../src/proxy/routing/upstreams.ts'
 import { contextOf } from '../../support/request-context.ts'
@@ -153,26 +154,21 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
   const pickUpstream = createPickUpstream()
   pickUpstream(upstreams, new Set())
   pickUpstream(upstreams, new Set()) // the next pick is `a`
-  const route = {
-    path: '/',
-    auth: isPublic ? 'none' : 'required',
-    upstreams,
-    strip_path: false,
-    headers: [],
-  } as unknown as ProxyRoute
   const routing: Partial<Routing> = {
-    pickRoute: () => route,
     pickUpstream,
     reportHealth: ({ url }, isHealthy) => void health.push(`${url.hostname} ${isHealthy ? 'healthy' : 'unhealthy'}`),
     timeoutMs: 1000,
     clientTimeoutMs: 1000,
   }
   const user = { identity: { username: 'bob' }, credential: { authorization: 'first' } } as AuthenticatedUser
-  const proxyRequest = createProxyHandler({
+  const prepared: PreparedRequest = {
+    route: { upstreams } as unknown as ProxyRoute,
+    path: '/',
+    authenticated: isPublic ? undefined : user,
+    buildHeaders: (authorization = 'none') => ['authorization', authorization],
+  }
+  const proxyRequest = createProxyHandler(() => prepared, {
     routing: routing as Routing,
-    authenticate: () => user,
-    canReset: () => true,
-    buildUpstreamHeaders: (_, { authorization = 'none' }) => ['authorization', authorization],
     buildResponseHeaders: () => [],
     reissue: async () => {
       reissues++
@@ -193,7 +189,7 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
         await stream(response)
         return response.statusCode
       } catch (error) {
-        assert.ok(error instanceof GatewayError)
+        if (!(error instanceof GatewayError)) throw error
         return error.code
       }
     },
