@@ -80,7 +80,7 @@ function createRequestHandlers(options: HandlersOptions, services: Services): Re
   })
   const oidcProvider = oidc && {
     findToken: oidc.findToken,
-    findSession: login?.findSession ?? (() => undefined),
+    findSession: services.login?.findSession ?? (() => undefined),
     findCookieToken: oidc.findCookieToken,
     // In auth-only mode the response contains a password, which only a trusted proxy may receive.
     requiresTrustedPeer: proxy === undefined,

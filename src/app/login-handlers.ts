@@ -1,28 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import { recover } from '../async/maybe-promise.ts'
 import { requestAsReceived } from '../auth/original-request.ts'
-import type { OwnOriginOf } from '../auth/own-origin.ts'
-import { confirmSignOutPage, signedOutPage } from '../endpoints/html/sign-out.ts'
+import { signedOutPage } from '../endpoints/html/sign-out.ts'
 import { isSubRequest, rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
 import { GatewayError } from '../http/errors.ts'
 import { type Endpoint, type Handler, type ModeHandler, readMethods } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
-import { createBeginLogin, createLoginEndpoint } from '../login/begin.ts'
-import { type CallbackOptions, createCallbackEndpoint } from '../login/callback.ts'
+import { type BeginLogin, createLoginEndpoint } from '../login/begin.ts'
 import type { LoginRequest } from '../login/login-request.ts'
-import type { LoginStates } from '../login/login-state.ts'
-import { createLogoutEndpoint, type LogoutOptions } from '../login/logout.ts'
 import { isNavigation } from '../login/navigation.ts'
-import { createOriginOf } from '../login/origin.ts'
-import { createFindSession } from '../login/session-cookie.ts'
-import type { OidcProviderOptions } from '../providers/oidc/index.ts'
 import { endpointPath } from '../server/router.ts'
-import type { Sessions } from '../sessions/sessions.ts'
 
 /** The part of the login that a reload of the configuration replaces. */
 export type LoginHandlers = Readonly<{
-  findSession: OidcProviderOptions['findSession']
   /** The endpoints of the login, by path. */
   endpoints: ReadonlyMap<string, Endpoint>
   /** Wraps a mode's handler to redirect browser navigations without an identity to the provider. */
@@ -34,33 +25,26 @@ export type LoginHandlers = Readonly<{
   }>
 }>
 
-export type LoginHandlersOptions = Pick<CallbackOptions, 'grants'> &
-  Pick<LogoutOptions, 'configuration' | 'postLogoutRedirectUrl'> &
-  Readonly<{
-    loginStates: LoginStates
-    sessions: Sessions
-    backchannel: Handler
-    isProxy: boolean
-    subRequestStatus: 302 | 401
-    ownOriginOf: OwnOriginOf
-  }>
+type LoginHandlersOptions = Readonly<{
+  beginLogin: BeginLogin
+  callback: LoginEndpoint['handle']
+  logout: LoginEndpoint['handle']
+  backchannel: Handler
+  isProxy: boolean
+}>
 
 type LoginEndpoint = Readonly<{
   methods: readonly string[]
   handle: (login: LoginRequest) => Promise<GatewayResponse>
 }>
 
-/** Creates the login endpoints and the redirect to sign-in. */
+/** Routes requests to the login endpoints, and navigations without an identity to the sign-in. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
-  const { sessions, isProxy } = options
-  const originOf = createOriginOf(options.ownOriginOf)
-  const beginLogin = createBeginLogin({ ...options, originOf })
-  const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
-  const logout = createLogoutEndpoint({ ...options, originOf, pages })
+  const { beginLogin, callback, logout, backchannel, isProxy } = options
   const endpoints = new Map<string, LoginEndpoint>([
     ['/elastauth/login', { methods: readMethods, handle: createLoginEndpoint(beginLogin) }],
     // HEAD is not allowed: it is a safe method (RFC 9110, section 9.2.1), but a callback redeems the code.
-    ['/elastauth/callback', { methods: ['GET'], handle: createCallbackEndpoint({ ...options, originOf, beginLogin }) }],
+    ['/elastauth/callback', { methods: ['GET'], handle: callback }],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], handle: logout }],
     ['/elastauth/signed-out', { methods: readMethods, handle: async () => signedOutPage() }],
   ])
@@ -96,7 +80,6 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
   }
 
   return Object.freeze({
-    findSession: createFindSession(sessions),
     endpoints: new Map([
       ...[...endpoints].map(([path, endpoint]): [string, Endpoint] => [
         path,
@@ -104,7 +87,7 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
       ]),
       [
         '/elastauth/backchannel-logout',
-        { methods: ['POST'], handle: isProxy ? options.backchannel : rejectSubRequests(options.backchannel) },
+        { methods: ['POST'], handle: isProxy ? backchannel : rejectSubRequests(backchannel) },
       ],
     ]),
     withLogin: (mode: ModeHandler): ModeHandler =>

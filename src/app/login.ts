@@ -1,10 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
+import type { OwnOriginOf } from '../auth/own-origin.ts'
+import { confirmSignOutPage, signedOutPage } from '../endpoints/html/sign-out.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { createBackchannelEndpoint } from '../login/backchannel.ts'
+import { createBeginLogin } from '../login/begin.ts'
+import { createCallbackEndpoint } from '../login/callback.ts'
 import { createGrants } from '../login/grants.ts'
 import { createLoginStates } from '../login/login-state.ts'
+import { createLogoutEndpoint } from '../login/logout.ts'
+import { createOriginOf } from '../login/origin.ts'
+import { createFindSession } from '../login/session-cookie.ts'
 import type { Logger } from '../observability/log.ts'
+import type { OidcProviderOptions } from '../providers/oidc/index.ts'
 import { queueFullError } from '../providers/oidc/provider-error.ts'
 import type { OidcTokens } from '../providers/oidc/tokens.ts'
 import { createMemorySessionStore } from '../sessions/memory-store.ts'
@@ -12,14 +20,18 @@ import { createSeal } from '../sessions/seal.ts'
 import { createSessionSeal } from '../sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
-import { createLoginHandlers, type LoginHandlers, type LoginHandlersOptions } from './login-handlers.ts'
+import { createLoginHandlers, type LoginHandlers } from './login-handlers.ts'
 import type { LoginOptions } from './options/oidc.ts'
 
 /** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
 export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
   Readonly<{
-    createHandlers: (options: Pick<LoginHandlersOptions, 'ownOriginOf' | 'subRequestStatus'>) => LoginHandlers
+    findSession: OidcProviderOptions['findSession']
+    /** Creates the part that a reload replaces. */
+    createHandlers: (options: ReloadableLoginOptions) => LoginHandlers
   }>
+
+type ReloadableLoginOptions = Readonly<{ ownOriginOf: OwnOriginOf; subRequestStatus: 302 | 401 }>
 
 type LoginDeps = Readonly<{
   /** The store in which replicas share sessions; undefined if each process stores its own. */
@@ -37,13 +49,14 @@ const maxConcurrentGrants = 8
 const maxQueuedGrants = 56
 
 export function createLoginServices(options: LoginOptions, deps: LoginDeps): LoginServices {
-  const { secretKeys, maxSessions } = options
-  const { log } = deps
+  const { secretKeys, maxSessions, isProxy, postLogoutRedirectUrl } = options
+  const { sessionStore, log, onSessionRevoked } = deps
   const { issuer, toIdentity, combineClaims, verifyLogoutToken } = deps.tokens
+  const { configuration } = issuer
   const now = Date.now
-  const store = deps.sessionStore ?? createMemorySessionStore(maxSessions, now)
+  const store = sessionStore ?? createMemorySessionStore(maxSessions, now)
   const grants = createGrants({
-    configuration: issuer.configuration,
+    configuration,
     scopes: options.scopes,
     usePkce: options.usePkce,
     extraParameters: options.extraParameters,
@@ -65,7 +78,7 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
     monotonicNow: () => performance.now(),
     sleep: (milliseconds) => sleep(milliseconds),
     maxCached: maxSessions,
-    onRevoked: deps.onSessionRevoked,
+    onRevoked: onSessionRevoked,
     onRefreshFailure(thrown) {
       const { code, detail } = asGatewayError(thrown)
       log.warn({ 'error.code': code }, `cannot refresh a session: ${detail}`)
@@ -76,20 +89,32 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
     if (login.refreshToken === undefined) reportMissingRefreshToken()
     return sessions.create(login)
   }
-  const loginHandlersOptions = {
-    loginStates: createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now),
-    grants,
-    sessions: { ...sessions, create },
-    backchannel: createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, useOnce: store.useOnce }),
-    configuration: issuer.configuration,
-    postLogoutRedirectUrl: options.postLogoutRedirectUrl,
-    isProxy: options.isProxy,
-  } as const
-  return Object.freeze({
-    createHandlers: (handlersOptions: Parameters<LoginServices['createHandlers']>[0]) =>
-      createLoginHandlers({ ...loginHandlersOptions, ...handlersOptions }),
+  const loginStates = createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now)
+  const backchannel = createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, useOnce: store.useOnce })
+  const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
+
+  return Object.freeze<LoginServices>({
     handleEvent: sessions.handleEvent,
     recheckAll: sessions.recheckAll,
+    findSession: createFindSession(sessions),
+    createHandlers({ ownOriginOf, subRequestStatus }) {
+      const originOf = createOriginOf(ownOriginOf)
+      const beginLogin = createBeginLogin({ loginStates, grants, originOf, subRequestStatus })
+      const { find, revoke } = sessions
+      return createLoginHandlers({
+        beginLogin,
+        callback: createCallbackEndpoint({
+          loginStates,
+          grants,
+          sessions: { find, create, revoke },
+          originOf,
+          beginLogin,
+        }),
+        logout: createLogoutEndpoint({ sessions, configuration, originOf, postLogoutRedirectUrl, pages }),
+        backchannel,
+        isProxy,
+      })
+    },
   })
 }
 
