@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
+import { type ErrorCode, GatewayError } from '../http/errors.ts'
 import type { ListenerScope } from '../http/handler.ts'
-import { createClientErrorHandlers } from './client-errors.ts'
+import { serializeResponse } from '../http/response.ts'
 import { type ConnectionBudget, limitConnections } from './connection-limit.ts'
 import { defaultRequestTimeouts } from './listen/limits.ts'
 import type { ListenerHandlers } from './listen/listener.ts'
@@ -45,11 +47,9 @@ export function createServer(options: ServerOptions): GatewayServer {
   const nextRequestId = createRequestIds()
   let isClosing = false
   const onRequest = createRequestHandler(options, nextRequestId, () => isClosing)
-  const { reject, onClientError } = createClientErrorHandlers(options, nextRequestId)
   const commonHandlers: Omit<ListenerHandlers, 'onRequest'> = {
     isUpgrade: options.isUpgrade ?? (() => false),
-    onConnect: (socket) => reject(socket, 'payload_invalid'), // elastauth is not a forward proxy
-    onClientError,
+    renderInvalid,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
   const handlersFor = (serves: ListenerScope): ListenerHandlers => ({
@@ -80,6 +80,13 @@ export function createServer(options: ServerOptions): GatewayServer {
   }
   const opened: OpenedListener[] = []
 
+  function renderInvalid(code: ErrorCode, { remoteAddress }: Socket): string {
+    options.metrics.failed(code)
+    options.logFault(code, remoteAddress)
+    const { renderError } = options.handlers()
+    return serializeResponse(renderError({ headers: {} }, new GatewayError(code, code), nextRequestId()))
+  }
+
   async function listen(): Promise<string[]> {
     try {
       for (const { server, config, serves } of listeners) {
@@ -95,8 +102,7 @@ export function createServer(options: ServerOptions): GatewayServer {
 
   async function close(timeoutMs: number): Promise<void> {
     isClosing = true
-    const closed = listeners.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())))
-    for (const { closeIdle } of listeners) closeIdle()
+    const closed = listeners.map((listener) => listener.close())
     const timer = setTimeout(() => {
       for (const { destroyConnections } of listeners) destroyConnections()
     }, timeoutMs)

@@ -19,6 +19,8 @@ import { eventually } from '../support/wait.ts'
 type TestBed = Readonly<{
   server: GatewayServer
   connection: RawConnection
+  /** Resolves when the client can read nothing more. */
+  ended: Promise<unknown>
   /** Sends this, and resolves when the server has processed it. */
   send: (bytes: string) => Promise<void>
   /** Ends the client's side of the connection, and resolves when the server has noticed. */
@@ -64,10 +66,9 @@ const states: Readonly<Record<string, State>> = {
   'last response pending': { enter: ({ send }) => send(lastRequest) },
   'last response pending, by `Connection: close`': { enter: ({ send }) => send(get('first', 'Connection: close')) },
   ended: {
-    enter: async ({ send, finishResponses, connection }) => {
+    enter: async ({ send, finishResponses, connection, ended }) => {
       await send(lastRequest)
       await send(get('dropped'))
-      const ended = once(connection.socket, 'end')
       finishResponses()
       await Promise.all([connection.readResponse(), ended])
     },
@@ -140,9 +141,9 @@ after(() => Promise.all(servers.map((server) => server.close(0))))
 
 for (const waitsForPreviousResponses of [true, false]) {
   const mode = waitsForPreviousResponses ? 'proxy mode' : 'auth-only mode'
-  describe(`the table of connection states holds in ${mode}`, { timeout: 600_000 }, () => {
+  describe(`the table of connection states holds in ${mode}`, () => {
     for (const { state, event, expected } of rows) {
-      test(`in ${mode}, "${event}" in the state "${state}" leads to "${expected}"`, async () => {
+      test(`in ${mode}, "${event}" in the state "${state}" leads to "${expected}"`, { timeout: 60_000 }, async () => {
         const bed = await createTestBed(waitsForPreviousResponses)
         await states[state]!.enter(bed)
         await events[event]!(bed, states[state]!)
@@ -157,18 +158,18 @@ for (const waitsForPreviousResponses of [true, false]) {
 }
 
 /** What the client reads, in the notation of the table. Waits for what is expected, then shows what it got. */
-async function observe({ connection, send }: TestBed, expected: string): Promise<string> {
+async function observe({ connection, ended, send }: TestBed, expected: string): Promise<string> {
   const outcomes = expected.split(', ')
   const end = outcomes.at(-1)!
   if (end === 'closed') {
-    if (!connection.socket.readableEnded) await Promise.race([connection.closed, once(connection.socket, 'end')])
+    await ended
     return [...describeReceived(connection.received()), 'closed'].join(', ')
   }
-  while (describeReceived(connection.received()).length < outcomes.length - 1 && !connection.socket.closed)
-    await Promise.race([once(connection.socket, 'data'), connection.closed])
+  while (describeReceived(connection.received()).length < outcomes.length - 1 && !connection.socket.readableEnded)
+    await Promise.race([once(connection.socket, 'data'), ended])
   if (end === 'tunnel') return [...describeReceived(connection.received()), 'tunnel'].join(', ')
   await send(get('probe'))
-  await Promise.race([connection.until(/probe response;$/), connection.closed])
+  await Promise.race([connection.until(/probe response;$/), ended])
   const received = describeReceived(connection.received())
   return [...received.slice(0, -1), received.at(-1) === 'probe' ? 'open' : `${received.at(-1)}, closed`].join(', ')
 }
@@ -230,17 +231,19 @@ async function createTestBed(waitsForPreviousResponses: boolean): Promise<TestBe
   })
   servers.push(server)
   const connection = openRaw((await server.listen())[0]!, { allowHalfOpen: true })
+  const ended = Promise.race([connection.closed, once(connection.socket, 'end')])
   let sent = 0
   return Object.freeze({
     server,
     connection,
+    ended,
     finishResponses,
     async send(bytes: string) {
       connection.send(bytes)
       sent += bytes.length
       // Until the first request has been handled, the server's socket is unknown.
       const isProcessed = () => (serverSocket ? serverSocket.bytesRead >= sent : connection.received() !== '')
-      while (!isProcessed() && !connection.socket.closed) await nextTurn()
+      while (!isProcessed() && !connection.socket.readableEnded) await nextTurn()
       await nextTurn()
     },
     async end() {

@@ -6,12 +6,12 @@ import { lingerTimeoutMs, maxPendingBytes, maxPendingRequests } from '../listen/
  * Whether a request has to be the last one on its connection. Node parses 64 KiB of pipelined requests before
  * back-pressure applies, and keeps each request until its response is sent. Without a limit, one client could fill the
  * heap.
- * @param pending the requests whose responses have not been sent, the new one last
+ * @param pending the responses that have not been sent, that to the new request last
  */
-export function mustBeLast(pending: readonly IncomingMessage[]): boolean {
+export function mustBeLast(pending: readonly Pick<ServerResponse, 'req'>[]): boolean {
   if (pending.length === 1) return false
   if (pending.length >= maxPendingRequests) return true
-  return pending.reduce((sum, request) => sum + heldBytes(request), 0) > maxPendingBytes
+  return pending.reduce((sum, { req }) => sum + heldBytes(req), 0) > maxPendingBytes
 }
 
 /** V8's overhead for a string, including its place in a list and in `headers`, in bytes. */
@@ -24,29 +24,15 @@ function heldBytes({ url = '', rawHeaders, readableLength }: IncomingMessage): n
 }
 
 /**
- * The classes from which Node creates requests and responses. Requests after the last one on a connection must not be
- * processed (RFC 9112, section 9.6), but Node parses the current chunk to its end. For such requests Node gets the same
- * inert request and response objects each time, and later chunks are discarded.
- * @param hasLastRequest whether the last request of the connection has arrived
+ * The classes from which Node creates requests and responses. For all requests that a connection drops, Node gets the
+ * same inert request and response objects.
+ * @param dropRequest returns that request, or undefined for a request to process
  */
-export function createMessageClasses(hasLastRequest: (socket: Socket) => boolean) {
-  const dropped = new WeakMap<Socket, DroppedRequest>()
-
-  function drop(socket: Socket): DroppedRequest {
-    const existing = dropped.get(socket)
-    if (existing) return existing
-    const request = new DroppedRequest(socket)
-    dropped.set(socket, request)
-    lingerAtEnd(socket)
-    // Runs after Node has parsed the current chunk.
-    setImmediate(discardInput, socket)
-    return request
-  }
-
+export function createMessageClasses(dropRequest: (socket: Socket) => DroppedRequest | undefined) {
   // Node calls both with `new`, which yields the object that they return.
   return Object.freeze({
     IncomingMessage: function createMessage(socket: Socket) {
-      return hasLastRequest(socket) ? drop(socket) : new IncomingMessage(socket)
+      return dropRequest(socket) ?? new IncomingMessage(socket)
     } as unknown as typeof IncomingMessage,
     ServerResponse: function createServerResponse(request: IncomingMessage, options: object) {
       return request instanceof DroppedRequest ? request.response : new Response(request, options)
@@ -74,19 +60,29 @@ class DroppedResponse extends ServerResponse {
   override assignSocket(): void {}
 }
 
+/** Discards all further input of a connection, and ends it gracefully after the last response. */
+export function dropRequests(socket: Socket): DroppedRequest {
+  socket.destroySoon = endAfterLastResponse
+  setImmediate(discardInput, socket) // when Node has parsed the current chunk
+  return new DroppedRequest(socket)
+}
+
+/** Replaces the method that Node calls after the last response; Node has no option for what happens then. */
+function endAfterLastResponse(this: Socket): void {
+  endGracefully(this)
+}
+
 /** Keeps reading, so that elastauth notices when the client disconnects, but discards the data. */
 function discardInput(socket: Socket): void {
   if (!socket.destroyed) socket.removeAllListeners('data').on('data', () => {})
 }
 
 /**
- * Replaces `destroySoon`, which Node calls when the last response has been sent. Closing the connection at once while
- * the client's bytes are unread would make TCP reset it, and the last responses might be lost (RFC 9112, section 9.6).
+ * Ends a connection, and destroys it if the client does not close it in time. Destroying it at once while the client's
+ * bytes are unread would make TCP reset it, and the last response might be lost (RFC 9112, section 9.6).
  */
-function lingerAtEnd(socket: Socket): void {
-  socket.destroySoon = () => {
-    const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
-    socket.once('close', () => clearTimeout(timer))
-    socket.end()
-  }
+export function endGracefully(socket: Socket): void {
+  socket.end()
+  const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
+  socket.once('close', () => clearTimeout(timer))
 }

@@ -1,38 +1,84 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import { GatewayError } from '../../http/errors.ts'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import { Server as NetServer, type Socket } from 'node:net'
+import { type ErrorCode, GatewayError } from '../../http/errors.ts'
 import { http1Limits, maxHeaderCount } from '../listen/limits.ts'
 import type { ListenerHandlers, RequestTimeouts } from '../listen/listener.ts'
-import { drainBody } from './drain-body.ts'
-import { createPendingResponses } from './pending-responses.ts'
-import { createMessageClasses, DroppedRequest, mustBeLast } from './pipelining-limit.ts'
+import { Connection } from './connection.ts'
+import { createMessageClasses, DroppedRequest } from './pipelining-limit.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
 
+const clientErrorCodes: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
 /**
- * HTTP/1.1, with or without TLS: the options for creating a Node server, and `attach`, which connects that server to
- * the handlers.
+ * HTTP/1.1, with or without TLS. Passes the events of Node's server to the connection they belong to.
+ * @param create creates Node's server with these options
  */
-export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: RequestTimeouts) {
-  const { onRequest, isUpgrade, onConnect, onClientError } = handlers
+export function createHttp1Server<NodeServer extends Server>(
+  { onRequest, isUpgrade, renderInvalid }: ListenerHandlers,
+  timeouts: RequestTimeouts,
+  create: (options: ServerOptions) => NodeServer,
+) {
+  const connections = new Map<Socket, Connection>()
   let isClosing = false
-  let closeIdle = () => {}
-  const pending = createPendingResponses(closeIdleSoon)
+  const server = create({
+    ...http1Limits,
+    ...createMessageClasses((socket) => connectionOf(socket).dropRequest()),
+    requestTimeout: timeouts.requestMs,
+    requireHostHeader: false,
+    // A pipelined upgrade is handled as an ordinary request, because the tunnel's bytes would overtake the pending
+    // responses.
+    shouldUpgradeCallback: (request: IncomingMessage) =>
+      !(request instanceof DroppedRequest) && isUpgrade(request) && connectionOf(request.socket).state === 'idle',
+  })
+  // Node silently drops headers beyond this number, so one more than allowed is kept to detect and reject the request.
+  // Without a limit, 64 KiB could contain 10,000 headers, which occupy ten times as much memory.
+  server.maxHeadersCount = maxHeaderCount + 1
+  // Requests with `Expect` are handled like any other: elastauth may send the final response without `100 Continue`.
+  // Node then closes the connection, because it cannot know whether the client will still send the body.
+  server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
+  server.on('upgrade', (request, stream, head) => {
+    connections.delete(request.socket) // HTTP/1.1 ends here
+    onRequest(request, new UpgradeResponse(request, stream as Socket, head), faultOf(request))
+  })
+  server.on('connect', ({ socket }) => {
+    connectionOf(socket).connectArrived(() => renderInvalid('payload_invalid', socket)) // elastauth is not a forward proxy
+  })
+  server.on('clientError', onClientError)
+
+  function connectionOf(socket: Socket): Connection {
+    const existing = connections.get(socket)
+    if (existing !== undefined) return existing
+    const connection = new Connection(socket)
+    connections.set(socket, connection)
+    socket.on('close', onSocketClose)
+    return connection
+  }
+
+  function onSocketClose(this: Socket): void {
+    connections.delete(this)
+    closeIdleSoon()
+  }
 
   function onRequestHead(request: IncomingMessage, response: ServerResponse): void {
     if (request instanceof DroppedRequest) return
-    pending.add(response)
-    if (mustBeLast(pending.requestsOn(request.socket))) response.shouldKeepAlive = false
+    connectionOf(request.socket).requestArrived(response)
     response.on('close', onResponseClose)
-    // The connection must close after a request with `Upgrade`, or it would allow request smuggling: even if the
-    // upgrade is not accepted, Node discards the rest of the chunk and parses the next chunk as the start of a request.
-    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     onRequest(request, response, faultOf(request))
   }
 
   function onResponseClose(this: ServerResponse): void {
-    pending.remove(this)
-    drainBody(this.req, timeouts.drainMs)
+    connections.get(this.req.socket)?.responseClosed(this, timeouts.drainMs, closeIdleSoon)
     closeIdleSoon()
+  }
+
+  function onClientError(error: NodeJS.ErrnoException, stream: unknown): void {
+    const socket = stream as Socket
+    if (error.code === 'ECONNRESET') return void socket.destroy()
+    const code = clientErrorCodes[error.code ?? ''] ?? 'payload_invalid'
+    connectionOf(socket).failed(() => renderInvalid(code, socket))
   }
 
   /** A response that began before the shutdown has no `Connection: close`, so its connection has to be closed here. */
@@ -40,46 +86,29 @@ export function createHttp1Protocol(handlers: ListenerHandlers, timeouts: Reques
     if (isClosing) setImmediate(closeIdle)
   }
 
+  /**
+   * Does nothing while a connection has unsent bytes: Node considers a connection idle as soon as its response has
+   * ended, and would destroy it before all bytes have been sent. This does not delay the shutdown, because idle
+   * connections are closed again when a response or a connection has closed.
+   */
+  function closeIdle(): void {
+    if (!connections.values().some(({ hasUnsentBytes }) => hasUnsentBytes)) server.closeIdleConnections()
+  }
+
   return Object.freeze({
-    options: {
-      ...http1Limits,
-      ...createMessageClasses(pending.hasLastRequest),
-      requestTimeout: timeouts.requestMs,
-      requireHostHeader: false,
-      // An upgrade that is pipelined behind pending responses is handled as an ordinary request, because the tunnel's
-      // bytes would overtake those responses.
-      shouldUpgradeCallback: (request: IncomingMessage) =>
-        !(request instanceof DroppedRequest) &&
-        isUpgrade(request) &&
-        request.socket.writable &&
-        !pending.hasPending(request.socket),
-    },
-    attach(server: Server): void {
-      // Node considers a connection idle as soon as its response has ended, and would destroy it before all bytes have
-      // been sent. This method, which Node's `close` calls too, therefore does nothing while there are unsent bytes.
-      // The shutdown is not delayed, because idle connections are closed again later.
-      const closeIdleConnections = server.closeIdleConnections.bind(server)
-      closeIdle = server.closeIdleConnections = () => {
-        isClosing = true
-        if (!pending.hasUnflushed()) closeIdleConnections()
-      }
-      // Node silently drops headers beyond this number, so one more than allowed is kept to detect and reject the
-      // request. Without a limit, 64 KiB could contain 10,000 headers, which occupy ten times as much memory.
-      server.maxHeadersCount = maxHeaderCount + 1
-      // Requests with `Expect` are handled like any other: elastauth may send the final response without `100
-      // Continue`. Node then closes the connection, because it cannot know whether the client will still send the body.
-      server.on('request', onRequestHead).on('checkContinue', onRequestHead).on('checkExpectation', onRequestHead)
-      server.on('upgrade', (request, stream, head) =>
-        onRequest(request, new UpgradeResponse(request, stream as Socket, head), faultOf(request)),
-      )
-      // Node detaches itself from a connection with a CONNECT request, so pending responses on it would notice neither
-      // `drain` nor a disconnect.
-      server.on('connect', (_request, stream) => {
-        if (!pending.destroyPending(stream as Socket)) onConnect(stream as Socket)
-      })
-      server.on('clientError', (error, stream) =>
-        pending.runWhenFlushed(stream as Socket, () => onClientError(error, stream as Socket)),
-      )
+    server,
+    /**
+     * Accepts no more connections, and closes each connection after its pending responses. Resolves when all have
+     * closed.
+     */
+    close(): Promise<void> {
+      isClosing = true
+      const { promise, resolve } = Promise.withResolvers<void>()
+      // `http.Server.close` would destroy connections with unsent bytes. When all connections have closed, it stops the
+      // timer with which Node checks for request timeouts.
+      NetServer.prototype.close.call(server, () => server.close(() => resolve()))
+      closeIdle()
+      return promise
     },
   })
 }

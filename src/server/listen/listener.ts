@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
-import type { GatewayError } from '../../http/errors.ts'
+import type { ErrorCode, GatewayError } from '../../http/errors.ts'
 
 /** The handlers that every listener calls. None of them throws or rejects. */
 export type ListenerHandlers = Readonly<{
@@ -17,10 +17,11 @@ export type ListenerHandlers = Readonly<{
   ) => void
   /** Whether `onRequest` gets an `UpgradeResponse`, whose socket can be used for a tunnel. */
   isUpgrade: (request: IncomingMessage) => boolean
-  /** For a CONNECT request. */
-  onConnect: (socket: Socket) => void
-  /** For data that is not valid HTTP. */
-  onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
+  /**
+   * Logs invalid data or a CONNECT request, for which Node creates no response object.
+   * @returns the bytes of the error response
+   */
+  renderInvalid: (code: ErrorCode, socket: Socket) => string
   /** For a failed TLS handshake. */
   onTlsFailure: (error: NodeJS.ErrnoException, socket: Socket) => void
 }>
@@ -37,10 +38,10 @@ export type RequestTimeouts = Readonly<{
 export type ListenerHandle = Readonly<{
   server: Server
   /**
-   * Closes idle connections at once, and the other connections after their last response. Call it when the server
-   * accepts no more connections.
+   * Accepts no more connections, and closes idle connections at once, the others after their last response. Resolves
+   * when all have closed.
    */
-  closeIdle: () => void
+  close: () => Promise<void>
   /** Makes new connections use other certificates; undefined for a listener without TLS. */
   renewCertificates?: (context: SecureContextOptions) => void
   /** Destroys all remaining connections, in whatever state. */

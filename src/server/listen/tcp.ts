@@ -1,16 +1,14 @@
 import { createServer } from 'node:http'
-import { createHttp1Protocol } from '../http1/server.ts'
+import { createHttp1Server } from '../http1/server.ts'
 import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from './listener.ts'
 import { trackSockets } from './open-sockets.ts'
 
 /** HTTP/1.1 without TLS. */
 export function createTcpListener(handlers: ListenerHandlers, timeouts: RequestTimeouts): ListenerHandle {
-  const http1 = createHttp1Protocol(handlers, timeouts)
-  const server = createServer(http1.options)
-  http1.attach(server)
+  const { server, close } = createHttp1Server(handlers, timeouts, createServer)
   return Object.freeze({
     server,
-    closeIdle: () => server.closeIdleConnections(),
+    close,
     destroyConnections: trackSockets(server).destroyAll,
   })
 }

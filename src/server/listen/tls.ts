@@ -2,7 +2,7 @@ import { constants } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import type { ConnectionBudget } from '../connection-limit.ts'
-import { createHttp1Protocol } from '../http1/server.ts'
+import { createHttp1Server } from '../http1/server.ts'
 import { createHttp2Protocol } from '../http2/session.ts'
 import { http1Limits } from './limits.ts'
 import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from './listener.ts'
@@ -64,16 +64,16 @@ export function createTlsListener({
   tls,
   setWeight = () => true,
 }: TlsListenerOptions): ListenerHandle {
-  const http1 = createHttp1Protocol(handlers, timeouts)
-  const server = createServer({
-    ...http1.options,
-    ...contextOptions(tls),
-    ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: http1Limits.headersTimeout,
-    requestCert: tls.clientAuth !== 'none',
-    rejectUnauthorized: tls.clientAuth === 'require',
-  })
-  http1.attach(server)
+  const { server, close } = createHttp1Server(handlers, timeouts, (options) =>
+    createServer({
+      ...options,
+      ...contextOptions(tls),
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: http1Limits.headersTimeout,
+      requestCert: tls.clientAuth !== 'none',
+      rejectUnauthorized: tls.clientAuth === 'require',
+    }),
+  )
   const http2 = createHttp2Protocol(handlers.onRequest, setWeight)
 
   // https.Server's own listener treats every connection as HTTP/1.1, so it is called only if ALPN selected HTTP/1.1.
@@ -92,9 +92,9 @@ export function createTlsListener({
 
   return Object.freeze({
     server,
-    closeIdle() {
+    close() {
       http2.close()
-      server.closeIdleConnections()
+      return close()
     },
     destroyConnections: trackSockets(server).destroyAll,
     renewCertificates: (context) => server.setSecureContext(context),

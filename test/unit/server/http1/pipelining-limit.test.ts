@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { mustBeLast } from '../../../../src/server/http1/pipelining-limit.ts'
 
 const createRequest = (url = '/', rawHeaders: string[] = ['Host', 'es'], readableLength = 0) =>
-  ({ url, rawHeaders, readableLength }) as IncomingMessage
+  ({ req: { url, rawHeaders, readableLength } }) as ServerResponse
 const createRequests = (count: number) => Array.from({ length: count }, () => createRequest())
 const kilobytes = (count: number) => 'x'.repeat(count * 1024)
 
-const cases: [subject: string, pending: IncomingMessage[], isLast: boolean][] = [
+const cases: [subject: string, pending: ServerResponse[], isLast: boolean][] = [
   ['a single request', [createRequest()], false],
   ['a single request with the largest head', [createRequest('/', ['x', kilobytes(64)])], false],
   ['the 31st request', createRequests(31), false],

@@ -13,8 +13,7 @@ import { createCertificateAuthority } from '../../../support/elasticsearch/certi
 const certificate = createCertificateAuthority().issue('listener')
 const handlers: Omit<ListenerHandlers, 'onRequest'> = {
   isUpgrade: () => false,
-  onConnect: () => assert.fail(),
-  onClientError: () => {},
+  renderInvalid: () => assert.fail(),
   onTlsFailure: () => {},
 }
 

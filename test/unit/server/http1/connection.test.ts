@@ -1,26 +1,31 @@
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import { createPendingResponses } from '../../../../src/server/http1/pending-responses.ts'
+import { Connection } from '../../../../src/server/http1/connection.ts'
 
 function createConnection() {
-  const socket = Object.assign(new EventEmitter(), { writable: true }) as Socket
   const sent: string[] = []
-  const { add, remove, runWhenFlushed } = createPendingResponses(() => {})
+  const socket = new Duplex({
+    read() {
+      this.push(null)
+    },
+    write(status, _encoding, done) {
+      sent.push(String(status))
+      done()
+    },
+  })
+  const connection = new Connection(socket as Socket)
   return {
     /** Adds a pending response. @returns a function that closes it */
     addResponse() {
-      const emitter = Object.assign(new EventEmitter(), {
-        req: { socket, complete: true },
-      })
-      const response = emitter as unknown as ServerResponse
-      add(response)
-      emitter.on('close', () => remove(response))
-      return () => emitter.emit('close')
+      const request = { socket, complete: true, headers: {}, rawHeaders: [] }
+      const response = { req: request, shouldKeepAlive: true } as unknown as ServerResponse
+      connection.requestArrived(response)
+      return () => connection.responseClosed(response, 0, () => {})
     },
-    sendError: (status: string) => runWhenFlushed(socket, () => sent.push(status)),
+    sendError: (status: string) => connection.failed(() => status),
     sent,
   }
 }
