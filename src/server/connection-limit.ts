@@ -44,9 +44,10 @@ export function limitConnections(
 
   for (const server of servers) {
     server.maxConnections = Math.min(maxConnections, maxWeight)
+    const onSocketClose = () => addConnections(server, -1)
     server.on('connection', (socket) => {
       addConnections(server, 1)
-      socket.once('close', () => addConnections(server, -1))
+      socket.on('close', onSocketClose)
     })
   }
 

@@ -5,7 +5,7 @@ export function trackSockets(server: Server): Readonly<{ destroyAll: () => void 
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.once('close', onSocketClose)
+    socket.on('close', onSocketClose)
   })
 
   function onSocketClose(this: Socket): void {
