@@ -14,10 +14,10 @@ export type LogFields = Readonly<{
 
 /** The names of all fields, the values of `event.action`, and the reasons of writes, that the source can log. */
 export function readLogFields(): LogFields {
-  const source = globSync('src/{app,cli,observability}/**/*.ts', { cwd: root })
+  const source = globSync('src/**/*.ts', { cwd: root })
     .map((path) => readFileSync(join(root, path), 'utf8'))
     .join('\n')
-  const fields = [...source.matchAll(/'([a-z]+(?:\.[a-z_]+)+)':/g)].map(([, name]) => name!)
+  const fields = [...source.matchAll(/'((?!openapi\.)[a-z]+(?:\.[a-z_]+)+)':/g)].map(([, name]) => name!)
   const writeReasons = readWriteReasons()
   const actions = [...source.matchAll(/'event\.action': (?:'([a-z_]+)'|`user_\$\{reason\}`)/g)].flatMap(([, name]) =>
     name === undefined ? writeReasons.map((reason) => `user_${reason}`) : [name],

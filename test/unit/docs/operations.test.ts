@@ -27,6 +27,12 @@ test('docs/operations.md lists every metric of elastauth with its labels', () =>
   )
 })
 
+test('docs/operations.md lists every reason for which elastauth writes a user', () => {
+  const [, row = ''] = /^\| `elastauth_user_writes_total\{reason\}` \|(.*)\|$/m.exec(textOf('docs/operations.md')) ?? []
+  const listed = [...row.matchAll(/`(\w+)`/g)].map(([, reason]) => reason!)
+  assert.deepEqual(listed.sort(), [...readLogFields().writeReasons, 'idle'].sort())
+})
+
 function textOf(path: string): string {
   return pages.find((page) => page.path === path)!.text
 }
