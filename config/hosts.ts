@@ -37,6 +37,17 @@ export function withoutBrackets(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 }
 
+/**
+ * The host in a `Host` header, with brackets around an IPv6 address (RFC 3986, 3.2.2). Returns `''` for a text that is not
+ * a host with an optional port.
+ */
+export function withoutPort(host: string): string {
+  const [, name = ''] = hostAndPort.exec(host) ?? []
+  return name
+}
+
+const hostAndPort = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/
+
 /** A host as it is written in a URL, with brackets around an IPv6 address (RFC 3986, 3.2.2). */
 export function withBrackets(host: string): string {
   return host.includes(':') ? `[${host}]` : host

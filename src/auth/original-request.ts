@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { OriginalRequest, RequestReader } from '../http/request-context.ts'
-import { originForm } from '../http/target.ts'
+import { originForm, parseAbsoluteForm } from '../http/target.ts'
 import { stripPathPrefix } from './sub-request.ts'
 
 /** Returns the request itself, for requests that are not sub-requests. */
@@ -26,11 +26,16 @@ export function createOriginalRequestOf(source: OriginalRequestSource): RequestR
     if (!isTrusted) return received
     const { method, url, host } = readReportedRequest(request, source)
     return {
-      method: method !== undefined && /^[A-Z]{1,20}$/.test(method) ? method : received.method,
-      target: (url === undefined ? undefined : originForm(url)) ?? received.target, // X-Original-URL may be absolute
+      method: method !== undefined && isMethod(method) ? method : received.method,
+      target: url === undefined ? received.target : (originForm(url) ?? received.target), // X-Original-URL may be absolute
       host,
     }
   }
+}
+
+/** Methods are case-sensitive, and all registered ones are in upper case (RFC 9110, section 9.1). */
+function isMethod(text: string): boolean {
+  return /^[A-Z]{1,20}$/.test(text)
 }
 
 /** The proxy's description of the original request. The values are not validated. */
@@ -58,13 +63,18 @@ function readForwardedHeaders(headers: IncomingHttpHeaders): ReportedRequest {
 /** X-Forwarded-Proto is used for requests without X-Original-URL, such as a login that is not a sub-request. */
 function readOriginalHeaders(headers: IncomingHttpHeaders): ReportedRequest {
   const url = single(headers['x-original-url'])
-  const [, scheme, host] = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url ?? '') ?? []
+  const absolute = url === undefined ? undefined : parseAbsoluteForm(url)
   return {
     method: single(headers['x-original-method']),
     url,
-    host,
-    scheme: scheme?.toLowerCase() ?? single(headers['x-forwarded-proto']),
+    host: absolute && withoutUserinfo(absolute.authority),
+    scheme: absolute?.scheme.toLowerCase() ?? single(headers['x-forwarded-proto']),
   }
+}
+
+/** The host and port of an authority (RFC 3986, section 3.2). */
+function withoutUserinfo(authority: string): string {
+  return authority.slice(authority.lastIndexOf('@') + 1)
 }
 
 function single(value: string | string[] | undefined): string | undefined {

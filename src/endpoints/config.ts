@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isLoopbackHost } from '../../config/hosts.ts'
+import { isLoopbackHost, withoutPort } from '../../config/hosts.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
@@ -48,8 +48,7 @@ export function createConfigEndpoint({
  * browser by DNS rebinding.
  */
 function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
-  const [, name = ''] = /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host) ?? []
-  return isLoopbackHost(name)
+  return isLoopbackHost(withoutPort(host))
 }
 
 /**

@@ -1,10 +1,14 @@
 import { errors, UndiciConnection } from '@elastic/elasticsearch'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
+import { mediaTypeOf } from '../http/media-type.ts'
 
 /** Maximum number of connections per host. Further calls wait in elastauth, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
 /** Maximum size of a response. A user takes a few kB, and all roles of a large cluster take some 100 kB. */
 const maxResponseBytes = 4 * 1024 * 1024
+
+/** The second one is sent to clients that ask for `compatible-with`. */
+const jsonTypes = ['application/json', 'application/vnd.elasticsearch+json']
 
 /** For undici, below the official client. */
 export const connectionLimits = { connections: maxConnections, maxResponseSize: maxResponseBytes }
@@ -88,8 +92,7 @@ function reasonToReject({ statusCode, headers }: Pick<Response, 'statusCode' | '
   if (statusCode === 429 || statusCode >= 500) return undefined // unavailable, whether from Elasticsearch or an intermediary
   if (statusCode >= 300 && statusCode < 400) return `${what}: it redirects`
   const type = headers['content-type']
-  if (typeof type !== 'string' || !/^application\/(vnd\.elasticsearch\+)?json\s*(;|$)/i.test(type))
-    return `${what}: it is not JSON`
+  if (typeof type !== 'string' || !jsonTypes.includes(mediaTypeOf(type))) return `${what}: it is not JSON`
   // Elasticsearch sends no X-elastic-product header with 401 and 403.
   const isMarked = statusCode < 300 || statusCode === 404
   if (isMarked && headers['x-elastic-product'] !== 'Elasticsearch') return `${what}: it has no X-elastic-product header`

@@ -5,12 +5,31 @@
  */
 export function originForm(target: string): string | undefined {
   if (target.startsWith('/')) return target
-  const rest = target.replace(schemeAndAuthority, '')
+  const rest = parseAbsoluteForm(target)?.rest ?? target
   if (rest.startsWith('/')) return rest
-  return rest === '' || /^[?#]/.test(rest) ? `/${rest}` : undefined // an empty path is the same as `/`
+  const hasEmptyPath = rest === '' || rest.startsWith('?') || rest.startsWith('#')
+  return hasEmptyPath ? `/${rest}` : undefined // an empty path is the same as `/`
 }
 
-const schemeAndAuthority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i
+/** A target in absolute-form, in three parts that are unchanged. `rest` is the path with the query and the fragment. */
+export type AbsoluteForm = Readonly<{ scheme: string; authority: string; rest: string }>
+
+/** Parses a target in absolute-form (RFC 9112, 3.2.2); undefined for any other form. */
+export function parseAbsoluteForm(target: string): AbsoluteForm | undefined {
+  const match = schemeAndAuthority.exec(target)
+  if (match === null) return undefined
+  const { scheme = '', authority = '' } = match.groups!
+  return { scheme, authority, rest: target.slice(match[0].length) }
+}
+
+const schemeAndAuthority = /^(?<scheme>[a-z][a-z0-9+.-]*):\/\/(?<authority>[^/?#]*)/i
+
+/** A path without slashes at its end. */
+export function withoutTrailingSlashes(path: string): string {
+  let end = path.length
+  while (path[end - 1] === '/') end--
+  return path.slice(0, end)
+}
 
 /**
  * A target up to its query, for access checks. A `#`, which RFC 9112 does not allow in a target, stays part of the

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { mayOpenWebSocket } from '../auth/csrf.ts'
+import { isHtml } from '../http/media-type.ts'
 
 /**
  * Whether a request is a page navigation, so that a redirect to the provider leads to a sign-in (see the table in
@@ -12,7 +13,8 @@ export function isNavigation(method: string, headers: IncomingHttpHeaders): bool
   if (isScripted(headers) || isPrefetch(headers)) return false
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) return mode === 'navigate' && headers['sec-fetch-dest'] === 'document'
-  return acceptsHtml(headers.accept)
+  // For requests without Sec-Fetch-Mode: from older browsers, and from all browsers on pages without TLS.
+  return isHtml(headers.accept ?? '')
 }
 
 /** Whether the browser sent the request before the user clicked. */
@@ -29,9 +31,4 @@ function isScripted(headers: IncomingHttpHeaders): boolean {
     headers['kbn-xsrf'] !== undefined ||
     headers['kbn-version'] !== undefined
   )
-}
-
-/** For requests without `Sec-Fetch-Mode`: from older browsers, and from all browsers on pages without TLS. */
-function acceptsHtml(accept: string | undefined): boolean {
-  return accept !== undefined && /^\s*(?:text\/html|application\/xhtml\+xml)\s*(?:;|,|$)/i.test(accept)
 }

@@ -10,8 +10,7 @@ const placeholderOrigin = 'http://origin.invalid'
  * (WHATWG URL); returns `/` for any other target, for elastauth's own endpoints, and for a target that is too long.
  */
 export function safeReturnTo(target: string | null | undefined): string {
-  if (target == null || target.length > maxReturnToLength || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(target))
-    return '/'
+  if (target == null || target.length > maxReturnToLength || !isPlainPath(target)) return '/'
   const url = URL.parse(target, placeholderOrigin)
   if (url?.origin !== placeholderOrigin) return '/'
   const path = url.pathname + url.search
@@ -20,7 +19,17 @@ export function safeReturnTo(target: string | null | undefined): string {
   return path
 }
 
+/**
+ * Whether a target begins with exactly one slash, and consists of printable ASCII without spaces and backslashes. Browsers treat
+ * `//` and `\\` as the start of a host, and drop control characters.
+ */
+function isPlainPath(target: string): boolean {
+  return target.startsWith('/') && !target.startsWith('//') && printableWithoutBackslash.test(target)
+}
+
+const printableWithoutBackslash = /^[\x21-\x5b\x5d-\x7e]*$/
+
 function isOwnEndpoint(path: string): boolean {
   const decoded = percentDecode(path)
-  return decoded === undefined || /^\/elastauth(?:\/|$)/.test(decoded)
+  return decoded === undefined || decoded === '/elastauth' || decoded.startsWith('/elastauth/')
 }

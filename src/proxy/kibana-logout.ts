@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse } from '../http/response.ts'
-import { originForm, pathOf } from '../http/target.ts'
+import { originForm, pathOf, withoutTrailingSlashes } from '../http/target.ts'
 import { checkFraming } from './headers/framing.ts'
 import type { Routing } from './routing/routing.ts'
 
@@ -34,7 +34,11 @@ export function createKibanaLogout({ routing, isNavigation, signOut }: KibanaLog
 
 function isLogoutPath(target: string, routePath: string | null): boolean {
   const path = pathOf(target).replace(/\/$/, '')
-  if (/\/api\/security\/(v1\/)?logout$/.test(path)) return true
-  const basePath = (routePath ?? '').replace(/\/+$/, '')
-  return /^(\/s\/[^/]+)?\/logout$/.test(path.slice(basePath.length))
+  const basePath = withoutTrailingSlashes(routePath ?? '')
+  return logoutApis.some((api) => path.endsWith(api)) || logoutPage.test(path.slice(basePath.length))
 }
+
+const logoutApis = ['/api/security/logout', '/api/security/v1/logout']
+
+/** Kibana's page, which may be in a space. */
+const logoutPage = /^(?:\/s\/[^/]+)?\/logout$/

@@ -1,13 +1,11 @@
-import { pathOf, percentDecodeBytes, queryOf } from '../http/target.ts'
+import { pathBeforeFragment, pathOf, percentDecodeBytes, queryOf } from '../http/target.ts'
 
-/**
- * Elasticsearch's change-password API, for the current or a named user, and Kibana's route for it, below any base path
- * and space.
- */
-const passwordApiPattern =
-  /(?:^|\/)(?:_security|_xpack\/security)\/user(?:\/[^/]*)?\/_password(?=[/?#;&\s]|$)|\/security\/(?:v1\/)?users\/[^/]+\/password(?=[/?#;&\s]|$)/i
+/** Elasticsearch's change-password API, for the current or a named user. */
+const elasticsearchApi = /(?:^|\/)(?:_security|_xpack\/security)\/user(?:\/[^/]*)?\/_password(?=[/?#;&\s]|$)/i
+/** Kibana's route for it, below any base path and space. */
+const kibanaApi = /\/security\/(?:v1\/)?users\/[^/]+\/password(?=[/?#;&\s]|$)/i
 /** Kibana's console, whose query contains the path of the request that it sends to Elasticsearch. */
-const consoleProxyPattern = /\/api\/console\/proxy(?=[/?#;\s]|$)/i
+const consoleApi = /\/api\/console\/proxy(?=[/?#;\s]|$)/i
 /** Makes the check fast: a path without any of these, as nearly every path, needs no decoding. */
 const suspectPattern = /%|password|console/i
 
@@ -32,12 +30,19 @@ export function changesUserPassword(target: string): boolean {
   const path = pathOf(target)
   if (!suspectPattern.test(path)) return false
   const decodedPath = decodeFully(path)
-  if (mentionsPassword(decodedPath) && anySpellingMatches(path, passwordApiPattern)) return true
+  if (mentionsPassword(decodedPath) && anySpellingMatches(path, isPasswordApi)) return true
   if (!/console/i.test(decodedPath)) return false
   const suspects = parameterValues(queryOf(target)).filter((value) => mentionsPassword(decodeFully(value)))
-  if (suspects.length === 0 || !anySpellingMatches(path, consoleProxyPattern)) return false
-  const length = suspects.reduce((sum, value) => sum + value.length, 0)
-  return length > maxSuspectLength || suspects.some((value) => anySpellingMatches(value, passwordApiPattern))
+  if (suspects.length === 0 || !anySpellingMatches(path, isConsoleApi)) return false
+  return suspects.join('').length > maxSuspectLength || suspects.some((text) => anySpellingMatches(text, isPasswordApi))
+}
+
+function isPasswordApi(path: string): boolean {
+  return elasticsearchApi.test(path) || kibanaApi.test(path)
+}
+
+function isConsoleApi(path: string): boolean {
+  return consoleApi.test(path)
 }
 
 function mentionsPassword(decodedText: string): boolean {
@@ -45,8 +50,8 @@ function mentionsPassword(decodedText: string): boolean {
 }
 
 /** Whether any spelling of a text matches. A text longer than `maxSuspectLength` counts as a match. */
-function anySpellingMatches(text: string, pattern: RegExp): boolean {
-  return text.length > maxSuspectLength || spellingsOf(text).some((spelling) => pattern.test(spelling))
+function anySpellingMatches(text: string, matches: (spelling: string) => boolean): boolean {
+  return text.length > maxSuspectLength || spellingsOf(text).some(matches)
 }
 
 /** The values of all query parameters, including duplicates. */
@@ -59,21 +64,23 @@ function spellingsOf(path: string): string[] {
   const spellings = new Set([path])
   let last = [path]
   for (let i = 0; i < maxDecodings; i++) {
-    const next = last
-      .flatMap((text) => [text, normalize(text), normalize(text.replace(/[?#].*$/s, ''))])
-      .map(percentDecodeBytes)
-    last = next.filter((text) => !spellings.has(text))
+    last = last.flatMap(decodeOnce).filter((text) => !spellings.has(text))
     if (last.length === 0) break
     for (const text of last) spellings.add(text)
   }
   return [...spellings].flatMap((text) => [text, normalize(text)])
 }
 
+/** The results of decoding a path once, before or after normalizing it, with or without its query and fragment. */
+function decodeOnce(path: string): string[] {
+  return [path, normalize(path), normalize(pathBeforeFragment(path))].map(percentDecodeBytes)
+}
+
 /** Percent-decodes up to `maxDecodings` times, and drops the tabs and line breaks that URL parsers ignore. */
 function decodeFully(text: string): string {
   let decoded = text
   for (let i = 0; i < maxDecodings; i++) decoded = percentDecodeBytes(decoded)
-  return decoded.replace(/[\t\r\n]/g, '')
+  return withoutLineBreaks(decoded)
 }
 
 /**
@@ -81,14 +88,18 @@ function decodeFully(text: string): string {
  * resolves dot segments. Also collapses multiple slashes.
  */
 function normalize(path: string): string {
-  const segments: string[] = []
-  for (const segment of path
-    .trim()
-    .replace(/[\t\r\n]/g, '')
-    .split(/[/\\]+/)) {
+  const resolved: string[] = []
+  for (const segment of withoutLineBreaks(path.trim()).split(slashes)) {
     const plain = segment.replace(/%2e/gi, '.')
-    if (plain === '..') segments.pop()
-    else if (plain !== '.') segments.push(segment)
+    if (plain === '..') resolved.pop()
+    else if (plain !== '.') resolved.push(segment)
   }
-  return segments.join('/')
+  return resolved.join('/')
+}
+
+const slashes = /[/\\]+/
+
+/** Drops the tabs and line breaks that URL parsers ignore. */
+function withoutLineBreaks(text: string): string {
+  return text.replace(/[\t\r\n]/g, '')
 }

@@ -93,9 +93,12 @@ export function createRedisCall(options: RedisCallOptions) {
   return Object.freeze({ call: call satisfies RedisCall, isFaulty: () => fault !== undefined })
 }
 
+/** What ioredis says when it is not connected, instead of the reason. */
+const notConnectedMessages = ['enableOfflineQueue', 'Connection is closed', 'max retries per request']
+
 /** The message of an error, for the log. The error object is dropped, because ioredis stores the arguments of the call in it. */
 function reasonOf(error: unknown, disconnectReason: string | undefined): string {
   const message = error instanceof Error ? error.message : String(error)
-  if (!/enableOfflineQueue|Connection is closed|max retries per request/.test(message)) return message
+  if (!notConnectedMessages.some((part) => message.includes(part))) return message
   return disconnectReason === undefined ? 'not connected' : `not connected: ${disconnectReason}`
 }

@@ -1,4 +1,5 @@
 import { GatewayError } from '../../http/errors.ts'
+import { isHtml } from '../../http/media-type.ts'
 
 /**
  * Converts an error of a call to the provider to GatewayError provider_unavailable; a GatewayError is returned
@@ -36,7 +37,5 @@ export function statusOf(thrown: unknown): number | undefined {
 export function isHtmlResponse(thrown: unknown): boolean {
   const { response, cause } = thrown as { response?: unknown; cause?: unknown }
   const found = [response, cause].find((candidate) => candidate instanceof Response)
-  return (
-    found !== undefined && /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(found.headers.get('content-type') ?? '')
-  )
+  return found !== undefined && isHtml(found.headers.get('content-type') ?? '')
 }

@@ -29,9 +29,7 @@ export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): Veri
 
   return async function verifyLogoutToken(token) {
     const { payload, protectedHeader } = await verify(token)
-    const typ: unknown = protectedHeader.typ ?? 'JWT'
-    if (typeof typ !== 'string' || !/^(?:application\/)?(?:logout\+)?jwt$/i.test(typ))
-      throw invalidToken('its type is not logout+jwt')
+    if (!isLogoutTokenType(protectedHeader.typ)) throw invalidToken('its type is not logout+jwt')
     const { events } = payload
     if (typeof events !== 'object' || events === null || !Object.hasOwn(events, logoutEvent))
       throw invalidToken('it has no back-channel logout event')
@@ -59,3 +57,11 @@ export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): Veri
     }
   }
 }
+
+/** Providers that are older than the type `logout+jwt` send `JWT`, or no type. `application/` may be omitted (RFC 7515, section 4.1.9). */
+export function isLogoutTokenType(typ: unknown): boolean {
+  if (typ === undefined || typ === null) return true
+  return typeof typ === 'string' && logoutTokenTypes.includes(typ.toLowerCase())
+}
+
+const logoutTokenTypes = ['jwt', 'logout+jwt', 'application/jwt', 'application/logout+jwt']

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
 import { singleValueOf } from '../../http/headers.ts'
+import { parseAbsoluteForm } from '../../http/target.ts'
 
 export type RequestHead = Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> & Readonly<{ url?: string | undefined }>
 
@@ -31,14 +32,20 @@ export function checkFraming({ httpVersion, url = '', rawHeaders }: RequestHead)
   checkTarget(url, host)
 }
 
-const absoluteStart = /^https?:\/\/([^/?#]*)/i
+const spaceOrControl = /[^\x21-\x7e\x80-\xff]/
 
 function checkTarget(url: string, host: string): void {
-  if (/[^\x21-\x7e\x80-\xff]/.test(url)) throw invalid('a space or a control character in the target')
+  if (spaceOrControl.test(url)) throw invalid('a space or a control character in the target')
   if (url.startsWith('/')) return
-  const [, authority] = absoluteStart.exec(url) ?? []
-  if (authority === undefined) throw invalid('a target that is neither a path nor a URL')
-  if (authority.toLowerCase() !== host.toLowerCase()) throw invalid('a target with another host than the Host header')
+  const absolute = parseAbsoluteForm(url)
+  if (absolute === undefined || !isHttpScheme(absolute.scheme))
+    throw invalid('a target that is neither a path nor a URL')
+  if (absolute.authority.toLowerCase() !== host.toLowerCase())
+    throw invalid('a target with another host than the Host header')
+}
+
+function isHttpScheme(scheme: string): boolean {
+  return ['http', 'https'].includes(scheme.toLowerCase())
 }
 
 const twoHosts = () => invalid('two Host headers')

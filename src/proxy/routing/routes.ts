@@ -1,4 +1,4 @@
-import { pathOf, percentDecode } from '../../http/target.ts'
+import { pathOf, percentDecode, withoutTrailingSlashes } from '../../http/target.ts'
 
 /** Which requests a route matches. A `null` host or path matches any. */
 export type RouteMatch = Readonly<{ host: string | null; path: string | null; auth: 'required' | 'none' }>
@@ -54,7 +54,7 @@ export function stripPath(path: string, prefix: string | null): string {
 
 /** A route's path without trailing slashes; `''` matches all paths. */
 function prefixOf(path: string | null): string {
-  return (path ?? '').replace(/\/+$/, '')
+  return withoutTrailingSlashes(path ?? '')
 }
 
 /** Whether a path is below a prefix, by whole segments: `/kibanana` is not below `/kibana`. */
@@ -71,9 +71,14 @@ function isBelow(path: string, prefix: string): boolean {
  */
 function isUnambiguous(target: string): boolean {
   const path = pathOf(target)
-  if (/\/\/|\\|[#;]|\/\.{1,2}(?:\/|$)/.test(path)) return false
+  if (ambiguousCharacters.test(path) || dotSegment.test(path)) return false
   return !path.includes('%') || (!ambiguousEncoding.test(path) && percentDecode(path) !== undefined)
 }
+
+/** Duplicate slashes, backslashes, a fragment, or path parameters. */
+const ambiguousCharacters = /\/\/|[\\#;]/
+
+const dotSegment = /\/\.\.?(?:\/|$)/
 
 /** An encoded control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that does not start an encoding. */
 const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i

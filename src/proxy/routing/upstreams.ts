@@ -1,4 +1,5 @@
 import type { Dispatcher, Pool } from 'undici'
+import { withoutTrailingSlashes } from '../../http/target.ts'
 import { createPool, type PoolOptions } from './pool.ts'
 import { createTlsOptions, type TlsOptions, type UpstreamTls } from './tls.ts'
 
@@ -39,7 +40,7 @@ export function createUpstream(
   { maxIdleConnections, ...poolOptions }: UpstreamOptions,
 ): Upstream {
   let connections = connect(tls)
-  const basePath = url.pathname.replace(/\/+$/, '')
+  const basePath = withoutTrailingSlashes(url.pathname)
   let inFlight = 0
   let healthy = true
 

@@ -8,6 +8,7 @@ import {
   unmapIpv4,
   withBrackets,
   withoutBrackets,
+  withoutPort,
 } from '../../../config/hosts.ts'
 import { createIsTrustedPeer } from '../../../src/auth/trust/trust.ts'
 
@@ -116,3 +117,21 @@ describe('unmapIpv4', () => {
   ] as const)
     test(`unmapIpv4 writes ${address} as ${expected}`, () => assert.equal(unmapIpv4(address), expected))
 })
+
+for (const [header, host] of [
+  ['localhost', 'localhost'],
+  ['localhost:5000', 'localhost'],
+  ['127.0.0.1:5000', '127.0.0.1'],
+  ['[::1]', '[::1]'],
+  ['[::1]:5000', '[::1]'],
+  ['::1', ''],
+  ['::1:5000', ''],
+  ['localhost:', ''],
+  ['localhost:http', ''],
+  ['localhost:5000:5000', ''],
+  ['[::1', ''],
+  ['[::1]evil.example', ''],
+  ['', ''],
+] as const) {
+  test(`the Host header "${header}" without its port is "${host}"`, () => assert.equal(withoutPort(header), host))
+}

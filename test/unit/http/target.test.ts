@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
   originForm,
+  parseAbsoluteForm,
   pathBeforeFragment,
   pathOf,
   percentDecode,
   percentDecodeBytes,
   queryOf,
+  withoutTrailingSlashes,
 } from '../../../src/http/target.ts'
 
 describe('originForm', () => {
@@ -36,6 +38,48 @@ describe('originForm', () => {
   ]
   for (const [target, expected] of rows)
     test(`originForm of "${target}" is ${expected}`, () => assert.equal(originForm(target), expected))
+})
+
+describe('parseAbsoluteForm', () => {
+  const rows: [target: string, parts: [scheme: string, authority: string, rest: string] | undefined][] = [
+    ['http://es.example.com/a?b#c', ['http', 'es.example.com', '/a?b#c']],
+    ['HTTPS://User:Secret@ES.example.com:9200', ['HTTPS', 'User:Secret@ES.example.com:9200', '']],
+    ['http://[::1]:9200/', ['http', '[::1]:9200', '/']],
+    ['http://a?b=/c', ['http', 'a', '?b=/c']],
+    ['http://a#/b', ['http', 'a', '#/b']],
+    ['http:///x', ['http', '', '/x']],
+    ['http://a@b@c/x', ['http', 'a@b@c', '/x']],
+    ['ws+unix://es/x', ['ws+unix', 'es', '/x']],
+    ['http://a/http://b/c', ['http', 'a', '/http://b/c']],
+    ['/http://es/x', undefined],
+    ['es.example.com:443', undefined],
+    ['1http://es/x', undefined],
+    [' http://es/x', undefined],
+    ['http:/x', undefined],
+    ['*', undefined],
+    ['', undefined],
+  ]
+  for (const [target, expected] of rows) {
+    test(`parseAbsoluteForm of "${target}" is ${JSON.stringify(expected)}`, () => {
+      const parsed = parseAbsoluteForm(target)
+      assert.deepEqual(parsed && [parsed.scheme, parsed.authority, parsed.rest], expected)
+    })
+  }
+})
+
+describe('withoutTrailingSlashes', () => {
+  for (const [path, expected] of [
+    ['/', ''],
+    ['', ''],
+    ['/kibana', '/kibana'],
+    ['/kibana/', '/kibana'],
+    ['/a//b///', '/a//b'],
+    ['///', ''],
+  ] as const) {
+    test(`withoutTrailingSlashes of "${path}" is "${expected}"`, () => {
+      assert.equal(withoutTrailingSlashes(path), expected)
+    })
+  }
 })
 
 describe('the parts of a target', () => {
