@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { createServer as createNodeServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
@@ -6,10 +7,10 @@ import { type ErrorCode, GatewayError } from '../http/errors.ts'
 import type { ListenerScope } from '../http/handler.ts'
 import { serializeResponse } from '../http/response.ts'
 import { type ConnectionBudget, limitConnections } from './connection-limit.ts'
+import { createHttp1Server } from './http1/server.ts'
 import { defaultRequestTimeouts } from './listen/limits.ts'
 import type { ListenerHandlers } from './listen/listener.ts'
 import { type OpenedListener, openListener } from './listen/open.ts'
-import { createTcpListener } from './listen/tcp.ts'
 import { contextOptions, createTlsListener, type TlsOptions } from './listen/tls.ts'
 import type { ServerOptions } from './options.ts'
 import { createRequestHandler } from './request-handler.ts'
@@ -68,7 +69,7 @@ export function createServer(options: ServerOptions): GatewayServer {
           tls: options.tls!,
           setWeight: (socket, weight, maxShare) => budget.setWeight(socket, weight, maxShare),
         })
-      : createTcpListener(handlers, requestTimeouts)
+      : createHttp1Server(handlers, requestTimeouts, createNodeServer)
     if (config.kind === 'unix') listener.server.on(config.isTls ? 'secureConnection' : 'connection', onUnixConnection)
     return { config, serves, ...listener }
   })

@@ -2,7 +2,8 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import { Server as NetServer, type Socket } from 'node:net'
 import { type ErrorCode, GatewayError } from '../../http/errors.ts'
 import { http1Limits, maxHeaderCount } from '../listen/limits.ts'
-import type { ListenerHandlers, RequestTimeouts } from '../listen/listener.ts'
+import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from '../listen/listener.ts'
+import { trackSockets } from '../listen/open-sockets.ts'
 import { Connection } from './connection.ts'
 import { createMessageClasses, DroppedRequest } from './pipelining-limit.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
@@ -20,7 +21,7 @@ export function createHttp1Server<NodeServer extends Server>(
   { onRequest, isUpgrade, renderInvalid }: ListenerHandlers,
   timeouts: RequestTimeouts,
   create: (options: ServerOptions) => NodeServer,
-) {
+): ListenerHandle & Readonly<{ server: NodeServer }> {
   const connections = new Map<Socket, Connection>()
   let isClosing = false
   const server = create({
@@ -33,6 +34,7 @@ export function createHttp1Server<NodeServer extends Server>(
     shouldUpgradeCallback: (request: IncomingMessage) =>
       !(request instanceof DroppedRequest) && isUpgrade(request) && connectionOf(request.socket).state === 'idle',
   })
+  const sockets = trackSockets(server)
   // Node silently drops headers beyond this number, so one more than allowed is kept to detect and reject the request.
   // Without a limit, 64 KiB could contain 10,000 headers, which occupy ten times as much memory.
   server.maxHeadersCount = maxHeaderCount + 1
@@ -97,19 +99,17 @@ export function createHttp1Server<NodeServer extends Server>(
 
   return Object.freeze({
     server,
-    /**
-     * Accepts no more connections, and closes each connection after its pending responses. Resolves when all have
-     * closed.
-     */
-    close(): Promise<void> {
+    close() {
       isClosing = true
       const { promise, resolve } = Promise.withResolvers<void>()
       // `http.Server.close` would destroy connections with unsent bytes. When all connections have closed, it stops the
       // timer with which Node checks for request timeouts.
       NetServer.prototype.close.call(server, () => server.close(() => resolve()))
+      sockets.destroyUnused()
       closeIdle()
       return promise
     },
+    destroyConnections: sockets.destroyAll,
   })
 }
 

@@ -6,7 +6,6 @@ import { createHttp1Server } from '../http1/server.ts'
 import { createHttp2Protocol } from '../http2/session.ts'
 import { http1Limits } from './limits.ts'
 import type { ListenerHandle, ListenerHandlers, RequestTimeouts } from './listener.ts'
-import { trackSockets } from './open-sockets.ts'
 
 export type TlsOptions = Readonly<{
   /** PEM text of the certificate; `key` and `clientCa` are PEM too. */
@@ -64,7 +63,7 @@ export function createTlsListener({
   tls,
   setWeight = () => true,
 }: TlsListenerOptions): ListenerHandle {
-  const { server, close } = createHttp1Server(handlers, timeouts, (options) =>
+  const http1 = createHttp1Server(handlers, timeouts, (options) =>
     createServer({
       ...options,
       ...contextOptions(tls),
@@ -74,6 +73,7 @@ export function createTlsListener({
       rejectUnauthorized: tls.clientAuth === 'require',
     }),
   )
+  const { server } = http1
   const http2 = createHttp2Protocol(handlers.onRequest, setWeight)
 
   // https.Server's own listener treats every connection as HTTP/1.1, so it is called only if ALPN selected HTTP/1.1.
@@ -91,12 +91,11 @@ export function createTlsListener({
   })
 
   return Object.freeze({
-    server,
+    ...http1,
     close() {
       http2.close()
-      return close()
+      return http1.close()
     },
-    destroyConnections: trackSockets(server).destroyAll,
     renewCertificates: (context) => server.setSecureContext(context),
   })
 }

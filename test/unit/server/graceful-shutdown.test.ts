@@ -14,6 +14,7 @@ import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 import { openRaw } from '../../support/raw-http.ts'
 import { trustingReader } from '../../support/request-context.ts'
+import { eventually } from '../../support/wait.ts'
 
 /** More than the kernel buffers for a client that does not read. */
 const largeSize = 16_777_216
@@ -24,6 +25,7 @@ let port: number
 let responses: ServerResponse[]
 let statuses: number[]
 let clients: Socket[]
+let tlsFailures: string[]
 
 async function startServer(isTls: boolean): Promise<void> {
   const destination = new Writable({
@@ -49,6 +51,7 @@ async function startServer(isTls: boolean): Promise<void> {
       logRequest(context, response, outcome)
     },
     logFault: () => {},
+    logTlsFailure: (reason) => void tlsFailures.push(reason),
     metrics: createMetrics(),
   })
   port = Number(new URL((await server.listen())[0]!).port)
@@ -79,6 +82,7 @@ beforeEach(() => {
   responses = []
   statuses = []
   clients = []
+  tlsFailures = []
 })
 afterEach(async () => {
   for (const client of clients) client.destroy()
@@ -151,6 +155,16 @@ for (const isTls of [false, true]) {
       assert.doesNotMatch(await stalled.closed, /16777216 times x$/)
       assert.deepEqual(statuses, [499])
     })
+  })
+
+  test(`a connection ${isTls ? 'with' : 'without'} TLS on which nothing has arrived does not delay the shutdown`, async () => {
+    await startServer(isTls)
+    const { socket, closed } = openRaw(port)
+    clients.push(socket)
+    await eventually(server.countConnections, (count) => count === 1)
+    await server.close(600_000)
+    assert.equal(await closed, '')
+    assert.ok(!tlsFailures.includes('ERR_TLS_HANDSHAKE_TIMEOUT'))
   })
 
   test(`a request ${isTls ? 'with' : 'without'} TLS whose head has partly arrived gets its response during the shutdown`, async () => {
