@@ -54,7 +54,7 @@ export function createOidcProxies(changes: Partial<Record<keyof OidcProxies, Cha
     traefik: createTraefik(
       (backends) =>
         configure('traefik', 'yaml', backends, { '      tls: {}\n': '', 'kibana.example.com': '127.0.0.1' }),
-      { host: '127.0.0.1', path: '/elastauth/login' },
+      { host: '127.0.0.1', path: '/' },
     ),
   }
 }
