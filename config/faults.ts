@@ -40,7 +40,10 @@ export function quoteForMessage(value: unknown): string {
 
 /** Masks the credentials in a URL: everything before the last `@`, even if the text is not a well-formed URL. */
 export function maskUrlCredentials(text: string): string {
-  return text.replace(/^(.*?:\/\/)?.*@/s, (_, scheme = '') => `${scheme}********@`)
+  const end = text.lastIndexOf('@')
+  if (end === -1) return text
+  const [scheme, ...rest] = text.slice(0, end).split('://')
+  return `${rest.length === 0 ? '' : `${scheme}://`}********${text.slice(end)}`
 }
 
 function formatFaults(faults: readonly Fault[]): string {

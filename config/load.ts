@@ -95,9 +95,14 @@ function nameEmptyVariable(fault: Fault, env: ConfigSource['env']): Fault {
 
 /** Sorts faults: first files, by name and line, then variables and flags, then keys that are not set. */
 function compareFaults(a: Fault, b: Fault): number {
-  const rank = ({ file, source }: Fault) => (file !== undefined ? 0 : source !== undefined ? 1 : 2)
+  if (rankOf(a) !== rankOf(b)) return rankOf(a) - rankOf(b)
   const byFile = (a.file ?? '').localeCompare(b.file ?? '')
-  return rank(a) - rank(b) || byFile || (a.line ?? 0) - (b.line ?? 0)
+  return byFile === 0 ? (a.line ?? 0) - (b.line ?? 0) : byFile
+}
+
+function rankOf({ file, source }: Fault): number {
+  if (file !== undefined) return 0
+  return source === undefined ? 2 : 1
 }
 
 /** Freezes a value and all nested values. */

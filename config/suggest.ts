@@ -10,11 +10,16 @@ export function suggest(
 
 /** The most similar known word within an edit distance of 1 to 3, depending on the length of `word`, or `undefined`. */
 export function findNearest(word: string, known: readonly string[]): string | undefined {
-  const maxDistance = word.length < 4 ? 1 : word.length < 8 ? 2 : 3
+  const maxDistance = maxDistanceOf(word)
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= maxDistance)
   return near.sort((a, b) => a.distance - b.distance)[0]?.candidate
+}
+
+function maxDistanceOf(word: string): number {
+  if (word.length < 4) return 1
+  return word.length < 8 ? 2 : 3
 }
 
 /** The number of insertions, deletions, substitutions and transpositions (optimal string alignment distance). */
@@ -26,10 +31,12 @@ function editDistance(a: string, b: string): number {
     const row = [i]
     for (let j = 1; j <= b.length; j++) {
       const isSame = a[i - 1] === b[j - 1]
-      let distance = Math.min(previousRow[j]! + 1, row[j - 1]! + 1, previousRow[j - 1]! + (isSame ? 0 : 1))
-      if (!isSame && i > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        distance = Math.min(distance, rowBeforePrevious[j - 2]! + 1)
-      row.push(distance)
+      const deletion = previousRow[j]! + 1
+      const insertion = row[j - 1]! + 1
+      const substitution = previousRow[j - 1]! + (isSame ? 0 : 1)
+      const isSwapped = i > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const transposition = isSwapped ? rowBeforePrevious[j - 2]! + 1 : Number.POSITIVE_INFINITY
+      row.push(Math.min(deletion, insertion, substitution, transposition))
     }
     rowBeforePrevious = previousRow
     previousRow = row

@@ -19,14 +19,29 @@ export const hostPortList = listOf(hostPort, 'addresses', 'write e.g. ["redis-1:
  * malformed text.
  */
 export function parseAddress(text: string): { readonly host: string; readonly port: number } | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*)):(\d{1,5})$/.exec(text)
-  if (!match) return undefined
-  const [, ipv6, name = '', digits] = match
-  const port = Number(digits)
-  if (port > 65_535 || (ipv6 !== undefined && isIP(ipv6) !== 6)) return undefined
-  // `999.1.1.1` is a mistyped IPv4 address, not a host name
-  if (/^[\d.]+$/.test(name) && isIP(name) !== 4) return undefined
-  return { host: ipv6 ?? name, port }
+  const colon = text.lastIndexOf(':')
+  if (colon === -1) return undefined
+  const host = parseHost(text.slice(0, colon))
+  const port = parsePort(text.slice(colon + 1))
+  return host === undefined || port === undefined ? undefined : { host, port }
+}
+
+/** A host name, an IPv4 address, or an IPv6 address in brackets, which are removed. */
+function parseHost(text: string): string | undefined {
+  if (text.startsWith('[') && text.endsWith(']')) {
+    const address = text.slice(1, -1)
+    return isIP(address) === 6 && !address.includes('%') ? address : undefined
+  }
+  if (!hostName.test(text)) return undefined
+  const isMistyped = digitsAndDots.test(text) && isIP(text) !== 4 // `999.1.1.1` is not a host name
+  return isMistyped ? undefined : text
+}
+
+const hostName = /^[A-Za-z0-9._-]*$/
+const digitsAndDots = /^[\d.]+$/
+
+function parsePort(text: string): number | undefined {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined
 }
 
 /** An http or https URL. Credentials in the URL are rejected, because they would appear in logs. */
@@ -104,17 +119,33 @@ function checkHostBits(entry: string, index: number): Problem[] {
 
 /** Whether all bits of an address after the network prefix are zero. */
 function isNetworkAddress(address: string, prefix: number): boolean {
-  const hostBits = BigInt((isIP(address) === 4 ? 32 : 128) - prefix)
-  return (bitsOf(address) & ((1n << hostBits) - 1n)) === 0n
+  return !bitsOf(address).slice(prefix).includes('1')
 }
 
-function bitsOf(address: string): bigint {
-  if (isIP(address) === 4) return address.split('.').reduce((bits, part) => bits * 256n + BigInt(part), 0n)
-  // The URL parser normalizes an IPv6 address to one form (RFC 5952).
+/** The bits of an address as a text of 0 and 1. */
+function bitsOf(address: string): string {
+  if (isIP(address) === 4)
+    return address
+      .split('.')
+      .map((part) => toBits(Number(part), 8))
+      .join('')
+  return ipv6GroupsOf(address)
+    .map((group) => toBits(Number.parseInt(group, 16), 16))
+    .join('')
+}
+
+function toBits(value: number, length: number): string {
+  return value.toString(2).padStart(length, '0')
+}
+
+/** The eight groups of an IPv6 address, which `::` abbreviates (RFC 4291, 2.2). */
+function ipv6GroupsOf(address: string): string[] {
+  // The URL parser normalizes the address to one form (RFC 5952), without an IPv4 address at its end.
   const [start = '', end] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const [left, right] = [start, end ?? ''].map((text) => (text === '' ? [] : text.split(':')))
-  const zeros = Array.from({ length: 8 - left!.length - right!.length }, () => '0')
-  return [...left!, ...zeros, ...right!].reduce((bits, group) => bits * 65536n + BigInt(`0x${group}`), 0n)
+  const left = start === '' ? [] : start.split(':')
+  if (end === undefined) return left
+  const right = end === '' ? [] : end.split(':')
+  return [...left, ...Array(8 - left.length - right.length).fill('0'), ...right]
 }
 
 function isNetwork(text: string): boolean {

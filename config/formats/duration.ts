@@ -10,8 +10,7 @@ export const duration: Format<number> = {
   hintFor: (value) => {
     const text = typeof value === 'number' || typeof value === 'string' ? String(value) : ''
     if (/^\d+(\.\d+)?$/.test(text)) return `add a unit, e.g. ${text}s`
-    const [, days] = /^(\d+)d$/.exec(text) ?? []
-    return days === undefined ? undefined : `write ${Number(days) * 24}h`
+    return /^\d+d$/.test(text) ? `write ${Number.parseInt(text, 10) * 24}h` : undefined
   },
   jsonSchema: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
   parse: (value) => (typeof value === 'number' ? value : parseDuration(value)),
@@ -27,11 +26,14 @@ export const duration: Format<number> = {
  * ambiguous.
  */
 export function parseDuration(text: unknown): number | undefined {
-  if (typeof text !== 'string' || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
-  const ms = Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit!] ?? 0), 0))
-  return Number.isSafeInteger(ms) ? ms : undefined
+  if (typeof text !== 'string' || !countsAndUnits.test(text)) return undefined
+  let ms = 0
+  for (const [, count, unit] of text.matchAll(countAndUnit)) ms += Number(count) * unitMs[unit!]!
+  return Number.isSafeInteger(Math.round(ms)) ? Math.round(ms) : undefined
 }
+
+const countsAndUnits = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
+const countAndUnit = /(\d+(?:\.\d+)?)(ms|s|m|h)/g
 
 /** Formats milliseconds in the largest possible units. `parseDuration` converts the result back without loss. */
 export function formatDuration(ms: number): string {

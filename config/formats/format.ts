@@ -128,3 +128,8 @@ export function describeType(value: unknown): string {
 export function isPlainMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }
+
+/** Whether a text contains an ASCII control character, such as a line break. */
+export function hasControlCharacter(text: string): boolean {
+  return /[\x00-\x1f\x7f]/.test(text)
+}

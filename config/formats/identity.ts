@@ -6,7 +6,7 @@ import {
   limits,
   usernamePattern,
 } from '../identity-limits.ts'
-import { type Format, listOf, textFormat } from './format.ts'
+import { type Format, hasControlCharacter, listOf, textFormat } from './format.ts'
 
 export const username: Format<string> = {
   ...textFormat({
@@ -60,7 +60,7 @@ export const basicUsername: Format<string> = {
     noun: 'a line of text',
     hint: 'write at least 1 character and no control characters',
     jsonSchema: { pattern: '^[^:]+$' },
-    isValid: (name) => name !== '' && !/[\x00-\x1f\x7f]/.test(name),
+    isValid: (name) => name !== '' && !hasControlCharacter(name),
   }),
   check: (name) =>
     name.includes(':')

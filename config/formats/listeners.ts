@@ -1,6 +1,6 @@
 import { isLoopbackHost } from '../hosts.ts'
 import { parseAddress } from './addresses.ts'
-import { type Format, listOf, textFormat } from './format.ts'
+import { type Format, hasControlCharacter, listOf, textFormat } from './format.ts'
 
 /** An address to listen on. An empty host means all interfaces. */
 export type ListenAddress = Readonly<{ kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }>
@@ -45,14 +45,19 @@ export function parseListeners(listen: readonly string[], hasCertificate: boolea
 
 /** An entry of `listen`, or `undefined` if it is malformed. */
 function parseListen(text: string): (ListenAddress & { readonly scheme: string | undefined }) | undefined {
-  const [, scheme, rest = ''] = /^(?:(https?):\/\/)?(.*)$/s.exec(text)!
+  const scheme = ['http', 'https'].find((one) => text.startsWith(`${one}://`))
+  const rest = scheme === undefined ? text : text.slice(`${scheme}://`.length)
   if (rest.startsWith('unix:')) {
     const path = rest.slice('unix:'.length)
-    const isValid = path.startsWith('/') && !path.endsWith('/') && !/[\x00-\x1f\x7f]/.test(path)
-    return isValid && Buffer.byteLength(path) <= maxSocketPathBytes ? { kind: 'unix', path, scheme } : undefined
+    return isSocketPath(path) ? { kind: 'unix', path, scheme } : undefined
   }
   const address = parseAddress(rest)
   return address && { kind: 'tcp', ...address, scheme }
+}
+
+function isSocketPath(path: string): boolean {
+  const isFilePath = path.startsWith('/') && !path.endsWith('/') && !hasControlCharacter(path)
+  return isFilePath && Buffer.byteLength(path) <= maxSocketPathBytes
 }
 
 /** Whether only this machine can reach the address. */
@@ -69,8 +74,10 @@ export const subRequestPath = textFormat({
   noun: 'a path for sub-requests',
   hint: 'write e.g. /authorize: letters, digits, - and _ after each /, no / at the end, and not /elastauth',
   jsonSchema: { pattern: '^(?!/[eE][lL][aA][sS][tT][aA][uU][tT][hH])(/[A-Za-z0-9_-]{1,100}){1,10}$' },
-  isValid: (text) => /^(?!\/elastauth)(?:\/[a-z0-9_-]{1,100}){1,10}$/i.test(text),
+  isValid: (text) => plainPath.test(text) && !text.toLowerCase().startsWith('/elastauth'),
 })
+
+const plainPath = /^(?:\/[A-Za-z0-9_-]{1,100}){1,10}$/
 
 /** File permissions in the notation of `chmod`. */
 export const fileMode = textFormat({

@@ -6,7 +6,7 @@ const maxBytes = 16 * 1024 * 1024
 
 /** The path of a file with one or more PEM certificates. Other text in the file is a comment (RFC 7468, section 2). */
 export const certificateFile = fileWith((text) => {
-  const blocks = text.match(/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(-----END \1?CERTIFICATE-----)?/g) ?? []
+  const blocks = text.match(certificateBlock) ?? []
   if (blocks.length === 0) return { problem: 'holds no certificate', fix: 'name a PEM file (BEGIN CERTIFICATE)' }
   const invalidIndex = blocks.findIndex((block) => !isCertificate(block))
   if (invalidIndex === -1) return undefined
@@ -16,14 +16,22 @@ export const certificateFile = fileWith((text) => {
   }
 })
 
+/** A certificate in PEM, whose end may be missing. OpenSSL also accepts the labels `X509` and `TRUSTED CERTIFICATE`. */
+const certificateBlock = /-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(?:-----END \1?CERTIFICATE-----)?/g
+
 /** The path of a file with a PEM private key. */
 export const privateKeyFile = fileWith((text) => {
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
+  if (isEncryptedKey(text)) {
     return { problem: 'holds an encrypted private key', fix: 'decrypt it, e.g. with `openssl pkey`, and keep PEM' }
   }
   if (isPrivateKey(text)) return undefined
   return { problem: 'holds no readable private key', fix: 'name a PEM file (BEGIN PRIVATE KEY)' }
 })
+
+/** Whether a private key needs a passphrase, in PKCS #8 or in OpenSSL's former format. */
+function isEncryptedKey(text: string): boolean {
+  return text.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----') || /^Proc-Type: 4,ENCRYPTED/m.test(text)
+}
 
 /**
  * Whether the private key belongs to the file's first certificate. True if a file cannot be read, because that is

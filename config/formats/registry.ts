@@ -1,6 +1,6 @@
 import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from './addresses.ts'
 import { duration } from './duration.ts'
-import { type Format, listOf, oneOf, textFormat } from './format.ts'
+import { type Format, hasControlCharacter, listOf, oneOf, textFormat } from './format.ts'
 import { basicUsername, email, fullName, groupList, username } from './identity.ts'
 import { fileMode, listenList, subRequestPath } from './listeners.ts'
 import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
@@ -41,7 +41,7 @@ const text = textFormat({
   noun: 'a line of text',
   hint: 'write at least 1 character and no control characters',
   jsonSchema: { minLength: 1 },
-  isValid: (value) => value !== '' && !/[\x00-\x1f\x7f]/.test(value),
+  isValid: (value) => value !== '' && !hasControlCharacter(value),
 })
 
 const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])

@@ -6,6 +6,9 @@ import { buildReference, refreshReadme } from './reference.ts'
 
 const root = join(import.meta.dirname, '../..')
 
+/** The lines of an array without nested arrays or objects: what is before it, its items, and the comma after it. */
+const scalarArray = /^(.*)\[\n([^[\]{}]*)\n\s*\](,?)$/gm
+
 /** The files generated from the schema, by their path in the repository. */
 function buildFiles(): ReadonlyMap<string, string> {
   return new Map([
@@ -36,14 +39,16 @@ if (import.meta.main) {
 
 /** Formats JSON as Biome does, with an array of scalars on one line if it fits in 120 characters. */
 function writeJson(value: unknown): string {
-  const text = JSON.stringify(value, null, 2).replace(
-    /^(.*)\[\n([^[\]{}]*)\n\s*\](,?)$/gm,
-    (lines, start, items, end) => {
-      const line = `${start}[${items.trim().replace(/,\n\s*/g, ', ')}]${end}`
-      return line.length <= 120 ? line : lines
-    },
-  )
+  const text = JSON.stringify(value, null, 2).replace(scalarArray, (lines, start, items, end) => {
+    const line = `${start}[${joinLines(items)}]${end}`
+    return line.length <= 120 ? line : lines
+  })
   return `${text}\n`
+}
+
+function joinLines(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim())
+  return lines.join(' ')
 }
 
 function readOptional(path: string): string | undefined {

@@ -33,8 +33,13 @@ function readText(file: string): string {
 }
 
 function isEnvironment(file: string, text: string): boolean {
-  return /\.env(\.[^/]*)?$/.test(file) || /^\s*(export\s+)?ELASTAUTH_\w+=/m.test(text)
+  return environmentFile.test(file) || assignment.test(text)
 }
+
+/** `.env`, `production.env`, `.env.local` */
+const environmentFile = /\.env(?:\.[^/]*)?$/
+/** A line such as `ELASTAUTH_LISTEN=:5000`, with or without `export` */
+const assignment = /^\s*(?:export\s+)?ELASTAUTH_\w+=/m
 
 function readYaml(file: string, text: string): Entry[] {
   const lines = new LineCounter()

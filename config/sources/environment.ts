@@ -77,8 +77,12 @@ function isSensitive(key: string): boolean {
  * `elastauth-…`. Only `ELASTAUTH_PORT` could also be a misspelled key, so its value is checked (`tcp://10.0.0.1:5000`).
  */
 function isServiceLink(name: string, value: string): boolean {
-  return (
-    /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name) ||
-    (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value))
-  )
+  return serviceName.test(name) || portName.test(name) || (name.endsWith('_PORT') && portUrl.test(value))
 }
+
+/** `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_HTTP` */
+const serviceName = /_SERVICE_(?:HOST|PORT|PORT_\w+)$/
+/** `…_PORT_5000_TCP`, `…_PORT_5000_TCP_ADDR` */
+const portName = /_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/
+/** `tcp://10.0.0.1:5000` */
+const portUrl = /^(?:tcp|udp|sctp):\/\//

@@ -225,6 +225,29 @@ test('parseAddress splits an address into host and port', () => {
   assert.deepEqual(parseAddress(':5000'), { host: '', port: 5000 })
 })
 
+for (const text of [
+  '',
+  '5000',
+  'redis',
+  'redis:',
+  'redis:65536',
+  'redis:123456',
+  'redis:-1',
+  'redis:6379\n',
+  're dis:6379',
+  'bücher:6379',
+  '::1:6379',
+  '[::1]',
+  '[::1:6379',
+  '[redis]:6379',
+  '[10.0.0.1]:6379',
+  '[fe80::1%eth0]:6379',
+  '999.1.1.1:6379',
+  '10.0.0:6379',
+]) {
+  test(`parseAddress rejects ${JSON.stringify(text)}`, () => assert.equal(parseAddress(text), undefined))
+}
+
 test('no format throws for any value', () => {
   fc.assert(
     fc.property(fc.constantFrom(...(Object.keys(formats) as FormatName[])), fc.anything(), (name, value) => {
