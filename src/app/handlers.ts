@@ -1,5 +1,4 @@
 import type { Config } from '../../config/schema.ts'
-import { chain } from '../async/maybe-promise.ts'
 import { type Authenticate, type AuthenticationOptions, createAuthentication } from '../auth/authenticate.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
@@ -128,7 +127,7 @@ function createRequestHandlers(options: HandlersOptions, services: Services): Re
 /** Creates the handler that responds to sub-requests in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
   const authorizedResponse = createAuthorizedResponse()
-  return (context) => chain(authenticate(context), authorizedResponse)
+  return async (context) => authorizedResponse(await authenticate(context))
 }
 
 /** Rejects requests that are not sub-requests before any other processing. */

@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-import { recover } from '../async/maybe-promise.ts'
 import { requestAsReceived } from '../auth/original-request.ts'
 import { signedOutPage } from '../endpoints/html/sign-out.ts'
 import { isSubRequest, rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
 import { GatewayError } from '../http/errors.ts'
 import { type Endpoint, type Handler, type ModeHandler, readMethods } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
-import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
+import type { GatewayResponse } from '../http/response.ts'
 import { type BeginLogin, createLoginEndpoint } from '../login/begin.ts'
 import type { LoginRequest } from '../login/login-request.ts'
 import { isNavigation } from '../login/navigation.ts'
@@ -91,13 +90,14 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
       ],
     ]),
     withLogin: (mode: ModeHandler): ModeHandler =>
-      function modeWithLogin(context) {
+      async function modeWithLogin(context) {
         const response = isProxy ? undefined : handleSubRequest(context)
         if (response !== undefined) return response
-        return recover<GatewayResponse | StreamedResponse>(
-          () => mode(context),
-          (error) => redirectToLogin(context, error),
-        )
+        try {
+          return await mode(context)
+        } catch (error) {
+          return redirectToLogin(context, error)
+        }
       },
     logout: {
       isNavigation: ({ method = '', headers }: IncomingMessage) => isNavigation(method, headers),

@@ -1,4 +1,4 @@
-import { chain, type MaybePromise } from '../async/maybe-promise.ts'
+import type { MaybePromise } from '../async/maybe-promise.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import type { Credential } from './credentials/credentials.ts'
@@ -8,12 +8,12 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-export type Authenticate = (context: RequestContext) => MaybePromise<AuthenticatedUser>
+export type Authenticate = (context: RequestContext) => Promise<AuthenticatedUser>
 
 /** Both functions throw, or reject with, GatewayError: see the table in http/errors.ts. */
 export type Authentication = Readonly<{
   /** The user's identity and roles, without a call to Elasticsearch. */
-  resolveSubject: (context: RequestContext) => MaybePromise<Subject>
+  resolveSubject: (context: RequestContext) => Promise<Subject>
   /** The user's identity, roles and Elasticsearch credential. */
   authenticate: Authenticate
 }>
@@ -38,20 +38,18 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   // A provider returns the same frozen identity for the same assertion, so each identity is checked and mapped to roles only once.
   const subjects = new WeakMap<Identity, Subject>()
 
-  function resolveSubject(context: RequestContext): MaybePromise<Subject> {
-    return chain(identify(context), ({ identity, isAmbient }) => {
-      const subject = subjects.get(identity) ?? checkAndMap(identity)
-      if (isAmbient && isCrossSiteWrite(context))
-        throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
-      return subject
-    })
+  async function resolveSubject(context: RequestContext): Promise<Subject> {
+    const { identity, isAmbient } = await identify(context)
+    const subject = subjects.get(identity) ?? checkAndMap(identity)
+    if (isAmbient && isCrossSiteWrite(context))
+      throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
+    return subject
   }
 
-  function authenticate(context: RequestContext): MaybePromise<AuthenticatedUser> {
-    return chain(resolveSubject(context), (subject) => {
-      const { identity, roles } = subject
-      return chain(obtain(subject), (credential) => ({ identity, roles, credential }))
-    })
+  async function authenticate(context: RequestContext): Promise<AuthenticatedUser> {
+    const subject = await resolveSubject(context)
+    const credential = await obtain(subject)
+    return { identity: subject.identity, roles: subject.roles, credential }
   }
 
   function checkAndMap(identity: Identity): Subject {

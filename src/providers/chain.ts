@@ -1,7 +1,4 @@
-import { type MaybePromise, recover } from '../async/maybe-promise.ts'
-import type { RequestIdentity } from '../auth/identity.ts'
 import { asGatewayError, GatewayError } from '../http/errors.ts'
-import type { RequestContext } from '../http/request-context.ts'
 import type { Provider } from './provider.ts'
 
 /**
@@ -10,18 +7,18 @@ import type { Provider } from './provider.ts'
  */
 export function createProviderChain(providers: readonly Provider[]): Provider {
   const [only] = providers
-  return providers.length === 1 ? only! : (context) => identifyFrom(context, 0, [])
-
-  function identifyFrom(context: RequestContext, index: number, reasons: string[]): MaybePromise<RequestIdentity> {
-    const provider = providers[index]
-    if (provider === undefined) throw new GatewayError('identity_missing', reasons.join('; '))
-    return recover(
-      () => provider(context),
-      (thrown) => {
+  if (providers.length === 1) return only!
+  return async function identify(context) {
+    const reasons: string[] = []
+    for (const provider of providers) {
+      try {
+        return await provider(context)
+      } catch (thrown) {
         const { code, detail } = asGatewayError(thrown)
         if (code !== 'identity_missing') throw thrown
-        return identifyFrom(context, index + 1, [...reasons, detail])
-      },
-    )
+        reasons.push(detail)
+      }
+    }
+    throw new GatewayError('identity_missing', reasons.join('; '))
   }
 }

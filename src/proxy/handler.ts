@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import type { AuthenticatedUser } from '../auth/authenticate.ts'
 import type { Credential } from '../auth/credentials/credentials.ts'
 import type { RequestContext } from '../http/request-context.ts'
@@ -24,11 +23,12 @@ export type ProxyHandlerOptions = Readonly<{
 
 /** Proxy mode: authenticates each request outside `/elastauth/`, forwards it, and streams the response back. */
 export function createProxyHandler(prepareRequest: PrepareRequest, options: ProxyHandlerOptions) {
-  return function proxyRequest(context: RequestContext): MaybePromise<StreamedResponse> {
-    return chain(prepareRequest(context), (prepared) => ({
+  return async function proxyRequest(context: RequestContext): Promise<StreamedResponse> {
+    const prepared = await prepareRequest(context)
+    return {
       username: prepared.authenticated?.identity.username,
       stream: (response) => forwardWithRetries(context.request, response, prepared, options),
-    }))
+    }
   }
 }
 

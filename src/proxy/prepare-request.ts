@@ -1,5 +1,5 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { chain, type MaybePromise } from '../async/maybe-promise.ts'
 import type { Authenticate, AuthenticatedUser } from '../auth/authenticate.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
@@ -28,27 +28,23 @@ export type PreparedRequest = Readonly<{
 }>
 
 /** Throws, or rejects with, GatewayError. */
-export type PrepareRequest = (context: RequestContext) => MaybePromise<PreparedRequest>
+export type PrepareRequest = (context: RequestContext) => Promise<PreparedRequest>
 
 /** The steps that requests and upgrades share: framing checks, route, authentication, upstream headers. */
 export function createPrepareRequest(options: PrepareRequestOptions): PrepareRequest {
   const { routing, authenticate, canReset, buildUpstreamHeaders } = options
 
-  return function prepareRequest(context) {
+  return async function prepareRequest(context) {
     const { request } = context
     checkFraming(request)
-    // The upstream's response would reveal the credential that elastauth adds (RFC 9110, section 9.3.8).
-    if (request.method === 'TRACE')
-      throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
-    if (request.httpVersion === '1.0' && !canReset(request.socket)) throw truncationUndetectable()
+    checkForwardable(request, canReset)
     const target = originForm(request.url ?? '/')! // checkFraming rejects all other forms
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route matches this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target
-    return chain(route.auth === 'required' ? authenticate(context) : undefined, (authenticated) => {
-      if (authenticated !== undefined && changesUserPassword(target)) throw passwordChangeDenied(authenticated)
-      return { route, path, authenticated, buildHeaders: headerBuilder(context, route) }
-    })
+    const authenticated = route.auth === 'required' ? await authenticate(context) : undefined
+    if (authenticated !== undefined && changesUserPassword(target)) throw passwordChangeDenied(authenticated)
+    return { route, path, authenticated, buildHeaders: headerBuilder(context, route) }
   }
 
   function headerBuilder(context: RequestContext, route: ProxyRoute): PreparedRequest['buildHeaders'] {
@@ -62,6 +58,16 @@ export function createPrepareRequest(options: PrepareRequestOptions): PrepareReq
         routeHeaders: route.headers,
       })
   }
+}
+
+function checkForwardable(
+  { method, httpVersion, socket }: IncomingMessage,
+  canReset: PrepareRequestOptions['canReset'],
+): void {
+  // The upstream's response would reveal the credential that elastauth adds (RFC 9110, section 9.3.8).
+  if (method === 'TRACE')
+    throw new GatewayError('method_not_allowed', 'TRACE is not forwarded', { allow: forwardedMethods })
+  if (httpVersion === '1.0' && !canReset(socket)) throw truncationUndetectable()
 }
 
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']

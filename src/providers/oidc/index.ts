@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { chain, type MaybePromise } from '../../async/maybe-promise.ts'
-import type { Identity, RequestIdentity } from '../../auth/identity.ts'
+import type { MaybePromise } from '../../async/maybe-promise.ts'
+import type { Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import { type Provider, untrustedPeer } from '../provider.ts'
 
@@ -34,23 +34,15 @@ const untrusted = new GatewayError(
 export function createOidcProvider(options: OidcProviderOptions): Provider {
   const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
-  return function identify({ request, isTrusted }) {
+  return async function identify({ request, isTrusted }) {
     if (requiresTrustedPeer && !isTrusted) throw untrusted
-    return chain(
-      findToken(request),
-      // Not ambient: browsers add cookies to any request, but this header only for a script of an allowed origin
-      // (CORS).
-      (bearer) => (bearer ? { identity: bearer, isAmbient: false } : findByCookie(request)),
-    )
-  }
-
-  function findByCookie(request: IncomingMessage): MaybePromise<RequestIdentity> {
-    return chain(findSession(request), (session) => {
-      if (session !== undefined) return { identity: session, isAmbient: true }
-      return chain(findCookieToken(request), (identity) => {
-        if (identity === undefined) throw missing
-        return { identity, isAmbient: true }
-      })
-    })
+    // Not ambient: browsers add cookies to any request, but this header only for a script of an allowed origin (CORS).
+    const bearer = await findToken(request)
+    if (bearer !== undefined) return { identity: bearer, isAmbient: false }
+    const session = await findSession(request)
+    if (session !== undefined) return { identity: session, isAmbient: true }
+    const identity = await findCookieToken(request)
+    if (identity === undefined) throw missing
+    return { identity, isAmbient: true }
   }
 }

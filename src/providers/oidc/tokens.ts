@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
-import { chain, type MaybePromise } from '../../async/maybe-promise.ts'
+import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { asGatewayError } from '../../http/errors.ts'
 import { createCheckToken, type TokenValidation } from './check-token.ts'
@@ -125,10 +125,10 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       const token = findBearerToken(request)
       return token === undefined ? undefined : identifyToken(token)
     },
-    findCookieToken(request: IncomingMessage) {
-      return chain(
-        identifyCookie(request, firstCookie, identifyToken),
-        (identity) => identity ?? identifyCookie(request, secondCookie, identifyToken),
+    async findCookieToken(request: IncomingMessage) {
+      return (
+        (await identifyCookie(request, firstCookie, identifyToken)) ??
+        (await identifyCookie(request, secondCookie, identifyToken))
       )
     },
     async checkProvider() {
@@ -144,25 +144,20 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
   })
 }
 
-function identifyCookie(
+async function identifyCookie(
   request: IncomingMessage,
   name: string,
   identifyToken: IdentifyToken,
-): MaybePromise<Identity | undefined> {
+): Promise<Identity | undefined> {
   const token = findCookie(request, name)
   if (token === undefined) return undefined
   try {
-    const identity = identifyToken(token)
-    return identity instanceof Promise ? identity.catch(ignoreInvalidToken) : identity
+    return await identifyToken(token)
   } catch (error) {
-    return ignoreInvalidToken(error)
+    const { code } = asGatewayError(error)
+    if (code === 'token_invalid' || code === 'token_expired') return undefined
+    throw error
   }
-}
-
-function ignoreInvalidToken(thrown: unknown): undefined {
-  const error = asGatewayError(thrown)
-  if (error.code === 'token_invalid' || error.code === 'token_expired') return undefined
-  throw error
 }
 
 function requiredEndpointsFor({

@@ -24,9 +24,9 @@ const identifiesLater: Provider = async () => bob
 const isNotTried: Provider = () => assert.fail('tried')
 const identify = (...providers: Provider[]) => createProviderChain(providers)(contextOf())
 
-test('the first provider that finds an identity decides, and synchronously if it can', async () => {
-  assert.equal(identify(identifies, isNotTried), bob)
-  assert.equal(identify(throws('identity_missing'), identifies, isNotTried), bob)
+test('the first provider that finds an identity decides', async () => {
+  assert.equal(await identify(identifies, isNotTried), bob)
+  assert.equal(await identify(throws('identity_missing'), identifies, isNotTried), bob)
   assert.equal(await identify(identifiesLater, isNotTried), bob)
   assert.equal(
     await identify(rejects('identity_missing'), throws('identity_missing'), identifiesLater, isNotTried),
@@ -43,7 +43,7 @@ for (const code of [
   'internal',
 ] as const) {
   test(`the next provider is not tried after ${code}`, async () => {
-    assert.throws(() => identify(throws(code), isNotTried), { code })
+    await assert.rejects(async () => identify(throws(code), isNotTried), { code })
     await assert.rejects(async () => identify(rejects(code), isNotTried), { code })
     await assert.rejects(async () => identify(rejects('identity_missing'), rejects(code), isNotTried), { code })
   })
@@ -54,7 +54,7 @@ test('the next provider is not tried after an error that is not a GatewayError',
   const broken: Provider = () => {
     throw fault
   }
-  assert.throws(() => identify(broken, isNotTried), fault)
+  await assert.rejects(async () => identify(broken, isNotTried), fault)
 })
 
 test('identity_missing after all providers has all their reasons in its detail', async () => {
@@ -67,12 +67,12 @@ test('identity_missing after all providers has all their reasons in its detail',
   )
 })
 
-test('each provider receives whether the peer is trusted', () => {
+test('each provider receives whether the peer is trusted', async () => {
   const seen: boolean[] = []
   const recorder: Provider = ({ isTrusted }) => {
     seen.push(isTrusted)
     throw new GatewayError('identity_missing', '')
   }
-  assert.throws(() => createProviderChain([recorder, recorder])(contextOf({}, false)))
+  await assert.rejects(async () => createProviderChain([recorder, recorder])(contextOf({}, false)))
   assert.deepEqual(seen, [false, false])
 })

@@ -167,7 +167,7 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
     authenticated: isPublic ? undefined : user,
     buildHeaders: (authorization = 'none') => ['authorization', authorization],
   }
-  const proxyRequest = createProxyHandler(() => prepared, {
+  const proxyRequest = createProxyHandler(async () => prepared, {
     routing: routing as Routing,
     buildResponseHeaders: () => [],
     reissue: async () => {
