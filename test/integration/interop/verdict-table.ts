@@ -9,7 +9,7 @@ export function verdictTable(): string {
 }
 
 function verdictOf(status: number, user: string | null | undefined, location: string | undefined): string {
-  if (location !== undefined) return `${status}, to the login page`
+  if (location !== undefined) return `${status}, to the sign-in page`
   if (user === undefined || user === null) return String(status)
   return `${status}, as ${user.length > 40 ? 'that user' : user.replace('interop-', '')}`
 }
