@@ -14,7 +14,7 @@ type Calls = readonly (readonly [file: string, functions: readonly string[]])[]
 
 const upstream = createServer((_request, response) => void response.end('ok')).on('upgrade', (_request, socket) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
-  socket.on('data', (chunk) => socket.write(chunk))
+  socket.on('data', (chunk) => socket.write(chunk)).on('end', () => socket.end())
 })
 upstream.listen(0, '127.0.0.1')
 await once(upstream, 'listening')

@@ -21,7 +21,6 @@ import { createMetrics, noMetrics } from '../observability/metrics.ts'
 import { createLogRequest } from '../observability/request-log.ts'
 import { watchElasticsearch } from '../observability/startup-check.ts'
 import { computeConnectionBudget } from '../server/connection-budget.ts'
-import { isEndpointRequest } from '../server/router.ts'
 import { createServer } from '../server/server.ts'
 import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
@@ -136,7 +135,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       maxWeight: computeConnectionBudget(maxConnections, log),
     },
     onUnixConnection: peers.trackUnixSocket,
-    isUpgrade: proxy && ((request) => proxy.isUpgrade(request) && !isEndpointRequest(request)),
+    isUpgrade: proxy?.isUpgrade,
   })
   const stopped = new AbortController()
   const findMissingRoles = createFindMissingRoles(client, call)

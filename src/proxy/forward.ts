@@ -127,7 +127,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     controller.rawHeaders = null
     if (status < 200) sendInformational(this.#request, this.#response, status, headers)
     else if (status === 401 && this.#bufferUnauthorized) this.#buffer = createResponseBuffer(status, headers)
-    else this.#writer.writeHead(status, isValidReason(reason) ? reason : '', headers)
+    else this.#writer.writeHead(status, reason, headers)
   }
 
   onResponseData(_: unknown, chunk: Buffer): void {
@@ -206,12 +206,4 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#sendTimeout?.end()
     this.#response.off('close', this.#onClose)
   }
-}
-
-/**
- * Whether Node accepts this reason phrase, which undici decodes as UTF-8. An invalid one can be replaced, because
- * clients ignore it (RFC 9112, section 4).
- */
-function isValidReason(text: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
 }

@@ -17,9 +17,9 @@ export class ResponseWriter {
     this.#response = response
   }
 
-  /** @param reason the reason phrase; `''` means the standard one */
+  /** @param reason the reason phrase; `''` or one that Node rejects means the standard one */
   writeHead(status: number, reason: string, headers: string[]): void {
-    if (reason === '') this.#response.writeHead(status, headers)
+    if (reason === '' || !isValidReason(reason)) this.#response.writeHead(status, headers)
     else this.#response.writeHead(status, reason, headers)
     process.nextTick(flush, this)
   }
@@ -53,6 +53,14 @@ export class ResponseWriter {
     if (this.#firstChunk === undefined) this.#response.end()
     else this.#response.end(this.#firstChunk.toString('latin1'), 'latin1')
   }
+}
+
+/**
+ * Whether Node accepts this reason phrase. undici decodes it as UTF-8. An invalid one can be replaced, because clients
+ * ignore it (RFC 9112, section 4).
+ */
+function isValidReason(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
 }
 
 function flush(writer: ResponseWriter): void {

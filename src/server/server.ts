@@ -14,6 +14,7 @@ import { type OpenedListener, openListener } from './listen/open.ts'
 import { contextOptions, createTlsListener, type TlsOptions } from './listen/tls.ts'
 import type { ServerOptions } from './options.ts'
 import { createRequestHandler } from './request-handler.ts'
+import { isEndpointRequest } from './router.ts'
 
 export type GatewayServer = Readonly<{
   /**
@@ -44,12 +45,13 @@ export function createServer(options: ServerOptions): GatewayServer {
     unixSocketMode = 0o660,
     connectionLimits,
     onUnixConnection = () => {},
+    isUpgrade = () => false,
   } = options
   const nextRequestId = createRequestIds()
   let isClosing = false
   const onRequest = createRequestHandler(options, nextRequestId, () => isClosing)
   const commonHandlers: Omit<ListenerHandlers, 'onRequest'> = {
-    isUpgrade: options.isUpgrade ?? (() => false),
+    isUpgrade: (request) => isUpgrade(request) && !isEndpointRequest(request),
     renderInvalid,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }

@@ -73,6 +73,17 @@ describe('the response of an upstream that rejects an upgrade', () => {
     assert.match(await requestRejected(headOf('101 Switching Protocols')), /^HTTP\/1\.1 502 [\s\S]*"upstream_protocol"/)
   })
 
+  test('responds with 502 if the upstream rejects an upgrade with an invalid status code', async () => {
+    assert.match(
+      await requestRejected(headOf('099 Low', 'Content-Length: 0')),
+      /^HTTP\/1\.1 502 [\s\S]*"upstream_protocol"/,
+    )
+  })
+
+  test("replaces the reason phrase of an upstream's rejection of an upgrade if it has a control character", async () => {
+    assert.match(await requestRejected(headOf('403 a\x01b', 'Content-Length: 0')), /^HTTP\/1\.1 403 Forbidden\r\n/)
+  })
+
   test('forwards the final response after a 103 response to an upgrade', async () => {
     assert.match(
       await requestRejected(`${headOf('103 Early Hints')}${headOf('403 No', 'Content-Length: 0')}`),

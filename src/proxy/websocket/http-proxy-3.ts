@@ -15,7 +15,7 @@ export type UpgradeRequest = Readonly<{
   timeoutMs: number
 }>
 
-/** How an upstream responds. Until the client's socket closes, exactly one of the listeners is called, once. */
+/** How an upstream responds. Unless the client's socket closes before, the first call is the only one that counts. */
 export type UpgradeListener = Readonly<{
   /** The upstream has responded with 101. @returns the headers for the client, as alternating names and values */
   onUpgrade: (rawHeaders: readonly string[]) => string[]
@@ -24,7 +24,8 @@ export type UpgradeListener = Readonly<{
   onError: (error: Error) => void
 }>
 
-export type SendUpgrade = (upgrade: UpgradeRequest, listener: UpgradeListener) => void
+/** @returns a function that cancels the request while the listener waits for the upstream */
+export type SendUpgrade = (upgrade: UpgradeRequest, listener: UpgradeListener) => () => void
 
 /**
  * Sends upgrade requests through http-proxy-3, which connects both sockets once the upstream has responded with 101.
@@ -32,8 +33,6 @@ export type SendUpgrade = (upgrade: UpgradeRequest, listener: UpgradeListener) =
  */
 export function createSendUpgrade(): SendUpgrade {
   const proxy = createProxyServer({ prependPath: false, toProxy: true, xfwd: false })
-  const prepareBySocket = new WeakMap<Socket, (upstreamRequest: ClientRequest) => void>()
-  proxy.on('proxyReqWs', (upstreamRequest, _request, socket) => prepareBySocket.get(socket)?.(upstreamRequest))
   // Errors before the response are reported to the listener. http-proxy-3 closes the client's socket after later ones.
   proxy.on('error', () => {})
 
@@ -41,12 +40,20 @@ export function createSendUpgrade(): SendUpgrade {
     const { request, socket, upstream, headers } = upgrade
     // http-proxy-3 would send the client's headers, and has no option that replaces all of them.
     const view = Object.create(request, { headers: { value: toUpgradeHeaders(headers) } })
-    prepareBySocket.set(socket, (upstreamRequest) => prepare(upstreamRequest, upgrade, listener))
+    let upstreamRequest: ClientRequest | undefined
+    const onUpstreamRequest = (request: ClientRequest) => {
+      upstreamRequest = request
+      prepare(request, upgrade, listener)
+    }
+    proxy.once('proxyReqWs', onUpstreamRequest) // emitted within `ws`
     try {
       proxy.ws(view, socket, noHead, serverOptions(upstream))
     } catch (error) {
       listener.onError(error as Error) // an option that Node rejects
+    } finally {
+      proxy.off('proxyReqWs', onUpstreamRequest)
     }
+    return () => void upstreamRequest?.destroy()
   }
 }
 

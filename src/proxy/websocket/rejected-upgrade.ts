@@ -11,21 +11,21 @@ export type ForwardRejectionOptions = Pick<Routing, 'timeoutMs' | 'clientTimeout
 
 /**
  * Forwards an upstream's rejection of an upgrade to the client, with back-pressure. Rejects with GatewayError
- * client_closed, upstream_unavailable, upstream_timeout or upstream_protocol if the response was truncated.
+ * client_closed, upstream_unavailable, upstream_timeout or upstream_protocol; if `response.headersSent`, the response
+ * was truncated.
  */
-export function forwardRejection(
+export async function forwardRejection(
   rejection: IncomingMessage,
   response: ServerResponse,
   { timeoutMs, clientTimeoutMs, origin, buildResponseHeaders }: ForwardRejectionOptions,
 ): Promise<void> {
-  const { statusCode, statusMessage, rawHeaders } = rejection
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
   const writer = new ResponseWriter(response)
+  writeHead(writer, rejection, { origin, buildResponseHeaders })
+  const { promise: sent, resolve, reject } = Promise.withResolvers<void>()
   const sendTimeout = createSendTimeout(response, clientTimeoutMs, {
     onDrain: () => void rejection.resume(),
     onTimeout: reject,
   })
-  writer.writeHead(statusCode!, statusMessage!, buildResponseHeaders(rawHeaders, statusCode!))
   setReadTimeout(rejection, timeoutMs)
   rejection.on('data', (chunk: Buffer) => {
     if (writer.write(chunk)) return
@@ -38,7 +38,20 @@ export function forwardRejection(
   })
   rejection.on('error', (error) => reject(toUpstreamError(error, origin, false)))
   response.once('close', () => (response.writableFinished ? resolve() : reject(clientClosed())))
-  return promise.finally(() => sendTimeout.end())
+  await sent.finally(() => sendTimeout.end())
+}
+
+/** Throws GatewayError upstream_protocol if Node rejects the status. */
+function writeHead(
+  writer: ResponseWriter,
+  { statusCode, statusMessage, rawHeaders }: IncomingMessage,
+  { origin, buildResponseHeaders }: Pick<ForwardRejectionOptions, 'origin' | 'buildResponseHeaders'>,
+): void {
+  try {
+    writer.writeHead(statusCode!, statusMessage!, buildResponseHeaders(rawHeaders, statusCode!))
+  } catch (error) {
+    throw toUpstreamError(error as Error, origin, true)
+  }
 }
 
 /**

@@ -39,8 +39,10 @@ export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
       const socket = response.socket!
       if (socket.destroyed) throw closedBeforeUpgrade()
       if (isClosed) throw stopping()
-      const tunnel = new Tunnel(response, socket, { target, timeouts, abortable })
-      sendUpgrade({ request: response.req, socket, ...target, timeoutMs: timeouts.timeoutMs }, tunnel)
+      const { upstream, path, headers, buildResponseHeaders } = target
+      const { timeoutMs } = timeouts
+      const tunnel = new Tunnel(response, socket, { upstream, buildResponseHeaders, timeouts, abortable })
+      tunnel.cancel = sendUpgrade({ request: response.req, socket, upstream, path, headers, timeoutMs }, tunnel)
       await tunnel.ended
     },
     close() {
@@ -50,12 +52,12 @@ export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
   })
 }
 
-type TunnelOptions = Readonly<{
-  target: TunnelTarget
-  timeouts: TunnelTimeouts
-  /** The tunnels that a shutdown aborts. Each tunnel adds and removes itself. */
-  abortable: Set<Tunnel>
-}>
+type TunnelOptions = Pick<TunnelTarget, 'upstream' | 'buildResponseHeaders'> &
+  Readonly<{
+    timeouts: TunnelTimeouts
+    /** The tunnels that a shutdown aborts. Each tunnel adds and removes itself. */
+    abortable: Set<Tunnel>
+  }>
 
 type TunnelState =
   /** The upstream has not responded yet. */
@@ -73,6 +75,8 @@ type TunnelState =
  */
 class Tunnel implements UpgradeListener {
   readonly ended: Promise<void>
+  /** Cancels the request to the upstream. */
+  cancel: (() => void) | undefined
   readonly #response: ServerResponse
   readonly #socket: Socket
   readonly #options: TunnelOptions
@@ -90,7 +94,7 @@ class Tunnel implements UpgradeListener {
     this.#options = options
     this.#resolve = resolve
     this.#reject = reject
-    this.#release = options.target.upstream.trackRequest()
+    this.#release = options.upstream.trackRequest()
     this.#stopWatching = destroyOnEnd(socket)
     options.abortable.add(this)
     socket.once('close', () => this.#onClose())
@@ -100,12 +104,12 @@ class Tunnel implements UpgradeListener {
     this.#stopWatching()
     this.#state = 'open'
     this.#response.statusCode = 101
-    return this.#options.target.buildResponseHeaders(rawHeaders, 101)
+    return this.#options.buildResponseHeaders(rawHeaders, 101)
   }
 
   onResponse(rejection: IncomingMessage): void {
-    const { target, timeouts, abortable } = this.#options
-    const { origin } = target.upstream.url
+    const { upstream, buildResponseHeaders, timeouts, abortable } = this.#options
+    const { origin } = upstream.url
     if (rejection.statusCode === 101) {
       this.onError(new GatewayError('upstream_protocol', `${origin}: a 101 response without an upgrade`))
       return
@@ -115,13 +119,12 @@ class Tunnel implements UpgradeListener {
     this.#stopWatching()
     // Discards data that the client still sends, because closing a connection with unread data resets it.
     this.#socket.on('end', () => this.#socket.destroy()).resume()
-    const { buildResponseHeaders } = target
     const sent = forwardRejection(rejection, this.#response, { ...timeouts, origin, buildResponseHeaders })
     sent.then(this.#resolve, this.#reject)
   }
 
   onError(error: Error): void {
-    this.#fail(toUpstreamError(error, this.#options.target.upstream.url.origin, true))
+    this.#fail(toUpstreamError(error, this.#options.upstream.url.origin, true))
   }
 
   abort(): void {
@@ -129,11 +132,12 @@ class Tunnel implements UpgradeListener {
     else this.#socket.destroy()
   }
 
-  /** The server then sends an error response and closes the client's socket. The upstream's closes with it. */
+  /** The server then sends an error response, so the upstream must not respond any more. */
   #fail(error: GatewayError): void {
     if (this.#state !== 'connecting') return
     this.#state = 'failed'
     this.#options.abortable.delete(this) // a shutdown waits for the error response
+    this.cancel?.()
     this.#reject(error)
   }
 

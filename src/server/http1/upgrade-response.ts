@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { endGracefully } from './pipelining-limit.ts'
 
 /**
  * The response to an upgrade request, for which Node creates none: it only hands over the socket. With this class, an
@@ -16,15 +17,7 @@ export class UpgradeResponse extends ServerResponse {
     if (head.length > 0) socket.unshift(head)
     this.assignSocket(socket)
     socket.on('drain', () => this.emit('drain'))
-    this.once('finish', () => closeGracefully(socket))
+    // The rest of what the client sends is discarded.
+    this.once('finish', () => endGracefully(socket.resume()))
   }
-}
-
-/**
- * Destroys the connection after the response. Discards what the client has sent, because closing a connection with
- * unread data resets it. `destroySoon` is not enough: Node passes a stream without that method while it still expects a
- * request body.
- */
-function closeGracefully(socket: Socket): void {
-  socket.resume().end(() => socket.destroy())
 }
