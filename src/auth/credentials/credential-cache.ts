@@ -37,12 +37,9 @@ export function createCredentialCache(maxEntries: number): CredentialCache {
     delete: (username: string) => void entries.delete(username),
     size: () => entries.size,
     revalidateAll(monotonicNow: number, spreadMs: number) {
-      let index = 0
-      for (const entry of entries.values()) {
-        entry.revalidateAt = Math.min(
-          entry.revalidateAt,
-          monotonicNow + Math.floor((spreadMs * index++) / entries.size),
-        )
+      for (const [index, entry] of [...entries.values()].entries()) {
+        const delayMs = Math.floor((spreadMs * index) / entries.size)
+        entry.revalidateAt = Math.min(entry.revalidateAt, monotonicNow + delayMs)
       }
     },
   })

@@ -89,7 +89,8 @@ export function createDenials(options: DenialsOptions): Denials {
   /** Retries with exponential back-off until the user has no access, or is allowed again. Never rejects. */
   async function carryOut(username: string, denial: PendingDenial, last: Attempt | undefined): Promise<void> {
     if (last) await waitFor(last.finishedAt + rules.changeIntervalMs - monotonicNow())
-    for (let failures = 0; !isClosed && denial.allowedAt <= denial.deniedAt; ) {
+    let failures = 0
+    while (!isClosed && denial.allowedAt <= denial.deniedAt) {
       try {
         const { identity, deniedAt } = denial
         const subject = createSubject(identity, [])
@@ -101,7 +102,9 @@ export function createDenials(options: DenialsOptions): Denials {
         await waitFor(retryAfterMs)
       } catch (error) {
         if (failures === 0) report({ kind: 'denial_failed', username, error })
-        await backgroundSleep(backOffMs(failures++, retryBackOff))
+        const delayMs = backOffMs(failures, retryBackOff)
+        failures++
+        await backgroundSleep(delayMs)
       }
     }
     pending.delete(username)
