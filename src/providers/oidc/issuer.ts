@@ -11,7 +11,7 @@ import { backOffMs } from '../../async/back-off.ts'
 import { shareTask } from '../../async/single-flight.ts'
 import { GatewayError } from '../../http/errors.ts'
 import { type ClientCredentials, createClientAuth } from './client-auth.ts'
-import { asProviderError } from './provider-error.ts'
+import { toDiscoveryError } from './discovery-error.ts'
 
 /** The endpoints that elastauth uses, by their names in the provider's metadata (RFC 8414, section 2). */
 const endpointNames = [
@@ -98,7 +98,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
       failure = undefined
       return cached
     } catch (thrown) {
-      const error = asProviderError(thrown, 'discovery')
+      const error = toDiscoveryError(thrown, options.issuer)
       if (failure?.error.detail !== error.detail) reportProblem(error.detail)
       failure = { error, retries: failure === undefined ? 0 : failure.retries + 1, atMs: monotonicNow() }
       throw error

@@ -150,6 +150,40 @@ describe('discovery rejects', () => {
   })
 })
 
+describe('a wrong oidc.issuer', () => {
+  const wrongRealm = 'https://id.example/realms/wrong'
+  const responses: [what: string, response: Response, detail: string][] = [
+    [
+      'a 404 with the URL, the status and what came',
+      json({ error: 'Realm does not exist' }, 404),
+      `${wrongRealm}/.well-known/openid-configuration responded with status 404 and content-type application/json instead of its metadata; check oidc.issuer: it has to be the URL of your realm or tenant, as the provider spells it`,
+    ],
+    [
+      'an HTML page with the URL, the status and what came',
+      new Response('<p>', { headers: { 'content-type': 'text/html;charset=utf-8' } }),
+      `${wrongRealm}/.well-known/openid-configuration responded with status 200 and content-type text/html instead of its metadata; check oidc.issuer: it has to be the URL of your realm or tenant, as the provider spells it`,
+    ],
+    [
+      'a 500 without blaming oidc.issuer',
+      new Response(null, { status: 500 }),
+      `${wrongRealm}/.well-known/openid-configuration responded with status 500 and content-type none instead of its metadata; look into the provider's log`,
+    ],
+    [
+      'the metadata of another issuer with both values and what to write',
+      json({ ...document, issuer: 'https://id.example/realms/right' }),
+      'the issuer does not match: the provider calls itself "https://id.example/realms/right", oidc.issuer is "https://id.example/realms/wrong"; if this is the right provider, write issuer: "https://id.example/realms/right" below oidc',
+    ],
+  ]
+  for (const [what, response, detail] of responses) {
+    test(`discovery with a wrong oidc.issuer reports ${what}`, async () => {
+      const fixture = createFixture({ issuer: wrongRealm })
+      fixture.respond = () => response
+      await assert.rejects(fixture.issuer.configuration(), { code: 'provider_unavailable' })
+      assert.deepEqual(fixture.problems, [`the identity provider (discovery): ${detail}`])
+    })
+  }
+})
+
 test('a configured endpoint takes precedence over a discovered endpoint', async () => {
   const fixture = createFixture({
     endpoints: { jwks_uri: 'https://keys.example' },
