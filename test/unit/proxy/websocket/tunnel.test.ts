@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net'
+import { after, test } from 'node:test'
+import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
+import { createTunnels } from '../../../../src/proxy/websocket/tunnel.ts'
+import { UpgradeResponse } from '../../../../src/server/http1/upgrade-response.ts'
+import { switchingProtocols } from '../../../support/web-socket.ts'
+
+const gateway = createServer()
+const upstreamServer = createTcpServer()
+for (const server of [gateway, upstreamServer]) server.listen(0, '127.0.0.1')
+await Promise.all([once(gateway, 'listening'), once(upstreamServer, 'listening')])
+after(() => {
+  gateway.close()
+  upstreamServer.close()
+})
+
+const portOf = (server: TcpServer) => (server.address() as AddressInfo).port
+
+/** Requests an upgrade of the gateway, which does not respond yet. */
+async function requestUpgrade(firstBytes = '') {
+  const upgrade = once(gateway, 'upgrade')
+  const client = connect(portOf(gateway), '127.0.0.1')
+  const head = 'GET /a HTTP/1.1\r\nHost: a\r\nX-Client: 1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+  client.write(head + firstBytes)
+  const [request, socket, bytes] = await upgrade
+  return { client, response: new UpgradeResponse(request, socket as Socket, bytes as Buffer) }
+}
+
+/** Requests an upgrade and forwards it to the upstream, which does not respond yet. */
+async function openTunnel(firstBytes = '') {
+  const inFlight = { count: 0 }
+  const url = new URL(`http://127.0.0.1:${portOf(upstreamServer)}/base/`)
+  const trackRequest = () => {
+    inFlight.count++
+    return () => void inFlight.count--
+  }
+  const upstream = { url, trackRequest, tls: () => undefined } as Partial<Upstream> as Upstream
+  const target = { upstream, path: '/a//../b', headers: ['X-Own', '1'], buildResponseHeaders: () => ['X-Built', '1'] }
+  const tunnels = createTunnels({ timeoutMs: 60_000, clientTimeoutMs: 60_000 })
+  const { client, response } = await requestUpgrade(firstBytes)
+  const accepted = once(upstreamServer, 'connection')
+  const ended = tunnels.open(response, target)
+  ended.catch(() => {})
+  const [upstreamSocket] = (await accepted) as [Socket]
+  return { tunnels, target, client, response, ended, inFlight, upstreamSocket }
+}
+
+test('opens a tunnel with the given path and headers, passes on the first bytes of the client, and resolves when the tunnel closes', async () => {
+  const { client, response, ended, inFlight, upstreamSocket } = await openTunnel('first')
+  let received = ''
+  upstreamSocket.on('data', (chunk) => {
+    received += chunk
+  })
+  while (!received.endsWith('\r\n\r\n')) await once(upstreamSocket, 'data')
+  assert.match(received, /^GET \/base\/a\/\/\.\.\/b HTTP\/1\.1\r\n/)
+  assert.match(received, /^x-own: 1\r$/m)
+  assert.doesNotMatch(received, /x-client/i)
+  upstreamSocket.write(switchingProtocols)
+  const [head] = await once(client, 'data')
+  assert.match(String(head), /^HTTP\/1\.1 101 [\s\S]*^x-built: 1\r$/m)
+  while (!received.endsWith('\r\n\r\nfirst')) await once(upstreamSocket, 'data')
+  assert.equal(inFlight.count, 1)
+  client.destroy()
+  await ended
+  assert.deepEqual([response.statusCode, response.headersSent, inFlight.count], [101, false, 0])
+})
+
+test('a shutdown cancels the request of a tunnel that is not open yet, and the client can still get an error response', async () => {
+  const { tunnels, client, response, ended, upstreamSocket } = await openTunnel()
+  const closed = once(upstreamSocket.resume(), 'close')
+  tunnels.close()
+  await assert.rejects(ended, { code: 'stopping' })
+  await closed
+  assert.deepEqual([response.destroyed, response.headersSent], [false, false])
+  client.destroy()
+  response.destroy()
+})
+
+test('an upgrade is rejected with client_closed if the client disconnects before the upstream has responded', async () => {
+  const { client, ended, inFlight, upstreamSocket } = await openTunnel()
+  const closed = once(upstreamSocket.resume(), 'close')
+  client.destroy()
+  await assert.rejects(ended, { code: 'client_closed' })
+  await closed
+  assert.equal(inFlight.count, 0)
+})
+
+test('an open tunnel closes at a shutdown, and no further tunnel opens', async () => {
+  const { tunnels, target, client, response, ended, upstreamSocket } = await openTunnel()
+  upstreamSocket.resume().write(switchingProtocols)
+  await once(client, 'data')
+  tunnels.close()
+  await ended
+  assert.ok(response.destroyed)
+  const late = await requestUpgrade()
+  await assert.rejects(tunnels.open(late.response, target), { code: 'stopping' })
+  for (const socket of [client, late.client]) socket.destroy()
+  late.response.destroy()
+})
