@@ -37,15 +37,15 @@ describe("the README's installation, with a real Elasticsearch", { skip: elastic
   const { username: administrator, password, url, caCert } = elasticsearch.skip ? ({} as never) : elasticsearch.node
   const alice = { 'Remote-User': 'alice', 'Remote-Groups': 'admins' }
   const secrets = Object.fromEntries(
-    [...findBlock('bash', 'export ').matchAll(/(ELASTAUTH_\w+_FILE)=(\S+)/g)].map(([, name, file]) => [
-      name!,
-      path(file!),
-    ]),
+    [...findBlock('bash', 'export ').matchAll(/(ELASTAUTH_\w+_FILE)=\/etc\/elastauth\/(\S+)/g)].map(
+      ([, name, file]) => [name!, path(file!)],
+    ),
   )
 
   /** Runs a block as an administrator would, in the directory, with the passwords that curl would ask for. */
   function run(block: string): Promise<string> {
     const script = block
+      .replaceAll('/etc/elastauth', directory)
       .replaceAll('https://elasticsearch:9200', url)
       .replaceAll('--user elastic ', `--user ${administrator}:${password} `)
       .replaceAll('--user elastauth ', '--user "elastauth:$(cat elasticsearch-password)" ')
@@ -54,10 +54,7 @@ describe("the README's installation, with a real Elasticsearch", { skip: elastic
 
   function writeConfiguration(name: string, change: (yaml: string) => string = (yaml) => yaml): string {
     const yaml = change(findBlock('yaml', 'group_mappings:'))
-    writeFileSync(
-      path(name),
-      yaml.replace('https://elasticsearch:9200', url).replace('"/etc/elastauth/ca.crt"', `"${path('ca.crt')}"`),
-    )
+    writeFileSync(path(name), yaml.replace('https://elasticsearch:9200', url).replace('/etc/elastauth', directory))
     return path(name)
   }
 

@@ -65,7 +65,7 @@ const traefik = createTraefik(
 export const traefikExample: RealProxy = {
   ...createTraefik(
     (backends) => {
-      const routes = readFileSync(pathOf('traefik-authelia', 'traefik.yml'), 'utf8').replace(/^tls:\n(?: .*\n)+/m, '')
+      const routes = readFileSync(pathOf('traefik-authelia', 'routes.yml'), 'utf8').replace(/^tls:\n(?: .*\n)+/m, '')
       const { 'change-this-secret': secret, ...servers } = addresses(backends)
       const headers = { customRequestHeaders: { 'X-Elastauth-Proxy-Secret': secret } }
       return adapt(routes, {
