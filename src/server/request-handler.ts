@@ -7,32 +7,33 @@ import type { Outcome } from '../observability/request-log.ts'
 import { waitForPreviousResponses } from './http1/connection.ts'
 import { isUnsent, limitStall } from './http1/stall-limit.ts'
 import { UpgradeResponse } from './http1/upgrade-response.ts'
+import type { ListenerHandlers } from './listen/listener.ts'
 import type { RequestHandlers, ServerOptions } from './options.ts'
 import { route } from './router.ts'
 
-/** The `onRequest` of `ListenerHandlers`, for a listener that serves `serves`. Always sends a response. */
-export type RequestHandler = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  fault: GatewayError | undefined,
-  serves: ListenerScope,
-  onAuthenticated: (() => void) | undefined,
-) => void
+export type RequestHandlerOptions = Pick<ServerOptions, 'handlers' | 'logRequest' | 'logFault' | 'metrics'> &
+  Readonly<{
+    /** What the listener serves. */
+    serves: ListenerScope
+    nextRequestId: () => string
+    /** Whether the server is shutting down. */
+    isClosing: () => boolean
+  }>
 
-/**
- * Handles the requests of all listeners and protocols, including upgrades. @param isClosing whether the server is
- * shutting down
- */
-export function createRequestHandler(
-  { handlers, logRequest, logFault, metrics }: ServerOptions,
-  nextRequestId: () => string,
-  isClosing: () => boolean,
-): RequestHandler {
+/** Handles the requests of a listener in all protocols, including upgrades. Always sends a response. */
+export function createRequestHandler({
+  handlers,
+  logRequest,
+  logFault,
+  metrics,
+  serves,
+  nextRequestId,
+  isClosing,
+}: RequestHandlerOptions): ListenerHandlers['onRequest'] {
   async function handleRequest(
     request: IncomingMessage,
     response: ServerResponse,
     fault: GatewayError | undefined,
-    serves: ListenerScope,
     onAuthenticated: (() => void) | undefined,
   ): Promise<void> {
     let routes = handlers()
@@ -102,8 +103,8 @@ export function createRequestHandler(
     onRequestEnd(context, status)
   }
 
-  return function onRequest(request, response, fault, serves, onAuthenticated) {
-    handleRequest(request, response, fault, serves, onAuthenticated).catch((error) => {
+  return function onRequest(request, response, fault, onAuthenticated) {
+    handleRequest(request, response, fault, onAuthenticated).catch((error) => {
       logFault('internal', request.socket.remoteAddress, error)
       response.destroy()
     })

@@ -4,7 +4,6 @@ import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { type ErrorCode, GatewayError } from '../http/errors.ts'
-import type { ListenerScope } from '../http/handler.ts'
 import { serializeResponse } from '../http/response.ts'
 import { type ConnectionBudget, limitConnections } from './connection-limit.ts'
 import { createHttp1Server } from './http1/server.ts'
@@ -49,21 +48,16 @@ export function createServer(options: ServerOptions): GatewayServer {
   } = options
   const nextRequestId = createRequestIds()
   let isClosing = false
-  const onRequest = createRequestHandler(options, nextRequestId, () => isClosing)
   const commonHandlers: Omit<ListenerHandlers, 'onRequest'> = {
     isUpgrade: (request) => isUpgrade(request) && !isEndpointRequest(request),
     renderInvalid,
     onTlsFailure: ({ code, message }, { remoteAddress }) => options.logTlsFailure?.(code ?? message, remoteAddress),
   }
-  const handlersFor = (serves: ListenerScope): ListenerHandlers => ({
-    ...commonHandlers,
-    onRequest: (request, response, fault, onAuthenticated) =>
-      onRequest(request, response, fault, serves, onAuthenticated),
-  })
   // Without limits, as in unit tests, every weight is accepted.
   let budget: ConnectionBudget = { setWeight: () => true }
   const listeners = options.listeners.map(({ serves = 'everything', ...config }) => {
-    const handlers = handlersFor(serves)
+    const onRequest = createRequestHandler({ ...options, serves, nextRequestId, isClosing: () => isClosing })
+    const handlers: ListenerHandlers = { ...commonHandlers, onRequest }
     const listener = config.isTls
       ? createTlsListener({
           handlers,
