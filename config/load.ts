@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { applySetting } from './apply-setting.ts'
 import { createConvictStore } from './convict-store.ts'
-import { ConfigError, type Fault } from './faults.ts'
+import { ConfigError, type Fault, formatLocation } from './faults.ts'
 import { validateValue } from './formats/format.ts'
 import { type Listener, parseListeners } from './formats/listeners.ts'
 import { formats } from './formats/registry.ts'
@@ -11,6 +11,7 @@ import { findWarnings } from './rules/warnings.ts'
 import { type Config, envNameOf, schema } from './schema.ts'
 import { readEnvironment } from './sources/environment.ts'
 import { readFlags } from './sources/flags.ts'
+import type { Layer, Setting } from './sources/layer.ts'
 import { renameLegacyKeys } from './sources/legacy-keys.ts'
 import { readYaml } from './sources/yaml.ts'
 
@@ -44,7 +45,11 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   faults.push(...violations.map((fault) => nameEmptyVariable(fault, env)))
   if (faults.length > 0) throw new ConfigError(faults.sort(compareFaults))
 
-  const warnings = [...layers.flatMap((layer) => layer.warnings), ...findWarnings(values)]
+  const warnings = [
+    ...layers.flatMap((layer) => layer.warnings),
+    ...findOverriddenListen(layers, settings.get('listen')),
+    ...findWarnings(values, (key) => settings.has(key)),
+  ]
   if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
   const config = deepFreeze(normalize(values))
   return { config, warnings, ...(file !== null && { file }) }
@@ -79,6 +84,23 @@ function normalize(values: Config): Config {
   const { cache } = values
   const secret_key = resolveSecretKey(values.secret_key!)
   return { ...values, secret_key, cache: { ...cache, type: cache.type === 'file' ? 'memory' : cache.type } }
+}
+
+/** Warns if ELASTAUTH_LISTEN, which the image of elastauth sets, overrides another `listen` of the file. */
+function findOverriddenListen(layers: readonly Layer[], effective: Setting | undefined): string[] {
+  const settings = layers.flatMap((layer) => layer.settings)
+  const inFile = settings.find(({ key, location }) => key === 'listen' && location.file !== undefined)
+  if (inFile === undefined || effective?.location.source !== envNameOf('listen')) return []
+  const [before, after] = [inFile, effective].map(({ value }) => formats.listen_list.parse(value)?.map(withoutWildcard))
+  if (before?.join() === after?.join()) return []
+  return [
+    `ELASTAUTH_LISTEN=${effective.value} overrides listen in ${formatLocation(inFile.location)} (the image of elastauth sets it): to use the file's value, set the variable to an empty text.`,
+  ]
+}
+
+/** An address without the host that means all interfaces. */
+function withoutWildcard(address: string): string {
+  return address.replace(/^(?:0\.0\.0\.0|\[::\]):/, ':')
 }
 
 function findDefaultFile(): string | null {

@@ -117,6 +117,23 @@ function checkHostBits(entry: string, index: number): Problem[] {
   ]
 }
 
+/**
+ * Whether an entry is a network of more than 2^24 IPv4 addresses, in IPv4 or IPv6 notation, or larger than the private
+ * IPv6 network fc00::/7.
+ */
+export function isWideNetwork(entry: string): boolean {
+  const [address = '', prefix] = entry.split('/')
+  if (prefix === undefined || isIP(address) === 0) return false
+  const isIpv4 = isIP(address) === 4
+  const length = Number(prefix) + (isIpv4 ? mappedPrefix.length : 0)
+  const bits = ((isIpv4 ? mappedPrefix : '') + bitsOf(address)).slice(0, length)
+  const hasIpv4 = bits.startsWith(mappedPrefix.slice(0, length))
+  return length < 7 || (hasIpv4 && length < mappedPrefix.length + 8)
+}
+
+/** The first 96 bits of an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2), which is treated as the IPv4 address. */
+const mappedPrefix = '0'.repeat(80) + '1'.repeat(16)
+
 /** Whether all bits of an address after the network prefix are zero. */
 function isNetworkAddress(address: string, prefix: number): boolean {
   return !bitsOf(address).slice(prefix).includes('1')

@@ -1,9 +1,10 @@
 import { certificateExpiry } from '../formats/pem.ts'
 import { providersOf } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
+import { findAccessWarnings } from './access-warnings.ts'
 
 /** Warnings about settings that are accepted, but risky or without effect. */
-export function findWarnings(config: Config): string[] {
+export function findWarnings(config: Config, isSet: (key: string) => boolean): string[] {
   const { cache, elasticsearch, oidc, proxy, tls } = config
   const expiry = tls.cert === null ? undefined : certificateExpiry(tls.cert)
   const hasOidc = providersOf(config).includes('oidc')
@@ -30,10 +31,10 @@ export function findWarnings(config: Config): string[] {
       proxy.enabled && proxy.tls.insecure_skip_verify,
       'proxy.tls.insecure_skip_verify is true: a machine in between can impersonate the upstream and read the credentials of users.',
     ],
-    [
-      trustsAllAddresses(config.trusted_proxies) && config.proxy_secret === null,
-      'trusted_proxies is "all", or a network of all addresses, and there is no proxy_secret: every client that reaches the listener can impersonate any user.',
-    ],
+    ...(['elasticsearch_url', 'routes'] as const).map((name): [boolean, string] => [
+      isSet(`proxy.${name}`) && !isSet('proxy.enabled'),
+      `proxy.${name} is set but not used: set proxy.enabled: true to forward requests, or false to confirm that it is off.`,
+    ]),
     [
       config.group_whitelist.length > 0 && !config.enable_group_whitelist,
       'group_whitelist is set but not used: set enable_group_whitelist: true to use it.',
@@ -61,9 +62,5 @@ export function findWarnings(config: Config): string[] {
       `tls.cert has expired on ${expiry.toISOString().slice(0, 10)}: clients will reject it, so renew it.`,
     ])
   }
-  return candidates.filter(([applies]) => applies).map(([, text]) => text)
-}
-
-function trustsAllAddresses(peers: readonly string[]): boolean {
-  return peers.some((peer) => peer === 'all' || peer.endsWith('/0'))
+  return [...candidates.filter(([applies]) => applies).map(([, text]) => text), ...findAccessWarnings(config, isSet)]
 }

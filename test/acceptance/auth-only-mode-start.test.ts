@@ -45,12 +45,20 @@ for (const [use, variables] of [['the whole configuration', environment] as cons
   })
 }
 
+/** The warnings about what the specification recommends against elsewhere. */
+const expectedWarnings: Readonly<Record<string, RegExp>> = {
+  'an Elasticsearch user that is not created': /^warning: elasticsearch\.username is elastic, .*\n$/,
+  'Elasticsearch without TLS': /^warning: http:\/\/elasticsearch:9200 \(elasticsearch\.hosts\) is not https: .*\n$/,
+}
+
 for (const [use, yaml] of fragments) {
-  test(`the fragment of the specification for ${use} is a valid configuration without warnings`, async () => {
+  test(`the fragment of the specification for ${use} is a valid configuration without unexpected warnings`, async () => {
     const file = writeFile('fragment.yml', yaml)
-    const env = { ELASTAUTH_SECRET_KEY: testKey, ...service }
+    const account = yaml.includes('username:') ? {} : { ...service, ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastauth' }
+    const env = { ELASTAUTH_SECRET_KEY: testKey, ...account }
     const { code, stderr } = await runElastauth(['config', 'check', '--config', file], env)
-    assert.deepEqual([code, stderr], [0, ''])
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, expectedWarnings[use] ?? /^$/)
   })
 }
 

@@ -8,7 +8,7 @@ import { type ConfigSource, type LoadedConfig, loadConfig } from '../../../confi
 export const key = '0123456789abcdef'.repeat(4)
 
 /** The smallest valid configuration. */
-export const minimal = `secret_key: ${key}\nelasticsearch: { username: elastic, password: changeme }\n`
+export const minimal = `secret_key: ${key}\nelasticsearch: { username: elastauth, password: changeme }\n`
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
 after(() => rmSync(directory, { recursive: true }))

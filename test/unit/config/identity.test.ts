@@ -54,7 +54,7 @@ const invalidUsers: [yaml: string, expected: RegExp][] = [
 
 for (const [yaml, expected] of invalidUsers) {
   test(`rejects static: { ${yaml} }`, () => {
-    const account = minimal.replace('elastic,', 'service,')
+    const account = minimal.replace('elastauth,', 'service,')
     const lines = linesOf(() => load(`${account}auth_provider: static\nstatic: { ${yaml} }`))
     assert.equal(lines.length, 1, lines.join('\n'))
     assert.match(lines[0]!, expected)
