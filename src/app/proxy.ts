@@ -10,8 +10,7 @@ import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
 import { createPrepareRequest, type PrepareRequestOptions } from '../proxy/prepare-request.ts'
 import { createRouting, type Routing, type RoutingOptions } from '../proxy/routing/routing.ts'
-import { createTunnels, type Tunnels } from '../proxy/websocket/tunnel.ts'
-import { createWebSocketUpgrade, isWebSocketUpgrade } from '../proxy/websocket/upgrade.ts'
+import { createTunnels, createWebSocketUpgrade, isWebSocketUpgrade, type Tunnels } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import type { PrepareReload } from './reload.ts'
 

@@ -5,19 +5,8 @@ import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
 import type { Upstream } from '../routing/upstreams.ts'
 import { toUpstreamError } from '../upstream-error.ts'
-import { createSendUpgrade, type UpgradeListener } from './http-proxy-3.ts'
+import type { SendUpgrade, UpgradeListener } from './http-proxy-3.ts'
 import { forwardRejection } from './rejected-upgrade.ts'
-
-export type Tunnels = Readonly<{
-  /**
-   * Forwards an upgrade request. Resolves when the tunnel has closed, or when the upstream's rejection has been sent to
-   * the client; `response.statusCode` tells which. Rejects with GatewayError; if `response.headersSent`, the rejection
-   * was truncated.
-   */
-  open: (response: ServerResponse, target: TunnelTarget) => Promise<void>
-  /** Closes all tunnels, which could otherwise stay open indefinitely, and prevents new ones. */
-  close: () => void
-}>
 
 /** The upstream of a tunnel, and the headers for both sides. */
 export type TunnelTarget = Readonly<{
@@ -27,34 +16,10 @@ export type TunnelTarget = Readonly<{
   buildResponseHeaders: BuildResponseHeaders
 }>
 
-type TunnelTimeouts = Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>
-
-export function createTunnels(timeouts: TunnelTimeouts): Tunnels {
-  const sendUpgrade = createSendUpgrade()
-  const abortable = new Set<Tunnel>()
-  let isClosed = false
-
-  return Object.freeze({
-    async open(response: ServerResponse, target: TunnelTarget): Promise<void> {
-      const socket = response.socket!
-      if (socket.destroyed) throw closedBeforeUpgrade()
-      if (isClosed) throw stopping()
-      const { upstream, path, headers, buildResponseHeaders } = target
-      const { timeoutMs } = timeouts
-      const tunnel = new Tunnel(response, socket, { upstream, buildResponseHeaders, timeouts, abortable })
-      tunnel.cancel = sendUpgrade({ request: response.req, socket, upstream, path, headers, timeoutMs }, tunnel)
-      await tunnel.ended
-    },
-    close() {
-      isClosed = true
-      for (const tunnel of abortable) tunnel.abort()
-    },
-  })
-}
-
-type TunnelOptions = Pick<TunnelTarget, 'upstream' | 'buildResponseHeaders'> &
+/** What all tunnels share. */
+export type TunnelOptions = Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'> &
   Readonly<{
-    timeouts: TunnelTimeouts
+    sendUpgrade: SendUpgrade
     /** The tunnels that a shutdown aborts. Each tunnel adds and removes itself. */
     abortable: Set<Tunnel>
   }>
@@ -73,43 +38,54 @@ type TunnelState =
  * One upgrade, from the request to the upstream until the client's socket closes. Like `ExchangeHandler` in
  * `forward.ts`, it is a class to save memory.
  */
-class Tunnel implements UpgradeListener {
+export class Tunnel implements UpgradeListener {
+  /**
+   * Resolves when the tunnel has closed, or when the upstream's rejection has been sent to the client;
+   * `response.statusCode` tells which. Rejects with GatewayError; if `response.headersSent`, the rejection was truncated.
+   */
   readonly ended: Promise<void>
-  /** Cancels the request to the upstream. */
-  cancel: (() => void) | undefined
   readonly #response: ServerResponse
   readonly #socket: Socket
+  readonly #upstream: Upstream
+  readonly #buildHeaders: BuildResponseHeaders
   readonly #options: TunnelOptions
   readonly #resolve: () => void
   readonly #reject: (error: GatewayError) => void
   readonly #release: () => void
   readonly #stopWatching: () => void
+  readonly #cancelRequest: (() => void) | undefined
   #state: TunnelState = 'connecting'
 
-  constructor(response: ServerResponse, socket: Socket, options: TunnelOptions) {
+  constructor(response: ServerResponse, target: TunnelTarget, options: TunnelOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { upstream, path, headers, buildResponseHeaders } = target
+    const { sendUpgrade, timeoutMs, abortable } = options
+    const socket = response.socket!
     this.ended = promise
     this.#response = response
     this.#socket = socket
+    this.#upstream = upstream
+    this.#buildHeaders = buildResponseHeaders
     this.#options = options
     this.#resolve = resolve
     this.#reject = reject
-    this.#release = options.upstream.trackRequest()
+    this.#release = upstream.trackRequest()
     this.#stopWatching = destroyOnEnd(socket)
-    options.abortable.add(this)
+    abortable.add(this)
     socket.once('close', () => this.#onClose())
+    this.#cancelRequest = sendUpgrade({ request: response.req, socket, upstream, path, headers, timeoutMs }, this)
   }
 
   onUpgrade(rawHeaders: readonly string[]): string[] {
     this.#stopWatching()
     this.#state = 'open'
     this.#response.statusCode = 101
-    return this.#options.buildResponseHeaders(rawHeaders, 101)
+    return this.#buildHeaders(rawHeaders, 101)
   }
 
   onResponse(rejection: IncomingMessage): void {
-    const { upstream, buildResponseHeaders, timeouts, abortable } = this.#options
-    const { origin } = upstream.url
+    const { timeoutMs, clientTimeoutMs, abortable } = this.#options
+    const { origin } = this.#upstream.url
     if (rejection.statusCode === 101) {
       this.onError(new GatewayError('upstream_protocol', `${origin}: a 101 response without an upgrade`))
       return
@@ -119,12 +95,13 @@ class Tunnel implements UpgradeListener {
     this.#stopWatching()
     // Discards data that the client still sends, because closing a connection with unread data resets it.
     this.#socket.on('end', () => this.#socket.destroy()).resume()
-    const sent = forwardRejection(rejection, this.#response, { ...timeouts, origin, buildResponseHeaders })
-    sent.then(this.#resolve, this.#reject)
+    const buildResponseHeaders = this.#buildHeaders
+    const options = { timeoutMs, clientTimeoutMs, origin, buildResponseHeaders }
+    forwardRejection(rejection, this.#response, options).then(this.#resolve, this.#reject)
   }
 
   onError(error: Error): void {
-    this.#fail(toUpstreamError(error, this.#options.upstream.url.origin, true))
+    this.#fail(toUpstreamError(error, this.#upstream.url.origin, true))
   }
 
   abort(): void {
@@ -137,7 +114,7 @@ class Tunnel implements UpgradeListener {
     if (this.#state !== 'connecting') return
     this.#state = 'failed'
     this.#options.abortable.delete(this) // a shutdown waits for the error response
-    this.cancel?.()
+    this.#cancelRequest?.()
     this.#reject(error)
   }
 
@@ -149,11 +126,11 @@ class Tunnel implements UpgradeListener {
   }
 }
 
-function closedBeforeUpgrade(): GatewayError {
+export function closedBeforeUpgrade(): GatewayError {
   return new GatewayError('client_closed', 'the client closed the connection before it was upgraded')
 }
 
-function stopping(): GatewayError {
+export function stopping(): GatewayError {
   return new GatewayError('stopping', 'elastauth is shutting down, and the tunnel is not open yet')
 }
 

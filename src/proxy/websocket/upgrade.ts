@@ -1,11 +1,20 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { StreamedResponse } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
 import type { ProxyHandlerOptions } from '../handler.ts'
 import type { PrepareRequest } from '../prepare-request.ts'
-import type { Tunnels } from './tunnel.ts'
+import type { Routing } from '../routing/routing.ts'
+import { createSendUpgrade } from './http-proxy-3.ts'
+import { closedBeforeUpgrade, stopping, Tunnel, type TunnelTarget } from './tunnel.ts'
+
+export type Tunnels = Readonly<{
+  /** See `Tunnel.ended`. */
+  open: (response: ServerResponse, target: TunnelTarget) => Promise<void>
+  /** Closes all tunnels, which could otherwise stay open indefinitely, and prevents new ones. */
+  close: () => void
+}>
 
 /**
  * Only WebSockets are forwarded as upgrades. A request to upgrade to another protocol, such as `h2c`, is forwarded
@@ -31,4 +40,23 @@ export function createWebSocketUpgrade(
       stream: (response) => tunnels.open(response, { upstream, path, headers, buildResponseHeaders }),
     }
   }
+}
+
+/** Opens tunnels, and keeps track of them, because they outlive a reload of the configuration. */
+export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>): Tunnels {
+  const abortable = new Set<Tunnel>()
+  const options = { timeoutMs, clientTimeoutMs, sendUpgrade: createSendUpgrade(), abortable }
+  let isClosed = false
+
+  return Object.freeze({
+    async open(response: ServerResponse, target: TunnelTarget): Promise<void> {
+      if (response.socket!.destroyed) throw closedBeforeUpgrade()
+      if (isClosed) throw stopping()
+      await new Tunnel(response, target, options).ended
+    },
+    close() {
+      isClosed = true
+      for (const tunnel of abortable) tunnel.abort()
+    },
+  })
 }

@@ -10,7 +10,7 @@ import {
 } from 'node:net'
 import { after, test } from 'node:test'
 import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
-import { createTunnels } from '../../../../src/proxy/websocket/tunnel.ts'
+import { createTunnels } from '../../../../src/proxy/websocket/upgrade.ts'
 import { UpgradeResponse } from '../../../../src/server/http1/upgrade-response.ts'
 import { switchingProtocols } from '../../../support/web-socket.ts'
 
