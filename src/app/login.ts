@@ -90,7 +90,7 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
     return sessions.create(login)
   }
   const loginStates = createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now)
-  const backchannel = createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, useOnce: store.useOnce })
+  const backchannel = createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, store })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
 
   return Object.freeze<LoginServices>({

@@ -9,7 +9,7 @@ export type BackchannelOptions = Readonly<{
   /** Checks signature, issuer, audience, time, type and event of a logout token. Rejects with GatewayError. */
   verify: (token: string) => Promise<Readonly<Record<string, unknown>>>
   sessions: Pick<Sessions, 'revokeAll'>
-  useOnce: SessionStore['useOnce']
+  store: Pick<SessionStore, 'wasUsed' | 'useOnce'>
 }>
 
 /**
@@ -20,9 +20,10 @@ const replayWindowMs = 600_000
 
 /**
  * `POST /elastauth/backchannel-logout`: the provider reports that a user has logged out (OpenID Connect Back-Channel Logout
- * 1.0). Rejects with GatewayError logout_invalid, sessions_unavailable, provider_unavailable.
+ * 1.0). If no session is left, the logout has succeeded (section 2.7). Rejects with GatewayError logout_invalid,
+ * sessions_unavailable, provider_unavailable.
  */
-export function createBackchannelEndpoint({ verify, sessions, useOnce }: BackchannelOptions) {
+export function createBackchannelEndpoint({ verify, sessions, store }: BackchannelOptions) {
   return async function handleBackchannelLogout({ request }: RequestContext): Promise<GatewayResponse> {
     const tokens = (await readForm(request)).getAll('logout_token')
     if (tokens.length !== 1) throw invalid('the form must have exactly one logout_token')
@@ -30,9 +31,11 @@ export function createBackchannelEndpoint({ verify, sessions, useOnce }: Backcha
     if (typeof jti !== 'string' || jti === '') throw invalid('the logout token has no jti')
     const hasSid = typeof sid === 'string'
     if (!hasSid && typeof sub !== 'string') throw invalid('the logout token has neither sid nor sub')
-    await rejectReplay(useOnce, jti)
-    const revoked = hasSid ? await sessions.revokeAll('sid', sid) : await sessions.revokeAll('sub', sub as string)
-    if (revoked === 0) throw invalid('no session matches the logout token')
+    if (await orUnavailable(store.wasUsed(jti))) throw invalid('the logout token was used before')
+    if (hasSid) await sessions.revokeAll('sid', sid)
+    else await sessions.revokeAll('sub', sub as string)
+    // Only now, so that the provider can repeat a logout that failed.
+    await orUnavailable(store.useOnce(jti, replayWindowMs))
     return createResponse(200, 'text/plain; charset=utf-8', '')
   }
 }
@@ -46,14 +49,12 @@ async function verifyToken(verify: BackchannelOptions['verify'], token: string) 
   }
 }
 
-async function rejectReplay(useOnce: SessionStore['useOnce'], jti: string): Promise<void> {
-  let isFirstUse: boolean
+async function orUnavailable(isUsed: Promise<boolean>): Promise<boolean> {
   try {
-    isFirstUse = await useOnce(jti, replayWindowMs)
+    return await isUsed
   } catch (cause) {
     throw new GatewayError('sessions_unavailable', 'cannot check whether the logout token was used before', { cause })
   }
-  if (!isFirstUse) throw invalid('the logout token was used before')
 }
 
 function invalid(detail: string): GatewayError {

@@ -86,6 +86,9 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       const members = await call('session_read', () => scripts.eaSessionListIndex(keyOf('list', name), Date.now()))
       return members as string[]
     },
+    async wasUsed(name: string): Promise<boolean> {
+      return (await call('session_read', () => commands.pttl(keyOf('once', name)))) > 0
+    },
     async useOnce(name: string, ttlMs: number): Promise<boolean> {
       const set = () => commands.set(keyOf('once', name), '1', 'PX', wholeMs(ttlMs), 'NX')
       return (await call('session_write', set)) === 'OK'
@@ -134,4 +137,5 @@ export async function probeSessions(store: ReturnType<typeof createSessionStore>
   await store.has('probe')
   await store.removeFromIndex('probe', ['probe'])
   await store.useOnce('probe', 1000)
+  await store.wasUsed('probe')
 }

@@ -68,6 +68,7 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
     },
     listIndex: async (name: string) =>
       [...(indexes.get(name) ?? [])].filter(([, expiresAt]) => now() < expiresAt).map(([key]) => key),
+    wasUsed: async (name: string) => now() < (usedNames.get(name) ?? 0),
     async useOnce(name: string, ttlMs: number) {
       if (now() < (usedNames.get(name) ?? 0)) return false
       usedNames.delete(name)

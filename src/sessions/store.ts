@@ -29,6 +29,8 @@ export type SessionStore = Readonly<{
   removeFromIndex: (name: string, keys: readonly string[]) => Promise<void>
   /** The sessions in the index `name`, the oldest first; some of them may have ended. */
   listIndex: (name: string) => Promise<readonly string[]>
+  /** Whether `useOnce` was called with this name, and its `ttlMs` has not passed. */
+  wasUsed: (name: string) => Promise<boolean>
   /** Whether this is the first call with this name within `ttlMs`. Detects replays. */
   useOnce: (name: string, ttlMs: number) => Promise<boolean>
 }>

@@ -92,6 +92,7 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
       addToIndex: (...args) => call(() => store.addToIndex(...args)),
       removeFromIndex: (...args) => call(() => store.removeFromIndex(...args)),
       listIndex: (...args) => call(() => store.listIndex(...args)),
+      wasUsed: (...args) => call(() => store.wasUsed(...args)),
       useOnce: (...args) => call(() => store.useOnce(...args)),
       completeRefresh: (key, ...args) =>
         call(async () => {

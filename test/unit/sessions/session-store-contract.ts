@@ -207,10 +207,13 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store accepts a name once until the name expires', async ({ store, advance }) => {
+    assert.equal(await store.wasUsed('jti'), false)
     assert.equal(await store.useOnce('jti', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
     assert.equal(await store.useOnce('other', 200), true)
+    assert.deepEqual([await store.wasUsed('jti'), await store.wasUsed('other')], [true, true])
     await advance(250)
+    assert.deepEqual([await store.wasUsed('jti'), await store.wasUsed('other')], [true, false])
     assert.equal(await store.useOnce('other', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
   })
