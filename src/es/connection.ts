@@ -1,6 +1,7 @@
 import { errors, UndiciConnection } from '@elastic/elasticsearch'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
+import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
 
 /** Maximum number of connections per host. Further calls wait in elastauth, so that many users do not fill Elasticsearch's queues. */
 const maxConnections = 16
@@ -74,11 +75,22 @@ export class BoundedConnection extends UndiciConnection {
       return response
     } catch (error) {
       if (deadline.aborted) throw new errors.TimeoutError(`no complete response within ${Math.round(limitMs)} ms`)
-      throw error
+      throw withSchemeHint(error, this.url)
     } finally {
       budget.leftMs -= performance.now() - startedAt
     }
   }
+}
+
+/** Adds a hint to an error that a URL with the wrong scheme may have caused. */
+function withSchemeHint(error: unknown, { protocol, origin }: URL): unknown {
+  if (protocol === 'https:' && isPlainPort(error))
+    return new errors.ConnectionError(`${origin} does not speak TLS on this port: write http:// in elasticsearch.hosts`)
+  if (protocol === 'http:' && error instanceof errors.ConnectionError && mayBeTlsPort(error))
+    return new errors.ConnectionError(
+      `${error.message}; if ${origin} expects TLS, write https:// in elasticsearch.hosts`,
+    )
+  return error
 }
 
 /**

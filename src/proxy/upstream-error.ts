@@ -43,8 +43,12 @@ function errorCodeFor(error: Error & { code?: string }) {
   return codes[error.code ?? ''] ?? 'upstream_unavailable'
 }
 
-/** If all addresses of a name fail, Node's error has no message of its own, only the individual errors do. */
+/**
+ * OpenSSL's reason, without its numbers and source files. If all addresses of a name fail, Node's error has no message of
+ * its own, only the individual errors do.
+ */
 function messageOf(error: Error): string {
-  if (!(error instanceof AggregateError)) return error.message
+  if (!(error instanceof AggregateError))
+    return error.message.replace(/^[\dA-F]+:error:[^:]*:[^:]*:[^:]*:([^:]+):.*$/s, '$1')
   return error.errors.map((part) => (part instanceof Error ? part.message : String(part))).join(', ')
 }

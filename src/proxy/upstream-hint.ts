@@ -1,3 +1,5 @@
+import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
+
 /** Hints for failed TLS connections, by Node's error code or OpenSSL's message. */
 const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/CERT_HAS_EXPIRED/, "the upstream's certificate has expired: renew it on the upstream"],
@@ -26,10 +28,6 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
     /alert handshake failure/,
     'the upstream and elastauth have no TLS parameters in common: often a client certificate is missing, see proxy.tls.client_cert and client_key',
   ],
-  [
-    /wrong version number|packet length too long/,
-    'the upstream does not speak TLS on this port: use http:// in its URL',
-  ],
 ]
 
 const closedWithoutAlert =
@@ -40,12 +38,17 @@ const closedWithoutAlert =
  * @param isBeforeResponse whether the error occurred before any part of a response had arrived
  */
 export function hintFor(
-  { code = '', message }: Error & { code?: string },
+  error: Error & { code?: string },
   upstream: string,
   isBeforeResponse: boolean,
 ): string | undefined {
+  if (isPlainPort(error)) return 'the upstream does not speak TLS on this port: use http:// in its URL'
+  const { code = '', message } = error
   const found = hints.find(([pattern]) => pattern.test(code) || pattern.test(message))
   if (found) return found[1]
+  if (!isBeforeResponse) return undefined
+  const usesTls = upstream.startsWith('https:')
+  if (!usesTls && mayBeTlsPort(error)) return 'if the upstream expects TLS on this port, use https:// in its URL'
   const isClosed = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET'
-  return isClosed && isBeforeResponse && upstream.startsWith('https:') ? closedWithoutAlert : undefined
+  return isClosed && usesTls ? closedWithoutAlert : undefined
 }

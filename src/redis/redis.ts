@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
+import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
 import { createRedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, subscribeToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
@@ -20,8 +21,15 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
   const connection: RedisConnection = { ...given, tls }
   const commands = connectForCommands(connection)
   let lastError: string | undefined
-  commands.on('error', ({ message, lastNodeError }: Error & { lastNodeError?: Error }) => {
-    lastError = lastNodeError?.message ?? message
+  let wasConnected = false
+  commands.on('error', (error: Error & { lastNodeError?: Error }) => {
+    lastError = describeError(error.lastNodeError ?? error, tls !== undefined)
+  })
+  commands.on('close', () => {
+    if (!wasConnected && tls === undefined) lastError ??= `the server closed the connection; ${tlsHint}`
+  })
+  commands.once('ready', () => {
+    wasConnected = true
   })
   const { call, isFaulty } = createRedisCall({
     timeoutMs: connection.timeoutMs,
@@ -94,4 +102,14 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
       commands.disconnect()
     },
   })
+}
+
+const tlsHint = 'if it expects TLS, write rediss:// in cache.redis_url, or set cache.redis_tls: true'
+
+function describeError(error: Error, usesTls: boolean): string {
+  if (usesTls && isPlainPort(error))
+    return 'the server does not speak TLS on this port: write redis:// in cache.redis_url or set cache.redis_tls: false, or correct the port'
+  return !usesTls && mayBeTlsPort(error)
+    ? `${error.message.replace(/ Please report this\.$/, '')}; ${tlsHint}`
+    : error.message
 }

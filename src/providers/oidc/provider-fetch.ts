@@ -2,6 +2,7 @@ import type { CustomFetch, CustomFetchOptions } from 'openid-client'
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
 import { isLoopbackHost } from '../../../config/hosts.ts'
 import { GatewayError } from '../../http/errors.ts'
+import { isPlainPort, mayBeTlsPort } from '../../http/tls-mismatch.ts'
 
 export type ProviderFetchOptions = Readonly<{
   /** CA certificates as PEM text, instead of the platform's. */
@@ -56,7 +57,8 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
       })
       return toResponse(response, await response.body.arrayBuffer())
     } catch (cause) {
-      throw unavailable(`${url.origin} ${reasonOf(cause, timeoutMs)}`, cause)
+      const hint = options.httpProxy === undefined ? schemeHintFor(cause, url) : ''
+      throw unavailable(`${url.origin} ${reasonOf(cause, timeoutMs)}${hint}`, cause)
     } finally {
       pendingCalls--
     }
@@ -129,6 +131,14 @@ function reasonOf(error: unknown, timeoutMs: number): string {
   if (name === 'TimeoutError' || code?.endsWith('_TIMEOUT')) return `did not respond within ${timeoutMs} ms`
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `sent more than ${maxBodyBytes} bytes`
   return `cannot be reached: ${code ?? name ?? 'no reason given'}`
+}
+
+/** A hint for an error that a URL with the wrong scheme may have caused. */
+function schemeHintFor(error: unknown, { protocol }: URL): string {
+  if (protocol === 'https:' && isPlainPort(error))
+    return '; this port does not speak TLS: correct the port in oidc.issuer, or write http:// there'
+  if (protocol === 'http:' && mayBeTlsPort(error)) return '; if this port expects TLS, write https:// in oidc.issuer'
+  return ''
 }
 
 function unavailable(detail: string, cause?: unknown): GatewayError {
