@@ -34,12 +34,32 @@ export function toLoginError(thrown: unknown): GatewayError {
     return new GatewayError(code, detail)
   }
   for (let cause = thrown; cause instanceof Error; cause = cause.cause) if (cause instanceof GatewayError) return cause
-  const { message, code } = thrown as { message?: unknown; code?: unknown }
+  const { message, code, cause } = thrown as { message?: unknown; code?: unknown; cause?: { cause?: ClaimFault } }
   const isInvalid = typeof code === 'string' && invalidResponses.includes(code)
   return new GatewayError(
     isInvalid ? 'login_failed' : 'provider_unavailable',
-    `cannot use the provider's response to a login: ${message} (${code})`,
+    `cannot use the provider's response to a login: ${describeClaim(cause?.cause) ?? message} (${code})`,
   )
+}
+
+/** The reason why openid-client rejected a claim of the ID token. */
+type ClaimFault = Readonly<{
+  claim?: unknown
+  claims?: Readonly<Record<string, unknown>>
+  now?: unknown
+  expected?: unknown
+}>
+
+function describeClaim({ claim, claims, now, expected }: ClaimFault = {}): string | undefined {
+  const found = claims?.[String(claim)]
+  if (claim === 'iss' && typeof found === 'string') {
+    const quoted = JSON.stringify(found).slice(0, 200)
+    return `the issuer of the ID token is ${quoted}, oidc.issuer is ${JSON.stringify(expected)}: if both are the same provider, write issuer: ${quoted} below oidc`
+  }
+  if (typeof now !== 'number' || typeof found !== 'number') return undefined
+  const seconds = Math.round(found - now)
+  const offset = seconds < 0 ? `${-seconds} s ago` : `in ${seconds} s`
+  return `the ${claim} of the new ID token is ${offset} by this machine's clock: synchronize the clocks of this machine and the provider`
 }
 
 function codeOf(authorizationError: string): ErrorCode {

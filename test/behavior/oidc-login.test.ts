@@ -8,7 +8,8 @@ const sessionCookie = /__Host-elastauth-session=([A-Za-z0-9_-]{43})/
 
 describe('the login', async () => {
   const { idp, startProxy } = await createOidcTestBed()
-  const { url } = await startProxy()
+  const gateway = await startProxy()
+  const { url } = gateway
   const isCallback = (location: string) => location.startsWith(`${url}/elastauth/callback?`)
 
   /** A user who has signed in at the provider, with the callback not requested yet. */
@@ -140,7 +141,7 @@ describe('the login', async () => {
   const unsigned = (claims: object) =>
     [{ alg: 'none' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
   const now = () => Math.floor(Date.now() / 1000)
-  for (const [name, forge] of [
+  for (const [name, forge, reason = /./] of [
     ['with another nonce', () => idp.sign({ sub: 'alice', nonce: 'another' })],
     ['without a nonce', () => idp.sign({ sub: 'alice' })],
     ['signed by another key', (nonce: string) => idp.sign({ sub: 'alice', nonce }, {}, createSigningKey())],
@@ -150,17 +151,35 @@ describe('the login', async () => {
         `${unsigned({ iss: idp.issuer, aud: idp.clientId, sub: 'alice', nonce, iat: now(), exp: now() + 60 })}.`,
     ],
     ['for another client', (nonce: string) => idp.sign({ sub: 'alice', nonce, aud: 'another' })],
-    ['of another issuer', (nonce: string) => idp.sign({ sub: 'alice', nonce, iss: 'https://evil.example' })],
-    ['that has expired', (nonce: string) => idp.sign({ sub: 'alice', nonce, iat: now() - 7200, exp: now() - 3600 })],
-  ] as const) {
+    [
+      'of another issuer',
+      (nonce: string) => idp.sign({ sub: 'alice', nonce, iss: 'https://evil.example' }),
+      /issuer of the ID token is "https:\/\/evil\.example", oidc\.issuer is "http:[^"]+": .* write issuer: "https:\/\/evil/,
+    ],
+    [
+      'that has expired',
+      (nonce: string) => idp.sign({ sub: 'alice', nonce, iat: now() - 7200, exp: now() - 3600 }),
+      /the exp of the new ID token is 36\d\d s ago by this machine's clock: synchronize the clocks/,
+    ],
+    [
+      'that is not valid yet',
+      (nonce: string) => idp.sign({ sub: 'alice', nonce, nbf: now() + 3600 }),
+      /the nbf of the new ID token is in 3[56]\d\d s by this machine's clock: synchronize the clocks/,
+    ],
+  ] as readonly [string, (nonce: string) => Promise<string>, RegExp?][]) {
     test(`a login with an ID token ${name} gets 400 and no session`, async () => {
       const { agent, callback, nonce } = await signInUntilCallback()
       const idToken = await forge(nonce)
       const restore = respondWith(idToken)
+      const seenLines = gateway.log.length
       const response = await agent.request(callback.href)
       restore()
       assert.equal(response.status, 400)
       assertNoSession(response, agent)
+      const line = await gateway.logged(
+        (line) => gateway.log.indexOf(line) >= seenLines && line['error.code'] === 'login_failed',
+      )
+      assert.match(line.message ?? '', reason)
     })
   }
 

@@ -1,7 +1,7 @@
-import { type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
-import { invalidToken } from './invalid-token.ts'
+import { clockAdvice, describeTime, invalidToken } from './invalid-token.ts'
 
 export type VerifyLogoutTokenOptions = Readonly<{
   issuer: () => Promise<string>
@@ -53,9 +53,19 @@ export function createVerifyLogoutToken(options: VerifyLogoutTokenOptions): Veri
       })
     } catch (error) {
       if (error instanceof GatewayError) throw error
-      throw invalidToken('it is not a logout token from the provider for this client')
+      throw invalidToken(timeFaultOf(error, now()) ?? 'it is not a logout token from the provider for this client')
     }
   }
+}
+
+/** For a token whose `iat`, `nbf` or `exp` does not fit the clock. */
+function timeFaultOf(error: unknown, nowMs: number): string | undefined {
+  if (!(error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed)) return undefined
+  const { claim, payload } = error
+  const time = payload[claim]
+  return ['iat', 'nbf', 'exp'].includes(claim) && typeof time === 'number'
+    ? `${describeTime(claim, time, nowMs)}: ${clockAdvice}`
+    : undefined
 }
 
 /** Providers that are older than the type `logout+jwt` send `JWT`, or no type. `application/` may be omitted (RFC 7515, section 4.1.9). */

@@ -1,7 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, type ProtectedHeaderParameters } from 'jose'
 import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
-import { invalidToken } from './invalid-token.ts'
+import { clockAdvice, describeTime, invalidToken } from './invalid-token.ts'
 
 export type VerifyTokenOptions = Readonly<{
   issuer: () => Promise<string>
@@ -43,7 +43,7 @@ export function createVerifyToken(options: VerifyTokenOptions) {
       throw invalidToken('it is the ID token of a login at elastauth, which counts only as a session')
     const expiresAtMs = payload.exp! * 1000
     // Checked again without clock tolerance, because jose also extends the token's expiry by the tolerance.
-    if (expiresAtMs <= now()) throw expired()
+    if (expiresAtMs <= now()) throw expired(payload.exp, now())
     return { claims: payload, expiresAtMs }
   }
 
@@ -59,7 +59,7 @@ export function createVerifyToken(options: VerifyTokenOptions) {
         currentDate: new Date(now()),
       })
     } catch (error) {
-      throw toGatewayError(error)
+      throw toGatewayError(error, issuerName, now())
     }
   }
 }
@@ -77,14 +77,18 @@ function checkType(payload: JWTPayload, header: ProtectedHeaderParameters): void
  * jose's messages contain no part of the token, so they may be logged. The token's audience and issuer are quoted only
  * after its signature was verified.
  */
-function toGatewayError(error: unknown): GatewayError {
+function toGatewayError(error: unknown, issuer: string, nowMs: number): GatewayError {
   if (error instanceof GatewayError) return error
-  if (error instanceof errors.JWTExpired) return expired()
-  if (error instanceof errors.JWTClaimValidationFailed && (error.claim === 'aud' || error.claim === 'iss')) {
-    const found = JSON.stringify(error.payload[error.claim])?.slice(0, 200) ?? 'missing'
-    return error.claim === 'iss'
-      ? invalidToken(`its issuer is ${found}, not that of the provider (oidc.issuer)`)
-      : invalidToken(`its audience is ${found}, not oidc.client_id or one of oidc.audiences`)
+  if (error instanceof errors.JWTExpired) return expired(error.payload.exp, nowMs)
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const { claim, payload } = error
+    if (claim === 'iss') return invalidToken(describeIssuer(payload.iss, issuer))
+    if (claim === 'aud') {
+      const found = JSON.stringify(payload.aud)?.slice(0, 200) ?? 'missing'
+      return invalidToken(`its audience is ${found}, not oidc.client_id or one of oidc.audiences`)
+    }
+    if (claim === 'nbf' && typeof payload.nbf === 'number')
+      return invalidToken(`${describeTime('nbf', payload.nbf, nowMs)}: ${clockAdvice}`)
   }
   if (error instanceof errors.JWKSMultipleMatchingKeys)
     return invalidToken('it has no key ID (kid), and the provider has several keys')
@@ -92,6 +96,13 @@ function toGatewayError(error: unknown): GatewayError {
   return invalidToken(error instanceof errors.JOSEError ? error.message : 'its key is not usable')
 }
 
-function expired(): GatewayError {
-  return new GatewayError('token_expired', 'the token has expired')
+function describeIssuer(found: unknown, issuer: string): string {
+  if (typeof found !== 'string') return 'its issuer is missing'
+  const quoted = JSON.stringify(found).slice(0, 200)
+  return `its issuer is ${quoted}, oidc.issuer is ${JSON.stringify(issuer)}: if both are the same provider, write issuer: ${quoted} below oidc`
+}
+
+function expired(exp: number | undefined, nowMs: number): GatewayError {
+  const reason = `the token has expired: ${describeTime('exp', exp ?? 0, nowMs)}; if the token is new, ${clockAdvice}`
+  return new GatewayError('token_expired', reason)
 }

@@ -30,6 +30,28 @@ test('rejects a token from the second of its expiry on, without a clock toleranc
   await assert.rejects(create(() => rsa.publicKey, ['RS256'], now + 60)(token), { code: 'token_expired' })
 })
 
+test('the error for a token that is expired or not valid yet says by how much, and that it is a clock', async () => {
+  const verify = async (times: object) => create(() => rsa.publicKey)(await signJwt(rsa, { ...claims, ...times }))
+  const advice = 'synchronize the clocks of this machine and the provider'
+  await assert.rejects(verify({ exp: now - 95 }), {
+    code: 'token_expired',
+    detail: `the token has expired: its exp is 95 s ago by this machine's clock; if the token is new, ${advice}`,
+  })
+  await assert.rejects(verify({ nbf: now + 95 }), {
+    code: 'token_invalid',
+    detail: `the token was rejected: its nbf is in 95 s by this machine's clock: ${advice}`,
+  })
+})
+
+test('the error for a token of another issuer names both issuers and what to write', async () => {
+  const token = await signJwt(rsa, { ...claims, iss: 'https://id.example/' })
+  await assert.rejects(create(() => rsa.publicKey)(token), {
+    code: 'token_invalid',
+    detail:
+      'the token was rejected: its issuer is "https://id.example/", oidc.issuer is "https://id.example": if both are the same provider, write issuer: "https://id.example/" below oidc',
+  })
+})
+
 test('rejects a token with an algorithm that is not configured, even if the key is suitable', async () => {
   await assert.rejects(create(() => rsa.publicKey, ['PS256', 'ES256'])(await signJwt(rsa, claims)), {
     code: 'token_invalid',
