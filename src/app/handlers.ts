@@ -9,7 +9,7 @@ import { createOwnOriginOf } from '../auth/own-origin.ts'
 import { createMapRoles } from '../auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-request.ts'
 import type { Peers } from '../auth/trust/peers.ts'
-import { createIsTrustedRequest } from '../auth/trust/trusted-request.ts'
+import { createExplainDistrust, createIsTrustedRequest } from '../auth/trust/trusted-request.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import type { Handler, ModeHandler } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
@@ -70,6 +70,7 @@ function createRequestHandlers(options: HandlersOptions, services: Services): Re
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const reader = {
     isTrusted: createIsTrustedRequest(options.trust, peerOf),
+    explainDistrust: createExplainDistrust(options.trust, peerOf),
     originalOf: proxy === undefined ? createOriginalRequestOf(source) : requestAsReceived,
   }
   const ownOriginOf = createOwnOriginOf(options.redirectUrl, source)

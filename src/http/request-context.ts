@@ -13,6 +13,8 @@ export type OriginalRequest = Readonly<{
 export type RequestReader = Readonly<{
   /** Whether a request comes from a trusted proxy, whose headers may assert an identity. */
   isTrusted: (request: IncomingMessage) => boolean
+  /** Why a request is not trusted, and what to do if it comes from the proxy; for the log. */
+  explainDistrust: (request: IncomingMessage) => string
   originalOf: (request: IncomingMessage, isTrusted: boolean) => OriginalRequest
 }>
 
@@ -40,6 +42,11 @@ export class RequestContext {
   get isTrusted(): boolean {
     this.#isTrusted ??= this.#reader.isTrusted(this.request)
     return this.#isTrusted
+  }
+
+  /** Why the request is not trusted, for the log. */
+  explainDistrust(): string {
+    return this.#reader.explainDistrust(this.request)
   }
 
   /** The request itself, unless it is a sub-request of a trusted proxy. */

@@ -8,6 +8,3 @@ import type { RequestContext } from '../http/request-context.ts'
  * provider's own.
  */
 export type Provider = (context: RequestContext) => MaybePromise<RequestIdentity>
-
-/** Describes the peer in the detail of GatewayError peer_untrusted. */
-export const untrustedPeer = 'a peer that is not in trusted_proxies or did not send the proxy_secret'

@@ -64,7 +64,9 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
   '401 Unauthorized from elastauth': async () => {
     const gateway = await startAndRequest({ flags: { trusted_proxies: '10.0.0.0/8' } })
     await fetch(gateway.url)
-    return [gateway]
+    const withSecret = await startAndRequest({ env: { ELASTAUTH_PROXY_SECRET: 'a-shared-secret-of-32-characters' } })
+    await requestFrom(withSecret, 'testuser', { 'X-Elastauth-Proxy-Secret': 'another-secret' })
+    return [gateway, withSecret]
   },
   '404 from elastauth, or 403 with nginx, for every user': async () => {
     const withoutPrefix = await start()

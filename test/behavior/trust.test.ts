@@ -107,3 +107,29 @@ test('logs at startup which peers are trusted', async () => {
   assert.match(lineOf(network)!, /trusted peers: 127\.0\.0\.2\/32/)
   assert.match(lineOf(withSecret)!, /trusted peers: loopback, private with the proxy secret/)
 })
+
+test('the log of a rejected identity header says whether the address, the proxy_secret or its number is wrong', async () => {
+  const header = 'X-Elastauth-Proxy-Secret'
+  const reasonFor = async (gateway: typeof network, ...lines: string[]) => {
+    const seenLines = gateway.log.length
+    await ask(gateway, firstAddress, 'Remote-User: bob', ...lines)
+    const line = await gateway.logged(
+      (entry) => gateway.log.indexOf(entry) >= seenLines && entry['error.code'] === 'peer_untrusted',
+    )
+    return line.message!.replace('GET / 401 identity headers ', '')
+  }
+  assert.deepEqual(
+    [
+      await reasonFor(network),
+      await reasonFor(withSecret),
+      await reasonFor(withSecret, `${header}: ${secret}x`),
+      await reasonFor(withSecret, `${header}: ${secret}`, `${header}: ${secret}`),
+    ],
+    [
+      "from 127.0.0.1, which is not in trusted_proxies: add the address if it is your proxy's",
+      `without the proxy_secret: let the proxy send it in the header ${header}`,
+      `with a wrong proxy_secret in the header ${header}: set the same secret in the proxy and here`,
+      `with 2 headers ${header}: let the proxy replace the header that it receives`,
+    ],
+  )
+})

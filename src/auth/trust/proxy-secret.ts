@@ -17,6 +17,15 @@ export function createHasProxySecret(
   }
 }
 
+/** Why a request does not contain the proxy's shared secret in exactly one header line. */
+export function explainMissingSecret({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, header: string): string {
+  const { length } = valuesOf(rawHeaders, header.toLowerCase())
+  if (length === 0) return `without the proxy_secret: let the proxy send it in the header ${header}`
+  return length === 1
+    ? `with a wrong proxy_secret in the header ${header}: set the same secret in the proxy and here`
+    : `with ${length} headers ${header}: let the proxy replace the header that it receives`
+}
+
 function digest(text: string): Buffer {
   return createHash('sha256').update(text, 'latin1').digest()
 }

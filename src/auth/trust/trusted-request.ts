@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Peers } from './peers.ts'
-import { createHasProxySecret } from './proxy-secret.ts'
+import { createHasProxySecret, explainMissingSecret } from './proxy-secret.ts'
 import { createIsTrustedPeer } from './trust.ts'
 
 export type TrustOptions = Readonly<{
@@ -31,5 +31,20 @@ export function createIsTrustedRequest(
       trustBySocket.set(socket, isTrusted)
     }
     return isTrusted && hasProxySecret(request)
+  }
+}
+
+/** Creates the function that says why {@link createIsTrustedRequest} does not trust a request. */
+export function createExplainDistrust({ trustedProxies, proxySecretHeader }: TrustOptions, peerOf: Peers['peerOf']) {
+  const isTrustedPeer = createIsTrustedPeer(trustedProxies)
+
+  return function explainDistrust(request: IncomingMessage): string {
+    const peer = peerOf(request.socket)
+    if (isTrustedPeer(peer)) return explainMissingSecret(request, proxySecretHeader)
+    if (peer.isUnixSocket)
+      return 'from a unix socket: add unix to trusted_proxies if only the proxy can open the socket'
+    const certificate = trustedProxies.includes('client_cert') ? ', and without an accepted client certificate' : ''
+    const address = peer.address ?? 'a closed connection'
+    return `from ${address}, which is not in trusted_proxies${certificate}: add the address if it is your proxy's`
   }
 }

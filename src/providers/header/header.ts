@@ -2,7 +2,8 @@ import { LRUCache } from 'lru-cache'
 import type { HeaderNames } from '../../../config/header-presets.ts'
 import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
-import { type Provider, untrustedPeer } from '../provider.ts'
+import type { RequestContext } from '../../http/request-context.ts'
+import type { Provider } from '../provider.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
 import { trimBlanks } from './trim-blanks.ts'
 
@@ -26,8 +27,9 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
   // Created once and reused: in a chain of providers, many requests throw this error.
   const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
 
-  return function identify({ request, isTrusted }) {
-    if (!isTrusted) throw claimsIdentity(request.rawHeaders) ? untrusted() : missing
+  return function identify(context) {
+    const { request } = context
+    if (!context.isTrusted) throw claimsIdentity(request.rawHeaders) ? untrusted(context) : missing
     const assertion = readAssertion(request.rawHeaders)
     const { username, groups, email, name: fullName } = assertion
     const key = `${username}\n${groups ?? absentGroups}\n${email}\n${fullName}`
@@ -46,8 +48,8 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
  * The error for identity headers from an untrusted peer: header spoofing, or a proxy that is missing in
  * trusted_proxies.
  */
-function untrusted(): GatewayError {
-  return new GatewayError('peer_untrusted', `identity headers from ${untrustedPeer}`)
+function untrusted(context: RequestContext): GatewayError {
+  return new GatewayError('peer_untrusted', `identity headers ${context.explainDistrust()}`)
 }
 
 function toIdentity(provider: string, assertion: Assertion, separator: string): Identity {

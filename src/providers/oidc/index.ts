@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
-import { type Provider, untrustedPeer } from '../provider.ts'
+import type { RequestContext } from '../../http/request-context.ts'
+import type { Provider } from '../provider.ts'
 
 type FindIdentity = (request: IncomingMessage) => MaybePromise<Identity | undefined>
 
@@ -20,12 +21,8 @@ export type OidcProviderOptions = Readonly<{
 /** The cookies that may contain a token, in the order in which they are tried. */
 export const tokenCookies = ['access_token', 'id_token'] as const
 
-// Created once and reused: many requests throw these errors.
+// Created once and reused: many requests throw this error.
 const missing = new GatewayError('identity_missing', 'missing authentication headers (no token, no session)')
-const untrusted = new GatewayError(
-  'peer_untrusted',
-  `a request from ${untrustedPeer}: in auth-only mode, tokens and sessions are accepted from the proxy only`,
-)
 
 /**
  * Looks for a token in a header, then for a session of elastauth, then for a token in a cookie that another application
@@ -34,8 +31,9 @@ const untrusted = new GatewayError(
 export function createOidcProvider(options: OidcProviderOptions): Provider {
   const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
-  return async function identify({ request, isTrusted }) {
-    if (requiresTrustedPeer && !isTrusted) throw untrusted
+  return async function identify(context) {
+    const { request } = context
+    if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
     // Not ambient: browsers add cookies to any request, but this header only for a script of an allowed origin (CORS).
     const bearer = await findToken(request)
     if (bearer !== undefined) return { identity: bearer, isAmbient: false }
@@ -45,4 +43,9 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
     if (identity === undefined) throw missing
     return { identity, isAmbient: true }
   }
+}
+
+function untrusted(context: RequestContext): GatewayError {
+  const detail = `a request ${context.explainDistrust()} (in auth-only mode, tokens and sessions are accepted from the proxy only)`
+  return new GatewayError('peer_untrusted', detail)
 }

@@ -9,6 +9,7 @@ const original = Object.freeze({ method: 'GET', target: '/b' })
 function create(isTrusted: boolean) {
   const calls: unknown[] = []
   const reader: RequestReader = {
+    explainDistrust: () => '',
     isTrusted(received) {
       calls.push(['isTrusted', received])
       return isTrusted

@@ -47,6 +47,7 @@ async function serve({ work, write, ...outcome }: Given, options: Partial<LogOpt
   const logRequest = createLogRequest(log)
   const reader: RequestReader = {
     isTrusted: () => true,
+    explainDistrust: () => '',
     originalOf: ({ method = '', url = '' }) => ({ method, target: url, host: 'es.example.com' }),
   }
   const server = createServer(async (request, response) => {
