@@ -41,12 +41,21 @@ export const secretKey: Format<string> = {
   parse: (value) => (isPlaceholderKey(value as string) ? (value as string) : hexKey.parse(value)),
 }
 
-export const sharedSecret = textFormat({
-  noun: 'a secret of at least 16 printable characters',
-  hint: 'generate one with `openssl rand -hex 32`',
-  jsonSchema: { minLength: 16, pattern: '^[!-~]+$' },
-  isValid: (text) => /^[!-~]{16,}$/.test(text),
-})
+const generateSecretFix = 'generate one with `openssl rand -hex 32`'
+
+/** A shared secret, other than the placeholder in the documentation's configurations of proxies. */
+export const sharedSecret: Format<string> = {
+  ...textFormat({
+    noun: 'a secret of at least 16 printable characters',
+    hint: generateSecretFix,
+    jsonSchema: { minLength: 16, pattern: '^[!-~]+$' },
+    isValid: (text) => /^[!-~]{16,}$/.test(text),
+  }),
+  check: (text) =>
+    text === 'change-this-secret'
+      ? [{ problem: 'is the placeholder of the documentation', fix: generateSecretFix }]
+      : [],
+}
 
 /** Rejects a key of one repeated digit, which is filler instead of a random key. */
 function rejectRepeatedDigit(format: Format<string>): Format<string> {

@@ -2,7 +2,7 @@ import { emptyAccessKeyProblem, type Fault } from '../faults.ts'
 import { envNameOf, keys } from '../schema.ts'
 import { suggest } from '../suggest.ts'
 import type { Layer, Setting } from './layer.ts'
-import { legacyKeys } from './legacy-keys.ts'
+import { isSensitiveKey, legacyKeys } from './legacy-keys.ts'
 import { readSecretFile } from './secret-file.ts'
 
 type Environment = { readonly [name: string]: string | undefined }
@@ -47,7 +47,7 @@ function readValue(source: string, key: string, value: string): Partial<Layer> {
 }
 
 function readFileVariable(source: string, key: string, path: string, env: Environment): Partial<Layer> {
-  if (!isSensitive(key)) {
+  if (!isSensitiveKey(key)) {
     const fix = `set ${envNameOf(key)} instead`
     return { faults: [{ source, key, problem: 'is not a secret, so it cannot be read from a file', fix }] }
   }
@@ -66,10 +66,6 @@ function readFileVariable(source: string, key: string, path: string, env: Enviro
 
 function settingOf(source: string, key: string, value: string): Setting {
   return { key, value, location: { source }, isTyped: false }
-}
-
-function isSensitive(key: string): boolean {
-  return keys.get(legacyKeys.get(key) ?? key)?.sensitive === true
 }
 
 /**

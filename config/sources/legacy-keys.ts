@@ -20,6 +20,11 @@ export const legacyKeys: ReadonlyMap<string, string> = new Map([
   ['headers_name', 'headers.name'],
 ])
 
+/** Whether a current or legacy key is a secret. */
+export function isSensitiveKey(key: string): boolean {
+  return keys.get(legacyKeys.get(key) ?? key)?.sensitive === true
+}
+
 /** Replaces legacy keys with current keys. If a source sets both names of a key, the values must be equal. */
 export function renameLegacyKeys(layer: Layer): Layer {
   const settingsByKey = new Map(layer.settings.map((setting) => [setting.key, setting]))

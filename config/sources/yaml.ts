@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync, statSync } from 'node:fs'
 import {
   type Document,
   isAlias,
@@ -16,27 +16,30 @@ import { getFormat } from '../formats/registry.ts'
 import { childrenOf, keys, sections } from '../schema.ts'
 import { findNearest, suggest } from '../suggest.ts'
 import type { Layer, Setting } from './layer.ts'
-import { legacyKeys } from './legacy-keys.ts'
+import { isSensitiveKey, legacyKeys } from './legacy-keys.ts'
+import { isMounted } from './mounts.ts'
 import { checkDocument } from './yaml-document.ts'
 import { listYamlFiles, unreadableFileFault } from './yaml-files.ts'
 
 const maxFileBytes = 1_048_576
 
 /** Reads a file, or every *.yml and *.yaml file of a directory in alphabetical order. Each key may be set only once. */
-export function readYaml(path: string): Layer {
+export function readYaml(path: string, isOnMount = isMounted): Layer {
   const files = listYamlFiles(path)
   if (!Array.isArray(files)) return { settings: [], faults: [files], warnings: [] }
-  const layers = files.map(readFile)
+  const layers = files.map((file) => readFile(file, isOnMount))
   const settings = layers.flatMap((layer) => layer.settings)
   const faults = [...layers.flatMap((layer) => layer.faults), ...checkDuplicates(settings)]
-  return { settings, faults, warnings: [] }
+  return { settings, faults, warnings: layers.flatMap(({ warnings }) => warnings) }
 }
 
-function readFile(file: string): Layer {
+function readFile(file: string, isOnMount: typeof isMounted): Layer {
   const settings: Setting[] = []
   const faults: Fault[] = []
+  const warnings: string[] = []
   try {
-    if (statSync(file).size > maxFileBytes) throw new Error('longer than 1 MiB')
+    const { mode, size } = statSync(file)
+    if (size > maxFileBytes) throw new Error('longer than 1 MiB')
     const lines = new LineCounter()
     // The parser's own check is disabled, because checkDocument reports duplicate keys with both lines.
     const document = parseDocument(readFileSync(file, 'utf8'), {
@@ -48,10 +51,33 @@ function readFile(file: string): Layer {
     if (document.errors.length === 0 && document.contents !== null && faults.every(({ key }) => key !== 'YAML')) {
       walkSection(document.contents, '', { file, lines, document, settings, faults })
     }
+    const secrets = settings.map(({ key }) => key).filter(isSensitiveKey)
+    if (secrets.length > 0) {
+      const permissions = checkPermissions(file, mode, secrets, isOnMount)
+      faults.push(...permissions.faults)
+      warnings.push(...permissions.warnings)
+    }
   } catch (error) {
     faults.push(unreadableFileFault(file, error))
   }
-  return { settings, faults, warnings: [] }
+  return { settings, faults, warnings }
+}
+
+/** Checks the permissions of a file with secrets. On a mount, a container cannot change them. */
+function checkPermissions(file: string, mode: number, secrets: readonly string[], isOnMount: typeof isMounted) {
+  const problem = 'can be written by every user of this machine'
+  const isWritable = (mode & 0o002) !== 0
+  const isFault = isWritable && !isOnMount(realpathSync(file))
+  const faults: Fault[] = isFault ? [{ file, key: 'the file', problem, fix: 'run chmod o-w on it' }] : []
+  const warnings = [
+    ...(isWritable && !isFault ? [`${file} has secrets (${secrets.join(', ')}) and ${problem}.`] : []),
+    ...(mode & 0o004
+      ? [
+          `${file} has secrets (${secrets.join(', ')}) and can be read by every user of this machine: run chmod o-r on it, or read each secret from a file of its own (ELASTAUTH_..._FILE).`,
+        ]
+      : []),
+  ]
+  return { faults, warnings }
 }
 
 type Walk = {

@@ -15,7 +15,7 @@ const service = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic', ELASTAUTH_ELASTIC
 
 function writeFile(name: string, text: string): string {
   const file = join(directory, name)
-  writeFileSync(file, text)
+  writeFileSync(file, text, { mode: 0o600 })
   return file
 }
 

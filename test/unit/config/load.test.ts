@@ -461,3 +461,12 @@ test('a __proto__ key in the environment or a flag is a fault, and pollutes no p
   )
   assert.equal(({} as Record<string, unknown>).y, undefined)
 })
+
+test("rejects the proxy_secret of the documentation's pages, which everyone can read there", () => {
+  const lines = linesOf(() => load(`${minimal}proxy_secret: change-this-secret\n`))
+  assert.deepEqual(lines.length, 1)
+  assert.match(
+    lines[0]!,
+    /^3 proxy_secret is the placeholder of the documentation: generate one with `openssl rand -hex 32`/,
+  )
+})
