@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../async/maybe-promise.ts'
-import { GatewayError } from '../http/errors.ts'
+import { type ErrorCode, GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import type { Credential } from './credentials/credentials.ts'
 import { checkIdentity, type Identity, type RequestIdentity } from './identity.ts'
@@ -10,10 +10,15 @@ export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly s
 
 export type Authenticate = (context: RequestContext) => Promise<AuthenticatedUser>
 
-/** Both functions throw, or reject with, GatewayError: see the table in http/errors.ts. */
+/** @property denial why the groups of the user grant no access; then there are no roles */
+export type UserDescription = Readonly<{ identity: Identity; roles: readonly string[]; denial?: ErrorCode }>
+
+/** All functions throw, or reject with, GatewayError: see the table in http/errors.ts. */
 export type Authentication = Readonly<{
   /** The user's identity and roles, without a call to Elasticsearch. */
   resolveSubject: (context: RequestContext) => Promise<Subject>
+  /** Like `resolveSubject`, but also describes a user whose groups grant no access. For responses without a credential. */
+  describeUser: (context: RequestContext) => Promise<UserDescription>
   /** The user's identity, roles and Elasticsearch credential. */
   authenticate: Authenticate
 }>
@@ -46,6 +51,17 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     return subject
   }
 
+  async function describeUser(context: RequestContext): Promise<UserDescription> {
+    const { identity } = await identify(context)
+    try {
+      const { roles } = subjects.get(identity) ?? checkAndMap(identity)
+      return { identity, roles }
+    } catch (error) {
+      if (!isDenial(error)) throw error
+      return { identity, roles: [], denial: error.code }
+    }
+  }
+
   async function authenticate(context: RequestContext): Promise<AuthenticatedUser> {
     const subject = await resolveSubject(context)
     const credential = await obtain(subject)
@@ -59,7 +75,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     return subject
   }
 
-  return Object.freeze({ resolveSubject, authenticate })
+  return Object.freeze({ resolveSubject, describeUser, authenticate })
 }
 
 function mapRolesOrDeny(
@@ -77,6 +93,6 @@ function mapRolesOrDeny(
 }
 
 /** Whether the user's groups grant no access. */
-function isDenial(error: unknown): boolean {
+function isDenial(error: unknown): error is GatewayError {
   return error instanceof GatewayError && (error.code === 'no_roles' || error.code === 'group_denied')
 }

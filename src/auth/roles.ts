@@ -14,6 +14,9 @@ export type MapRoles = (identity: Identity) => readonly string[]
 /** The role names that Elasticsearch accepts: up to 507 characters of printable ASCII, without a space at either end. */
 const roleNamePattern = /^[!-~](?:[ -~]{0,505}[!-~])?$/
 
+/** The maximum number of groups in a log line, because a user may have 1,000. */
+const maxLoggedGroups = 20
+
 type CompiledMapping = Readonly<{ matches: (foldedGroup: string) => boolean; roles: readonly string[] }>
 
 /**
@@ -33,16 +36,28 @@ export function createMapRoles(rules: RoleRules): MapRoles {
     for (const group of identity.groups) addMappedRoles(roles, group, mappings)
     if (roles.size === 0) for (const role of rules.defaultRoles) roles.add(role)
     if (roles.size === 0)
-      throw new GatewayError('no_roles', 'no group is in group_mappings, and default_roles is empty', {
-        username: identity.username,
-      })
+      throw denial('no_roles', 'no group is in group_mappings, and default_roles is empty', identity)
     return Object.freeze([...roles].sort())
   }
 }
 
-function checkAllowed({ groups, username }: Identity, allowedGroups: ReadonlySet<string>): void {
-  if (groups.some((group) => allowedGroups.has(foldCase(group)))) return
-  throw new GatewayError('group_denied', 'no group of the user is in group_whitelist', { username })
+function checkAllowed(identity: Identity, allowedGroups: ReadonlySet<string>): void {
+  if (identity.groups.some((group) => allowedGroups.has(foldCase(group)))) return
+  throw denial('group_denied', 'no group of the user is in group_whitelist', identity)
+}
+
+function denial(code: 'group_denied' | 'no_roles', reason: string, identity: Identity): GatewayError {
+  const { username } = identity
+  return new GatewayError(code, `${reason}; ${describeGroups(identity)}`, { username })
+}
+
+/** For the log: what to add to group_mappings, or that the provider has to send the groups. */
+function describeGroups({ groups, groupsMissing }: Identity): string {
+  if (groupsMissing) return 'the provider sent no information about groups'
+  if (groups.length === 0) return 'the user has no groups'
+  const names = groups.slice(0, maxLoggedGroups).map((group) => JSON.stringify(group))
+  const more = groups.length > maxLoggedGroups ? ` and ${groups.length - maxLoggedGroups} more` : ''
+  return `the user's groups: ${names.join(', ')}${more}`
 }
 
 function addMappedRoles(roles: Set<string>, group: string, mappings: readonly CompiledMapping[]): void {

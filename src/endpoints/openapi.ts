@@ -26,7 +26,11 @@ const endpoints: Readonly<Record<string, Description>> = {
     otherResponses: { 503: 'The state of each service' },
   },
   metrics: { summary: 'Metrics in the Prometheus text format', type: 'text/plain' },
-  whoami: { summary: 'Your identity and your roles', type: json, otherResponses: { 401: 'Not authenticated' } },
+  whoami: {
+    summary: 'Your identity and your roles, or why you have none',
+    type: json,
+    otherResponses: { 401: 'Not authenticated' },
+  },
   config: {
     summary: 'The configuration with masked secrets, for requests from this machine and users with admin_roles',
     type: json,

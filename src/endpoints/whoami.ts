@@ -1,11 +1,16 @@
 import type { Authentication } from '../auth/authenticate.ts'
+import { errorTable } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
 
-/** The endpoint `whoami`: the caller's identity and roles, but no credential. */
-export function createWhoamiEndpoint({ resolveSubject }: Authentication): Handler {
+/**
+ * The endpoint `whoami`: the caller's identity and roles, but no credential. A user whose groups grant no access sees the
+ * groups too, and why they grant none.
+ */
+export function createWhoamiEndpoint({ describeUser }: Pick<Authentication, 'describeUser'>): Handler {
   return async function whoami(context) {
-    const { identity, roles } = await resolveSubject(context)
-    return jsonResponse(200, { ...identity, roles }, identity.username)
+    const { identity, roles, denial } = await describeUser(context)
+    const denied = denial && { code: denial, message: errorTable[denial].message }
+    return jsonResponse(200, { ...identity, roles, denied }, identity.username)
   }
 }

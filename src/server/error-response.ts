@@ -30,7 +30,7 @@ export function createRenderError(profile: ForwardAuthProfile, options: RenderEr
     const { message } = errorTable[code]
     const status = statusFor(code, profile)
     const response = prefersHtml(accept)
-      ? errorPage({ code, status, message, requestId, hasLogin })
+      ? errorPage({ code, status, message, requestId, hasLogin, username })
       : createResponse(status, 'application/json; charset=utf-8', toJson(code, message, requestId))
     if (status === 503) response.headers.push('Retry-After', retryAfterSeconds)
     if (status === 401 && acceptsBearerTokens) response.headers.push('WWW-Authenticate', challengeFor(code))

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { startGateway } from '../support/gateway.ts'
 import { exchange } from '../support/raw-http.ts'
-import { createFixture, sendSubRequest } from './fixture.ts'
+import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
 
-const { elasticsearch, start } = await createFixture()
+const { elasticsearch, elasticsearchUrl, start } = await createFixture()
 const proxySecret = 'a-proxy-secret-for-this-test'
 const [plain, full] = await Promise.all([
   start(),
@@ -124,6 +125,34 @@ test("/elastauth/whoami returns the caller's identity and roles, and no credenti
   })
   assert.equal(response.headers.get('authorization'), null)
   assert.equal((await get('whoami')).status, 401)
+})
+
+test('/elastauth/whoami shows a user without roles the groups and why access is denied, and the log line of the 403 names the groups', async (context) => {
+  const denied = await startGateway({
+    flags: { 'elasticsearch.hosts': elasticsearchUrl, enable_group_whitelist: 'true', group_whitelist: 'staff' },
+    env: { ...serviceAccount, ELASTAUTH_GROUP_MAPPINGS: '{"admins":["editor"]}' },
+  })
+  context.after(() => denied.stop())
+  for (const [groups, code, message] of [
+    ['guests', 'group_denied', 'None of your groups has access to this service'],
+    ['staff', 'no_roles', 'None of your groups is mapped to a role'],
+  ] as const) {
+    const headers = { 'Remote-User': 'ann', 'Remote-Groups': groups }
+    const response = await get('whoami', headers, denied)
+    assert.deepEqual(await response.json(), {
+      username: 'ann',
+      groups: [groups],
+      provider: 'authelia',
+      roles: [],
+      denied: { code, message },
+    })
+    assert.deepEqual([response.status, response.headers.get('authorization')], [200, null])
+    assert.equal((await fetch(denied.url, { headers })).status, 403)
+    const line = await denied.logged((line) => line['error.code'] === code)
+    assert.match(line.message!, new RegExp(`; the user's groups: "${groups}"$`))
+  }
+  assert.equal((await get('whoami', { 'Remote-User': 'a:b' }, denied)).status, 400)
+  assert.equal((await get('whoami', { 'Remote-User': 'elastic' }, denied)).status, 403)
 })
 
 test('an unknown endpoint gets 404, and a method other than GET and HEAD gets 405', async () => {

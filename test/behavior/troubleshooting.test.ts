@@ -109,9 +109,11 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
       startAndRequest({}, 'elastic'),
       startGateway({ flags: { 'elasticsearch.hosts': elasticsearchUrl }, env: serviceAccount }).then((gateway) => {
         after(() => gateway.stop())
-        return requestFrom(gateway, 'testuser')
+        return requestFrom(gateway, 'testuser', { 'Remote-Groups': 'guests' })
       }),
-      startAndRequest({ flags: { enable_group_whitelist: 'true', group_whitelist: 'insiders' } }),
+      startAndRequest({ flags: { enable_group_whitelist: 'true', group_whitelist: 'insiders' } }, 'testuser', {
+        'Remote-Groups': 'guests',
+      }),
     ]),
   '400, or 403 from nginx: a malformed identity': async () => [
     await startAndRequest({}, 'testuser', { Remote_User: 'admin' }),

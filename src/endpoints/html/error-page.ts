@@ -9,18 +9,21 @@ export type ErrorPage = Readonly<{
   requestId: string
   /** Whether users can sign in and out at `/elastauth/login` and `/elastauth/logout`. */
   hasLogin: boolean
+  /** The user, if known. Only the page of a denied user shows it, because people have several accounts. */
+  username?: string | undefined
 }>
 
 /**
- * The page for an error: what happened, what to do, and the request id for support. It does not contain the username,
- * which is only logged.
+ * The page for an error: what happened, what to do, and the request id for support.
  */
-export function errorPage({ code, status, message, requestId, hasLogin }: ErrorPage): GatewayResponse {
-  const { heading, advice, links } = contentFor(code, status)
+export function errorPage({ code, status, message, requestId, hasLogin, username }: ErrorPage): GatewayResponse {
+  const content = contentFor(code, status)
+  const { heading, advice, links } = content
+  const account = content === denied && username !== undefined ? [`You are signed in as ${username}.`] : []
   return htmlResponse({
     status,
     heading: heading ?? message,
-    paragraphs: heading === undefined ? [advice] : [`${message}.`, advice],
+    paragraphs: [...(heading === undefined ? [] : [`${message}.`]), ...account, advice],
     links: hasLogin ? links : links.filter(({ to }) => !to.startsWith('/elastauth/')),
     note: `Status ${status}. If you contact support, give them this request id: ${requestId}`,
   })

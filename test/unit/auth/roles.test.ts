@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { createMapRoles, type RoleRules } from '../../../src/auth/roles.ts'
+import type { GatewayError } from '../../../src/http/errors.ts'
 import { identity } from './credentials/fixture.ts'
 
 describe('group names in upper and lower case', () => {
@@ -105,6 +106,33 @@ describe('roles from group_mappings and default_roles', () => {
   test('a user without any role is rejected with no_roles, and the error has the username', () => {
     assert.throws(() => map({ x: ['r'] }, ['y']), { code: 'no_roles', username: 'bob' })
     assert.throws(() => map({ '*': ['{group}'] }, ['é']), { code: 'no_roles' })
+  })
+})
+
+describe('the detail of a denial, for the log', () => {
+  const denialOf = (groups: string[], more: object = {}, rules: object = {}) => {
+    try {
+      createMapRoles({ mappings: {}, defaultRoles: [], ...rules })(identity({ groups, ...more }))
+    } catch (error) {
+      return (error as GatewayError).detail
+    }
+    throw new Error('not denied')
+  }
+
+  test("a denial's detail names the user's groups", () => {
+    assert.match(denialOf(['staff', 'a, b']), /; the user's groups: "staff", "a, b"$/)
+    assert.match(denialOf(['staff'], {}, { allowedGroups: ['ops'] }), /^no group .* in group_whitelist; .*: "staff"$/)
+  })
+
+  test("a denial's detail names at most 20 groups, and says how many more there are", () => {
+    const groups = Array.from({ length: 1000 }, (_, i) => `g${i}`)
+    assert.match(denialOf(groups), /"g0", .*"g19" and 980 more$/)
+    assert.match(denialOf(groups.slice(0, 20)), /"g19"$/)
+  })
+
+  test("a denial's detail says whether the user has no groups, or the provider sent none", () => {
+    assert.match(denialOf([]), /; the user has no groups$/)
+    assert.match(denialOf([], { groupsMissing: true }), /; the provider sent no information about groups$/)
   })
 })
 

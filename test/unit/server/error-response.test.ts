@@ -71,7 +71,8 @@ describe('an error response is HTML only if the client prefers it', () => {
     assert.equal(status, 403)
     assert.ok(text.includes(errorTable.no_roles.message) && text.includes('id-7'))
     assert.match(headers.get('content-security-policy') ?? '', /^default-src 'none';.*frame-ancestors 'none'/)
-    assert.doesNotMatch(text, /<script|https?:|hunter2|bob/)
+    assert.doesNotMatch(text, /<script|https?:|hunter2/)
+    assert.doesNotMatch(renderError('internal', { accept: browser }).text, /<script|https?:|hunter2|bob/)
   })
 })
 
@@ -95,7 +96,7 @@ describe('the headers of an error response', () => {
   })
 })
 
-test('the username of an error is for the log, and is not in the response', () => {
+test('the username of an error is for the log and the page of a denied user, and is not in a JSON response', () => {
   const { username, text, headers } = renderError('no_roles')
   assert.equal(username, 'bob')
   assert.doesNotMatch(text + [...headers].join(), /bob/)

@@ -63,6 +63,18 @@ describe('an error page', () => {
     assert.match(body, /href="\/elastauth\/logout"/)
   })
 
+  test('the error page of a denied user names the account, and other error pages do not', () => {
+    const username = '<bob>@example.com'
+    for (const code of ['no_roles', 'group_denied', 'user_disabled'] as const)
+      assert.match(errorPage({ ...denied, code, username, hasLogin: true }).body, /as &lt;bob&gt;@example\.com\./)
+    for (const [code, status] of [
+      ['login_denied', 403],
+      ['cross_site', 403],
+      ['internal', 500],
+    ] as const)
+      assert.doesNotMatch(errorPage({ ...denied, code, status, username, hasLogin: true }).body, /bob/)
+  })
+
   test('an error page has no links to login and logout if users do not sign in at elastauth', () => {
     for (const code of ['no_roles', 'identity_missing'] as const)
       assert.doesNotMatch(errorPage({ ...denied, code, hasLogin: false }).body, /\/elastauth\/|<p class="actions">/)
