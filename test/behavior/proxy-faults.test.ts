@@ -124,6 +124,14 @@ describe('an invalid response from an upstream', () => {
       'a response with two Content-Length headers',
       'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk',
     ],
+    [
+      'a response with Transfer-Encoding: gzip',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\nzipped',
+    ],
+    [
+      'a response with Transfer-Encoding: gzip, chunked',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n6\r\nzipped\r\n0\r\n\r\n',
+    ],
     ['a response with NUL in a header', 'HTTP/1.1 200 OK\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\nok'],
     ['a response with headers that are too long', `HTTP/1.1 200 OK\r\nX-A: ${'x'.repeat(70_000)}`],
   ]

@@ -91,6 +91,10 @@ describe('the response of an upstream that rejects an upgrade', () => {
     )
   })
 
+  test("responds with 502 to an upstream's rejection of an upgrade with Transfer-Encoding: gzip", async () => {
+    assert.match(await requestRejected(`${headOf('403 No', 'Transfer-Encoding: gzip')}zipped`), /^HTTP\/1\.1 502 /)
+  })
+
   test("forwards all 20 MB of an upstream's rejection of an upgrade", async () => {
     const body = 'x'.repeat(20_000_000)
     const text = await requestRejected(`${headOf('403 Forbidden', `Content-Length: ${body.length}`)}${body}`)

@@ -1,4 +1,5 @@
 import { hopByHopHeaders } from '../../../config/header-names.ts'
+import { GatewayError } from '../../http/errors.ts'
 import { addConnectionOptions, withoutHeaders } from '../../http/headers.ts'
 import type { PrivateCookies } from './cookies.ts'
 
@@ -7,6 +8,8 @@ export type BuildResponseHeaders = (rawHeaders: readonly (Buffer | string)[], st
 /**
  * Converts an upstream's raw headers to those for the client, as alternating names and values, with duplicates and case
  * preserved. Used for final, informational (1xx) and 101 responses, because none of them may set elastauth's cookies.
+ * Throws GatewayError upstream_protocol if a final response has a transfer coding that nothing has decoded: the client
+ * would read the coded bytes as the content, since Transfer-Encoding is for one connection only.
  */
 export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'isSetBy'>): BuildResponseHeaders {
   return function buildResponseHeaders(rawHeaders, status) {
@@ -16,6 +19,7 @@ export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'is
       const name = textOf(rawHeaders[i]!)
       const value = textOf(rawHeaders[i + 1]!)
       const lower = name.toLowerCase()
+      checkTransferCoding(lower, value, status)
       if (lower === 'connection') named = addConnectionOptions(named, value)
       if (isStripped(lower, status) || (lower === 'set-cookie' && isSetBy(value))) continue
       headers.push(name, value)
@@ -28,6 +32,12 @@ export function createBuildResponseHeaders({ isSetBy }: Pick<PrivateCookies, 'is
 
 function isStripped(name: string, status: number): boolean {
   return hopByHopHeaders.has(name) || (name === 'content-length' && hasNoLength(status))
+}
+
+/** Throws if the HTTP client has not removed the transfer coding of a final response (RFC 9112, section 7). */
+function checkTransferCoding(name: string, value: string, status: number): void {
+  if (name !== 'transfer-encoding' || status < 200 || /^(?:chunked|identity)$/i.test(value)) return
+  throw new GatewayError('upstream_protocol', 'the upstream sent a Transfer-Encoding other than chunked')
 }
 
 /** Whether a response with this status must not have a Content-Length (RFC 9110, section 8.6). */

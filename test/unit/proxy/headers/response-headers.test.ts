@@ -20,8 +20,18 @@ describe('the headers of a forwarded response', () => {
 
   for (const name of ['Connection', 'Keep-Alive', 'Proxy-Authenticate', 'Trailer', 'Transfer-Encoding', 'Upgrade']) {
     test(`strips the hop-by-hop header ${name} from a response`, () =>
-      assert.deepEqual(build(name, 'x', 'X-A', '1'), ['X-A', '1']))
+      assert.deepEqual(build(name, name === 'Transfer-Encoding' ? 'chunked' : 'x', 'X-A', '1'), ['X-A', '1']))
   }
+
+  test('rejects a response with a transfer coding that elastauth does not decode', () => {
+    for (const coding of ['gzip', 'gzip, chunked', 'chunked, gzip', 'x', ''])
+      assert.throws(() => build('transfer-encoding', coding), { code: 'upstream_protocol' }, coding)
+    assert.throws(() => build('Transfer-Encoding', 'gzip', 'Transfer-Encoding', 'chunked'), {
+      code: 'upstream_protocol',
+    })
+    for (const coding of ['Chunked', 'identity']) assert.deepEqual(build('Transfer-Encoding', coding), [])
+    assert.deepEqual(buildWith(101, 'Transfer-Encoding', 'gzip'), [])
+  })
 
   test('strips response headers that Connection names, except Content-Length', () => {
     const headers = build('X-A', '1', 'Connection', 'close, x-a, Content-Length', 'Content-Length', '5', 'X-B', '2')
