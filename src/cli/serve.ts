@@ -19,6 +19,8 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   for (const warning of warnings) log.warn(warning)
   // Registered before the startup, because PID 1 of a container has no default signal handlers.
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')])
+  // Without a handler, Node opens its inspector, through which every program on this machine can run code in here.
+  process.on('SIGUSR1', () => log.info("SIGUSR1 is ignored: Node's inspector stays closed"))
   const app = await createApp(config, log)
   const onHangUp = () => reload(app, log, load)
   process.on('SIGHUP', onHangUp)

@@ -55,6 +55,17 @@ test('a request that outlasts shutdown_timeout is aborted, and the gateway exits
   await inFlight
 })
 
+test("SIGUSR1 does not open Node's inspector, which would let every program on the machine run code in the gateway", {
+  timeout: 20_000,
+}, async () => {
+  const gateway = await start({})
+  gateway.process.kill('SIGUSR1')
+  await gateway.logged(({ message = '' }) => message.startsWith('SIGUSR1 is ignored'))
+  assert.equal((await fetch(`${gateway.url}/elastauth/health`)).status, 200)
+  assert.equal(await gateway.stop(), 0)
+  assert.doesNotMatch(gateway.output(), /debugger/i)
+})
+
 test('SIGHUP applies a valid configuration file at once, and logs why an invalid file is not applied', async () => {
   const config = join(directory, 'reloaded.yml')
   const map = (roles: string) => writeFileSync(config, `group_mappings:\n  writers: ${roles}\n`)
