@@ -24,7 +24,7 @@ COPY --from=build /app /app
 WORKDIR /app
 ENV NODE_ENV=production \
     PATH=/app/bin:$PATH \
-    ELASTAUTH_LISTEN=0.0.0.0:5000
+    ELASTAUTH_LISTEN=:5000
 EXPOSE 5000
 # By number, so that Kubernetes' runAsNonRoot can tell.
 USER 65534:65534

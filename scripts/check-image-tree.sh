@@ -26,7 +26,7 @@ if [ "$(id -u)" -eq 0 ]; then step_down=(setpriv --reuid 65534 --regid 65534 --c
 as_nobody() {
   cd "$place/app"
   exec "${step_down[@]}" env -i PATH="$place/node:$place/app/bin:/usr/bin:/bin" HOME=/nonexistent TMPDIR=/nonexistent NODE_ENV=production \
-    ELASTAUTH_LISTEN="0.0.0.0:$port" ELASTAUTH_SECRET_KEY="$key" \
+    ELASTAUTH_LISTEN=":$port" ELASTAUTH_SECRET_KEY="$key" \
     ELASTAUTH_DEFAULT_ROLES=viewer ELASTAUTH_ELASTICSEARCH_DRY_RUN=true "$@"
 }
 

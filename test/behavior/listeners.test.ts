@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -28,6 +28,12 @@ function runWith(listen: string): Promise<CommandResult> {
   return runElastauth(flags, { ELASTAUTH_SECRET_KEY: testKey, ...account })
 }
 
+/** @returns the reason why this machine cannot test IPv6, or false */
+function skipWithoutIpv6(): string | false {
+  const hasIpv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+  return hasIpv6 ? false : 'no IPv6 on this machine'
+}
+
 describe('several listeners', () => {
   test('several listeners all respond, and the start line of the log names each of them', async () => {
     const path = newPath()
@@ -36,6 +42,15 @@ describe('several listeners', () => {
     const [, first, second] = /listens on (http:\S+), (http:\S+), (unix:\S+) as/.exec(message!)!
     for (const url of [first!, second!]) assert.equal((await fetch(`${url}/elastauth/health`)).status, 200)
     assert.equal(await curlStatus('--unix-socket', path, 'http://elastauth/elastauth/health'), '200')
+  })
+
+  test("the image's ELASTAUTH_LISTEN accepts connections over IPv4 and IPv6", { skip: skipWithoutIpv6() }, async () => {
+    const [, address = ''] =
+      /ELASTAUTH_LISTEN=(\S+)/.exec(readFileSync(join(import.meta.dirname, '../../Dockerfile'), 'utf8')) ?? []
+    const gateway = await start({ flags: { listen: address.replace(':5000', ':0') } })
+    const { port } = new URL(gateway.url)
+    for (const host of ['127.0.0.1', '[::1]'])
+      assert.equal(await curlStatus(`http://${host}:${port}/elastauth/health`), '200', host)
   })
 
   test('if one of several listeners cannot be opened, the others are closed, and the error names the failed listener', async () => {
