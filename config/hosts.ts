@@ -57,8 +57,10 @@ export function withBrackets(host: string): string {
  * Converts an IPv4-mapped address, which a dual-stack socket reports (`::ffff:10.0.0.1`; RFC 4291, 2.5.5.2), to IPv4.
  * Other addresses are returned unchanged.
  */
-export function unmapIpv4(address: string): string {
-  return address.startsWith(mappedPrefix) && address.includes('.') ? address.slice(mappedPrefix.length) : address
+export function unmapIpv4(address: string): string
+export function unmapIpv4(address: string | undefined): string | undefined
+export function unmapIpv4(address: string | undefined): string | undefined {
+  return address?.startsWith(mappedPrefix) && address.includes('.') ? address.slice(mappedPrefix.length) : address
 }
 
 const mappedPrefix = '::ffff:'

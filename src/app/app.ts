@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { unmapIpv4 } from '../../config/hosts.ts'
 import type { Config } from '../../config/schema.ts'
 import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
@@ -128,7 +129,8 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     handlers: handlers.current,
     logRequest: createLogRequest(log),
     logFault: createLogFault(log),
-    logTlsFailure: (reason, address) => log.info({ 'client.ip': address }, `a TLS connection failed: ${reason}`),
+    logTlsFailure: (reason, address) =>
+      log.info({ 'client.ip': unmapIpv4(address) }, `a TLS connection failed: ${reason}`),
     metrics,
     connectionLimits: {
       maxConnections,

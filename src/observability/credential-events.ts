@@ -1,3 +1,4 @@
+import { unmapIpv4 } from '../../config/hosts.ts'
 import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { asGatewayError, type ErrorCode } from '../http/errors.ts'
 import type { Logger } from './log.ts'
@@ -72,6 +73,9 @@ export function createReportHashRejection(log: Logger, metrics: Metrics) {
 export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
   return function logFault(code, address, error) {
     const stack = error instanceof Error ? error.stack : undefined
-    log.warn({ 'error.code': code, 'error.stack_trace': stack, 'client.ip': address }, `connection rejected: ${code}`)
+    log.warn(
+      { 'error.code': code, 'error.stack_trace': stack, 'client.ip': unmapIpv4(address) },
+      `connection rejected: ${code}`,
+    )
   }
 }

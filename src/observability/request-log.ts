@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pinoHttp } from 'pino-http'
+import { unmapIpv4 } from '../../config/hosts.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import type { Logger } from './log.ts'
@@ -67,7 +68,7 @@ function fieldsOf(response: ServerResponse, entry: Entry) {
     'url.path': sanitized.path,
     'http.response.status_code': entry.status ?? statusOf(response),
     'event.duration': Math.round((performance.now() - context.startedAt) * 1e6), // nanoseconds
-    'client.ip': context.request.socket.remoteAddress,
+    'client.ip': unmapIpv4(context.request.socket.remoteAddress),
     'user.name': username ?? error?.username,
     'error.code': error?.code,
     'error.stack_trace': error?.code === 'internal' && error.cause instanceof Error ? error.cause.stack : undefined,

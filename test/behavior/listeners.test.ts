@@ -53,6 +53,16 @@ describe('several listeners', () => {
       assert.equal(await curlStatus(`http://${host}:${port}/elastauth/health`), '200', host)
   })
 
+  test('the log shows an IPv4 client of a listener for both versions as an IPv4 address', {
+    skip: skipWithoutIpv6(),
+  }, async () => {
+    const gateway = await start({ flags: { listen: ':0' } })
+    const { port } = new URL(gateway.url)
+    await curlStatus(`http://127.0.0.1:${port}/`)
+    const line = await gateway.logged((entry) => entry['url.path'] === '/')
+    assert.equal(line['client.ip'], '127.0.0.1')
+  })
+
   test('if one of several listeners cannot be opened, the others are closed, and the error names the failed listener', async () => {
     const occupant = createServer().listen(0, '127.0.0.1')
     await once(occupant, 'listening')
