@@ -18,7 +18,10 @@ const elasticsearch = await useElasticsearch({ own: true })
 const [expirationMs, pauseMs] = [2000, 300]
 
 describe('the sweep of idle users against a real node', { skip: elasticsearch.skip }, () => {
-  /** One pass of a sweep whose clock is ahead. */
+  /**
+   * One pass of a sweep whose clock is ahead, and stands still: on a slow machine, passwords issued during the pass would otherwise
+   * become idle.
+   */
   async function sweepOnce(aheadMs: number): Promise<string[]> {
     const { url, username, password } = elasticsearch.node
     const options = { hosts: [url], username, password, insecureSkipVerify: false, timeoutMs: 10_000 }
@@ -27,6 +30,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     const keys = createKeyring([shortLivedKey])
     const ended: string[] = []
     const stopped = new AbortController()
+    const time = Date.now() + aheadMs
     await sweepIdleUsers(
       {
         directory: createUsers(
@@ -47,7 +51,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
         lease: {
           acquire: async () => ({ ...(await noSweepLease.acquire())!, release: async () => stopped.abort() }),
         },
-        now: () => Date.now() + aheadMs,
+        now: () => time,
         sleep: async () => {},
         random: () => 0,
         report: (event) => {
@@ -110,7 +114,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     }
   })
 
-  test('users who log in during a sweep get credentials that Elasticsearch accepts', async (context) => {
+  test('users who sign in during a sweep get credentials that Elasticsearch accepts', async (context) => {
     const { node } = elasticsearch
     const gateway = await start()
     context.after(() => gateway.stop())
