@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { openRaw } from '../support/raw-http.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
+import { createProviderFor, startTokens } from './oidc-gateway.ts'
 
-const { elasticsearch, start, userCalls } = await createFixture()
+const fixture = await createFixture()
+const { elasticsearch, elasticsearchUrl, start, userCalls } = fixture
 const gateway = await start()
 
 /** Sends a sub-request for this path, and disconnects while the user is being written. @returns a function that completes the write */
@@ -36,6 +38,23 @@ test('a request is logged as 499 if the client disconnects before the response',
   const releaseWrites = await disconnectDuringWrite('/disconnected', 'disconnected')
   await gateway.logged(({ message = '' }) => message.startsWith('GET /disconnected 499'))
   releaseWrites()
+})
+
+test('in proxy mode, the address of a client that disconnects during authentication with a token is logged', async () => {
+  const provider = await createProviderFor()
+  const flags = { 'proxy.enabled': 'true', 'proxy.elasticsearch_url': elasticsearchUrl }
+  const proxy = await startTokens(fixture, provider, { flags })
+  const authorization = `Authorization: Bearer ${await provider.sign({ preferred_username: 'disconnecting-ann' })}`
+  const releaseWrites = elasticsearch.holdWrites()
+  const { sendLines, socket } = openRaw(proxy.url)
+  sendLines('GET /disconnected HTTP/1.1', 'Host: es', authorization, '')
+  await elasticsearch.whenHeld(1)
+  socket.destroy()
+  await once(socket, 'close')
+  await fetch(`${proxy.url}/elastauth/health`) // the gateway has noticed the closed connection by now
+  releaseWrites()
+  const line = await proxy.logged((one) => one['url.path'] === '/disconnected')
+  assert.deepEqual([line['http.response.status_code'], line['client.ip']], [499, '127.0.0.1'])
 })
 
 test('a client that resets its connection during an invalid request affects no other client', async () => {

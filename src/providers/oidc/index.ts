@@ -32,8 +32,10 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
   const { findToken, findSession, findCookieToken, requiresTrustedPeer } = options
 
   return async function identify(context) {
-    const { request } = context
-    if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
+    // `isTrusted` is read before anything is awaited, for the next provider and the log too: a peer that has
+    // disconnected has no address.
+    const { request, isTrusted } = context
+    if (requiresTrustedPeer && !isTrusted) throw untrusted(context)
     // Not ambient: browsers add cookies to any request, but this header only for a script of an allowed origin (CORS).
     const bearer = await findToken(request)
     if (bearer !== undefined) return { identity: bearer, isAmbient: false }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import type { RequestIdentity } from '../../../src/auth/identity.ts'
 import { type ErrorCode, GatewayError } from '../../../src/http/errors.ts'
+import { RequestContext } from '../../../src/http/request-context.ts'
 import { createProviderChain } from '../../../src/providers/chain.ts'
+import { createOidcProvider } from '../../../src/providers/oidc/index.ts'
 import type { Provider } from '../../../src/providers/provider.ts'
-import { contextOf } from '../../support/request-context.ts'
+import { contextOf, trustingReader } from '../../support/request-context.ts'
 
 const bob: RequestIdentity = Object.freeze({
   identity: Object.freeze({ username: 'bob', groups: [], provider: 'x' }),
@@ -75,4 +78,21 @@ test('each provider receives whether the peer is trusted', async () => {
   }
   await assert.rejects(async () => createProviderChain([recorder, recorder])(contextOf({}, false)))
   assert.deepEqual(seen, [false, false])
+})
+
+test('a peer stays trusted if it disconnects while OpenID Connect, tried first, looks for a token', async () => {
+  let isConnected = true
+  const oidc = createOidcProvider({
+    async findToken() {
+      isConnected = false
+      return undefined
+    },
+    findSession: () => undefined,
+    findCookieToken: () => undefined,
+    requiresTrustedPeer: false,
+  })
+  const identifiesTrusted: Provider = ({ isTrusted }) => (isTrusted ? bob : assert.fail('not trusted'))
+  const reader = { ...trustingReader, isTrusted: () => isConnected }
+  const context = new RequestContext({} as IncomingMessage, reader, 'id-7', 0)
+  assert.equal(await createProviderChain([oidc, identifiesTrusted])(context), bob)
 })
