@@ -84,11 +84,13 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
       log.warn({ 'error.code': code }, `cannot refresh a session: ${detail}`)
     },
   })
-  const reportMissingRefreshToken = createReportMissingRefreshToken(log)
+  const reportMissingRefreshToken = createLogOnce(log, 'info', missingRefreshToken)
   const create = (login: Login) => {
     if (login.refreshToken === undefined) reportMissingRefreshToken()
     return sessions.create(login)
   }
+  if (sessionStore === undefined) log.info(sessionsInMemory)
+  const onOtherReplica = sessionStore === undefined ? createLogOnce(log, 'warn', otherReplica) : undefined
   const loginStates = createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now)
   const backchannel = createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, store })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
@@ -109,6 +111,7 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
           sessions: { find, create, revoke },
           originOf,
           beginLogin,
+          onOtherReplica,
         }),
         logout: createLogoutEndpoint({ sessions, configuration, originOf, postLogoutRedirectUrl, pages }),
         backchannel,
@@ -118,14 +121,21 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
   })
 }
 
-/** Logs a hint for the first login whose session cannot be refreshed. */
-function createReportMissingRefreshToken(log: Logger): () => void {
+/** Logs a hint at the first login to which it applies. */
+function createLogOnce(log: Logger, level: 'info' | 'warn', hint: string): () => void {
   let isLogged = false
-  return function reportMissingRefreshToken() {
-    if (!isLogged) log.info(missingRefreshToken)
+  return function logOnce() {
+    if (!isLogged) log[level](hint)
     isLogged = true
   }
 }
+
+const sessionsInMemory =
+  'sessions are in memory: they end with this process, and other replicas do not know them; for several replicas, set cache.type: redis'
+
+const otherReplica =
+  'a sign-in that began at another replica ended at this one, but replicas whose sessions are in memory do not share them, so users may ' +
+  'have to sign in again and again: set cache.type: redis, or let the load balancer send each browser to one replica'
 
 const missingRefreshToken =
   'the provider sends no refresh token, so groups do not change during a session: request one, for example with the scope offline_access'

@@ -17,6 +17,11 @@ export type CallbackOptions = Readonly<{
   sessions: Pick<Sessions, 'find' | 'create' | 'revoke'>
   originOf: OriginOf
   beginLogin: BeginLogin
+  /**
+   * Called when the login began at another replica; undefined if replicas share sessions. Otherwise the next request may go
+   * to the other replica, which does not know the session and begins another login, until the browser gives up.
+   */
+  onOtherReplica: (() => void) | undefined
 }>
 
 /**
@@ -25,7 +30,7 @@ export type CallbackOptions = Readonly<{
  * provider_unavailable, sessions_unavailable.
  */
 export function createCallbackEndpoint(options: CallbackOptions) {
-  const { loginStates, grants, sessions, originOf, beginLogin } = options
+  const { loginStates, grants, sessions, originOf, beginLogin, onOtherReplica } = options
   return async function handleCallback(login: LoginRequest): Promise<GatewayResponse> {
     const { context, target } = login
     const { request } = context
@@ -33,7 +38,8 @@ export function createCallbackEndpoint(options: CallbackOptions) {
     callback.search = `?${queryOf(target)}`
     const states = callback.searchParams.getAll('state')
     const state = states.length === 1 ? states[0]! : null
-    const { cookie, returnTo, canRetry } = loginStates.read(state, request.headers.cookie)
+    const { cookie, returnTo, canRetry, isFromOtherReplica } = loginStates.read(state, request.headers.cookie)
+    if (isFromOtherReplica) onOtherReplica?.()
     const formerId = sessionIdOf(request)
     const loginState = loginStates.consume(state!, request.headers.cookie)
     if (loginState === undefined) {
@@ -44,7 +50,7 @@ export function createCallbackEndpoint(options: CallbackOptions) {
       // The user already has a session at the provider, so the retry needs no input. A victim of login CSRF signs in with their
       // own account.
       if (canRetry) return beginLogin(login, returnTo, true)
-      throw new GatewayError('login_failed', 'the login began in another browser, or its cookie is missing')
+      throw unboundLogin(isFromOtherReplica)
     }
     const id = await sessions.create(await grants.exchangeCode(callback, loginState))
     for (const former of sessionIdsOf(request)) await sessions.revoke(former)
@@ -53,6 +59,11 @@ export function createCallbackEndpoint(options: CallbackOptions) {
       username: await usernameOf(sessions, id),
     }
   }
+}
+
+function unboundLogin(isFromOtherReplica: boolean): GatewayError {
+  const hint = isFromOtherReplica ? '; it began at another replica' : ''
+  return new GatewayError('login_failed', `the login began in another browser, or its cookie is missing${hint}`)
 }
 
 async function usernameOf(sessions: Pick<Sessions, 'find'>, id: string): Promise<string | undefined> {

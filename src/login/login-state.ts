@@ -25,15 +25,17 @@ export type LoginStates = Readonly<{
   /**
    * Reads a `state` without checking which browser began the login. Throws GatewayError login_failed.
    * `canRetry`: the login's cookie may have been overwritten by another login in the same browser, which happens when many tabs
-   * begin at once.
+   * begin at once. `isFromOtherReplica`: the login began at another process while this one was running.
    */
-  read: (state: string | null, cookies?: string) => Readonly<{ returnTo: string; cookie: string; canRetry: boolean }>
+  read: (state: string | null, cookies?: string) => ReadState
   /**
    * Returns the login of a `state`, or undefined if another browser began the login (login CSRF). Throws GatewayError
    * login_failed, also if this process has already consumed the `state` (replay).
    */
   consume: (state: string, cookies: string | undefined) => LoginState | undefined
 }>
+
+type ReadState = Readonly<{ returnTo: string; cookie: string; canRetry: boolean; isFromOtherReplica: boolean }>
 
 /** Maximum duration of a login. */
 export const loginTtlMs = 3_600_000
@@ -46,7 +48,15 @@ const maxParallelLogins = 16
 const maxUsedStates = 10_000
 
 /** The sealed content of a `state`. The field names must not change, because replicas of other releases read the content. */
-type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: string; isSecond: boolean }>
+type Content = Readonly<{
+  slot: number
+  begun: number
+  bound: string
+  returnTo: string
+  isSecond: boolean
+  /** The process in which the login began. */
+  by?: string
+}>
 
 /**
  * Login states need no storage in the process: the `state` contains everything about a login in sealed form, and a small cookie
@@ -56,6 +66,8 @@ type Content = Readonly<{ slot: number; begun: number; bound: string; returnTo: 
 export function createLoginStates(seal: Seal, secret: string, now: () => number): LoginStates {
   const key = deriveLoginKey(secret)
   const usedStates = new Set<string>()
+  const by = randomBytes(6).toString('base64url')
+  const startedAt = now()
 
   function open(state: string | null): Content {
     const text = state === null ? undefined : seal.open('', state)
@@ -69,14 +81,15 @@ export function createLoginStates(seal: Seal, secret: string, now: () => number)
     start(cookies: string | undefined, returnTo: string, isRetry = false) {
       const slot = freeSlot(cookies)
       const binding = randomBytes(16).toString('base64url')
-      const content: Content = { slot, begun: now(), bound: digest(binding), returnTo, isSecond: isRetry }
+      const content: Content = { slot, begun: now(), bound: digest(binding), returnTo, isSecond: isRetry, by }
       const state = seal.close('', JSON.stringify(content))
       return { ...deriveLogin(key, { state, binding, returnTo }), cookie: cookieOf(slot), binding }
     },
     read(state: string | null, cookies?: string) {
-      const { slot, returnTo, isSecond } = open(state)
+      const { slot, begun, returnTo, isSecond, by: origin = by } = open(state)
       const cookie = cookieOf(slot)
-      return { returnTo, cookie, canRetry: !isSecond && readCookie(cookies, cookie) !== undefined }
+      const canRetry = !isSecond && readCookie(cookies, cookie) !== undefined
+      return { returnTo, cookie, canRetry, isFromOtherReplica: origin !== by && begun > startedAt }
     },
     consume(state: string, cookies: string | undefined) {
       const { slot, bound, returnTo } = open(state)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { LogLine } from '../support/gateway.ts'
 import { createSigningKey } from '../support/oidc/keys.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
@@ -285,4 +286,24 @@ describe('the login', async () => {
       await idp.resume()
     }
   })
+})
+
+test('a replica whose sessions are in memory says so at start, and warns when a sign-in that began at another replica ends at it', async () => {
+  const { startProxy } = await createOidcTestBed()
+  const one = await startProxy()
+  const two = await startProxy({ 'oidc.redirect_url': `${one.url}/elastauth/callback` })
+  await two.logged(({ message = '' }) => /^sessions are in memory: .*cache\.type: redis/.test(message))
+  const isCallback = (location: string) => location.startsWith(`${one.url}/elastauth/callback?`)
+  const agent = createUserAgent()
+  const { url } = await agent.visit(`${one.url}/app`, 'alice', isCallback)
+  const callbackAt = (url: string, search: string, cookie: string) =>
+    agent.request(`${url}/elastauth/callback${search}`, { headers: { cookie } })
+  assert.equal((await callbackAt(two.url, new URL(url).search, agent.cookies(one.url))).status, 303)
+  const isWarning = (line: LogLine) => line['log.level'] === 'warn' && /began at another replica/.test(line.message!)
+  assert.match((await two.logged(isWarning)).message!, /cache\.type: redis/)
+  const begun = new URL((await agent.request(`${one.url}/app`)).headers.get('location')!)
+  assert.equal((await callbackAt(two.url, `?state=${begun.searchParams.get('state')}`, '')).status, 400)
+  const { message } = await two.logged((line) => line['error.code'] === 'login_failed')
+  assert.match(message!, /in another browser, or its cookie is missing.*began at another replica/)
+  assert.ok(!one.log.some(isWarning))
 })

@@ -123,10 +123,15 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     const unreachable = await startWithOidc()
     await visit(`${unreachable.url}/`, page)
     await visit(`${unreachable.url}/`)
-    const reachable = await startWithOidc({ authorization_endpoint: 'auth', token_endpoint: 'token', jwks_uri: 'keys' })
+    const endpoints = { authorization_endpoint: 'auth', token_endpoint: 'token', jwks_uri: 'keys' }
+    const [reachable, otherReplica] = [await startWithOidc(endpoints), await startWithOidc(endpoints)]
     await visit(`${reachable.url}/`, { ...page, Host: 'kibana.example.com' })
     await visit(`${reachable.url}/elastauth/callback?code=x&state=y`, page)
-    return [unreachable, reachable]
+    const { headers, body } = await request(`${reachable.url}/`, { headers: page })
+    await body.dump()
+    const { searchParams } = new URL(String(headers.location))
+    await visit(`${otherReplica.url}/elastauth/callback?code=x&state=${searchParams.get('state')}`, page)
+    return [unreachable, reachable, otherReplica]
   },
   '503: Elasticsearch cannot be reached': () =>
     Promise.all([

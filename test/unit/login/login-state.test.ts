@@ -16,7 +16,12 @@ describe('login states', () => {
     const { loginStates } = create()
     const { cookie, binding, ...login } = loginStates.start(undefined, '/app')
     assert.match(binding, /^[\w-]{22}$/)
-    assert.deepEqual(loginStates.read(login.state), { returnTo: '/app', cookie, canRetry: false })
+    assert.deepEqual(loginStates.read(login.state), {
+      returnTo: '/app',
+      cookie,
+      canRetry: false,
+      isFromOtherReplica: false,
+    })
     assert.deepEqual(loginStates.consume(login.state, `${cookie}=${binding}`), login)
     assert.throws(() => loginStates.consume(login.state, `${cookie}=${binding}`), { code: 'login_failed' })
   })
@@ -51,6 +56,19 @@ describe('login states', () => {
     ])
       assert.equal(loginStates.consume(state, cookies), undefined, cookies ?? 'none')
     assert.ok(loginStates.consume(state, `${cookie}=${binding}`)) // the failures have not consumed it
+  })
+
+  test('a login state tells whether the login began at another replica that runs now, not at a process that ran before', async () => {
+    const { clock, loginStates } = create()
+    const createReplica = () => createLoginStates(createSeal([secret], 'login'), secret, clock.now)
+    const before = loginStates.start(undefined, '/').state
+    await clock.advance(1000)
+    const other = createReplica()
+    assert.equal(other.read(before).isFromOtherReplica, false)
+    await clock.advance(1000)
+    const { state } = loginStates.start(undefined, '/')
+    assert.equal(loginStates.read(state).isFromOtherReplica, false)
+    assert.equal(other.read(state).isFromOtherReplica, true)
   })
 
   test('a login state can be retried once if another login has overwritten its cookie', () => {
