@@ -44,11 +44,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   const subjects = new WeakMap<Identity, Subject>()
 
   async function resolveSubject(context: RequestContext): Promise<Subject> {
-    const { identity, isAmbient } = await identify(context)
-    const subject = subjects.get(identity) ?? checkAndMap(identity)
-    if (isAmbient && isCrossSiteWrite(context))
-      throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
-    return subject
+    return subjectOf(await identify(context), context)
   }
 
   async function describeUser(context: RequestContext): Promise<UserDescription> {
@@ -63,9 +59,16 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   }
 
   async function authenticate(context: RequestContext): Promise<AuthenticatedUser> {
-    const subject = await resolveSubject(context)
+    const subject = subjectOf(await identify(context), context)
     const credential = await obtain(subject)
     return { identity: subject.identity, roles: subject.roles, credential }
+  }
+
+  function subjectOf({ identity, isAmbient }: RequestIdentity, context: RequestContext): Subject {
+    const subject = subjects.get(identity) ?? checkAndMap(identity)
+    if (isAmbient && isCrossSiteWrite(context))
+      throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
+    return subject
   }
 
   function checkAndMap(identity: Identity): Subject {
