@@ -64,3 +64,15 @@ export function unmapIpv4(address: string | undefined): string | undefined {
 }
 
 const mappedPrefix = '::ffff:'
+
+/**
+ * The part of an address that identifies a client: an IPv4 address as it is, of an IPv6 address the first 64 bits, since
+ * a client chooses the rest itself (RFC 4291, 2.5.4).
+ */
+export function clientNetwork(address: string): string {
+  const plain = unmapIpv4(address)
+  if (!plain.includes(':')) return plain
+  const [left = [], right = []] = plain.split('::').map((part) => part.split(':').filter((group) => group !== ''))
+  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0')
+  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`
+}

@@ -135,6 +135,13 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     connectionLimits: {
       maxConnections,
       maxWeight: computeConnectionBudget(maxConnections, log),
+      clients: {
+        isExempt: handlers.isTrustedAddress,
+        onExceeded: (network) =>
+          log.warn(
+            `further connections of ${network} are closed: it holds half of those that elastauth accepts. If many users share this address, raise max_connections, and the memory with it`,
+          ),
+      },
     },
     onUnixConnection: peers.trackUnixSocket,
     isUpgrade: proxy?.isUpgrade,

@@ -9,6 +9,7 @@ import { createOwnOriginOf } from '../auth/own-origin.ts'
 import { createMapRoles } from '../auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-request.ts'
 import type { Peers } from '../auth/trust/peers.ts'
+import { createIsTrustedPeer } from '../auth/trust/trust.ts'
 import { createExplainDistrust, createIsTrustedRequest } from '../auth/trust/trusted-request.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import type { Handler, ModeHandler } from '../http/handler.ts'
@@ -45,17 +46,24 @@ export type Services = Readonly<{
 /** Holds the current request handlers, which a reload replaces as a whole. */
 export type ReloadableHandlers = Readonly<{
   current: () => RequestHandlers
+  /** Whether `trusted_proxies` lists an address. */
+  isTrustedAddress: (address: string) => boolean
   prepareReload: PrepareReload
 }>
 
 export function createReloadableHandlers(initial: Config, services: Services): ReloadableHandlers {
-  let handlers = createRequestHandlers(handlersOptions(initial), services)
+  const create = (options: HandlersOptions) => ({
+    handlers: createRequestHandlers(options, services),
+    isTrustedPeer: createIsTrustedPeer(options.trust.trustedProxies),
+  })
+  let current = create(handlersOptions(initial))
   return Object.freeze({
-    current: () => handlers,
+    current: () => current.handlers,
+    isTrustedAddress: (address: string) => current.isTrustedPeer({ address }),
     prepareReload(next: Config) {
-      const renewed = createRequestHandlers(handlersOptions(next), services)
+      const renewed = create(handlersOptions(next))
       return () => {
-        handlers = renewed
+        current = renewed
       }
     },
   })

@@ -1,10 +1,13 @@
 import type { Server, Socket } from 'node:net'
+import { type Client, type ClientLimits, createClientLimit } from './client-limit.ts'
 
 export type ConnectionLimits = Readonly<{
   /** The maximum number of open connections on all listeners together. */
   maxConnections: number
   /** The maximum sum of the connections' weights: the number of HTTP/1.1 connections for which the heap has room. */
   maxWeight: number
+  /** By default, one client may hold all connections. */
+  clients?: ClientLimits
 }>
 
 export type ConnectionBudget = Readonly<{
@@ -19,14 +22,18 @@ export type ConnectionBudget = Readonly<{
 
 /**
  * Limits the connections of all listeners together. It does so by adjusting each Node server's `maxConnections`,
- * because Node limits the connections of each server separately.
+ * because Node limits the connections of each server separately. A connection of a client that holds its share already
+ * is destroyed.
  */
 export function limitConnections(
   servers: readonly Server[],
-  { maxConnections, maxWeight }: ConnectionLimits,
+  { maxConnections, maxWeight, clients = unlimitedClients }: ConnectionLimits,
 ): ConnectionBudget {
   const openConnections = new Map(servers.map((server) => [server, 0]))
-  const extraWeights = new Map<Socket, number>()
+  const extraWeights = new Map<Socket, Readonly<{ extra: number; client: Client | undefined }>>()
+  /** Without connections of exempt clients. */
+  const clientOf = new Map<Socket, Client>()
+  const clientLimit = createClientLimit({ maxConnections, maxWeight }, clients)
   let totalConnections = 0
   let totalWeight = 0
 
@@ -44,29 +51,49 @@ export function limitConnections(
 
   for (const server of servers) {
     server.maxConnections = Math.min(maxConnections, maxWeight)
-    const onSocketClose = () => addConnections(server, -1)
+    function onSocketClose(this: Socket): void {
+      addConnections(server, -1)
+      const client = clientOf.get(this)
+      if (client === undefined) return
+      clientLimit.add(client, -1, -1)
+      clientOf.delete(this)
+    }
     server.on('connection', (socket) => {
+      const client = clientLimit.find(socket)
+      if (client !== undefined) addToClient(socket, client)
       addConnections(server, 1)
       socket.on('close', onSocketClose)
     })
   }
 
+  function addToClient(socket: Socket, client: Client): void {
+    if (!clientLimit.hasRoom(client, 1, 1)) socket.destroy()
+    clientLimit.add(client, 1, 1)
+    clientOf.set(socket, client)
+  }
+
   return Object.freeze({
     setWeight(socket, weight, maxShare = 1) {
       if (socket.destroyed) return false // the weight would never be released
-      const extra = weight - 1
       const previous = extraWeights.get(socket)
-      const change = extra - (previous ?? 0)
+      const { extra, client } = previous ?? { extra: 0, client: clientLimit.find(socket) }
+      const change = weight - 1 - extra
       if (change > 0 && totalWeight + change > maxWeight * maxShare) return false
-      if (previous === undefined) {
-        socket.once('close', () => {
-          addWeight(-extraWeights.get(socket)!)
-          extraWeights.delete(socket)
-        })
-      }
-      extraWeights.set(socket, extra)
+      if (change > 0 && !clientLimit.hasRoom(client, 0, change)) return false
+      if (previous === undefined) socket.once('close', () => releaseExtraWeight(socket))
+      extraWeights.set(socket, { extra: weight - 1, client })
+      clientLimit.add(client, 0, change)
       addWeight(change)
       return true
     },
   })
+
+  function releaseExtraWeight(socket: Socket): void {
+    const { extra, client } = extraWeights.get(socket)!
+    extraWeights.delete(socket)
+    clientLimit.add(client, 0, -extra)
+    addWeight(-extra)
+  }
 }
+
+const unlimitedClients: ClientLimits = { isExempt: () => true, onExceeded: () => {} }

@@ -19,9 +19,9 @@ const upstream = await startUpstream(async (request, response) => {
 
 const head = 'GET / HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n'
 
-function openMany(gateway: Gateway, count: number, bytes: string): RawConnection[] {
+function openMany(gateway: Gateway, count: number, bytes: string, localAddress = '127.0.0.1'): RawConnection[] {
   return Array.from({ length: count }, () => {
-    const connection = openRaw(portOf(gateway))
+    const connection = openRaw(portOf(gateway), { localAddress })
     connection.send(bytes)
     return connection
   })
@@ -52,6 +52,19 @@ test('closes a connection beyond max_connections at once, keeps the others open,
   await Promise.all(first.map(({ until }) => until(/ok[\s\S]*ok$/)))
   await closeAll(first)
   await waitForRecovery(gateway)
+})
+
+test('closes further connections of a client that holds half of max_connections, unless trusted_proxies lists it', async () => {
+  const gateway = await startProxy(upstream.url, { flags: { max_connections: '6', trusted_proxies: '127.0.0.2' } })
+  const health = 'GET /elastauth/health HTTP/1.1\r\nHost: es\r\n\r\n'
+  const held = openMany(gateway, 3, health)
+  await Promise.all(held.map(({ until }) => until(/HTTP\/1\.1 200 /)))
+  assert.equal(await openMany(gateway, 1, health)[0]!.closed, '')
+  const { message } = await gateway.logged((line) => line.message?.startsWith('further connections') ?? false)
+  assert.match(message!, /^further connections of 127\.0\.0\.1 are closed: .*max_connections/)
+  const proxy = openMany(gateway, 3, health, '127.0.0.2')
+  await Promise.all(proxy.map(({ until }) => until(/HTTP\/1\.1 200 /)))
+  await closeAll([...held, ...proxy])
 })
 
 test('responds with 503 or closes connections when file descriptors run out, and recovers', async () => {

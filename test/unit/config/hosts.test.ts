@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  clientNetwork,
   isLocalhostName,
   isLoopbackAddress,
   isLoopbackHost,
@@ -135,3 +136,17 @@ for (const [header, host] of [
 ] as const) {
   test(`the Host header "${header}" without its port is "${host}"`, () => assert.equal(withoutPort(header), host))
 }
+
+test('clientNetwork is an IPv4 address, also of a mapped one, or the first 64 bits of an IPv6 address', () => {
+  for (const [address, network] of [
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8::5:6', '2001:db8:0:0::/64'],
+    ['2001:db8:1:2:3::', '2001:db8:1:2::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['::', '0:0:0:0::/64'],
+  ] as const)
+    assert.equal(clientNetwork(address), network, address)
+})

@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { Server, Socket } from 'node:net'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { limitConnections } from '../../../src/server/connection-limit.ts'
 
 function createServers(count: number): Server[] {
   return Array.from({ length: count }, () => new EventEmitter() as Server)
 }
 
-function connect(server: Server): Socket {
-  const socket = new EventEmitter() as Socket
+function connect(server: Server, remoteAddress?: string): Socket {
+  const socket = Object.assign(new EventEmitter(), {
+    remoteAddress,
+    destroyed: false,
+    destroy() {
+      this.destroyed = true
+    },
+  }) as EventEmitter as Socket
   server.emit('connection', socket)
   return socket
 }
@@ -79,4 +85,62 @@ test('setWeight allows a connection at most the given share of the room, and can
   assert.ok(setWeight(second!, 8))
   assert.ok(setWeight(first!, 2))
   assert.equal(server!.maxConnections, 2 + 10)
+})
+
+describe('the share of one client', () => {
+  function limitClients(limits: { maxConnections: number; maxWeight: number }) {
+    const [server] = createServers(1)
+    const exceeded: string[] = []
+    const isExempt = (address: string) => address === '192.0.2.99'
+    const clients = { isExempt, onExceeded: (network: string) => void exceeded.push(network) }
+    const { setWeight } = limitConnections([server!], { ...limits, clients })
+    return { setWeight, exceeded, server: server!, open: (address: string) => connect(server!, address) }
+  }
+
+  test('a client gets half of all connections, further ones are destroyed and reported once, and others keep theirs', () => {
+    const { open, exceeded } = limitClients({ maxConnections: 4, maxWeight: 100 })
+    const first = [open('192.0.2.1'), open('192.0.2.1')]
+    const refused = [open('192.0.2.1'), open('::ffff:192.0.2.1')]
+    assert.deepEqual(
+      [...first, ...refused].map(({ destroyed }) => destroyed),
+      [false, false, true, true],
+    )
+    assert.deepEqual(exceeded, ['192.0.2.1'])
+    assert.equal(open('192.0.2.2').destroyed, false)
+    for (const socket of [...refused, first[0]!]) socket.emit('close')
+    assert.equal(open('192.0.2.1').destroyed, false)
+  })
+
+  test('a client gets half of the weight, which HTTP/2 connections use up faster', () => {
+    const { open, setWeight } = limitClients({ maxConnections: 100, maxWeight: 20 })
+    const [first, second] = [open('192.0.2.1'), open('192.0.2.1')]
+    assert.ok(setWeight(first!, 8))
+    assert.ok(!setWeight(second!, 3))
+    assert.ok(setWeight(second!, 2))
+    assert.equal(open('192.0.2.1').destroyed, true)
+    assert.ok(setWeight(open('192.0.2.2'), 3))
+    first!.emit('close')
+    assert.ok(setWeight(second!, 9))
+  })
+
+  test('all addresses of an IPv6 network of 64 bits are one client', () => {
+    const { open, exceeded } = limitClients({ maxConnections: 2, maxWeight: 100 })
+    assert.equal(open('2001:db8::1').destroyed, false)
+    assert.equal(open('2001:db8:0:1::1').destroyed, false)
+    assert.equal(open('2001:db8:0:0:ffff::1').destroyed, true)
+    assert.deepEqual(exceeded, ['2001:db8:0:0::/64'])
+  })
+
+  test('a client may always have one connection', () => {
+    assert.equal(limitClients({ maxConnections: 1, maxWeight: 1 }).open('192.0.2.1').destroyed, false)
+  })
+
+  test('exempt addresses, unix sockets and closed connections are not limited', () => {
+    const { open, server, exceeded } = limitClients({ maxConnections: 2, maxWeight: 100 })
+    for (let i = 0; i < 5; i++) {
+      assert.equal(open('192.0.2.99').destroyed, false)
+      assert.equal(connect(server).destroyed, false)
+    }
+    assert.deepEqual(exceeded, [])
+  })
 })
