@@ -1,14 +1,14 @@
 # syntax=docker/dockerfile:1
 
-# What is built runs on any machine, so it is built on this one.
+# The result runs on every architecture, so it is built on that of the build machine.
 FROM --platform=$BUILDPLATFORM node:26.10.0-slim AS build
 WORKDIR /source
 COPY . .
 # CI runs this script too, and starts its result: scripts/check-image-tree.sh.
 RUN --mount=type=cache,target=/root/.npm scripts/build-image-tree.sh /app
 
-# Node's own image: the very releases we test with, by number, and a shell to look around with. Distroless images
-# follow later, under moving tags, and are smaller by little but that shell.
+# Node's official image, because it has the exact release that the tests use, and a shell for debugging. Distroless images
+# follow later, have only moving tags, and save little more than the shell.
 FROM node:26.10.0-slim
 ARG VERSION=unknown
 ARG REVISION=unknown
@@ -18,18 +18,18 @@ LABEL org.opencontainers.image.title="elastauth" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# root's, so the account below can read all of it and change none; nothing is written, `--read-only` is fine.
+# Owned by root, so the account below can read but not change it. Nothing is written, so `--read-only` works.
 COPY --from=build /app /app
-# config.yml is looked for here: mount it at /app/config.yml.
+# The default configuration file is config.yml in this directory: mount it at /app/config.yml.
 WORKDIR /app
 ENV NODE_ENV=production \
     PATH=/app/bin:$PATH \
     ELASTAUTH_LISTEN=:5000
 EXPOSE 5000
-# By number, so that Kubernetes' runAsNonRoot can tell.
+# By number, so that Kubernetes' runAsNonRoot can verify it.
 USER 65534:65534
 
-# Knows the file and the environment, not the flags of `docker run IMAGE --listen …`: set ELASTAUTH_LISTEN instead.
+# Reads the file and the environment, but not the flags of `docker run IMAGE --listen …`: set ELASTAUTH_LISTEN instead.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["elastauth", "health"]
-# No shell and no init between: Node is process 1 and has its own handlers for SIGTERM, SIGINT and SIGHUP.
+# Without a shell or an init process: Node is process 1, and elastauth handles SIGTERM, SIGINT and SIGHUP.
 ENTRYPOINT ["node", "/app/dist/src/main.js"]

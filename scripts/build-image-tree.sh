@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lays out what the image holds: the compiled program, its production dependencies and its command.
+# Creates the content of the image: the compiled program, its production dependencies and its command.
 #   scripts/build-image-tree.sh TARGET
-# The Dockerfile runs this, and so does CI where there is no Docker. The checkout is read and not changed.
+# The Dockerfile runs this, and so does CI without Docker. It does not change the checkout.
 set -euo pipefail
 
 target=${1:?usage: build-image-tree.sh TARGET}
@@ -16,7 +16,7 @@ target=$(cd "$target" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$source"
-# the SBOM takes the name of the folder
+# the SBOM contains the name of the folder
 mkdir "$work/elastauth"
 cp -R package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json src config "$work/elastauth"
 cd "$work/elastauth"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what build-image-tree.sh made as the image would: nobody's account, nothing writable, `elastauth health`, SIGTERM.
+# Runs the result of build-image-tree.sh as the image would: an unprivileged account, nothing writable, `elastauth health`, SIGTERM.
 #   scripts/check-image-tree.sh TREE
 set -euo pipefail
 
@@ -14,13 +14,13 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# Copied, Node too: nobody may be kept out of the checkout's directory.
+# Copied together with Node, because the account may have no access to the checkout's directory.
 mkdir "$place/app" "$place/node"
 cp -R "$tree/." "$place/app"
 cp "$(node -p process.execPath)" "$place/node/node"
 chmod -R a+rX,a-w "$place"
 
-# Root steps down; anybody else is not root already.
+# If this runs as root, it switches to the unprivileged account.
 step_down=()
 if [ "$(id -u)" -eq 0 ]; then step_down=(setpriv --reuid 65534 --regid 65534 --clear-groups); fi
 as_nobody() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renders deploy/kubernetes with kustomize, and holds the result to the schemas of the oldest and the newest Kubernetes we mean.
+# Renders deploy/kubernetes with kustomize, and validates it against the schemas of the oldest and the newest supported Kubernetes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +16,7 @@ trap 'rm -f "$rendered"' EXIT
 for folder in base traefik; do
   "$kustomize" build "deploy/kubernetes/$folder" >"$rendered"
   for kubernetes in 1.30 1.37; do
-    # Traefik's own kinds have no schema there
+    # there are no schemas for Traefik's own kinds
     "$validate" --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$rendered"
   done
   echo "deploy/kubernetes/$folder: $(grep -c '^kind:' "$rendered") objects, good in Kubernetes 1.30 and 1.37"

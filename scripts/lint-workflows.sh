@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints .github/workflows: actionlint for what would not run, zizmor for what others could abuse.
+# Lints .github/workflows: actionlint finds errors, and zizmor finds vulnerabilities.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

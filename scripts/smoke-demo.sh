@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs `npm run demo` as a reader of the README does: its three curl lines, then ^C.
+# Runs `npm run demo` like a reader of the README: its three curl commands, then Ctrl+C.
 #   scripts/smoke-demo.sh [ARGUMENTS OF THE DEMO]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +17,7 @@ fail() {
   exit 1
 }
 
-set -m # a process group of its own, which ^C goes to
+set -m # a separate process group, which gets Ctrl+C
 npm run demo -- "$@" >"$output" 2>&1 &
 pid=$!
 set +m

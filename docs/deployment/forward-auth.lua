@@ -1,21 +1,21 @@
--- forward-auth.lua: asks a server by HTTP whether a request may pass, as Traefik's ForwardAuth and nginx's auth_request do.
+-- forward-auth.lua: an action that sends a sub-request, like Traefik's ForwardAuth and nginx's auth_request.
 --
 --   http-request lua.forward-auth URL HEADERS
 --   http-request deny deny_status 503 unless { var(txn.forward_auth) -m str yes }
 --
--- URL is asked by GET, with the client's headers and without its body. After a 2xx the HEADERS of the answer (names,
--- separated by commas) replace the client's, and the request goes on. Any other answer is the client's answer.
--- The second line is needed: after an error in a script HAProxy goes on with the request.
+-- Sends GET to URL, with the client's headers and without its body. After a 2xx, the HEADERS (names, separated by
+-- commas) of the response replace the client's, and the request continues. Any other response is sent to the client.
+-- The second line is required: after an error in a script, HAProxy continues with the request.
 
-local patience = 2500 -- milliseconds; HAProxy asks up to four times
+local timeout_ms = 2500 -- HAProxy tries up to four times
 
--- About a connection or a body, and not for the next hop.
+-- These headers describe a connection or a body, so they are not passed on.
 local hop_by_hop = {
   ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["keep-alive"] = true,
   ["proxy-connection"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
 }
 
-local function question(txn)
+local function sub_request_headers(txn)
   local headers = {}
   for name, values in pairs(txn.http:req_get_headers()) do
     if not hop_by_hop[name] and name ~= "host" then
@@ -43,7 +43,7 @@ end
 
 local function forward_auth(txn, url, names)
   txn:set_var("txn.forward_auth", "no")
-  local response = core.httpclient():get({ url = url, headers = question(txn), timeout = patience })
+  local response = core.httpclient():get({ url = url, headers = sub_request_headers(txn), timeout = timeout_ms })
   if response.status < 200 or response.status > 599 then
     txn:done(txn:reply({ status = 502 }))
   elseif response.status > 299 then

@@ -64,7 +64,7 @@ give() {
   find "$2" -type f -exec chmod 400 {} +
 }
 
-# complete: marks that the next run has nothing to do
+# complete: records that this run has created everything
 complete() {
   : >authority/complete
   echo 'setup: keys, certificates and passwords are ready'

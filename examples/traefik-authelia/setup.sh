@@ -20,7 +20,7 @@ secret elastauth/redis-password
 
 cat >redis/redis.conf <<CONF
 requirepass $(cat elastauth/redis-password)
-# Nothing here has to outlive a restart. 300 bytes a user: 64 MB are more than 100,000 users.
+# Redis needs no persistence. At 300 bytes per user, 64 MB are enough for more than 100,000 users.
 save ""
 maxmemory 64mb
 maxmemory-policy volatile-lru
