@@ -1,9 +1,9 @@
-import { type Document, isPair, isScalar, type LineCounter, type Pair, visit, type YAMLError } from 'yaml'
+import { type Document, isPair, isScalar, isSeq, type LineCounter, type Pair, visit, type YAMLError } from 'yaml'
 import type { Fault } from '../faults.ts'
 
 // Replaces the YAML parser's messages, which quote the file and so may contain secrets.
 const problemsByCode: { readonly [code: string]: readonly [problem: string, fix: string] } = {
-  BAD_ALIAS: ['`*` begins an alias without an anchor', 'put the value in quotes'],
+  BAD_ALIAS: ['an unquoted `*` begins an alias', 'put it in quotes, as in "*": [viewer]'],
   BAD_INDENT: ['the indentation is wrong', 'indent with two spaces for each level'],
   TAB_AS_INDENT: ['a tab is used for indentation', 'use spaces'],
   BAD_SCALAR_START: ['a value cannot begin with this character', 'put the value in quotes'],
@@ -23,9 +23,12 @@ const problemsByCode: { readonly [code: string]: readonly [problem: string, fix:
  */
 export function checkDocument(document: Document.Parsed, file: string, lines: LineCounter): Fault[] {
   const lineAt = (offset: number) => lines.linePos(offset).line
-  const faults = [...document.errors, ...document.warnings]
+  const errors = [...document.errors, ...document.warnings]
+  // An unquoted `*` makes the parser misread what follows.
+  const aliasErrors = errors.filter(({ code }) => code === 'BAD_ALIAS')
+  const faults: Fault[] = (aliasErrors.length > 0 ? aliasErrors : errors)
     .slice(0, 5)
-    .map((error) => describeError(error, file, lineAt))
+    .map((error) => ({ file, key: 'YAML', ...describeError(error, document, lineAt) }))
   if (faults.length > 0) return faults
   visit(document, {
     Map: (_, map, ancestors) => {
@@ -47,9 +50,31 @@ export function checkDocument(document: Document.Parsed, file: string, lines: Li
   return faults
 }
 
-function describeError(error: YAMLError, file: string, lineAt: (offset: number) => number): Fault {
-  const [problem, fix] = problemsByCode[error.code] ?? ['is not valid YAML', 'check this line and the one above it']
-  return { file, line: lineAt(error.pos[0]), key: 'YAML', problem, fix }
+function describeError(
+  { code, pos: [offset] }: YAMLError,
+  document: Document.Parsed,
+  lineAt: (offset: number) => number,
+): Pick<Fault, 'line' | 'problem' | 'fix'> {
+  const unclosed = findUnclosedBracket(document, offset)
+  if (unclosed !== undefined) {
+    const [open, close] = unclosed.isList ? '[]' : '{}'
+    return { line: lineAt(unclosed.start), problem: `\`${open}\` is not closed`, fix: `add \`${close}\`` }
+  }
+  const [problem, fix] = problemsByCode[code] ?? ['is not valid YAML', 'check this line and the one above it']
+  return { line: lineAt(offset), problem, fix }
+}
+
+/** The outermost list or map in brackets that the parser ends at an error, because its closing bracket is missing. */
+function findUnclosedBracket(document: Document.Parsed, errorOffset: number) {
+  let found: Readonly<{ start: number; isList: boolean }> | undefined
+  visit(document, {
+    Collection(_, node) {
+      if (!node.flow || node.range?.[1] !== errorOffset) return undefined
+      found = { start: node.range[0], isList: isSeq(node) }
+      return visit.BREAK
+    },
+  })
+  return found
 }
 
 /** The prefix of the keys in a map: `elasticsearch.` for the map below that key. */

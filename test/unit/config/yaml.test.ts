@@ -85,6 +85,32 @@ const invalidFiles: { condition: string; yaml: string; expected: RegExp[] }[] = 
     yaml: 'constructor: { prototype: { x: 1 } }',
     expected: [/^1 constructor unknown key/],
   },
+  ...[
+    'group_mappings:\n  *: [viewer]\ndefault_roles: [a]\n',
+    'group_mappings:\n  *:\n    - viewer\n',
+    'group_mappings:\n  * : [viewer]\n',
+    'group_whitelist:\n  - *\n',
+    'group_mappings:\n  *-admins: [viewer]\n',
+  ].map((yaml) => ({
+    condition: `an unquoted * in ${JSON.stringify(yaml)}, with a single fault and its fix`,
+    yaml,
+    expected: [/^2 YAML an unquoted `\*` begins an alias: put it in quotes, as in "\*": \[viewer\]$/],
+  })),
+  {
+    condition: 'an unclosed [ at the line where it begins',
+    yaml: 'log_level: info\ndefault_roles: [viewer,\n  editor\n\ngroup_mappings:\n  a: [b]\n',
+    expected: [/^2 YAML `\[` is not closed: add `\]`$/],
+  },
+  {
+    condition: 'an unclosed [ around a closed one at the end of the file',
+    yaml: 'default_roles: [viewer, [editor]',
+    expected: [/^1 YAML `\[` is not closed: add `\]`$/],
+  },
+  {
+    condition: 'an unclosed { at the line where it begins',
+    yaml: 'cache: {type: redis\nlog_level: info\n',
+    expected: [/^1 YAML `\{` is not closed: add `\}`$/],
+  },
   { condition: 'a syntax error', yaml: 'cache: [a', expected: [/^\d YAML /] },
   { condition: 'a tab as indentation', yaml: 'cache:\n\ttype: redis', expected: [/^2 YAML a tab/] },
   {
