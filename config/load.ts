@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { applySetting } from './apply-setting.ts'
 import { createConvictStore } from './convict-store.ts'
-import { ConfigError, type Fault, formatLocation } from './faults.ts'
+import { ConfigError, type Fault, formatLocation, type SourceLocation } from './faults.ts'
 import { validateValue } from './formats/format.ts'
 import { type Listener, parseListeners } from './formats/listeners.ts'
 import { formats } from './formats/registry.ts'
@@ -25,7 +25,13 @@ export type ConfigSource = {
   readonly flags: { readonly [key: string]: string }
 }
 
-export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[]; readonly file?: string }
+export type LoadedConfig = {
+  readonly config: Config
+  readonly warnings: readonly string[]
+  readonly file?: string
+  /** Where a key, or an entry of its list, is set. */
+  readonly locate: (key: string, path?: readonly (string | number)[]) => SourceLocation
+}
 
 /**
  * Reads the YAML file, the environment and the flags into one frozen configuration; later sources override earlier ones.
@@ -52,7 +58,14 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   ]
   if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
   const config = deepFreeze(normalize(values))
-  return { config, warnings, ...(file !== null && { file }) }
+  const locate: LoadedConfig['locate'] = (key, path) => locationOf(settings.get(key), path)
+  return { config, warnings, locate, ...(file !== null && { file }) }
+}
+
+function locationOf(setting: Setting | undefined, path: readonly (string | number)[] = []): SourceLocation {
+  if (setting === undefined) return { source: '(default)' }
+  const line = setting.lineOf?.(path)
+  return line === undefined ? setting.location : { ...setting.location, line }
 }
 
 /**

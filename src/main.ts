@@ -1,48 +1,14 @@
 #!/usr/bin/env node
-import { randomBytes } from 'node:crypto'
-import { ConfigError } from '../config/faults.ts'
-import { findListeners, loadConfig } from '../config/load.ts'
-import { version } from './app/version.ts'
-import { parseCommand } from './cli/args.ts'
-import { checkHealth } from './cli/health.ts'
-
-const command = parseCommand(process.argv.slice(2))
-
-try {
-  switch (command.name) {
-    case 'help':
-      process.stdout.write(command.text)
-      break
-    case 'version':
-      console.log(version)
-      break
-    case 'generate-key':
-      console.log(randomBytes(32).toString('hex'))
-      break
-    case 'usage-error':
-      console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
-      process.exitCode = 2
-      break
-    case 'import':
-      ;(await import('./cli/import.ts')).importConfig(command.file)
-      break
-    case 'check': {
-      const { config, warnings, file } = loadConfig({ ...command, env: process.env })
-      for (const warning of warnings) console.error(`warning: ${warning}`)
-      console.log(`Configuration OK (${file ?? 'environment only'})`)
-      if (command.connect) process.exitCode = await (await import('./cli/check.ts')).checkConnections(config)
-      break
-    }
-    case 'health':
-      // Only the listeners are needed: a fault in a file that changed after the start must not fail the health check
-      process.exitCode = await checkHealth(findListeners({ ...command, env: process.env }))
-      break
-    case 'serve':
-      // Loaded only here, so that the other commands start faster, above all the health check of a container
-      await (await import('./cli/serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
-  }
-} catch (error) {
-  if (!(error instanceof ConfigError)) throw error
-  console.error(`elastauth: ${error.message}`)
+// Other modules are imported only after this check, because an older version fails to load them with an unrelated error.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major > 24 || (major === 24 && minor >= 12)) {
+  process.on('SIGHUP', () => {}) // until cli/serve.ts handles this signal, it would end the process
+  await (await import('./cli/run.ts')).run(process.argv.slice(2))
+} else {
+  console.error(
+    `elastauth: needs Node.js 24.12 or later, and this is ${process.version}: install a later version, or use the image of elastauth`,
+  )
   process.exitCode = 1
 }
+
+export {} // makes this file a module, which may use await

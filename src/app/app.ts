@@ -34,7 +34,7 @@ import { loginOptions, oidcOptions } from './options/oidc.ts'
 import { routingOptions } from './options/proxy.ts'
 import { replicasOptions } from './options/redis.ts'
 import { serverOptions, tlsOptions } from './options/server.ts'
-import { createReload } from './reload.ts'
+import { createReload, type ReloadResult } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 
 export type App = Readonly<{
@@ -45,7 +45,7 @@ export type App = Readonly<{
    * and those for Elasticsearch, Redis, upstreams and the provider. Throws on any error, and then changes nothing.
    * @returns the changed keys that take effect only after a restart
    */
-  reload: (config: Config) => readonly string[]
+  reload: (config: Config) => ReloadResult
   /**
    * Graceful shutdown: drains open requests for at most `shutdown_timeout`. Hanging calls to Elasticsearch may last
    * longer.

@@ -4,16 +4,21 @@ import type { LoadedConfig } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
 import { type App, createApp } from '../app/app.ts'
 import { version } from '../app/version.ts'
-import type { ListenerScope } from '../http/handler.ts'
 import { createLog, type Logger } from '../observability/log.ts'
 import { openLogOutput } from '../observability/log-output.ts'
+import { type ListenError, listenFault } from './listen-fault.ts'
 
 /**
  * Runs until SIGTERM or SIGINT, then shuts down gracefully. SIGHUP reloads the configuration.
  * @throws {ConfigError} for an invalid configuration, or an address that cannot be listened on
  */
 export async function serve(load: () => LoadedConfig): Promise<void> {
-  const { config, warnings, file } = load()
+  let isReloadPending = false
+  let reload = () => {
+    isReloadPending = true
+  }
+  process.on('SIGHUP', () => reload())
+  const { config, warnings, file, locate } = load()
   const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: the reader of the log is too slow`))
   const log = createLog({ level: config.log_level, format: config.log_format, destination: output })
   for (const warning of warnings) log.warn(warning)
@@ -22,15 +27,15 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   // Without a handler, Node opens its inspector, through which every program on this machine can run code in here.
   process.on('SIGUSR1', () => log.info("SIGUSR1 is ignored: Node's inspector stays closed"))
   const app = await createApp(config, log)
-  const onHangUp = () => reload(app, log, load)
-  process.on('SIGHUP', onHangUp)
   try {
     announce(log, config, await app.listen(), file)
   } catch (error) {
-    throw new ConfigError([listenFault(error as NodeJS.ErrnoException & { serves?: ListenerScope })])
+    throw new ConfigError([listenFault(error as ListenError, { config, locate })])
   }
+  reload = () => reloadConfig(app, log, load)
+  if (isReloadPending) reload()
   await stopped
-  process.on('SIGHUP', () => {}).off('SIGHUP', onHangUp) // without a handler, SIGHUP would end the process at once
+  reload = () => {}
   log.info('stopping: waiting for requests in progress')
   await app.close()
   log.info('stopped')
@@ -60,15 +65,14 @@ function modeOf({ proxy }: Config): string {
 }
 
 /** An invalid configuration leaves the previous one in effect. */
-function reload(app: App, log: Logger, load: () => LoadedConfig): void {
+function reloadConfig(app: App, log: Logger, load: () => LoadedConfig): void {
   try {
     const { config, warnings } = load()
     for (const warning of warnings) log.warn(warning)
-    const ignored = app.reload(config)
+    const { changed, ignored } = app.reload(config)
+    const changes = changed.length > 0 ? `${changed.join(', ')} changed` : 'no key that a reload applies has changed'
     const restart = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
-    log.info(
-      `configuration reloaded: trust, roles, headers, forward-auth profile and certificates are up to date${restart}`,
-    )
+    log.info(`configuration reloaded: ${changes}; the certificates were read again${restart}`)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     log.error(`configuration not reloaded, the previous one stays in effect: ${reason}`)
@@ -77,14 +81,4 @@ function reload(app: App, log: Logger, load: () => LoadedConfig): void {
 
 function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
   return new Promise((resolve) => process.once(signal, () => resolve()))
-}
-
-/** The fault that describes an error of `listen`. */
-function listenFault({ code, message, serves }: NodeJS.ErrnoException & { serves?: ListenerScope }) {
-  const key = serves === 'sub-requests' ? 'forward_auth.listen' : 'listen'
-  if (code === 'EADDRINUSE') {
-    const fix = `stop the other program, or choose another address with --${key}`
-    return { key, problem: `is in use by another program (${message})`, fix }
-  }
-  return { key, problem: `cannot be listened on (${message})`, fix: `choose another address with --${key}` }
 }

@@ -18,7 +18,7 @@ import { isEndpointRequest } from './router.ts'
 export type GatewayServer = Readonly<{
   /**
    * @returns the addresses as log lines show them. If one is unavailable, rejects with an error that also has the
-   * listener's `serves`, and listens on none of them.
+   * listener's `serves` and index, and listens on none of them.
    */
   listen: () => Promise<string[]>
   /** The number of open connections on all listeners. */
@@ -86,9 +86,9 @@ export function createServer(options: ServerOptions): GatewayServer {
 
   async function listen(): Promise<string[]> {
     try {
-      for (const { server, config, serves } of listeners) {
-        const addScope = (error: Error) => Promise.reject(Object.assign(error, { serves }))
-        opened.push(await openListener(server, config, unixSocketMode).catch(addScope))
+      for (const [index, { server, config, serves }] of listeners.entries()) {
+        const addPlace = (error: Error) => Promise.reject(Object.assign(error, { serves, index }))
+        opened.push(await openListener(server, config, unixSocketMode).catch(addPlace))
       }
       return opened.map(({ address }) => address)
     } catch (error) {

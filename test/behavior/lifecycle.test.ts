@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type LogLine, testKey } from '../support/gateway.ts'
 import { isListening } from '../support/port.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf } from '../support/upstream.ts'
+import { runElastauth } from './elastauth-command.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
 const { elasticsearch, start, logIn } = await createFixture()
@@ -107,6 +112,66 @@ test('SIGHUP does not apply a truncated configuration file, and keeps the settin
   assert.match(second.message!, /not reloaded.*group_mappings/s)
   const response = await sendSubRequest(gateway.url, 'dora', { 'Remote-Groups': 'writers' })
   assert.deepEqual((await logIn(response.headers.get('authorization'))).body.roles, ['editor'])
+})
+
+test('SIGHUP logs which keys have changed, but not their values, and says so if none has', async () => {
+  const config = join(directory, 'changes.yml')
+  writeFileSync(config, 'admin_roles: [viewer]\n')
+  const gateway = await start({ flags: { config } })
+  const reload = async (text: string) => {
+    const seenLines = gateway.log.length
+    writeFileSync(config, text)
+    gateway.process.kill('SIGHUP')
+    const isNew = (line: LogLine) => gateway.log.indexOf(line) >= seenLines
+    return (await gateway.logged((line) => isNew(line) && /^configuration /.test(line.message ?? ''))).message
+  }
+  const secret = 'proxy_secret: a-shared-secret-of-32-characters\n'
+  assert.equal(
+    await reload(`${secret}admin_roles: [superuser]\nlog_level: debug\n`),
+    'configuration reloaded: proxy_secret, admin_roles changed; the certificates were read again; these changed keys need a restart: log_level',
+  )
+  assert.equal(
+    await reload(`${secret}admin_roles: [superuser]\n`),
+    'configuration reloaded: no key that a reload applies has changed; the certificates were read again',
+  )
+})
+
+test('SIGHUP during the start does not end the process, and reloads the configuration after the start', {
+  timeout: 60_000,
+}, async () => {
+  // elastauth waits while it opens a named pipe, until the test opens it too.
+  const config = join(directory, 'pipe.yml')
+  execFileSync('mkfifo', [config])
+  const main = join(import.meta.dirname, '../../src/main.ts')
+  const child = spawn(process.execPath, [main, '--config', config, '--listen', '127.0.0.1:0'], {
+    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  after(() => child.kill())
+  const pipe = await open(config, 'w')
+  child.kill('SIGHUP')
+  rmSync(config)
+  writeFileSync(config, 'admin_roles: [superuser]\n')
+  await pipe.writeFile('admin_roles: [viewer]\n')
+  await pipe.close()
+  let isReloaded = false
+  for await (const line of createInterface({ input: child.stdout })) {
+    isReloaded = line.includes('configuration reloaded: admin_roles changed')
+    if (isReloaded) break
+  }
+  assert.ok(isReloaded)
+})
+
+test('an address in use is reported with the file and line that set it', async () => {
+  const { port } = new URL((await start()).url)
+  const config = join(directory, 'in-use.yml')
+  writeFileSync(config, `elasticsearch: { dry_run: true }\nlisten:\n  - "127.0.0.1:0"\n  - "127.0.0.1:${port}"\n`)
+  const { code, stderr } = await runElastauth(['--config', config], { ELASTAUTH_SECRET_KEY: testKey })
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    new RegExp(`${config}:4 +listen\\[1\\] +is in use by another program \\(127\\.0\\.0\\.1:${port}\\)`),
+  )
 })
 
 test('the gateway keeps serving after the reader of its log has closed the pipe', async () => {

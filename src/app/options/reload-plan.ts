@@ -18,6 +18,8 @@ const reloadable = [
 export type ReloadPlan = Readonly<{
   /** The configuration to use after the reload. */
   config: Config
+  /** The keys that change. */
+  changed: readonly string[]
   /** The changed keys that take effect only after a restart. */
   ignored: readonly string[]
 }>
@@ -60,8 +62,9 @@ export function planReload(running: Config, next: Config): ReloadPlan {
   const forward_auth = Object.freeze({ ...taken.forward_auth, listen: running.forward_auth.listen })
   const config = Object.freeze({ ...running, ...taken, forward_auth })
   const ignored = (Object.keys(next) as (keyof Config)[]).filter((key) => !isSame(config[key], next[key]))
+  const changed = reloadable.filter((key) => !isSame(running[key], config[key]))
   // All other keys of this section are reloadable.
-  return { config, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
+  return { config, changed, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
 }
 
 /** Compares two configuration values as JSON: both follow the same schema, so their keys are in the same order. */

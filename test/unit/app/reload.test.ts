@@ -111,7 +111,7 @@ test('a reload prepares every part with the next configuration before it commits
   }
   const reload = createReload(load({}), [part('a'), undefined, part('b')])
   const next = load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_LOG_LEVEL: 'debug' })
-  assert.deepEqual(reload(next), ['log_level'])
+  assert.deepEqual(reload(next), { changed: ['default_roles'], ignored: ['log_level'] })
   assert.deepEqual(steps, ['prepare a for viewer', 'prepare b for viewer', 'commit a', 'commit b'])
 })
 
@@ -143,7 +143,7 @@ test('after a failed reload, the next one is compared with the configuration tha
   const withMappings = load({ ELASTAUTH_GROUP_MAPPINGS: '{"staff":["viewer"]}' })
   assert.throws(() => reload(withMappings), /broken/)
   isBroken = false
-  assert.deepEqual(reload(load({})), []) // the failed reload's mappings are not lost, because they were never in effect
-  assert.deepEqual(reload(withMappings), [])
+  assert.deepEqual(reload(load({})), { changed: [], ignored: [] }) // the failed reload's mappings are not lost, because they were never in effect
+  assert.deepEqual(reload(withMappings), { changed: ['group_mappings'], ignored: [] })
   assert.throws(() => reload(load({})), /group_mappings would go back to the default/)
 })

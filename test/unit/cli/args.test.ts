@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type Command, parseCommand } from '../../../src/cli/args.ts'
 
@@ -103,4 +105,25 @@ test('elastauth health succeeds while elastauth runs, even if the configuration 
   const child = execFile(process.execPath, [main, 'health', '--config', '/does/not/exist'], { env })
   assert.deepEqual(await once(child, 'exit'), [0, null])
   assert.deepEqual(requestedPaths, ['/elastauth/health'])
+})
+
+test('every command on a version of Node.js older than package.json allows names both versions, and exits with 1', async () => {
+  const root = join(import.meta.dirname, '../../..')
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const [major, minor] = engines.node.replace('>=', '').split('.').map(Number)
+  const runOn = async (version: string) => {
+    const versions = `{ value: { ...process.versions, node: '${version}' } }`
+    const preload = `Object.defineProperty(process, 'versions', ${versions}); Object.defineProperty(process, 'version', { value: 'v${version}' })`
+    const arguments_ = ['--import', `data:text/javascript,${preload}`, join(root, 'src/main.ts'), '--version']
+    const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [[code], stderr] = await Promise.all([once(child, 'close'), text(child.stderr)])
+    return { code, stderr }
+  }
+  for (const version of ['20.20.2', `${major}.${minor - 1}.9`])
+    assert.deepEqual(await runOn(version), {
+      code: 1,
+      stderr: `elastauth: needs Node.js ${major}.${minor} or later, and this is v${version}: install a later version, or use the image of elastauth\n`,
+    })
+  for (const version of [`${major}.${minor}.0`, `${major + 1}.0.0`])
+    assert.deepEqual(await runOn(version), { code: 0, stderr: '' })
 })
