@@ -98,6 +98,8 @@ function withSchemeHint(error: unknown, { protocol, origin }: URL): unknown {
  * its 404 elastauth would overwrite an existing user. The official client checks only the status.
  */
 function reasonToReject({ statusCode, headers }: Pick<Response, 'statusCode' | 'headers'>): string | undefined {
+  if (headers['kbn-name'] !== undefined)
+    return `the response ${statusCode} is Kibana's: write the URL of Elasticsearch in elasticsearch.hosts, usually with port 9200`
   const what = `the response ${statusCode} is not Elasticsearch's`
   // The official client would decompress the body without a size limit.
   if (headers['content-encoding'] !== undefined) return `${what}: it is compressed, which was not requested`

@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache'
-import type { HeaderNames } from '../../../config/header-presets.ts'
+import { type HeaderNames, headerPresets } from '../../../config/header-presets.ts'
 import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { Provider } from '../provider.ts'
 import { type Assertion, createAssertionReader } from './assertion.ts'
+import { findPreset } from './other-preset.ts'
 import { trimBlanks } from './trim-blanks.ts'
 
 /** Limits the number of cached identities and the total number of characters in their header values. */
@@ -25,15 +26,30 @@ export function createHeaderProvider(name: string, names: HeaderNames): Provider
   const { claimsIdentity, readAssertion } = createAssertionReader(names)
   const identities = new LRUCache<string, RequestIdentity>(cacheLimits)
   // Created once and reused: in a chain of providers, many requests throw this error.
-  const missing = new GatewayError('identity_missing', `missing authentication headers (${names.username})`)
+  const missingDetail = `missing authentication headers (${names.username})`
+  const missing = new GatewayError('identity_missing', missingDetail)
+  const missingErrors = new Map(
+    Object.entries(headerPresets).map(([preset, { username }]) => [
+      preset,
+      new GatewayError(
+        'identity_missing',
+        `${missingDetail}; the request has ${username}: if your proxy sends it, set auth_provider: ${preset}`,
+      ),
+    ]),
+  )
+
+  function missingError(rawHeaders: readonly string[]): GatewayError {
+    return missingErrors.get(findPreset(rawHeaders) ?? '') ?? missing
+  }
 
   return function identify(context) {
     const { request } = context
-    if (!context.isTrusted) throw claimsIdentity(request.rawHeaders) ? untrusted(context) : missing
+    if (!context.isTrusted)
+      throw claimsIdentity(request.rawHeaders) ? untrusted(context) : missingError(request.rawHeaders)
     const assertion = readAssertion(request.rawHeaders)
     const { username, groups, email, name: fullName } = assertion
     const key = `${username}\n${groups ?? absentGroups}\n${email}\n${fullName}`
-    if (username === '') throw missing
+    if (username === '') throw missingError(request.rawHeaders)
     const cached = identities.get(key)
     if (cached !== undefined) return cached
     // Ambient, so that the CSRF checks apply: the proxy adds the headers to every request of the browser, even those

@@ -200,3 +200,13 @@ test('setPassword resolves to false on a conflict with another write of the user
   reply = json({ error: { type: 'version_conflict_engine_exception', reason }, status: 409 }, 409)
   assert.equal(await users.setPassword('bob', { password: 'x' }), false)
 })
+
+test("a response of Kibana, whatever its status, says that elasticsearch.hosts needs Elasticsearch's URL", async () => {
+  for (const status of [200, 302, 404, 503]) {
+    reply = { status, headers: { 'kbn-name': 'kibana', 'content-type': 'application/json' }, body: '{}' }
+    await assert.rejects(createPing(() => client, call)(), {
+      code: 'elasticsearch_unavailable',
+      detail: `ConnectionError: the response ${status} is Kibana's: write the URL of Elasticsearch in elasticsearch.hosts, usually with port 9200`,
+    })
+  }
+})

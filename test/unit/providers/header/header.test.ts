@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { headerPresets } from '../../../../config/header-presets.ts'
 import type { RequestIdentity } from '../../../../src/auth/identity.ts'
+import type { GatewayError } from '../../../../src/http/errors.ts'
 import { createProvider, type ProviderOptions } from '../../../../src/providers/index.ts'
 import { contextOf } from '../../../support/request-context.ts'
 
@@ -227,4 +228,25 @@ describe('the cache of identities', () => {
   test('rejects invalid identity headers each time', () => {
     for (let i = 0; i < 2; i++) assert.throws(() => identify(['Remote-User', '\xff']), { code: 'identity_invalid' })
   })
+})
+
+test("a request with another preset's headers gets identity_missing with a hint in the detail", () => {
+  const detailFor = (...rawHeaders: string[]) => {
+    try {
+      create()(rawHeaders)
+    } catch (error) {
+      return (error as GatewayError).detail
+    }
+    return assert.fail('identified')
+  }
+  const missing = 'missing authentication headers (Remote-User)'
+  assert.equal(detailFor('Host', 'es', 'X-Authentik-Username', ''), missing)
+  assert.equal(
+    detailFor('Host', 'es', 'x-authentik-username', 'bob'),
+    `${missing}; the request has X-authentik-username: if your proxy sends it, set auth_provider: authentik`,
+  )
+  assert.equal(
+    detailFor('X-Forwarded-User', 'bob'),
+    `${missing}; the request has X-Forwarded-User: if your proxy sends it, set auth_provider: headers`,
+  )
 })
