@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { unmapIpv4 } from '../../config/hosts.ts'
 import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { asGatewayError, type ErrorCode } from '../http/errors.ts'
@@ -6,6 +7,9 @@ import type { Metrics } from './metrics.ts'
 
 /** Counts and logs what happens to credentials. */
 export function createCredentialReporter(log: Logger, metrics: Metrics): (event: CredentialEvent) => void {
+  /** How often this process has taken over a user from an unknown key. */
+  const takeovers = new LRUCache<string, number>({ max: 1000 })
+
   return function reportCredential(event) {
     switch (event.kind) {
       case 'cache':
@@ -15,10 +19,16 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         const { reason, username, version, keyIds } = event
         metrics.userWritten(reason)
         if (keyIds !== undefined) {
+          const count = (takeovers.get(username) ?? 0) + 1
+          takeovers.set(username, count)
+          const repeated =
+            count === 1
+              ? ''
+              : `. This user has been taken over ${count} times since the start: another installation with the key ${keyIds.former} is running`
           log.warn(
             { 'event.action': `user_${reason}`, 'user.name': username },
             `user ${username}: taken over from the unknown key ${keyIds.former}, now managed with ${keyIds.current} (version ${version}). ` +
-              'If another installation manages the same users, set the same secret_key in both',
+              `If another installation manages the same users, set the same secret_key in both${repeated}`,
           )
           return
         }
