@@ -2,7 +2,7 @@
 export function suggest(
   word: string,
   known: readonly string[],
-  fallback = 'docs/configuration.md lists all keys',
+  fallback = 'config/elastauth.example.yml lists all keys',
 ): string {
   const nearest = findNearest(word, known)
   return nearest === undefined ? fallback : `did you mean \`${nearest}\`?`

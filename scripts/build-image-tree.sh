@@ -29,6 +29,8 @@ npm sbom --package-lock-only --sbom-format cyclonedx --omit dev >sbom.cdx.json
 cp -R dist node_modules package.json sbom.cdx.json "$target"
 mkdir "$target/bin"
 ln -s ../dist/src/main.js "$target/bin/elastauth"
+mkdir "$target/config"
+cp config/elastauth.example.yml "$target/config"
 for file in LICENSE CHANGELOG.md; do
   if [ -e "$source/$file" ]; then cp "$source/$file" "$target"; fi
 done

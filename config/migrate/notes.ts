@@ -57,7 +57,7 @@ export function collectNotes(settings: ReadonlyMap<string, unknown>, entries: re
       true,
       decide(
         'elasticsearch.adopt_existing_users',
-        'users that the Go elastauth created are denied until you set it to true; read docs/migrating.md first',
+        'users that the Go elastauth created are denied until you set it to true; elastauth then also takes over users with these names that others created',
       ),
     ],
     [

@@ -43,7 +43,7 @@ Keys that every installation sets
   default_roles, group_mappings        Elasticsearch roles of users
 
 Flags override the environment, and the environment overrides the file.
-All keys: docs/configuration.md. Example file: config/elastauth.example.yml.
+All keys, with their defaults: config/elastauth.example.yml, in this package and in /app of the image.
 `
 
 const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'generate-key' } = {

@@ -69,7 +69,9 @@ function groupsOf(claims: Claims, path: string, separator: string | undefined): 
   const groups = findClaim(claims, path)
   if (groups === undefined || groups === null) {
     if (isOmitted(claims, path))
-      throw invalid(`the provider omitted ${path}, because there are too many: see docs/providers/entra-id.md`)
+      throw invalid(
+        `the provider omitted ${path}, because there are too many: let it send only the groups that are assigned to this application, or app roles`,
+      )
     return undefined
   }
   if (typeof groups === 'string') return separator === undefined ? [groups] : groups.split(separator).map(trimBlanks)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ test('--help prints the help, even together with an invalid flag', () => {
     assert.equal(command.name, 'help')
     assert.match(
       'text' in command ? command.text : '',
-      /Usage: elastauth.*config check.*--generateKey.*docs\/configuration\.md/s,
+      /Usage: elastauth.*config check.*--generateKey.*config\/elastauth\.example\.yml/s,
     )
   }
 })
@@ -105,6 +105,21 @@ test('elastauth health succeeds while elastauth runs, even if the configuration 
   const child = execFile(process.execPath, [main, 'health', '--config', '/does/not/exist'], { env })
   assert.deepEqual(await once(child, 'exit'), [0, null])
   assert.deepEqual(requestedPaths, ['/elastauth/health'])
+})
+
+test('the help, the messages and the faults name only files that the package and the image contain', () => {
+  const root = join(import.meta.dirname, '../../..')
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] }
+  const imageScript = readFileSync(join(root, 'scripts/build-image-tree.sh'), 'utf8')
+  const named = globSync(['src/**/*.ts', 'config/**/*.ts'], {
+    cwd: root,
+    exclude: ['config/generate/**', 'config/schema.ts'],
+  })
+    .map((file) => readFileSync(join(root, file), 'utf8').replace(/^ *(?:\/\/|\/?\*).*$/gm, ''))
+    .flatMap((text) => [...text.matchAll(/(?<![\w/.])(?:docs|config|deploy|examples)\/[\w./-]*\.(?:md|yml)/g)])
+    .map(([path]) => path)
+  assert.ok(named.includes('config/elastauth.example.yml'))
+  for (const path of named) assert.ok(files.includes(path) && imageScript.includes(path), path)
 })
 
 test('every command on a version of Node.js older than package.json allows names both versions, and exits with 1', async () => {

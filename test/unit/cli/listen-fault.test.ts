@@ -63,10 +63,7 @@ describe('the message for an address that cannot be listened on', () => {
     const dryRun = { ...env, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
     const sources: [source: Parameters<typeof loadConfig>[0], place: string][] = [
       [{ file: null, env: dryRun, flags: { listen: '[::1]:1' } }, '--listen listen is in use'],
-      [
-        { file: null, env: { ...dryRun, ELASTAUTH_LISTEN: '[::1]:1' }, flags: {} },
-        'ELASTAUTH_LISTEN listen is in use',
-      ],
+      [{ file: null, env: { ...dryRun, ELASTAUTH_LISTEN: '[::1]:1' }, flags: {} }, 'ELASTAUTH_LISTEN listen is in use'],
       [{ file: null, env: dryRun, flags: {} }, '(default) listen is in use'],
     ]
     for (const [source, place] of sources)

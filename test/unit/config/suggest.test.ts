@@ -28,6 +28,6 @@ for (const [word, nearest, why] of [
 
 test('suggest names the nearest word, or the page with all keys if none is similar', () => {
   assert.equal(suggest('lsiten', known), 'did you mean `listen`?')
-  assert.equal(suggest('xyz', known), 'docs/configuration.md lists all keys')
+  assert.equal(suggest('xyz', known), 'config/elastauth.example.yml lists all keys')
   assert.equal(suggest('xyz', known, 'remove it'), 'remove it')
 })
