@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
-import { findFaults, pages } from '../../support/documentation.ts'
+import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -47,6 +47,20 @@ const retiredPhrases = [
   /\b(?:recogni|canonicali|normali|organi)s(?:e|ed|es|ing|ation)\b/i,
 ]
 
+/** Further phrases that the pages, the examples and the files for building and releasing do not use. */
+const retiredInPages = [
+  /\b(?:any|every)body\b/i,
+  /\bno one\b/i,
+  /\bours?\b/i,
+  /\blet in\b/i,
+  /\bgo(?:es)? on\b/i,
+  /\bheal(?:s|ing)?\b/i,
+  /\bmend(?:s|ed|ing)?\b/i,
+  /\brefus(?:es?|als?|ing)\b/i,
+  /\b(?:log|logs|logged|logging) (?:in|out)\b/, // sign in, sign out; Kibana's button is called "Log out"
+  /[\u2018\u2019\u201c\u201d]/, // straight quotes
+]
+
 const files = globSync(['src/**/*.ts', 'config/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'], {
   cwd: root,
 })
@@ -79,10 +93,39 @@ for (const phrase of retiredPhrases) {
   })
 }
 
+const writtenFiles = [
+  ...pages,
+  ...exampleFiles,
+  ...globSync(
+    [
+      '{ARCHITECTURE,CHANGELOG,CONTRIBUTING}.md',
+      'bench/*.md',
+      'docs/**/*.lua',
+      '.ci/*',
+      '.github/**/*.*',
+      'scripts/*.sh',
+    ],
+    { cwd: root },
+  ).map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') })),
+].map(({ path, text }) => ({ path, text: withoutQuotations(text) }))
+
+for (const phrase of [...retiredPhrases, ...retiredInPages]) {
+  test(`no page, example or script matches ${phrase}`, () => {
+    assert.ok(writtenFiles.length > 60, `${writtenFiles.length} files`)
+    const faults = findFaults(writtenFiles, new RegExp(`.*${phrase.source}.*`, `${phrase.flags}g`), () => true)
+    assert.deepEqual(faults, [])
+  })
+}
+
 test('the pages spell email without a hyphen', () => {
   const faults = findFaults(pages, /\be-mails?\b.*/gi, () => true)
   assert.deepEqual(faults, [])
 })
+
+/** A text without the log lines and the titles of tests that it quotes. */
+function withoutQuotations(text: string): string {
+  return text.replace(/^ *```log\n[\s\S]*?```$/gm, '').replace(/\[[^\n]*?\]\([^()\s]*\.test\.ts\)/g, '')
+}
 
 /** The names that a file declares or uses, without those in comments and strings. */
 function identifiersOf(text: string): string[] {
