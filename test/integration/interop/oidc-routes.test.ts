@@ -63,11 +63,11 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       const agent = createUserAgent()
       const { body } = await agent.visit(`${direct.url}/app/home`, 'alice')
       assert.match(body, /Hello alice/)
-      return { proxy, cookie: agent.cookies(direct.url) }
+      return { proxy, gateway, cookie: agent.cookies(direct.url) }
     }
 
     // Not in a hook, because processes that a hook starts end with it.
-    const { proxy, cookie } = await startBehind()
+    const { proxy, gateway, cookie } = await startBehind()
 
     /** Prevents a test from passing only because the application is unreachable. */
     async function assertReachable(through: Running, withCookie: string): Promise<void> {
@@ -112,6 +112,21 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
         const { status, text } = (await sendRequest(proxy, target, [`Cookie: ${cookie}`]))!
         assert.doesNotMatch(text, /Hello alice/, `${target}: ${status}`)
       }
+    })
+
+    test("logs the method and path of a request for elastauth's pages when the client forges X-Forwarded-* and X-Original-*", async () => {
+      const forged = [
+        'X-Forwarded-Method: DELETE',
+        'X-Forwarded-Uri: /forged',
+        'X-Forwarded-Host: forged.example.com',
+        'X-Original-Method: DELETE',
+        'X-Original-URL: https://forged.example.com/forged',
+      ]
+      assert.equal((await sendRequest(proxy, '/elastauth/signed-out?forged', forged))?.status, 200)
+      const line = await gateway.logged((entry) => /signed-out|forged/.test(String(entry['url.path'])))
+      const { 'http.request.method': method, 'url.path': path, 'url.domain': domain } = line
+      assert.deepEqual([method, path], ['GET', '/elastauth/signed-out'])
+      assert.doesNotMatch(String(domain), /forged/)
     })
 
     test("with auth_providers [oidc, authelia], a client's own Remote-User is ignored in any spelling", async () => {
