@@ -28,6 +28,7 @@ const table = {
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },
   token_expired: { status: 401, level: 'info', message: 'The token sent with this request has expired' },
   provider_unavailable: { status: 503, level: 'error', message: 'The identity provider is not available right now' },
+  provider_rejected: { status: 502, level: 'error', message: 'The identity provider rejected this gateway' },
   sessions_unavailable: { status: 503, level: 'error', message: 'Sessions are not available right now' },
   elasticsearch_unavailable: { status: 503, level: 'error', message: 'Elasticsearch is not available right now' },
   elasticsearch_rejected: { status: 502, level: 'error', message: 'Elasticsearch rejected the update of your user' },

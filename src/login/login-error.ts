@@ -10,6 +10,18 @@ const denials = [
   'account_selection_required',
 ]
 const outages = ['server_error', 'temporarily_unavailable']
+/**
+ * What is wrong with elastauth's configuration, or with its registration at the provider (RFC 6749, sections 4.1.2.1 and
+ * 5.2): the key to check, by the provider's error code.
+ */
+const misconfigurations: Readonly<Record<string, string>> = {
+  invalid_client: 'check oidc.client_id, oidc.client_secret and oidc.client_auth_method',
+  unauthorized_client: 'allow this client the authorization code flow at the provider',
+  unsupported_grant_type: 'allow this client the authorization code flow at the provider',
+  unsupported_response_type: 'allow this client the authorization code flow at the provider',
+  invalid_scope: 'remove the scopes that the provider does not offer this client from oidc.scopes',
+  invalid_request: 'check oidc.authorization_parameters, oidc.use_pkce and the redirect URI at the provider',
+}
 
 /** The codes of oauth4webapi for responses that were forged, replayed, or meant for another login. */
 const invalidResponses = [
@@ -27,11 +39,10 @@ const invalidResponses = [
 export function toLoginError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown
   if (thrown instanceof AuthorizationResponseError)
-    return new GatewayError(codeOf(thrown.error), `the provider rejected the login: ${sanitize(thrown.error)}`)
+    return new GatewayError(codeOf(thrown.error), `the provider rejected the login: ${describe(thrown.error)}`)
   if (thrown instanceof ResponseBodyError) {
-    const code = thrown.error === 'invalid_grant' ? 'login_failed' : 'provider_unavailable'
-    const detail = `the token endpoint of the provider responded ${thrown.status} ${sanitize(thrown.error)}`
-    return new GatewayError(code, detail)
+    const detail = `the token endpoint of the provider responded ${thrown.status} ${describe(thrown.error)}`
+    return new GatewayError(tokenErrorCode(thrown.error), detail)
   }
   for (let cause = thrown; cause instanceof Error; cause = cause.cause) if (cause instanceof GatewayError) return cause
   const { message, code, cause } = thrown as { message?: unknown; code?: unknown; cause?: { cause?: ClaimFault } }
@@ -64,7 +75,18 @@ function describeClaim({ claim, claims, now, expected }: ClaimFault = {}): strin
 
 function codeOf(authorizationError: string): ErrorCode {
   if (denials.includes(authorizationError)) return 'login_denied'
+  if (Object.hasOwn(misconfigurations, authorizationError)) return 'provider_rejected'
   return outages.includes(authorizationError) ? 'provider_unavailable' : 'login_failed'
+}
+
+function tokenErrorCode(error: string): ErrorCode {
+  if (error === 'invalid_grant') return 'login_failed'
+  return Object.hasOwn(misconfigurations, error) ? 'provider_rejected' : 'provider_unavailable'
+}
+
+/** The provider's error code, with the key to check. */
+function describe(error: string): string {
+  return Object.hasOwn(misconfigurations, error) ? `${error}: ${misconfigurations[error]}` : sanitize(error)
 }
 
 /** Only valid error codes are logged, because anyone can put any text into the URL of a callback. */

@@ -126,10 +126,10 @@ export function createServer(options: ServerOptions): GatewayServer {
 
 /**
  * Creates request ids from a random prefix and a counter. The prefix differs for each process, so the ids are unique
- * across replicas.
+ * across replicas. People read them out: hexadecimal digits do not include o, i and l, which look like 0 and 1.
  */
 function createRequestIds(): () => string {
   const prefix = randomBytes(6).toString('hex')
   let count = 0
-  return () => `${prefix}-${(count++).toString(36)}`
+  return () => `${prefix}-${(count++).toString(16)}`
 }

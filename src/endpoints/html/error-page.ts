@@ -48,6 +48,10 @@ const denied: Content = {
   links: [signOut],
 }
 const unauthenticated: Content = { advice: 'You need to sign in to view this page.', links: [signIn] }
+const misconfigured: Content = {
+  advice: 'The administrator of this service has to fix this. Give them the request id below.',
+  links: [retry],
+}
 const unavailable: Content = { advice: 'This is usually temporary.', links: [retry] }
 const other: Content = { advice: 'Go back or try again.', links: [] }
 
@@ -68,6 +72,14 @@ const contentByCode: Partial<Record<ErrorCode, Content>> = {
     links: [{ to: '/', text: 'Continue' }],
   },
   not_permitted: other,
+  not_found: {
+    advice: 'Check the address, or go to the start page of this service.',
+    links: [{ to: '/', text: 'Go to the start page' }],
+  },
+  provider_rejected: { ...misconfigured, heading: signInFailed, links: [signInAgain] },
+  elasticsearch_rejected: misconfigured,
+  key_conflict: misconfigured,
+  internal: misconfigured,
 }
 
 function contentFor(code: ErrorCode, status: number): Content {

@@ -29,6 +29,7 @@ const statuses: Record<ErrorCode, number> = {
   http_version_unsupported: 505,
   request_timeout: 408,
   provider_unavailable: 503,
+  provider_rejected: 502,
   sessions_unavailable: 503,
   elasticsearch_unavailable: 503,
   elasticsearch_rejected: 502,

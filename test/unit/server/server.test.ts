@@ -296,6 +296,11 @@ describe('an error of a handler', () => {
     )
   })
 
+  test('request ids consist of hexadecimal digits, so that no letter looks like a digit', async () => {
+    handle = () => Promise.reject(new GatewayError('no_roles', ''))
+    for (let i = 0; i < 40; i++) assert.match(JSON.parse((await send('/')).body).request_id, /^[0-9a-f]{12}-[0-9a-f]+$/)
+  })
+
   test('an error response to HEAD has all headers, including Content-Length, and no body', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
     const { body } = await send('/')

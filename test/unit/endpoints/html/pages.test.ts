@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import { errorPage } from '../../../../src/endpoints/html/error-page.ts'
 import { htmlResponse } from '../../../../src/endpoints/html/page.ts'
 import { confirmSignOutPage, signedOutPage } from '../../../../src/endpoints/html/sign-out.ts'
+import { errorTable } from '../../../../src/http/errors.ts'
 import type { GatewayResponse } from '../../../../src/http/response.ts'
 
 const headerOf = ({ headers }: GatewayResponse, name: string) => headers[headers.indexOf(name) + 1] ?? ''
@@ -78,6 +79,19 @@ describe('an error page', () => {
   test('an error page has no links to login and logout if users do not sign in at elastauth', () => {
     for (const code of ['no_roles', 'identity_missing'] as const)
       assert.doesNotMatch(errorPage({ ...denied, code, hasLogin: false }).body, /\/elastauth\/|<p class="actions">/)
+  })
+
+  test("the page for an administrator's fault does not say that it is temporary, but who has to fix it", () => {
+    for (const code of ['provider_rejected', 'elasticsearch_rejected', 'key_conflict', 'internal'] as const) {
+      const { body } = errorPage({ ...denied, code, status: errorTable[code].status, hasLogin: true })
+      assert.doesNotMatch(body, /temporary/, code)
+      assert.match(body, /The administrator of this service has to fix this/, code)
+    }
+  })
+
+  test('the page for an unknown address links to the start page', () => {
+    const { body } = errorPage({ ...denied, code: 'not_found', status: 404, hasLogin: false })
+    assert.match(body, /<a href="\/">Go to the start page<\/a>/)
   })
 
   test('an error page has a link to try again if a service is unavailable', () => {
