@@ -9,6 +9,7 @@ import { createMetricsEndpoint } from '../endpoints/metrics.ts'
 import { describeApi } from '../endpoints/openapi.ts'
 import { createReadyEndpoint, type ReadinessChecks } from '../endpoints/ready.ts'
 import { rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
+import { createStartPage, redirectToStart } from '../endpoints/start-page.ts'
 import { createWhoamiEndpoint } from '../endpoints/whoami.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { type Endpoint, type Endpoints, type Handler, readMethods } from '../http/handler.ts'
@@ -53,6 +54,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
         (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`),
       ),
     ],
+    ['start', createStartPage(login !== undefined)],
     ['whoami', createWhoamiEndpoint(authentication)],
     [
       'config',
@@ -72,6 +74,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
     'openapi.yaml',
     ...loginEndpoints.map(([path]) => path.slice(prefix.length)),
   ]
+  handlers.set('', redirectToStart)
   handlers.set('docs', createDocsEndpoint(names))
   handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
 

@@ -26,8 +26,9 @@ const endpoints: Readonly<Record<string, Description>> = {
     otherResponses: { 503: 'The state of each service' },
   },
   metrics: { summary: 'Metrics in the Prometheus text format', type: 'text/plain' },
+  start: { summary: 'The start page', type: html },
   whoami: {
-    summary: 'Your identity and your roles, or why you have none',
+    summary: 'Your identity and your roles, or why you have none; a page for browsers',
     type: json,
     otherResponses: { 401: 'Not authenticated' },
   },

@@ -155,8 +155,34 @@ test('/elastauth/whoami shows a user without roles the groups and why access is 
   assert.equal((await get('whoami', { 'Remote-User': 'elastic' }, denied)).status, 403)
 })
 
+test('/elastauth/whoami is a page for a browser, with the identity and roles escaped, and JSON for other clients', async () => {
+  const headers = { 'Remote-User': 'ann', 'Remote-Groups': 'readers,<b>', 'Remote-Email': 'ann@example.com' }
+  const response = await get('whoami', { ...headers, Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' })
+  assert.deepEqual([response.status, response.headers.get('authorization')], [200, null])
+  assert.match(response.headers.get('content-security-policy')!, /^default-src 'none'/)
+  const page = await response.text()
+  assert.match(page, /<h1>You are signed in as ann<\/h1>/)
+  assert.match(page, /<dt>Groups<\/dt><dd>readers, &lt;b&gt;<\/dd><dt>Roles<\/dt><dd>viewer<\/dd>/)
+  for (const accept of ['*/*', 'application/json', 'application/json, text/html'])
+    assert.match((await get('whoami', { ...headers, Accept: accept })).headers.get('content-type')!, /json/)
+  assert.equal((await get('whoami', { Accept: 'text/html' })).status, 401)
+})
+
+test('/elastauth/ leads to a start page, and never responds with 2xx, so that it cannot grant access as the address for sub-requests', async () => {
+  const send = (target: string, ...lines: string[]) =>
+    exchange(plain.url, [`GET ${target} HTTP/1.1`, 'Host: x', ...lines])
+  const { status, head } = await send('/elastauth/', 'Accept: text/html')
+  assert.equal(status, 303)
+  assert.match(head, /^Location: \/elastauth\/start\r?$/m)
+  const page = await (await get('start')).text()
+  assert.match(page, /<a href="\/">Open the service<\/a> <a href="\/elastauth\/whoami">/)
+  for (const target of ['/elastauth/', '/elastauth/start'])
+    for (const line of ['X-Forwarded-Uri: /', 'X-Forwarded-Method: GET', 'X-Original-URL: /'])
+      assert.equal((await send(target, line, 'Remote-User: ann')).status, 403, `${target} ${line}`)
+})
+
 test('an unknown endpoint gets 404, and a method other than GET and HEAD gets 405', async () => {
-  for (const name of ['', 'nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
+  for (const name of ['nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
     const target = `GET /elastauth/${name} HTTP/1.1`
     assert.equal((await exchange(plain.url, [target, 'Host: e', 'Remote-User: bob'])).status, 404, name)
   }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
+import { accountPage } from '../../src/endpoints/html/account-page.ts'
 import { confirmSignOutPage, signedOutPage } from '../../src/endpoints/html/sign-out.ts'
+import { createStartPage } from '../../src/endpoints/start-page.ts'
 import { type ErrorCode, errorTable, GatewayError } from '../../src/http/errors.ts'
+import type { RequestContext } from '../../src/http/request-context.ts'
 import type { GatewayResponse } from '../../src/http/response.ts'
 import { createRenderError } from '../../src/server/error-response.ts'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
@@ -13,6 +16,20 @@ const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed')
 /** All HTML pages, by a path. */
 const pages = new Map<string, GatewayResponse>([
   ['/signed-out', signedOutPage()],
+  ['/start', createStartPage(true)({} as RequestContext) as GatewayResponse],
+  [
+    '/whoami',
+    accountPage({
+      identity: {
+        username: 'x'.repeat(100),
+        groups: ['g'.repeat(200), 'b'],
+        email: 'ann@example.com',
+        provider: 'oidc',
+      },
+      roles: [],
+      denial: 'None of your groups is mapped to a role',
+    }),
+  ],
   ['/logout', confirmSignOutPage(new URL('http://localhost:9/end'))],
   ...codes.map((code): [string, GatewayResponse] => {
     const error = new GatewayError(code, 'private')
@@ -127,7 +144,7 @@ const measureContrast = (): { text: string; ratio: number; background: string }[
     const { backgroundColor } = getComputedStyle(element)
     return partsOf(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
   }
-  return [...document.querySelectorAll('h1, p, small, a, button')].map((element) => {
+  return [...document.querySelectorAll('h1, p, dt, dd, small, a, button')].map((element) => {
     const background = backgroundOf(element)
     const [high = 0, low = 0] = [luminance(getComputedStyle(element).color), luminance(background)].sort(
       (a, b) => b - a,

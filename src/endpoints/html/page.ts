@@ -6,7 +6,7 @@ export type HtmlPage = Readonly<{
   /** Also the title of the page. */
   heading: string
   paragraphs: readonly string[]
-  /** A list of terms and their descriptions. */
+  /** A list of terms and their descriptions. A path is shown as code. */
   definitions?: readonly Readonly<{ term: string; text: string }>[]
   /** The first link is shown as the main action. */
   links?: readonly Readonly<{ to: string; text: string }>[]
@@ -41,9 +41,7 @@ function render({
 }: Omit<HtmlPage, 'status' | 'formAction' | 'headers'>): string {
   const lines = paragraphs.map((text) => `<p>${escapeHtml(text)}</p>`)
   if (definitions.length > 0) {
-    const items = definitions.map(
-      ({ term, text }) => `<dt><code>${escapeHtml(term)}</code></dt><dd>${escapeHtml(text)}</dd>`,
-    )
+    const items = definitions.map(({ term, text }) => `<dt>${renderTerm(term)}</dt><dd>${escapeHtml(text)}</dd>`)
     lines.push(`<dl>${items.join('')}</dl>`)
   }
   const actions = links.map(({ to, text }) => `<a href="${escapeHtml(to)}">${escapeHtml(text)}</a>`)
@@ -72,6 +70,10 @@ ${lines.join('\n')}
 </body>
 </html>
 `
+}
+
+function renderTerm(term: string): string {
+  return term.startsWith('/') ? `<code>${escapeHtml(term)}</code>` : escapeHtml(term)
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -9,8 +9,9 @@ export const style = `
 * { box-sizing: border-box }
 body { margin: 0; padding: 12vh 1rem 2rem; background: var(--page); color: var(--text); font: 1rem/1.55 system-ui, sans-serif }
 main { max-width: 34rem; margin: 0 auto; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem }
-h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25 }
-p, dd { margin: 0 0 1rem }
+h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere }
+p, dd { margin: 0 0 1rem; overflow-wrap: anywhere }
+dt { font-weight: 600 }
 main > :last-child { margin-bottom: 0 }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 }
 .actions a, .actions button { padding: .6rem 1.1rem; border: 1px solid var(--action); border-radius: .375rem; color: var(--action); background: none; font: inherit; font-weight: 600; text-decoration: none; text-align: center; cursor: pointer }
