@@ -99,6 +99,13 @@ export const schema = {
     default: 'X-Elastauth-Proxy-Secret',
   },
   admin_roles: { doc: 'Roles that may read /elastauth/config from another machine.', format: 'role_list', default: [] },
+  pages: {
+    support: {
+      doc: 'Where users get help, shown on error pages: a text, or an https:// or mailto: link.',
+      format: 'text',
+      default: null,
+    },
+  },
   shutdown_timeout: {
     doc: 'How long requests in progress may take to finish after SIGTERM.',
     format: 'duration',

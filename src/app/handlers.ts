@@ -129,6 +129,7 @@ function createRequestHandlers(options: HandlersOptions, services: Services): Re
     renderError: createRenderError(profile, {
       acceptsBearerTokens: oidc !== undefined,
       hasLogin: login !== undefined,
+      support: options.support,
     }),
   })
 }

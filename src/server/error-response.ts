@@ -20,17 +20,19 @@ const retryAfterSeconds = '5'
 export type RenderErrorOptions = Readonly<{
   /** Whether users can log in at `/elastauth/login`. */
   hasLogin?: boolean
+  /** Where users get help: a text or a link. */
+  support?: string | undefined
   acceptsBearerTokens?: boolean
 }>
 
 /** Renders the public part of an error: as an HTML page if the client prefers HTML, else as JSON. */
 export function createRenderError(profile: ForwardAuthProfile, options: RenderErrorOptions = {}): RenderError {
-  const { hasLogin = false, acceptsBearerTokens = false } = options
+  const { hasLogin = false, acceptsBearerTokens = false, support } = options
   return function renderError({ headers: { accept } }, { code, username, allow }, requestId) {
     const { message } = errorTable[code]
     const status = statusFor(code, profile)
     const response = prefersHtml(accept)
-      ? errorPage({ code, status, message, requestId, hasLogin, username })
+      ? errorPage({ code, status, message, requestId, hasLogin, username, support })
       : createResponse(status, 'application/json; charset=utf-8', toJson(code, message, requestId))
     if (status === 503) response.headers.push('Retry-After', retryAfterSeconds)
     if (status === 401 && acceptsBearerTokens) response.headers.push('WWW-Authenticate', challengeFor(code))

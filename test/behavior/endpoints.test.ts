@@ -181,6 +181,13 @@ test('/elastauth/ leads to a start page, and never responds with 2xx, so that it
       assert.equal((await send(target, line, 'Remote-User: ann')).status, 403, `${target} ${line}`)
 })
 
+test('an error page shows pages.support, and the error in JSON does not', async () => {
+  const gateway = await start({ flags: { 'pages.support': 'Call the help desk: 1234' } })
+  const error = (accept: string) => get('nothing', { Accept: accept }, gateway).then((response) => response.text())
+  assert.match(await error('text/html'), /<p>Call the help desk: 1234<\/p>/)
+  assert.doesNotMatch(await error('*/*'), /1234/)
+})
+
 test('an unknown endpoint gets 404, and a method other than GET and HEAD gets 405', async () => {
   for (const name of ['nothing', 'health/', 'Health', 'config/x', '../elastauth/nothing', '__proto__']) {
     const target = `GET /elastauth/${name} HTTP/1.1`

@@ -10,12 +10,13 @@ export type HandlersOptions = ReturnType<typeof handlersOptions>
 
 /** The options of everything that handles requests. A reload replaces them. */
 export function handlersOptions(config: Config) {
-  const { elasticsearch, forward_auth, oidc, proxy_secret } = config
+  const { elasticsearch, forward_auth, oidc, pages, proxy_secret } = config
   return {
     trust: trustOptions(config),
     hasProxySecret: proxy_secret !== null,
     profile: forward_auth.profile,
     pathPrefix: forward_auth.path_prefix ?? undefined,
+    support: pages.support ?? undefined,
     redirectUrl: oidc.redirect_url ?? undefined,
     provider: providerOptions(config),
     roles: roleRules(config),

@@ -11,20 +11,37 @@ export type ErrorPage = Readonly<{
   hasLogin: boolean
   /** The user, if known. Only the page of a denied user shows it, because people have several accounts. */
   username?: string | undefined
+  /** Where users get help: a text, or an https or mailto link. */
+  support?: string | undefined
 }>
 
 /**
  * The page for an error: what happened, what to do, and the request id for support.
  */
-export function errorPage({ code, status, message, requestId, hasLogin, username }: ErrorPage): GatewayResponse {
+export function errorPage({
+  code,
+  status,
+  message,
+  requestId,
+  hasLogin,
+  username,
+  support,
+}: ErrorPage): GatewayResponse {
   const content = contentFor(code, status)
   const { heading, advice, links } = content
   const account = content === denied && username !== undefined ? [`You are signed in as ${username}.`] : []
+  const isLink = support !== undefined && /^(?:https?:\/\/|mailto:)/i.test(support)
+  const ownLinks = hasLogin ? links : links.filter(({ to }) => !to.startsWith('/elastauth/'))
   return htmlResponse({
     status,
     heading: heading ?? message,
-    paragraphs: [...(heading === undefined ? [] : [`${message}.`]), ...account, advice],
-    links: hasLogin ? links : links.filter(({ to }) => !to.startsWith('/elastauth/')),
+    paragraphs: [
+      ...(heading === undefined ? [] : [`${message}.`]),
+      ...account,
+      advice,
+      ...(support === undefined || isLink ? [] : [support]),
+    ],
+    links: [...ownLinks, ...(isLink ? [{ to: support, text: 'Contact support' }] : [])],
     note: `Status ${status}. If you contact support, give them this request id: ${requestId}`,
   })
 }

@@ -89,6 +89,17 @@ describe('an error page', () => {
     }
   })
 
+  test('an error page shows the support text escaped, and a support link as a link, but never a script', () => {
+    const bodyWith = (support: string) => errorPage({ ...denied, hasLogin: true, support }).body
+    assert.match(bodyWith('Call <b>123</b>'), /<p>Call &lt;b&gt;123&lt;\/b&gt;<\/p>/)
+    assert.match(
+      bodyWith('https://help.example/?a=1&b'),
+      /<a href="https:\/\/help\.example\/\?a=1&amp;b">Contact support<\/a>/,
+    )
+    assert.match(bodyWith('mailto:help@example.com'), /<a href="mailto:help@example\.com">Contact support<\/a>/)
+    assert.doesNotMatch(bodyWith('javascript:alert(1)'), /href="javascript/i)
+  })
+
   test('the page for an unknown address links to the start page', () => {
     const { body } = errorPage({ ...denied, code: 'not_found', status: 404, hasLogin: false })
     assert.match(body, /<a href="\/">Go to the start page<\/a>/)
