@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after } from 'node:test'
 import { ConfigError, type Fault } from '../../../config/faults.ts'
 import { type ConfigSource, type LoadedConfig, loadConfig } from '../../../config/load.ts'
+import { isMounted } from '../../../config/sources/mounts.ts'
 
 export const key = '0123456789abcdef'.repeat(4)
 
@@ -12,6 +13,9 @@ export const minimal = `secret_key: ${key}\nelasticsearch: { username: elastauth
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
 after(() => rmSync(directory, { recursive: true }))
+
+/** Why a test cannot expect a fault for a file that others can write, or false. */
+export const skipOnMount = isMounted(realpathSync(directory)) && 'the temporary directory is on a mount'
 
 let count = 0
 
