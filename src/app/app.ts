@@ -10,7 +10,7 @@ import { createPeers } from '../auth/trust/peers.ts'
 import { createCall } from '../es/call.ts'
 import { createElasticsearch } from '../es/client.ts'
 import { createPasswordHashing } from '../es/password-hashing.ts'
-import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../es/service-account.ts'
+import { createFindMissingRoles, createPrivilegeCheck, createServiceAccountChecks } from '../es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../es/users.ts'
 import {
   createCredentialReporter,
@@ -117,9 +117,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     metrics,
     log,
     checks: {
-      elasticsearch: isDryRun ? undefined : createPing(client, call),
+      ...(isDryRun ? {} : createServiceAccountChecks(client, call)),
       redis: replicas.checkRedis,
       provider: oidc?.checkProvider,
+      ...proxy?.routing.checks,
     },
   }
 

@@ -48,11 +48,10 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
     ['live', health],
     [
       'ready',
-      createReadyEndpoint(
-        checks,
-        () => performance.now(),
-        (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`),
-      ),
+      createReadyEndpoint(checks, {
+        monotonicNow: () => performance.now(),
+        onFailure: (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`),
+      }),
     ],
     ['start', createStartPage(login !== undefined)],
     ['whoami', createWhoamiEndpoint(authentication)],

@@ -38,7 +38,7 @@ export async function createReplicas(
   { keys, rules, log, count }: Deps,
 ): Promise<Replicas> {
   if (options === undefined) return withoutRedis
-  const { connection, sharesUserStates, lockTtlMs } = options
+  const { connection, sharesUserStates, hasSessions, lockTtlMs } = options
   const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
   const redis = createRedis({ connection, count, onStateChange: createReport(log) })
   return Object.freeze<Replicas>({
@@ -55,7 +55,7 @@ export async function createReplicas(
       : noSharedStates,
     sweepLease: createSweepLease(redis.store),
     sessions: redis.sessions,
-    checkRedis: redis.check,
+    checkRedis: hasSessions ? redis.checkSessions : redis.check,
     async join(credentials, sessions) {
       await redis.start()
       redis.listen({

@@ -21,7 +21,8 @@ const endpoints: Readonly<Record<string, Description>> = {
   health: { summary: 'Health check: the process responds', type: json },
   live: { summary: 'Liveness probe: the process responds', type: json },
   ready: {
-    summary: 'Readiness probe: Elasticsearch and the other services that elastauth needs are available',
+    summary:
+      'Startup probe and monitoring: Elasticsearch, upstreams and the other services that elastauth needs are available',
     type: json,
     otherResponses: { 503: 'The state of each service' },
   },

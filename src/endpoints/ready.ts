@@ -1,50 +1,63 @@
+import { withDeadline } from '../async/deadline.ts'
+import { shareTask } from '../async/single-flight.ts'
 import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
 
 /**
- * Checks of the services that elastauth needs, by name; undefined for a service that is not configured. A check rejects
- * if the service is down, and resolves to `degraded` if it is down but elastauth works without it.
+ * Checks of what elastauth needs, by name; undefined for what is not configured. A check rejects if users cannot be
+ * served, resolves to `degraded` if users do not notice the fault, and to `unknown` if another fault hides the state.
  */
 export type ReadinessChecks = Readonly<Record<string, (() => Promise<unknown>) | undefined>>
+
+export type ReadyOptions = Readonly<{
+  monotonicNow: () => number
+  onFailure: (name: string, error: unknown) => void
+  /** A check that takes longer has failed. It is not started again until it has ended. */
+  deadlineMs?: number
+}>
 
 /** How long a result is reused, so that the number of probes does not multiply the checks. */
 const maxAgeMs = 1000
 
+type State = 'up' | 'degraded' | 'unknown' | 'down'
+type RunCheck = () => Promise<[name: string, state: State]>
+
 /**
- * The endpoint `ready`: 200 if no service is down, otherwise 503 with the names of the services that are down. The
- * reasons are only logged.
+ * The endpoint `ready`: 200 if nothing is down, otherwise 503 with the names of what is down. The reasons are only
+ * logged.
  */
-export function createReadyEndpoint(
-  checks: ReadinessChecks,
-  monotonicNow: () => number,
-  onFailure: (name: string, error: unknown) => void,
-): Handler {
-  let latest = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, string>>>({}) }
+export function createReadyEndpoint(checks: ReadinessChecks, options: ReadyOptions): Handler {
+  const { monotonicNow } = options
+  const all = Object.entries(checks).flatMap(([name, check]) =>
+    check === undefined ? [] : [createRunCheck(name, check, options)],
+  )
+  let latest = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, State>>>({}) }
 
   return async function ready() {
-    if (monotonicNow() - latest.at > maxAgeMs) latest = { at: monotonicNow(), result: runChecks(checks, onFailure) }
+    if (monotonicNow() - latest.at > maxAgeMs) latest = { at: monotonicNow(), result: runChecks(all) }
     const components = await latest.result
     const isReady = Object.values(components).every((state) => state !== 'down')
     return jsonResponse(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
   }
 }
 
-async function runChecks(checks: ReadinessChecks, onFailure: (name: string, error: unknown) => void) {
-  const results = Object.entries(checks).flatMap(([name, check]) =>
-    check === undefined ? [] : [runCheck(name, check, onFailure)],
-  )
-  return Object.fromEntries(await Promise.all(results))
+async function runChecks(checks: readonly RunCheck[]) {
+  return Object.fromEntries(await Promise.all(checks.map((run) => run())))
 }
 
-async function runCheck(
+function createRunCheck(
   name: string,
   check: () => Promise<unknown>,
-  onFailure: (name: string, error: unknown) => void,
-): Promise<[name: string, state: string]> {
-  try {
-    return [name, (await check()) === 'degraded' ? 'degraded' : 'up']
-  } catch (error) {
-    onFailure(name, error)
-    return [name, 'down']
+  { onFailure, deadlineMs = 5000 }: ReadyOptions,
+): RunCheck {
+  const { run } = shareTask(check)
+  return async function runCheck() {
+    try {
+      const state = await withDeadline(run(), deadlineMs, () => new Error(`no result within ${deadlineMs} ms`))
+      return [name, state === 'degraded' || state === 'unknown' ? state : 'up']
+    } catch (error) {
+      onFailure(name, error)
+      return [name, 'down']
+    }
   }
 }

@@ -13,6 +13,22 @@ export function createPing(client: () => Client, call: Call): () => Promise<void
   }
 }
 
+/** The readiness checks, by name: Elasticsearch accepts the service account, and the account has the privilege. */
+export function createServiceAccountChecks(client: () => Client, call: Call) {
+  const checkPrivilege = createPrivilegeCheck(client, call)
+  return {
+    elasticsearch: createPing(client, call),
+    async [`privilege ${requiredPrivilege}`]() {
+      try {
+        return await checkPrivilege()
+      } catch (error) {
+        if (error instanceof GatewayError && error.code === 'elasticsearch_unavailable') return 'unknown'
+        throw error
+      }
+    },
+  }
+}
+
 /**
  * Checks the privilege of elastauth's service account. The returned function throws GatewayError, with the code
  * elasticsearch_rejected if the account lacks the privilege.

@@ -74,6 +74,8 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
         () => (isFaulty() ? 'degraded' : undefined),
         () => 'degraded' as const,
       ),
+    /** Rejects unless Redis stores values. Without Redis, users whose session is in Redis cannot be served. */
+    checkSessions: () => sessions.useOnce('ready', 1000),
     /**
      * Waits for the first connection, so that the first requests can use Redis. Reports a failure if Redis is not connected in
      * time.

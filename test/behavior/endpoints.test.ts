@@ -41,11 +41,17 @@ test('/elastauth/ready responds with 200 while Elasticsearch is up, and with 503
   })
   const up = await get('ready', {}, full)
   assert.equal(up.status, 200)
-  assert.deepEqual(await up.json(), { status: 'ready', components: { elasticsearch: 'up' } })
+  assert.deepEqual(await up.json(), {
+    status: 'ready',
+    components: { elasticsearch: 'up', 'privilege manage_security': 'up' },
+  })
   elasticsearch.faults.response = 'unavailable'
   const down = await get('ready')
   assert.equal(down.status, 503)
-  assert.deepEqual(await down.json(), { status: 'unavailable', components: { elasticsearch: 'down' } })
+  assert.deepEqual(await down.json(), {
+    status: 'unavailable',
+    components: { elasticsearch: 'down', 'privilege manage_security': 'unknown' },
+  })
   await plain.logged(({ message = '' }) => /elasticsearch is down: .*503/.test(message))
   assert.equal((await get('health')).status, 200)
 })

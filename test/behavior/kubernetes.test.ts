@@ -53,6 +53,9 @@ test('elastauth starts with the configuration of the manifests, and all probes s
     env: { ...env, ELASTAUTH_SECRET_KEY: '', ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic' },
   })
   after(() => gateway.stop())
+  const paths = ['startupProbe', 'livenessProbe', 'readinessProbe'].map((probe) => container[probe].httpGet.path)
+  // A shared outage must not take all replicas out of the Service.
+  assert.deepEqual(paths, ['/elastauth/ready', '/elastauth/live', '/elastauth/live'])
   for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
     const { path, port } = container[probe].httpGet
     assert.equal(port, container.ports[0].name)

@@ -170,7 +170,14 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
   test('cached sessions are served while Redis is down, and other sessions and sign-ins get 503 until Redis is back', async () => {
     const { send } = await signIn()
     assert.equal((await send(0)).status, 200)
+    const readiness = async () => {
+      const response = await fetch(`${urls[0]}/elastauth/ready`)
+      const { components } = (await response.json()) as { components: { redis: string } }
+      return [response.status, components.redis]
+    }
+    assert.deepEqual(await readiness(), [200, 'up'])
     await redis.kill()
+    await eventually(readiness, ([status, state]) => status === 503 && state === 'down')
     const visitor = createUserAgent()
     for (let i = 0; i < 5; i++) assert.equal((await send(0)).status, 200)
     const unknown = await send(1)

@@ -41,8 +41,8 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
       ...((await response.json()) as { components: Record<string, string> }).components,
     }
   }
-  const down = { status: 200, elasticsearch: 'up', redis: 'degraded' }
-  const up = { status: 200, elasticsearch: 'up', redis: 'up' }
+  const down = { status: 200, elasticsearch: 'up', 'privilege manage_security': 'up', redis: 'degraded' }
+  const up = { status: 200, elasticsearch: 'up', 'privilege manage_security': 'up', redis: 'up' }
   /** Sends requests of new users until one of them is stored in Redis. */
   const untilShared = (gateway: Gateway) =>
     eventually(

@@ -1,4 +1,5 @@
 import { parseAddress } from '../../../config/formats/addresses.ts'
+import { providersOf } from '../../../config/header-presets.ts'
 import { withoutBrackets } from '../../../config/hosts.ts'
 import type { Config } from '../../../config/schema.ts'
 import { percentDecode } from '../../http/target.ts'
@@ -12,6 +13,7 @@ export function replicasOptions(config: Config) {
   return {
     connection: redisConnection(config),
     sharesUserStates: !elasticsearch.dry_run,
+    hasSessions: providersOf(config).includes('oidc') && config.oidc.login,
     // The lock (auth/credentials/write-user.ts) is held during at most three calls: a read, a write, and a second write
     // if Elasticsearch rejects the password hash. Each call takes up to three timeouts (es/connection.ts), and one more
     // timeout allows for a write that the network delivers late.

@@ -37,7 +37,8 @@ function waitForInterval(signal: AbortSignal): Promise<unknown> {
   return sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {})
 }
 
-function responds(upstream: Upstream): Promise<boolean> {
+/** Whether the upstream sends a response with any status to `GET /`, on a new connection. */
+export function responds(upstream: Upstream): Promise<boolean> {
   return new Promise((resolve) => {
     upstream.dispatch(
       {

@@ -1,5 +1,6 @@
 import type { RouteTls } from '../../../config/formats/routes.ts'
 import { runHealthChecks } from './health.ts'
+import { createUpstreamChecks, type UpstreamChecks } from './readiness.ts'
 import { createPickRoute, type RouteMatch } from './routes.ts'
 import type { UpstreamTls } from './tls.ts'
 import { createPickUpstream, createUpstream, type Upstream, type UpstreamOptions } from './upstreams.ts'
@@ -46,6 +47,8 @@ export type Routing = Readonly<{
    * then nothing changes.
    */
   prepareRenewal: () => () => void
+  /** The readiness checks of the upstreams, by name. */
+  checks: UpstreamChecks
   /** Checks the health of upstreams until `close`, for routes that have several. */
   startHealthChecks: () => void
   close: () => Promise<void>
@@ -83,6 +86,7 @@ export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...o
         for (const renew of renewals) renew()
       }
     },
+    checks: createUpstreamChecks(proxyRoutes),
     startHealthChecks() {
       const checked = new Set(
         proxyRoutes.filter((route) => route.upstreams.length > 1).flatMap((route) => route.upstreams),
