@@ -443,7 +443,11 @@ export const schema = {
       format: 'url',
       default: null,
     },
-    scopes: { doc: 'Scopes to request.', format: 'text_list', default: ['openid', 'profile', 'email', 'groups'] },
+    scopes: {
+      doc: 'Scopes to request. From the default, `groups` is left out if the provider lists its scopes without it.',
+      format: 'text_list',
+      default: ['openid', 'profile', 'email', 'groups'],
+    },
     client_auth_method: {
       doc: 'How elastauth authenticates to the provider.',
       format: 'client_auth_method',

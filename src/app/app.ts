@@ -5,7 +5,6 @@ import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
 import { createKeyring } from '../auth/credentials/password.ts'
 import { createPasswordWriter } from '../auth/credentials/password-writer.ts'
-import { fixedRoles } from '../auth/roles.ts'
 import { createPeers } from '../auth/trust/peers.ts'
 import { createCall } from '../es/call.ts'
 import { createElasticsearch } from '../es/client.ts'
@@ -29,7 +28,7 @@ import { startIdleSweep } from './idle-sweep.ts'
 import { appOptions } from './options/app.ts'
 import { credentialsOptions } from './options/credentials.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
-import { roleRules } from './options/handlers.ts'
+import { configuredRoles } from './options/handlers.ts'
 import { loginOptions, oidcOptions } from './options/oidc.ts'
 import { routingOptions } from './options/proxy.ts'
 import { replicasOptions } from './options/redis.ts'
@@ -151,7 +150,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const findMissingRoles = createFindMissingRoles(client, call)
   const startupChecks = {
     checkPrivilege: createPrivilegeCheck(client, call),
-    findMissingRoles: () => findMissingRoles(fixedRoles(roleRules(config))),
+    findMissingRoles: () => findMissingRoles(configuredRoles(config)),
   }
 
   return Object.freeze({

@@ -21,7 +21,7 @@ import { createSessionSeal } from '../sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { createLoginHandlers, type LoginHandlers } from './login-handlers.ts'
-import type { LoginOptions } from './options/oidc.ts'
+import { type LoginOptions, requestedScopes } from './options/oidc.ts'
 
 /** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
 export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
@@ -55,9 +55,14 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
   const { configuration } = issuer
   const now = Date.now
   const store = sessionStore ?? createMemorySessionStore(maxSessions, now)
+  const reportDroppedScope = createLogOnce(log, 'warn', groupsNotRequested)
   const grants = createGrants({
     configuration,
-    scopes: options.scopes,
+    scopesFor(supported) {
+      const requested = requestedScopes(options, supported)
+      if (requested.length < options.scopes.length) reportDroppedScope()
+      return requested
+    },
     usePkce: options.usePkce,
     extraParameters: options.extraParameters,
     limitConcurrency: createConcurrencyLimit({
@@ -129,6 +134,9 @@ function createLogOnce(log: Logger, level: 'info' | 'warn', hint: string): () =>
     isLogged = true
   }
 }
+
+const groupsNotRequested =
+  'the provider does not list the scope groups, so it is not requested: set oidc.scopes to what the provider needs to send the groups'
 
 const sessionsInMemory =
   'sessions are in memory: they end with this process, and other replicas do not know them; for several replicas, set cache.type: redis'

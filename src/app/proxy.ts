@@ -41,6 +41,20 @@ export function createProxyServices(options: Omit<RoutingOptions, 'onHealth'>, l
   })
 }
 
+/** Requests each upstream once. @returns the origins that do not respond */
+export async function findDeadUpstreams(options: Omit<RoutingOptions, 'onHealth'>): Promise<string[]> {
+  const routing = createRouting({ ...options, onHealth: () => {} })
+  try {
+    const states = Object.entries(routing.checks).map(
+      async ([name, check]) =>
+        [name.replace(/^upstream /, ''), (await check().catch(() => 'down')) !== undefined] as const,
+    )
+    return (await Promise.all(states)).filter(([, isDead]) => isDead).map(([origin]) => origin)
+  } finally {
+    await routing.close()
+  }
+}
+
 export type ProxyModeOptions = Pick<PrepareRequestOptions, 'authenticate' | 'canReset'> &
   Readonly<{
     /** The names of headers that assert an identity, or prove that a trusted proxy sent the request. */

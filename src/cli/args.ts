@@ -20,8 +20,8 @@ const help = `Usage: elastauth [serve] [--config FILE|DIR] [--key value ...]
 Commands
   serve                  start the server (default)
   config check           check the configuration and list all faults; with
-                         --connect, also connect to Elasticsearch, Redis and
-                         the OpenID provider
+                         --connect, also try Elasticsearch and its roles,
+                         Redis, the OpenID provider and upstreams
   import FILE            convert the config.yml or .env of the Go elastauth:
                          elastauth import old.yml > config.yml
   health                 check a running elastauth; exits with 0 or 1

@@ -7,7 +7,8 @@ import { mayHaveConsumedToken } from './refresh-outcome.ts'
 
 export type GrantsOptions = Readonly<{
   configuration: () => Promise<client.Configuration>
-  scopes: readonly string[]
+  /** The scopes to request from a provider that lists these scopes in its metadata. */
+  scopesFor: (supported: readonly string[] | undefined) => readonly string[]
   usePkce: boolean
   /** Additional parameters of the authorization request, such as `access_type: offline`. */
   extraParameters: Readonly<Record<string, string>>
@@ -40,14 +41,14 @@ const minTokenTtlMs = 1000
  * prevents login CSRF, the nonce prevents replay of an ID token, and `iss` prevents mix-up of providers (RFC 9207).
  */
 export function createGrants(options: GrantsOptions): Grants {
-  const { configuration, scopes, usePkce, extraParameters, limitConcurrency, combineClaims, now } = options
+  const { configuration, scopesFor, usePkce, extraParameters, limitConcurrency, combineClaims, now } = options
 
   async function authorizationUrl(redirectUri: string, { state, nonce, verifier }: LoginState): Promise<URL> {
     const config = await configuration()
     const parameters = {
       ...extraParameters,
       redirect_uri: redirectUri,
-      scope: scopes.join(' '),
+      scope: scopesFor(config.serverMetadata().scopes_supported).join(' '),
       response_type: 'code',
       state,
       nonce,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { LogLine } from '../support/gateway.ts'
+import { respondJson } from '../support/oidc/faults.ts'
 import { createSigningKey } from '../support/oidc/keys.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
@@ -306,4 +307,20 @@ test('a replica whose sessions are in memory says so at start, and warns when a 
   const { message } = await two.logged((line) => line['error.code'] === 'login_failed')
   assert.match(message!, /in another browser, or its cookie is missing.*began at another replica/)
   assert.ok(!one.log.some(isWarning))
+})
+
+test('requests the default scopes without groups, with a warning, if the provider lists its scopes without groups, and configured scopes as they are', async () => {
+  const { idp, startProxy } = await createOidcTestBed()
+  const metadata = (await (await fetch(`${idp.issuer}/.well-known/openid-configuration`)).json()) as object
+  idp.intercept('discovery', respondJson(200, { ...metadata, scopes_supported: ['openid', 'profile', 'email'] }))
+  const scopesAt = async ({ url }: { url: string }) => {
+    const response = await createUserAgent().request(`${url}/app`)
+    return new URL(response.headers.get('location')!).searchParams.get('scope')
+  }
+  const withDefault = await startProxy()
+  assert.equal(await scopesAt(withDefault), 'openid profile email')
+  await withDefault.logged((line) => line['log.level'] === 'warn' && /the scope groups/.test(line.message!))
+  assert.equal(await scopesAt(await startProxy({ 'oidc.scopes': 'openid,groups' })), 'openid groups')
+  idp.intercept('discovery', respondJson(200, { ...metadata, scopes_supported: undefined }))
+  assert.equal(await scopesAt(await startProxy()), 'openid profile email groups')
 })

@@ -88,3 +88,89 @@ describe('config check --connect with an OpenID provider', async () => {
     assert.equal(code, 1)
   })
 })
+
+describe('config check --connect with sign-in through elastauth', async () => {
+  const idp = await startOidcProvider({ client: { scope: 'openid profile email offline_access' } })
+  after(() => idp.stop())
+  idp.register('https://kibana.test')
+  const flags = {
+    'elasticsearch.dry_run': 'true',
+    auth_provider: 'oidc',
+    'oidc.issuer': idp.issuer,
+    'oidc.client_id': idp.clientId,
+    'oidc.redirect_url': 'https://kibana.test/elastauth/callback',
+    'oidc.scopes': 'openid,profile',
+  }
+  const env = {
+    ELASTAUTH_ELASTICSEARCH_USERNAME: '',
+    ELASTAUTH_ELASTICSEARCH_PASSWORD: '',
+    ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret,
+  }
+
+  test('config check --connect exits with 0 if the provider accepts the client and the scopes, and rejects only the code', async () => {
+    const { code, output } = await checkConfig(flags, env)
+    assert.match(output, /OpenID provider \(http:.*\): OK/)
+    assert.equal(code, 0)
+    assert.deepEqual(idp.grants.at(-1), { type: 'authorization_code', error: 'invalid_grant' })
+  })
+
+  const wrong: [what: string, flags: Record<string, string>, env: Record<string, string>, reason: RegExp][] = [
+    [
+      'client_secret',
+      {},
+      { ELASTAUTH_OIDC_CLIENT_SECRET: 'wrong' },
+      /rejected the client \(.*\): correct oidc\.client_id, oidc\.client_secret/,
+    ],
+    ['client_id', { 'oidc.client_id': 'wrong' }, {}, /rejected the client \(.*\): correct oidc\.client_id/],
+    ['scopes', { 'oidc.scopes': 'openid,groups' }, {}, /refuses the scopes openid groups: correct oidc\.scopes/],
+    [
+      'redirect_url',
+      { 'oidc.redirect_url': 'https://other.test/elastauth/callback' },
+      {},
+      /400: register https:\/\/other/,
+    ],
+  ]
+  for (const [what, wrongFlags, wrongEnv, reason] of wrong) {
+    test(`config check --connect exits with 1 and names the key if oidc.${what} is wrong`, async () => {
+      const { code, output } = await checkConfig({ ...flags, ...wrongFlags }, { ...env, ...wrongEnv })
+      assert.match(output, reason)
+      assert.ok(!output.includes(idp.clientSecret))
+      assert.equal(code, 1)
+    })
+  }
+
+  test('config check --connect warns about a scope that the provider does not list if it cannot be tried without redirect_url', async () => {
+    const { 'oidc.redirect_url': _, ...others } = flags
+    const { code, output } = await checkConfig({ ...others, 'oidc.scopes': 'openid,payroll' }, env)
+    assert.match(output, /warning: the OpenID provider does not list the scope payroll: .*oidc\.scopes/)
+    assert.equal(code, 0)
+  })
+})
+
+describe('config check --connect with roles and upstreams', async () => {
+  const elasticsearch = createFakeElasticsearch()
+  after(() => elasticsearch.close())
+  const flags = { 'elasticsearch.hosts': await elasticsearch.listen() }
+  const closed = 'http://127.0.0.1:9'
+
+  test('config check --connect exits with 1 and names the roles of the configuration that Elasticsearch lacks', async () => {
+    const env = { ELASTAUTH_GROUP_MAPPINGS: '{"admins": ["superuser", "payroll"], "*": ["{group}"]}' }
+    const { code, output } = await checkConfig({ ...flags, default_roles: 'missing' }, env)
+    assert.match(output, /Elasticsearch .*: there is no role payroll, missing: .*group_mappings and default_roles/)
+    assert.equal(code, 1)
+  })
+
+  test('config check --connect exits with 1 and names the keys of upstreams that do not respond, also if another one does', async () => {
+    const proxy = { ...flags, 'proxy.enabled': 'true' }
+    const dead = await checkConfig({ ...proxy, 'proxy.elasticsearch_url': closed }, {})
+    assert.match(dead.output, /Upstreams .*: http:\/\/127\.0\.0\.1:9 does not respond: .*proxy\.elasticsearch_url/)
+    assert.equal(dead.code, 1)
+    const routes = JSON.stringify([{ path: '/', upstreams: [flags['elasticsearch.hosts'], closed] }])
+    const oneOfTwo = await checkConfig(proxy, { ELASTAUTH_PROXY_ROUTES: routes })
+    assert.match(oneOfTwo.output, /Upstreams .*: http:\/\/127\.0\.0\.1:9 does not respond: .*proxy\.routes/)
+    assert.equal(oneOfTwo.code, 1)
+    const alive = await checkConfig({ ...proxy, 'proxy.elasticsearch_url': flags['elasticsearch.hosts'] }, {})
+    assert.match(alive.output, /Upstreams \(http:.*\): OK/)
+    assert.equal(alive.code, 0)
+  })
+})

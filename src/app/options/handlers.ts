@@ -1,7 +1,7 @@
 import { headerNames, providersOf } from '../../../config/header-presets.ts'
 import { redactConfig } from '../../../config/redact.ts'
 import type { Config } from '../../../config/schema.ts'
-import type { RoleRules } from '../../auth/roles.ts'
+import { fixedRoles, type RoleRules } from '../../auth/roles.ts'
 import type { TrustOptions } from '../../auth/trust/trusted-request.ts'
 import type { ProviderOptions } from '../../providers/index.ts'
 import type { EndpointsOptions } from '../endpoints.ts'
@@ -32,6 +32,11 @@ export function roleRules(config: Config): RoleRules {
     defaultRoles: config.default_roles,
     allowedGroups: config.enable_group_whitelist ? config.group_whitelist : undefined,
   }
+}
+
+/** The roles that the configuration names, except templates with `{group}`. */
+export function configuredRoles(config: Config): string[] {
+  return fixedRoles(roleRules(config))
 }
 
 function trustOptions({ trusted_proxies, proxy_secret, proxy_secret_header }: Config): TrustOptions {

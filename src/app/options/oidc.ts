@@ -1,5 +1,5 @@
 import { providersOf } from '../../../config/header-presets.ts'
-import type { Config } from '../../../config/schema.ts'
+import { type Config, schema } from '../../../config/schema.ts'
 import type { OidcTokensOptions } from '../../providers/oidc/tokens.ts'
 import { secretKeys } from './credentials.ts'
 import { readCa, readPem } from './pem.ts'
@@ -24,7 +24,7 @@ export function loginOptions(config: Config) {
   if (!oidc.login) return undefined
   return {
     secretKeys: secretKeys(config),
-    scopes: oidc.scopes,
+    ...scopesOptions(config),
     usePkce: oidc.use_pkce,
     extraParameters: oidc.authorization_parameters,
     postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
@@ -32,6 +32,20 @@ export function loginOptions(config: Config) {
     maxSessions: cache.max_entries,
     isProxy: proxy.enabled,
   }
+}
+
+/** Of the default scopes, `groups` is not requested from a provider that does not support it, such as Keycloak. */
+export function scopesOptions({ oidc }: Config) {
+  const isDefault = JSON.stringify(oidc.scopes) === JSON.stringify(schema.oidc.scopes.default)
+  return { scopes: oidc.scopes, optionalScopes: isDefault ? ['groups'] : [] }
+}
+
+/** The scopes to request from a provider that lists these scopes in its metadata. */
+export function requestedScopes(
+  { scopes, optionalScopes }: ReturnType<typeof scopesOptions>,
+  supported: readonly string[] | undefined,
+): string[] {
+  return scopes.filter((scope) => supported?.includes(scope) !== false || !optionalScopes.includes(scope))
 }
 
 /** @param config the validated configuration, in which `oidc.issuer` and `oidc.client_id` are set */

@@ -3,6 +3,7 @@ import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { asGatewayError } from '../../http/errors.ts'
+import { type CheckClientOptions, checkClient } from './check-client.ts'
 import { createCheckToken, type TokenValidation } from './check-token.ts'
 import { createToIdentity, type ToIdentity, type ToIdentityOptions } from './claims.ts'
 import { type CombineClaims, createCombineClaims } from './combine-claims.ts'
@@ -57,6 +58,8 @@ export type OidcTokens = Readonly<{
   checkProvider: () => Promise<unknown>
   /** Fetches metadata and keys before the first request needs them. Rejects with GatewayError provider_unavailable. */
   preload: () => Promise<unknown>
+  /** Tries the client's credentials and scopes at the provider. Only for `config check --connect`. */
+  checkClient: (login: Omit<CheckClientOptions, 'configuration' | 'fetch'>) => Promise<void>
   prepareRenewal: ProviderFetch['prepareRenewal']
   close: () => Promise<void>
 }>
@@ -139,6 +142,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       await issuer.configuration()
       if (requiredEndpoints.includes('jwks_uri')) await keySet.load()
     },
+    checkClient: async (login) => checkClient({ ...login, configuration: await issuer.configuration(), fetch }),
     prepareRenewal,
     close,
   })
