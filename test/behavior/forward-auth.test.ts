@@ -33,7 +33,9 @@ for (const target of ['/', '/?', '/?x=1&y=/elastauth/health', '/elastauth', '/el
   })
 }
 
-for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
+const startPage = '/elastauth/'
+
+for (const target of [...spellingsOf('elastauth'), ...otherTargets].filter((other) => other !== startPage)) {
   test(`the target ${target.slice(0, 40)} is not a sub-request, and gets 404 (403 for nginx) without a credential`, async () => {
     for (const [listener, status] of [
       [url, 404],
@@ -45,6 +47,17 @@ for (const target of [...spellingsOf('elastauth'), ...otherTargets]) {
     }
   })
 }
+
+test('the target /elastauth/ is not a sub-request, and redirects to the start page without a credential', async () => {
+  for (const listener of [url, nginx.url]) {
+    const response = await exchange(listener, [`GET ${startPage} HTTP/1.1`, ...asBob])
+    assert.deepEqual(
+      [response.status, headersOf(response, 'authorization'), headersOf(response, 'location')],
+      [303, [], ['/elastauth/start']],
+      response.head,
+    )
+  }
+})
 
 test('OPTIONS * is not a sub-request, and gets 404', async () => {
   assert.equal((await exchange(url, ['OPTIONS * HTTP/1.1', ...asBob])).status, 404)

@@ -81,7 +81,7 @@ test('elastauth import combines the variables for single entries of a map into o
 
 const rejectedFiles: [name: string, text: string | null, message: RegExp][] = [
   ['missing.yml', null, /missing\.yml +FILE +does not exist/],
-  ['broken.yml', 'a: [hunter2-elasticsearch', /broken\.yml:1 +YAML +the indentation/],
+  ['broken.yml', 'a: [hunter2-elasticsearch', /broken\.yml:1 +YAML +`\[` is not closed: add `\]`/],
   ['text.yml', 'hunter2-elasticsearch', /text\.yml +FILE +contains no settings: name the config\.yml/],
   [
     'compose.yml',
