@@ -22,7 +22,8 @@ async function signIn(options: OidcProviderOptions, flags: Record<string, string
   /** The status of a request with only alice's session. */
   const status = async () => (await agent.request(`${gateway.url}/app`)).status
   const whoami = async () => {
-    const response = await agent.request(`${gateway.url}/elastauth/whoami`)
+    const headers = { accept: 'application/json' }
+    const response = await agent.request(`${gateway.url}/elastauth/whoami`, { headers })
     return (await response.json()) as { username?: string; email?: string; groups?: string[] }
   }
   const refreshes = () => idp.grants.filter(({ type }) => type === 'refresh_token').length

@@ -112,7 +112,8 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
 
   test('a changed group at the provider takes effect on every replica after the next refresh', async () => {
     const groupsAt = async (replica: number, cookie: string) => {
-      const response = await createUserAgent().request(`${urls[replica]}/elastauth/whoami`, { headers: { cookie } })
+      const headers = { cookie, accept: 'application/json' }
+      const response = await createUserAgent().request(`${urls[replica]}/elastauth/whoami`, { headers })
       return ((await response.json()) as { groups: string[] }).groups
     }
     await withTokenLifetime(2, async () => {
