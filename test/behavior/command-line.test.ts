@@ -37,7 +37,7 @@ test('serve exits with 1 and a readable error if the port is in use', async () =
   const { code, stderr } = await runElastauth(['--listen', listen], env)
   occupant.close()
   assert.equal(code, 1)
-  assert.match(stderr, new RegExp(`listen.*${listen}.*in use`))
+  assert.match(stderr, new RegExp(`listen.*in use by another program \\(${listen}\\): stop`))
   assert.doesNotMatch(stderr, /node:|at .*\.ts:/)
 })
 

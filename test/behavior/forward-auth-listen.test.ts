@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { pathOf, percentDecode } from '../../src/http/target.ts'
 import { otherTargets, spellingsOf } from '../conformance/spellings.ts'
 import { type Gateway, subRequestUrlOf, testKey } from '../support/gateway.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
@@ -27,6 +28,11 @@ async function startSeparated(flags: Record<string, string> = {}) {
   return { gateway, pages: gateway.url, subRequests: await subRequestUrlOf(gateway) }
 }
 
+/** What listen responds with: a redirect from the start page to the list of pages, and 404 for everything that is no page. */
+function pageStatus(target: string): 303 | 404 {
+  return percentDecode(pathOf(target)) === '/elastauth/' ? 303 : 404
+}
+
 describe('with forward_auth.listen', async () => {
   const { gateway, pages, subRequests } = await startSeparated({ 'forward_auth.path_prefix': '/authorize' })
   const get = (url: string, target: string) => exchange(url, [`GET ${target} HTTP/1.1`, ...asBob])
@@ -46,9 +52,9 @@ describe('with forward_auth.listen', async () => {
     ...spellingsOf('elastauth'),
     ...otherTargets,
   ]) {
-    test(`with forward_auth.listen, listen responds to ${target.slice(0, 40)} with 404 and no credential`, async () => {
+    test(`with forward_auth.listen, listen responds to ${target.slice(0, 40)} with ${pageStatus(target)} and no credential`, async () => {
       const response = await get(pages, target)
-      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []])
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [pageStatus(target), []])
     })
   }
 
@@ -202,7 +208,7 @@ describe('with forward_auth.listen and sign-in through elastauth', async () => {
     assert.deepEqual([response.status, headersOf(response, 'authorization').length], [200, 1])
     for (const target of ['/', '/?x', '/elastauth', ...spellingsOf('elastauth'), ...otherTargets]) {
       const response = await send(gateway.url, target, { ...forwarded, cookie })
-      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []], target)
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [pageStatus(target), []], target)
     }
   })
 
@@ -239,7 +245,7 @@ describe('with forward_auth.listen and sign-in through elastauth', async () => {
         'remote-user': 'elsa',
         'remote-groups': 'admins',
       })
-      assert.deepEqual([response.status, headersOf(response, 'authorization')], [404, []], target)
+      assert.deepEqual([response.status, headersOf(response, 'authorization')], [pageStatus(target), []], target)
     }
   })
 })
