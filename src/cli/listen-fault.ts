@@ -20,7 +20,7 @@ export function listenFault(
   if (code === 'EADDRINUSE')
     return {
       ...place,
-      problem: `is in use by another program (${address})`,
+      problem: `is in use by another program (${address}: address already in use)`,
       fix: `stop the other program, or ${other}`,
     }
   const fix = (isUnixSocket(address) ? unixFixes : fixes)[code]
@@ -38,7 +38,6 @@ const fixes: Readonly<Record<string, string>> = {
 
 const unixFixes: Readonly<Record<string, string>> = {
   EACCES: 'let the user of this process write into the directory of the socket',
-  ENOENT: 'create the directory of the socket',
 }
 
 function isUnixSocket(address = ''): boolean {
