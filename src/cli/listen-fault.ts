@@ -20,7 +20,7 @@ export function listenFault(
   if (code === 'EADDRINUSE')
     return {
       ...place,
-      problem: `is in use by another program (${address}: address already in use)`,
+      problem: `is in use by another program (${address})`,
       fix: `stop the other program, or ${other}`,
     }
   const fix = (isUnixSocket(address) ? unixFixes : fixes)[code]
@@ -38,6 +38,7 @@ const fixes: Readonly<Record<string, string>> = {
 
 const unixFixes: Readonly<Record<string, string>> = {
   EACCES: 'let the user of this process write into the directory of the socket',
+  ENOENT: 'create the directory of the socket',
 }
 
 function isUnixSocket(address = ''): boolean {

@@ -33,7 +33,7 @@ describe('the message for an address that cannot be listened on', () => {
     [
       'names the entry and line of an address in use',
       failed('EADDRINUSE', 0),
-      `${file}:3 listen[0] is in use by another program (127.0.0.1:5000: address already in use): stop the other program, or choose another address with --listen`,
+      `${file}:3 listen[0] is in use by another program (127.0.0.1:5000): stop the other program, or choose another address with --listen`,
     ],
     [
       'says what a low port needs',
