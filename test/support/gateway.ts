@@ -95,13 +95,7 @@ function spawnElastauth({ flags, env, nodeArguments = [], fileLimit, main = sour
   const limited = ['sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`, ...command]
   const [program = '', ...rest] = fileLimit === undefined ? command : limited
   return spawn(program, rest, {
-    // With NODE_V8_COVERAGE, `npm run coverage` counts what the process has run.
-    env: {
-      PATH: process.env.PATH,
-      NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE,
-      ELASTAUTH_SECRET_KEY: testKey,
-      ...env,
-    },
+    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
