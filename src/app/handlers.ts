@@ -9,7 +9,7 @@ import { createOwnOriginOf } from '../auth/own-origin.ts'
 import { createMapRoles } from '../auth/roles.ts'
 import { createCheckSubRequestTarget, type SubRequestPaths } from '../auth/sub-request.ts'
 import type { Peers } from '../auth/trust/peers.ts'
-import { createIsTrustedPeer } from '../auth/trust/trust.ts'
+import { createIsTrustedPeer, type IsTrustedPeer } from '../auth/trust/trust.ts'
 import { createExplainDistrust, createIsTrustedRequest } from '../auth/trust/trusted-request.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import type { Handler, ModeHandler } from '../http/handler.ts'
@@ -52,10 +52,10 @@ export type ReloadableHandlers = Readonly<{
 }>
 
 export function createReloadableHandlers(initial: Config, services: Services): ReloadableHandlers {
-  const create = (options: HandlersOptions) => ({
-    handlers: createRequestHandlers(options, services),
-    isTrustedPeer: createIsTrustedPeer(options.trust.trustedProxies),
-  })
+  const create = (options: HandlersOptions) => {
+    const isTrustedPeer = createIsTrustedPeer(options.trust.trustedProxies)
+    return { handlers: createRequestHandlers(options, services, isTrustedPeer), isTrustedPeer }
+  }
   let current = create(handlersOptions(initial))
   return Object.freeze({
     current: () => current.handlers,
@@ -70,15 +70,19 @@ export function createReloadableHandlers(initial: Config, services: Services): R
 }
 
 /** Creates everything that handles requests and depends on reloadable keys. */
-function createRequestHandlers(options: HandlersOptions, services: Services): RequestHandlers {
+function createRequestHandlers(
+  options: HandlersOptions,
+  services: Services,
+  isTrustedPeer: IsTrustedPeer,
+): RequestHandlers {
   const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
   const { profile, pathPrefix } = options
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
   const source = proxy === undefined ? { profile, pathPrefix } : { profile: 'generic' as const }
   const reader = {
-    isTrusted: createIsTrustedRequest(options.trust, peerOf),
-    explainDistrust: createExplainDistrust(options.trust, peerOf),
+    isTrusted: createIsTrustedRequest(options.trust, { isTrustedPeer, peerOf }),
+    explainDistrust: createExplainDistrust(options.trust, { isTrustedPeer, peerOf }),
     originalOf: proxy === undefined ? createOriginalRequestOf(source) : requestAsReceived,
   }
   const ownOriginOf = createOwnOriginOf(options.redirectUrl, source)

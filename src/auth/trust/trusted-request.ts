@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Peers } from './peers.ts'
 import { createHasProxySecret, explainMissingSecret } from './proxy-secret.ts'
-import { createIsTrustedPeer } from './trust.ts'
+import type { IsTrustedPeer } from './trust.ts'
 
 export type TrustOptions = Readonly<{
   trustedProxies: readonly string[]
@@ -10,15 +10,17 @@ export type TrustOptions = Readonly<{
   proxySecretHeader: string
 }>
 
+/** `isTrustedPeer` is created from `trustedProxies`. */
+export type PeerTrust = Readonly<{ isTrustedPeer: IsTrustedPeer; peerOf: Peers['peerOf'] }>
+
 /**
  * Whether a request comes from a trusted proxy, whose headers may assert an identity: its peer is in `trustedProxies`, and it
  * contains the `proxySecret` if one is configured.
  */
 export function createIsTrustedRequest(
-  { trustedProxies, proxySecret, proxySecretHeader }: TrustOptions,
-  peerOf: Peers['peerOf'],
+  { proxySecret, proxySecretHeader }: Pick<TrustOptions, 'proxySecret' | 'proxySecretHeader'>,
+  { isTrustedPeer, peerOf }: PeerTrust,
 ) {
-  const isTrustedPeer = createIsTrustedPeer(trustedProxies)
   const hasProxySecret = proxySecret === undefined ? () => true : createHasProxySecret(proxySecretHeader, proxySecret)
   // The peer of a connection stays the same for all its requests.
   const trustBySocket = new WeakMap<Socket, boolean>()
@@ -35,9 +37,10 @@ export function createIsTrustedRequest(
 }
 
 /** Creates the function that says why {@link createIsTrustedRequest} does not trust a request. */
-export function createExplainDistrust({ trustedProxies, proxySecretHeader }: TrustOptions, peerOf: Peers['peerOf']) {
-  const isTrustedPeer = createIsTrustedPeer(trustedProxies)
-
+export function createExplainDistrust(
+  { trustedProxies, proxySecretHeader }: TrustOptions,
+  { isTrustedPeer, peerOf }: PeerTrust,
+) {
   return function explainDistrust(request: IncomingMessage): string {
     const peer = peerOf(request.socket)
     if (isTrustedPeer(peer)) return explainMissingSecret(request, proxySecretHeader)
