@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import manifest from '../../package.json' with { type: 'json' }
 import { testKey } from '../support/gateway.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
@@ -24,7 +25,7 @@ test('--help prints the usage, --version a version, and --generateKey a new key 
     ['--help', '--version', '--generateKey', '--generateKey'].map((flag) => runElastauth([flag])),
   )
   assert.match(help!.stdout, /^Usage: elastauth .*--config/s)
-  assert.match(version!.stdout, /^\d+\.\d+\.\d+\n$/)
+  assert.equal(version!.stdout, `${manifest.version}\n`)
   assert.match(key!.stdout, /^[0-9a-f]{64}\n$/)
   assert.notEqual(key!.stdout, other!.stdout)
   for (const { code, stderr } of [help!, version!, key!]) assert.deepEqual([code, stderr], [0, ''])
