@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildExample } from './example.ts'
 import { buildJsonSchema } from './json-schema.ts'
+import { buildLogFields } from './log-fields.ts'
 import { buildReference, refreshReadme } from './reference.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -9,12 +10,13 @@ const root = join(import.meta.dirname, '../..')
 /** The lines of an array without nested arrays or objects: what is before it, its items, and the comma after it. */
 const scalarArray = /^(.*)\[\n([^[\]{}]*)\n\s*\](,?)$/gm
 
-/** The files generated from the schema, by their path in the repository. */
+/** The generated files, by their path in the repository. */
 function buildFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['config/elastauth.example.yml', buildExample()],
     ['config/schema.json', writeJson(buildJsonSchema())],
     ['docs/configuration.md', buildReference()],
+    ['docs/log-fields.md', buildLogFields()],
     ['README.md', refreshReadme(readFileSync(join(root, 'README.md'), 'utf8'))],
   ])
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type IdleSweepOptions, type SweepEvent, sweepIdleUsers } from '../auth/credentials/idle-sweep.ts'
 import { asGatewayError } from '../http/errors.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics.ts'
 
@@ -26,8 +27,10 @@ function createReportSweep(log: Logger, metrics: Metrics): (event: SweepEvent) =
     const { username } = event
     if (event.kind === 'password_ended') {
       metrics.userWritten('idle')
-      log.info(
-        { 'event.action': 'user_idle', 'user.name': username },
+      logEvent(
+        log,
+        'user_idle',
+        { 'user.name': username },
         `user ${username}: idle; the password was replaced with one that is not issued`,
       )
       return
@@ -37,6 +40,7 @@ function createReportSweep(log: Logger, metrics: Metrics): (event: SweepEvent) =
       username === undefined
         ? 'idle users could not be listed'
         : `the password of idle user ${username} could not be changed`
-    log.warn({ 'error.code': code, ...(username !== undefined && { 'user.name': username }) }, `${what}: ${detail}`)
+    const user = username !== undefined && { 'user.name': username }
+    logEvent(log, 'user_idle_failed', { 'error.code': code, 'event.reason': code, ...user }, `${what}: ${detail}`)
   }
 }

@@ -11,6 +11,7 @@ import { createLoginStates } from '../login/login-state.ts'
 import { createLogoutEndpoint } from '../login/logout.ts'
 import { createOriginOf } from '../login/origin.ts'
 import { createFindSession } from '../login/session-cookie.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { OidcProviderOptions } from '../providers/oidc/index.ts'
 import { queueFullError } from '../providers/oidc/provider-error.ts'
@@ -86,7 +87,12 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
     onRevoked: onSessionRevoked,
     onRefreshFailure(thrown) {
       const { code, detail } = asGatewayError(thrown)
-      log.warn({ 'error.code': code }, `cannot refresh a session: ${detail}`)
+      logEvent(
+        log,
+        'refresh_failed',
+        { 'error.code': code, 'event.reason': code },
+        `cannot refresh a session: ${detail}`,
+      )
     },
   })
   const reportMissingRefreshToken = createLogOnce(log, 'info', missingRefreshToken)

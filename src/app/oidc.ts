@@ -1,4 +1,5 @@
 import { createIsOwnNonce } from '../login/nonce.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import { createOidcTokens, type OidcTokens } from '../providers/oidc/tokens.ts'
 import { type OidcOptions, providerCa } from './options/oidc.ts'
@@ -14,8 +15,11 @@ export function createOidc({ tokens: options, loginKeys }: OidcOptions, log: Log
     now: Date.now,
     monotonicNow: () => performance.now(),
     reportProblem(problem) {
-      if (problem === undefined) log.info('connected to the identity provider')
-      else log.error({ 'error.code': 'provider_unavailable' }, `${problem}; retrying when it is needed`)
+      if (problem === undefined) logEvent(log, 'provider_up', {}, 'connected to the identity provider')
+      else {
+        const fields = { 'error.code': 'provider_unavailable' }
+        logEvent(log, 'provider_down', fields, `${problem}; retrying when it is needed`)
+      }
     },
   })
   return Object.freeze<Oidc>({ ...tokens, prepareReload: (next) => tokens.prepareRenewal(providerCa(next)) })

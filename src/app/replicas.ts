@@ -4,6 +4,7 @@ import { createSharedCache, type SharedCacheOptions } from '../auth/credentials/
 import { noSharedStates, type SharedStates } from '../auth/credentials/shared-states.ts'
 import { createSweepLease, noSweepLease, type SweepLease } from '../auth/credentials/sweep-lease.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { RedisCallOptions } from '../redis/call.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -87,7 +88,7 @@ const withoutRedis: Replicas = Object.freeze({
 
 function createReport(log: Logger): RedisCallOptions['onStateChange'] {
   return (change) => {
-    if (change.state === 'up') log.info({ 'event.action': 'redis_up' }, 'connected to Redis again')
-    else log.warn({ 'event.action': 'redis_down' }, `Redis: ${change.reason}; continuing without it`)
+    if (change.state === 'up') logEvent(log, 'redis_up', {}, 'connected to Redis again')
+    else logEvent(log, 'redis_down', {}, `Redis: ${change.reason}; continuing without it`)
   }
 }

@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
 import { type App, createApp } from '../app/app.ts'
 import { version } from '../app/version.ts'
+import { logEvent } from '../observability/events.ts'
 import { createLog, type Logger } from '../observability/log.ts'
 import { openLogOutput } from '../observability/log-output.ts'
 import { type ListenError, listenFault } from './listen-fault.ts'
@@ -38,7 +39,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   reload = () => {}
   log.info('stopping: waiting for requests in progress')
   await app.close()
-  log.info('stopped')
+  logEvent(log, 'stopped', {}, 'stopped')
   await output.close()
   process.exit(0) // otherwise a hanging call to Elasticsearch would keep the process alive
 }
@@ -48,7 +49,10 @@ function announce(log: Logger, config: Config, addresses: readonly string[], fil
   const subRequests = addresses.slice(config.listen.length)
   const scopes = subRequests.length === 0 ? '' : ` (pages) and ${subRequests.join(', ')} (sub-requests)`
   const proxySecret = config.proxy_secret === null ? '' : ' with the proxy secret'
-  log.info(
+  logEvent(
+    log,
+    'started',
+    {},
     [
       `elastauth ${version} listens on ${pages.join(', ')}${scopes} as ${modeOf(config)}`,
       `identities from ${providersOf(config).join(', then ')}`,
@@ -72,10 +76,12 @@ function reloadConfig(app: App, log: Logger, load: () => LoadedConfig): void {
     const { changed, ignored } = app.reload(config)
     const changes = changed.length > 0 ? `${changed.join(', ')} changed` : 'no key that a reload applies has changed'
     const restart = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
-    log.info(`configuration reloaded: ${changes}; the certificates were read again${restart}`)
+    const message = `configuration reloaded: ${changes}; the certificates were read again${restart}`
+    logEvent(log, 'configuration_reloaded', {}, message)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    log.error(`configuration not reloaded, the previous one stays in effect: ${reason}`)
+    const message = `configuration not reloaded, the previous one stays in effect: ${reason}`
+    logEvent(log, 'configuration_rejected', {}, message)
   }
 }
 

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { unmapIpv4 } from '../../config/hosts.ts'
 import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { asGatewayError, type ErrorCode } from '../http/errors.ts'
+import { logEvent } from './events.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -25,40 +26,45 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
             count === 1
               ? ''
               : `. This user has been taken over ${count} times since the start: another installation with the key ${keyIds.former} is running`
-          log.warn(
-            { 'event.action': `user_${reason}`, 'user.name': username },
+          logEvent(
+            log,
+            'user_rekeyed',
+            { 'user.name': username },
             `user ${username}: taken over from the unknown key ${keyIds.former}, now managed with ${keyIds.current} (version ${version}). ` +
               `If another installation manages the same users, set the same secret_key in both${repeated}`,
           )
           return
         }
-        log.info(
-          { 'event.action': `user_${reason}`, 'user.name': username },
-          `user ${username}: ${reason} (version ${version})`,
-        )
+        logEvent(log, `user_${reason}`, { 'user.name': username }, `user ${username}: ${reason} (version ${version})`)
         return
       }
       case 'key_conflict':
         metrics.keyConflict() // not logged here, because the failed request or check logs it
         return
       case 'denial_dropped':
-        log.warn(
-          { 'event.action': 'user_denial_dropped', 'user.name': event.username },
+        logEvent(
+          log,
+          'user_denial_dropped',
+          { 'user.name': event.username },
           `user ${event.username}: the roles of this denied user were not removed, because too many denials are pending; the user's next request retries`,
         )
         return
       case 'denial_failed': {
         const { code, detail } = asGatewayError(event.error)
-        log.warn(
-          { 'error.code': code, 'user.name': event.username },
+        logEvent(
+          log,
+          'user_denial_failed',
+          { 'error.code': code, 'event.reason': code, 'user.name': event.username },
           `user ${event.username}: cannot remove the roles of this denied user, retrying: ${detail}`,
         )
         return
       }
       case 'revalidation_failed': {
         const { code, detail } = asGatewayError(event.error)
-        log.warn(
-          { 'error.code': code, 'user.name': event.username },
+        logEvent(
+          log,
+          'user_revalidation_failed',
+          { 'error.code': code, 'event.reason': code, 'user.name': event.username },
           `user ${event.username}: cannot revalidate the credential: ${detail}`,
         )
       }
@@ -71,8 +77,10 @@ export function createReportHashRejection(log: Logger, metrics: Metrics) {
   return function reportHashRejection({ reason, isFirst }: Readonly<{ reason: string; isFirst: boolean }>): void {
     metrics.passwordHashRejected()
     if (!isFirst) return
-    log.warn(
-      { 'event.action': 'password_hash_rejected' },
+    logEvent(
+      log,
+      'password_hash_rejected',
+      {},
       `Elasticsearch rejects pbkdf2_1000 password hashes: ${reason}. Passwords are sent as text until the next start, ` +
         'which makes new users slower: set elasticsearch.password_hashing: server',
     )
@@ -83,8 +91,15 @@ export function createReportHashRejection(log: Logger, metrics: Metrics) {
 export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
   return function logFault(code, address, error) {
     const stack = error instanceof Error ? error.stack : undefined
-    log.warn(
-      { 'error.code': code, 'error.stack_trace': stack, 'client.ip': unmapIpv4(address) },
+    logEvent(
+      log,
+      'connection_rejected',
+      {
+        'error.code': code,
+        'event.reason': code,
+        'error.stack_trace': stack,
+        'client.ip': unmapIpv4(address),
+      },
       `connection rejected: ${code}`,
     )
   }

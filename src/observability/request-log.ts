@@ -3,6 +3,7 @@ import { pinoHttp } from 'pino-http'
 import { unmapIpv4 } from '../../config/hosts.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
+import { denialFieldsOf } from './events.ts'
 import type { Logger } from './log.ts'
 import { type SanitizedRequest, sanitize } from './sanitize.ts'
 
@@ -70,6 +71,7 @@ function fieldsOf(response: ServerResponse, entry: Entry) {
     'event.duration': Math.round((performance.now() - context.startedAt) * 1e6), // nanoseconds
     'client.ip': unmapIpv4(context.request.socket.remoteAddress),
     'user.name': username ?? error?.username,
+    ...(error && denialFieldsOf(error.code)),
     'error.code': error?.code,
     'error.stack_trace': error?.code === 'internal' && error.cause instanceof Error ? error.cause.stack : undefined,
   }

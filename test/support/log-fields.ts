@@ -1,28 +1,45 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type EventRow, eventTable } from '../../src/observability/events.ts'
 
 const root = join(import.meta.dirname, '../..')
 
 /** Fields of each line whose names `createLog` does not write as keys of an object. */
 const fieldsOfEachLine = ['@timestamp', 'message']
 
+/** The tables, which name fields and actions without logging them. */
+const tables = ['src/observability/log-fields.ts', 'src/observability/events.ts']
+
 export type LogFields = Readonly<{
   fields: ReadonlySet<string>
   actions: ReadonlySet<string>
+  /** The values of `event.reason` that are not error codes. */
+  reasons: readonly string[]
   writeReasons: readonly string[]
 }>
 
-/** The names of all fields, the values of `event.action`, and the reasons of writes, that the source can log. */
+/** The names of all fields, the values of `event.action`, and the reasons of events and of writes, that the source can log. */
 export function readLogFields(): LogFields {
-  const source = globSync('src/**/*.ts', { cwd: root })
-    .map((path) => readFileSync(join(root, path), 'utf8'))
+  const paths = globSync('src/**/*.ts', { cwd: root })
+  const textOf = (path: string) => readFileSync(join(root, path), 'utf8')
+  const source = paths.map(textOf).join('\n')
+  const callers = paths
+    .filter((path) => !tables.includes(path))
+    .map(textOf)
     .join('\n')
-  const fields = [...source.matchAll(/'((?!openapi\.)[a-z]+(?:\.[a-z_]+)+)':/g)].map(([, name]) => name!)
+  const writesFields = source.replace(textOf('src/observability/log-fields.ts'), '')
+  const fields = [...writesFields.matchAll(/'((?!openapi\.)[a-z]+(?:\.[a-z_]+)+)':/g)].map(([, name]) => name!)
   const writeReasons = readWriteReasons()
-  const actions = [...source.matchAll(/'event\.action': (?:'([a-z_]+)'|`user_\$\{reason\}`)/g)].flatMap(([, name]) =>
-    name === undefined ? writeReasons.map((reason) => `user_${reason}`) : [name],
-  )
-  return { fields: new Set([...fields, ...fieldsOfEachLine]), actions: new Set(actions), writeReasons }
+  const rows = Object.entries<EventRow>(eventTable)
+  const actions = [
+    ...[...callers.matchAll(/\blogEvent\(\s*\w+,\s*(?:'([a-z_]+)'|`user_\$\{reason\}`)/g)].flatMap(([, name]) =>
+      name === undefined ? writeReasons.map((reason) => `user_${reason}`) : [name],
+    ),
+    ...[...callers.matchAll(/'event\.action': '([a-z_]+)'/g)].map(([, name]) => name!),
+    ...rows.filter(([, { errors }]) => errors !== undefined).map(([action]) => action),
+  ]
+  const reasons = rows.flatMap(([, row]) => Object.keys(row.reasons ?? {}))
+  return { fields: new Set([...fields, ...fieldsOfEachLine]), actions: new Set(actions), reasons, writeReasons }
 }
 
 /** The reasons for which elastauth writes a user: a union of strings in the source. */

@@ -1,0 +1,173 @@
+import type { ErrorCode } from '../http/errors.ts'
+import type { Logger } from './log.ts'
+import type { LogFields } from './log-fields.ts'
+
+/**
+ * `category` and `type` are combinations that ECS allows. `level` is absent for events that are logged on the line of the
+ * request that failed with one of `errors`; `event.reason` is then the error code.
+ */
+export type EventRow = Readonly<{
+  level?: 'info' | 'warn' | 'error' | 'fatal'
+  errors?: readonly ErrorCode[]
+  category: readonly string[]
+  type: readonly string[]
+  outcome: 'success' | 'failure'
+  /** The values of `event.reason`, with what they mean. */
+  reasons?: Readonly<Record<string, string>>
+  meaning: string
+}>
+
+const userWritten = { level: 'info', category: ['iam'], type: ['user', 'change'], outcome: 'success' } as const
+const iamFailure = { level: 'warn', category: ['iam'], type: ['user', 'info'], outcome: 'failure' } as const
+
+/**
+ * Every event that elastauth logs, by its `event.action`. docs/log-fields.md is written from this table by `npm run docs`.
+ */
+const table = {
+  refresh_failed: {
+    ...{ level: 'warn', category: ['authentication'], type: ['info'], outcome: 'failure' },
+    meaning: 'the claims of a session could not be refreshed; `error.code` has the reason',
+  },
+  sign_in_failed: {
+    ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
+    errors: ['login_failed', 'login_denied', 'login_insecure'],
+    meaning: 'a sign-in failed, on the line of its request',
+  },
+  token_rejected: {
+    ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
+    errors: ['token_invalid', 'token_expired', 'logout_invalid'],
+    meaning: 'a token was rejected, on the line of its request',
+  },
+  identity_rejected: {
+    ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
+    errors: ['peer_untrusted', 'identity_invalid'],
+    meaning: 'an identity was rejected, on the line of its request',
+  },
+  access_denied: {
+    ...{ category: ['web', 'network'], type: ['access', 'denied'], outcome: 'failure' },
+    errors: [
+      'group_denied',
+      'no_roles',
+      'user_reserved',
+      'user_foreign',
+      'user_disabled',
+      'cross_site',
+      'not_permitted',
+      'password_change_denied',
+    ],
+    meaning: 'a request of a known user was denied, on its own line',
+  },
+  user_created: { ...userWritten, type: ['user', 'creation'], meaning: 'a user was created in Elasticsearch' },
+  user_taken_over: {
+    ...userWritten,
+    meaning: 'an existing user was taken over (`elasticsearch.adopt_existing_users`)',
+  },
+  user_changed: { ...userWritten, meaning: 'roles or groups were written' },
+  user_rotated: { ...userWritten, meaning: 'a new password after `cache.expiration`' },
+  user_extended: { ...userWritten, meaning: "the password's lifetime was extended (`extend_cache`)" },
+  user_healed: {
+    ...userWritten,
+    meaning: 'a new password, because Elasticsearch rejected the current one: something else changed the user',
+  },
+  user_rekeyed: {
+    ...userWritten,
+    level: 'warn',
+    meaning: 'a user with an unknown secret key was taken over: [key rotation](key-rotation.md)',
+  },
+  user_denied: { ...userWritten, meaning: 'a denied user lost all roles and the password' },
+  user_denial_failed: {
+    ...iamFailure,
+    meaning: 'the roles of a denied user could not be removed yet; elastauth retries',
+  },
+  user_denial_dropped: {
+    ...iamFailure,
+    meaning: "a denial was not written, because 10,000 others are pending; the user's next request retries",
+  },
+  user_revalidation_failed: {
+    ...iamFailure,
+    meaning: 'a cached credential could not be checked in the background; elastauth retries',
+  },
+  user_idle: { ...userWritten, meaning: "an idle user's password was replaced with one that is not issued" },
+  user_idle_failed: {
+    ...iamFailure,
+    meaning: 'idle users could not be listed, or the password of one could not be replaced',
+  },
+  password_hash_rejected: {
+    ...iamFailure,
+    meaning: 'Elasticsearch rejects password hashes: set `elasticsearch.password_hashing: server`',
+  },
+  configuration_reloaded: {
+    ...{ level: 'info', category: ['configuration'], type: ['change'], outcome: 'success' },
+    meaning: 'SIGHUP: the configuration and the certificates were read again',
+  },
+  configuration_rejected: {
+    ...{ level: 'error', category: ['configuration'], type: ['change'], outcome: 'failure' },
+    meaning: 'SIGHUP: the new configuration has a fault, and the previous one stays in effect',
+  },
+  redis_down: {
+    ...{ level: 'warn', category: ['database'], type: ['error'], outcome: 'failure' },
+    meaning: 'Redis cannot be used; elastauth continues without it',
+  },
+  redis_up: {
+    ...{ level: 'info', category: ['database'], type: ['info'], outcome: 'success' },
+    meaning: 'Redis can be used again',
+  },
+  provider_down: {
+    ...{ level: 'error', category: ['authentication'], type: ['info'], outcome: 'failure' },
+    meaning: 'the identity provider cannot be used; elastauth retries when the provider is needed',
+  },
+  provider_up: {
+    ...{ level: 'info', category: ['authentication'], type: ['info'], outcome: 'success' },
+    meaning: 'the identity provider can be used, at the start or again',
+  },
+  connection_rejected: {
+    ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
+    meaning: 'a connection failed before there was a request, for example because of invalid HTTP',
+  },
+  started: {
+    ...{ level: 'info', category: ['process'], type: ['start'], outcome: 'success' },
+    meaning: 'elastauth listens',
+  },
+  stopped: {
+    ...{ level: 'info', category: ['process'], type: ['end'], outcome: 'success' },
+    meaning: 'SIGTERM or SIGINT: all requests were answered, or `shutdown_timeout` was over',
+  },
+} as const satisfies Record<string, EventRow>
+
+export type EventAction = keyof typeof table
+/** An event with a line of its own. */
+type LineAction = {
+  [Action in EventAction]: (typeof table)[Action] extends { level: string } ? Action : never
+}[EventAction]
+
+export const eventTable: Readonly<Record<EventAction, EventRow>> = Object.freeze(table)
+
+/** Logs an event on a line of its own. The message is for people: the text format shows neither category nor type. */
+export function logEvent(log: Logger, action: LineAction, fields: LogFields, message: string): void {
+  log[table[action].level]({ ...eventFieldsOf(action), ...fields }, message)
+}
+
+const denials = new Map<ErrorCode, LogFields>(
+  Object.entries(eventTable).flatMap(([action, { errors = [] }]) =>
+    errors.map((code): [ErrorCode, LogFields] => [
+      code,
+      Object.freeze({ ...eventFieldsOf(action as EventAction), 'event.reason': code }),
+    ]),
+  ),
+)
+
+/** The fields of the event that a request with this error is; undefined if it is none. They belong on the request's line. */
+export function denialFieldsOf(code: ErrorCode): LogFields | undefined {
+  return denials.get(code)
+}
+
+function eventFieldsOf(action: EventAction): LogFields {
+  const { category, type, outcome } = eventTable[action]
+  return {
+    'event.kind': 'event',
+    'event.category': category,
+    'event.type': type,
+    'event.action': action,
+    'event.outcome': outcome,
+  }
+}

@@ -1,0 +1,77 @@
+/** A field of the log, as docs/log-fields.md describes it. `type` is the field's type in Elasticsearch. */
+export type FieldRow = Readonly<{ type: string; on: string; meaning: string }>
+
+/**
+ * Every field that elastauth logs, most of them of the Elastic Common Schema (ECS) 8.17. `npm run docs` writes this table
+ * to docs/log-fields.md.
+ */
+const table = {
+  '@timestamp': { type: 'date', on: 'every line', meaning: 'when the line was written, in UTC with milliseconds' },
+  'log.level': {
+    type: 'keyword',
+    on: 'every line',
+    meaning: '`info`, `warn`, `error`; `log_level` sets the minimum',
+  },
+  message: { type: 'text', on: 'every line', meaning: 'what happened, and what to do if something is wrong' },
+  'ecs.version': { type: 'keyword', on: 'every line', meaning: 'the version of ECS' },
+  'service.name': { type: 'keyword', on: 'every line', meaning: '`elastauth`' },
+  'http.request.id': {
+    type: 'keyword',
+    on: 'requests',
+    meaning: 'the `request_id` that an error response shows to the user',
+  },
+  'http.request.method': { type: 'keyword', on: 'requests', meaning: 'the method of the original request' },
+  'url.domain': {
+    type: 'keyword',
+    on: 'requests',
+    meaning: 'the host of the original request, if a trusted proxy reports it',
+  },
+  'url.path': {
+    type: 'wildcard',
+    on: 'requests',
+    meaning: 'the path of the original request, without the query; control characters are percent-encoded',
+  },
+  'http.response.status_code': {
+    type: 'long',
+    on: 'requests',
+    meaning: 'the status that the client received; 499 if the client disconnected before',
+  },
+  'event.duration': {
+    type: 'long',
+    on: 'requests',
+    meaning: "nanoseconds from the request's arrival to the end of its response",
+  },
+  'client.ip': {
+    type: 'ip',
+    on: 'requests, rejected connections',
+    meaning: 'the address of the peer: in auth-only mode that of the reverse proxy',
+  },
+  'user.name': {
+    type: 'keyword',
+    on: 'requests, events of a user',
+    meaning: 'the user, if known; also of a denied request',
+  },
+  'error.code': { type: 'keyword', on: 'failures', meaning: 'one of the [error codes](errors.md)' },
+  'error.stack_trace': {
+    type: 'text',
+    on: '`internal`, rejected connections',
+    meaning: 'the stack trace of a bug',
+  },
+  'event.kind': { type: 'keyword', on: 'events below', meaning: '`event`' },
+  'event.category': { type: 'keyword', on: 'events below', meaning: 'what the event belongs to; several values' },
+  'event.type': { type: 'keyword', on: 'events below', meaning: 'what kind of event it is; several values' },
+  'event.action': { type: 'keyword', on: 'events below', meaning: 'what elastauth did or noticed' },
+  'event.outcome': { type: 'keyword', on: 'events below', meaning: '`success` or `failure`' },
+  'event.reason': {
+    type: 'keyword',
+    on: 'events with a reason below',
+    meaning: 'why: a fixed word, such as an error code',
+  },
+} as const satisfies Record<string, FieldRow>
+
+export type FieldName = keyof typeof table
+
+/** Fields of a line, except those of every line. */
+export type LogFields = Readonly<{ [Name in FieldName]?: unknown }>
+
+export const fieldTable: Readonly<Record<FieldName, FieldRow>> = Object.freeze(table)
