@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { buildExample } from './example.ts'
 import { buildJsonSchema } from './json-schema.ts'
 import { buildLogFields } from './log-fields.ts'
+import { buildMetrics } from './metrics.ts'
 import { buildReference, refreshReadme } from './reference.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -17,6 +18,7 @@ function buildFiles(): ReadonlyMap<string, string> {
     ['config/schema.json', writeJson(buildJsonSchema())],
     ['docs/configuration.md', buildReference()],
     ['docs/log-fields.md', buildLogFields()],
+    ['docs/metrics.md', buildMetrics()],
     ['README.md', refreshReadme(readFileSync(join(root, 'README.md'), 'utf8'))],
   ])
 }

@@ -17,7 +17,8 @@ import {
   createReportHashRejection,
 } from '../observability/credential-events.ts'
 import type { Logger } from '../observability/log.ts'
-import { createMetrics, noMetrics } from '../observability/metrics.ts'
+import type { Feature } from '../observability/metrics/definitions.ts'
+import type { Metrics } from '../observability/metrics/metrics.ts'
 import { createLogRequest } from '../observability/request-log.ts'
 import { watchElasticsearch } from '../observability/startup-check.ts'
 import { computeConnectionBudget } from '../server/connection-budget.ts'
@@ -35,6 +36,7 @@ import { replicasOptions } from './options/redis.ts'
 import { serverOptions, tlsOptions } from './options/server.ts'
 import { createReload, type ReloadResult } from './reload.ts'
 import { createReplicas } from './replicas.ts'
+import { version } from './version.ts'
 
 export type App = Readonly<{
   /** @returns the addresses elastauth listens on, as log lines show them. Rejects if one of them is unavailable. */
@@ -60,18 +62,18 @@ const monotonicNow = () => performance.now()
 
 /** The composition root: creates every long-lived part once and passes it to the parts that need it. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
-  const { isDryRun, hasMetrics, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
+  const { isDryRun, metricsFeatures, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
   const { secretKeys, rules, maxCachedUsers, revalidateAfterMs, passwordHashing } = credentialsOptions(config)
-  const metrics = hasMetrics ? createMetrics() : noMetrics
+  const metrics = metricsFeatures && (await loadMetrics(metricsFeatures))
   const elasticsearch = createElasticsearch(elasticsearchOptions(config))
   const { client } = elasticsearch
   const call = createCall({
     monotonicNow,
-    report: metrics.elasticsearchCalled,
+    report: metrics?.elasticsearchCalled,
   })
-  const hashing = createPasswordHashing(passwordHashing, createReportHashRejection(log, metrics))
+  const hashing = createPasswordHashing(passwordHashing, createReportHashRejection(log, metrics?.credentials))
   const keys = createKeyring(secretKeys)
-  const replicas = await createReplicas(replicasOptions(config), { keys, rules, log, count: metrics.redisCalled })
+  const replicas = await createReplicas(replicasOptions(config), { keys, rules, log, count: metrics?.redisCalled })
   const cache = createCredentialCache(maxCachedUsers)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
@@ -87,7 +89,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
-    report: isDryRun ? () => {} : createCredentialReporter(log, metrics),
+    report: isDryRun ? () => {} : createCredentialReporter(log, metrics?.credentials),
   })
   // Proxy mode, OpenID Connect and login are loaded only if configured: importing all would double the startup time.
   const routing = routingOptions(config)
@@ -131,7 +133,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) =>
       log.info({ 'client.ip': unmapIpv4(address) }, `a TLS connection failed: ${reason}`),
-    metrics,
+    metrics: metrics?.requests,
     connectionLimits: {
       maxConnections,
       maxWeight: computeConnectionBudget(maxConnections, log),
@@ -163,7 +165,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       if (!isDryRun) {
         void watchElasticsearch(startupChecks, log, stopped.signal)
         const lease = replicas.sweepLease
-        startIdleSweep({ directory, keys, preparePassword, rules, lease, log, metrics }, stopped.signal)
+        startIdleSweep(
+          { directory, keys, preparePassword, rules, lease, log, metrics: metrics?.credentials },
+          stopped.signal,
+        )
       }
       return addresses
     },
@@ -186,4 +191,10 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       void elasticsearch.close() // not awaited, because it waits for background calls, which may hang
     },
   })
+}
+
+/** prom-client is loaded only if metrics are enabled. */
+async function loadMetrics(features: ReadonlySet<Feature>): Promise<Metrics> {
+  const { createMetrics } = await import('../observability/metrics/metrics.ts')
+  return createMetrics({ version, features, now: Date.now })
 }

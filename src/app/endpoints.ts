@@ -14,7 +14,7 @@ import { createWhoamiEndpoint } from '../endpoints/whoami.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { type Endpoint, type Endpoints, type Handler, readMethods } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
-import type { Metrics } from '../observability/metrics.ts'
+import type { Metrics } from '../observability/metrics/metrics.ts'
 import type { LoginHandlers } from './login-handlers.ts'
 import { version } from './version.ts'
 
@@ -32,7 +32,8 @@ type EndpointsDeps = Readonly<{
   checks: ReadinessChecks
   login: LoginHandlers | undefined
   peerOf: Peers['peerOf']
-  metrics: Metrics
+  /** Undefined if metrics are disabled. */
+  registry: Metrics['registry'] | undefined
   log: Logger
 }>
 
@@ -41,7 +42,7 @@ const prefix = '/elastauth/'
 /** Creates all endpoints below `/elastauth/`. */
 export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps): Endpoints {
   const { isAuthOnly, adminRoles, redactedConfig, subRequests } = options
-  const { authentication, checks, login, peerOf, metrics, log } = deps
+  const { authentication, checks, login, peerOf, registry, log } = deps
   const health = createHealthEndpoint(version)
   const handlers = new Map<string, Handler>([
     ['health', health],
@@ -65,7 +66,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
       }),
     ],
   ])
-  if (metrics.registry) handlers.set('metrics', createMetricsEndpoint(metrics.registry))
+  if (registry) handlers.set('metrics', createMetricsEndpoint(registry))
   const loginEndpoints = [...(login?.endpoints ?? [])]
   const names = [
     ...handlers.keys(),

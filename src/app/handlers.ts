@@ -14,7 +14,7 @@ import { createExplainDistrust, createIsTrustedRequest } from '../auth/trust/tru
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import type { Handler, ModeHandler } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
-import type { Metrics } from '../observability/metrics.ts'
+import type { AuthenticationMetrics, Metrics } from '../observability/metrics/metrics.ts'
 import { createProvider } from '../providers/index.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
 import { createRenderError } from '../server/error-response.ts'
@@ -38,7 +38,8 @@ export type Services = Readonly<{
   /** Routes and upstreams; undefined in auth-only mode. */
   proxy: ProxyServices | undefined
   peerOf: Peers['peerOf']
-  metrics: Metrics
+  /** Undefined if metrics are disabled. */
+  metrics: Pick<Metrics, 'authentication' | 'registry'> | undefined
   log: Logger
   checks: ReadinessChecks
 }>
@@ -110,7 +111,7 @@ function createRequestHandlers(
     serviceAccount: options.serviceAccount,
   })
 
-  const authenticate = countAuthentications(authentication.authenticate, metrics)
+  const authenticate = countAuthentications(authentication.authenticate, metrics?.authentication)
   const mode =
     proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
@@ -129,7 +130,14 @@ function createRequestHandlers(
     reader,
     handle:
       proxy === undefined ? rejectOtherTargets(handle, { pathPrefix, acceptsLegacyPath: login === undefined }) : handle,
-    endpoints: createEndpoints(options.endpoints, { authentication, checks, login, peerOf, metrics, log }),
+    endpoints: createEndpoints(options.endpoints, {
+      authentication,
+      checks,
+      login,
+      peerOf,
+      registry: metrics?.registry,
+      log,
+    }),
     renderError: createRenderError(profile, {
       acceptsBearerTokens: oidc !== undefined,
       hasLogin: login !== undefined,
@@ -153,8 +161,8 @@ function rejectOtherTargets(handle: ModeHandler, paths: SubRequestPaths): ModeHa
   }
 }
 
-function countAuthentications(authenticate: Authenticate, metrics: Metrics): Authenticate {
-  if (metrics.registry === undefined) return authenticate
+function countAuthentications(authenticate: Authenticate, metrics: AuthenticationMetrics | undefined): Authenticate {
+  if (metrics === undefined) return authenticate
   return async function countedAuthenticate(context) {
     try {
       const authenticated = await authenticate(context)

@@ -3,10 +3,10 @@ import { type IdleSweepOptions, type SweepEvent, sweepIdleUsers } from '../auth/
 import { asGatewayError } from '../http/errors.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
-import type { Metrics } from '../observability/metrics.ts'
+import type { CredentialMetrics } from '../observability/metrics/metrics.ts'
 
 export type IdleSweepDeps = Pick<IdleSweepOptions, 'directory' | 'keys' | 'preparePassword' | 'rules' | 'lease'> &
-  Readonly<{ log: Logger; metrics: Metrics }>
+  Readonly<{ log: Logger; metrics: CredentialMetrics | undefined }>
 
 /** Replaces the passwords of idle users in the background, until `stopped` is aborted. */
 export function startIdleSweep({ log, metrics, ...options }: IdleSweepDeps, stopped: AbortSignal): void {
@@ -22,11 +22,11 @@ export function startIdleSweep({ log, metrics, ...options }: IdleSweepDeps, stop
   )
 }
 
-function createReportSweep(log: Logger, metrics: Metrics): (event: SweepEvent) => void {
+function createReportSweep(log: Logger, metrics: IdleSweepDeps['metrics']): (event: SweepEvent) => void {
   return function reportSweep(event) {
     const { username } = event
     if (event.kind === 'password_ended') {
-      metrics.userWritten('idle')
+      metrics?.userWritten('idle')
       logEvent(
         log,
         'user_idle',

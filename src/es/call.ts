@@ -12,7 +12,8 @@ export type Call = <T>(operation: Operation, call: () => Promise<T>) => Promise<
 export type CallOptions = Readonly<{
   /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
-  report: (operation: Operation, result: CallResult) => void
+  /** Undefined if metrics are disabled. @param seconds the duration of the call */
+  report?: ((operation: Operation, result: CallResult, seconds: number) => void) | undefined
 }>
 
 /**
@@ -25,16 +26,18 @@ export function createCall({ monotonicNow, report }: CallOptions): Call {
   let rejectedSince: number | undefined
 
   return async function call(operation, run) {
+    const startedAt = monotonicNow()
     try {
       const result = await run()
       if (operation !== 'user_authenticate') rejectedSince = undefined // a user's login does not prove that the service account works
-      report(operation, 'ok')
+      report?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
       return result
     } catch (error) {
       rejectedSince = isLoginRejection(error) ? (rejectedSince ?? monotonicNow()) : undefined
       const isPermanent = rejectedSince !== undefined && monotonicNow() - rejectedSince > startGraceMs
       const failure = toGatewayError(error, isPermanent ? 'elasticsearch_rejected' : 'elasticsearch_unavailable')
-      report(operation, failure.code === 'elasticsearch_rejected' ? 'rejected' : 'unavailable')
+      const outcome = failure.code === 'elasticsearch_rejected' ? 'rejected' : 'unavailable'
+      report?.(operation, outcome, (monotonicNow() - startedAt) / 1000)
       throw failure
     }
   }

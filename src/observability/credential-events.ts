@@ -4,21 +4,24 @@ import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { asGatewayError, type ErrorCode } from '../http/errors.ts'
 import { logEvent } from './events.ts'
 import type { Logger } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { CredentialMetrics } from './metrics/metrics.ts'
 
 /** Counts and logs what happens to credentials. */
-export function createCredentialReporter(log: Logger, metrics: Metrics): (event: CredentialEvent) => void {
+export function createCredentialReporter(
+  log: Logger,
+  metrics: CredentialMetrics | undefined,
+): (event: CredentialEvent) => void {
   /** How often this process has taken over a user from an unknown key. */
   const takeovers = new LRUCache<string, number>({ max: 1000 })
 
   return function reportCredential(event) {
     switch (event.kind) {
       case 'cache':
-        metrics.cacheLookedUp(event.result)
+        metrics?.cacheLookedUp(event.result)
         return
       case 'written': {
         const { reason, username, version, keyIds } = event
-        metrics.userWritten(reason)
+        metrics?.userWritten(reason)
         if (keyIds !== undefined) {
           const count = (takeovers.get(username) ?? 0) + 1
           takeovers.set(username, count)
@@ -39,7 +42,7 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
         return
       }
       case 'key_conflict':
-        metrics.keyConflict() // not logged here, because the failed request or check logs it
+        metrics?.keyConflict() // not logged here, because the failed request or check logs it
         return
       case 'denial_dropped':
         logEvent(
@@ -73,9 +76,9 @@ export function createCredentialReporter(log: Logger, metrics: Metrics): (event:
 }
 
 /** Counts the password hashes that Elasticsearch rejects, and logs a warning for the first. */
-export function createReportHashRejection(log: Logger, metrics: Metrics) {
+export function createReportHashRejection(log: Logger, metrics: CredentialMetrics | undefined) {
   return function reportHashRejection({ reason, isFirst }: Readonly<{ reason: string; isFirst: boolean }>): void {
-    metrics.passwordHashRejected()
+    metrics?.passwordHashRejected()
     if (!isFirst) return
     logEvent(
       log,

@@ -27,7 +27,10 @@ export type RedisCallOptions = Readonly<{
   disconnectReason: () => string | undefined
   /** Called when a response is overdue, because it blocks the responses to later calls on the same connection. */
   reconnect: () => void
-  count: (operation: RedisOperation, result: RedisResult) => void
+  /** Undefined if metrics are disabled. @param seconds the duration of the call */
+  count: ((operation: RedisOperation, result: RedisResult, seconds: number) => void) | undefined
+  /** Milliseconds of a monotonic clock. */
+  monotonicNow: () => number
   /** Called once when calls begin to fail, and once when they succeed again. */
   onStateChange: (change: Readonly<{ state: 'down'; reason: string } | { state: 'up' }>) => void
 }>
@@ -43,25 +46,26 @@ const reconnectFactor = 2
 
 /** Gives every call a deadline, and reports when Redis becomes unavailable and available again. */
 export function createRedisCall(options: RedisCallOptions) {
-  const { timeoutMs, disconnectReason, reconnect, count, onStateChange } = options
+  const { timeoutMs, disconnectReason, reconnect, count, monotonicNow, onStateChange } = options
   let fault: 'unreachable' | 'refused' | undefined
   let recoveries = 0
 
   async function call<T>(operation: RedisOperation, run: () => Promise<T>): Promise<T> {
     const recoveriesBefore = recoveries
+    const startedAt = monotonicNow()
     try {
       const work = run()
       const result = await withDeadline(work, timeoutMs, () => {
         reconnectUnlessSettled(work)
         return new Error(`no response within ${timeoutMs} ms`)
       })
-      count(operation, 'ok')
+      count?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
       recordSuccess(operation)
       return result
     } catch (error) {
       const reason = reasonOf(error, disconnectReason())
       const result = error instanceof ReplyError ? 'refused' : 'unreachable'
-      count(operation, result)
+      count?.(operation, result, (monotonicNow() - startedAt) / 1000)
       // A call that started before a recovery says nothing about the present state.
       if (recoveriesBefore === recoveries) recordFailure(result, reason)
       throw new Error(reason)

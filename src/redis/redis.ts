@@ -36,6 +36,7 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
     disconnectReason: () => lastError,
     reconnect: () => commands.disconnect(true),
     count,
+    monotonicNow: () => performance.now(),
     onStateChange,
   })
   const store = createStore(commands, call)

@@ -4,7 +4,7 @@ import type { Listener } from '../../config/formats/listeners.ts'
 import type { ErrorCode } from '../http/errors.ts'
 import type { Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
 import type { RequestReader } from '../http/request-context.ts'
-import type { Metrics } from '../observability/metrics.ts'
+import type { RequestMetrics } from '../observability/metrics/metrics.ts'
 import type { LogRequest } from '../observability/request-log.ts'
 import type { ConnectionLimits } from './connection-limit.ts'
 import type { RenderError } from './error-response.ts'
@@ -38,7 +38,8 @@ export type ServerOptions = Readonly<{
   /** Called for errors that belong to no request, such as invalid HTTP. */
   logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
   logTlsFailure?: (reason: string, address: string | undefined) => void
-  metrics: Metrics
+  /** Undefined if metrics are disabled. */
+  metrics?: RequestMetrics | undefined
   /** By default `defaultRequestTimeouts`. */
   requestTimeouts?: RequestTimeouts
   /** Limits for all listeners together; connections beyond them are closed at once. By default there is no limit. */

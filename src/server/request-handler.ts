@@ -38,7 +38,7 @@ export function createRequestHandler({
   ): Promise<void> {
     let routes = handlers()
     let context = new RequestContext(request, routes.reader, nextRequestId(), performance.now())
-    metrics.requestStarted()
+    metrics?.requestStarted()
     let result: GatewayResponse | StreamedResponse
     let username: string | undefined
     let error: GatewayError | undefined
@@ -58,7 +58,7 @@ export function createRequestHandler({
     } catch (thrown) {
       // Every error of a request is caught here.
       error = asGatewayError(thrown)
-      metrics.failed(error.code)
+      metrics?.failed(error.code)
       result = routes.renderError(request, error, context.id)
       if (response.headersSent) return abortResponse(context, response, { username, error })
     }
@@ -89,7 +89,7 @@ export function createRequestHandler({
   }
 
   function onRequestEnd({ request, startedAt }: RequestContext, status: number): void {
-    metrics.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
+    metrics?.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
   }
 
   /**

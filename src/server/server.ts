@@ -78,7 +78,7 @@ export function createServer(options: ServerOptions): GatewayServer {
   const opened: OpenedListener[] = []
 
   function renderInvalid(code: ErrorCode, { remoteAddress }: Socket): string {
-    options.metrics.failed(code)
+    options.metrics?.failed(code)
     options.logFault(code, remoteAddress)
     const { renderError } = options.handlers()
     return serializeResponse(renderError({ headers: {} }, new GatewayError(code, code), nextRequestId()))

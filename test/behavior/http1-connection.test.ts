@@ -8,7 +8,6 @@ import { after, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RequestContext } from '../../src/http/request-context.ts'
 import { createResponse, type GatewayResponse, type StreamedResponse } from '../../src/http/response.ts'
-import { createMetrics } from '../../src/observability/metrics.ts'
 import { createRenderError } from '../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../src/server/server.ts'
 import { openRaw, parseResponse, type RawConnection } from '../support/raw-http.ts'
@@ -227,7 +226,6 @@ async function createTestBed(waitsForPreviousResponses: boolean): Promise<TestBe
     isUpgrade: ({ headers }) => headers.upgrade === 'websocket',
     logRequest: () => {},
     logFault: () => {},
-    metrics: createMetrics(),
   })
   servers.push(server)
   const connection = openRaw((await server.listen())[0]!, { allowHalfOpen: true })

@@ -1,13 +1,27 @@
+import { providersOf } from '../../../config/header-presets.ts'
 import type { Config } from '../../../config/schema.ts'
+import type { Feature } from '../../observability/metrics/definitions.ts'
 
 /** What the composition root itself reads. */
-export function appOptions({ elasticsearch, enable_metrics, max_connections, shutdown_timeout, tls }: Config) {
+export function appOptions(config: Config) {
+  const { elasticsearch, enable_metrics, max_connections, shutdown_timeout, tls } = config
   return {
     isDryRun: elasticsearch.dry_run,
-    hasMetrics: enable_metrics,
+    /** The features that have metrics; undefined if metrics are disabled. */
+    metricsFeatures: enable_metrics ? metricsFeatures(config) : undefined,
     maxConnections: max_connections,
     shutdownTimeoutMs: shutdown_timeout,
     /** The names in client certificates that are accepted. */
     clientNames: tls.client_names,
   }
+}
+
+function metricsFeatures(config: Config): ReadonlySet<Feature> {
+  const isConfigured: Readonly<Record<Feature, boolean>> = {
+    proxy: config.proxy.enabled,
+    redis: config.cache.type === 'redis',
+    oidc: providersOf(config).includes('oidc'),
+    login: config.oidc.login,
+  }
+  return new Set((Object.keys(isConfigured) as Feature[]).filter((feature) => isConfigured[feature]))
 }

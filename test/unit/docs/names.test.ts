@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Metric } from 'prom-client'
 import { getFormat } from '../../../config/formats/registry.ts'
 import { envNameOf, keys, sections } from '../../../config/schema.ts'
 import { legacyKeys } from '../../../config/sources/legacy-keys.ts'
 import { summaryOf } from '../../../src/endpoints/openapi.ts'
 import { errorTable } from '../../../src/http/errors.ts'
-import { createMetrics } from '../../../src/observability/metrics.ts'
+import { type Definition, definitions } from '../../../src/observability/metrics/definitions.ts'
 import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
 import { readLogFields } from '../../support/log-fields.ts'
+import { createFullMetrics } from '../../support/metrics.ts'
 
 const texts = [...pages, ...exampleFiles]
-const { registry } = createMetrics()
+const metrics: Readonly<Record<string, Definition>> = definitions
 
 describe('the pages and examples name only what the program has', () => {
   test('every metric that a page or an example names exists, with the labels that it shows', () => {
     const pattern = /(?<![\w/.-])elastauth_[a-z0-9_]+(?:\{([^}\n]*)\})?/g
     const faults = findFaults(texts, pattern, ([match, labels = '']) => {
       const name = match.replace(/\{.*/, '').replace(/_(?:bucket|sum|count)$/, '')
-      const known = (registry!.getSingleMetric(name) as (Metric & { labelNames: string[] }) | undefined)?.labelNames
+      const known = Object.hasOwn(metrics, name) ? labelsOf(name) : undefined
       const shown = labels.split(',').flatMap((label) => /^ *(\w+)/.exec(label)?.[1] ?? [])
       return known === undefined || shown.some((label) => !known.includes(label))
     })
@@ -26,13 +26,8 @@ describe('the pages and examples name only what the program has', () => {
   })
 
   test('every label value in an expression for Prometheus is a value that the metric can have', () => {
-    const values: Readonly<Record<string, readonly string[]>> = {
-      error_type: Object.keys(errorTable),
-      reason: [...readLogFields().writeReasons, 'idle'],
-      result: 'failure hit miss ok refused rejected success unavailable unreachable'.split(' '),
-    }
     const faults = findFaults(pages, /\b(error_type|reason|result)[!=]=?~?"([^"]*)"/g, ([, label, value]) =>
-      value!.split('|').some((one) => !values[label!]!.includes(one)),
+      value!.split('|').some((one) => !valuesOf(label!).has(one)),
     )
     assert.deepEqual(faults, [])
   })
@@ -101,7 +96,10 @@ const ownWords: ReadonlySet<string> = new Set([
   ...legacyKeys.keys(),
   ...[...keys.values()].flatMap(({ format }) => (getFormat(format).jsonSchema.enum as string[] | undefined) ?? []),
   ...Object.keys(errorTable),
-  ...registry!.getMetricsAsArray().flatMap(({ name }) => [name, ...labelsOf(name)]),
+  ...createFullMetrics()
+    .registry.getMetricsAsArray()
+    .map(({ name }) => name),
+  ...Object.values(metrics).flatMap(({ labels = {} }) => [...Object.keys(labels), ...Object.values(labels).flat()]),
   ...Object.values(readLogFields()).flatMap((names) => [...names]),
   ...'request_id return_to server_name strip_path'.split(' '), // of an error's body, of /elastauth/login, of a route
   ...'elastauth.service'.split(' '),
@@ -142,8 +140,13 @@ const otherWords: ReadonlySet<string> = new Set([
   ),
 ])
 
+/** The values that a label can have in any metric. */
+function valuesOf(label: string): ReadonlySet<string> {
+  return new Set(Object.values(metrics).flatMap(({ labels = {} }) => labels[label] ?? []))
+}
+
 function labelsOf(name: string): string[] {
-  return (registry!.getSingleMetric(name) as Metric & { labelNames: string[] }).labelNames
+  return Object.keys(metrics[name]!.labels ?? {})
 }
 
 function isFileOrHost(word: string): boolean {

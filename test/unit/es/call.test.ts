@@ -36,7 +36,10 @@ const responseError = (status: number, body: unknown = errorBody(status)) =>
 function createTestBed() {
   const reports: [Operation, CallResult][] = []
   const clock = { now: 0 }
-  const call = createCall({ monotonicNow: () => clock.now, report: (...report) => void reports.push(report) })
+  const call = createCall({
+    monotonicNow: () => clock.now,
+    report: (operation, result) => void reports.push([operation, result]),
+  })
   const fail = async (error: unknown, operation: Operation = 'user_read'): Promise<GatewayError> => {
     const failure = await call(operation, () => Promise.reject(error)).then(
       () => assert.fail('did not fail'),

@@ -3,12 +3,11 @@ import { test } from 'node:test'
 import type { CredentialEvent } from '../../../src/auth/credentials/options.ts'
 import { createCredentialReporter } from '../../../src/observability/credential-events.ts'
 import type { Logger } from '../../../src/observability/log.ts'
-import type { Metrics } from '../../../src/observability/metrics.ts'
 
 test('the log says that another installation is the cause if a user is taken over from an unknown key repeatedly', () => {
   const lines: string[] = []
   const log = { warn: (_fields: object, message: string) => void lines.push(message) } as unknown as Logger
-  const report = createCredentialReporter(log, { userWritten: () => {} } as unknown as Metrics)
+  const report = createCredentialReporter(log, undefined)
   const takeOver = (username: string, version: number): CredentialEvent => ({
     ...{ kind: 'written', reason: 'rekeyed', username, version },
     keyIds: { former: 'k-old', current: 'k-new' },

@@ -11,6 +11,7 @@ function createTestBed(timeoutMs = 60_000, reason?: string) {
     disconnectReason: () => reason,
     reconnect: () => events.push('reconnect'),
     count: (operation, result) => counted.push(`${operation} ${result}`),
+    monotonicNow: () => 0,
     onStateChange: (change) => events.push(change.state === 'up' ? 'up' : `down: ${change.reason}`),
   })
   return { ...redis, counted, events }

@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createResponse } from '../../../src/http/response.ts'
 import { createLog } from '../../../src/observability/log.ts'
-import { createMetrics } from '../../../src/observability/metrics.ts'
 import { createLogRequest } from '../../../src/observability/request-log.ts'
 import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
@@ -52,7 +51,6 @@ async function startServer(isTls: boolean): Promise<void> {
     },
     logFault: () => {},
     logTlsFailure: (reason) => void tlsFailures.push(reason),
-    metrics: createMetrics(),
   })
   port = Number(new URL((await server.listen())[0]!).port)
 }

@@ -6,10 +6,11 @@ import type { ErrorCode } from '../../../src/http/errors.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 import { type Handler, readMethods } from '../../../src/http/handler.ts'
 import { createResponse } from '../../../src/http/response.ts'
-import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts'
+import type { Metrics } from '../../../src/observability/metrics/metrics.ts'
 import type { Outcome } from '../../../src/observability/request-log.ts'
 import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
+import { createFullMetrics } from '../../support/metrics.ts'
 import { openRaw, type RawConnection } from '../../support/raw-http.ts'
 import { trustingReader } from '../../support/request-context.ts'
 
@@ -25,7 +26,7 @@ let faults: [ErrorCode, string | undefined][]
 
 beforeEach(async () => {
   handle = mode
-  metrics = createMetrics()
+  metrics = createFullMetrics()
   outcomes = []
   faults = []
   server = createServer({
@@ -38,7 +39,7 @@ beforeEach(async () => {
     }),
     logRequest: ({ id }, _response, outcome) => void outcomes.push({ id, ...outcome }),
     logFault: (code, address) => void faults.push([code, address]),
-    metrics,
+    metrics: metrics.requests,
   })
   port = Number(new URL((await server.listen())[0]!).port)
 })
@@ -312,7 +313,7 @@ describe('an error of a handler', () => {
   test('an error of a handler is counted by its code and by the response status', async () => {
     handle = () => Promise.reject(new GatewayError('no_roles', ''))
     await send('/')
-    const text = await metrics.registry!.metrics()
+    const text = await metrics.registry.metrics()
     assert.match(text, /^elastauth_errors_total\{error_type="no_roles"\} 1$/m)
     assert.match(text, /^elastauth_requests_total\{method="GET",status="403"\} 1$/m)
     assert.match(text, /^elastauth_active_requests 0$/m)
@@ -331,7 +332,6 @@ describe('listen', () => {
       handlers: () => assert.fail(),
       logRequest: () => {},
       logFault: () => {},
-      metrics: createMetrics(),
     })
     await assert.rejects(second.listen(), { code: 'EADDRINUSE' })
   })
@@ -419,5 +419,5 @@ test('a client that disconnects during its request affects no other client and i
   await closed
   handle = mode
   assert.equal((await send('/')).status, 200)
-  assert.match(await metrics.registry!.metrics(), /^elastauth_requests_total\{method="GET",status="499"\} 1$/m)
+  assert.match(await metrics.registry.metrics(), /^elastauth_requests_total\{method="GET",status="499"\} 1$/m)
 })

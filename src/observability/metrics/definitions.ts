@@ -1,0 +1,248 @@
+import type { WriteReason } from '../../auth/credentials/lifecycle.ts'
+import { errorTable } from '../../http/errors.ts'
+
+/** What has to be configured for a metric to exist. */
+export type Feature = 'proxy' | 'redis' | 'oidc' | 'login'
+
+export type Definition = Readonly<{
+  type: 'counter' | 'gauge' | 'histogram'
+  /** In plain text, because Prometheus shows it too. */
+  help: string
+  /** The names of the labels, with all their values, or with a description of the values. */
+  labels?: Readonly<Record<string, readonly string[] | string>>
+  /** The upper bounds of a histogram, in seconds. */
+  buckets?: readonly number[]
+  needs?: Feature
+  /** The metric whose numbers are repeated under this name, which the Go elastauth used. */
+  repeats?: string
+}>
+
+/** From a cache hit to a timeout of Elasticsearch. */
+const latency = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+/** From a small response to a download. */
+const transfer = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200]
+/** From a failed WebSocket to a working day. */
+const lifetime = [1, 10, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400]
+
+/** The methods of RFC 9110 and RFC 5789. All others are counted together, because clients can invent any number of them. */
+export const methods = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'] as const
+export const otherMethod = 'other'
+
+const writeReasons = [
+  'created',
+  'changed',
+  'rotated',
+  'extended',
+  'denied',
+  'healed',
+  'rekeyed',
+  'taken_over',
+  'idle',
+] as const satisfies readonly (WriteReason | 'idle')[]
+
+const elasticsearchOperations = ['user_read', 'user_write', 'user_authenticate', 'ping']
+const redisOperations = [
+  'ping',
+  'read',
+  'compare_and_set',
+  'acquire_lock',
+  'release_lock',
+  'taint',
+  'session_read',
+  'session_write',
+]
+const providerOperations = ['discovery', 'jwks', 'token', 'userinfo', 'introspection', 'revocation', 'par', 'other']
+const upstream = 'the origin of an upstream in the configuration, such as http://kibana:5601'
+
+const requests = {
+  type: 'counter',
+  help: 'Completed requests; a tunnel is counted when it closes. Status 499: the client disconnected.',
+  labels: { method: [...methods, otherMethod], status: 'HTTP status' },
+} as const
+const duration = {
+  type: 'histogram',
+  help: 'Time from the arrival of a request to its complete response, or to the head of a response that an upstream sends.',
+  buckets: latency,
+} as const
+const active = { type: 'gauge', help: 'Requests in progress, without open tunnels.' } as const
+const authentications = {
+  type: 'counter',
+  help: 'Authentications of requests.',
+  labels: { result: ['success', 'failure'] },
+} as const
+const lookups = {
+  type: 'counter',
+  help: 'Lookups in the credential cache.',
+  labels: { result: ['hit', 'miss'] },
+} as const
+const errors = {
+  type: 'counter',
+  help: 'Rejected and failed requests, by error code (docs/errors.md).',
+  labels: { error_type: Object.keys(errorTable) },
+} as const
+
+/** Every metric of elastauth. Those that the Go elastauth had keep their names. docs/metrics.md is generated from them. */
+export const definitions = {
+  elastauth_requests_total: requests,
+  elastauth_request_duration_seconds: duration,
+  elastauth_active_requests: active,
+  elastauth_authentication_total: authentications,
+  elastauth_errors_total: errors,
+  elastauth_cache_hits_total: lookups,
+  elastauth_cached_users: { type: 'gauge', help: 'Users in the credential cache.' },
+  elastauth_user_writes_total: {
+    type: 'counter',
+    help: 'Users written to Elasticsearch.',
+    labels: { reason: writeReasons },
+  },
+  elastauth_key_conflicts_total: {
+    type: 'counter',
+    help: 'Requests rejected because the user is managed with an unknown secret key.',
+  },
+  elastauth_password_hash_rejections_total: {
+    type: 'counter',
+    help: 'Password hashes that Elasticsearch rejected.',
+  },
+  elastauth_elasticsearch_requests_total: {
+    type: 'counter',
+    help: 'Calls to Elasticsearch by the service account.',
+    labels: { operation: elasticsearchOperations, result: ['ok', 'unavailable', 'rejected'] },
+  },
+  elastauth_elasticsearch_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Duration of these calls, with retries and the wait for a connection.',
+    labels: { operation: elasticsearchOperations },
+    buckets: latency,
+  },
+  elastauth_config_reloads_total: {
+    type: 'counter',
+    help: 'Reloads of the configuration (SIGHUP).',
+    labels: { result: ['success', 'failure'] },
+  },
+  elastauth_config_last_reload_success_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the configuration in effect was loaded, in seconds since 1970.',
+  },
+  elastauth_log_lines_lost_total: {
+    type: 'counter',
+    help: 'Log lines lost because the reader of the log was too slow.',
+  },
+  elastauth_build_info: {
+    type: 'gauge',
+    help: 'Always 1.',
+    labels: { version: 'of elastauth', node_version: 'of Node.js', mode: ['auth-only', 'proxy'] },
+  },
+
+  elastauth_stream_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from the arrival of a request to the end of the response that an upstream sends.',
+    buckets: transfer,
+    needs: 'proxy',
+  },
+  elastauth_open_tunnels: { type: 'gauge', help: 'Open WebSockets.', needs: 'proxy' },
+  elastauth_tunnel_duration_seconds: {
+    type: 'histogram',
+    help: 'Lifetime of WebSockets, observed when they close.',
+    buckets: lifetime,
+    needs: 'proxy',
+  },
+  elastauth_upstream_up: {
+    type: 'gauge',
+    help: '1 if the last request or health check reached the upstream, otherwise 0.',
+    labels: { upstream },
+    needs: 'proxy',
+  },
+  elastauth_upstream_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from forwarding a request to the head of the response.',
+    labels: { upstream },
+    buckets: latency,
+    needs: 'proxy',
+  },
+  elastauth_upstream_active_requests: {
+    type: 'gauge',
+    help: 'Requests and tunnels in progress at the upstream.',
+    labels: { upstream },
+    needs: 'proxy',
+  },
+  elastauth_upstream_connections: {
+    type: 'gauge',
+    help: 'Pooled connections to the upstream, without those of tunnels.',
+    labels: { upstream },
+    needs: 'proxy',
+  },
+  elastauth_proxy_requests_total: { ...requests, repeats: 'elastauth_requests_total', needs: 'proxy' },
+  elastauth_proxy_request_duration_seconds: {
+    ...duration,
+    repeats: 'elastauth_request_duration_seconds',
+    needs: 'proxy',
+  },
+  elastauth_proxy_active_requests: { ...active, repeats: 'elastauth_active_requests', needs: 'proxy' },
+  elastauth_proxy_authentication_total: {
+    ...authentications,
+    repeats: 'elastauth_authentication_total',
+    needs: 'proxy',
+  },
+  elastauth_proxy_cache_hits_total: { ...lookups, repeats: 'elastauth_cache_hits_total', needs: 'proxy' },
+  elastauth_proxy_errors_total: { ...errors, repeats: 'elastauth_errors_total', needs: 'proxy' },
+
+  elastauth_redis_requests_total: {
+    type: 'counter',
+    help: 'Calls to Redis. refused: Redis responded with an error.',
+    labels: { operation: redisOperations, result: ['ok', 'unreachable', 'refused'] },
+    needs: 'redis',
+  },
+  elastauth_redis_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Duration of these calls.',
+    labels: { operation: redisOperations },
+    buckets: latency,
+    needs: 'redis',
+  },
+
+  elastauth_provider_requests_total: {
+    type: 'counter',
+    help: 'Calls to the identity provider. rejected: status 4xx; unavailable: status 5xx, or no response.',
+    labels: { operation: providerOperations, result: ['ok', 'rejected', 'unavailable'] },
+    needs: 'oidc',
+  },
+  elastauth_provider_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Duration of these calls.',
+    labels: { operation: providerOperations },
+    buckets: latency,
+    needs: 'oidc',
+  },
+
+  elastauth_sign_ins_total: {
+    type: 'counter',
+    help: 'Sign-ins that came back from the provider. denied: the provider refused the user.',
+    labels: { result: ['success', 'denied', 'failure'] },
+    needs: 'login',
+  },
+  elastauth_sign_outs_total: {
+    type: 'counter',
+    help: 'Sessions ended by a sign-out at elastauth or at the provider.',
+    labels: { by: ['user', 'provider'] },
+    needs: 'login',
+  },
+  elastauth_session_refreshes_total: {
+    type: 'counter',
+    help: 'Refresh tokens redeemed. rejected: the provider ended the session.',
+    labels: { result: ['success', 'rejected', 'failure'] },
+    needs: 'login',
+  },
+  elastauth_sessions: {
+    type: 'gauge',
+    help: 'Sessions in memory, including those that have expired and were not looked up since. Missing if sessions are in Redis, where only a scan could count them.',
+    needs: 'login',
+  },
+} as const satisfies Readonly<Record<string, Definition>>
+
+export type MetricName = keyof typeof definitions
+type NameOf<Type> = {
+  [Name in MetricName]: (typeof definitions)[Name] extends { type: Type } ? Name : never
+}[MetricName]
+export type CounterName = NameOf<'counter'>
+export type GaugeName = NameOf<'gauge'>
+export type HistogramName = NameOf<'histogram'>
