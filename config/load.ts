@@ -6,6 +6,7 @@ import { validateValue } from './formats/format.ts'
 import { type Listener, parseListeners } from './formats/listeners.ts'
 import { formats } from './formats/registry.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './formats/secret-keys.ts'
+import { findOtelFaults } from './rules/otel-rules.ts'
 import { findRuleViolations } from './rules/rules.ts'
 import { findWarnings } from './rules/warnings.ts'
 import { type Config, envNameOf, schema } from './schema.ts'
@@ -49,6 +50,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const faultyKeys = new Set(faults.map(({ key }) => key))
   const violations = findRuleViolations(values, faultyKeys, (key) => settings.get(key)?.location)
   faults.push(...violations.map((fault) => nameEmptyVariable(fault, env)))
+  faults.push(...findOtelFaults(values, env))
   if (faults.length > 0) throw new ConfigError(faults.sort(compareFaults))
 
   const warnings = [

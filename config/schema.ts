@@ -56,7 +56,11 @@ export const schema = {
   log_level: { doc: 'Minimum severity to log.', format: 'log_level', default: 'info' },
   log_format: { doc: '`auto` is text on a terminal, otherwise JSON (ECS).', format: 'log_format', default: 'auto' },
   enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
-  enableOtel: { doc: 'Accepted for compatibility; traces are not exported.', format: 'boolean', default: false },
+  enableOtel: {
+    doc: 'Export traces over OTLP, configured by the standard `OTEL_` variables. See docs/tracing.md.',
+    format: 'boolean',
+    default: false,
+  },
   default_roles: {
     doc: 'Elasticsearch roles of users without a mapped group. Never grant more than a mapped group does: a request that lost its groups header looks the same as a user without groups.',
     format: 'role_list',

@@ -9,7 +9,6 @@ export function findWarnings(config: Config, isSet: (key: string) => boolean): s
   const expiry = tls.cert === null ? undefined : certificateExpiry(tls.cert)
   const hasOidc = providersOf(config).includes('oidc')
   const candidates: [applies: boolean, text: string][] = [
-    [config.enableOtel, 'enableOtel is accepted for compatibility, but traces are not exported.'],
     [
       cache.type === 'file',
       'cache.type "file" is treated as "memory": credentials are derived from secret_key and Elasticsearch keeps their state, so there is nothing to store in files.',

@@ -62,18 +62,26 @@ const monotonicNow = () => performance.now()
 
 /** The composition root: creates every long-lived part once and passes it to the parts that need it. */
 export async function createApp(config: Config, log: Logger): Promise<App> {
-  const { isDryRun, metricsFeatures, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
+  const { isDryRun, metricsFeatures, hasTraces, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
   const { secretKeys, rules, maxCachedUsers, revalidateAfterMs, passwordHashing } = credentialsOptions(config)
   const metrics = metricsFeatures && (await loadMetrics(metricsFeatures))
   const elasticsearch = createElasticsearch(elasticsearchOptions(config))
   const { client } = elasticsearch
-  const call = createCall({
+  const tracing = hasTraces ? (await import('./tracing.ts')).startTracing(log) : undefined
+  const untracedCall = createCall({
     monotonicNow,
     report: metrics?.elasticsearchCalled,
   })
+  const call = tracing?.elasticsearch(untracedCall) ?? untracedCall
   const hashing = createPasswordHashing(passwordHashing, createReportHashRejection(log, metrics?.credentials))
   const keys = createKeyring(secretKeys)
-  const replicas = await createReplicas(replicasOptions(config), { keys, rules, log, count: metrics?.redisCalled })
+  const replicas = await createReplicas(replicasOptions(config), {
+    keys,
+    rules,
+    log,
+    count: metrics?.redisCalled,
+    traceCall: tracing?.redis,
+  })
   const cache = createCredentialCache(maxCachedUsers)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
@@ -93,9 +101,9 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   // Proxy mode, OpenID Connect and login are loaded only if configured: importing all would double the startup time.
   const routing = routingOptions(config)
-  const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log)
+  const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, tracing)
   const tokenOptions = oidcOptions(config)
-  const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log)
+  const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, tracing)
   const signInOptions = loginOptions(config)
   const login =
     oidc &&
@@ -114,6 +122,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     oidc,
     login,
     proxy,
+    tracing,
     peerOf: peers.peerOf,
     metrics,
     log,
@@ -126,10 +135,11 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   }
 
   const handlers = createReloadableHandlers(config, services)
+  const logRequest = createLogRequest(log, tracing?.fieldsOf)
   const server = createServer({
     ...serverOptions(config),
     handlers: handlers.current,
-    logRequest: createLogRequest(log),
+    logRequest: tracing?.log(logRequest) ?? logRequest,
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) =>
       log.info({ 'client.ip': unmapIpv4(address) }, `a TLS connection failed: ${reason}`),
@@ -186,6 +196,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       proxy?.tunnels.close()
       await server.close(shutdownTimeoutMs)
       await proxy?.routing.close()
+      await tracing?.close()
       void oidc?.close()
       replicas.leave()
       void elasticsearch.close() // not awaited, because it waits for background calls, which may hang

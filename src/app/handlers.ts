@@ -25,6 +25,7 @@ import type { Oidc } from './oidc.ts'
 import { type HandlersOptions, handlersOptions } from './options/handlers.ts'
 import type { ProxyServices } from './proxy.ts'
 import type { PrepareReload } from './reload.ts'
+import type { Tracing } from './tracing.ts'
 
 /** The services that a reload of the configuration does not replace. */
 export type Services = Readonly<{
@@ -37,6 +38,8 @@ export type Services = Readonly<{
   login: LoginServices | undefined
   /** Routes and upstreams; undefined in auth-only mode. */
   proxy: ProxyServices | undefined
+  /** Undefined if tracing is off. */
+  tracing: Tracing | undefined
   peerOf: Peers['peerOf']
   /** Undefined if metrics are disabled. */
   metrics: Pick<Metrics, 'authentication' | 'registry'> | undefined
@@ -55,7 +58,8 @@ export type ReloadableHandlers = Readonly<{
 export function createReloadableHandlers(initial: Config, services: Services): ReloadableHandlers {
   const create = (options: HandlersOptions) => {
     const isTrustedPeer = createIsTrustedPeer(options.trust.trustedProxies)
-    return { handlers: createRequestHandlers(options, services, isTrustedPeer), isTrustedPeer }
+    const handlers = createRequestHandlers(options, services, isTrustedPeer)
+    return { handlers: services.tracing?.handlers(handlers) ?? handlers, isTrustedPeer }
   }
   let current = create(handlersOptions(initial))
   return Object.freeze({
@@ -76,7 +80,7 @@ function createRequestHandlers(
   services: Services,
   isTrustedPeer: IsTrustedPeer,
 ): RequestHandlers {
-  const { obtain, reissue, deny, oidc, proxy, metrics, log, checks, peerOf } = services
+  const { obtain, reissue, deny, oidc, proxy, tracing, metrics, log, checks, peerOf } = services
   const { profile, pathPrefix } = options
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
@@ -111,7 +115,8 @@ function createRequestHandlers(
     serviceAccount: options.serviceAccount,
   })
 
-  const authenticate = countAuthentications(authentication.authenticate, metrics?.authentication)
+  const counted = countAuthentications(authentication.authenticate, metrics?.authentication)
+  const authenticate = tracing?.authenticate(counted) ?? counted
   const mode =
     proxy === undefined
       ? { handle: createForwardAuth(authenticate) }

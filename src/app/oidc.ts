@@ -4,14 +4,20 @@ import type { Logger } from '../observability/log.ts'
 import { createOidcTokens, type OidcTokens } from '../providers/oidc/tokens.ts'
 import { type OidcOptions, providerCa } from './options/oidc.ts'
 import type { PrepareReload } from './reload.ts'
+import type { Tracing } from './tracing.ts'
 
 /** The part of OpenID Connect that a reload of the configuration does not replace: the provider and verified tokens. */
 export type Oidc = OidcTokens & Readonly<{ prepareReload: PrepareReload }>
 
-export function createOidc({ tokens: options, loginKeys }: OidcOptions, log: Logger): Oidc {
+export function createOidc(
+  { tokens: options, loginKeys }: OidcOptions,
+  log: Logger,
+  tracing: Tracing | undefined,
+): Oidc {
   const tokens = createOidcTokens({
     ...options,
     isOwnNonce: loginKeys && createIsOwnNonce(loginKeys),
+    traceFetch: tracing?.provider,
     now: Date.now,
     monotonicNow: () => performance.now(),
     reportProblem(problem) {

@@ -13,6 +13,7 @@ import { createRouting, type Routing, type RoutingOptions } from '../proxy/routi
 import { createTunnels, createWebSocketUpgrade, isWebSocketUpgrade, type Tunnels } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import type { PrepareReload } from './reload.ts'
+import type { Tracing } from './tracing.ts'
 
 /** The parts of proxy mode that live as long as the process: routes, connections, tunnels. */
 export type ProxyServices = Readonly<{
@@ -23,15 +24,21 @@ export type ProxyServices = Readonly<{
   createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'>
 }>
 
-export function createProxyServices(options: Omit<RoutingOptions, 'onHealth'>, log: Logger): ProxyServices {
+export function createProxyServices(
+  options: Omit<RoutingOptions, 'onHealth'>,
+  log: Logger,
+  tracing: Tracing | undefined,
+): ProxyServices {
   const routing = createRouting({
     ...options,
+    traceUpstream: tracing?.upstream,
     onHealth: (upstream, isHealthy) => {
       if (isHealthy) log.info(`upstream ${upstream} is reachable again`)
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)
     },
   })
-  const tunnels = createTunnels(routing)
+  const untracedTunnels = createTunnels(routing)
+  const tunnels = tracing?.tunnels(untracedTunnels) ?? untracedTunnels
   return Object.freeze({
     routing,
     tunnels,

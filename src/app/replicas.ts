@@ -7,6 +7,7 @@ import type { ReadinessChecks } from '../endpoints/ready.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { RedisCallOptions } from '../redis/call.ts'
+import type { RedisOptions } from '../redis/redis.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { redisConnection, type replicasOptions } from './options/redis.ts'
@@ -31,17 +32,19 @@ export type Replicas = Readonly<{
   leave: () => void
 }>
 
-type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> & Pick<SharedCacheOptions, 'keys' | 'rules'>
+type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> &
+  Pick<SharedCacheOptions, 'keys' | 'rules'> &
+  Pick<RedisOptions, 'traceCall'>
 
 /** Replicas coordinate through Redis if it is configured, otherwise through Elasticsearch alone. */
 export async function createReplicas(
   options: ReturnType<typeof replicasOptions>,
-  { keys, rules, log, count }: Deps,
+  { keys, rules, log, count, traceCall }: Deps,
 ): Promise<Replicas> {
   if (options === undefined) return withoutRedis
   const { connection, sharesUserStates, hasSessions, lockTtlMs } = options
   const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
-  const redis = createRedis({ connection, count, onStateChange: createReport(log) })
+  const redis = createRedis({ connection, count, onStateChange: createReport(log), traceCall })
   return Object.freeze<Replicas>({
     states: sharesUserStates
       ? createSharedCache({

@@ -20,6 +20,8 @@ const table = {
     on: 'requests',
     meaning: 'the `request_id` that an error response shows to the user',
   },
+  'trace.id': { type: 'keyword', on: 'requests', meaning: 'the trace of the request ([traces](tracing.md))' },
+  'span.id': { type: 'keyword', on: 'requests', meaning: 'the span of the request in its trace' },
   'http.request.method': { type: 'keyword', on: 'requests', meaning: 'the method of the original request' },
   'url.domain': {
     type: 'keyword',

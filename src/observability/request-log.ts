@@ -15,15 +15,23 @@ export type Outcome = Readonly<{
   status?: number | undefined
 }>
 
-type Entry = Outcome & Readonly<{ context: RequestContext; sanitized: SanitizedRequest }>
+type Entry = Outcome &
+  Readonly<{ context: RequestContext; sanitized: SanitizedRequest; trace: TraceFields | undefined }>
+
+/** The fields that name the span of a request. */
+export type TraceFields = Readonly<{ 'trace.id': string; 'span.id': string }>
 
 export type LogRequest = (context: RequestContext, response: ServerResponse, outcome: Outcome) => void
 
 /**
  * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
  * default it would log all headers, including `Authorization`, so its fields are replaced by an explicit list.
+ * @param traceOf undefined if tracing is off
  */
-export function createLogRequest(log: Logger): LogRequest {
+export function createLogRequest(
+  log: Logger,
+  traceOf?: (context: RequestContext) => TraceFields | undefined,
+): LogRequest {
   const entries = new WeakMap<ServerResponse, Entry>()
   const omit = () => undefined
   const fields = (_request: IncomingMessage, response: ServerResponse) => fieldsOf(response, entries.get(response)!)
@@ -44,7 +52,7 @@ export function createLogRequest(log: Logger): LogRequest {
   return function logRequest(context, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    const entry = { ...outcome, context, sanitized: sanitize(context.original) }
+    const entry = { ...outcome, context, sanitized: sanitize(context.original), trace: traceOf?.(context) }
     if (response.destroyed) {
       // Logged directly, because pino-http would wait for an event that is not emitted.
       log[level](fieldsOf(response, entry), messageOf(response, entry))
@@ -64,6 +72,8 @@ function fieldsOf(response: ServerResponse, entry: Entry) {
   const { context, sanitized, error, username } = entry
   return {
     'http.request.id': context.id,
+    'trace.id': entry.trace?.['trace.id'],
+    'span.id': entry.trace?.['span.id'],
     'http.request.method': sanitized.method,
     'url.domain': sanitized.domain,
     'url.path': sanitized.path,
@@ -87,6 +97,6 @@ function messageOf(response: ServerResponse, { error, status, sanitized }: Entry
  * The status to log: 499, as in nginx, if the client disconnected before the response was sent. That does not apply to
  * a tunnel, whose 101 response is not written through the object.
  */
-function statusOf({ writableFinished, statusCode }: ServerResponse): number {
+export function statusOf({ writableFinished, statusCode }: ServerResponse): number {
   return writableFinished || statusCode === 101 ? statusCode : 499
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
-import { createRedisCall, type RedisCallOptions } from './call.ts'
+import { createRedisCall, type RedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, subscribeToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
 import { createSessionStore, probeSessions } from './sessions.ts'
@@ -10,13 +10,18 @@ import { channel, createStore } from './store.ts'
 
 export { parseSessionEvent } from './sessions.ts'
 
-export type RedisOptions = Readonly<{ connection: RedisConnection }> & Pick<RedisCallOptions, 'count' | 'onStateChange'>
+export type RedisOptions = Readonly<{
+  connection: RedisConnection
+  /** Traces each call; undefined if tracing is off. */
+  traceCall?: ((call: RedisCall) => RedisCall) | undefined
+}> &
+  Pick<RedisCallOptions, 'count' | 'onStateChange'>
 
 /** Maximum time that `start` waits for the first connection. */
 const startTimeoutMs = 1000
 
 /** Creates the connections to Redis, through which replicas share user states, sessions, and messages about changes of both. */
-export function createRedis({ connection: given, count, onStateChange }: RedisOptions) {
+export function createRedis({ connection: given, count, onStateChange, traceCall }: RedisOptions) {
   const tls = given.tls && { ...given.tls }
   const connection: RedisConnection = { ...given, tls }
   const commands = connectForCommands(connection)
@@ -31,7 +36,7 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
   commands.once('ready', () => {
     wasConnected = true
   })
-  const { call, isFaulty } = createRedisCall({
+  const calls = createRedisCall({
     timeoutMs: connection.timeoutMs,
     disconnectReason: () => lastError,
     reconnect: () => commands.disconnect(true),
@@ -39,6 +44,7 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
     monotonicNow: () => performance.now(),
     onStateChange,
   })
+  const call = traceCall?.(calls.call) ?? calls.call
   const store = createStore(commands, call)
   const sessions = createSessionStore(commands, call)
   const stopped = new AbortController()
@@ -72,7 +78,7 @@ export function createRedis({ connection: given, count, onStateChange }: RedisOp
     /** `degraded` while Redis is down, full or read-only. Requests are then served without Redis. */
     check: () =>
       ping().then(
-        () => (isFaulty() ? 'degraded' : undefined),
+        () => (calls.isFaulty() ? 'degraded' : undefined),
         () => 'degraded' as const,
       ),
     /** Rejects unless Redis stores values. Without Redis, users whose session is in Redis cannot be served. */

@@ -1,4 +1,5 @@
 import { providersOf } from '../../../config/header-presets.ts'
+import { isTracingEnabled } from '../../../config/rules/otel-rules.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { Feature } from '../../observability/metrics/definitions.ts'
 
@@ -9,6 +10,7 @@ export function appOptions(config: Config) {
     isDryRun: elasticsearch.dry_run,
     /** The features that have metrics; undefined if metrics are disabled. */
     metricsFeatures: enable_metrics ? metricsFeatures(config) : undefined,
+    hasTraces: isTracingEnabled(config, process.env),
     maxConnections: max_connections,
     shutdownTimeoutMs: shutdown_timeout,
     /** The names in client certificates that are accepted. */

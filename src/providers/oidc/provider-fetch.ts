@@ -15,6 +15,8 @@ export type ProviderFetchOptions = Readonly<{
   timeoutMs: number
   /** Allows plain HTTP to other machines, where tokens and secrets can be read in transit. */
   allowHttp: boolean
+  /** Traces each request; undefined if tracing is off. */
+  traceFetch?: ((fetch: CustomFetch) => CustomFetch) | undefined
 }>
 
 export type ProviderFetch = Readonly<{
@@ -65,7 +67,7 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
   }
 
   return Object.freeze({
-    fetch,
+    fetch: options.traceFetch?.(fetch) ?? fetch,
     prepareRenewal(ca: string | undefined) {
       if (ca === current.ca) return () => {}
       const renewed = { ca, dispatcher: createDispatcher({ ...options, ca }) }

@@ -32,6 +32,8 @@ export type RoutingOptions = UpstreamOptions &
     /** Reads the certificates. Throws Node's error if a file cannot be read. */
     readTls: (files: TlsFiles) => UpstreamTls
     onHealth: (upstream: string, isHealthy: boolean) => void
+    /** Traces the requests to an upstream; undefined if tracing is off. */
+    traceUpstream?: ((upstream: Upstream) => Upstream) | undefined
   }>
 
 /** The routes and the connections to their upstreams, which live as long as the process. */
@@ -54,7 +56,14 @@ export type Routing = Readonly<{
   close: () => Promise<void>
 }>
 
-export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...options }: RoutingOptions): Routing {
+export function createRouting({
+  routes,
+  clientTimeoutMs,
+  readTls,
+  onHealth,
+  traceUpstream,
+  ...options
+}: RoutingOptions): Routing {
   const upstreams = new Map<string, Readonly<{ upstream: Upstream; files: TlsFiles }>>()
   const closing = new AbortController()
   const proxyRoutes = routes.map((route) => ({
@@ -66,9 +75,14 @@ export function createRouting({ routes, clientTimeoutMs, readTls, onHealth, ...o
   /** Routes to the same URL with the same TLS options share connections. */
   function upstreamFor(url: string, files: TlsFiles): Upstream {
     const key = JSON.stringify([url, files])
-    const { upstream } = upstreams.get(key) ?? { upstream: createUpstream(new URL(url), readTls(files), options) }
+    const { upstream } = upstreams.get(key) ?? { upstream: create(url, files) }
     upstreams.set(key, { upstream, files })
     return upstream
+  }
+
+  function create(url: string, files: TlsFiles): Upstream {
+    const upstream = createUpstream(new URL(url), readTls(files), options)
+    return traceUpstream?.(upstream) ?? upstream
   }
 
   const onChange = ({ url }: Upstream, isHealthy: boolean) => onHealth(url.origin, isHealthy)

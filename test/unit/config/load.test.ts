@@ -400,7 +400,6 @@ test('accepts an API key alone, and static.allow_remote with a warning', () => {
 
 test('warns about settings without effect and about risky settings', () => {
   for (const [yaml, expected] of [
-    ['enableOtel: true', /traces are not exported/],
     ['cache: { type: file, path: /var/cache/elastauth }', /treated as "memory"/],
     ['trusted_proxies: [all]', /can impersonate any user/],
     ['elasticsearch: { dry_run: true }', /nothing is written.*will not work/],

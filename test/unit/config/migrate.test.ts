@@ -65,7 +65,19 @@ const cases: Case[] = [
     {},
     'not needed cache.path nothing is stored in files',
   ],
-  ['drops keys for traces', { enableotel: true }, {}, 'not needed enableotel traces are not exported'],
+  ['keeps the key for traces', { enableotel: true }, { enableOtel: true }, null],
+  [
+    'renames the key for traces',
+    { enable_otel: true },
+    { enableOtel: true },
+    'changed enable_otel is now called enableOtel',
+  ],
+  [
+    'drops keys for metrics in traces',
+    { enableotelhostmetrics: true },
+    {},
+    'not needed enableotelhostmetrics enable_metrics serves these metrics',
+  ],
   ['converts debug to a log level', { debug: true }, { log_level: 'debug' }, 'changed debug is now log_level: debug'],
   ['drops an unknown key', { 'foo.bar': 1 }, {}, 'not needed foo.bar is not a key of elastauth'],
   [

@@ -103,6 +103,8 @@ const ownWords: ReadonlySet<string> = new Set([
   ...Object.values(readLogFields()).flatMap((names) => [...names]),
   ...'request_id return_to server_name strip_path'.split(' '), // of an error's body, of /elastauth/login, of a route
   ...'elastauth.service'.split(' '),
+  // Operations and attributes of spans
+  ...'user_read user_write user_authenticate acquire_lock session_read elastauth.request.id error.type'.split(' '),
 ])
 
 /** Names of other programs and of standards. A word that a page's configuration of another program contains is known as well. */
