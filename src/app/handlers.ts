@@ -1,5 +1,10 @@
 import type { Config } from '../../config/schema.ts'
-import { type Authenticate, type AuthenticationOptions, createAuthentication } from '../auth/authenticate.ts'
+import {
+  type Authenticate,
+  type AuthenticatedUser,
+  type AuthenticationOptions,
+  createAuthentication,
+} from '../auth/authenticate.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
 import { rejectDnsRebinding } from '../auth/dns-rebinding.ts'
@@ -154,7 +159,10 @@ function createRequestHandlers(
 /** Creates the handler that responds to sub-requests in auth-only mode. */
 function createForwardAuth(authenticate: Authenticate): Handler {
   const authorizedResponse = createAuthorizedResponse()
-  return async (context) => authorizedResponse(await authenticate(context))
+  return (context) => {
+    const user = authenticate(context)
+    return user instanceof Promise ? user.then(authorizedResponse) : authorizedResponse(user)
+  }
 }
 
 /** Rejects requests that are not sub-requests before any other processing. */
@@ -168,14 +176,20 @@ function rejectOtherTargets(handle: ModeHandler, paths: SubRequestPaths): ModeHa
 
 function countAuthentications(authenticate: Authenticate, metrics: AuthenticationMetrics | undefined): Authenticate {
   if (metrics === undefined) return authenticate
-  return async function countedAuthenticate(context) {
+  const succeeded = (user: AuthenticatedUser) => {
+    metrics.authenticated('success')
+    return user
+  }
+  const failed = (error: unknown): never => {
+    metrics.authenticated('failure')
+    throw error
+  }
+  return function countedAuthenticate(context) {
     try {
-      const authenticated = await authenticate(context)
-      metrics.authenticated('success')
-      return authenticated
+      const user = authenticate(context)
+      return user instanceof Promise ? user.then(succeeded, failed) : succeeded(user)
     } catch (error) {
-      metrics.authenticated('failure')
-      throw error
+      return failed(error)
     }
   }
 }

@@ -8,7 +8,8 @@ import { createSubject, type Subject } from './subject.ts'
 
 export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
-export type Authenticate = (context: RequestContext) => Promise<AuthenticatedUser>
+/** Returns the user if the identity and the credential are cached, and a promise otherwise. */
+export type Authenticate = (context: RequestContext) => MaybePromise<AuthenticatedUser>
 
 /** @property denial why the groups of the user grant no access; then there are no roles */
 export type UserDescription = Readonly<{ identity: Identity; roles: readonly string[]; denial?: ErrorCode }>
@@ -58,10 +59,17 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     }
   }
 
-  async function authenticate(context: RequestContext): Promise<AuthenticatedUser> {
-    const subject = subjectOf(await identify(context), context)
-    const credential = await obtain(subject)
-    return { identity: subject.identity, roles: subject.roles, credential }
+  /** Most requests need no I/O, so a promise is created only for those that do. */
+  function authenticate(context: RequestContext): MaybePromise<AuthenticatedUser> {
+    const identified = identify(context)
+    if (identified instanceof Promise) return identified.then((one) => withCredential(subjectOf(one, context)))
+    return withCredential(subjectOf(identified, context))
+  }
+
+  function withCredential(subject: Subject): MaybePromise<AuthenticatedUser> {
+    const credential = obtain(subject)
+    if (credential instanceof Promise) return credential.then((one) => toUser(subject, one))
+    return toUser(subject, credential)
   }
 
   function subjectOf({ identity, isAmbient }: RequestIdentity, context: RequestContext): Subject {
@@ -79,6 +87,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   }
 
   return Object.freeze({ resolveSubject, describeUser, authenticate })
+}
+
+function toUser({ identity, roles }: Subject, credential: Credential): AuthenticatedUser {
+  return { identity, roles, credential }
 }
 
 function mapRolesOrDeny(

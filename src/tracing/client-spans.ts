@@ -5,7 +5,7 @@ import { methodInName, recordResponse, requestAttributes } from './http-attribut
 import type { Spans } from './spans.ts'
 
 export function traceAuthenticate(spans: Spans, authenticate: Authenticate): Authenticate {
-  return (context) => spans.inChild('authenticate', { kind: SpanKind.INTERNAL }, () => authenticate(context))
+  return (context) => spans.inChild('authenticate', { kind: SpanKind.INTERNAL }, async () => authenticate(context))
 }
 
 type DatabaseCall<Operation extends string> = <T>(operation: Operation, run: () => Promise<T>) => Promise<T>

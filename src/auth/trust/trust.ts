@@ -17,6 +17,9 @@ const namedRanges: Readonly<Record<string, readonly string[]>> = {
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 
+/** How many addresses are remembered: a proxy may open a connection for each request, and the check is slow. */
+const maxVerdicts = 1000
+
 /**
  * Which peers may assert an identity.
  * @param entries CIDRs, addresses and the words `loopback`, `private`, `unix`, `client_cert`, `all`, `none`
@@ -27,12 +30,21 @@ export function createIsTrustedPeer(entries: readonly string[]): IsTrustedPeer {
   const trustsCertificates = entries.includes('client_cert')
   const addresses = new BlockList()
   for (const range of entries.flatMap((entry) => namedRanges[entry] ?? [entry])) addRange(addresses, range)
+  const verdicts = new Map<string, boolean>()
+
+  function isTrustedAddress(address: string): boolean {
+    const known = verdicts.get(address)
+    if (known !== undefined) return known
+    // BlockList matches an IPv4-mapped IPv6 address (::ffff:10.0.0.1) against the IPv4 rules.
+    const isTrusted = isIP(address) !== 0 && addresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+    if (verdicts.size >= maxVerdicts) verdicts.clear()
+    verdicts.set(address, isTrusted)
+    return isTrusted
+  }
 
   return function isTrustedPeer({ address, isUnixSocket = false, hasVerifiedCertificate = false }) {
     if ((trustsUnixSockets && isUnixSocket) || (trustsCertificates && hasVerifiedCertificate)) return true
-    if (address === undefined || isIP(address) === 0) return false
-    // BlockList matches an IPv4-mapped IPv6 address (::ffff:10.0.0.1) against the IPv4 rules.
-    return addresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+    return address !== undefined && isTrustedAddress(address)
   }
 }
 
