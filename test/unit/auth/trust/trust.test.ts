@@ -79,3 +79,11 @@ test('the peer of a unix socket is trusted if trusted_proxies contains unix or a
   for (const entries of [[], ['none'], ['loopback', 'private', '0.0.0.0/0', '::/0']])
     assert.equal(createIsTrustedPeer(entries)(peer), false)
 })
+
+test('an address is judged the same when it is asked for again, after thousands of others', () => {
+  const isTrusted = createIsTrustedPeer(['10.0.0.0/9'])
+  const addresses = Array.from({ length: 5000 }, (_, index) => `10.${index % 256}.${index >> 8}.1`)
+  for (const round of [1, 2])
+    for (const address of addresses)
+      assert.equal(isTrusted({ address }), Number(address.split('.')[1]) < 128, `${address}, round ${round}`)
+})
