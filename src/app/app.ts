@@ -83,6 +83,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
     traceCall: tracing?.redis,
   })
   const cache = createCredentialCache(maxCachedUsers)
+  metrics?.read('elastauth_cached_users', cache.size)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
   const credentials = createCredentials({
@@ -101,7 +102,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   // Proxy mode, OpenID Connect and login are loaded only if configured: importing all would double the startup time.
   const routing = routingOptions(config)
-  const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, tracing)
+  const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics })
   const tokenOptions = oidcOptions(config)
   const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, tracing)
   const signInOptions = loginOptions(config)

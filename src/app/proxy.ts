@@ -3,6 +3,7 @@ import { headerPresets } from '../../config/header-presets.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSubject } from '../auth/subject.ts'
 import type { Logger } from '../observability/log.ts'
+import type { Metrics } from '../observability/metrics/metrics.ts'
 import { createProxyHandler } from '../proxy/handler.ts'
 import { createPrivateCookies } from '../proxy/headers/cookies.ts'
 import { createBuildUpstreamHeaders } from '../proxy/headers/request-headers.ts'
@@ -10,6 +11,7 @@ import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
 import { createPrepareRequest, type PrepareRequestOptions } from '../proxy/prepare-request.ts'
 import { createRouting, type Routing, type RoutingOptions } from '../proxy/routing/routing.ts'
+import type { Upstream } from '../proxy/routing/upstreams.ts'
 import { createTunnels, createWebSocketUpgrade, isWebSocketUpgrade, type Tunnels } from '../proxy/websocket/upgrade.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import type { PrepareReload } from './reload.ts'
@@ -27,11 +29,12 @@ export type ProxyServices = Readonly<{
 export function createProxyServices(
   options: Omit<RoutingOptions, 'onHealth'>,
   log: Logger,
-  tracing: Tracing | undefined,
+  { tracing, metrics }: Readonly<{ tracing: Tracing | undefined; metrics: Metrics | undefined }>,
 ): ProxyServices {
   const routing = createRouting({
     ...options,
     traceUpstream: tracing?.upstream,
+    latencyOf: metrics?.upstreamLatency,
     onHealth: (upstream, isHealthy) => {
       if (isHealthy) log.info(`upstream ${upstream} is reachable again`)
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)
@@ -39,6 +42,7 @@ export function createProxyServices(
   })
   const untracedTunnels = createTunnels(routing)
   const tunnels = tracing?.tunnels(untracedTunnels) ?? untracedTunnels
+  if (metrics) addGauges(metrics, routing, tunnels)
   return Object.freeze({
     routing,
     tunnels,
@@ -46,6 +50,23 @@ export function createProxyServices(
     isUpgrade: isWebSocketUpgrade,
     createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels }, options),
   })
+}
+
+function addGauges(metrics: Metrics, routing: Routing, tunnels: Tunnels): void {
+  metrics.read('elastauth_open_tunnels', tunnels.count)
+  metrics.read('elastauth_upstream_up', () => byOrigin((upstreams) => Number(upstreams.every((one) => one.isHealthy()))))
+  metrics.read('elastauth_upstream_active_requests', () => byOrigin((upstreams) => sum(upstreams.map((one) => one.inFlight()))))
+  metrics.read('elastauth_upstream_connections', () => byOrigin((upstreams) => sum(upstreams.map((one) => one.connections()))))
+
+  /** Upstreams with the same origin, but other paths or certificates, have one value. */
+  function byOrigin(read: (upstreams: readonly Upstream[]) => number): [origin: string, value: number][] {
+    const groups = Map.groupBy(routing.upstreams(), ({ url }) => url.origin)
+    return [...groups].map(([origin, upstreams]) => [origin, read(upstreams)])
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }
 
 /** Requests each upstream once. @returns the origins that do not respond */

@@ -28,6 +28,11 @@ export class RequestContext {
   readonly id: string
   /** The value of `performance.now()` when the request arrived. */
   readonly startedAt: number
+  /**
+   * The value of `performance.now()` when an upstream's response was passed on to the client; undefined for any other response, and if
+   * metrics are disabled.
+   */
+  respondedAt: number | undefined
   readonly #reader: RequestReader
   #isTrusted: boolean | undefined
   #original: OriginalRequest | undefined

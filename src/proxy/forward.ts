@@ -1,19 +1,20 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import { createBody, expectsContinue, hasBody } from './body.ts'
 import { type BufferedResponse, clientClosed, createResponseBuffer } from './buffered-response.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
 import { ResponseWriter, sendInformational } from './response-writer.ts'
 import { isStaleConnection } from './routing/pool.ts'
-import type { Upstream } from './routing/upstreams.ts'
+import type { Upstream, UpstreamLatency } from './routing/upstreams.ts'
 import { createSendTimeout, type SendTimeout } from './send-timeout.ts'
 import { toUpstreamError } from './upstream-error.ts'
 
 /** A request of a client and its response. */
 export type Exchange = Readonly<{
-  request: IncomingMessage
+  context: RequestContext
   response: ServerResponse
   path: string
   buildResponseHeaders: BuildResponseHeaders
@@ -55,7 +56,8 @@ const sent: ForwardResult = { kind: 'sent' }
  * upstream_protocol; if `response.headersSent`, the response was truncated.
  */
 export function forward(exchange: Exchange, attempt: Attempt): Promise<ForwardResult> {
-  const { request, response, path, bodyTimeoutMs } = exchange
+  const { context, response, path, bodyTimeoutMs } = exchange
+  const { request } = context
   const { upstream, headers, onNewConnection } = attempt
   if (response.destroyed) return Promise.reject(clientClosed())
   const body = hasBody(request) ? createBody(request, bodyTimeoutMs) : null
@@ -72,7 +74,7 @@ type Settlement = Readonly<{ resolve: (result: ForwardResult) => void; reject: (
  * may be open for hours: instances share their methods, and have closures only for event emitters.
  */
 class ExchangeHandler implements Dispatcher.DispatchHandler {
-  readonly #request: IncomingMessage
+  readonly #context: RequestContext
   readonly #response: ServerResponse
   readonly #upstream: Upstream
   readonly #release: () => void
@@ -82,6 +84,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #body: Readable | null
   readonly #settlement: Settlement
   readonly #writer: ResponseWriter
+  /** The value of `performance.now()`; 0 if latencies are not measured. */
+  readonly #startedAt: number
   readonly #onClose = () => this.#onClientClosed()
   #controller: Dispatcher.DispatchController | undefined
   #hasResponseBegun = false
@@ -90,9 +94,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #sendTimeout: SendTimeout | undefined
 
   constructor(exchange: Exchange, attempt: Attempt, body: Readable | null, settlement: Settlement) {
-    const { request, response, buildResponseHeaders, clientTimeoutMs } = exchange
+    const { context, response, buildResponseHeaders, clientTimeoutMs } = exchange
     const { upstream, bufferUnauthorized } = attempt
-    this.#request = request
+    this.#context = context
     this.#response = response
     this.#upstream = upstream
     this.#release = upstream.trackRequest()
@@ -102,6 +106,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#body = body
     this.#settlement = settlement
     this.#writer = new ResponseWriter(response)
+    this.#startedAt = upstream.latency === undefined ? 0 : performance.now()
     response.on('close', this.#onClose)
   }
 
@@ -113,7 +118,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     }
     // The client sends its body only after `100 Continue` (RFC 9110, section 10.1.1), which elastauth sends as soon as
     // the upstream is connected.
-    if (this.#body && expectsContinue(this.#request)) this.#response.writeContinue()
+    if (this.#body && expectsContinue(this.#context.request)) this.#response.writeContinue()
   }
 
   /** undici calls this method at the first byte of the response. */
@@ -125,9 +130,19 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     const headers = this.#buildHeaders(controller.rawHeaders as Buffer[], status)
     // The raw headers are not read again, and would keep the whole received chunk in memory until the response ends.
     controller.rawHeaders = null
-    if (status < 200) sendInformational(this.#request, this.#response, status, headers)
-    else if (status === 401 && this.#bufferUnauthorized) this.#buffer = createResponseBuffer(status, headers)
+    if (status < 200) {
+      sendInformational(this.#context.request, this.#response, status, headers)
+      return
+    }
+    if (this.#upstream.latency !== undefined) this.#measureLatency(this.#upstream.latency)
+    if (status === 401 && this.#bufferUnauthorized) this.#buffer = createResponseBuffer(status, headers)
     else this.#writer.writeHead(status, reason, headers)
+  }
+
+  #measureLatency(latency: UpstreamLatency): void {
+    const now = performance.now()
+    latency.observe((now - this.#startedAt) / 1000)
+    this.#context.respondedAt = now
   }
 
   onResponseData(_: unknown, chunk: Buffer): void {
@@ -162,7 +177,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
    * body, since a body would already have been consumed.
    */
   #mayRetry(error: Error): boolean {
-    const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
+    const { method } = this.#context.request
+    const isRead = method === 'GET' || method === 'HEAD'
     return isRead && this.#body === null && !this.#hasResponseBegun && isStaleConnection(error)
   }
 

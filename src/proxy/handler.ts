@@ -27,7 +27,7 @@ export function createProxyHandler(prepareRequest: PrepareRequest, options: Prox
     const prepared = await prepareRequest(context)
     return {
       username: prepared.authenticated?.identity.username,
-      stream: (response) => forwardWithRetries(context.request, response, prepared, options),
+      stream: (response) => forwardWithRetries(context, response, prepared, options),
     }
   }
 }
@@ -45,15 +45,16 @@ const noneTried: ReadonlySet<Upstream> = new Set()
 
 /** Retries on a new connection, on another upstream, or with a new credential, each only if that is safe. */
 async function forwardWithRetries(
-  request: IncomingMessage,
+  context: RequestContext,
   response: ServerResponse,
   prepared: PreparedRequest,
   { routing, reissue, buildResponseHeaders }: ProxyHandlerOptions,
 ): Promise<void> {
+  const { request } = context
   const { path, authenticated } = prepared
   const { timeoutMs: bodyTimeoutMs, clientTimeoutMs } = routing
   if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, bodyTimeoutMs)
-  const exchange = { request, response, path, buildResponseHeaders, bodyTimeoutMs, clientTimeoutMs }
+  const exchange = { context, response, path, buildResponseHeaders, bodyTimeoutMs, clientTimeoutMs }
   let attempt = firstAttempt(request, prepared, routing)
   for (;;) {
     const result = await forward(exchange, attempt)
@@ -65,6 +66,7 @@ async function forwardWithRetries(
       case 'unauthorized': {
         routing.reportHealth(attempt.upstream, true)
         const repaired = await repair(attempt, prepared, reissue)
+        context.respondedAt = repaired === undefined ? performance.now() : undefined
         if (repaired === undefined) return sendBufferedResponse(response, result.response)
         attempt = repaired
         break

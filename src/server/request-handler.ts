@@ -88,8 +88,13 @@ export function createRequestHandler({
     onRequestEnd(context, response.destroyed ? 499 : result.status)
   }
 
-  function onRequestEnd({ request, startedAt }: RequestContext, status: number): void {
-    metrics?.requestEnded(request.method ?? '', status, (performance.now() - startedAt) / 1000)
+  function onRequestEnd({ request, startedAt, respondedAt }: RequestContext, status: number): void {
+    if (metrics === undefined) return
+    const now = performance.now()
+    metrics.requestEnded(request.method ?? '', status, ((respondedAt ?? now) - startedAt) / 1000)
+    if (respondedAt === undefined) return
+    if (status === 101) metrics.tunnelEnded((now - respondedAt) / 1000)
+    else metrics.streamEnded((now - startedAt) / 1000)
   }
 
   /**

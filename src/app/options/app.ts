@@ -19,11 +19,12 @@ export function appOptions(config: Config) {
 }
 
 function metricsFeatures(config: Config): ReadonlySet<Feature> {
+  const hasOidc = providersOf(config).includes('oidc')
   const isConfigured: Readonly<Record<Feature, boolean>> = {
     proxy: config.proxy.enabled,
     redis: config.cache.type === 'redis',
-    oidc: providersOf(config).includes('oidc'),
-    login: config.oidc.login,
+    oidc: hasOidc,
+    login: hasOidc && config.oidc.login,
   }
   return new Set((Object.keys(isConfigured) as Feature[]).filter((feature) => isConfigured[feature]))
 }

@@ -42,6 +42,7 @@ export type Routing = Readonly<{
   pickUpstream: ReturnType<typeof createPickUpstream>
   /** Records whether a request could reach the upstream. */
   reportHealth: (upstream: Upstream, isHealthy: boolean) => void
+  upstreams: () => Upstream[]
   timeoutMs: number
   clientTimeoutMs: number
   /**
@@ -92,6 +93,7 @@ export function createRouting({
     reportHealth(upstream: Upstream, isHealthy: boolean) {
       if (upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
     },
+    upstreams: () => [...upstreams.values()].map(({ upstream }) => upstream),
     timeoutMs: options.timeoutMs,
     clientTimeoutMs,
     prepareRenewal() {

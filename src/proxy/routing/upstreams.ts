@@ -12,6 +12,10 @@ export type Upstream = Readonly<{
    */
   trackRequest: () => () => void
   inFlight: () => number
+  /** The number of open connections, without those of tunnels. */
+  connections: () => number
+  /** Undefined if latencies are not measured. */
+  latency: UpstreamLatency | undefined
   isHealthy: () => boolean
   /** @returns whether the state has changed */
   setHealthy: (isHealthy: boolean) => boolean
@@ -31,13 +35,21 @@ export type UpstreamRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'path'
   onNewConnection?: boolean
 }
 
-export type UpstreamOptions = PoolOptions & Readonly<{ maxIdleConnections: number }>
+export type UpstreamOptions = PoolOptions &
+  Readonly<{
+    maxIdleConnections: number
+    /** Where the latencies of an origin are collected; undefined if they are not measured. */
+    latencyOf?: ((origin: string) => UpstreamLatency) | undefined
+  }>
+
+/** Collects the times from forwarding a request to the head of its response. */
+export type UpstreamLatency = Readonly<{ observe: (seconds: number) => void }>
 
 /** Throws OpenSSL's error if it cannot use a certificate. */
 export function createUpstream(
   url: URL,
   tls: UpstreamTls,
-  { maxIdleConnections, ...poolOptions }: UpstreamOptions,
+  { maxIdleConnections, latencyOf, ...poolOptions }: UpstreamOptions,
 ): Upstream {
   let connections = connect(tls)
   const basePath = withoutTrailingSlashes(url.pathname)
@@ -76,6 +88,8 @@ export function createUpstream(
       }
     },
     inFlight: () => inFlight,
+    connections: () => connections.pool.stats.connected + connections.singleUse.stats.connected,
+    latency: latencyOf?.(url.origin),
     isHealthy: () => healthy,
     setHealthy(isHealthy) {
       const isChange = healthy !== isHealthy

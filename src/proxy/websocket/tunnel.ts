@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../http/errors.ts'
+import type { RequestContext } from '../../http/request-context.ts'
 import type { BuildResponseHeaders } from '../headers/response-headers.ts'
 import type { Routing } from '../routing/routing.ts'
 import type { Upstream } from '../routing/upstreams.ts'
@@ -10,6 +11,7 @@ import { forwardRejection } from './rejected-upgrade.ts'
 
 /** The upstream of a tunnel, and the headers for both sides. */
 export type TunnelTarget = Readonly<{
+  context: RequestContext
   upstream: Upstream
   path: string
   headers: string[]
@@ -47,6 +49,9 @@ export class Tunnel implements UpgradeListener {
   readonly #response: ServerResponse
   readonly #socket: Socket
   readonly #upstream: Upstream
+  readonly #context: RequestContext
+  /** The value of `performance.now()`; 0 if latencies are not measured. */
+  readonly #startedAt: number
   readonly #buildHeaders: BuildResponseHeaders
   readonly #options: TunnelOptions
   readonly #resolve: () => void
@@ -58,13 +63,15 @@ export class Tunnel implements UpgradeListener {
 
   constructor(response: ServerResponse, target: TunnelTarget, options: TunnelOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const { upstream, path, headers, buildResponseHeaders } = target
+    const { context, upstream, path, headers, buildResponseHeaders } = target
     const { sendUpgrade, timeoutMs, abortable } = options
     const socket = response.socket!
     this.ended = promise
     this.#response = response
     this.#socket = socket
     this.#upstream = upstream
+    this.#context = context
+    this.#startedAt = upstream.latency === undefined ? 0 : performance.now()
     this.#buildHeaders = buildResponseHeaders
     this.#options = options
     this.#resolve = resolve
@@ -76,7 +83,12 @@ export class Tunnel implements UpgradeListener {
     this.#cancelRequest = sendUpgrade({ request: response.req, socket, upstream, path, headers, timeoutMs }, this)
   }
 
+  isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
   onUpgrade(rawHeaders: readonly string[]): string[] {
+    this.#measureLatency()
     this.#stopWatching()
     this.#state = 'open'
     this.#response.statusCode = 101
@@ -90,6 +102,7 @@ export class Tunnel implements UpgradeListener {
       this.onError(new GatewayError('upstream_protocol', `${origin}: a 101 response without an upgrade`))
       return
     }
+    this.#measureLatency()
     this.#state = 'rejected'
     abortable.delete(this) // a shutdown waits for this response, as for any other
     this.#stopWatching()
@@ -98,6 +111,14 @@ export class Tunnel implements UpgradeListener {
     const buildResponseHeaders = this.#buildHeaders
     const options = { timeoutMs, clientTimeoutMs, origin, buildResponseHeaders }
     forwardRejection(rejection, this.#response, options).then(this.#resolve, this.#reject)
+  }
+
+  #measureLatency(): void {
+    const { latency } = this.#upstream
+    if (latency === undefined) return
+    const now = performance.now()
+    latency.observe((now - this.#startedAt) / 1000)
+    this.#context.respondedAt = now
   }
 
   onError(error: Error): void {

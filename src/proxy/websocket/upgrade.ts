@@ -12,6 +12,8 @@ import { closedBeforeUpgrade, stopping, Tunnel, type TunnelTarget } from './tunn
 export type Tunnels = Readonly<{
   /** See `Tunnel.ended`. */
   open: (response: ServerResponse, target: TunnelTarget) => Promise<void>
+  /** The number of open tunnels. */
+  count: () => number
   /** Closes all tunnels, which could otherwise stay open indefinitely, and prevents new ones. */
   close: () => void
 }>
@@ -37,7 +39,7 @@ export function createWebSocketUpgrade(
     const headers = buildHeaders(authenticated?.credential.authorization)
     return {
       username: authenticated?.identity.username,
-      stream: (response) => tunnels.open(response, { upstream, path, headers, buildResponseHeaders }),
+      stream: (response) => tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders }),
     }
   }
 }
@@ -54,6 +56,7 @@ export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'tim
       if (isClosed) throw stopping()
       await new Tunnel(response, target, options).ended
     },
+    count: () => [...abortable].filter((tunnel) => tunnel.isOpen()).length,
     close() {
       isClosed = true
       for (const tunnel of abortable) tunnel.abort()

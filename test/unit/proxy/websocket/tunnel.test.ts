@@ -12,6 +12,7 @@ import { after, test } from 'node:test'
 import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
 import { createTunnels } from '../../../../src/proxy/websocket/upgrade.ts'
 import { UpgradeResponse } from '../../../../src/server/http1/upgrade-response.ts'
+import { contextOf } from '../../../support/request-context.ts'
 import { switchingProtocols } from '../../../support/web-socket.ts'
 
 const gateway = createServer()
@@ -44,7 +45,13 @@ async function openTunnel(firstBytes = '') {
     return () => void inFlight.count--
   }
   const upstream = { url, trackRequest, tls: () => undefined } as Partial<Upstream> as Upstream
-  const target = { upstream, path: '/a//../b', headers: ['X-Own', '1'], buildResponseHeaders: () => ['X-Built', '1'] }
+  const target = {
+    context: contextOf(),
+    upstream,
+    path: '/a//../b',
+    headers: ['X-Own', '1'],
+    buildResponseHeaders: () => ['X-Built', '1'],
+  }
   const tunnels = createTunnels({ timeoutMs: 60_000, clientTimeoutMs: 60_000 })
   const { client, response } = await requestUpgrade(firstBytes)
   const accepted = once(upstreamServer, 'connection')
