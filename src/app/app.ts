@@ -47,6 +47,8 @@ export type App = Readonly<{
    * @returns the changed keys that take effect only after a restart
    */
   reload: (config: Config) => ReloadResult
+  /** Counts a reload, which may fail before `reload` is called. Undefined if metrics are disabled. */
+  countReload: ((result: 'success' | 'failure') => void) | undefined
   /**
    * Graceful shutdown: drains open requests for at most `shutdown_timeout`. Hanging calls to Elasticsearch may last
    * longer.
@@ -60,8 +62,11 @@ export type App = Readonly<{
  */
 const monotonicNow = () => performance.now()
 
-/** The composition root: creates every long-lived part once and passes it to the parts that need it. */
-export async function createApp(config: Config, log: Logger): Promise<App> {
+/**
+ * The composition root: creates every long-lived part once and passes it to the parts that need it.
+ * @param lostLogLines how many lines of the log were lost, for the metrics
+ */
+export async function createApp(config: Config, log: Logger, lostLogLines?: () => number): Promise<App> {
   const { isDryRun, metricsFeatures, hasTraces, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
   const { secretKeys, rules, maxCachedUsers, revalidateAfterMs, passwordHashing } = credentialsOptions(config)
   const metrics = metricsFeatures && (await loadMetrics(metricsFeatures))
@@ -84,6 +89,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   })
   const cache = createCredentialCache(maxCachedUsers)
   metrics?.read('elastauth_cached_users', cache.size)
+  if (lostLogLines) metrics?.read('elastauth_log_lines_lost_total', lostLogLines)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
   const credentials = createCredentials({
@@ -104,7 +110,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
   const routing = routingOptions(config)
   const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics })
   const tokenOptions = oidcOptions(config)
-  const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, tracing)
+  const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, { tracing, metrics })
   const signInOptions = loginOptions(config)
   const login =
     oidc &&
@@ -191,6 +197,7 @@ export async function createApp(config: Config, log: Logger): Promise<App> {
       proxy?.prepareReload,
       oidc?.prepareReload,
     ]),
+    countReload: metrics?.reloaded,
     async close() {
       stopped.abort()
       credentials.close()

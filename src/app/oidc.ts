@@ -1,6 +1,7 @@
 import { createIsOwnNonce } from '../login/nonce.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
+import type { Metrics } from '../observability/metrics/metrics.ts'
 import { createOidcTokens, type OidcTokens } from '../providers/oidc/tokens.ts'
 import { type OidcOptions, providerCa } from './options/oidc.ts'
 import type { PrepareReload } from './reload.ts'
@@ -12,10 +13,11 @@ export type Oidc = OidcTokens & Readonly<{ prepareReload: PrepareReload }>
 export function createOidc(
   { tokens: options, loginKeys }: OidcOptions,
   log: Logger,
-  tracing: Tracing | undefined,
+  { tracing, metrics }: Readonly<{ tracing: Tracing | undefined; metrics: Metrics | undefined }>,
 ): Oidc {
   const tokens = createOidcTokens({
     ...options,
+    countCall: metrics?.providerCalled,
     isOwnNonce: loginKeys && createIsOwnNonce(loginKeys),
     traceFetch: tracing?.provider,
     now: Date.now,

@@ -54,9 +54,15 @@ export function createProxyServices(
 
 function addGauges(metrics: Metrics, routing: Routing, tunnels: Tunnels): void {
   metrics.read('elastauth_open_tunnels', tunnels.count)
-  metrics.read('elastauth_upstream_up', () => byOrigin((upstreams) => Number(upstreams.every((one) => one.isHealthy()))))
-  metrics.read('elastauth_upstream_active_requests', () => byOrigin((upstreams) => sum(upstreams.map((one) => one.inFlight()))))
-  metrics.read('elastauth_upstream_connections', () => byOrigin((upstreams) => sum(upstreams.map((one) => one.connections()))))
+  metrics.read('elastauth_upstream_up', () =>
+    byOrigin((upstreams) => Number(upstreams.every((one) => one.isHealthy()))),
+  )
+  metrics.read('elastauth_upstream_active_requests', () =>
+    byOrigin((upstreams) => sum(upstreams.map((one) => one.inFlight()))),
+  )
+  metrics.read('elastauth_upstream_connections', () =>
+    byOrigin((upstreams) => sum(upstreams.map((one) => one.connections()))),
+  )
 
   /** Upstreams with the same origin, but other paths or certificates, have one value. */
   function byOrigin(read: (upstreams: readonly Upstream[]) => number): [origin: string, value: number][] {

@@ -27,7 +27,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')])
   // Without a handler, Node opens its inspector, through which every program on this machine can run code in here.
   process.on('SIGUSR1', () => log.info("SIGUSR1 is ignored: Node's inspector stays closed"))
-  const app = await createApp(config, log)
+  const app = await createApp(config, log, output.lostLines)
   try {
     announce(log, config, await app.listen(), file)
   } catch (error) {
@@ -78,10 +78,12 @@ function reloadConfig(app: App, log: Logger, load: () => LoadedConfig): void {
     const restart = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
     const message = `configuration reloaded: ${changes}; the certificates were read again${restart}`
     logEvent(log, 'configuration_reloaded', {}, message)
+    app.countReload?.('success')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     const message = `configuration not reloaded, the previous one stays in effect: ${reason}`
     logEvent(log, 'configuration_rejected', {}, message)
+    app.countReload?.('failure')
   }
 }
 

@@ -5,6 +5,8 @@ import { promisify } from 'node:util'
 
 export type LogOutput = Readonly<{
   write: (line: string) => void
+  /** The number of lines that were dropped since the start. */
+  lostLines: () => number
   /** Resolves when all lines are written, or after a second. */
   close: () => Promise<void>
 }>
@@ -28,6 +30,7 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
   let buffered = ''
   let inFlight = 0
   let lost = 0
+  let reported = 0
   let writing: Promise<void> | undefined
 
   async function writeBuffered(): Promise<void> {
@@ -38,9 +41,9 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
       buffered = ''
       await write(chunk)
       inFlight = 0
-      if (lost === 0 || buffered.length > maxBuffered / 2) continue
-      const lines = lost
-      lost = 0
+      if (lost === reported || buffered.length > maxBuffered / 2) continue
+      const lines = lost - reported
+      reported = lost
       onLost(lines)
     }
     writing = undefined
@@ -55,6 +58,7 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
       buffered += line
       writing ??= writeBuffered()
     },
+    lostLines: () => lost,
     async close() {
       await Promise.race([writing, sleep(closeTimeoutMs)])
     },

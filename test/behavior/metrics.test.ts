@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Gateway } from '../support/gateway.ts'
@@ -121,4 +124,21 @@ test('auth-only mode reports cached users, the latency of Elasticsearch, the bui
   assert.doesNotMatch(text, /elastauth_(?:proxy|upstream|redis|provider|sign|session|open|stream|tunnel)/)
   gateway.process.kill('SIGHUP')
   await untilSample(gateway.url, 'elastauth_config_reloads_total{result="success"}', 1)
+})
+
+test('a reload that fails is counted, and leaves the time of the last successful one as it was', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'elastauth-')), 'config.yml')
+  writeFileSync(file, 'default_roles: [viewer]\n')
+  const { start } = await createFixture()
+  const gateway = await start({ flags: { ...flags, config: file } })
+  const loadedAt = 'elastauth_config_last_reload_success_timestamp_seconds'
+  const atStart = (await scrape(gateway.url))(loadedAt)!
+  writeFileSync(file, 'default_roles: [')
+  gateway.process.kill('SIGHUP')
+  await untilSample(gateway.url, 'elastauth_config_reloads_total{result="failure"}', 1)
+  assert.equal((await scrape(gateway.url))(loadedAt), atStart)
+  writeFileSync(file, 'default_roles: [editor]\n')
+  gateway.process.kill('SIGHUP')
+  await untilSample(gateway.url, 'elastauth_config_reloads_total{result="success"}', 1)
+  assert.ok((await scrape(gateway.url))(loadedAt)! > atStart)
 })

@@ -44,8 +44,6 @@ export type LoginMetrics = Readonly<{
   sessionRefreshed: (result: 'success' | 'rejected' | 'failure') => void
 }>
 
-export type ReloadMetrics = Readonly<{ reloaded: (result: 'success' | 'failure') => void }>
-
 /** The value of a gauge without labels, or a value for each combination of label values. */
 type Reading = number | readonly (readonly [...labels: string[], value: number])[]
 
@@ -57,7 +55,7 @@ export type Metrics = Readonly<{
   redisCalled: CountCall
   providerCalled: CountCall
   login: LoginMetrics
-  reloads: ReloadMetrics
+  reloaded: (result: 'success' | 'failure') => void
   /** The time from forwarding a request to an upstream to the head of the response. */
   upstreamLatency: (upstream: string) => Durations
   /** Adds values that are read when they are scraped, so that nothing has to report them. */
@@ -196,16 +194,14 @@ export function createMetrics({ version, features, now }: MetricsOptions): Metri
     })
   }
 
-  function createReloadMetrics(): ReloadMetrics {
+  function createReloaded(): Metrics['reloaded'] {
     const reloads = counter('elastauth_config_reloads_total')
     let loadedAtMs = now()
     read('elastauth_config_last_reload_success_timestamp_seconds', () => loadedAtMs / 1000)
-    return Object.freeze({
-      reloaded(result: 'success' | 'failure') {
-        reloads.of(result).value++
-        if (result === 'success') loadedAtMs = now()
-      },
-    })
+    return function reloaded(result) {
+      reloads.of(result).value++
+      if (result === 'success') loadedAtMs = now()
+    }
   }
 
   const upstreams = histogram('elastauth_upstream_request_duration_seconds')
@@ -220,7 +216,7 @@ export function createMetrics({ version, features, now }: MetricsOptions): Metri
     redisCalled: countCalls('elastauth_redis_requests_total', 'elastauth_redis_request_duration_seconds'),
     providerCalled: countCalls('elastauth_provider_requests_total', 'elastauth_provider_request_duration_seconds'),
     login: createLoginMetrics(),
-    reloads: createReloadMetrics(),
+    reloaded: createReloaded(),
     upstreamLatency: (origin: string) => upstreams.of(origin),
     read,
     registry,

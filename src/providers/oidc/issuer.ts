@@ -51,6 +51,8 @@ export type Issuer = Readonly<{
   configuration: () => Promise<Configuration>
   /** The metadata alone, with the configured endpoints. */
   metadata: () => Promise<ServerMetadata>
+  /** The metadata that was last discovered, or the configured endpoints until then. */
+  knownMetadata: () => Partial<ServerMetadata>
   /** Whether the last discovery failed. */
   isFailing: () => boolean
 }>
@@ -139,6 +141,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   return Object.freeze({
     configuration: async () => withCurrentClock(await current()),
     metadata: async () => (await current()).metadata,
+    knownMetadata: () => cached?.metadata ?? endpoints,
     isFailing: () => failure !== undefined,
   })
 }

@@ -17,7 +17,12 @@ export type ProviderFetchOptions = Readonly<{
   allowHttp: boolean
   /** Traces each request; undefined if tracing is off. */
   traceFetch?: ((fetch: CustomFetch) => CustomFetch) | undefined
+  /** Called after each call; undefined if calls are not counted. @param seconds the duration of the call */
+  report?: ((url: URL, result: ProviderResult, seconds: number) => void) | undefined
 }>
+
+/** The values of a metric label. `rejected`: status 4xx. */
+export type ProviderResult = 'ok' | 'rejected' | 'unavailable'
 
 export type ProviderFetch = Readonly<{
   /** A `fetch` function in the form that openid-client expects. Rejects with GatewayError provider_unavailable. */
@@ -39,7 +44,7 @@ const maxPendingCalls = 256
  * requires TLS unless `allowHttp` is set.
  */
 export function createProviderFetch(options: ProviderFetchOptions): ProviderFetch {
-  const { customHeaders, timeoutMs, allowHttp } = options
+  const { customHeaders, timeoutMs, allowHttp, report } = options
   let current = { ca: options.ca, dispatcher: createDispatcher(options) }
   let pendingCalls = 0
 
@@ -48,6 +53,8 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
     checkScheme(url, allowHttp)
     if (pendingCalls >= maxPendingCalls) throw unavailable(`${maxPendingCalls} calls wait for the provider already`)
     const deadline = AbortSignal.timeout(timeoutMs)
+    const startedAt = performance.now()
+    let result: ProviderResult = 'unavailable'
     pendingCalls++
     try {
       const response = await request(url, {
@@ -57,12 +64,15 @@ export function createProviderFetch(options: ProviderFetchOptions): ProviderFetc
         body: toRequestBody(body),
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       })
-      return toResponse(response, await response.body.arrayBuffer())
+      const content = await response.body.arrayBuffer()
+      result = resultOf(response.statusCode)
+      return toResponse(response, content)
     } catch (cause) {
       const hint = options.httpProxy === undefined ? schemeHintFor(cause, url) : ''
       throw unavailable(`${url.origin} ${reasonOf(cause, timeoutMs)}${hint}`, cause)
     } finally {
       pendingCalls--
+      report?.(url, result, (performance.now() - startedAt) / 1000)
     }
   }
 
@@ -107,6 +117,11 @@ function withLowerCaseNames(headers: Readonly<Record<string, string>>): Record<s
 
 function toRequestBody(body: CustomFetchOptions['body']): string | null {
   return body instanceof URLSearchParams ? body.toString() : ((body as string | null | undefined) ?? null)
+}
+
+function resultOf(status: number): ProviderResult {
+  if (status >= 500) return 'unavailable'
+  return status >= 400 ? 'rejected' : 'ok'
 }
 
 function toResponse({ statusCode, headers }: Dispatcher.ResponseData, content: ArrayBuffer): Response {

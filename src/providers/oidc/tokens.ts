@@ -13,13 +13,19 @@ import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
 import { queueFullError } from './provider-error.ts'
-import { createProviderFetch, type ProviderFetch, type ProviderFetchOptions } from './provider-fetch.ts'
+import {
+  createProviderFetch,
+  type ProviderFetch,
+  type ProviderFetchOptions,
+  type ProviderResult,
+} from './provider-fetch.ts'
+import { operationOf, type ProviderOperation } from './provider-operation.ts'
 import { createTokenCache, type IdentifyToken } from './token-cache.ts'
 import { createFetchUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
 import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
 
-export type OidcTokensOptions = ProviderFetchOptions &
+export type OidcTokensOptions = Omit<ProviderFetchOptions, 'report'> &
   Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'monotonicNow' | 'reportProblem'> &
   Omit<ToIdentityOptions, 'provider'> &
   Pick<VerifyTokenOptions, 'isOwnNonce'> &
@@ -32,6 +38,8 @@ export type OidcTokensOptions = ProviderFetchOptions &
     audiences: readonly string[]
     algorithms: readonly string[]
     tokenHeader?: string | undefined
+    /** Undefined if metrics are disabled. @param seconds the duration of the call */
+    countCall?: ((operation: ProviderOperation, result: ProviderResult, seconds: number) => void) | undefined
   }>
 
 type FindIdentity = (request: IncomingMessage) => MaybePromise<Identity | undefined>
@@ -78,8 +86,12 @@ const [firstCookie, secondCookie] = tokenCookies
  * configuration, with the cached tokens.
  */
 export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
-  const { validation, algorithms, now, monotonicNow, reportProblem } = options
-  const { fetch, prepareRenewal, close } = createProviderFetch(options)
+  const { validation, algorithms, now, monotonicNow, reportProblem, countCall } = options
+  const { fetch, prepareRenewal, close } = createProviderFetch({
+    ...options,
+    report:
+      countCall && ((url, result, seconds) => countCall(operationOf(url, issuer.knownMetadata()), result, seconds)),
+  })
   const requiredEndpoints = requiredEndpointsFor(options)
   const issuer = createIssuer({ ...options, requiredEndpoints, fetch })
   const keySet = createKeySet({

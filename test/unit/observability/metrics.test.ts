@@ -4,7 +4,7 @@ import { type Definition, definitions } from '../../../src/observability/metrics
 import { createMetrics, type Metrics } from '../../../src/observability/metrics/metrics.ts'
 import { createFullMetrics } from '../../support/metrics.ts'
 
-function tellAll({ requests, authentication, credentials, login, reloads, ...metrics }: Metrics): void {
+function tellAll({ requests, authentication, credentials, login, ...metrics }: Metrics): void {
   requests.requestStarted()
   requests.requestStarted()
   requests.requestEnded('GET', 200, 0.003)
@@ -23,7 +23,7 @@ function tellAll({ requests, authentication, credentials, login, reloads, ...met
   login.signedIn('denied')
   login.sessionsEnded('provider', 3)
   login.sessionRefreshed('failure')
-  reloads.reloaded('failure')
+  metrics.reloaded('failure')
   metrics.read('elastauth_cached_users', () => 17)
   metrics.read('elastauth_upstream_up', () => [
     ['http://a', 1],
