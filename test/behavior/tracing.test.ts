@@ -38,7 +38,7 @@ const callerSpan = 'b7ad6b7169203331'
 const traceparent = `00-${callerTrace}-${callerSpan}-01`
 
 describe('the trace of a request', () => {
-  test('has a span for the request, its authentication, and each call to Elasticsearch', async () => {
+  test('the trace of a request has a span for the request, its authentication, and each call to Elasticsearch', async () => {
     assert.equal((await send(gateway, '/first?token=hunter2-query')).status, 200)
     const { request, all } = await traceOf('/first')
     assert.deepEqual(edgesOf(all), [
@@ -65,13 +65,13 @@ describe('the trace of a request', () => {
     assert.equal(line['http.request.id'], id)
   })
 
-  test('has no call to Elasticsearch if the credential is cached', async () => {
+  test('the trace of a request has no call to Elasticsearch if the credential is cached', async () => {
     await send(gateway, '/warm')
     await send(gateway, '/cached')
     assert.deepEqual(edgesOf((await traceOf('/cached')).all), ['GET > authenticate', 'none > GET'])
   })
 
-  test('has the error code of a rejected request, which is not an error of elastauth', async () => {
+  test('the trace of a rejected request has its error code, and not the status error', async () => {
     await send(gateway, '/rejected', { 'Remote-User': '' })
     const { all } = await traceOf('/rejected')
     assert.deepEqual(all.map(({ name, attributes, status }) => [name, attributes['error.type'], status]).sort(), [
@@ -82,7 +82,7 @@ describe('the trace of a request', () => {
     assert.equal(request.attributes['http.response.status_code'], 401)
   })
 
-  test('has the status error on each span that failed because Elasticsearch is down', async () => {
+  test('each span that failed because Elasticsearch is down has the status error', async () => {
     const other = await createFixture()
     const failing = await other.start({ flags: { enableOtel: 'true' }, env: receiver.env })
     await other.elasticsearch.close()
@@ -93,20 +93,20 @@ describe('the trace of a request', () => {
     assert.deepEqual(edgesOf(all), ['GET > authenticate', 'authenticate > user_read', 'none > GET'])
   })
 
-  test('names an endpoint with its path', async () => {
+  test('the span of a request to an endpoint has the path in its name', async () => {
     await fetch(`${gateway.url}/elastauth/whoami`, { headers: { 'Remote-User': 'alice' } })
     const { request } = await traceOf('/elastauth/whoami')
     assert.deepEqual([request.name, request.attributes['http.route']], ['GET /elastauth/whoami', '/elastauth/whoami'])
   })
 
-  test('does not exist for a request of the monitoring', async () => {
+  test('requests of the monitoring are not traced', async () => {
     for (const name of ['health', 'live', 'ready']) await fetch(`${gateway.url}/elastauth/${name}`)
     await send(gateway, '/after-monitoring')
     await traceOf('/after-monitoring')
     assert.ok(!receiver.spans.some(({ attributes }) => /health|live|ready/.test(String(attributes['url.path']))))
   })
 
-  test('has a bounded name for an unknown method', async () => {
+  test('the span of a request with an unknown method has a bounded name', async () => {
     await send(gateway, '/method', { 'X-Forwarded-Method': 'BREW' })
     const { request } = await traceOf('/method')
     assert.deepEqual([request.name, request.attributes['http.request.method']], ['HTTP', '_OTHER'])
@@ -114,14 +114,14 @@ describe('the trace of a request', () => {
 })
 
 describe('traceparent', () => {
-  test('of a trusted peer is continued', async () => {
+  test('the traceparent of a trusted peer is continued', async () => {
     await send(gateway, '/continued', { traceparent, tracestate: 'vendor=1' })
     const { request } = await traceOf('/continued')
     assert.deepEqual([request.traceId, request.parentId], [callerTrace, callerSpan])
     assert.equal(request.traceState, 'vendor=1')
   })
 
-  test('without the sampled flag keeps the trace from being exported', async () => {
+  test('a traceparent without the sampled flag keeps the trace from being exported', async () => {
     const unsampled = callerTrace.replace('0af', 'fff')
     await send(gateway, '/unsampled', { traceparent: `00-${unsampled}-${callerSpan}-00` })
     await send(gateway, '/after-unsampled')
@@ -137,7 +137,7 @@ describe('traceparent', () => {
     ['/version-ff', traceparent.replace('00', 'ff')],
     ['/doubled', `${traceparent}, ${traceparent}`],
   ] as const) {
-    test(`begins a new trace if it is malformed: ${path.slice(1)}`, async () => {
+    test(`a malformed traceparent counts as none: ${path.slice(1)}`, async () => {
       await send(gateway, path, { traceparent: value })
       const { request } = await traceOf(path)
       assert.notEqual(request.traceId.toLowerCase(), callerTrace)
@@ -145,7 +145,7 @@ describe('traceparent', () => {
     })
   }
 
-  test('of an untrusted peer is linked to a new trace, and cannot prevent its export', async () => {
+  test('the traceparent of an untrusted peer is linked to a new trace, and cannot prevent its export', async () => {
     const guarded = await start({
       flags: { enableOtel: 'true' },
       env: { ...receiver.env, ELASTAUTH_PROXY_SECRET: proxySecret },
@@ -159,7 +159,7 @@ describe('traceparent', () => {
     assert.equal((await traceOf('/trusted')).request.traceId, callerTrace)
   })
 
-  test('has no effect with OTEL_PROPAGATORS=none', async () => {
+  test('a traceparent has no effect with OTEL_PROPAGATORS=none', async () => {
     const alone = await start({ flags: { enableOtel: 'true' }, env: { ...receiver.env, OTEL_PROPAGATORS: 'none' } })
     await send(alone, '/alone', { traceparent })
     const { request } = await traceOf('/alone')
@@ -168,14 +168,14 @@ describe('traceparent', () => {
 })
 
 describe('the export', () => {
-  test('sends the headers of OTEL_EXPORTER_OTLP_HEADERS, which are not logged', async () => {
+  test('the headers of OTEL_EXPORTER_OTLP_HEADERS are sent to the collector, and not logged', async () => {
     await send(gateway, '/headers')
     await traceOf('/headers')
     assert.ok(receiver.exports.some(({ authorization }) => authorization === 'Bearer hunter2-collector'))
     assert.doesNotMatch(gateway.output(), /hunter2/)
   })
 
-  test('contains no query, header, username, password or message of an error', async () => {
+  test('exports no query, header, username, password or message of an error', async () => {
     await send(gateway, '/secrets?code=hunter2-query', {
       'X-Secret': 'hunter2-header',
       'Remote-Email': 'hunter2@x.org',
@@ -186,7 +186,7 @@ describe('the export', () => {
     for (const { statusMessage, events } of receiver.spans) assert.deepEqual([statusMessage, events], ['', 0])
   })
 
-  test('uses the name and the attributes of the standard variables', async () => {
+  test('exports the name and the attributes of the standard variables', async () => {
     const named = await start({
       flags: { enableOtel: 'true' },
       env: {
@@ -201,7 +201,7 @@ describe('the export', () => {
     assert.deepEqual([resource['service.name'], resource['deployment.environment.name']], ['gateway-eu', 'test'])
   })
 
-  test('logs a warning about an invalid variable, and uses its default', async () => {
+  test('an invalid OTEL_ variable has a warning in the log, and its default', async () => {
     const warned = await start({
       flags: { enableOtel: 'true' },
       env: { ...receiver.env, OTEL_TRACES_SAMPLER: 'sometimes' },
@@ -213,7 +213,7 @@ describe('the export', () => {
     await traceOf('/sampled')
   })
 
-  test('sends the last spans at a shutdown', async () => {
+  test('a shutdown exports the last spans', async () => {
     const stopped = await start({
       flags: { enableOtel: 'true' },
       env: { ...receiver.env, OTEL_BSP_SCHEDULE_DELAY: '600000' },
@@ -224,8 +224,8 @@ describe('the export', () => {
   })
 })
 
-describe('a collector that does not accept traces', () => {
-  test('costs two log lines for an outage, and no request', async () => {
+describe('the collector', () => {
+  test('a collector that rejects traces causes two log lines for the outage, and fails no request', async () => {
     const collector = await startOtlpReceiver()
     const exporting = await start({ flags: { enableOtel: 'true' }, env: collector.env })
     collector.respondWith((_, response) => response.writeHead(401, { 'X-Reason': 'hunter2' }).end('hunter2'))
@@ -244,7 +244,7 @@ describe('a collector that does not accept traces', () => {
     assert.doesNotMatch(exporting.output(), /hunter2/)
   })
 
-  test('delays neither requests nor a shutdown if it hangs', async () => {
+  test('a collector that hangs delays neither requests nor a shutdown', async () => {
     const collector = await startOtlpReceiver()
     collector.respondWith(() => {})
     const env = { ...collector.env, OTEL_EXPORTER_OTLP_TIMEOUT: '3600000' } // an hour: the shutdown has its own limit
@@ -254,7 +254,7 @@ describe('a collector that does not accept traces', () => {
     assert.equal(await exporting.stop(), 0)
   })
 
-  test('does not prevent the start if nothing listens there', async () => {
+  test('a collector that cannot be reached does not prevent the start', async () => {
     const exporting = await start({
       flags: { enableOtel: 'true' },
       env: {
@@ -270,7 +270,7 @@ describe('a collector that does not accept traces', () => {
   })
 })
 
-describe('without enableOtel', () => {
+describe('the modules of traces', () => {
   const hook = fileURLToPath(new URL('../support/otlp/loaded-modules.ts', import.meta.url))
 
   /** The URLs of all modules that a gateway has loaded until it stopped. */
@@ -291,16 +291,16 @@ describe('without enableOtel', () => {
     /\/src\/(?:app\/tracing\.ts|tracing\/)/.test(url) ||
     /@opentelemetry\/(?!(?:api|core|semantic-conventions)\/)/.test(url)
 
-  test('loads neither the SDK nor any module of elastauth that uses it', async () => {
+  test('without enableOtel, neither the SDK nor any module of elastauth that uses it is loaded', async () => {
     assert.deepEqual((await modulesOf({})).filter(isOfTracing), [])
     assert.ok((await modulesOf({ enableOtel: 'true' })).filter(isOfTracing).length > 20)
   })
 
-  test('or with OTEL_SDK_DISABLED=true, loads nothing either', async () => {
+  test('with OTEL_SDK_DISABLED=true, the SDK is not loaded, whatever enableOtel says', async () => {
     assert.deepEqual((await modulesOf({ enableOtel: 'true' }, { OTEL_SDK_DISABLED: 'true' })).filter(isOfTracing), [])
   })
 
-  test('exports nothing, and logs no fields of a trace', async () => {
+  test('without enableOtel, nothing is exported, and no span is logged', async () => {
     const off = await start({ env: receiver.env })
     await send(off, '/off', { traceparent })
     const line = await off.logged((one) => one['url.path'] === '/off')

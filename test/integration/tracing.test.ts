@@ -49,7 +49,7 @@ describe('the traces of a gateway with Redis, a provider and an upstream', { ski
     return receiver.spans.filter((span) => span.traceId === traceId)
   }
 
-  test('a callback has the requests to the provider and the session in Redis, with the URL of the provider without secrets', async () => {
+  test('the trace of a callback has the requests to the provider and the session in Redis, with the URL of the provider without secrets', async () => {
     await createUserAgent().visit(`${gateway.url}/app/home`, 'alice')
     const spans = await traceOf('/elastauth/callback')
     const edges = edgesOf(spans)
@@ -70,7 +70,7 @@ describe('the traces of a gateway with Redis, a provider and an upstream', { ski
     })
   })
 
-  test('the request of a new user in proxy mode has a span for each call of each service, and the upstream continues its trace', async () => {
+  test('the trace of a new user in proxy mode has a span for each call of each service, and the upstream continues its trace', async () => {
     const { access_token } = await idp.tokensFor('bob')
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     const headers = { Authorization: `Bearer ${access_token}`, traceparent, tracestate: 'vendor=1' }
@@ -99,7 +99,7 @@ describe('the traces of a gateway with Redis, a provider and an upstream', { ski
     assert.deepEqual(received.headersDistinct.tracestate, ['vendor=1'])
   })
 
-  test('a cached request in proxy mode has only the spans of its authentication and of the upstream', async () => {
+  test('the trace of a cached request in proxy mode has only the spans of its authentication and of the upstream', async () => {
     const { access_token } = await idp.tokensFor('bob')
     const headers = { Authorization: `Bearer ${access_token}` }
     await fetch(`${gateway.url}/app/warm`, { headers })
@@ -152,7 +152,7 @@ describe('the traces of a gateway with Redis, a provider and an upstream', { ski
     }
   })
 
-  test('concurrent requests of one user share the calls, which are in the trace of one of them', async () => {
+  test('concurrent requests of one user share the calls to Elasticsearch, which are in the trace of one of them', async () => {
     const paths = Array.from({ length: 20 }, (_, i) => `/shared/${i}`)
     await Promise.all(
       paths.map((path) => fetch(responder.url, { headers: { 'Remote-User': 'shared', 'X-Forwarded-Uri': path } })),
@@ -162,7 +162,7 @@ describe('the traces of a gateway with Redis, a provider and an upstream', { ski
     for (const spans of traces) assert.equal(spans.filter(({ name }) => name === 'authenticate').length, 1)
   })
 
-  test('exports no secret: no token, code, state, cookie, password, username or query', async () => {
+  test('traces contain no secret: no token, code, state, cookie, password, username or query', async () => {
     await traceOf('/elastauth/callback')
     const exported = receiver.bytes().toString('latin1')
     const secrets = ['hunter2', 'code=', 'state=', idp.clientSecret, 'changeme', 'alice', 'bob', '__Host-']
@@ -186,7 +186,7 @@ describe('the trace of a WebSocket', async () => {
   const upstream = await startRawUpstream((socket) => socket.write(switchingProtocols))
   const gateway = await startProxy(upstream.url, { flags: { enableOtel: 'true' }, env: receiver.env })
 
-  test('ends with the handshake, and the upstream continues it', async () => {
+  test('the trace of a WebSocket ends with the handshake, and the upstream continues it', async () => {
     const connection = requestWebSocket(gateway, '/ws')
     const request = await receiver.received(({ kind }) => kind === 'server')
     assert.equal(connection.socket.destroyed, false, 'the tunnel is still open')
@@ -198,7 +198,7 @@ describe('the trace of a WebSocket', async () => {
     await gateway.logged((line) => line['url.path'] === '/ws')
   })
 
-  test('has the status error if the upstream cannot be reached', async () => {
+  test('the spans of a WebSocket have the status error if the upstream cannot be reached', async () => {
     const nowhere = await startProxy('http://127.0.0.1:9', { flags: { enableOtel: 'true' }, env: receiver.env })
     const connection = requestWebSocket(nowhere, '/nowhere')
     await connection.closed
