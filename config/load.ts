@@ -1,30 +1,14 @@
-import { existsSync } from 'node:fs'
 import { applySetting } from './apply-setting.ts'
 import { createConvictStore } from './convict-store.ts'
 import { ConfigError, type Fault, formatLocation, type SourceLocation } from './faults.ts'
-import { validateValue } from './formats/format.ts'
-import { type Listener, parseListeners } from './formats/listeners.ts'
 import { formats } from './formats/registry.ts'
 import { isPlaceholderKey, placeholderWarning, resolveSecretKey } from './formats/secret-keys.ts'
+import { type ConfigSource, readSettings } from './read-settings.ts'
 import { findOtelFaults } from './rules/otel-rules.ts'
 import { findRuleViolations } from './rules/rules.ts'
 import { findWarnings } from './rules/warnings.ts'
-import { type Config, envNameOf, schema } from './schema.ts'
-import { readEnvironment } from './sources/environment.ts'
-import { readFlags } from './sources/flags.ts'
+import { type Config, envNameOf } from './schema.ts'
 import type { Layer, Setting } from './sources/layer.ts'
-import { renameLegacyKeys } from './sources/legacy-keys.ts'
-import { readYaml } from './sources/yaml.ts'
-
-export type ConfigSource = {
-  /**
-   * A YAML file, or a directory of YAML files. The default is `config.yml` in the working directory, if it exists.
-   * `null` means no file.
-   */
-  readonly file?: string | null | undefined
-  readonly env: { readonly [name: string]: string | undefined }
-  readonly flags: { readonly [key: string]: string }
-}
 
 export type LoadedConfig = {
   readonly config: Config
@@ -39,8 +23,8 @@ export type LoadedConfig = {
  * @throws {ConfigError} with all faults
  */
 export function loadConfig(source: ConfigSource): LoadedConfig {
-  const { env } = source
-  const { file, layers, settings } = readLayers(source)
+  const { file, env } = source
+  const { layers, settings } = readSettings(source)
 
   const store = createConvictStore()
   const faults = layers.flatMap((layer) => layer.faults)
@@ -61,35 +45,13 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   if (isPlaceholderKey(values.secret_key)) warnings.push(placeholderWarning)
   const config = deepFreeze(normalize(values))
   const locate: LoadedConfig['locate'] = (key, path) => locationOf(settings.get(key), path)
-  return { config, warnings, locate, ...(file !== null && { file }) }
+  return { config, warnings, locate, ...(file !== null && { file: file.path }) }
 }
 
 function locationOf(setting: Setting | undefined, path: readonly (string | number)[] = []): SourceLocation {
   if (setting === undefined) return { source: '(default)' }
   const line = setting.lineOf?.(path)
   return line === undefined ? setting.location : { ...setting.location, line }
-}
-
-/**
- * Finds the listeners even if other keys have faults, because the health check needs nothing else. If `listen` is not
- * set or invalid, its default is used.
- */
-export function findListeners(source: ConfigSource): Listener[] {
-  const { format: name, default: fallback } = schema.listen
-  const { settings } = readLayers(source)
-  const format = formats[name]
-  const value = settings.get('listen')?.value
-  const listen = validateValue(format, value).length === 0 ? format.parse(value)! : [fallback]
-  return parseListeners(listen, settings.has('tls.cert'))
-}
-
-/** Reads the sources, from lowest to highest precedence, and finds the effective setting of each key. */
-function readLayers({ file = findDefaultFile(), env, flags }: ConfigSource) {
-  const layers = [...(file === null ? [] : [readYaml(file)]), readEnvironment(env), readFlags(flags)].map(
-    renameLegacyKeys,
-  )
-  const settings = new Map(layers.flatMap((layer) => layer.settings).map((setting) => [setting.key, setting]))
-  return { file, layers, settings }
 }
 
 /**
@@ -116,10 +78,6 @@ function findOverriddenListen(layers: readonly Layer[], effective: Setting | und
 /** An address without the host that means all interfaces. */
 function withoutWildcard(address: string): string {
   return address.replace(/^(?:0\.0\.0\.0|\[::\]):/, ':')
-}
-
-function findDefaultFile(): string | null {
-  return existsSync('config.yml') ? 'config.yml' : null
 }
 
 /**

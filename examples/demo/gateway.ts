@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { loadConfig } from '../../config/load.ts'
+import { openConfigFile } from '../../config/read-settings.ts'
 import { type App, createApp } from '../../src/app/app.ts'
 import type { Logger } from '../../src/observability/log.ts'
 import type { Backend } from './backend.ts'
@@ -25,7 +26,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { port, log } = options
   for (let candidate = port; candidate < port + maxPortAttempts; candidate++) {
     const listen = `127.0.0.1:${candidate}`
-    const app = await createApp(configure(listen, options), log)
+    const app = await createApp(await configure(listen, options), log)
     if (await tryListen(app)) return { url: `http://${listen}`, close: app.close }
   }
   throw new Error(
@@ -33,7 +34,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   )
 }
 
-function configure(listen: string, { file, backend, ...extra }: GatewayOptions) {
+async function configure(listen: string, { file, backend, ...extra }: GatewayOptions) {
   const { url, username, password, caFile } = backend
   const env = {
     ELASTAUTH_SECRET_KEY: secretKey,
@@ -43,7 +44,7 @@ function configure(listen: string, { file, backend, ...extra }: GatewayOptions) 
   }
   const certificates = caFile === undefined ? {} : { 'elasticsearch.ca_cert': caFile, 'proxy.tls.ca_cert': caFile }
   const flags = { listen, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, ...certificates, ...extra.flags }
-  return loadConfig({ file: join(import.meta.dirname, file), env, flags }).config
+  return loadConfig({ file: await openConfigFile(join(import.meta.dirname, file)), env, flags }).config
 }
 
 /** False if the port is in use. */

@@ -18,7 +18,7 @@ if (help || fault !== undefined) {
 
 /** Everything to close at the end, in the order of its start. */
 const running: { close: () => Promise<void> }[] = []
-const log = createLog({ level: 'warn', format: 'text' })
+const log = await createLog({ level: 'warn', format: 'text' })
 
 let isReady = false
 let isStopping = false

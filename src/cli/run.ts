@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../../config/faults.ts'
-import { findListeners, loadConfig } from '../../config/load.ts'
+import { type ConfigSource, findListeners, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
 import { parseCommand } from './args.ts'
-import { checkHealth } from './health.ts'
 
-/** Runs the command of a command line. Sets the exit code of the process. */
+/**
+ * Runs the command of a command line. Sets the exit code of the process. Each command imports only what it needs, above
+ * all `health`, which containers run every few seconds.
+ */
 export async function run(args: readonly string[]): Promise<void> {
   const command = parseCommand(args)
   try {
@@ -27,23 +29,33 @@ export async function run(args: readonly string[]): Promise<void> {
         ;(await import('./import.ts')).importConfig(command.file)
         break
       case 'check': {
-        const { config, warnings, file } = loadConfig({ ...command, env: process.env })
+        const { loadConfig } = await import('../../config/load.ts')
+        const { config, warnings, file } = loadConfig(await openSource(command))
         for (const warning of warnings) console.error(`warning: ${warning}`)
         console.log(`Configuration OK (${file ?? 'environment only'})`)
         if (command.connect) process.exitCode = await (await import('./check.ts')).checkConnections(config)
         break
       }
-      case 'health':
+      case 'health': {
+        const { checkHealth } = await import('./health.ts')
         // Only the listeners are needed: a fault in a file that changed after the start must not fail the health check
-        process.exitCode = await checkHealth(findListeners({ ...command, env: process.env }))
+        process.exitCode = await checkHealth(findListeners(await openSource(command)))
         break
-      case 'serve':
-        // Loaded only here, so that the other commands start faster, above all the health check of a container
-        await (await import('./serve.ts')).serve(() => loadConfig({ ...command, env: process.env }))
+      }
+      case 'serve': {
+        const { loadConfig } = await import('../../config/load.ts')
+        await (await import('./serve.ts')).serve(async () => loadConfig(await openSource(command)))
+      }
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(`elastauth: ${error.message}`)
     process.exitCode = 1
   }
+}
+
+type Sources = Readonly<{ file?: string; flags: ConfigSource['flags'] }>
+
+async function openSource({ file, flags }: Sources): Promise<ConfigSource> {
+  return { file: await openConfigFile(file), flags, env: process.env }
 }

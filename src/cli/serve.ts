@@ -13,15 +13,15 @@ import { type ListenError, listenFault } from './listen-fault.ts'
  * Runs until SIGTERM or SIGINT, then shuts down gracefully. SIGHUP reloads the configuration.
  * @throws {ConfigError} for an invalid configuration, or an address that cannot be listened on
  */
-export async function serve(load: () => LoadedConfig): Promise<void> {
+export async function serve(load: () => Promise<LoadedConfig>): Promise<void> {
   let isReloadPending = false
   let reload = () => {
     isReloadPending = true
   }
   process.on('SIGHUP', () => reload())
-  const { config, warnings, file, locate } = load()
+  const { config, warnings, file, locate } = await load()
   const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: the reader of the log is too slow`))
-  const log = createLog({ level: config.log_level, format: config.log_format, destination: output })
+  const log = await createLog({ level: config.log_level, format: config.log_format, destination: output })
   for (const warning of warnings) log.warn(warning)
   // Registered before the startup, because PID 1 of a container has no default signal handlers.
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')])
@@ -33,7 +33,7 @@ export async function serve(load: () => LoadedConfig): Promise<void> {
   } catch (error) {
     throw new ConfigError([listenFault(error as ListenError, { config, locate })])
   }
-  reload = () => reloadConfig(app, log, load)
+  reload = () => void reloadConfig(app, log, load)
   if (isReloadPending) reload()
   await stopped
   reload = () => {}
@@ -69,9 +69,9 @@ function modeOf({ proxy }: Config): string {
 }
 
 /** An invalid configuration leaves the previous one in effect. */
-function reloadConfig(app: App, log: Logger, load: () => LoadedConfig): void {
+async function reloadConfig(app: App, log: Logger, load: () => Promise<LoadedConfig>): Promise<void> {
   try {
-    const { config, warnings } = load()
+    const { config, warnings } = await load()
     for (const warning of warnings) log.warn(warning)
     const { changed, ignored } = app.reload(config)
     const changes = changed.length > 0 ? `${changed.join(', ')} changed` : 'no key that a reload applies has changed'

@@ -1,4 +1,3 @@
-import { stringify } from 'yaml'
 import type { Handler } from '../http/handler.ts'
 import { createResponse, type GatewayResponse } from '../http/response.ts'
 import { htmlResponse } from './html/page.ts'
@@ -7,7 +6,8 @@ import { type OpenApi, summaryOf } from './openapi.ts'
 /** The endpoint `openapi.yaml`. Its media type is defined by RFC 9512. */
 export function createOpenApiEndpoint(api: OpenApi): Handler {
   let response: GatewayResponse | undefined
-  return () => {
+  return async () => {
+    const { stringify } = await import('yaml') // not needed at start
     response ??= createResponse(
       200,
       'application/yaml; charset=utf-8',

@@ -105,7 +105,7 @@ describe('a reload', { timeout: 180_000 }, async () => {
 
   const app = await createApp(
     load({ default_roles: 'first' }),
-    createLog({ level: 'silent', format: 'json', destination: { write: () => {} } }),
+    await createLog({ level: 'silent', format: 'json', destination: { write: () => {} } }),
   )
   const [address = ''] = await app.listen()
   after(() => app.close())

@@ -7,6 +7,7 @@ import { createReload } from '../../../src/app/reload.ts'
 
 const load = (env: Record<string, string>) =>
   loadConfig({
+    file: null,
     env: {
       ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef'),
       ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { ConfigError } from '../../../config/faults.ts'
 import { loadConfig } from '../../../config/load.ts'
+import { readYaml } from '../../../config/sources/yaml.ts'
 import { type ListenError, listenFault } from '../../../src/cli/listen-fault.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-listen-'))
@@ -25,7 +26,7 @@ writeFileSync(
 const env = { ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef') }
 const failed = (code: string, index: number, serves: ListenError['serves'] = 'endpoints') =>
   Object.assign(new Error(`the system's message`), { code, index, serves }) as ListenError
-const lineOf = (error: ListenError, source = loadConfig({ file, env, flags: {} })) =>
+const lineOf = (error: ListenError, source = loadConfig({ file: { path: file, read: readYaml }, env, flags: {} })) =>
   new ConfigError([listenFault(error, source)]).message.split('\n')[1]!.trim().replace(/ +/g, ' ')
 
 describe('the message for an address that cannot be listened on', () => {

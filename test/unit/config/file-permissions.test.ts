@@ -4,14 +4,14 @@ import { describe, test } from 'node:test'
 import { isMounted } from '../../../config/sources/mounts.ts'
 import { readSecretFile } from '../../../config/sources/secret-file.ts'
 import { readYaml } from '../../../config/sources/yaml.ts'
-import { faultsOf, key, linesOf, load, minimal, skipOnMount, writeFiles } from './fixture.ts'
+import { faultsOf, key, linesOf, load, minimal, skipOnMount, writeFiles, yamlFile } from './fixture.ts'
 
 describe('a configuration file with secrets', () => {
   const fileWith = (text: string, mode: number) => writeFiles({ 'config.yml': text }, mode)['config.yml']
   const withoutSecrets = 'default_roles: [viewer]\nheaders: { name: X-Name }\n'
 
   test('a configuration file with secrets that every user can read causes a warning that names them', () => {
-    const { warnings } = load('', { file: fileWith(minimal, 0o644) })
+    const { warnings } = load('', { file: yamlFile(fileWith(minimal, 0o644)) })
     assert.equal(warnings.length, 1)
     assert.match(
       warnings[0]!,
@@ -32,11 +32,11 @@ describe('a configuration file with secrets', () => {
   test('a configuration file with secrets that every user can write is a fault', { skip: skipOnMount }, () => {
     const file = fileWith(minimal, 0o602)
     assert.match(
-      linesOf(() => load('', { file })).join('\n'),
+      linesOf(() => load('', { file: yamlFile(file) })).join('\n'),
       /^- the file can be written by every user of this machine: run chmod o-w on it$/,
     )
     assert.deepEqual(
-      faultsOf(() => load(minimal, { file: fileWith(minimal, 0o660) })),
+      faultsOf(() => load(minimal, { file: yamlFile(fileWith(minimal, 0o660)) })),
       [],
     )
   })

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after } from 'node:test'
 import { ConfigError, type Fault } from '../../../config/faults.ts'
-import { type ConfigSource, type LoadedConfig, loadConfig } from '../../../config/load.ts'
+import { type LoadedConfig, loadConfig } from '../../../config/load.ts'
+import type { ConfigFile, ConfigSource } from '../../../config/read-settings.ts'
 import { isMounted } from '../../../config/sources/mounts.ts'
+import { readYaml } from '../../../config/sources/yaml.ts'
 
 export const key = '0123456789abcdef'.repeat(4)
 
@@ -35,7 +37,11 @@ export function writeFiles<N extends string>(files: Record<N, string>, mode = 0o
 
 /** Loads YAML text, overridden by environment variables and flags. */
 export function load(yaml: string, source: Partial<ConfigSource> = {}): LoadedConfig {
-  return loadConfig({ file: writeFiles({ 'config.yml': yaml })['config.yml'], env: {}, flags: {}, ...source })
+  return loadConfig({ file: yamlFile(writeFiles({ 'config.yml': yaml })['config.yml']), env: {}, flags: {}, ...source })
+}
+
+export function yamlFile(path: string): ConfigFile {
+  return { path, read: readYaml }
 }
 
 export function faultsOf(run: () => unknown): readonly Fault[] {

@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type ConfigSource, findListeners, loadConfig } from '../../../config/load.ts'
-import { key, writeFiles } from './fixture.ts'
+import { loadConfig } from '../../../config/load.ts'
+import { type ConfigSource, findListeners, openConfigFile } from '../../../config/read-settings.ts'
+import { key, writeFiles, yamlFile } from './fixture.ts'
 
 const addressesOf = (source: ConfigSource) =>
   findListeners(source).map((listener) => {
@@ -13,7 +14,7 @@ const addressesOf = (source: ConfigSource) =>
   })
 
 const find = (yaml: string, env = {}, flags = {}) =>
-  addressesOf({ file: writeFiles({ 'config.yml': yaml })['config.yml'], env, flags })
+  addressesOf({ file: yamlFile(writeFiles({ 'config.yml': yaml })['config.yml']), env, flags })
 
 test('findListeners reads listen even if everything else is invalid', () => {
   const yaml = 'listen: ":6000"\nsecret_key: x\nlistn: 1\nelasticsearch: { ca_cert: /does/not/exist }\n'
@@ -37,17 +38,17 @@ test('findListeners lets flags override the environment, and the environment the
 test('findListeners returns the default if listen is missing or invalid, or the file cannot be read', () => {
   for (const yaml of ['', 'listen: 6000', 'listen: nowhere', 'listen: ["', 'listen:'])
     assert.deepEqual(find(yaml), ['127.0.0.1:5000'], yaml)
-  assert.deepEqual(addressesOf({ file: '/does/not/exist', env: {}, flags: {} }), ['127.0.0.1:5000'])
+  assert.deepEqual(addressesOf({ file: yamlFile('/does/not/exist'), env: {}, flags: {} }), ['127.0.0.1:5000'])
 })
 
-test('findListeners with file null reads no file, not even config.yml in the working directory', () => {
+test('findListeners with file null reads no file, not even config.yml in the working directory', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'elastauth-config-'))
   const originalDirectory = process.cwd()
   const env = { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }
   try {
     process.chdir(directory)
     writeFileSync('config.yml', 'listen: ":6000"')
-    assert.deepEqual(loadConfig({ env, flags: {} }).config.listen, [':6000'])
+    assert.deepEqual(loadConfig({ file: await openConfigFile(), env, flags: {} }).config.listen, [':6000'])
     const loaded = loadConfig({ file: null, env, flags: {} })
     assert.deepEqual(loaded.config.listen, ['127.0.0.1:5000'])
     assert.ok(!('file' in loaded))

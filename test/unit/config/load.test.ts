@@ -7,7 +7,7 @@ import { redactConfig } from '../../../config/redact.ts'
 import { legacyKeys } from '../../../config/sources/legacy-keys.ts'
 import { environment as specifiedEnv, configuration as specifiedYaml } from '../../acceptance/specification.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
-import { faultsOf, key, linesOf, load, minimal, skipOnMount, writeFiles } from './fixture.ts'
+import { faultsOf, key, linesOf, load, minimal, skipOnMount, writeFiles, yamlFile } from './fixture.ts'
 
 const otherKey = 'fedcba9876543210'.repeat(4)
 const accountEnv = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'u', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'p' }
@@ -33,7 +33,7 @@ test('the environment variables of the specification of auth-only mode load unch
   const { pem } = writeFiles({ pem: createCertificateAuthority().cert })
   const env = { ...specifiedEnv, ELASTAUTH_ELASTICSEARCH_CA_CERT: pem }
   for (const { config } of [
-    loadConfig({ file: writeFiles({ a: '' }).a, env, flags: {} }),
+    loadConfig({ file: yamlFile(writeFiles({ a: '' }).a), env, flags: {} }),
     load(specifiedYaml, { env }),
   ]) {
     assert.deepEqual(config.listen, ['0.0.0.0:5000'])

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadConfig } from '../../../config/load.ts'
-import { faultsOf, key, linesOf, load, minimal, writeFiles } from './fixture.ts'
+import { openConfigFile } from '../../../config/read-settings.ts'
+import { faultsOf, key, linesOf, load, minimal, writeFiles, yamlFile } from './fixture.ts'
 
 const invalidFiles: { condition: string; yaml: string; expected: RegExp[] }[] = [
   {
@@ -183,7 +184,7 @@ test('a configuration directory is merged in the order of its file names, withou
     '.3.yml': '[',
     'notes.txt': '[',
   })
-  const { config, file } = loadConfig({ file: directory, env: {}, flags: {} })
+  const { config, file } = loadConfig({ file: yamlFile(directory), env: {}, flags: {} })
   assert.equal(config.cache.type, 'redis')
   assert.equal(file, directory)
 })
@@ -191,7 +192,7 @@ test('a configuration directory is merged in the order of its file names, withou
 test('a key in two files of a configuration directory is a fault that names both places', () => {
   const { directory } = writeFiles({ 'a.yml': `${minimal}listen: ":1"\n`, 'b.yml': 'listen: ":1"\n' })
   assert.match(
-    linesOf(() => loadConfig({ file: directory, env: {}, flags: {} }))[0]!,
+    linesOf(() => loadConfig({ file: yamlFile(directory), env: {}, flags: {} }))[0]!,
     /^1 listen is also set in .*a\.yml:3/,
   )
 })
@@ -200,18 +201,22 @@ test('a missing configuration file, an empty directory and a binary file are fau
   const { directory } = writeFiles({})
   const { bin } = writeFiles({ bin: 'a: \0\u0001' })
   for (const file of [directory, `${directory}/none.yml`, bin]) {
-    assert.equal(faultsOf(() => loadConfig({ file, env: {}, flags: {} }))[0]?.file, file)
+    assert.equal(faultsOf(() => loadConfig({ file: yamlFile(file), env: {}, flags: {} }))[0]?.file, file)
   }
 })
 
-test('config.yml in the working directory is read by default', (t) => {
+test('config.yml in the working directory is read by default', async (t) => {
   const originalDirectory = process.cwd()
   t.after(() => process.chdir(originalDirectory))
   process.chdir(writeFiles({ 'config.yml': minimal }).directory)
-  assert.equal(loadConfig({ env: {}, flags: {} }).file, 'config.yml')
+  assert.equal(loadConfig({ file: await openConfigFile(), env: {}, flags: {} }).file, 'config.yml')
   process.chdir(writeFiles({}).directory)
   assert.equal(
-    loadConfig({ env: { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' }, flags: {} }).file,
+    loadConfig({
+      file: await openConfigFile(),
+      env: { ELASTAUTH_SECRET_KEY: key, ELASTAUTH_ELASTICSEARCH_DRY_RUN: 'true' },
+      flags: {},
+    }).file,
     undefined,
   )
 })

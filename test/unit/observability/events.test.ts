@@ -58,9 +58,13 @@ test('every error that denies a request of a user or rejects a credential is an 
   )
 })
 
-test('an event is logged as one JSON line with its category, type, action and outcome', () => {
+test('an event is logged as one JSON line with its category, type, action and outcome', async () => {
   const lines: string[] = []
-  const log = createLog({ level: 'info', format: 'json', destination: { write: (line) => void lines.push(line) } })
+  const log = await createLog({
+    level: 'info',
+    format: 'json',
+    destination: { write: (line) => void lines.push(line) },
+  })
   logEvent(log, 'redis_down', { 'user.name': 'bob' }, 'Redis: gone')
   const [line, ...rest] = lines.map((text) => JSON.parse(text))
   assert.deepEqual(rest, [])

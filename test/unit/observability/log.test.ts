@@ -3,7 +3,7 @@ import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { createLog } from '../../../src/observability/log.ts'
 
-function create(format: 'json' | 'text', level = 'info') {
+async function create(format: 'json' | 'text', level = 'info') {
   const written = { text: '' }
   const destination = new Writable({
     write(chunk, _encoding, done) {
@@ -11,11 +11,11 @@ function create(format: 'json' | 'text', level = 'info') {
       done()
     },
   })
-  return { log: createLog({ level, format, destination }), written }
+  return { log: await createLog({ level, format, destination }), written }
 }
 
-test('a JSON log line uses the field names of the Elastic Common Schema and a timestamp in UTC', () => {
-  const { log, written } = create('json')
+test('a JSON log line uses the field names of the Elastic Common Schema and a timestamp in UTC', async () => {
+  const { log, written } = await create('json')
   log.warn({ 'user.name': 'bob' }, 'said')
   const { '@timestamp': at, ...rest } = JSON.parse(written.text)
   assert.equal(new Date(at).toISOString(), at)
@@ -28,41 +28,41 @@ test('a JSON log line uses the field names of the Elastic Common Schema and a ti
   })
 })
 
-test('each call writes one JSON line, even if a message or field contains line breaks', () => {
-  const { log, written } = create('json')
+test('each call writes one JSON line, even if a message or field contains line breaks', async () => {
+  const { log, written } = await create('json')
   log.info({ 'url.path': '/a\n{"forged":true}' }, 'x\r\n{"forged":true}')
   assert.equal(written.text.split('\n').length, 2)
   assert.equal(JSON.parse(written.text).forged, undefined)
 })
 
-test('a text log line has time, level and message', () => {
-  const { log, written } = create('text')
+test('a text log line has time, level and message', async () => {
+  const { log, written } = await create('text')
   log.info('it listens')
   assert.match(written.text, /^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: it listens\n$/)
 })
 
-test('a text log line has fields after the message, and omits fields that never change', () => {
-  const { log, written } = create('text')
+test('a text log line has fields after the message, and omits fields that never change', async () => {
+  const { log, written } = await create('text')
   log.warn({ 'user.name': 'bob' }, 'said')
   assert.match(written.text, / WARN: said \{"user\.name":"bob"\}\n$/)
 })
 
-test('a text log line omits fields that the message contains, and shows the duration in milliseconds', () => {
-  const { log, written } = create('text')
+test('a text log line omits fields that the message contains, and shows the duration in milliseconds', async () => {
+  const { log, written } = await create('text')
   const said = { 'http.request.method': 'GET', 'url.path': '/app', 'http.response.status_code': 200 }
   log.info({ ...said, 'event.duration': 1_260_000, 'event.action': 'asked', 'user.name': 'bob' }, 'GET /app 200')
   assert.match(written.text, / INFO: GET \/app 200 \(1\.3 ms\) \{"user\.name":"bob"\}\n$/)
 })
 
-test('a JSON log line has all fields, even those that the message contains', () => {
-  const { log, written } = create('json')
+test('a JSON log line has all fields, even those that the message contains', async () => {
+  const { log, written } = await create('json')
   const fields = { 'url.path': '/app', 'event.duration': 1_260_000, 'event.action': 'asked' }
   log.info(fields, 'GET /app 200')
   assert.deepEqual({ ...JSON.parse(written.text), ...fields, message: 'GET /app 200' }, JSON.parse(written.text))
 })
 
-test('the log writes nothing below its level', () => {
-  const { log, written } = create('json', 'error')
+test('the log writes nothing below its level', async () => {
+  const { log, written } = await create('json', 'error')
   log.warn('x')
   log.error('y')
   assert.equal(JSON.parse(written.text).message, 'y')

@@ -43,7 +43,7 @@ async function serve({ work, write, ...outcome }: Given, options: Partial<LogOpt
       done()
     },
   })
-  const log = createLog({ level: 'info', format: 'json', destination, ...options })
+  const log = await createLog({ level: 'info', format: 'json', destination, ...options })
   const logRequest = createLogRequest(log)
   const reader: RequestReader = {
     isTrusted: () => true,

@@ -4,9 +4,9 @@ import { GatewayError } from '../../../src/http/errors.ts'
 import { createLog } from '../../../src/observability/log.ts'
 import { watchElasticsearch } from '../../../src/observability/startup-check.ts'
 
-function createLines() {
+async function createLines() {
   const lines: Record<string, unknown>[] = []
-  const log = createLog({
+  const log = await createLog({
     level: 'info',
     format: 'json',
     destination: { write: (line) => void lines.push(JSON.parse(line)) },
@@ -16,11 +16,11 @@ function createLines() {
 const brief = () => lines().map(({ 'log.level': level, message }) => `${level} ${message}`)
 let lines: () => Record<string, unknown>[]
 
-function watch(
+async function watch(
   checkPrivilege: () => Promise<void>,
   { stopped = new AbortController(), missing = [] }: { stopped?: AbortController; missing?: string[] } = {},
 ) {
-  const { lines: collected, log } = createLines()
+  const { lines: collected, log } = await createLines()
   lines = () => collected
   return {
     done: watchElasticsearch({ checkPrivilege, findMissingRoles: async () => missing }, log, stopped.signal),
@@ -29,12 +29,12 @@ function watch(
 }
 
 test('the startup check logs one line if the service account may manage users', async () => {
-  await watch(async () => {}).done
+  await (await watch(async () => {})).done
   assert.deepEqual(brief(), ['info connected to Elasticsearch; the service account may manage users'])
 })
 
 test('the startup check logs one warning that names all configured roles which Elasticsearch lacks', async () => {
-  await watch(async () => {}, { missing: ['reader', 'writer'] }).done
+  await (await watch(async () => {}, { missing: ['reader', 'writer'] })).done
   assert.deepEqual(brief(), [
     'info connected to Elasticsearch; the service account may manage users',
     'warn Elasticsearch has no role reader, writer, so it grants no privileges: create it, or correct group_mappings and default_roles',
@@ -43,9 +43,11 @@ test('the startup check logs one warning that names all configured roles which E
 
 test('the startup check logs the failure, retries until it succeeds, and logs the success once', async () => {
   let calls = 0
-  await watch(async () => {
-    if (++calls < 2) throw new GatewayError('elasticsearch_rejected', 'our service account lacks manage_security')
-  }).done
+  await (
+    await watch(async () => {
+      if (++calls < 2) throw new GatewayError('elasticsearch_rejected', 'our service account lacks manage_security')
+    })
+  ).done
   assert.deepEqual(brief(), [
     'error Elasticsearch: our service account lacks manage_security; retrying',
     'info connected to Elasticsearch; the service account may manage users',
@@ -55,10 +57,12 @@ test('the startup check logs the failure, retries until it succeeds, and logs th
 
 test('the startup check logs each failure reason once, and a new reason on a new line', async () => {
   const reasons = ['Elasticsearch answered 503: starting', 'Elasticsearch answered 503: starting', 'no privilege']
-  await watch(async () => {
-    const reason = reasons.shift()
-    if (reason !== undefined) throw new GatewayError('elasticsearch_unavailable', reason)
-  }).done
+  await (
+    await watch(async () => {
+      const reason = reasons.shift()
+      if (reason !== undefined) throw new GatewayError('elasticsearch_unavailable', reason)
+    })
+  ).done
   assert.deepEqual(brief(), [
     'error Elasticsearch: answered 503: starting; retrying',
     'error Elasticsearch: no privilege; retrying',
@@ -67,7 +71,7 @@ test('the startup check logs each failure reason once, and a new reason on a new
 })
 
 test('stopping the startup check ends its wait for the next try at once', async () => {
-  const { done, stopped } = watch(() => Promise.reject(new Error('down')))
+  const { done, stopped } = await watch(() => Promise.reject(new Error('down')))
   await new Promise(setImmediate)
   stopped.abort()
   const timeout = (async () => {
@@ -80,7 +84,7 @@ test('stopping the startup check ends its wait for the next try at once', async 
 
 test('stopping the startup check during a call logs no failure of that call', async () => {
   const stopped = new AbortController()
-  const { done } = watch(
+  const { done } = await watch(
     async () => {
       stopped.abort()
       throw new Error('the client was closed')
@@ -94,6 +98,6 @@ test('stopping the startup check during a call logs no failure of that call', as
 test('a startup check that is stopped before it begins makes no call', async () => {
   const stopped = new AbortController()
   stopped.abort()
-  await watch(() => assert.fail('asked'), { stopped }).done
+  await (await watch(() => assert.fail('asked'), { stopped })).done
   assert.deepEqual(brief(), [])
 })

@@ -7,7 +7,7 @@ const base = { ELASTAUTH_SECRET_KEY: '0123456789abcdef'.repeat(4), ELASTAUTH_ELA
 
 function connectionOf(env: Readonly<Record<string, string>>) {
   const prefixed = Object.fromEntries(Object.entries(env).map(([key, value]) => [`ELASTAUTH_CACHE_${key}`, value]))
-  return redisConnection(loadConfig({ env: { ...base, ...prefixed }, flags: {} }).config)
+  return redisConnection(loadConfig({ file: null, env: { ...base, ...prefixed }, flags: {} }).config)
 }
 
 test('reads the address, database and credentials of Redis from redis_host, redis_db, redis_username and redis_password', () => {

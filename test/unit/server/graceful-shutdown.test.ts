@@ -33,7 +33,7 @@ async function startServer(isTls: boolean): Promise<void> {
       done()
     },
   })
-  const log = createLog({ level: 'info', format: 'json', destination })
+  const log = await createLog({ level: 'info', format: 'json', destination })
   const logRequest = createLogRequest(log)
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
