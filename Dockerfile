@@ -32,4 +32,4 @@ USER 65534:65534
 # Reads the file and the environment, but not the flags of `docker run IMAGE --listen …`: set ELASTAUTH_LISTEN instead.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["elastauth", "health"]
 # Without a shell or an init process: Node is process 1, and elastauth handles SIGTERM, SIGINT and SIGHUP.
-ENTRYPOINT ["node", "/app/dist/src/main.js"]
+ENTRYPOINT ["node", "/app/dist/main.cjs"]

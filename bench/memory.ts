@@ -14,7 +14,7 @@ const fakeElasticsearch = createFakeElasticsearch()
 const node = { url: await fakeElasticsearch.listen(), username: 'elastic', password: 'changeme' }
 const gateway = await startGatewayFor(node, {
   nodeArguments: process.argv.slice(3),
-  main: new URL('../dist/src/main.js', import.meta.url).pathname,
+  main: new URL('../dist/main.cjs', import.meta.url).pathname,
   flags: { log_level: 'error', listen: '127.0.0.1:6104' },
 })
 const agent = new Agent({ keepAlive: true, maxSockets: 32 })

@@ -20,7 +20,7 @@ export async function startServer(kind: string, ...args: string[]): Promise<Runn
 /** Starts the built elastauth (`npm run build`) without Elasticsearch: the credentials come from its cache. */
 export async function startElastauth(upstream: string): Promise<RunningServer> {
   const gateway = await startGateway({
-    main: new URL('../dist/src/main.js', import.meta.url).pathname,
+    main: new URL('../dist/main.cjs', import.meta.url).pathname,
     flags: {
       log_level: 'error',
       listen: '127.0.0.1:6105',

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the content of the image: the compiled program, its production dependencies and its command.
+# Creates the content of the image: the program, which contains its dependencies, the list of these (SBOM), and its command.
 #   scripts/build-image-tree.sh TARGET
 # The Dockerfile runs this, and so does CI without Docker. It does not change the checkout.
 set -euo pipefail
@@ -17,18 +17,18 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$source"
 # the SBOM contains the name of the folder
-mkdir "$work/elastauth"
-cp -R package.json package-lock.json .npmrc tsconfig.json tsconfig.build.json src config "$work/elastauth"
+mkdir -p "$work/elastauth/scripts"
+cp -R package.json package-lock.json .npmrc src config "$work/elastauth"
+cp scripts/build.ts "$work/elastauth/scripts"
 cd "$work/elastauth"
 
 npm ci
 npm run build
-npm prune --omit=dev
 npm sbom --package-lock-only --sbom-format cyclonedx --omit dev >sbom.cdx.json
 
-cp -R dist node_modules package.json sbom.cdx.json "$target"
+cp -R dist package.json sbom.cdx.json "$target"
 mkdir "$target/bin"
-ln -s ../dist/src/main.js "$target/bin/elastauth"
+ln -s ../dist/main.cjs "$target/bin/elastauth"
 mkdir "$target/config"
 cp config/elastauth.example.yml "$target/config"
 for file in LICENSE CHANGELOG.md; do

@@ -3,7 +3,7 @@
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major > 24 || (major === 24 && minor >= 12)) {
   process.on('SIGHUP', () => {}) // until cli/serve.ts handles this signal, it would end the process
-  await (await import('./cli/run.ts')).run(process.argv.slice(2))
+  import('./cli/run.ts').then(({ run }) => run(process.argv.slice(2)))
 } else {
   console.error(
     `elastauth: needs Node.js 24.12 or later, and this is ${process.version}: install a later version, or use the image of elastauth`,

@@ -1,20 +1,20 @@
-import type { Client } from '@elastic/elasticsearch'
 import { GatewayError } from '../http/errors.ts'
 import type { Call } from './call.ts'
+import type { ElasticsearchClient } from './client.ts'
 import { checkOwnLogin, readPrivileges, readRoleNames } from './read-response.ts'
 
 /** The only cluster privilege that elastauth needs. */
 const requiredPrivilege = 'manage_security'
 
 /** Checks that Elasticsearch responds and accepts elastauth's service account. The returned function throws GatewayError. */
-export function createPing(client: () => Client, call: Call): () => Promise<void> {
+export function createPing(client: () => ElasticsearchClient, call: Call): () => Promise<void> {
   return async function ping() {
     await call('ping', async () => checkOwnLogin(await client().security.authenticate()))
   }
 }
 
 /** The readiness checks, by name: Elasticsearch accepts the service account, and the account has the privilege. */
-export function createServiceAccountChecks(client: () => Client, call: Call) {
+export function createServiceAccountChecks(client: () => ElasticsearchClient, call: Call) {
   const checkPrivilege = createPrivilegeCheck(client, call)
   return {
     elasticsearch: createPing(client, call),
@@ -34,7 +34,7 @@ export function createServiceAccountChecks(client: () => Client, call: Call) {
  * elasticsearch_rejected if the account lacks the privilege.
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-has-privileges
  */
-export function createPrivilegeCheck(client: () => Client, call: Call): () => Promise<void> {
+export function createPrivilegeCheck(client: () => ElasticsearchClient, call: Call): () => Promise<void> {
   return async function checkPrivilege() {
     const { username, hasAll } = await call('ping', async () =>
       readPrivileges(await client().security.hasPrivileges({ cluster: [requiredPrivilege] })),
@@ -53,7 +53,7 @@ export function createPrivilegeCheck(client: () => Client, call: Call): () => Pr
  * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-role
  */
 export function createFindMissingRoles(
-  client: () => Client,
+  client: () => ElasticsearchClient,
   call: Call,
 ): (roles: readonly string[]) => Promise<string[]> {
   return async function findMissingRoles(roles) {

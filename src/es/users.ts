@@ -1,5 +1,6 @@
-import { type Client, errors } from '@elastic/elasticsearch'
+import { errors } from '@elastic/elasticsearch'
 import { type Call, isLoginRejection } from './call.ts'
+import type { ElasticsearchClient } from './client.ts'
 import { type PasswordFields, type PasswordHashing, sendPassword } from './password-hashing.ts'
 import {
   checkPasswordChange,
@@ -30,7 +31,7 @@ export type NativeUserToWrite = PasswordToSet &
  * Users of Elasticsearch's native realm.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
-export function createUsers(client: () => Client, call: Call, hashing: PasswordHashing) {
+export function createUsers(client: () => ElasticsearchClient, call: Call, hashing: PasswordHashing) {
   return Object.freeze({
     /** https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-get-user */
     async get(username: string): Promise<NativeUser | undefined> {

@@ -36,7 +36,12 @@ describe('the package, installed from its tarball', () => {
   after(() => rm(directory, { recursive: true, force: true }))
 
   test('the package contains the built program, the example configuration and the schema, and no sources or tests', () => {
-    for (const path of ['dist/src/main.js', 'config/elastauth.example.yml', 'config/schema.json']) {
+    for (const path of [
+      'dist/main.cjs',
+      'dist/third-party-licenses.txt',
+      'config/elastauth.example.yml',
+      'config/schema.json',
+    ]) {
       assert.ok(files.includes(path), path)
     }
     assert.deepEqual(
