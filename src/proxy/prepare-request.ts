@@ -52,6 +52,7 @@ export function createPrepareRequest(options: PrepareRequestOptions): PrepareReq
     return (authorization) =>
       buildUpstreamHeaders(rawHeaders, {
         remoteAddress: socket.remoteAddress,
+        requestId: context.id,
         isEncrypted: 'encrypted' in socket,
         isTrusted: context.isTrusted,
         authorization,

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { createServer as createNodeServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { type ErrorCode, GatewayError } from '../http/errors.ts'
+import { createRequestIds } from '../http/request-id.ts'
 import { serializeResponse } from '../http/response.ts'
 import { type ConnectionBudget, limitConnections } from './connection-limit.ts'
 import { createHttp1Server } from './http1/server.ts'
@@ -122,14 +122,4 @@ export function createServer(options: ServerOptions): GatewayServer {
   }
 
   return Object.freeze({ listen, countConnections, prepareRenewal, close })
-}
-
-/**
- * Creates request ids from a random prefix and a counter. The prefix differs for each process, so the ids are unique
- * across replicas. People read them out: hexadecimal digits do not include o, i and l, which look like 0 and 1.
- */
-function createRequestIds(): () => string {
-  const prefix = randomBytes(6).toString('hex')
-  let count = 0
-  return () => `${prefix}-${(count++).toString(16)}`
 }

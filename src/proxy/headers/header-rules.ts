@@ -11,6 +11,7 @@ export type HeaderRule =
   | 'kbn-version'
   | 'kibana-internal'
   | keyof ForwardedHeaders
+  | keyof RequestIdHeaders
 
 /** The headers in which trusted proxies describe the original request. */
 export type ForwardedHeaders = {
@@ -20,6 +21,16 @@ export type ForwardedHeaders = {
   'x-forwarded-host': string
   'x-forwarded-port': string
 }
+
+/** The headers that name a request in logs. Of several with the same name, none is forwarded. */
+export type RequestIdHeaders = {
+  'x-request-id': string | typeof several
+  'x-opaque-id': string | typeof several
+  traceparent: string | typeof several
+  tracestate: string
+}
+
+export const several = Symbol('several headers with the same name')
 
 const rules: Readonly<Record<string, HeaderRule>> = {
   ...Object.fromEntries(Array.from(hopByHopHeaders, (name) => [name, 'drop'])),
@@ -31,6 +42,10 @@ const rules: Readonly<Record<string, HeaderRule>> = {
   'x-forwarded-proto': 'x-forwarded-proto',
   'x-forwarded-host': 'x-forwarded-host',
   'x-forwarded-port': 'x-forwarded-port',
+  'x-request-id': 'x-request-id',
+  'x-opaque-id': 'x-opaque-id',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
   'x-real-ip': 'trusted-only',
   // Some frameworks route by these three headers instead of the target, so a client could bypass path checks. Only
   // forward-auth sub-requests need them.

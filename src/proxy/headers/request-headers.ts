@@ -1,8 +1,16 @@
 import { canonicalizeHeaderName } from '../../../config/header-names.ts'
 import { connectionOptionsOf, namesOf } from '../../http/headers.ts'
+import { isValidRequestId } from '../../http/request-id.ts'
+import { parseTraceparent } from '../../http/traceparent.ts'
 import type { PrivateCookies } from './cookies.ts'
 import { formatForwarded, plainAddress, requestedPort } from './forwarded.ts'
-import { createHeaderFilter, type ForwardedHeaders, type HeaderRule } from './header-rules.ts'
+import {
+  createHeaderFilter,
+  type ForwardedHeaders,
+  type HeaderRule,
+  type RequestIdHeaders,
+  several,
+} from './header-rules.ts'
 
 /** The headers and cookies that authenticate a user to elastauth. Upstreams must not see them. */
 export type PrivateHeaders = Readonly<{
@@ -15,6 +23,8 @@ export type PrivateHeaders = Readonly<{
 export type HeaderContext = Readonly<{
   /** The peer's address; undefined once the socket is closed. */
   remoteAddress: string | undefined
+  /** Our id of the request. */
+  requestId: string
   isEncrypted: boolean
   /** Whether the peer is a trusted proxy. Only then are its `Forwarded` and `X-Forwarded-*` headers forwarded. */
   isTrusted: boolean
@@ -50,13 +60,14 @@ export function createBuildUpstreamHeaders({ headers: privateNames, cookies }: P
       collectHeader(collected, rule, name, rule === 'cookie' ? cookies.strip(value) : value)
     }
     addForwarded(collected, context)
+    addRequestIds(collected, context, overridden)
     addOwn(collected, context)
     return collected.headers
   }
 }
 
 /** The headers for the upstream, and other facts collected from the client's headers. */
-type Collected = Partial<ForwardedHeaders> & {
+type Collected = Partial<ForwardedHeaders & RequestIdHeaders> & {
   readonly headers: string[]
   /** Forwarded only if the request is from a page of Kibana. */
   readonly kibanaInternal: string[]
@@ -98,6 +109,14 @@ function collectHeader(collected: Collected, rule: HeaderRule, name: string, val
     case 'x-forwarded-host':
     case 'x-forwarded-port':
       if (isTrusted) collected[rule] ??= value
+      break
+    case 'x-request-id':
+    case 'x-opaque-id':
+    case 'traceparent':
+      collected[rule] = collected[rule] === undefined ? value : several
+      break
+    case 'tracestate':
+      collected.tracestate = append(collected.tracestate, value)
   }
 }
 
@@ -111,6 +130,23 @@ function addForwarded(collected: Collected, { remoteAddress, isEncrypted }: Head
   headers.push('X-Forwarded-Host', collected['x-forwarded-host'] ?? host)
   headers.push('X-Forwarded-Port', collected['x-forwarded-port'] ?? requestedPort(host, scheme))
   headers.push('Forwarded', append(collected.forwarded, formatForwarded(address, host, scheme)))
+}
+
+/**
+ * Elasticsearch names a request in its task list and slow logs by `X-Opaque-Id`. A client's own value stays, because the
+ * client searches for it. Without a valid `traceparent`, `tracestate` has no meaning (W3C Trace Context, section 3.3).
+ */
+function addRequestIds(
+  collected: Collected,
+  { requestId }: HeaderContext,
+  overridden: ReadonlySet<string> | undefined,
+): void {
+  const { headers, 'x-request-id': clientId, 'x-opaque-id': opaqueId = several, traceparent, tracestate } = collected
+  if (!overridden?.has('x-opaque-id')) headers.push('X-Opaque-Id', opaqueId === several ? requestId : opaqueId)
+  if (typeof clientId === 'string' && isValidRequestId(clientId)) headers.push('X-Request-Id', clientId)
+  if (typeof traceparent !== 'string' || parseTraceparent(traceparent) === undefined) return
+  headers.push('traceparent', traceparent)
+  if (tracestate !== undefined) headers.push('tracestate', tracestate)
 }
 
 function addOwn({ headers, isFromKibana, kibanaInternal }: Collected, { routeHeaders, authorization }: HeaderContext) {

@@ -9,6 +9,7 @@ const build = createBuildUpstreamHeaders({
 })
 const untrusted: HeaderContext = {
   remoteAddress: '203.0.113.7',
+  requestId: 'id-7',
   isEncrypted: false,
   isTrusted: false,
   authorization: 'Basic b3Vycw==',
@@ -28,7 +29,8 @@ const addedNames = new Set([
 function kept(rawHeaders: string[], context: HeaderContext = untrusted): string[] {
   const built = build([...host, ...rawHeaders], context)
   const isKept = (i: number) => ![...addedNames, 'authorization', 'host'].includes(built[i - (i % 2)]!.toLowerCase())
-  return built.filter((_, i) => isKept(i))
+  const isAddedId = (i: number) => built[i - (i % 2)] === 'X-Opaque-Id' && built[i - (i % 2) + 1] === context.requestId
+  return built.filter((_, i) => isKept(i) && !isAddedId(i))
 }
 /** All values of one upstream header. */
 function valuesOf(name: string, rawHeaders: string[], context: HeaderContext = untrusted): string[] {
@@ -109,6 +111,63 @@ describe('a header that is forwarded unchanged', () => {
   test('forwards duplicates of a header', () =>
     assert.deepEqual(kept(['X-A', '1', 'X-A', '2']), ['X-A', '1', 'X-A', '2']))
   test('forwards the Host header', () => assert.deepEqual(valuesOf('host', []), ['es.example.com:9200']))
+})
+
+describe('the ids of a request', () => {
+  const traceparent = ['traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01']
+
+  test('sends the id of the request as X-Opaque-Id if the client sends none', () => {
+    assert.deepEqual(valuesOf('x-opaque-id', []), ['id-7'])
+  })
+
+  test("sends the client's X-Opaque-Id, even an empty one, instead of the id of the request", () => {
+    assert.deepEqual(valuesOf('x-opaque-id', ['x-opaque-id', 'my task']), ['my task'])
+    assert.deepEqual(valuesOf('x-opaque-id', ['x-opaque-id', '']), [''])
+  })
+
+  test('sends the id of the request if the client sends several X-Opaque-Id, another spelling, or names it in Connection', () => {
+    assert.deepEqual(valuesOf('x-opaque-id', ['X-Opaque-Id', 'a', 'x-opaque-id', 'a']), ['id-7'])
+    assert.deepEqual(valuesOf('x-opaque-id', ['X-Opaque-Id', 'a', 'x-opaque-id', 'b', 'x-opaque-id', 'c']), ['id-7'])
+    assert.deepEqual(valuesOf('x_opaque_id', ['X_Opaque_Id', 'a']), [])
+    assert.deepEqual(valuesOf('x-opaque-id', ['Connection', 'x-opaque-id', 'X-Opaque-Id', 'a']), ['id-7'])
+  })
+
+  test("sends a route's own X-Opaque-Id instead of the client's and of the id of the request", () => {
+    const context = { ...untrusted, routeHeaders: ['x-opaque-id', 'kibana'] }
+    assert.deepEqual(valuesOf('x-opaque-id', ['X-Opaque-Id', 'a'], context), ['kibana'])
+    assert.deepEqual(valuesOf('x-opaque-id', [], context), ['kibana'])
+  })
+
+  test('forwards a single valid X-Request-Id', () => {
+    assert.deepEqual(kept(['x-request-id', 'A.b_c-1']), ['X-Request-Id', 'A.b_c-1'])
+    assert.deepEqual(kept(['X-Request-ID', 'a'.repeat(64)]), ['X-Request-Id', 'a'.repeat(64)])
+  })
+
+  for (const [what, headers] of Object.entries({
+    'with other characters': ['X-Request-Id', 'a b'],
+    'that is too long': ['X-Request-Id', 'a'.repeat(65)],
+    'that is empty': ['X-Request-Id', ''],
+    'beside another one': ['X-Request-Id', 'a', 'x-request-id', 'b'],
+    'beside an equal one': ['X-Request-Id', 'a', 'X-Request-Id', 'a'],
+    'in another spelling': ['X_Request_Id', 'a'],
+  })) {
+    test(`does not forward an X-Request-Id ${what}`, () => assert.deepEqual(kept(headers, trusted), []))
+  }
+
+  test('forwards tracestate together with a valid traceparent', () => {
+    const states = ['tracestate', 'a=1', 'tracestate', 'b=2']
+    assert.deepEqual(kept([...states, ...traceparent]), [...traceparent, 'tracestate', 'a=1, b=2'])
+  })
+
+  for (const [what, headers] of Object.entries({
+    'without a traceparent': [],
+    'with an invalid traceparent': ['traceparent', traceparent[1]!.toUpperCase()],
+    'with two equal traceparents': [...traceparent, ...traceparent],
+  })) {
+    test(`does not forward a tracestate ${what}, nor that traceparent`, () => {
+      assert.deepEqual(kept([...headers, 'tracestate', 'a=1'], trusted), [])
+    })
+  }
 })
 
 describe('the Authorization header of an upstream request', () => {
