@@ -60,7 +60,7 @@ function expectedType({ yamlType, noun }: Format<unknown>): string {
 
 function fixForType(value: unknown, format: Format<unknown>): string {
   const isQuotedScalar = typeof value === 'string' && format.parse(value) !== undefined
-  if (isQuotedScalar && (format.yamlType === 'boolean' || format.yamlType === 'integer')) return 'remove the quotes'
+  if (isQuotedScalar && ['boolean', 'integer', 'number'].includes(format.yamlType)) return 'remove the quotes'
   const isScalar = typeof value === 'number' || typeof value === 'boolean'
   if (isScalar && format.yamlType === 'string' && format.hintFor === undefined) return 'put it in quotes'
   return fixFor(format, value)

@@ -66,6 +66,16 @@ export function unmapIpv4(address: string | undefined): string | undefined {
 const mappedPrefix = '::ffff:'
 
 /**
+ * An address as Elasticsearch's field type `ip` accepts it: IPv4-mapped addresses as IPv4, and without an IPv6 zone (RFC 4007,
+ * 11). Undefined for any other text.
+ */
+export function toIp(text: string | undefined): string | undefined {
+  if (text === undefined || isIP(text) === 0) return undefined
+  const zone = text.indexOf('%')
+  return unmapIpv4(zone === -1 ? text : text.slice(0, zone))
+}
+
+/**
  * The part of an address that identifies a client: an IPv4 address as it is, of an IPv6 address the first 64 bits, since
  * a client chooses the rest itself (RFC 4291, 2.5.4).
  */

@@ -55,6 +55,18 @@ export const schema = {
   },
   log_level: { doc: 'Minimum severity to log.', format: 'log_level', default: 'info' },
   log_format: { doc: '`auto` is text on a terminal, otherwise JSON (ECS).', format: 'log_format', default: 'auto' },
+  log: {
+    sample_hits: {
+      doc: 'The share of successful requests that is logged, from 0 to 1, e.g. `0.01` for one in a hundred. Failed requests, and everything above level info, are always logged.',
+      format: 'share',
+      default: 1,
+    },
+    exclude_paths: {
+      doc: 'Paths whose successful requests are not logged: exact, or with `*` at the end, e.g. `/ui/*`.',
+      format: 'path_pattern_list',
+      default: [],
+    },
+  },
   enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
   enableOtel: {
     doc: 'Export traces over OTLP, configured by the standard `OTEL_` variables. See docs/tracing.md.',

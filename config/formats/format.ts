@@ -17,7 +17,7 @@ export type Range = { readonly min?: number; readonly max?: number }
 
 /** A value format: its YAML type, how it is parsed, and how it is validated. */
 export type Format<T> = {
-  readonly yamlType: 'string' | 'boolean' | 'integer' | 'array' | 'text or array' | 'object'
+  readonly yamlType: 'string' | 'boolean' | 'integer' | 'number' | 'array' | 'text or array' | 'object'
   /** Completes the message "is not …". */
   readonly noun: string
   /** What to write instead. */

@@ -79,6 +79,18 @@ export const subRequestPath = textFormat({
 
 const plainPath = /^(?:\/[A-Za-z0-9_-]{1,100}){1,10}$/
 
+/**
+ * A path, or with a `*` at its end all paths that begin with it. Without dot segments, duplicate slashes and other characters that
+ * servers interpret differently.
+ */
+export const pathPattern = textFormat({
+  noun: 'a path',
+  hint: 'write e.g. /api/status, or /ui/* for all paths that begin with /ui/; other characters percent-encoded, and no query',
+  isValid: (text) => pathPatternFormat.test(text) && !/\/\/|\/\.\.?(?:\/|$)/.test(text),
+})
+
+const pathPatternFormat = /^\/[\w.~!$&'()+,=:@%/-]*\*?$/
+
 /** File permissions in the notation of `chmod`. */
 export const fileMode = textFormat({
   noun: 'a file mode',

@@ -2,7 +2,7 @@ import { hostPort, hostPortList, httpUrl, httpUrlList, peerList, redisUrl } from
 import { duration } from './duration.ts'
 import { type Format, hasControlCharacter, listOf, oneOf, textFormat } from './format.ts'
 import { basicUsername, email, fullName, groupList, username } from './identity.ts'
-import { fileMode, listenList, subRequestPath } from './listeners.ts'
+import { fileMode, listenList, pathPattern, subRequestPath } from './listeners.ts'
 import { groupMappings, headerMap, headerName, parameterMap, roleName } from './mappings.ts'
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
@@ -37,6 +37,18 @@ const integer: Format<number> = {
     number < min || number > max ? [{ value: number, problem: 'is out of range', fix: `write ${min} to ${max}` }] : [],
 }
 
+/** A part of a whole. */
+const share: Format<number> = {
+  yamlType: 'number',
+  noun: 'a number from 0 to 1',
+  hint: 'write e.g. 0.01 for one in a hundred, or 1 for all',
+  jsonSchema: { type: 'number', minimum: 0, maximum: 1 },
+  parse: (value) => {
+    const number = typeof value === 'string' && /^\d*\.?\d+$/.test(value) ? Number(value) : value
+    return typeof number === 'number' && number >= 0 && number <= 1 ? number : undefined
+  },
+}
+
 const text = textFormat({
   noun: 'a line of text',
   hint: 'write at least 1 character and no control characters',
@@ -60,6 +72,7 @@ const signatureAlgorithm = {
 export const formats = {
   boolean,
   integer,
+  share,
   text,
   duration,
   certificate_file: certificateFile,
@@ -78,6 +91,7 @@ export const formats = {
   peer_list: peerList,
   role_list: listOf(roleName, 'roles', 'write e.g. ["kibana_user"]'),
   text_list: listOf(text, 'texts', 'write e.g. ["one", "two"]'),
+  path_pattern_list: listOf(pathPattern, 'paths', 'write e.g. ["/api/status", "/ui/*"]'),
   basic_username: basicUsername,
   username,
   email,

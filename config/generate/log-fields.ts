@@ -20,6 +20,42 @@ const eventsHead = `
 In auth-only mode the original request is what the reverse proxy reports about the client's request; elastauth reads it only from a
 trusted proxy, and only from the headers that \`forward_auth.profile\` names.
 
+## The client's address
+
+\`source.ip\` is the peer of the connection. \`client.ip\` is the same, unless the peer is trusted (\`trusted_proxies\` and \`proxy_secret\`) and
+sends \`X-Forwarded-For\`, or else \`Forwarded\` (RFC 7239):
+
+- The last entry counts, which is what the proxy has written itself. A client can send the entries before it.
+- If several proxies are in a row, list all of them in \`trusted_proxies\` by address or network: an entry that is listed is
+  followed to the one before it. The words \`loopback\`, \`private\`, \`unix\`, \`client_cert\` and \`all\` do not count here.
+- An entry that is not an IP address (\`unknown\`, \`_hidden\`) ends the search. A port is ignored.
+- A proxy must set or extend \`X-Forwarded-For\`. If it passes the client's own header on, the client chooses \`client.ip\`. The pages in
+  [deployment](deployment/README.md) set it.
+
+\`client.ip\` is for the log only. It never decides about access.
+
+## Ids
+
+- \`http.request.id\` is always elastauth's own. It is on error pages and in error responses. In proxy mode upstreams receive it as
+  \`X-Opaque-Id\`, unless the client or a route sets this header, so it is also in the task list (\`GET _tasks?detailed\`) and the slow logs of
+  Elasticsearch. Kibana uses it for its own requests if \`server.requestId.allowFromAnyIp\` or \`server.requestId.ipAllowlist\` allows it.
+- \`X-Request-Id\` is logged as \`labels.client_request_id\` and forwarded if there is one, of 1 to 64 letters, digits, \`.\`, \`_\` and \`-\`. Otherwise it
+  is dropped.
+- \`traceparent\` is logged as \`trace.id\` and forwarded, with \`tracestate\`, if it follows W3C Trace Context. Otherwise both are dropped.
+
+Elasticsearch recognizes repeated deprecation warnings by \`X-Opaque-Id\`, so that clients of a deprecated API cause one line in the
+deprecation log per request. To prevent that, let the client send the same \`X-Opaque-Id\` in all its requests, or set one for the route
+(\`headers\`, [proxy mode](proxy-mode.md)).
+
+## Which requests are logged
+
+- Health probes (\`health\`, \`live\`, \`ready\` below \`/elastauth/\`) are logged at level \`debug\`, also if \`ready\` responds with 503: what is down has
+  a line of its own.
+- \`log.sample_hits: 0.01\` logs one of a hundred successful requests, \`log.exclude_paths: ["/api/status", "/ui/*"]\` none for these paths. A
+  request is successful if its status is below 400. Errors, and all events below, are always logged. Metrics count every request.
+- A path with dot segments, duplicate slashes or encoded separators is never excluded, because servers read it differently.
+- \`log_level\` and \`log\` change with SIGHUP.
+
 ## Events
 
 What a search in Kibana or a rule of a SIEM looks for: each event has \`event.kind: event\`, and the values of this table. A denied
@@ -43,8 +79,8 @@ What is not an event:
 
 ## What is never logged
 
-No header values, cookies, tokens, passwords, query strings or bodies, and no secrets of the configuration. Usernames, groups of denied users,
-paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
+No cookies, tokens, passwords, query strings or bodies, no secrets of the configuration, and no header values except the two ids
+above. Usernames, groups of denied users, paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
 for each secret that it used.
 
 ## Delivery

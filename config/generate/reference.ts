@@ -13,7 +13,7 @@ environment variables, then flags (\`--elasticsearch.timeout 5s\`). Later source
 - A **secret** (🔒) can be read from a file: set \`ELASTAUTH_…_FILE\` to its path. It cannot be a flag.
 - In the environment, lists are comma-separated, and maps and routes are JSON. An empty variable counts as not set.
 - Durations have a unit: \`500ms\`, \`30s\`, \`1h30m\`.
-- SIGHUP applies changes of trust, roles, headers, \`forward_auth\` and certificates. The log names other changed keys, which need a restart.
+- SIGHUP applies changes of trust, roles, headers, \`forward_auth\`, \`log_level\`, \`log\` and certificates. The log names other changed keys, which need a restart.
 
 `
 

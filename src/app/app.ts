@@ -19,14 +19,14 @@ import {
 import type { Logger } from '../observability/log.ts'
 import type { Feature } from '../observability/metrics/definitions.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
-import { createLogRequest } from '../observability/request-log.ts'
+import { createRequestLog } from '../observability/request-log.ts'
 import { watchElasticsearch } from '../observability/startup-check.ts'
 import { computeConnectionBudget } from '../server/connection-budget.ts'
 import { createServer } from '../server/server.ts'
 import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
-import { appOptions } from './options/app.ts'
+import { appOptions, logOptions } from './options/app.ts'
 import { credentialsOptions } from './options/credentials.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
 import { configuredRoles } from './options/handlers.ts'
@@ -142,11 +142,11 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   }
 
   const handlers = createReloadableHandlers(config, services)
-  const logRequest = createLogRequest(log, tracing?.fieldsOf)
+  const requestLog = createRequestLog(log, logOptions(config), tracing?.fieldsOf)
   const server = createServer({
     ...serverOptions(config),
     handlers: handlers.current,
-    logRequest: tracing?.log(logRequest) ?? logRequest,
+    logRequest: tracing?.log(requestLog.logRequest) ?? requestLog.logRequest,
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) =>
       log.info({ 'client.ip': unmapIpv4(address) }, `a TLS connection failed: ${reason}`),
@@ -191,6 +191,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     },
     reload: createReload(config, [
       handlers.prepareReload,
+      (next) => requestLog.prepareReload(logOptions(next)),
       (next) => server.prepareRenewal(tlsOptions(next)),
       (next) => elasticsearch.prepareRenewal(elasticsearchOptions(next)),
       replicas.prepareReload,

@@ -5,6 +5,7 @@ import {
   type AuthenticationOptions,
   createAuthentication,
 } from '../auth/authenticate.ts'
+import { createClientAddressOf } from '../auth/client-address.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
 import { rejectDnsRebinding } from '../auth/dns-rebinding.ts'
@@ -94,6 +95,7 @@ function createRequestHandlers(
     isTrusted: createIsTrustedRequest(options.trust, { isTrustedPeer, peerOf }),
     explainDistrust: createExplainDistrust(options.trust, { isTrustedPeer, peerOf }),
     originalOf: proxy === undefined ? createOriginalRequestOf(source) : requestAsReceived,
+    clientAddressOf: createClientAddressOf(options.trust.trustedProxies),
   }
   const ownOriginOf = createOwnOriginOf(options.redirectUrl, source)
   const login = services.login?.createHandlers({

@@ -6,6 +6,6 @@ import { jsonResponse } from '../http/response.ts'
  * not restart elastauth.
  */
 export function createHealthEndpoint(version: string): Handler {
-  const response = jsonResponse(200, { status: 'ok', version })
+  const response = { ...jsonResponse(200, { status: 'ok', version }), isProbe: true }
   return async () => response
 }

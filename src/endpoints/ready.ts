@@ -37,7 +37,8 @@ export function createReadyEndpoint(checks: ReadinessChecks, options: ReadyOptio
     if (monotonicNow() - latest.at > maxAgeMs) latest = { at: monotonicNow(), result: runChecks(all) }
     const components = await latest.result
     const isReady = Object.values(components).every((state) => state !== 'down')
-    return jsonResponse(isReady ? 200 : 503, { status: isReady ? 'ready' : 'unavailable', components })
+    const document = { status: isReady ? 'ready' : 'unavailable', components }
+    return { ...jsonResponse(isReady ? 200 : 503, document), isProbe: true }
   }
 }
 

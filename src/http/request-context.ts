@@ -16,6 +16,8 @@ export type RequestReader = Readonly<{
   /** Why a request is not trusted, and what to do if it comes from the proxy; for the log. */
   explainDistrust: (request: IncomingMessage) => string
   originalOf: (request: IncomingMessage, isTrusted: boolean) => OriginalRequest
+  /** The address of the client, from a trusted proxy's header or the connection. */
+  clientAddressOf: (request: IncomingMessage, isTrusted: boolean) => string | undefined
 }>
 
 /**
@@ -58,5 +60,13 @@ export class RequestContext {
   get original(): OriginalRequest {
     this.#original ??= this.#reader.originalOf(this.request, this.isTrusted)
     return this.#original
+  }
+
+  /**
+   * The address of the client, also behind a trusted proxy. Undefined if it is unknown. Read from the headers at each use,
+   * because the hit path does not need it.
+   */
+  get clientAddress(): string | undefined {
+    return this.#reader.clientAddressOf(this.request, this.isTrusted)
   }
 }

@@ -11,11 +11,14 @@ export type GatewayResponse = Readonly<{
   body: string
   /** The authenticated user, if known. */
   username?: string | undefined
+  /** Whether it responds to a health probe, which is logged at level debug. */
+  isProbe?: boolean
 }>
 
 /** An upstream's response, forwarded as it arrives, or the tunnel of an upgrade. */
 export type StreamedResponse = Readonly<{
   username?: string | undefined
+  isProbe?: undefined
   /**
    * Resolves when the response has been sent, or when the tunnel has closed (`response.statusCode` is 101). Rejects
    * with GatewayError; if no headers have been sent by then, the client can still get an error response.

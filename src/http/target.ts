@@ -71,3 +71,21 @@ export function percentDecode(text: string): string | undefined {
 export function percentDecodeBytes(text: string): string {
   return text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
+
+/**
+ * Whether all servers agree on the segments of a target's path: no dot segments, no duplicate slashes, no backslashes, no path
+ * parameters, and none of these characters in an encoded form. Prevents path traversal out of a route with `auth: none`.
+ */
+export function hasUnambiguousPath(target: string): boolean {
+  const path = pathOf(target)
+  if (ambiguousCharacters.test(path) || dotSegment.test(path)) return false
+  return !path.includes('%') || (!ambiguousEncoding.test(path) && percentDecode(path) !== undefined)
+}
+
+/** Duplicate slashes, backslashes, a fragment, or path parameters. */
+const ambiguousCharacters = /\/\/|[\\#;]/
+
+const dotSegment = /\/\.\.?(?:\/|$)/
+
+/** An encoded control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that does not start an encoding. */
+const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i

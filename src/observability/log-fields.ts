@@ -10,7 +10,7 @@ const table = {
   'log.level': {
     type: 'keyword',
     on: 'every line',
-    meaning: '`info`, `warn`, `error`; `log_level` sets the minimum',
+    meaning: '`debug`, `info`, `warn`, `error`; `log_level` sets the minimum',
   },
   message: { type: 'text', on: 'every line', meaning: 'what happened, and what to do if something is wrong' },
   'ecs.version': { type: 'keyword', on: 'every line', meaning: 'the version of ECS' },
@@ -18,9 +18,18 @@ const table = {
   'http.request.id': {
     type: 'keyword',
     on: 'requests',
-    meaning: 'the `request_id` that an error response shows to the user',
+    meaning: 'the `request_id` that an error response shows to the user; upstreams get it as `X-Opaque-Id`',
   },
-  'trace.id': { type: 'keyword', on: 'requests', meaning: 'the trace of the request ([traces](tracing.md))' },
+  'labels.client_request_id': {
+    type: 'keyword',
+    on: 'requests with a valid `X-Request-Id`',
+    meaning: 'the id that the client or a proxy has given to the request',
+  },
+  'trace.id': {
+    type: 'keyword',
+    on: 'requests',
+    meaning: 'the trace of the request, from a valid `traceparent` or of elastauth itself ([traces](tracing.md))',
+  },
   'span.id': { type: 'keyword', on: 'requests', meaning: 'the span of the request in its trace' },
   'http.request.method': { type: 'keyword', on: 'requests', meaning: 'the method of the original request' },
   'url.domain': {
@@ -46,7 +55,12 @@ const table = {
   'client.ip': {
     type: 'ip',
     on: 'requests, rejected connections',
-    meaning: 'the address of the peer: in auth-only mode that of the reverse proxy',
+    meaning: 'the address of the client, as the trusted proxy reports it; without such a proxy, that of the peer',
+  },
+  'source.ip': {
+    type: 'ip',
+    on: 'requests',
+    meaning: 'the address of the peer: behind a reverse proxy that of the proxy',
   },
   'user.name': {
     type: 'keyword',

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pinoHttp } from 'pino-http'
-import { unmapIpv4 } from '../../config/hosts.ts'
+import { toIp } from '../../config/hosts.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
+import { isValidRequestId } from '../http/request-id.ts'
+import { parseTraceparent } from '../http/traceparent.ts'
 import { denialFieldsOf } from './events.ts'
 import type { Logger } from './log.ts'
+import { createIsOmitted, type OmissionRules } from './omitted-requests.ts'
 import { type SanitizedRequest, sanitize } from './sanitize.ts'
 
 /** How a request ended. */
@@ -13,25 +16,52 @@ export type Outcome = Readonly<{
   error?: GatewayError | undefined
   /** The status that the client received. Set only if the response was aborted. */
   status?: number | undefined
+  /** Whether the request was a health probe, and has a response that is not an error. */
+  isProbe?: boolean | undefined
 }>
 
 type Entry = Outcome &
-  Readonly<{ context: RequestContext; sanitized: SanitizedRequest; trace: TraceFields | undefined }>
+  Readonly<{
+    context: RequestContext
+    sanitized: SanitizedRequest
+    addresses: Addresses
+    ids: ClientIds
+    trace: TraceFields | undefined
+  }>
 
 /** The fields that name the span of a request. */
 export type TraceFields = Readonly<{ 'trace.id': string; 'span.id': string }>
+type TraceOf = (context: RequestContext) => TraceFields | undefined
+
+/** `level` is that of all lines, not only of those for requests. */
+export type RequestLogOptions = OmissionRules & Readonly<{ level: string }>
+
+export type RequestLog = Readonly<{
+  logRequest: LogRequest
+  /** @returns a function that applies other options */
+  prepareReload: (options: RequestLogOptions) => () => void
+}>
 
 export type LogRequest = (context: RequestContext, response: ServerResponse, outcome: Outcome) => void
+
+/** @param traceOf undefined if tracing is off */
+export function createRequestLog(log: Logger, initial: OmissionRules, traceOf?: TraceOf): RequestLog {
+  let current = createLogRequest(log, initial, traceOf)
+  return Object.freeze({
+    logRequest: (context, response, outcome) => current(context, response, outcome),
+    prepareReload: (options) => () => {
+      log.level = options.level
+      current = createLogRequest(log, options, traceOf) // pino-http keeps the level that it has found
+    },
+  })
+}
 
 /**
  * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
  * default it would log all headers, including `Authorization`, so its fields are replaced by an explicit list.
- * @param traceOf undefined if tracing is off
  */
-export function createLogRequest(
-  log: Logger,
-  traceOf?: (context: RequestContext) => TraceFields | undefined,
-): LogRequest {
+function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf | undefined): LogRequest {
+  const isOmitted = createIsOmitted(rules)
   const entries = new WeakMap<ServerResponse, Entry>()
   const omit = () => undefined
   const fields = (_request: IncomingMessage, response: ServerResponse) => fieldsOf(response, entries.get(response)!)
@@ -52,7 +82,17 @@ export function createLogRequest(
   return function logRequest(context, response, outcome) {
     const level = levelOf(outcome)
     if (!log.isLevelEnabled(level)) return
-    const entry = { ...outcome, context, sanitized: sanitize(context.original), trace: traceOf?.(context) }
+    const sanitized = sanitize(context.original)
+    if (level === 'info' && !outcome.error && isOmitted?.(context.original.target, statusSoFar(response))) return
+    const entry = {
+      ...outcome,
+      context,
+      sanitized,
+      // Read now: a closed connection has no address, and the headers of a request are released with its response.
+      addresses: addressesOf(context),
+      ids: clientIdsOf(context),
+      trace: traceOf?.(context),
+    }
     if (response.destroyed) {
       // Logged directly, because pino-http would wait for an event that is not emitted.
       log[level](fieldsOf(response, entry), messageOf(response, entry))
@@ -63,23 +103,49 @@ export function createLogRequest(
   }
 }
 
-function levelOf({ error }: Outcome): 'info' | 'warn' | 'error' {
-  return error ? errorTable[error.code].level : 'info'
+/** The status of a response that may not have been sent yet. */
+function statusSoFar(response: ServerResponse): number {
+  return response.destroyed ? statusOf(response) : response.statusCode
+}
+
+function levelOf({ error, isProbe }: Outcome): 'debug' | 'info' | 'warn' | 'error' {
+  if (error) return errorTable[error.code].level
+  return isProbe ? 'debug' : 'info'
+}
+
+type Addresses = Readonly<{ client: string | undefined; peer: string | undefined }>
+
+function addressesOf({ clientAddress, request }: RequestContext): Addresses {
+  return { client: clientAddress, peer: toIp(request.socket.remoteAddress) }
+}
+
+/** The ids that the client has given to its request, if they are valid. */
+type ClientIds = Readonly<{ requestId: string | undefined; traceId: string | undefined }>
+
+function clientIdsOf({ request: { headers } }: RequestContext): ClientIds {
+  // Node joins several headers of one name with commas, so the result is not valid.
+  const { 'x-request-id': requestId, traceparent } = headers
+  return {
+    requestId: typeof requestId === 'string' && isValidRequestId(requestId) ? requestId : undefined,
+    traceId: typeof traceparent === 'string' ? parseTraceparent(traceparent)?.traceId : undefined,
+  }
 }
 
 /** Field names of the Elastic Common Schema. */
-function fieldsOf(response: ServerResponse, entry: Entry) {
-  const { context, sanitized, error, username } = entry
+function fieldsOf(response: ServerResponse, { context, sanitized, addresses, ids, trace, ...entry }: Entry) {
+  const { error, status, username } = entry
   return {
     'http.request.id': context.id,
-    'trace.id': entry.trace?.['trace.id'],
-    'span.id': entry.trace?.['span.id'],
+    'labels.client_request_id': ids.requestId,
+    'trace.id': trace?.['trace.id'] ?? ids.traceId,
+    'span.id': trace?.['span.id'],
     'http.request.method': sanitized.method,
     'url.domain': sanitized.domain,
     'url.path': sanitized.path,
-    'http.response.status_code': entry.status ?? statusOf(response),
+    'http.response.status_code': status ?? statusOf(response),
     'event.duration': Math.round((performance.now() - context.startedAt) * 1e6), // nanoseconds
-    'client.ip': unmapIpv4(context.request.socket.remoteAddress),
+    'client.ip': addresses.client,
+    'source.ip': addresses.peer,
     'user.name': username ?? error?.username,
     ...(error && denialFieldsOf(error.code)),
     'error.code': error?.code,

@@ -62,7 +62,7 @@ export function createRequestHandler({
       result = routes.renderError(request, error, context.id)
       if (response.headersSent) return abortResponse(context, response, { username, error })
     }
-    finishRequest(context, response, result, { username, error })
+    finishRequest(context, response, result, { username, error, isProbe: result.isProbe })
   }
 
   function streamResponse(response: ServerResponse, result: StreamedResponse): Promise<void> {

@@ -127,8 +127,8 @@ test('SIGHUP logs which keys have changed, but not their values, and says so if 
   }
   const secret = 'proxy_secret: a-shared-secret-of-32-characters\n'
   assert.equal(
-    await reload(`${secret}admin_roles: [superuser]\nlog_level: debug\n`),
-    'configuration reloaded: proxy_secret, admin_roles changed; the certificates were read again; these changed keys need a restart: log_level',
+    await reload(`${secret}admin_roles: [superuser]\nenable_metrics: true\n`),
+    'configuration reloaded: proxy_secret, admin_roles changed; the certificates were read again; these changed keys need a restart: enable_metrics',
   )
   assert.equal(
     await reload(`${secret}admin_roles: [superuser]\n`),

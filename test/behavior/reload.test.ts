@@ -124,7 +124,7 @@ describe('a reload', { timeout: 180_000 }, async () => {
   }
 
   const before = everywhere('first', 'token_invalid')
-  const next = { default_roles: 'second', log_level: 'debug' }
+  const next = { default_roles: 'second', log_format: 'text' }
 
   test('before a reload, the configuration and the certificates of the start are in effect', async () => {
     assert.deepEqual(await observe(), before)
@@ -163,7 +163,7 @@ describe('a reload', { timeout: 180_000 }, async () => {
 
   test('a reload with valid files replaces the handlers and all certificates, and returns the keys that need a restart', async () => {
     writeFiles(second, anotherAuthority.cert)
-    assert.deepEqual(app.reload(load(next)).ignored, ['log_level'])
+    assert.deepEqual(app.reload(load(next)).ignored, ['log_format'])
     const renewed = everywhere('second', 'provider_unavailable') // the provider's certificate is of the former CA
     await eventually(observe, (state) => isDeepStrictEqual(state, renewed)) // a background call may end on a former connection
   })

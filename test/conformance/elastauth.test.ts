@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { type CommandResult, runCommand } from '../behavior/elastauth-command.ts'
 import { createFixture } from '../behavior/fixture.ts'
 import type { Header } from '../support/raw-http.ts'
-import type { Caller } from './callers/caller.ts'
+import { type Caller, clientAddress } from './callers/caller.ts'
+import { envoyAddress } from './callers/envoy.ts'
 import { callers } from './callers/index.ts'
 import { original } from './case.ts'
 import { exchange } from './exchange.ts'
@@ -13,7 +14,7 @@ const { start } = await createFixture()
 const env = { ELASTAUTH_PROXY_SECRET: 'the-proxy-adds-this-itself' }
 const prefixed = { 'forward_auth.path_prefix': '/authorize' }
 const [generic, nginx] = await Promise.all([
-  start({ env, flags: prefixed }),
+  start({ env, flags: { ...prefixed, trusted_proxies: `loopback,${envoyAddress}` } }),
   start({ env, flags: { 'forward_auth.profile': 'nginx' } }),
 ])
 
@@ -86,6 +87,18 @@ for (const caller of callers.values()) {
     )
     assert.equal(await statusOf([['Origin', 'https://app.example.com']]), 200)
     assert.equal(await statusOf([['Origin', 'https://evil.example']], 'GET'), 200)
+  })
+}
+
+for (const caller of [...callers.values()].filter(({ name }) => name !== 'haproxy')) {
+  test(`the log has the client's address behind ${caller.name} when the client forges X-Forwarded-For and Forwarded`, async () => {
+    const path = `/address/${caller.name}`
+    const { gateway } = await sendAs(caller, path, [
+      ['X-Forwarded-For', '203.0.113.7'],
+      ['Forwarded', 'for=203.0.113.7'],
+    ])
+    const line = await gateway.logged((entry) => entry['url.path'] === path)
+    assert.deepEqual([line['client.ip'], line['source.ip']], [clientAddress, '127.0.0.1'])
   })
 }
 

@@ -7,6 +7,7 @@ export const trustingReader: RequestReader = {
   isTrusted: () => true,
   explainDistrust: () => 'from an untrusted peer',
   originalOf: requestAsReceived,
+  clientAddressOf: ({ socket }) => socket.remoteAddress,
 }
 
 /** The context of a request of which a test needs only these parts, by default from a trusted peer. */

@@ -2,6 +2,12 @@ import { providersOf } from '../../../config/header-presets.ts'
 import { isTracingEnabled } from '../../../config/rules/otel-rules.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { Feature } from '../../observability/metrics/definitions.ts'
+import type { RequestLogOptions } from '../../observability/request-log.ts'
+
+/** Which lines are logged. A reload applies them. */
+export function logOptions({ log, log_level }: Config): RequestLogOptions {
+  return { level: log_level, sampleHits: log.sample_hits, excludePaths: log.exclude_paths }
+}
 
 /** What the composition root itself reads. */
 export function appOptions(config: Config) {

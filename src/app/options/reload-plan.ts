@@ -1,6 +1,6 @@
 import { type Config, schema } from '../../../config/schema.ts'
 
-/** Keys that take effect without a restart. Only the request handlers, which a reload replaces, read them. */
+/** Keys that take effect without a restart. Only the request handlers and the log, which a reload replaces, read them. */
 const reloadable = [
   'trusted_proxies',
   'proxy_secret',
@@ -13,6 +13,8 @@ const reloadable = [
   'group_whitelist',
   'admin_roles',
   'forward_auth',
+  'log_level',
+  'log',
 ] as const satisfies readonly (keyof Config)[]
 
 export type ReloadPlan = Readonly<{

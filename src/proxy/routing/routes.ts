@@ -1,4 +1,4 @@
-import { pathOf, percentDecode, withoutTrailingSlashes } from '../../http/target.ts'
+import { hasUnambiguousPath, pathOf, percentDecode, withoutTrailingSlashes } from '../../http/target.ts'
 
 /** Which requests a route matches. A `null` host or path matches any. */
 export type RouteMatch = Readonly<{ host: string | null; path: string | null; auth: 'required' | 'none' }>
@@ -23,7 +23,9 @@ export function createPickRoute<R extends RouteMatch>(
 
   return function pickRoute(host, path) {
     const name = compiled[0]?.host === undefined ? '' : hostName(host)
-    const index = compiled.findIndex((one) => matches(one, name, path) && (isProtected(one) || isUnambiguous(path)))
+    const index = compiled.findIndex(
+      (one) => matches(one, name, path) && (isProtected(one) || hasUnambiguousPath(path)),
+    )
     const match = compiled[index]
     if (match === undefined || isProtected(match)) return match?.route
     // Most upstreams treat `%61dmin` as `admin`, and some also `ADMIN` and `admin.`. If such a spelling matches a more
@@ -64,24 +66,6 @@ function isBelow(path: string, prefix: string): boolean {
   const next = path[prefix.length]
   return next === undefined || next === '/' || next === '?'
 }
-
-/**
- * Whether all servers agree on the segments of a target's path: no dot segments, no duplicate slashes, no backslashes, no path
- * parameters, and none of these characters in an encoded form. Prevents path traversal out of a route with `auth: none`.
- */
-function isUnambiguous(target: string): boolean {
-  const path = pathOf(target)
-  if (ambiguousCharacters.test(path) || dotSegment.test(path)) return false
-  return !path.includes('%') || (!ambiguousEncoding.test(path) && percentDecode(path) !== undefined)
-}
-
-/** Duplicate slashes, backslashes, a fragment, or path parameters. */
-const ambiguousCharacters = /\/\/|[\\#;]/
-
-const dotSegment = /\/\.\.?(?:\/|$)/
-
-/** An encoded control character, `#`, `%`, `.`, `/`, `;`, `?` or `\`; or a `%` that does not start an encoding. */
-const ambiguousEncoding = /%(?:[01][0-9a-f]|7f|2[35ef]|3[bf]|5c|(?![0-9a-f]{2}))/i
 
 /** The lookbehind makes matching linear: without it, 60,000 dots in a row take 15 s. */
 const trailingDotsAndSpaces = /(?<![. ])[. ]+(?=\/|$)/g

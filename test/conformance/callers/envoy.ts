@@ -1,5 +1,5 @@
 import { isSameName } from '../message.ts'
-import { type Caller, joined, type Verdict } from './caller.ts'
+import { type Caller, clientAddress, joined, type Verdict } from './caller.ts'
 
 /**
  * Envoy's ext_authz with an `http_service` (source/extensions/filters/common/ext_authz/ext_authz_http_impl.cc): the
@@ -23,12 +23,16 @@ export const envoy: Caller = {
         ),
         ['content-length', '0'],
         ['x-envoy-internal', 'true'],
-        ['x-forwarded-for', '192.0.2.1'], // Envoy's own address: Envoy is the client here
+        // The client's address is configured (headers_to_add); then Envoy, which is the client here, adds its own.
+        ['x-forwarded-for', `${clientAddress},${envoyAddress}`],
         ['x-envoy-expected-rq-timeout-ms', '200'],
       ],
     }
   },
 }
+
+/** Envoy's own address in all cases (RFC 5737). */
+export const envoyAddress = '192.0.2.1'
 
 const alwaysPassed = ['Authorization', 'Accept', 'Cookie']
 

@@ -18,6 +18,8 @@ export type ClientRequest = Readonly<{
   version?: '1.0' | '1.1'
   /** A WebSocket, over which a message is sent and echoed. */
   isWebSocket?: boolean
+  /** The address that the client connects from; 127.0.0.1 by default. */
+  localAddress?: string
 }>
 
 /** The client's response, and the request that the application received, if one reached it. */
@@ -32,7 +34,7 @@ export type Outcome = Readonly<
 >
 
 export async function sendRequest({ port }: Pick<Running, 'port'>, request: ClientRequest): Promise<Outcome> {
-  const connection = openRaw(port)
+  const connection = openRaw(port, request.localAddress === undefined ? {} : { localAddress: request.localAddress })
   try {
     connection.send(headOf(request))
     await sendBody(connection.socket, request)

@@ -3,6 +3,9 @@ import { type Address, listen } from './listen.ts'
 
 export type Person = Readonly<{ username: string; groups?: string; email?: string; name?: string }>
 
+/** The addresses that the tests' clients connect from. */
+const clientAddresses: ReadonlySet<unknown> = new Set(['127.0.0.1', '127.0.0.2'])
+
 /** People by the value of their `session` cookie. */
 export type Sessions = Readonly<Record<string, Person>>
 
@@ -23,7 +26,7 @@ function respond({ url, headers }: IncomingMessage, response: ServerResponse, se
     ? `${headers['x-forwarded-proto']}://${headers['x-forwarded-host']}${headers['x-forwarded-uri']}`
     : headers['x-original-url']
   const method = headers[isForwardAuth ? 'x-forwarded-method' : 'x-original-method']
-  if (typeof original !== 'string' || method === undefined || headers['x-forwarded-for'] !== '127.0.0.1') {
+  if (typeof original !== 'string' || method === undefined || !clientAddresses.has(headers['x-forwarded-for'])) {
     response.writeHead(400).end('the original request is missing')
     return
   }

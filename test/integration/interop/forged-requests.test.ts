@@ -70,6 +70,20 @@ for (const realProxy of realProxies) {
       assert.deepEqual({ method, path, domain }, { method: 'GET', path: '/app/mine', domain: 'kibana.example.com' })
     })
 
+    test("the log has the client's address when the client forges X-Forwarded-For and Forwarded", async () => {
+      const lines = ['X-Forwarded-For: 203.0.113.7', 'Forwarded: for=203.0.113.7', 'X-Real-IP: 203.0.113.7']
+      for (const [path, extra] of [
+        ['/app/plain', []],
+        ['/app/forged', lines],
+      ] as const) {
+        await sendRequest(proxy, { session: 'bob', target: path, lines: extra, localAddress: '127.0.0.2' })
+        const line = await gateway.logged((entry) => entry['url.path'] === path)
+        const { 'client.ip': client, 'source.ip': source } = line
+        assert.deepEqual({ client, source }, { client: '127.0.0.2', source: '127.0.0.1' }, path)
+      }
+      assert.doesNotMatch(gateway.output(), /203\.0\.113\.7/)
+    })
+
     test('rejects a cross-site write and a cross-site WebSocket with 403, and forwards same-origin ones', async () => {
       const requests: readonly ClientRequest[] = [{ method: 'POST', body: 3 }, { isWebSocket: true }]
       for (const request of requests) {

@@ -121,12 +121,15 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
         'X-Forwarded-Host: forged.example.com',
         'X-Original-Method: DELETE',
         'X-Original-URL: https://forged.example.com/forged',
+        'X-Forwarded-For: 203.0.113.7',
+        'Forwarded: for=203.0.113.7',
       ]
       assert.equal((await sendRequest(proxy, '/elastauth/signed-out?forged', forged))?.status, 200)
       const line = await gateway.logged((entry) => /signed-out|forged/.test(String(entry['url.path'])))
       const { 'http.request.method': method, 'url.path': path, 'url.domain': domain } = line
       assert.deepEqual([method, path], ['GET', '/elastauth/signed-out'])
       assert.doesNotMatch(String(domain), /forged/)
+      assert.equal(line['client.ip'], '127.0.0.1')
     })
 
     test("with auth_providers [oidc, authelia], a client's own Remote-User is ignored in any spelling", async () => {

@@ -111,8 +111,8 @@ test('a reload prepares every part with the next configuration before it commits
     return () => void steps.push(`commit ${name}`)
   }
   const reload = createReload(load({}), [part('a'), undefined, part('b')])
-  const next = load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_LOG_LEVEL: 'debug' })
-  assert.deepEqual(reload(next), { changed: ['default_roles'], ignored: ['log_level'] })
+  const next = load({ ELASTAUTH_DEFAULT_ROLES: 'viewer', ELASTAUTH_LOG_FORMAT: 'text' })
+  assert.deepEqual(reload(next), { changed: ['default_roles'], ignored: ['log_format'] })
   assert.deepEqual(steps, ['prepare a for viewer', 'prepare b for viewer', 'commit a', 'commit b'])
 })
 

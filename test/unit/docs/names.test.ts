@@ -125,7 +125,9 @@ const otherWords: ReadonlySet<string> = new Set([
   ...'common_http_protocol_options ext_authz failure_mode_allow headers_with_underscores_action http_service'.split(
     ' ',
   ),
-  ...'allowed_client_headers allowed_headers merge_slashes normalize_path path_override server_uri'.split(' '),
+  ...'allowed_client_headers allowed_headers headers_to_add merge_slashes normalize_path path_override server_uri xff_num_trusted_hops'.split(
+    ' ',
+  ),
   ...'upgrade_configs upgrade_type with_request_body'.split(' '),
   // HAProxy
   ...'httpclient.resolvers.prefer tune.bufsize txn.auth_response_successful'.split(' '),

@@ -18,6 +18,10 @@ function create(isTrusted: boolean) {
       calls.push(['originalOf', received, trusted])
       return original
     },
+    clientAddressOf(received, trusted) {
+      calls.push(['clientAddressOf', received, trusted])
+      return '192.0.2.10'
+    },
   }
   return { context: new RequestContext(request, reader, 'id-1', 12.5), calls }
 }
@@ -36,6 +40,18 @@ for (const isTrusted of [true, false]) {
     assert.deepEqual(calls, [
       ['isTrusted', request],
       ['originalOf', request, isTrusted],
+    ])
+  })
+}
+
+for (const isTrusted of [true, false]) {
+  test(`the client's address is read only where it is needed, from a peer with isTrusted ${isTrusted}`, () => {
+    const { context, calls } = create(isTrusted)
+    assert.deepEqual(calls, [])
+    assert.equal(context.clientAddress, '192.0.2.10')
+    assert.deepEqual(calls, [
+      ['isTrusted', request],
+      ['clientAddressOf', request, isTrusted],
     ])
   })
 }

@@ -7,10 +7,11 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { type ErrorCode, errorTable, GatewayError } from '../../../src/http/errors.ts'
 import { RequestContext, type RequestReader } from '../../../src/http/request-context.ts'
 import { createLog, type LogOptions } from '../../../src/observability/log.ts'
-import { createLogRequest, type Outcome } from '../../../src/observability/request-log.ts'
+import { createRequestLog, type Outcome, type RequestLogOptions } from '../../../src/observability/request-log.ts'
 import { openRaw } from '../../support/raw-http.ts'
 
 type Line = Record<string, unknown>
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 type Given = Partial<Outcome> & {
   /** What is waited for before the request can be answered. */
   work?: (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
@@ -33,9 +34,10 @@ let text: string
 let watch: () => void
 let stop: () => void
 let port: number
+let reload: (changes: Partial<RequestLogOptions>) => void
 
 /** Serves as server.ts does: the log is told first, then the answer is written. */
-async function serve({ work, write, ...outcome }: Given, options: Partial<LogOptions> = {}) {
+async function serve({ work, write, ...outcome }: Given, options: Partial<LogOptions & RequestLogOptions> = {}) {
   const destination = new Writable({
     write(chunk, _encoding, done) {
       text += chunk
@@ -44,10 +46,14 @@ async function serve({ work, write, ...outcome }: Given, options: Partial<LogOpt
     },
   })
   const log = await createLog({ level: 'info', format: 'json', destination, ...options })
-  const logRequest = createLogRequest(log)
+  const rules = { level: 'info', sampleHits: 1, excludePaths: [], ...options }
+  const requestLog = createRequestLog(log, rules)
+  reload = (changes) => requestLog.prepareReload({ ...rules, ...changes })()
+  const { logRequest } = requestLog
   const reader: RequestReader = {
     isTrusted: () => true,
     explainDistrust: () => '',
+    clientAddressOf: () => '192.0.2.10',
     originalOf: ({ method = '', url = '' }) => ({ method, target: url, host: 'es.example.com' }),
   }
   const server = createServer(async (request, response) => {
@@ -121,11 +127,51 @@ describe('one line per request', () => {
       'url.domain': 'es.example.com',
       'url.path': '/_search',
       'http.response.status_code': 200,
-      'client.ip': '127.0.0.1',
+      'client.ip': '192.0.2.10',
+      'source.ip': '127.0.0.1',
       'user.name': 'bob',
       message: 'GET /_search 200',
     })
   })
+
+  test('the id and the trace of the client are logged beside the id of elastauth', async () => {
+    await serve(answered)
+    await ask('/', ['X-Request-Id: client-1.A_b', `traceparent: 00-${traceId}-00f067aa0ba902b7-01`])
+    const [line] = await logged()
+    assert.equal(line?.['http.request.id'], 'id-7')
+    assert.equal(line?.['labels.client_request_id'], 'client-1.A_b')
+    assert.equal(line?.['trace.id'], traceId)
+  })
+
+  for (const [what, headers] of Object.entries({
+    'a space': ['X-Request-Id: a b'],
+    'a quote': ['X-Request-Id: a"b'],
+    'a line break of another character set': ['X-Request-Id: a\x85b'],
+    'more than 64 characters': [`X-Request-Id: ${'a'.repeat(65)}`],
+    'no character': ['X-Request-Id:'],
+    'another one beside it': ['X-Request-Id: a', 'x-request-id: b'],
+    'an equal one beside it': ['X-Request-Id: a', 'X-Request-Id: a'],
+  })) {
+    test(`an X-Request-Id with ${what} is not logged`, async () => {
+      await serve(answered)
+      await ask('/', headers)
+      const [line] = await logged()
+      assert.equal(line?.['labels.client_request_id'], undefined)
+      assert.equal(line?.['http.request.id'], 'id-7')
+    })
+  }
+
+  for (const [what, headers] of Object.entries({
+    'a wrong length': ['traceparent: 00-1-2-01'],
+    'another one beside it': Array(2).fill(`traceparent: 00-${traceId}-00f067aa0ba902b7-01`),
+  })) {
+    test(`a traceparent with ${what} is not logged`, async () => {
+      await serve(answered)
+      await ask('/', headers)
+      const [line] = await logged()
+      assert.equal(line?.['trace.id'], undefined)
+    })
+  }
 
   for (const [name, work] of Object.entries({
     'a request with a synchronous response is logged once': undefined,
@@ -245,6 +291,115 @@ describe('errors', () => {
   })
 })
 
+describe('a health probe', () => {
+  const probe: Given = { isProbe: true, write: (response) => response.writeHead(503).end() }
+
+  test('a health probe is logged at level debug', async () => {
+    await serve(probe, { level: 'debug' })
+    await ask('/elastauth/ready')
+    const [line] = await logged()
+    assert.deepEqual([line?.['log.level'], line?.message], ['debug', 'GET /elastauth/ready 503'])
+  })
+
+  test('a health probe is not logged at level info', async () => {
+    await serve(probe)
+    await ask('/elastauth/ready')
+    assert.equal(text, '')
+  })
+
+  test('a failed health probe is logged at the level of its error', async () => {
+    await serve({ ...refused(405, new GatewayError('method_not_allowed', 'x')), isProbe: true })
+    await ask('/elastauth/ready')
+    assert.equal((await logged())[0]?.['error.code'], 'method_not_allowed')
+  })
+})
+
+describe('a reload of the log', () => {
+  test('a reload changes the level of all lines', async () => {
+    await serve(answered)
+    reload({ level: 'warn' })
+    await ask('/a')
+    reload({ level: 'info' })
+    await ask('/b')
+    assert.deepEqual(
+      (await logged()).map((line) => line['url.path']),
+      ['/b'],
+    )
+  })
+
+  test('a reload to level debug shows health probes', async () => {
+    await serve({ isProbe: true, write: (response) => response.end() })
+    reload({ level: 'debug' })
+    await ask('/elastauth/live')
+    assert.equal((await logged())[0]?.['log.level'], 'debug')
+  })
+
+  test('a reload changes which requests are omitted', async () => {
+    await serve(answered)
+    reload({ excludePaths: ['/a'] })
+    await ask('/a')
+    reload({ excludePaths: ['/b'] })
+    await ask('/b')
+    await ask('/a')
+    assert.deepEqual(
+      (await logged()).map((line) => line['url.path']),
+      ['/a'],
+    )
+  })
+})
+
+describe('omitted requests', () => {
+  test('one of four successful requests is logged if log.sample_hits is 0.25', async () => {
+    await serve(answered, { sampleHits: 0.25 })
+    for (let i = 0; i < 8; i++) await ask(`/${i}`)
+    const all = await logged(2)
+    assert.deepEqual(
+      all.map((line) => line['url.path']),
+      ['/0', '/4'],
+    )
+  })
+
+  test('an error is logged even if no successful request is', async () => {
+    await serve(refused(401, new GatewayError('identity_missing', 'x')), { sampleHits: 0, excludePaths: ['/*'] })
+    await ask('/a')
+    assert.equal((await logged())[0]?.['error.code'], 'identity_missing')
+  })
+
+  for (const [what, path] of Object.entries({
+    'the excluded path': '/api/status',
+    'an excluded prefix': '/ui/a?b=/c',
+  })) {
+    test(`a successful request for ${what} is not logged`, async () => {
+      await serve(answered, { excludePaths: ['/api/status', '/ui/*'] })
+      await ask(path)
+      await ask('/')
+      assert.deepEqual(
+        (await logged()).map((line) => line['url.path']),
+        ['/'],
+      )
+    })
+  }
+
+  for (const path of [
+    '/ui/../_search',
+    '/ui/%2e%2e/_search',
+    '/ui//_search',
+    '/ui/..%2f_search',
+    '/ui/\\_search',
+    '/ui/;/../_search',
+    '/ui/#/../_search',
+    '/ui',
+    '/api/status/',
+    '/API/status',
+  ]) {
+    test(`a request for ${path} is logged, because it may be for another path than an excluded one`, async () => {
+      await serve(answered, { excludePaths: ['/api/status', '/ui/*'] })
+      await ask(path)
+      assert.equal((await logged()).length, 1)
+    })
+  }
+})
+
 describe('the request log contains no secret', () => {
   const names = [
     'Authorization',
@@ -268,7 +423,7 @@ describe('the request log contains no secret', () => {
     'Proxy-Authorization',
     'X-Api-Key',
   ]
-  const headers = names.map((name, i) => `${name}: SECRET-${i}`)
+  const headers = names.map((name, i) => `${name}: SECRET-${i}=`) // X-Request-Id is logged if it is valid, which `=` prevents
 
   for (const format of ['json', 'text'] as const) {
     for (const [what, given] of Object.entries<Given>({

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createResponse } from '../../../src/http/response.ts'
 import { createLog } from '../../../src/observability/log.ts'
-import { createLogRequest } from '../../../src/observability/request-log.ts'
+import { createRequestLog } from '../../../src/observability/request-log.ts'
 import { createRenderError } from '../../../src/server/error-response.ts'
 import { createServer, type GatewayServer } from '../../../src/server/server.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
@@ -34,7 +34,7 @@ async function startServer(isTls: boolean): Promise<void> {
     },
   })
   const log = await createLog({ level: 'info', format: 'json', destination })
-  const logRequest = createLogRequest(log)
+  const logRequest = createRequestLog(log, { sampleHits: 1, excludePaths: [] }).logRequest
   server = createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
     tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },

@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import { toIp, withoutBrackets, withoutPort } from '../../config/hosts.ts'
+import type { RequestReader } from '../http/request-context.ts'
+import { createIsTrustedPeer } from './trust/trust.ts'
+
+/** Bounds the work for a long list. No deployment has as many proxies in a row. */
+const maxProxies = 20
+
+/**
+ * Returns the address of the client: what a trusted peer reports, else the peer's own address. The last entry of the list is
+ * what the peer has written itself; the entries before it count only if the one after them is an address or in a network of
+ * `trusted_proxies`. A word such as `private` does not count here, because clients have private addresses as well.
+ */
+export function createClientAddressOf(trustedProxies: readonly string[]): RequestReader['clientAddressOf'] {
+  const networks = trustedProxies.filter((entry) => isIP(entry.split('/', 1)[0]!) !== 0)
+  const isListed = createIsTrustedPeer(networks)
+
+  return function clientAddressOf({ socket, headers }, isTrusted) {
+    let client = toIp(socket.remoteAddress)
+    if (!isTrusted) return client
+    for (const entry of entriesFromLast(headers).take(maxProxies)) {
+      const address = toIp(entry)
+      if (address === undefined) break
+      client = address
+      if (!isListed({ address })) break
+    }
+    return client
+  }
+}
+
+/** The addresses in `X-Forwarded-For`, else in `Forwarded`, the last one first. An entry may be any text. */
+function entriesFromLast({ forwarded, 'x-forwarded-for': forwardedFor }: IncomingMessage['headers']) {
+  // Node joins several headers of one name to one list.
+  return typeof forwardedFor === 'string' ? forwardedForEntries(forwardedFor) : forwardedEntries(forwarded ?? '')
+}
+
+function* forwardedForEntries(list: string): Generator<string, undefined> {
+  for (let end = list.length; end >= 0; ) {
+    const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
+    yield hostOf(list.slice(comma + 1, end).trim())
+    end = comma
+  }
+}
+
+/** `Forwarded` (RFC 7239, section 4). */
+function* forwardedEntries(list: string): Generator<string, undefined> {
+  for (let end = list.length; end >= 0; ) {
+    const comma = lastCommaBefore(list, end)
+    yield hostOf(forOf(list.slice(comma + 1, end)))
+    end = comma
+  }
+}
+
+/**
+ * The index of the last comma before `end` outside quotes, or -1. It searches backwards, because only the last element is
+ * certain to have matching quotes: a client may have sent the start of the list.
+ */
+function lastCommaBefore(list: string, end: number): number {
+  let isQuoted = false
+  for (let i = end - 1; i >= 0; i--) {
+    if (list[i] === ',' && !isQuoted) return i
+    if (list[i] === '"' && !isEscaped(list, i)) isQuoted = !isQuoted
+  }
+  return -1
+}
+
+/** Whether an odd number of backslashes precedes a character (quoted-pair; RFC 9110, section 5.6.4). */
+function isEscaped(text: string, index: number): boolean {
+  let start = index
+  while (text[start - 1] === '\\') start--
+  return (index - start) % 2 === 1
+}
+
+/** The value of the only `for` in an element of `Forwarded`; `''` if there is none or the element is malformed. */
+function forOf(element: string): string {
+  const values: string[] = []
+  let end = 0
+  for (const { 0: pair, groups } of element.matchAll(forwardedPair)) {
+    end += pair.length
+    if (groups!.name!.toLowerCase() === 'for') values.push(groups!.quoted ?? groups!.plain!)
+  }
+  return end === element.length && values.length === 1 ? values[0]! : ''
+}
+
+/** Accepts an unquoted IPv6 address, which some proxies send. An escape never occurs in an address, so it is not decoded. */
+const forwardedPair = /\s*(?<name>[\w!#$%&'*+.^`|~-]+)=(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<plain>[^\s";,]*))\s*(?:;|$)/gy
+
+/** A node without its port (RFC 7239, section 6). */
+function hostOf(node: string): string {
+  return isIP(node) === 0 ? withoutBrackets(withoutPort(node)) : node
+}
