@@ -9,6 +9,7 @@ import { type Definition, definitions } from '../../../src/observability/metrics
 import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
 import { readLogFields } from '../../support/log-fields.ts'
 import { createFullMetrics } from '../../support/metrics.ts'
+import { dashboardQueries } from '../../support/monitoring.ts'
 
 const texts = [...pages, ...exampleFiles]
 const metrics: Readonly<Record<string, Definition>> = definitions
@@ -26,8 +27,12 @@ describe('the pages and examples name only what the program has', () => {
   })
 
   test('every label value in an expression for Prometheus is a value that the metric can have', () => {
-    const faults = findFaults(pages, /\b(error_type|reason|result)[!=]=?~?"([^"]*)"/g, ([, label, value]) =>
-      value!.split('|').some((one) => !valuesOf(label!).has(one)),
+    const expressions = [
+      ...texts,
+      ...dashboardQueries.map(({ title, expression }) => ({ path: title, text: expression })),
+    ]
+    const faults = findFaults(expressions, /\b(error_type|mode|reason|result)[!=]=?~?"([^"]*)"/g, ([, label, value]) =>
+      value!.split('|').some((one) => ![...valuesOf(label!)].some((known) => new RegExp(`^(?:${one})$`).test(known))),
     )
     assert.deepEqual(faults, [])
   })
@@ -135,8 +140,8 @@ const otherWords: ReadonlySet<string> = new Set([
   ...'auth_basic auth_request auth_request_set client_max_body_size error_page ignore_invalid_headers'.split(' '),
   ...'proxy_buffer_size proxy_http_version proxy_intercept_errors proxy_pass proxy_pass_request_body'.split(' '),
   ...'proxy_read_timeout proxy_set_header underscores_in_headers'.split(' '),
-  // Beats, Caddy, Node
-  ...'output.elasticsearch.hosts copy_headers perf_hooks'.split(' '),
+  // Beats, Caddy, Node, Prometheus
+  ...'output.elasticsearch.hosts copy_headers perf_hooks runbook_url'.split(' '),
   ...pages.flatMap(({ blocks }) =>
     blocks
       .filter(({ language }) => ['nginx', 'haproxy', 'caddyfile', 'lua'].includes(language))
