@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { unmapIpv4 } from '../../config/hosts.ts'
+import { toIp } from '../../config/hosts.ts'
 import type { Config } from '../../config/schema.ts'
 import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
@@ -149,7 +149,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     logRequest: tracing?.log(requestLog.logRequest) ?? requestLog.logRequest,
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) =>
-      log.info({ 'client.ip': unmapIpv4(address) }, `a TLS connection failed: ${reason}`),
+      log.info({ 'client.ip': toIp(address), 'source.ip': toIp(address) }, `a TLS connection failed: ${reason}`),
     metrics: metrics?.requests,
     connectionLimits: {
       maxConnections,

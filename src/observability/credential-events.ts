@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { unmapIpv4 } from '../../config/hosts.ts'
+import { toIp } from '../../config/hosts.ts'
 import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { asGatewayError, type ErrorCode } from '../http/errors.ts'
 import { logEvent } from './events.ts'
@@ -101,7 +101,8 @@ export function createLogFault(log: Logger): (code: ErrorCode, address: string |
         'error.code': code,
         'event.reason': code,
         'error.stack_trace': stack,
-        'client.ip': unmapIpv4(address),
+        'client.ip': toIp(address),
+        'source.ip': toIp(address),
       },
       `connection rejected: ${code}`,
     )

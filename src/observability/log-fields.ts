@@ -59,7 +59,7 @@ const table = {
   },
   'source.ip': {
     type: 'ip',
-    on: 'requests',
+    on: 'requests, rejected connections',
     meaning: 'the address of the peer: behind a reverse proxy that of the proxy',
   },
   'user.name': {
