@@ -7,6 +7,7 @@ import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { type Gateway, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
+type Task = Readonly<{ headers: Record<string, string> }>
 const curl = async (...args: string[]) => (await promisify(execFile)('curl', ['-sS', ...args])).stdout
 
 describe('the official Elasticsearch client through the proxy', { skip: elasticsearch.skip }, () => {
@@ -92,6 +93,27 @@ describe('the official Elasticsearch client through the proxy', { skip: elastics
       await curl(...identity('alice'), ...runAs, `${gateway.url}/_security/_authenticate`),
     )
     assert.equal(impersonating.username, 'alice')
+  })
+
+  test("Elasticsearch names a request in its task list by the id in elastauth's log, or by the client's X-Opaque-Id", async () => {
+    const path = '/_tasks?detailed&actions=cluster:monitor/tasks/lists' // this request is a task itself
+    const idsOf = async (...headers: string[]) => {
+      const response = await curl('-i', '-H', 'Remote-User: alice', ...headers, `${gateway.url}${path}`)
+      const [head = '', body = ''] = response.split('\r\n\r\n')
+      const [, returned] = /^x-opaque-id: (.*)$/im.exec(head) ?? []
+      const nodes = Object.values<{ tasks: Record<string, Task> }>(JSON.parse(body).nodes)
+      const tasks = nodes.flatMap((node) => Object.values(node.tasks))
+      return { returned, inTask: tasks.map(({ headers }) => headers['X-Opaque-Id']) }
+    }
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+    const own = await idsOf('-H', `traceparent: 00-${traceId}-00f067aa0ba902b7-01`)
+    const line = await gateway.logged((entry) => entry['trace.id'] === traceId)
+    const id = line['http.request.id']
+    assert.equal(own.returned, id)
+    assert.ok(own.inTask.includes(String(id)))
+    const chosen = await idsOf('-H', 'X-Opaque-Id: my-script')
+    assert.equal(chosen.returned, 'my-script')
+    assert.ok(chosen.inTask.includes('my-script'))
   })
 
   test('forwards date math in a path to Elasticsearch', async () => {
