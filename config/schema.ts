@@ -67,7 +67,18 @@ export const schema = {
       default: [],
     },
   },
-  enable_metrics: { doc: 'Serve Prometheus metrics at /elastauth/metrics.', format: 'boolean', default: false },
+  enable_metrics: {
+    doc: 'Serve Prometheus metrics at /elastauth/metrics: to direct requests from loopback and private addresses, or on `metrics.listen`. See docs/operations.md.',
+    format: 'boolean',
+    default: false,
+  },
+  metrics: {
+    listen: {
+      doc: 'Address, or list of addresses, that serves only /metrics and /elastauth/metrics, to every client that reaches it; the other listeners then serve no metrics. Same syntax as `listen`.',
+      format: 'listen_list',
+      default: null,
+    },
+  },
   enableOtel: {
     doc: 'Export traces over OTLP, configured by the standard `OTEL_` variables. See docs/tracing.md.',
     format: 'boolean',

@@ -49,13 +49,13 @@ export function buildMetrics(): string {
 function rowOf(name: string, { type, help, labels = {}, repeats }: Definition): string {
   const names = Object.keys(labels)
   const shown = names.length === 0 ? name : `${name}{${names.join(',')}}`
-  const meaning = repeats === undefined ? help.replace('(docs/errors.md)', '([errors](errors.md))') : `\`${repeats}\``
+  const meaning = repeats === undefined ? help : `\`${repeats}\``
   const values = repeats === undefined ? Object.entries(labels).map(describeLabel).join('; ') : ''
   return `| \`${shown}\` | ${type} | ${meaning} | ${values} |`
 }
 
 function describeLabel([name, values]: [string, readonly string[] | string]): string {
   if (typeof values === 'string') return `\`${name}\`: ${values}`
-  if (name === 'error_type') return '`error_type`: every error code'
+  if (name === 'error_type') return '`error_type`: [error codes](errors.md)'
   return `\`${name}\`: ${values.map((value) => `\`${value}\``).join(', ')}`
 }

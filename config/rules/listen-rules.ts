@@ -17,6 +17,16 @@ export function checkListen(config: Config): (RuleViolation | false)[] {
   })
 }
 
+/** Rejects a listener for metrics that do not exist. */
+export function checkMetricsListen({ enable_metrics, metrics }: Config): (RuleViolation | false)[] {
+  const problem = 'is set, but there are no metrics'
+  return [
+    metrics.listen !== null &&
+      !enable_metrics &&
+      violation('metrics.listen', problem, 'set enable_metrics: true, or remove it', 'enable_metrics'),
+  ]
+}
+
 export function checkTls(config: Config): (RuleViolation | false)[] {
   const { tls, trusted_proxies } = config
   const entries = entriesOf(config)
@@ -70,11 +80,15 @@ export function checkTls(config: Config): (RuleViolation | false)[] {
   ]
 }
 
-type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen'; name: string }>
+type Entry = Readonly<{ text: string; list: 'listen' | 'forward_auth.listen' | 'metrics.listen'; name: string }>
 
-/** All addresses to listen on, in both `listen` and `forward_auth.listen`. */
-function entriesOf({ listen, forward_auth }: Config): Entry[] {
+/** All addresses to listen on. */
+function entriesOf({ listen, forward_auth, metrics }: Config): Entry[] {
   const entries = (list: Entry['list'], texts: readonly string[]) =>
     texts.map((text, index): Entry => ({ text, list, name: `${list}[${index}]` }))
-  return [...entries('listen', listen), ...entries('forward_auth.listen', forward_auth.listen ?? [])]
+  return [
+    ...entries('listen', listen),
+    ...entries('forward_auth.listen', forward_auth.listen ?? []),
+    ...entries('metrics.listen', metrics.listen ?? []),
+  ]
 }

@@ -2,7 +2,7 @@ import type { Fault, SourceLocation } from '../faults.ts'
 import type { Config } from '../schema.ts'
 import { checkHeaders } from './header-rules.ts'
 import { checkKeyPairs } from './key-pair-rules.ts'
-import { checkListen, checkTls } from './listen-rules.ts'
+import { checkListen, checkMetricsListen, checkTls } from './listen-rules.ts'
 import { checkOidc } from './oidc-rules.ts'
 import { checkProviders, checkStaticProvider } from './provider-rules.ts'
 import { checkForwardAuth, checkProxy, checkProxyRoutes } from './proxy-rules.ts'
@@ -42,6 +42,7 @@ const rules: readonly Rule[] = [
   checkServiceAccount,
   checkKeyPairs,
   checkListen,
+  checkMetricsListen,
   checkTls,
   checkStaticProvider,
   checkHeaders,

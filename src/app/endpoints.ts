@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import { isLoopbackAddress } from '../../config/hosts.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import type { Peers } from '../auth/trust/peers.ts'
+import { createIsTrustedPeer } from '../auth/trust/trust.ts'
 import { createConfigEndpoint } from '../endpoints/config.ts'
+import { createIsDirectRequest } from '../endpoints/direct-request.ts'
 import { createDocsEndpoint, createOpenApiEndpoint } from '../endpoints/docs.ts'
 import { createHealthEndpoint } from '../endpoints/health.ts'
-import { createMetricsEndpoint } from '../endpoints/metrics.ts'
+import { createDirectMetricsEndpoint, createMetricsEndpoint, rejectMetrics } from '../endpoints/metrics.ts'
 import { describeApi } from '../endpoints/openapi.ts'
 import { createReadyEndpoint, type ReadinessChecks } from '../endpoints/ready.ts'
 import { rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
@@ -21,6 +23,8 @@ import { version } from './version.ts'
 export type EndpointsOptions = Readonly<{
   isAuthOnly: boolean
   adminRoles: readonly string[]
+  /** Whether a listener serves only the metrics. */
+  hasMetricsListener: boolean
   /** The configuration with every secret masked. */
   redactedConfig: () => unknown
   /** The sub-requests that the endpoints' listener serves, for the API description; undefined if it serves none. */
@@ -39,11 +43,17 @@ type EndpointsDeps = Readonly<{
 
 const prefix = '/elastauth/'
 
+const isLocal = createIsTrustedPeer(['loopback', 'private', 'unix'])
+
 /** Creates all endpoints below `/elastauth/`. */
 export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps): Endpoints {
-  const { isAuthOnly, adminRoles, redactedConfig, subRequests } = options
+  const { isAuthOnly, adminRoles, hasMetricsListener, redactedConfig, subRequests } = options
   const { authentication, checks, login, peerOf, registry, log } = deps
   const health = createHealthEndpoint(version)
+  const isDirectRequest = createIsDirectRequest({
+    isLocalPeer: (socket) => isLocal(peerOf(socket)),
+    isLocalAddress: (address) => isLocal({ address }),
+  })
   const handlers = new Map<string, Handler>([
     ['health', health],
     ['live', health],
@@ -51,6 +61,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
       'ready',
       createReadyEndpoint(checks, {
         monotonicNow: () => performance.now(),
+        isDirectRequest,
         onFailure: (name, error) => log.warn(`${name} is down: ${asGatewayError(error).detail}`),
       }),
     ],
@@ -66,7 +77,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
       }),
     ],
   ])
-  if (registry) handlers.set('metrics', createMetricsEndpoint(registry))
+  if (registry && !hasMetricsListener) handlers.set('metrics', createDirectMetricsEndpoint(registry, isDirectRequest))
   const loginEndpoints = [...(login?.endpoints ?? [])]
   const names = [
     ...handlers.keys(),
@@ -74,6 +85,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
     'openapi.yaml',
     ...loginEndpoints.map(([path]) => path.slice(prefix.length)),
   ]
+  if (hasMetricsListener) handlers.set('metrics', rejectMetrics) // not one of the names that are shown
   handlers.set('', redirectToStart)
   handlers.set('docs', createDocsEndpoint(names))
   handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
@@ -86,4 +98,11 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
     }),
     ...loginEndpoints,
   ])
+}
+
+/** Creates the endpoints of a listener for metrics. */
+export function createMetricsEndpoints(registry: Metrics['registry'], isAuthOnly: boolean): Endpoints {
+  const metrics = createMetricsEndpoint(registry)
+  const endpoint = { methods: readMethods, handle: isAuthOnly ? rejectSubRequests(metrics) : metrics }
+  return new Map(['/metrics', '/elastauth/metrics'].map((path) => [path, endpoint]))
 }

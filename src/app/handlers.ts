@@ -25,7 +25,7 @@ import { createProvider } from '../providers/index.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
 import { createRenderError } from '../server/error-response.ts'
 import type { RequestHandlers } from '../server/options.ts'
-import { createEndpoints } from './endpoints.ts'
+import { createEndpoints, createMetricsEndpoints } from './endpoints.ts'
 import type { LoginServices } from './login.ts'
 import type { Oidc } from './oidc.ts'
 import { type HandlersOptions, handlersOptions } from './options/handlers.ts'
@@ -150,6 +150,7 @@ function createRequestHandlers(
       registry: metrics?.registry,
       log,
     }),
+    metricsEndpoints: metrics && createMetricsEndpoints(metrics.registry, proxy === undefined),
     renderError: createRenderError(profile, {
       acceptsBearerTokens: oidc !== undefined,
       hasLogin: login !== undefined,

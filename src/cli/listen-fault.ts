@@ -1,5 +1,6 @@
 import type { Fault } from '../../config/faults.ts'
 import type { LoadedConfig } from '../../config/load.ts'
+import type { Config } from '../../config/schema.ts'
 import type { ListenerScope } from '../http/handler.ts'
 
 /** An error of the server's `listen`: the system's error, what the listener serves, and its index among all listeners. */
@@ -10,10 +11,7 @@ export function listenFault(
   { code = '', message, serves, index = 0 }: ListenError,
   { config, locate }: Pick<LoadedConfig, 'config' | 'locate'>,
 ): Fault {
-  const isForSubRequests = serves === 'sub-requests'
-  const key = isForSubRequests ? 'forward_auth.listen' : 'listen'
-  const addresses = (isForSubRequests ? config.forward_auth.listen : config.listen) ?? []
-  const entry = isForSubRequests ? index - config.listen.length : index
+  const { key, addresses, entry } = findEntry(config, serves, index)
   const address = addresses[entry]
   const place = { ...locate(key, [entry]), key: addresses.length > 1 ? `${key}[${entry}]` : key }
   const other = `choose another address with --${key}`
@@ -29,6 +27,16 @@ export function listenFault(
     problem: `cannot be listened on (${fix === undefined ? message : `${address}, ${code}`})`,
     fix: fix ?? other,
   }
+}
+
+/** The place of an address in the configuration. The listeners are in the order of these keys. */
+function findEntry({ listen, forward_auth, metrics }: Config, serves: ListenerScope | undefined, index: number) {
+  const subRequests = forward_auth.listen ?? []
+  if (serves === 'sub-requests')
+    return { key: 'forward_auth.listen', addresses: subRequests, entry: index - listen.length }
+  if (serves !== 'metrics') return { key: 'listen', addresses: listen, entry: index }
+  const entry = index - listen.length - subRequests.length
+  return { key: 'metrics.listen', addresses: metrics.listen ?? [], entry }
 }
 
 const fixes: Readonly<Record<string, string>> = {

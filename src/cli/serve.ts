@@ -45,9 +45,14 @@ export async function serve(load: () => Promise<LoadedConfig>): Promise<void> {
 }
 
 function announce(log: Logger, config: Config, addresses: readonly string[], file: string | undefined): void {
+  const metricsStart = addresses.length - (config.metrics.listen?.length ?? 0)
   const pages = addresses.slice(0, config.listen.length)
-  const subRequests = addresses.slice(config.listen.length)
-  const scopes = subRequests.length === 0 ? '' : ` (pages) and ${subRequests.join(', ')} (sub-requests)`
+  const subRequests = addresses.slice(config.listen.length, metricsStart)
+  const metrics = addresses.slice(metricsStart)
+  const scopes = [
+    subRequests.length === 0 ? '' : ` (pages) and ${subRequests.join(', ')} (sub-requests)`,
+    metrics.length === 0 ? '' : ` and ${metrics.join(', ')} (metrics)`,
+  ].join('')
   const proxySecret = config.proxy_secret === null ? '' : ' with the proxy secret'
   logEvent(
     log,

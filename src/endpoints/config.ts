@@ -5,6 +5,7 @@ import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { jsonResponse } from '../http/response.ts'
+import { isForwarded } from './direct-request.ts'
 
 export type ConfigEndpointOptions = Readonly<{
   /** The configuration with every secret masked. */
@@ -49,16 +50,4 @@ export function createConfigEndpoint({
  */
 function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
   return isLoopbackHost(withoutPort(host))
-}
-
-/**
- * Whether a reverse proxy on this machine forwarded the request, which may then come from anywhere. nginx with only
- * `proxy_pass` adds no header, but is recognized by HTTP/1.0, which current clients do not use.
- */
-function isForwarded({ httpVersion, headers }: IncomingMessage): boolean {
-  return (
-    httpVersion === '1.0' ||
-    ['forwarded', 'via', 'x-real-ip'].some((name) => name in headers) ||
-    Object.keys(headers).some((name) => name.startsWith('x-forwarded-'))
-  )
 }

@@ -24,9 +24,13 @@ const endpoints: Readonly<Record<string, Description>> = {
     summary:
       'Startup probe and monitoring: Elasticsearch, upstreams and the other services that elastauth needs are available',
     type: json,
-    otherResponses: { 503: 'The state of each service' },
+    otherResponses: { 503: 'A service is down; direct requests from the own network see which' },
   },
-  metrics: { summary: 'Metrics in the Prometheus text format', type: 'text/plain' },
+  metrics: {
+    summary: 'Metrics in the Prometheus text format, for direct requests from the own network',
+    type: 'text/plain',
+    otherResponses: { 403: 'Not allowed' },
+  },
   start: { summary: 'The start page', type: html },
   whoami: {
     summary: 'Your identity and your roles, or why you have none; a page for browsers',

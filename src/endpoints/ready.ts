@@ -2,6 +2,7 @@ import { withDeadline } from '../async/deadline.ts'
 import { shareTask } from '../async/single-flight.ts'
 import type { Handler } from '../http/handler.ts'
 import { jsonResponse } from '../http/response.ts'
+import type { IsDirectRequest } from './direct-request.ts'
 
 /**
  * Checks of what elastauth needs, by name; undefined for what is not configured. A check rejects if users cannot be
@@ -12,6 +13,8 @@ export type ReadinessChecks = Readonly<Record<string, (() => Promise<unknown>) |
 export type ReadyOptions = Readonly<{
   monotonicNow: () => number
   onFailure: (name: string, error: unknown) => void
+  /** Whether a request may see the state of each component. */
+  isDirectRequest: IsDirectRequest
   /** A check that takes longer has failed. It is not started again until it has ended. */
   deadlineMs?: number
 }>
@@ -23,21 +26,22 @@ type State = 'up' | 'degraded' | 'unknown' | 'down'
 type RunCheck = () => Promise<[name: string, state: State]>
 
 /**
- * The endpoint `ready`: 200 if nothing is down, otherwise 503 with the names of what is down. The reasons are only
- * logged.
+ * The endpoint `ready`: 200 if nothing is down, otherwise 503. Only direct requests see the state of each component. The
+ * reasons are only logged.
  */
 export function createReadyEndpoint(checks: ReadinessChecks, options: ReadyOptions): Handler {
-  const { monotonicNow } = options
+  const { monotonicNow, isDirectRequest } = options
   const all = Object.entries(checks).flatMap(([name, check]) =>
     check === undefined ? [] : [createRunCheck(name, check, options)],
   )
   let latest = { at: Number.NEGATIVE_INFINITY, result: Promise.resolve<Readonly<Record<string, State>>>({}) }
 
-  return async function ready() {
+  return async function ready({ request }) {
     if (monotonicNow() - latest.at > maxAgeMs) latest = { at: monotonicNow(), result: runChecks(all) }
     const components = await latest.result
     const isReady = Object.values(components).every((state) => state !== 'down')
-    const document = { status: isReady ? 'ready' : 'unavailable', components }
+    const status = isReady ? 'ready' : 'unavailable'
+    const document = isDirectRequest(request) ? { status, components } : { status }
     return { ...jsonResponse(isReady ? 200 : 503, document), isProbe: true }
   }
 }

@@ -13,8 +13,8 @@ export type Endpoints = ReadonlyMap<string, Endpoint>
 
 export type Endpoint = Readonly<{ methods: readonly string[]; handle: Handler }>
 
-/** What a listener serves; `everything` means endpoints and sub-requests. */
-export type ListenerScope = 'everything' | 'endpoints' | 'sub-requests'
+/** What a listener serves; `everything` means endpoints, and sub-requests or requests for upstreams. */
+export type ListenerScope = 'everything' | 'endpoints' | 'sub-requests' | 'metrics'
 
 /** The methods of an endpoint that only reads. */
 export const readMethods: readonly string[] = ['GET', 'HEAD']

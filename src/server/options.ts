@@ -22,6 +22,8 @@ export type RequestHandlers = Readonly<{
   /** Handles every upgrade request that `ServerOptions.isUpgrade` accepts. */
   upgrade?: ModeHandler
   endpoints: Endpoints
+  /** The endpoints of listeners for metrics; undefined if metrics are disabled. */
+  metricsEndpoints?: Endpoints | undefined
   /** Whether a pipelined request is handled only when the earlier responses of its connection have been sent. */
   waitsForPreviousResponses?: boolean
   renderError: RenderError

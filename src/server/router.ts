@@ -1,9 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
-import type { Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
+import type { Endpoint, Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
 import { pathBeforeFragment, percentDecode } from '../http/target.ts'
 
-export type Routes = Readonly<{ handle: ModeHandler; endpoints: Endpoints }>
+export type Routes = Readonly<{
+  handle: ModeHandler
+  endpoints: Endpoints
+  /** The endpoints of listeners for metrics. */
+  metricsEndpoints?: Endpoints | undefined
+}>
 
 /**
  * Finds the handler of a request: that of an endpoint, or else the mode's. Throws GatewayError not_found or
@@ -11,17 +16,21 @@ export type Routes = Readonly<{ handle: ModeHandler; endpoints: Endpoints }>
  */
 export function route(
   { url = '/', method }: IncomingMessage,
-  { handle, endpoints }: Routes,
+  { handle, endpoints, metricsEndpoints }: Routes,
   serves: ListenerScope,
 ): ModeHandler {
+  if (serves === 'metrics') return endpointHandler(metricsEndpoints?.get(pathBeforeFragment(url)), method, metricsOnly)
   const path = endpointPath(url)
   if (path === undefined) {
     if (serves === 'endpoints') throw new GatewayError('not_found', endpointsOnly)
     return handle
   }
   if (serves === 'sub-requests') throw new GatewayError('not_found', subRequestsOnly)
-  const endpoint = endpoints.get(path)
-  if (endpoint === undefined) throw new GatewayError('not_found', 'no such endpoint of elastauth')
+  return endpointHandler(endpoints.get(path), method, 'no such endpoint of elastauth')
+}
+
+function endpointHandler(endpoint: Endpoint | undefined, method: string | undefined, missing: string): ModeHandler {
+  if (endpoint === undefined) throw new GatewayError('not_found', missing)
   const { methods } = endpoint
   if (!methods.includes(method ?? ''))
     throw new GatewayError('method_not_allowed', `only ${methods.join(', ')}`, { allow: methods })
@@ -30,6 +39,7 @@ export function route(
 
 const endpointsOnly =
   "this listener serves only the endpoints below /elastauth/: point the proxy's auth address to / on forward_auth.listen"
+const metricsOnly = 'metrics.listen serves only /metrics and /elastauth/metrics'
 const subRequestsOnly = 'forward_auth.listen serves only sub-requests: route /elastauth/ to an address of listen'
 
 /** Whether a request is for a path below `/elastauth/`. */

@@ -57,7 +57,7 @@ export function createServer(options: ServerOptions): GatewayServer {
   let budget: ConnectionBudget = { setWeight: () => true }
   const listeners = options.listeners.map(({ serves = 'everything', ...config }) => {
     const onRequest = createRequestHandler({ ...options, serves, nextRequestId, isClosing: () => isClosing })
-    const handlers: ListenerHandlers = { ...commonHandlers, onRequest }
+    const handlers: ListenerHandlers = { ...commonHandlers, ...(serves === 'metrics' && noUpgrades), onRequest }
     const listener = config.isTls
       ? createTlsListener({
           handlers,
@@ -123,3 +123,6 @@ export function createServer(options: ServerOptions): GatewayServer {
 
   return Object.freeze({ listen, countConnections, prepareRenewal, close })
 }
+
+/** A listener for metrics opens no tunnels. */
+const noUpgrades = { isUpgrade: () => false }

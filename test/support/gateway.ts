@@ -135,6 +135,12 @@ export async function subRequestUrlOf({ logged }: Pick<Gateway, 'logged'>): Prom
   return / and (\S+) \(sub-requests\)/.exec(message!)![1]!
 }
 
+/** The listener for metrics of a gateway with `metrics.listen`. */
+export async function metricsUrlOf({ logged }: Pick<Gateway, 'logged'>): Promise<string> {
+  const { message } = await logged(isStartLine)
+  return / and (\S+) \(metrics\)/.exec(message!)![1]!
+}
+
 /** Starts elastauth with this Elasticsearch, real or fake. Users get the role `viewer` unless the options say otherwise. */
 export function startGatewayFor(
   { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,

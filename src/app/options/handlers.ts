@@ -64,11 +64,12 @@ function privateHeaders(config: Config): string[] {
 }
 
 function endpointsOptions(config: Config): EndpointsOptions {
-  const { admin_roles, forward_auth, proxy } = config
+  const { admin_roles, forward_auth, metrics, proxy } = config
   const isAuthOnly = !proxy.enabled
   return {
     isAuthOnly,
     adminRoles: admin_roles,
+    hasMetricsListener: metrics.listen !== null,
     redactedConfig: () => redactConfig(config),
     subRequests: isAuthOnly && forward_auth.listen === null ? { pathPrefix: forward_auth.path_prefix } : undefined,
   }

@@ -1,5 +1,6 @@
 import { parseListeners } from '../../../config/formats/listeners.ts'
 import type { Config } from '../../../config/schema.ts'
+import type { ListenerScope } from '../../http/handler.ts'
 import { defaultRequestTimeouts } from '../../server/listen/limits.ts'
 import type { TlsOptions } from '../../server/listen/tls.ts'
 import type { ServerOptions } from '../../server/options.ts'
@@ -26,13 +27,13 @@ export function tlsOptions({ tls }: Config): TlsOptions {
  * The addresses to listen on, and what each serves. If sub-requests have a separate address, a proxy's path rewriting
  * cannot turn a request for an endpoint into a sub-request.
  */
-function listenersOf({ listen, forward_auth, tls }: Config): ServerOptions['listeners'] {
+function listenersOf({ listen, forward_auth, metrics, tls }: Config): ServerOptions['listeners'] {
   const hasCertificate = tls.cert !== null
-  const listeners = parseListeners(listen, hasCertificate)
-  if (forward_auth.listen === null) return listeners
-  const own = parseListeners(forward_auth.listen, hasCertificate)
+  const parse = (addresses: readonly string[] | null, serves: ListenerScope) =>
+    parseListeners(addresses ?? [], hasCertificate).map((listener) => ({ ...listener, serves }))
   return [
-    ...listeners.map((listener) => ({ ...listener, serves: 'endpoints' as const })),
-    ...own.map((listener) => ({ ...listener, serves: 'sub-requests' as const })),
+    ...parse(listen, forward_auth.listen === null ? 'everything' : 'endpoints'),
+    ...parse(forward_auth.listen, 'sub-requests'),
+    ...parse(metrics.listen, 'metrics'),
   ]
 }

@@ -77,7 +77,7 @@ const lookups = {
 } as const
 const errors = {
   type: 'counter',
-  help: 'Rejected and failed requests, by error code (docs/errors.md).',
+  help: 'Rejected and failed requests, by error code.',
   labels: { error_type: Object.keys(errorTable) },
 } as const
 

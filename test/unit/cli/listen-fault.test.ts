@@ -21,6 +21,9 @@ writeFileSync(
     '  - "unix:/run/elastauth.sock"',
     'forward_auth:',
     '  listen: ["10.0.0.1:5001"]',
+    'enable_metrics: true',
+    'metrics:',
+    '  listen: ["127.0.0.1:9100", "10.0.0.1:9101"]',
   ].join('\n'),
 )
 const env = { ELASTAUTH_SECRET_KEY: '5eed0f7e57'.padEnd(64, '0123456789abcdef') }
@@ -50,6 +53,11 @@ describe('the message for an address that cannot be listened on', () => {
       'names the line of an address of another machine in forward_auth.listen',
       failed('EADDRNOTAVAIL', 3, 'sub-requests'),
       `${file}:7 forward_auth.listen cannot be listened on (10.0.0.1:5001, EADDRNOTAVAIL): write an address of this machine, or 0.0.0.0 or [::] for all`,
+    ],
+    [
+      'names the entry and line of an address of another machine in metrics.listen',
+      failed('EADDRNOTAVAIL', 5, 'metrics'),
+      `${file}:10 metrics.listen[1] cannot be listened on (10.0.0.1:9101, EADDRNOTAVAIL): write an address of this machine, or 0.0.0.0 or [::] for all`,
     ],
     [
       "quotes the system's message for any other error",

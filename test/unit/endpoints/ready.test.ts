@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { createReadyEndpoint, type ReadinessChecks } from '../../../src/endpoints/ready.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
@@ -9,10 +10,11 @@ function create(checks: ReadinessChecks, deadlineMs = 60_000) {
   const failures: string[] = []
   let now = 0
   const onFailure = (name: string, error: unknown) => failures.push(`${name}: ${(error as GatewayError).message}`)
-  const ready = createReadyEndpoint(checks, { monotonicNow: () => now, onFailure, deadlineMs })
-  const ask = async (laterByMs = 1001) => {
+  const isDirectRequest = ({ httpVersion }: IncomingMessage) => httpVersion === '1.1'
+  const ready = createReadyEndpoint(checks, { monotonicNow: () => now, onFailure, isDirectRequest, deadlineMs })
+  const ask = async (laterByMs = 1001, httpVersion = '1.1') => {
     now += laterByMs
-    const { status, body } = await ready(contextOf())
+    const { status, body } = await ready(contextOf({ httpVersion }))
     return { status, ...JSON.parse(body) }
   }
   return { ask, failures }
@@ -59,4 +61,10 @@ test('the results of the checks are reused for a second', async () => {
   assert.equal(calls, 1)
   await ask()
   assert.equal(calls, 2)
+})
+
+test('a request that is not direct sees whether elastauth is ready, and not the state of its components', async () => {
+  const { ask } = create({ one: () => Promise.reject(new Error('down')) })
+  assert.deepEqual(await ask(1001, '1.0'), { status: 'unavailable' })
+  assert.deepEqual(await create({ one: async () => {} }).ask(1001, '1.0'), { status: 'ready' })
 })
