@@ -25,13 +25,13 @@ type Entry = Outcome &
     context: RequestContext
     sanitized: SanitizedRequest
     addresses: Addresses
-    ids: ClientIds
-    trace: TraceFields | undefined
+    clientRequestId: string | undefined
+    trace: TraceFields
   }>
 
-/** The fields that name the span of a request. */
-export type TraceFields = Readonly<{ 'trace.id': string; 'span.id': string }>
-type TraceOf = (context: RequestContext) => TraceFields | undefined
+/** The fields that name the trace of a request, and elastauth's span in it. */
+export type TraceFields = Readonly<{ 'trace.id'?: string | undefined; 'span.id'?: string | undefined }>
+type TraceOf = (context: RequestContext) => TraceFields
 
 /** `level` is that of all lines, not only of those for requests. */
 export type RequestLogOptions = OmissionRules & Readonly<{ level: string }>
@@ -44,8 +44,8 @@ export type RequestLog = Readonly<{
 
 export type LogRequest = (context: RequestContext, response: ServerResponse, outcome: Outcome) => void
 
-/** @param traceOf undefined if tracing is off */
-export function createRequestLog(log: Logger, initial: OmissionRules, traceOf?: TraceOf): RequestLog {
+/** @param traceOf by default the trace that the client names: elastauth has no spans if tracing is off */
+export function createRequestLog(log: Logger, initial: OmissionRules, traceOf: TraceOf = callerTraceOf): RequestLog {
   let current = createLogRequest(log, initial, traceOf)
   return Object.freeze({
     logRequest: (context, response, outcome) => current(context, response, outcome),
@@ -60,7 +60,7 @@ export function createRequestLog(log: Logger, initial: OmissionRules, traceOf?: 
  * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
  * default it would log all headers, including `Authorization`, so its fields are replaced by an explicit list.
  */
-function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf | undefined): LogRequest {
+function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): LogRequest {
   const isOmitted = createIsOmitted(rules)
   const entries = new WeakMap<ServerResponse, Entry>()
   const omit = () => undefined
@@ -90,8 +90,8 @@ function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf | 
       sanitized,
       // Read now: a closed connection has no address, and the headers of a request are released with its response.
       addresses: addressesOf(context),
-      ids: clientIdsOf(context),
-      trace: traceOf?.(context),
+      clientRequestId: clientRequestIdOf(context),
+      trace: traceOf(context),
     }
     if (response.destroyed) {
       // Logged directly, because pino-http would wait for an event that is not emitted.
@@ -119,26 +119,29 @@ function addressesOf({ clientAddress, request }: RequestContext): Addresses {
   return { client: clientAddress, peer: toIp(request.socket.remoteAddress) }
 }
 
-/** The ids that the client has given to its request, if they are valid. */
-type ClientIds = Readonly<{ requestId: string | undefined; traceId: string | undefined }>
+/** The id that the client has given to its request, if it is valid. Node joins several headers with commas, which is not. */
+function clientRequestIdOf({ request: { headers } }: RequestContext): string | undefined {
+  const { 'x-request-id': id } = headers
+  return typeof id === 'string' && isValidRequestId(id) ? id : undefined
+}
 
-function clientIdsOf({ request: { headers } }: RequestContext): ClientIds {
-  // Node joins several headers of one name with commas, so the result is not valid.
-  const { 'x-request-id': requestId, traceparent } = headers
-  return {
-    requestId: typeof requestId === 'string' && isValidRequestId(requestId) ? requestId : undefined,
-    traceId: typeof traceparent === 'string' ? parseTraceparent(traceparent)?.traceId : undefined,
-  }
+/** The trace that the client names, if `traceparent` is valid. */
+function callerTraceOf({ request: { headers } }: RequestContext): TraceFields {
+  const { traceparent } = headers
+  return { 'trace.id': typeof traceparent === 'string' ? parseTraceparent(traceparent)?.traceId : undefined }
 }
 
 /** Field names of the Elastic Common Schema. */
-function fieldsOf(response: ServerResponse, { context, sanitized, addresses, ids, trace, ...entry }: Entry) {
+function fieldsOf(
+  response: ServerResponse,
+  { context, sanitized, addresses, clientRequestId, trace, ...entry }: Entry,
+) {
   const { error, status, username } = entry
   return {
     'http.request.id': context.id,
-    'labels.client_request_id': ids.requestId,
-    'trace.id': trace?.['trace.id'] ?? ids.traceId,
-    'span.id': trace?.['span.id'],
+    'labels.client_request_id': clientRequestId,
+    'trace.id': trace['trace.id'],
+    'span.id': trace['span.id'],
     'http.request.method': sanitized.method,
     'url.domain': sanitized.domain,
     'url.path': sanitized.path,

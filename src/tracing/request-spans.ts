@@ -25,7 +25,7 @@ export type RequestSpans = Readonly<{
   traceHandlers: (handlers: RequestHandlers) => RequestHandlers
   /** Ends the spans of requests, when their responses have been sent. */
   traceLog: (logRequest: LogRequest) => LogRequest
-  fieldsOf: (context: RequestContext) => TraceFields | undefined
+  fieldsOf: (context: RequestContext) => TraceFields
 }>
 
 /** @param propagates whether a trace continues that of a trusted caller */
@@ -67,7 +67,7 @@ export function createRequestSpans(tracer: Tracer, spans: Spans, propagates: boo
       },
     fieldsOf(context: RequestContext) {
       const span = started.get(context)?.spanContext()
-      return span && { 'trace.id': span.traceId, 'span.id': span.spanId }
+      return { 'trace.id': span?.traceId, 'span.id': span?.spanId }
     },
   })
 }

@@ -1,5 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { ROOT_CONTEXT, type Span, type SpanOptions, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import {
+  ROOT_CONTEXT,
+  type Span,
+  type SpanOptions,
+  SpanStatusCode,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
 import { errorTable, GatewayError } from '../http/errors.ts'
 
 /**
@@ -11,7 +19,10 @@ export type Spans = Readonly<{
   active: () => Span | undefined
   /** Runs a task with a span as the active one. */
   run: <T>(span: Span, task: () => T) => T
-  /** Starts a span below the active one; undefined outside a request. */
+  /**
+   * Starts a span below the active one; undefined outside a request. In a trace that is not sampled, it is the request's
+   * span, which records nothing.
+   */
   startChild: (name: string, options: SpanOptions) => Span | undefined
   /** Runs a task in a span below the active one, and ends the span with the task. */
   inChild: <T>(name: string, options: SpanOptions, task: (span: Span | undefined) => Promise<T>) => Promise<T>
@@ -28,12 +39,13 @@ export function createSpans(tracer: Tracer): Spans {
 
   function startChild(name: string, options: SpanOptions): Span | undefined {
     const parent = active()
-    return parent && tracer.startSpan(name, options, trace.setSpan(ROOT_CONTEXT, parent))
+    if (parent === undefined || !isSampled(parent)) return parent
+    return tracer.startSpan(name, options, trace.setSpan(ROOT_CONTEXT, parent))
   }
 
   async function inChild<T>(name: string, options: SpanOptions, task: (span: Span | undefined) => Promise<T>) {
     const span = startChild(name, options)
-    if (span === undefined) return task(undefined)
+    if (span === undefined || !isSampled(span)) return task(undefined)
     try {
       return await run(span, () => task(span))
     } catch (error) {
@@ -45,6 +57,10 @@ export function createSpans(tracer: Tracer): Spans {
   }
 
   return Object.freeze({ active, run, startChild, inChild })
+}
+
+function isSampled(span: Span): boolean {
+  return (span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { authorize } from '../support/gateway.ts'
+import { startOtlpReceiver } from '../support/otlp/receiver.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { runCommand } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
@@ -26,6 +27,8 @@ after(() => rmSync(directory, { recursive: true }))
 
 /** For features that are not configured by default. Each takes 10 to 100 ms and some megabytes when it is loaded. */
 const optionalPackages = [
+  '@opentelemetry/exporter-trace-otlp-proto',
+  '@opentelemetry/sdk-trace-base',
   'http-proxy-3',
   'ioredis',
   'jose',
@@ -55,14 +58,16 @@ describe('the built program', () => {
 
   test('the built program loads the packages of all features that are configured', async () => {
     const upstream = await startUpstream((_request, response) => response.end('here'))
+    const receiver = await startOtlpReceiver()
     const file = join(directory, 'config.yml')
     writeFileSync(file, 'enable_metrics: true\nlog_format: text\n')
     const gateway = await fixture.start({
       main,
       nodeArguments,
-      env,
+      env: { ...env, ...receiver.env },
       flags: {
         config: file,
+        enableOtel: 'true',
         log_format: 'text',
         auth_providers: 'oidc,authelia',
         'oidc.issuer': 'http://127.0.0.1:1',
@@ -73,6 +78,7 @@ describe('the built program', () => {
       },
     })
     assert.equal(await (await fetch(gateway.url, { headers: { 'Remote-User': 'bob' } })).text(), 'here')
+    await receiver.received(({ kind }) => kind === 'server')
     await gateway.stop()
     const { packages } = readLoaded()
     const unused = ['ioredis']
