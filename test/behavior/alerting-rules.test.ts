@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { alertingRules, rulesFile } from '../support/monitoring.ts'
 import { runPromtool, skipWithoutPrometheus } from '../support/prometheus.ts'
@@ -214,6 +215,17 @@ describe('the alerting rules in deploy/monitoring', { skip: skipWithoutPrometheu
       Object.keys(cases),
       alertingRules.map(({ alert }) => alert),
     )
+  })
+
+  test('promtool accepts the configuration in deploy/monitoring/README.md, and the rules after its commands', () => {
+    const readme = readFileSync(join(dirname(rulesFile), 'README.md'), 'utf8')
+    const blockOf = (language: string) => new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(readme)![1]!
+    writeFileSync(join(directory, 'prometheus.yml'), blockOf('yaml'))
+    copyFileSync(rulesFile, join(directory, 'alerts.yml'))
+    execFileSync('sh', ['-ec', blockOf('bash')], { cwd: directory })
+    assert.doesNotMatch(readFileSync(join(directory, 'alerts.yml'), 'utf8'), /example\.com/)
+    const { code, output } = runPromtool(['check', 'config', join(directory, 'prometheus.yml')])
+    assert.equal(code, 0, output)
   })
 
   for (const [alert, { faulty, harmless, labels = { job: 'elastauth' }, description }] of Object.entries(cases)) {
