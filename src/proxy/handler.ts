@@ -66,8 +66,10 @@ async function forwardWithRetries(
       case 'unauthorized': {
         routing.reportHealth(attempt.upstream, true)
         const repaired = await repair(attempt, prepared, reissue)
-        context.respondedAt = repaired === undefined ? performance.now() : undefined
-        if (repaired === undefined) return sendBufferedResponse(response, result.response)
+        if (repaired === undefined) {
+          context.respondedAt = performance.now()
+          return sendBufferedResponse(response, result.response)
+        }
         attempt = repaired
         break
       }

@@ -61,6 +61,7 @@ export function createRequestHandler({
       metrics?.failed(error.code)
       result = routes.renderError(request, error, context.id)
       if (response.headersSent) return abortResponse(context, response, { username, error })
+      context.respondedAt = undefined // this response is elastauth's own
     }
     finishRequest(context, response, result, { username, error, isProbe: result.isProbe })
   }

@@ -1,6 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import type { CompletedRefresh, RefreshLockRequest, SessionStore } from './store.ts'
 
+export type MemorySessionStore = SessionStore &
+  Readonly<{
+    /** The number of sessions, including those that have expired and were not looked up since. */
+    count: () => number
+  }>
+
 type Entry = { value: string; lockOwner?: string | undefined; expiresAt: number }
 
 /** Maximum number of names remembered as used; the oldest is forgotten first. */
@@ -10,7 +16,7 @@ const maxUsedNames = 10_000
  * A session store for a single replica, whose sessions end with the process. Evicts the least recently used session when there
  * are more than `maxSessions`.
  */
-export function createMemorySessionStore(maxSessions: number, now: () => number): SessionStore {
+export function createMemorySessionStore(maxSessions: number, now: () => number): MemorySessionStore {
   const entries = new LRUCache<string, Entry>({ max: maxSessions })
   const indexes = new LRUCache<string, Map<string, number>>({ max: 2 * maxSessions })
   const usedNames = new Map<string, number>()
@@ -76,5 +82,6 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
       if (usedNames.size > maxUsedNames) usedNames.delete(usedNames.keys().next().value!) // the oldest
       return true
     },
-  }) satisfies SessionStore
+    count: () => entries.size,
+  }) satisfies MemorySessionStore
 }
