@@ -80,7 +80,8 @@ What is not an event:
 ## What is never logged
 
 No cookies, tokens, passwords, query strings or bodies, no secrets of the configuration, and no header values except the two ids
-above. Usernames, groups of denied users, paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
+above. Usernames, groups of denied users,
+paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
 for each secret that it used.
 
 ## Delivery
@@ -90,6 +91,11 @@ No request waits for the log. If the reader of the log is too slow, elastauth bu
 \`\`\`log
 -  … log lines were lost: the reader of the log is too slow
 \`\`\`
+
+Several processes may write to one pipe or one file: on Linux, each line stays whole. A line on a pipe or socket has at most 4096 bytes, the size
+that a pipe accepts at once: of a longer one, the middle of the longest text is replaced by \`…\`. In a file, lines are not cut.
+
+The buffered lines are written before the process exits after SIGTERM, SIGINT or a crash (\`crashed\`), unless that takes longer than a second.
 `
 
 /** Builds docs/log-fields.md. */

@@ -6,7 +6,7 @@ import { type App, createApp } from '../app/app.ts'
 import { version } from '../app/version.ts'
 import { logEvent } from '../observability/events.ts'
 import { createLog, type Logger } from '../observability/log.ts'
-import { openLogOutput } from '../observability/log-output.ts'
+import { type LogOutput, openLogOutput } from '../observability/log-output.ts'
 import { type ListenError, listenFault } from './listen-fault.ts'
 
 /**
@@ -22,6 +22,7 @@ export async function serve(load: () => Promise<LoadedConfig>): Promise<void> {
   const { config, warnings, file, locate } = await load()
   const output = openLogOutput((lines) => log.warn(`${lines} log lines were lost: the reader of the log is too slow`))
   const log = await createLog({ level: config.log_level, format: config.log_format, destination: output })
+  logCrash(log, output)
   for (const warning of warnings) log.warn(warning)
   // Registered before the startup, because PID 1 of a container has no default signal handlers.
   const stopped = Promise.race([once('SIGTERM'), once('SIGINT')])
@@ -90,6 +91,22 @@ async function reloadConfig(app: App, log: Logger, load: () => Promise<LoadedCon
     logEvent(log, 'configuration_rejected', {}, message)
     app.countReload?.('failure')
   }
+}
+
+/**
+ * Logs an error that is not handled anywhere, and then exits: Node would exit at once, and lose the buffered lines. Only the
+ * stack is logged, because the properties of an error may contain a request.
+ */
+function logCrash(log: Logger, output: LogOutput): void {
+  let isExiting = false
+  // Node passes unhandled rejections to this event as well.
+  process.on('uncaughtException', (error: unknown) => {
+    const { stack = '', message } = error instanceof Error ? error : new Error(String(error))
+    logEvent(log, 'crashed', { 'error.stack_trace': stack }, `elastauth crashed: ${message}. Please report this bug`)
+    if (isExiting) return
+    isExiting = true
+    void output.close().finally(() => process.exit(1))
+  })
 }
 
 function once(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {

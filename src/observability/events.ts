@@ -118,7 +118,7 @@ const table = {
   },
   provider_up: {
     ...{ level: 'info', category: ['authentication'], type: ['info'], outcome: 'success' },
-    meaning: 'the identity provider can be used, at the start or again',
+    meaning: 'the identity provider can be used again',
   },
   connection_rejected: {
     ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
@@ -131,6 +131,10 @@ const table = {
   stopped: {
     ...{ level: 'info', category: ['process'], type: ['end'], outcome: 'success' },
     meaning: 'SIGTERM or SIGINT: all requests were answered, or `shutdown_timeout` was over',
+  },
+  crashed: {
+    ...{ level: 'fatal', category: ['process'], type: ['end'], outcome: 'failure' },
+    meaning: 'a bug ended the process with exit code 1: please report it',
   },
 } as const satisfies Record<string, EventRow>
 

@@ -10,7 +10,7 @@ const table = {
   'log.level': {
     type: 'keyword',
     on: 'every line',
-    meaning: '`debug`, `info`, `warn`, `error`; `log_level` sets the minimum',
+    meaning: '`debug`, `info`, `warn`, `error` or `fatal`; `log_level` sets the minimum',
   },
   message: { type: 'text', on: 'every line', meaning: 'what happened, and what to do if something is wrong' },
   'ecs.version': { type: 'keyword', on: 'every line', meaning: 'the version of ECS' },
@@ -70,7 +70,7 @@ const table = {
   'error.code': { type: 'keyword', on: 'failures', meaning: 'one of the [error codes](errors.md)' },
   'error.stack_trace': {
     type: 'text',
-    on: '`internal`, rejected connections',
+    on: '`internal`, rejected connections, `crashed`',
     meaning: 'the stack trace of a bug',
   },
   'event.kind': { type: 'keyword', on: 'events below', meaning: '`event`' },

@@ -2,6 +2,7 @@ import { constants, fstatSync, openSync, write as writeToFile } from 'node:fs'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { promisify } from 'node:util'
+import { boundLine } from './bound-line.ts'
 
 export type LogOutput = Readonly<{
   write: (line: string) => void
@@ -16,6 +17,11 @@ export type LogOutput = Readonly<{
  * memory.
  */
 const maxBuffered = 16 * 1024 * 1024
+/**
+ * The maximum size of a write to a pipe that cannot be mixed with the writes of other processes, or be carried out in part
+ * (PIPE_BUF of Linux; pipe(7)).
+ */
+const maxAtomicBytes = 4096
 const closeTimeoutMs = 1000
 const busyRetryMs = 5
 const faultRetryMs = 1000
@@ -23,10 +29,11 @@ const faultRetryMs = 1000
 /**
  * Standard output for a log. If its reader stalls or exits, or the disk is full, lines are lost, but nothing else is
  * affected. Callers do not wait for writes, and a write cannot block a thread, which would block even `process.exit`.
+ * Other processes may write to the same pipe or file: each line stays whole.
  * @param onLost called with the number of dropped lines when writing succeeds again
  */
 export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOutput {
-  const write = openStandardOutput()
+  const { write, maxLineBytes } = openStandardOutput()
   let buffered = ''
   let inFlight = 0
   let lost = 0
@@ -50,7 +57,8 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
   }
 
   return Object.freeze({
-    write(line: string) {
+    write(text: string) {
+      const line = boundLine(text, maxLineBytes)
       if (inFlight + buffered.length + line.length > maxBuffered) {
         lost++
         return
@@ -66,18 +74,43 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
 }
 
 type Write = (text: string) => Promise<void>
+type StandardOutput = Readonly<{ write: Write; maxLineBytes: number }>
 
 /**
  * Opens standard output for writes that do not block. Node already writes to pipes and sockets without blocking, and
  * files do not block for long, but a terminal can block indefinitely (Ctrl-S).
  */
-function openStandardOutput(): Write {
+function openStandardOutput(): StandardOutput {
   const kind = fstatSync(1)
-  if (!kind.isFIFO() && !kind.isSocket()) return createFileWrite(isatty(1) ? openTerminal() : 1)
+  if (!kind.isFIFO() && !kind.isSocket())
+    return { write: createFileWrite(isatty(1) ? openTerminal() : 1), maxLineBytes: Number.POSITIVE_INFINITY }
   const { stdout } = process
   stdout.on('error', () => {}) // the reader has exited
-  return (text) => new Promise((resolve) => stdout.write(text, () => resolve()))
+  const writePart = (part: Buffer) => new Promise<void>((resolve) => stdout.write(part, () => resolve()))
+  return { write: createPipeWrite(writePart), maxLineBytes: maxAtomicBytes }
 }
+
+/** Writes whole lines at a time. The next write waits for the previous one: Node would join them to a larger one. */
+function createPipeWrite(writePart: (part: Buffer) => Promise<void>): Write {
+  return async (text) => {
+    const bytes = Buffer.from(text)
+    for (let start = 0; start < bytes.length; ) {
+      const end = endOfLines(bytes, start)
+      await writePart(bytes.subarray(start, end))
+      start = end
+    }
+  }
+}
+
+/** The end of as many whole lines as fit in an atomic write; of one line if it does not fit. */
+function endOfLines(bytes: Buffer, start: number): number {
+  if (bytes.length - start <= maxAtomicBytes) return bytes.length
+  const last = bytes.lastIndexOf(newline, start + maxAtomicBytes - 1)
+  const next = last >= start ? last : bytes.indexOf(newline, start)
+  return next === -1 ? bytes.length : next + 1
+}
+
+const newline = 10
 
 /**
  * Opens the terminal again as non-blocking. The inherited descriptor must stay blocking, because the shell shares it.

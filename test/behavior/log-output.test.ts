@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -75,24 +75,94 @@ test('the buffer for unread log lines is limited, and the log reports how many l
   assert.equal(gateway.output().match(/xxx 200/g)?.length, sent - lost)
 })
 
+for (const [what, preload] of Object.entries({
+  'an uncaught exception': 'throw new Error("boom")',
+  'an unhandled rejection': 'Promise.reject(new Error("boom"))',
+})) {
+  test(`${what} ends elastauth with 1, after the buffered lines and the stack trace are logged`, options, async () => {
+    const crashing = `data:text/javascript,process.on("SIGUSR2", () => { ${preload} })`
+    const gateway = await start('json', undefined, ['--import', crashing])
+    const count = await gateway.stall('json')
+    const ended = gateway.stop('SIGUSR2')
+    await new Promise(setImmediate)
+    gateway.stdout!.resume()
+    assert.equal(await ended, 1)
+    const lines = gateway.output().trimEnd().split('\n')
+    const last = JSON.parse(lines.pop()!)
+    assertNumbered(lines.join('\n'), count)
+    assert.deepEqual([last['event.action'], last['log.level']], ['crashed', 'fatal'])
+    assert.match(last['error.stack_trace'], /^Error: boom\n +at /)
+  })
+}
+
+test(
+  'two gateways that write thousands of lines to one pipe, of which some are long, tear no line while its reader is slow',
+  options,
+  async () => {
+    const pipe = join(directory, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const chunks: string[] = []
+    const ended = once(reader, 'close')
+    const gateways = await Promise.all([start('json', pipe), start('json', pipe)])
+    const count = 1500
+    const sent = gateways.map(({ sendRequest }, gateway) =>
+      sendAll(count, 20, (i) => sendRequest(`${gateway}-${i}-${'x'.repeat(i % 50 === 0 ? 2200 : (i * 37) % 1500)}`)),
+    )
+    await Promise.all(sent.map(({ half }) => half)) // nothing is read before, so the pipe is full
+    reader.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      chunks.push(chunk)
+      reader.stdout.pause()
+      setImmediate(() => reader.stdout.resume())
+    })
+    await Promise.all(sent.map(({ all }) => all))
+    assert.deepEqual(await Promise.all(gateways.map(({ stop }) => stop())), [0, 0])
+    await ended
+    const lines = chunks.join('').trimEnd().split('\n')
+    assert.ok(lines.every((line) => Buffer.byteLength(line) < 4096))
+    const numbers = lines.flatMap((line) => /^\/(\d-\d+)-/.exec(JSON.parse(line)['url.path'])?.[1] ?? [])
+    const expected = [0, 1].flatMap((gateway) => Array.from({ length: count }, (_, i) => `${gateway}-${i}`))
+    assert.deepEqual(numbers.sort(), expected.sort())
+  },
+)
+
+/** Sends requests, at most `concurrency` at a time. `half` resolves when half of them are answered. */
+function sendAll(count: number, concurrency: number, send: (i: number) => Promise<void>) {
+  const { promise: half, resolve } = Promise.withResolvers<void>()
+  let next = 0
+  let answered = 0
+  async function sendSome(): Promise<void> {
+    while (next < count) {
+      await send(next++)
+      if (++answered === count / 2) resolve()
+    }
+  }
+  return { half, all: Promise.all(Array.from({ length: concurrency }, sendSome)) }
+}
+
 function assertComplete(output: string, count: number): void {
-  const numbers = [...output.matchAll(/GET \/(\d+) 200/g)].map(([, number]) => Number(number))
-  assert.deepEqual(
-    numbers,
-    Array.from({ length: count }, (_, i) => i),
-  )
+  assertNumbered(output, count)
   const [stopping, stopped, ...rest] = output.trimEnd().split('\n').slice(-2)
   assert.match(stopping!, /stopping/)
   assert.match(stopped!, /stopped/)
   assert.deepEqual(rest, [])
 }
 
+/** Requires the lines of all requests, in their order. */
+function assertNumbered(output: string, count: number): void {
+  const numbers = [...output.matchAll(/GET \/(\d+) 200/g)].map(([, number]) => Number(number))
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: count }, (_, i) => i),
+  )
+}
+
 /** Starts elastauth without Elasticsearch, with its log in a file or a pipe, and waits until it responds. */
-async function start(format: string, file?: string) {
+async function start(format: string, file?: string, nodeArguments: readonly string[] = []) {
   const port = await findFreePort()
   const output = file === undefined ? 'pipe' : openSync(file, 'a')
   const flags = `--listen 127.0.0.1:${port} --log_format ${format} --elasticsearch.dry_run true --default_roles viewer`
-  const child: ChildProcess = spawn(process.execPath, [main, ...flags.split(' ')], {
+  const child: ChildProcess = spawn(process.execPath, [...nodeArguments, main, ...flags.split(' ')], {
     env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey },
     stdio: ['ignore', output, 'inherit'],
   })
@@ -108,15 +178,17 @@ async function start(format: string, file?: string) {
   }
 
   async function sendRequests(count: number, path = ''): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      const headers = { 'Remote-User': 'bob', 'X-Forwarded-Uri': `/${path || i}` }
-      const response = await fetch(url, { headers })
-      assert.equal(response.status, 200)
-      await response.arrayBuffer()
-    }
+    for (let i = 0; i < count; i++) await sendRequest(path || String(i))
+  }
+
+  async function sendRequest(path: string): Promise<void> {
+    const response = await fetch(url, { headers: { 'Remote-User': 'bob', 'X-Forwarded-Uri': `/${path}` } })
+    assert.equal(response.status, 200)
+    await response.arrayBuffer()
   }
 
   return Object.freeze({
+    sendRequest,
     sendRequests,
     stdout: child.stdout,
     output: () => chunks.join(''),
@@ -127,9 +199,9 @@ async function start(format: string, file?: string) {
       await sendRequests(count)
       return count
     },
-    async stop(): Promise<number | null> {
+    async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
       const ended = once(child, child.stdout ? 'close' : 'exit')
-      child.kill('SIGTERM')
+      child.kill(signal)
       const [code] = await ended
       return code
     },
