@@ -76,12 +76,16 @@ What is not an event:
 - **A request without an identity** (\`identity_missing\`): it has its line, but is not a denial.
 - **A sign-in at another proxy**: users of identity headers sign in there, and each of their requests brings their identity. Their first
   request writes \`user_created\`, \`user_changed\` or \`user_rotated\`. The same applies to bearer tokens.
+- **The end of a session that is not used again**: nothing notices it. \`idle_timeout\` and \`lifetime\` are logged when the browser returns,
+  by a replica that still has the session in memory.
+
+Roles and groups are lists of names: the first 50, and at most 2,800 bytes on one line. Longer names are cut, and control characters are escaped.
 
 ## What is never logged
 
 No cookies, tokens, passwords, query strings or bodies, no secrets of the configuration, and no header values except the two ids
-above. Usernames, groups of denied users,
-paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
+above. Usernames, groups and roles (at
+sign-ins, when they change, and of denied users), paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
 for each secret that it used.
 
 ## Delivery

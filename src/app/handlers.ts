@@ -98,9 +98,11 @@ function createRequestHandlers(
     clientAddressOf: createClientAddressOf(options.trust.trustedProxies),
   }
   const ownOriginOf = createOwnOriginOf(options.redirectUrl, source)
+  const mapRoles = createMapRoles(options.roles)
   const login = services.login?.createHandlers({
     ownOriginOf,
     subRequestStatus: profile === 'nginx' ? 401 : 302,
+    mapRoles,
   })
   const oidcProvider = oidc && {
     findToken: oidc.findToken,
@@ -116,7 +118,7 @@ function createRequestHandlers(
       checkAssertedIdentity: options.hasProxySecret ? undefined : rejectDnsRebinding,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
-    mapRoles: createMapRoles(options.roles),
+    mapRoles,
     obtain,
     deny,
     serviceAccount: options.serviceAccount,

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 import type { OwnOriginOf } from '../auth/own-origin.ts'
+import type { MapRoles } from '../auth/roles.ts'
 import { confirmSignOutPage, signedOutPage } from '../endpoints/html/sign-out.ts'
-import { asGatewayError } from '../http/errors.ts'
 import { createBackchannelEndpoint } from '../login/backchannel.ts'
 import { createBeginLogin } from '../login/begin.ts'
 import { createCallbackEndpoint } from '../login/callback.ts'
@@ -11,8 +11,8 @@ import { createLoginStates } from '../login/login-state.ts'
 import { createLogoutEndpoint } from '../login/logout.ts'
 import { createOriginOf } from '../login/origin.ts'
 import { createFindSession } from '../login/session-cookie.ts'
-import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
+import { createLoginReporter } from '../observability/login-events.ts'
 import type { OidcProviderOptions } from '../providers/oidc/index.ts'
 import { queueFullError } from '../providers/oidc/provider-error.ts'
 import type { OidcTokens } from '../providers/oidc/tokens.ts'
@@ -32,7 +32,7 @@ export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
     createHandlers: (options: ReloadableLoginOptions) => LoginHandlers
   }>
 
-type ReloadableLoginOptions = Readonly<{ ownOriginOf: OwnOriginOf; subRequestStatus: 302 | 401 }>
+type ReloadableLoginOptions = Readonly<{ ownOriginOf: OwnOriginOf; subRequestStatus: 302 | 401; mapRoles: MapRoles }>
 
 type LoginDeps = Readonly<{
   /** The store in which replicas share sessions; undefined if each process stores its own. */
@@ -56,6 +56,7 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
   const { configuration } = issuer
   const now = Date.now
   const store = sessionStore ?? createMemorySessionStore(maxSessions, now)
+  const events = createLoginReporter(log, toIdentity)
   const reportDroppedScope = createLogOnce(log, 'warn', groupsNotRequested)
   const grants = createGrants({
     configuration,
@@ -85,15 +86,8 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
     sleep: (milliseconds) => sleep(milliseconds),
     maxCached: maxSessions,
     onRevoked: onSessionRevoked,
-    onRefreshFailure(thrown) {
-      const { code, detail } = asGatewayError(thrown)
-      logEvent(
-        log,
-        'refresh_failed',
-        { 'error.code': code, 'event.reason': code },
-        `cannot refresh a session: ${detail}`,
-      )
-    },
+    onRefreshFailure: events.refreshFailed,
+    onEnded: events.sessionEnded,
   })
   const reportMissingRefreshToken = createLogOnce(log, 'info', missingRefreshToken)
   const create = (login: Login) => {
@@ -103,14 +97,19 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
   if (sessionStore === undefined) log.info(sessionsInMemory)
   const onOtherReplica = sessionStore === undefined ? createLogOnce(log, 'warn', otherReplica) : undefined
   const loginStates = createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now)
-  const backchannel = createBackchannelEndpoint({ verify: verifyLogoutToken, sessions, store })
+  const backchannel = createBackchannelEndpoint({
+    verify: verifyLogoutToken,
+    sessions,
+    store,
+    onSessionsEnded: events.signedOutAtProvider,
+  })
   const pages = { confirm: confirmSignOutPage, signedOut: signedOutPage }
 
   return Object.freeze<LoginServices>({
     handleEvent: sessions.handleEvent,
     recheckAll: sessions.recheckAll,
     findSession: createFindSession(sessions),
-    createHandlers({ ownOriginOf, subRequestStatus }) {
+    createHandlers({ ownOriginOf, subRequestStatus, mapRoles }) {
       const originOf = createOriginOf(ownOriginOf)
       const beginLogin = createBeginLogin({ loginStates, grants, originOf, subRequestStatus })
       const { find, revoke } = sessions
@@ -123,8 +122,16 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
           originOf,
           beginLogin,
           onOtherReplica,
+          onSignedIn: (login, context) => events.signedIn(login, mapRoles, context),
         }),
-        logout: createLogoutEndpoint({ sessions, configuration, originOf, postLogoutRedirectUrl, pages }),
+        logout: createLogoutEndpoint({
+          sessions,
+          configuration,
+          originOf,
+          postLogoutRedirectUrl,
+          pages,
+          onSignedOut: events.signedOut,
+        }),
         backchannel,
         isProxy,
       })

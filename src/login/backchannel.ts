@@ -10,6 +10,8 @@ export type BackchannelOptions = Readonly<{
   verify: (token: string) => Promise<Readonly<Record<string, unknown>>>
   sessions: Pick<Sessions, 'revokeAll'>
   store: Pick<SessionStore, 'wasUsed' | 'useOnce'>
+  /** Called if the logout has ended sessions. @param subject of the token; undefined if it names only a session */
+  onSessionsEnded: (count: number, subject: string | undefined, context: RequestContext) => void
 }>
 
 /**
@@ -23,21 +25,25 @@ const replayWindowMs = 600_000
  * 1.0). If no session is left, the logout has succeeded (section 2.7). Rejects with GatewayError logout_invalid,
  * sessions_unavailable, provider_unavailable.
  */
-export function createBackchannelEndpoint({ verify, sessions, store }: BackchannelOptions) {
-  return async function handleBackchannelLogout({ request }: RequestContext): Promise<GatewayResponse> {
-    const tokens = (await readForm(request)).getAll('logout_token')
+export function createBackchannelEndpoint({ verify, sessions, store, onSessionsEnded }: BackchannelOptions) {
+  return async function handleBackchannelLogout(context: RequestContext): Promise<GatewayResponse> {
+    const tokens = (await readForm(context.request)).getAll('logout_token')
     if (tokens.length !== 1) throw invalid('the form must have exactly one logout_token')
-    const { jti, sid, sub } = await verifyToken(verify, tokens[0]!)
-    if (typeof jti !== 'string' || jti === '') throw invalid('the logout token has no jti')
-    const hasSid = typeof sid === 'string'
-    if (!hasSid && typeof sub !== 'string') throw invalid('the logout token has neither sid nor sub')
+    const { jti, sid, sub } = readClaims(await verifyToken(verify, tokens[0]!))
     if (await orUnavailable(store.wasUsed(jti))) throw invalid('the logout token was used before')
-    if (hasSid) await sessions.revokeAll('sid', sid)
-    else await sessions.revokeAll('sub', sub as string)
+    const count = await (sid === undefined ? sessions.revokeAll('sub', sub!) : sessions.revokeAll('sid', sid))
+    if (count > 0) onSessionsEnded(count, sub, context)
     // Only now, so that the provider can repeat a logout that failed.
     await orUnavailable(store.useOnce(jti, replayWindowMs))
     return createResponse(200, 'text/plain; charset=utf-8', '')
   }
+}
+
+/** At least one of `sid` and `sub` is present. */
+function readClaims({ jti, sid, sub }: Readonly<Record<string, unknown>>) {
+  if (typeof jti !== 'string' || jti === '') throw invalid('the logout token has no jti')
+  if (typeof sid !== 'string' && typeof sub !== 'string') throw invalid('the logout token has neither sid nor sub')
+  return { jti, sid: typeof sid === 'string' ? sid : undefined, sub: typeof sub === 'string' ? sub : undefined }
 }
 
 async function verifyToken(verify: BackchannelOptions['verify'], token: string) {

@@ -1,7 +1,8 @@
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse } from '../http/response.ts'
 import { queryOf } from '../http/target.ts'
-import type { Sessions } from '../sessions/sessions.ts'
+import type { Login, Sessions } from '../sessions/sessions.ts'
 import { type BeginLogin, callbackPath } from './begin.ts'
 import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
 import type { Grants } from './grants.ts'
@@ -22,6 +23,7 @@ export type CallbackOptions = Readonly<{
    * to the other replica, which does not know the session and begins another login, until the browser gives up.
    */
   onOtherReplica: (() => void) | undefined
+  onSignedIn: (login: Login, context: RequestContext) => void
 }>
 
 /**
@@ -30,7 +32,7 @@ export type CallbackOptions = Readonly<{
  * provider_unavailable, sessions_unavailable.
  */
 export function createCallbackEndpoint(options: CallbackOptions) {
-  const { loginStates, grants, sessions, originOf, beginLogin, onOtherReplica } = options
+  const { loginStates, grants, sessions, originOf, beginLogin, onOtherReplica, onSignedIn } = options
   return async function handleCallback(login: LoginRequest): Promise<GatewayResponse> {
     const { context, target } = login
     const { request } = context
@@ -52,7 +54,9 @@ export function createCallbackEndpoint(options: CallbackOptions) {
       if (canRetry) return beginLogin(login, returnTo, true)
       throw unboundLogin(isFromOtherReplica)
     }
-    const id = await sessions.create(await grants.exchangeCode(callback, loginState))
+    const granted = await grants.exchangeCode(callback, loginState)
+    const id = await sessions.create(granted)
+    onSignedIn(granted, context)
     for (const former of sessionIdsOf(request)) await sessions.revoke(former)
     return {
       ...redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)]),

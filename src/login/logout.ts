@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import { type Configuration, tokenRevocation } from 'openid-client'
 import { requestSite } from '../auth/csrf.ts'
 import { originOfUrl } from '../auth/own-origin.ts'
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse } from '../http/response.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -20,6 +20,8 @@ export type LogoutOptions = Readonly<{
   /** The URL to which the provider redirects after its logout; must be registered at the provider. */
   postLogoutRedirectUrl: string | undefined
   pages: LogoutPages
+  /** Called for each session that the request ends. */
+  onSignedOut: (session: Session, context: RequestContext) => void
 }>
 
 export type LogoutPages = Readonly<{
@@ -48,15 +50,16 @@ export function createLogoutEndpoint(options: LogoutOptions): LogoutEndpoint {
     } else if (method !== 'GET' || !isSameOrigin || !isNavigation(method, request.headers)) {
       return pages.confirm(await endSessionUrl(options, undefined))
     }
-    return signOut(options, request)
+    return signOut(options, context)
   }
 }
 
-async function signOut(options: LogoutOptions, request: IncomingMessage): Promise<GatewayResponse> {
-  const { pages } = options
-  const ids = sessionIdsOf(request)
+async function signOut(options: LogoutOptions, context: RequestContext): Promise<GatewayResponse> {
+  const { pages, onSignedOut } = options
+  const ids = sessionIdsOf(context.request)
   if (ids.length === 0) return pages.signedOut([])
   const ended = await Promise.all(ids.map((id) => endSession(options, id)))
+  for (const session of ended) if (session !== undefined) onSignedOut(session, context)
   const cookies = [clearCookie(sessionCookie)]
   const url = await endSessionUrl(options, ended.find((session) => session?.idToken !== undefined)?.idToken)
   return url ? redirect(303, url.href, cookies) : pages.signedOut(cookies.flatMap((cookie) => ['Set-Cookie', cookie]))

@@ -4,6 +4,7 @@ import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { asGatewayError, type ErrorCode } from '../http/errors.ts'
 import { logEvent } from './events.ts'
 import type { Logger } from './log.ts'
+import { writtenNames } from './logged-names.ts'
 import type { CredentialMetrics } from './metrics/metrics.ts'
 
 /** Counts and logs what happens to credentials. */
@@ -20,7 +21,8 @@ export function createCredentialReporter(
         metrics?.cacheLookedUp(event.result)
         return
       case 'written': {
-        const { reason, username, version, keyIds } = event
+        const { reason, username, version, access, keyIds } = event
+        const fields = { 'user.name': username, ...writtenNames(access) }
         metrics?.userWritten(reason)
         if (keyIds !== undefined) {
           const count = (takeovers.get(username) ?? 0) + 1
@@ -32,13 +34,13 @@ export function createCredentialReporter(
           logEvent(
             log,
             'user_rekeyed',
-            { 'user.name': username },
+            fields,
             `user ${username}: taken over from the unknown key ${keyIds.former}, now managed with ${keyIds.current} (version ${version}). ` +
               `If another installation manages the same users, set the same secret_key in both${repeated}`,
           )
           return
         }
-        logEvent(log, `user_${reason}`, { 'user.name': username }, `user ${username}: ${reason} (version ${version})`)
+        logEvent(log, `user_${reason}`, fields, `user ${username}: ${reason} (version ${version})`)
         return
       }
       case 'key_conflict':

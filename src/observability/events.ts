@@ -24,6 +24,26 @@ const iamFailure = { level: 'warn', category: ['iam'], type: ['user', 'info'], o
  * Every event that elastauth logs, by its `event.action`. docs/log-fields.md is written from this table by `npm run docs`.
  */
 const table = {
+  user_signed_in: {
+    ...{ level: 'info', category: ['authentication', 'session'], type: ['start'], outcome: 'success' },
+    meaning: 'a user signed in through the identity provider, and has a session',
+  },
+  user_signed_out: {
+    ...{ level: 'info', category: ['authentication', 'session'], type: ['end'], outcome: 'success' },
+    meaning: 'a user signed out',
+  },
+  session_ended: {
+    ...{ level: 'info', category: ['session'], type: ['end'], outcome: 'success' },
+    reasons: {
+      provider_logout: 'the user signed out at the provider (back-channel logout)',
+      refresh_rejected: 'the provider rejected the refresh token',
+      claims_unusable: 'the claims after a refresh give no valid identity; the line before has the error',
+      idle_timeout: '`session.idle_timeout` is over',
+      lifetime: '`session.lifetime` is over',
+      too_many_sessions: 'the user has signed in more than 50 times',
+    },
+    meaning: 'elastauth ended a session, or noticed that it is over',
+  },
   refresh_failed: {
     ...{ level: 'warn', category: ['authentication'], type: ['info'], outcome: 'failure' },
     meaning: 'the claims of a session could not be refreshed; `error.code` has the reason',

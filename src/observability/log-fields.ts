@@ -17,7 +17,7 @@ const table = {
   'service.name': { type: 'keyword', on: 'every line', meaning: '`elastauth`' },
   'http.request.id': {
     type: 'keyword',
-    on: 'requests',
+    on: 'requests, sign-ins, sign-outs',
     meaning: 'the `request_id` that an error response shows to the user; upstreams get it as `X-Opaque-Id`',
   },
   'labels.client_request_id': {
@@ -54,7 +54,7 @@ const table = {
   },
   'client.ip': {
     type: 'ip',
-    on: 'requests, rejected connections',
+    on: 'requests, sign-ins, sign-outs, rejected connections',
     meaning: 'the address of the client, as the trusted proxy reports it; without such a proxy, that of the peer',
   },
   'source.ip': {
@@ -67,6 +67,32 @@ const table = {
     on: 'requests, events of a user',
     meaning: 'the user, if known; also of a denied request',
   },
+  'elastauth.provider': {
+    type: 'keyword',
+    on: '`user_signed_in`',
+    meaning: 'the provider of the identity, as `/elastauth/whoami` shows it: `oidc`',
+  },
+  'user.id': {
+    type: 'keyword',
+    on: 'sign-ins, sign-outs',
+    meaning: "the provider's identifier of the user (`sub`)",
+  },
+  'user.roles': {
+    type: 'keyword',
+    on: '`user_signed_in`, writes of a user',
+    meaning: 'the roles of a user who signs in; the former roles of a user that was written with other roles or groups',
+  },
+  'user.group.name': {
+    type: 'keyword',
+    on: '`user_signed_in`, writes of a user',
+    meaning: 'the same for groups',
+  },
+  'user.changes.roles': {
+    type: 'keyword',
+    on: 'writes of a user',
+    meaning: 'the roles that were written, if they or the groups are new; empty after `user_denied`',
+  },
+  'user.changes.group.name': { type: 'keyword', on: 'writes of a user', meaning: 'the same for groups' },
   'error.code': { type: 'keyword', on: 'failures', meaning: 'one of the [error codes](errors.md)' },
   'error.stack_trace': {
     type: 'text',

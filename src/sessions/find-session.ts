@@ -32,7 +32,7 @@ export function decideLookup(
 
 /** The returned function serves cached sessions without waiting for the store, and looks for changes in the store in the background. */
 export function createFindSession(options: LookupOptions, cache: SessionCache, revocations: Revocations): FindSession {
-  const { timeouts, now, monotonicNow } = options
+  const { timeouts, now, monotonicNow, onEnded } = options
   const lookUp = createLookup(options, cache, revocations)
   const singleFlight = createSingleFlight<CachedSession | undefined>()
 
@@ -44,7 +44,12 @@ export function createFindSession(options: LookupOptions, cache: SessionCache, r
     const decision = decideLookup(cached, timeouts, time, uptimeMs)
     if (decision === 'expired') {
       cache.delete(id)
-      return lookUpOnce(id).then(serve)
+      return lookUpOnce(id).then((found) => {
+        const { identity, endsAt } = cached
+        if (found === undefined)
+          onEnded({ username: identity.username, reason: time >= endsAt ? 'lifetime' : 'idle_timeout' })
+        return serve(found)
+      })
     }
     cached.usedAt = uptimeMs
     if (decision === 'look-up-first') return lookUpOnce(id).then(serve)

@@ -2,7 +2,7 @@ import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
 import { createRefresh, type PendingWrite, type RefreshOptions, type RefreshResult } from './refresh.ts'
 import type { Revocations } from './revocations.ts'
-import type { Session, SessionTimeouts } from './session.ts'
+import type { Session, SessionEnd, SessionTimeouts } from './session.ts'
 import type { CachedSession, SessionCache } from './session-cache.ts'
 import { keyOf } from './session-id.ts'
 import { storeUnavailable } from './store-error.ts'
@@ -11,7 +11,8 @@ export type LookupOptions = RefreshOptions &
   Readonly<{
     /** Converts claims to an identity. Throws GatewayError identity_invalid. */
     toIdentity: (claims: Readonly<Record<string, unknown>>) => Identity
-    onRefreshFailure: (error: unknown) => void
+    onRefreshFailure: (error: unknown, username: string | undefined) => void
+    onEnded: (end: SessionEnd) => void
   }>
 
 type Found = Exclude<RefreshResult, { kind: 'ended' }>
@@ -27,7 +28,7 @@ const retryDelayMs = 5000
  * sessions_unavailable.
  */
 export function createLookup(options: LookupOptions, cache: SessionCache, revocations: Revocations) {
-  const { store, seal, timeouts, toIdentity, now, monotonicNow, onRefreshFailure } = options
+  const { store, seal, timeouts, toIdentity, now, monotonicNow, onRefreshFailure, onEnded } = options
   const refresh = createRefresh(options)
 
   async function lookUp(id: string): Promise<CachedSession | undefined> {
@@ -45,7 +46,9 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
     const session = value === undefined ? undefined : openUnexpired(id, value)
     if (value === undefined || session === undefined) return removeEnded(id, key)
     if (!isRefreshDue(session, cached)) return applyResult(id, key, { kind: 'current', session })
-    return applyResult(id, key, await refresh({ id, key, value, session }))
+    const result = await refresh({ id, key, value, session })
+    reportEnd(result, session)
+    return applyResult(id, key, result)
   }
 
   function serveWithoutStore(cached: CachedSession | undefined, cause: unknown): CachedSession {
@@ -67,20 +70,34 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
   /** Caches the session, or removes it if it has ended or was revoked during the refresh. */
   async function applyResult(id: string, key: string, result: RefreshResult): Promise<CachedSession | undefined> {
     if (result.kind === 'ended' || revocations.isRevoked(key)) return removeEnded(id, key)
-    if (result.kind === 'failed' && result.error !== undefined) onRefreshFailure(result.error)
-    const identity = identityOf(result.session)
+    if (result.kind === 'failed' && result.error !== undefined)
+      onRefreshFailure(result.error, usernameOf(result.session))
+    const identity = identityOf(id, result.session)
     if (identity !== undefined) return addToCache(id, key, result, identity)
     // The claims are unusable, so the user must sign in again. The sign-in gets fresh claims or shows the user the error.
+    onEnded({ username: cache.get(id)?.identity.username, reason: 'claims_unusable' })
     await revocations.revoke(key).catch(() => {})
     return undefined
   }
 
-  function identityOf(session: Session): Identity | undefined {
+  function identityOf(id: string, session: Session): Identity | undefined {
     try {
       if (isUnconfirmable(session, timeouts, now)) throw unconfirmable
       return toIdentity(session.claims)
     } catch (error) {
-      onRefreshFailure(error)
+      onRefreshFailure(error, cache.get(id)?.identity.username)
+      return undefined
+    }
+  }
+
+  function reportEnd(result: RefreshResult, session: Session): void {
+    if (result.kind === 'ended' && result.reason) onEnded({ username: usernameOf(session), reason: result.reason })
+  }
+
+  function usernameOf({ claims }: Session): string | undefined {
+    try {
+      return toIdentity(claims).username
+    } catch {
       return undefined
     }
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { refreshTimes, type Session, type SessionTimeouts } from './session.ts'
+import { refreshTimes, type Session, type SessionEnd, type SessionTimeouts } from './session.ts'
 import type { SessionSeal } from './session-seal.ts'
 import type { RefreshLock, SessionStore } from './store.ts'
 
@@ -37,7 +37,7 @@ export type UnconfirmedRefresh = Readonly<{ unconfirmed: unknown }>
 export type RefreshResult =
   | Readonly<{ kind: 'current'; session: Session; pendingWrite?: PendingWrite }>
   | Readonly<{ kind: 'failed'; session: Session; pendingWrite?: PendingWrite; error?: unknown }>
-  | Readonly<{ kind: 'ended' }>
+  | Readonly<{ kind: 'ended'; reason?: SessionEnd['reason'] }>
 
 /** A refreshed session that the store has not accepted yet, and the owner of its refresh lock. */
 export type PendingWrite = Readonly<{ owner: string; value: string }>
@@ -111,7 +111,7 @@ async function redeemToken(options: RefreshOptions, locked: LockedSession): Prom
     await store.unlockRefresh(key, owner).catch(() => {})
     return { kind: 'failed', session, error }
   }
-  if (granted === 'rejected') return deleteSession(store, key)
+  if (granted === 'rejected') return deleteSession(store, key, 'refresh_rejected')
   // Keeps the lock, because the provider may have redeemed the token and may treat another attempt as a replay.
   if ('unconfirmed' in granted) return { kind: 'failed', session, error: granted.unconfirmed }
   return storeRefreshed(options, locked, granted)
@@ -124,7 +124,7 @@ async function storeRefreshed(
 ): Promise<RefreshResult> {
   const renewed = renew(session, granted, now())
   const value = seal.close(id, renewed)
-  if (value === undefined) return deleteSession(store, key)
+  if (value === undefined) return deleteSession(store, key, 'claims_unusable')
   const kind = granted.claims === undefined ? 'failed' : 'current'
   try {
     const ttlMs = Math.min(timeouts.idleTimeoutMs, session.endsAt - now())
@@ -137,9 +137,9 @@ async function storeRefreshed(
   }
 }
 
-async function deleteSession(store: SessionStore, key: string): Promise<RefreshResult> {
+async function deleteSession(store: SessionStore, key: string, reason: SessionEnd['reason']): Promise<RefreshResult> {
   await store.delete(key).catch(() => {})
-  return ended
+  return { kind: 'ended', reason }
 }
 
 function renew(session: Session, granted: GrantedTokens, now: number): Session {

@@ -20,6 +20,13 @@ export type Session = Readonly<{
   endsAt: number
 }>
 
+/** Why a session has ended without a sign-out, as far as this process learns of it. */
+export type SessionEnd = Readonly<{
+  /** Undefined if the claims give no username. */
+  username: string | undefined
+  reason: 'refresh_rejected' | 'claims_unusable' | 'idle_timeout' | 'lifetime' | 'too_many_sessions'
+}>
+
 export type SessionTimeouts = Readonly<{
   /** A session that is unused for this long ends. */
   idleTimeoutMs: number

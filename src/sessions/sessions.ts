@@ -58,7 +58,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   async function create(login: Login): Promise<string> {
     const { subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenExpiresAt } = login
-    toIdentity(claims) // throws if the claims are not a valid identity
+    const { username } = toIdentity(claims) // throws if the claims are not a valid identity
     const id = createSessionId()
     const endsAt = now() + timeouts.lifetimeMs
     const times = { endsAt, ...refreshTimes(now(), refreshToken === undefined ? undefined : tokenExpiresAt, endsAt) }
@@ -68,19 +68,20 @@ export function createSessions(options: SessionsOptions): Sessions {
     // The session is added to the indexes before it is stored, so that a back-channel logout finds every session that exists.
     for (const index of indexes) await store.addToIndex(index, { key: keyOf(id), ttlMs: timeouts.lifetimeMs })
     await store.put(keyOf(id), { value, ttlMs: Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs) })
-    for (const index of indexes) await revokeSurplus(index, keyOf(id))
+    for (const index of indexes) await revokeSurplus(index, keyOf(id), username)
     return id
   }
 
   /** Revokes the oldest sessions of an index that is too large, so that sign-ins of one user do not evict sessions of other users. */
-  async function revokeSurplus(index: string, key: string): Promise<void> {
+  async function revokeSurplus(index: string, key: string, username: string): Promise<void> {
     // Adds the session again, because a concurrent sign-in may have removed it from the index before it was stored.
     if ((await store.addToIndex(index, { key, ttlMs: timeouts.lifetimeMs })) <= maxSessionsPerSubject) return
     const keys = await store.listIndex(index)
     const exists = await Promise.all(keys.map(store.has))
     const existing = keys.filter((_key, at) => exists[at])
     const surplus = existing.slice(0, Math.max(0, existing.length - maxSessionsPerSubject))
-    await Promise.all(surplus.map(revocations.revoke))
+    const revoked = await Promise.all(surplus.map(revocations.revoke))
+    for (const existed of revoked) if (existed) options.onEnded({ username, reason: 'too_many_sessions' })
     await store.removeFromIndex(index, [...keys.filter((_key, at) => !exists[at]), ...surplus])
   }
 

@@ -182,6 +182,8 @@ describe('the back-channel logout', async () => {
     const xsrf = /name="xsrf" value="([^"]+)"/.exec(body)![1]!
     await agent.request(new URL(form, logoutUrl).href, { body: new URLSearchParams({ xsrf, logout: 'yes' }) })
     assert.equal(await hasSession(agent), false)
+    const event = await logged((line) => line['event.action'] === 'session_ended')
+    assert.deepEqual([event['event.reason'], event['user.id']], ['provider_logout', 'alice'])
   })
 
   test('a back-channel logout ends all sessions of its subject, and none of another subject', async () => {

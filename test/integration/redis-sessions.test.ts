@@ -36,6 +36,7 @@ function createSessionsIn(store: SessionStore) {
     maxCached: 100,
     onRevoked: () => {},
     onRefreshFailure: () => {},
+    onEnded: () => {},
   })
 }
 

@@ -13,6 +13,8 @@ export type CredentialEvent =
       reason: WriteReason
       username: string
       version: number
+      /** What was written; `former` is undefined for a new user. */
+      access: Readonly<{ former: Access | undefined; current: Access }>
       /** Present only if this write moves the user to another secret key. */
       keyIds?: Readonly<{ former: string; current: string }>
     }>
@@ -24,6 +26,8 @@ export type CredentialEvent =
   | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
   /** A denial was dropped because too many are pending. The user's next request starts another one. */
   | Readonly<{ kind: 'denial_dropped'; username: string }>
+
+export type Access = Readonly<{ roles: readonly string[]; groups: readonly string[] }>
 
 export type CredentialsOptions = Readonly<{
   directory: UserDirectory

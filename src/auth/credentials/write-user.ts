@@ -1,8 +1,15 @@
 import { GatewayError } from '../../http/errors.ts'
 import type { Subject } from '../subject.ts'
 import type { Decision, DenialDecision, WriteReason } from './lifecycle.ts'
-import { isSamePassword, type ManagedState, readChangedAt, readManagedState, type StoredUser } from './managed-user.ts'
-import type { CredentialsOptions } from './options.ts'
+import {
+  isSamePassword,
+  type ManagedState,
+  readChangedAt,
+  readGroups,
+  readManagedState,
+  type StoredUser,
+} from './managed-user.ts'
+import type { Access, CredentialsOptions } from './options.ts'
 import type { SharedRead, Unlock } from './shared-states.ts'
 
 type WriteUserOptions = Pick<CredentialsOptions, 'directory' | 'preparePassword' | 'states' | 'now' | 'report'>
@@ -52,6 +59,10 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
     await directory.put(username, { ...password, ...profileOf(subject, latest, elastauth) })
     report({
       ...{ kind: 'written', reason, username, version: state.version },
+      access: {
+        former: latest && accessOf(latest),
+        current: { roles: subject.roles, groups: subject.identity.groups },
+      },
       ...(reason === 'rekeyed' && { keyIds: { former: keyIdIn(stored), current: state.key_id } }),
     })
     return { kind: 'written', state, unlock }
@@ -68,6 +79,10 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
       throw error
     }
   }
+}
+
+function accessOf({ roles, metadata }: StoredUser): Access {
+  return { roles, groups: readGroups(metadata) ?? [] }
 }
 
 /**

@@ -17,6 +17,7 @@ const logoutRequest = () =>
 test('a back-channel logout that failed because of the session store ends the sessions when the provider sends it again, and is rejected only after that', async () => {
   const { sessions, login, memory } = createReplicas()
   const id = await sessions.create(login)
+  const reported: unknown[] = []
   let isDown = true
   const logOut = createBackchannelEndpoint({
     verify: async () => ({ jti: 'jti-1', sub: login.subject }),
@@ -27,12 +28,14 @@ test('a back-channel logout that failed because of the session store ends the se
       },
     },
     store: memory,
+    onSessionsEnded: (count, subject) => void reported.push([count, subject]),
   })
   await assert.rejects(logOut(logoutRequest()), { code: 'sessions_unavailable' })
   isDown = false
   assert.equal((await logOut(logoutRequest())).status, 200)
   assert.equal(await sessions.find(id), undefined)
   await assert.rejects(logOut(logoutRequest()), { code: 'logout_invalid', detail: 'the logout token was used before' })
+  assert.deepEqual(reported, [[1, login.subject]])
 })
 
 test('a back-channel logout gets an error if it cannot be recorded as used, so that the provider sends it again', async () => {
@@ -44,7 +47,7 @@ test('a back-channel logout gets an error if it cannot be recorded as used, so t
     { ...memory, wasUsed: failing },
     { ...memory, useOnce: failing },
   ]) {
-    const logOut = createBackchannelEndpoint({ verify, sessions, store })
+    const logOut = createBackchannelEndpoint({ verify, sessions, store, onSessionsEnded: () => {} })
     await assert.rejects(logOut(logoutRequest()), { code: 'sessions_unavailable' })
   }
   assert.equal(await sessions.find(id), undefined)

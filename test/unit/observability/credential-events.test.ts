@@ -10,6 +10,7 @@ test('the log says that another installation is the cause if a user is taken ove
   const report = createCredentialReporter(log, undefined)
   const takeOver = (username: string, version: number): CredentialEvent => ({
     ...{ kind: 'written', reason: 'rekeyed', username, version },
+    access: { former: { roles: ['viewer'], groups: [] }, current: { roles: ['viewer'], groups: [] } },
     keyIds: { former: 'k-old', current: 'k-new' },
   })
   for (const event of [takeOver('bob', 2), takeOver('ann', 2), takeOver('bob', 4)]) report(event)

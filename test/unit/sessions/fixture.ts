@@ -3,7 +3,7 @@ import { GatewayError } from '../../../src/http/errors.ts'
 import { createMemorySessionStore } from '../../../src/sessions/memory-store.ts'
 import type { GrantedTokens, RequestRefresh } from '../../../src/sessions/refresh.ts'
 import { createSeal } from '../../../src/sessions/seal.ts'
-import type { SessionTimeouts } from '../../../src/sessions/session.ts'
+import type { SessionEnd, SessionTimeouts } from '../../../src/sessions/session.ts'
 import { createSessionSeal } from '../../../src/sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../../../src/sessions/sessions.ts'
 import type { SessionStore } from '../../../src/sessions/store.ts'
@@ -29,6 +29,8 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
   const revokedUsers: string[] = []
   const seal = createSessionSeal(createSeal([secret], 'session'))
   const refreshFailures: unknown[] = []
+  const failedUsers: (string | undefined)[] = []
+  const ends: SessionEnd[] = []
   const valid = new Set(['r0'])
   const provider: Provider = {
     received: [],
@@ -67,7 +69,11 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
       sleep: clock.sleep,
       maxCached: 100,
       onRevoked: (username) => revokedUsers.push(username),
-      onRefreshFailure: (error) => refreshFailures.push(error),
+      onRefreshFailure: (error, username) => {
+        refreshFailures.push(error)
+        failedUsers.push(username)
+      },
+      onEnded: (end) => ends.push(end),
     })
     return sessions
   }
@@ -130,6 +136,8 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
     createReplica,
     revokedUsers,
     refreshFailures,
+    failedUsers,
+    ends,
     login,
   }
 }

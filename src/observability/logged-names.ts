@@ -1,0 +1,57 @@
+import type { Access } from '../auth/credentials/options.ts'
+import type { LogFields } from './log-fields.ts'
+
+/** Maximum number of names in a list. */
+const maxNames = 50
+/** Maximum length of a name in characters. */
+const maxNameLength = 255
+/**
+ * Maximum size of all lists of a line in bytes, so that the line is short enough for an atomic write to a pipe
+ * (log-output.ts).
+ */
+const maxBytes = 2800
+
+/** The roles and groups of a user who signs in. */
+export function signInNames({ roles, groups }: Access): LogFields {
+  return { 'user.roles': boundNames(roles, maxBytes / 4), 'user.group.name': boundNames(groups, (maxBytes * 3) / 4) }
+}
+
+/** The former and the new roles and groups of a user that was written, if they differ. */
+export function writtenNames({
+  former,
+  current,
+}: Readonly<{ former: Access | undefined; current: Access }>): LogFields {
+  if (former !== undefined && isSame(former.roles, current.roles) && isSame(former.groups, current.groups)) return {}
+  return {
+    ...(former && {
+      'user.roles': boundNames(former.roles, maxBytes / 8),
+      'user.group.name': boundNames(former.groups, (maxBytes * 3) / 8),
+    }),
+    'user.changes.roles': boundNames(current.roles, maxBytes / 8),
+    'user.changes.group.name': boundNames(current.groups, (maxBytes * 3) / 8),
+  }
+}
+
+/** The first names, and what is left of a name that is too long. Control characters are escaped as in JSON. */
+function boundNames(names: readonly string[], maxListBytes: number): string[] {
+  const bound: string[] = []
+  let bytes = 0
+  for (const name of names.slice(0, maxNames)) {
+    const text = escapeControls(name.slice(0, maxNameLength).toWellFormed())
+    bytes += Buffer.byteLength(JSON.stringify(text)) + 1
+    if (bytes > maxListBytes) break
+    bound.push(text)
+  }
+  return bound
+}
+
+function escapeControls(text: string): string {
+  return text.replace(
+    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return new Set(a).symmetricDifference(new Set(b)).size === 0
+}

@@ -1,0 +1,74 @@
+import type { Identity } from '../auth/identity.ts'
+import type { MapRoles } from '../auth/roles.ts'
+import { asGatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
+import { logEvent } from './events.ts'
+import type { Logger } from './log.ts'
+import { signInNames } from './logged-names.ts'
+
+type Claims = Readonly<Record<string, unknown>>
+/** What the provider says about a user, for a sign-in or in a session. */
+type Granted = Readonly<{ subject: string; claims: Claims }>
+
+/** Logs what happens to sign-ins and sessions. @param toIdentity throws if the claims give no identity */
+export function createLoginReporter(log: Logger, toIdentity: (claims: Claims) => Identity) {
+  return Object.freeze({
+    /** @param mapRoles throws for a user who gets no roles; the user's next request is then denied */
+    signedIn({ subject, claims }: Granted, mapRoles: MapRoles, context: RequestContext): void {
+      const identity = toIdentity(claims)
+      const { username, groups, provider } = identity
+      const roles = attempt(() => mapRoles(identity)) ?? []
+      const user = { 'user.name': username, 'user.id': subject, ...signInNames({ roles, groups }) }
+      const fields = { ...user, 'elastauth.provider': provider, ...requestFieldsOf(context) }
+      logEvent(log, 'user_signed_in', fields, `user ${username}: signed in`)
+    },
+
+    signedOut({ subject, claims }: Granted, context: RequestContext): void {
+      const username = attempt(() => toIdentity(claims).username)
+      const fields = { 'user.name': username, 'user.id': subject, ...requestFieldsOf(context) }
+      logEvent(log, 'user_signed_out', fields, `user ${username ?? subject}: signed out`)
+    },
+
+    signedOutAtProvider(count: number, subject: string | undefined, context: RequestContext): void {
+      const fields = { 'event.reason': 'provider_logout', 'user.id': subject, ...requestFieldsOf(context) }
+      const sessions = count === 1 ? 'a session' : `${count} sessions`
+      logEvent(log, 'session_ended', fields, `the provider ended ${sessions} (back-channel logout)`)
+    },
+
+    sessionEnded({ username, reason }: Readonly<{ username: string | undefined; reason: keyof typeof endings }>): void {
+      const fields = { 'event.reason': reason, 'user.name': username }
+      logEvent(
+        log,
+        'session_ended',
+        fields,
+        `user ${username ?? '(unknown)'}: the session ended, because ${endings[reason]}`,
+      )
+    },
+
+    refreshFailed(error: unknown, username: string | undefined): void {
+      const { code, detail } = asGatewayError(error)
+      const fields = { 'error.code': code, 'event.reason': code, 'user.name': username }
+      logEvent(log, 'refresh_failed', fields, `cannot refresh a session: ${detail}`)
+    },
+  })
+}
+
+const endings = {
+  refresh_rejected: 'the provider rejected its refresh token',
+  claims_unusable: 'its refreshed claims give no valid identity',
+  idle_timeout: 'it was not used for session.idle_timeout',
+  lifetime: 'session.lifetime is over',
+  too_many_sessions: 'the user has too many sessions',
+}
+
+function requestFieldsOf({ id, clientAddress }: RequestContext) {
+  return { 'http.request.id': id, 'client.ip': clientAddress }
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch {
+    return undefined
+  }
+}
