@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { pinoHttp } from 'pino-http'
 import { toIp } from '../../config/hosts.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
@@ -8,7 +8,7 @@ import { parseTraceparent } from '../http/traceparent.ts'
 import { denialFieldsOf } from './events.ts'
 import type { Logger } from './log.ts'
 import { createIsOmitted, type OmissionRules } from './omitted-requests.ts'
-import { type SanitizedRequest, sanitize } from './sanitize.ts'
+import { sanitize } from './sanitize.ts'
 
 /** How a request ended. */
 export type Outcome = Readonly<{
@@ -19,15 +19,6 @@ export type Outcome = Readonly<{
   /** Whether the request was a health probe, and has a response that is not an error. */
   isProbe?: boolean | undefined
 }>
-
-type Entry = Outcome &
-  Readonly<{
-    context: RequestContext
-    sanitized: SanitizedRequest
-    addresses: Addresses
-    clientRequestId: string | undefined
-    trace: TraceFields
-  }>
 
 /** The fields that name the trace of a request, and elastauth's span in it. */
 export type TraceFields = Readonly<{ 'trace.id'?: string | undefined; 'span.id'?: string | undefined }>
@@ -57,49 +48,36 @@ export function createRequestLog(log: Logger, initial: OmissionRules, traceOf: T
 }
 
 /**
- * Logs one line per request, when its response has been sent or its client has disconnected. pino-http detects both. By
- * default it would log all headers, including `Authorization`, so its fields are replaced by an explicit list.
+ * Logs one line per request, when its response has been sent or its client has disconnected. pino-http's own listeners are
+ * not used, because they create two loggers per request, and would log all headers, including `Authorization`.
  */
 function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): LogRequest {
   const isOmitted = createIsOmitted(rules)
-  const entries = new WeakMap<ServerResponse, Entry>()
   const omit = () => undefined
-  const fields = (_request: IncomingMessage, response: ServerResponse) => fieldsOf(response, entries.get(response)!)
-  const message = (_request: IncomingMessage, response: ServerResponse) => messageOf(response, entries.get(response)!)
-
-  const writeLine = pinoHttp({
+  const { logger } = pinoHttp({
     logger: log,
     wrapSerializers: false,
     serializers: { req: omit, res: omit, err: omit },
-    genReqId: (_request, response) => entries.get(response)!.context.id,
-    customLogLevel: (_request, response) => levelOf(entries.get(response)!),
-    customSuccessObject: fields,
-    customErrorObject: fields,
-    customSuccessMessage: message,
-    customErrorMessage: message,
   })
 
   return function logRequest(context, response, outcome) {
     const level = levelOf(outcome)
-    if (!log.isLevelEnabled(level)) return
-    const sanitized = sanitize(context.original)
+    if (!logger.isLevelEnabled(level)) return
     if (level === 'info' && !outcome.error && isOmitted?.(context.original.target, statusSoFar(response))) return
-    const entry = {
-      ...outcome,
-      context,
-      sanitized,
-      // Read now: a closed connection has no address, and the headers of a request are released with its response.
-      addresses: addressesOf(context),
-      clientRequestId: clientRequestIdOf(context),
-      trace: traceOf(context),
+    // Read now: a closed connection has no address, and the headers of a request are released with its response.
+    const fields = fieldsOf(context, outcome, traceOf(context))
+    const { detail } = outcome.error ?? {}
+
+    function writeLine(): void {
+      const status = outcome.status ?? statusOf(response)
+      fields['http.response.status_code'] = status
+      fields['event.duration'] = Math.round((performance.now() - context.startedAt) * 1e6) // nanoseconds
+      const line = `${fields['http.request.method']} ${fields['url.path']} ${status}`
+      logger[level](fields, detail === undefined ? line : `${line} ${detail}`)
     }
-    if (response.destroyed) {
-      // Logged directly, because pino-http would wait for an event that is not emitted.
-      log[level](fieldsOf(response, entry), messageOf(response, entry))
-      return
-    }
-    entries.set(response, entry)
-    writeLine(context.request, response)
+
+    if (response.destroyed) writeLine()
+    else response.once('close', writeLine) // emitted when the response has been sent, too
   }
 }
 
@@ -111,12 +89,6 @@ function statusSoFar(response: ServerResponse): number {
 function levelOf({ error, isProbe }: Outcome): 'debug' | 'info' | 'warn' | 'error' {
   if (error) return errorTable[error.code].level
   return isProbe ? 'debug' : 'info'
-}
-
-type Addresses = Readonly<{ client: string | undefined; peer: string | undefined }>
-
-function addressesOf({ clientAddress, request }: RequestContext): Addresses {
-  return { client: clientAddress, peer: toIp(request.socket.remoteAddress) }
 }
 
 /** The id that the client has given to its request, if it is valid. Node joins several headers with commas, which is not. */
@@ -131,35 +103,32 @@ function callerTraceOf({ request: { headers } }: RequestContext): TraceFields {
   return { 'trace.id': typeof traceparent === 'string' ? parseTraceparent(traceparent)?.traceId : undefined }
 }
 
-/** Field names of the Elastic Common Schema. */
-function fieldsOf(
-  response: ServerResponse,
-  { context, sanitized, addresses, clientRequestId, trace, ...entry }: Entry,
-) {
-  const { error, status, username } = entry
-  return {
+/** Field names of the Elastic Common Schema. The status and the duration are set when the response has been sent. */
+function fieldsOf(context: RequestContext, { username, error }: Outcome, trace: TraceFields) {
+  const { method, domain, path } = sanitize(context.original)
+  const fields = {
     'http.request.id': context.id,
-    'labels.client_request_id': clientRequestId,
+    'labels.client_request_id': clientRequestIdOf(context),
     'trace.id': trace['trace.id'],
     'span.id': trace['span.id'],
-    'http.request.method': sanitized.method,
-    'url.domain': sanitized.domain,
-    'url.path': sanitized.path,
-    'http.response.status_code': status ?? statusOf(response),
-    'event.duration': Math.round((performance.now() - context.startedAt) * 1e6), // nanoseconds
-    'client.ip': addresses.client,
-    'source.ip': addresses.peer,
+    'http.request.method': method,
+    'url.domain': domain,
+    'url.path': path,
+    'http.response.status_code': 0,
+    'event.duration': 0,
+    'client.ip': context.clientAddress,
+    'source.ip': toIp(context.request.socket.remoteAddress),
     'user.name': username ?? error?.username,
-    ...(error && denialFieldsOf(error.code)),
-    'error.code': error?.code,
-    'error.stack_trace': error?.code === 'internal' && error.cause instanceof Error ? error.cause.stack : undefined,
   }
+  return error === undefined ? fields : Object.assign(fields, errorFieldsOf(error))
 }
 
-function messageOf(response: ServerResponse, { error, status, sanitized }: Entry): string {
-  const { method, path } = sanitized
-  const line = `${method} ${path} ${status ?? statusOf(response)}`
-  return error ? `${line} ${error.detail}` : line
+function errorFieldsOf({ code, cause }: GatewayError) {
+  return {
+    ...denialFieldsOf(code),
+    'error.code': code,
+    'error.stack_trace': code === 'internal' && cause instanceof Error ? cause.stack : undefined,
+  }
 }
 
 /**

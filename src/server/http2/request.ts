@@ -39,7 +39,6 @@ export function createHttp2Request(
     httpVersion: '1.1',
     socket,
   } satisfies Partial<IncomingMessage>
-  Object.defineProperty(stream, 'id', { value: undefined, writable: true }) // pino-http sets it
   const request = Object.assign(stream, head) as unknown as IncomingMessage
   return { request, fault: faultOf(request, { pseudoHeaders, hosts, received }) }
 }
