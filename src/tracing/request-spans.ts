@@ -62,7 +62,7 @@ export function createRequestSpans(tracer: Tracer, spans: Spans, propagates: boo
     traceLog: (logRequest: LogRequest): LogRequest =>
       function tracedLog(context, response, outcome) {
         const span = started.get(context)
-        if (span !== undefined) endWith(span, response, outcome)
+        if (span?.isRecording()) endWith(span, response, outcome)
         logRequest(context, response, outcome)
       },
     fieldsOf(context: RequestContext) {
