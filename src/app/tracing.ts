@@ -1,6 +1,7 @@
 import type { CustomFetch } from 'openid-client'
 import type { Authenticate } from '../auth/authenticate.ts'
 import type { Call } from '../es/call.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { LogRequest } from '../observability/request-log.ts'
 import type { Upstream } from '../proxy/routing/upstreams.ts'
@@ -35,8 +36,8 @@ export function startTracing(log: Logger): Tracing {
     version,
     warn: (text) => log.warn(`OpenTelemetry: ${text}`),
     onExportState(reason) {
-      if (reason === undefined) log.info('traces are exported again')
-      else log.warn(`traces cannot be exported: ${reason}; see OTEL_EXPORTER_OTLP_ENDPOINT`)
+      if (reason === undefined) logEvent(log, 'traces_up', {}, 'traces are exported again')
+      else logEvent(log, 'traces_down', {}, `traces cannot be exported: ${reason}; see OTEL_EXPORTER_OTLP_ENDPOINT`)
     },
   })
   const spans = createSpans(tracer)

@@ -140,6 +140,14 @@ const table = {
     ...{ level: 'info', category: ['authentication'], type: ['info'], outcome: 'success' },
     meaning: 'the identity provider can be used again',
   },
+  traces_down: {
+    ...{ level: 'warn', category: ['network'], type: ['info'], outcome: 'failure' },
+    meaning: 'the collector of traces does not accept them; elastauth drops them until it does',
+  },
+  traces_up: {
+    ...{ level: 'info', category: ['network'], type: ['info'], outcome: 'success' },
+    meaning: 'traces are exported again',
+  },
   connection_rejected: {
     ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
     meaning: 'a connection failed before there was a request, for example because of invalid HTTP',

@@ -90,6 +90,15 @@ test('all faults are reported at once, in the order of files, lines, environment
   })
 })
 
+test('an OTEL_ variable that elastauth does not support is a fault if traces are exported', () => {
+  const env = { ...dryEnv, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
+  assert.match(
+    linesOf(() => load(`${minimal}enableOtel: true\n`, { env })).join(),
+    /^OTEL_EXPORTER_OTLP_PROTOCOL enableOtel names a protocol .*: write http\/protobuf/,
+  )
+  assert.equal(load(minimal, { env }).config.enableOtel, false)
+})
+
 test('the environment overrides the file, and a flag overrides both', () => {
   const yaml = `${minimal}listen: ":1"\nlog_level: debug\ncache: { type: none }\n`
   const env = { ELASTAUTH_LISTEN: ':2', ELASTAUTH_LOG_LEVEL: 'warning' }
