@@ -43,9 +43,9 @@ sends \`X-Forwarded-For\`, or else \`Forwarded\` (RFC 7239):
   is dropped.
 - \`traceparent\` is logged as \`trace.id\` and forwarded, with \`tracestate\`, if it follows W3C Trace Context. Otherwise both are dropped.
 
-Elasticsearch recognizes repeated deprecation warnings by \`X-Opaque-Id\`, so that clients of a deprecated API cause one line in the
-deprecation log per request. To prevent that, let the client send the same \`X-Opaque-Id\` in all its requests, or set one for the route
-(\`headers\`, [proxy mode](proxy-mode.md)).
+Elasticsearch logs a deprecation warning once per \`X-Opaque-Id\`. With an id per request, a client that uses a deprecated API causes a
+line in the deprecation log for each request. To prevent that, let the client send the same \`X-Opaque-Id\` in all its requests, or set
+one in the \`headers\` of the [route](proxy-mode.md).
 
 ## Which requests are logged
 

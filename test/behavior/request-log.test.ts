@@ -188,7 +188,11 @@ test('SIGHUP applies log_level, log.sample_hits and log.exclude_paths, and healt
   await reload('log: { sample_hits: 0.5 }\nlog_level: debug\n')
   const probes = ['debug /elastauth/live', 'debug /elastauth/ready']
   assert.deepEqual(await requests(targets), ['info /ui/a', ...probes, 'info /c'])
-  assert.deepEqual(await requests(['/missing']), ['info /missing'], 'an error of the upstream is not sampled')
+  assert.deepEqual(
+    await requests(['/e', '/missing']),
+    ['info /e', 'info /missing'],
+    'every error of the upstream is logged',
+  )
   const { message } = await reload('log: { sample_hits: 2 }\n')
   assert.match(message!, /^configuration not reloaded.*log\.sample_hits/s)
   await reload('log_level: info\n')

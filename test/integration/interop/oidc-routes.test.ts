@@ -132,6 +132,13 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
       assert.equal(line['client.ip'], '127.0.0.1')
     })
 
+    test("the log has the client's address for a sub-request when the client forges X-Forwarded-For and Forwarded", async () => {
+      const forged = [`Cookie: ${cookie}`, 'X-Forwarded-For: 203.0.113.7', 'Forwarded: for=203.0.113.7']
+      assert.equal((await sendRequest(proxy, '/app/address', forged))?.status, 200)
+      const line = await gateway.logged((entry) => entry['url.path'] === '/app/address')
+      assert.deepEqual([line['client.ip'], line['user.name']], ['127.0.0.1', 'alice'])
+    })
+
     test("with auth_providers [oidc, authelia], a client's own Remote-User is ignored in any spelling", async () => {
       const chained = await startBehind(documented, { ...separated, auth_providers: 'oidc,authelia' })
       const count = appRequests.length
