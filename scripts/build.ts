@@ -21,15 +21,16 @@ const { output: files } = await bundle.write({
   format: 'cjs',
   entryFileNames: '[name].cjs',
   chunkFileNames: '[name]-[hash].cjs',
+  comments: false,
 })
 await chmod(join(output, 'main.cjs'), 0o755)
 const modules = files.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
 await writeFile(join(output, 'third-party-licenses.txt'), await collectLicenses(modules))
 
 /**
- * Leaves out what elastauth does not use of the official Elasticsearch client, three quarters of it: all of its APIs
- * except `security` (the type in src/es/client.ts allows no other), Apache Arrow, and all of its HTTP client except the
- * pool.
+ * Leaves out what elastauth does not use of the official Elasticsearch client, four fifths of it: all of its APIs except
+ * `security` (the type in src/es/client.ts allows no other), Apache Arrow, OpenTelemetry's lists of names, and all of its
+ * HTTP client except the pool for HTTP/1.1.
  */
 function leaveOut(): Plugin {
   const empty = 'left-out:'
@@ -37,12 +38,12 @@ function leaveOut(): Plugin {
   return {
     name: 'leave-out',
     async resolveId(id, importer = '') {
-      if (id.startsWith('apache-arrow')) return empty + id
-      const isApi = importer.endsWith('/@elastic/elasticsearch/lib/api/index.js') && id.startsWith('./api/')
-      if (isApi && id !== './api/security') return empty + id
-      if (id !== 'undici' || !importer.includes('/@elastic/transport/')) return null
-      const undici = await this.resolve(id, importer, { skipSelf: true })
-      return join(dirname(undici!.id), pool)
+      if (isUnused(id, importer)) return empty + id
+      const isHttpClient = id === 'undici' && importer.includes('/@elastic/transport/')
+      if (!isHttpClient && !id.startsWith('@opentelemetry/')) return null
+      const resolved = await this.resolve(id, importer, { skipSelf: true })
+      if (isHttpClient) return join(dirname(resolved!.id), pool)
+      return resolved!.id.replace('/build/src/', '/build/esm/') // of an ES module, the bundler omits unused exports
     },
     load(id) {
       if (id.startsWith(empty)) return 'module.exports = {}'
@@ -52,6 +53,13 @@ function leaveOut(): Plugin {
         exports.buildConnector = require('./lib/core/connect')`
     },
   }
+}
+
+function isUnused(id: string, importer: string): boolean {
+  if (id.startsWith('apache-arrow/')) return true
+  if (importer.endsWith('/@elastic/elasticsearch/lib/api/index.js'))
+    return id.startsWith('./api/') && id !== './api/security'
+  return id === './client-h2.js' && importer.includes('/@elastic/transport/')
 }
 
 /** The licenses of the bundled packages, which require that copies contain them. */

@@ -143,7 +143,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
 
   const handlers = createReloadableHandlers(config, services)
   const requestLog = createRequestLog(log, logOptions(config), tracing?.fieldsOf)
-  const server = createServer({
+  const server = await createServer({
     ...serverOptions(config),
     handlers: handlers.current,
     logRequest: tracing?.log(requestLog.logRequest) ?? requestLog.logRequest,

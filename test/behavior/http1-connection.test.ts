@@ -213,7 +213,7 @@ async function createTestBed(waitsForPreviousResponses: boolean): Promise<TestBe
     }
   }
 
-  const server = createServer({
+  const server = await createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     handlers: () => ({
       reader: trustingReader,

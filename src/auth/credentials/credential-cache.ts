@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { limitEntries } from '../../async/lru-limit.ts'
 import type { Subject } from '../subject.ts'
 import { expiryOf, type LifecycleRules } from './lifecycle.ts'
 import type { ManagedState } from './managed-user.ts'
@@ -30,7 +31,7 @@ export type CredentialCache = Readonly<{
 /** Evicts the least recently used entry when there are more than `maxEntries`. A maximum of 0 disables the cache. */
 export function createCredentialCache(maxEntries: number): CredentialCache {
   if (maxEntries === 0) return disabledCache
-  const entries = new LRUCache<string, CachedCredential>({ max: maxEntries })
+  const entries = new LRUCache<string, CachedCredential>(limitEntries(maxEntries))
   return Object.freeze({
     get: (username: string) => entries.get(username),
     set: (username: string, credential: CachedCredential) => void entries.set(username, credential),

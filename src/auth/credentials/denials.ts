@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { backOffMs } from '../../async/back-off.ts'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
+import { limitEntries } from '../../async/lru-limit.ts'
 import type { ExclusiveSingleFlight } from '../../async/single-flight.ts'
 import type { Identity } from '../identity.ts'
 import { createSubject, type Subject } from '../subject.ts'
@@ -62,7 +63,7 @@ export function createDenials(options: DenialsOptions): Denials {
   const { rules, revalidateAfterMs, now, monotonicNow, sleep, backgroundSleep = sleep, singleFlight, report } = options
   const removeAccess = createRemoveAccess(options)
   const limitConcurrency = createConcurrencyLimit({ maxConcurrent })
-  const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
+  const attempts = new LRUCache<string, Attempt>(limitEntries(maxRemembered))
   const pending = new Map<string, PendingDenial>()
   let isClosed = false
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { limitEntries } from '../../async/lru-limit.ts'
 import type { ExclusiveSingleFlight } from '../../async/single-flight.ts'
 import { withUsername } from '../../http/errors.ts'
 import type { Subject } from '../subject.ts'
@@ -47,7 +48,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   /** For each user that is being reconciled: the last change that another replica has reported since this process read the user. */
   const reportedChanges = new Map<string, { stateId?: string }>()
   /** When this process last read or wrote each user under a known key, by the monotonic clock. See `lastOwnedAt` in `DecisionInput`. */
-  const lastOwned = new LRUCache<string, number>({ max: maxOwned })
+  const lastOwned = new LRUCache<string, number>(limitEntries(maxOwned))
 
   function reconcile(subject: Subject): Promise<CachedCredential> {
     return singleFlight.run({

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { limitEntries } from '../../async/lru-limit.ts'
 import type { Subject } from '../subject.ts'
 import type { CachedCredential } from './credential-cache.ts'
 import { expiryOf, extendIfDue, isSameSet, type LifecycleRules } from './lifecycle.ts'
@@ -44,7 +45,7 @@ export type Revalidation = Readonly<{
 
 export function createRevalidation(options: RevalidationOptions): Revalidation {
   const { directory, keys, cache, states, rules, revalidateAfterMs, now, monotonicNow, report, reconciler } = options
-  const attempts = new LRUCache<string, Attempt>({ max: maxRemembered })
+  const attempts = new LRUCache<string, Attempt>(limitEntries(maxRemembered))
 
   function revalidateIfDue(subject: Subject, cached: CachedCredential): void {
     if (monotonicNow() < cached.revalidateAt) return

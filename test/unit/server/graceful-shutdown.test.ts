@@ -35,7 +35,7 @@ async function startServer(isTls: boolean): Promise<void> {
   })
   const log = await createLog({ level: 'info', format: 'json', destination })
   const logRequest = createRequestLog(log, { sampleHits: 1, excludePaths: [] }).logRequest
-  server = createServer({
+  server = await createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls }],
     tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },
     handlers: () => ({

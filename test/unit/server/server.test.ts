@@ -29,7 +29,7 @@ beforeEach(async () => {
   metrics = createFullMetrics()
   outcomes = []
   faults = []
-  server = createServer({
+  server = await createServer({
     listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, isTls: false }],
     handlers: () => ({
       reader: trustingReader,
@@ -327,7 +327,7 @@ test('the authenticated user of a request is logged', async () => {
 
 describe('listen', () => {
   test('listen rejects with EADDRINUSE for an address in use', async () => {
-    const second = createServer({
+    const second = await createServer({
       listeners: [{ kind: 'tcp', host: '127.0.0.1', port, isTls: false }],
       handlers: () => assert.fail(),
       logRequest: () => {},
