@@ -28,17 +28,16 @@ const modules = files.flatMap((file) => (file.type === 'chunk' ? file.moduleIds 
 await writeFile(join(output, 'third-party-licenses.txt'), await collectLicenses(modules))
 
 /**
- * Leaves out what elastauth does not use of the official Elasticsearch client, four fifths of it: all of its APIs except
- * `security` (the type in src/es/client.ts allows no other), Apache Arrow, OpenTelemetry's lists of names, and all of its
- * HTTP client except the pool for HTTP/1.1.
+ * Leaves out what elastauth does not use of some dependencies, above all four fifths of the official Elasticsearch client:
+ * all of its APIs except `security` (the type in src/es/client.ts allows no other), Apache Arrow, compression, one of its
+ * two HTTP clients, and all of the other one except the pool for HTTP/1.1.
  */
 function leaveOut(): Plugin {
-  const empty = 'left-out:'
   const pool = 'left-out-all-but-pool.js'
   return {
     name: 'leave-out',
     async resolveId(id, importer = '') {
-      if (isUnused(id, importer)) return empty + id
+      if (isUnused(id, importer)) return `left-out:${id}`
       const isHttpClient = id === 'undici' && importer.includes('/@elastic/transport/')
       if (!isHttpClient && !id.startsWith('@opentelemetry/')) return null
       const resolved = await this.resolve(id, importer, { skipSelf: true })
@@ -46,11 +45,13 @@ function leaveOut(): Plugin {
       return resolved!.id.replace('/build/src/', '/build/esm/') // of an ES module, the bundler omits unused exports
     },
     load(id) {
-      if (id.startsWith(empty)) return 'module.exports = {}'
-      if (!id.endsWith(pool)) return null
-      return `Object.assign(require('./lib/dispatcher/dispatcher').prototype, require('./lib/api'))
-        exports.Pool = require('./lib/dispatcher/pool')
-        exports.buildConnector = require('./lib/core/connect')`
+      if (id.endsWith(pool))
+        return `Object.assign(require('./lib/dispatcher/dispatcher').prototype, require('./lib/api'))
+          exports.Pool = require('./lib/dispatcher/pool')
+          exports.buildConnector = require('./lib/core/connect')`
+      if (id === 'left-out:node:zlib') return 'exports.gzip = exports.unzip = () => { throw new Error("left out") }'
+      if (id === 'left-out:yargs-parser') return 'module.exports = () => ({})'
+      return id.startsWith('left-out:') ? 'module.exports = {}' : null
     },
   }
 }
@@ -59,7 +60,9 @@ function isUnused(id: string, importer: string): boolean {
   if (id.startsWith('apache-arrow/')) return true
   if (importer.endsWith('/@elastic/elasticsearch/lib/api/index.js'))
     return id.startsWith('./api/') && id !== './api/security'
-  return id === './client-h2.js' && importer.includes('/@elastic/transport/')
+  if (importer.includes('/@elastic/transport/'))
+    return ['node:zlib', './HttpConnection', './client-h2.js', '../web/fetch/body.js'].includes(id)
+  return id === 'yargs-parser' // config/convict-store.ts passes no arguments
 }
 
 /** The licenses of the bundled packages, which require that copies contain them. */
