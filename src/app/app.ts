@@ -119,6 +119,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       sessionStore: replicas.sessions,
       tokens: oidc,
       log,
+      metrics,
       onSessionRevoked: (username) => credentials.noteChange(username, ''),
     })
   const peers = createPeers(clientNames)

@@ -13,6 +13,7 @@ import { createOriginOf } from '../login/origin.ts'
 import { createFindSession } from '../login/session-cookie.ts'
 import type { Logger } from '../observability/log.ts'
 import { createLoginReporter } from '../observability/login-events.ts'
+import type { Metrics } from '../observability/metrics/metrics.ts'
 import type { OidcProviderOptions } from '../providers/oidc/index.ts'
 import { queueFullError } from '../providers/oidc/provider-error.ts'
 import type { OidcTokens } from '../providers/oidc/tokens.ts'
@@ -22,6 +23,7 @@ import { createSessionSeal } from '../sessions/session-seal.ts'
 import { createSessions, type Login, type Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { createLoginHandlers, type LoginHandlers } from './login-handlers.ts'
+import { countFailedSignIns, countLoginEvents, countRefreshes } from './login-metrics.ts'
 import { type LoginOptions, requestedScopes } from './options/oidc.ts'
 
 /** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
@@ -39,6 +41,8 @@ type LoginDeps = Readonly<{
   sessionStore: SessionStore | undefined
   tokens: OidcTokens
   log: Logger
+  /** Undefined if metrics are disabled. */
+  metrics: Metrics | undefined
   onSessionRevoked: (username: string) => void
 }>
 
@@ -51,12 +55,12 @@ const maxQueuedGrants = 56
 
 export function createLoginServices(options: LoginOptions, deps: LoginDeps): LoginServices {
   const { secretKeys, maxSessions, isProxy, postLogoutRedirectUrl } = options
-  const { sessionStore, log, onSessionRevoked } = deps
+  const { sessionStore, log, metrics, onSessionRevoked } = deps
   const { issuer, toIdentity, combineClaims, verifyLogoutToken } = deps.tokens
   const { configuration } = issuer
   const now = Date.now
-  const store = sessionStore ?? createMemorySessionStore(maxSessions, now)
-  const events = createLoginReporter(log, toIdentity)
+  const store = sessionStore ?? createCountedMemoryStore(maxSessions, metrics)
+  const events = countLoginEvents(createLoginReporter(log, toIdentity), metrics?.login)
   const reportDroppedScope = createLogOnce(log, 'warn', groupsNotRequested)
   const grants = createGrants({
     configuration,
@@ -79,7 +83,7 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
     store,
     seal: createSessionSeal(createSeal(secretKeys, 'session')),
     timeouts: options.timeouts,
-    requestRefresh: grants.refresh,
+    requestRefresh: countRefreshes(grants.refresh, metrics?.login),
     toIdentity,
     now,
     monotonicNow: () => performance.now(),
@@ -115,15 +119,18 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
       const { find, revoke } = sessions
       return createLoginHandlers({
         beginLogin,
-        callback: createCallbackEndpoint({
-          loginStates,
-          grants,
-          sessions: { find, create, revoke },
-          originOf,
-          beginLogin,
-          onOtherReplica,
-          onSignedIn: (login, context) => events.signedIn(login, mapRoles, context),
-        }),
+        callback: countFailedSignIns(
+          createCallbackEndpoint({
+            loginStates,
+            grants,
+            sessions: { find, create, revoke },
+            originOf,
+            beginLogin,
+            onOtherReplica,
+            onSignedIn: (login, context) => events.signedIn(login, mapRoles, context),
+          }),
+          metrics?.login,
+        ),
         logout: createLogoutEndpoint({
           sessions,
           configuration,
@@ -137,6 +144,12 @@ export function createLoginServices(options: LoginOptions, deps: LoginDeps): Log
       })
     },
   })
+}
+
+function createCountedMemoryStore(maxSessions: number, metrics: Metrics | undefined): SessionStore {
+  const store = createMemorySessionStore(maxSessions, Date.now)
+  metrics?.read('elastauth_sessions', store.count)
+  return store
 }
 
 /** Logs a hint at the first login to which it applies. */
