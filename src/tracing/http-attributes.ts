@@ -1,4 +1,5 @@
 import { type Attributes, type Span, SpanStatusCode } from '@opentelemetry/api'
+import { withoutBrackets } from '../../config/hosts.ts'
 
 /** The methods that semantic conventions know. Any other one would make names and attributes unbounded. */
 const knownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']
@@ -16,7 +17,7 @@ export function methodAttribute(method: string): Attributes {
 export function requestAttributes(method: string, { origin, hostname, port, protocol }: URL, path: string): Attributes {
   return {
     ...methodAttribute(method),
-    'server.address': hostname,
+    'server.address': withoutBrackets(hostname),
     'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
     'url.full': origin + path,
   }

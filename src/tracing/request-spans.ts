@@ -8,6 +8,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
+import { withoutBrackets } from '../../config/hosts.ts'
 import type { ModeHandler } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { type LogRequest, type Outcome, statusOf, type TraceFields } from '../observability/request-log.ts'
@@ -87,9 +88,8 @@ function startSpan(
     ...methodAttribute(method),
     'url.path': path,
     'url.scheme': 'encrypted' in context.request.socket ? 'https' : 'http',
-    'network.protocol.version': context.request.httpVersion,
     'elastauth.request.id': context.id,
-    ...(domain !== undefined && { 'server.address': domain.replace(/:\d+$/, '') }),
+    ...(domain !== undefined && { 'server.address': withoutBrackets(domain.replace(/:\d+$/, '')) }),
     ...(route !== undefined && { 'http.route': route }),
   }
   const options = { kind: SpanKind.SERVER, startTime: context.startedAt, attributes }

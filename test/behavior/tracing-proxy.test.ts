@@ -3,7 +3,9 @@ import { request as httpRequest } from 'node:http'
 import { describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { type ReceivedSpan, startOtlpReceiver } from '../support/otlp/receiver.ts'
+import { caFile, tlsFlags } from '../support/tls-files.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
+import { curl } from './curl.ts'
 
 const receiver = await startOtlpReceiver()
 const upstream = await startUpstream((request, response) => {
@@ -74,6 +76,23 @@ describe('the span of a request to an upstream', () => {
     const attempt = await receiver.received(({ kind, parentId }) => kind === 'client' && parentId === request.spanId)
     assert.deepEqual(resultOf(attempt), [undefined, 'client_closed', 'unset'])
   })
+})
+
+test('the trace of an HTTP/2 request has the same spans as that of an HTTP/1.1 request', async () => {
+  const secure = await startProxy(upstream.url, { flags: { ...flags, ...tlsFlags() }, env: receiver.env })
+  for (const version of ['http2', 'http1.1']) {
+    const headers = ['-H', 'Remote-User: bob', '-H', `traceparent: ${traceparent}`]
+    await curl('--cacert', caFile, `--${version}`, ...headers, `${secure.url}/version/${version}`)
+    const { request, attempts } = await spansOf(`/version/${version}`)
+    const { 'elastauth.request.id': _, ...attributes } = request.attributes
+    assert.deepEqual(attributes, {
+      'http.request.method': 'GET',
+      'http.response.status_code': 200,
+      'url.path': `/version/${version}`,
+      'url.scheme': 'https',
+    })
+    assert.deepEqual([request.traceId, attempts.length], [callerTrace, 1])
+  }
 })
 
 describe('traceparent in proxy mode', () => {
