@@ -92,14 +92,25 @@ export function createReportHashRejection(log: Logger, metrics: CredentialMetric
   }
 }
 
+export type LogFault = (
+  code: ErrorCode,
+  fault: Readonly<{
+    address: string | undefined
+    /** The id in the error response, if there is one. */
+    requestId?: string
+    error?: unknown
+  }>,
+) => void
+
 /** Logs connections that fail before there is a request, for example because the client sent invalid HTTP. */
-export function createLogFault(log: Logger): (code: ErrorCode, address: string | undefined, error?: unknown) => void {
-  return function logFault(code, address, error) {
+export function createLogFault(log: Logger): LogFault {
+  return function logFault(code, { address, requestId, error }) {
     const stack = error instanceof Error ? error.stack : undefined
     logEvent(
       log,
       'connection_rejected',
       {
+        'http.request.id': requestId,
         'error.code': code,
         'event.reason': code,
         'error.stack_trace': stack,

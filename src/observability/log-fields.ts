@@ -17,7 +17,7 @@ const table = {
   'service.name': { type: 'keyword', on: 'every line', meaning: '`elastauth`' },
   'http.request.id': {
     type: 'keyword',
-    on: 'requests, sign-ins, sign-outs',
+    on: 'requests, sign-ins, sign-outs, rejected connections',
     meaning: 'the `request_id` that an error response shows to the user; upstreams get it as `X-Opaque-Id`',
   },
   'labels.client_request_id': {

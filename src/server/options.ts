@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Listener } from '../../config/formats/listeners.ts'
-import type { ErrorCode } from '../http/errors.ts'
 import type { Endpoints, ListenerScope, ModeHandler } from '../http/handler.ts'
 import type { RequestReader } from '../http/request-context.ts'
+import type { LogFault } from '../observability/credential-events.ts'
 import type { RequestMetrics } from '../observability/metrics/metrics.ts'
 import type { LogRequest } from '../observability/request-log.ts'
 import type { ConnectionLimits } from './connection-limit.ts'
@@ -38,7 +38,7 @@ export type ServerOptions = Readonly<{
   handlers: () => RequestHandlers
   logRequest: LogRequest
   /** Called for errors that belong to no request, such as invalid HTTP. */
-  logFault: (code: ErrorCode, address: string | undefined, error?: unknown) => void
+  logFault: LogFault
   logTlsFailure?: (reason: string, address: string | undefined) => void
   /** Undefined if metrics are disabled. */
   metrics?: RequestMetrics | undefined

@@ -111,7 +111,7 @@ export function createRequestHandler({
 
   return function onRequest(request, response, fault, onAuthenticated) {
     handleRequest(request, response, fault, onAuthenticated).catch((error) => {
-      logFault('internal', request.socket.remoteAddress, error)
+      logFault('internal', { address: request.socket.remoteAddress, error })
       response.destroy()
     })
   }

@@ -80,9 +80,10 @@ export async function createServer(options: ServerOptions): Promise<GatewayServe
 
   function renderInvalid(code: ErrorCode, { remoteAddress }: Socket): string {
     options.metrics?.failed(code)
-    options.logFault(code, remoteAddress)
+    const requestId = nextRequestId()
+    options.logFault(code, { address: remoteAddress, requestId })
     const { renderError } = options.handlers()
-    return serializeResponse(renderError({ headers: {} }, new GatewayError(code, code), nextRequestId()))
+    return serializeResponse(renderError({ headers: {} }, new GatewayError(code, code), requestId))
   }
 
   async function listen(): Promise<string[]> {

@@ -141,7 +141,9 @@ describe('events of users', async () => {
     const connection = openRaw(Number(new URL(url).port))
     connection.send('nonsense\r\n\r\n')
     await connection.closed
-    assert.equal((await logged(isEvent('connection_rejected')))['client.ip'], '127.0.0.1')
+    const rejected = await logged(isEvent('connection_rejected'))
+    assert.equal(rejected['client.ip'], '127.0.0.1')
+    assert.ok(connection.received().includes(`"request_id":"${rejected['http.request.id']}"`))
   })
 
   test('control characters in a group name do not reach the log, neither as JSON nor as text', async () => {

@@ -6,6 +6,7 @@ import {
   isLoopbackAddress,
   isLoopbackHost,
   loopbackRanges,
+  toIp,
   unmapIpv4,
   withBrackets,
   withoutBrackets,
@@ -117,6 +118,22 @@ describe('unmapIpv4', () => {
     ['2001:db8::ffff:10.0.0.1', '2001:db8::ffff:10.0.0.1'],
   ] as const)
     test(`unmapIpv4 writes ${address} as ${expected}`, () => assert.equal(unmapIpv4(address), expected))
+})
+
+describe('toIp', () => {
+  for (const [text, expected] of [
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['fe80::1%eth0', 'fe80::1'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['10.0.0.1:80', undefined],
+    ['[::1]', undefined],
+    ['010.0.0.1', undefined],
+    ['localhost', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ] as const)
+    test(`toIp reads ${text} as ${expected}`, () => assert.equal(toIp(text), expected))
 })
 
 for (const [header, host] of [

@@ -38,7 +38,7 @@ beforeEach(async () => {
       renderError: createRenderError('generic'),
     }),
     logRequest: ({ id }, _response, outcome) => void outcomes.push({ id, ...outcome }),
-    logFault: (code, address) => void faults.push([code, address]),
+    logFault: (code, { address }) => void faults.push([code, address]),
     metrics: metrics.requests,
   })
   port = Number(new URL((await server.listen())[0]!).port)
