@@ -32,7 +32,10 @@ export function collectNotes(settings: ReadonlyMap<string, unknown>, entries: re
     ],
     [
       settings.get('enable_metrics') === true,
-      changed('enable_metrics', 'metrics are at /elastauth/metrics, as in version 2'),
+      changed(
+        'enable_metrics',
+        'metrics are at /elastauth/metrics, as in version 2, but only for direct requests from loopback and private addresses: set metrics.listen if Prometheus gets 403',
+      ),
     ],
     [
       ['headers.username', 'headers.groups', 'headers.email', 'headers.name'].some((key) => originalKeys.has(key)),

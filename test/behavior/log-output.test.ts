@@ -8,6 +8,7 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { testKey } from '../support/gateway.ts'
+import { scrape } from '../support/metrics.ts'
 import { findFreePort } from '../support/port.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -62,18 +63,24 @@ for (const format of ['json', 'text']) {
   })
 }
 
-test('the buffer for unread log lines is limited, and the log reports how many lines were lost', options, async () => {
-  const gateway = await start('json')
-  gateway.stdout!.pause()
-  const sent = 6000
-  await gateway.sendRequests(sent, 'x'.repeat(1800)) // each log line contains the path twice: about 22 MB
-  gateway.stdout!.resume()
-  while (!gateway.output().includes('log lines were lost')) await sleep(20)
-  assert.equal(await gateway.stop(), 0)
-  const lost = Number(/"message":"(\d+) log lines were lost/.exec(gateway.output())?.[1])
-  assert.ok(lost > 100 && lost < sent / 2, `${lost}`)
-  assert.equal(gateway.output().match(/xxx 200/g)?.length, sent - lost)
-})
+test(
+  'the buffer for unread log lines is limited, and the log and the metrics report how many lines were lost',
+  options,
+  async () => {
+    const gateway = await start('json')
+    gateway.stdout!.pause()
+    const sent = 6000
+    await gateway.sendRequests(sent, 'x'.repeat(1800)) // each log line contains the path twice: about 22 MB
+    gateway.stdout!.resume()
+    while (!gateway.output().includes('log lines were lost')) await sleep(20)
+    const counted = (await scrape(gateway.url))('elastauth_log_lines_lost_total')
+    assert.equal(await gateway.stop(), 0)
+    const lost = Number(/"message":"(\d+) log lines were lost/.exec(gateway.output())?.[1])
+    assert.ok(lost > 100 && lost < sent / 2, `${lost}`)
+    assert.equal(counted, lost)
+    assert.equal(gateway.output().match(/xxx 200/g)?.length, sent - lost)
+  },
+)
 
 for (const [what, preload] of Object.entries({
   'an uncaught exception': 'throw new Error("boom")',
@@ -161,7 +168,7 @@ function assertNumbered(output: string, count: number): void {
 async function start(format: string, file?: string, nodeArguments: readonly string[] = []) {
   const port = await findFreePort()
   const output = file === undefined ? 'pipe' : openSync(file, 'a')
-  const flags = `--listen 127.0.0.1:${port} --log_format ${format} --elasticsearch.dry_run true --default_roles viewer`
+  const flags = `--listen 127.0.0.1:${port} --log_format ${format} --elasticsearch.dry_run true --default_roles viewer --enable_metrics true`
   const child: ChildProcess = spawn(process.execPath, [...nodeArguments, main, ...flags.split(' ')], {
     env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey },
     stdio: ['ignore', output, 'inherit'],
@@ -188,6 +195,7 @@ async function start(format: string, file?: string, nodeArguments: readonly stri
   }
 
   return Object.freeze({
+    url,
     sendRequest,
     sendRequests,
     stdout: child.stdout,
