@@ -18,6 +18,11 @@ const reservedHeaders: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
   'x-forwarded-uri',
   'x-forwarded-method',
+  // These are logged.
+  'x-request-id',
+  'traceparent',
+  // Upstreams log this one.
+  'x-opaque-id',
 ])
 
 const parts = ['username', 'groups', 'email', 'name'] as const

@@ -68,7 +68,7 @@ test('rejects reserved headers as identity headers and as proxy_secret_header', 
   const reserved = [
     ...['Connection', 'Host', 'Authorization', 'Cookie', 'Proxy-Authorization', 'Content-Length', 'Transfer-Encoding'],
     ...['X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Forwarded-Uri', 'X-Forwarded-Method'],
-    ...['Forwarded', 'HOST', 'X_Forwarded.For'],
+    ...['Forwarded', 'HOST', 'X_Forwarded.For', 'X-Request-Id', 'X_Request_Id', 'Traceparent', 'X-Opaque-Id'],
   ]
   for (const name of reserved) {
     for (const [yaml, key] of [
