@@ -29,8 +29,8 @@ await writeFile(join(output, 'third-party-licenses.txt'), await collectLicenses(
 
 /**
  * Leaves out what elastauth does not use of some dependencies, above all four fifths of the official Elasticsearch client:
- * all of its APIs except `security` (the type in src/es/client.ts allows no other), Apache Arrow, compression, one of its
- * two HTTP clients, and all of the other one except the pool for HTTP/1.1.
+ * all of its APIs except `security` (the type in src/es/client.ts allows no other), helpers with Apache Arrow, compression,
+ * one of its two HTTP clients, and all of the other one except the pool for HTTP/1.1.
  */
 function leaveOut(): Plugin {
   const pool = 'left-out-all-but-pool.js'
@@ -51,13 +51,13 @@ function leaveOut(): Plugin {
           exports.buildConnector = require('./lib/core/connect')`
       if (id === 'left-out:node:zlib') return 'exports.gzip = exports.unzip = () => { throw new Error("left out") }'
       if (id === 'left-out:yargs-parser') return 'module.exports = () => ({})'
-      return id.startsWith('left-out:') ? 'module.exports = {}' : null
+      return id.startsWith('left-out:') ? 'module.exports = class {}' : null
     },
   }
 }
 
 function isUnused(id: string, importer: string): boolean {
-  if (id.startsWith('apache-arrow/')) return true
+  if (importer.endsWith('/@elastic/elasticsearch/lib/client.js')) return id === './helpers'
   if (importer.endsWith('/@elastic/elasticsearch/lib/api/index.js'))
     return id.startsWith('./api/') && id !== './api/security'
   if (importer.includes('/@elastic/transport/'))

@@ -1,5 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { loadCrypto } from '../load-crypto.ts'
 import { type Format, type Problem, textFormat } from './format.ts'
 
 const maxBytes = 16 * 1024 * 1024
@@ -39,6 +39,7 @@ function isEncryptedKey(text: string): boolean {
  */
 export function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
   try {
+    const { createPrivateKey, X509Certificate } = loadCrypto()
     return new X509Certificate(readFileSync(certFile)).checkPrivateKey(createPrivateKey(readFileSync(keyFile)))
   } catch {
     return true
@@ -48,7 +49,7 @@ export function isMatchingKeyPair(certFile: string, keyFile: string): boolean {
 /** When the file's first certificate expires; undefined if the file cannot be read. */
 export function certificateExpiry(certFile: string): Date | undefined {
   try {
-    return new X509Certificate(readFileSync(certFile)).validToDate
+    return new (loadCrypto().X509Certificate)(readFileSync(certFile)).validToDate
   } catch {
     return undefined
   }
@@ -88,7 +89,7 @@ function readText(path: string): string | Problem {
 
 function isCertificate(block: string): boolean {
   try {
-    return new X509Certificate(block) !== undefined
+    return new (loadCrypto().X509Certificate)(block) !== undefined
   } catch {
     return false
   }
@@ -96,7 +97,7 @@ function isCertificate(block: string): boolean {
 
 function isPrivateKey(text: string): boolean {
   try {
-    return createPrivateKey(text).type === 'private'
+    return loadCrypto().createPrivateKey(text).type === 'private'
   } catch {
     return false
   }

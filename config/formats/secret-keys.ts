@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
+import { loadCrypto } from '../load-crypto.ts'
 import { type Format, textFormat } from './format.ts'
 
 /** Placeholder keys in the documentation's examples. They are accepted so that the examples run unchanged. */
 const placeholders = ['your-64-char-hex-key', 'your-generated-key']
 
 // Created only once per process, because a new key at each reload would rotate the credentials of all users.
-const randomKey = randomBytes(32).toString('hex')
+let randomKey: string | undefined
 
 const generateKeyFix = 'generate one with `elastauth --generateKey` or `openssl rand -hex 32`'
 
@@ -15,7 +15,9 @@ export function isPlaceholderKey(key: string | null): boolean {
 
 /** The configured key, or for a placeholder a random key that stays the same until the process exits. */
 export function resolveSecretKey(key: string): string {
-  return isPlaceholderKey(key) ? randomKey : key
+  if (!isPlaceholderKey(key)) return key
+  randomKey ??= loadCrypto().randomBytes(32).toString('hex')
+  return randomKey
 }
 
 export const placeholderWarning =

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../../config/faults.ts'
 import { type ConfigSource, findListeners, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
@@ -19,7 +18,7 @@ export async function run(args: readonly string[]): Promise<void> {
         console.log(version)
         break
       case 'generate-key':
-        console.log(randomBytes(32).toString('hex'))
+        console.log((await import('node:crypto')).randomBytes(32).toString('hex'))
         break
       case 'usage-error':
         console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
