@@ -191,8 +191,8 @@ const cases: Readonly<Record<string, Case>> = {
     description: 'a:5000 uses 90% of its file descriptors. At the limit it accepts no more connections.',
   },
   ElastauthReloadFailed: {
-    faulty: { 'elastauth_config_reloads_total{result="failure"}': '0x20 1x9' },
-    harmless: [{ 'elastauth_config_reloads_total{result="success"}': '0+1x30' }],
+    faulty: { elastauth_config_last_reload_successful: '1x20 0x9' },
+    harmless: [{ elastauth_config_last_reload_successful: '1x20 0 1x8' }],
     labels: replicaA,
     description: 'a:5000 still runs with the previous configuration and certificates.',
   },

@@ -132,13 +132,17 @@ test('a reload that fails is counted, and leaves the time of the last successful
   const { start } = await createFixture()
   const gateway = await start({ flags: { ...flags, config: file } })
   const loadedAt = 'elastauth_config_last_reload_success_timestamp_seconds'
+  const isSuccessful = 'elastauth_config_last_reload_successful'
   const atStart = (await scrape(gateway.url))(loadedAt)!
+  assert.equal((await scrape(gateway.url))(isSuccessful), 1)
   writeFileSync(file, 'default_roles: [')
   gateway.process.kill('SIGHUP')
   await untilSample(gateway.url, 'elastauth_config_reloads_total{result="failure"}', 1)
   assert.equal((await scrape(gateway.url))(loadedAt), atStart)
+  assert.equal((await scrape(gateway.url))(isSuccessful), 0)
   writeFileSync(file, 'default_roles: [editor]\n')
   gateway.process.kill('SIGHUP')
   await untilSample(gateway.url, 'elastauth_config_reloads_total{result="success"}', 1)
   assert.ok((await scrape(gateway.url))(loadedAt)! > atStart)
+  assert.equal((await scrape(gateway.url))(isSuccessful), 1)
 })

@@ -119,6 +119,10 @@ export const definitions = {
     help: 'Reloads of the configuration (SIGHUP).',
     labels: { result: ['success', 'failure'] },
   },
+  elastauth_config_last_reload_successful: {
+    type: 'gauge',
+    help: '1 if the last reload succeeded, or if there was none; otherwise 0.',
+  },
   elastauth_config_last_reload_success_timestamp_seconds: {
     type: 'gauge',
     help: 'When the configuration in effect was loaded, in seconds since 1970.',

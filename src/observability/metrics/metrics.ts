@@ -132,10 +132,13 @@ function createLoginMetrics({ counter }: Families): LoginMetrics {
 function createReloaded({ counter, read }: Families, now: () => number): Metrics['reloaded'] {
   const reloads = counter('elastauth_config_reloads_total')
   let loadedAtMs = now()
+  let hasSucceeded = true
   read('elastauth_config_last_reload_success_timestamp_seconds', () => loadedAtMs / 1000)
+  read('elastauth_config_last_reload_successful', () => Number(hasSucceeded))
   return function reloaded(result) {
     reloads.of(result).value++
-    if (result === 'success') loadedAtMs = now()
+    hasSucceeded = result === 'success'
+    if (hasSucceeded) loadedAtMs = now()
   }
 }
 

@@ -65,6 +65,7 @@ describe('the metrics have a sample for each recorded event', () => {
     'elastauth_sign_outs_total{by="provider"} 3',
     'elastauth_session_refreshes_total{result="failure"} 1',
     'elastauth_config_reloads_total{result="failure"} 1',
+    'elastauth_config_last_reload_successful 0',
     'elastauth_config_last_reload_success_timestamp_seconds 5',
     'elastauth_cached_users 17',
     'elastauth_upstream_up{upstream="http://a"} 1',
