@@ -41,6 +41,6 @@ function createReportSweep(log: Logger, metrics: IdleSweepDeps['metrics']): (eve
         ? 'idle users could not be listed'
         : `the password of idle user ${username} could not be changed`
     const user = username !== undefined && { 'user.name': username }
-    logEvent(log, 'user_idle_failed', { 'error.code': code, 'event.reason': code, ...user }, `${what}: ${detail}`)
+    logEvent(log, 'idle_sweep_failed', { 'error.code': code, 'event.reason': code, ...user }, `${what}: ${detail}`)
   }
 }

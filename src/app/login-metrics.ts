@@ -12,7 +12,7 @@ export function countLoginEvents(events: LoginEvents, metrics: LoginMetrics | un
     ...events,
     signedIn(...event) {
       metrics.signedIn('success')
-      events.signedIn(...event)
+      return events.signedIn(...event)
     },
     signedOut(...event) {
       metrics.sessionsEnded('user', 1)

@@ -23,7 +23,8 @@ export type CallbackOptions = Readonly<{
    * to the other replica, which does not know the session and begins another login, until the browser gives up.
    */
   onOtherReplica: (() => void) | undefined
-  onSignedIn: (login: Login, context: RequestContext) => void
+  /** Logs the sign-in. Returns the username, as it may be logged: the user has not been checked yet. */
+  onSignedIn: (login: Login, context: RequestContext) => string
 }>
 
 /**
@@ -56,11 +57,11 @@ export function createCallbackEndpoint(options: CallbackOptions) {
     }
     const granted = await grants.exchangeCode(callback, loginState)
     const id = await sessions.create(granted)
-    onSignedIn(granted, context)
+    const username = onSignedIn(granted, context)
     for (const former of sessionIdsOf(request)) await sessions.revoke(former)
     return {
       ...redirect(303, returnTo, [setCookie(sessionCookie, id), clearCookie(cookie)]),
-      username: await usernameOf(sessions, id),
+      username,
     }
   }
 }

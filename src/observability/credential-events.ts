@@ -58,7 +58,7 @@ export function createCredentialReporter(
         const { code, detail } = asGatewayError(event.error)
         logEvent(
           log,
-          'user_denial_failed',
+          'denial_failed',
           { 'error.code': code, 'event.reason': code, 'user.name': event.username },
           `user ${event.username}: cannot remove the roles of this denied user, retrying: ${detail}`,
         )
@@ -68,7 +68,7 @@ export function createCredentialReporter(
         const { code, detail } = asGatewayError(event.error)
         logEvent(
           log,
-          'user_revalidation_failed',
+          'revalidation_failed',
           { 'error.code': code, 'event.reason': code, 'user.name': event.username },
           `user ${event.username}: cannot revalidate the credential: ${detail}`,
         )

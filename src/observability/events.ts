@@ -95,7 +95,7 @@ const table = {
     meaning: 'a user with an unknown secret key was taken over: [key rotation](key-rotation.md)',
   },
   user_denied: { ...userWritten, meaning: 'a denied user lost all roles and the password' },
-  user_denial_failed: {
+  denial_failed: {
     ...iamFailure,
     meaning: 'the roles of a denied user could not be removed yet; elastauth retries',
   },
@@ -103,12 +103,12 @@ const table = {
     ...iamFailure,
     meaning: "a denial was not written, because 10,000 others are pending; the user's next request retries",
   },
-  user_revalidation_failed: {
+  revalidation_failed: {
     ...iamFailure,
     meaning: 'a cached credential could not be checked in the background; elastauth retries',
   },
   user_idle: { ...userWritten, meaning: "an idle user's password was replaced with one that is not issued" },
-  user_idle_failed: {
+  idle_sweep_failed: {
     ...iamFailure,
     meaning: 'idle users could not be listed, or the password of one could not be replaced',
   },

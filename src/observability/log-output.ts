@@ -86,13 +86,14 @@ function openStandardOutput(): StandardOutput {
     return { write: createFileWrite(isatty(1) ? openTerminal() : 1), maxLineBytes: Number.POSITIVE_INFINITY }
   const { stdout } = process
   stdout.on('error', () => {}) // the reader has exited
-  const writePart = (part: Buffer) => new Promise<void>((resolve) => stdout.write(part, () => resolve()))
+  const writePart = (part: string | Buffer) => new Promise<void>((resolve) => stdout.write(part, () => resolve()))
   return { write: createPipeWrite(writePart), maxLineBytes: maxAtomicBytes }
 }
 
 /** Writes whole lines at a time. The next write waits for the previous one: Node would join them to a larger one. */
-function createPipeWrite(writePart: (part: Buffer) => Promise<void>): Write {
+function createPipeWrite(writePart: (part: string | Buffer) => Promise<void>): Write {
   return async (text) => {
+    if (Buffer.byteLength(text) <= maxAtomicBytes) return writePart(text)
     const bytes = Buffer.from(text)
     for (let start = 0; start < bytes.length; ) {
       const end = endOfLines(bytes, start)

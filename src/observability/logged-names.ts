@@ -32,12 +32,12 @@ export function writtenNames({
   }
 }
 
-/** The first names, and what is left of a name that is too long. Control characters are escaped as in JSON. */
+/** The first names that fit. */
 function boundNames(names: readonly string[], maxListBytes: number): string[] {
   const bound: string[] = []
   let bytes = 0
   for (const name of names.slice(0, maxNames)) {
-    const text = escapeControls(name.slice(0, maxNameLength).toWellFormed())
+    const text = boundName(name)
     bytes += Buffer.byteLength(JSON.stringify(text)) + 1
     if (bytes > maxListBytes) break
     bound.push(text)
@@ -45,7 +45,12 @@ function boundNames(names: readonly string[], maxListBytes: number): string[] {
   return bound
 }
 
-function escapeControls(text: string): string {
+/**
+ * The beginning of a name whose length and characters have not been checked yet. Control characters are escaped as in JSON,
+ * to prevent terminal escape injection.
+ */
+export function boundName(name: string): string {
+  const text = name.slice(0, maxNameLength).toWellFormed()
   return text.replace(
     /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

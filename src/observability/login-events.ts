@@ -4,50 +4,59 @@ import { asGatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { logEvent } from './events.ts'
 import type { Logger } from './log.ts'
-import { signInNames } from './logged-names.ts'
+import { boundName, signInNames } from './logged-names.ts'
 
 type Claims = Readonly<Record<string, unknown>>
+type SessionEnd = Readonly<{ username: string | undefined; reason: keyof typeof endings }>
 /** What the provider says about a user, for a sign-in or in a session. */
 type Granted = Readonly<{ subject: string; claims: Claims }>
 
 /** Logs what happens to sign-ins and sessions. @param toIdentity throws if the claims give no identity */
 export function createLoginReporter(log: Logger, toIdentity: (claims: Claims) => Identity) {
   return Object.freeze({
-    /** @param mapRoles throws for a user who gets no roles; the user's next request is then denied */
-    signedIn({ subject, claims }: Granted, mapRoles: MapRoles, context: RequestContext): void {
+    /**
+     * @param mapRoles throws for a user who gets no roles; the user's next request is then denied
+     * @returns the username, as it may be logged
+     */
+    signedIn({ subject, claims }: Granted, mapRoles: MapRoles, context: RequestContext): string {
       const identity = toIdentity(claims)
-      const { username, groups, provider } = identity
+      const username = boundName(identity.username)
+      const { groups, provider } = identity
       const roles = attempt(() => mapRoles(identity)) ?? []
-      const user = { 'user.name': username, 'user.id': subject, ...signInNames({ roles, groups }) }
+      const user = { 'user.name': username, 'user.id': boundName(subject), ...signInNames({ roles, groups }) }
       const fields = { ...user, 'elastauth.provider': provider, ...requestFieldsOf(context) }
       logEvent(log, 'user_signed_in', fields, `user ${username}: signed in`)
+      return username
     },
 
     signedOut({ subject, claims }: Granted, context: RequestContext): void {
-      const username = attempt(() => toIdentity(claims).username)
-      const fields = { 'user.name': username, 'user.id': subject, ...requestFieldsOf(context) }
-      logEvent(log, 'user_signed_out', fields, `user ${username ?? subject}: signed out`)
+      const username = attempt(() => boundName(toIdentity(claims).username))
+      const id = boundName(subject)
+      const fields = { 'user.name': username, 'user.id': id, ...requestFieldsOf(context) }
+      logEvent(log, 'user_signed_out', fields, `user ${username ?? id}: signed out`)
     },
 
     signedOutAtProvider(count: number, subject: string | undefined, context: RequestContext): void {
-      const fields = { 'event.reason': 'provider_logout', 'user.id': subject, ...requestFieldsOf(context) }
+      const id = subject && boundName(subject)
+      const fields = { 'event.reason': 'provider_logout', 'user.id': id, ...requestFieldsOf(context) }
       const sessions = count === 1 ? 'a session' : `${count} sessions`
       logEvent(log, 'session_ended', fields, `the provider ended ${sessions} (back-channel logout)`)
     },
 
-    sessionEnded({ username, reason }: Readonly<{ username: string | undefined; reason: keyof typeof endings }>): void {
-      const fields = { 'event.reason': reason, 'user.name': username }
+    sessionEnded({ username, reason }: SessionEnd): void {
+      const name = username && boundName(username)
+      const fields = { 'event.reason': reason, 'user.name': name }
       logEvent(
         log,
         'session_ended',
         fields,
-        `user ${username ?? '(unknown)'}: the session ended, because ${endings[reason]}`,
+        `user ${name ?? '(unknown)'}: the session ended, because ${endings[reason]}`,
       )
     },
 
     refreshFailed(error: unknown, username: string | undefined): void {
       const { code, detail } = asGatewayError(error)
-      const fields = { 'error.code': code, 'event.reason': code, 'user.name': username }
+      const fields = { 'error.code': code, 'event.reason': code, 'user.name': username && boundName(username) }
       logEvent(log, 'refresh_failed', fields, `cannot refresh a session: ${detail}`)
     },
   })
