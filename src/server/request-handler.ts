@@ -78,6 +78,7 @@ export function createRequestHandler({
     result: GatewayResponse | StreamedResponse,
     outcome: Outcome,
   ): void {
+    if ('status' in result) response.statusCode = result.status // the log may omit the request if it succeeded
     logRequest(context, response, outcome)
     if ('stream' in result) {
       onRequestEnd(context, response.statusCode)

@@ -96,6 +96,15 @@ describe('the login in auth-only mode', async () => {
     assert.equal(response.headers.getSetCookie().length, 1)
   })
 
+  test('a sub-request that nginx gets 401 for is logged even if the log omits every successful request', async () => {
+    const flags = { 'forward_auth.profile': 'nginx', 'log.sample_hits': '0', 'log.exclude_paths': '/*' }
+    const gateway = await startForwardAuth(flags)
+    assert.equal((await authorize(createUserAgent(), '/app', {}, gateway.url)).status, 401)
+    await authorize(createUserAgent(), '/app', { 'sec-fetch-mode': 'cors' }, gateway.url) // an error, logged in any case
+    const line = await gateway.logged((entry) => entry['http.response.status_code'] === 401)
+    assert.equal(line['error.code'], undefined)
+  })
+
   test('responds to a sub-request about an elastauth endpoint with 403 instead of 200', async () => {
     const { agent } = await signIn()
     for (const [page, headers] of [
