@@ -80,7 +80,7 @@ describe('the alerting rules and the dashboard in deploy/monitoring, with a real
 
   /** Sends traffic until this finds no more faults: a rate needs two scrapes. */
   async function untilNoneMissing(find: () => Promise<readonly string[]>): Promise<void> {
-    const deadline = Date.now() + 60_000
+    const deadline = Date.now() + 120_000
     const missing = await eventually(
       async () => {
         await sendTraffic()

@@ -37,14 +37,14 @@ export function runPromtool(args: readonly string[], input = ''): Readonly<{ cod
   return { code: status, output: `${stdout}${stderr}` }
 }
 
-/** Starts Prometheus on a free port. It scrapes `/elastauth/metrics` of each URL every 200 ms as the job `elastauth`. */
+/** Starts Prometheus on a free port. It scrapes `/elastauth/metrics` of each URL every 500 ms as the job `elastauth`. */
 export async function startPrometheus(urls: readonly string[], rulesFile: string): Promise<Prometheus> {
   const address = `127.0.0.1:${await findFreePort()}`
   const directory = await mkdtemp(join(tmpdir(), 'elastauth-prometheus-'))
   const file = join(directory, 'prometheus.yml')
   await writeFile(file, JSON.stringify(configurationFor(urls, rulesFile))) // JSON is YAML
   const flags = [`--config.file=${file}`, `--storage.tsdb.path=${directory}/data`, `--web.listen-address=${address}`]
-  const child = spawn('prometheus', [...flags, '--log.level=warn'], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn('prometheus', [...flags, '--log.level=error'], { stdio: ['ignore', 'inherit', 'inherit'] })
   await waitUntilReady(address, child)
 
   async function get(path: string): Promise<unknown> {
@@ -81,7 +81,7 @@ export async function startPrometheus(urls: readonly string[], rulesFile: string
 function configurationFor(urls: readonly string[], rulesFile: string): object {
   const targets = urls.map((url) => new URL(url).host)
   return {
-    global: { scrape_interval: '200ms', scrape_timeout: '200ms', evaluation_interval: '200ms' },
+    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '500ms' },
     rule_files: [rulesFile],
     scrape_configs: [{ job_name: 'elastauth', metrics_path: '/elastauth/metrics', static_configs: [{ targets }] }],
   }
