@@ -110,7 +110,7 @@ export const definitions = {
   },
   elastauth_elasticsearch_request_duration_seconds: {
     type: 'histogram',
-    help: 'Duration of these calls, with retries and the wait for a connection.',
+    help: 'Duration of calls to Elasticsearch, with retries and the wait for a connection.',
     labels: { operation: elasticsearchOperations },
     buckets: latency,
   },
@@ -133,7 +133,7 @@ export const definitions = {
   },
   elastauth_build_info: {
     type: 'gauge',
-    help: 'Always 1.',
+    help: 'The version and the mode of elastauth. Always 1.',
     labels: { version: 'of elastauth', node_version: 'of Node.js', mode: ['auth-only', 'proxy'] },
   },
 
@@ -158,7 +158,7 @@ export const definitions = {
   },
   elastauth_upstream_request_duration_seconds: {
     type: 'histogram',
-    help: 'Time from forwarding a request to the head of the response.',
+    help: 'Time from forwarding a request to an upstream to the head of its response.',
     labels: { upstream },
     buckets: latency,
     needs: 'proxy',
@@ -198,7 +198,7 @@ export const definitions = {
   },
   elastauth_redis_request_duration_seconds: {
     type: 'histogram',
-    help: 'Duration of these calls.',
+    help: 'Duration of calls to Redis.',
     labels: { operation: redisOperations },
     buckets: latency,
     needs: 'redis',
@@ -212,7 +212,7 @@ export const definitions = {
   },
   elastauth_provider_request_duration_seconds: {
     type: 'histogram',
-    help: 'Duration of these calls.',
+    help: 'Duration of calls to the identity provider.',
     labels: { operation: providerOperations },
     buckets: latency,
     needs: 'oidc',

@@ -158,7 +158,7 @@ function toMetric(name: string, { type, help, labels = {} }: Definition, samples
   const metric = {
     name,
     labelNames: Object.keys(labels),
-    get: async () => ({ name, help, type, aggregator: 'sum', values: samples() }),
+    get: async () => ({ name, help, type, values: samples() }),
   }
   return metric as unknown as Metric
 }
