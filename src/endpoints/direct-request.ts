@@ -26,7 +26,7 @@ export function createIsDirectRequest({ isLocalPeer, isLocalAddress }: DirectReq
 
 /**
  * Whether a reverse proxy forwarded the request, which may then come from anywhere. nginx with only `proxy_pass` adds no
- * header, but is recognized by HTTP/1.0, which current clients do not use.
+ * header, but before 1.29.7 it uses HTTP/1.0, which current clients do not.
  */
 export function isForwarded({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): boolean {
   return (

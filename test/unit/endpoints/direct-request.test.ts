@@ -49,7 +49,7 @@ describe('a request that may come from anywhere is not direct', () => {
   for (const name of ['forwarded', 'via', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-anything'])
     test(`a request with ${name} is not direct`, () => assert.ok(!isDirect({ headers: { [name]: '127.0.0.1' } })))
 
-  test('a request with HTTP/1.0, which nginx uses, is not direct', () => {
+  test('a request with HTTP/1.0, which nginx before 1.29.7 uses, is not direct', () => {
     assert.ok(!isDirect({ httpVersion: '1.0' }))
   })
 
