@@ -71,6 +71,15 @@ Values of \`event.reason\`, by action; of the other events with a reason, it is 
 `
 
 const tail = `
+Searches in Kibana (KQL), for example:
+
+\`\`\`text
+event.category: authentication and event.outcome: failure                   rejected sign-ins, tokens and identities
+event.action: access_denied and event.reason: (no_roles or group_denied)    users whose groups grant no access
+user.changes.roles: superuser                                               who got this role, and when
+event.category: session and user.name: alice                                sign-ins, sign-outs and sessions of a user
+\`\`\`
+
 What is not an event:
 
 - **A request without an identity** (\`identity_missing\`): it has its line, but is not a denial.

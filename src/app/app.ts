@@ -16,6 +16,7 @@ import {
   createLogFault,
   createReportHashRejection,
 } from '../observability/credential-events.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Feature } from '../observability/metrics/definitions.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
@@ -150,7 +151,12 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     logRequest: tracing?.log(requestLog.logRequest) ?? requestLog.logRequest,
     logFault: createLogFault(log),
     logTlsFailure: (reason, address) =>
-      log.info({ 'client.ip': toIp(address), 'source.ip': toIp(address) }, `a TLS connection failed: ${reason}`),
+      logEvent(
+        log,
+        'tls_failed',
+        { 'client.ip': toIp(address), 'source.ip': toIp(address) },
+        `a TLS connection failed: ${reason}`,
+      ),
     metrics: metrics?.requests,
     connectionLimits: {
       maxConnections,
@@ -158,7 +164,10 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       clients: {
         isExempt: handlers.isTrustedAddress,
         onExceeded: (network) =>
-          log.warn(
+          logEvent(
+            log,
+            'connections_limited',
+            {},
             `further connections of ${network} are closed: it holds half of those that elastauth accepts. If many users share this address, raise max_connections, and the memory with it`,
           ),
       },

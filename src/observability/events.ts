@@ -132,6 +132,14 @@ const table = {
     ...{ level: 'info', category: ['database'], type: ['info'], outcome: 'success' },
     meaning: 'Redis can be used again',
   },
+  elasticsearch_down: {
+    ...{ level: 'error', category: ['database'], type: ['error'], outcome: 'failure' },
+    meaning: 'at the start, Elasticsearch cannot be used or lacks a privilege; elastauth retries',
+  },
+  elasticsearch_up: {
+    ...{ level: 'info', category: ['database'], type: ['info'], outcome: 'success' },
+    meaning: 'after the start: Elasticsearch can be used, and the service account has its privileges',
+  },
   provider_down: {
     ...{ level: 'error', category: ['authentication'], type: ['info'], outcome: 'failure' },
     meaning: 'the identity provider cannot be used; elastauth retries when the provider is needed',
@@ -151,6 +159,14 @@ const table = {
   connection_rejected: {
     ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
     meaning: 'a connection failed before there was a request, for example because of invalid HTTP',
+  },
+  tls_failed: {
+    ...{ level: 'info', category: ['network'], type: ['connection', 'info'], outcome: 'failure' },
+    meaning: 'a TLS handshake failed',
+  },
+  connections_limited: {
+    ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
+    meaning: 'further connections of a client are closed, because it holds half of `max_connections`',
   },
   started: {
     ...{ level: 'info', category: ['process'], type: ['start'], outcome: 'success' },

@@ -1,3 +1,4 @@
+import { toIp } from '../../config/hosts.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { MapRoles } from '../auth/roles.ts'
 import { asGatewayError } from '../http/errors.ts'
@@ -70,8 +71,8 @@ const endings = {
   too_many_sessions: 'the user has too many sessions',
 }
 
-function requestFieldsOf({ id, clientAddress }: RequestContext) {
-  return { 'http.request.id': id, 'client.ip': clientAddress }
+function requestFieldsOf({ id, clientAddress, request }: RequestContext) {
+  return { 'http.request.id': id, 'client.ip': clientAddress, 'source.ip': toIp(request.socket.remoteAddress) }
 }
 
 function attempt<T>(work: () => T): T | undefined {

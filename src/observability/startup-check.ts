@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backOffMs } from '../async/back-off.ts'
 import { asGatewayError } from '../http/errors.ts'
+import { logEvent } from './events.ts'
 import type { Logger } from './log.ts'
 
 const retryBackOff = { firstMs: 500, maxMs: 30_000 }
@@ -22,7 +23,7 @@ export async function watchElasticsearch(checks: StartupChecks, log: Logger, sto
     try {
       await checks.checkPrivilege()
       const missing = await checks.findMissingRoles()
-      log.info('connected to Elasticsearch; the service account may manage users')
+      logEvent(log, 'elasticsearch_up', {}, 'connected to Elasticsearch; the service account may manage users')
       if (missing.length > 0)
         log.warn(
           `Elasticsearch has no role ${missing.join(', ')}, so it grants no privileges: create it, or correct group_mappings and default_roles`,
@@ -30,8 +31,10 @@ export async function watchElasticsearch(checks: StartupChecks, log: Logger, sto
       return
     } catch (error) {
       const { code, detail } = asGatewayError(error)
-      if (!stopped.aborted && detail !== lastDetail)
-        log.error({ 'error.code': code }, `Elasticsearch: ${detail.replace(/^Elasticsearch /, '')}; retrying`)
+      if (!stopped.aborted && detail !== lastDetail) {
+        const message = `Elasticsearch: ${detail.replace(/^Elasticsearch /, '')}; retrying`
+        logEvent(log, 'elasticsearch_down', { 'error.code': code, 'event.reason': code }, message)
+      }
       lastDetail = detail
     }
     await sleep(backOffMs(failures, retryBackOff), undefined, { signal: stopped, ref: false }).catch(() => {})

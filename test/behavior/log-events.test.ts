@@ -92,9 +92,15 @@ describe('events of sign-ins and sessions', async () => {
     assert.equal((await logged(isEvent('sign_in_failed')))['event.reason'], 'login_denied')
   })
 
+  test('a rejected token is an event on the line of its request', async () => {
+    const response = await fetch(`${url}/app`, { headers: { Authorization: 'Bearer not.a.token' } })
+    assert.equal(response.status, 401)
+    assert.equal((await logged(isEvent('token_rejected')))['event.reason'], 'token_invalid')
+  })
+
   test('every event of a sign-in or session has the values of the table', () => {
     const actions = ['user_signed_in', 'user_signed_out', 'session_ended', 'refresh_failed', 'sign_in_failed'] as const
-    assertEvents(log, ...actions, 'access_denied', 'started')
+    assertEvents(log, ...actions, 'access_denied', 'token_rejected', 'started')
   })
 })
 
@@ -152,7 +158,15 @@ describe('events of users', async () => {
   })
 
   test('every event of a user has the values of the table', () => {
-    assertEvents(log, 'user_created', 'user_changed', 'user_denied', 'access_denied', 'identity_rejected')
+    assertEvents(
+      log,
+      'elasticsearch_up',
+      'user_created',
+      'user_changed',
+      'user_denied',
+      'access_denied',
+      'identity_rejected',
+    )
   })
 })
 

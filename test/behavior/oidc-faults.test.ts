@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { LogLine } from '../support/gateway.ts'
 import {
   dropConnection,
   hang,
@@ -117,7 +118,9 @@ test('tokens are accepted once a provider that was down at the start is up', asy
   // Discovery is retried at the earliest one second after the failure, by the next request.
   while ((await readiness(url)) !== 'up') await new Promise((resolve) => setTimeout(resolve, 100))
   assert.equal(await verdictOf(await bearer(url, await idp.sign())), '200 alice')
-  await logged(({ message }) => message === 'connected to the identity provider')
+  const isUp = (line: LogLine) => line['event.action'] === 'provider_up'
+  assert.equal((await logged(isUp)).message, 'connected to the identity provider')
+  await logged((line) => line['event.action'] === 'provider_down' && line['log.level'] === 'error')
 })
 
 test('tokens are accepted with the cached keys while the provider is down', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Gateway } from '../support/gateway.ts'
+import type { Gateway, LogLine } from '../support/gateway.ts'
 import { openRaw, type RawConnection } from '../support/raw-http.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
@@ -60,7 +60,8 @@ test('closes further connections of a client that holds half of max_connections,
   const held = openMany(gateway, 3, health)
   await Promise.all(held.map(({ until }) => until(/HTTP\/1\.1 200 /)))
   assert.equal(await openMany(gateway, 1, health)[0]!.closed, '')
-  const { message } = await gateway.logged((line) => line.message?.startsWith('further connections') ?? false)
+  const isWarning = (line: LogLine) => line['event.action'] === 'connections_limited'
+  const { message } = await gateway.logged(isWarning)
   assert.match(message!, /^further connections of 127\.0\.0\.1 are closed: .*max_connections/)
   const proxy = openMany(gateway, 3, health, '127.0.0.2')
   await Promise.all(proxy.map(({ until }) => until(/HTTP\/1\.1 200 /)))

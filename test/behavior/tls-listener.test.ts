@@ -80,7 +80,10 @@ describe('a TLS listener', () => {
     plain.on('error', () => {})
     plain.write('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
     await once(plain, 'close')
-    await gateway.logged(({ message = '' }) => /^a TLS connection failed: ERR_SSL_HTTP_REQUEST/.test(message))
+    const line = await gateway.logged(({ message = '' }) =>
+      /^a TLS connection failed: ERR_SSL_HTTP_REQUEST/.test(message),
+    )
+    assert.equal(line['event.action'], 'tls_failed')
     await assert.rejects(handshake({ ALPNProtocols: ['h3'] }))
   })
 })

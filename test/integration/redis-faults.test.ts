@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { authorize, type Gateway } from '../support/gateway.ts'
+import { authorize, type Gateway, type LogLine } from '../support/gateway.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { createRedisTestBed, readMetric } from '../support/redis/test-bed.ts'
 import { eventually } from '../support/wait.ts'
@@ -11,8 +11,10 @@ const skip = skipWithoutRedis()
 /** How long the test of a hanging Redis pauses it. */
 const pauseSeconds = Number(process.env.REDIS_PAUSE_SECONDS ?? 5)
 
-const isDownMessage = ({ message = '' }) => message.startsWith('Redis: ')
-const isUpMessage = ({ message = '' }) => message === 'connected to Redis again'
+const isDownMessage = ({ message = '', ...line }: LogLine) =>
+  message.startsWith('Redis: ') && line['event.action'] === 'redis_down'
+const isUpMessage = ({ message, ...line }: LogLine) =>
+  message === 'connected to Redis again' && line['event.action'] === 'redis_up'
 const outagesLogged = (gateway: Gateway) => gateway.log.filter(isDownMessage).length
 
 /** In every fault, all requests are served, cached users without delay; the log has one line per change; and Redis is used again afterwards. */
