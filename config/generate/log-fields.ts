@@ -93,9 +93,8 @@ Roles and groups are lists of names: the first 50, and at most 2,800 bytes on on
 ## What is never logged
 
 No cookies, tokens, passwords, query strings or bodies, no secrets of the configuration, and no header values except the two ids
-above. Usernames, groups and roles (at
-sign-ins, when they change, and of denied users), paths, hosts and IP addresses are logged. A test searches the whole output, at every level,
-for each secret that it used.
+above. Usernames, groups and roles (at sign-ins, when they change, and of denied users), paths, hosts and IP addresses are logged. A test
+searches the whole output, at every level, for each secret that it used.
 
 ## Delivery
 

@@ -40,12 +40,12 @@ const table = {
       claims_unusable: 'the claims after a refresh give no valid identity; the line before has the error',
       idle_timeout: '`session.idle_timeout` is over',
       lifetime: '`session.lifetime` is over',
-      too_many_sessions: 'the user has signed in more than 50 times',
+      too_many_sessions: 'the user has more than 50 sessions, and this is the oldest one',
     },
     meaning: 'elastauth ended a session, or noticed that it is over',
   },
   refresh_failed: {
-    ...{ level: 'warn', category: ['authentication'], type: ['info'], outcome: 'failure' },
+    ...{ level: 'warn', category: ['session'], type: ['info'], outcome: 'failure' },
     meaning: 'the claims of a session could not be refreshed; `error.code` has the reason',
   },
   sign_in_failed: {
@@ -141,11 +141,11 @@ const table = {
     meaning: 'after the start: Elasticsearch can be used, and the service account has its privileges',
   },
   provider_down: {
-    ...{ level: 'error', category: ['authentication'], type: ['info'], outcome: 'failure' },
+    ...{ level: 'error', category: ['network'], type: ['info'], outcome: 'failure' },
     meaning: 'the identity provider cannot be used; elastauth retries when the provider is needed',
   },
   provider_up: {
-    ...{ level: 'info', category: ['authentication'], type: ['info'], outcome: 'success' },
+    ...{ level: 'info', category: ['network'], type: ['info'], outcome: 'success' },
     meaning: 'the identity provider can be used again',
   },
   traces_down: {

@@ -4,12 +4,14 @@ import { once } from 'node:events'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { testKey } from '../support/gateway.ts'
 import { scrape } from '../support/metrics.ts'
 import { findFreePort } from '../support/port.ts'
+import { createSignal } from '../support/wait.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
@@ -109,7 +111,6 @@ test(
     const pipe = join(directory, 'pipe')
     execFileSync('mkfifo', [pipe])
     const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const chunks: string[] = []
     const ended = once(reader, 'close')
     const gateways = await Promise.all([start('json', pipe), start('json', pipe)])
     const count = 1500
@@ -117,15 +118,20 @@ test(
       sendAll(count, 20, (i) => sendRequest(`${gateway}-${i}-${'x'.repeat(i % 50 === 0 ? 2200 : (i * 37) % 1500)}`)),
     )
     await Promise.all(sent.map(({ half }) => half)) // nothing is read before, so the pipe is full
-    reader.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      chunks.push(chunk)
+    const lines: string[] = []
+    const { notify, waitFor } = createSignal()
+    createInterface({ input: reader.stdout }).on('line', (line) => {
+      lines.push(line)
+      notify()
+    })
+    reader.stdout.on('data', () => {
       reader.stdout.pause()
       setImmediate(() => reader.stdout.resume())
     })
     await Promise.all(sent.map(({ all }) => all))
+    await waitFor(() => (lines.length >= 2 * count ? lines : undefined)) // after SIGTERM, the rest has one second
     assert.deepEqual(await Promise.all(gateways.map(({ stop }) => stop())), [0, 0])
     await ended
-    const lines = chunks.join('').trimEnd().split('\n')
     assert.ok(lines.every((line) => Buffer.byteLength(line) < 4096))
     const numbers = lines.flatMap((line) => /^\/(\d-\d+)-/.exec(JSON.parse(line)['url.path'])?.[1] ?? [])
     const expected = [0, 1].flatMap((gateway) => Array.from({ length: count }, (_, i) => `${gateway}-${i}`))
