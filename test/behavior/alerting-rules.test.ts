@@ -158,7 +158,7 @@ const cases: Readonly<Record<string, Case>> = {
     faulty: { elastauth_key_conflicts_total: '0x20 3x9' },
     harmless: [{ elastauth_key_conflicts_total: '0 3x29' }],
     description:
-      'elastauth rejected 3 requests in 15 minutes because another installation with another secret_key manages the user.',
+      'elastauth rejected 3 requests in 15 minutes because another installation with a different secret_key manages the user.',
   },
   ElastauthPasswordsChangedElsewhere: {
     faulty: { 'elastauth_user_writes_total{reason="healed"}': '0+1x30' },
@@ -176,13 +176,13 @@ const cases: Readonly<Record<string, Case>> = {
   ElastauthSlow: {
     faulty: slowRequests('auth-only', 60),
     harmless: [slowRequests('proxy', 60), slowRequests('auth-only', 6)],
-    description: 'One of 100 sub-requests takes longer than 995ms.',
+    description: '1% of the sub-requests take longer than 995ms.',
   },
   ElastauthEventLoopSaturated: {
     faulty: { nodejs_eventloop_lag_p99_seconds: '0.3x30' },
     harmless: [{ nodejs_eventloop_lag_p99_seconds: '0.02x28 1' }],
     labels: replicaA,
-    description: 'The event loop of a:5000 is late by up to 300ms.',
+    description: 'The event loop of a:5000 is delayed by up to 300ms.',
   },
   ElastauthOutOfDescriptors: {
     faulty: { process_open_fds: '900x30', process_max_fds: '1000x30' },
