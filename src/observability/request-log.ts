@@ -69,6 +69,7 @@ function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): 
     const { detail } = outcome.error ?? {}
 
     function writeLine(): void {
+      response.off('finish', writeLine).off('close', writeLine)
       const status = outcome.status ?? statusOf(response)
       fields['http.response.status_code'] = status
       fields['event.duration'] = Math.round((performance.now() - context.startedAt) * 1e6) // nanoseconds
@@ -77,7 +78,7 @@ function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): 
     }
 
     if (response.destroyed) writeLine()
-    else response.once('close', writeLine) // emitted when the response has been sent, too
+    else response.on('finish', writeLine).on('close', writeLine)
   }
 }
 
