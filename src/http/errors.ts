@@ -1,3 +1,5 @@
+import { escapeControls } from './escape-controls.ts'
+
 /**
  * Every way in which a request can fail: the status and message that the client gets, and the level of the log line.
  * The client gets no other text: a {@link GatewayError}'s `detail` is only logged.
@@ -51,7 +53,10 @@ export type ErrorRow = Readonly<{ status: number; level: 'info' | 'warn' | 'erro
 
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze(table)
 
-/** An error with a public code and a private explanation. `detail` must not contain a secret, because it is logged. */
+/**
+ * An error with a public code and a private explanation. `detail` must not contain a secret, because it is logged. Its control
+ * characters are escaped, because it may quote a service.
+ */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
   readonly code: ErrorCode
@@ -66,9 +71,10 @@ export class GatewayError extends Error {
     detail: string,
     options?: { cause?: unknown; username?: string; allow?: readonly string[] },
   ) {
-    super(`${code}: ${detail}`, options)
+    const escaped = escapeControls(detail)
+    super(`${code}: ${escaped}`, options)
     this.code = code
-    this.detail = detail
+    this.detail = escaped
     this.username = options?.username
     this.allow = options?.allow ?? []
   }

@@ -1,4 +1,5 @@
 import type { Access } from '../auth/credentials/options.ts'
+import { escapeControls } from '../http/escape-controls.ts'
 import type { LogFields } from './log-fields.ts'
 
 /** Maximum number of names in a list. */
@@ -45,16 +46,9 @@ function boundNames(names: readonly string[], maxListBytes: number): string[] {
   return bound
 }
 
-/**
- * The beginning of a name whose length and characters have not been checked yet. Control characters are escaped as in JSON,
- * to prevent terminal escape injection.
- */
+/** The beginning of a name whose length and characters have not been checked yet, with escaped control characters. */
 export function boundName(name: string): string {
-  const text = name.slice(0, maxNameLength).toWellFormed()
-  return text.replace(
-    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return escapeControls(name.slice(0, maxNameLength).toWellFormed())
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

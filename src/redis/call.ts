@@ -1,5 +1,6 @@
 import { ReplyError } from 'ioredis'
 import { withDeadline } from '../async/deadline.ts'
+import { escapeControls } from '../http/escape-controls.ts'
 
 /** The values of a metric label. */
 export type RedisOperation =
@@ -102,7 +103,7 @@ const notConnectedMessages = ['enableOfflineQueue', 'Connection is closed', 'max
 
 /** The message of an error, for the log. The error object is dropped, because ioredis stores the arguments of the call in it. */
 function reasonOf(error: unknown, disconnectReason: string | undefined): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = escapeControls(error instanceof Error ? error.message : String(error))
   if (!notConnectedMessages.some((part) => message.includes(part))) return message
-  return disconnectReason === undefined ? 'not connected' : `not connected: ${disconnectReason}`
+  return disconnectReason === undefined ? 'not connected' : `not connected: ${escapeControls(disconnectReason)}`
 }

@@ -89,3 +89,10 @@ describe('GatewayError', () => {
     })
   }
 })
+
+test('the detail of an error contains no control character or line break, because a service or an intermediary may choose a part of it', () => {
+  const reason = 'Elasticsearch responded with 500: a\r\nb\u001b[31m\u009b31m\u2028\u007f é'
+  const escaped = 'Elasticsearch responded with 500: a\\u000d\\u000ab\\u001b[31m\\u009b31m\\u2028\\u007f é'
+  for (const error of [new GatewayError('elasticsearch_unavailable', reason), asGatewayError(new Error(reason))])
+    assert.equal(error.detail, escaped)
+})

@@ -60,6 +60,15 @@ test('the report of a Redis outage contains the reason of the disconnect if it i
   assert.deepEqual(events, ['down: not connected: NOAUTH Authentication required.'])
 })
 
+test('the report of a Redis outage contains no control character, because a service or an intermediary may choose a part of it', async () => {
+  const replied = createTestBed()
+  await assert.rejects(replied.call('read', failWith(new ReplyError('ERR \u001b[31m\u009b31m'))))
+  assert.deepEqual(replied.events, ['down: ERR \\u001b[31m\\u009b31m'])
+  const disconnected = createTestBed(60_000, 'ERR \u009b31m')
+  await assert.rejects(disconnected.call('read', failAsDisconnected))
+  assert.deepEqual(disconnected.events, ['down: not connected: ERR \\u009b31m'])
+})
+
 test("the error of a failed call to Redis does not contain the call's arguments", async () => {
   const { call } = createTestBed()
   const error = Object.assign(new ReplyError('ERR wrong'), { command: { name: 'auth', args: ['a secret'] } })
