@@ -66,8 +66,8 @@ export function unmapIpv4(address: string | undefined): string | undefined {
 const mappedPrefix = '::ffff:'
 
 /**
- * An address as Elasticsearch's field type `ip` accepts it: IPv4-mapped addresses as IPv4, and without an IPv6 zone (RFC 4007,
- * 11). Undefined for any other text.
+ * An address as Elasticsearch's field type `ip` accepts it: IPv4-mapped addresses as IPv4, and without an IPv6 zone (RFC
+ * 4007, 11). Undefined for any other text.
  */
 export function toIp(text: string | undefined): string | undefined {
   if (text === undefined || isIP(text) === 0) return undefined

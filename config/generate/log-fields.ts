@@ -32,7 +32,7 @@ sends \`X-Forwarded-For\`, or else \`Forwarded\` (RFC 7239):
 - A proxy must set or extend \`X-Forwarded-For\`. If it passes the client's own header on, the client chooses \`client.ip\`. The pages in
   [deployment](deployment/README.md) set it.
 
-\`client.ip\` is for the log only. It never decides about access.
+\`client.ip\` is for the log only. It never decides access.
 
 ## Ids
 
@@ -49,8 +49,8 @@ one in the \`headers\` of the [route](proxy-mode.md).
 
 ## Which requests are logged
 
-- Health probes (\`health\`, \`live\`, \`ready\` below \`/elastauth/\`) are logged at level \`debug\`, also if \`ready\` responds with 503: what is down has
-  a line of its own.
+- Health probes (\`health\`, \`live\`, \`ready\` below \`/elastauth/\`) are logged at level \`debug\`, also if \`ready\` responds with 503: a service that is down
+  has a line of its own.
 - \`log.sample_hits: 0.01\` logs one of a hundred successful requests, \`log.exclude_paths: ["/api/status", "/ui/*"]\` none for these paths. A
   request is successful if its status is below 400. Errors, and all events below, are always logged. Metrics count every request.
 - A path with dot segments, duplicate slashes or encoded separators is never excluded, because servers read it differently.
@@ -58,7 +58,7 @@ one in the \`headers\` of the [route](proxy-mode.md).
 
 ## Events
 
-What a search in Kibana or a rule of a SIEM looks for: each event has \`event.kind: event\`, and the values of this table. A denied
+Searches in Kibana and rules of a SIEM can use these events: each has \`event.kind: event\`, and the values of this table. A denied
 request is not logged twice: its one line has the fields of the event, and \`event.reason\` is the error code.
 
 | Action | Level | Category | Type | Outcome | Meaning |
@@ -88,7 +88,7 @@ What is not an event:
 - **The end of a session that is not used again**: nothing notices it. \`idle_timeout\` and \`lifetime\` are logged when the browser returns,
   by a replica that still has the session in memory.
 
-Roles and groups are lists of names: the first 50, and at most 2,800 bytes on one line. Longer names are cut, and control characters are escaped.
+Lists of roles and groups are limited to their first 50 names, and together to 2,800 bytes on one line. Longer names are cut, and control characters are escaped.
 
 ## What is never logged
 

@@ -12,7 +12,7 @@ export type DirectRequestOptions = Readonly<{
 }>
 
 /**
- * Returns whether a program in the own network, such as a monitoring system, sent a request directly to elastauth. Requests
+ * Returns whether a program in the operator's network, such as a monitoring system, sent a request directly to elastauth. Requests
  * from anywhere may arrive from a local peer: through a reverse proxy, which a header or the public name in `Host` reveals,
  * and from a browser by DNS rebinding, which `Host` reveals.
  */

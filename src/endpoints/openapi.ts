@@ -24,10 +24,10 @@ const endpoints: Readonly<Record<string, Description>> = {
     summary:
       'Startup probe and monitoring: Elasticsearch, upstreams and the other services that elastauth needs are available',
     type: json,
-    otherResponses: { 503: 'A service is down; direct requests from the own network see which' },
+    otherResponses: { 503: 'A service is down; direct requests from loopback and private addresses see which' },
   },
   metrics: {
-    summary: 'Metrics in the Prometheus text format, for direct requests from the own network',
+    summary: 'Metrics in the Prometheus text format, for direct requests from loopback and private addresses',
     type: 'text/plain',
     otherResponses: { 403: 'Not allowed' },
   },

@@ -31,8 +31,8 @@ export class RequestContext {
   /** The value of `performance.now()` when the request arrived. */
   readonly startedAt: number
   /**
-   * The value of `performance.now()` when an upstream's response was passed on to the client; undefined for any other response, and if
-   * metrics are disabled.
+   * The value of `performance.now()` when the head of an upstream's response was passed on to the client; undefined for any
+   * other response. Only the metrics use it, so it is not always set if they are disabled.
    */
   respondedAt: number | undefined
   readonly #reader: RequestReader

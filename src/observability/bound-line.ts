@@ -1,11 +1,11 @@
 const ellipsis = '…'
 const ellipsisBytes = 3
-/** Shorter texts are not cut. */
+/** The minimum length of a text after it has been cut, in characters. */
 const minCutLength = 200
 
 /**
- * Shortens a line of the log to at most `maxBytes`, if its texts are long enough for that: of a JSON line it cuts out the middle
- * of the longest texts, of others the middle of the line.
+ * Shortens a line of the log to at most `maxBytes`, if its texts are long enough for that: it cuts the middle out of the longest
+ * texts of a JSON line, and out of any other line itself.
  */
 export function boundLine(text: string, maxBytes: number): string {
   if (text.length * 3 <= maxBytes || Buffer.byteLength(text) <= maxBytes) return text

@@ -38,11 +38,11 @@ const table = {
       provider_logout: 'the user signed out at the provider (back-channel logout)',
       refresh_rejected: 'the provider rejected the refresh token',
       claims_unusable: 'the claims after a refresh give no valid identity; the line before has the error',
-      idle_timeout: '`session.idle_timeout` is over',
-      lifetime: '`session.lifetime` is over',
+      idle_timeout: 'the session was not used for `session.idle_timeout`',
+      lifetime: '`session.lifetime` has passed since the sign-in',
       too_many_sessions: 'the user has more than 50 sessions, and this is the oldest one',
     },
-    meaning: 'elastauth ended a session, or noticed that it is over',
+    meaning: 'elastauth ended a session, or noticed that it has expired',
   },
   refresh_failed: {
     ...{ level: 'warn', category: ['session'], type: ['info'], outcome: 'failure' },
@@ -75,7 +75,7 @@ const table = {
       'not_permitted',
       'password_change_denied',
     ],
-    meaning: 'a request of a known user was denied, on its own line',
+    meaning: 'access was denied, on the line of its request',
   },
   user_created: { ...userWritten, type: ['user', 'creation'], meaning: 'a user was created in Elasticsearch' },
   user_taken_over: {
@@ -174,7 +174,7 @@ const table = {
   },
   stopped: {
     ...{ level: 'info', category: ['process'], type: ['end'], outcome: 'success' },
-    meaning: 'SIGTERM or SIGINT: all requests were answered, or `shutdown_timeout` was over',
+    meaning: 'SIGTERM or SIGINT: all requests in progress have ended, or `shutdown_timeout` has passed',
   },
   crashed: {
     ...{ level: 'fatal', category: ['process'], type: ['end'], outcome: 'failure' },

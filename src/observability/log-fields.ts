@@ -23,7 +23,7 @@ const table = {
   'labels.client_request_id': {
     type: 'keyword',
     on: 'requests with a valid `X-Request-Id`',
-    meaning: 'the id that the client or a proxy has given to the request',
+    meaning: 'the id that the client or a proxy gave the request',
   },
   'trace.id': {
     type: 'keyword',
@@ -45,7 +45,7 @@ const table = {
   'http.response.status_code': {
     type: 'long',
     on: 'requests',
-    meaning: 'the status that the client received; 499 if the client disconnected before',
+    meaning: 'the status that the client received; 499 if the client disconnected before the end of the response',
   },
   'event.duration': {
     type: 'long',

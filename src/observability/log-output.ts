@@ -18,7 +18,7 @@ export type LogOutput = Readonly<{
  */
 const maxBuffered = 16 * 1024 * 1024
 /**
- * The maximum size of a write to a pipe that cannot be mixed with the writes of other processes, or be carried out in part
+ * The maximum size of an atomic write to a pipe, which is never partial or interleaved with the writes of other processes
  * (PIPE_BUF of Linux; pipe(7)).
  */
 const maxAtomicBytes = 4096

@@ -67,7 +67,7 @@ const endings = {
   refresh_rejected: 'the provider rejected its refresh token',
   claims_unusable: 'its refreshed claims give no valid identity',
   idle_timeout: 'it was not used for session.idle_timeout',
-  lifetime: 'session.lifetime is over',
+  lifetime: 'session.lifetime has passed',
   too_many_sessions: 'the user has too many sessions',
 }
 

@@ -18,7 +18,7 @@ export function createIsOmitted({ sampleHits, excludePaths }: OmissionRules): Is
   return (target, status) => status < 400 && (isExcluded(target) || !isSampled())
 }
 
-/** A counter instead of a random number, so that exactly this share is logged; the first request is. */
+/** A counter instead of a random number, so that exactly this share is logged, beginning with the first request. */
 function createIsSampled(share: number): () => boolean {
   let requests = 0
   return () => Math.ceil(++requests * share) > Math.ceil((requests - 1) * share)

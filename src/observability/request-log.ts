@@ -42,7 +42,7 @@ export function createRequestLog(log: Logger, initial: OmissionRules, traceOf: T
     logRequest: (context, response, outcome) => current(context, response, outcome),
     prepareReload: (options) => () => {
       log.level = options.level
-      current = createLogRequest(log, options, traceOf) // pino-http keeps the level that it has found
+      current = createLogRequest(log, options, traceOf) // pino-http keeps the level that it found
     },
   })
 }
@@ -92,7 +92,7 @@ function levelOf({ error, isProbe }: Outcome): 'debug' | 'info' | 'warn' | 'erro
   return isProbe ? 'debug' : 'info'
 }
 
-/** The id that the client has given to its request, if it is valid. Node joins several headers with commas, which is not. */
+/** The id that the client gave its request, if it is valid. Node joins several headers with commas, which are not. */
 function clientRequestIdOf({ request: { headers } }: RequestContext): string | undefined {
   const { 'x-request-id': id } = headers
   return typeof id === 'string' && isValidRequestId(id) ? id : undefined

@@ -3,7 +3,7 @@ import type { CompletedRefresh, RefreshLockRequest, SessionStore } from './store
 
 export type MemorySessionStore = SessionStore &
   Readonly<{
-    /** The number of sessions, including those that have expired and were not looked up since. */
+    /** The number of sessions, including expired ones that have not been looked up since. */
     count: () => number
   }>
 

@@ -7,7 +7,7 @@ export type TracerOptions = Readonly<{
   version: string
   /** Called with a warning about an `OTEL_` variable. */
   warn: (text: string) => void
-  /** Called with the reason when exports begin to fail, and without when they succeed again. The reason may be logged. */
+  /** Called with a reason, which may be logged, when exports begin to fail, and with `undefined` when they succeed again. */
   onExportState: (reason: string | undefined) => void
 }>
 
@@ -21,7 +21,7 @@ export function createTracer({ version, warn, onExportState }: TracerOptions): {
 } {
   const ignore = () => {}
   // The SDK reports invalid variables while it starts, and later each batch that cannot be exported, with parts of the
-  // collector's response. Only the former is logged.
+  // collector's response. Only the former are logged.
   const logger = { error: warn, warn, info: ignore, debug: ignore, verbose: ignore }
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
   const provider = new BasicTracerProvider({

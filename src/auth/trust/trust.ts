@@ -17,7 +17,7 @@ const namedRanges: Readonly<Record<string, readonly string[]>> = {
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 
-/** How many addresses are remembered: a proxy may open a connection for each request, and the check is slow. */
+/** Maximum number of addresses whose verdict is cached: a proxy may open a connection for each request, and the check is slow. */
 const maxVerdicts = 1000
 
 /**

@@ -238,7 +238,7 @@ export const definitions = {
   },
   elastauth_sessions: {
     type: 'gauge',
-    help: 'Sessions in memory, including those that have expired and were not looked up since. Missing if sessions are in Redis, where only a scan could count them.',
+    help: 'Sessions in memory, including expired ones that have not been looked up since. Missing if sessions are in Redis, where only a scan could count them.',
     needs: 'login',
   },
 } as const satisfies Readonly<Record<string, Definition>>

@@ -23,7 +23,7 @@ export type PrivateHeaders = Readonly<{
 export type HeaderContext = Readonly<{
   /** The peer's address; undefined once the socket is closed. */
   remoteAddress: string | undefined
-  /** Our id of the request. */
+  /** elastauth's id of the request. */
   requestId: string
   isEncrypted: boolean
   /** Whether the peer is a trusted proxy. Only then are its `Forwarded` and `X-Forwarded-*` headers forwarded. */
