@@ -49,8 +49,8 @@ one in the \`headers\` of the [route](proxy-mode.md).
 
 ## Which requests are logged
 
-- Health probes (\`health\`, \`live\`, \`ready\` below \`/elastauth/\`) are logged at level \`debug\`, also if \`ready\` responds with 503: a service that is down
-  has a line of its own.
+- Health probes (\`health\`, \`live\`, \`ready\` below \`/elastauth/\`) and scrapes of \`metrics\` are logged at level \`debug\`, also if \`ready\` responds
+  with 503: a service that is down has a line of its own.
 - \`log.sample_hits: 0.01\` logs one of a hundred successful requests, \`log.exclude_paths: ["/api/status", "/ui/*"]\` none for these paths. A
   request is successful if its status is below 400. Errors, and all events below, are always logged. Metrics count every request.
 - A path with dot segments, duplicate slashes or encoded separators is never excluded, because servers read it differently.

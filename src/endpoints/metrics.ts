@@ -6,7 +6,10 @@ import type { IsDirectRequest } from './direct-request.ts'
 
 /** The endpoint `metrics`, in Prometheus's text format. */
 export function createMetricsEndpoint(registry: Registry): Handler {
-  return async () => createResponse(200, registry.contentType, await registry.metrics())
+  return async () => ({
+    ...createResponse(200, registry.contentType, await registry.metrics()),
+    isProbe: true,
+  })
 }
 
 /** The endpoint `metrics` on a listener that clients may reach. Throws GatewayError not_permitted for all but direct requests. */

@@ -11,7 +11,7 @@ export type GatewayResponse = Readonly<{
   body: string
   /** The authenticated user, if known. */
   username?: string | undefined
-  /** Whether it responds to a health probe, which is logged at level debug. */
+  /** Whether it responds to a health probe or a scrape of the metrics, which are logged at level debug. */
   isProbe?: boolean
 }>
 

@@ -16,7 +16,7 @@ export type Outcome = Readonly<{
   error?: GatewayError | undefined
   /** The status that the client received. Set only if the response was aborted. */
   status?: number | undefined
-  /** Whether the request was a health probe, and has a response that is not an error. */
+  /** Whether the request was a health probe or a scrape, and has a response that is not an error. */
   isProbe?: boolean | undefined
 }>
 

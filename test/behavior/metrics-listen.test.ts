@@ -54,6 +54,14 @@ describe('without metrics.listen, the other listeners serve the metrics to direc
     assert.match(message!, /set metrics\.listen to give Prometheus a listener of its own$/)
   })
 
+  test('a scrape is logged at level debug only', async () => {
+    assert.equal(await get('Host: localhost'), '200 metrics')
+    assert.equal(await scrapeRaw(url, ['GET /elastauth/none HTTP/1.1', 'Host: localhost']), '404')
+    await gateway.logged(({ message = '' }) => message.startsWith('GET /elastauth/none 404'))
+    const scrapes = gateway.log.filter(({ message = '' }) => message === 'GET /elastauth/metrics 200')
+    assert.deepEqual(scrapes, [])
+  })
+
   test('/metrics is not an endpoint of the other listeners', async () => {
     assert.equal(await scrapeRaw(url, ['GET /metrics HTTP/1.1', 'Host: localhost']), '404')
   })
