@@ -76,7 +76,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const tracing = hasTraces ? (await import('./tracing.ts')).startTracing(log) : undefined
   const untracedCall = createCall({
     monotonicNow,
-    report: metrics?.elasticsearchCalled,
+    countCall: metrics?.elasticsearchCalled,
   })
   const call = tracing?.elasticsearch(untracedCall) ?? untracedCall
   const hashing = createPasswordHashing(passwordHashing, createReportHashRejection(log, metrics?.credentials))
@@ -85,7 +85,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     keys,
     rules,
     log,
-    count: metrics?.redisCalled,
+    countCall: metrics?.redisCalled,
     traceCall: tracing?.redis,
   })
   const cache = createCredentialCache(maxCachedUsers)
@@ -144,7 +144,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   }
 
   const handlers = createReloadableHandlers(config, services)
-  const requestLog = createRequestLog(log, logOptions(config), tracing?.fieldsOf)
+  const requestLog = createRequestLog(log, logOptions(config), tracing?.traceOf)
   const server = await createServer({
     ...serverOptions(config),
     handlers: handlers.current,

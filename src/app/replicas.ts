@@ -32,19 +32,19 @@ export type Replicas = Readonly<{
   leave: () => void
 }>
 
-type Deps = Readonly<{ log: Logger; count: RedisCallOptions['count'] }> &
+type Deps = Readonly<{ log: Logger; countCall: RedisCallOptions['countCall'] }> &
   Pick<SharedCacheOptions, 'keys' | 'rules'> &
   Pick<RedisOptions, 'traceCall'>
 
 /** Replicas coordinate through Redis if it is configured, otherwise through Elasticsearch alone. */
 export async function createReplicas(
   options: ReturnType<typeof replicasOptions>,
-  { keys, rules, log, count, traceCall }: Deps,
+  { keys, rules, log, countCall, traceCall }: Deps,
 ): Promise<Replicas> {
   if (options === undefined) return withoutRedis
   const { connection, sharesUserStates, hasSessions, lockTtlMs } = options
   const { createRedis, parseSessionEvent } = await import('../redis/redis.ts') // loaded only if configured
-  const redis = createRedis({ connection, count, onStateChange: createReport(log), traceCall })
+  const redis = createRedis({ connection, countCall, onStateChange: createReport(log), traceCall })
   return Object.freeze<Replicas>({
     states: sharesUserStates
       ? createSharedCache({

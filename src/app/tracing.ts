@@ -25,7 +25,7 @@ export type Tracing = Readonly<{
   upstream: (upstream: Upstream) => Upstream
   tunnels: (tunnels: Tunnels) => Tunnels
   log: (logRequest: LogRequest) => LogRequest
-  fieldsOf: RequestSpans['fieldsOf']
+  traceOf: RequestSpans['traceOf']
   /** Exports the remaining spans, for at most two seconds. */
   close: () => Promise<void>
 }>
@@ -42,7 +42,7 @@ export function startTracing(log: Logger): Tracing {
   })
   const spans = createSpans(tracer)
   const propagates = hasTraceContext(process.env.OTEL_PROPAGATORS)
-  const { traceHandlers, traceLog, fieldsOf } = createRequestSpans(tracer, spans, propagates)
+  const { traceHandlers, traceLog, traceOf } = createRequestSpans(tracer, spans, propagates)
   return Object.freeze<Tracing>({
     handlers: traceHandlers,
     authenticate: (authenticate) => traceAuthenticate(spans, authenticate),
@@ -52,7 +52,7 @@ export function startTracing(log: Logger): Tracing {
     upstream: (upstream) => traceUpstream(spans, propagates, upstream),
     tunnels: (tunnels) => traceTunnels(spans, propagates, tunnels),
     log: traceLog,
-    fieldsOf,
+    traceOf,
     close,
   })
 }

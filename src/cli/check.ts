@@ -40,7 +40,7 @@ async function report(name: string, address: string, check: () => Promise<void>)
 async function checkElasticsearch(config: Config): Promise<void> {
   const client = createElasticsearchClient(elasticsearchOptions(config))
   try {
-    const call = createCall({ monotonicNow, report: () => {} })
+    const call = createCall({ monotonicNow })
     await createPrivilegeCheck(() => client, call)()
     const missing = await createFindMissingRoles(() => client, call)(configuredRoles(config))
     if (missing.length > 0)
@@ -54,7 +54,7 @@ async function checkElasticsearch(config: Config): Promise<void> {
 }
 
 async function checkRedis(config: Config, hasSessions: boolean): Promise<void> {
-  const redis = createRedis({ connection: redisConnection(config), count: () => {}, onStateChange: () => {} })
+  const redis = createRedis({ connection: redisConnection(config), onStateChange: () => {} })
   try {
     await redis.start()
     await redis.probe(hasSessions)

@@ -13,14 +13,14 @@ export type CallOptions = Readonly<{
   /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
   /** Undefined if metrics are disabled. @param seconds the duration of the call */
-  report?: ((operation: Operation, result: CallResult, seconds: number) => void) | undefined
+  countCall?: ((operation: Operation, result: CallResult, seconds: number) => void) | undefined
 }>
 
 /**
  * Runs the calls of elastauth's service account, counts the results, and converts errors.
  * The returned function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
-export function createCall({ monotonicNow, report }: CallOptions): Call {
+export function createCall({ monotonicNow, countCall }: CallOptions): Call {
   // A starting node responds with 401 to all logins until its security index is available. A wrong password causes the same
   // 401, but permanently, so only the duration distinguishes the two.
   let rejectedSince: number | undefined
@@ -30,14 +30,14 @@ export function createCall({ monotonicNow, report }: CallOptions): Call {
     try {
       const result = await run()
       if (operation !== 'user_authenticate') rejectedSince = undefined // a user's login does not prove that the service account works
-      report?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
+      countCall?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
       return result
     } catch (error) {
       rejectedSince = isLoginRejection(error) ? (rejectedSince ?? monotonicNow()) : undefined
       const isPermanent = rejectedSince !== undefined && monotonicNow() - rejectedSince > startGraceMs
       const failure = toGatewayError(error, isPermanent ? 'elasticsearch_rejected' : 'elasticsearch_unavailable')
       const outcome = failure.code === 'elasticsearch_rejected' ? 'rejected' : 'unavailable'
-      report?.(operation, outcome, (monotonicNow() - startedAt) / 1000)
+      countCall?.(operation, outcome, (monotonicNow() - startedAt) / 1000)
       throw failure
     }
   }

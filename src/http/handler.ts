@@ -18,3 +18,19 @@ export type ListenerScope = 'everything' | 'endpoints' | 'sub-requests' | 'metri
 
 /** The methods of an endpoint that only reads. */
 export const readMethods: readonly string[] = ['GET', 'HEAD']
+
+/**
+ * The methods of RFC 9110 and RFC 5789, the most frequent first. Metrics and traces group all others, because clients can
+ * invent any number of them.
+ */
+export const standardMethods: readonly string[] = [
+  'GET',
+  'POST',
+  'PUT',
+  'HEAD',
+  'DELETE',
+  'PATCH',
+  'OPTIONS',
+  'CONNECT',
+  'TRACE',
+]

@@ -29,7 +29,7 @@ export type RedisCallOptions = Readonly<{
   /** Called when a response is overdue, because it blocks the responses to later calls on the same connection. */
   reconnect: () => void
   /** Undefined if metrics are disabled. @param seconds the duration of the call */
-  count: ((operation: RedisOperation, result: RedisResult, seconds: number) => void) | undefined
+  countCall?: ((operation: RedisOperation, result: RedisResult, seconds: number) => void) | undefined
   /** Milliseconds of a monotonic clock. */
   monotonicNow: () => number
   /** Called once when calls begin to fail, and once when they succeed again. */
@@ -47,7 +47,7 @@ const reconnectFactor = 2
 
 /** Gives every call a deadline, and reports when Redis becomes unavailable and available again. */
 export function createRedisCall(options: RedisCallOptions) {
-  const { timeoutMs, disconnectReason, reconnect, count, monotonicNow, onStateChange } = options
+  const { timeoutMs, disconnectReason, reconnect, countCall, monotonicNow, onStateChange } = options
   let fault: 'unreachable' | 'refused' | undefined
   let recoveries = 0
 
@@ -60,13 +60,13 @@ export function createRedisCall(options: RedisCallOptions) {
         reconnectUnlessSettled(work)
         return new Error(`no response within ${timeoutMs} ms`)
       })
-      count?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
+      countCall?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
       recordSuccess(operation)
       return result
     } catch (error) {
       const reason = reasonOf(error, disconnectReason())
       const result = error instanceof ReplyError ? 'refused' : 'unreachable'
-      count?.(operation, result, (monotonicNow() - startedAt) / 1000)
+      countCall?.(operation, result, (monotonicNow() - startedAt) / 1000)
       // A call that started before a recovery says nothing about the present state.
       if (recoveriesBefore === recoveries) recordFailure(result, reason)
       throw new Error(reason)

@@ -15,13 +15,13 @@ export type RedisOptions = Readonly<{
   /** Traces each call; undefined if tracing is off. */
   traceCall?: ((call: RedisCall) => RedisCall) | undefined
 }> &
-  Pick<RedisCallOptions, 'count' | 'onStateChange'>
+  Pick<RedisCallOptions, 'countCall' | 'onStateChange'>
 
 /** Maximum time that `start` waits for the first connection. */
 const startTimeoutMs = 1000
 
 /** Creates the connections to Redis, through which replicas share user states, sessions, and messages about changes of both. */
-export function createRedis({ connection: given, count, onStateChange, traceCall }: RedisOptions) {
+export function createRedis({ connection: given, countCall, onStateChange, traceCall }: RedisOptions) {
   const tls = given.tls && { ...given.tls }
   const connection: RedisConnection = { ...given, tls }
   const commands = connectForCommands(connection)
@@ -40,7 +40,7 @@ export function createRedis({ connection: given, count, onStateChange, traceCall
     timeoutMs: connection.timeoutMs,
     disconnectReason: () => lastError,
     reconnect: () => commands.disconnect(true),
-    count,
+    countCall,
     monotonicNow: () => performance.now(),
     onStateChange,
   })

@@ -1,16 +1,14 @@
 import { type Attributes, type Span, SpanStatusCode } from '@opentelemetry/api'
 import { withoutBrackets } from '../../config/hosts.ts'
-
-/** The methods that semantic conventions know. Any other one would make names and attributes unbounded. */
-const knownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']
+import { standardMethods } from '../http/handler.ts'
 
 /** The method in the name of a span. */
 export function methodInName(method: string): string {
-  return knownMethods.includes(method) ? method : 'HTTP'
+  return standardMethods.includes(method) ? method : 'HTTP'
 }
 
 export function methodAttribute(method: string): Attributes {
-  return { 'http.request.method': knownMethods.includes(method) ? method : '_OTHER' }
+  return { 'http.request.method': standardMethods.includes(method) ? method : '_OTHER' }
 }
 
 /** Attributes of a request to a server. The query and credentials of the URL are left out, because they may be secret. */

@@ -26,7 +26,7 @@ export type RequestSpans = Readonly<{
   traceHandlers: (handlers: RequestHandlers) => RequestHandlers
   /** Ends the spans of requests, when their responses have been sent. */
   traceLog: (logRequest: LogRequest) => LogRequest
-  fieldsOf: (context: RequestContext) => TraceFields
+  traceOf: (context: RequestContext) => TraceFields
 }>
 
 /** @param propagates whether a trace continues that of a trusted caller */
@@ -66,7 +66,7 @@ export function createRequestSpans(tracer: Tracer, spans: Spans, propagates: boo
         if (span?.isRecording()) endWith(span, response, outcome)
         logRequest(context, response, outcome)
       },
-    fieldsOf(context: RequestContext) {
+    traceOf(context: RequestContext) {
       const span = started.get(context)?.spanContext()
       return { 'trace.id': span?.traceId, 'span.id': span?.spanId }
     },

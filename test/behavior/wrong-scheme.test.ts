@@ -30,7 +30,7 @@ const reasons: Readonly<Record<string, (url: URL) => Promise<string>>> = {
     const options = { hosts: [origin], username: 'u', password: 'p', insecureSkipVerify: true, timeoutMs: 10_000 }
     const client = createElasticsearchClient(options)
     after(() => client.close())
-    return detailOf(createPing(() => client, createCall({ monotonicNow: () => 0, report: () => {} }))())
+    return detailOf(createPing(() => client, createCall({ monotonicNow: () => 0 }))())
   },
   provider({ href }) {
     const { fetch, close } = createProviderFetch({ customHeaders: {}, timeoutMs: 10_000, allowHttp: true })
@@ -47,7 +47,6 @@ const reasons: Readonly<Record<string, (url: URL) => Promise<string>>> = {
         timeoutMs: 10_000,
         tls: protocol === 'https:' ? certificates : undefined,
       },
-      count: () => {},
       onStateChange: (change) => change.state === 'down' && resolve(change.reason),
     })
     after(() => redis.close())

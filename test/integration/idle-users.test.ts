@@ -33,11 +33,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
     const time = Date.now() + aheadMs
     await sweepIdleUsers(
       {
-        directory: createUsers(
-          () => client,
-          createCall({ monotonicNow: () => performance.now(), report: () => {} }),
-          hashing,
-        ),
+        directory: createUsers(() => client, createCall({ monotonicNow: () => performance.now() }), hashing),
         keys,
         preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
         rules: {

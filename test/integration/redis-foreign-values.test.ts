@@ -25,7 +25,7 @@ describe('Redis values that elastauth has not written', { skip }, () => {
         db: 0,
         timeoutMs: 10_000,
       },
-      count: (operation, result) => void (result !== 'ok' && failures.push(`${operation} ${result}`)),
+      countCall: (operation, result) => void (result !== 'ok' && failures.push(`${operation} ${result}`)),
       onStateChange: () => {},
     })
     await redis.start()
@@ -156,7 +156,6 @@ test('a Redis response that arrives byte by byte ends its connection, and later 
   const servers = { kind: 'standalone', address: { host: '127.0.0.1', port } } as const
   const redis = createRedis({
     connection: { servers, db: 0, timeoutMs: 250 },
-    count: () => {},
     onStateChange: () => {},
   })
   try {

@@ -70,7 +70,7 @@ for (const [name, start] of [
 
     before(async () => {
       server = await start()
-      redis = createRedis({ connection: server.connection, count: () => {}, onStateChange: () => {} })
+      redis = createRedis({ connection: server.connection, onStateChange: () => {} })
       await redis.start()
       const listening = Promise.withResolvers<void>()
       redis.listen({

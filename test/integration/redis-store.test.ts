@@ -20,7 +20,6 @@ describe('the store of shared users in a real Redis', { skip }, () => {
         db: 0,
         timeoutMs: 5000,
       },
-      count: () => {},
       onStateChange: () => {},
     })
     await redis.start()

@@ -1,5 +1,6 @@
 import type { WriteReason } from '../../auth/credentials/lifecycle.ts'
 import { errorTable } from '../../http/errors.ts'
+import { standardMethods } from '../../http/handler.ts'
 
 /** What has to be configured for a metric to exist. */
 export type Feature = 'proxy' | 'redis' | 'oidc' | 'login'
@@ -24,8 +25,7 @@ const transfer = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200]
 /** From a failed WebSocket to a working day. */
 const lifetime = [1, 10, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400]
 
-/** The methods of RFC 9110 and RFC 5789. All others are counted together, because clients can invent any number of them. */
-export const methods = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE'] as const
+/** The label of all methods that are not in `standardMethods`. */
 export const otherMethod = 'other'
 
 const writeReasons = [
@@ -57,7 +57,7 @@ const upstream = 'the origin of an upstream in the configuration, such as http:/
 const requests = {
   type: 'counter',
   help: 'Completed requests; a tunnel is counted when it closes. Status 499: the client disconnected.',
-  labels: { method: [...methods, otherMethod], status: 'HTTP status' },
+  labels: { method: [...standardMethods, otherMethod], status: 'HTTP status' },
 } as const
 const duration = {
   type: 'histogram',

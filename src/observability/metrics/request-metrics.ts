@@ -1,5 +1,6 @@
 import { type ErrorCode, errorTable } from '../../http/errors.ts'
-import { methods, otherMethod } from './definitions.ts'
+import { standardMethods } from '../../http/handler.ts'
+import { otherMethod } from './definitions.ts'
 import type { Families } from './families.ts'
 import type { Count } from './series.ts'
 
@@ -17,7 +18,7 @@ export type RequestMetrics = Readonly<{
 
 export function createRequestMetrics({ counter, histogram, read, samplesOf }: Families): RequestMetrics {
   const requests = counter('elastauth_requests_total')
-  const byMethodAndStatus = [...methods, otherMethod].map((): Count[] => [])
+  const byMethodAndStatus = [...standardMethods, otherMethod].map((): Count[] => [])
   const duration = histogram('elastauth_request_duration_seconds').of()
   const streams = histogram('elastauth_stream_duration_seconds').of()
   const tunnels = histogram('elastauth_tunnel_duration_seconds').of()
@@ -32,7 +33,7 @@ export function createRequestMetrics({ counter, histogram, read, samplesOf }: Fa
 
   /** Creates a series at its first use, because most methods and statuses never occur. */
   function addSeries(methodIndex: number, status: number, counts: Count[]): Count {
-    const count = requests.of(methods[methodIndex] ?? otherMethod, String(status))
+    const count = requests.of(standardMethods[methodIndex] ?? otherMethod, String(status))
     counts[status] = count
     return count
   }
@@ -57,8 +58,8 @@ export function createRequestMetrics({ counter, histogram, read, samplesOf }: Fa
   })
 }
 
-/** The index of a method in `methods`, or behind them for any other. */
+/** The index of a method in `standardMethods`, or their number for any other. */
 function indexOf(method: string): number {
-  const index = methods.indexOf(method as (typeof methods)[number])
-  return index === -1 ? methods.length : index
+  const index = standardMethods.indexOf(method)
+  return index === -1 ? standardMethods.length : index
 }

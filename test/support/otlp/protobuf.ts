@@ -36,7 +36,7 @@ export function messagesOf(fields: Fields, number: number): Fields[] {
   return bytesOf(fields, number).map(decodeMessage)
 }
 
-export function bytesOf(fields: Fields, number: number): Buffer[] {
+function bytesOf(fields: Fields, number: number): Buffer[] {
   return (fields.get(number) ?? []) as Buffer[]
 }
 

@@ -31,7 +31,7 @@ function connect(hosts: readonly string[], timeoutMs: number) {
     ...{ hosts, username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs },
   })
   toClose.push(() => client.close())
-  const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })
+  const call = createCall({ monotonicNow: () => performance.now() })
   return createUsers(
     () => client,
     call,

@@ -38,7 +38,7 @@ function createTestBed() {
   const clock = { now: 0 }
   const call = createCall({
     monotonicNow: () => clock.now,
-    report: (operation, result) => void reports.push([operation, result]),
+    countCall: (operation, result) => void reports.push([operation, result]),
   })
   const fail = async (error: unknown, operation: Operation = 'user_read'): Promise<GatewayError> => {
     const failure = await call(operation, () => Promise.reject(error)).then(

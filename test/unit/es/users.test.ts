@@ -27,7 +27,7 @@ const bob = {
 function connect(options: Partial<ElasticsearchOptions> & Pick<ElasticsearchOptions, 'hosts'>) {
   const client = createElasticsearchClient({ ...serviceAccount, ...options })
   const hashing = createPasswordHashing('pbkdf2_1000', (rejection) => void rejections.push(rejection))
-  const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })
+  const call = createCall({ monotonicNow: () => performance.now() })
   toClose.push(() => client.close())
   return {
     ...createUsers(() => client, call, hashing),

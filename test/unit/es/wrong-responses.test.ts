@@ -50,7 +50,7 @@ afterEach(() => {
   requests = []
 })
 
-const call = createCall({ monotonicNow: () => performance.now(), report: () => {} })
+const call = createCall({ monotonicNow: () => performance.now() })
 const users = createUsers(
   () => client,
   call,

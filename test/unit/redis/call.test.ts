@@ -10,7 +10,7 @@ function createTestBed(timeoutMs = 60_000, reason?: string) {
     timeoutMs,
     disconnectReason: () => reason,
     reconnect: () => events.push('reconnect'),
-    count: (operation, result) => counted.push(`${operation} ${result}`),
+    countCall: (operation, result) => counted.push(`${operation} ${result}`),
     monotonicNow: () => 0,
     onStateChange: (change) => events.push(change.state === 'up' ? 'up' : `down: ${change.reason}`),
   })

@@ -14,7 +14,6 @@ test('a renewal rejects a Redis client certificate whose key belongs to another 
       timeoutMs: 100,
       tls,
     },
-    count: () => {},
     onStateChange: () => {},
   })
   try {
