@@ -2,6 +2,7 @@
 // Other modules are imported only after this check, because an older version fails to load them with an unrelated error.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major > 24 || (major === 24 && minor >= 12)) {
+  delete process.env.DEBUG // with it, libraries would write their requests to standard error, including credentials
   process.on('SIGHUP', () => {}) // until cli/serve.ts handles this signal, it would end the process
   import('./cli/run.ts').then(({ run }) => run(process.argv.slice(2)))
 } else {

@@ -28,6 +28,7 @@ sends \`X-Forwarded-For\`, or else \`Forwarded\` (RFC 7239):
 - The last entry counts, which is what the proxy has written itself. A client can send the entries before it.
 - If several proxies are in a row, list all of them in \`trusted_proxies\` by address or network: an entry that is listed is
   followed to the one before it. The words \`loopback\`, \`private\`, \`unix\`, \`client_cert\` and \`all\` do not count here.
+  List no network that clients are in: a client with a listed address can put any other address before its own.
 - An entry that is not an IP address (\`unknown\`, \`_hidden\`) ends the search. A port is ignored.
 - A proxy must set or extend \`X-Forwarded-For\`. If it passes the client's own header on, the client chooses \`client.ip\`. The pages in
   [deployment](deployment/README.md) set it.

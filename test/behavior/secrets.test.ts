@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { authorize } from '../support/gateway.ts'
 import { exchange } from '../support/raw-http.ts'
 import { parseBasic } from './credential.ts'
 import { createFixture } from './fixture.ts'
@@ -145,4 +146,15 @@ test('no response body, page or header except Authorization contains a secret', 
 test('the metadata of users in Elasticsearch contains no secret', () => {
   for (const { password: _, ...kept } of elasticsearch.users.values())
     assertContainsNoSecret(JSON.stringify(kept), 'metadata')
+})
+
+test('the variable DEBUG, with which libraries write every request and its credentials, has no effect', async () => {
+  const debugged = await start({ env: { DEBUG: '*', ELASTAUTH_ELASTICSEARCH_PASSWORD: secrets.servicePassword } })
+  const callsBefore = elasticsearch.calls.length
+  await authorize(debugged, 'debugged')
+  await debugged.stop()
+  assert.ok(elasticsearch.calls.length > callsBefore)
+  const serviceAccount = Buffer.from(`elastic:${secrets.servicePassword}`).toString('base64')
+  assert.ok(!debugged.output().includes(serviceAccount))
+  assert.ok(!debugged.output().includes('Starting a new request'))
 })
