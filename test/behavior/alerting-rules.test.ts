@@ -10,11 +10,11 @@ import { runPromtool, skipWithoutPrometheus } from '../support/prometheus.ts'
 /** Values of series, one a minute for 30 minutes, in promtool's notation: `0+6x30` grows by 6 a minute. */
 type SeriesValues = Readonly<Record<string, string>>
 type Case = Readonly<{
-  /** What makes the alert fire. */
+  /** Series that make the alert fire. */
   faulty: SeriesValues
-  /** What does not, although it resembles the fault. */
+  /** Series that resemble the fault, but do not make the alert fire. */
   harmless: readonly SeriesValues[]
-  /** The labels of the alert beside `severity`, if they are not only `job`. */
+  /** The labels of the alert other than `severity`; by default `job`. */
   labels?: Readonly<Record<string, string>>
   description: string
 }>
@@ -229,7 +229,7 @@ describe('the alerting rules in deploy/monitoring', { skip: skipWithoutPrometheu
   })
 
   for (const [alert, { faulty, harmless, labels = { job: 'elastauth' }, description }] of Object.entries(cases)) {
-    test(`${alert} fires on its fault with a description that can be read, and not on what resembles it`, () => {
+    test(`${alert} fires on its fault with a readable description, and not on traffic that resembles the fault`, () => {
       const rule = alertingRules.find((rule) => rule.alert === alert)!
       const expected = {
         exp_labels: { severity: rule.labels.severity, ...labels },

@@ -61,7 +61,7 @@ const requests = {
 } as const
 const duration = {
   type: 'histogram',
-  help: 'Time from the arrival of a request to its complete response, or to the head of a response that an upstream sends.',
+  help: "Time from the arrival of a request to the end of its response, or to the head of an upstream's response.",
   buckets: latency,
 } as const
 const active = { type: 'gauge', help: 'Requests in progress, without open tunnels.' } as const
@@ -105,7 +105,7 @@ export const definitions = {
   },
   elastauth_elasticsearch_requests_total: {
     type: 'counter',
-    help: 'Calls to Elasticsearch by the service account.',
+    help: 'Calls to Elasticsearch. rejected: Elasticsearch rejects the service account; unavailable: any other failure.',
     labels: { operation: elasticsearchOperations, result: ['ok', 'unavailable', 'rejected'] },
   },
   elastauth_elasticsearch_request_duration_seconds: {
@@ -139,7 +139,7 @@ export const definitions = {
 
   elastauth_stream_duration_seconds: {
     type: 'histogram',
-    help: 'Time from the arrival of a request to the end of the response that an upstream sends.',
+    help: "Time from the arrival of a request to the end of an upstream's response.",
     buckets: transfer,
     needs: 'proxy',
   },

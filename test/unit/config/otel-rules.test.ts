@@ -13,7 +13,7 @@ describe('traces', () => {
     [{ OTEL_TRACES_EXPORTER: 'none' }, false],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, true],
   ] as const) {
-    test(`are ${expected ? 'exported' : 'off'} with enableOtel and ${JSON.stringify(env)}`, () => {
+    test(`traces are ${expected ? 'exported' : 'off'} with enableOtel and ${JSON.stringify(env)}`, () => {
       assert.equal(isTracingEnabled(on, env), expected)
       assert.equal(isTracingEnabled({ enableOtel: false }, env), false)
     })
@@ -34,14 +34,14 @@ describe('the configuration of traces', () => {
     [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://' }, ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']],
     [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_SDK_DISABLED: 'true' }, []],
   ] as const) {
-    test(`has ${faulty.length === 0 ? 'no fault' : `a fault in ${faulty}`} with ${JSON.stringify(env)}`, () => {
+    test(`the configuration of traces has ${faulty.length === 0 ? 'no fault' : `a fault in ${faulty}`} with ${JSON.stringify(env)}`, () => {
       const sources = findOtelFaults(on, env).map(({ source }) => source)
       assert.deepEqual(sources, faulty)
       assert.deepEqual(findOtelFaults({ enableOtel: false }, env), [])
     })
   }
 
-  test('does not show the value of an endpoint in a fault, because it may contain a password', () => {
+  test('a fault does not show the value of an endpoint, because it may contain a password', () => {
     const faults = findOtelFaults(on, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http//user:hunter2@collector' })
     assert.equal(faults.length, 1)
     assert.doesNotMatch(JSON.stringify(faults), /hunter2/)

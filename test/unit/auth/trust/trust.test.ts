@@ -80,7 +80,7 @@ test('the peer of a unix socket is trusted if trusted_proxies contains unix or a
     assert.equal(createIsTrustedPeer(entries)(peer), false)
 })
 
-test('an address is judged the same when it is asked for again, after thousands of others', () => {
+test('the verdict about an address is the same when it is requested again after thousands of others', () => {
   const isTrusted = createIsTrustedPeer(['10.0.0.0/9'])
   const addresses = Array.from({ length: 5000 }, (_, index) => `10.${index % 256}.${index >> 8}.1`)
   for (const round of [1, 2])

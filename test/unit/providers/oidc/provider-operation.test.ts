@@ -24,12 +24,12 @@ describe('a call to the provider is counted by its operation', () => {
     ['https://idp.test/elsewhere', 'other'],
   ]
   for (const [url, operation] of rows) {
-    test(`${url} is ${operation}`, () => {
+    test(`a call to ${url} is counted as ${operation}`, () => {
       assert.equal(operationOf(new URL(url), metadata), operation)
     })
   }
 
-  test('only discovery is known before the metadata is', () => {
+  test('before the metadata is known, every call except discovery is counted as other', () => {
     assert.equal(operationOf(new URL(rows[0]![0]), {}), 'discovery')
     assert.equal(operationOf(new URL('https://idp.test/token'), {}), 'other')
   })
