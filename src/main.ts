@@ -12,4 +12,4 @@ if (major > 24 || (major === 24 && minor >= 12)) {
   process.exitCode = 1
 }
 
-export {} // makes this file a module, which may use await
+export {} // makes this file a module
