@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toIp } from '../../config/hosts.ts'
 import type { Config } from '../../config/schema.ts'
 import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
@@ -11,12 +10,8 @@ import { createElasticsearch } from '../es/client.ts'
 import { createPasswordHashing } from '../es/password-hashing.ts'
 import { createFindMissingRoles, createPrivilegeCheck, createServiceAccountChecks } from '../es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../es/users.ts'
-import {
-  createCredentialReporter,
-  createLogFault,
-  createReportHashRejection,
-} from '../observability/credential-events.ts'
-import { logEvent } from '../observability/events.ts'
+import { createConnectionReporter } from '../observability/connection-events.ts'
+import { createCredentialReporter, createReportHashRejection } from '../observability/credential-events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Feature } from '../observability/metrics/definitions.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
@@ -145,31 +140,20 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
 
   const handlers = createReloadableHandlers(config, services)
   const requestLog = createRequestLog(log, logOptions(config), tracing?.traceOf)
+  const connections = createConnectionReporter(log)
   const server = await createServer({
     ...serverOptions(config),
     handlers: handlers.current,
     logRequest: tracing?.log(requestLog.logRequest) ?? requestLog.logRequest,
-    logFault: createLogFault(log),
-    logTlsFailure: (reason, address) =>
-      logEvent(
-        log,
-        'tls_failed',
-        { 'client.ip': toIp(address), 'source.ip': toIp(address) },
-        `a TLS connection failed: ${reason}`,
-      ),
+    logFault: connections.rejected,
+    logTlsFailure: connections.tlsFailed,
     metrics: metrics?.requests,
     connectionLimits: {
       maxConnections,
       maxWeight: computeConnectionBudget(maxConnections, log),
       clients: {
         isExempt: handlers.isTrustedAddress,
-        onExceeded: (network) =>
-          logEvent(
-            log,
-            'connections_limited',
-            {},
-            `further connections of ${network} are closed: it holds half of those that elastauth accepts. If many users share this address, raise max_connections, and the memory with it`,
-          ),
+        onExceeded: connections.limited,
       },
     },
     onUnixConnection: peers.trackUnixSocket,

@@ -1,7 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import { toIp } from '../../config/hosts.ts'
 import type { CredentialEvent } from '../auth/credentials/options.ts'
-import { asGatewayError, type ErrorCode } from '../http/errors.ts'
+import { asGatewayError } from '../http/errors.ts'
 import { logEvent } from './events.ts'
 import type { Logger } from './log.ts'
 import { writtenNames } from './logged-names.ts'
@@ -88,36 +87,6 @@ export function createReportHashRejection(log: Logger, metrics: CredentialMetric
       {},
       `Elasticsearch rejects pbkdf2_1000 password hashes: ${reason}. Passwords are sent as text until the next start, ` +
         'which makes new users slower: set elasticsearch.password_hashing: server',
-    )
-  }
-}
-
-export type LogFault = (
-  code: ErrorCode,
-  fault: Readonly<{
-    address: string | undefined
-    /** The id in the error response, if there is one. */
-    requestId?: string
-    error?: unknown
-  }>,
-) => void
-
-/** Logs connections that fail before there is a request, for example because the client sent invalid HTTP. */
-export function createLogFault(log: Logger): LogFault {
-  return function logFault(code, { address, requestId, error }) {
-    const stack = error instanceof Error ? error.stack : undefined
-    logEvent(
-      log,
-      'connection_rejected',
-      {
-        'http.request.id': requestId,
-        'error.code': code,
-        'event.reason': code,
-        'error.stack_trace': stack,
-        'client.ip': toIp(address),
-        'source.ip': toIp(address),
-      },
-      `connection rejected: ${code}`,
     )
   }
 }
