@@ -53,9 +53,12 @@ export type ErrorRow = Readonly<{ status: number; level: 'info' | 'warn' | 'erro
 
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = Object.freeze(table)
 
+/** Elasticsearch's reason for an error may be as long as its longest accepted response. */
+const maxDetailLength = 8192
+
 /**
  * An error with a public code and a private explanation. `detail` must not contain a secret, because it is logged. Its control
- * characters are escaped, because it may quote a service.
+ * characters are escaped and its length is limited, because it may quote a service.
  */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError'
@@ -71,7 +74,7 @@ export class GatewayError extends Error {
     detail: string,
     options?: { cause?: unknown; username?: string; allow?: readonly string[] },
   ) {
-    const escaped = escapeControls(detail)
+    const escaped = escapeControls(detail.slice(0, maxDetailLength))
     super(`${code}: ${escaped}`, options)
     this.code = code
     this.detail = escaped

@@ -96,3 +96,7 @@ test('the detail of an error contains no control character or line break, becaus
   for (const error of [new GatewayError('elasticsearch_unavailable', reason), asGatewayError(new Error(reason))])
     assert.equal(error.detail, escaped)
 })
+
+test('the detail of an error is cut after 8,192 characters, because a response of Elasticsearch may have some megabytes', () => {
+  assert.equal(new GatewayError('elasticsearch_unavailable', 'x'.repeat(1e6)).detail, 'x'.repeat(8192))
+})
