@@ -22,7 +22,7 @@ export type Definition = Readonly<{
 const latency = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 /** From a small response to a download. */
 const transfer = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200]
-/** From a failed WebSocket to a working day. */
+/** From a failed WebSocket to a day. */
 const lifetime = [1, 10, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400]
 
 /** The label of all methods that are not in `standardMethods`. */
