@@ -10,8 +10,8 @@ const maxDomainLength = 255
 export function sanitize({ method, target, host }: OriginalRequest): SanitizedRequest {
   return {
     method,
-    path: escapeControls(pathBeforeFragment(target), maxPathLength),
-    ...(host !== undefined && { domain: escapeControls(host, maxDomainLength) }),
+    path: percentEncodeControls(pathBeforeFragment(target), maxPathLength),
+    ...(host !== undefined && { domain: percentEncodeControls(host, maxDomainLength) }),
   }
 }
 
@@ -19,7 +19,7 @@ export function sanitize({ method, target, host }: OriginalRequest): SanitizedRe
  * Percent-encodes control characters to prevent terminal escape injection. These include C1 characters, because U+009B
  * alone begins an escape sequence.
  */
-function escapeControls(text: string, maxLength: number): string {
+function percentEncodeControls(text: string, maxLength: number): string {
   return text
     .slice(0, maxLength)
     .replace(/[\0-\x1f\x7f-\x9f]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`)
