@@ -52,8 +52,8 @@ async function received(connection: RawConnection, count: number): Promise<strin
 
 /** How many requests the gateway has logged. */
 async function countLogged(gateway: Gateway): Promise<number> {
-  await fetch(`${gateway.url}/elastauth/health`)
-  await gateway.logged((line) => line['url.path'] === '/elastauth/health')
+  await fetch(`${gateway.url}/elastauth/docs`)
+  await gateway.logged((line) => line['url.path'] === '/elastauth/docs')
   return gateway.log.filter((line) => line['url.path'] === '/').length
 }
 
