@@ -29,34 +29,32 @@ export function createClientAddressOf(trustedProxies: readonly string[]): Reques
   }
 }
 
-/** The addresses in `X-Forwarded-For`, else in `Forwarded`, the last one first. An entry may be any text. */
+/** The addresses in `X-Forwarded-For`, else in `Forwarded` (RFC 7239, section 4), the last one first. An entry may be any text. */
 function entriesFromLast({ forwarded, 'x-forwarded-for': forwardedFor }: IncomingMessage['headers']) {
   // Node joins several headers of one name to one list.
-  return typeof forwardedFor === 'string' ? forwardedForEntries(forwardedFor) : forwardedEntries(forwarded ?? '')
+  return typeof forwardedFor === 'string'
+    ? elementsFromLast(forwardedFor, lastCommaBefore).map((element) => hostOf(element.trim()))
+    : elementsFromLast(forwarded ?? '', lastUnquotedCommaBefore).map((element) => hostOf(forOf(element)))
 }
 
-function* forwardedForEntries(list: string): Generator<string, undefined> {
+function* elementsFromLast(list: string, findComma: typeof lastCommaBefore): Generator<string, undefined> {
   for (let end = list.length; end >= 0; ) {
-    const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
-    yield hostOf(list.slice(comma + 1, end).trim())
+    const comma = findComma(list, end)
+    yield list.slice(comma + 1, end)
     end = comma
   }
 }
 
-/** `Forwarded` (RFC 7239, section 4). */
-function* forwardedEntries(list: string): Generator<string, undefined> {
-  for (let end = list.length; end >= 0; ) {
-    const comma = lastCommaBefore(list, end)
-    yield hostOf(forOf(list.slice(comma + 1, end)))
-    end = comma
-  }
+/** The index of the last comma before `end`, or -1. */
+function lastCommaBefore(list: string, end: number): number {
+  return end === 0 ? -1 : list.lastIndexOf(',', end - 1)
 }
 
 /**
  * The index of the last comma before `end` outside quotes, or -1. It searches backwards, because only the last element is
  * certain to have matching quotes: a client may have sent the start of the list.
  */
-function lastCommaBefore(list: string, end: number): number {
+function lastUnquotedCommaBefore(list: string, end: number): number {
   let isQuoted = false
   for (let i = end - 1; i >= 0; i--) {
     if (list[i] === ',' && !isQuoted) return i
