@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { limitEntries } from '../async/lru-limit.ts'
 import type { CompletedRefresh, RefreshLockRequest, SessionStore } from './store.ts'
 
 export type MemorySessionStore = SessionStore &
@@ -17,8 +18,8 @@ const maxUsedNames = 10_000
  * are more than `maxSessions`.
  */
 export function createMemorySessionStore(maxSessions: number, now: () => number): MemorySessionStore {
-  const entries = new LRUCache<string, Entry>({ max: maxSessions })
-  const indexes = new LRUCache<string, Map<string, number>>({ max: 2 * maxSessions })
+  const entries = new LRUCache<string, Entry>(limitEntries(maxSessions))
+  const indexes = new LRUCache<string, Map<string, number>>(limitEntries(2 * maxSessions))
   const usedNames = new Map<string, number>()
 
   function find(key: string): Entry | undefined {
