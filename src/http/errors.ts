@@ -29,6 +29,7 @@ const table = {
   request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },
   token_expired: { status: 401, level: 'info', message: 'The token sent with this request has expired' },
+  credential_invalid: { status: 401, level: 'warn', message: 'The credentials sent with this request are not valid' },
   provider_unavailable: { status: 503, level: 'error', message: 'The identity provider is not available right now' },
   provider_rejected: { status: 502, level: 'error', message: 'The identity provider rejected this gateway' },
   sessions_unavailable: { status: 503, level: 'error', message: 'Sessions are not available right now' },

@@ -55,8 +55,8 @@ const table = {
   },
   token_rejected: {
     ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
-    errors: ['token_invalid', 'token_expired', 'logout_invalid'],
-    meaning: 'a token was rejected, on the line of its request',
+    errors: ['token_invalid', 'token_expired', 'credential_invalid', 'logout_invalid'],
+    meaning: 'a token, a key or a password was rejected, on the line of its request',
   },
   identity_rejected: {
     ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },

@@ -9,6 +9,7 @@ const statuses: Record<ErrorCode, number> = {
   identity_invalid: 400,
   token_invalid: 401,
   token_expired: 401,
+  credential_invalid: 401,
   group_denied: 403,
   no_roles: 403,
   user_reserved: 403,
