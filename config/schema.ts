@@ -413,7 +413,7 @@ export const schema = {
       max: 86_400_000,
     },
     routes: {
-      doc: 'Upstreams by host and path: a list of maps with host, path, upstreams, strip_path, auth (required or none), headers, tls.',
+      doc: 'Upstreams by host and path: a list of maps with host, path, upstreams, strip_path, auth (required or none), credential (user or none), identity_headers, headers, tls.',
       format: 'route_list',
       default: [],
     },

@@ -13,6 +13,10 @@ export type Route = {
   readonly upstreams: readonly string[]
   readonly strip_path: boolean
   readonly auth: 'required' | 'none'
+  /** Whether `Authorization` has the credential of the user. */
+  readonly credential: 'user' | 'none'
+  /** Whether `Remote-User` and other headers name the user. */
+  readonly identity_headers: boolean
   readonly headers: { readonly [name: string]: string }
   readonly tls: RouteTls
 }
@@ -25,6 +29,8 @@ const fields: {
   upstreams: { expected: 'a list of URLs', isValid: (value) => Array.isArray(value) && value.length > 0 },
   strip_path: { expected: 'true or false', isValid: (value) => typeof value === 'boolean' },
   auth: { expected: 'required or none', isValid: (value) => value === 'required' || value === 'none' },
+  credential: { expected: 'user or none', isValid: (value) => value === 'user' || value === 'none' },
+  identity_headers: { expected: 'true or false', isValid: (value) => typeof value === 'boolean' },
   headers: { expected: 'a map of header names to values', isValid: isPlainMap },
   tls: { expected: 'a map', isValid: () => true },
 }
@@ -52,6 +58,8 @@ export const routeList: Format<readonly Route[]> = {
         upstreams: { ...httpUrlList.jsonSchema, minItems: 1 },
         strip_path: { type: 'boolean' },
         auth: { enum: ['required', 'none'] },
+        credential: { enum: ['user', 'none'] },
+        identity_headers: { type: 'boolean' },
         headers: headerMap.jsonSchema,
         tls: routeTlsJson,
       },
@@ -64,11 +72,21 @@ export const routeList: Format<readonly Route[]> = {
   check: (routes) => routes.flatMap((route, index) => checkRoute(route, index)),
 }
 
+const defaults: Omit<Route, 'upstreams' | 'tls'> = {
+  host: null,
+  path: null,
+  strip_path: false,
+  auth: 'required',
+  credential: 'user',
+  identity_headers: false,
+  headers: {},
+}
+
 function withDefaults(route: unknown): Route {
   // A malformed route is kept, so that checkRoute reports it
   if (!isPlainMap(route)) return route as unknown as Route
   const tls = completeRouteTls(route.tls)
-  return { host: null, path: null, strip_path: false, auth: 'required', headers: {}, ...route, tls } as Route
+  return { ...defaults, ...route, tls } as Route
 }
 
 function checkRoute(route: unknown, index: number): readonly Problem[] {

@@ -24,7 +24,9 @@ function checkServiceAccount({ elasticsearch: { username } }: Config): string[] 
 
 /** Without TLS, a machine in between can read the password of the service account, or those of users. */
 function checkPlainHttp({ elasticsearch: { hosts, dry_run }, proxy }: Config): string[] {
-  const routes = proxy.routes.map(({ auth, upstreams }) => (auth === 'required' ? upstreams : []))
+  const routes = proxy.routes.map(({ auth, credential, upstreams }) =>
+    auth === 'required' && credential === 'user' ? upstreams : [],
+  )
   const urls = [
     ...(dry_run ? [] : hosts.map((url) => [url, 'elasticsearch.hosts'] as const)),
     ...(proxy.enabled

@@ -1,5 +1,6 @@
 import type { Route } from '../formats/routes.ts'
-import { hopByHopHeaders } from '../header-names.ts'
+import { canonicalizeHeaderName, hopByHopHeaders } from '../header-names.ts'
+import { headerPresets } from '../header-presets.ts'
 import type { Config } from '../schema.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
@@ -62,19 +63,36 @@ export function checkProxyRoutes({ proxy: { enabled, routes } }: Config): (RuleV
       Object.values(route.tls).some((value) => value !== null) &&
         route.upstreams.every((url) => !url.startsWith('https:')) &&
         violation(key, 'has tls, but no upstream that is https', 'write https:// URLs, or remove tls'),
+      route.identity_headers &&
+        route.auth === 'none' &&
+        violation(key, 'has identity_headers, but auth: none', 'remove identity_headers, or write auth: required'),
       ...checkRouteHeaders(route, key),
     ]
   })
 }
 
-function checkRouteHeaders({ headers, auth }: Route, key: string): (RuleViolation | false)[] {
+function checkRouteHeaders(
+  { headers, auth, credential, identity_headers }: Route,
+  key: string,
+): (RuleViolation | false)[] {
   return Object.keys(headers).flatMap((name) => [
     isReserved(name) && violation(key, `sets ${name}, which elastauth controls`, 'remove it'),
     name.toLowerCase() === 'authorization' &&
       auth === 'required' &&
-      violation(key, 'sets Authorization, which carries the credential of the user', 'remove it, or write auth: none'),
+      credential === 'user' &&
+      violation(
+        key,
+        'sets Authorization, which carries the credential of the user',
+        'remove it, or write credential: none or auth: none',
+      ),
+    identity_headers &&
+      identityHeaders.has(canonicalizeHeaderName(name)) &&
+      violation(key, `sets ${name}, which identity_headers sets`, 'remove one of them'),
   ])
 }
+
+const { username, groups, email, name: fullName } = headerPresets.authelia
+const identityHeaders = new Set([username, groups, email, fullName].map(canonicalizeHeaderName))
 
 function isReserved(name: string): boolean {
   return hopByHopHeaders.has(name.toLowerCase()) || reservedHeaders.test(name)

@@ -1,10 +1,5 @@
 import type { Config } from '../../config/schema.ts'
-import {
-  type Authenticate,
-  type AuthenticatedUser,
-  type AuthenticationOptions,
-  createAuthentication,
-} from '../auth/authenticate.ts'
+import { type Authenticate, type AuthenticationOptions, createAuthentication } from '../auth/authenticate.ts'
 import { createClientAddressOf } from '../auth/client-address.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createIsCrossSiteWrite } from '../auth/csrf.ts'
@@ -124,8 +119,11 @@ function createRequestHandlers(
     serviceAccount: options.serviceAccount,
   })
 
-  const counted = countAuthentications(authentication.authenticate, metrics?.authentication)
-  const authenticate = tracing?.authenticate(counted) ?? counted
+  const observed = <User>(authenticate: Authenticate<User>) => {
+    const counted = countAuthentications(authenticate, metrics?.authentication)
+    return tracing?.authenticate(counted) ?? counted
+  }
+  const authenticate = observed(authentication.authenticate)
   const mode =
     proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
@@ -133,6 +131,7 @@ function createRequestHandlers(
           privateHeaders: options.privateHeaders,
           privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
+          resolveSubject: observed(authentication.resolveSubject),
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
           reissue,
           logout: login?.logout,
@@ -179,9 +178,12 @@ function rejectOtherTargets(handle: ModeHandler, paths: SubRequestPaths): ModeHa
   }
 }
 
-function countAuthentications(authenticate: Authenticate, metrics: AuthenticationMetrics | undefined): Authenticate {
+function countAuthentications<User>(
+  authenticate: Authenticate<User>,
+  metrics: AuthenticationMetrics | undefined,
+): Authenticate<User> {
   if (metrics === undefined) return authenticate
-  const succeeded = (user: AuthenticatedUser) => {
+  const succeeded = (user: User) => {
     metrics.authenticated('success')
     return user
   }

@@ -89,7 +89,7 @@ export async function findDeadUpstreams(options: Omit<RoutingOptions, 'onHealth'
   }
 }
 
-export type ProxyModeOptions = Pick<PrepareRequestOptions, 'authenticate' | 'canReset'> &
+export type ProxyModeOptions = Pick<PrepareRequestOptions, 'authenticate' | 'resolveSubject' | 'canReset'> &
   Readonly<{
     /** The names of headers that assert an identity, or prove that a trusted proxy sent the request. */
     privateHeaders: readonly string[]
@@ -105,14 +105,14 @@ function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
-  const { privateHeaders, privateCookies, authenticate, canReset, reissue, logout } = options
+  const { privateHeaders, privateCookies, authenticate, resolveSubject, canReset, reissue, logout } = options
   // The identity headers of all presets are stripped, because an upstream may trust headers that elastauth has not
   // verified.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
   const cookies = createPrivateCookies(privateCookies)
   const buildUpstreamHeaders = createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies })
   const buildResponseHeaders = createBuildResponseHeaders(cookies)
-  const prepareRequest = createPrepareRequest({ routing, authenticate, canReset, buildUpstreamHeaders })
+  const prepareRequest = createPrepareRequest({ routing, authenticate, resolveSubject, canReset, buildUpstreamHeaders })
   const proxyRequest = createProxyHandler(prepareRequest, {
     routing,
     buildResponseHeaders,

@@ -1,5 +1,4 @@
 import type { CustomFetch } from 'openid-client'
-import type { Authenticate } from '../auth/authenticate.ts'
 import type { Call } from '../es/call.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
@@ -8,7 +7,7 @@ import type { Upstream } from '../proxy/routing/upstreams.ts'
 import type { Tunnels } from '../proxy/websocket/upgrade.ts'
 import type { RedisCall } from '../redis/call.ts'
 import type { RequestHandlers } from '../server/options.ts'
-import { traceAuthenticate, traceCalls, traceProviderFetch } from '../tracing/client-spans.ts'
+import { type TraceAuthenticate, traceAuthenticate, traceCalls, traceProviderFetch } from '../tracing/client-spans.ts'
 import { createRequestSpans, type RequestSpans } from '../tracing/request-spans.ts'
 import { createSpans } from '../tracing/spans.ts'
 import { createTracer } from '../tracing/tracer.ts'
@@ -18,7 +17,7 @@ import { version } from './version.ts'
 /** What adds spans to each part of a request. The parts themselves do not know of tracing. */
 export type Tracing = Readonly<{
   handlers: (handlers: RequestHandlers) => RequestHandlers
-  authenticate: (authenticate: Authenticate) => Authenticate
+  authenticate: TraceAuthenticate
   elasticsearch: (call: Call) => Call
   redis: (call: RedisCall) => RedisCall
   provider: (fetch: CustomFetch) => CustomFetch
@@ -45,7 +44,7 @@ export function startTracing(log: Logger): Tracing {
   const { traceHandlers, traceLog, traceOf } = createRequestSpans(tracer, spans, propagates)
   return Object.freeze<Tracing>({
     handlers: traceHandlers,
-    authenticate: (authenticate) => traceAuthenticate(spans, authenticate),
+    authenticate: traceAuthenticate(spans),
     elasticsearch: (call) => traceCalls(spans, 'elasticsearch', call),
     redis: (call) => traceCalls(spans, 'redis', call),
     provider: (fetch) => traceProviderFetch(spans, fetch),

@@ -9,7 +9,7 @@ import { createSubject, type Subject } from './subject.ts'
 export type AuthenticatedUser = Readonly<{ identity: Identity; roles: readonly string[]; credential: Credential }>
 
 /** Returns the user if the identity and the credential are cached, and a promise otherwise. */
-export type Authenticate = (context: RequestContext) => MaybePromise<AuthenticatedUser>
+export type Authenticate<User = AuthenticatedUser> = (context: RequestContext) => MaybePromise<User>
 
 /** @property denial why the groups of the user grant no access; then there are no roles */
 export type UserDescription = Readonly<{ identity: Identity; roles: readonly string[]; denial?: ErrorCode }>

@@ -26,7 +26,7 @@ export function createProxyHandler(prepareRequest: PrepareRequest, options: Prox
   return async function proxyRequest(context: RequestContext): Promise<StreamedResponse> {
     const prepared = await prepareRequest(context)
     return {
-      username: prepared.authenticated?.identity.username,
+      username: prepared.identity?.username,
       stream: (response) => forwardWithRetries(context, response, prepared, options),
     }
   }

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Authenticate, AuthenticatedUser } from '../auth/authenticate.ts'
+import type { Identity } from '../auth/identity.ts'
+import type { Subject } from '../auth/subject.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { originForm } from '../http/target.ts'
 import { checkFraming } from './headers/framing.ts'
+import { createIdentityHeaders } from './headers/identity-headers.ts'
 import type { BuildUpstreamHeaders } from './headers/request-headers.ts'
 import { changesUserPassword } from './password-change.ts'
 import { stripPath } from './routing/routes.ts'
@@ -13,6 +16,8 @@ import type { ProxyRoute, Routing } from './routing/routing.ts'
 export type PrepareRequestOptions = Readonly<{
   routing: Pick<Routing, 'pickRoute'>
   authenticate: Authenticate
+  /** For routes that forward no credential. */
+  resolveSubject: Authenticate<Subject>
   /** Whether the connection can be reset, so that the client detects a truncated response. */
   canReset: (socket: Socket) => boolean
   buildUpstreamHeaders: BuildUpstreamHeaders
@@ -23,6 +28,8 @@ export type PreparedRequest = Readonly<{
   route: ProxyRoute
   path: string
   /** Undefined on a route with `auth: none`. */
+  identity: Identity | undefined
+  /** Undefined on a route that does not forward the user's credential. */
   authenticated: AuthenticatedUser | undefined
   buildHeaders: (authorization: string | undefined) => string[]
 }>
@@ -32,7 +39,8 @@ export type PrepareRequest = (context: RequestContext) => Promise<PreparedReques
 
 /** The steps that requests and upgrades share: framing checks, route, authentication, upstream headers. */
 export function createPrepareRequest(options: PrepareRequestOptions): PrepareRequest {
-  const { routing, authenticate, canReset, buildUpstreamHeaders } = options
+  const { routing, authenticate, resolveSubject, canReset, buildUpstreamHeaders } = options
+  const identityHeadersOf = createIdentityHeaders()
 
   return async function prepareRequest(context) {
     const { request } = context
@@ -42,13 +50,26 @@ export function createPrepareRequest(options: PrepareRequestOptions): PrepareReq
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route matches this host and path')
     const path = route.strip_path ? stripPath(target, route.path) : target
-    const authenticated = route.auth === 'required' ? await authenticate(context) : undefined
-    if (authenticated !== undefined && changesUserPassword(target)) throw passwordChangeDenied(authenticated)
-    return { route, path, authenticated, buildHeaders: headerBuilder(context, route) }
+    const user = await authenticateFor(route, context)
+    const identity = user?.identity
+    if (identity !== undefined && changesUserPassword(target)) throw passwordChangeDenied(identity)
+    const authenticated = user !== undefined && 'credential' in user ? user : undefined
+    return { route, path, identity, authenticated, buildHeaders: headerBuilder(context, route, identity) }
   }
 
-  function headerBuilder(context: RequestContext, route: ProxyRoute): PreparedRequest['buildHeaders'] {
+  function authenticateFor({ auth, credential }: ProxyRoute, context: RequestContext) {
+    if (auth === 'none') return undefined
+    // Obtaining the credential would write the user to Elasticsearch, which only an upstream with the credential needs.
+    return credential === 'none' ? resolveSubject(context) : authenticate(context)
+  }
+
+  function headerBuilder(
+    context: RequestContext,
+    { headers, identity_headers }: ProxyRoute,
+    identity: Identity | undefined,
+  ): PreparedRequest['buildHeaders'] {
     const { socket, rawHeaders } = context.request
+    const ownHeaders = identity_headers && identity ? [...headers, ...identityHeadersOf(identity)] : headers
     return (authorization) =>
       buildUpstreamHeaders(rawHeaders, {
         remoteAddress: socket.remoteAddress,
@@ -56,7 +77,7 @@ export function createPrepareRequest(options: PrepareRequestOptions): PrepareReq
         isEncrypted: 'encrypted' in socket,
         isTrusted: context.isTrusted,
         authorization,
-        routeHeaders: route.headers,
+        routeHeaders: ownHeaders,
       })
   }
 }
@@ -74,7 +95,7 @@ function checkForwardable(
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
 
 /** Defense in depth: users who know their own password would keep their access after elastauth has revoked it. */
-function passwordChangeDenied({ identity: { username } }: AuthenticatedUser): GatewayError {
+function passwordChangeDenied({ username }: Identity): GatewayError {
   return new GatewayError('password_change_denied', 'a request to change the password of a user', { username })
 }
 

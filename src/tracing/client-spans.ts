@@ -4,8 +4,11 @@ import type { Authenticate } from '../auth/authenticate.ts'
 import { methodInName, recordResponse, requestAttributes } from './http-attributes.ts'
 import type { Spans } from './spans.ts'
 
-export function traceAuthenticate(spans: Spans, authenticate: Authenticate): Authenticate {
-  return (context) => spans.inChild('authenticate', { kind: SpanKind.INTERNAL }, async () => authenticate(context))
+export type TraceAuthenticate = <User>(authenticate: Authenticate<User>) => Authenticate<User>
+
+export function traceAuthenticate(spans: Spans): TraceAuthenticate {
+  return (authenticate) => (context) =>
+    spans.inChild('authenticate', { kind: SpanKind.INTERNAL }, async () => authenticate(context))
 }
 
 type DatabaseCall<Operation extends string> = <T>(operation: Operation, run: () => Promise<T>) => Promise<T>

@@ -8,7 +8,6 @@ import { readCa, readPem } from './pem.ts'
 export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealth'> | undefined {
   if (!proxy.enabled) return undefined
   const { elasticsearch_url, routes, tls, ...settings } = proxy
-  const catchAll = { host: null, path: null, strip_path: false, auth: 'required', headers: {}, tls: noTls } as const
   const all = elasticsearch_url === null ? routes : [...routes, { ...catchAll, upstreams: [elasticsearch_url] }]
   return {
     routes: all.map((route) => ({ ...route, tls: tlsFilesOf(route.tls, tls) })),
@@ -27,6 +26,17 @@ const noTls: RouteTls = Object.freeze({
   server_name: null,
   insecure_skip_verify: null,
 })
+
+const catchAll = {
+  host: null,
+  path: null,
+  strip_path: false,
+  auth: 'required',
+  credential: 'user',
+  identity_headers: false,
+  headers: {},
+  tls: noTls,
+} as const
 
 /**
  * The route's own files, or else those in `proxy.tls`. A client certificate and its key always come from the same

@@ -1,4 +1,4 @@
-import { canonicalizeHeaderName, hopByHopHeaders } from '../../../config/header-names.ts'
+import { hopByHopHeaders } from '../../../config/header-names.ts'
 
 /** How a client's header is forwarded to the upstream. */
 export type HeaderRule =
@@ -83,24 +83,33 @@ const maxCachedNames = 1024
 
 /**
  * Returns a function that maps a header's name, in upper or lower case, to its rule.
- * @param privateNames canonical names of headers that are never forwarded
+ * @param privateNames names of headers that are never forwarded, in any spelling
  */
-export function createHeaderFilter(privateNames: ReadonlySet<string>): (name: string) => HeaderRule {
+export function createHeaderFilter(privateNames: readonly string[]): (name: string) => HeaderRule {
+  const foldedPrivateNames = new Set(privateNames.map(foldName))
   const cache = new Map<string, HeaderRule>()
 
   return function findRule(name) {
     const cached = cache.get(name)
     if (cached !== undefined) return cached
-    const rule = computeRule(name.toLowerCase(), canonicalizeHeaderName(name), privateNames)
+    const rule = computeRule(name.toLowerCase(), foldName(name), foldedPrivateNames)
     if (cache.size < maxCachedNames) cache.set(name, rule)
     return rule
   }
 }
 
-function computeRule(name: string, canonical: string, privateNames: ReadonlySet<string>): HeaderRule {
-  if (privateNames.has(canonical) || droppedPrefixes.some((prefix) => canonical.startsWith(prefix))) return 'drop'
+function computeRule(name: string, folded: string, privateNames: ReadonlySet<string>): HeaderRule {
+  if (privateNames.has(folded) || droppedPrefixes.some((prefix) => folded.startsWith(prefix))) return 'drop'
   if (Object.hasOwn(rules, name)) return rules[name]!
   // Header spoofing: some servers treat `X_Forwarded_For` as `X-Forwarded-For`.
-  if (Object.hasOwn(rules, canonical)) return 'drop'
-  return canonical.startsWith('x-forwarded-') ? 'trusted-only' : 'keep'
+  if (Object.hasOwn(rules, folded)) return 'drop'
+  return folded.startsWith('x-forwarded-') ? 'trusted-only' : 'keep'
+}
+
+/**
+ * Returns the same text for all headers that set one variable of a CGI or FastCGI program. Servers such as lighttpd replace
+ * every character except letters and digits, so that a program takes `Remote~User` for `Remote-User`.
+ */
+function foldName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }

@@ -28,9 +28,9 @@ export type HeaderContext = Readonly<{
   isEncrypted: boolean
   /** Whether the peer is a trusted proxy. Only then are its `Forwarded` and `X-Forwarded-*` headers forwarded. */
   isTrusted: boolean
-  /** The value of `Authorization` for the upstream; undefined on a route with `auth: none`. */
+  /** The value of `Authorization` for the upstream; undefined on a route that forwards no credential. */
   authorization: string | undefined
-  /** The route's own headers, as alternating names and values. They override the client's. */
+  /** The route's own headers, with those that name the user, as alternating names and values. They override the client's. */
   routeHeaders: readonly string[]
 }>
 
@@ -41,7 +41,7 @@ export type BuildUpstreamHeaders = (rawHeaders: readonly string[], context: Head
  * Transfer-Encoding is not included, because undici adds it.
  */
 export function createBuildUpstreamHeaders({ headers: privateNames, cookies }: PrivateHeaders): BuildUpstreamHeaders {
-  const findRule = createHeaderFilter(new Set(privateNames.map(canonicalizeHeaderName)))
+  const findRule = createHeaderFilter(privateNames)
 
   return function buildUpstreamHeaders(rawHeaders, context) {
     const { isTrusted, routeHeaders } = context

@@ -5,10 +5,19 @@ import { createPickRoute, type RouteMatch } from './routes.ts'
 import type { UpstreamTls } from './tls.ts'
 import { createPickUpstream, createUpstream, type Upstream, type UpstreamOptions } from './upstreams.ts'
 
+/** What reaches the upstream of a route, besides the client's request. */
+type RouteForwarding = Readonly<{
+  strip_path: boolean
+  /** Whether `Authorization` has the credential of the user. */
+  credential: 'user' | 'none'
+  /** Whether `Remote-User` and other headers name the user. */
+  identity_headers: boolean
+}>
+
 export type RouteOptions = RouteMatch &
+  RouteForwarding &
   Readonly<{
     upstreams: readonly string[]
-    strip_path: boolean
     headers: Readonly<Record<string, string>>
     tls: TlsFiles
   }>
@@ -17,9 +26,9 @@ export type RouteOptions = RouteMatch &
 export type TlsFiles = Omit<RouteTls, 'insecure_skip_verify'> & Readonly<{ insecure_skip_verify: boolean }>
 
 export type ProxyRoute = RouteMatch &
+  RouteForwarding &
   Readonly<{
     upstreams: readonly Upstream[]
-    strip_path: boolean
     /** The route's own headers, as alternating names and values. */
     headers: readonly string[]
   }>

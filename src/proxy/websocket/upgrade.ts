@@ -33,12 +33,12 @@ export function createWebSocketUpgrade(
   tunnels: Tunnels,
 ) {
   return async function upgrade(context: RequestContext): Promise<StreamedResponse> {
-    const { route, path, authenticated, buildHeaders } = await prepareRequest(context)
+    const { route, path, identity, authenticated, buildHeaders } = await prepareRequest(context)
     if (hasBody(context.request)) throw new GatewayError('payload_invalid', 'an upgrade request with a body')
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
     const headers = buildHeaders(authenticated?.credential.authorization)
     return {
-      username: authenticated?.identity.username,
+      username: identity?.username,
       stream: (response) => tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders }),
     }
   }

@@ -167,6 +167,8 @@ const cases: { format: FormatName; valid: unknown[]; invalid: unknown[] }[] = [
       [{ upstreams: ['a'] }],
       [{ upstreams: ['http://a'], path: 'x' }],
       [{ upstreams: ['http://a'], auth: 'maybe' }],
+      [{ upstreams: ['http://a'], credential: null }],
+      [{ upstreams: ['http://a'], identity_headers: 1 }],
       [{ upstreams: ['http://a'], strip_paht: true }],
       [{ upstreams: ['http://a'], headers: { a: 1 } }],
       {},

@@ -103,6 +103,10 @@ const accepted: [condition: string, yaml: string][] = [
     'plain http to an upstream that gets no credential',
     'proxy: { enabled: true, routes: [{ upstreams: ["http://app:80"], auth: none }] }',
   ],
+  [
+    'plain http to an upstream of a route with credential: none',
+    'proxy: { enabled: true, routes: [{ upstreams: ["http://app:80"], credential: none }] }',
+  ],
   ['0.0.0.0 with trusted_proxies', 'listen: "0.0.0.0:5000"\ntrusted_proxies: [private]'],
   ['0.0.0.0 with a proxy_secret', 'listen: "0.0.0.0:5000"\nproxy_secret: 0123456789abcdef'],
   [

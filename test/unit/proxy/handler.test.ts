@@ -164,6 +164,7 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
   const prepared: PreparedRequest = {
     route: { upstreams } as unknown as ProxyRoute,
     path: '/',
+    identity: isPublic ? undefined : user.identity,
     authenticated: isPublic ? undefined : user,
     buildHeaders: (authorization = 'none') => ['authorization', authorization],
   }

@@ -7,7 +7,16 @@ import type { ProxyRoute } from '../../../src/proxy/routing/routing.ts'
 import { contextOf } from '../../support/request-context.ts'
 
 const route = (path: string | null, auth: 'required' | 'none' = 'required') =>
-  ({ host: null, path, auth, upstreams: [], strip_path: false, headers: [] }) satisfies ProxyRoute
+  ({
+    host: null,
+    path,
+    auth,
+    upstreams: [],
+    strip_path: false,
+    credential: 'user',
+    identity_headers: false,
+    headers: [],
+  }) satisfies ProxyRoute
 const pickRoute = createPickRoute<ProxyRoute>([route(null), route('/kibana/'), route('/open', 'none')])
 const signedOut = jsonResponse(302, {})
 const handleLogout = createKibanaLogout({

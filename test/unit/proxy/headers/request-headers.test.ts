@@ -44,6 +44,8 @@ describe('a header that is never forwarded, not even from a trusted proxy', () =
     'remote-user',
     'Remote_User',
     'Remote.User',
+    'Remote~User',
+    'Remote!User',
     'REMOTE_GROUPS',
     'X-Elastauth-Proxy-Secret',
     'X_Elastauth_Proxy_Secret',
