@@ -23,6 +23,11 @@ const maxBuffered = 16 * 1024 * 1024
  */
 const maxAtomicBytes = 4096
 const closeTimeoutMs = 1000
+/**
+ * The minimum time between two writes. A write costs as much as handling a request, so the lines of several requests
+ * share one.
+ */
+const writeIntervalMs = 5
 const busyRetryMs = 5
 const faultRetryMs = 1000
 
@@ -48,12 +53,16 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
       buffered = ''
       await write(chunk)
       inFlight = 0
-      if (lost === reported || buffered.length > maxBuffered / 2) continue
-      const lines = lost - reported
-      reported = lost
-      onLost(lines)
+      if (lost > reported && buffered.length <= maxBuffered / 2) reportLost()
+      await sleep(writeIntervalMs)
     }
     writing = undefined
+  }
+
+  function reportLost(): void {
+    const lines = lost - reported
+    reported = lost
+    onLost(lines)
   }
 
   return Object.freeze({
