@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { toIp, withoutBrackets, withoutPort } from '../../config/hosts.ts'
 import type { RequestReader } from '../http/request-context.ts'
@@ -16,36 +15,47 @@ export function createClientAddressOf(trustedProxies: readonly string[]): Reques
   const networks = trustedProxies.filter((entry) => /[.:]/.test(entry)) // no word contains a dot or a colon
   const isListed = createIsTrustedPeer(networks)
 
-  return function clientAddressOf({ socket, headers }, isTrusted) {
-    let client = toIp(socket.remoteAddress)
-    if (!isTrusted) return client
-    for (const entry of entriesFromLast(headers).take(maxProxies)) {
-      const address = toIp(entry)
+  return function clientAddressOf({ socket, headers: { forwarded, 'x-forwarded-for': forwardedFor } }, isTrusted) {
+    const peer = toIp(socket.remoteAddress)
+    if (!isTrusted) return peer
+    // Node joins several headers of one name to one list.
+    if (typeof forwardedFor === 'string') return firstUnlisted(forwardedFor, addresses, peer)
+    return forwarded === undefined ? peer : firstUnlisted(forwarded, forwardedElements, peer)
+  }
+
+  /** Follows a list of proxies from its last element to the first address that is not a proxy's, if all after it are. */
+  function firstUnlisted(list: string, { findComma, addressIn }: ListFormat, peer: string | undefined) {
+    let client = peer
+    let end = list.length
+    for (let i = 0; i < maxProxies && end >= 0; i++) {
+      const comma = findComma(list, end)
+      const address = toIp(addressIn(list.slice(comma + 1, end)))
       if (address === undefined) break
       client = address
       if (!isListed({ address })) break
+      end = comma
     }
     return client
   }
 }
 
-/** The addresses in `X-Forwarded-For`, else in `Forwarded` (RFC 7239, section 4), the last one first. An entry may be any text. */
-function entriesFromLast({ forwarded, 'x-forwarded-for': forwardedFor }: IncomingMessage['headers']) {
-  // Node joins several headers of one name to one list.
-  return typeof forwardedFor === 'string'
-    ? elementsFromLast(forwardedFor, lastCommaBefore).map((element) => hostOf(element.trim()))
-    : elementsFromLast(forwarded ?? '', lastUnquotedCommaBefore).map((element) => hostOf(forOf(element)))
+/** How a list of proxies is written. */
+type ListFormat = Readonly<{
+  /** The index of the last comma between two elements before `end`, or -1. */
+  findComma: (list: string, end: number) => number
+  /** The address in an element, which may be any text. The result may be any text as well. */
+  addressIn: (element: string) => string
+}>
+
+/** `X-Forwarded-For` */
+const addresses: ListFormat = { findComma: lastCommaBefore, addressIn: (element) => hostOf(element.trim()) }
+
+/** `Forwarded` (RFC 7239, section 4) */
+const forwardedElements: ListFormat = {
+  findComma: lastUnquotedCommaBefore,
+  addressIn: (element) => hostOf(forOf(element)),
 }
 
-function* elementsFromLast(list: string, findComma: typeof lastCommaBefore): Generator<string, undefined> {
-  for (let end = list.length; end >= 0; ) {
-    const comma = findComma(list, end)
-    yield list.slice(comma + 1, end)
-    end = comma
-  }
-}
-
-/** The index of the last comma before `end`, or -1. */
 function lastCommaBefore(list: string, end: number): number {
   return end === 0 ? -1 : list.lastIndexOf(',', end - 1)
 }
