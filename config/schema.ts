@@ -7,7 +7,7 @@ import type { FormatName, FormatValue } from './formats/registry.ts'
 export const schema = {
   auth_provider: { doc: 'Where the identity of a user comes from.', format: 'auth_provider', default: 'authelia' },
   auth_providers: {
-    doc: 'Several providers instead of `auth_provider`, in order: the first one whose headers, token or session the request carries decides.',
+    doc: 'Several providers instead of `auth_provider`, in order: the first one whose headers, token, session or key the request carries decides.',
     format: 'auth_provider_list',
     default: [],
   },
@@ -293,6 +293,24 @@ export const schema = {
       doc: 'Whether to take over a user that was written with an unknown secret key: `allow` (once, with a warning) or `never`. See docs/credentials.md.',
       format: 'rekey',
       default: 'allow',
+    },
+  },
+  elasticsearch_auth: {
+    basic: {
+      doc: 'The provider `elasticsearch` also accepts names with passwords (`Authorization: Basic`) of Elasticsearch users, except those that elastauth manages. See docs/elasticsearch-credentials.md.',
+      format: 'boolean',
+      default: false,
+    },
+    cache_ttl: {
+      doc: 'How long a credential that Elasticsearch has verified is accepted without another call. A revoked key works this long.',
+      format: 'duration',
+      default: '60s',
+      max: 3_600_000,
+    },
+    allow_reserved: {
+      doc: "Elasticsearch's reserved users, such as `elastic`, that `basic` accepts.",
+      format: 'text_list',
+      default: [],
     },
   },
   cache: {

@@ -56,7 +56,16 @@ const text = textFormat({
   isValid: (value) => value !== '' && !hasControlCharacter(value),
 })
 
-const authProvider = oneOf(['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers', 'static', 'oidc'])
+const authProvider = oneOf([
+  'authelia',
+  'authentik',
+  'oauth2-proxy',
+  'tailscale',
+  'headers',
+  'static',
+  'oidc',
+  'elasticsearch',
+])
 
 /**
  * The accepted signature algorithms. Symmetric ones are excluded, because everyone who can verify such a token could

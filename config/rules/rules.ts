@@ -4,7 +4,7 @@ import { checkHeaders } from './header-rules.ts'
 import { checkKeyPairs } from './key-pair-rules.ts'
 import { checkListen, checkMetricsListen, checkTls } from './listen-rules.ts'
 import { checkOidc } from './oidc-rules.ts'
-import { checkProviders, checkStaticProvider } from './provider-rules.ts'
+import { checkElasticsearchProvider, checkProviders, checkStaticProvider } from './provider-rules.ts'
 import { checkForwardAuth, checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import { checkRedis } from './redis-rules.ts'
 import { checkServiceAccount } from './service-account-rules.ts'
@@ -59,6 +59,7 @@ const rules: readonly Rule[] = [
   checkProxy,
   checkProxyRoutes,
   checkProviders,
+  checkElasticsearchProvider,
   checkOidc,
 ]
 

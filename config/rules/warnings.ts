@@ -42,6 +42,14 @@ export function findWarnings(config: Config, isSet: (key: string) => boolean): s
       providersOf(config).includes('static') && config.static.allow_remote,
       'static.allow_remote is true: every client that reaches the listener is the static user.',
     ],
+    ...(['basic', 'cache_ttl', 'allow_reserved'] as const).map((name): [boolean, string] => [
+      isSet(`elasticsearch_auth.${name}`) && !providersOf(config).includes('elasticsearch'),
+      `elasticsearch_auth.${name} is set but not used: add elasticsearch to auth_providers to use it.`,
+    ]),
+    [
+      config.elasticsearch_auth.allow_reserved.length > 0 && !config.elasticsearch_auth.basic,
+      'elasticsearch_auth.allow_reserved is set but not used: set elasticsearch_auth.basic: true to use it.',
+    ],
     [
       hasOidc && oidc.login && !proxy.enabled && config.forward_auth.listen === null,
       "forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would expose them. Set it, and point the proxy's auth address there.",

@@ -23,6 +23,7 @@ import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
 import { appOptions, logOptions } from './options/app.ts'
+import { clientCredentialsOptions } from './options/client-credentials.ts'
 import { credentialsOptions } from './options/credentials.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
 import { configuredRoles } from './options/handlers.ts'
@@ -102,7 +103,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics?.credentials),
   })
-  // Proxy mode, OpenID Connect and login are loaded only if configured: importing all would double the startup time.
+  // Proxy mode, OpenID Connect, login and the provider elasticsearch are loaded only if configured: importing all would double the startup time.
   const routing = routingOptions(config)
   const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics })
   const tokenOptions = oidcOptions(config)
@@ -118,6 +119,10 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       metrics,
       onSessionRevoked: (username) => credentials.noteChange(username, ''),
     })
+  const clientCredentials = clientCredentialsOptions(config)
+  const elasticsearchProvider =
+    clientCredentials &&
+    (await import('./client-credentials.ts')).createClientCredentials(clientCredentials, client, call)
   const peers = createPeers(clientNames)
   const services: Services = {
     obtain: credentials.obtain,
@@ -125,6 +130,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     deny: credentials.deny,
     oidc,
     login,
+    elasticsearchProvider,
     proxy,
     tracing,
     peerOf: peers.peerOf,

@@ -18,6 +18,7 @@ import type { Logger } from '../observability/log.ts'
 import type { AuthenticationMetrics, Metrics } from '../observability/metrics/metrics.ts'
 import { createProvider } from '../providers/index.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
+import type { Provider } from '../providers/provider.ts'
 import { createRenderError } from '../server/error-response.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { createEndpoints, createMetricsEndpoints } from './endpoints.ts'
@@ -37,6 +38,8 @@ export type Services = Readonly<{
   oidc: Oidc | undefined
   /** The service for sign-in and sessions; undefined if users do not sign in through elastauth. */
   login: LoginServices | undefined
+  /** The provider `elasticsearch`; undefined if it is not configured. */
+  elasticsearchProvider: Provider | undefined
   /** Routes and upstreams; undefined in auth-only mode. */
   proxy: ProxyServices | undefined
   /** Undefined if tracing is off. */
@@ -110,6 +113,7 @@ function createRequestHandlers(
     identify: createProvider({
       ...options.provider,
       oidc: oidcProvider,
+      elasticsearch: services.elasticsearchProvider,
       checkAssertedIdentity: options.hasProxySecret ? undefined : rejectDnsRebinding,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),

@@ -49,9 +49,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   }
 
   async function describeUser(context: RequestContext): Promise<UserDescription> {
-    const { identity } = await identify(context)
+    const identified = await identify(context)
+    const { identity } = identified
     try {
-      const { roles } = subjects.get(identity) ?? checkAndMap(identity)
+      const { roles } = subjects.get(identity) ?? checkAndMap(identified)
       return { identity, roles }
     } catch (error) {
       if (!isDenial(error)) throw error
@@ -62,26 +63,30 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   /** Most requests need no I/O, so a promise is created only for those that do. */
   function authenticate(context: RequestContext): MaybePromise<AuthenticatedUser> {
     const identified = identify(context)
-    if (identified instanceof Promise) return identified.then((one) => withCredential(subjectOf(one, context)))
-    return withCredential(subjectOf(identified, context))
+    if (identified instanceof Promise) return identified.then((one) => withCredential(one, context))
+    return withCredential(identified, context)
   }
 
-  function withCredential(subject: Subject): MaybePromise<AuthenticatedUser> {
+  function withCredential(identified: RequestIdentity, context: RequestContext): MaybePromise<AuthenticatedUser> {
+    const subject = subjectOf(identified, context)
+    if (identified.ownRoles !== undefined)
+      return toUser(subject, { authorization: context.request.headers.authorization! })
     const credential = obtain(subject)
     if (credential instanceof Promise) return credential.then((one) => toUser(subject, one))
     return toUser(subject, credential)
   }
 
-  function subjectOf({ identity, isAmbient }: RequestIdentity, context: RequestContext): Subject {
-    const subject = subjects.get(identity) ?? checkAndMap(identity)
+  function subjectOf(identified: RequestIdentity, context: RequestContext): Subject {
+    const { identity, isAmbient } = identified
+    const subject = subjects.get(identity) ?? checkAndMap(identified)
     if (isAmbient && isCrossSiteWrite(context))
       throw new GatewayError('cross_site', crossSiteDetail, { username: identity.username })
     return subject
   }
 
-  function checkAndMap(identity: Identity): Subject {
-    checkIdentity(identity, serviceAccount)
-    const subject = createSubject(identity, mapRolesOrDeny(identity, mapRoles, deny))
+  function checkAndMap({ identity, ownRoles }: RequestIdentity): Subject {
+    if (ownRoles === undefined) checkIdentity(identity, serviceAccount)
+    const subject = createSubject(identity, ownRoles ?? mapRolesOrDeny(identity, mapRoles, deny))
     subjects.set(identity, subject)
     return subject
   }

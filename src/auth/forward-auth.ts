@@ -27,6 +27,7 @@ export function createAuthorizedResponse(): (user: AuthenticatedUser) => Gateway
       ],
       body,
       username: identity.username,
+      credential: identity.credential,
     }
   }
 }

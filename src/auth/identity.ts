@@ -7,6 +7,7 @@ import {
   usernamePattern,
 } from '../../config/identity-limits.ts'
 import { GatewayError } from '../http/errors.ts'
+import type { OwnCredential } from '../http/response.ts'
 
 /** The provider's description of a user. Frozen; a provider returns the same object for the same assertion. */
 export type Identity = Readonly<{
@@ -17,6 +18,8 @@ export type Identity = Readonly<{
   email?: string
   name?: string
   provider: string
+  /** Describes the client's own credential at Elasticsearch, without its secret. */
+  credential?: OwnCredential
 }>
 
 /** An identity, and whether the request carries it as an ambient credential. */
@@ -28,6 +31,11 @@ export type RequestIdentity = Readonly<{
    * itself puts into a header.
    */
   isAmbient: boolean
+  /**
+   * Set if the request's own `Authorization` is a credential that Elasticsearch has verified: the roles that Elasticsearch reports,
+   * none for keys. The credential is then forwarded, nothing is written to Elasticsearch, and no group is needed.
+   */
+  ownRoles?: readonly string[]
 }>
 
 /**

@@ -4,7 +4,7 @@ import { type ErrorCode, GatewayError } from '../http/errors.ts'
 /** A 401 for elastauth's service account counts as a starting node for this long, and as wrong credentials after that. */
 const startGraceMs = 60_000
 
-export type Operation = 'user_read' | 'user_write' | 'user_authenticate' | 'ping'
+export type Operation = 'user_read' | 'user_write' | 'user_authenticate' | 'client_authenticate' | 'ping'
 export type CallResult = 'ok' | 'unavailable' | 'rejected'
 
 export type Call = <T>(operation: Operation, call: () => Promise<T>) => Promise<T>
@@ -29,7 +29,7 @@ export function createCall({ monotonicNow, countCall }: CallOptions): Call {
     const startedAt = monotonicNow()
     try {
       const result = await run()
-      if (operation !== 'user_authenticate') rejectedSince = undefined // a user's login does not prove that the service account works
+      if (!operation.endsWith('_authenticate')) rejectedSince = undefined // another login does not prove that the service account works
       countCall?.(operation, 'ok', (monotonicNow() - startedAt) / 1000)
       return result
     } catch (error) {

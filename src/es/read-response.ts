@@ -53,6 +53,48 @@ export function readLogin(body: unknown, username: string): Login {
   return { roles: body.roles, metadata: body.metadata }
 }
 
+/** The owner of a client's own credential. */
+export type ClientLogin = Login &
+  Readonly<{
+    username: string
+    realm: Readonly<{ name: string; type: string }>
+    type: string
+    /** The API key or the token of a service account. Tokens have no id. */
+    key: Readonly<{ id?: string; name: string }> | undefined
+  }>
+
+/** @param body of the response to `_authenticate` with a client's own credential */
+export function readClientLogin(body: unknown): ClientLogin {
+  const username = isObject(body) ? body.username : undefined
+  if (!isObject(body) || typeof username !== 'string' || !isUser(body, username)) throw malformedLogin()
+  const {
+    roles,
+    metadata,
+    authentication_type: type,
+    authentication_realm: realm,
+  } = body as User & Record<string, unknown>
+  if (typeof type !== 'string' || !isObject(realm)) throw malformedLogin()
+  return {
+    username,
+    roles,
+    metadata,
+    type,
+    realm: { name: String(realm.name), type: String(realm.type) },
+    key: keyOf(body),
+  }
+}
+
+function keyOf({ api_key: apiKey, token }: Record<string, unknown>): ClientLogin['key'] {
+  const key = apiKey ?? token
+  if (key === undefined) return undefined
+  if (!isObject(key) || typeof key.name !== 'string') throw malformedLogin()
+  return { ...(typeof key.id === 'string' && { id: key.id }), name: key.name }
+}
+
+function malformedLogin(): GatewayError {
+  return malformed('"authenticate" does not describe the owner of the credential')
+}
+
 /** @param body of the response to "put user" */
 export function checkPut(body: unknown): void {
   if (!isObject(body) || typeof body.created !== 'boolean')

@@ -1,6 +1,9 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { fieldLinesOf } from './headers.ts'
 
+/** A client's own credential at Elasticsearch, without its secret. Only keys have a name, and only API keys an id. */
+export type OwnCredential = Readonly<{ realm: string; id?: string; name?: string }>
+
 /**
  * A complete response as a plain value, which can be logged before its first byte is sent, and tested without a socket.
  */
@@ -11,6 +14,8 @@ export type GatewayResponse = Readonly<{
   body: string
   /** The authenticated user, if known. */
   username?: string | undefined
+  /** The authenticated client's own credential, for the log. */
+  credential?: OwnCredential | undefined
   /** Whether it responds to a health probe or a scrape of the metrics, which are logged at level debug. */
   isProbe?: boolean
 }>
@@ -18,6 +23,7 @@ export type GatewayResponse = Readonly<{
 /** An upstream's response, forwarded as it arrives, or the tunnel of an upgrade. */
 export type StreamedResponse = Readonly<{
   username?: string | undefined
+  credential?: OwnCredential | undefined
   isProbe?: undefined
   /**
    * Resolves when the response has been sent, or when the tunnel has closed (`response.statusCode` is 101). Rejects

@@ -72,6 +72,17 @@ const table = {
     on: '`user_signed_in`',
     meaning: 'the provider of the identity, as `/elastauth/whoami` shows it: `oidc`',
   },
+  'elastauth.credential.realm': {
+    type: 'keyword',
+    on: 'requests with a credential of Elasticsearch',
+    meaning: 'the realm of Elasticsearch that authenticated the client, such as `_es_api_key`',
+  },
+  'elastauth.credential.id': { type: 'keyword', on: 'requests with an API key', meaning: 'the id of the API key' },
+  'elastauth.credential.name': {
+    type: 'keyword',
+    on: "requests with an API key or a service account's token",
+    meaning: 'the name of the key or token',
+  },
   'user.id': {
     type: 'keyword',
     on: 'sign-ins, sign-outs',

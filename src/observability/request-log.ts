@@ -4,15 +4,20 @@ import { toIp } from '../../config/hosts.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { isValidRequestId } from '../http/request-id.ts'
+import type { OwnCredential } from '../http/response.ts'
 import { parseTraceparent } from '../http/traceparent.ts'
 import { denialFieldsOf } from './events.ts'
 import type { Logger } from './log.ts'
+import type { LogFields } from './log-fields.ts'
+import { boundName } from './logged-names.ts'
 import { createIsOmitted, type OmissionRules } from './omitted-requests.ts'
 import { sanitize } from './sanitize.ts'
 
 /** How a request ended. */
 export type Outcome = Readonly<{
   username?: string | undefined
+  /** The client's own credential at Elasticsearch. */
+  credential?: OwnCredential | undefined
   error?: GatewayError | undefined
   /** The status that the client received. Set only if the response was aborted. */
   status?: number | undefined
@@ -105,7 +110,7 @@ function callerTraceOf({ request: { headers } }: RequestContext): TraceFields {
 }
 
 /** Field names of the Elastic Common Schema. The status and the duration are set when the response has been sent. */
-function fieldsOf(context: RequestContext, { username, error }: Outcome, trace: TraceFields) {
+function fieldsOf(context: RequestContext, { username, credential, error }: Outcome, trace: TraceFields) {
   const { method, domain, path } = sanitize(context.original)
   const fields = {
     'http.request.id': context.id,
@@ -121,7 +126,17 @@ function fieldsOf(context: RequestContext, { username, error }: Outcome, trace: 
     'source.ip': toIp(context.request.socket.remoteAddress),
     'user.name': username ?? error?.username,
   }
+  if (credential !== undefined) Object.assign(fields, credentialFieldsOf(credential))
   return error === undefined ? fields : Object.assign(fields, errorFieldsOf(error))
+}
+
+/** Elasticsearch does not limit the names of keys. */
+function credentialFieldsOf({ realm, id, name }: OwnCredential): LogFields {
+  return {
+    'elastauth.credential.realm': boundName(realm),
+    'elastauth.credential.id': id && boundName(id),
+    'elastauth.credential.name': name && boundName(name),
+  }
 }
 
 function errorFieldsOf({ code, cause }: GatewayError) {

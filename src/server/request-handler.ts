@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, type GatewayError } from '../http/errors.ts'
 import type { ListenerScope, ModeHandler } from '../http/handler.ts'
 import { RequestContext } from '../http/request-context.ts'
-import type { GatewayResponse, StreamedResponse } from '../http/response.ts'
+import type { GatewayResponse, OwnCredential, StreamedResponse } from '../http/response.ts'
 import type { Outcome } from '../observability/request-log.ts'
 import { waitForPreviousResponses } from './http1/connection.ts'
 import { isUnsent, limitStall } from './http1/stall-limit.ts'
@@ -41,6 +41,7 @@ export function createRequestHandler({
     metrics?.requestStarted()
     let result: GatewayResponse | StreamedResponse
     let username: string | undefined
+    let credential: OwnCredential | undefined
     let error: GatewayError | undefined
     try {
       const previous = routes.waitsForPreviousResponses ? waitForPreviousResponses(request, response) : undefined
@@ -53,6 +54,7 @@ export function createRequestHandler({
       const handled = handlerOf(request, response, routes, serves)(context)
       result = handled instanceof Promise ? await handled : handled
       username = result.username
+      credential = result.credential
       if (username !== undefined) onAuthenticated?.()
       if ('stream' in result) await streamResponse(response, result)
     } catch (thrown) {
@@ -60,10 +62,10 @@ export function createRequestHandler({
       error = asGatewayError(thrown)
       metrics?.failed(error.code)
       result = routes.renderError(request, error, context.id)
-      if (response.headersSent) return abortResponse(context, response, { username, error })
+      if (response.headersSent) return abortResponse(context, response, { username, credential, error })
       context.respondedAt = undefined // this response is elastauth's own
     }
-    finishRequest(context, response, result, { username, error, isProbe: result.isProbe })
+    finishRequest(context, response, result, { username, credential, error, isProbe: result.isProbe })
   }
 
   function streamResponse(response: ServerResponse, result: StreamedResponse): Promise<void> {

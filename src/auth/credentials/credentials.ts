@@ -52,9 +52,10 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   }
 
   async function reissue(subject: Subject, rejected: Credential): Promise<Credential | undefined> {
+    if (!isCached(rejected)) return undefined // a client's own credential, which must not get the one of a user with the same name
     const cached = findValid(cache, subject, now(), rules)
     if (cached !== undefined && cached.authorization !== rejected.authorization) return cached // already replaced
-    return isCached(rejected) ? revalidation.reissue(subject, rejected) : undefined
+    return revalidation.reissue(subject, rejected)
   }
 
   function noteChange(username: string, stateId: string): void {

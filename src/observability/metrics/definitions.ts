@@ -40,7 +40,7 @@ const writeReasons = [
   'idle',
 ] as const satisfies readonly (WriteReason | 'idle')[]
 
-const elasticsearchOperations = ['user_read', 'user_write', 'user_authenticate', 'ping']
+const elasticsearchOperations = ['user_read', 'user_write', 'user_authenticate', 'client_authenticate', 'ping']
 const redisOperations = [
   'ping',
   'read',

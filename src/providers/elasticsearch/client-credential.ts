@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../../http/errors.ts'
+import { singleValueOf } from '../../http/headers.ts'
+
+/** How a client authenticates at Elasticsearch: by API key, by a service account's token, or by name and password. */
+export type CredentialKind = 'api_key' | 'service_token' | 'basic'
+
+/** Longer values are rejected. An API key has about 60 characters, a service account token 80. */
+const maxLength = 4096
+
+const patterns: Readonly<Record<CredentialKind, RegExp>> = {
+  api_key: /^apikey [A-Za-z0-9+/_-]+={0,2}$/i,
+  service_token: /^bearer [A-Za-z0-9+/_-]+={0,2}$/i,
+  basic: /^basic [A-Za-z0-9+/]+={0,2}$/i,
+}
+
+/**
+ * The value of `Authorization` if it is a credential for Elasticsearch, otherwise undefined. Throws GatewayError
+ * credential_invalid if such a credential is malformed, and identity_invalid for a duplicate header, because servers disagree
+ * on which value counts.
+ * @param acceptsBasic whether Basic is a credential for Elasticsearch
+ */
+export function findCredential({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, acceptsBasic: boolean) {
+  const authorization = singleValueOf(rawHeaders, 'authorization', duplicateHeader)
+  if (authorization === undefined) return undefined
+  const kind = kindOf(authorization)
+  if (kind === undefined || (kind === 'basic' && !acceptsBasic)) return undefined
+  if (authorization.length > maxLength) throw invalidCredential(`Authorization is longer than ${maxLength} characters`)
+  if (!patterns[kind].test(authorization)) throw invalidCredential(`Authorization is not ${descriptions[kind]}`)
+  return authorization
+}
+
+/**
+ * The kind of an `Authorization` value, which may be malformed. Every token of a service account begins with `AAEAAW`, the Base64
+ * of its version and of the `e` of `elastic/`. Any other bearer token is none of Elasticsearch's, and must not be sent to it.
+ */
+export function kindOf(authorization: string): CredentialKind | undefined {
+  const scheme = schemePattern.exec(authorization)?.[1]
+  switch (scheme?.toLowerCase()) {
+    case 'apikey':
+      return 'api_key'
+    case 'basic':
+      return 'basic'
+    default:
+      return scheme === undefined ? undefined : 'service_token'
+  }
+}
+
+const schemePattern = /^(apikey|basic|bearer(?=\s+AAEAAW))(?![\w-])/i
+
+const descriptions: Readonly<Record<CredentialKind, string>> = {
+  api_key: '"ApiKey", a space and Base64',
+  service_token: '"Bearer", a space and the token of a service account',
+  basic: '"Basic", a space and Base64',
+}
+
+/** The username of a Basic credential (RFC 7617). Throws GatewayError credential_invalid. */
+export function basicUsername(authorization: string): string {
+  const bytes = Buffer.from(authorization.slice('Basic '.length), 'base64')
+  const text = bytes.toString('utf8')
+  const colon = text.indexOf(':')
+  if (colon < 1) throw invalidCredential('the Basic credential has no username, or no colon')
+  // RFC 7617, section 2. Other servers may end the name or the password there.
+  if (/[\0-\x1f\x7f]/.test(text)) throw invalidCredential('the Basic credential contains a control character')
+  return text.slice(0, colon)
+}
+
+/** @param reason what is wrong with the credential, without any part of it that could be used */
+export function invalidCredential(reason: string): GatewayError {
+  return new GatewayError('credential_invalid', `the credential was rejected: ${reason}`)
+}
+
+function duplicateHeader(): GatewayError {
+  return new GatewayError('identity_invalid', 'duplicate header Authorization')
+}
