@@ -65,8 +65,7 @@ export class Connection {
    * @param onDrained called when the rest of the request body has been read, if any
    */
   responseClosed(response: ServerResponse, drainTimeoutMs: number, onDrained: () => void): void {
-    const index = this.#pending.indexOf(response)
-    if (index !== -1) this.#pending.splice(index, 1)
+    this.#removePending(response)
     drainBody(response.req, drainTimeoutMs, onDrained)
     if (this.#queuedError?.after !== response) return
     const { render } = this.#queuedError
@@ -104,6 +103,12 @@ export class Connection {
       response.destroy()
       response.req.destroy()
     }
+  }
+
+  #removePending(response: ServerResponse): void {
+    if (this.#pending.at(-1) === response)
+      this.#pending.pop() // the usual case: `splice` would allocate a list
+    else if (this.#pending.includes(response)) this.#pending.splice(this.#pending.indexOf(response), 1)
   }
 
   #sendError(render: () => string): void {
