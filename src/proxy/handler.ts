@@ -27,7 +27,7 @@ export function createProxyHandler(prepareRequest: PrepareRequest, options: Prox
     const prepared = await prepareRequest(context)
     return {
       username: prepared.identity?.username,
-      credential: prepared.authenticated?.identity.credential,
+      credential: prepared.identity?.credential,
       stream: (response) => forwardWithRetries(context, response, prepared, options),
     }
   }

@@ -13,7 +13,11 @@ export type FakeUser = {
 export type Users = Map<string, FakeUser>
 /** Role name → cluster privileges. */
 export type Roles = ReadonlyMap<string, readonly string[]>
-export type Caller = { username: string; user: FakeUser }
+export type Caller = { username: string; user: FakeUser; key?: FakeKey | undefined }
+/** An API key, or the token of a service account, which has no id. */
+export type FakeKey = { username: string; id?: string; name: string }
+/** Keys and tokens by their value of `Authorization`. */
+export type Keys = Map<string, FakeKey>
 
 export const builtInRoles: Roles = new Map([
   ['superuser', ['all']],
@@ -41,9 +45,11 @@ export function createUser(user: Partial<FakeUser> & { password: string }): Fake
   return { roles: [], full_name: null, email: null, metadata: {}, enabled: true, ...user }
 }
 
-/** Checks the Basic credential. Throws a 401 with Elasticsearch's reason. */
-export function authenticate(users: Users, authorization: string | undefined, path: string): Caller {
+/** Checks the Basic credential or the key. Throws a 401 with Elasticsearch's reason. */
+export function authenticate(users: Users, keys: Keys, authorization: string | undefined, path: string): Caller {
   if (!authorization) throw rejectLogin(`missing authentication credentials for REST request [${path}]`)
+  const key = keys.get(authorization)
+  if (key) return { username: key.username, user: userOf(key, users), key }
   const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1]
   if (!encoded) throw rejectLogin('invalid basic authentication header encoding')
   const [username, ...rest] = Buffer.from(encoded, 'base64').toString('utf8').split(':') as [string, ...string[]]
@@ -53,6 +59,11 @@ export function authenticate(users: Users, authorization: string | undefined, pa
     throw rejectLogin(`unable to authenticate user [${username}] for REST request [${path}]`)
   }
   return { username, user }
+}
+
+/** With a key, Elasticsearch reports the metadata of its owner, and no roles. */
+function userOf({ username }: FakeKey, users: Users): FakeUser {
+  return createUser({ password: '', metadata: users.get(username)?.metadata ?? {} })
 }
 
 export function authorize(roles: Roles, caller: Caller, action: string, grantedBy: string[]): void {

@@ -1,4 +1,13 @@
-import { authorize, type Caller, createUser, type FakeUser, hasPrivilege, type Roles, type Users } from './accounts.ts'
+import {
+  authorize,
+  type Caller,
+  createUser,
+  type FakeKey,
+  type FakeUser,
+  hasPrivilege,
+  type Roles,
+  type Users,
+} from './accounts.ts'
 import { accept, type FakeResponse, reject, rejectInvalid, rejectMethod } from './responses.ts'
 import { parsePassword, parseUserBody } from './user-body.ts'
 
@@ -63,7 +72,8 @@ function getRoles({ roles }: State, { caller }: Request): FakeResponse {
   return accept(Object.fromEntries([...roles].map(([name, cluster]) => [name, { cluster, indices: [], metadata: {} }])))
 }
 
-function describeCaller({ username, user }: Caller): FakeResponse {
+function describeCaller({ username, user, key }: Caller): FakeResponse {
+  if (key) return accept({ ...publicPart(username, user), ...describeKey(key) })
   const type = user.metadata._reserved ? 'reserved' : 'native'
   const realm = { name: type === 'native' ? 'default_native' : type, type }
   return accept({
@@ -72,6 +82,14 @@ function describeCaller({ username, user }: Caller): FakeResponse {
     lookup_realm: realm,
     authentication_type: 'realm',
   })
+}
+
+function describeKey({ id, name }: FakeKey) {
+  const type = id === undefined ? '_service_account' : '_es_api_key'
+  const realm = { name: type, type }
+  const key = id === undefined ? { token: { name, type: '_service_account_index' } } : { api_key: { id, name } }
+  const authentication_type = id === undefined ? 'token' : 'api_key'
+  return { ...key, authentication_realm: realm, lookup_realm: realm, authentication_type }
 }
 
 function checkPrivileges({ roles }: State, { caller, readBody }: Request): FakeResponse {

@@ -1,7 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findFreePort } from '../port.ts'
-import { authenticate, builtInRoles, createUser, createUsers, type FakeUser, type Users } from './accounts.ts'
+import {
+  authenticate,
+  builtInRoles,
+  createUser,
+  createUsers,
+  type FakeUser,
+  type Keys,
+  type Users,
+} from './accounts.ts'
 import { parseObject, readText } from './body.ts'
 import { isEndpoint, respondToEndpoint } from './endpoints.ts'
 import { type Call, createFaults, createGate, type Faults } from './faults.ts'
@@ -23,6 +31,8 @@ export type FakeElasticsearch = {
   /** Resets all connections, including hanging ones. It can listen again, with the same users. */
   close(): Promise<void>
   readonly users: Users
+  /** API keys and tokens of service accounts; none at first. */
+  readonly keys: Keys
   /** Every request in order of arrival, including those with a fault. */
   readonly calls: Call[]
   readonly faults: Faults
@@ -43,6 +53,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
   const users = createUsers(options.password ?? 'changeme')
   for (const [name, account] of Object.entries(options.accounts ?? {})) users.set(name, createUser(account))
   const roles = new Map([...builtInRoles, ...Object.entries(options.roles ?? {})])
+  const keys: Keys = new Map()
   const faults = createFaults()
   const gate = createGate()
   const calls: Call[] = []
@@ -67,7 +78,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
 
   function carryOut(call: Call, request: IncomingMessage, text: string): FakeResponse {
     const { method, path } = call
-    const caller = countRejections(() => authenticate(users, request.headers.authorization, path))
+    const caller = countRejections(() => authenticate(users, keys, request.headers.authorization, path))
     const readBody = () => (text === '' ? undefined : parseObject(text))
     if (!isEndpoint(path)) return accept({ user: caller.username, path: request.url, method })
     checkMediaTypes(request.headers, text !== '')
@@ -101,7 +112,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
       server.closeAllConnections()
       await closed
     },
-    ...{ users, calls, faults, counters },
+    ...{ users, keys, calls, faults, counters },
     holdWrites: gate.hold,
     whenHeld: gate.whenWaiting,
   }

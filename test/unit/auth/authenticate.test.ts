@@ -145,3 +145,21 @@ test('an ambient identity gets no credential for a cross-site write, but an expl
   const explicit = create({ identify: () => ({ ...identified, isAmbient: false }), isCrossSiteWrite: () => true })
   assert.equal((await explicit.authenticate(context)).credential, credential)
 })
+
+test("a client's own credential is forwarded with the roles of Elasticsearch, and is neither mapped nor obtained", async () => {
+  const user = Object.freeze({ ...identity(), username: 'DOMAIN\\bob' })
+  const identified = { identity: user, isAmbient: false, ownRoles: ['editor'] }
+  const { authenticate, describeUser, resolveSubject, calls } = create({ identify: () => identified })
+  const own = contextOf({ headers: { authorization: 'ApiKey eDp5' } })
+  const expected = { identity: user, roles: ['editor'], credential: { authorization: 'ApiKey eDp5' } }
+  assert.deepEqual(authenticate(own), expected)
+  assert.deepEqual((await describeUser(own)).roles, ['editor'])
+  assert.deepEqual((await resolveSubject(own)).roles, ['editor'])
+  assert.deepEqual(calls, ['identify', 'identify', 'identify'])
+})
+
+test("CSRF: a cross-site write with a client's own ambient credential is rejected", async () => {
+  const identified = { identity: identity(), isAmbient: true, ownRoles: [] }
+  const { authenticate } = create({ identify: () => identified, isCrossSiteWrite: () => true })
+  await assert.rejects(async () => authenticate(contextOf()), { code: 'cross_site' })
+})

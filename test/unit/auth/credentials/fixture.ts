@@ -67,6 +67,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
   return Object.freeze({
     cache,
     noteChange: credentials.noteChange,
+    reissue: credentials.reissue,
     deny: credentials.deny,
     close: credentials.close,
     revalidateAll: credentials.revalidateAll,

@@ -293,3 +293,9 @@ describe('revalidation of a cached credential', () => {
     assert.equal(directory.calls.put, 2)
   })
 })
+
+test('a credential that elastauth did not issue is not replaced after a 401, even for a user with a cached one', async () => {
+  const { reissue, obtain } = createTestBed()
+  await obtain(bob)
+  assert.equal(await reissue(bob, { authorization: 'ApiKey eDp5' }), undefined)
+})
