@@ -27,7 +27,7 @@ const closeTimeoutMs = 1000
  * The minimum time between two writes. A write costs as much as handling a request, so the lines of several requests
  * share one.
  */
-const writeIntervalMs = 5
+const writeIntervalMs = 10
 const busyRetryMs = 5
 const faultRetryMs = 1000
 
