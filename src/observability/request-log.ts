@@ -72,9 +72,11 @@ function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): 
     // Read now: a closed connection has no address, and the headers of a request are released with its response.
     const fields = fieldsOf(context, outcome, traceOf(context))
     const { detail } = outcome.error ?? {}
+    let isWritten = false
 
     function writeLine(): void {
-      response.off('finish', writeLine).off('close', writeLine)
+      if (isWritten) return // faster than to remove both listeners
+      isWritten = true
       const status = outcome.status ?? statusOf(response)
       fields['http.response.status_code'] = status
       fields['event.duration'] = Math.round((performance.now() - context.startedAt) * 1e6) // nanoseconds

@@ -8,11 +8,8 @@ const maxPathLength = 2048
 const maxDomainLength = 255
 
 export function sanitize({ method, target, host }: OriginalRequest): SanitizedRequest {
-  return {
-    method,
-    path: percentEncodeControls(pathBeforeFragment(target), maxPathLength),
-    ...(host !== undefined && { domain: percentEncodeControls(host, maxDomainLength) }),
-  }
+  const path = percentEncodeControls(pathBeforeFragment(target), maxPathLength)
+  return host === undefined ? { method, path } : { method, path, domain: percentEncodeControls(host, maxDomainLength) }
 }
 
 /**
