@@ -19,17 +19,7 @@ export function checkProviders(
     providers.includes('static') &&
       providers.at(-1) !== 'static' &&
       violation(key, 'has providers after static, which would never be used', 'put static last'),
-    isBefore(providers, 'oidc', 'elasticsearch') &&
-      violation(
-        key,
-        "has oidc before elasticsearch, so oidc would reject the tokens of Elasticsearch's service accounts",
-        'put elasticsearch before oidc',
-      ),
   ]
-}
-
-function isBefore(providers: readonly string[], first: string, second: string): boolean {
-  return providers.includes(first) && providers.indexOf(first) < providers.indexOf(second)
 }
 
 /** Rejects a dry run with the provider `elasticsearch`, which has to ask Elasticsearch about each credential. */

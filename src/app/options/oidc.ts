@@ -49,7 +49,8 @@ export function requestedScopes(
 }
 
 /** @param config the validated configuration, in which `oidc.issuer` and `oidc.client_id` are set */
-export function oidcTokensOptions({ oidc }: Config): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {
+export function oidcTokensOptions(config: Config): Omit<OidcTokensOptions, 'now' | 'monotonicNow' | 'reportProblem'> {
+  const { oidc } = config
   const endpoints = {
     authorization_endpoint: oidc.authorization_endpoint,
     token_endpoint: oidc.token_endpoint,
@@ -74,6 +75,7 @@ export function oidcTokensOptions({ oidc }: Config): Omit<OidcTokensOptions, 'no
     audiences: oidc.audiences,
     algorithms: oidc.algorithms,
     tokenHeader: oidc.token_header ?? undefined,
+    leavesServiceTokens: providersOf(config).includes('elasticsearch'),
     claimMappings: oidc.claim_mappings,
     addUsernamePrefix: oidc.add_username_prefix ?? undefined,
     stripGroupPrefix: oidc.strip_group_prefix ?? undefined,

@@ -35,18 +35,20 @@ export function findCredential({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders
  * of its version and of the `e` of `elastic/`. Any other bearer token is none of Elasticsearch's, and must not be sent to it.
  */
 export function kindOf(authorization: string): CredentialKind | undefined {
-  const scheme = schemePattern.exec(authorization)?.[1]
-  switch (scheme?.toLowerCase()) {
+  switch (schemePattern.exec(authorization)?.[1]?.toLowerCase()) {
     case 'apikey':
       return 'api_key'
     case 'basic':
       return 'basic'
+    case 'bearer':
+      return serviceTokenPattern.test(authorization) ? 'service_token' : undefined
     default:
-      return scheme === undefined ? undefined : 'service_token'
+      return undefined
   }
 }
 
-const schemePattern = /^(apikey|basic|bearer(?=\s+AAEAAW))(?![\w-])/i
+const schemePattern = /^(apikey|basic|bearer)(?![\w-])/i
+const serviceTokenPattern = /^\w+\s+AAEAAW/
 
 const descriptions: Readonly<Record<CredentialKind, string>> = {
   api_key: '"ApiKey", a space and Base64',

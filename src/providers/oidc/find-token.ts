@@ -12,21 +12,28 @@ const maxTokenLength = 16_384
 /** The characters of a bearer token (RFC 6750, section 2.1). */
 const tokenPattern = /^[A-Za-z0-9._~+/-]+=*$/
 const bearerPattern = /^bearer(?: +|$)/i
+/** The tokens of Elasticsearch's service accounts (providers/elasticsearch/client-credential.ts). */
+const serviceTokenPattern = /^\w+ +AAEAAW/
 
 /**
  * Finds the token in `Authorization: Bearer` (RFC 6750, section 2.1), or in the configured header, with or without
  * `Bearer`. Other authentication schemes are ignored. `findToken` throws GatewayError token_invalid for a malformed
  * token, and identity_invalid for a duplicate header, because servers disagree on which value counts.
+ * @param leavesServiceTokens whether another provider accepts the tokens of Elasticsearch's service accounts
  */
-export function createFindToken(tokenHeader: string | undefined) {
+export function createFindToken(tokenHeader: string | undefined, leavesServiceTokens = false) {
   const name = tokenHeader?.toLowerCase()
   const customName = name === 'authorization' ? undefined : name
 
   return function findToken({ rawHeaders }: RawRequest): string | undefined {
     const authorization = singleValueOf(rawHeaders, 'authorization', duplicateHeader)
     const custom = customName === undefined ? undefined : singleValueOf(rawHeaders, customName, duplicateHeader)
-    if (authorization !== undefined && bearerPattern.test(authorization)) return checked(withoutScheme(authorization))
+    if (authorization !== undefined && isOwnToken(authorization)) return checked(withoutScheme(authorization))
     return custom === undefined || custom === '' ? undefined : checked(withoutScheme(custom))
+  }
+
+  function isOwnToken(authorization: string): boolean {
+    return bearerPattern.test(authorization) && !(leavesServiceTokens && serviceTokenPattern.test(authorization))
   }
 }
 

@@ -38,6 +38,8 @@ export type OidcTokensOptions = Omit<ProviderFetchOptions, 'report'> &
     audiences: readonly string[]
     algorithms: readonly string[]
     tokenHeader?: string | undefined
+    /** Whether another provider accepts the tokens of Elasticsearch's service accounts. */
+    leavesServiceTokens?: boolean
     /** Undefined if metrics are disabled. @param seconds the duration of the call */
     countCall?: ((operation: ProviderOperation, result: ProviderResult, seconds: number) => void) | undefined
   }>
@@ -123,7 +125,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     monotonicNow,
   })
   const identifyToken = createTokenCache({ checkToken, toIdentity, now, monotonicNow })
-  const findBearerToken = createFindToken(options.tokenHeader)
+  const findBearerToken = createFindToken(options.tokenHeader, options.leavesServiceTokens)
 
   return Object.freeze({
     issuer,

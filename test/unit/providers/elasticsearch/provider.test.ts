@@ -131,6 +131,8 @@ describe('which credentials are sent to Elasticsearch', () => {
   for (const authorization of [
     'Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln',
     'Bearer AAEAAV',
+    'Bearer aaeaawVsYXN0aWMv',
+    'Bearer x AAEAAWVsYXN0aWMv',
     'Bearer 46ToAwMDaWRuazU0',
     'Bearer',
     'Negotiate AAEAAW',

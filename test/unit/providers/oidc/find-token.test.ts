@@ -8,3 +8,11 @@ test('a token header that is Authorization itself accepts no token without the B
   assert.equal(findToken({ rawHeaders: ['Authorization', 'abc'] }), undefined)
   assert.equal(findToken({ rawHeaders: ['authorization', 'Basic YTpi'] }), undefined)
 })
+
+test("leaves the tokens of Elasticsearch's service accounts to the provider elasticsearch, if that is configured", () => {
+  const find = createFindToken(undefined, true)
+  for (const value of ['Bearer AAEAAWVsYXN0aWMv', 'bEARER  AAEAAW'])
+    assert.equal(find({ rawHeaders: ['Authorization', value] }), undefined)
+  assert.equal(find({ rawHeaders: ['Authorization', 'Bearer aaeaawx'] }), 'aaeaawx')
+  assert.equal(createFindToken(undefined)({ rawHeaders: ['Authorization', 'Bearer AAEAAWx'] }), 'AAEAAWx')
+})
