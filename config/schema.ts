@@ -225,6 +225,19 @@ export const schema = {
       default: false,
     },
   },
+  users: {
+    path: {
+      doc: 'Path of the file with the users of `auth_provider: users`: YAML, or what `htpasswd -B` has written. Changes apply without a restart. See docs/users.md.',
+      format: 'text',
+      default: null,
+    },
+    inline: {
+      doc: 'Such users by name, in the configuration itself. See docs/users.md.',
+      format: 'user_map',
+      default: {},
+      sensitive: true,
+    },
+  },
   elasticsearch: {
     hosts: {
       doc: 'URLs of the Elasticsearch nodes.',

@@ -7,6 +7,7 @@ import { groupMappings, headerMap, headerName, parameterMap, roleName } from './
 import { certificateFile, privateKeyFile } from './pem.ts'
 import { routeList } from './routes.ts'
 import { hexKey, secretKey, sharedSecret } from './secret-keys.ts'
+import { userMap } from './users.ts'
 
 const booleanWords = new Map([
   ['true', true],
@@ -65,6 +66,7 @@ const authProvider = oneOf([
   'static',
   'oidc',
   'elasticsearch',
+  'users',
 ])
 
 /**
@@ -111,6 +113,7 @@ export const formats = {
   parameter_map: parameterMap,
   group_mappings: groupMappings,
   route_list: routeList,
+  user_map: userMap,
   auth_provider: authProvider,
   auth_provider_list: listOf(authProvider, 'providers', 'write e.g. ["oidc", "authelia"]'),
   log_level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { warning: 'warn' }),

@@ -35,6 +35,25 @@ export function checkElasticsearchProvider(config: Config): (RuleViolation | fal
   ]
 }
 
+/** Requires users for the provider `users`, each in one place. */
+export function checkUsersProvider(config: Config): (RuleViolation | false)[] {
+  return [
+    providersOf(config).includes('users') &&
+      config.users.path === null &&
+      Object.keys(config.users.inline).length === 0 &&
+      violation('users.path', 'is required with the provider users', 'name a file of users, or write users.inline'),
+    config.elasticsearch_auth.basic &&
+      providersOf(config).includes('users') &&
+      providersOf(config).includes('elasticsearch') &&
+      violation(
+        'elasticsearch_auth.basic',
+        'is true beside the provider users, but only one provider can check passwords',
+        'set it to false, or remove users from auth_providers',
+        'auth_providers',
+      ),
+  ]
+}
+
 /** Requires local listeners for the static provider: it accepts every request, so other machines must not reach it. */
 export function checkStaticProvider(config: Config): (RuleViolation | false)[] {
   const { static: user, listen, forward_auth, elasticsearch } = config

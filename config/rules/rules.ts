@@ -4,7 +4,12 @@ import { checkHeaders } from './header-rules.ts'
 import { checkKeyPairs } from './key-pair-rules.ts'
 import { checkListen, checkMetricsListen, checkTls } from './listen-rules.ts'
 import { checkOidc } from './oidc-rules.ts'
-import { checkElasticsearchProvider, checkProviders, checkStaticProvider } from './provider-rules.ts'
+import {
+  checkElasticsearchProvider,
+  checkProviders,
+  checkStaticProvider,
+  checkUsersProvider,
+} from './provider-rules.ts'
 import { checkForwardAuth, checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import { checkRedis } from './redis-rules.ts'
 import { checkServiceAccount } from './service-account-rules.ts'
@@ -60,6 +65,7 @@ const rules: readonly Rule[] = [
   checkProxyRoutes,
   checkProviders,
   checkElasticsearchProvider,
+  checkUsersProvider,
   checkOidc,
 ]
 

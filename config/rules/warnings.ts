@@ -50,6 +50,10 @@ export function findWarnings(config: Config, isSet: (key: string) => boolean): s
       config.elasticsearch_auth.allow_reserved.length > 0 && !config.elasticsearch_auth.basic,
       'elasticsearch_auth.allow_reserved is set but not used: set elasticsearch_auth.basic: true to use it.',
     ],
+    ...(['path', 'inline'] as const).map((name): [boolean, string] => [
+      isSet(`users.${name}`) && !providersOf(config).includes('users'),
+      `users.${name} is set but not used: set auth_provider: users, or add users to auth_providers.`,
+    ]),
     [
       hasOidc && oidc.login && !proxy.enabled && config.forward_auth.listen === null,
       "forward_auth.listen is not set, so the listener that browsers reach for /elastauth/ also answers sub-requests with credentials: a route that strips or rewrites the path would expose them. Set it, and point the proxy's auth address there.",

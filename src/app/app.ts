@@ -31,6 +31,7 @@ import { loginOptions, oidcOptions } from './options/oidc.ts'
 import { routingOptions } from './options/proxy.ts'
 import { replicasOptions } from './options/redis.ts'
 import { serverOptions, tlsOptions } from './options/server.ts'
+import { usersOptions } from './options/users.ts'
 import { createReload, type ReloadResult } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 import { version } from './version.ts'
@@ -123,6 +124,10 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const elasticsearchProvider =
     clientCredentials &&
     (await import('./client-credentials.ts')).createClientCredentials(clientCredentials, client, call)
+  const userSources = usersOptions(config)
+  const users =
+    userSources &&
+    (await import('./users.ts')).createUsersService(userSources, { log, attemptStore: replicas.attempts })
   const peers = createPeers(clientNames)
   const services: Services = {
     obtain: credentials.obtain,
@@ -131,6 +136,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     oidc,
     login,
     elasticsearchProvider,
+    users,
     proxy,
     tracing,
     peerOf: peers.peerOf,
@@ -178,6 +184,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
       oidc?.preload().catch(() => {}) // preload logs its own failure, and requests try again
+      users?.watch(stopped.signal)
       tuneHeap({ cachedUsers: cache.size, connections: server.countConnections }, stopped.signal)
       if (!isDryRun) {
         void watchElasticsearch(startupChecks, log, stopped.signal)
@@ -197,6 +204,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       replicas.prepareReload,
       proxy?.prepareReload,
       oidc?.prepareReload,
+      users?.prepareReload,
     ]),
     countReload: metrics?.reloaded,
     async close() {

@@ -28,6 +28,7 @@ import { type HandlersOptions, handlersOptions } from './options/handlers.ts'
 import type { ProxyServices } from './proxy.ts'
 import type { PrepareReload } from './reload.ts'
 import type { Tracing } from './tracing.ts'
+import type { UsersService } from './users.ts'
 
 /** The services that a reload of the configuration does not replace. */
 export type Services = Readonly<{
@@ -40,6 +41,8 @@ export type Services = Readonly<{
   login: LoginServices | undefined
   /** The provider `elasticsearch`; undefined if it is not configured. */
   elasticsearchProvider: Provider | undefined
+  /** Users with a password in the configuration; undefined if they are not one of the providers. */
+  users: UsersService | undefined
   /** Routes and upstreams; undefined in auth-only mode. */
   proxy: ProxyServices | undefined
   /** Undefined if tracing is off. */
@@ -114,6 +117,8 @@ function createRequestHandlers(
       ...options.provider,
       oidc: oidcProvider,
       elasticsearch: services.elasticsearchProvider,
+      // In auth-only mode the response contains a password, which only a trusted proxy may receive.
+      users: services.users?.createProvider({ requiresTrustedPeer: proxy === undefined }),
       checkAssertedIdentity: options.hasProxySecret ? undefined : rejectDnsRebinding,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
@@ -158,6 +163,7 @@ function createRequestHandlers(
     metricsEndpoints: metrics && createMetricsEndpoints(metrics.registry, proxy === undefined),
     renderError: createRenderError(profile, {
       acceptsBearerTokens: oidc !== undefined,
+      acceptsPasswords: services.users !== undefined,
       hasLogin: login !== undefined,
       support: options.support,
     }),

@@ -6,6 +6,7 @@ import { createSweepLease, noSweepLease, type SweepLease } from '../auth/credent
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
+import type { AttemptStore } from '../providers/users/attempt-limits.ts'
 import type { RedisCallOptions } from '../redis/call.ts'
 import type { RedisOptions } from '../redis/redis.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -20,6 +21,8 @@ export type Replicas = Readonly<{
   sweepLease: SweepLease
   /** The shared session store; undefined if each replica has its own. */
   sessions: SessionStore | undefined
+  /** The shared counters of failed attempts; undefined if each replica counts on its own. */
+  attempts: AttemptStore | undefined
   /** The readiness check of Redis; undefined if it is not configured. */
   checkRedis: ReadinessChecks[string]
   /** Waits briefly for Redis, then subscribes to the changes that other replicas publish. */
@@ -59,6 +62,7 @@ export async function createReplicas(
       : noSharedStates,
     sweepLease: createSweepLease(redis.store),
     sessions: redis.sessions,
+    attempts: redis.attempts,
     checkRedis: hasSessions ? redis.checkSessions : redis.check,
     async join(credentials, sessions) {
       await redis.start()
@@ -83,6 +87,7 @@ const withoutRedis: Replicas = Object.freeze({
   states: noSharedStates,
   sweepLease: noSweepLease,
   sessions: undefined,
+  attempts: undefined,
   checkRedis: undefined,
   join: async () => {},
   prepareReload: () => () => {},

@@ -11,7 +11,7 @@ export type Command =
       readonly connect?: true
     }
   | { readonly name: 'import'; readonly file: string }
-  | { readonly name: 'generate-key' | 'version' }
+  | { readonly name: 'generate-key' | 'hash-password' | 'version' }
   | { readonly name: 'help'; readonly text: string }
   | { readonly name: 'usage-error'; readonly message: string }
 
@@ -25,6 +25,8 @@ Commands
   import FILE            convert the config.yml or .env of the Go elastauth:
                          elastauth import old.yml > config.yml
   health                 check a running elastauth; exits with 0 or 1
+  hash-password          ask for a password, or read a line from a pipe, and print
+                         its hash for users.path
   --generateKey          print a new secret key
   --version, -v          print the version
   --help, -h             print this help
@@ -46,12 +48,13 @@ Flags override the environment, and the environment overrides the file.
 All keys, with their defaults: config/elastauth.example.yml, in this package and in /app of the image.
 `
 
-const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'generate-key' } = {
+const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'generate-key' | 'hash-password' } = {
   '': 'serve',
   serve: 'serve',
   'config check': 'check',
   health: 'health',
   'generate-key': 'generate-key',
+  'hash-password': 'hash-password',
 }
 
 /** Parses the arguments after `node` and the script. `loadConfig` validates the values of flags. */
@@ -70,9 +73,15 @@ export function parseCommand(argv: readonly string[]): Command {
   }
   const name = commands[words]!
   if (name === 'generate-key') return { name }
+  if (name === 'hash-password') return parseHashPassword([...values.keys()])
   const { config: file, connect, ...flags } = Object.fromEntries(values)
   if (connect !== undefined && name !== 'check') return usageError('--connect can only be used with `config check`')
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
+}
+
+function parseHashPassword([flag]: readonly string[]): Command {
+  if (flag === undefined) return { name: 'hash-password' }
+  return usageError(`--${flag} cannot be used with hash-password: it takes no arguments, and reads the password itself`)
 }
 
 function parseImport([file, ...rest]: readonly string[], [flag]: readonly string[]): Command {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../../config/faults.ts'
+import { providersOf } from '../../config/header-presets.ts'
 import { type ConfigSource, findListeners, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
 import { parseCommand } from './args.ts'
@@ -20,6 +21,9 @@ export async function run(args: readonly string[]): Promise<void> {
       case 'generate-key':
         console.log((await import('node:crypto')).randomBytes(32).toString('hex'))
         break
+      case 'hash-password':
+        process.exitCode = await (await import('./hash-password.ts')).printPasswordHash()
+        break
       case 'usage-error':
         console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
         process.exitCode = 2
@@ -30,6 +34,8 @@ export async function run(args: readonly string[]): Promise<void> {
       case 'check': {
         const { loadConfig } = await import('../../config/load.ts')
         const { config, warnings, file } = loadConfig(await openSource(command))
+        if (providersOf(config).includes('users'))
+          (await import('../../config/sources/users-file.ts')).readUsers(config)
         for (const warning of warnings) console.error(`warning: ${warning}`)
         console.log(`Configuration OK (${file ?? 'environment only'})`)
         if (command.connect) process.exitCode = await (await import('./check.ts')).checkConnections(config)

@@ -30,6 +30,7 @@ const table = {
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },
   token_expired: { status: 401, level: 'info', message: 'The token sent with this request has expired' },
   credential_invalid: { status: 401, level: 'warn', message: 'The credentials sent with this request are not valid' },
+  too_many_attempts: { status: 429, level: 'warn', message: 'Too many failed attempts, try again later' },
   provider_unavailable: { status: 503, level: 'error', message: 'The identity provider is not available right now' },
   provider_rejected: { status: 502, level: 'error', message: 'The identity provider rejected this gateway' },
   sessions_unavailable: { status: 503, level: 'error', message: 'Sessions are not available right now' },
@@ -69,11 +70,13 @@ export class GatewayError extends Error {
   readonly username: string | undefined
   /** The methods that the endpoint allows, for `method_not_allowed`. */
   readonly allow: readonly string[]
+  /** When the client may try again; undefined if unknown. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options?: { cause?: unknown; username?: string; allow?: readonly string[] },
+    options?: { cause?: unknown; username?: string; allow?: readonly string[]; retryAfterSeconds?: number },
   ) {
     const escaped = escapeControls(detail.slice(0, maxDetailLength))
     super(`${code}: ${escaped}`, options)
@@ -81,6 +84,7 @@ export class GatewayError extends Error {
     this.detail = escaped
     this.username = options?.username
     this.allow = options?.allow ?? []
+    this.retryAfterSeconds = options?.retryAfterSeconds
   }
 }
 

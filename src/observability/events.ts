@@ -58,6 +58,28 @@ const table = {
     errors: ['token_invalid', 'token_expired', 'credential_invalid', 'logout_invalid'],
     meaning: 'a token, a key or a password was rejected, on the line of its request',
   },
+  guessing_limited: {
+    ...{ level: 'warn', category: ['authentication'], type: ['start'], outcome: 'failure' },
+    reasons: {
+      user_network: 'five failed attempts for a user from one network: blocked for five minutes',
+      network: '50 failed attempts from one network: blocked for five minutes',
+      user: '20 failed attempts for a user from networks that are new for the user: further ones are delayed',
+    },
+    meaning: 'too many attempts failed, as when passwords are guessed; once for each block',
+  },
+  attempt_rejected: {
+    ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
+    errors: ['too_many_attempts'],
+    meaning: 'a password was not checked after too many failed attempts, on the line of its request',
+  },
+  users_changed: {
+    ...{ level: 'info', category: ['configuration'], type: ['change'], outcome: 'success' },
+    meaning: 'the users of `users.path` were read again after a change',
+  },
+  users_rejected: {
+    ...{ level: 'error', category: ['configuration'], type: ['change'], outcome: 'failure' },
+    meaning: 'the changed `users.path` has a fault, and the previous users stay in effect',
+  },
   identity_rejected: {
     ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
     errors: ['peer_untrusted', 'identity_invalid'],

@@ -6,7 +6,7 @@ import { createOidcProvider, type OidcProviderOptions } from './oidc/index.ts'
 import type { Provider } from './provider.ts'
 import { createStaticProvider } from './static.ts'
 
-export type ProviderName = HeaderPreset | 'static' | 'oidc' | 'elasticsearch'
+export type ProviderName = HeaderPreset | 'static' | 'oidc' | 'elasticsearch' | 'users'
 
 export type ProviderOptions = Readonly<{
   /** The providers, in the order in which they are tried. */
@@ -22,6 +22,8 @@ export type ProviderOptions = Readonly<{
   oidc?: OidcProviderOptions | undefined
   /** The provider `elasticsearch` itself, if it is configured: it keeps its verified credentials across reloads. */
   elasticsearch?: Provider | undefined
+  /** The provider `users` itself, if it is configured. */
+  users?: Provider | undefined
 }>
 
 /** The configured provider, or a chain of several. */
@@ -30,9 +32,10 @@ export function createProvider(options: ProviderOptions): Provider {
 }
 
 function createNamedProvider(name: ProviderName, options: ProviderOptions): Provider {
-  const { headers, static: staticUser, oidc, elasticsearch, checkAssertedIdentity } = options
+  const { headers, static: staticUser, oidc, elasticsearch, users, checkAssertedIdentity } = options
   if (name === 'oidc') return createOidcProvider(oidc!)
   if (name === 'elasticsearch') return elasticsearch!
+  if (name === 'users') return users!
   const provider = name === 'static' ? createStatic(name, staticUser) : createHeaderProvider(name, headers)
   return withCheck(provider, checkAssertedIdentity)
 }

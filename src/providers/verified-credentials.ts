@@ -69,7 +69,7 @@ export function createVerifiedCredentials<T>(
     } catch (thrown) {
       const error = asGatewayError(thrown)
       // Other errors say nothing about the credential.
-      if (errorTable[error.code].status < 500) {
+      if (errorTable[error.code].status < 500 && error.code !== 'too_many_attempts') {
         verified.delete(id)
         rejected.set(id, { error, expiresAtMs: startedAt + rejectionTtlMs })
       }

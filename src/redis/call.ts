@@ -12,8 +12,16 @@ export type RedisOperation =
   | 'taint'
   | 'session_read'
   | 'session_write'
+  | 'attempt_read'
+  | 'attempt_write'
 /** The operations that fail on a Redis that is full or read-only. */
-const writes: readonly RedisOperation[] = ['compare_and_set', 'acquire_lock', 'release_lock', 'session_write']
+const writes: readonly RedisOperation[] = [
+  'compare_and_set',
+  'acquire_lock',
+  'release_lock',
+  'session_write',
+  'attempt_write',
+]
 
 /** The values of a metric label. `refused`: Redis responded with an error. */
 export type RedisResult = 'ok' | 'unreachable' | 'refused'

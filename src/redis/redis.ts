@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
+import { createAttemptStore } from './attempts.ts'
 import { createRedisCall, type RedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, subscribeToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
@@ -47,6 +48,7 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
   const call = traceCall?.(calls.call) ?? calls.call
   const store = createStore(commands, call)
   const sessions = createSessionStore(commands, call)
+  const attempts = createAttemptStore(commands, call)
   const stopped = new AbortController()
 
   /** Rejects with a reason that may be logged. */
@@ -57,6 +59,7 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
   return Object.freeze({
     store,
     sessions,
+    attempts,
     ping,
     /**
      * Runs every operation, to expose missing permissions or a full memory. Leaves a value for one second, under a username

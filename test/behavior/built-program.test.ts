@@ -29,6 +29,7 @@ after(() => rmSync(directory, { recursive: true }))
 const optionalPackages = [
   '@opentelemetry/exporter-trace-otlp-proto',
   '@opentelemetry/sdk-trace-base',
+  'bcryptjs',
   'http-proxy-3',
   'ioredis',
   'jose',
@@ -81,7 +82,7 @@ describe('the built program', () => {
     await receiver.received(({ kind }) => kind === 'server')
     await gateway.stop()
     const { packages } = readLoaded()
-    const unused = ['ioredis']
+    const unused = ['bcryptjs', 'ioredis']
     assert.deepEqual(
       optionalPackages.filter((name) => !packages.has(name)),
       unused,

@@ -7,12 +7,13 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 export type CommandResult = Readonly<{ code: number | null; stdout: string; stderr: string }>
 
-/** Runs a command of elastauth until it exits. */
+/** Runs a command of elastauth until it exits. @param input what it reads from standard input */
 export function runElastauth(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input?: string,
 ): Promise<CommandResult> {
-  return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...env })
+  return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...env }, input)
 }
 
 /** Runs a command until it exits. */
@@ -20,8 +21,11 @@ export async function runCommand(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
+  input?: string,
 ): Promise<CommandResult> {
-  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+  child.stdin.on('error', () => {}) // a command that does not read its input
+  child.stdin.end(input)
   const [[code], stdout, stderr] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
   return { code, stdout, stderr }
 }

@@ -12,6 +12,7 @@ const reloadable = [
   'enable_group_whitelist',
   'group_whitelist',
   'admin_roles',
+  'users',
   'forward_auth',
   'log_level',
   'log',

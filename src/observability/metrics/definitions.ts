@@ -50,6 +50,8 @@ const redisOperations = [
   'taint',
   'session_read',
   'session_write',
+  'attempt_read',
+  'attempt_write',
 ]
 const providerOperations = ['discovery', 'jwks', 'token', 'userinfo', 'introspection', 'revocation', 'par', 'other']
 const upstream = 'the origin of an upstream in the configuration, such as http://kibana:5601'

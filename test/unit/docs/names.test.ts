@@ -106,7 +106,7 @@ const ownWords: ReadonlySet<string> = new Set([
     .map(({ name }) => name),
   ...Object.values(metrics).flatMap(({ labels = {} }) => [...Object.keys(labels), ...Object.values(labels).flat()]),
   ...Object.values(readLogFields()).flatMap((names) => [...names]),
-  ...'identity_headers request_id return_to server_name strip_path'.split(' '), // of an error's body, of /elastauth/login, of a route
+  ...'identity_headers request_id return_to server_name strip_path password_hash'.split(' '), // of an error's body, of /elastauth/login, of a route, of a user
   ...'elastauth.service'.split(' '),
   // Operations and attributes of spans
   ...'user_read user_write user_authenticate acquire_lock session_read elastauth.request.id error.type'.split(' '),

@@ -10,6 +10,7 @@ const statuses: Record<ErrorCode, number> = {
   token_invalid: 401,
   token_expired: 401,
   credential_invalid: 401,
+  too_many_attempts: 429,
   group_denied: 403,
   no_roles: 403,
   user_reserved: 403,

@@ -105,7 +105,7 @@ test('the username of an error is for the log and the page of a denied user, and
 describe('error responses with profile nginx', () => {
   for (const code of Object.keys(errorTable) as ErrorCode[]) {
     const { status } = errorTable[code]
-    const expected = status === 400 || status === 404 || status === 431 ? 403 : status
+    const expected = [400, 404, 429, 431].includes(status) ? 403 : status
     test(`with profile nginx, the status for ${code} is ${expected}`, () =>
       assert.equal(renderError(code, { profile: 'nginx' }).status, expected))
   }

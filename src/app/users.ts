@@ -1,0 +1,111 @@
+import { stat } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigError } from '../../config/faults.ts'
+import { readUsers } from '../../config/sources/users-file.ts'
+import { logEvent } from '../observability/events.ts'
+import type { Logger } from '../observability/log.ts'
+import type { Provider } from '../providers/provider.ts'
+import { type AttemptStore, createAttemptLimits, type LimitReached } from '../providers/users/attempt-limits.ts'
+import { type BasicProviderOptions, createBasicProvider } from '../providers/users/basic.ts'
+import { hasArgon2 } from '../providers/users/password-hashing.ts'
+import { createUsers, type Users } from '../providers/users/users.ts'
+import { usersOptions } from './options/users.ts'
+import type { PrepareReload } from './reload.ts'
+
+/** The part of the provider `users` that a reload does not replace: verified passwords and failed attempts. */
+export type UsersService = Pick<Users, 'verifyPassword' | 'find'> &
+  Readonly<{
+    createProvider: (options: Pick<BasicProviderOptions, 'requiresTrustedPeer'>) => Provider
+    /** Reads the users again when their file changes. */
+    watch: (signal: AbortSignal) => void
+    prepareReload: PrepareReload
+  }>
+
+type Sources = NonNullable<ReturnType<typeof usersOptions>>
+type Deps = Readonly<{ log: Logger; attemptStore: AttemptStore | undefined }>
+
+/** How often the file is looked at. A look costs 50 µs; events of the file system do not report changes on network mounts. */
+const pollIntervalMs = 500
+
+const noArgon2 = {
+  problem: 'is users, but this build of Node.js has no argon2id',
+  fix: 'use a Node.js with OpenSSL 3.2 or later, such as that of the image or of nodejs.org',
+}
+
+/** @throws {ConfigError} if the file of users has faults */
+export function createUsersService(initial: Sources, { log, attemptStore }: Deps): UsersService {
+  if (!hasArgon2()) throw new ConfigError([{ key: 'auth_provider', ...noArgon2 }])
+  const monotonicNow = () => performance.now()
+  let sources = initial
+  // Before the first read, so that a change in between is noticed.
+  let applied = stampOf(sources)
+  const users = createUsers(readUsers(sources), {
+    attempts: createAttemptLimits({
+      shared: attemptStore,
+      onLimitReached: (reached) => reportLimit(log, reached),
+      monotonicNow,
+      sleep: (milliseconds) => sleep(milliseconds),
+    }),
+    monotonicNow,
+  })
+
+  function readAgain(): void {
+    try {
+      const next = readUsers(sources)
+      users.replace(next)
+      logEvent(log, 'users_changed', {}, `users.path has changed: ${Object.keys(next).length} users`)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      logEvent(log, 'users_rejected', {}, `users.path has changed, but the previous users stay in effect: ${reason}`)
+    }
+  }
+
+  /** A file that changes between two looks may be half written, so it is read when it has stopped changing. */
+  async function watch(signal: AbortSignal): Promise<void> {
+    let last = await applied
+    while (!signal.aborted) {
+      await sleep(pollIntervalMs, undefined, { ref: false })
+      const seen = await stampOf(sources)
+      if (seen === last && seen !== (await applied)) {
+        applied = Promise.resolve(seen)
+        readAgain()
+      }
+      last = seen
+    }
+  }
+
+  return Object.freeze<UsersService>({
+    verifyPassword: users.verifyPassword,
+    find: users.find,
+    createProvider: (options) => createBasicProvider({ ...options, ...users }),
+    watch: (signal) => void watch(signal),
+    prepareReload(config) {
+      const next = usersOptions(config)!
+      const stamp = stampOf(next)
+      const read = readUsers(next)
+      return () => {
+        sources = next
+        applied = stamp
+        users.replace(read)
+      }
+    },
+  })
+}
+
+/** Changes with the file: editors replace it, and Kubernetes replaces a symbolic link to its directory. */
+async function stampOf({ users: { path: file } }: Sources): Promise<string> {
+  if (file === null) return ''
+  const stats = await stat(file, { bigint: true }).catch(() => undefined)
+  return stats === undefined ? 'missing' : [stats.dev, stats.ino, stats.mtimeNs, stats.ctimeNs, stats.size].join(' ')
+}
+
+function reportLimit(log: Logger, { reason, username, network }: LimitReached): void {
+  const fields = { 'event.reason': reason, 'user.name': username, 'client.ip': network.replace(/\/64$/, '') }
+  logEvent(log, 'guessing_limited', fields, `${what[reason](username, network)}, because too many sign-ins failed`)
+}
+
+const what: Readonly<Record<LimitReached['reason'], (username: string | undefined, network: string) => string>> = {
+  user_network: (username, network) => `user ${username} is blocked from ${network} for five minutes`,
+  network: (_, network) => `${network} is blocked for five minutes`,
+  user: (username) => `attempts for user ${username} from new networks are delayed`,
+}

@@ -1,0 +1,168 @@
+import { LRUCache } from 'lru-cache'
+import { limitEntries } from '../../async/lru-limit.ts'
+import { GatewayError } from '../../http/errors.ts'
+
+/** How often something may be tried in a time; then it is blocked for another time. */
+export type AttemptLimit = Readonly<{ max: number; windowMs: number; blockMs: number }>
+
+/** Counts attempts by key. Every function may reject; then the counters of this process are used. */
+export type AttemptStore = Readonly<{
+  /** Counts one more attempt. `endsInMs` says when the counter starts again. */
+  add: (key: string, limit: AttemptLimit) => Promise<Readonly<{ count: number; endsInMs: number }>>
+  /** Takes back one attempt, or forgets all. */
+  remove: (key: string, which: 'one' | 'all') => Promise<void>
+  has: (key: string) => Promise<boolean>
+}>
+
+const minute = 60_000
+
+/** For one user from one network. */
+const pairLimit: AttemptLimit = { max: 5, windowMs: 2 * minute, blockMs: 5 * minute }
+/** For all users from one network. */
+const networkLimit: AttemptLimit = { max: 50, windowMs: 2 * minute, blockMs: 5 * minute }
+/** For one user from all networks that the user has not signed in from: further attempts are only delayed. */
+const userLimit: AttemptLimit = { max: 20, windowMs: 2 * minute, blockMs: 2 * minute }
+const delayMs = 2000
+/** How long a network counts as one that the user has signed in from. */
+const familiar: AttemptLimit = { max: Number.MAX_SAFE_INTEGER, windowMs: 30 * 24 * 60 * minute, blockMs: 0 }
+
+const maxKeys = 100_000
+
+export type LimitReached = Readonly<{ reason: 'user_network' | 'network' | 'user'; username?: string; network: string }>
+
+export type AttemptLimitsOptions = Readonly<{
+  /** The counters that replicas share; undefined if each has its own. */
+  shared?: AttemptStore | undefined
+  /** Called once for each block, and once when attempts begin to be delayed. */
+  onLimitReached: (reached: LimitReached) => void
+  /** Milliseconds of a monotonic clock. */
+  monotonicNow: () => number
+  sleep: (milliseconds: number) => Promise<unknown>
+}>
+
+/** An attempt that may be made, and has been counted. */
+export type Attempt = Readonly<{
+  /** Whether the user has signed in from this network before. */
+  isFamiliar: boolean
+  failed: () => void
+  /** Forgets the user's failures from this network, and remembers the network. */
+  succeeded: () => Promise<void>
+  /** For an attempt that was not made. */
+  canceled: () => Promise<void>
+}>
+
+export type AttemptLimits = ReturnType<typeof createAttemptLimits>
+
+/**
+ * Bounds guessing. An attempt is counted before the password is hashed, so that concurrent attempts do not all pass. No client can
+ * lock out a person elsewhere: failures from other networks delay a user's attempts, and only from networks that the user has not
+ * signed in from.
+ */
+export function createAttemptLimits({ shared, onLimitReached, monotonicNow, sleep }: AttemptLimitsOptions) {
+  const store = withFallback(shared, createMemoryAttempts(monotonicNow))
+  /** Until when a key is blocked, so that further attempts cost no call. */
+  const blocked = new LRUCache<string, number>(limitEntries(maxKeys))
+
+  function checkKey(key: string): void {
+    const endsInMs = (blocked.get(key) ?? 0) - monotonicNow()
+    if (endsInMs > 0) throw tooManyAttempts(endsInMs)
+  }
+
+  async function count(key: string, limit: AttemptLimit) {
+    const { count, endsInMs } = await store.add(key, limit)
+    if (count > limit.max) blocked.set(key, monotonicNow() + endsInMs)
+    return count
+  }
+
+  /** Counts an attempt. Rejects with GatewayError too_many_attempts. */
+  async function begin(username: string, network: string | undefined): Promise<Attempt> {
+    const keys = keysOf(username, network)
+    const [ofPair, ofNetwork, isFamiliar] = await Promise.all([
+      count(keys.pair, pairLimit),
+      keys.network === undefined ? 0 : count(keys.network, networkLimit),
+      store.has(keys.familiar),
+    ])
+    checkKey(keys.pair)
+    if (keys.network !== undefined) checkKey(keys.network)
+    const ofUser = isFamiliar ? 0 : (await store.add(keys.user, userLimit)).count
+    if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network: network ?? 'unknown' })
+    if (ofUser > userLimit.max) await sleep(delayMs)
+    const takeBack = () => [
+      keys.network === undefined ? undefined : store.remove(keys.network, 'one'),
+      isFamiliar ? undefined : store.remove(keys.user, 'one'),
+    ]
+    return Object.freeze<Attempt>({
+      isFamiliar,
+      failed() {
+        if (ofPair === pairLimit.max)
+          onLimitReached({ reason: 'user_network', username, network: network ?? 'unknown' })
+        if (ofNetwork === networkLimit.max) onLimitReached({ reason: 'network', network: network! })
+      },
+      async succeeded() {
+        await Promise.all([store.remove(keys.pair, 'all'), store.add(keys.familiar, familiar), ...takeBack()])
+      },
+      async canceled() {
+        await Promise.all([store.remove(keys.pair, 'one'), ...takeBack()])
+      },
+    })
+  }
+
+  return Object.freeze({
+    begin,
+    /** Throws GatewayError too_many_attempts if this process knows that the user is blocked from this network. */
+    check(username: string, network: string | undefined): void {
+      if (blocked.size > 0) checkKey(keysOf(username, network).pair)
+    },
+  })
+}
+
+function keysOf(username: string, network: string | undefined) {
+  return {
+    pair: `pair ${username} ${network}`,
+    network: network && `network ${network}`,
+    familiar: `familiar ${username} ${network}`,
+    user: `user ${username}`,
+  }
+}
+
+function tooManyAttempts(endsInMs: number): GatewayError {
+  const retryAfterSeconds = Math.ceil(endsInMs / 1000)
+  return new GatewayError('too_many_attempts', `blocked for another ${retryAfterSeconds} s`, { retryAfterSeconds })
+}
+
+/** If the shared store fails, as while Redis is down, each replica counts on its own. */
+function withFallback(shared: AttemptStore | undefined, local: AttemptStore): AttemptStore {
+  if (shared === undefined) return local
+  return Object.freeze<AttemptStore>({
+    add: (key, limit) => shared.add(key, limit).catch(() => local.add(key, limit)),
+    remove: (key, which) => shared.remove(key, which).catch(() => local.remove(key, which)),
+    has: (key) => shared.has(key).catch(() => local.has(key)),
+  })
+}
+
+/** Counters in memory. The least recently used one is dropped first. */
+export function createMemoryAttempts(monotonicNow: () => number): AttemptStore {
+  type Counter = { count: number; endsAtMs: number }
+  const counters = new LRUCache<string, Counter>(limitEntries(maxKeys))
+  const find = (key: string) => {
+    const counter = counters.get(key)
+    return counter !== undefined && counter.endsAtMs > monotonicNow() ? counter : undefined
+  }
+  return Object.freeze<AttemptStore>({
+    async add(key, { max, windowMs, blockMs }) {
+      const counter = find(key) ?? { count: 0, endsAtMs: monotonicNow() + windowMs }
+      counter.count++
+      if (counter.count === max) counter.endsAtMs = monotonicNow() + blockMs
+      counters.set(key, counter)
+      return { count: counter.count, endsInMs: counter.endsAtMs - monotonicNow() }
+    },
+    async remove(key, which) {
+      const counter = find(key)
+      if (which === 'all') counters.delete(key)
+      else if (counter !== undefined && counter.count > 0) counter.count--
+    },
+    async has(key) {
+      return find(key) !== undefined
+    },
+  })
+}

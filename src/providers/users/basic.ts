@@ -1,0 +1,63 @@
+import { GatewayError } from '../../http/errors.ts'
+import { singleValueOf } from '../../http/headers.ts'
+import type { RequestContext } from '../../http/request-context.ts'
+import type { Provider } from '../provider.ts'
+import type { Users } from './users.ts'
+
+export type BasicProviderOptions = Pick<Users, 'verifyPassword' | 'find'> &
+  Readonly<{
+    /** Whether only trusted peers may use passwords, as in auth-only mode: the response contains a credential. */
+    requiresTrustedPeer: boolean
+  }>
+
+// Created once and reused: many requests throw this error.
+const missing = new GatewayError('identity_missing', 'missing authentication headers (no Authorization: Basic)')
+
+/** Takes the identity from `Authorization: Basic` (RFC 7617). Browsers add it to every request, so it is ambient. */
+export function createBasicProvider({ verifyPassword, find, requiresTrustedPeer }: BasicProviderOptions): Provider {
+  return function identify(context) {
+    const authorization = singleValueOf(context.request.rawHeaders, 'authorization', duplicateHeader)
+    if (authorization === undefined || !/^basic(?![\w-])/i.test(authorization)) throw missing
+    if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
+    const [username, password] = decode(authorization)
+    const verified = verifyPassword(username, password, context)
+    // `find` has the user: verifyPassword has just checked it.
+    return verified instanceof Promise ? verified.then(() => find(username)!.identified) : find(username)!.identified
+  }
+}
+
+/** A longer value is rejected: passwords have at most 1024 bytes, and usernames 255. */
+const maxLength = 2048
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decode(authorization: string): [username: string, password: string] {
+  const [, base64] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
+  if (base64 === undefined || authorization.length > maxLength)
+    throw invalid('Authorization is not "Basic", a space and Base64 of at most 2048 characters')
+  const text = decodeUtf8(Buffer.from(base64, 'base64'))
+  const colon = text.indexOf(':')
+  if (colon === -1) throw invalid('Authorization: Basic has no colon between username and password')
+  return [text.slice(0, colon), text.slice(colon + 1)]
+}
+
+function decodeUtf8(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw invalid('Authorization: Basic is not UTF-8') // the cause would contain the password
+  }
+}
+
+function invalid(detail: string): GatewayError {
+  return new GatewayError('credential_invalid', detail)
+}
+
+function duplicateHeader(): GatewayError {
+  return new GatewayError('identity_invalid', 'duplicate Authorization header')
+}
+
+function untrusted(context: RequestContext): GatewayError {
+  const detail = `a password ${context.explainDistrust()} (in auth-only mode, passwords are accepted from the proxy only)`
+  return new GatewayError('peer_untrusted', detail)
+}
