@@ -64,20 +64,20 @@ export function createUpstream(
 
   return Object.freeze({
     url,
-    dispatch({ path, onNewConnection = false, ...request }, handler) {
+    dispatch({ method, path, headers, body = null, onNewConnection = false }, handler) {
       const pool = onNewConnection ? connections.singleUse : connections.pool
-      pool.dispatch(
-        {
-          ...request,
-          path: basePath + path,
-          // A constant, because undici would treat each new Host as another TLS server. createPool sets the name to
-          // verify.
-          ...{ servername: url.hostname },
-          // Connections beyond `maxIdleConnections` are closed after their request.
-          ...((onNewConnection || inFlight > maxIdleConnections) && { reset: true }),
-        },
-        handler,
-      )
+      const options: Dispatcher.DispatchOptions & { servername: string } = {
+        method,
+        path: basePath + path,
+        headers,
+        body,
+        // A constant, because undici would treat each new Host as another TLS server. createPool sets the name to
+        // verify.
+        servername: url.hostname,
+      }
+      // Connections beyond `maxIdleConnections` are closed after their request.
+      if (onNewConnection || inFlight > maxIdleConnections) options.reset = true
+      pool.dispatch(options, handler)
     },
     trackRequest() {
       inFlight++
