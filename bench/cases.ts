@@ -1,0 +1,162 @@
+/** The cases of `npm run bench`. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { startOidcProvider } from '../test/support/oidc/provider.ts'
+import { skipWithoutRedis, startRedis } from '../test/support/redis/server.ts'
+import type { Bench, Case, Goal, Program } from './harness.ts'
+import * as programs from './programs.ts'
+import { asDeployed, asDeployedName, type Flags, quiet, quietName, type Running } from './programs.ts'
+import {
+  cpuPerRequest,
+  type Headers,
+  http2Load,
+  identity,
+  perRequest,
+  sendAll,
+  webSocketLoad,
+  wrk,
+} from './requests.ts'
+
+const http = 'bare node:http'
+const dispatch = 'bare undici.dispatch'
+
+export const cases: readonly Case[] = [
+  { name: 'hit', title: 'A cached user, connections kept', prepare: (bench) => prepareHit(bench, identity, 1.5) },
+  {
+    name: 'new-connection',
+    title: 'A cached user, a new connection for each request',
+    prepare: (bench) => prepareHit(bench, { ...identity, Connection: 'close' }, 1.3),
+  },
+  { name: 'proxy', title: 'Proxy mode, a small GET', prepare: prepareProxy },
+  { name: 'ways-in', title: 'Each way to authenticate', prepare: prepareWaysIn },
+  { name: 'http2', title: 'HTTP/2', prepare: prepareHttp2 },
+  { name: 'websocket', title: 'A WebSocket message and its echo', prepare: prepareWebSocket },
+]
+
+async function prepareHit(bench: Bench, headers: Headers, limit: number): Promise<Program[]> {
+  const { node } = await programs.startFakeElasticsearch(bench)
+  const load = (one: Running) => wrk(one, bench.seconds, headers)
+  return [
+    measured(http, await programs.startServer(bench, http), load),
+    measured(quietName, await programs.startElastauth(bench, { ...node, ...quiet }), load),
+    measured(asDeployedName, await programs.startElastauth(bench, { ...node, ...asDeployed }), load, limit, http),
+  ]
+}
+
+async function prepareProxy(bench: Bench): Promise<Program[]> {
+  const upstream = await programs.startServer(bench, 'upstream', '', { isLoad: true })
+  const start = (flags: Flags) => programs.startElastauth(bench, programs.proxyFlags(upstream, flags))
+  const load = (one: Running) => wrk(one, bench.seconds)
+  const nginx = await programs.startNginx(bench, upstream)
+  return [
+    measured(dispatch, await programs.startServer(bench, dispatch, upstream.url), load),
+    measured(quietName, await start(quiet), load, 1.1, dispatch),
+    measured(asDeployedName, await start(asDeployed), load, 1.3, dispatch),
+    measured('http-proxy-3', await programs.startServer(bench, 'http-proxy-3', upstream.url), load),
+    nginx ? measured('nginx', nginx, load) : { name: 'nginx', notShown: 'it is not installed' },
+  ]
+}
+
+async function prepareWaysIn(bench: Bench): Promise<Program[]> {
+  const { node } = await programs.startFakeElasticsearch(bench)
+  const provider = await startOidcProvider()
+  bench.cleanup.defer(() => provider.stop())
+  const { issuer, clientId } = provider
+  const oidc = { auth_provider: 'oidc', 'oidc.issuer': issuer, 'oidc.client_id': clientId, 'oidc.login': 'false' }
+  const byHeader = await programs.startElastauth(bench, { ...node, ...quiet })
+  const byToken = await programs.startElastauth(bench, { ...node, ...quiet, ...oidc })
+  const count = bench.size(1000, 20)
+  let next = 0
+  const sign = async () => bearer(await provider.sign({ jti: String(next++) }))
+  const cached = await sign()
+  const newUsers = () => Array.from({ length: count }, () => ({ 'Remote-User': `user-${next++}` }))
+  const rows = [
+    measured('identity headers', byHeader, (one) => wrk(one, bench.seconds)),
+    measured('bearer token, cached', byToken, (one) => wrk(one, bench.seconds, cached), 1.25, 'identity headers'),
+    measuredAfter('bearer token, unknown', byToken, () => Promise.all(Array.from({ length: count }, sign))),
+    measuredAfter('first sign-in', byHeader, async () => newUsers()),
+  ]
+  const replica = 'sign-in that another replica knows'
+  const reason = skipWithoutRedis()
+  if (reason !== false) return [...rows, { name: replica, notShown: reason }]
+  const redis = await startRedis()
+  bench.cleanup.defer(() => redis.stop())
+  const shared = { ...node, ...quiet, 'cache.type': 'redis', 'cache.redis_host': redis.address }
+  const first = await programs.startElastauth(bench, shared)
+  const second = await programs.startElastauth(bench, shared)
+  const signInAtFirst = async () => {
+    const users = newUsers()
+    await sendAll(first.url, users)
+    return users
+  }
+  return [...rows, measuredAfter(replica, second, signInAtFirst)]
+}
+
+async function prepareHttp2(bench: Bench): Promise<Program[]> {
+  const { node } = await programs.startFakeElasticsearch(bench)
+  const { cert, key } = programs.createCertificate(bench)
+  const tls = { env: { TLS_CERT: cert, TLS_KEY: key }, scheme: 'https' }
+  const flags = { ...node, ...quiet, listen: 'https://', 'tls.cert': cert, 'tls.key': key }
+  const bare = await programs.startServer(bench, 'bare node:http2', '', tls)
+  const elastauth = await programs.startElastauth(bench, flags)
+  const load = (one: Running) => http2Load(one, bench.seconds)
+  const rows = [measured(bare.name, bare, load), measured(quietName, elastauth, load)]
+  const h2spec = programs.programFrom('H2SPEC_BIN')
+  if (h2spec === undefined) return [...rows, { name: 'h2spec', notShown: 'set H2SPEC_BIN to the program' }]
+  const failures = 'h2spec, failed tests'
+  const goal = { metric: failures, to: bare.name, atMost: 1 }
+  return [
+    ...rows,
+    { name: `${bare.name}, h2spec`, measure: async () => ({ [failures]: await countFailures(h2spec, bare) }) },
+    {
+      name: 'elastauth, h2spec',
+      measure: async () => ({ [failures]: await countFailures(h2spec, elastauth) }),
+      goals: [{ ...goal, to: `${bare.name}, h2spec` }],
+    },
+  ]
+}
+
+async function prepareWebSocket(bench: Bench): Promise<Program[]> {
+  const upstream = await programs.startServer(bench, 'upstream', '', { isLoad: true })
+  const load = (one: Running) => webSocketLoad(one, bench.seconds)
+  const elastauth = await programs.startElastauth(bench, programs.proxyFlags(upstream, asDeployed))
+  return [
+    measured('bare tunnel', await programs.startServer(bench, 'bare tunnel', upstream.url), load),
+    measured(asDeployedName, elastauth, load),
+  ]
+}
+
+/** With `atMost`, the ratio to the program `to` has a limit. */
+function measured(
+  name: string,
+  running: Running,
+  load: (running: Running) => Promise<number>,
+  atMost?: number,
+  to?: string,
+): Program {
+  const goals: Goal[] = atMost !== undefined && to !== undefined ? [{ metric: perRequest, to, atMost }] : []
+  return { name, goals, measure: async () => ({ [perRequest]: await cpuPerRequest(running, () => load(running)) }) }
+}
+
+/** `prepareRequests` is not measured. */
+function measuredAfter(name: string, running: Running, prepareRequests: () => Promise<readonly Headers[]>): Program {
+  return {
+    name,
+    async measure() {
+      const requests = await prepareRequests()
+      return { [perRequest]: await cpuPerRequest(running, () => sendAll(running.url, requests)) }
+    },
+  }
+}
+
+async function countFailures(h2spec: string, { name, port }: Running): Promise<number> {
+  const args = ['-h', '127.0.0.1', '-p', String(port), '-t', '-k', '-o', '2']
+  const { stdout } = await promisify(execFile)(h2spec, args).catch((error) => error) // it exits with 1 after a failure
+  const [, failed] = /\d+ tests, \d+ passed, \d+ skipped, (\d+) failed/.exec(stdout ?? '') ?? []
+  if (failed === undefined) throw new Error(`${name}: h2spec printed no summary:\n${stdout}`)
+  return Number(failed)
+}
+
+function bearer(token: string): Headers {
+  return { Authorization: `Bearer ${token}` }
+}

@@ -1,0 +1,51 @@
+/**
+ * Runs the benchmarks with the built program and writes results.json, the table in README.md and the plot. With `--quick` it only
+ * shows that every case works, and with `--only NAME` it runs one; both write nothing. Linux, with wrk and taskset.
+ * `npm run bench -- [--quick] [--only NAME] [--rounds NUMBER]`
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { cases } from './cases.ts'
+import { type CaseResult, runCase } from './harness.ts'
+import { builtProgram, pinLoad } from './programs.ts'
+import { resultsFile, tableOf, writeReport } from './report.ts'
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, rounds: { type: 'string' } },
+})
+const selected = cases.filter(({ name }) => values.only === undefined || name === values.only)
+if (selected.length === 0)
+  throw new Error(`no case is named ${values.only}: ${cases.map(({ name }) => name).join(', ')}`)
+if (!existsSync(builtProgram)) throw new Error('dist/main.cjs does not exist: run `npm run build`')
+
+pinLoad()
+const loadBefore = loadavg()
+const results: CaseResult[] = []
+for (const one of selected) {
+  const rounds = values.rounds === undefined ? {} : { rounds: Number(values.rounds) }
+  const result = await runCase(one, { isQuick: values.quick, ...rounds })
+  console.log(tableOf(result))
+  results.push(result)
+}
+if (!values.quick && values.only === undefined) {
+  const [processor] = cpus()
+  const machine = {
+    processor: `${cpus().length} × ${processor?.model}`,
+    memoryGigabytes: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    loadAverage: { before: loadBefore, after: loadavg() },
+  }
+  const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim()
+  const all = {
+    date: new Date().toISOString(),
+    commit,
+    versions: { node: process.versions.node },
+    machine,
+    cases: results,
+  }
+  writeFileSync(resultsFile, `${JSON.stringify(all, null, 1)}\n`)
+  writeReport()
+}
+process.exit(0)
