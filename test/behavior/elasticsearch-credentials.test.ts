@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Agent, request as sendHttp } from 'node:http'
+import { connect, type OutgoingHttpHeaders } from 'node:http2'
 import { after, describe, test } from 'node:test'
 import type { Gateway, GatewayOptions } from '../support/gateway.ts'
 import { openRaw } from '../support/raw-http.ts'
+import { authority, tlsFlags } from '../support/tls-files.ts'
+import { startRawUpstream, startUpstream } from '../support/upstream.ts'
+import { switchingProtocols } from '../support/web-socket.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
 
 const hoursLater = new URL('../support/hours-later.ts', import.meta.url).href
@@ -136,6 +141,93 @@ describe('a client with its own credential in proxy mode', async () => {
         assert.ok(!text.includes(Buffer.from(encoded, 'base64').toString().split(':')[1]!))
       }
     }
+  })
+})
+
+describe('routes, upgrades and HTTP/2 with a client that has its own credential', async () => {
+  const forwarded: string[][] = []
+  const upstream = await startUpstream((request, response) => {
+    forwarded.push(request.rawHeaders)
+    response.end()
+  })
+  const webSockets = await startRawUpstream((socket) => socket.write(switchingProtocols))
+  const { startProxy } = await createCase()
+  const routes = [
+    { path: '/open', upstreams: [upstream.url], auth: 'none' },
+    { path: '/named', upstreams: [upstream.url], credential: 'none', identity_headers: true },
+    { path: '/ws', upstreams: [webSockets.url] },
+    { upstreams: [upstream.url] },
+  ]
+  const { url } = await startProxy({
+    flags: tlsFlags(),
+    env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) },
+  })
+  const lines = [
+    `Authorization: ${keyOf('beat')}`,
+    'es-security-runas-user: elastic',
+    'es-secondary-authorization: ApiKey eDp5',
+  ]
+
+  /** The values of these headers in the request that the upstream received. */
+  async function receivedFor(target: string, ...names: string[]) {
+    forwarded.length = 0
+    const connection = openRaw(url, { ca: authority.cert })
+    connection.sendLines(`GET ${target} HTTP/1.1`, 'Host: localhost', ...lines, '')
+    assert.equal((await connection.readResponse()).status, 200)
+    connection.socket.destroy()
+    const headers = forwarded[0]!
+    return names.map((name) => headers.filter((_, i) => i % 2 === 1 && headers[i - 1]!.toLowerCase() === name))
+  }
+
+  test('the upstream gets the key once, and no run-as header', async () => {
+    const names = ['authorization', 'es-security-runas-user', 'es-secondary-authorization']
+    assert.deepEqual(await receivedFor('/idx', ...names), [[keyOf('beat')], [], []])
+  })
+
+  test('a route with auth: none does not forward the key', async () => {
+    assert.deepEqual(await receivedFor('/open', 'authorization'), [[]])
+  })
+
+  test('a route with credential: none and identity_headers names the owner of the key, and does not forward it', async () => {
+    assert.deepEqual(await receivedFor('/named', 'authorization', 'remote-user', 'remote-groups'), [
+      [],
+      ['alice'],
+      [''],
+    ])
+  })
+
+  test('a WebSocket is opened with the key', async () => {
+    const connection = openRaw(url, { ca: authority.cert })
+    const upgrade = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Key: a2V5',
+      'Sec-WebSocket-Version: 13',
+    ]
+    connection.sendLines('GET /ws HTTP/1.1', 'Host: localhost', ...upgrade, ...lines, '')
+    await connection.until(/^HTTP\/1\.1 101 /)
+    assert.ok(
+      webSockets
+        .received()
+        .toLowerCase()
+        .includes(`authorization: ${keyOf('beat')}`.toLowerCase()),
+    )
+    connection.socket.destroy()
+  })
+
+  test('two authorization headers of an HTTP/2 request get 400, and one is forwarded', async () => {
+    const options = { ca: authority.cert, strictSingleValueFields: false } // the types do not know the second one
+    const client = connect(url, options)
+    const statusFor = async (authorization: string | string[]) => {
+      const stream = client.request({ ':path': '/idx', authorization } as OutgoingHttpHeaders)
+      const [headers] = await once(stream.resume(), 'response')
+      return headers[':status']
+    }
+    assert.equal(await statusFor(keyOf('beat')), 200)
+    const raw = client.request([':path', '/idx', 'authorization', keyOf('beat'), 'authorization', keyOf('beat')])
+    const [headers] = await once(raw.resume(), 'response')
+    assert.equal(headers[':status'], 400)
+    client.close()
   })
 })
 
