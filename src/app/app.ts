@@ -132,6 +132,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const services: Services = {
     obtain: credentials.obtain,
     reissue: credentials.reissue,
+    reissueInBackground: credentials.reissueInBackground,
     deny: credentials.deny,
     oidc,
     login,

@@ -34,6 +34,7 @@ import type { UsersService } from './users.ts'
 export type Services = Readonly<{
   obtain: AuthenticationOptions['obtain']
   reissue: Credentials['reissue']
+  reissueInBackground: Credentials['reissueInBackground']
   deny: AuthenticationOptions['deny']
   /** The service for tokens; undefined if OpenID Connect is not one of the providers. */
   oidc: Oidc | undefined
@@ -87,7 +88,7 @@ function createRequestHandlers(
   services: Services,
   isTrustedPeer: IsTrustedPeer,
 ): RequestHandlers {
-  const { obtain, reissue, deny, oidc, proxy, tracing, metrics, log, checks, peerOf } = services
+  const { obtain, reissue, reissueInBackground, deny, oidc, proxy, tracing, metrics, log, checks, peerOf } = services
   const { profile, pathPrefix } = options
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
@@ -143,6 +144,7 @@ function createRequestHandlers(
           resolveSubject: observed(authentication.resolveSubject),
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
           reissue,
+          reissueInBackground,
           logout: login?.logout,
         })
 

@@ -96,6 +96,7 @@ export type ProxyModeOptions = Pick<PrepareRequestOptions, 'authenticate' | 'res
     /** The names of cookies that contain a token. */
     privateCookies: readonly string[]
     reissue: Credentials['reissue']
+    reissueInBackground: Credentials['reissueInBackground']
     /** Makes Kibana's logout end elastauth's session; undefined if login is not enabled. */
     logout?: Omit<KibanaLogoutOptions, 'routing'> | undefined
   }>
@@ -105,7 +106,16 @@ function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
-  const { privateHeaders, privateCookies, authenticate, resolveSubject, canReset, reissue, logout } = options
+  const {
+    privateHeaders,
+    privateCookies,
+    authenticate,
+    resolveSubject,
+    canReset,
+    reissue,
+    reissueInBackground,
+    logout,
+  } = options
   // The identity headers of all presets are stripped, because an upstream may trust headers that elastauth has not
   // verified.
   const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
@@ -117,6 +127,8 @@ function createProxyMode(
     routing,
     buildResponseHeaders,
     reissue: ({ identity, roles, credential }) => reissue(createSubject(identity, roles), credential),
+    reissueInBackground: ({ identity, roles, credential }) =>
+      reissueInBackground(createSubject(identity, roles), credential),
   })
   const handleLogout = logout && createKibanaLogout({ routing, ...logout })
   return {

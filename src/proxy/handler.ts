@@ -19,6 +19,8 @@ export type ProxyHandlerOptions = Readonly<{
    * available.
    */
   reissue: (authenticated: AuthenticatedUser) => Promise<Credential | undefined>
+  /** The same in the background, for the user's next requests. Never throws. */
+  reissueInBackground: (authenticated: AuthenticatedUser) => void
 }>
 
 /** Proxy mode: authenticates each request outside `/elastauth/`, forwards it, and streams the response back. */
@@ -49,7 +51,7 @@ async function forwardWithRetries(
   context: RequestContext,
   response: ServerResponse,
   prepared: PreparedRequest,
-  { routing, reissue, buildResponseHeaders }: ProxyHandlerOptions,
+  { routing, reissue, reissueInBackground, buildResponseHeaders }: ProxyHandlerOptions,
 ): Promise<void> {
   const { request } = context
   const { path, authenticated } = prepared
@@ -76,7 +78,7 @@ async function forwardWithRetries(
       }
       case 'sent':
         routing.reportHealth(attempt.upstream, true)
-        if (authenticated && response.statusCode === 401 && !attempt.isReissued) void reissue(authenticated)
+        if (authenticated && response.statusCode === 401 && !attempt.isReissued) reissueInBackground(authenticated)
         return
     }
   }

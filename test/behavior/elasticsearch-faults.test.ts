@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import { eventually } from '../support/wait.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
 const { elasticsearch, elasticsearchUrl, start, logIn } = await createFixture()
@@ -159,3 +160,21 @@ async function listenWithoutResponding(): Promise<string> {
   server.unref()
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
+
+test('a new user signs in while the background checks of 40 cached users hang', async () => {
+  const patient = await start({ flags: { 'elasticsearch.timeout': '10s', 'cache.revalidate': '1s' } })
+  const users = Array.from({ length: 40 }, newUsername)
+  for (const user of users) await sendSubRequest(patient.url, user)
+  await sleep(1000) // cache.revalidate
+  faults.response = 'hang'
+  faults.concerns = ({ path }) => path === '/_security/_authenticate'
+  const before = elasticsearch.calls.length
+  const checks = () => elasticsearch.calls.slice(before).filter(faults.concerns).length
+  for (const user of users) assert.equal((await sendSubRequest(patient.url, user)).status, 200)
+  await eventually(
+    async () => checks(),
+    (count) => count > 0,
+  )
+  assert.equal((await sendSubRequest(patient.url, newUsername())).status, 200)
+  assert.ok(checks() <= 4, `${checks()} checks`)
+})

@@ -14,10 +14,12 @@ export type Credentials = Readonly<{
   obtain: (subject: Subject) => Credential | Promise<Credential>
   /** Handles the message that another replica has written the user: removes the cached credential unless it has the state `stateId`. */
   noteChange: (username: string, stateId: string) => void
-  /** Schedules a check of every cached credential within a few seconds, because messages of other replicas may have been lost. */
+  /** Makes a check of every cached credential due within a few seconds, because messages of other replicas may have been lost. */
   revalidateAll: () => void
   /** Replaces a credential that Elasticsearch has rejected. Resolves to undefined if there is no replacement. Never rejects. */
   reissue: (subject: Subject, rejected: Credential) => Promise<Credential | undefined>
+  /** Like `reissue`, but in the background, and not while many other background tasks run. Never throws. */
+  reissueInBackground: (subject: Subject, rejected: Credential) => void
   /** Removes, in the background, the roles of a user whose groups grant no access. Never throws. */
   deny: (identity: Identity) => void
   /** Stops background work from starting. */
@@ -58,6 +60,12 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     return revalidation.reissue(subject, rejected)
   }
 
+  function reissueInBackground(subject: Subject, rejected: Credential): void {
+    const cached = findValid(cache, subject, now(), rules)
+    const isReplaced = cached !== undefined && cached.authorization !== rejected.authorization
+    if (!isReplaced && isCached(rejected)) revalidation.reissueInBackground(subject, rejected)
+  }
+
   function noteChange(username: string, stateId: string): void {
     denials.noteChange(username, stateId)
     reconciler.noteChange(username, stateId)
@@ -67,7 +75,15 @@ export function createCredentials(options: CredentialsOptions): Credentials {
     cache.revalidateAll(monotonicNow(), revalidationSpreadMs)
   }
 
-  return Object.freeze({ obtain, reissue, deny: denials.deny, noteChange, revalidateAll, close: denials.close })
+  return Object.freeze({
+    obtain,
+    reissue,
+    reissueInBackground,
+    deny: denials.deny,
+    noteChange,
+    revalidateAll,
+    close: denials.close,
+  })
 }
 
 /** Checks also extend passwords, in the second half of their lifetime. One check per quarter is often enough. */

@@ -14,6 +14,11 @@ import type { Reconciler } from './reconcile.ts'
 const reissueIntervalMs = 10_000
 /** Maximum number of users in `attempts`. */
 const maxRemembered = 10_000
+/**
+ * Maximum number of background tasks of this file. They use at most a quarter of the connections to an Elasticsearch host (see
+ * es/connection.ts), so that sign-ins need not wait for them, and they need little memory however many users return at once.
+ */
+const maxConcurrent = 4
 
 type RevalidationOptions = Pick<
   CredentialsOptions,
@@ -33,7 +38,8 @@ type Attempt = Readonly<{
 export type Revalidation = Readonly<{
   /**
    * If the last check of a cached credential was at least `revalidateAfterMs` ago, checks in the background that Elasticsearch
-   * still accepts it, and that the user's roles and metadata are unchanged. Never throws.
+   * still accepts it, and that the user's roles and metadata are unchanged. While `maxConcurrent` tasks run, no check is started
+   * and the credential stays due. Never throws.
    */
   revalidateIfDue: (subject: Subject, cached: CachedCredential) => void
   /**
@@ -41,16 +47,31 @@ export type Revalidation = Readonly<{
    * returned promise never rejects, and resolves to undefined if there is no replacement.
    */
   reissue: (subject: Subject, rejected: CachedCredential) => Promise<CachedCredential | undefined>
+  /** Like `reissue`, but in the background: does nothing while `maxConcurrent` tasks run. Never throws. */
+  reissueInBackground: (subject: Subject, rejected: CachedCredential) => void
 }>
 
 export function createRevalidation(options: RevalidationOptions): Revalidation {
   const { directory, keys, cache, states, rules, revalidateAfterMs, now, monotonicNow, report, reconciler } = options
   const attempts = new LRUCache<string, Attempt>(limitEntries(maxRemembered))
+  let running = 0
 
   function revalidateIfDue(subject: Subject, cached: CachedCredential): void {
-    if (monotonicNow() < cached.revalidateAt) return
+    if (running >= maxConcurrent || monotonicNow() < cached.revalidateAt) return
     cached.revalidateAt = monotonicNow() + revalidateAfterMs
-    void revalidate(subject, cached)
+    void runInBackground(revalidate(subject, cached))
+  }
+
+  function reissueInBackground(subject: Subject, rejected: CachedCredential): void {
+    if (running >= maxConcurrent || recentAttempt(subject.identity.username) !== undefined) return
+    void runInBackground(startAttempt(subject, rejected).result)
+  }
+
+  /** @param task never rejects */
+  async function runInBackground(task: Promise<unknown>): Promise<void> {
+    running++
+    await task
+    running--
   }
 
   /** Never rejects. */
@@ -125,7 +146,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     states.taint(username, cached.state)
   }
 
-  return Object.freeze({ revalidateIfDue, reissue })
+  return Object.freeze({ revalidateIfDue, reissue, reissueInBackground })
 }
 
 /** Whether the user in Elasticsearch still matches the cached state. */

@@ -175,6 +175,9 @@ function createTestBed(outcomes: readonly Outcome[], options: Pick<Row, 'canReis
       reissues++
       return canReissue ? { authorization: 'second' } : undefined
     },
+    reissueInBackground: () => {
+      reissues++
+    },
   })
   const request = createRequest(hasBody)
   const response = createResponse(request)

@@ -71,6 +71,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     deny: credentials.deny,
     close: credentials.close,
     revalidateAll: credentials.revalidateAll,
+    reissueInBackground: credentials.reissueInBackground,
     events,
     obtain: async (subject: Subject) => (await credentials.obtain(subject)).authorization,
     /** The credential itself if it is cached, otherwise a promise. */

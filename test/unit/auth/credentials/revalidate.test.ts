@@ -38,6 +38,44 @@ describe('revalidation of a cached credential', () => {
     assert.equal(directory.calls.authenticate, 2)
   })
 
+  test('four checks run at a time, and the credentials of the other users stay due until a later request', async () => {
+    const { clock, directory, obtain, obtainNow } = createTestBed()
+    const users = Array.from({ length: 10 }, (_, i) => subject({ username: `user-${i}` }))
+    for (const user of users) await obtain(user)
+    await clock.advance(minute)
+    let logins = Promise.withResolvers<void>()
+    directory.hooks.before = () => logins.promise
+    const requestAll = () => {
+      for (const user of users) assert.ok(!(obtainNow(user) instanceof Promise))
+    }
+    const checksPerRound = []
+    for (let round = 0; round < 4; round++) {
+      const before = directory.calls.authenticate
+      requestAll()
+      requestAll()
+      checksPerRound.push(directory.calls.authenticate - before)
+      logins.resolve()
+      await runPendingTasks(clock)
+      logins = Promise.withResolvers<void>()
+    }
+    assert.deepEqual(checksPerRound, [4, 4, 2, 0])
+  })
+
+  test('checks that fail make room for others', async () => {
+    const { clock, directory, obtain, revalidationFailures } = createTestBed()
+    const users = Array.from({ length: 8 }, (_, i) => subject({ username: `user-${i}` }))
+    for (const user of users) await obtain(user)
+    await clock.advance(minute)
+    directory.hooks.before = () => {
+      throw unavailable()
+    }
+    for (const user of users.slice(0, 4)) await obtain(user)
+    await runPendingTasks(clock)
+    for (const user of users.slice(4)) await obtain(user)
+    await runPendingTasks(clock)
+    assert.equal(revalidationFailures(), 8)
+  })
+
   test('a credential is checked in time even if the wall clock was set back', async () => {
     const { clock, directory, request } = await createDueTestBed()
     await request()
@@ -153,6 +191,25 @@ describe('revalidation of a cached credential', () => {
     await Promise.all([request(), obtain(carol)])
     await runPendingTasks(clock)
     assert.deepEqual(writes(), ['created', 'created', 'healed', 'healed'])
+  })
+
+  test('reissues in the background run four at a time, and once for each user', async () => {
+    const { clock, directory, obtain, obtainNow, reissueInBackground, writes } = createTestBed()
+    const users = Array.from({ length: 6 }, (_, i) => subject({ username: `user-${i}` }))
+    for (const user of users) await obtain(user)
+    for (const [username, user] of directory.users) directory.users.set(username, { ...user, password: 'x' })
+    const rejected = users.map((user) => obtainNow(user) as { authorization: string })
+    const reissueAll = () => {
+      for (const [i, user] of users.entries()) reissueInBackground(user, rejected[i]!)
+    }
+    reissueAll()
+    reissueAll()
+    assert.equal(directory.calls.get, 6 + 4)
+    await runPendingTasks(clock)
+    assert.deepEqual(writes().slice(6), Array(4).fill('healed'))
+    reissueAll()
+    await runPendingTasks(clock)
+    assert.deepEqual(writes().slice(6), Array(6).fill('healed'))
   })
 
   test('a rejected password that another replica has already replaced is adopted without a second write', async () => {
