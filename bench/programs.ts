@@ -49,18 +49,22 @@ export async function startProgram(
     stdio: ['ignore', output, output],
   })
   closeSync(output)
-  const exited = Promise.race([once(child, 'exit'), once(child, 'error')])
-  const failed = exited.then(([error]) => {
-    const reason = error instanceof Error ? error.message : `exit code ${error}`
-    throw new Error(`${name} did not start (${reason}):\n${readFileSync(outputFile, 'utf8').slice(-2000)}`)
-  })
+  const exited = once(child, 'exit') // rejects if the program cannot be started
+  const isOver = new AbortController()
+  const failed = exited
+    .then(([code]) => `exit code ${code}`, String)
+    .then((reason) => {
+      isOver.abort()
+      throw new Error(`${name} did not start (${reason}):\n${readFileSync(outputFile, 'utf8').slice(-2000)}`)
+    })
   failed.catch(() => {})
   const stop = async () => {
     child.kill('SIGKILL')
     await exited.catch(() => {})
   }
   cleanup.defer(stop)
-  await Promise.race([failed, untilListening(port)])
+  await Promise.race([failed, untilListening(port, isOver.signal)])
+  if (isOver.signal.aborted) await failed
   pin(child.pid!, isLoad ? loadProcessor : serverProcessor)
   return { name, url: `${scheme}://127.0.0.1:${port}`, port, pid: child.pid!, stop }
 }
@@ -152,9 +156,9 @@ function pin(pid: number, processor: number): void {
   execFileSync('taskset', ['-a', '-p', '-c', String(processor), String(pid)], { stdio: 'ignore' })
 }
 
-async function untilListening(port: number): Promise<void> {
+async function untilListening(port: number, isOver: AbortSignal): Promise<void> {
   for (const deadline = performance.now() + 60_000; performance.now() < deadline; await sleep(20))
-    if (await isListening(port)) return
+    if (isOver.aborted || (await isListening(port))) return
   throw new Error(`port ${port} is not open after a minute`)
 }
 

@@ -21,6 +21,7 @@ if (selected.length === 0)
 if (!existsSync(builtProgram)) throw new Error('dist/main.cjs does not exist: run `npm run build`')
 
 pinLoad()
+const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim()
 const loadBefore = loadavg()
 const results: CaseResult[] = []
 for (const one of selected) {
@@ -37,7 +38,6 @@ if (!values.quick && values.only === undefined) {
     kernel: release(),
     loadAverage: { before: loadBefore, after: loadavg() },
   }
-  const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim()
   const all = {
     date: new Date().toISOString(),
     commit,

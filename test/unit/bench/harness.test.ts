@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { isMet, runCase, summarize, summaryOf } from '../../../bench/harness.ts'
+import { startProgram } from '../../../bench/programs.ts'
+import { cpuPerRequest, readWrk } from '../../../bench/requests.ts'
+
+const metric = 'processor time per request, µs'
+const series = (...values: number[]) => values.map((value) => ({ [metric]: value }))
+
+describe('the figures of the benchmarks', () => {
+  test('a summary has the median, the minimum and the maximum, whatever the order of the values', () => {
+    assert.deepEqual(summaryOf([9, 1, 5]), { median: 5, min: 1, max: 9 })
+    assert.deepEqual(summaryOf([8, 2, 4, 1]), { median: 3, min: 1, max: 8 })
+    assert.throws(() => summaryOf([]), /no values/)
+  })
+
+  test('a ratio is the median of the ratios within a round, not the ratio of the medians', () => {
+    const [bare, own] = summarize([
+      { name: 'bare', goals: [], figures: series(10, 20, 40) },
+      { name: 'elastauth', goals: [{ metric, to: 'bare', atMost: 1.5 }], figures: series(30, 20, 40) },
+    ])
+    assert.deepEqual(bare!.ratios, [])
+    assert.deepEqual(own!.ratios, [{ to: 'bare', median: 1, min: 1, max: 3 }])
+    assert.equal(isMet(own!.goals[0]!, own!), true)
+    assert.equal(isMet({ metric, to: 'bare', atMost: 0.9 }, own!), false)
+    assert.equal(isMet({ metric, atLeast: 31 }, own!), false)
+    assert.equal(isMet({ metric, to: 'missing', atMost: 1 }, own!), undefined)
+  })
+
+  test('programs alternate in changing order, and the first round only warms up', async () => {
+    const order: string[] = []
+    const program = (name: string) => ({
+      name,
+      measure: async () => ({ [metric]: order.push(name) }),
+    })
+    const one = { name: 'x', title: 'X', prepare: async () => [program('a'), program('b')] }
+    const { rows } = await runCase(one, { isQuick: false, rounds: 2 })
+    assert.equal(order.join(''), 'baabba')
+    assert.deepEqual(
+      rows.map(({ values }) => values),
+      [
+        [3, 6],
+        [4, 5],
+      ],
+    )
+  })
+
+  test('a program that is not installed, and a case that cannot run, are listed with the reason', async () => {
+    const program = { name: 'a', notShown: 'set A_BIN' }
+    const one = { name: 'x', title: 'X', prepare: async () => [program] }
+    assert.deepEqual((await runCase(one, { isQuick: true })).notShown, ['a: set A_BIN'])
+    const other = { name: 'y', title: 'Y', prepare: async () => 'there is no Redis' }
+    assert.deepEqual((await runCase(other, { isQuick: true })).notShown, ['there is no Redis'])
+  })
+})
+
+describe('faults of a benchmark are errors', () => {
+  test('a figure that is not a number fails the case with the name of the program', async () => {
+    const program = { name: 'a', measure: async () => ({ [metric]: Number.NaN }) }
+    const one = { name: 'x', title: 'X', prepare: async () => [program] }
+    await assert.rejects(runCase(one, { isQuick: true }), /x, a: processor time per request, µs is NaN/)
+  })
+
+  test('a measurement without a successful request is an error', async () => {
+    const none = cpuPerRequest({ name: 'elastauth', pid: process.pid }, async () => 0)
+    await assert.rejects(none, /elastauth: no request was successful/)
+    assert.throws(() => readWrk('elastauth', '  0 requests in 1.00s'), /elastauth: wrk got no response/)
+    assert.throws(() => readWrk('elastauth', 'unable to connect'), /elastauth: wrk got no response/)
+    const failures = '  7 requests in 1.00s\n  Non-2xx or 3xx responses: 7'
+    assert.throws(() => readWrk('elastauth', failures), /not all responses were successful/)
+    assert.equal(readWrk('elastauth', '  7 requests in 1.00s'), 7)
+  })
+
+  test('a program that exits before it listens is an error with its name and its output', async () => {
+    await using cleanup = new AsyncDisposableStack()
+    const command = [process.execPath, '-e', 'console.error("no configuration"); process.exit(3)']
+    await assert.rejects(startProgram({ cleanup }, 'elastauth', command, 1), (error: Error) => {
+      assert.match(error.message, /^elastauth did not start \(exit code 3\):\nno configuration/)
+      return true
+    })
+    await assert.rejects(startProgram({ cleanup }, 'nginx', ['/no/such/program'], 1), /^Error: nginx did not start/)
+  })
+})
