@@ -237,6 +237,11 @@ export const schema = {
       default: {},
       sensitive: true,
     },
+    login: {
+      doc: 'Let people sign in with a form, instead of only scripts with `Authorization: Basic`.',
+      format: 'boolean',
+      default: true,
+    },
   },
   elasticsearch: {
     hosts: {

@@ -8,15 +8,17 @@ export type Arguments = Readonly<{
   help: boolean
   proxy: boolean
   oidc: boolean
+  login: boolean
   fault?: string
   elasticsearch?: Choice
 }>
 
-export const usage = `Usage: npm run demo [-- [--proxy] [--oidc] [--elasticsearch ${choices.join('|')}]]
+export const usage = `Usage: npm run demo [-- [--proxy] [--oidc] [--login] [--elasticsearch ${choices.join('|')}]]
 
 Starts Elasticsearch and two instances of elastauth, and prints commands to try. Stop it with Ctrl+C.
 --proxy          starts another instance in proxy mode, which forwards requests to Elasticsearch
---oidc           starts another instance in proxy mode, where you sign in with a browser
+--oidc           starts another instance in proxy mode, where you sign in at an OpenID provider
+--login          starts another instance in proxy mode, where you sign in with a form for username and password
 --elasticsearch  external: the one at ELASTICSEARCH_URL; docker; java (17 or later); stand-in: a small fake
                  (default: the first one of these that is available)`
 
@@ -25,28 +27,25 @@ export function parseArguments(argv: readonly string[]): Arguments {
     elasticsearch: { type: 'string' },
     proxy: { type: 'boolean' },
     oidc: { type: 'boolean' },
+    login: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   } as const
   try {
-    const { help = false, proxy = false, oidc = false, elasticsearch } = parseArgs({ args: [...argv], options }).values
-    if (elasticsearch === undefined) return { help, proxy, oidc }
-    if (isChoice(elasticsearch)) return { help, proxy, oidc, elasticsearch }
+    const { elasticsearch, ...given } = parseArgs({ args: [...argv], options }).values
+    const switches = { ...off, ...given }
+    if (elasticsearch === undefined) return switches
+    if (isChoice(elasticsearch)) return { ...switches, elasticsearch }
     return {
-      help,
-      proxy,
-      oidc,
+      ...switches,
       fault: `--elasticsearch "${elasticsearch}" is unknown: use one of ${choices.join(', ')}.`,
     }
   } catch (error) {
     // The first sentence of Node's message names the argument; the others explain `--`
-    return {
-      help: false,
-      proxy: false,
-      oidc: false,
-      fault: `${(error as Error).message.split('. ')[0]!.replace(/\.$/, '')}.`,
-    }
+    return { ...off, fault: `${(error as Error).message.split('. ')[0]!.replace(/\.$/, '')}.` }
   }
 }
+
+const off = { help: false, proxy: false, oidc: false, login: false }
 
 function isChoice(word: string): word is Choice {
   return (choices as readonly string[]).includes(word)

@@ -14,6 +14,8 @@ export type Backend = Readonly<{
   password: string
   /** CA file to verify its certificate with, unless its CA is a public one. */
   caFile?: string
+  /** False for the stand-in. */
+  hasIndices: boolean
   close: () => Promise<void>
 }>
 
@@ -33,7 +35,11 @@ export async function startBackend(choice: Choice | undefined): Promise<Backend>
     const { kind, version, url, username, password } = node
     const caFile = kind === 'external' ? process.env.ELASTICSEARCH_CA_CERT : undefined
     const description = `${version}, ${origins[kind]}`
-    return { description, url, username, password, ...(caFile && { caFile }), close: () => node.stop() }
+    return {
+      ...{ description, url, username, password, hasIndices: true },
+      ...(caFile && { caFile }),
+      close: () => node.stop(),
+    }
   } catch (error) {
     if (!(error instanceof ElasticsearchUnavailable))
       throw new Error(`Elasticsearch did not start: ${firstLine(error)}`)
@@ -58,7 +64,7 @@ async function startStandIn(reason: string): Promise<Backend> {
   const standIn = createFakeElasticsearch({ password })
   const url = await standIn.listen()
   const description = `a small stand-in that only supports users and authentication (${reason}); for a real one, install Docker or Java (\`apt install default-jdk-headless\`)`
-  return { description, url, username: 'elastic', password, close: () => standIn.close() }
+  return { description, url, username: 'elastic', password, hasIndices: false, close: () => standIn.close() }
 }
 
 function firstLine(error: unknown): string {

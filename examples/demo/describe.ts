@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import type { Backend } from './backend.ts'
+import { demoIndex, demoPasswords } from './form.ts'
 
 export type Demo = Readonly<{
   backend: Backend
@@ -9,8 +10,10 @@ export type Demo = Readonly<{
   staticUrl: string
   /** The instance in proxy mode, if it was started. */
   proxyUrl: string | undefined
-  /** The instance where users sign in, if it was started. */
+  /** The instance where users sign in at an OpenID provider, if it was started. */
   loginUrl: string | undefined
+  /** The instance where users sign in with a form, if it was started. */
+  formUrl: string | undefined
 }>
 
 const identity = ['Remote-User: testuser', 'Remote-Groups: admins,users', 'Remote-Email: test@example.com']
@@ -18,7 +21,7 @@ const identity = ['Remote-User: testuser', 'Remote-Groups: admins,users', 'Remot
   .join(' ')
 
 /** What runs where, and commands to copy that work in bash and zsh. */
-export function describeDemo({ backend, headersUrl, staticUrl, proxyUrl, loginUrl }: Demo): string {
+export function describeDemo({ backend, headersUrl, staticUrl, proxyUrl, loginUrl, formUrl }: Demo): string {
   const { url, description, caFile } = backend
   const verify = caFile === undefined ? '' : ` --cacert '${caFile}'`
   const authorization = `curl -s -D - -o /dev/null ${identity} ${headersUrl}/ | grep -i '^authorization:' | tr -d '\\r'`
@@ -27,7 +30,8 @@ ${bold('Elasticsearch')}  ${url}  ${description}
 ${bold('elastauth')}      ${headersUrl}   reads the user from headers of Authelia (examples/demo/authelia.yml)
 ${bold('elastauth')}      ${staticUrl}   uses the static user "developer" for every request (examples/demo/static.yml)
 ${ifStarted(proxyUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode: forwards requests (examples/demo/proxy.yml)`)}\
-${ifStarted(loginUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode with sign-in at an OpenID provider (examples/demo/oidc.yml)`)}
+${ifStarted(loginUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode with sign-in at an OpenID provider (examples/demo/oidc.yml)`)}\
+${ifStarted(formUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode with a sign-in form (examples/demo/users.yml)`)}
 1. Send a sub-request as Traefik does after Authelia has authenticated testuser. The response has an Authorization header:
 
    curl -i ${identity} ${headersUrl}/
@@ -41,7 +45,25 @@ ${ifStarted(loginUrl, (url) => `${bold('elastauth')}      ${url}   proxy mode wi
    curl -i ${staticUrl}/
 ${ifStarted(proxyUrl, (url) => `\n4. Use Elasticsearch through the proxy, as the user "developer":\n\n   curl -s '${url}/_security/_authenticate?pretty'`)}\
 ${ifStarted(loginUrl, (url) => `\nOpen this URL in a browser and sign in as alice or bob, without a password:\n\n   ${url}/_security/_authenticate?pretty`)}
+\
+${ifStarted(formUrl, (url) => describeForm(url, backend))}
 ${bold('Stop the demo with Ctrl+C.')}`
+}
+
+/** What two users with different rights may try in a browser. */
+function describeForm(url: string, { hasIndices }: Backend): string {
+  const index = hasIndices ? `alice may read this index, and bob may not: ${url}/${demoIndex}/_search?pretty\n   ` : ''
+  return `
+Open this URL in a browser and sign in as alice with the password "${demoPasswords.alice}", or as bob with "${demoPasswords.bob}":
+
+   ${url}/_security/_authenticate?pretty
+
+   ${index}your account:  ${url}/elastauth/whoami
+   sign out:      ${url}/elastauth/logout
+
+Scripts send the same password:
+
+   curl -s -u 'alice:${demoPasswords.alice}' '${url}/_security/_authenticate?pretty'`
 }
 
 /** A line about an optional instance. */

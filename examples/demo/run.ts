@@ -1,14 +1,15 @@
 /**
- * `npm run demo`: Elasticsearch with two instances of elastauth (more with `--proxy`, `--oidc`), until Ctrl+C.
- * Their configuration is in authelia.yml, static.yml, proxy.yml and oidc.yml in this directory.
+ * `npm run demo`: Elasticsearch with two instances of elastauth (more with `--proxy`, `--oidc`, `--login`), until Ctrl+C.
+ * Their configuration is in authelia.yml, static.yml, proxy.yml, oidc.yml and users.yml in this directory.
  */
 import { createLog } from '../../src/observability/log.ts'
 import { parseArguments, usage } from './arguments.ts'
 import { startBackend } from './backend.ts'
 import { describeDemo } from './describe.ts'
+import { startForm } from './form.ts'
 import { startGateway } from './gateway.ts'
 
-const { help, proxy, oidc, fault, elasticsearch } = parseArguments(process.argv.slice(2))
+const { help, proxy, oidc, login, fault, elasticsearch } = parseArguments(process.argv.slice(2))
 if (help || fault !== undefined) {
   if (fault !== undefined) console.error(`demo: ${fault}`)
   const print = help ? console.log : console.error
@@ -38,6 +39,8 @@ try {
   // Loaded only here: its OpenID provider is a development dependency
   const loginGateway = oidc ? await (await import('./login.ts')).startLogin({ backend, log }) : undefined
   if (loginGateway) running.push(loginGateway)
+  const formGateway = login ? await startForm({ backend, log }) : undefined
+  if (formGateway) running.push(formGateway)
   console.log(
     describeDemo({
       backend,
@@ -45,6 +48,7 @@ try {
       staticUrl: staticGateway.url,
       proxyUrl: proxyGateway?.url,
       loginUrl: loginGateway?.url,
+      formUrl: formGateway?.url,
     }),
   )
   isReady = true

@@ -18,8 +18,13 @@ secret elastauth/secret-key
 secret elastauth/elasticsearch-password
 secret elastauth/client-secret
 
-# bcrypt, as Dex wants it
+# bcrypt, for Dex and for elastauth
 hash() { htpasswd -niBC 10 '' <"$1" | tr -d ':\n'; }
+secret elastauth/carol
+cat >elastauth/users.yml <<YAML
+users:
+  carol: { name: Carol Reader, email: carol@example.com, groups: [users], password_hash: "$(hash elastauth/carol)" }
+YAML
 secret dex/alice
 secret dex/bob
 cat >dex/dex.yml <<YAML

@@ -27,7 +27,8 @@ import { clientCredentialsOptions } from './options/client-credentials.ts'
 import { credentialsOptions } from './options/credentials.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
 import { configuredRoles } from './options/handlers.ts'
-import { loginOptions, oidcOptions } from './options/oidc.ts'
+import { loginOptions } from './options/login.ts'
+import { oidcOptions } from './options/oidc.ts'
 import { routingOptions } from './options/proxy.ts'
 import { replicasOptions } from './options/redis.ts'
 import { serverOptions, tlsOptions } from './options/server.ts'
@@ -109,25 +110,27 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics })
   const tokenOptions = oidcOptions(config)
   const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, { tracing, metrics })
-  const signInOptions = loginOptions(config)
-  const login =
-    oidc &&
-    signInOptions &&
-    (await import('./login.ts')).createLoginServices(signInOptions, {
-      sessionStore: replicas.sessions,
-      tokens: oidc,
-      log,
-      metrics,
-      onSessionRevoked: (username) => credentials.noteChange(username, ''),
-    })
-  const clientCredentials = clientCredentialsOptions(config)
-  const elasticsearchProvider =
-    clientCredentials &&
-    (await import('./client-credentials.ts')).createClientCredentials(clientCredentials, client, call)
   const userSources = usersOptions(config)
   const users =
     userSources &&
     (await import('./users.ts')).createUsersService(userSources, { log, attemptStore: replicas.attempts })
+  const signInOptions = loginOptions(config)
+  const login =
+    signInOptions &&
+    (await (
+      await import('./login.ts')
+    ).createLoginServices(signInOptions, {
+      sessionStore: replicas.sessions,
+      tokens: oidc,
+      users,
+      log,
+      metrics,
+      onSessionRevoked: (username) => credentials.noteChange(username, ''),
+    }))
+  const clientCredentials = clientCredentialsOptions(config)
+  const elasticsearchProvider =
+    clientCredentials &&
+    (await import('./client-credentials.ts')).createClientCredentials(clientCredentials, client, call)
   const peers = createPeers(clientNames)
   const services: Services = {
     obtain: credentials.obtain,

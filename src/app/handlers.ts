@@ -119,7 +119,11 @@ function createRequestHandlers(
       oidc: oidcProvider,
       elasticsearch: services.elasticsearchProvider,
       // In auth-only mode the response contains a password, which only a trusted proxy may receive.
-      users: services.users?.createProvider({ requiresTrustedPeer: proxy === undefined }),
+      users: services.users?.createProvider({
+        requiresTrustedPeer: proxy === undefined,
+        // The provider oidc finds the sessions of the form too.
+        findSession: oidc === undefined ? services.login?.findSession : undefined,
+      }),
       checkAssertedIdentity: options.hasProxySecret ? undefined : rejectDnsRebinding,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),

@@ -6,7 +6,7 @@ import { GatewayError } from '../http/errors.ts'
 import { type Endpoint, type Handler, type ModeHandler, readMethods } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import type { GatewayResponse } from '../http/response.ts'
-import { type BeginLogin, createLoginEndpoint } from '../login/begin.ts'
+import type { BeginLogin } from '../login/begin.ts'
 import type { LoginRequest } from '../login/login-request.ts'
 import { isNavigation } from '../login/navigation.ts'
 import { endpointPath } from '../server/router.ts'
@@ -15,7 +15,7 @@ import { endpointPath } from '../server/router.ts'
 export type LoginHandlers = Readonly<{
   /** The endpoints of the login, by path. */
   endpoints: ReadonlyMap<string, Endpoint>
-  /** Wraps a mode's handler to redirect browser navigations without an identity to the provider. */
+  /** Wraps a mode's handler to redirect browser navigations without an identity to the sign-in. */
   withLogin: (mode: ModeHandler) => ModeHandler
   /** Serves elastauth's sign-out in place of an upstream's logout page. */
   logout: Readonly<{
@@ -26,27 +26,29 @@ export type LoginHandlers = Readonly<{
 
 type LoginHandlersOptions = Readonly<{
   beginLogin: BeginLogin
-  callback: LoginEndpoint['handle']
+  login: LoginEndpoint
+  /** Undefined if users do not sign in at a provider, as `backchannel`. */
+  callback: LoginEndpoint['handle'] | undefined
   logout: LoginEndpoint['handle']
-  backchannel: Handler
+  backchannel: Handler | undefined
   isProxy: boolean
 }>
 
-type LoginEndpoint = Readonly<{
+export type LoginEndpoint = Readonly<{
   methods: readonly string[]
   handle: (login: LoginRequest) => Promise<GatewayResponse>
 }>
 
 /** Routes requests to the login endpoints, and navigations without an identity to the sign-in. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
-  const { beginLogin, callback, logout, backchannel, isProxy } = options
+  const { beginLogin, login, callback, logout, backchannel, isProxy } = options
   const endpoints = new Map<string, LoginEndpoint>([
-    ['/elastauth/login', { methods: readMethods, handle: createLoginEndpoint(beginLogin) }],
-    // HEAD is not allowed: it is a safe method (RFC 9110, section 9.2.1), but a callback redeems the code.
-    ['/elastauth/callback', { methods: ['GET'], handle: callback }],
+    ['/elastauth/login', login],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], handle: logout }],
     ['/elastauth/signed-out', { methods: readMethods, handle: async () => signedOutPage() }],
   ])
+  // HEAD is not allowed: it is a safe method (RFC 9110, section 9.2.1), but a callback redeems the code.
+  if (callback) endpoints.set('/elastauth/callback', { methods: ['GET'], handle: callback })
 
   function originalLoginRequest(context: RequestContext): LoginRequest {
     return { ...context.original, context, isSubRequest: !isProxy }
@@ -84,10 +86,7 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
         path,
         { methods: endpoint.methods, handle: handleDirectly(endpoint) },
       ]),
-      [
-        '/elastauth/backchannel-logout',
-        { methods: ['POST'], handle: isProxy ? backchannel : rejectSubRequests(backchannel) },
-      ],
+      ...(backchannel ? [['/elastauth/backchannel-logout', backchannelEndpoint(backchannel, isProxy)] as const] : []),
     ]),
     withLogin: (mode: ModeHandler): ModeHandler =>
       async function modeWithLogin(context) {
@@ -104,6 +103,10 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
       signOut: (context: RequestContext) => logout(directLoginRequest(context, false)),
     },
   })
+}
+
+function backchannelEndpoint(handle: Handler, isProxy: boolean): Endpoint {
+  return { methods: ['POST'], handle: isProxy ? handle : rejectSubRequests(handle) }
 }
 
 async function respond(endpoint: LoginEndpoint, login: LoginRequest): Promise<GatewayResponse> {

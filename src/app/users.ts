@@ -8,6 +8,7 @@ import type { Provider } from '../providers/provider.ts'
 import { type AttemptStore, createAttemptLimits, type LimitReached } from '../providers/users/attempt-limits.ts'
 import { type BasicProviderOptions, createBasicProvider } from '../providers/users/basic.ts'
 import { hasArgon2 } from '../providers/users/password-hashing.ts'
+import { createSessionProvider, type SessionProviderOptions } from '../providers/users/session.ts'
 import { createUsers, type Users } from '../providers/users/users.ts'
 import { usersOptions } from './options/users.ts'
 import type { PrepareReload } from './reload.ts'
@@ -15,12 +16,15 @@ import type { PrepareReload } from './reload.ts'
 /** The part of the provider `users` that a reload does not replace: verified passwords and failed attempts. */
 export type UsersService = Pick<Users, 'verifyPassword' | 'find'> &
   Readonly<{
-    createProvider: (options: Pick<BasicProviderOptions, 'requiresTrustedPeer'>) => Provider
+    /** @param options with `findSession` if the provider also looks for sessions */
+    createProvider: (options: UsersProviderOptions) => Provider
     /** Reads the users again when their file changes. */
     watch: (signal: AbortSignal) => void
     prepareReload: PrepareReload
   }>
 
+type UsersProviderOptions = Pick<BasicProviderOptions, 'requiresTrustedPeer'> &
+  Readonly<{ findSession: SessionProviderOptions['findSession'] | undefined }>
 type Sources = NonNullable<ReturnType<typeof usersOptions>>
 type Deps = Readonly<{ log: Logger; attemptStore: AttemptStore | undefined }>
 
@@ -77,7 +81,10 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
   return Object.freeze<UsersService>({
     verifyPassword: users.verifyPassword,
     find: users.find,
-    createProvider: (options) => createBasicProvider({ ...options, ...users }),
+    createProvider({ requiresTrustedPeer, findSession }) {
+      const otherwise = findSession && createSessionProvider({ requiresTrustedPeer, findSession })
+      return createBasicProvider({ ...users, requiresTrustedPeer, otherwise })
+    },
     watch: (signal) => void watch(signal),
     prepareReload(config) {
       const next = usersOptions(config)!

@@ -45,7 +45,8 @@ const endpoints: Readonly<Record<string, Description>> = {
   docs: { summary: 'This list as an HTML page', type: html },
   'openapi.yaml': { summary: 'This list as an OpenAPI document', type: 'application/yaml' },
   login: {
-    summary: 'Signs in at the identity provider, then redirects to return_to',
+    summary: 'Signs in at the identity provider or with a form, then redirects to return_to',
+    type: html,
     otherResponses: { 302: 'Redirect to the identity provider' },
   },
   callback: {
@@ -53,7 +54,7 @@ const endpoints: Readonly<Record<string, Description>> = {
     otherResponses: { 303: 'Redirect to the page where the login began' },
   },
   logout: {
-    summary: 'Signs out here and at the identity provider',
+    summary: 'Signs out here and, if users sign in there, at the identity provider',
     type: html,
     otherResponses: { 303: 'Redirect to the logout of the identity provider' },
   },

@@ -25,6 +25,7 @@ const table = {
   method_not_allowed: { status: 405, level: 'info', message: 'This method is not allowed here' },
   headers_too_large: { status: 431, level: 'warn', message: 'The request headers are too large' },
   payload_invalid: { status: 400, level: 'warn', message: 'The request is malformed' },
+  payload_too_large: { status: 413, level: 'warn', message: 'The request is too large' },
   http_version_unsupported: { status: 505, level: 'warn', message: 'This HTTP version is not supported' },
   request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },

@@ -3,7 +3,7 @@ import type { RequestContext } from '../http/request-context.ts'
 import { createResponse, type GatewayResponse } from '../http/response.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionStore } from '../sessions/store.ts'
-import { readForm } from './form-body.ts'
+import { type FormLimits, readForm } from './form-body.ts'
 
 export type BackchannelOptions = Readonly<{
   /** Checks signature, issuer, audience, time, type and event of a logout token. Rejects with GatewayError. */
@@ -20,6 +20,9 @@ export type BackchannelOptions = Readonly<{
  */
 const replayWindowMs = 600_000
 
+/** A logout token has a few hundred bytes. */
+const formLimits: FormLimits = { maxBytes: 32 * 1024, invalid: 'logout_invalid', tooLarge: 'logout_invalid' }
+
 /**
  * `POST /elastauth/backchannel-logout`: the provider reports that a user has logged out (OpenID Connect Back-Channel Logout
  * 1.0). If no session is left, the logout has succeeded (section 2.7). Rejects with GatewayError logout_invalid,
@@ -27,7 +30,7 @@ const replayWindowMs = 600_000
  */
 export function createBackchannelEndpoint({ verify, sessions, store, onSessionsEnded }: BackchannelOptions) {
   return async function handleBackchannelLogout(context: RequestContext): Promise<GatewayResponse> {
-    const tokens = (await readForm(context.request)).getAll('logout_token')
+    const tokens = (await readForm(context.request, formLimits)).getAll('logout_token')
     if (tokens.length !== 1) throw invalid('the form must have exactly one logout_token')
     const { jti, sid, sub } = readClaims(await verifyToken(verify, tokens[0]!))
     if (await orUnavailable(store.wasUsed(jti))) throw invalid('the logout token was used before')

@@ -16,6 +16,7 @@ export type BeginLoginOptions = Readonly<{
   subRequestStatus: 302 | 401
 }>
 
+export const loginPath = '/elastauth/login'
 /** The path of the redirect URI. */
 export const callbackPath = '/elastauth/callback'
 

@@ -1,15 +1,19 @@
 import type { IncomingMessage } from 'node:http'
-import { GatewayError } from '../http/errors.ts'
+import { type ErrorCode, GatewayError } from '../http/errors.ts'
+import { mediaTypeOf } from '../http/media-type.ts'
 
-/** Maximum size of a form. A logout token has a few hundred bytes. */
-const maxBodyBytes = 32 * 1024
+/** @property invalid the error of a body that is not a form, or incomplete @property tooLarge the error of a long body */
+export type FormLimits = Readonly<{ maxBytes: number; invalid: ErrorCode; tooLarge: ErrorCode }>
+
 const bodyTimeoutMs = 10_000
 
-/** The fields of a small form. Rejects with GatewayError logout_invalid. */
-export async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
-  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
-  if (type !== 'application/x-www-form-urlencoded')
-    throw invalid('the content type must be application/x-www-form-urlencoded')
+/** The fields of a small form. Rejects with GatewayError. */
+export async function readForm(
+  request: IncomingMessage,
+  { maxBytes, invalid, tooLarge }: FormLimits,
+): Promise<URLSearchParams> {
+  if (mediaTypeOf(request.headers['content-type'] ?? '') !== 'application/x-www-form-urlencoded')
+    throw new GatewayError(invalid, 'the content type must be application/x-www-form-urlencoded')
   const chunks: Buffer[] = []
   let length = 0
   const timer = setTimeout(() => request.destroy(new Error('the body timed out')), bodyTimeoutMs)
@@ -17,20 +21,14 @@ export async function readForm(request: IncomingMessage): Promise<URLSearchParam
     // Keeps the request open when the loop ends early, so that the error response can be sent.
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > maxBodyBytes) throw invalid('the body is too large')
+      if (length > maxBytes) throw new GatewayError(tooLarge, 'the body is too large')
       chunks.push(chunk)
     }
   } catch (cause) {
     request.resume() // an unread body would keep an HTTP/2 stream open
-    throw cause instanceof GatewayError
-      ? cause
-      : new GatewayError('logout_invalid', 'the body is incomplete', { cause })
+    throw cause instanceof GatewayError ? cause : new GatewayError(invalid, 'the body is incomplete', { cause })
   } finally {
     clearTimeout(timer)
   }
   return new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
-}
-
-function invalid(detail: string): GatewayError {
-  return new GatewayError('logout_invalid', detail)
 }

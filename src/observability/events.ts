@@ -26,7 +26,7 @@ const iamFailure = { level: 'warn', category: ['iam'], type: ['user', 'info'], o
 const table = {
   user_signed_in: {
     ...{ level: 'info', category: ['authentication', 'session'], type: ['start'], outcome: 'success' },
-    meaning: 'a user signed in through the identity provider, and has a session',
+    meaning: 'a user signed in through the identity provider or with the form, and has a session',
   },
   user_signed_out: {
     ...{ level: 'info', category: ['authentication', 'session'], type: ['end'], outcome: 'success' },
@@ -38,6 +38,7 @@ const table = {
       provider_logout: 'the user signed out at the provider (back-channel logout)',
       refresh_rejected: 'the provider rejected the refresh token',
       claims_unusable: 'the claims after a refresh give no valid identity; the line before has the error',
+      user_changed: 'the user of a sign-in form was removed, disabled or changed',
       idle_timeout: 'the session was not used for `session.idle_timeout`',
       lifetime: '`session.lifetime` has passed since the sign-in',
       too_many_sessions: 'the user has more than 50 sessions, and this is the oldest one',
@@ -52,6 +53,10 @@ const table = {
     ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },
     errors: ['login_failed', 'login_denied', 'login_insecure'],
     meaning: 'a sign-in failed, on the line of its request',
+  },
+  password_rejected: {
+    ...{ level: 'warn', category: ['authentication'], type: ['start'], outcome: 'failure' },
+    meaning: 'the username or the password of a sign-in form is wrong; `user.name` is absent if there is no such user',
   },
   token_rejected: {
     ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },

@@ -63,9 +63,17 @@ export function createLoginReporter(log: Logger, toIdentity: (claims: Claims) =>
   })
 }
 
+/** @param username undefined if there is no such user */
+export function reportRejectedPassword(log: Logger, username: string | undefined, context: RequestContext): void {
+  const fields = { 'user.name': username, ...requestFieldsOf(context) }
+  const message = `user ${username ?? '(unknown)'}: the username or the password of the sign-in form is wrong`
+  logEvent(log, 'password_rejected', fields, message)
+}
+
 const endings = {
   refresh_rejected: 'the provider rejected its refresh token',
   claims_unusable: 'its refreshed claims give no valid identity',
+  user_changed: 'the user has been removed, disabled or changed',
   idle_timeout: 'it was not used for session.idle_timeout',
   lifetime: 'session.lifetime has passed',
   too_many_sessions: 'the user has too many sessions',

@@ -24,7 +24,7 @@ export type Session = Readonly<{
 export type SessionEnd = Readonly<{
   /** Undefined if the claims give no username. */
   username: string | undefined
-  reason: 'refresh_rejected' | 'claims_unusable' | 'idle_timeout' | 'lifetime' | 'too_many_sessions'
+  reason: 'refresh_rejected' | 'claims_unusable' | 'user_changed' | 'idle_timeout' | 'lifetime' | 'too_many_sessions'
 }>
 
 export type SessionTimeouts = Readonly<{

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { authorize } from '../support/gateway.ts'
 import { startOtlpReceiver } from '../support/otlp/receiver.ts'
+import { signInWithForm, usersEnv, usersFlags } from '../support/sign-in-form.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { runCommand } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
@@ -86,6 +87,20 @@ describe('the built program', () => {
     assert.deepEqual(
       optionalPackages.filter((name) => !packages.has(name)),
       unused,
+    )
+  })
+
+  test('the built program signs a user in with the form, and loads no package of OpenID Connect for it', async () => {
+    const gateway = await fixture.start({ main, nodeArguments, env: { ...env, ...usersEnv }, flags: usersFlags })
+    const { agent, response } = await signInWithForm(gateway.url)
+    assert.equal(response.headers.get('location'), '/app')
+    const authorized = await agent.request(gateway.url)
+    assert.equal((await fixture.logIn(authorized.headers.get('authorization'))).status, 200)
+    await gateway.stop()
+    const { packages } = readLoaded()
+    assert.deepEqual(
+      ['jose', 'oauth4webapi', 'openid-client', 'undici', 'bcryptjs'].filter((name) => packages.has(name)),
+      [],
     )
   })
 

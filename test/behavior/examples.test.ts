@@ -130,6 +130,16 @@ for (const example of examples) {
   })
 }
 
+test('examples/local-dev/sign-in.yml, which takes the place of elastauth.yml, is valid', {
+  skip: skipSetup('local-dev'),
+}, async () => {
+  const env = environmentOf('local-dev', runSetup('local-dev'))
+  const { code, stderr } = await runElastauth(['config', 'check', '--config', pathOf('local-dev', 'sign-in.yml')], env)
+  assert.equal(code, 0, stderr)
+  // The first warning depends on the umask with which git has created the file.
+  assert.match(stderr, /^(?:warning: .*users\.inline.*\n)?warning: .*\bhttp:\/\/kibana:5601 .* are not https: .*\n$/)
+})
+
 function assertMountExists(example: string, mount: string, volumes: object, service: string): void {
   const { source, isReadOnly } = readMount(mount)
   if (!source.startsWith('./')) assert.ok(source in volumes, `${service}: ${mount}`)

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
+import { signInWithForm } from '../support/sign-in-form.ts'
 
 const run = promisify(execFile)
 const script = join(import.meta.dirname, '../../examples/demo/run.ts')
@@ -91,6 +92,29 @@ test('in the demo with --oidc, a user signs in with a browser and reaches Elasti
   const [url] = /(?<=^ +)http\S+_authenticate\S*$/m.exec(await readUntilReady(demo)) ?? []
   const { body } = await createUserAgent().visit(url!, 'alice')
   assert.equal(JSON.parse(body).username, 'alice')
+  demo.kill('SIGTERM')
+  assert.deepEqual(await once(demo, 'exit'), [0, null])
+})
+
+test('in the demo with --login, two users with different groups sign in with the form, and a script with a password', async () => {
+  const demo = startDemo('--elasticsearch', 'stand-in', '--login')
+  const output = await readUntilReady(demo)
+  const [url] = /(?<=^ +)http\S+(?=\/_security\/_authenticate)/m.exec(output) ?? []
+  for (const [username, group] of [
+    ['alice', 'analysts'],
+    ['bob', 'operators'],
+  ] as const) {
+    const [, password] = new RegExp(`as ${username} with (?:the password )?"([^"]+)"`).exec(output)!
+    const { agent, response } = await signInWithForm(url!, username, { password: password! })
+    assert.equal(response.headers.get('location'), '/app')
+    const account = await (await agent.request(`${url}/elastauth/whoami`)).text()
+    assert.match(account, new RegExp(`You are signed in as ${username}.*${group}`, 's'))
+    const signOut = { headers: { 'sec-fetch-site': 'same-origin' } }
+    assert.match(await (await agent.request(`${url}/elastauth/logout`, signOut)).text(), /You are signed out/)
+    assert.equal((await agent.request(`${url}/elastauth/whoami`)).status, 401)
+  }
+  const [line] = output.match(/(?<=^ +)curl -s -u .*$/gm)!
+  assert.equal(JSON.parse((await run('bash', ['-c', line!])).stdout).username, 'alice')
   demo.kill('SIGTERM')
   assert.deepEqual(await once(demo, 'exit'), [0, null])
 })

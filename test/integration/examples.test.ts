@@ -6,11 +6,13 @@ import { get } from 'node:https'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { parse } from 'yaml'
+import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { environmentOf, pathOf, readCompose, runSetup } from '../support/example.ts'
 import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { signInWithForm } from '../support/sign-in-form.ts'
 
 type HttpsResponse = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders }>
 
@@ -90,7 +92,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.equal((await fetchWith(gateway, {}, '/_security/user')).status, 403)
   })
 
-  test('standalone-kibana: a browser is redirected to Dex, with a client and a redirect URI that Dex is configured with', async () => {
+  test('standalone-kibana: a user who chooses Dex is redirected to it, with a client and a redirect URI that Dex is configured with', async () => {
     const folder = prepare('standalone-kibana')
     const read = (path: string) => readFileSync(join(folder, path), 'utf8')
     const gateway = await startExample('standalone-kibana', {}, folder)
@@ -99,10 +101,14 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
         ca: read('elastauth/ca.crt'),
         headers: { Host: 'kibana.elastauth.localhost:8443', Accept: 'text/html' },
       }
-      get(`${gateway.url}/app/home`, { ...options, servername: 'kibana.elastauth.localhost' }, (response) => {
-        response.resume()
-        resolve({ status: response.statusCode, headers: response.headers })
-      }).once('error', reject)
+      get(
+        `${gateway.url}/elastauth/login?with=provider&return_to=%2Fapp%2Fhome`,
+        { ...options, servername: 'kibana.elastauth.localhost' },
+        (response) => {
+          response.resume()
+          resolve({ status: response.statusCode, headers: response.headers })
+        },
+      ).once('error', reject)
     })
     assert.equal(status, 302)
     const location = new URL(headers.location!)
@@ -112,6 +118,42 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.equal(location.searchParams.get('client_id'), client.id)
     assert.deepEqual(client.redirectURIs, [location.searchParams.get('redirect_uri')])
     assert.equal(client.secret, read('elastauth/client-secret').trim())
+  })
+
+  test('standalone-kibana: carol signs in with the form and the password that setup.sh has generated', async () => {
+    const folder = prepare('standalone-kibana')
+    const password = readFileSync(join(folder, 'elastauth/carol'), 'utf8').trim()
+    // Without TLS of its own, since the test's client does not trust the example's CA.
+    const environment = Object.entries(environmentOf('standalone-kibana', folder))
+    const env = Object.fromEntries(environment.filter(([name]) => !name.includes('_TLS_')))
+    const { url } = elasticsearch.node
+    const config = pathOf('standalone-kibana', 'elastauth.yml')
+    const gateway = await startGateway({
+      flags: { config, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, 'proxy.tls.enabled': 'false' },
+      env: { ...env, ELASTAUTH_SECRET_KEY: '' },
+    })
+    after(() => gateway.stop())
+    const { agent } = await signInWithForm(gateway.url, 'carol', { password })
+    const { username, roles } = JSON.parse(await (await agent.request(`${gateway.url}/_security/_authenticate`)).text())
+    assert.deepEqual([username, roles], ['carol', ['viewer']])
+  })
+
+  test('local-dev with CONFIG=sign-in: two users sign in with the form, and only one of them may create an index', async () => {
+    const flags = { config: pathOf('local-dev', 'sign-in.yml'), 'proxy.elasticsearch_url': elasticsearch.node.url }
+    const { url } = await startExample('local-dev', flags)
+    for (const [username, status] of [
+      ['bob', 403],
+      ['alice', 200],
+    ] as const) {
+      const { agent } = await signInWithForm(url, username, { password: username })
+      const headers = { 'sec-fetch-site': 'same-origin' }
+      assert.equal(
+        (await agent.request(`${url}/local-dev-sign-in`, { method: 'PUT', headers })).status,
+        status,
+        username,
+      )
+    }
+    await callElasticsearch(elasticsearch.node, '/local-dev-sign-in', { method: 'DELETE' })
   })
 
   test('the service account of accounts.sh can manage users and cannot read data', async () => {

@@ -3,6 +3,7 @@ import { isTracingEnabled } from '../../../config/rules/otel-rules.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { Feature } from '../../observability/metrics/definitions.ts'
 import type { RequestLogOptions } from '../../observability/request-log.ts'
+import { hasLogin } from './login.ts'
 
 /** Which lines are logged. A reload applies them. */
 export function logOptions({ log, log_level }: Config): RequestLogOptions {
@@ -25,12 +26,11 @@ export function appOptions(config: Config) {
 }
 
 function metricsFeatures(config: Config): ReadonlySet<Feature> {
-  const hasOidc = providersOf(config).includes('oidc')
   const isConfigured: Readonly<Record<Feature, boolean>> = {
     proxy: config.proxy.enabled,
     redis: config.cache.type === 'redis',
-    oidc: hasOidc,
-    login: hasOidc && config.oidc.login,
+    oidc: providersOf(config).includes('oidc'),
+    login: hasLogin(config),
   }
   return new Set((Object.keys(isConfigured) as Feature[]).filter((feature) => isConfigured[feature]))
 }

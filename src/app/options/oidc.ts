@@ -16,24 +16,6 @@ export function oidcOptions(config: Config): OidcOptions | undefined {
   return { tokens: oidcTokensOptions(config), loginKeys: config.oidc.login ? secretKeys(config) : undefined }
 }
 
-export type LoginOptions = NonNullable<ReturnType<typeof loginOptions>>
-
-/** Undefined if users do not sign in through elastauth. */
-export function loginOptions(config: Config) {
-  const { oidc, session, cache, proxy } = config
-  if (!oidc.login) return undefined
-  return {
-    secretKeys: secretKeys(config),
-    ...scopesOptions(config),
-    usePkce: oidc.use_pkce,
-    extraParameters: oidc.authorization_parameters,
-    postLogoutRedirectUrl: oidc.post_logout_redirect_url ?? undefined,
-    timeouts: { idleTimeoutMs: session.idle_timeout, lifetimeMs: session.lifetime, graceMs: session.grace },
-    maxSessions: cache.max_entries,
-    isProxy: proxy.enabled,
-  }
-}
-
 /** Of the default scopes, `groups` is not requested from a provider that does not support it, such as Keycloak. */
 export function scopesOptions({ oidc }: Config) {
   const isDefault = JSON.stringify(oidc.scopes) === JSON.stringify(schema.oidc.scopes.default)

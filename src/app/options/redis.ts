@@ -1,9 +1,9 @@
 import { parseAddress } from '../../../config/formats/addresses.ts'
-import { providersOf } from '../../../config/header-presets.ts'
 import { withoutBrackets } from '../../../config/hosts.ts'
 import type { Config } from '../../../config/schema.ts'
 import { percentDecode } from '../../http/target.ts'
 import type { Address, RedisConnection } from '../../redis/connect.ts'
+import { hasLogin } from './login.ts'
 import { readCa, readPem } from './pem.ts'
 
 /** What replicas share in Redis, and how; undefined if Redis is not configured. */
@@ -13,7 +13,7 @@ export function replicasOptions(config: Config) {
   return {
     connection: redisConnection(config),
     sharesUserStates: !elasticsearch.dry_run,
-    hasSessions: providersOf(config).includes('oidc') && config.oidc.login,
+    hasSessions: hasLogin(config),
     // The lock (auth/credentials/write-user.ts) is held during at most three calls: a read, a write, and a second write
     // if Elasticsearch rejects the password hash. Each call takes up to three timeouts (es/connection.ts), and one more
     // timeout allows for a write that the network delivers late.

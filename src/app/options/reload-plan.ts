@@ -63,11 +63,17 @@ export function planReload(running: Config, next: Config): ReloadPlan {
     (typeof reloadable)[number]
   >
   const forward_auth = Object.freeze({ ...taken.forward_auth, listen: running.forward_auth.listen })
-  const config = Object.freeze({ ...running, ...taken, forward_auth })
+  const users = Object.freeze({ ...taken.users, login: running.users.login })
+  const config = Object.freeze({ ...running, ...taken, forward_auth, users })
   const ignored = (Object.keys(next) as (keyof Config)[]).filter((key) => !isSame(config[key], next[key]))
   const changed = reloadable.filter((key) => !isSame(running[key], config[key]))
-  // All other keys of this section are reloadable.
-  return { config, changed, ignored: ignored.map((key) => (key === 'forward_auth' ? 'forward_auth.listen' : key)) }
+  return { config, changed, ignored: ignored.map((key) => remaining[key] ?? key) }
+}
+
+/** The only key of a section that is not reloadable. */
+const remaining: Partial<Record<keyof Config, string>> = {
+  forward_auth: 'forward_auth.listen',
+  users: 'users.login',
 }
 
 /** Compares two configuration values as JSON: both follow the same schema, so their keys are in the same order. */

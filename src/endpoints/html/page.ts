@@ -10,14 +10,24 @@ export type HtmlPage = Readonly<{
   definitions?: readonly Readonly<{ term: string; text: string }>[]
   /** The first link is shown as the main action. */
   links?: readonly Readonly<{ to: string; text: string }>[]
-  /** A form with one button, before the links. */
-  form?: Readonly<{ action: string; button: string }>
+  /** A form with one button: before the links, or after them if it has fields. */
+  form?: Readonly<{ action: string; button: string; fields?: readonly FormField[] }>
+  /** An error that screen readers announce, below the heading. */
+  alert?: string | undefined
   /** A paragraph in small print. */
   note?: string
   /** Additional response headers, as alternating names and values. */
   headers?: readonly string[]
   /** The `form-action` of the Content-Security-Policy; `'none'` by default. */
   formAction?: string
+}>
+
+/** @property label undefined for a hidden field @property attributes additional attributes of the input */
+export type FormField = Readonly<{
+  name: string
+  value?: string
+  label?: string
+  attributes?: Readonly<Record<string, string>>
 }>
 
 /** An HTML page without scripts or external files. */
@@ -37,15 +47,22 @@ function render({
   definitions = [],
   links = [],
   form,
+  alert,
   note,
 }: Omit<HtmlPage, 'status' | 'formAction' | 'headers'>): string {
   const lines = paragraphs.map((text) => `<p>${escapeHtml(text)}</p>`)
+  if (alert !== undefined) lines.unshift(`<p class="alert" id="alert" role="alert">${escapeHtml(alert)}</p>`)
   if (definitions.length > 0) {
     const items = definitions.map(({ term, text }) => `<dt>${renderTerm(term)}</dt><dd>${escapeHtml(text)}</dd>`)
     lines.push(`<dl>${items.join('')}</dl>`)
   }
   const actions = links.map(({ to, text }) => `<a href="${escapeHtml(to)}">${escapeHtml(text)}</a>`)
-  if (form) {
+  if (form?.fields) {
+    if (actions.length > 0) lines.push(`<p class="actions">${actions.join(' ')}</p>`)
+    const fields = form.fields.map((field) => renderField(field, alert !== undefined)).join('\n')
+    const button = `<p class="actions"><button>${escapeHtml(form.button)}</button></p>`
+    lines.push(`<form method="post" action="${escapeHtml(form.action)}">\n${fields}\n${button}\n</form>`)
+  } else if (form) {
     const button = `<button>${escapeHtml(form.button)}</button>`
     const content = [button, ...actions].join(' ')
     lines.push(`<form class="actions" method="post" action="${escapeHtml(form.action)}">${content}</form>`)
@@ -70,6 +87,15 @@ ${lines.join('\n')}
 </body>
 </html>
 `
+}
+
+/** @param isInvalid whether the page has an alert, which then describes the visible fields */
+function renderField({ name, value = '', label, attributes = {} }: FormField, isInvalid: boolean): string {
+  if (label === undefined) return `<input type="hidden" name="${name}" value="${escapeHtml(value)}">`
+  const described = isInvalid ? { 'aria-describedby': 'alert', 'aria-invalid': 'true' } : {}
+  const all = { id: name, name, value, ...described, ...attributes }
+  const text = Object.entries(all).map(([key, one]) => (one === '' ? key : `${key}="${escapeHtml(one)}"`))
+  return `<label for="${name}">${escapeHtml(label)}</label>\n<input ${text.join(' ')}>`
 }
 
 function renderTerm(term: string): string {

@@ -19,13 +19,16 @@ export function signedOutPage(headers: readonly string[] = []): GatewayResponse 
  * Asks the user to confirm a logout that a link requested, because another site may contain such a link (CSRF).
  * @param endSession the provider's logout URL, to which the form's response redirects. Chromium applies `form-action`
  * to redirects too, and providers redirect to each other, so the page allows any https URL
+ * @param hasProvider whether users sign in at a provider
  */
-export function confirmSignOutPage(endSession: URL | undefined): GatewayResponse {
+export function confirmSignOutPage(endSession: URL | undefined, hasProvider = true): GatewayResponse {
   return htmlResponse({
     status: 200,
     heading: 'Sign out?',
     paragraphs: [
-      'You will be signed out of this service and, if possible, of the identity provider that you signed in with.',
+      hasProvider
+        ? 'You will be signed out of this service and, if possible, of the identity provider that you signed in with.'
+        : 'You will be signed out of this service.',
     ],
     form: { action: '/elastauth/logout', button: 'Sign out' },
     links: [{ to: '/', text: 'Stay signed in' }],

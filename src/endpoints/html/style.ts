@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 
 /** The style sheet, inlined so that a page needs no other file. Its contrast meets WCAG AA in light and dark mode. */
 export const style = `
-:root { color-scheme: light dark; --text: #1d1e24; --quiet: #535966; --page: #f6f8fb; --card: #fff; --line: #d3dae6; --action: #0061a6; --on-action: #fff }
+:root { color-scheme: light dark; --text: #1d1e24; --quiet: #535966; --page: #f6f8fb; --card: #fff; --line: #d3dae6; --action: #0061a6; --error: #a11a10; --on-action: #fff }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e6e9f0; --quiet: #a9b1c2; --page: #101217; --card: #1a1d24; --line: #363c48; --action: #7cb8f0; --on-action: #0b1420 }
+  :root { --text: #e6e9f0; --quiet: #a9b1c2; --page: #101217; --card: #1a1d24; --line: #363c48; --action: #7cb8f0; --error: #ff9d94; --on-action: #0b1420 }
 }
 * { box-sizing: border-box }
 body { margin: 0; padding: 12vh 1rem 2rem; background: var(--page); color: var(--text); font: 1rem/1.55 system-ui, sans-serif }
@@ -17,6 +17,11 @@ main > :last-child { margin-bottom: 0 }
 .actions a, .actions button { padding: .6rem 1.1rem; border: 1px solid var(--action); border-radius: .375rem; color: var(--action); background: none; font: inherit; font-weight: 600; text-decoration: none; text-align: center; cursor: pointer }
 .actions > :first-child { background: var(--action); color: var(--on-action) }
 :focus-visible { outline: 3px solid var(--action); outline-offset: 3px }
+label { display: block; margin-bottom: .25rem; font-weight: 600 }
+input { display: block; width: 100%; margin-bottom: 1rem; padding: .6rem .75rem; border: 1px solid var(--quiet); border-radius: .375rem; background: var(--page); color: var(--text); font: inherit }
+form .actions:last-child { margin-bottom: 0 }
+form .actions button { flex: 1 }
+.alert { padding: .6rem .75rem; border-left: .25rem solid var(--error); background: var(--page); color: var(--error); font-weight: 600 }
 small { display: block; color: var(--quiet); font-size: .875rem; overflow-wrap: anywhere }
 code { font-family: ui-monospace, monospace }
 @media (max-width: 30rem) { body { padding-top: 2rem } main { padding: 1.5rem } }

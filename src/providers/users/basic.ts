@@ -8,16 +8,22 @@ export type BasicProviderOptions = Pick<Users, 'verifyPassword' | 'find'> &
   Readonly<{
     /** Whether only trusted peers may use passwords, as in auth-only mode: the response contains a credential. */
     requiresTrustedPeer: boolean
+    /** Identifies requests without a password, such as those with a session. */
+    otherwise: Provider | undefined
   }>
 
 // Created once and reused: many requests throw this error.
 const missing = new GatewayError('identity_missing', 'missing authentication headers (no Authorization: Basic)')
 
 /** Takes the identity from `Authorization: Basic` (RFC 7617). Browsers add it to every request, so it is ambient. */
-export function createBasicProvider({ verifyPassword, find, requiresTrustedPeer }: BasicProviderOptions): Provider {
+export function createBasicProvider(options: BasicProviderOptions): Provider {
+  const { verifyPassword, find, requiresTrustedPeer, otherwise } = options
   return function identify(context) {
     const authorization = singleValueOf(context.request.rawHeaders, 'authorization', duplicateHeader)
-    if (authorization === undefined || !/^basic(?![\w-])/i.test(authorization)) throw missing
+    if (authorization === undefined || !/^basic(?![\w-])/i.test(authorization)) {
+      if (otherwise === undefined) throw missing
+      return otherwise(context)
+    }
     if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
     const [username, password] = decode(authorization)
     const verified = verifyPassword(username, password, context)

@@ -13,9 +13,8 @@ import { maxPasswordBytes, verifyPasswordHash } from './password-hashing.ts'
 
 /** A user who may sign in. */
 export type User = Readonly<{
-  /** The same object as long as the user is not changed. */
+  /** The same object until anything about the user changes, the password included: a session then ends. */
   identified: RequestIdentity
-  /** A session that began with another hash is over: the password has been changed. */
   passwordHash: string
 }>
 
@@ -133,8 +132,9 @@ function readUsers(configured: ConfiguredUsers, before: ReadonlyMap<string, User
         provider: 'users',
       })
       const known = before.get(username)
-      const isSame = JSON.stringify(known?.identified.identity) === JSON.stringify(identity)
-      const identified = isSame ? known!.identified : Object.freeze({ identity, isAmbient: true })
+      const isSame =
+        known?.passwordHash === passwordHash && JSON.stringify(known.identified.identity) === JSON.stringify(identity)
+      const identified = isSame ? known.identified : Object.freeze({ identity, isAmbient: true })
       return [username, Object.freeze({ identified, passwordHash })]
     }),
   )

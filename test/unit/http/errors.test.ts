@@ -28,6 +28,7 @@ const statuses: Record<ErrorCode, number> = {
   method_not_allowed: 405,
   headers_too_large: 431,
   payload_invalid: 400,
+  payload_too_large: 413,
   http_version_unsupported: 505,
   request_timeout: 408,
   provider_unavailable: 503,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { errorPage } from '../../../../src/endpoints/html/error-page.ts'
 import { htmlResponse } from '../../../../src/endpoints/html/page.ts'
+import { signInPage } from '../../../../src/endpoints/html/sign-in.ts'
 import { confirmSignOutPage, signedOutPage } from '../../../../src/endpoints/html/sign-out.ts'
 import { errorTable } from '../../../../src/http/errors.ts'
 import type { GatewayResponse } from '../../../../src/http/response.ts'
@@ -27,6 +28,25 @@ test('texts and URLs of a page are escaped', () => {
   })
   assert.doesNotMatch(body, /<b>|'"&(?!\w)/)
   assert.equal(body.split('&lt;b&gt;&#39;&quot;&amp;').length - 1, 8)
+})
+
+test('the username that the sign-in page keeps is escaped, and its fields refer to the message', () => {
+  const notice = { reason: 'rejected', username: `"><script>alert('&')` } as const
+  const { body } = signInPage({ state: '1.x', notice, providerPath: '/elastauth/login?a=1&b="' }, [])
+  assert.doesNotMatch(body, /<script|alert\('/)
+  assert.match(
+    body,
+    /value="&quot;&gt;&lt;script&gt;alert\(&#39;&amp;&#39;\)" aria-describedby="alert" aria-invalid="true"/,
+  )
+  assert.match(body, /href="\/elastauth\/login\?a=1&amp;b=&quot;"/)
+})
+
+test('the sign-in page has a link to the provider and a form, or the form alone', () => {
+  const both = signInPage({ state: '1.x', notice: undefined, providerPath: '/p' }, []).body
+  assert.match(both, /<a href="\/p">Sign in with single sign-on<\/a>[\s\S]*<button>Sign in with a password<\/button>/)
+  const alone = signInPage({ state: '1.x', notice: undefined, providerPath: undefined }, []).body
+  assert.doesNotMatch(alone, /<a /)
+  assert.match(alone, /<button>Sign in<\/button>/)
 })
 
 describe('the Content-Security-Policy of a page', () => {

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { after, before, describe, test } from 'node:test'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
+import { createFormTestBed, passwords } from '../support/sign-in-form.ts'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+describe('the sign-in form in Chromium', { skip: skipWithoutChromium() }, async () => {
+  const { startProxy } = await createFormTestBed()
+  const { url } = await startProxy()
+  let kit: BrowserKit
+
+  before(async () => {
+    kit = await startBrowser()
+  })
+  after(() => kit?.stop())
+
+  async function open(path: string, options?: BrowserContextOptions): Promise<Page> {
+    const page = await (await kit.open(options)).newPage()
+    await page.goto(url + path)
+    return page
+  }
+
+  async function submit(page: Page, username: string, password: string): Promise<void> {
+    await page.getByLabel('Username').fill(username)
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+  const heading = (page: Page) => page.getByRole('heading', { level: 1 }).innerText()
+
+  test('without JavaScript, a wrong password and then the right one lead to the requested page', async () => {
+    const page = await open('/app/x?y=1', { javaScriptEnabled: false })
+    await submit(page, 'alice', 'wrong')
+    assert.equal(await page.getByRole('alert').innerText(), 'The username or the password is wrong.')
+    assert.equal(await page.getByLabel('Username').inputValue(), 'alice')
+    await page.getByLabel('Password').fill(passwords.alice)
+    await page.getByLabel('Password').press('Enter')
+    await page.waitForURL(`${url}/app/x?y=1`)
+    assert.equal(await heading(page), 'Hello alice')
+  })
+
+  test('reloading the page after a wrong password neither sends the password again nor repeats the message', async () => {
+    const page = await open('/app')
+    await submit(page, 'alice', 'wrong')
+    await page.getByRole('alert').waitFor()
+    const methods: string[] = []
+    page.on('request', (request) => methods.push(request.method()))
+    await page.reload()
+    assert.equal(await page.getByRole('alert').count(), 0)
+    assert.deepEqual([...new Set(methods)], ['GET'])
+  })
+
+  test('the form can be filled in and submitted by keyboard alone, from the field that has the focus', async () => {
+    const page = await open('/app')
+    await page.locator('#username:focus').waitFor()
+    await page.keyboard.type('bob')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type(passwords.bob)
+    await page.keyboard.press('Tab')
+    const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')
+    assert.deepEqual([await page.evaluate('document.activeElement.localName'), outline], ['button', 'solid'])
+    await page.keyboard.press('Space')
+    await page.waitForURL(`${url}/app`)
+    assert.equal(await heading(page), 'Hello bob')
+  })
+
+  test('after a sign-out, the back button shows the form and not the page of the user who has left', async () => {
+    const page = await open('/app/secret')
+    await submit(page, 'alice', passwords.alice)
+    await page.waitForURL(`${url}/app/secret`)
+    await page.goto(`${url}/elastauth/whoami`)
+    await page.goto(`${url}/app/secret`)
+    await page.getByRole('link', { name: 'Log out' }).click()
+    assert.equal(await heading(page), 'You are signed out')
+    for (const path of ['/app/secret', '/elastauth/whoami']) {
+      await page.goBack()
+      const text = await page.locator('body').innerText()
+      assert.doesNotMatch(text, /alice/, path)
+    }
+  })
+
+  test('a page of another site cannot submit the form (login CSRF)', async () => {
+    const page = await open('/elastauth/login')
+    const state = await page.locator('[name=state]').inputValue()
+    await page.route('http://evil.example/', (route) =>
+      route.fulfill({
+        contentType: 'text/html',
+        body: `<form method="post" action="${url}/elastauth/login"><input name="state" value="${state}"><input name="username" value="bob"><input name="password" value="${passwords.bob}"><button>Win</button></form>`,
+      }),
+    )
+    await page.goto('http://evil.example/')
+    await page.getByRole('button').click()
+    await page.waitForURL(`${url}/elastauth/login`)
+    assert.match(await page.locator('main').innerText(), /came from another site/)
+    const cookies = (await page.context().cookies(url)).map(({ name }) => name)
+    assert.ok(!cookies.includes('__Host-elastauth-session'))
+  })
+
+  for (const [name, options] of [
+    ['light', { colorScheme: 'light' }],
+    ['dark', { colorScheme: 'dark' }],
+    ['phone', { colorScheme: 'light', viewport: { width: 320, height: 568 }, isMobile: true }],
+    ['forced-colors', { forcedColors: 'active' }],
+  ] as [string, BrowserContextOptions][]) {
+    test(`axe-core finds no problem on the form, with and without its message, and on the other pages (${name})`, async () => {
+      // Only the script of the test needs an exception from the Content-Security-Policy, which other tests check.
+      const page = await open('/app', { ...options, bypassCSP: true })
+      await checkAccessibility(page)
+      await submit(page, 'alice', 'wrong')
+      await page.getByRole('alert').waitFor()
+      await checkAccessibility(page)
+      assert.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true)
+      await submit(page, 'alice', passwords.alice)
+      await page.waitForURL(`${url}/app`)
+      for (const path of ['whoami', 'start', 'docs', 'logout', 'no-such-page']) {
+        await page.goto(`${url}/elastauth/${path}`)
+        await checkAccessibility(page)
+      }
+    })
+  }
+})
+
+async function checkAccessibility(page: Page): Promise<void> {
+  await page.evaluate(axe)
+  const { violations, passes } = (await page.evaluate('axe.run()')) as {
+    violations: { id: string; nodes: { html: string }[] }[]
+    passes: unknown[]
+  }
+  assert.notEqual(passes.length, 0)
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => `${page.url()} ${id}: ${nodes.map(({ html }) => html).join(' ')}`),
+    [],
+  )
+}
