@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { cases } from '../../../bench/cases.ts'
+import { summarize } from '../../../bench/harness.ts'
+import { buildReport, readResults } from '../../../bench/report.ts'
+
+const results = readResults()
+
+test('the tables and the plot of the benchmarks agree with results.json', () => {
+  for (const [path, text] of buildReport(results))
+    assert.equal(readFileSync(path, 'utf8'), text, `${path}: run \`node bench/report.ts\``)
+})
+
+test('results.json has every case, with the ratios that follow from its values', () => {
+  assert.deepEqual(
+    results.cases.map(({ name }) => name),
+    cases.map(({ name }) => name),
+  )
+  for (const { name, rows } of results.cases) {
+    for (const metric of new Set(rows.map((row) => row.metric))) {
+      const measured = rows.filter((row) => row.metric === metric)
+      const again = summarize(
+        measured.map(({ program, goals, values }) => ({
+          name: program,
+          goals,
+          figures: values.map((value) => ({ [metric]: value })),
+        })),
+      )
+      const ratiosOf = (all: typeof rows) => all.map(({ program, ratios }) => [program, ratios.map(({ to }) => to)])
+      assert.deepEqual(ratiosOf(again), ratiosOf(measured), name)
+      for (const [i, row] of again.entries()) {
+        assert.deepEqual(row.summary, measured[i]!.summary, `${name}: ${row.program}`)
+        for (const [j, ratio] of row.ratios.entries()) {
+          const written = measured[i]!.ratios[j]!.median
+          assert.ok(Math.abs(ratio.median / written - 1) < 0.01, `${name}: ${row.program}: ${ratio.median}, ${written}`)
+        }
+      }
+    }
+  }
+})
