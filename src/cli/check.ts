@@ -57,7 +57,7 @@ async function checkRedis(config: Config, hasSessions: boolean): Promise<void> {
   const redis = createRedis({ connection: redisConnection(config), onStateChange: () => {} })
   try {
     await redis.start()
-    await redis.probe(hasSessions)
+    await redis.probe(hasSessions, providersOf(config).includes('users'))
   } finally {
     redis.close()
   }

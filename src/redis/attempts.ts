@@ -46,6 +46,14 @@ export function createAttemptStore(commands: Commands, call: RedisCall) {
   })
 }
 
+/** Tries every operation to find missing privileges. */
+export async function probeAttempts(store: ReturnType<typeof createAttemptStore>): Promise<void> {
+  await store.add('probe', { max: 1, windowMs: 1000, blockMs: 1000 })
+  await store.has('probe')
+  await store.remove('probe', 'one')
+  await store.remove('probe', 'all')
+}
+
 /** Hashed, so that Redis has no list of who signs in from where. */
 function keyOf(key: string): string {
   return `${keyPrefix}attempts:${createHash('sha256').update(key).digest('base64url')}`

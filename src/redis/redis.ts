@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
-import { createAttemptStore } from './attempts.ts'
+import { createAttemptStore, probeAttempts } from './attempts.ts'
 import { createRedisCall, type RedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, subscribeToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
@@ -65,12 +65,13 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
      * Runs every operation, to expose missing permissions or a full memory. Leaves a value for one second, under a username
      * that cannot occur.
      */
-    async probe(withSessions: boolean): Promise<void> {
+    async probe(withSessions: boolean, withAttempts = false): Promise<void> {
       await ping()
       const probe = { username: '~', token: 'probe', ttlMs: 1000 }
       await store.acquireLock({ ...probe, expected: undefined, force: true })
       await store.releaseLock({ ...probe, value: 'probe', stateId: '', taintTtlMs: 1000 })
       if (withSessions) await probeSessions(sessions)
+      if (withAttempts) await probeAttempts(attempts)
       const messages = connectForMessages(connection, 0)
       try {
         await call('ping', () => messages.connect().then(() => messages.subscribe(channel)))

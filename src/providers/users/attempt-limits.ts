@@ -70,8 +70,9 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
 
   async function count(key: string, limit: AttemptLimit) {
     const { count, endsInMs } = await store.add(key, limit)
-    if (count > limit.max) blocked.set(key, monotonicNow() + endsInMs)
-    return count
+    if (count <= limit.max) return { count, blockedMs: 0 }
+    blocked.set(key, monotonicNow() + endsInMs)
+    return { count, blockedMs: endsInMs }
   }
 
   /** Counts an attempt. Rejects with GatewayError too_many_attempts. */
@@ -79,11 +80,11 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     const keys = keysOf(username, network)
     const [ofPair, ofNetwork, isFamiliar] = await Promise.all([
       count(keys.pair, pairLimit),
-      keys.network === undefined ? 0 : count(keys.network, networkLimit),
+      keys.network === undefined ? { count: 0, blockedMs: 0 } : count(keys.network, networkLimit),
       store.has(keys.familiar),
     ])
-    checkKey(keys.pair)
-    if (keys.network !== undefined) checkKey(keys.network)
+    const blockedMs = Math.max(ofPair.blockedMs, ofNetwork.blockedMs)
+    if (blockedMs > 0) throw tooManyAttempts(blockedMs)
     const ofUser = isFamiliar ? 0 : (await store.add(keys.user, userLimit)).count
     if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network: network ?? 'unknown' })
     if (ofUser > userLimit.max) await sleep(delayMs)
@@ -94,9 +95,9 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     return Object.freeze<Attempt>({
       isFamiliar,
       failed() {
-        if (ofPair === pairLimit.max)
+        if (ofPair.count === pairLimit.max)
           onLimitReached({ reason: 'user_network', username, network: network ?? 'unknown' })
-        if (ofNetwork === networkLimit.max) onLimitReached({ reason: 'network', network: network! })
+        if (ofNetwork.count === networkLimit.max) onLimitReached({ reason: 'network', network: network! })
       },
       async succeeded() {
         await Promise.all([store.remove(keys.pair, 'all'), store.add(keys.familiar, familiar), ...takeBack()])

@@ -1,7 +1,6 @@
 import { argon2, argon2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { type PasswordHash, parsePasswordHash } from '../../../config/formats/password-hash.ts'
-import { compareBcrypt } from './bcrypt.ts'
 
 /**
  * In UTF-8 bytes. Longer passwords are rejected before they are hashed. bcrypt uses the first 72 bytes only, so that longer
@@ -54,6 +53,7 @@ async function verifyArgon2(message: string, hash: PasswordHash & { kind: 'argon
 
 /** Compares a longer password as well, so that it costs the same. */
 async function verifyBcrypt(password: string, hash: string): Promise<boolean> {
+  const { compareBcrypt } = await import('./bcrypt.ts')
   const isEqual = await compareBcrypt(password, hash)
   return isEqual && Buffer.byteLength(password) <= maxBcryptBytes
 }

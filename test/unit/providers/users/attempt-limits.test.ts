@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { GatewayError } from '../../../../src/http/errors.ts'
+import {
+  type AttemptStore,
+  createAttemptLimits,
+  createMemoryAttempts,
+  type LimitReached,
+} from '../../../../src/providers/users/attempt-limits.ts'
+
+function createBench(shared?: AttemptStore) {
+  let now = 0
+  const reached: LimitReached[] = []
+  const delays: number[] = []
+  const limits = createAttemptLimits({
+    shared,
+    onLimitReached: (one) => reached.push(one),
+    monotonicNow: () => now,
+    sleep: async (milliseconds) => void delays.push(milliseconds),
+  })
+  return {
+    limits,
+    reached,
+    delays,
+    wait: (milliseconds: number) => {
+      now += milliseconds
+    },
+    async fail(username: string, network: string | undefined, times = 1) {
+      for (let i = 0; i < times; i++) (await limits.begin(username, network)).failed()
+    },
+    async succeed(username: string, network: string) {
+      await (await limits.begin(username, network)).succeeded()
+    },
+  }
+}
+
+const isBlocked = ({ code }: GatewayError) => code === 'too_many_attempts'
+
+describe('the limits of failed attempts', () => {
+  test('block a user from one network after five failures, for five minutes, and report it once', async () => {
+    const { limits, reached, fail, wait } = createBench()
+    await fail('bob', 'a', 5)
+    for (let i = 0; i < 3; i++) await assert.rejects(limits.begin('bob', 'a'), isBlocked)
+    assert.throws(() => limits.check('bob', 'a'), isBlocked)
+    assert.deepEqual(reached, [{ reason: 'user_network', username: 'bob', network: 'a' }])
+    wait(299_000)
+    await assert.rejects(limits.begin('bob', 'a'), ({ retryAfterSeconds }: GatewayError) => retryAfterSeconds === 1)
+    wait(1000)
+    limits.check('bob', 'a')
+    await fail('bob', 'a')
+  })
+
+  test('forget failures after two minutes', async () => {
+    const { fail, wait } = createBench()
+    await fail('bob', 'a', 4)
+    wait(120_000)
+    await fail('bob', 'a', 4)
+  })
+
+  test('count attempts before their result is known, so that concurrent guesses do not all pass', async () => {
+    const { limits } = createBench()
+    const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => limits.begin('bob', 'a')))
+    assert.equal(attempts.filter(({ status }) => status === 'fulfilled').length, 5)
+  })
+
+  test('forget the failures of a user from a network after a success, but not those of the network', async () => {
+    const { limits, fail, succeed } = createBench()
+    for (let i = 0; i < 12; i++) {
+      await fail('bob', 'a', 4)
+      await succeed('bob', 'a')
+    }
+    await fail('carol', 'a', 2)
+    await assert.rejects(limits.begin('dan', 'a'), isBlocked)
+  })
+
+  test('block a network after 50 failures for any users, and no other network', async () => {
+    const { limits, reached, fail } = createBench()
+    for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
+    await assert.rejects(limits.begin('bob', 'a'), isBlocked)
+    await fail('bob', 'b')
+    assert.deepEqual(reached, [{ reason: 'network', network: 'a' }])
+  })
+
+  test('do not block the network of clients whose address is unknown', async () => {
+    const { fail } = createBench()
+    for (let i = 0; i < 60; i++) await fail(`user${i}`, undefined)
+  })
+
+  test('count further guesses at a user from a blocked network, so that a remembered password cannot be found by them', async () => {
+    const { limits, fail } = createBench()
+    for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
+    limits.check('bob', 'a')
+    for (let i = 0; i < 6; i++) await assert.rejects(limits.begin('bob', 'a'), isBlocked)
+    assert.throws(() => limits.check('bob', 'a'), isBlocked)
+  })
+
+  test('delay attempts for a user after 20 failures from many networks, except from a network the user has signed in from', async () => {
+    const { reached, delays, fail, succeed } = createBench()
+    await succeed('bob', 'home')
+    for (let i = 0; i < 20; i++) await fail('bob', `network${i}`)
+    assert.deepEqual(delays, [])
+    await succeed('bob', 'home')
+    assert.deepEqual(delays, [])
+    await fail('bob', 'another')
+    await succeed('bob', 'hotel')
+    assert.deepEqual(delays, [2000, 2000])
+    assert.deepEqual(reached, [{ reason: 'user', username: 'bob', network: 'another' }])
+  })
+
+  test('an attempt that was not made does not count', async () => {
+    const { limits } = createBench()
+    for (let i = 0; i < 60; i++) await (await limits.begin('bob', 'a')).canceled()
+  })
+
+  test('of replicas with a shared store count together', async () => {
+    const shared = createMemoryAttempts(() => 0)
+    const replicas = [createBench(shared), createBench(shared), createBench(shared)]
+    for (const [index, times] of [2, 2, 1].entries()) await replicas[index]!.fail('bob', 'a', times)
+    for (const { limits } of replicas) await assert.rejects(limits.begin('bob', 'a'), isBlocked)
+  })
+
+  test('count in the process while the shared store fails', async () => {
+    const fail = async () => Promise.reject(new Error('down'))
+    const bench = createBench({ add: fail, remove: fail, has: fail })
+    await bench.fail('bob', 'a', 5)
+    await assert.rejects(bench.limits.begin('bob', 'a'), isBlocked)
+  })
+})
