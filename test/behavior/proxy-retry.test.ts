@@ -20,7 +20,8 @@ const closeWhenReused: RequestListener = (incoming, response) => {
   timesReceived.set(url, (timesReceived.get(url) ?? 0) + 1)
   const before = requestsServed.get(socket) ?? 0
   requestsServed.set(socket, before + 1)
-  if (before === 0) response.end('ok')
+  // undici closes a connection whose response is complete before the request is: it would never be reused.
+  if (before === 0) incoming.resume().on('end', () => response.end('ok'))
   else if (timesReceived.size % 2 === 0 || 'encrypted' in socket) socket.destroy()
   else socket.resetAndDestroy()
 }
@@ -76,11 +77,14 @@ for (const [name, { url }, count, flags] of [
         timesReceived.clear()
         let sent = 0
         const statuses = new Set<string>()
+        const expected = new Set(['200', '502'])
         // Until a request was sent on a reused connection: on a busy machine, idle ones may expire first.
-        while (!statuses.has('502'))
-          for (const status of Object.keys(await send(200, () => `${gateway.url}/once/${sent++}`, options)))
-            statuses.add(status)
-        assert.deepEqual([...statuses].sort(), ['200', '502'])
+        while (!statuses.has('502')) {
+          const byStatus = await send(200, () => `${gateway.url}/once/${sent++}`, options)
+          for (const status of Object.keys(byStatus)) statuses.add(status)
+          assert.ok(statuses.isSubsetOf(expected), `responses by status: ${Object.keys(byStatus).join(', ')}`)
+        }
+        assert.deepEqual(statuses, expected)
         assert.ok([...timesReceived.values()].every((times) => times === 1))
       })
     }
