@@ -20,8 +20,7 @@ const closeWhenReused: RequestListener = (incoming, response) => {
   timesReceived.set(url, (timesReceived.get(url) ?? 0) + 1)
   const before = requestsServed.get(socket) ?? 0
   requestsServed.set(socket, before + 1)
-  // undici closes a connection whose response is complete before the request is: it would never be reused.
-  if (before === 0) incoming.resume().on('end', () => response.end('ok'))
+  if (before === 0) response.end('ok')
   else if (timesReceived.size % 2 === 0 || 'encrypted' in socket) socket.destroy()
   else socket.resetAndDestroy()
 }
@@ -78,14 +77,16 @@ for (const [name, { url }, count, flags] of [
         let sent = 0
         const statuses = new Set<string>()
         const expected = new Set(['200', '502'])
-        // Until a request was sent on a reused connection: on a busy machine, idle ones may expire first.
+        // Until a request was sent on a reused connection: on a busy machine, idle ones may expire first. undici never reuses the
+        // connection of a GET with a body, so each round begins with requests that leave idle connections.
         while (!statuses.has('502')) {
+          await send(8, (i) => `${gateway.url}/warm/${i}`)
           const byStatus = await send(200, () => `${gateway.url}/once/${sent++}`, options)
           for (const status of Object.keys(byStatus)) statuses.add(status)
           assert.ok(statuses.isSubsetOf(expected), `responses by status: ${Object.keys(byStatus).join(', ')}`)
         }
         assert.deepEqual(statuses, expected)
-        assert.ok([...timesReceived.values()].every((times) => times === 1))
+        for (const [path, times] of timesReceived) if (path.startsWith('/once/')) assert.equal(times, 1, path)
       })
     }
   })
