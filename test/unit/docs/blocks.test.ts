@@ -90,6 +90,7 @@ const ownKeys = new Set([...keys.keys(), ...sections, ...legacyKeys.keys()].map(
 
 /** Keys at the top of the YAML files of other programs that the pages show. */
 const otherKeys: ReadonlySet<string> = new Set([
+  ...['exporters', 'output.elasticsearch', 'outputs', 'setup.ilm.check_exists', 'setup.template.enabled'], // Beats, Elastic Agent, OpenTelemetry
   ...['access_control', 'connectors', 'identity_providers', 'issuer', 'jwt_claims_headers', 'staticClients'], // Authelia, Dex, Pomerium
   ...['services', 'networks', 'volumes'], // Compose
   ...['http_filters', 'routes', 'static_resources', 'typed_per_filter_config'], // Envoy

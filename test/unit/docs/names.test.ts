@@ -141,6 +141,9 @@ const otherWords: ReadonlySet<string> = new Set([
   ...'proxy_buffer_size proxy_http_version proxy_intercept_errors proxy_pass proxy_pass_request_body'.split(' '),
   ...'proxy_read_timeout proxy_set_header underscores_in_headers'.split(' '),
   // Beats, Caddy, Node, Prometheus
+  ...'create_doc auto_configure view_index_metadata read_ilm read_pipeline manage_index_templates manage_ilm api_key'.split(
+    ' ',
+  ),
   ...'output.elasticsearch.hosts copy_headers perf_hooks runbook_url'.split(' '),
   ...pages.flatMap(({ blocks }) =>
     blocks
