@@ -52,7 +52,7 @@ export function createPrepareRequest(options: PrepareRequestOptions): PrepareReq
     const path = route.strip_path ? stripPath(target, route.path) : target
     const user = await authenticateFor(route, context)
     const identity = user?.identity
-    if (identity !== undefined && changesUserPassword(target)) throw passwordChangeDenied(identity)
+    if (identity !== undefined) checkPermitted(identity, route, target)
     const authenticated = user !== undefined && 'credential' in user ? user : undefined
     return { route, path, identity, authenticated, buildHeaders: headerBuilder(context, route, identity) }
   }
@@ -93,6 +93,22 @@ function checkForwardable(
 }
 
 const forwardedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']
+
+function checkPermitted(identity: Identity, { credential, identity_headers }: ProxyRoute, target: string): void {
+  const isForPeople = credential === 'none' || identity_headers
+  if (isForPeople && identity.credential !== undefined) throw machineNotPermitted(identity)
+  if (changesUserPassword(target)) throw passwordChangeDenied(identity)
+}
+
+/**
+ * An upstream that knows people by name would take the holder of a restricted API key for its owner, and a native user of
+ * Elasticsearch for the provider's user of the same name.
+ */
+function machineNotPermitted({ username }: Identity): GatewayError {
+  const detail =
+    'a credential of Elasticsearch on a route with credential: none or identity_headers, which is for people only'
+  return new GatewayError('not_permitted', detail, { username })
+}
 
 /** Defense in depth: users who know their own password would keep their access after elastauth has revoked it. */
 function passwordChangeDenied({ username }: Identity): GatewayError {
