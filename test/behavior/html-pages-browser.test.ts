@@ -1,47 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { accountPage } from '../../src/endpoints/html/account-page.ts'
-import { confirmSignOutPage, signedOutPage } from '../../src/endpoints/html/sign-out.ts'
-import { createStartPage } from '../../src/endpoints/start-page.ts'
-import { type ErrorCode, errorTable, GatewayError } from '../../src/http/errors.ts'
-import type { RequestContext } from '../../src/http/request-context.ts'
-import type { GatewayResponse } from '../../src/http/response.ts'
-import { createRenderError } from '../../src/server/error-response.ts'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
+import { htmlPages } from '../support/html-pages.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-const renderError = createRenderError('generic', { hasLogin: true })
-const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed') as ErrorCode[]
-/** All HTML pages, by a path. */
-const pages = new Map<string, GatewayResponse>([
-  ['/signed-out', signedOutPage()],
-  ['/start', createStartPage(true)({} as RequestContext) as GatewayResponse],
-  [
-    '/whoami',
-    accountPage({
-      identity: {
-        username: 'x'.repeat(100),
-        groups: ['g'.repeat(200), 'b'],
-        email: 'ann@example.com',
-        provider: 'oidc',
-      },
-      roles: [],
-      denial: 'None of your groups is mapped to a role',
-    }),
-  ],
-  ['/logout', confirmSignOutPage(new URL('http://localhost:9/end'))],
-  ...codes.map((code): [string, GatewayResponse] => {
-    const error = new GatewayError(code, 'private')
-    return [
-      `/${code}`,
-      renderError({ headers: { accept: 'text/html' } }, error, '7c9e6679-7425-40de-944b-e07fc1f90ae7'),
-    ]
-  }),
-])
+const controls = 'a, button, input:not([type=hidden])'
 
 const { url } = await startUpstream((request, response) => {
-  const { status, headers, body } = pages.get(request.url ?? '') ?? { status: 404, headers: [], body: '' }
+  const { status, headers, body } = htmlPages.get(request.url ?? '') ?? { status: 404, headers: [], body: '' }
   response.writeHead(status, headers).end(body)
 })
 
@@ -60,7 +27,7 @@ describe('the HTML pages in Chromium', { skip: skipWithoutChromium() }, () => {
     const errors: string[] = []
     page.on('console', (message) => errors.push(message.text()))
     page.on('requestfailed', (request) => errors.push(`${request.url()} failed`))
-    for (const path of pages.keys()) {
+    for (const path of htmlPages.keys()) {
       await page.goto(url + path)
       await check(page, path)
     }
@@ -104,11 +71,14 @@ describe('the HTML pages in Chromium', { skip: skipWithoutChromium() }, () => {
 
   test('the HTML pages can be used by keyboard, with a visible focus', async () => {
     await checkPages({}, async (page, path) => {
-      const count = await page.locator('a, button').count()
+      const all = page.locator(controls)
+      const count = await all.count()
+      const hasFocus = (await page.locator(':focus').count()) > 0 // by `autofocus`
       for (let i = 0; i < count; i++) {
-        await page.keyboard.press('Tab')
+        if (i === 0 && hasFocus) await all.first().focus()
+        else await page.keyboard.press('Tab')
         const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')
-        const focused = await page.evaluate('document.activeElement.matches("a, button")')
+        const focused = await page.evaluate(`document.activeElement.matches('${controls}')`)
         assert.deepEqual([focused, outline], [true, 'solid'], path)
       }
     })
