@@ -22,7 +22,7 @@ export type RequestReader = Readonly<{
 
 /**
  * A request with everything that is known about it before its user is authenticated. It is created once per request and passed
- * on. The answers of the reader are computed at their first use, at most once: comparing the proxy secret costs two hashes.
+ * on. What `reader` reads is computed at its first use, at most once: comparing the proxy secret costs two hashes.
  */
 export class RequestContext {
   readonly request: IncomingMessage

@@ -231,7 +231,7 @@ const denials = new Map<ErrorCode, LogFields>(
   ),
 )
 
-/** The fields of the event that a request with this error is; undefined if it is none. They belong on the request's line. */
+/** The fields that make the log line of a request with this error an event; undefined if this error is not one. */
 export function denialFieldsOf(code: ErrorCode): LogFields | undefined {
   return denials.get(code)
 }

@@ -14,7 +14,7 @@ export type SendTimeoutListeners = Readonly<{
   onTimeout: (error: GatewayError) => void
 }>
 
-/** @param timeoutMs how long the client may read nothing of the buffered data */
+/** @param timeoutMs how long the client may leave buffered data unread */
 export function createSendTimeout(
   response: Pick<Writable, 'writableLength' | 'on' | 'off'>,
   timeoutMs: number,

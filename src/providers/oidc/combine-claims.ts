@@ -3,12 +3,12 @@ import { type ClaimMappings, type Claims, findClaim } from './claims.ts'
 /** Claims, and the names of those that the userinfo endpoint returned. The other claims are from the ID token. */
 export type SourcedClaims = Readonly<{ claims: Claims; fromUserinfo: readonly string[] }>
 
-/** The claims that each source returned this time; undefined for a source that was not asked. */
+/** The claims that each source returned this time; undefined for a source that was not read. */
 export type ReceivedClaims = Readonly<{ idToken?: Claims | undefined; userinfo?: Claims | undefined }>
 
 export type CombinedClaims = SourcedClaims &
   Readonly<{
-    /** False if username or groups are claims of a source that was not asked this time. */
+    /** False if username or groups are claims of a source that was not read this time. */
     isFresh: boolean
   }>
 
@@ -17,7 +17,7 @@ export type CombineClaims = (received: ReceivedClaims, previous?: SourcedClaims)
 /**
  * Combines the claims of the ID token and of the userinfo endpoint, which takes precedence, without side effects. Many
  * providers omit a claim that has become empty, so a claim that its source no longer returns is removed. Claims of a
- * source that was not asked are kept.
+ * source that was not read are kept.
  */
 export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | 'email' | 'groups'>): CombineClaims {
   const accessPaths = [mappings.username, mappings.groups]
@@ -46,7 +46,7 @@ export function createCombineClaims(mappings: Pick<ClaimMappings, 'username' | '
   }
 }
 
-/** The previous claims whose source was not asked. */
+/** The previous claims whose source was not read. */
 function keepUnasked({ claims, fromUserinfo }: SourcedClaims, { idToken, userinfo }: ReceivedClaims): Claims {
   const names = new Set(fromUserinfo)
   const isKept = (name: string) => (names.has(name) ? userinfo : idToken) === undefined

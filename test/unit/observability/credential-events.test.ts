@@ -23,7 +23,7 @@ test('the log says that another installation is the cause if a user is taken ove
   ])
 })
 
-test('each thing that happens to a credential is the event of its name, with the user and the level of the table', async () => {
+test('each change of a credential is logged as the event of the same name, with the user and the level in the table', async () => {
   const lines: Record<string, unknown>[] = []
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
   const log = await createLog({ level: 'info', format: 'json', destination })

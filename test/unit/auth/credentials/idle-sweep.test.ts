@@ -388,7 +388,7 @@ describe('the lease of the idle sweep', () => {
     assert.equal(next!.sweptUntil, noon)
   })
 
-  test('a lease that is released before the first sweep has ended leaves no time', async () => {
+  test('a lease that is released before the first sweep has ended stores no time of a last sweep', async () => {
     const store = createMemorySharedStore(() => noon)
     const lease = await createSweepLease(store).acquire()
     await lease!.release(Number.NEGATIVE_INFINITY)
