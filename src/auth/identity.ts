@@ -70,8 +70,8 @@ function checkGroups(groups: readonly string[]): void {
 }
 
 function checkEmail(email: string): void {
-  if (email.length > limits.email) throw invalid(`the e-mail address is longer than ${limits.email} characters`)
-  if (controlCharacter.test(email) || !emailPattern.test(email)) throw invalid('the e-mail address is malformed')
+  if (email.length > limits.email) throw invalid(`the email address is longer than ${limits.email} characters`)
+  if (controlCharacter.test(email) || !emailPattern.test(email)) throw invalid('the email address is malformed')
 }
 
 function checkName(name: string): void {

@@ -5,9 +5,9 @@ import type { Identity } from './identity.ts'
 export type Subject = Readonly<{
   identity: Identity
   roles: readonly string[]
-  /** A hash of the roles, name, e-mail address and groups, which Elasticsearch stores. */
+  /** A hash of the roles, name, email address and groups, which Elasticsearch stores. */
   fingerprint: string
-  /** A hash of the roles and groups only, because a changed name or e-mail address alone does not cause a write. */
+  /** A hash of the roles and groups only, because a changed name or email address alone does not cause a write. */
   access: string
 }>
 

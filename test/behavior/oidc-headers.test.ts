@@ -170,13 +170,13 @@ describe('oidc.claim_mappings', async () => {
     },
   })
 
-  test('oidc.claim_mappings maps the e-mail address to the username, and reads groups from a nested claim', async () => {
+  test('oidc.claim_mappings maps the email address to the username, and reads groups from a nested claim', async () => {
     const response = await bearer(url, await idp.sign())
     const { username, groups } = (await response.json()) as { username: string; groups: string[] }
     assert.deepEqual([username, groups], ['alice@example.com', ['admins', 'staff']])
   })
 
-  test('rejects an unverified e-mail address as the username', async () => {
+  test('rejects an unverified email address as the username', async () => {
     assert.equal(await verdictOf(await bearer(url, await idp.sign({ email_verified: false }))), '400 identity_invalid')
   })
 

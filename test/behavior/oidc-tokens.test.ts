@@ -184,7 +184,7 @@ test('a request without a bearer token gets 401 and a Bearer challenge', async (
   }
 })
 
-test('an e-mail address that is not verified is omitted, and does not affect the username', async () => {
+test('an email address that is not verified is omitted, and does not affect the username', async () => {
   const token = await idp.sign({ email: 'elastic@example.com', email_verified: false })
   assert.deepEqual(await (await bearer(url, token)).json(), {
     message: 'Authentication successful',

@@ -116,7 +116,7 @@ function decideExpiry(state: ManagedState, input: DecisionInput): Decision | und
   return now >= expiry ? waitForRotation(state, rules) : undefined
 }
 
-/** A change of only the name or the e-mail address causes no write. */
+/** A change of only the name or the email address causes no write. */
 function decideChange(stored: StoredUser, state: ManagedState, input: DecisionInput): Decision | undefined {
   const { subject, now, rules } = input
   if (hasAccess(stored, state, subject)) return undefined
@@ -176,7 +176,7 @@ function nextVersion(reason: WriteReason, { created, version }: ManagedState, in
   }
 }
 
-/** Whether the stored user has the subject's roles and groups. The name and the e-mail address may be outdated. */
+/** Whether the stored user has the subject's roles and groups. The name and the email address may be outdated. */
 function hasAccess(
   stored: StoredUser,
   state: ManagedState,

@@ -14,7 +14,7 @@ export function accountPage({ identity, roles, denial }: Account): GatewayRespon
   const { username, name, email, groups } = identity
   const rows: [term: string, text: string | undefined][] = [
     ['Name', name],
-    ['E-mail address', email],
+    ['Email address', email],
     ['Groups', groups.join(', ') || 'none'],
     ['Roles', roles.join(', ') || 'none'],
   ]

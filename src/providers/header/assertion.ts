@@ -20,7 +20,7 @@ type IdentityHeader = Readonly<{ fields: readonly Field[]; bit: number }>
  * (RFC 9110, section 7.6.1).
  */
 export function createAssertionReader(names: HeaderNames) {
-  // One header may supply two fields, such as the e-mail address that is also the username.
+  // One header may supply two fields, such as the email address that is also the username.
   const fieldsByName = Map.groupBy(allFields, (field) => names[field].toLowerCase())
   const identityHeaders: ReadonlyMap<string, IdentityHeader> = new Map(
     [...fieldsByName].map(([name, fields], index) => [name, { fields, bit: 1 << index }]),

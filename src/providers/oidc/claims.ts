@@ -60,7 +60,7 @@ function usernameOf(claims: Claims, claimMappings: ClaimMappings): string {
   // Some providers let users enter any address into their profile, so with an unverified address they could impersonate
   // others.
   if ((path === 'email' || path === claimMappings.email) && isUnverified(claims))
-    throw invalid('the username is an e-mail address that the provider has not verified')
+    throw invalid('the username is an email address that the provider has not verified')
   return username
 }
 

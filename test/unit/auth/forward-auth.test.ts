@@ -35,7 +35,7 @@ test('the sub-request response body contains the identity as JSON, and no passwo
   assert.equal(headers[5], String(Buffer.byteLength(body)), 'bytes, not characters')
 })
 
-test('the sub-request response body omits a missing e-mail address and name', () => {
+test('the sub-request response body omits a missing email address and name', () => {
   assert.deepEqual(Object.keys(JSON.parse(responseFor(identity()).body)), ['message', 'username', 'groups'])
 })
 

@@ -112,7 +112,7 @@ describe('usernames', () => {
       assertRejected('user_reserved', { username }, username))
 })
 
-describe('e-mail addresses', () => {
+describe('email addresses', () => {
   for (const email of [
     'bob@example.com',
     'bob+x@example.com',
@@ -121,7 +121,7 @@ describe('e-mail addresses', () => {
     "o'bob@example.com",
     `${'a'.repeat(308)}@example.com`,
   ]) {
-    test(`accepts the e-mail address ${show(email)}`, () => check({ email }))
+    test(`accepts the email address ${show(email)}`, () => check({ email }))
   }
   const malformed = [
     '',
@@ -144,7 +144,7 @@ describe('e-mail addresses', () => {
     `${'a'.repeat(100_000)}`,
   ]
   for (const email of malformed)
-    test(`rejects the e-mail address ${show(email)}`, () => assertRejected('identity_invalid', { email }, email))
+    test(`rejects the email address ${show(email)}`, () => assertRejected('identity_invalid', { email }, email))
 })
 
 describe('names', () => {
@@ -177,7 +177,7 @@ describe('groups', () => {
   }
 })
 
-test('rejects half of a surrogate pair in a name, a group or an e-mail address, which UTF-8 cannot carry', () => {
+test('rejects half of a surrogate pair in a name, a group or an email address, which UTF-8 cannot carry', () => {
   for (const half of ['\ud800', 'a\udc00b', '\udfff\ud800']) {
     assertRejected('identity_invalid', { name: half }, half)
     assertRejected('identity_invalid', { groups: [half] }, half)

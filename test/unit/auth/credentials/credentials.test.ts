@@ -136,7 +136,7 @@ describe('obtain: changed groups', () => {
     assert.deepEqual(directory.users.get('bob')?.roles, ['reader'])
   })
 
-  test('a changed name or e-mail alone causes no call, and is written with the next rotation', async () => {
+  test('a changed name or email alone causes no call, and is written with the next rotation', async () => {
     const { clock, directory, obtain, writes } = createTestBed({ revalidateAfterMs: 2 * hour })
     const first = await obtain(subject({ name: 'Bob', email: 'bob@example.com' }))
     for (let i = 0; i < 1000; i++) {

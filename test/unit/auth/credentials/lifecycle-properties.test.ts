@@ -194,7 +194,7 @@ test('a change is never written within the change interval of the previous chang
   })
 })
 
-test('unchanged roles and groups never cause a changed write, whatever the name and the e-mail are', () => {
+test('unchanged roles and groups never cause a changed write, whatever the name and the email are', () => {
   check((given) => {
     const decision = decide(given)
     if (decision.kind !== 'write' || decision.reason !== 'changed') return

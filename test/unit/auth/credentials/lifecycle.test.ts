@@ -325,7 +325,7 @@ const rows: Row[] = [
   ['a duplicate role is adopted', user(state, { roles: ['writer', 'reader', 'writer'] }), {}, adopted(state)],
 
   [
-    'a changed name or e-mail with the same roles and groups is adopted',
+    'a changed name or email with the same roles and groups is adopted',
     user(changed, { metadata: { groups, elastauth: changed } }),
     {},
     adopted(changed),

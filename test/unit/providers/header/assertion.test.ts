@@ -91,7 +91,7 @@ describe('configured header names', () => {
     })
   }
 
-  test('reads two fields from one identity header, such as the e-mail address as the username', () => {
+  test('reads two fields from one identity header, such as the email address as the username', () => {
     const email = headerPresets['oauth2-proxy'].email
     const found = createAssertionReader({ ...headerPresets['oauth2-proxy'], username: email }).readAssertion([
       email,

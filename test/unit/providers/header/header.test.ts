@@ -26,7 +26,7 @@ const withGroups = (groups: string) => identify(['Remote-User', 'bob', 'Remote-G
 
 describe('presets', () => {
   for (const name of ['authelia', 'authentik', 'oauth2-proxy', 'tailscale', 'headers'] as const) {
-    test(`the preset ${name} reads username, groups, e-mail address and name`, () => {
+    test(`the preset ${name} reads username, groups, email address and name`, () => {
       const { username, groups, email, name: fullName, groupsSeparator } = headerPresets[name]
       const raw = [username, 'bob', groups, `a${groupsSeparator}b`, email, 'bob@example.com', fullName, 'Bob']
       const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: name }

@@ -7,7 +7,7 @@ const map = (claims: Record<string, unknown>, options: Partial<ToIdentityOptions
   createToIdentity({ claimMappings, provider: 'oidc', ...options })({ preferred_username: 'bob', ...claims })
 const groupsOf = (groups: unknown, options?: Partial<ToIdentityOptions>) => map({ groups }, options).groups
 
-test('username, groups, e-mail address and name are read from the mapped claims', () => {
+test('username, groups, email address and name are read from the mapped claims', () => {
   const identity = map({ name: 'Bob', email: 'bob@example.com', groups: ['a', 'b', 'a'] })
   const expected = { username: 'bob', groups: ['a', 'b'], email: 'bob@example.com', name: 'Bob', provider: 'oidc' }
   assert.deepEqual(identity, expected)
@@ -132,14 +132,14 @@ describe('the username claim', () => {
     ],
   ]
   for (const [what, claims, options, isAccepted] of unverified) {
-    test(`an e-mail address ${what} is ${isAccepted ? 'accepted' : 'rejected'} as the username`, () => {
+    test(`an email address ${what} is ${isAccepted ? 'accepted' : 'rejected'} as the username`, () => {
       if (isAccepted) assert.equal(map(claims, options).username, 'a@b')
       else assert.throws(() => map(claims, options), { code: 'identity_invalid', message: /not verified/ })
     })
   }
 })
 
-test('an e-mail address with email_verified false is omitted from the identity', () => {
+test('an email address with email_verified false is omitted from the identity', () => {
   assert.equal(map({ email: 'a@b', email_verified: false }).email, undefined)
 })
 

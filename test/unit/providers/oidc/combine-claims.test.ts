@@ -200,7 +200,7 @@ describe('email_verified', () => {
     assert.deepEqual(both({ userinfo: { email: 'b@x' } }, signedIn), ['b@x', undefined])
   })
 
-  test('email_verified applies to the claim that is mapped to the e-mail address', () => {
+  test('email_verified applies to the claim that is mapped to the email address', () => {
     const combineMail = createCombineClaims({ ...mappings, email: 'mail' })
     const signedIn = combineMail({ idToken: { mail: 'a@x', email_verified: true } })
     assert.equal(combineMail({ userinfo: { mail: 'b@x' } }, signedIn).claims.email_verified, false)
