@@ -227,12 +227,12 @@ export const schema = {
   },
   users: {
     path: {
-      doc: 'Path of the file with the users of `auth_provider: users`: YAML, or what `htpasswd -B` has written. Changes apply without a restart. See docs/users.md.',
+      doc: 'Path of the file with the users of `auth_provider: users`: YAML, or the output of `htpasswd -B`. Changes apply without a restart. See docs/users.md.',
       format: 'text',
       default: null,
     },
     inline: {
-      doc: 'Such users by name, in the configuration itself. See docs/users.md.',
+      doc: 'Users by name, in the configuration itself, instead of the file or in addition to it. See docs/users.md.',
       format: 'user_map',
       default: {},
       sensitive: true,
@@ -320,7 +320,7 @@ export const schema = {
       default: false,
     },
     cache_ttl: {
-      doc: 'How long a credential that Elasticsearch has verified is accepted without another call. A revoked key works this long.',
+      doc: 'How long a credential that Elasticsearch has verified is accepted without another call. A revoked key works for up to this long.',
       format: 'duration',
       default: '60s',
       max: 3_600_000,
