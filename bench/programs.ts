@@ -133,6 +133,37 @@ export async function startNginx(bench: Bench, upstream: Running): Promise<Runni
   return startProgram(bench, 'nginx', command, port, { cwd: directory })
 }
 
+/** Starts Traefik, which asks `gateway` by forwardAuth before each request to `upstream`. Resolves when it has read its
+ * routes. `headers` are those of the load, because other groups for the same user would change the user first. */
+export async function startTraefik(
+  bench: Bench,
+  program: string,
+  gateway: Running,
+  upstream: Running,
+  headers: Flags,
+): Promise<Running> {
+  const port = await findFreePort()
+  const file = join(temporaryDirectory(bench.cleanup), 'routes.yml')
+  const forwardAuth = { address: gateway.url, authResponseHeaders: ['Authorization'] }
+  const routes = {
+    routers: { all: { rule: 'PathPrefix(`/`)', service: 'upstream', middlewares: ['auth'] } },
+    middlewares: { auth: { forwardAuth } },
+    services: { upstream: { loadBalancer: { servers: [{ url: upstream.url }] } } },
+  }
+  writeFileSync(file, JSON.stringify({ http: routes })) // JSON is YAML
+  const flags = [
+    `--entrypoints.web.address=127.0.0.1:${port}`,
+    `--providers.file.filename=${file}`,
+    '--log.level=ERROR',
+  ]
+  const traefik = await startProgram(bench, 'Traefik', [program, ...flags], port, { env: { GOMAXPROCS: '1' } })
+  for (const deadline = performance.now() + 30_000; ; await sleep(50)) {
+    const { status } = await fetch(traefik.url, { headers })
+    if (status === 200) return traefik
+    if (performance.now() > deadline) throw new Error(`Traefik responds with ${status} after 30 seconds`)
+  }
+}
+
 /** The program that an environment variable names; undefined if it is not set. Throws if there is no such file. */
 export function programFrom(variable: string): string | undefined {
   const path = process.env[variable]

@@ -9,7 +9,7 @@ const markers = ['<!-- results -->', '<!-- end of results -->'] as const
 export type Results = Readonly<{
   date: string
   commit: string
-  versions: Readonly<{ node: string }>
+  versions: Readonly<{ node: string; wrk?: string; nginx?: string; redis?: string }>
   machine: Readonly<{
     processor: string
     memoryGigabytes: number
@@ -29,8 +29,14 @@ export function buildReport(results: Results, readme = readFileSync(file('README
   const [, end = ''] = rest.split(markers[1])
   const { date, commit, versions, machine, cases } = results
   const [before, after] = [machine.loadAverage.before[0], machine.loadAverage.after[0]].map((load) => load?.toFixed(1))
+  const named = [
+    ['wrk', versions.wrk],
+    ['nginx', versions.nginx],
+    ['Redis', versions.redis],
+  ]
+  const others = named.flatMap(([name, version]) => (version ? [`${name} ${version}, `] : []))
   const about =
-    `${date.slice(0, 10)}, commit ${commit}, Node ${versions.node}, ${machine.processor}, ${machine.memoryGigabytes} GB, Linux ` +
+    `${date.slice(0, 10)}, commit ${commit}, Node ${versions.node}, ${others.join('')}${machine.processor}, ${machine.memoryGigabytes} GB, Linux ` +
     `${machine.kernel}; load average ${before} before and ${after} after the run.`
   const tables = cases.map(tableOf).join('\n')
   return new Map([
@@ -64,13 +70,14 @@ function format({ median, min, max }: Summary): string {
   return `${median} (${min}–${max})`
 }
 
-/** A bar for each ratio, with a line from its minimum to its maximum. */
+/** A bar for each ratio, with a line from its minimum to its maximum; the scale of each case ends at its largest ratio. */
 function plotOf(cases: readonly CaseResult[]): string {
-  const scale = (ratio: number) => (60 * Math.min(ratio, 8)).toFixed(1)
   let y = 10
   const parts = cases.flatMap(({ title, rows }) => {
     const bars = rows.flatMap(({ program, ratios: [ratio] }) => (ratio ? [{ program, ratio }] : []))
     if (bars.length === 0) return []
+    const largest = Math.max(1, ...bars.map(({ ratio }) => ratio.max))
+    const scale = (ratio: number) => ((480 * ratio) / largest).toFixed(1)
     y += 24
     const heading = `<text x="10" y="${y}" class="heading">${escapeXml(title)}, ratio to ${escapeXml(bars[0]!.ratio.to)}</text>`
     const shapes = bars.map(({ program, ratio }) => {

@@ -52,6 +52,13 @@ export function readWrk(name: string, output: string): number {
   return Number(requests)
 }
 
+/** The number of failed tests in the summary of h2spec. */
+export function readH2spec(name: string, output: string): number {
+  const [, failed] = /\d+ tests, \d+ passed, \d+ skipped, (\d+) failed/.exec(output) ?? []
+  if (failed === undefined) throw new Error(`${name}: h2spec printed no summary:\n${output}`)
+  return Number(failed)
+}
+
 /** Sends each of the requests once, 32 at a time. */
 export async function sendAll(url: string, requests: readonly Headers[]): Promise<number> {
   const pool = new Pool(url, { connections: 32, keepAliveTimeout: 600_000 })

@@ -3,8 +3,8 @@
  * shows that every case works, and with `--only NAME` it runs one; both write nothing. Linux, with wrk and taskset.
  * `npm run bench -- [--quick] [--only NAME] [--rounds NUMBER]`
  */
-import { execFileSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { cases } from './cases.ts'
@@ -21,7 +21,10 @@ if (selected.length === 0)
 if (!existsSync(builtProgram)) throw new Error('dist/main.cjs does not exist: run `npm run build`')
 
 pinLoad()
-const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).trim()
+const commit = git('describe', '--always', '--dirty', '--exclude=*', '--abbrev=12')
+const isPublished = !values.quick && values.only === undefined
+if (isPublished && statSync(builtProgram).mtimeMs < 1000 * Number(git('log', '-1', '--format=%ct')))
+  throw new Error('dist/ is older than the last commit: run `npm run build`')
 const loadBefore = loadavg()
 const results: CaseResult[] = []
 for (const one of selected) {
@@ -30,7 +33,7 @@ for (const one of selected) {
   console.log(tableOf(result))
   results.push(result)
 }
-if (!values.quick && values.only === undefined) {
+if (isPublished) {
   const [processor] = cpus()
   const machine = {
     processor: `${cpus().length} × ${processor?.model}`,
@@ -41,7 +44,12 @@ if (!values.quick && values.only === undefined) {
   const all = {
     date: new Date().toISOString(),
     commit,
-    versions: { node: process.versions.node },
+    versions: {
+      node: process.versions.node,
+      wrk: versionOf('wrk', '-v'),
+      nginx: versionOf('/usr/sbin/nginx', '-v'),
+      redis: versionOf('redis-server', '--version'),
+    },
     machine,
     cases: results,
   }
@@ -49,3 +57,13 @@ if (!values.quick && values.only === undefined) {
   writeReport()
 }
 process.exit(0)
+
+function git(...args: string[]): string {
+  return execFileSync('git', args, { encoding: 'utf8' }).trim()
+}
+
+/** The version that a program prints; undefined if it is not installed. */
+function versionOf(program: string, flag: string): string | undefined {
+  const { stdout, stderr } = spawnSync(program, [flag], { encoding: 'utf8' })
+  return /\d+\.\d+[\w.]*/.exec(`${stdout}${stderr}`)?.[0]
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isMet, runCase, summarize, summaryOf } from '../../../bench/harness.ts'
 import { startProgram } from '../../../bench/programs.ts'
-import { cpuPerRequest, readWrk } from '../../../bench/requests.ts'
+import { cpuPerRequest, readH2spec, readWrk } from '../../../bench/requests.ts'
 
 const metric = 'processor time per request, µs'
 const series = (...values: number[]) => values.map((value) => ({ [metric]: value }))
@@ -69,6 +69,12 @@ describe('faults of a benchmark are errors', () => {
     const failures = '  7 requests in 1.00s\n  Non-2xx or 3xx responses: 7'
     assert.throws(() => readWrk('elastauth', failures), /not all responses were successful/)
     assert.equal(readWrk('elastauth', '  7 requests in 1.00s'), 7)
+  })
+
+  test('the failed tests of h2spec are read from its summary, and output without a summary is an error', () => {
+    const output = '\nFinished in 7.4695 seconds\n145 tests, 135 passed, 1 skipped, 9 failed\n'
+    assert.equal(readH2spec('elastauth', output), 9)
+    assert.throws(() => readH2spec('elastauth', 'Error: connection refused'), /elastauth: h2spec printed no summary/)
   })
 
   test('a program that exits before it listens is an error with its name and its output', async () => {
