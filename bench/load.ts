@@ -21,11 +21,6 @@ export function pin(pid: number, processor = serverProcessor): void {
   execFileSync('taskset', ['-a', '-p', '-c', processor, String(pid)], { stdio: 'ignore' })
 }
 
-/** Pins all threads of a load generator. */
-export function pinLoad(pid: number): void {
-  pin(pid, loadProcessor)
-}
-
 /** Sends load to `url` with wrk. @returns requests per second, and the processor time of `pid` per request in microseconds */
 export async function load(
   url: string,

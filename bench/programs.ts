@@ -123,7 +123,7 @@ export function createCertificate({ cleanup }: Bench): { cert: string; key: stri
 }
 
 /** Starts nginx as one process that streams in both directions and keeps its connections; undefined if it is not installed. */
-export async function startNginx(bench: Bench, upstream: Running): Promise<Running | undefined> {
+export async function startNginx(bench: Pick<Bench, 'cleanup'>, upstream: Running): Promise<Running | undefined> {
   const program = ['/usr/sbin/nginx', '/usr/bin/nginx'].find((path) => existsSync(path))
   if (program === undefined) return undefined
   const port = await findFreePort()
@@ -164,7 +164,7 @@ export async function startTraefik(
   }
 }
 
-/** The program that an environment variable names; undefined if it is not set. Throws if there is no such file. */
+/** The path in an environment variable; undefined if the variable is not set. Throws if the file does not exist. */
 export function programFrom(variable: string): string | undefined {
   const path = process.env[variable]
   if (path && !existsSync(path)) throw new Error(`${variable} is ${path}, which does not exist`)

@@ -5,8 +5,8 @@
  * Linux, with taskset, after `npm run build`. `node bench/proxy-latency.ts [requests per second] [rounds] [seconds]`
  */
 import { Pool } from 'undici'
-import { formatMedian, pinLoad } from './load.ts'
-import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
+import { formatMedian } from './load.ts'
+import { pinLoad, proxyFlags, startElastauth, startNginx, startServer } from './programs.ts'
 
 const requestsPerSecond = Number(process.argv[2] ?? 2000)
 const rounds = Number(process.argv[3] ?? 7)
@@ -14,15 +14,15 @@ const seconds = Number(process.argv[4] ?? 4)
 /** Requests before this time are not counted: after a pause, processor caches and congestion windows are cold. */
 const warmUpMs = 500
 
-const upstream = await startServer('upstream')
-const nginx = await startNginx(upstream.url)
+const cleanup = new AsyncDisposableStack()
+const upstream = await startServer({ cleanup }, 'upstream', '', { isLoad: true })
+const nginx = await startNginx({ cleanup }, upstream)
 const candidates = [
-  await startElastauth(upstream.url),
-  await startServer('dispatch', upstream.url),
+  await startElastauth({ cleanup }, proxyFlags(upstream, { log_level: 'error' })),
+  await startServer({ cleanup }, 'bare undici.dispatch', upstream.url),
   ...(nginx ? [nginx] : []),
 ]
-pinAll(candidates)
-for (const pid of [upstream.pid, process.pid]) pinLoad(pid)
+pinLoad()
 
 const keepAlive = { connections: 64, keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 }
 const direct = new Pool(upstream.url, keepAlive)
@@ -41,11 +41,11 @@ for (const [name, measured] of results) {
     const through = measured.map((round) => percentile(round.through, share))
     const control = measured.map((round) => percentile(round.direct, share))
     const added = through.map((one, i) => one - control[i]!)
-    const what = `${name.padEnd(10)} p${share * 100}`
+    const what = `${name.padEnd(20)} p${share * 100}`
     console.log(`${what} ${formatMedian(through)}, direct ${formatMedian(control)}, added ${formatMedian(added)}`)
   }
 }
-for (const { pid } of [...candidates, upstream]) process.kill(pid)
+await cleanup.disposeAsync()
 process.exit(0)
 
 /** Latencies in milliseconds, sorted. */

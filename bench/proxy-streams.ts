@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { residentMegabytes } from '../test/support/resident-memory.ts'
 import { median } from './load.ts'
-import { startElastauth, startServer } from './proxies.ts'
+import { proxyFlags, type Running, startElastauth, startServer } from './programs.ts'
 
 const streams = Number(process.argv[2] ?? 5000)
 const bytes = Number(process.argv[3] ?? 500)
@@ -21,9 +21,13 @@ await measureBytes()
 process.exit(0)
 
 async function measureIdleStreams(): Promise<void> {
-  const upstream = await startServer('open')
-  for (const start of [() => startServer('dispatch', upstream.url), () => startElastauth(upstream.url)]) {
-    const { name, url, pid } = await start()
+  await using cleanup = new AsyncDisposableStack()
+  const upstream = await startServer({ cleanup }, 'open', '', { isLoad: true })
+  for (const start of [
+    () => startServer({ cleanup }, 'bare undici.dispatch', upstream.url),
+    () => startGateway(cleanup, upstream),
+  ]) {
+    const { name, url, pid, stop } = await start()
     const before = residentMegabytes(pid)
     const messages: IncomingMessage[] = []
     while (messages.length < streams) {
@@ -36,11 +40,8 @@ async function measureIdleStreams(): Promise<void> {
     console.log(
       `${streams} idle streams, ${name}: ${after.toFixed(0)} MB resident (${before.toFixed(0)} before, ${each.toFixed(1)} kB each)`,
     )
-    process.kill(pid)
-    await sleep(1000)
+    await stop()
   }
-  process.kill(upstream.pid)
-  await sleep(500)
 }
 
 /** Each byte is sent after the previous one has arrived and a pause in which buffers are flushed. */
@@ -49,7 +50,8 @@ async function measureBytes(): Promise<void> {
   const upstream = createServer((_, response) => resolve(response)).listen(0, '127.0.0.1')
   await once(upstream, 'listening')
   const { port } = upstream.address() as AddressInfo
-  const gateway = await startElastauth(`http://127.0.0.1:${port}`)
+  await using cleanup = new AsyncDisposableStack()
+  const gateway = await startGateway(cleanup, { url: `http://127.0.0.1:${port}` })
   const opened = open(gateway.url)
   const source = await received
   source.write('.')
@@ -65,7 +67,10 @@ async function measureBytes(): Promise<void> {
   console.log(
     `latency of one byte: ${median(latencies).toFixed(2)} ms, ${Math.max(...latencies).toFixed(2)} ms maximum, of ${bytes} bytes`,
   )
-  process.kill(gateway.pid)
+}
+
+function startGateway(cleanup: AsyncDisposableStack, upstream: Pick<Running, 'url'>): Promise<Running> {
+  return startElastauth({ cleanup }, proxyFlags(upstream, { log_level: 'error' }))
 }
 
 function open(url: string): Promise<IncomingMessage> {

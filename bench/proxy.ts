@@ -7,21 +7,20 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { residentMegabytes, trackPeakResidentMegabytes } from '../test/support/resident-memory.ts'
 import { formatMedian, load, type Measurement, report } from './load.ts'
-import { pinAll, startElastauth, startNginx, startServer } from './proxies.ts'
+import { proxyFlags, startElastauth, startNginx, startServer } from './programs.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const seconds = Number(process.argv[3] ?? 3)
 
-const upstream = await startServer('upstream')
-const bare = await startServer('dispatch', upstream.url)
-const nginx = await startNginx(upstream.url)
+const cleanup = new AsyncDisposableStack()
+const upstream = await startServer({ cleanup }, 'upstream', '', { isLoad: true })
+const nginx = await startNginx({ cleanup }, upstream)
 const candidates = [
-  bare,
-  await startElastauth(upstream.url),
-  await startServer('http-proxy-3', upstream.url),
+  await startServer({ cleanup }, 'bare undici.dispatch', upstream.url),
+  await startElastauth({ cleanup }, proxyFlags(upstream, { log_level: 'error' })),
+  await startServer({ cleanup }, 'http-proxy-3', upstream.url),
   ...(nginx ? [nginx] : []),
 ]
-pinAll(candidates)
 
 const results = new Map<string, Measurement[]>(candidates.map(({ name }) => [name, []]))
 for (const { url, pid } of candidates) await load(url, pid, 2) // warm-up
@@ -47,10 +46,10 @@ for (const what of ['100 MB up', '1 GB down', '1 GB down again'] as const) {
       rates.push(megabytes / ((performance.now() - startedAt) / 1000))
     }
     const growth = `${before.toFixed(0)} MB resident before, ${stopTracking().toFixed(0)} maximum`
-    console.log(`${name.padEnd(14)} ${what.padEnd(16)} ${formatMedian(rates, 0)} MB/s, ${growth}`)
+    console.log(`${name.padEnd(20)} ${what.padEnd(16)} ${formatMedian(rates, 0)} MB/s, ${growth}`)
   }
 }
-for (const { pid } of [...candidates, upstream]) process.kill(pid)
+await cleanup.disposeAsync()
 process.exit(0)
 
 async function upload(url: string, megabytes: number): Promise<number> {

@@ -50,6 +50,12 @@ const kinds: Readonly<Record<string, () => { listen: (port: number, host: string
       socket.on('error', () => {}).write(switchingProtocols)
       socket.pipe(socket)
     }),
+  /** Starts a response that does not end. */
+  open: () =>
+    serve((_, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' })
+      response.write('data: first\n\n')
+    }),
   /** The minimum with undici: no authentication, headers as received. */
   'bare undici.dispatch': () => {
     const pool = new Pool(upstream, { pipelining: 1 })
