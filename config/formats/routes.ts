@@ -72,7 +72,8 @@ export const routeList: Format<readonly Route[]> = {
   check: (routes) => routes.flatMap((route, index) => checkRoute(route, index)),
 }
 
-const defaults: Omit<Route, 'upstreams' | 'tls'> = {
+/** A route without its upstreams, if nothing else is configured. */
+export const routeDefaults: Omit<Route, 'upstreams'> = {
   host: null,
   path: null,
   strip_path: false,
@@ -80,13 +81,14 @@ const defaults: Omit<Route, 'upstreams' | 'tls'> = {
   credential: 'user',
   identity_headers: false,
   headers: {},
+  tls: completeRouteTls(undefined),
 }
 
 function withDefaults(route: unknown): Route {
   // A malformed route is kept, so that checkRoute reports it
   if (!isPlainMap(route)) return route as unknown as Route
   const tls = completeRouteTls(route.tls)
-  return { ...defaults, ...route, tls } as Route
+  return { ...routeDefaults, ...route, tls } as Route
 }
 
 function checkRoute(route: unknown, index: number): readonly Problem[] {

@@ -1,4 +1,4 @@
-import type { RouteTls } from '../../../config/formats/routes.ts'
+import { type RouteTls, routeDefaults } from '../../../config/formats/routes.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { RoutingOptions, TlsFiles } from '../../proxy/routing/routing.ts'
 import type { UpstreamTls } from '../../proxy/routing/tls.ts'
@@ -8,7 +8,7 @@ import { readCa, readPem } from './pem.ts'
 export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealth'> | undefined {
   if (!proxy.enabled) return undefined
   const { elasticsearch_url, routes, tls, ...settings } = proxy
-  const all = elasticsearch_url === null ? routes : [...routes, { ...catchAll, upstreams: [elasticsearch_url] }]
+  const all = elasticsearch_url === null ? routes : [...routes, { ...routeDefaults, upstreams: [elasticsearch_url] }]
   return {
     routes: all.map((route) => ({ ...route, tls: tlsFilesOf(route.tls, tls) })),
     timeoutMs: settings.timeout,
@@ -18,25 +18,6 @@ export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealt
     readTls,
   }
 }
-
-const noTls: RouteTls = Object.freeze({
-  ca_cert: null,
-  client_cert: null,
-  client_key: null,
-  server_name: null,
-  insecure_skip_verify: null,
-})
-
-const catchAll = {
-  host: null,
-  path: null,
-  strip_path: false,
-  auth: 'required',
-  credential: 'user',
-  identity_headers: false,
-  headers: {},
-  tls: noTls,
-} as const
 
 /**
  * The route's own files, or else those in `proxy.tls`. A client certificate and its key always come from the same
