@@ -1,3 +1,4 @@
+import { createFlush } from '../async/flush.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { SessionStore } from './store.ts'
 
@@ -5,8 +6,6 @@ import type { SessionStore } from './store.ts'
 const maxRevoked = 10_000
 /** Maximum number of sessions whose deletion the store has not confirmed yet. */
 const maxPending = 10_000
-/** Maximum number of concurrent retries of deletions; more would delay requests that use the store. */
-const maxConcurrent = 16
 
 export type Revocations = Readonly<{
   isRevoked: (key: string) => boolean
@@ -29,7 +28,7 @@ export function createRevocations(
 ): Revocations {
   const revoked = new Set<string>()
   const pending = new Set<string>()
-  let isFlushing = false
+  const flush = createFlush(pending, retry)
 
   function markRevoked(key: string): void {
     revoked.add(key)
@@ -49,18 +48,6 @@ export function createRevocations(
     return existed
   }
 
-  /** Deletes a few sessions at a time, until none is pending or a deletion fails. Never rejects. */
-  async function flushPending(): Promise<void> {
-    if (isFlushing) return
-    isFlushing = true
-    try {
-      while (pending.size > 0) await Promise.all(pending.values().take(maxConcurrent).toArray().map(retry))
-    } catch {
-      // The store is unavailable again. The next lookup that reaches it retries the remaining deletions.
-    }
-    isFlushing = false
-  }
-
   function retry(key: string): Promise<boolean> {
     pending.delete(key) // `revoke` adds the key at the end, so that one that always fails does not delay the others
     return revoke(key)
@@ -70,6 +57,6 @@ export function createRevocations(
     isRevoked: (key: string) => revoked.has(key),
     markRevoked,
     revoke,
-    flushPending: () => void flushPending(),
+    flushPending: () => void flush(),
   })
 }
