@@ -105,7 +105,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
     report: isDryRun ? () => {} : createCredentialReporter(log, metrics?.credentials),
   })
-  // Proxy mode, OpenID Connect, login and the provider elasticsearch are loaded only if configured: importing all would double the startup time.
+  // Each of these parts is loaded only if it is configured: importing all would double the startup time.
   const routing = routingOptions(config)
   const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics })
   const tokenOptions = oidcOptions(config)

@@ -56,7 +56,8 @@ const table = {
   },
   password_rejected: {
     ...{ level: 'warn', category: ['authentication'], type: ['start'], outcome: 'failure' },
-    meaning: 'the username or the password of a sign-in form is wrong; `user.name` is absent if there is no such user',
+    meaning:
+      'a sign-in form was submitted with a wrong username or password; `user.name` is present only if the user exists',
   },
   token_rejected: {
     ...{ category: ['authentication'], type: ['start'], outcome: 'failure' },

@@ -63,7 +63,7 @@ export function createLoginReporter(log: Logger, toIdentity: (claims: Claims) =>
   })
 }
 
-/** @param username undefined if there is no such user */
+/** @param username undefined if the user does not exist */
 export function reportRejectedPassword(log: Logger, username: string | undefined, context: RequestContext): void {
   const fields = { 'user.name': username, ...requestFieldsOf(context) }
   const message = `user ${username ?? '(unknown)'}: the username or the password of the sign-in form is wrong`

@@ -293,7 +293,7 @@ describe('the sign-in form in proxy mode', async () => {
     assert.equal(response.status, 403)
   })
 
-  test('there is no callback and no back-channel logout without a provider', async () => {
+  test('without a provider, the callback and back-channel logout endpoints do not exist', async () => {
     for (const path of ['callback', 'backchannel-logout'])
       assert.equal((await createUserAgent().request(`${url}/elastauth/${path}`)).status, 404, path)
   })

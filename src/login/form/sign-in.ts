@@ -31,7 +31,7 @@ export type SignInFormOptions = Readonly<{
   onOtherReplica: (() => void) | undefined
   /** Logs the sign-in. Returns the username, as it may be logged: the user's roles have not been checked yet. */
   onSignedIn: (login: Login, context: RequestContext) => string
-  /** @param username undefined if there is no such user */
+  /** @param username undefined if the user does not exist */
   onRejected: (username: string | undefined, context: RequestContext) => void
   now: () => number
 }>

@@ -141,7 +141,7 @@ describe('which credentials are sent to Elasticsearch', () => {
     'ApiKey-2 YWJj',
     '',
   ]) {
-    test(`"${authorization}" is no credential of Elasticsearch, and is never sent to it`, async () => {
+    test(`"${authorization}" is not an Elasticsearch credential, and is never sent to Elasticsearch`, async () => {
       const { identify, sent } = createFixture(keyLogin)
       assert.equal(await codeOf(() => identify(authorization)), 'identity_missing')
       assert.deepEqual(sent, [])
