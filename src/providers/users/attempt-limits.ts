@@ -60,7 +60,14 @@ export type AttemptLimits = ReturnType<typeof createAttemptLimits>
  */
 export function createAttemptLimits({ shared, onLimitReached, monotonicNow, sleep }: AttemptLimitsOptions) {
   const store = withFallback(shared, createMemoryAttempts(monotonicNow))
-  /** Until when a key is blocked, so that further attempts cost no call. */
+  /** The networks that users have signed in from, apart from `store`, because guesses would displace them in memory. */
+  const familiarNetworks = withFallback(shared, createMemoryAttempts(monotonicNow))
+  /**
+   * Attempts from blocked networks, which can invent any number of usernames: they neither fill the shared store nor displace
+   * the counters of other networks.
+   */
+  const fromBlocked = createMemoryAttempts(monotonicNow)
+  /** Until when a user is blocked from a network, so that further attempts cost no call. */
   const blocked = new LRUCache<string, number>(limitEntries(maxKeys))
 
   function checkKey(key: string): void {
@@ -68,23 +75,29 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     if (endsInMs > 0) throw tooManyAttempts(endsInMs)
   }
 
-  async function count(key: string, limit: AttemptLimit) {
-    const { count, endsInMs } = await store.add(key, limit)
-    if (count <= limit.max) return { count, blockedMs: 0 }
+  async function countPair({ add }: AttemptStore, key: string) {
+    const { count, endsInMs } = await add(key, pairLimit)
+    if (count <= pairLimit.max) return { count, blockedMs: 0 }
     blocked.set(key, monotonicNow() + endsInMs)
     return { count, blockedMs: endsInMs }
+  }
+
+  async function countNetwork(key: string | undefined) {
+    if (key === undefined) return { count: 0, blockedMs: 0 }
+    const { count, endsInMs } = await store.add(key, networkLimit)
+    return { count, blockedMs: count <= networkLimit.max ? 0 : endsInMs }
   }
 
   /** Counts an attempt. Rejects with GatewayError too_many_attempts. */
   async function begin(username: string, network: string | undefined): Promise<Attempt> {
     const keys = keysOf(username, network)
-    const [ofPair, ofNetwork, isFamiliar] = await Promise.all([
-      count(keys.pair, pairLimit),
-      keys.network === undefined ? { count: 0, blockedMs: 0 } : count(keys.network, networkLimit),
-      store.has(keys.familiar),
-    ])
-    const blockedMs = Math.max(ofPair.blockedMs, ofNetwork.blockedMs)
-    if (blockedMs > 0) throw tooManyAttempts(blockedMs)
+    const ofNetwork = await countNetwork(keys.network)
+    if (ofNetwork.blockedMs > 0) {
+      const { blockedMs } = await countPair(fromBlocked, keys.pair)
+      throw tooManyAttempts(Math.max(blockedMs, ofNetwork.blockedMs))
+    }
+    const [ofPair, isFamiliar] = await Promise.all([countPair(store, keys.pair), familiarNetworks.has(keys.familiar)])
+    if (ofPair.blockedMs > 0) throw tooManyAttempts(ofPair.blockedMs)
     const ofUser = isFamiliar ? 0 : (await store.add(keys.user, userLimit)).count
     if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network: network ?? 'unknown' })
     if (ofUser > userLimit.max) await sleep(delayMs)
@@ -100,7 +113,11 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
         if (ofNetwork.count === networkLimit.max) onLimitReached({ reason: 'network', network: network! })
       },
       async succeeded() {
-        await Promise.all([store.remove(keys.pair, 'all'), store.add(keys.familiar, familiar), ...takeBack()])
+        await Promise.all([
+          store.remove(keys.pair, 'all'),
+          familiarNetworks.add(keys.familiar, familiar),
+          ...takeBack(),
+        ])
       },
       async canceled() {
         await Promise.all([store.remove(keys.pair, 'one'), ...takeBack()])

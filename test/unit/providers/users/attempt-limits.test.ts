@@ -94,6 +94,38 @@ describe('the limits of failed attempts', () => {
     assert.throws(() => limits.check('bob', 'a'), isBlocked)
   })
 
+  test('add no counter for a user to the shared store while the network is blocked, however many usernames it invents', async () => {
+    const memory = createMemoryAttempts(() => 0)
+    const keys = new Set<string>()
+    const shared: AttemptStore = {
+      ...memory,
+      add: (key, limit) => {
+        keys.add(key)
+        return memory.add(key, limit)
+      },
+    }
+    const { limits, fail } = createBench(shared)
+    for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
+    const before = keys.size
+    for (let i = 0; i < 100; i++) await assert.rejects(limits.begin(`invented${i}`, 'a'), isBlocked)
+    assert.equal(keys.size, before)
+  })
+
+  test('of a network are not displaced by 100,000 usernames that a blocked network invents', async () => {
+    const { limits, fail } = createBench()
+    await fail('bob', 'b', 5)
+    for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
+    for (let i = 0; i < 100_000; i++) await assert.rejects(limits.begin(`invented${i}`, 'a'), isBlocked)
+    await assert.rejects(limits.begin('bob', 'b'), isBlocked)
+  })
+
+  test('forget no network that a user has signed in from, however many networks guess', async () => {
+    const { limits, fail, succeed } = createBench()
+    await succeed('bob', 'home')
+    for (let i = 0; i < 35_000; i++) await fail(`user${i}`, `network${i}`)
+    assert.ok((await limits.begin('bob', 'home')).isFamiliar)
+  })
+
   test('delay attempts for a user after 20 failures from many networks, except from a network the user has signed in from', async () => {
     const { reached, delays, fail, succeed } = createBench()
     await succeed('bob', 'home')
