@@ -33,8 +33,10 @@ function startWorker(): Worker {
     pending.delete(id)
     if (pending.size === 0) started.unref()
   })
-  started.on('error', fail)
-  started.on('exit', () => fail(new Error('the thread for bcrypt ended')))
+  // After an error, `exit` follows, when the next call may have started another thread.
+  const end = (error: Error) => worker === started && fail(error)
+  started.on('error', end)
+  started.on('exit', () => end(new Error('the thread for bcrypt ended')))
   return started
 }
 

@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compareBcrypt } from '../../../../src/providers/users/bcrypt.ts'
+
+/** Of the password `correct`, with the lowest cost. */
+const hash = '$2b$04$VzEl.rCj3WjDNHUT/A1SROz7FoHFbqY1snzq/sfd5JExQDlBNop5m'
+
+test('after the thread for bcrypt has failed, the next comparison gets a thread of its own and its result', async () => {
+  for (let i = 0; i < 3; i++) {
+    await assert.rejects(compareBcrypt('correct', 'x'.repeat(60)), /Invalid salt/) // an error in the thread ends it
+    assert.equal(await compareBcrypt('correct', hash), true)
+    assert.equal(await compareBcrypt('wrong', hash), false)
+  }
+})
