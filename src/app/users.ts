@@ -1,3 +1,4 @@
+import { type BigIntStats, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../config/faults.ts'
@@ -41,12 +42,12 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
   if (!hasArgon2()) throw new ConfigError([{ key: 'auth_provider', ...noArgon2 }])
   const monotonicNow = () => performance.now()
   let sources = initial
-  // Before the first read, so that a change in between is noticed.
-  let applied = stampOf(sources)
+  // Before the read, and not in the background, so that a change in between is noticed.
+  let applied = stampNow(sources)
   const users = createUsers(readUsers(sources), {
     attempts: createAttemptLimits({
       shared: attemptStore,
-      onLimitReached: (reached) => reportLimit(log, reached),
+      onLimitReached: (reached) => reportLimit(log, reached, (username) => users.find(username) !== undefined),
       monotonicNow,
       sleep: (milliseconds) => sleep(milliseconds),
     }),
@@ -66,12 +67,12 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
 
   /** A file that changes between two looks may be half written, so it is read when it has stopped changing. */
   async function watch(signal: AbortSignal): Promise<void> {
-    let last = await applied
+    let last = applied
     while (!signal.aborted) {
       await sleep(pollIntervalMs, undefined, { ref: false })
       const seen = await stampOf(sources)
-      if (seen === last && seen !== (await applied)) {
-        applied = Promise.resolve(seen)
+      if (seen === last && seen !== applied) {
+        applied = seen
         readAgain()
       }
       last = seen
@@ -88,7 +89,7 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
     watch: (signal) => void watch(signal),
     prepareReload(config) {
       const next = usersOptions(config)!
-      const stamp = stampOf(next)
+      const stamp = stampNow(next)
       const read = readUsers(next)
       return () => {
         sources = next
@@ -101,17 +102,34 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
 
 /** Changes with the file: editors replace it, and Kubernetes replaces a symbolic link to its directory. */
 async function stampOf({ users: { path: file } }: Sources): Promise<string> {
-  if (file === null) return ''
-  const stats = await stat(file, { bigint: true }).catch(() => undefined)
+  return file === null ? '' : format(await stat(file, { bigint: true }).catch(() => undefined))
+}
+
+function stampNow({ users: { path: file } }: Sources): string {
+  try {
+    return file === null ? '' : format(statSync(file, { bigint: true }))
+  } catch {
+    return format(undefined)
+  }
+}
+
+function format(stats: BigIntStats | undefined): string {
   return stats === undefined ? 'missing' : [stats.dev, stats.ino, stats.mtimeNs, stats.ctimeNs, stats.size].join(' ')
 }
 
-function reportLimit(log: Logger, { reason, username, network }: LimitReached): void {
-  const fields = { 'event.reason': reason, 'user.name': username, 'client.ip': network.replace(/\/64$/, '') }
-  logEvent(log, 'guessing_limited', fields, `${what[reason](username, network)}, because too many sign-ins failed`)
+/** Without the name of a user who does not exist: it may be a password that was typed into the wrong field. */
+function reportLimit(
+  log: Logger,
+  { reason, username, network }: LimitReached,
+  exists: (name: string) => boolean,
+): void {
+  const known = username !== undefined && exists(username) ? username : undefined
+  const fields = { 'event.reason': reason, 'user.name': known, 'client.ip': network.replace(/\/64$/, '') }
+  const text = what[reason](known ?? '(unknown)', network)
+  logEvent(log, 'guessing_limited', fields, `${text}, because too many sign-ins failed`)
 }
 
-const what: Readonly<Record<LimitReached['reason'], (username: string | undefined, network: string) => string>> = {
+const what: Readonly<Record<LimitReached['reason'], (username: string, network: string) => string>> = {
   user_network: (username, network) => `user ${username} is blocked from ${network} for five minutes`,
   network: (_, network) => `${network} is blocked for five minutes`,
   user: (username) => `attempts for user ${username} from new networks are delayed`,

@@ -99,6 +99,15 @@ test('a wrong password is logged with the name of the user, and a name that no u
   assert.doesNotMatch(gateway.output(), /a-password-in-the-wrong-field/)
 })
 
+test('five attempts with a name that no user has are reported without the name, which may be a password', async () => {
+  const gateway = await bed.startProxy()
+  for (let i = 0; i < 5; i++) await signInWithForm(gateway.url, 'a-password-in-the-wrong-field', { password: `x${i}` })
+  const line = await gateway.logged((one) => one['event.action'] === 'guessing_limited')
+  assert.equal(line['event.reason'], 'user_network')
+  assert.equal(line['user.name'], undefined)
+  assert.doesNotMatch(gateway.output(), /a-password-in-the-wrong-field/)
+})
+
 test('users.login: false serves no form, and sends no redirect to it', async () => {
   const { url } = await bed.startProxy({ flags: { 'users.login': 'false' } })
   const agent = createUserAgent()
