@@ -2,14 +2,14 @@ import type { Identity } from '../auth/identity.ts'
 import { GatewayError } from '../http/errors.ts'
 import { createRefresh, type PendingWrite, type RefreshOptions, type RefreshResult } from './refresh.ts'
 import type { Revocations } from './revocations.ts'
-import type { Session, SessionEnd, SessionTimeouts } from './session.ts'
+import { type Session, type SessionEnd, type SessionTimeouts, UserChangedError } from './session.ts'
 import type { CachedSession, SessionCache } from './session-cache.ts'
 import { keyOf } from './session-id.ts'
 import { storeUnavailable } from './store-error.ts'
 
 export type LookupOptions = RefreshOptions &
   Readonly<{
-    /** Converts claims to an identity. Throws GatewayError identity_invalid. */
+    /** Converts claims to an identity. Throws GatewayError identity_invalid, or UserChangedError. */
     toIdentity: (claims: Readonly<Record<string, unknown>>) => Identity
     onRefreshFailure: (error: unknown, username: string | undefined) => void
     onEnded: (end: SessionEnd) => void
@@ -74,18 +74,23 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
       onRefreshFailure(result.error, usernameOf(result.session))
     const identity = identityOf(id, result.session)
     if (identity !== undefined) return addToCache(id, key, result, identity)
-    // The claims are unusable, so the user must sign in again. The sign-in gets fresh claims or shows the user the error.
-    onEnded({ username: cache.get(id)?.identity.username, reason: 'claims_unusable' })
+    // The user must sign in again. The sign-in gets fresh claims or shows the user the error.
     await revocations.revoke(key).catch(() => {})
     return undefined
   }
 
+  /** Reports the end of a session whose claims give no identity. */
   function identityOf(id: string, session: Session): Identity | undefined {
     try {
       if (isUnconfirmable(session, timeouts, now)) throw unconfirmable
       return toIdentity(session.claims)
     } catch (error) {
-      onRefreshFailure(error, cache.get(id)?.identity.username)
+      const username = cache.get(id)?.identity.username
+      if (error instanceof UserChangedError) onEnded({ username: error.username, reason: 'user_changed' })
+      else {
+        onRefreshFailure(error, username)
+        onEnded({ username, reason: 'claims_unusable' })
+      }
       return undefined
     }
   }

@@ -1,3 +1,5 @@
+import { GatewayError } from '../http/errors.ts'
+
 /** The session of a signed-in user, stored as encrypted JSON. Times in milliseconds since 1970. */
 export type Session = Readonly<{
   subject: string
@@ -26,6 +28,14 @@ export type SessionEnd = Readonly<{
   username: string | undefined
   reason: 'refresh_rejected' | 'claims_unusable' | 'user_changed' | 'idle_timeout' | 'lifetime' | 'too_many_sessions'
 }>
+
+/** Thrown for claims whose user has been removed, disabled or changed since the sign-in. */
+export class UserChangedError extends GatewayError {
+  constructor(username: string | undefined) {
+    const detail = 'the user has been removed, disabled or changed since the sign-in'
+    super('identity_invalid', detail, username === undefined ? {} : { username })
+  }
+}
 
 export type SessionTimeouts = Readonly<{
   /** A session that is unused for this long ends. */

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Identity } from '../../auth/identity.ts'
-import { GatewayError } from '../../http/errors.ts'
-import type { SessionEnd } from '../../sessions/session.ts'
+import { type SessionEnd, UserChangedError } from '../../sessions/session.ts'
 import type { Login, Sessions } from '../../sessions/sessions.ts'
 import type { FormUser, FormUsers } from './users.ts'
 
@@ -12,11 +11,13 @@ type Claims = Readonly<Record<string, unknown>>
  * knows about the user.
  */
 const fingerprintClaim = 'elastauth/user'
+/** No claim of a provider has this name: if the form is replaced by a provider, its sessions must not become the provider's. */
+const usernameClaim = 'elastauth/username'
 
 /** What a session of the form contains: the user as of the sign-in, and no tokens. */
 export function toLogin(user: FormUser, now: number): Login {
   const { username } = user.identified.identity
-  const claims = { username, [fingerprintClaim]: fingerprintOf(user) }
+  const claims = { [usernameClaim]: username, [fingerprintClaim]: fingerprintOf(user) }
   return { subject: `users:${username}`, claims, fromUserinfo: [], tokenExpiresAt: now }
 }
 
@@ -29,16 +30,15 @@ export function isFormSession({ claims }: Readonly<{ claims: Claims }>): boolean
   return fingerprintClaim in claims
 }
 
-/** Throws GatewayError identity_invalid if the user has been removed, disabled or changed since the sign-in. */
+/** Throws UserChangedError if the user has been removed, disabled or changed since the sign-in. */
 export function createToIdentity(find: FormUsers['find']) {
-  return function toIdentity({ username, [fingerprintClaim]: fingerprint }: Claims): Identity {
-    const user = typeof username === 'string' ? find(username) : undefined
-    if (user === undefined || fingerprintOf(user) !== fingerprint) throw changed
+  return function toIdentity({ [usernameClaim]: username, [fingerprintClaim]: fingerprint }: Claims): Identity {
+    const name = typeof username === 'string' ? username : undefined
+    const user = name === undefined ? undefined : find(name)
+    if (user === undefined || fingerprintOf(user) !== fingerprint) throw new UserChangedError(name)
     return user.identified.identity
   }
 }
-
-const changed = new GatewayError('identity_invalid', 'the user has been removed, disabled or changed since the sign-in')
 
 /**
  * Compares the identity of each session with the user as of now, because the session cache does not learn of changes. Revokes

@@ -19,6 +19,8 @@ export type Provider = {
   /** The refresh tokens that the provider has received, in order. */
   received: string[]
   groups: readonly string[]
+  /** What claims cause instead of an identity. */
+  identityError?: Error
 }
 
 /** Replicas with a shared store that can fail, and a provider that grants tokens for five minutes. */
@@ -51,6 +53,7 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
   }
 
   const toIdentity = ({ name, groups }: Readonly<Record<string, unknown>>): Identity => {
+    if (provider.identityError) throw provider.identityError
     if (typeof name !== 'string') throw new GatewayError('identity_invalid', 'no name')
     return Object.freeze({ username: name, groups: groups as string[], provider: 'oidc' })
   }

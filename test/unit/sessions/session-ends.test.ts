@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { UserChangedError } from '../../../src/sessions/session.ts'
 import { createReplicas, hour, minute } from './fixture.ts'
 
 /** Ends alice's session, and looks for it twice: by then the end has been reported once. */
@@ -48,6 +49,16 @@ describe('the end of a session', () => {
     assert.deepEqual(found, [undefined, undefined])
     assert.deepEqual(ends, [{ username: 'alice', reason: 'claims_unusable' }])
     assert.equal(refreshFailures.length, 1)
+  })
+
+  test('the end of a session whose user has changed is reported as such, with the user and no failed refresh, also by a process that has not served it', async () => {
+    const { sessions, createReplica, provider, login, ends, refreshFailures } = createReplicas(1)
+    const id = await sessions.create(login)
+    provider.identityError = new UserChangedError('alice')
+    const restarted = createReplica()
+    for (let i = 0; i < 2; i++) assert.equal(await restarted.find(id), undefined)
+    assert.deepEqual(ends, [{ username: 'alice', reason: 'user_changed' }])
+    assert.deepEqual(refreshFailures, [])
   })
 
   test('the end of a session is reported if its user signs in 50 more times', async () => {

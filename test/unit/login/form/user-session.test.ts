@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createFindCurrent, createToIdentity, isFormSession, toLogin } from '../../../../src/login/form/user-session.ts'
 import type { FormUser } from '../../../../src/login/form/users.ts'
+import { createToIdentity as createProviderToIdentity } from '../../../../src/providers/oidc/claims.ts'
 import type { SessionEnd } from '../../../../src/sessions/session.ts'
 
 function userWith({ passwordHash = 'hash-1', groups = ['staff'] } = {}): FormUser {
@@ -39,10 +40,18 @@ test('the claims of a session give the current identity, and none if the user ha
     assert.throws(() => createToIdentity(() => user)(claims), { code: 'identity_invalid' })
 })
 
+test('the session of a form gives no identity to a provider whose users are named by the claim username', () => {
+  const claimMappings = { username: 'username', email: 'email', groups: 'groups', full_name: 'name' }
+  const toIdentity = createProviderToIdentity({ claimMappings, provider: 'oidc' })
+  assert.throws(() => toIdentity(toLogin(alice, 1000).claims), { code: 'identity_invalid' })
+})
+
 test('claims that a provider has invented give no identity of a user with a password', () => {
   const toIdentity = createToIdentity(() => alice)
   for (const fingerprint of [undefined, '', 'hash-1', true, null])
-    assert.throws(() => toIdentity({ username: 'alice', 'elastauth/user': fingerprint }), { code: 'identity_invalid' })
+    assert.throws(() => toIdentity({ 'elastauth/username': 'alice', 'elastauth/user': fingerprint }), {
+      code: 'identity_invalid',
+    })
 })
 
 for (const id of ['sync', 'async']) {
