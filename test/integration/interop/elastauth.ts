@@ -10,9 +10,10 @@ export async function startElastauth(
   { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,
   proxySecret: string,
   cleanup: AsyncDisposableStack,
+  flags: Readonly<Record<string, string>> = {},
 ): Promise<Address> {
   const gateway = await startGateway({
-    flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': url },
+    flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': url, ...flags },
     env: {
       ELASTAUTH_PROXY_SECRET: proxySecret,
       ELASTAUTH_GROUP_MAPPINGS: JSON.stringify(groupMappings),

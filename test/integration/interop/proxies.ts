@@ -10,43 +10,48 @@ import {
   type RealProxy,
 } from './real-proxy.ts'
 
-const nginx: RealProxy = {
-  name: 'nginx',
-  program: 'nginx',
-  profile: 'nginx',
-  command: ({ directory, port }, backends) =>
-    nginxCommand(
-      directory,
-      adapt(readConfiguration('nginx.md', 'nginx'), {
-        ...addresses(backends),
-        'listen 80;': `listen 127.0.0.1:${port};`,
-        '/run/nginx-elastauth.sock': `${directory}/elastauth.sock`,
-      }),
-    ),
+/** @param configuration that of its page by default, as for the others */
+export function createNginx(configuration = readConfiguration('nginx.md', 'nginx')): RealProxy {
+  return {
+    name: 'nginx',
+    program: 'nginx',
+    profile: 'nginx',
+    command: ({ directory, port }, backends) =>
+      nginxCommand(
+        directory,
+        adapt(configuration, {
+          ...addresses(backends),
+          'listen 80;': `listen 127.0.0.1:${port};`,
+          '/run/nginx-elastauth.sock': `${directory}/elastauth.sock`,
+        }),
+      ),
+  }
 }
 
-const caddy: RealProxy = {
-  name: 'Caddy',
-  program: 'caddy',
-  profile: 'generic',
-  command: ({ port }, backends) =>
-    caddyCommand(
-      adapt(readConfiguration('caddy.md', 'caddyfile'), {
-        ...addresses(backends),
-        'kibana.example.com {': `http://kibana.example.com:${port} {`,
-      }),
-    ),
+export function createCaddy(configuration = readConfiguration('caddy.md', 'caddyfile')): RealProxy {
+  return {
+    name: 'Caddy',
+    program: 'caddy',
+    profile: 'generic',
+    command: ({ port }, backends) =>
+      caddyCommand(
+        adapt(configuration, {
+          ...addresses(backends),
+          'kibana.example.com {': `http://kibana.example.com:${port} {`,
+        }),
+      ),
+  }
 }
 
 /** @param script what to run as forward-auth.lua; the documented script by default */
-export function createHaproxy(script?: string): RealProxy {
+export function createHaproxy(script?: string, configuration = readConfiguration('haproxy.md', 'haproxy')): RealProxy {
   return {
     name: 'HAProxy',
     program: 'haproxy',
     profile: 'generic',
     command: ({ port }, backends) =>
       haproxyCommand(
-        adapt(readConfiguration('haproxy.md', 'haproxy'), {
+        adapt(configuration, {
           ...addresses(backends),
           'bind :80 ': `bind 127.0.0.1:${port} `,
           '/etc/haproxy/': '',
@@ -82,7 +87,13 @@ export const traefikExample: RealProxy = {
   name: 'Traefik with the routes of the example',
 }
 
-export const realProxies: readonly RealProxy[] = [nginx, caddy, createHaproxy(), traefik, traefikExample]
+export const realProxies: readonly RealProxy[] = [
+  createNginx(),
+  createCaddy(),
+  createHaproxy(),
+  traefik,
+  traefikExample,
+]
 
 function addresses({ authelia, elastauth, kibana, proxySecret }: Backends): Record<string, string> {
   return {
