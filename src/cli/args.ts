@@ -10,10 +10,34 @@ export type Command =
       /** For `config check`: whether to connect to the configured servers too. */
       readonly connect?: true
     }
+  | UsersCommand
   | { readonly name: 'import'; readonly file: string }
   | { readonly name: 'generate-key' | 'hash-password' | 'version' }
   | { readonly name: 'help'; readonly text: string }
   | { readonly name: 'usage-error'; readonly message: string }
+
+export type UsersAction = keyof typeof usersSwitches
+
+/** `elastauth users …`: managed users in Elasticsearch. */
+export type UsersCommand = Readonly<{
+  name: 'users'
+  action: UsersAction
+  /** Undefined only for the actions that concern all users. */
+  username?: string
+  file?: string
+  flags: { readonly [key: string]: string }
+  /** Which of the switches of the action are set. */
+  switches: readonly UsersSwitch[]
+}>
+
+export type UsersSwitch = (typeof usersSwitches)[UsersAction][number]
+
+/** The actions of `elastauth users`, and the switches of each. */
+const usersSwitches = {
+  list: ['json'],
+} as const
+
+const withoutUsername: readonly UsersAction[] = ['list']
 
 const help = `Usage: elastauth [serve] [--config FILE|DIR] [--key value ...]
 
@@ -24,6 +48,7 @@ Commands
                          Redis, the OpenID provider and upstreams
   import FILE            convert the config.yml or .env of the Go elastauth:
                          elastauth import old.yml > config.yml
+  users list [--json]    list the managed users in Elasticsearch
   health                 check a running elastauth; exits with 0 or 1
   hash-password          ask for a password, or read a line from a pipe, and print
                          its hash for users.path
@@ -66,15 +91,18 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.has('generateKey')) return { name: 'generate-key' }
 
   if (positionals[0] === 'import') return parseImport(positionals.slice(1), [...values.keys()])
+  if (positionals[0] === 'users') return parseUsers(positionals.slice(1), values)
   const words = positionals.join(' ')
   if (!Object.hasOwn(commands, words)) {
-    const known = [...Object.keys(commands), 'import'].filter(Boolean)
+    const known = [...Object.keys(commands), 'import', 'users'].filter(Boolean)
     return usageError(`unknown command "${words}": ${suggest(words, known, `use one of ${known.join(', ')}`)}`)
   }
   const name = commands[words]!
   if (name === 'generate-key') return { name }
   if (name === 'hash-password') return parseHashPassword([...values.keys()])
   const { config: file, connect, ...flags } = Object.fromEntries(values)
+  const other = usersOnly.find((flag) => values.has(flag))
+  if (other !== undefined) return usageError(`--${other} can only be used with \`users\``)
   if (connect !== undefined && name !== 'check') return usageError('--connect can only be used with `config check`')
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
 }
@@ -90,13 +118,38 @@ function parseImport([file, ...rest]: readonly string[], [flag]: readonly string
   return rest.length > 0 ? usageError('import takes one file: run it once per file') : { name: 'import', file }
 }
 
+function parseUsers([action = '', username, ...rest]: readonly string[], values: ReadonlyMap<string, string>): Command {
+  if (!isUsersAction(action)) {
+    const known = Object.keys(usersSwitches)
+    return usageError(`unknown command "users ${action}": ${suggest(action, known, `use one of ${known.join(', ')}`)}`)
+  }
+  if (username === undefined && !withoutUsername.includes(action)) return usageError(`users ${action} needs a username`)
+  if (rest.length > 0 || (username !== undefined && withoutUsername.includes(action)))
+    return usageError(`users ${action} takes ${withoutUsername.includes(action) ? 'no username' : 'one username'}`)
+  const own: readonly string[] = usersSwitches[action]
+  const { config: file, ...others } = Object.fromEntries(values)
+  const wrong = switches.find((flag) => flag in others && !own.includes(flag))
+  if (wrong !== undefined) return usageError(`--${wrong} cannot be used with users ${action}`)
+  const flags = Object.fromEntries(Object.entries(others).filter(([flag]) => !own.includes(flag)))
+  return {
+    ...{ name: 'users', action, flags, switches: usersSwitches[action].filter((flag) => values.has(flag)) },
+    ...(username !== undefined && { username }),
+    ...(file !== undefined && { file }),
+  }
+}
+
+function isUsersAction(text: string): text is UsersAction {
+  return Object.hasOwn(usersSwitches, text)
+}
+
 type Arguments = {
   readonly values: ReadonlyMap<string, string>
   readonly positionals: readonly string[]
   readonly message?: string | undefined
 }
 
-const switches = ['help', 'version', 'generateKey', 'connect']
+const usersOnly: readonly string[] = [...new Set(Object.values(usersSwitches).flat())]
+const switches = ['help', 'version', 'generateKey', 'connect', ...usersOnly]
 
 function readArguments(argv: readonly string[]): Arguments {
   const { tokens, positionals } = parseArgs({
@@ -112,6 +165,7 @@ function readArguments(argv: readonly string[]): Arguments {
       version: { type: 'boolean', short: 'v' },
       generateKey: { type: 'boolean' },
       connect: { type: 'boolean' },
+      ...Object.fromEntries(usersOnly.map((flag) => [flag, { type: 'boolean' }] as const)),
     },
   })
   const values = new Map<string, string>()

@@ -41,6 +41,12 @@ export async function run(args: readonly string[]): Promise<void> {
         if (command.connect) process.exitCode = await (await import('./check.ts')).checkConnections(config)
         break
       }
+      case 'users': {
+        const { loadConfig } = await import('../../config/load.ts')
+        const { config } = loadConfig(await openSource(command))
+        process.exitCode = await (await import('./users/users.ts')).runUsersCommand(command, config)
+        break
+      }
       case 'health': {
         const { checkHealth } = await import('./health.ts')
         // Only the listeners are needed: a fault in a file that changed after the start must not fail the health check

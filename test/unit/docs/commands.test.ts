@@ -29,7 +29,7 @@ describe('the pages and examples show only commands that work', () => {
   })
 
   test('every flag that a page shows as code is a flag of elastauth, or of another program that the page names', () => {
-    const flags = new Set([...flagKeys, 'config', 'connect', 'help', 'version', 'generateKey'])
+    const flags = new Set([...flagKeys, ...['config', 'connect', 'help', 'version', 'generateKey', 'json']])
     const faults = pages.flatMap(({ path, inlineCode }) =>
       inlineCode
         .flatMap((code) => /^--([\w.-]+)/.exec(code)?.[1] ?? [])

@@ -1,0 +1,50 @@
+import { readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
+import type { Keyring } from '../../auth/credentials/password.ts'
+import { escapeControls } from '../../http/escape-controls.ts'
+
+/** A managed user, as the commands show it. Times in ISO 8601, UTC. */
+export type UserDescription = Readonly<{
+  username: string
+  state: 'enabled' | 'disabled'
+  roles: readonly string[]
+  groups: readonly string[]
+  /** When a password was last issued or extended: the user was active then, and at most `cache.expiration` longer. */
+  last_use: string
+  /** Whether a configured secret key derives the password. */
+  key_known: boolean
+}>
+
+/** @returns undefined for a user that elastauth does not manage */
+export function describeUser(
+  username: string,
+  stored: StoredUser,
+  keys: Pick<Keyring, 'knows'>,
+): UserDescription | undefined {
+  const state = readManagedState(stored.metadata)
+  if (state === undefined || stored.reserved) return undefined
+  return {
+    username,
+    state: stored.enabled ? 'enabled' : 'disabled',
+    roles: stored.roles,
+    groups: readGroups(stored.metadata) ?? [],
+    last_use: toIso(state.extended_at ?? state.issued_at),
+    key_known: keys.knows(state.key_id),
+  }
+}
+
+/** The longest time that a Date can have. Anyone who may write users in Elasticsearch can store any number. */
+const maxTime = 8.64e15
+
+export function toIso(time: number): string {
+  return new Date(Math.min(time, maxTime)).toISOString()
+}
+
+/** Names from Elasticsearch may contain terminal escapes. */
+export function joinNames(names: readonly string[]): string {
+  return names.length === 0 ? '-' : escapeControls(names.join(', '))
+}
+
+/** One line of JSON, in which C1 control characters are escaped as well. */
+export function toJson(value: unknown): string {
+  return escapeControls(JSON.stringify(value))
+}

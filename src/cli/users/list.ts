@@ -1,0 +1,41 @@
+import { once } from 'node:events'
+import { escapeControls } from '../../http/escape-controls.ts'
+import type { Connections } from './connect.ts'
+import { describeUser, joinNames, toJson, type UserDescription } from './describe.ts'
+
+const pageSize = 100
+
+/** `elastauth users list`: one line per managed user, or one JSON object per line. Prints each page as it arrives. */
+export async function listUsers(
+  { directory, keys }: Pick<Connections, 'directory' | 'keys'>,
+  { json }: Readonly<{ json: boolean }>,
+): Promise<0> {
+  if (!json) await print(header)
+  for (let after: string | undefined; ; ) {
+    const page = await directory.page(after, pageSize)
+    const users = page.flatMap((user) => describeUser(user.username, user, keys) ?? [])
+    await print(users.map((user) => (json ? `${toJson(user)}\n` : lineOf(user))).join(''))
+    after = page.at(-1)?.username
+    if (page.length < pageSize) return 0
+  }
+}
+
+/** Waits for a slow reader, so that a large list does not fill the memory. */
+async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+}
+
+const columns: readonly (readonly [title: string, width: number, cell: (user: UserDescription) => string])[] = [
+  ['USER', 24, ({ username }) => escapeControls(username)],
+  ['STATE', 9, ({ state }) => state],
+  ['LAST USE', 25, ({ last_use }) => last_use],
+  ['KEY', 8, ({ key_known }) => (key_known ? 'known' : 'unknown')],
+  ['ROLES', 24, ({ roles }) => joinNames(roles)],
+  ['GROUPS', 0, ({ groups }) => joinNames(groups)],
+]
+
+const header = `${columns.map(([title, width]) => title.padEnd(width)).join(' ')}\n`
+
+function lineOf(user: UserDescription): string {
+  return `${columns.map(([, width, cell]) => cell(user).padEnd(width)).join(' ')}\n`
+}
