@@ -2,7 +2,7 @@ import { dropIfWrongType } from './scripts.ts'
 
 /**
  * The atomic operations on sessions, each on one key, so that they work on a Cluster. A session is a hash: `v` is the encrypted
- * session, `c` the owner of its refresh lock. See sessions/store.ts.
+ * session, `c` the owner of its refresh lock, `d` its sealed description, `u` when it was last used. See sessions/store.ts.
  */
 
 /**
@@ -13,6 +13,8 @@ import { dropIfWrongType } from './scripts.ts'
 const maxSessionBytes = 4 * 1024 * 1024
 /** Maximum size of a lock owner's name, and of a session key in an index. */
 const maxNameBytes = 256
+/** Maximum size of a description: a username of 255 characters and a browser, sealed. */
+const maxDescriptionBytes = 4096
 /** Maximum number of sessions read from one index; sessions/sessions.ts keeps at most 50 per subject. */
 const maxIndexMembers = 1000
 
@@ -33,11 +35,36 @@ export const get = `${isReadable}
 if not isReadable() then return false end
 return redis.call('HGET', KEYS[1], 'v')`
 
-/** Arguments: value, ttlMs */
+/** Arguments: value, ttlMs, description ('' for none) */
 export const put = `
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'v', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'd', ARGV[3]) end
+return 1`
+
+/** Arguments: ttlMs, now. A full Redis rejects HSET, but not PEXPIRE, which is what keeps the session. */
+export const touch = `
+if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 1 then redis.pcall('HSET', KEYS[1], 'u', ARGV[2]) end
+return 1`
+
+/** `hasSession`: whether the key holds a readable session. */
+const hasSession = `${isReadable}
+local function hasSession()
+  return isReadable() and redis.call('HSTRLEN', KEYS[1], 'v') > 0
+end
+`
+
+/** No arguments. Returns the description and the last use, or nil if there is no session. */
+export const readDetails = `${hasSession}
+if not hasSession() then return false end
+if redis.call('HSTRLEN', KEYS[1], 'd') > ${maxDescriptionBytes} then return {} end
+if redis.call('HSTRLEN', KEYS[1], 'u') > ${maxNameBytes} then return {} end
+return redis.call('HMGET', KEYS[1], 'd', 'u')`
+
+/** Argument: description */
+export const setDescription = `${hasSession}
+if hasSession() then redis.call('HSET', KEYS[1], 'd', ARGV[1]) end
 return 1`
 
 /** Arguments: value, owner, the owner to replace ('' for none) */

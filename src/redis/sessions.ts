@@ -7,7 +7,10 @@ import {
   listIndex,
   lockRefresh,
   put,
+  readDetails,
   remove,
+  setDescription,
+  touch,
   unlockRefresh,
 } from './session-scripts.ts'
 import { channel, keyPrefix } from './store.ts'
@@ -21,6 +24,9 @@ type Scripted = Readonly<
     | 'eaSessionGet'
     | 'eaSessionListIndex'
     | 'eaSessionPut'
+    | 'eaSessionTouch'
+    | 'eaSessionReadDetails'
+    | 'eaSessionSetDescription'
     | 'eaSessionLockRefresh'
     | 'eaSessionCompleteRefresh'
     | 'eaSessionUnlockRefresh'
@@ -49,11 +55,15 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     async has(key: string): Promise<boolean> {
       return (await call('session_read', () => commands.pttl(keyOf('session', key)))) > 0
     },
-    async put(key: string, { value, ttlMs }: Readonly<{ value: string; ttlMs: number }>): Promise<void> {
-      await call('session_write', () => scripts.eaSessionPut(keyOf('session', key), value, wholeMs(ttlMs)))
+    async put(
+      key: string,
+      { value, ttlMs, description = '' }: Readonly<{ value: string; ttlMs: number; description?: string | undefined }>,
+    ): Promise<void> {
+      const args = [value, wholeMs(ttlMs), description]
+      await call('session_write', () => scripts.eaSessionPut(keyOf('session', key), ...args))
     },
     async touch(key: string, ttlMs: number): Promise<void> {
-      await call('session_write', () => commands.pexpire(keyOf('session', key), wholeMs(ttlMs)))
+      await call('session_write', () => scripts.eaSessionTouch(keyOf('session', key), wholeMs(ttlMs), Date.now()))
     },
     async lockRefresh(key: string, request: Readonly<{ value: string; owner: string; replaces?: string | undefined }>) {
       const args = [request.value, request.owner, request.replaces ?? '']
@@ -69,6 +79,15 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
     },
     async unlockRefresh(key: string, owner: string): Promise<void> {
       await call('session_write', () => scripts.eaSessionUnlockRefresh(keyOf('session', key), owner))
+    },
+    async readDetails(key: string) {
+      const reply = await call('session_read', () => scripts.eaSessionReadDetails(keyOf('session', key)))
+      if (reply === null) return undefined
+      const [description, usedAt] = reply as [string?, string?]
+      return { description: description ?? undefined, usedAt: usedAt == null ? undefined : Number(usedAt) }
+    },
+    async setDescription(key: string, description: string): Promise<void> {
+      await call('session_write', () => scripts.eaSessionSetDescription(keyOf('session', key), description))
     },
     async delete(key: string): Promise<boolean> {
       const args = [channel, `${sessionMarker} ${key} ended`]
@@ -98,6 +117,9 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
 
 function defineScripts(commands: Commands): Scripted {
   commands.defineCommand('eaSessionPut', { numberOfKeys: 1, lua: put })
+  commands.defineCommand('eaSessionTouch', { numberOfKeys: 1, lua: touch })
+  commands.defineCommand('eaSessionReadDetails', { numberOfKeys: 1, lua: readDetails })
+  commands.defineCommand('eaSessionSetDescription', { numberOfKeys: 1, lua: setDescription })
   commands.defineCommand('eaSessionLockRefresh', { numberOfKeys: 1, lua: lockRefresh })
   commands.defineCommand('eaSessionCompleteRefresh', { numberOfKeys: 1, lua: completeRefresh })
   commands.defineCommand('eaSessionUnlockRefresh', { numberOfKeys: 1, lua: unlockRefresh })
@@ -130,6 +152,8 @@ export async function probeSessions(store: ReturnType<typeof createSessionStore>
   await store.lockRefresh('probe', { value: 'one', owner: 'probe' })
   await store.completeRefresh('probe', { owner: 'probe', value: 'two', ttlMs: 1000 })
   await store.unlockRefresh('probe', 'probe')
+  await store.setDescription('probe', 'probe')
+  await store.readDetails('probe')
   await store.get('probe')
   await store.delete('probe')
   await store.addToIndex('probe', { key: 'probe', ttlMs: 1000 })

@@ -4,7 +4,7 @@ import { createRefresh, type PendingWrite, type RefreshOptions, type RefreshResu
 import type { Revocations } from './revocations.ts'
 import { type Session, type SessionEnd, type SessionTimeouts, UserChangedError } from './session.ts'
 import type { CachedSession, SessionCache } from './session-cache.ts'
-import { keyOf } from './session-id.ts'
+import { indexOf, keyOf } from './session-id.ts'
 import { storeUnavailable } from './store-error.ts'
 
 export type LookupOptions = RefreshOptions &
@@ -129,7 +129,18 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
       pendingWrite,
     }
     cache.set(id, cached)
+    if (former?.identity.username !== identity.username) addToUser(key, session, identity.username)
     return cached
+  }
+
+  /**
+   * Adds the session to those of its user: a session of an older release is in no list, and after a change at the provider or of
+   * the configuration a session may have another username. Happens once in each process.
+   */
+  function addToUser(key: string, { endsAt, signedInAt, browser }: Session, username: string): void {
+    const description = seal.closeDescription(key, { username, signedInAt, browser })
+    store.addToIndex(indexOf('user', username), { key, ttlMs: endsAt - now() }).catch(() => {})
+    store.setDescription(key, description).catch(() => {})
   }
 
   /** After `lookupIntervalMs`, or when a refresh is due and possible, whichever is earlier. A change of the wall clock moves only the refresh. */

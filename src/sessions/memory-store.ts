@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { limitEntries } from '../async/lru-limit.ts'
-import type { CompletedRefresh, RefreshLockRequest, SessionStore } from './store.ts'
+import type { CompletedRefresh, NewSession, RefreshLockRequest, SessionStore } from './store.ts'
 
 export type MemorySessionStore = SessionStore &
   Readonly<{
@@ -8,7 +8,13 @@ export type MemorySessionStore = SessionStore &
     count: () => number
   }>
 
-type Entry = { value: string; lockOwner?: string | undefined; expiresAt: number }
+type Entry = {
+  value: string
+  lockOwner?: string | undefined
+  expiresAt: number
+  description: string | undefined
+  usedAt?: number
+}
 
 /** Maximum number of names remembered as used; the oldest is forgotten first. */
 const maxUsedNames = 10_000
@@ -19,7 +25,7 @@ const maxUsedNames = 10_000
  */
 export function createMemorySessionStore(maxSessions: number, now: () => number): MemorySessionStore {
   const entries = new LRUCache<string, Entry>(limitEntries(maxSessions))
-  const indexes = new LRUCache<string, Map<string, number>>(limitEntries(2 * maxSessions))
+  const indexes = new LRUCache<string, Map<string, number>>(limitEntries(3 * maxSessions))
   const usedNames = new Map<string, number>()
 
   function find(key: string): Entry | undefined {
@@ -32,12 +38,12 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
   return Object.freeze({
     get: async (key: string) => find(key)?.value,
     has: async (key: string) => find(key) !== undefined,
-    async put(key: string, { value, ttlMs }: { value: string; ttlMs: number }) {
-      entries.set(key, { value, expiresAt: now() + ttlMs })
+    async put(key: string, { value, ttlMs, description }: NewSession) {
+      entries.set(key, { value, expiresAt: now() + ttlMs, description })
     },
     async touch(key: string, ttlMs: number) {
       const entry = find(key)
-      if (entry) entry.expiresAt = now() + ttlMs
+      if (entry) Object.assign(entry, { expiresAt: now() + ttlMs, usedAt: now() })
     },
     async lockRefresh(key: string, { value, owner, replaces }: RefreshLockRequest) {
       const entry = find(key)
@@ -51,12 +57,20 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
       const entry = find(key)
       if (entry?.value === value) return true
       if (entry?.lockOwner !== owner) return false
-      entries.set(key, { value, expiresAt: now() + ttlMs })
+      entries.set(key, { ...entry, value, expiresAt: now() + ttlMs, lockOwner: undefined })
       return true
     },
     async unlockRefresh(key: string, owner: string) {
       const entry = find(key)
       if (entry?.lockOwner === owner) entry.lockOwner = undefined
+    },
+    async readDetails(key: string) {
+      const entry = find(key)
+      return entry && { description: entry.description, usedAt: entry.usedAt }
+    },
+    async setDescription(key: string, description: string) {
+      const entry = find(key)
+      if (entry) entry.description = description
     },
     async delete(key: string) {
       const existed = find(key) !== undefined

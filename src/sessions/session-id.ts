@@ -10,7 +10,7 @@ export function keyOf(id: string): string {
   return hash('sha256', `session\0${id}`, 'base64url')
 }
 
-/** The name of the session index for one subject (`sub`) or one session at the provider (`sid`). */
-export function indexOf(kind: 'sub' | 'sid', value: string): string {
+/** The name of the session index for one subject (`sub`), one session at the provider (`sid`) or one username (`user`). */
+export function indexOf(kind: 'sub' | 'sid' | 'user', value: string): string {
   return hash('sha256', `${kind}\0${value}`, 'base64url')
 }

@@ -1,5 +1,5 @@
 import type { Seal } from './seal.ts'
-import type { Session } from './session.ts'
+import type { Session, SessionDescription } from './session.ts'
 
 /** Maximum length of an encrypted session. Large tokens and many groups fit, and the limit bounds what a sign-in can store. */
 const maxSealedChars = 96 * 1024
@@ -12,6 +12,9 @@ export type SessionSeal = Readonly<{
   /** Undefined if the session is too large to store, even without its ID token. */
   close: (id: string, session: Session) => string | undefined
   open: (id: string, sealed: string) => Session | undefined
+  /** @param key of the session in the store, so that a description cannot be moved to another session */
+  closeDescription: (key: string, description: SessionDescription) => string
+  openDescription: (key: string, sealed: string) => SessionDescription | undefined
 }>
 
 export function createSessionSeal(seal: Seal): SessionSeal {
@@ -26,5 +29,16 @@ export function createSessionSeal(seal: Seal): SessionSeal {
       const text = seal.open(id, sealed)
       return text === undefined ? undefined : (JSON.parse(text) as Session)
     },
+    closeDescription: (key: string, description: SessionDescription) =>
+      seal.close(descriptionOf(key), JSON.stringify(description)),
+    openDescription(key: string, sealed: string) {
+      const text = seal.open(descriptionOf(key), sealed)
+      return text === undefined ? undefined : (JSON.parse(text) as SessionDescription)
+    },
   })
+}
+
+/** No session id has a NUL. */
+function descriptionOf(key: string): string {
+  return `description\0${key}`
 }

@@ -20,7 +20,13 @@ export type Session = Readonly<{
   /** When to start requesting fresh claims. */
   refreshAt: number
   endsAt: number
+  /** When the user signed in, and with which browser. Sessions of older releases lack both. */
+  signedInAt?: number | undefined
+  browser?: string | undefined
 }>
+
+/** What a user's list of sessions shows, sealed beside the session: only the user's cookie opens the session itself. */
+export type SessionDescription = Readonly<{ username: string }> & Pick<Session, 'signedInAt' | 'browser'>
 
 /** Why a session has ended without a sign-out, as far as this process learns of it. */
 export type SessionEnd = Readonly<{

@@ -7,7 +7,8 @@ import { refreshTimes, type Session } from './session.ts'
 import { createSessionCache } from './session-cache.ts'
 import { createSessionId, indexOf, keyOf } from './session-id.ts'
 import type { SessionEvent } from './store.ts'
-import { storeUnavailable } from './store-error.ts'
+import { orUnavailable } from './store-error.ts'
+import { createUserSessions, type UserSessions } from './user-sessions.ts'
 
 export type SessionsOptions = LookupOptions &
   Readonly<{
@@ -34,6 +35,8 @@ export type Sessions = Readonly<{
    * sessions. Rejects with GatewayError sessions_unavailable.
    */
   revokeAll: (kind: 'sub' | 'sid', value: string) => Promise<number>
+  /** The sessions of a username. */
+  ofUser: UserSessions
   /** Handles the message of another replica that has changed or ended a session. */
   handleEvent: (event: SessionEvent) => void
   /** Schedules a lookup of every cached session within a few seconds, because messages of other replicas may have been lost. */
@@ -42,7 +45,8 @@ export type Sessions = Readonly<{
 
 /** What the provider granted for a sign-in. */
 export type Login = Omit<GrantedTokens, 'claims' | 'isFresh'> &
-  Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }>
+  Readonly<{ subject: string; sid?: string | undefined; claims: Readonly<Record<string, unknown>> }> &
+  Pick<Session, 'browser'>
 
 /** Maximum number of sessions per user, enough for all browsers and scripts of a person. A further sign-in ends the oldest session. */
 export const maxSessionsPerSubject = 50
@@ -57,32 +61,52 @@ export function createSessions(options: SessionsOptions): Sessions {
   const revocations = createRevocations(store, cache, options.onRevoked)
 
   async function create(login: Login): Promise<string> {
-    const { subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenExpiresAt } = login
+    const { subject, sid, claims, fromUserinfo, refreshToken, idToken, tokenExpiresAt, browser } = login
     const { username } = toIdentity(claims) // throws if the claims are not a valid identity
     const id = createSessionId()
-    const endsAt = now() + timeouts.lifetimeMs
+    const key = keyOf(id)
+    const signedInAt = now()
+    const endsAt = signedInAt + timeouts.lifetimeMs
     const times = { endsAt, ...refreshTimes(now(), refreshToken === undefined ? undefined : tokenExpiresAt, endsAt) }
-    const value = seal.close(id, { subject, sid, claims, fromUserinfo, refreshToken, idToken, ...times })
+    const shown = { signedInAt, browser }
+    const value = seal.close(id, { subject, sid, claims, fromUserinfo, refreshToken, idToken, ...times, ...shown })
     if (value === undefined) throw new GatewayError('login_failed', 'the claims and tokens of the user are too large')
     const indexes = [indexOf('sub', subject), ...(sid === undefined ? [] : [indexOf('sid', sid)])]
+    const userIndex = indexOf('user', username)
+    const description = seal.closeDescription(key, { username, ...shown })
     // The session is added to the indexes before it is stored, so that a back-channel logout finds every session that exists.
-    for (const index of indexes) await store.addToIndex(index, { key: keyOf(id), ttlMs: timeouts.lifetimeMs })
-    await store.put(keyOf(id), { value, ttlMs: Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs) })
-    for (const index of indexes) await revokeSurplus(index, keyOf(id), username)
+    for (const index of [...indexes, userIndex]) await store.addToIndex(index, { key, ttlMs: timeouts.lifetimeMs })
+    await store.put(key, { value, ttlMs: Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs), description })
+    for (const index of indexes) await revokeSurplus(index, key, username)
+    // Several subjects may have the same username, so a large index is no reason to end a session.
+    if (await isLarge(userIndex, key)) await pruneIndex(userIndex)
     return id
+  }
+
+  async function isLarge(index: string, key: string): Promise<boolean> {
+    // Adds the session again, because a concurrent sign-in may have removed it from the index before it was stored.
+    return (await store.addToIndex(index, { key, ttlMs: timeouts.lifetimeMs })) > maxSessionsPerSubject
+  }
+
+  /** Removes the sessions that have ended from an index. Resolves to the others, the oldest first. */
+  async function pruneIndex(index: string): Promise<readonly string[]> {
+    const keys = await store.listIndex(index)
+    const exists = await Promise.all(keys.map(store.has))
+    await store.removeFromIndex(
+      index,
+      keys.filter((_key, at) => !exists[at]),
+    )
+    return keys.filter((_key, at) => exists[at])
   }
 
   /** Revokes the oldest sessions of an index that is too large, so that sign-ins of one user do not evict sessions of other users. */
   async function revokeSurplus(index: string, key: string, username: string): Promise<void> {
-    // Adds the session again, because a concurrent sign-in may have removed it from the index before it was stored.
-    if ((await store.addToIndex(index, { key, ttlMs: timeouts.lifetimeMs })) <= maxSessionsPerSubject) return
-    const keys = await store.listIndex(index)
-    const exists = await Promise.all(keys.map(store.has))
-    const existing = keys.filter((_key, at) => exists[at])
+    if (!(await isLarge(index, key))) return
+    const existing = await pruneIndex(index)
     const surplus = existing.slice(0, Math.max(0, existing.length - maxSessionsPerSubject))
     const revoked = await Promise.all(surplus.map(revocations.revoke))
     for (const existed of revoked) if (existed) options.onEnded({ username, reason: 'too_many_sessions' })
-    await store.removeFromIndex(index, [...keys.filter((_key, at) => !exists[at]), ...surplus])
+    await store.removeFromIndex(index, surplus)
   }
 
   return Object.freeze({
@@ -103,6 +127,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         const revoked = await Promise.all((await store.listIndex(indexOf(kind, value))).map(revocations.revoke))
         return revoked.filter(Boolean).length
       }),
+    ofUser: createUserSessions({ store, seal, revoke: revocations.revoke }),
     handleEvent({ key, type }: SessionEvent) {
       if (type === 'ended') return revocations.markRevoked(key)
       const id = cache.idOf(key)
@@ -115,12 +140,4 @@ export function createSessions(options: SessionsOptions): Sessions {
         cached.nextLookupAt = Math.min(cached.nextLookupAt, monotonicNow() + Math.random() * recheckSpreadMs)
     },
   })
-}
-
-async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    throw error instanceof GatewayError ? error : storeUnavailable(error)
-  }
 }

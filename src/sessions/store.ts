@@ -6,8 +6,8 @@ export type SessionStore = Readonly<{
   get: (key: string) => Promise<string | undefined>
   /** Whether there is a session, without reading it. */
   has: (key: string) => Promise<boolean>
-  put: (key: string, session: Readonly<{ value: string; ttlMs: number }>) => Promise<void>
-  /** Lets the session expire `ttlMs` from now. */
+  put: (key: string, session: NewSession) => Promise<void>
+  /** Lets the session expire `ttlMs` from now, and records that it was used now. */
   touch: (key: string, ttlMs: number) => Promise<void>
   /**
    * Acquires the exclusive right to redeem the refresh token in `value`. The lock does not expire, because a suspended owner
@@ -19,6 +19,10 @@ export type SessionStore = Readonly<{
   completeRefresh: (key: string, result: CompletedRefresh) => Promise<boolean>
   /** Releases the lock of a refresh in which no token was redeemed. */
   unlockRefresh: (key: string, owner: string) => Promise<void>
+  /** What is stored beside a session; undefined if there is no session. */
+  readDetails: (key: string) => Promise<SessionDetails | undefined>
+  /** Replaces the description of a session that exists. */
+  setDescription: (key: string, description: string) => Promise<void>
   /** Resolves to false if there was no session. */
   delete: (key: string) => Promise<boolean>
   /**
@@ -34,6 +38,14 @@ export type SessionStore = Readonly<{
   /** Whether this is the first call with this name within `ttlMs`. Detects replays. */
   useOnce: (name: string, ttlMs: number) => Promise<boolean>
 }>
+
+export type NewSession = Readonly<{ value: string; ttlMs: number; description?: string | undefined }>
+
+/**
+ * @property description sealed, see session-seal.ts; undefined for a session of an older release
+ * @property usedAt the last `touch`, in milliseconds since 1970; undefined if there was none
+ */
+export type SessionDetails = Readonly<{ description: string | undefined; usedAt: number | undefined }>
 
 /** @property replaces the owner of an abandoned lock, which this request may take over */
 export type RefreshLockRequest = Readonly<{ value: string; owner: string; replaces?: string | undefined }>

@@ -107,6 +107,26 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     assert.equal(await redis.sessions.lockRefresh('id', { value: 'valid', owner: 'me' }), 'gone')
   })
 
+  test('reads no description of a session that is larger than 4 KiB, and none from a key of another type', async () => {
+    const { sessions } = redis
+    await sessions.put('id', { value: 'valid', ttlMs })
+    await fill('source')
+    for (const field of ['d', 'u']) {
+      await server.client.eval(`redis.call('HSET', KEYS[1], '${field}', redis.call('GET', KEYS[2]))`, 2, key, 'source')
+      const before = process.memoryUsage.rss()
+      assert.deepEqual(await sessions.readDetails('id'), { description: undefined, usedAt: undefined })
+      assert.ok(process.memoryUsage.rss() - before < 64 * mebibyte, 'the value is not transferred')
+      await server.client.hdel(key, field)
+    }
+    await server.client.del(key)
+    await server.client.set(key, 'x')
+    assert.equal(await sessions.readDetails('id'), undefined)
+    await sessions.setDescription('id', 'x')
+    await sessions.touch('id', ttlMs)
+    assert.equal(await server.client.get(key), 'x')
+    assert.deepEqual(failures, [])
+  })
+
   test('treats a session key that holds a string as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)

@@ -26,7 +26,7 @@ export type Provider = {
 /** Replicas with a shared store that can fail, and a provider that grants tokens for five minutes. */
 export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {}) {
   const clock = createFakeClock(1_790_000_000_000)
-  const storeState: { fault?: Error | undefined; calls: number } = { calls: 0 }
+  const storeState: { fault?: Error | undefined; calls: number; beforePut?: () => Promise<void> } = { calls: 0 }
   const memory = createMemorySessionStore(1000, clock.now)
   const revokedUsers: string[] = []
   const seal = createSessionSeal(createSeal([secret], 'session'))
@@ -94,9 +94,15 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
     return {
       get: (...args) => call(() => store.get(...args)),
       has: (...args) => call(() => store.has(...args)),
-      put: (...args) => call(() => store.put(...args)),
+      put: (...args) =>
+        call(async () => {
+          await storeState.beforePut?.()
+          return store.put(...args)
+        }),
       touch: (...args) => call(() => store.touch(...args)),
       lockRefresh: (...args) => call(() => store.lockRefresh(...args)),
+      readDetails: (...args) => call(() => store.readDetails(...args)),
+      setDescription: (...args) => call(() => store.setDescription(...args)),
       unlockRefresh: (...args) => call(() => store.unlockRefresh(...args)),
       addToIndex: (...args) => call(() => store.addToIndex(...args)),
       removeFromIndex: (...args) => call(() => store.removeFromIndex(...args)),

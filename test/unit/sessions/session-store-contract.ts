@@ -206,6 +206,32 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.has('a'), false)
   })
 
+  it('the session store keeps the description of a session, and when it was used, until the session ends', async ({
+    store,
+    advance,
+  }) => {
+    assert.equal(await store.readDetails('a'), undefined)
+    await store.setDescription('a', 'no session')
+    await store.touch('a', ttlMs)
+    assert.equal(await store.readDetails('a'), undefined)
+    await store.put('a', { value: 'one', ttlMs, description: 'first' })
+    assert.deepEqual(await store.readDetails('a'), { description: 'first', usedAt: undefined })
+    await advance(1)
+    await store.touch('a', ttlMs)
+    const { usedAt } = (await store.readDetails('a'))!
+    assert.ok(usedAt !== undefined && usedAt > 1_700_000_000_000, `${usedAt}`)
+    await store.lockRefresh('a', { value: 'one', owner: 'owner-1' })
+    await store.completeRefresh('a', { owner: 'owner-1', value: 'two', ttlMs })
+    assert.deepEqual(await store.readDetails('a'), { description: 'first', usedAt })
+    await store.setDescription('a', 'second')
+    assert.deepEqual(await store.readDetails('a'), { description: 'second', usedAt })
+    assert.equal(await store.get('a'), 'two')
+    await store.put('a', { value: 'three', ttlMs }) // as an older release does
+    assert.deepEqual(await store.readDetails('a'), { description: undefined, usedAt: undefined })
+    await store.delete('a')
+    assert.equal(await store.readDetails('a'), undefined)
+  })
+
   it('the session store accepts a name once until the name expires', async ({ store, advance }) => {
     assert.equal(await store.wasUsed('jti'), false)
     assert.equal(await store.useOnce('jti', ttlMs), true)
