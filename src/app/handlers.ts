@@ -16,7 +16,7 @@ import type { ReadinessChecks } from '../endpoints/ready.ts'
 import type { Handler, ModeHandler } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
 import type { AuthenticationMetrics, Metrics } from '../observability/metrics/metrics.ts'
-import { createProvider } from '../providers/index.ts'
+import { createProvider, type ProviderName } from '../providers/index.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import { createRenderError } from '../server/error-response.ts'
@@ -37,15 +37,15 @@ export type Services = Readonly<{
   reissueInBackground: Credentials['reissueInBackground']
   deny: AuthenticationOptions['deny']
   /** The service for tokens; undefined if OpenID Connect is not one of the providers. */
-  oidc: Oidc | undefined
+  oidc: Pick<Oidc, 'findToken' | 'findCookieToken'> | undefined
   /** The service for sign-in and sessions; undefined if users do not sign in through elastauth. */
-  login: LoginServices | undefined
+  login: Pick<LoginServices, 'findSession' | 'createHandlers'> | undefined
   /** The provider `elasticsearch`; undefined if it is not configured. */
   elasticsearchProvider: Provider | undefined
   /** Users with a password in the configuration; undefined if they are not one of the providers. */
-  users: UsersService | undefined
+  users: Pick<UsersService, 'createProvider'> | undefined
   /** Routes and upstreams; undefined in auth-only mode. */
-  proxy: ProxyServices | undefined
+  proxy: Pick<ProxyServices, 'createMode'> | undefined
   /** Undefined if tracing is off. */
   tracing: Tracing | undefined
   peerOf: Peers['peerOf']
@@ -53,6 +53,14 @@ export type Services = Readonly<{
   metrics: Pick<Metrics, 'authentication' | 'registry'> | undefined
   log: Logger
   checks: ReadinessChecks
+  /** Set by `elastauth explain` only. */
+  observe?: DecisionObserver
+}>
+
+/** Wraps the functions that decide about a request. */
+export type DecisionObserver = Readonly<{
+  provider: (name: ProviderName, provider: Provider) => Provider
+  authentication: (options: AuthenticationOptions) => AuthenticationOptions
 }>
 
 /** Holds the current request handlers, which a reload replaces as a whole. */
@@ -83,12 +91,13 @@ export function createReloadableHandlers(initial: Config, services: Services): R
 }
 
 /** Creates everything that handles requests and depends on reloadable keys. */
-function createRequestHandlers(
+export function createRequestHandlers(
   options: HandlersOptions,
   services: Services,
   isTrustedPeer: IsTrustedPeer,
 ): RequestHandlers {
-  const { obtain, reissue, reissueInBackground, deny, oidc, proxy, tracing, metrics, log, checks, peerOf } = services
+  const { obtain, reissue, reissueInBackground, deny, oidc, proxy, tracing, metrics, log, checks, peerOf, observe } =
+    services
   const { profile, pathPrefix } = options
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
@@ -113,7 +122,7 @@ function createRequestHandlers(
     // In auth-only mode the response contains a password, which only a trusted proxy may receive.
     requiresTrustedPeer: proxy === undefined,
   }
-  const authentication = createAuthentication({
+  const authenticationOptions: AuthenticationOptions = {
     identify: createProvider({
       ...options.provider,
       oidc: oidcProvider,
@@ -125,19 +134,21 @@ function createRequestHandlers(
         findSession: oidc === undefined ? services.login?.findSession : undefined,
       }),
       checkAssertedIdentity: options.hasProxySecret ? undefined : rejectDnsRebinding,
+      observe: observe?.provider,
     }),
     isCrossSiteWrite: createIsCrossSiteWrite(ownOriginOf),
     mapRoles,
     obtain,
     deny,
     serviceAccount: options.serviceAccount,
-  })
+  }
+  const authentication = createAuthentication(observe?.authentication(authenticationOptions) ?? authenticationOptions)
 
-  const observed = <User>(authenticate: Authenticate<User>) => {
+  const measured = <User>(authenticate: Authenticate<User>) => {
     const counted = countAuthentications(authenticate, metrics?.authentication)
     return tracing?.authenticate(counted) ?? counted
   }
-  const authenticate = observed(authentication.authenticate)
+  const authenticate = measured(authentication.authenticate)
   const mode =
     proxy === undefined
       ? { handle: createForwardAuth(authenticate) }
@@ -145,7 +156,7 @@ function createRequestHandlers(
           privateHeaders: options.privateHeaders,
           privateCookies: oidc === undefined ? [] : tokenCookies,
           authenticate,
-          resolveSubject: observed(authentication.resolveSubject),
+          resolveSubject: measured(authentication.resolveSubject),
           canReset: (socket) => !('encrypted' in socket) && !peerOf(socket).isUnixSocket,
           reissue,
           reissueInBackground,

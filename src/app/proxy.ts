@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { headerPresets } from '../../config/header-presets.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSubject } from '../auth/subject.ts'
+import type { ModeHandler } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
 import { createProxyHandler } from '../proxy/handler.ts'
@@ -106,23 +107,9 @@ function createProxyMode(
   { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
-  const {
-    privateHeaders,
-    privateCookies,
-    authenticate,
-    resolveSubject,
-    canReset,
-    reissue,
-    reissueInBackground,
-    logout,
-  } = options
-  // The identity headers of all presets are stripped, because an upstream may trust headers that elastauth has not
-  // verified.
-  const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
-  const cookies = createPrivateCookies(privateCookies)
-  const buildUpstreamHeaders = createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies })
+  const { reissue, reissueInBackground, logout } = options
+  const { prepareRequest, cookies } = createPrepare(routing, options)
   const buildResponseHeaders = createBuildResponseHeaders(cookies)
-  const prepareRequest = createPrepareRequest({ routing, authenticate, resolveSubject, canReset, buildUpstreamHeaders })
   const proxyRequest = createProxyHandler(prepareRequest, {
     routing,
     buildResponseHeaders,
@@ -130,10 +117,33 @@ function createProxyMode(
     reissueInBackground: ({ identity, roles, credential }) =>
       reissueInBackground(createSubject(identity, roles), credential),
   })
-  const handleLogout = logout && createKibanaLogout({ routing, ...logout })
   return {
-    handle: handleLogout ? (context) => handleLogout(context) ?? proxyRequest(context) : proxyRequest,
+    handle: withKibanaLogout(proxyRequest, routing, logout),
     upgrade: createWebSocketUpgrade(prepareRequest, { routing, buildResponseHeaders }, tunnels),
     waitsForPreviousResponses: true,
   }
+}
+
+/** The steps before a request is forwarded. */
+export function createPrepare(
+  routing: Routing,
+  { privateHeaders, privateCookies, authenticate, resolveSubject, canReset }: ProxyModeOptions,
+) {
+  // The identity headers of all presets are stripped, because an upstream may trust headers that elastauth has not
+  // verified.
+  const presets = Object.values(headerPresets).flatMap(({ groupsSeparator: _, ...names }) => Object.values(names))
+  const cookies = createPrivateCookies(privateCookies)
+  const buildUpstreamHeaders = createBuildUpstreamHeaders({ headers: [...presets, ...privateHeaders], cookies })
+  const prepareRequest = createPrepareRequest({ routing, authenticate, resolveSubject, canReset, buildUpstreamHeaders })
+  return { prepareRequest, cookies }
+}
+
+export function withKibanaLogout(
+  handle: ModeHandler,
+  routing: Routing,
+  logout: ProxyModeOptions['logout'],
+): ModeHandler {
+  if (logout === undefined) return handle
+  const handleLogout = createKibanaLogout({ routing, ...logout })
+  return (context) => handleLogout(context) ?? handle(context)
 }

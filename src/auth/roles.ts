@@ -11,21 +11,36 @@ export type RoleRules = Readonly<{
 
 export type MapRoles = (identity: Identity) => readonly string[]
 
+/** A role of a user, and where it comes from. */
+export type RoleGrant = Readonly<{
+  role: string
+  /** The group and the entry of the mappings that matches it; undefined for a default role. */
+  source: Readonly<{ group: string; mapping: string }> | undefined
+  /** False for a name that Elasticsearch does not accept: the user does not get this role. */
+  isValid: boolean
+}>
+
 /** The role names that Elasticsearch accepts: up to 507 characters of printable ASCII, without a space at either end. */
 const roleNamePattern = /^[!-~](?:[ -~]{0,505}[!-~])?$/
 
 /** The maximum number of groups in a log line, because a user may have 1,000. */
 const maxLoggedGroups = 20
 
-type CompiledMapping = Readonly<{ matches: (foldedGroup: string) => boolean; roles: readonly string[] }>
+type CompiledMapping = Readonly<{
+  pattern: string
+  matches: (foldedGroup: string) => boolean
+  roles: readonly string[]
+}>
 
 /**
  * Maps groups to Elasticsearch roles, sorted and without duplicates. Group names are case-insensitive.
  * The returned function throws GatewayError group_denied, no_roles.
+ * @param onGrant called for every role that a group or the default grants, also for the same role again
  */
-export function createMapRoles(rules: RoleRules): MapRoles {
+export function createMapRoles(rules: RoleRules, onGrant?: (grant: RoleGrant) => void): MapRoles {
   const allowedGroups = rules.allowedGroups && new Set(rules.allowedGroups.map(foldCase))
   const mappings = Object.entries(rules.mappings).map(([pattern, roles]) => ({
+    pattern,
     matches: createMatcher(pattern),
     roles,
   }))
@@ -33,8 +48,13 @@ export function createMapRoles(rules: RoleRules): MapRoles {
   return function mapRoles(identity) {
     if (allowedGroups !== undefined) checkAllowed(identity, allowedGroups)
     const roles = new Set<string>()
-    for (const group of identity.groups) addMappedRoles(roles, group, mappings)
-    if (roles.size === 0) for (const role of rules.defaultRoles) roles.add(role)
+    for (const group of identity.groups) addMappedRoles(roles, group, mappings, onGrant)
+    if (roles.size === 0) {
+      for (const role of rules.defaultRoles) {
+        roles.add(role)
+        onGrant?.({ role, source: undefined, isValid: true })
+      }
+    }
     if (roles.size === 0)
       throw denial('no_roles', 'no group is in group_mappings, and default_roles is empty', identity)
     return Object.freeze([...roles].sort())
@@ -60,11 +80,22 @@ function describeGroups({ groups, groupsMissing }: Identity): string {
   return `the user's groups: ${names.join(', ')}${more}`
 }
 
-function addMappedRoles(roles: Set<string>, group: string, mappings: readonly CompiledMapping[]): void {
+/** Skips a role with an invalid name, because Elasticsearch would reject the whole user. */
+function addMappedRoles(
+  roles: Set<string>,
+  group: string,
+  mappings: readonly CompiledMapping[],
+  onGrant: ((grant: RoleGrant) => void) | undefined,
+): void {
   const folded = foldCase(group)
-  for (const mapping of mappings) {
-    if (!mapping.matches(folded)) continue
-    for (const template of mapping.roles) addRole(roles, template, group)
+  for (const { pattern, matches, roles: templates } of mappings) {
+    if (!matches(folded)) continue
+    for (const template of templates) {
+      const role = template.replaceAll('{group}', () => group)
+      const isValid = roleNamePattern.test(role)
+      if (isValid) roles.add(role)
+      onGrant?.({ role, source: { group, mapping: pattern }, isValid })
+    }
   }
 }
 
@@ -72,12 +103,6 @@ function addMappedRoles(roles: Set<string>, group: string, mappings: readonly Co
 export function fixedRoles({ mappings, defaultRoles }: RoleRules): string[] {
   const roles = [...Object.values(mappings).flat(), ...defaultRoles]
   return [...new Set(roles)].filter((role) => !role.includes('{group}'))
-}
-
-/** Skips a role with an invalid name, because Elasticsearch would reject the whole user. */
-function addRole(roles: Set<string>, template: string, group: string): void {
-  const role = template.replaceAll('{group}', () => group)
-  if (roleNamePattern.test(role)) roles.add(role)
 }
 
 function createMatcher(pattern: string): (foldedGroup: string) => boolean {

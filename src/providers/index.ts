@@ -24,11 +24,19 @@ export type ProviderOptions = Readonly<{
   elasticsearch?: Provider | undefined
   /** The provider `users` itself, if it is configured. */
   users?: Provider | undefined
+  /** Wraps each provider; undefined in a running server. */
+  observe?: ((name: ProviderName, provider: Provider) => Provider) | undefined
 }>
 
 /** The configured provider, or a chain of several. */
 export function createProvider(options: ProviderOptions): Provider {
-  return createProviderChain(options.names.map((name) => createNamedProvider(name, options)))
+  const { names, observe } = options
+  return createProviderChain(
+    names.map((name) => {
+      const provider = createNamedProvider(name, options)
+      return observe?.(name, provider) ?? provider
+    }),
+  )
 }
 
 function createNamedProvider(name: ProviderName, options: ProviderOptions): Provider {

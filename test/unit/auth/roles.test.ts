@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { createMapRoles, type RoleRules } from '../../../src/auth/roles.ts'
+import { createMapRoles, type RoleGrant, type RoleRules } from '../../../src/auth/roles.ts'
 import type { GatewayError } from '../../../src/http/errors.ts'
+import fc from '../../support/property.ts'
 import { identity } from './credentials/fixture.ts'
 
 describe('group names in upper and lower case', () => {
@@ -25,6 +26,46 @@ describe('group names in upper and lower case', () => {
 const map = (mappings: RoleRules['mappings'], groups: readonly string[], rules: Partial<RoleRules> = {}) =>
   createMapRoles({ mappings, defaultRoles: [], ...rules })(identity({ groups }))
 const withDefault = { defaultRoles: ['none'] }
+
+test('every role comes from a grant that names its group and mapping, for any rules and groups', () => {
+  const name = fc.constantFrom<string>('a', 'b', 'ab', 'team-a', 'Team-B', ' x ', 'ä')
+  const rules = fc.record({
+    mappings: fc.dictionary(
+      fc.constantFrom('a', 'B', 'team-*', '*', 'ab*'),
+      fc.array(fc.constantFrom('r', 's', '{group}-reader', ' bad'), { maxLength: 3 }),
+    ),
+    defaultRoles: fc.array(fc.constantFrom<string>('r', 'viewer'), { maxLength: 2 }),
+    allowedGroups: fc.option(fc.array(name), { nil: undefined }),
+  })
+  const outcome = (map: () => readonly string[]) => {
+    try {
+      return map()
+    } catch (error) {
+      return (error as GatewayError).code
+    }
+  }
+  fc.assert(
+    fc.property(rules, fc.array(name), (given, groups) => {
+      const grants: RoleGrant[] = []
+      const user = identity({ groups })
+      const mapped = outcome(() => createMapRoles(given)(user))
+      assert.deepEqual(
+        outcome(() => createMapRoles(given, (grant) => grants.push(grant))(user)),
+        mapped,
+      )
+      const granted = grants.filter(({ isValid }) => isValid).map(({ role }) => role)
+      assert.deepEqual([...new Set(granted)].sort(), typeof mapped === 'string' ? [] : mapped)
+      for (const { role, source } of grants) {
+        if (source === undefined) assert.ok(given.defaultRoles.includes(role))
+        else {
+          const { group, mapping } = source
+          assert.ok(groups.includes(group))
+          assert.ok(given.mappings[mapping]!.some((template) => template.replaceAll('{group}', () => group) === role))
+        }
+      }
+    }),
+  )
+})
 
 describe('roles from group_mappings and default_roles', () => {
   const rows: [string, RoleRules['mappings'], string[], string[]][] = [
