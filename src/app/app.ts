@@ -35,6 +35,7 @@ import { serverOptions, tlsOptions } from './options/server.ts'
 import { usersOptions } from './options/users.ts'
 import { createReload, type ReloadResult } from './reload.ts'
 import { createReplicas } from './replicas.ts'
+import { createRoleChangeLog } from './role-changes.ts'
 import { version } from './version.ts'
 
 export type App = Readonly<{
@@ -209,6 +210,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       proxy?.prepareReload,
       oidc?.prepareReload,
       users?.prepareReload,
+      isDryRun ? undefined : createRoleChangeLog(config, { page: directory.page, log }, stopped.signal),
     ]),
     countReload: metrics?.reloaded,
     async close() {

@@ -12,9 +12,21 @@ export type Command =
     }
   | UsersCommand
   | { readonly name: 'import'; readonly file: string }
+  | PlanCommand
   | { readonly name: 'generate-key' | 'hash-password' | 'version' }
   | { readonly name: 'help'; readonly text: string }
-  | { readonly name: 'usage-error'; readonly message: string }
+  | { readonly name: 'usage-error'; readonly message: string; readonly exitCode?: number }
+
+export type PlanCommand = Readonly<{
+  name: 'plan'
+  /** The new configuration. */
+  next: string
+  file?: string
+  flags: Readonly<Record<string, string>>
+  json: boolean
+  /** How many users may gain roles. */
+  maxGains?: number
+}>
 
 export type UsersAction = keyof typeof usersSwitches
 
@@ -46,6 +58,9 @@ Commands
   config check           check the configuration and list all faults; with
                          --connect, also try Elasticsearch and its roles,
                          Redis, the OpenID provider and upstreams
+  plan NEW.yml           compare a new configuration with the current one: which managed
+                         users of Elasticsearch would gain or lose roles; --json;
+                         exits with 2 if more than --max-gains N users gain roles
   import FILE            convert the config.yml or .env of the Go elastauth:
                          elastauth import old.yml > config.yml
   users list [--json]    list the managed users in Elasticsearch
@@ -82,29 +97,52 @@ const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'gene
   'hash-password': 'hash-password',
 }
 
+/** The commands with arguments of their own. */
+const parsers: Readonly<Record<string, (args: readonly string[], values: ReadonlyMap<string, string>) => Command>> = {
+  plan: parsePlan,
+  import: parseImport,
+  users: parseUsers,
+}
+
 /** Parses the arguments after `node` and the script. `loadConfig` validates the values of flags. */
 export function parseCommand(argv: readonly string[]): Command {
   const { values, positionals, message } = readArguments(argv)
   if (values.has('help')) return { name: 'help', text: help }
-  if (message !== undefined) return usageError(message)
+  if (message !== undefined) return { name: 'usage-error', message, ...(positionals[0] === 'plan' && { exitCode: 1 }) }
   if (values.has('version')) return { name: 'version' }
   if (values.has('generateKey')) return { name: 'generate-key' }
 
-  if (positionals[0] === 'import') return parseImport(positionals.slice(1), [...values.keys()])
-  if (positionals[0] === 'users') return parseUsers(positionals.slice(1), values)
+  const [first = '', ...rest] = positionals
+  if (Object.hasOwn(parsers, first)) return parsers[first]!(rest, values)
   const words = positionals.join(' ')
   if (!Object.hasOwn(commands, words)) {
-    const known = [...Object.keys(commands), 'import', 'users'].filter(Boolean)
+    const known = [...Object.keys(commands), ...Object.keys(parsers)].filter(Boolean)
     return usageError(`unknown command "${words}": ${suggest(words, known, `use one of ${known.join(', ')}`)}`)
   }
   const name = commands[words]!
   if (name === 'generate-key') return { name }
   if (name === 'hash-password') return parseHashPassword([...values.keys()])
   const { config: file, connect, ...flags } = Object.fromEntries(values)
-  const other = usersOnly.find((flag) => values.has(flag))
-  if (other !== undefined) return usageError(`--${other} can only be used with \`users\``)
   if (connect !== undefined && name !== 'check') return usageError('--connect can only be used with `config check`')
+  const misplaced = Object.keys(ownOptions).find((option) => option in flags)
+  if (misplaced !== undefined) return usageError(`--${misplaced} can only be used with ${ownOptions[misplaced]}`)
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
+}
+
+/** 2 means too many gains, so a usage error of `plan` is 1, as a fault in a configuration. */
+function parsePlan([next, ...rest]: readonly string[], values: ReadonlyMap<string, string>): Command {
+  const fault = (message: string): Command => ({ name: 'usage-error', message, exitCode: 1 })
+  const { config: file, json, connect, 'max-gains': limit, ...flags } = Object.fromEntries(values)
+  if (connect !== undefined) return fault('--connect cannot be used with plan, which always reads Elasticsearch')
+  if (next === undefined) return fault('plan needs a file: name the new configuration, and the current one by --config')
+  if (rest.length > 0) return fault('plan takes one file: name the current configuration by --config')
+  if (limit !== undefined && !/^\d{1,9}$/.test(limit))
+    return fault('--max-gains is not a number of users: write e.g. 10')
+  return {
+    ...{ name: 'plan', next, flags, json: json !== undefined },
+    ...(file !== undefined && { file }),
+    ...(limit !== undefined && { maxGains: Number(limit) }),
+  }
 }
 
 function parseHashPassword([flag]: readonly string[]): Command {
@@ -112,7 +150,8 @@ function parseHashPassword([flag]: readonly string[]): Command {
   return usageError(`--${flag} cannot be used with hash-password: it takes no arguments, and reads the password itself`)
 }
 
-function parseImport([file, ...rest]: readonly string[], [flag]: readonly string[]): Command {
+function parseImport([file, ...rest]: readonly string[], values: ReadonlyMap<string, string>): Command {
+  const [flag] = values.keys()
   if (flag !== undefined) return usageError(`--${flag} cannot be used with import: it takes one file and no flags`)
   if (file === undefined) return usageError('import needs a file: name the config.yml of the Go elastauth, or its .env')
   return rest.length > 0 ? usageError('import takes one file: run it once per file') : { name: 'import', file }
@@ -148,8 +187,18 @@ type Arguments = {
   readonly message?: string | undefined
 }
 
-const usersOnly: readonly string[] = [...new Set(Object.values(usersSwitches).flat())]
-const switches = ['help', 'version', 'generateKey', 'connect', ...usersOnly]
+const ofUsers: readonly string[] = [...new Set(Object.values(usersSwitches).flat())]
+const switches = [...new Set(['help', 'version', 'generateKey', 'connect', 'json', ...ofUsers])]
+
+/** Options of single commands that are not keys of the configuration, and what they belong to. */
+const ownOptions: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(ofUsers.map((flag) => [flag, '`users`'])),
+  json: '`users` and `plan`',
+  'max-gains': '`plan`',
+}
+
+/** The names of all flags that are not keys of the configuration. */
+export const otherFlags: readonly string[] = ['config', ...new Set([...switches, ...Object.keys(ownOptions)])]
 
 function readArguments(argv: readonly string[]): Arguments {
   const { tokens, positionals } = parseArgs({
@@ -165,7 +214,9 @@ function readArguments(argv: readonly string[]): Arguments {
       version: { type: 'boolean', short: 'v' },
       generateKey: { type: 'boolean' },
       connect: { type: 'boolean' },
-      ...Object.fromEntries(usersOnly.map((flag) => [flag, { type: 'boolean' }] as const)),
+      json: { type: 'boolean' },
+      ...Object.fromEntries(ofUsers.map((flag) => [flag, { type: 'boolean' }] as const)),
+      'max-gains': { type: 'string' },
     },
   })
   const values = new Map<string, string>()
@@ -188,8 +239,8 @@ type Option = {
 
 function checkOption({ name, rawName, value, inlineValue }: Option, earlier: ReadonlyMap<string, string>) {
   if (switches.includes(name)) return value === undefined ? undefined : `${rawName} takes no value: remove it`
-  if (name !== 'config') {
-    const fault = findFlagFault(name, ['config', ...switches])
+  if (!otherFlags.includes(name)) {
+    const fault = findFlagFault(name, otherFlags)
     if (fault) return `${rawName}: ${fault.problem}: ${fault.fix}`
   }
   if (value === undefined || value === '') return `${rawName} needs a value: write it after the flag`

@@ -26,8 +26,15 @@ export async function run(args: readonly string[]): Promise<void> {
         break
       case 'usage-error':
         console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
-        process.exitCode = 2
+        process.exitCode = command.exitCode ?? 2
         break
+      case 'plan': {
+        const { loadConfig } = await import('../../config/load.ts')
+        const { config: current } = loadConfig(await openSource(command))
+        const { config: next } = loadConfig(await openSource({ file: command.next, flags: command.flags }))
+        process.exitCode = await (await import('./plan.ts')).printPlan(current, next, command)
+        break
+      }
       case 'import':
         ;(await import('./import.ts')).importConfig(command.file)
         break

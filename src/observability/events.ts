@@ -152,6 +152,10 @@ const table = {
     ...{ level: 'error', category: ['configuration'], type: ['change'], outcome: 'failure' },
     meaning: 'SIGHUP: the new configuration has a fault, and the previous one stays in effect',
   },
+  roles_compared: {
+    ...{ level: 'info', category: ['iam'], type: ['info'], outcome: 'success' },
+    meaning: 'after a reload that changed the rules for roles: for how many managed users they give other roles',
+  },
   redis_down: {
     ...{ level: 'warn', category: ['database'], type: ['error'], outcome: 'failure' },
     meaning: 'Redis cannot be used; elastauth continues without it',

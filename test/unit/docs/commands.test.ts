@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { flagKeys } from '../../../config/sources/flags.ts'
-import { parseCommand } from '../../../src/cli/args.ts'
+import { otherFlags as ownFlags, parseCommand } from '../../../src/cli/args.ts'
 import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -29,7 +29,7 @@ describe('the pages and examples show only commands that work', () => {
   })
 
   test('every flag that a page shows as code is a flag of elastauth, or of another program that the page names', () => {
-    const flags = new Set([...flagKeys, ...['config', 'connect', 'help', 'version', 'generateKey', 'json']])
+    const flags = new Set([...flagKeys, ...ownFlags])
     const faults = pages.flatMap(({ path, inlineCode }) =>
       inlineCode
         .flatMap((code) => /^--([\w.-]+)/.exec(code)?.[1] ?? [])

@@ -1,0 +1,82 @@
+import type { Config } from '../../config/schema.ts'
+import { elasticsearchOptions } from '../app/options/elasticsearch.ts'
+import { roleRules } from '../app/options/handlers.ts'
+import { createCall } from '../es/call.ts'
+import { createElasticsearchClient } from '../es/client.ts'
+import { createPasswordHashing } from '../es/password-hashing.ts'
+import { createUsers } from '../es/users.ts'
+import { asGatewayError } from '../http/errors.ts'
+import { escapeControls } from '../http/escape-controls.ts'
+import { compareRoles, describeChanges, type RoleChange } from '../plan/compare-roles.ts'
+import type { PlanCommand } from './args.ts'
+
+/**
+ * The command `elastauth plan`: prints whose roles a new configuration changes. It only reads Elasticsearch.
+ * @returns the exit code: 2 if more than `maxGains` users gain roles, 1 if Elasticsearch cannot be read
+ */
+export async function printPlan(
+  current: Config,
+  next: Config,
+  { json, maxGains = Number.POSITIVE_INFINITY }: Pick<PlanCommand, 'json' | 'maxGains'>,
+): Promise<0 | 1 | 2> {
+  if (current.elasticsearch.dry_run) {
+    console.error(
+      'elastauth: plan reads the users of Elasticsearch, and elasticsearch.dry_run is true: set it to false',
+    )
+    return 1
+  }
+  const client = createElasticsearchClient(elasticsearchOptions(current))
+  const call = createCall({ monotonicNow: () => performance.now() })
+  const { page } = createUsers(
+    () => client,
+    call,
+    createPasswordHashing('server', () => {}),
+  )
+  const changes = createChangeWriter(json)
+  try {
+    const [before, after] = [roleRules(current), roleRules(next)]
+    const counts = await compareRoles({ page, before, after, onChange: changes.write })
+    const { isIncomplete: _, ...summary } = counts
+    changes.end({ ...summary, ...(Number.isFinite(maxGains) && { max_gains: maxGains }) }, describeChanges(counts))
+    if (counts.gaining <= maxGains) return 0
+    console.error(`elastauth: ${counts.gaining} users gain roles, more than --max-gains ${maxGains} allows`)
+    return 2
+  } catch (error) {
+    changes.abort()
+    console.error(`elastauth: the users of Elasticsearch cannot be listed: ${asGatewayError(error).detail}`)
+    return 1
+  } finally {
+    void client.close()
+  }
+}
+
+/** Writes each change as it is found, so that memory does not grow with the number of users. */
+function createChangeWriter(json: boolean) {
+  let written = 0
+  const write = (change: RoleChange) => {
+    if (!json) return console.log(formatChange(change))
+    const { username, gains, loses, hasNoRole: denied } = change
+    process.stdout.write(
+      `${written++ === 0 ? '{"users":[\n' : ',\n'}${JSON.stringify({ username, gains, loses, denied })}`,
+    )
+  }
+  return {
+    write,
+    end(summary: object, text: string) {
+      if (json) console.log(`${written === 0 ? '{"users":[' : '\n'}],"summary":${JSON.stringify(summary)}}`)
+      else console.log(`By the groups that Elasticsearch has stored: ${text}`)
+    },
+    /** Without its end, the JSON document is invalid, so that a program does not take it for the whole. */
+    abort() {
+      if (json && written > 0) console.log()
+    },
+  }
+}
+
+function formatChange({ username, gains, loses, hasNoRole }: RoleChange): string {
+  const parts = [
+    ...(gains.length > 0 ? [`gains ${gains.join(', ')}`] : []),
+    ...(loses.length > 0 ? [`loses ${loses.join(', ')}`] : []),
+  ]
+  return escapeControls(`${username}: ${parts.join('; ')}${hasNoRole ? ' (no role is left: access is denied)' : ''}`)
+}

@@ -1,0 +1,123 @@
+import { readGroups, readManagedState } from '../auth/credentials/managed-user.ts'
+import type { NamedUser, SweepDirectory } from '../auth/credentials/user-directory.ts'
+import { createMapRoles, type MapRoles, type RoleRules } from '../auth/roles.ts'
+import { GatewayError } from '../http/errors.ts'
+
+/** What other rules change for a managed user. A user with no role is denied. */
+export type RoleChange = Readonly<{
+  username: string
+  gains: readonly string[]
+  loses: readonly string[]
+  hasNoRole: boolean
+}>
+
+/** Numbers of managed users. */
+export type RoleChanges = Readonly<{
+  managed: number
+  gaining: number
+  losing: number
+  /** Those of `losing` who would get no role. */
+  denied: number
+  /** Those of `managed` whose groups are not stored, so that nothing is known about them. */
+  unknown: number
+  /** Whether there are more users, which were not compared. */
+  isIncomplete: boolean
+}>
+
+export type CompareOptions = Readonly<{
+  page: SweepDirectory['page']
+  before: RoleRules
+  after: RoleRules
+  onChange?: (change: RoleChange) => void
+  /** After how many users of Elasticsearch to stop. */
+  maxUsers?: number
+  /** Awaited after each page. */
+  pause?: () => Promise<void>
+}>
+
+/** Users per page. The size is halved if a page exceeds the limit for responses, which users with many groups can cause. */
+const [pageSize, minPageSize] = [100, 10]
+
+/**
+ * Compares the roles that two sets of rules give to the managed users of Elasticsearch, by the groups that their last sign-in
+ * has stored there. Reads page by page, and writes nothing. Rejects with GatewayError elasticsearch_unavailable,
+ * elasticsearch_rejected.
+ */
+export async function compareRoles(options: CompareOptions): Promise<RoleChanges> {
+  const { before, after, onChange, maxUsers = Number.POSITIVE_INFINITY, pause } = options
+  const [mapBefore, mapAfter] = [createMapRoles(before), createMapRoles(after)]
+  const counts = { managed: 0, gaining: 0, losing: 0, denied: 0, unknown: 0 }
+
+  function count(user: NamedUser): void {
+    if (readManagedState(user.metadata) === undefined) return
+    counts.managed++
+    const groups = readGroups(user.metadata)
+    if (groups === undefined) {
+      counts.unknown++
+      return
+    }
+    const change = changeBetween(user, rolesOf(mapBefore, user, groups), rolesOf(mapAfter, user, groups))
+    const { gains, loses, hasNoRole } = change
+    if (gains.length > 0) counts.gaining++
+    if (loses.length > 0) counts.losing++
+    if (loses.length > 0 && hasNoRole) counts.denied++
+    if (gains.length + loses.length > 0) onChange?.(change)
+  }
+
+  let read = 0
+  for await (const users of pages(options.page)) {
+    for (const user of users) count(user)
+    read += users.length
+    if (read >= maxUsers) return { ...counts, isIncomplete: true }
+    await pause?.()
+  }
+  return { ...counts, isIncomplete: false }
+}
+
+function changeBetween({ username }: NamedUser, former: readonly string[], next: readonly string[]): RoleChange {
+  return {
+    username,
+    gains: next.filter((role) => !former.includes(role)),
+    loses: former.filter((role) => !next.includes(role)),
+    hasNoRole: next.length === 0,
+  }
+}
+
+async function* pages(page: SweepDirectory['page']): AsyncGenerator<readonly NamedUser[]> {
+  let after: string | undefined
+  let size = pageSize
+  for (;;) {
+    const users = await page(after, size).catch((error) => {
+      if (size <= minPageSize) throw error
+      return undefined
+    })
+    if (users === undefined) {
+      size = Math.max(minPageSize, Math.floor(size / 2))
+      continue
+    }
+    yield users
+    if (users.length < size) return
+    after = users.at(-1)!.username
+  }
+}
+
+/** No roles if the groups grant no access. */
+function rolesOf(mapRoles: MapRoles, { username }: NamedUser, groups: readonly string[]): readonly string[] {
+  try {
+    return mapRoles({ username, groups, provider: 'stored' })
+  } catch (error) {
+    if (error instanceof GatewayError) return []
+    throw error
+  }
+}
+
+/** The numbers as text, such as `of 12 managed users, 2 gain roles, 1 loses roles, 0 would get no role`. */
+export function describeChanges({ managed, gaining, losing, denied, unknown, isIncomplete }: RoleChanges): string {
+  const parts = [
+    `of ${isIncomplete ? 'the first ' : ''}${managed} managed users, ${gaining} ${gaining === 1 ? 'gains' : 'gain'} roles`,
+    `${losing} ${losing === 1 ? 'loses' : 'lose'} roles`,
+    `${denied} would get no role`,
+    ...(unknown > 0 ? [`${unknown} ${unknown === 1 ? 'has' : 'have'} no stored groups`] : []),
+  ]
+  return parts.join(', ')
+}
