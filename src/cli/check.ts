@@ -13,13 +13,14 @@ import { createRedis } from '../redis/redis.ts'
 
 /** The command `elastauth config check --connect`: connects to every configured server. @returns the exit code */
 export async function checkConnections(config: Config): Promise<0 | 1> {
-  const { elasticsearch, cache, oidc } = config
+  const { elasticsearch, cache, oidc, users } = config
   const hasOidc = providersOf(config).includes('oidc')
+  const hasForm = providersOf(config).includes('users') && users.login
   const results = [
     elasticsearch.dry_run ||
       (await report('Elasticsearch', elasticsearch.hosts.join(', '), () => checkElasticsearch(config))),
     cache.type !== 'redis' ||
-      (await report('Redis', describeRedis(config), () => checkRedis(config, hasOidc && oidc.login))),
+      (await report('Redis', describeRedis(config), () => checkRedis(config, hasForm || (hasOidc && oidc.login)))),
     !hasOidc || (await report('OpenID provider', oidc.issuer!, () => checkProvider(config))),
     !config.proxy.enabled || (await report('Upstreams', describeUpstreams(config), () => checkUpstreams(config))),
   ]

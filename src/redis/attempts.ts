@@ -46,8 +46,12 @@ export function createAttemptStore(commands: Commands, call: RedisCall) {
   })
 }
 
+/** In addition to those for the states of users, as docs/credentials-model.md lists them. */
+export const attemptRights = '+get +incr +decr +pexpire +pttl'
+
 /** Tries every operation to find missing privileges. */
 export async function probeAttempts(store: ReturnType<typeof createAttemptStore>): Promise<void> {
+  await store.remove('probe', 'all') // of an earlier probe: only the first attempt sets the time
   await store.add('probe', { max: 1, windowMs: 1000, blockMs: 1000 })
   await store.has('probe')
   await store.remove('probe', 'one')

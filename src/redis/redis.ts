@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
-import { createAttemptStore, probeAttempts } from './attempts.ts'
+import { attemptRights, createAttemptStore, probeAttempts } from './attempts.ts'
 import { createRedisCall, type RedisCall, type RedisCallOptions } from './call.ts'
 import { type ChangesOptions, subscribeToChanges } from './changes.ts'
 import { connectForCommands, connectForMessages, type RedisConnection, type RedisTls } from './connect.ts'
-import { createSessionStore, probeSessions } from './sessions.ts'
+import { createSessionStore, probeSessions, sessionRights } from './sessions.ts'
 import { channel, createStore } from './store.ts'
 
 export { parseSessionEvent } from './sessions.ts'
@@ -70,8 +70,8 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
       const probe = { username: '~', token: 'probe', ttlMs: 1000 }
       await store.acquireLock({ ...probe, expected: undefined, force: true })
       await store.releaseLock({ ...probe, value: 'probe', stateId: '', taintTtlMs: 1000 })
-      if (withSessions) await probeSessions(sessions)
-      if (withAttempts) await probeAttempts(attempts)
+      if (withSessions) await probeSessions(sessions).catch(explainRights('sessions', sessionRights))
+      if (withAttempts) await probeAttempts(attempts).catch(explainRights('failed sign-ins', attemptRights))
       const messages = connectForMessages(connection, 0)
       try {
         await call('ping', () => messages.connect().then(() => messages.subscribe(channel)))
@@ -115,6 +115,14 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
       commands.disconnect()
     },
   })
+}
+
+/** Redis does not name the command if a script may not run it. */
+function explainRights(what: string, rights: string) {
+  return (error: Error): never => {
+    if (!/no permissions|can't run this command/.test(error.message)) throw error
+    throw new Error(`${error.message}: for ${what}, the user of Redis needs the rights ${rights}`)
+  }
 }
 
 const tlsHint = 'if it expects TLS, write rediss:// in cache.redis_url, or set cache.redis_tls: true'

@@ -145,6 +145,10 @@ function parseLock(reply: LockReply) {
   return reply.startsWith('by ') ? { heldBy: reply.slice('by '.length) } : (reply as 'acquired' | 'changed' | 'gone')
 }
 
+/** In addition to those for the states of users, as docs/credentials-model.md lists them. */
+export const sessionRights =
+  '+hget +hmget +hstrlen +hset +hdel +pexpire +pttl +zadd +zcard +zrem +zrangebyscore +zremrangebyscore'
+
 /** Tries every operation on sessions to find missing privileges. Leaves entries that belong to no session for one second. */
 export async function probeSessions(store: ReturnType<typeof createSessionStore>): Promise<void> {
   await store.put('probe', { value: 'one', ttlMs: 1000 })

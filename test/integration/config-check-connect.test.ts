@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { runElastauth } from '../behavior/elastauth-command.ts'
 import { serviceAccount } from '../behavior/fixture.ts'
@@ -7,6 +9,7 @@ import { testKey } from '../support/gateway.ts'
 import { respondHtml } from '../support/oidc/faults.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { usersEnv, usersFlags } from '../support/sign-in-form.ts'
 
 const skip = skipWithoutRedis()
 
@@ -57,6 +60,65 @@ describe('config check --connect', { skip }, async () => {
       {},
     )
     assert.match(output, /Elasticsearch .*ECONNREFUSED.*Redis .*ECONNREFUSED/s)
+    assert.equal(code, 1)
+  })
+})
+
+describe('config check --connect for users with passwords, with an ACL user of Redis', { skip }, async () => {
+  const redis = await startRedis()
+  after(() => redis.stop())
+  const flags = {
+    'elasticsearch.dry_run': 'true',
+    'cache.type': 'redis',
+    'cache.redis_host': redis.address,
+    ...usersFlags,
+  }
+  const env = {
+    ...usersEnv,
+    ELASTAUTH_ELASTICSEARCH_USERNAME: '',
+    ELASTAUTH_ELASTICSEARCH_PASSWORD: '',
+    ELASTAUTH_CACHE_REDIS_USERNAME: 'gate',
+    ELASTAUTH_CACHE_REDIS_PASSWORD: 'secret',
+  }
+  const page = readFileSync(join(import.meta.dirname, '../../docs/credentials-model.md'), 'utf8')
+  const rightsAfter = (text: string) =>
+    page
+      .split(text)[1]!
+      .match(/`([^`]*\+[^`]*)`/)![1]!
+      .split(' ')
+  const rights = rightsAfter('The rights of an ACL user:')
+  const ofSessions = rightsAfter('for the sessions of people who sign in')
+  const ofAttempts = rightsAfter('for failed attempts of users with a password')
+  const checkWith = async (allowed: readonly string[], login: string) => {
+    await redis.client.call('ACL', 'SETUSER', 'gate', 'reset', 'on', '>secret', ...allowed)
+    return checkConfig({ ...flags, 'users.login': login }, env)
+  }
+
+  test('config check --connect exits with 0 with the documented rights, with and without the sign-in form', async () => {
+    for (const [allowed, login] of [
+      [[...rights, ...ofAttempts], 'false'],
+      [[...rights, ...ofAttempts, ...ofSessions], 'true'],
+    ] as const) {
+      const { code, output } = await checkWith(allowed, login)
+      assert.match(output, /Redis \(127.*\): OK/)
+      assert.equal(code, 0)
+    }
+  })
+
+  for (const right of ofAttempts) {
+    test(`config check --connect exits with 1 and names the rights for failed sign-ins when Redis does not allow ${right}`, async () => {
+      const { code, output } = await checkWith([...rights, ...ofAttempts.filter((one) => one !== right)], 'false')
+      assert.ok(
+        output.includes(`: for failed sign-ins, the user of Redis needs the rights ${ofAttempts.join(' ')}\n`),
+        output,
+      )
+      assert.equal(code, 1)
+    })
+  }
+
+  test('config check --connect exits with 1 and names the rights for sessions when Redis does not allow those of the sign-in form', async () => {
+    const { code, output } = await checkWith([...rights, ...ofAttempts], 'true')
+    assert.ok(output.includes(`: for sessions, the user of Redis needs the rights ${ofSessions.join(' ')}\n`), output)
     assert.equal(code, 1)
   })
 })
