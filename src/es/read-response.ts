@@ -4,6 +4,8 @@ export type NativeUser = Readonly<{
   reserved: boolean
   enabled: boolean
   roles: readonly string[]
+  full_name: string | null
+  email: string | null
   metadata: Readonly<Record<string, unknown>>
 }>
 
@@ -25,8 +27,7 @@ export function readUser(response: Response, username: string): NativeUser | und
   }
   const user = statusCode === 200 && isObject(body) && Object.hasOwn(body, username) ? body[username] : undefined
   if (!isUser(user, username)) throw malformed('"get user" does not contain the user')
-  const { enabled, roles, metadata } = user
-  return { reserved: metadata._reserved === true, enabled, roles, metadata }
+  return toNativeUser(user)
 }
 
 export type NamedUser = NativeUser & Readonly<{ username: string }>
@@ -37,9 +38,16 @@ export function readUserPage(body: unknown): NamedUser[] {
   return body.users.map((user: unknown) => {
     const username = isObject(user) ? user.username : undefined
     if (typeof username !== 'string' || !isUser(user, username)) throw malformed('"query users" does not contain users')
-    const { enabled, roles, metadata } = user
-    return { username, reserved: metadata._reserved === true, enabled, roles, metadata }
+    return { username, ...toNativeUser(user) }
   })
+}
+
+function toNativeUser({ enabled, roles, full_name, email, metadata }: User): NativeUser {
+  return {
+    ...{ reserved: metadata._reserved === true, enabled, roles, metadata },
+    full_name: typeof full_name === 'string' ? full_name : null,
+    email: typeof email === 'string' ? email : null,
+  }
 }
 
 /** @param body of the response to "change password" */
@@ -119,7 +127,7 @@ export function readRoleNames(body: unknown): ReadonlySet<string> {
   return new Set(Object.keys(body))
 }
 
-type User = Pick<NativeUser, 'enabled' | 'roles' | 'metadata'>
+type User = Pick<NativeUser, 'enabled' | 'roles' | 'metadata'> & Readonly<{ full_name?: unknown; email?: unknown }>
 
 function isUser(value: unknown, username: string): value is User {
   if (!isObject(value) || value.username !== username) return false

@@ -25,6 +25,8 @@ export type NativeUserToWrite = PasswordToSet &
     full_name: string | null
     email: string | null
     metadata: NativeUser['metadata']
+    /** Users are enabled unless this says otherwise. */
+    enabled?: false
   }>
 
 /**
@@ -41,11 +43,12 @@ export function createUsers(client: () => ElasticsearchClient, call: Call, hashi
     },
 
     /**
-     * Creates or replaces the user. Elasticsearch clears the user's cached logins.
+     * Creates or replaces the user, and enables or disables it. Elasticsearch clears the user's cached logins.
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-put-user
      */
     async put(username: string, { password, passwordHash, ...user }: NativeUserToWrite): Promise<void> {
-      const body = { ...user, roles: [...user.roles], metadata: { ...user.metadata }, enabled: true }
+      const { roles, metadata, enabled = true } = user
+      const body = { ...user, roles: [...roles], metadata: { ...metadata }, enabled }
       await call('user_write', async () => {
         const put = (fields: PasswordFields) => client().security.putUser({ username, ...body, ...fields })
         checkPut(await sendPassword({ password, passwordHash }, hashing, put))

@@ -64,7 +64,7 @@ export function createMemoryDirectory(): MemoryDirectory {
     put: (username: string, user: UserToWrite) =>
       run('put', username, () => {
         written.push({ username, ...structuredClone(user) })
-        users.set(username, { ...structuredClone(user), enabled: true, reserved: false })
+        users.set(username, { ...structuredClone(user), enabled: user.enabled ?? true, reserved: false })
       }),
     page: (after: string | undefined, size: number) =>
       run('page', '', () =>
@@ -115,6 +115,6 @@ export function unavailable(): GatewayError {
 
 function copyOf(user: MemoryUser | undefined) {
   if (user === undefined) return undefined
-  const { reserved, enabled, roles, metadata } = structuredClone(user)
-  return { reserved, enabled, roles, metadata }
+  const { reserved, enabled, roles, full_name, email, metadata } = structuredClone(user)
+  return { reserved, enabled, roles, full_name, email, metadata }
 }

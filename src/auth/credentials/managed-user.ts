@@ -20,6 +20,8 @@ export type StoredUser = Readonly<{
   reserved: boolean
   enabled: boolean
   roles: readonly string[]
+  full_name?: string | null
+  email?: string | null
   metadata: Readonly<Record<string, unknown>>
 }>
 

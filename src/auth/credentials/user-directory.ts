@@ -19,6 +19,8 @@ type UserProfile = Readonly<{
   full_name: string | null
   email: string | null
   metadata: Readonly<Record<string, unknown>>
+  /** Users are enabled unless this says otherwise. */
+  enabled?: false
 }>
 
 /** The Elasticsearch operations of the idle sweep. Functions reject with the same errors as those of `UserDirectory`. */

@@ -88,10 +88,20 @@ describe('users', () => {
       reserved: false,
       enabled: true,
       roles: ['viewer'],
+      full_name: 'Bob',
+      email: 'bob@example.com',
       metadata: bob.metadata,
     })
     assert.equal(elasticsearch.users.get('bob')?.password, bob.password)
     assert.equal(elasticsearch.users.get('bob')?.full_name, 'Bob')
+  })
+
+  test('put enables a disabled user, unless the user is written as disabled', async () => {
+    const users = connect({ hosts: [url] })
+    await users.put('bob', { ...bob, enabled: false })
+    assert.equal((await users.get('bob'))?.enabled, false)
+    await users.put('bob', bob)
+    assert.equal((await users.get('bob'))?.enabled, true)
   })
 
   test('put sends the hash instead of the password, and the password is accepted', async () => {

@@ -23,18 +23,27 @@ import org.elasticsearch.index.analysis.AbstractTokenFilterFactory;
 import org.elasticsearch.index.analysis.AbstractTokenizerFactory;
 import org.elasticsearch.index.analysis.TokenFilterFactory;
 import org.elasticsearch.index.analysis.TokenizerFactory;
+import org.elasticsearch.index.mapper.Mapper;
+import org.elasticsearch.index.mapper.TextFieldMapper;
 import org.elasticsearch.indices.analysis.AnalysisModule.AnalysisProvider;
 import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.AnalysisPlugin;
+import org.elasticsearch.plugins.MapperPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.rest.RestController;
 import org.elasticsearch.rest.RestHandler;
 
 /**
- * The parts that a secured node needs of two modules that are not on Maven Central: the analysis for the .security index
- * (from analysis-common), and the response to GET / and HEAD / (from rest-root).
+ * The parts that a secured node needs of three modules that are not on Maven Central: the analysis for the .security index
+ * (from analysis-common), the response to GET / and HEAD / (from rest-root), and the one field type of mapper-extras that the
+ * index of user profiles has, as plain text.
  */
-public class UnpublishedModules extends Plugin implements AnalysisPlugin, ActionPlugin {
+public class UnpublishedModules extends Plugin implements AnalysisPlugin, ActionPlugin, MapperPlugin {
+
+    @Override
+    public Map<String, Mapper.TypeParser> getMappers() {
+        return Map.of("search_as_you_type", TextFieldMapper.PARSER);
+    }
 
     @Override
     public Map<String, AnalysisProvider<TokenizerFactory>> getTokenizers() {
