@@ -9,6 +9,7 @@ import type { GatewayResponse } from '../http/response.ts'
 import type { BeginLogin } from '../login/begin.ts'
 import type { LoginRequest } from '../login/login-request.ts'
 import { isNavigation } from '../login/navigation.ts'
+import { sessionIdsOf } from '../login/session-cookie.ts'
 import { endpointPath } from '../server/router.ts'
 
 /** The part of the login that a reload of the configuration replaces. */
@@ -31,6 +32,8 @@ type LoginHandlersOptions = Readonly<{
   callback: LoginEndpoint['handle'] | undefined
   logout: LoginEndpoint['handle']
   backchannel: Handler | undefined
+  /** Ends a session whose user was revoked, so that its cookie does not lead to the same error again. Never rejects. */
+  revokeSession: (id: string) => Promise<void>
   isProxy: boolean
 }>
 
@@ -41,7 +44,7 @@ export type LoginEndpoint = Readonly<{
 
 /** Routes requests to the login endpoints, and navigations without an identity to the sign-in. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
-  const { beginLogin, login, callback, logout, backchannel, isProxy } = options
+  const { beginLogin, login, callback, logout, backchannel, revokeSession, isProxy } = options
   const endpoints = new Map<string, LoginEndpoint>([
     ['/elastauth/login', login],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], handle: logout }],
@@ -73,10 +76,12 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
     return (context) => respond(endpoint, directLoginRequest(context, !isProxy && isSubRequest(context.request)))
   }
 
-  function redirectToLogin(context: RequestContext, error: unknown): Promise<GatewayResponse> {
+  async function redirectToLogin(context: RequestContext, error: unknown): Promise<GatewayResponse> {
+    const { code, retryAfterSeconds } = error instanceof GatewayError ? error : {}
+    if (code === 'revoked') await Promise.all(sessionIdsOf(context.request).map(revokeSession))
     const login = originalLoginRequest(context)
-    const isMissing = error instanceof GatewayError && error.code === 'identity_missing'
-    if (!isMissing || !isNavigation(login.method, context.request.headers)) throw error
+    const helps = code === 'identity_missing' || (code === 'revoked' && retryAfterSeconds === undefined)
+    if (!helps || !isNavigation(login.method, context.request.headers)) throw error
     return beginLogin(login, login.target)
   }
 

@@ -119,6 +119,7 @@ export async function createLoginServices(options: LoginOptions, deps: LoginDeps
           onSignedOut: events.signedOut,
         }),
         backchannel: atProvider?.backchannel,
+        revokeSession: sessions.revoke,
         isProxy,
       })
     },
@@ -130,7 +131,8 @@ function toIdentityWith(atProvider: ProviderLogin['toIdentity'] | undefined, for
   if (form === undefined) return atProvider!
   const { toIdentity, isFormSession } = form
   if (atProvider === undefined) return toIdentity
-  return (claims: Login['claims']) => (isFormSession({ claims }) ? toIdentity : atProvider)(claims)
+  return (claims: Login['claims'], authenticatedAt?: number) =>
+    (isFormSession({ claims }) ? toIdentity : atProvider)(claims, authenticatedAt)
 }
 
 function createCountedMemoryStore(maxSessions: number, metrics: Metrics | undefined): SessionStore {

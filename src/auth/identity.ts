@@ -18,6 +18,11 @@ export type Identity = Readonly<{
   email?: string
   name?: string
   provider: string
+  /**
+   * When the user signed in, or when the token was issued, in milliseconds since 1970. Undefined if the request itself proves who
+   * the user is, as with an identity header or a password: a revocation does not affect it.
+   */
+  authenticatedAt?: number
   /** Describes the client's own credential at Elasticsearch, without its secret. */
   credential?: OwnCredential
 }>

@@ -9,6 +9,8 @@ export type Subject = Readonly<{
   fingerprint: string
   /** A hash of the roles and groups only, because a changed name or email address alone does not cause a write. */
   access: string
+  /** `Identity.authenticatedAt`, or a time that is later than any revocation. */
+  authenticatedAt: number
 }>
 
 export function createSubject(identity: Identity, roles: readonly string[]): Subject {
@@ -17,6 +19,7 @@ export function createSubject(identity: Identity, roles: readonly string[]): Sub
     roles,
     fingerprint: fingerprintOf(identity, roles),
     access: accessOf(roles, identity.groups),
+    authenticatedAt: identity.authenticatedAt ?? Number.MAX_SAFE_INTEGER,
   })
 }
 

@@ -12,9 +12,10 @@ import { accountPage } from './html/account-page.ts'
 export function createWhoamiEndpoint({ describeUser }: Pick<Authentication, 'describeUser'>): Handler {
   return async function whoami(context) {
     const { identity, roles, denial } = await describeUser(context)
+    const { authenticatedAt: _, ...shown } = identity
     const denied = denial && { code: denial, message: errorTable[denial].message }
     if (isHtml(context.request.headers.accept ?? ''))
       return { ...accountPage({ identity, roles, denial: denied?.message }), username: identity.username }
-    return jsonResponse(200, { ...identity, roles, denied }, identity.username)
+    return jsonResponse(200, { ...shown, roles, denied }, identity.username)
   }
 }

@@ -30,6 +30,7 @@ const table = {
   request_timeout: { status: 408, level: 'info', message: 'The request did not arrive in time' },
   token_invalid: { status: 401, level: 'warn', message: 'The token sent with this request is not valid' },
   token_expired: { status: 401, level: 'info', message: 'The token sent with this request has expired' },
+  revoked: { status: 401, level: 'warn', message: 'You have been signed out' },
   credential_invalid: { status: 401, level: 'warn', message: 'The credentials sent with this request are not valid' },
   too_many_attempts: { status: 429, level: 'warn', message: 'Too many failed attempts, try again later' },
   provider_unavailable: { status: 503, level: 'error', message: 'The identity provider is not available right now' },

@@ -99,6 +99,7 @@ const table = {
       'user_reserved',
       'user_foreign',
       'user_disabled',
+      'revoked',
       'cross_site',
       'not_permitted',
       'password_change_denied',
@@ -123,6 +124,11 @@ const table = {
     meaning: 'a user with an unknown secret key was taken over: [key rotation](key-rotation.md)',
   },
   user_denied: { ...userWritten, meaning: 'a denied user lost all roles and the password' },
+  user_revoked: {
+    ...userWritten,
+    level: 'warn',
+    meaning: 'an administrator revoked a user: former sign-ins, tokens and the password no longer work',
+  },
   denial_failed: {
     ...iamFailure,
     meaning: 'the roles of a denied user could not be removed yet; elastauth retries',

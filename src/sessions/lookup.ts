@@ -9,8 +9,11 @@ import { storeUnavailable } from './store-error.ts'
 
 export type LookupOptions = RefreshOptions &
   Readonly<{
-    /** Converts claims to an identity. Throws GatewayError identity_invalid, or UserChangedError. */
-    toIdentity: (claims: Readonly<Record<string, unknown>>) => Identity
+    /**
+     * Converts claims to an identity. Throws GatewayError identity_invalid, or UserChangedError.
+     * @param authenticatedAt see `Identity`
+     */
+    toIdentity: (claims: Readonly<Record<string, unknown>>, authenticatedAt?: number) => Identity
     onRefreshFailure: (error: unknown, username: string | undefined) => void
     onEnded: (end: SessionEnd) => void
   }>
@@ -83,7 +86,7 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
   function identityOf(id: string, session: Session): Identity | undefined {
     try {
       if (isUnconfirmable(session, timeouts, now)) throw unconfirmable
-      return toIdentity(session.claims)
+      return toIdentity(session.claims, session.signedInAt ?? session.endsAt - timeouts.lifetimeMs)
     } catch (error) {
       const username = cache.get(id)?.identity.username
       if (error instanceof UserChangedError) onEnded({ username: error.username, reason: 'user_changed' })

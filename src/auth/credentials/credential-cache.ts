@@ -11,6 +11,8 @@ export type CachedCredential = {
   readonly access: string
   /** The complete value of the `Authorization` header. */
   readonly authorization: string
+  /** `ManagedState.not_before`, or 0: requests of users who signed in earlier may not use the credential. */
+  readonly notBefore: number
   /**
    * From this time on (milliseconds, monotonic clock), the next request checks in the background that Elasticsearch still
    * accepts the credential.
@@ -46,15 +48,16 @@ export function createCredentialCache(maxEntries: number): CredentialCache {
   })
 }
 
-/** The user's cached credential, if it was obtained for the same access and has not expired. */
+/** The user's cached credential, if it was obtained for the same access, has not expired, and the sign-in is not revoked. */
 export function findValid(
   cache: Pick<CredentialCache, 'get'>,
-  { identity, access }: Subject,
+  { identity, access, authenticatedAt }: Subject,
   now: number,
   rules: LifecycleRules,
 ): CachedCredential | undefined {
   const cached = cache.get(identity.username)
-  return cached?.access === access && now < expiryOf(cached.state, rules) ? cached : undefined
+  const isUsable = cached?.access === access && authenticatedAt >= cached.notBefore
+  return isUsable && now < expiryOf(cached.state, rules) ? cached : undefined
 }
 
 const disabledCache: CredentialCache = Object.freeze({

@@ -5,6 +5,7 @@ import { type CachedCredential, findValid } from './credential-cache.ts'
 import { createDenials } from './denials.ts'
 import type { CredentialEvent, CredentialsOptions } from './options.ts'
 import { createReconciler } from './reconcile.ts'
+import { revokedError } from './reconcile-step.ts'
 import { createRevalidation } from './revalidate.ts'
 
 export type Credential = Readonly<{ authorization: string }>
@@ -47,10 +48,19 @@ export function createCredentials(options: CredentialsOptions): Credentials {
   function obtain(subject: Subject): Credential | Promise<Credential> {
     const cached = findValid(cache, subject, now(), rules)
     report(cached ? cacheHit : cacheMiss)
-    if (cached === undefined) return reconciler.reconcile(subject)
+    if (cached === undefined) {
+      rejectRevoked(subject)
+      return reconciler.reconcile(subject)
+    }
     denials.allow(subject.identity.username, false)
     revalidation.revalidateIfDue(subject, cached)
     return cached
+  }
+
+  /** Throws GatewayError if the cached state shows the revocation, which no later state withdraws: the user need not be read. */
+  function rejectRevoked({ identity: { username }, authenticatedAt }: Subject): void {
+    const notBefore = cache.get(username)?.notBefore ?? 0
+    if (authenticatedAt < notBefore) throw revokedError(username, notBefore, now())
   }
 
   async function reissue(subject: Subject, rejected: Credential): Promise<Credential | undefined> {

@@ -1,11 +1,13 @@
 import { accessOf, type Subject } from '../subject.ts'
 import {
   isSamePassword,
+  keepNotBefore,
   lastVersion,
   type ManagedState,
   readChangedAt,
   readGroups,
   readManagedState,
+  readNotBefore,
   type StoredUser,
 } from './managed-user.ts'
 
@@ -40,8 +42,9 @@ export type WriteReason =
   | 'rekeyed'
   | 'extended'
   | 'denied'
+  | 'revoked'
 
-export type RejectionCode = 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict'
+export type RejectionCode = 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict' | 'revoked'
 
 export type Decision =
   | Readonly<{ kind: 'reject'; code: RejectionCode }>
@@ -50,11 +53,11 @@ export type Decision =
   /** The stored user matches the subject: hand out the password that `state` identifies. */
   | Readonly<{ kind: 'adopt'; state: ManagedState }>
   /** Write the user with the password that `state` identifies. */
-  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState }>
+  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState; enabled?: false }>
 
 export type DecisionInput = Readonly<{
   stored: StoredUser | undefined
-  subject: Pick<Subject, 'roles' | 'fingerprint' | 'access'>
+  subject: Pick<Subject, 'roles' | 'fingerprint' | 'access' | 'authenticatedAt'>
   now: number
   keys: Readonly<{ currentId: string; knows: (keyId: string) => boolean }>
   rules: LifecycleRules
@@ -78,6 +81,7 @@ export function decide(input: DecisionInput): Decision {
   if (stored.reserved) return reject('user_reserved')
   // Every write sets `enabled`, so it would re-enable a user that an administrator has disabled.
   if (!stored.enabled) return reject('user_disabled')
+  if (isRevoked(input.subject, readNotBefore(stored.metadata))) return reject('revoked')
   const state = readManagedState(stored.metadata)
   if (state === undefined) return rules.adoptExisting ? startSeries('taken_over', 1, input) : reject('user_foreign')
   return (
@@ -91,6 +95,14 @@ export function decide(input: DecisionInput): Decision {
 
 function reject(code: RejectionCode): Decision {
   return { kind: 'reject', code }
+}
+
+/** Whether the user signed in, or got the token, before the last revocation. */
+export function isRevoked(
+  { authenticatedAt }: Pick<Subject, 'authenticatedAt'>,
+  notBefore: number | undefined,
+): boolean {
+  return notBefore !== undefined && authenticatedAt < notBefore
 }
 
 function decideUnknownKey(state: ManagedState, input: DecisionInput): Decision | undefined {
@@ -149,21 +161,27 @@ function isImplausible(time: number, now: number, { expirationMs }: LifecycleRul
   return time > now + expirationMs + dayMs
 }
 
-type NewPasswordInput = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
+type NewPasswordInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules'> &
   Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
 type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
 
 function startSeries(reason: WriteReason, version: number, input: NewPasswordInput): WaitOrWrite {
-  const { subject, now, keys, rules } = input
+  const { stored, subject, now, keys, rules } = input
   // Passwords depend on the UTC day, so replicas whose clocks show different days would derive different passwords.
   const midnight = Math.ceil((now + 1) / dayMs) * dayMs
   if (midnight - now <= rules.rotationPauseMs) return { kind: 'wait', until: midnight }
   const created = new Date(now).toISOString().slice(0, 10)
   const { fingerprint } = subject
-  return { kind: 'write', reason, state: { created, version, key_id: keys.currentId, issued_at: now, fingerprint } }
+  const revocation = keepNotBefore(stored && readNotBefore(stored.metadata))
+  const state = { created, version, key_id: keys.currentId, issued_at: now, ...revocation, fingerprint }
+  return { kind: 'write', reason, state }
 }
 
-function nextVersion(reason: WriteReason, { created, version }: ManagedState, input: NewPasswordInput): WaitOrWrite {
+function nextVersion(
+  reason: WriteReason,
+  { created, version, not_before }: ManagedState,
+  input: NewPasswordInput,
+): WaitOrWrite {
   // The version of a new series starts at the Unix time in seconds. No earlier series of the day has reached that number, so
   // passwords do not repeat.
   if (version >= lastVersion) return startSeries(reason, Math.floor(input.now / 1000), input)
@@ -172,7 +190,11 @@ function nextVersion(reason: WriteReason, { created, version }: ManagedState, in
   return {
     kind: 'write',
     reason,
-    state: { created, version: version + 1, key_id: keys.currentId, issued_at: now, fingerprint },
+    state: {
+      ...{ created, version: version + 1, key_id: keys.currentId, issued_at: now },
+      ...keepNotBefore(not_before),
+      fingerprint,
+    },
   }
 }
 
@@ -225,7 +247,33 @@ export function decideDenial({ stored, subject, deniedAt, now, keys, rules }: De
     return { kind: 'superseded' }
   const until = nextChangeAt(stored, now, rules)
   if (now < until) return { kind: 'wait', until }
-  return nextVersion('denied', state, { subject, now, keys, rules })
+  return nextVersion('denied', state, { stored, subject, now, keys, rules })
+}
+
+export type RevocationInput = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
+  Readonly<{
+    stored: StoredUser
+    /** The time of the revocation, in milliseconds since 1970. */
+    notBefore: number
+    /** Whether to disable the user as well. */
+    disable: boolean
+  }>
+
+/**
+ * Decides how to revoke a managed user under a known key; undefined if the user is revoked already. The new password is not
+ * handed out to sign-ins and tokens from before `notBefore`. `issued_at` stays, because a revocation is no use of the user.
+ */
+export function decideRevocation(input: RevocationInput): WaitOrWrite | undefined {
+  const { stored, notBefore, disable, now, keys, rules } = input
+  const state = readManagedState(stored.metadata)!
+  // A time in the future is malformed, or of a machine whose clock was ahead.
+  const isRevoked = state.not_before !== undefined && state.not_before >= notBefore && state.not_before <= now
+  if (isRevoked && !(disable && stored.enabled)) return undefined
+  const next = nextVersion('revoked', state, { stored, subject: state, now, keys, rules })
+  if (next.kind === 'wait') return next
+  const { issued_at, extended_at } = state
+  const times = { issued_at, ...(extended_at !== undefined && { extended_at }), not_before: notBefore }
+  return { ...next, state: { ...next.state, ...times }, ...((disable || !stored.enabled) && { enabled: false }) }
 }
 
 /** A user counts as idle this long after a request would have rotated the password. */
@@ -250,7 +298,7 @@ export function decideIdle({ stored, from, until, keys, rules }: IdleInput): Man
   if (state === undefined || !keys.knows(state.key_id)) return undefined
   const idleAt = expiryOf(state, rules) + rules.rotationPauseMs + idleGraceMs
   if (idleAt <= from || idleAt > until) return undefined
-  const next = nextVersion('rotated', state, { subject: state, now: until, keys, rules })
+  const next = nextVersion('rotated', state, { stored, subject: state, now: until, keys, rules })
   return next.kind === 'write' ? next.state : undefined
 }
 

@@ -12,6 +12,11 @@ export type ManagedState = Readonly<{
   issued_at: number
   /** When the password was last extended (`extend_cache`), in milliseconds since 1970. */
   extended_at?: number
+  /**
+   * The time of a revocation, in milliseconds since 1970: sign-ins and tokens from before it get no credential. Every later write
+   * keeps it.
+   */
+  not_before?: number
   fingerprint: string
 }>
 
@@ -37,16 +42,18 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
   const state = metadata.elastauth
   if (typeof state !== 'object' || state === null) return undefined
   const { created, version, key_id, issued_at, extended_at, fingerprint } = state as Record<string, unknown>
+  const revocation = keepNotBefore(readNotBefore(metadata))
   if (typeof created !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(created)) return undefined
   if (typeof version !== 'number' || typeof issued_at !== 'number') return undefined
   if (typeof key_id !== 'string' || key_id === '' || typeof fingerprint !== 'string') return undefined
   if (!isCount(version) || version < 1 || !isCount(issued_at))
-    return Object.freeze({ created, version: lastVersion, key_id, issued_at: 0, fingerprint })
-  if (extended_at === undefined) return Object.freeze({ created, version, key_id, issued_at, fingerprint })
+    return Object.freeze({ created, version: lastVersion, key_id, issued_at: 0, ...revocation, fingerprint })
+  if (extended_at === undefined)
+    return Object.freeze({ created, version, key_id, issued_at, ...revocation, fingerprint })
   if (typeof extended_at !== 'number') return undefined
   // A time that elastauth cannot have written is read as 0, so that the password counts as expired.
   return Object.freeze({
-    ...{ created, version, key_id, issued_at, fingerprint },
+    ...{ created, version, key_id, issued_at, ...revocation, fingerprint },
     extended_at: isCount(extended_at) ? extended_at : 0,
   })
 }
@@ -58,6 +65,21 @@ export function readManagedState(metadata: Readonly<Record<string, unknown>>): M
 export function readChangedAt(metadata: Readonly<Record<string, unknown>>): number | undefined {
   const changedAt = (metadata.elastauth as Readonly<Record<string, unknown>> | null | undefined)?.changed_at
   return isCount(changedAt) ? changedAt : undefined
+}
+
+/**
+ * When the user was last revoked, in milliseconds since 1970; undefined if never. A value that elastauth cannot have written is
+ * read as a time that no sign-in reaches, because the user may have been revoked. The next revocation replaces it.
+ */
+export function readNotBefore(metadata: Readonly<Record<string, unknown>>): number | undefined {
+  const notBefore = (metadata.elastauth as Readonly<Record<string, unknown>> | null | undefined)?.not_before
+  if (notBefore === undefined) return undefined
+  return isCount(notBefore) ? notBefore : Number.MAX_SAFE_INTEGER
+}
+
+/** The field of the next state. */
+export function keepNotBefore(notBefore: number | undefined): Pick<ManagedState, 'not_before'> {
+  return notBefore === undefined ? {} : { not_before: notBefore }
 }
 
 /** The groups stored in the metadata, or undefined if they are not a list of strings. */

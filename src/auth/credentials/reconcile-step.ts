@@ -1,7 +1,7 @@
 import { GatewayError } from '../../http/errors.ts'
 import type { Subject } from '../subject.ts'
-import { decide, expiryOf, extendIfDue, type LifecycleRules, type RejectionCode } from './lifecycle.ts'
-import type { ManagedState, StoredUser } from './managed-user.ts'
+import { decide, expiryOf, extendIfDue, isRevoked, type LifecycleRules, type RejectionCode } from './lifecycle.ts'
+import { type ManagedState, readNotBefore, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 import type { Unlock } from './shared-states.ts'
 import { createWriteUser, keyIdIn, type WriteOutcome } from './write-user.ts'
@@ -64,8 +64,9 @@ export function createReconcileStep(options: ReconcileStepOptions) {
    * Whether a shared state can be adopted without reading the user from Elasticsearch. If an extension is due, the user has to
    * be written.
    */
-  function isUsable(state: ManagedState, { fingerprint }: Subject): boolean {
-    return state.fingerprint === fingerprint && now() < expiryOf(state, rules) && !extendIfDue(state, now(), rules)
+  function isUsable(state: ManagedState, subject: Subject): boolean {
+    if (state.fingerprint !== subject.fingerprint || isRevoked(subject, state.not_before)) return false
+    return now() < expiryOf(state, rules) && !extendIfDue(state, now(), rules)
   }
 
   /**
@@ -79,6 +80,7 @@ export function createReconcileStep(options: ReconcileStepOptions) {
   function rejectUser({ username, stored, shared, code }: Rejection): GatewayError {
     options.cache.delete(username)
     if (shared) states.taint(username, shared)
+    if (code === 'revoked') return revokedError(username, readNotBefore(stored!.metadata)!, now())
     if (code !== 'key_conflict') return new GatewayError(code, rejectionDetails[code])
     options.report({ kind: 'key_conflict', username })
     return new GatewayError(code, keyConflictDetail(keyIdIn(stored), keys.currentId, rules.rekey))
@@ -102,6 +104,20 @@ function keyConflictDetail(storedKeyId: string, currentKeyId: string, rekey: Lif
       : 'this installation wrote it within cache.expiration: another installation with another secret_key writes the same users'
   return `the user is under the key ${storedKeyId}, which is neither ours (${currentKeyId}) nor a previous one, and ${why}; ${fix}`
 }
+
+const maxRetryAfterSeconds = 24 * 60 * 60
+
+/** The error of a user who signed in before `notBefore`. `retryAfterSeconds` is set if a new sign-in would be rejected as well. */
+export function revokedError(username: string, notBefore: number, now: number): GatewayError {
+  if (notBefore <= now)
+    return new GatewayError('revoked', 'the session or the token is from before the user was revoked', { username })
+  const retryAfterSeconds = Math.min(maxRetryAfterSeconds, Math.ceil((notBefore - now) / 1000))
+  return new GatewayError('revoked', futureDetail, { username, retryAfterSeconds })
+}
+
+const futureDetail =
+  'metadata.elastauth.not_before of the user is in the future or malformed, so no sign-in is accepted: correct the clock of the ' +
+  'machine that revoked the user, then run elastauth users revoke again'
 
 /** The details that are logged with a rejection. */
 const rejectionDetails = {

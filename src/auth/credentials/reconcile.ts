@@ -53,7 +53,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   function reconcile(subject: Subject): Promise<CachedCredential> {
     return singleFlight.run({
       key: subject.identity.username,
-      topic: subject.access,
+      topic: topicOf(subject),
       task: () => reconcileAndCache(subject),
       findResult: () => findValid(cache, subject, now(), rules),
     })
@@ -62,7 +62,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   function replaceRejected(subject: Subject, rejected: ManagedState): Promise<CachedCredential> {
     return singleFlight.run({
       key: subject.identity.username,
-      topic: `reissue ${subject.access}`,
+      topic: `reissue ${topicOf(subject)}`,
       task: () => reconcileAndCache(subject, rejected),
       findResult: () => undefined,
     })
@@ -106,7 +106,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   function cacheCredential({ identity: { username }, access }: Subject, state: ManagedState): CachedCredential {
     const password = keys.password(state.key_id, username, state.created, state.version)
     const authorization = basicAuthorization(username, password)
-    const credential = { state, access, authorization, revalidateAt: monotonicNow() + revalidateAfterMs }
+    const notBefore = state.not_before ?? 0
+    const credential = { state, access, authorization, notBefore, revalidateAt: monotonicNow() + revalidateAfterMs }
     // If another replica has reported another state since the read, the credential is used but not cached, so the next request
     // reads the user again.
     const changedTo = reportedChanges.get(username)?.stateId
@@ -122,6 +123,11 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   return Object.freeze({ reconcile, replaceRejected, noteChange })
+}
+
+/** Only requests with the same access and sign-in share a result: a revocation may reject one of two sessions of a user. */
+function topicOf({ access, authenticatedAt }: Subject): string {
+  return `${access} ${authenticatedAt}`
 }
 
 /** Basic authentication (RFC 7617). The copy through a buffer is a flat string; a concatenated one would keep its parts in memory. */

@@ -2,8 +2,8 @@ import { LRUCache } from 'lru-cache'
 import { limitEntries } from '../../async/lru-limit.ts'
 import type { Subject } from '../subject.ts'
 import type { CachedCredential } from './credential-cache.ts'
-import { expiryOf, extendIfDue, isSameSet, type LifecycleRules } from './lifecycle.ts'
-import { isSamePassword, type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
+import { expiryOf, extendIfDue, isRevoked, isSameSet, type LifecycleRules } from './lifecycle.ts'
+import { isSamePassword, type ManagedState, readManagedState, readNotBefore, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 import type { Reconciler } from './reconcile.ts'
 
@@ -101,7 +101,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     // A user that was deleted and recreated gets the same password again, so the reissued credential may equal the rejected
     // one. A credential that was rejected only after the reissue is no replacement.
     const isUsable = reissued?.authorization !== rejected.authorization || attempt.rejected === rejected.authorization
-    return isUsable ? reissued : undefined
+    return isUsable && !isRevoked(subject, reissued?.notBefore) ? reissued : undefined
   }
 
   /** The last attempt for this user, if it started less than `reissueIntervalMs` ago. */
@@ -129,7 +129,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     // A node rejects every login while its security index is unavailable. This read then fails as well, so a valid password is
     // not replaced.
     const stored = await directory.get(username)
-    if (stored?.enabled === false) {
+    if (stored && (!stored.enabled || isRevoked(subject, readNotBefore(stored.metadata)))) {
       invalidate(username, rejected) // the next request reads the user and is rejected
       return undefined
     }
@@ -157,7 +157,7 @@ function isUnchanged(
   rules: LifecycleRules,
 ): boolean {
   const stored = readManagedState(login.metadata)
-  if (!stored || !isSamePassword(stored, state)) return false
+  if (!stored || !isSamePassword(stored, state) || stored.not_before !== state.not_before) return false
   // Two replicas may have issued this password at slightly different times. Other replicas use the stored expiry, so an earlier
   // one counts as a change.
   if (expiryOf(stored, rules) < expiryOf(state, rules)) return false

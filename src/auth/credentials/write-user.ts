@@ -17,13 +17,13 @@ type WriteUserOptions = Pick<CredentialsOptions, 'directory' | 'preparePassword'
 type WriteDecision = Extract<Decision, { kind: 'write' }>
 
 export type WriteRequest = Readonly<{
-  subject: Subject
+  subject: Pick<Subject, 'identity' | 'roles'>
   /** The user as read when `write` was decided. */
   shared: SharedRead
   stored: StoredUser | undefined
   write: WriteDecision
   /** Makes the decision again, for the user as read just before the write. */
-  decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision
+  decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision | undefined
   /** See `LockRequest`. */
   force: boolean
 }>
@@ -48,15 +48,16 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
     const unlock = await states.lock({ username, read: shared, force })
     if (typeof unlock === 'string') return { kind: unlock }
     const { latest, decision } = await decideAgain(request, unlock)
-    if (decision.kind === 'adopt') return { kind: 'adopted', state: decision.state, unlock }
-    if (decision.kind !== 'write' || !isSamePassword(decision.state, write.state)) {
+    if (decision?.kind === 'adopt') return { kind: 'adopted', state: decision.state, unlock }
+    if (decision?.kind !== 'write' || !isSamePassword(decision.state, write.state)) {
       await unlock(undefined)
       return { kind: 'changed' }
     }
-    const { reason, state } = decision
+    const { reason, state, enabled } = decision
     const changedAt = rateLimitedReasons.includes(reason) ? now() : readChangedAt(latest?.metadata ?? {})
     const elastauth = { ...state, ...(changedAt !== undefined && { changed_at: changedAt }) }
-    await directory.put(username, { ...password, ...profileOf(subject, latest, elastauth) })
+    const profile = profileOf(subject, latest, elastauth)
+    await directory.put(username, { ...password, ...profile, ...(enabled === false && { enabled }) })
     report({
       ...{ kind: 'written', reason, username, version: state.version },
       access: {
@@ -100,7 +101,11 @@ export function userKeepsChanging(): GatewayError {
 /** Writes that must be `changeIntervalMs` apart. */
 const rateLimitedReasons: readonly WriteReason[] = ['changed', 'denied']
 
-function profileOf({ identity, roles }: Subject, stored: StoredUser | undefined, elastauth: ManagedState) {
+function profileOf(
+  { identity, roles }: WriteRequest['subject'],
+  stored: StoredUser | undefined,
+  elastauth: ManagedState,
+) {
   return {
     roles,
     full_name: identity.name ?? null,

@@ -30,13 +30,21 @@ export function isFormSession({ claims }: Readonly<{ claims: Claims }>): boolean
   return fingerprintClaim in claims
 }
 
+/** For the identity of a session: the identity of its user, who may have several sessions. */
+const users = new WeakMap<Identity, Identity>()
+
 /** Throws UserChangedError if the user has been removed, disabled or changed since the sign-in. */
 export function createToIdentity(find: FormUsers['find']) {
-  return function toIdentity({ [usernameClaim]: username, [fingerprintClaim]: fingerprint }: Claims): Identity {
+  return function toIdentity(claims: Claims, authenticatedAt?: number): Identity {
+    const { [usernameClaim]: username, [fingerprintClaim]: fingerprint } = claims
     const name = typeof username === 'string' ? username : undefined
     const user = name === undefined ? undefined : find(name)
     if (user === undefined || fingerprintOf(user) !== fingerprint) throw new UserChangedError(name)
-    return user.identified.identity
+    const { identity } = user.identified
+    if (authenticatedAt === undefined) return identity
+    const ofSession = Object.freeze({ ...identity, authenticatedAt })
+    users.set(ofSession, identity)
+    return ofSession
   }
 }
 
@@ -51,7 +59,7 @@ export function createFindCurrent(findUser: FormUsers['find']) {
   ): Sessions['find'] {
     function serveCurrent(id: string, identity: Identity | undefined): Identity | undefined {
       if (identity === undefined || identity.provider !== 'users') return identity
-      if (findUser(identity.username)?.identified.identity === identity) return identity
+      if (findUser(identity.username)?.identified.identity === (users.get(identity) ?? identity)) return identity
       void revoke(id)
       onEnded({ username: identity.username, reason: 'user_changed' })
       return undefined

@@ -34,6 +34,7 @@ const writeReasons = [
   'rotated',
   'extended',
   'denied',
+  'revoked',
   'healed',
   'rekeyed',
   'taken_over',

@@ -23,7 +23,8 @@ export type ToIdentityOptions = Readonly<{
   provider: string
 }>
 
-export type ToIdentity = (claims: Claims) => Identity
+/** @param authenticatedAt see `Identity` */
+export type ToIdentity = (claims: Claims, authenticatedAt?: number) => Identity
 
 /**
  * Creates the function that converts the claims of a verified token or session to an identity, without side effects.
@@ -32,7 +33,7 @@ export type ToIdentity = (claims: Claims) => Identity
 export function createToIdentity(options: ToIdentityOptions): ToIdentity {
   const { claimMappings, addUsernamePrefix = '', stripGroupPrefix = '', groupsSeparator, provider } = options
 
-  return function toIdentity(claims) {
+  return function toIdentity(claims, authenticatedAt) {
     const username = usernameOf(claims, claimMappings)
     const groupNames = groupsOf(claims, claimMappings.groups, groupsSeparator)
     const groups = (groupNames ?? [])
@@ -48,6 +49,7 @@ export function createToIdentity(options: ToIdentityOptions): ToIdentity {
       ...(email && { email }),
       ...(name && { name }),
       provider,
+      ...(authenticatedAt !== undefined && { authenticatedAt }),
     })
   }
 }

@@ -5,7 +5,7 @@ import { createSingleFlight } from '../../async/single-flight.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { asGatewayError, type GatewayError } from '../../http/errors.ts'
 import type { CheckToken } from './check-token.ts'
-import type { ToIdentity } from './claims.ts'
+import type { Claims, ToIdentity } from './claims.ts'
 
 export type TokenCacheOptions = Readonly<{
   checkToken: CheckToken
@@ -67,7 +67,7 @@ export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: 
         recheckAtMs = Number.POSITIVE_INFINITY,
         fromUserinfo,
       } = await checkToken(token, validTokens.get(key)?.fromUserinfo)
-      const identity = toIdentity(claims)
+      const identity = toIdentity(claims, issuedAtOf(claims))
       validTokens.set(key, { identity, expiresAtMs, recheckAtMs, size: sizeOf(identity), fromUserinfo })
       return identity
     } catch (thrown) {
@@ -80,6 +80,14 @@ export function createTokenCache({ checkToken, toIdentity, now, monotonicNow }: 
       throw error
     }
   }
+}
+
+/**
+ * `iat` (RFC 7519, section 4.1.6) in milliseconds. A token that does not say when it was issued counts as older than any
+ * revocation.
+ */
+function issuedAtOf({ iat }: Claims): number {
+  return typeof iat === 'number' && Number.isFinite(iat) ? iat * 1000 : 0
 }
 
 function sizeOf({ username, groups, email = '', name = '' }: Identity): number {

@@ -116,7 +116,8 @@ const ownWords: ReadonlySet<string> = new Set([
 const otherWords: ReadonlySet<string> = new Set([
   // Elasticsearch: privileges, users, settings, and the metadata of a managed user
   ...'manage_api_key manage_own_api_key manage_security kibana_system monitoring_user kibana_admin'.split(' '),
-  ...'metadata.elastauth metadata._reserved changed_at extended_at issued_at key_id used_memory'.split(' '),
+  ...'metadata.elastauth metadata.elastauth.not_before metadata._reserved key_id used_memory'.split(' '),
+  ...'changed_at extended_at issued_at not_before'.split(' '),
   'xpack.security.authc.realms.native',
   'xpack.security.enabled',
   // OAuth and OpenID Connect

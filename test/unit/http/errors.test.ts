@@ -9,6 +9,7 @@ const statuses: Record<ErrorCode, number> = {
   identity_invalid: 400,
   token_invalid: 401,
   token_expired: 401,
+  revoked: 401,
   credential_invalid: 401,
   too_many_attempts: 429,
   group_denied: 403,

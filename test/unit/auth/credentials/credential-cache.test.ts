@@ -6,6 +6,7 @@ const credential = (authorization: string) => ({
   state: { created: '2026-11-23', version: 1, key_id: 'k', issued_at: 0, fingerprint: 'f' },
   access: 'a',
   authorization,
+  notBefore: 0,
   revalidateAt: 0,
 })
 

@@ -51,8 +51,9 @@ const situation: fc.Arbitrary<DecisionInput> = rulesOf.chain((rules) =>
       rejected: fc.constantFrom('none', 'none', 'same', 'older'),
       changedAgo: fc.option(fc.integer({ min: -12_000, max: 12_000 }), { nil: undefined }),
       groups: fc.constantFrom(['g'], ['h'], undefined),
+      authenticatedAt: fc.constant(Number.MAX_SAFE_INTEGER),
     })
-    .map(({ now, age, nearEnd, extension, kind, rejected, roles, changedAgo, groups, ...rest }) => {
+    .map(({ now, age, nearEnd, extension, kind, rejected, roles, changedAgo, groups, authenticatedAt, ...rest }) => {
       const issued_at = now + age - (nearEnd ? rules.expirationMs : 0)
       const state: ManagedState = {
         created: '2026-11-01',
@@ -77,7 +78,7 @@ const situation: fc.Arbitrary<DecisionInput> = rulesOf.chain((rules) =>
             }
       return {
         stored,
-        subject: { roles: ['a', 'b'], fingerprint: 'same', access: accessOf(['a', 'b'], ['g']) },
+        subject: { roles: ['a', 'b'], fingerprint: 'same', access: accessOf(['a', 'b'], ['g']), authenticatedAt },
         now,
         keys,
         rules,
@@ -253,7 +254,12 @@ test('every value of metadata.elastauth leads to a decision, and a written state
     rekey: 'allow',
     changeIntervalMs: 5000,
   } as const
-  const subject = { roles: ['a'], fingerprint: 'same', access: accessOf(['a'], []) }
+  const subject = {
+    roles: ['a'],
+    fingerprint: 'same',
+    access: accessOf(['a'], []),
+    authenticatedAt: Number.MAX_SAFE_INTEGER,
+  }
   fc.assert(
     fc.property(elastauth, fc.boolean(), (given, adoptExisting) => {
       const look = (metadata: Readonly<Record<string, unknown>>, now: number) => {

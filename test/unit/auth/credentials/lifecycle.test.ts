@@ -21,7 +21,12 @@ const rules: LifecycleRules = {
 }
 const keys = { currentId: 'new-key', knows: (id: string) => ['new-key', 'old-key'].includes(id) }
 const groups = ['staff']
-const subject = { roles: ['reader', 'writer'], fingerprint: 'same', access: accessOf(['reader', 'writer'], groups) }
+const subject = {
+  roles: ['reader', 'writer'],
+  fingerprint: 'same',
+  access: accessOf(['reader', 'writer'], groups),
+  authenticatedAt: Number.MAX_SAFE_INTEGER,
+}
 const state: ManagedState = {
   created: '2026-11-01',
   version: 7,
