@@ -119,14 +119,13 @@ async function submit(options: SignInFormOptions, { context }: LoginRequest): Pr
 }
 
 async function verify(
-  { verifyPassword, find }: FormUsers,
+  { verifyPassword }: FormUsers,
   username: string,
   password: string,
   context: RequestContext,
 ): Promise<FormUser | undefined> {
   try {
-    await verifyPassword(username, password, context)
-    return find(username)
+    return await verifyPassword(username, password, context)
   } catch (error) {
     if (error instanceof GatewayError && error.code === 'credential_invalid') return undefined
     throw error

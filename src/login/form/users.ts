@@ -1,14 +1,14 @@
 import type { MaybePromise } from '../../async/maybe-promise.ts'
-import type { Identity, RequestIdentity } from '../../auth/identity.ts'
+import type { RequestIdentity } from '../../auth/identity.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 
 /** The users with passwords, as the sign-in form needs them. */
 export type FormUsers = Readonly<{
   /**
-   * Throws, or rejects with, GatewayError credential_invalid, too_many_attempts or overloaded. An unknown user takes the same
+   * The user as of the end of the check. Throws, or rejects with, GatewayError credential_invalid, too_many_attempts or overloaded. An unknown user takes the same
    * time as a wrong password.
    */
-  verifyPassword: (username: string, password: string, context: RequestContext) => MaybePromise<Identity>
+  verifyPassword: (username: string, password: string, context: RequestContext) => MaybePromise<FormUser>
   /** The user at this moment; undefined for one who does not exist or is disabled. The users are in memory. */
   find: (username: string) => FormUser | undefined
 }>

@@ -2,9 +2,9 @@ import { GatewayError } from '../../http/errors.ts'
 import { singleValueOf } from '../../http/headers.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { Provider } from '../provider.ts'
-import type { Users } from './users.ts'
+import type { User, Users } from './users.ts'
 
-export type BasicProviderOptions = Pick<Users, 'verifyPassword' | 'find'> &
+export type BasicProviderOptions = Pick<Users, 'verifyPassword'> &
   Readonly<{
     /** Whether only trusted peers may use passwords, as in auth-only mode: the response contains a credential. */
     requiresTrustedPeer: boolean
@@ -17,7 +17,7 @@ const missing = new GatewayError('identity_missing', 'missing authentication hea
 
 /** Takes the identity from `Authorization: Basic` (RFC 7617). Browsers add it to every request, so it is ambient. */
 export function createBasicProvider(options: BasicProviderOptions): Provider {
-  const { verifyPassword, find, requiresTrustedPeer, otherwise } = options
+  const { verifyPassword, requiresTrustedPeer, otherwise } = options
   return function identify(context) {
     const authorization = singleValueOf(context.request.rawHeaders, 'authorization', duplicateHeader)
     if (authorization === undefined || !/^basic(?![\w-])/i.test(authorization)) {
@@ -27,10 +27,11 @@ export function createBasicProvider(options: BasicProviderOptions): Provider {
     if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
     const [username, password] = decode(authorization)
     const verified = verifyPassword(username, password, context)
-    // `find` has the user: verifyPassword has just checked it.
-    return verified instanceof Promise ? verified.then(() => find(username)!.identified) : find(username)!.identified
+    return verified instanceof Promise ? verified.then(identifiedOf) : verified.identified
   }
 }
+
+const identifiedOf = (user: User) => user.identified
 
 /** A longer value is rejected: passwords have at most 1024 bytes, and usernames 255. */
 const maxLength = 2048

@@ -4,7 +4,7 @@ import { clientNetwork } from '../../../config/hosts.ts'
 import { limits as identityLimits, usernamePattern } from '../../../config/identity-limits.ts'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
-import type { Identity, RequestIdentity } from '../../auth/identity.ts'
+import type { RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import { createVerifiedCredentials } from '../verified-credentials.ts'
@@ -26,10 +26,10 @@ export type UsersOptions = Readonly<{
 
 export type Users = Readonly<{
   /**
-   * The user with this name and password. Without a promise if the client has sent both in the last five minutes.
+   * The user with this name and password, as of the end of the check. Without a promise if the client has sent both in the last five minutes.
    * Throws, or rejects with, GatewayError credential_invalid, too_many_attempts or overloaded.
    */
-  verifyPassword: (username: string, password: string, context: RequestContext) => MaybePromise<Identity>
+  verifyPassword: (username: string, password: string, context: RequestContext) => MaybePromise<User>
   /** The user at this moment; undefined for one who does not exist or is disabled. */
   find: (username: string) => User | undefined
   /** Applies at once: a user who is removed or disabled, or whose password has been changed, is rejected. */
@@ -56,7 +56,7 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
     monotonicNow,
   })
 
-  function verifyPassword(username: string, password: string, context: RequestContext): MaybePromise<Identity> {
+  function verifyPassword(username: string, password: string, context: RequestContext): MaybePromise<User> {
     checkInput(username, password)
     const address = context.clientAddress
     const network = address && clientNetwork(address)
@@ -66,7 +66,7 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
     const accept = () => {
       const user = users.get(username)
       if (user?.passwordHash !== passwordHash) throw rejected(username) // changed while the password was checked
-      return user.identified.identity
+      return user
     }
     return verified instanceof Promise ? verified.then(accept) : accept()
   }

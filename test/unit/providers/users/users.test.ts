@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import type { ConfiguredUsers } from '../../../../config/formats/users.ts'
+import { createAttemptLimits } from '../../../../src/providers/users/attempt-limits.ts'
+import { createBasicProvider } from '../../../../src/providers/users/basic.ts'
+import { hashPassword } from '../../../../src/providers/users/password-hashing.ts'
+import { createUsers } from '../../../../src/providers/users/users.ts'
+import { contextOf } from '../../../support/request-context.ts'
+
+const basic = (username: string, password: string) =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+const contextWith = (authorization: string) =>
+  contextOf({ rawHeaders: ['Authorization', authorization], socket: { remoteAddress: '203.0.113.1' } as never })
+
+describe('users with a password', () => {
+  let bob: ConfiguredUsers
+  const monotonicNow = () => 0
+  before(async () => {
+    const password_hash = await hashPassword('correct horse')
+    bob = { bob: { password_hash, groups: ['admins'], email: null, name: null, disabled: false } }
+  })
+
+  function create() {
+    const attempts = createAttemptLimits({
+      shared: undefined,
+      onLimitReached: () => {},
+      monotonicNow,
+      sleep: async () => {},
+    })
+    return createUsers(bob, { attempts, monotonicNow })
+  }
+
+  test('a password gives the user of its check, although the users are replaced before the request goes on', async () => {
+    const users = create()
+    const { identified } = users.find('bob')!
+    const identify = createBasicProvider({
+      requiresTrustedPeer: false,
+      otherwise: undefined,
+      async verifyPassword(...args) {
+        const user = await users.verifyPassword(...args)
+        users.replace({})
+        return user
+      },
+    })
+    assert.equal(await identify(contextWith(basic('bob', 'correct horse'))), identified)
+  })
+})
