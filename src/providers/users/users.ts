@@ -65,7 +65,7 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
     const verified = verifyOnce([network ?? '', username, passwordHash, password].join('\n'))
     const accept = () => {
       const user = users.get(username)
-      if (user?.passwordHash !== passwordHash) throw rejected(username) // changed while the password was checked
+      if (user?.passwordHash !== passwordHash) throw rejected(username, users) // changed while the password was checked
       return user
     }
     return verified instanceof Promise ? verified.then(accept) : accept()
@@ -84,7 +84,7 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
     // For an unknown user, the hash is that of another one: the check takes as long, and its result does not count.
     if (!isEqual || users.get(username)?.passwordHash !== passwordHash) {
       attempt.failed()
-      throw rejected(username)
+      throw rejected(username, users)
     }
     await attempt.succeeded()
     return true
@@ -108,9 +108,10 @@ function checkInput(username: string, password: string): void {
     throw new GatewayError('credential_invalid', 'the password is empty, too long, or contains NUL')
 }
 
-/** The same for an unknown user as for a wrong password. */
-function rejected(username: string): GatewayError {
-  return new GatewayError('credential_invalid', 'no enabled user has this name and password', { username })
+/** The same for an unknown user as for a wrong password, except for the name: an unknown one may be a password, which must not be logged. */
+function rejected(username: string, users: ReadonlyMap<string, User>): GatewayError {
+  const known = users.has(username) ? { username } : undefined
+  return new GatewayError('credential_invalid', 'no enabled user has this name and password', known)
 }
 
 /** Only the password, which comes last, may contain line breaks. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import type { ConfiguredUsers } from '../../../../config/formats/users.ts'
+import type { GatewayError } from '../../../../src/http/errors.ts'
 import { createAttemptLimits } from '../../../../src/providers/users/attempt-limits.ts'
 import { createBasicProvider } from '../../../../src/providers/users/basic.ts'
 import { hashPassword } from '../../../../src/providers/users/password-hashing.ts'
@@ -43,5 +44,21 @@ describe('users with a password', () => {
       },
     })
     assert.equal(await identify(contextWith(basic('bob', 'correct horse'))), identified)
+  })
+
+  test('the error of a wrong password names a user who exists, and no other name, which may be a password in the wrong field', async () => {
+    const users = create()
+    const nameIn = async (username: string) => {
+      const rejection = async () => users.verifyPassword(username, 'wrong', contextWith(''))
+      const error: GatewayError = await rejection().then(
+        () => assert.fail('accepted'),
+        (thrown) => thrown,
+      )
+      assert.equal(error.code, 'credential_invalid')
+      assert.ok(!error.message.includes(username) || username === 'bob')
+      return error.username
+    }
+    assert.equal(await nameIn('bob'), 'bob')
+    assert.equal(await nameIn('tr0ub4dor'), undefined)
   })
 })
