@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../http/errors.ts'
 import { singleValueOf } from '../../http/headers.ts'
+import { decodeBasic } from '../basic-credential.ts'
 
 /** How a client authenticates at Elasticsearch: by API key, by a service account's token, or by name and password. */
 export type CredentialKind = 'api_key' | 'service_token' | 'basic'
@@ -8,6 +9,7 @@ export type CredentialKind = 'api_key' | 'service_token' | 'basic'
 /** Longer values are rejected. An API key has about 60 characters, a service account token 80. */
 const maxLength = 4096
 
+/** One space only: the value is forwarded unchanged, and servers disagree on several. */
 const patterns: Readonly<Record<CredentialKind, RegExp>> = {
   api_key: /^apikey [A-Za-z0-9+/_-]+={0,2}$/i,
   service_token: /^bearer [A-Za-z0-9+/_-]+={0,2}$/i,
@@ -56,15 +58,9 @@ const descriptions: Readonly<Record<CredentialKind, string>> = {
   basic: '"Basic", a space and Base64',
 }
 
-/** The username of a Basic credential (RFC 7617). Throws GatewayError credential_invalid. */
+/** The username of a Basic credential that `findCredential` has found. Throws GatewayError credential_invalid. */
 export function basicUsername(authorization: string): string {
-  const bytes = Buffer.from(authorization.slice('Basic '.length), 'base64')
-  const text = bytes.toString('utf8')
-  const colon = text.indexOf(':')
-  if (colon < 1) throw invalidCredential('the Basic credential has no username, or no colon')
-  // RFC 7617, section 2. Other servers may end the name or the password there.
-  if (/[\0-\x1f\x7f]/.test(text)) throw invalidCredential('the Basic credential contains a control character')
-  return text.slice(0, colon)
+  return decodeBasic(authorization.slice('Basic '.length)).username
 }
 
 /** @param reason what is wrong with the credential, without any part of it that could be used */

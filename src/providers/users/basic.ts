@@ -1,6 +1,7 @@
 import { GatewayError } from '../../http/errors.ts'
 import { singleValueOf } from '../../http/headers.ts'
 import type { RequestContext } from '../../http/request-context.ts'
+import { type BasicCredential, decodeBasic } from '../basic-credential.ts'
 import type { Provider } from '../provider.ts'
 import type { User, Users } from './users.ts'
 
@@ -25,7 +26,7 @@ export function createBasicProvider(options: BasicProviderOptions): Provider {
       return otherwise(context)
     }
     if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
-    const [username, password] = decode(authorization)
+    const { username, password } = parse(authorization)
     const verified = verifyPassword(username, password, context)
     return verified instanceof Promise ? verified.then(identifiedOf) : verified.identified
   }
@@ -36,29 +37,13 @@ const identifiedOf = (user: User) => user.identified
 /** A longer value is rejected: passwords have at most 1024 bytes, and usernames 255. */
 const maxLength = 2048
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-function decode(authorization: string): [username: string, password: string] {
+function parse(authorization: string): BasicCredential {
   const [, base64] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? []
-  if (base64 === undefined || authorization.length > maxLength)
-    throw invalid('Authorization is not "Basic", a space and Base64 of at most 2048 characters')
-  const text = decodeUtf8(Buffer.from(base64, 'base64'))
-  const colon = text.indexOf(':')
-  if (colon === -1) throw invalid('Authorization: Basic has no colon between username and password')
-  return [text.slice(0, colon), text.slice(colon + 1)]
+  if (base64 === undefined || authorization.length > maxLength) throw new GatewayError('credential_invalid', malformed)
+  return decodeBasic(base64)
 }
 
-function decodeUtf8(bytes: Buffer): string {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    throw invalid('Authorization: Basic is not UTF-8') // the cause would contain the password
-  }
-}
-
-function invalid(detail: string): GatewayError {
-  return new GatewayError('credential_invalid', detail)
-}
+const malformed = `Authorization is not "Basic", spaces and Base64 of at most ${maxLength} characters in all`
 
 function duplicateHeader(): GatewayError {
   return new GatewayError('identity_invalid', 'duplicate Authorization header')

@@ -172,6 +172,7 @@ describe('which credentials are sent to Elasticsearch', () => {
     ['Basic without a username', `Basic ${base64(':password')}`],
     ['Basic with NUL', `Basic ${base64('bob\0:password')}`],
     ['Basic with a line break in the password', `Basic ${base64('bob:pass\r\nword')}`],
+    ['Basic that is not UTF-8', `Basic ${Buffer.from('bob:p\xe4ss', 'latin1').toString('base64')}`],
     ['Basic of 1 MB', `Basic ${base64(`bob:${'p'.repeat(1024 * 1024)}`)}`],
   ] as const) {
     test(`${what} is rejected with 401 without a call to Elasticsearch`, async () => {
