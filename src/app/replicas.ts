@@ -6,7 +6,7 @@ import { createSweepLease, noSweepLease, type SweepLease } from '../auth/credent
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
-import type { AttemptStore } from '../providers/users/attempt-limits.ts'
+import type { AttemptStore } from '../providers/attempt-limits.ts'
 import type { RedisCallOptions } from '../redis/call.ts'
 import type { RedisOptions } from '../redis/redis.ts'
 import type { Sessions } from '../sessions/sessions.ts'

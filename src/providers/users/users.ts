@@ -7,8 +7,8 @@ import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
+import type { AttemptLimits } from '../attempt-limits.ts'
 import { createVerifiedCredentials } from '../verified-credentials.ts'
-import type { AttemptLimits } from './attempt-limits.ts'
 import { maxPasswordBytes, verifyPasswordHash } from './password-hashing.ts'
 
 /** A user who may sign in. */

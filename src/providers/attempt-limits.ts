@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import { limitEntries } from '../../async/lru-limit.ts'
-import { GatewayError } from '../../http/errors.ts'
+import { limitEntries } from '../async/lru-limit.ts'
+import { GatewayError } from '../http/errors.ts'
 
 /** How often something may be tried in a time; then it is blocked for another time. */
 export type AttemptLimit = Readonly<{ max: number; windowMs: number; blockMs: number }>

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { GatewayError } from '../../../../src/http/errors.ts'
+import type { GatewayError } from '../../../src/http/errors.ts'
 import {
   type AttemptStore,
   createAttemptLimits,
   createMemoryAttempts,
   type LimitReached,
-} from '../../../../src/providers/users/attempt-limits.ts'
+} from '../../../src/providers/attempt-limits.ts'
 
 function createBench(shared?: AttemptStore) {
   let now = 0
