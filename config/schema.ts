@@ -125,7 +125,11 @@ export const schema = {
     format: 'header_name',
     default: 'X-Elastauth-Proxy-Secret',
   },
-  admin_roles: { doc: 'Roles that may read /elastauth/config from another machine.', format: 'role_list', default: [] },
+  admin_roles: {
+    doc: 'Roles that may read /elastauth/config from another machine, and list and end the sessions of users at /elastauth/admin/.',
+    format: 'role_list',
+    default: [],
+  },
   pages: {
     support: {
       doc: 'Where users get help, shown on error pages: a text, or an https:// or mailto: link.',

@@ -8,7 +8,7 @@ import { createIsDirectRequest } from '../endpoints/direct-request.ts'
 import { createDocsEndpoint, createOpenApiEndpoint } from '../endpoints/docs.ts'
 import { createHealthEndpoint } from '../endpoints/health.ts'
 import { createDirectMetricsEndpoint, createMetricsEndpoint, rejectMetrics } from '../endpoints/metrics.ts'
-import { describeApi } from '../endpoints/openapi.ts'
+import { adminNames, adminPath, describeApi } from '../endpoints/openapi.ts'
 import { createReadyEndpoint, type ReadinessChecks } from '../endpoints/ready.ts'
 import { rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
 import { createStartPage, redirectToStart } from '../endpoints/start-page.ts'
@@ -79,25 +79,33 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
   ])
   if (registry && !hasMetricsListener) handlers.set('metrics', createDirectMetricsEndpoint(registry, isDirectRequest))
   const loginEndpoints = [...(login?.endpoints ?? [])]
+  const sessionEndpoints = [...(login?.sessionEndpoints({ authentication, adminRoles }) ?? [])]
   const names = [
     ...handlers.keys(),
     'docs',
     'openapi.yaml',
-    ...loginEndpoints.map(([path]) => path.slice(prefix.length)),
+    ...[...loginEndpoints, ...sessionEndpoints].flatMap(([path]) => namesOf(path)),
   ]
   if (hasMetricsListener) handlers.set('metrics', rejectMetrics) // not one of the names that are shown
   handlers.set('', redirectToStart)
   handlers.set('docs', createDocsEndpoint(names))
   handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
 
+  const direct = [
+    ...[...handlers].map(([name, handle]): [string, Endpoint] => [prefix + name, { methods: readMethods, handle }]),
+    ...sessionEndpoints,
+  ]
+  // In proxy mode requests are never sub-requests, even with headers that look like one.
+  const protect = isAuthOnly ? rejectSubRequests : (handle: Handler) => handle
   return new Map([
-    ...[...handlers].map(([name, handler]): [string, Endpoint] => {
-      // In proxy mode requests are never sub-requests, even with headers that look like one.
-      const handle = isAuthOnly ? rejectSubRequests(handler) : handler
-      return [prefix + name, { methods: readMethods, handle }]
-    }),
+    ...direct.map(([path, { methods, handle }]): [string, Endpoint] => [path, { methods, handle: protect(handle) }]),
     ...loginEndpoints,
   ])
+}
+
+/** The names that the documentation shows: one endpoint serves all paths of the API for administrators. */
+function namesOf(path: string): readonly string[] {
+  return path === adminPath ? adminNames : [path.slice(prefix.length)]
 }
 
 /** Creates the endpoints of a listener for metrics. */

@@ -11,11 +11,14 @@ import type { LoginRequest } from '../login/login-request.ts'
 import { isNavigation } from '../login/navigation.ts'
 import { sessionIdsOf } from '../login/session-cookie.ts'
 import { endpointPath } from '../server/router.ts'
+import type { SessionEndpointsDeps } from './session-endpoints.ts'
 
 /** The part of the login that a reload of the configuration replaces. */
 export type LoginHandlers = Readonly<{
   /** The endpoints of the login, by path. */
   endpoints: ReadonlyMap<string, Endpoint>
+  /** The endpoints at which users and administrators see and end sessions. */
+  sessionEndpoints: (deps: Omit<SessionEndpointsDeps, 'originOf'>) => ReadonlyMap<string, Endpoint>
   /** Wraps a mode's handler to redirect browser navigations without an identity to the sign-in. */
   withLogin: (mode: ModeHandler) => ModeHandler
   /** Serves elastauth's sign-out in place of an upstream's logout page. */
@@ -34,6 +37,7 @@ type LoginHandlersOptions = Readonly<{
   backchannel: Handler | undefined
   /** Ends a session whose user was revoked, so that its cookie does not lead to the same error again. Never rejects. */
   revokeSession: (id: string) => Promise<void>
+  sessionEndpoints: LoginHandlers['sessionEndpoints']
   isProxy: boolean
 }>
 
@@ -44,7 +48,7 @@ export type LoginEndpoint = Readonly<{
 
 /** Routes requests to the login endpoints, and navigations without an identity to the sign-in. */
 export function createLoginHandlers(options: LoginHandlersOptions): LoginHandlers {
-  const { beginLogin, login, callback, logout, backchannel, revokeSession, isProxy } = options
+  const { beginLogin, login, callback, logout, backchannel, revokeSession, sessionEndpoints, isProxy } = options
   const endpoints = new Map<string, LoginEndpoint>([
     ['/elastauth/login', login],
     ['/elastauth/logout', { methods: [...readMethods, 'POST'], handle: logout }],
@@ -93,6 +97,7 @@ export function createLoginHandlers(options: LoginHandlersOptions): LoginHandler
       ]),
       ...(backchannel ? [['/elastauth/backchannel-logout', backchannelEndpoint(backchannel, isProxy)] as const] : []),
     ]),
+    sessionEndpoints,
     withLogin: (mode: ModeHandler): ModeHandler =>
       async function modeWithLogin(context) {
         const response = isProxy ? undefined : handleSubRequest(context)

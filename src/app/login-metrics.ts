@@ -3,7 +3,7 @@ import type { createLoginReporter } from '../observability/login-events.ts'
 import type { LoginMetrics } from '../observability/metrics/metrics.ts'
 import type { RequestRefresh } from '../sessions/refresh.ts'
 
-type LoginEvents = ReturnType<typeof createLoginReporter>
+export type LoginEvents = ReturnType<typeof createLoginReporter>
 
 /** Counts the sign-ins and sign-outs that are logged. @param metrics undefined if metrics are disabled */
 export function countLoginEvents(events: LoginEvents, metrics: LoginMetrics | undefined): LoginEvents {
@@ -17,6 +17,14 @@ export function countLoginEvents(events: LoginEvents, metrics: LoginMetrics | un
     signedOut(...event) {
       metrics.sessionsEnded('user', 1)
       events.signedOut(...event)
+    },
+    endedByUser(count, ...event) {
+      metrics.sessionsEnded('user', count)
+      events.endedByUser(count, ...event)
+    },
+    endedByAdministrator(count, ...event) {
+      metrics.sessionsEnded('administrator', count)
+      events.endedByAdministrator(count, ...event)
     },
     signedOutAtProvider(count, ...event) {
       metrics.sessionsEnded('provider', count)

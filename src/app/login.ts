@@ -26,6 +26,7 @@ import { createLoginHandlers, type LoginHandlers } from './login-handlers.ts'
 import { countLoginEvents } from './login-metrics.ts'
 import type { LoginOptions } from './options/login.ts'
 import type { ProviderLogin } from './provider-login.ts'
+import { createSessionEndpoints } from './session-endpoints.ts'
 
 /** The part of the login that a reload of the configuration does not replace, in particular the sessions. */
 export type LoginServices = Pick<Sessions, 'handleEvent' | 'recheckAll'> &
@@ -85,6 +86,8 @@ export async function createLoginServices(options: LoginOptions, deps: LoginDeps
   const onOtherReplica = sessionStore === undefined ? createLogOnce(log, 'warn', otherReplica) : undefined
   const loginStates = createLoginStates(createSeal(secretKeys, 'login'), secretKeys[0], now)
   const find = form?.findCurrent(sessions, events.sessionEnded) ?? sessions.find
+  const findSession = createFindSession({ find })
+  const sessionEndpoints = createSessionEndpoints({ findSession, sessions, events })
   const pages = {
     confirm: (endSession: URL | undefined) => confirmSignOutPage(endSession, provider !== undefined),
     signedOut: signedOutPage,
@@ -93,7 +96,7 @@ export async function createLoginServices(options: LoginOptions, deps: LoginDeps
   return Object.freeze<LoginServices>({
     handleEvent: sessions.handleEvent,
     recheckAll: sessions.recheckAll,
-    findSession: createFindSession({ find }),
+    findSession,
     createHandlers({ ownOriginOf, subRequestStatus, mapRoles }) {
       const shared = {
         loginStates,
@@ -120,6 +123,7 @@ export async function createLoginServices(options: LoginOptions, deps: LoginDeps
         }),
         backchannel: atProvider?.backchannel,
         revokeSession: sessions.revoke,
+        sessionEndpoints: (deps) => sessionEndpoints({ ...deps, originOf: shared.originOf }),
         isProxy,
       })
     },

@@ -5,6 +5,7 @@ import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { jsonResponse } from '../http/response.ts'
+import { createAuthorizeAdmin } from './authorize-admin.ts'
 import { isForwarded } from './direct-request.ts'
 
 export type ConfigEndpointOptions = Readonly<{
@@ -25,6 +26,7 @@ export function createConfigEndpoint({
   adminRoles,
   isLoopback,
 }: ConfigEndpointOptions): Handler {
+  const authorizeAdmin = createAuthorizeAdmin(resolveSubject, adminRoles)
   return async function config(context) {
     const username = await authorize(context)
     return jsonResponse(200, redacted(), username)
@@ -36,11 +38,7 @@ export function createConfigEndpoint({
     if (isLoopback(request) && hasLoopbackHost(request) && !isForwarded(request)) return undefined
     if (adminRoles.length === 0)
       throw new GatewayError('not_permitted', 'not a direct request from loopback, and admin_roles is empty')
-    const { identity, roles } = await resolveSubject(context)
-    if (roles.some((role) => adminRoles.includes(role))) return identity.username
-    throw new GatewayError('not_permitted', "none of the user's roles is in admin_roles", {
-      username: identity.username,
-    })
+    return authorizeAdmin(context)
   }
 }
 

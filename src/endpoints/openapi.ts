@@ -7,9 +7,13 @@ type Description = Readonly<{
   /** Statuses other than 200, with their descriptions. */
   otherResponses?: Readonly<Record<number, string>>
   /**
-   * The form fields, with their descriptions. An endpoint with form fields is described for POST, any other for GET.
+   * The form fields, with their descriptions. An endpoint with form fields is described for POST.
    */
   form?: Readonly<Record<string, string>>
+  /** GET by default, or POST with `form`. */
+  method?: 'delete'
+  /** The endpoint's other methods. */
+  also?: readonly Description[]
 }>
 
 const json = 'application/json'
@@ -64,7 +68,42 @@ const endpoints: Readonly<Record<string, Description>> = {
     form: { logout_token: 'A signed JSON Web Token' },
     otherResponses: { 400: 'The token is not valid or does not belong to a session' },
   },
+  account: {
+    summary: 'Your identity, your roles and your sessions, and a form to end sessions',
+    type: html,
+    otherResponses: { 401: 'Not authenticated' },
+    also: [
+      {
+        summary: 'Ends sessions of your own',
+        form: { end: 'The id of a session, `others` or `all`' },
+        otherResponses: { 303: 'Redirect to this page, or to the page after signing out' },
+      },
+    ],
+  },
+  'admin/users/{name}/sessions': {
+    summary: 'The sessions of a user, for users with admin_roles',
+    type: json,
+    otherResponses: { 403: 'Not allowed', 404: 'No user can have this name' },
+    also: [
+      {
+        summary: 'Ends all sessions of a user',
+        method: 'delete',
+        type: json,
+        otherResponses: { 403: 'Not allowed', 404: 'No user can have this name' },
+      },
+    ],
+  },
+  'admin/users/{name}/sessions/{id}': {
+    summary: 'Ends a session of a user, for users with admin_roles',
+    method: 'delete',
+    type: json,
+    otherResponses: { 403: 'Not allowed', 404: 'The user has no such session' },
+  },
 }
+
+/** The API for administrators, which one endpoint serves. */
+export const adminPath = '/elastauth/admin/'
+export const adminNames = Object.keys(endpoints).filter((name) => name.startsWith('admin/'))
 
 export type OpenApi = Readonly<{ paths: Readonly<Record<string, unknown>> }> & Readonly<Record<string, unknown>>
 
@@ -82,7 +121,7 @@ export function describeApi(
 ): OpenApi {
   const endpointPaths = names.map((name) => [
     `/elastauth/${name}`,
-    describeEndpoint(endpoints[name] ?? { summary: name }),
+    describeEndpoint(name, endpoints[name] ?? { summary: name }),
   ])
   return {
     openapi: '3.1.1',
@@ -92,18 +131,32 @@ export function describeApi(
   }
 }
 
-function describeEndpoint({ summary, type, otherResponses = {}, form }: Description) {
+function describeEndpoint(name: string, { also = [], ...description }: Description) {
+  const parameters = [...name.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => ({
+    name: parameter,
+    in: 'path',
+    required: true,
+    schema: text,
+  }))
+  return {
+    ...(parameters.length > 0 && { parameters }),
+    ...Object.fromEntries([description, ...also].map(describeOperation)),
+  }
+}
+
+function describeOperation({ summary, type, otherResponses = {}, form, method }: Description) {
   const responses = {
-    ...((type || form) && { 200: { description: 'OK', ...(type && { content: { [type]: {} } }) } }),
+    ...(type && { 200: { description: 'OK', content: { [type]: {} } } }),
+    ...(form && !(303 in otherResponses) && { 200: { description: 'OK' } }),
     ...Object.fromEntries(Object.entries(otherResponses).map(([status, description]) => [status, { description }])),
     default: failure,
   }
-  if (form === undefined) return { get: { summary, responses } }
+  if (form === undefined) return [method ?? 'get', { summary, responses }]
   const properties = Object.fromEntries(
     Object.entries(form).map(([name, description]) => [name, { type: 'string', description }]),
   )
   const schema = { type: 'object', required: Object.keys(form), properties }
-  return { post: { summary, requestBody: { content: { 'application/x-www-form-urlencoded': { schema } } }, responses } }
+  return ['post', { summary, requestBody: { content: { 'application/x-www-form-urlencoded': { schema } } }, responses }]
 }
 
 const failure = { description: 'Error', content: { [json]: { schema: { $ref: '#/components/schemas/Error' } } } }

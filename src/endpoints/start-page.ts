@@ -10,7 +10,7 @@ export function createStartPage(hasLogin: boolean): Handler {
     paragraphs: ['This gateway signs you in to the service behind it.'],
     links: [
       { to: '/', text: 'Open the service' },
-      { to: '/elastauth/whoami', text: 'Show my account' },
+      { to: hasLogin ? '/elastauth/account' : '/elastauth/whoami', text: 'Show my account' },
       ...(hasLogin ? [{ to: '/elastauth/logout', text: 'Sign out' }] : []),
     ],
   })

@@ -4,6 +4,7 @@ import type { GatewayResponse } from '../http/response.ts'
 import { queryOf } from '../http/target.ts'
 import type { Login, Sessions } from '../sessions/sessions.ts'
 import { type BeginLogin, callbackPath } from './begin.ts'
+import { browserOf } from './browser.ts'
 import { clearCookie, sessionCookie, setCookie } from './cookies.ts'
 import type { Grants } from './grants.ts'
 import type { LoginRequest } from './login-request.ts'
@@ -56,7 +57,7 @@ export function createCallbackEndpoint(options: CallbackOptions) {
       throw unboundLogin(isFromOtherReplica)
     }
     const granted = await grants.exchangeCode(callback, loginState)
-    const id = await sessions.create(granted)
+    const id = await sessions.create({ ...granted, browser: browserOf(request.headers['user-agent']) })
     const username = onSignedIn(granted, context)
     for (const former of sessionIdsOf(request)) await sessions.revoke(former)
     return {

@@ -42,6 +42,8 @@ const table = {
       idle_timeout: 'the session was not used for `session.idle_timeout`',
       lifetime: '`session.lifetime` has passed since the sign-in',
       too_many_sessions: 'the user has more than 50 sessions, and this is the oldest one',
+      ended_by_user: 'the user ended it on the page `/elastauth/account`',
+      ended_by_administrator: 'the administrator `user.name` ended it; `user.target.name` is its user',
     },
     meaning: 'elastauth ended a session, or noticed that it has expired',
   },

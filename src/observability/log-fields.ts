@@ -67,6 +67,11 @@ const table = {
     on: 'requests, events of a user',
     meaning: 'the user, if known; also of a denied request',
   },
+  'user.target.name': {
+    type: 'keyword',
+    on: "administrators' actions",
+    meaning: 'the user whom the action of `user.name` affects',
+  },
   'elastauth.provider': {
     type: 'keyword',
     on: '`user_signed_in`',

@@ -40,8 +40,23 @@ export function createLoginReporter(log: Logger, toIdentity: (claims: Claims) =>
     signedOutAtProvider(count: number, subject: string | undefined, context: RequestContext): void {
       const id = subject && boundName(subject)
       const fields = { 'event.reason': 'provider_logout', 'user.id': id, ...requestFieldsOf(context) }
-      const sessions = count === 1 ? 'a session' : `${count} sessions`
-      logEvent(log, 'session_ended', fields, `the provider ended ${sessions} (back-channel logout)`)
+      logEvent(log, 'session_ended', fields, `the provider ended ${countOf(count)} (back-channel logout)`)
+    },
+
+    /** The user has ended own sessions at `/elastauth/account`. */
+    endedByUser(count: number, username: string, context: RequestContext): void {
+      const fields = { 'event.reason': 'ended_by_user', 'user.name': username, ...requestFieldsOf(context) }
+      logEvent(log, 'session_ended', fields, `user ${username}: ended ${countOf(count)} of their own`)
+    },
+
+    endedByAdministrator(
+      count: number,
+      { administrator, username }: Readonly<{ administrator: string; username: string }>,
+      context: RequestContext,
+    ): void {
+      const users = { 'user.name': administrator, 'user.target.name': username }
+      const fields = { 'event.reason': 'ended_by_administrator', ...users, ...requestFieldsOf(context) }
+      logEvent(log, 'session_ended', fields, `user ${administrator}: ended ${countOf(count)} of user ${username}`)
     },
 
     sessionEnded({ username, reason }: SessionEnd): void {
@@ -81,6 +96,10 @@ const endings = {
 
 function requestFieldsOf({ id, clientAddress, request }: RequestContext) {
   return { 'http.request.id': id, 'client.ip': clientAddress, 'source.ip': toIp(request.socket.remoteAddress) }
+}
+
+function countOf(count: number): string {
+  return count === 1 ? 'a session' : `${count} sessions`
 }
 
 function attempt<T>(work: () => T): T | undefined {

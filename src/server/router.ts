@@ -26,7 +26,7 @@ export function route(
     return handle
   }
   if (serves === 'sub-requests') throw new GatewayError('not_found', subRequestsOnly)
-  return endpointHandler(endpoints.get(path), method, 'no such endpoint of elastauth')
+  return endpointHandler(endpoints.get(nameOf(path)), method, 'no such endpoint of elastauth')
 }
 
 function endpointHandler(endpoint: Endpoint | undefined, method: string | undefined, missing: string): ModeHandler {
@@ -48,6 +48,12 @@ export function isEndpointRequest({ url = '/' }: IncomingMessage): boolean {
 }
 
 const endpointPrefix = '/elastauth/'
+const adminPrefix = '/elastauth/admin/'
+
+/** One endpoint serves all paths of the API for administrators, which contain usernames. */
+function nameOf(path: string): string {
+  return path.startsWith(adminPrefix) ? adminPrefix : path
+}
 
 /**
  * The decoded path of a request for an endpoint, or undefined if the mode handles the request. Paths are decoded once,

@@ -8,6 +8,7 @@ import type { RequestContext } from '../../src/http/request-context.ts'
 import type { GatewayResponse } from '../../src/http/response.ts'
 import { createRenderError } from '../../src/server/error-response.ts'
 
+const now = Date.UTC(2026, 10, 29, 9, 0)
 const renderError = createRenderError('generic', { hasLogin: true })
 const codes = Object.keys(errorTable).filter((code) => code !== 'client_closed') as ErrorCode[]
 /** All HTML pages, by a path. */
@@ -31,6 +32,21 @@ export const htmlPages: ReadonlyMap<string, GatewayResponse> = new Map([
       },
       roles: [],
       denial: 'None of your groups is mapped to a role',
+    }),
+  ],
+  [
+    '/account',
+    accountPage({
+      identity: { username: 'ann', name: 'Ann Example', groups: ['staff', 'admins'], provider: 'oidc' },
+      roles: ['viewer', 'superuser'],
+      denial: undefined,
+      sessions: [
+        { id: 'a', signedInAt: now - 7_200_000, usedAt: now, browser: 'Firefox on Linux' },
+        { id: 'b', signedInAt: now - 90_000_000, usedAt: now - 300_000, browser: 'Safari on iOS' },
+        { id: 'c', signedInAt: undefined, usedAt: undefined, browser: undefined },
+      ],
+      currentId: 'a',
+      now,
     }),
   ],
   ['/logout', confirmSignOutPage(new URL('http://localhost:9/end'))],

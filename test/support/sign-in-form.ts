@@ -47,7 +47,7 @@ export async function createFormTestBed(): Promise<FormTestBed> {
 
   async function start({ flags, env }: GatewayOptions): Promise<Gateway> {
     const gateway = await startGateway({
-      flags: { 'elasticsearch.dry_run': 'true', ...usersFlags, ...flags },
+      flags: { 'elasticsearch.dry_run': 'true', ...(flags && 'auth_providers' in flags ? {} : usersFlags), ...flags },
       env: {
         ...usersEnv,
         ELASTAUTH_GROUP_MAPPINGS: '{"admins": ["superuser"], "staff": ["viewer"]}', // carol has no role

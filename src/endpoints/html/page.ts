@@ -1,4 +1,6 @@
 import { createResponse, type GatewayResponse } from '../../http/response.ts'
+import { escapeHtml } from './escape.ts'
+import { type ListForm, renderListForm } from './list-form.ts'
 import { style, styleHash } from './style.ts'
 
 export type HtmlPage = Readonly<{
@@ -12,6 +14,8 @@ export type HtmlPage = Readonly<{
   links?: readonly Readonly<{ to: string; text: string }>[]
   /** A form with one button: before the links, or after them if it has fields. */
   form?: Readonly<{ action: string; button: string; fields?: readonly FormField[] }>
+  /** A list with a form, below the links. */
+  list?: ListForm
   /** An error that screen readers announce, below the heading. */
   alert?: string | undefined
   /** A paragraph in small print. */
@@ -47,6 +51,7 @@ function render({
   definitions = [],
   links = [],
   form,
+  list,
   alert,
   note,
 }: Omit<HtmlPage, 'status' | 'formAction' | 'headers'>): string {
@@ -69,6 +74,7 @@ function render({
   } else if (actions.length > 0) {
     lines.push(`<p class="actions">${actions.join(' ')}</p>`)
   }
+  if (list !== undefined) lines.push(renderListForm(list))
   if (note !== undefined) lines.push(`<small>${escapeHtml(note)}</small>`)
   return `<!doctype html>
 <html lang="en">
@@ -100,16 +106,4 @@ function renderField({ name, value = '', label, attributes = {} }: FormField, is
 
 function renderTerm(term: string): string {
   return term.startsWith('/') ? `<code>${escapeHtml(term)}</code>` : escapeHtml(term)
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character]!)
 }

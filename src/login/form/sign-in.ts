@@ -6,6 +6,7 @@ import type { GatewayResponse } from '../../http/response.ts'
 import { queryOf } from '../../http/target.ts'
 import type { Login, Sessions } from '../../sessions/sessions.ts'
 import { type BeginLogin, loginPath } from '../begin.ts'
+import { browserOf } from '../browser.ts'
 import { clearCookie, sessionCookie, setCookie } from '../cookies.ts'
 import { readForm } from '../form-body.ts'
 import type { LoginRequest } from '../login-request.ts'
@@ -112,7 +113,7 @@ async function submit(options: SignInFormOptions, { context }: LoginRequest): Pr
     return showAgain('rejected')
   }
   const login = toLogin(user, now())
-  const id = await sessions.create(login)
+  const id = await sessions.create({ ...login, browser: browserOf(request.headers['user-agent']) })
   const loggedName = onSignedIn(login, context)
   for (const former of sessionIdsOf(request)) await sessions.revoke(former)
   return { ...redirect(303, returnTo, [setCookie(sessionCookie, id), ...clearLogin]), username: loggedName }

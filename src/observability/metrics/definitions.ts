@@ -229,8 +229,8 @@ export const definitions = {
   },
   elastauth_sign_outs_total: {
     type: 'counter',
-    help: 'Sessions ended by a sign-out at elastauth or at the provider.',
-    labels: { by: ['user', 'provider'] },
+    help: 'Sessions ended by a sign-out at elastauth or at the provider, or by an administrator.',
+    labels: { by: ['user', 'provider', 'administrator'] },
     needs: 'login',
   },
   elastauth_session_refreshes_total: {

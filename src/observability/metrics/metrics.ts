@@ -25,7 +25,7 @@ export type CredentialMetrics = Readonly<{
 
 export type LoginMetrics = Readonly<{
   signedIn: (result: 'success' | 'denied' | 'failure') => void
-  sessionsEnded: (by: 'user' | 'provider', count: number) => void
+  sessionsEnded: (by: 'user' | 'provider' | 'administrator', count: number) => void
   sessionRefreshed: (result: 'success' | 'rejected' | 'failure') => void
 }>
 

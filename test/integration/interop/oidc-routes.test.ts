@@ -107,6 +107,7 @@ for (const kind of Object.keys(stripping) as (keyof OidcProxies)[]) {
         '/elastauth/callback',
         '/elastauth/logout',
         '/elastauth/signed-out',
+        '/elastauth/account',
         '/elastauth/backchannel-logout',
       ]) {
         const { status, text } = (await sendRequest(proxy, target, [`Cookie: ${cookie}`]))!

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { accountPage } from '../../../../src/endpoints/html/account-page.ts'
 import { errorPage } from '../../../../src/endpoints/html/error-page.ts'
 import { htmlResponse } from '../../../../src/endpoints/html/page.ts'
 import { signInPage } from '../../../../src/endpoints/html/sign-in.ts'
@@ -47,6 +48,66 @@ test('the sign-in page has a link to the provider and a form, or the form alone'
   const alone = signInPage({ state: '1.x', notice: undefined, providerPath: undefined }, []).body
   assert.doesNotMatch(alone, /<a /)
   assert.match(alone, /<button>Sign in<\/button>/)
+})
+
+const identity = { username: 'ann', groups: ['staff'], provider: 'oidc' }
+const now = Date.UTC(2026, 10, 29, 9, 0)
+const sessionOf = (id: string, ageMs: number, browser?: string) => ({
+  id,
+  signedInAt: now - 86_400_000,
+  usedAt: now - ageMs,
+  browser,
+})
+
+describe('the account page', () => {
+  test('the account page has the current session first, and buttons whose names for screen readers begin with their text', () => {
+    const sessions = [sessionOf('one', 0, 'Firefox on Linux'), sessionOf('two', 90_000, 'Chrome')]
+    const { body } = accountPage({ identity, roles: [], denial: undefined, sessions, currentId: 'two', now })
+    assert.ok(body.indexOf('Chrome</strong> <em>this session</em>') < body.indexOf('Firefox on Linux'))
+    assert.match(
+      body,
+      /<button name="end" value="one" aria-label="End: Firefox on Linux, Signed in 2026-11-28 09:00 UTC, last used less than a minute ago">End<\/button>/,
+    )
+    assert.doesNotMatch(body, /value="two"/)
+    assert.match(body, /<a href="\/elastauth\/logout">Sign out<\/a>/)
+    assert.match(body, /value="others">End all other sessions<\/button> <button name="end" value="all">/)
+  })
+
+  test('the account page says how long ago a session was used, and what is unknown of a session of an older release', () => {
+    const ages: [number, string][] = [
+      [59_000, 'less than a minute ago'],
+      [60_000, '1 minute ago'],
+      [3_599_000, '59 minutes ago'],
+      [7_200_000, '2 hours ago'],
+      [86_400_000, '1 day ago'],
+      [-5000, 'less than a minute ago'],
+    ]
+    for (const [ageMs, text] of ages) {
+      const { body } = accountPage({ identity, roles: [], denial: undefined, sessions: [sessionOf('x', ageMs)], now })
+      assert.ok(body.includes(`last used ${text}`), text)
+    }
+    const unknown = { id: 'x', signedInAt: undefined, usedAt: undefined, browser: undefined }
+    const { body } = accountPage({ identity, roles: [], denial: undefined, sessions: [unknown], now })
+    assert.match(body, /<strong>Unknown browser<\/strong><small>Sign-in unknown, last used unknown<\/small>/)
+  })
+
+  test('the account page without sessions has no form, and a session in a list is escaped', () => {
+    const none = accountPage({ identity, roles: [], denial: undefined })
+    assert.doesNotMatch(none.body, /<form|session/)
+    assert.match(headerOf(none, 'Content-Security-Policy'), /form-action 'none'/)
+    const markup = `<b>'"&`
+    const sessions = [sessionOf(markup, 0, markup)]
+    const { body } = accountPage({ identity, roles: [], denial: undefined, sessions, currentId: undefined, now })
+    assert.doesNotMatch(body, /<b>|'"&(?!\w)/)
+  })
+
+  test('the account page shows 100 of 1,000 sessions, the current one among them, and says so', () => {
+    const sessions = Array.from({ length: 1000 }, (_, i) => sessionOf(`id-${i}`, i * 1000))
+    const { body } = accountPage({ identity, roles: [], denial: undefined, sessions, currentId: 'id-999', now })
+    assert.match(body, /100 of your 1000 sessions/)
+    assert.equal(body.match(/<li>/g)?.length, 100)
+    assert.match(body, /this session/)
+  })
 })
 
 describe('the Content-Security-Policy of a page', () => {

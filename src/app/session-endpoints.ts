@@ -1,0 +1,63 @@
+import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
+import type { Authentication } from '../auth/authenticate.ts'
+import { adminMethods, createAdminEndpoint } from '../endpoints/admin/admin.ts'
+import { createAuthorizeAdmin } from '../endpoints/authorize-admin.ts'
+import { accountPage } from '../endpoints/html/account-page.ts'
+import { adminPath } from '../endpoints/openapi.ts'
+import { errorTable, GatewayError } from '../http/errors.ts'
+import { type Endpoint, readMethods } from '../http/handler.ts'
+import { type AccountOptions, accountPath, createAccountEndpoint } from '../login/account.ts'
+import type { OriginOf } from '../login/origin.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { UserSessions } from '../sessions/user-sessions.ts'
+import type { LoginEvents } from './login-metrics.ts'
+
+export type SessionEndpointsOptions = Pick<AccountOptions, 'findSession'> &
+  Readonly<{ sessions: Sessions; events: Pick<LoginEvents, 'endedByUser' | 'endedByAdministrator'> }>
+
+/** What depends on reloadable keys. */
+export type SessionEndpointsDeps = Readonly<{
+  originOf: OriginOf
+  authentication: Authentication
+  adminRoles: readonly string[]
+}>
+
+/** How many lists, each with up to 1,000 sessions, are read at a time, and how many more requests may wait. */
+const maxConcurrent = 8
+const maxQueued = 64
+
+/** The endpoints at which users and administrators see and end sessions. */
+export function createSessionEndpoints({ findSession, sessions: all, events }: SessionEndpointsOptions) {
+  const ofUser = limitConcurrency(all.ofUser)
+  const sessions = { ofUser, revoke: all.revoke }
+  return function sessionEndpoints({ originOf, authentication, adminRoles }: SessionEndpointsDeps) {
+    const { describeUser, resolveSubject } = authentication
+    const account = createAccountEndpoint({
+      describeUser,
+      findSession,
+      sessions,
+      originOf,
+      page: ({ denial, ...content }) =>
+        accountPage({ ...content, denial: denial && errorTable[denial].message, now: Date.now() }),
+      onEnded: events.endedByUser,
+    })
+    const endpoints = new Map<string, Endpoint>([[accountPath, { methods: [...readMethods, 'POST'], handle: account }]])
+    if (adminRoles.length === 0) return endpoints
+    const admin = createAdminEndpoint({
+      authorize: createAuthorizeAdmin(resolveSubject, adminRoles),
+      sessions: ofUser,
+      onEnded: events.endedByAdministrator,
+    })
+    return endpoints.set(adminPath, { methods: adminMethods, handle: admin })
+  }
+}
+
+function limitConcurrency({ list, end, endAll }: UserSessions): UserSessions {
+  const onQueueFull = () => new GatewayError('overloaded', `${maxQueued} other requests for lists of sessions wait`)
+  const limit = createConcurrencyLimit({ maxConcurrent, maxQueued, onQueueFull })
+  return {
+    list: (...args) => limit(() => list(...args)),
+    end: (...args) => limit(() => end(...args)),
+    endAll: (...args) => limit(() => endAll(...args)),
+  }
+}
