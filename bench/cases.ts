@@ -18,6 +18,7 @@ import {
   webSocketLoad,
   wrk,
 } from './requests.ts'
+import { unknownUserCases } from './unknown-user.ts'
 
 const http = 'bare node:http'
 const dispatch = 'bare undici.dispatch'
@@ -33,6 +34,7 @@ export const cases: readonly Case[] = [
   { name: 'ways-in', title: 'Each way to authenticate', prepare: prepareWaysIn },
   { name: 'http2', title: 'HTTP/2', prepare: prepareHttp2 },
   { name: 'websocket', title: 'A WebSocket message and its echo', prepare: prepareWebSocket },
+  ...unknownUserCases,
 ]
 
 async function prepareHit(bench: Bench, headers: Headers, limit: number): Promise<Program[]> {

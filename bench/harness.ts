@@ -41,12 +41,19 @@ export type Row = Readonly<{
   ratios: readonly Ratio[]
   goals: readonly Goal[]
 }>
+export type Run = Readonly<{
+  date: string
+  commit: string
+  loadAverage: Readonly<{ before: readonly number[]; after: readonly number[] }>
+}>
 export type CaseResult = Readonly<{
   name: string
   title: string
   rows: readonly Row[]
   /** What was not measured, and why. */
   notShown: readonly string[]
+  /** The run that measured this case, if that was not the one of the other cases. */
+  run?: Run
 }>
 
 /** Runs one case. `repeats` overrides its number of rounds. */

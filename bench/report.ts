@@ -1,6 +1,6 @@
 /** Writes the table in README.md and the plot from results.json: `node bench/report.ts [--check]` */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { type CaseResult, type Goal, isMet, type Row, type Summary } from './harness.ts'
+import { type CaseResult, type Goal, isMet, type Row, type Run, type Summary } from './harness.ts'
 
 const file = (name: string) => new URL(name, import.meta.url).pathname
 export const resultsFile = file('results.json')
@@ -21,6 +21,12 @@ export type Results = Readonly<{
 
 export function readResults(): Results {
   return JSON.parse(readFileSync(resultsFile, 'utf8'))
+}
+
+/** The results with those of one case replaced or added, in the order of all cases. */
+export function mergeCase(results: Results, measured: CaseResult, order: readonly string[]): Results {
+  const merged = [...results.cases.filter(({ name }) => name !== measured.name), measured]
+  return { ...results, cases: merged.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name)) }
 }
 
 /** The files that follow from the results, by path. */
@@ -49,7 +55,7 @@ export function writeReport(): void {
   for (const [path, text] of buildReport(readResults())) writeFileSync(path, text)
 }
 
-export function tableOf({ title, rows, notShown }: CaseResult): string {
+export function tableOf({ title, rows, notShown, run }: CaseResult): string {
   const head = '| Program | Metric | Median (min–max) | Ratio to the first | Goal |\n|---|---|---|---|---|\n'
   const lines = rows.map((row) => {
     const { program, metric, summary, ratios, goals } = row
@@ -57,11 +63,19 @@ export function tableOf({ title, rows, notShown }: CaseResult): string {
     return `| ${program} | ${metric} | ${format(summary)} | ${ratio} | ${goals.map((goal) => verdict(goal, row)).join(', ')} |\n`
   })
   const missing = notShown.map((reason) => `\nNot shown: ${reason}.\n`)
-  return `### ${title}\n\n${head}${lines.join('')}${missing.join('')}`
+  const about = run === undefined ? '' : `\nMeasured in another run: ${describeRun(run)}.\n`
+  return `### ${title}\n\n${head}${lines.join('')}${missing.join('')}${about}`
+}
+
+function describeRun({ date, commit, loadAverage }: Run): string {
+  const [before, after] = [loadAverage.before[0], loadAverage.after[0]].map((load) => load?.toFixed(1))
+  return `${date.slice(0, 10)}, commit ${commit}; load average ${before} before and ${after} after the run`
 }
 
 function verdict(goal: Goal, row: Row): string {
-  const limit = goal.atMost !== undefined ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`
+  const { atLeast, atMost } = goal
+  const limits = [atLeast !== undefined && `≥ ${atLeast}`, atMost !== undefined && `≤ ${atMost}`]
+  const limit = limits.filter(Boolean).join(' and ')
   const met = isMet(goal, row)
   return `${limit}${goal.to === undefined ? '' : ` × ${goal.to}`}: ${met === undefined ? 'not shown' : met ? 'met' : 'not met'}`
 }
@@ -70,11 +84,13 @@ function format({ median, min, max }: Summary): string {
   return `${median} (${min}–${max})`
 }
 
-/** A bar for each ratio, with a line from its minimum to its maximum; the scale of each case ends at its largest ratio. */
+/** A bar for each ratio of processor time, with a line from its minimum to its maximum; the scale of each case ends at its largest ratio. */
 function plotOf(cases: readonly CaseResult[]): string {
   let y = 10
   const parts = cases.flatMap(({ title, rows }) => {
-    const bars = rows.flatMap(({ program, ratios: [ratio] }) => (ratio ? [{ program, ratio }] : []))
+    const bars = rows.flatMap(({ program, metric, ratios: [ratio] }) =>
+      ratio && metric.startsWith('processor time') ? [{ program, ratio }] : [],
+    )
     if (bars.length === 0) return []
     const largest = Math.max(1, ...bars.map(({ ratio }) => ratio.max))
     const scale = (ratio: number) => ((480 * ratio) / largest).toFixed(1)

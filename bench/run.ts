@@ -1,6 +1,6 @@
 /**
- * Runs the benchmarks with the built program and writes results.json, the table in README.md and the plot. With `--quick` it only
- * shows that every case works, and with `--only NAME` it runs one; both write nothing. Linux, with wrk and taskset.
+ * Runs the benchmarks with the built program and writes results.json, the tables in README.md and the plot. With `--quick` it only
+ * shows that every case works, and writes nothing; with `--only NAME` it replaces the results of one case. Linux, with wrk and taskset.
  * `npm run bench -- [--quick] [--only NAME] [--rounds NUMBER]`
  */
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { cases } from './cases.ts'
 import { type CaseResult, runCase } from './harness.ts'
 import { builtProgram, pinLoad } from './programs.ts'
-import { resultsFile, tableOf, writeReport } from './report.ts'
+import { mergeCase, readResults, resultsFile, tableOf, writeReport } from './report.ts'
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, rounds: { type: 'string' } },
@@ -21,8 +21,10 @@ if (selected.length === 0)
 if (!existsSync(builtProgram)) throw new Error('dist/main.cjs does not exist: run `npm run build`')
 
 pinLoad()
-const commit = git('describe', '--always', '--dirty', '--exclude=*', '--abbrev=12')
-const isPublished = !values.quick && values.only === undefined
+const reports = ['results.json', 'results.svg', 'README.md'].map((name) => `:!bench/${name}`)
+const isDirty = git('status', '--porcelain', '--', ':/', ...reports) !== ''
+const commit = git('describe', '--always', '--exclude=*', '--abbrev=12') + (isDirty ? '-dirty' : '')
+const isPublished = !values.quick
 if (isPublished && statSync(builtProgram).mtimeMs < 1000 * Number(git('log', '-1', '--format=%ct')))
   throw new Error('dist/ is older than the last commit: run `npm run build`')
 const loadBefore = loadavg()
@@ -34,15 +36,16 @@ for (const one of selected) {
   results.push(result)
 }
 if (isPublished) {
+  const run = { date: new Date().toISOString(), commit, loadAverage: { before: loadBefore, after: loadavg() } }
   const [processor] = cpus()
   const machine = {
     processor: `${cpus().length} × ${processor?.model}`,
     memoryGigabytes: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
-    loadAverage: { before: loadBefore, after: loadavg() },
+    loadAverage: run.loadAverage,
   }
   const all = {
-    date: new Date().toISOString(),
+    date: run.date,
     commit,
     versions: {
       node: process.versions.node,
@@ -53,7 +56,15 @@ if (isPublished) {
     machine,
     cases: results,
   }
-  writeFileSync(resultsFile, `${JSON.stringify(all, null, 1)}\n`)
+  const merged =
+    values.only === undefined
+      ? all
+      : mergeCase(
+          readResults(),
+          { ...results[0]!, run },
+          cases.map(({ name }) => name),
+        )
+  writeFileSync(resultsFile, `${JSON.stringify(merged, null, 1)}\n`)
   writeReport()
 }
 process.exit(0)

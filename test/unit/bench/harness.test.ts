@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isMet, runCase, summarize, summaryOf } from '../../../bench/harness.ts'
 import { startProgram } from '../../../bench/programs.ts'
+import { mergeCase, type Results, tableOf } from '../../../bench/report.ts'
 import { cpuPerRequest, readH2spec, readWrk } from '../../../bench/requests.ts'
+import { superiority } from '../../../bench/unknown-user.ts'
 
 const metric = 'processor time per request, µs'
 const series = (...values: number[]) => values.map((value) => ({ [metric]: value }))
@@ -52,6 +54,43 @@ describe('the figures of the benchmarks', () => {
     const other = { name: 'y', title: 'Y', prepare: async () => 'there is no Redis' }
     assert.deepEqual((await runCase(other, { isQuick: true })).notShown, ['there is no Redis'])
   })
+})
+
+describe('the report of the benchmarks', () => {
+  const one = (name: string, title = name) => ({ name, title, rows: [], notShown: [] })
+  const loadAverage = { before: [0.52, 1, 1], after: [1.98, 1, 1] }
+
+  test('a case that is measured alone replaces its results or is added in the order of all cases, and its table says when', () => {
+    const results = { commit: 'first', cases: [one('a'), one('b', 'old'), one('d')] } as unknown as Results
+    const run = { date: '2026-11-29T10:00:00.000Z', commit: 'second', loadAverage }
+    const order = ['a', 'b', 'c', 'd']
+    const merged = mergeCase(mergeCase(results, { ...one('b'), run }, order), { ...one('c'), run }, order)
+    assert.deepEqual(merged, {
+      commit: 'first',
+      cases: [one('a'), { ...one('b'), run }, { ...one('c'), run }, one('d')],
+    })
+    assert.match(
+      tableOf(merged.cases[1]!),
+      /Measured in another run: 2026-11-29, commit second; load average 0\.5 before and 2\.0 after the run\.\n$/,
+    )
+  })
+
+  test('a goal with two limits shows both, and is met between them only', () => {
+    const tableFor = (value: number) => {
+      const goals = [{ metric, atLeast: 0.45, atMost: 0.55 }]
+      const rows = summarize([{ name: 'a', goals, figures: series(value) }])
+      return tableOf({ ...one('x'), rows })
+    }
+    assert.match(tableFor(0.5), /≥ 0\.45 and ≤ 0\.55: met/)
+    for (const value of [0.44, 0.56]) assert.match(tableFor(value), /≥ 0\.45 and ≤ 0\.55: not met/)
+  })
+})
+
+test('the probability of superiority is 0.5 for equal distributions, and 0 or 1 for distributions that do not overlap', () => {
+  assert.equal(superiority([1, 2, 3], [3, 2, 1]), 0.5)
+  assert.equal(superiority([4, 5], [1, 2, 3]), 1)
+  assert.equal(superiority([1, 2, 3], [4, 5]), 0)
+  assert.equal(superiority([1, 3], [2]), 0.5)
 })
 
 describe('faults of a benchmark are errors', () => {
