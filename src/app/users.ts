@@ -5,12 +5,13 @@ import { ConfigError } from '../../config/faults.ts'
 import { readUsers } from '../../config/sources/users-file.ts'
 import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
-import { type AttemptStore, createAttemptLimits, type LimitReached } from '../providers/attempt-limits.ts'
+import type { AttemptStore } from '../providers/attempt-limits.ts'
 import type { Provider } from '../providers/provider.ts'
 import { type BasicProviderOptions, createBasicProvider } from '../providers/users/basic.ts'
 import { hasArgon2 } from '../providers/users/password-hashing.ts'
 import { createSessionProvider, type SessionProviderOptions } from '../providers/users/session.ts'
 import { createUsers, type Users } from '../providers/users/users.ts'
+import { createReportedLimits } from './attempt-limits.ts'
 import { usersOptions } from './options/users.ts'
 import type { PrepareReload } from './reload.ts'
 
@@ -45,11 +46,10 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
   // Before the read, and not in the background, so that a change in between is noticed.
   let applied = stampNow(sources)
   const users = createUsers(readUsers(sources), {
-    attempts: createAttemptLimits({
+    attempts: createReportedLimits({
+      log,
       shared: attemptStore,
-      onLimitReached: (reached) => reportLimit(log, reached, (username) => users.find(username) !== undefined),
-      monotonicNow,
-      sleep: (milliseconds) => sleep(milliseconds),
+      isUser: (username) => users.find(username) !== undefined,
     }),
     monotonicNow,
   })
@@ -115,22 +115,4 @@ function stampNow({ users: { path: file } }: Sources): string {
 
 function format(stats: BigIntStats | undefined): string {
   return stats === undefined ? 'missing' : [stats.dev, stats.ino, stats.mtimeNs, stats.ctimeNs, stats.size].join(' ')
-}
-
-/** Without the name of a user who does not exist: it may be a password that was typed into the wrong field. */
-function reportLimit(
-  log: Logger,
-  { reason, username, network }: LimitReached,
-  exists: (name: string) => boolean,
-): void {
-  const known = username !== undefined && exists(username) ? username : undefined
-  const fields = { 'event.reason': reason, 'user.name': known, 'client.ip': network.replace(/\/64$/, '') }
-  const text = what[reason](known ?? '(unknown)', network)
-  logEvent(log, 'guessing_limited', fields, `${text}, because too many sign-ins failed`)
-}
-
-const what: Readonly<Record<LimitReached['reason'], (username: string, network: string) => string>> = {
-  user_network: (username, network) => `user ${username} is blocked from ${network} for five minutes`,
-  network: (_, network) => `${network} is blocked for five minutes`,
-  user: (username) => `attempts for user ${username} from new networks are delayed`,
 }

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
+import { clientNetwork } from '../../config/hosts.ts'
 import { limitEntries } from '../async/lru-limit.ts'
 import { GatewayError } from '../http/errors.ts'
+import type { RequestContext } from '../http/request-context.ts'
 
 /** How often something may be tried in a time; then it is blocked for another time. */
 export type AttemptLimit = Readonly<{ max: number; windowMs: number; blockMs: number }>
@@ -82,14 +84,13 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     return { count, blockedMs: endsInMs }
   }
 
-  async function countNetwork(key: string | undefined) {
-    if (key === undefined) return { count: 0, blockedMs: 0 }
+  async function countNetwork(key: string) {
     const { count, endsInMs } = await store.add(key, networkLimit)
     return { count, blockedMs: count <= networkLimit.max ? 0 : endsInMs }
   }
 
   /** Counts an attempt. Rejects with GatewayError too_many_attempts. */
-  async function begin(username: string, network: string | undefined): Promise<Attempt> {
+  async function begin(username: string, network: string): Promise<Attempt> {
     const keys = keysOf(username, network)
     const ofNetwork = await countNetwork(keys.network)
     if (ofNetwork.blockedMs > 0) {
@@ -99,18 +100,14 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     const [ofPair, isFamiliar] = await Promise.all([countPair(store, keys.pair), familiarNetworks.has(keys.familiar)])
     if (ofPair.blockedMs > 0) throw tooManyAttempts(ofPair.blockedMs)
     const ofUser = isFamiliar ? 0 : (await store.add(keys.user, userLimit)).count
-    if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network: network ?? 'unknown' })
+    if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network })
     if (ofUser > userLimit.max) await sleep(delayMs)
-    const takeBack = () => [
-      keys.network === undefined ? undefined : store.remove(keys.network, 'one'),
-      isFamiliar ? undefined : store.remove(keys.user, 'one'),
-    ]
+    const takeBack = () => [store.remove(keys.network, 'one'), isFamiliar ? undefined : store.remove(keys.user, 'one')]
     return Object.freeze<Attempt>({
       isFamiliar,
       failed() {
-        if (ofPair.count === pairLimit.max)
-          onLimitReached({ reason: 'user_network', username, network: network ?? 'unknown' })
-        if (ofNetwork.count === networkLimit.max) onLimitReached({ reason: 'network', network: network! })
+        if (ofPair.count === pairLimit.max) onLimitReached({ reason: 'user_network', username, network })
+        if (ofNetwork.count === networkLimit.max) onLimitReached({ reason: 'network', network })
       },
       async succeeded() {
         await Promise.all([
@@ -128,19 +125,26 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
   return Object.freeze({
     begin,
     /** Throws GatewayError too_many_attempts if this process knows that the user is blocked from this network. */
-    check(username: string, network: string | undefined): void {
+    check(username: string, network: string): void {
       if (blocked.size > 0) checkKey(keysOf(username, network).pair)
     },
   })
 }
 
-function keysOf(username: string, network: string | undefined) {
+function keysOf(username: string, network: string) {
   return {
     pair: `pair ${username} ${network}`,
-    network: network && `network ${network}`,
+    network: `network ${network}`,
     familiar: `familiar ${username} ${network}`,
     user: `user ${username}`,
   }
+}
+
+/** For clients whose address is unknown, such as those of a unix socket whose proxy does not send it. They count as one network. */
+export const unknownNetwork = 'unknown'
+
+export function networkOf({ clientAddress }: Pick<RequestContext, 'clientAddress'>): string {
+  return clientAddress === undefined ? unknownNetwork : clientNetwork(clientAddress)
 }
 
 function tooManyAttempts(endsInMs: number): GatewayError {

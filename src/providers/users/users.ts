@@ -1,13 +1,12 @@
 import { estimateCost, type PasswordHash, parsePasswordHash } from '../../../config/formats/password-hash.ts'
 import type { ConfiguredUsers } from '../../../config/formats/users.ts'
-import { clientNetwork } from '../../../config/hosts.ts'
 import { limits as identityLimits, usernamePattern } from '../../../config/identity-limits.ts'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
-import type { AttemptLimits } from '../attempt-limits.ts'
+import { type AttemptLimits, networkOf } from '../attempt-limits.ts'
 import { createVerifiedCredentials } from '../verified-credentials.ts'
 import { maxPasswordBytes, verifyPasswordHash } from './password-hashing.ts'
 
@@ -58,11 +57,10 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
 
   function verifyPassword(username: string, password: string, context: RequestContext): MaybePromise<User> {
     checkInput(username, password)
-    const address = context.clientAddress
-    const network = address && clientNetwork(address)
+    const network = networkOf(context)
     attempts.check(username, network)
     const passwordHash = users.get(username)?.passwordHash ?? decoy
-    const verified = verifyOnce([network ?? '', username, passwordHash, password].join('\n'))
+    const verified = verifyOnce([network, username, passwordHash, password].join('\n'))
     const accept = () => {
       const user = users.get(username)
       if (user?.passwordHash !== passwordHash) throw rejected(username, users) // changed while the password was checked
@@ -72,7 +70,7 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
   }
 
   async function verify(network: string, username: string, passwordHash: string, password: string): Promise<true> {
-    const attempt = await attempts.begin(username, network === '' ? undefined : network)
+    const attempt = await attempts.begin(username, network)
     const limit = attempt.isFamiliar ? limits.familiar : limits.other
     let isEqual: boolean
     try {

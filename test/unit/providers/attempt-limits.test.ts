@@ -6,6 +6,7 @@ import {
   createAttemptLimits,
   createMemoryAttempts,
   type LimitReached,
+  networkOf,
 } from '../../../src/providers/attempt-limits.ts'
 
 function createBench(shared?: AttemptStore) {
@@ -25,7 +26,7 @@ function createBench(shared?: AttemptStore) {
     wait: (milliseconds: number) => {
       now += milliseconds
     },
-    async fail(username: string, network: string | undefined, times = 1) {
+    async fail(username: string, network: string, times = 1) {
       for (let i = 0; i < times; i++) (await limits.begin(username, network)).failed()
     },
     async succeed(username: string, network: string) {
@@ -81,9 +82,17 @@ describe('the limits of failed attempts', () => {
     assert.deepEqual(reached, [{ reason: 'network', network: 'a' }])
   })
 
-  test('do not block the network of clients whose address is unknown', async () => {
-    const { fail } = createBench()
-    for (let i = 0; i < 60; i++) await fail(`user${i}`, undefined)
+  test('count clients whose address is unknown as one network, so that they cannot try any number of users', async () => {
+    const { limits, fail } = createBench()
+    const unknown = networkOf({ clientAddress: undefined })
+    for (let i = 0; i < 50; i++) await fail(`user${i}`, unknown)
+    await assert.rejects(limits.begin('bob', unknown), isBlocked)
+    await fail('bob', networkOf({ clientAddress: '203.0.113.1' }))
+  })
+
+  test('are the same for two addresses in the first 64 bits of IPv6, and differ for two addresses of IPv4', () => {
+    assert.equal(networkOf({ clientAddress: '2001:db8::1' }), networkOf({ clientAddress: '2001:db8::ffff' }))
+    assert.notEqual(networkOf({ clientAddress: '203.0.113.1' }), networkOf({ clientAddress: '203.0.113.2' }))
   })
 
   test('count further guesses at a user from a blocked network, so that a remembered password cannot be found by them', async () => {
