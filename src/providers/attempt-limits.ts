@@ -13,6 +13,8 @@ export type AttemptStore = Readonly<{
   add: (key: string, limit: AttemptLimit) => Promise<Readonly<{ count: number; endsInMs: number }>>
   /** Takes back one attempt, or forgets all. */
   remove: (key: string, which: 'one' | 'all') => Promise<void>
+  /** From now on, `has` resolves to true for this time. */
+  remember: (key: string, ttlMs: number) => Promise<void>
   has: (key: string) => Promise<boolean>
 }>
 
@@ -25,8 +27,8 @@ const networkLimit: AttemptLimit = { max: 50, windowMs: 2 * minute, blockMs: 5 *
 /** For one user from all networks that the user has not signed in from: further attempts are only delayed. */
 const userLimit: AttemptLimit = { max: 20, windowMs: 2 * minute, blockMs: 2 * minute }
 const delayMs = 2000
-/** How long a network counts as one that the user has signed in from. */
-const familiar: AttemptLimit = { max: Number.MAX_SAFE_INTEGER, windowMs: 30 * 24 * 60 * minute, blockMs: 0 }
+/** How long after the last sign-in a network counts as one that the user has signed in from. */
+const familiarMs = 30 * 24 * 60 * minute
 
 const maxKeys = 100_000
 
@@ -94,6 +96,8 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     const keys = keysOf(username, network)
     const ofNetwork = await countNetwork(keys.network)
     if (ofNetwork.blockedMs > 0) {
+      // Otherwise many people who sign in at once behind one address would block it, although no password was wrong.
+      void store.remove(keys.network, 'one')
       const { blockedMs } = await countPair(fromBlocked, keys.pair)
       throw tooManyAttempts(Math.max(blockedMs, ofNetwork.blockedMs))
     }
@@ -112,7 +116,7 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
       async succeeded() {
         await Promise.all([
           store.remove(keys.pair, 'all'),
-          familiarNetworks.add(keys.familiar, familiar),
+          familiarNetworks.remember(keys.familiar, familiarMs),
           ...takeBack(),
         ])
       },
@@ -158,6 +162,7 @@ function withFallback(shared: AttemptStore | undefined, local: AttemptStore): At
   return Object.freeze<AttemptStore>({
     add: (key, limit) => shared.add(key, limit).catch(() => local.add(key, limit)),
     remove: (key, which) => shared.remove(key, which).catch(() => local.remove(key, which)),
+    remember: (key, ttlMs) => shared.remember(key, ttlMs).catch(() => local.remember(key, ttlMs)),
     has: (key) => shared.has(key).catch(() => local.has(key)),
   })
 }
@@ -182,6 +187,9 @@ export function createMemoryAttempts(monotonicNow: () => number): AttemptStore {
       const counter = find(key)
       if (which === 'all') counters.delete(key)
       else if (counter !== undefined && counter.count > 0) counter.count--
+    },
+    async remember(key, ttlMs) {
+      counters.set(key, { count: 1, endsAtMs: monotonicNow() + ttlMs })
     },
     async has(key) {
       return find(key) !== undefined

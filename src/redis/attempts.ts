@@ -40,6 +40,9 @@ export function createAttemptStore(commands: Commands, call: RedisCall) {
         which === 'all' ? commands.del(keyOf(key)) : scripts.eaAttemptRemove(keyOf(key)),
       )
     },
+    async remember(key: string, ttlMs: number): Promise<void> {
+      await call('attempt_write', () => commands.set(keyOf(key), 1, 'PX', ttlMs))
+    },
     async has(key: string): Promise<boolean> {
       return (await call('attempt_read', () => commands.pttl(keyOf(key)))) > 0
     },
@@ -53,6 +56,7 @@ export const attemptRights = '+get +incr +decr +pexpire +pttl'
 export async function probeAttempts(store: ReturnType<typeof createAttemptStore>): Promise<void> {
   await store.remove('probe', 'all') // of an earlier probe: only the first attempt sets the time
   await store.add('probe', { max: 1, windowMs: 1000, blockMs: 1000 })
+  await store.remember('probe', 1000)
   await store.has('probe')
   await store.remove('probe', 'one')
   await store.remove('probe', 'all')

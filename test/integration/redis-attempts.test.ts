@@ -49,6 +49,21 @@ describe('failed attempts at three replicas with a real Redis', { skip: skipWith
     assert.equal(await signIn(replicas[0]!, 'correct', '2001:db8:0:1::1'), 200)
   })
 
+  test('a network that a user signs in from is known for 30 days after the last sign-in at any replica', async () => {
+    const ttls = async () => {
+      const keys = (await server.client.keys('*attempts:*')) as string[]
+      return Promise.all(keys.map(async (key) => [key, Number(await server.client.pttl(key))] as const))
+    }
+    const day = 24 * 60 * 60_000
+    assert.equal(await signIn(replicas[0]!, 'correct', '203.0.113.7'), 200)
+    const known = (await ttls()).filter(([, ttl]) => ttl > day)
+    for (const [key] of known) await server.client.pexpire(key, 2 * day)
+    assert.equal(await signIn(replicas[1]!, 'correct', '203.0.113.7'), 200)
+    const renewed = (await ttls()).filter(([, ttl]) => ttl > 29 * day)
+    assert.equal(renewed.length, 1)
+    assert.ok(known.some(([key]) => key === renewed[0]![0]))
+  })
+
   test('Redis contains neither usernames nor addresses of those who sign in', async () => {
     const keys = (await server.client.keys('*attempts:*')) as string[]
     assert.ok(keys.length > 0)

@@ -128,6 +128,32 @@ describe('the limits of failed attempts', () => {
     await assert.rejects(limits.begin('bob', 'b'), isBlocked)
   })
 
+  test('know a network for 30 days after the last sign-in, not the first', async () => {
+    const { limits, succeed, wait } = createBench()
+    const day = 24 * 60 * 60_000
+    const isFamiliar = async () => {
+      const attempt = await limits.begin('bob', 'home')
+      await attempt.canceled()
+      return attempt.isFamiliar
+    }
+    await succeed('bob', 'home')
+    wait(29 * day)
+    await succeed('bob', 'home')
+    wait(30 * day - 1)
+    assert.equal(await isFamiliar(), true)
+    wait(1)
+    assert.equal(await isFamiliar(), false)
+  })
+
+  test('of a network are not reached by 200 people who sign in at once with the right password', async () => {
+    const { limits } = createBench()
+    const attempts = await Promise.allSettled(Array.from({ length: 200 }, (_, i) => limits.begin(`user${i}`, 'a')))
+    const begun = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []))
+    assert.equal(begun.length, 50)
+    for (const { succeeded } of begun) await succeeded()
+    for (let i = 50; i < 200; i++) await (await limits.begin(`user${i}`, 'a')).succeeded()
+  })
+
   test('forget no network that a user has signed in from, however many networks guess', async () => {
     const { limits, fail, succeed } = createBench()
     await succeed('bob', 'home')
@@ -162,7 +188,7 @@ describe('the limits of failed attempts', () => {
 
   test('count in the process while the shared store fails', async () => {
     const fail = async () => Promise.reject(new Error('down'))
-    const bench = createBench({ add: fail, remove: fail, has: fail })
+    const bench = createBench({ add: fail, remove: fail, remember: fail, has: fail })
     await bench.fail('bob', 'a', 5)
     await assert.rejects(bench.limits.begin('bob', 'a'), isBlocked)
   })
