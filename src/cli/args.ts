@@ -47,6 +47,9 @@ export type UsersSwitch = (typeof usersSwitches)[UsersAction][number]
 /** The actions of `elastauth users`, and the switches of each. */
 const usersSwitches = {
   list: ['json'],
+  show: ['json'],
+  revoke: ['disable', 'api-keys', 'json', 'dry-run'],
+  enable: ['json', 'dry-run'],
 } as const
 
 const withoutUsername: readonly UsersAction[] = ['list']
@@ -63,7 +66,13 @@ Commands
                          exits with 2 if more than --max-gains N users gain roles
   import FILE            convert the config.yml or .env of the Go elastauth:
                          elastauth import old.yml > config.yml
-  users list [--json]    list the managed users in Elasticsearch
+  users list             list the managed users in Elasticsearch
+  users show NAME        show one of them, with API keys and sessions
+  users revoke NAME      end the sign-ins, tokens and password of a user, with --disable
+                         disable the user, with --api-keys invalidate API keys; then
+                         verify that nothing of the person authenticates; exits with 0 or 1
+  users enable NAME      enable a disabled user
+                         --json for scripts; --dry-run changes nothing
   health                 check a running elastauth; exits with 0 or 1
   hash-password          ask for a password, or read a line from a pipe, and print
                          its hash for users.path
@@ -167,7 +176,7 @@ function parseUsers([action = '', username, ...rest]: readonly string[], values:
     return usageError(`users ${action} takes ${withoutUsername.includes(action) ? 'no username' : 'one username'}`)
   const own: readonly string[] = usersSwitches[action]
   const { config: file, ...others } = Object.fromEntries(values)
-  const wrong = switches.find((flag) => flag in others && !own.includes(flag))
+  const wrong = otherFlags.find((flag) => flag in others && !own.includes(flag))
   if (wrong !== undefined) return usageError(`--${wrong} cannot be used with users ${action}`)
   const flags = Object.fromEntries(Object.entries(others).filter(([flag]) => !own.includes(flag)))
   return {

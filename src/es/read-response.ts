@@ -127,6 +127,31 @@ export function readRoleNames(body: unknown): ReadonlySet<string> {
   return new Set(Object.keys(body))
 }
 
+export type ApiKey = Readonly<{ id: string; name: string }>
+
+/**
+ * @param body of the response to "get API keys" of one username
+ * @returns the keys of the native user, without those of a user of another realm with the same name
+ */
+export function readApiKeys(body: unknown): (ApiKey & Readonly<{ realm: string }>)[] {
+  const keys: unknown = isObject(body) ? (body.api_keys ?? []) : undefined
+  if (!Array.isArray(keys)) throw malformed('"get API keys" does not contain keys')
+  return keys.flatMap((key: unknown) => {
+    if (!isObject(key) || typeof key.id !== 'string' || typeof key.name !== 'string' || typeof key.realm !== 'string')
+      throw malformed('"get API keys" does not name the realm of each key')
+    // Elasticsearch before 8.14 does not send the type, and the realm may have another name.
+    const isNative = key.realm_type === undefined ? key.realm === 'default_native' : key.realm_type === 'native'
+    return isNative ? [{ id: key.id, name: key.name, realm: key.realm }] : []
+  })
+}
+
+/** @param body of the response to "invalidate API keys" @returns how many were invalidated */
+export function readInvalidatedKeys(body: unknown): number {
+  if (!isObject(body) || !Array.isArray(body.invalidated_api_keys) || body.error_count !== 0)
+    throw malformed('"invalidate API keys" does not confirm the invalidation')
+  return body.invalidated_api_keys.length
+}
+
 type User = Pick<NativeUser, 'enabled' | 'roles' | 'metadata'> & Readonly<{ full_name?: unknown; email?: unknown }>
 
 function isUser(value: unknown, username: string): value is User {

@@ -131,6 +131,7 @@ const table = {
     level: 'warn',
     meaning: 'an administrator revoked a user: former sign-ins, tokens and the password no longer work',
   },
+  user_enabled: { ...userWritten, meaning: 'a disabled user was enabled' },
   denial_failed: {
     ...iamFailure,
     meaning: 'the roles of a denied user could not be removed yet; elastauth retries',

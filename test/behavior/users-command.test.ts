@@ -7,7 +7,7 @@ import { testKey } from '../support/gateway.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
 
-const { start, elasticsearch, elasticsearchUrl } = await createFixture()
+const { start, elasticsearch, elasticsearchUrl, logIn } = await createFixture()
 const env = {
   ELASTAUTH_SECRET_KEY: testKey,
   ELASTAUTH_DEFAULT_ROLES: 'viewer',
@@ -26,7 +26,7 @@ test('users list prints one line for each managed user, and neither foreign nor 
     stdout.split('\n').map((line) => line.split(/ {2,}/)[0]),
     ['USER', 'alice', 'bob', ''],
   )
-  assert.match(stdout, /^alice +enabled +20\d\d-\d\d-\d\dT[\d:.]+Z +known +viewer +a, b$/m)
+  assert.match(stdout, /^alice +enabled +20\d\d-\d\d-\d\dT[\d:.]+Z +- +known +viewer +a, b$/m)
 })
 
 test('users list --json prints one JSON object for each user, and escapes control characters', async () => {
@@ -45,6 +45,7 @@ test('users list --json prints one JSON object for each user, and escapes contro
     state: 'enabled',
     roles: ['viewer'],
     groups: ['\u001b[31mred\u009b'],
+    not_before: null,
     key_known: true,
   })
   assert.ok(Date.now() - Date.parse(last_use) < 600_000)
@@ -81,4 +82,147 @@ test('users list names the problem in one line and exits with 1 if Elasticsearch
     assert.match(stderr, /^elastauth: .+\n$/)
     assert.doesNotMatch(stderr, /wrong-password|at .*\.ts:/)
   }
+})
+
+const clean = (text: string) => text.replace(/20\d\d-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+
+test('users show prints one user with API keys, as text and as JSON', async () => {
+  const { url } = await start()
+  await sendSubRequest(url, 'dora', {
+    'Remote-Groups': 'staff',
+    'Remote-Name': 'Dora D',
+    'Remote-Email': 'd@example.com',
+  })
+  elasticsearch.keys.set('ApiKey dora', { username: 'dora', id: 'key-1', name: 'laptop\u001b[31m' })
+  const { code, stdout } = await users('show', 'dora')
+  assert.equal(code, 0)
+  assert.equal(
+    clean(stdout),
+    [
+      'user        dora',
+      'name        Dora D',
+      'email       d@example.com',
+      'state       enabled',
+      'last use    TIME',
+      'not before  -',
+      'key         known',
+      'roles       viewer',
+      'groups      staff',
+      'API keys    1 active',
+      '            key-1 laptop\\u001b[31m',
+      'sessions    in the memory of the replicas, or none',
+      '',
+    ].join('\n'),
+  )
+  const json = JSON.parse((await users('show', 'dora', '--json')).stdout)
+  assert.deepEqual(
+    [json.name, json.api_keys, json.not_before],
+    ['Dora D', [{ id: 'key-1', name: 'laptop\u001b[31m' }], null],
+  )
+})
+
+test('users revoke ends the password and, with switches, disables the user and invalidates API keys, and exits with 0 once nothing authenticates', async () => {
+  const { url } = await start()
+  const { authorization } = Object.fromEntries((await sendSubRequest(url, 'erin')).headers)
+  for (const id of ['1', '2']) elasticsearch.keys.set(`ApiKey ${id}`, { username: 'erin', id, name: `key ${id}` })
+  elasticsearch.keys.set('ApiKey other', { username: 'frank', id: '3', name: 'other' })
+
+  const withKeys = await users('revoke', 'erin')
+  assert.equal(withKeys.code, 1)
+  assert.equal(
+    clean(withKeys.stdout),
+    [
+      'erin: revoked at TIME',
+      '✓ the former password is rejected',
+      '✓ the time of the revocation is stored: TIME',
+      '✗ no API key is active: 2 active (key 1, key 2): run this again with --api-keys, or invalidate them in Kibana',
+      '- identities of authelia prove themselves with each request, so the next one is accepted: use --disable, or remove the person there',
+      '- the person can sign in again: use --disable, or disable the account at the identity provider',
+      '- without Redis, replicas notice at the next check of each credential (cache.revalidate, 60 s), and Elasticsearch rejects the former password meanwhile',
+      '',
+    ].join('\n'),
+  )
+  assert.match(withKeys.stderr, /"event.action":"user_revoked".*"user.name":"erin"/)
+  assert.equal((await logIn(authorization)).status, 401)
+  assert.equal(elasticsearch.keys.size, 4)
+
+  const complete = await users('revoke', 'erin', '--disable', '--api-keys', '--json')
+  assert.equal(complete.code, 0)
+  const { not_before, ...report } = JSON.parse(complete.stdout)
+  assert.ok(Math.abs(Date.now() - Date.parse(not_before)) < 600_000)
+  assert.deepEqual(
+    { ...report, checks: report.checks.map(({ check, ok }: { check: string; ok: boolean }) => [check, ok]), notes: 0 },
+    {
+      username: 'erin',
+      dry_run: false,
+      disabled: true,
+      checks: [
+        ['the former password is rejected', true],
+        ['the time of the revocation is stored', true],
+        ['the user is disabled', true],
+        ['no API key is active', true],
+      ],
+      notes: 0,
+    },
+  )
+  assert.deepEqual([...elasticsearch.keys.keys()].sort(), ['ApiKey dora', 'ApiKey other'])
+  assert.equal((await sendSubRequest((await start()).url, 'erin')).status, 403)
+  const { stdout } = await users('list')
+  assert.match(clean(stdout), /^erin +disabled +TIME +TIME +known/m)
+})
+
+test('users enable enables a disabled user, keeps the time of the revocation, and says if the user was enabled', async () => {
+  const { url } = await start()
+  await sendSubRequest(url, 'gina')
+  await users('revoke', 'gina', '--disable')
+  const notBefore = () => (elasticsearch.users.get('gina')!.metadata.elastauth as { not_before: number }).not_before
+  const before = notBefore()
+  assert.equal((await users('enable', 'gina', '--dry-run')).stdout, 'gina: would be enabled\n')
+  assert.equal(elasticsearch.users.get('gina')!.enabled, false)
+  assert.deepEqual(await users('enable', 'gina').then(({ code, stdout }) => [code, stdout]), [0, 'gina: enabled\n'])
+  assert.deepEqual([elasticsearch.users.get('gina')!.enabled, notBefore()], [true, before])
+  assert.equal((await users('enable', 'gina')).stdout, 'gina: is enabled already\n')
+  assert.equal((await sendSubRequest((await start()).url, 'gina')).status, 200)
+})
+
+test('users revoke --dry-run says what would happen and changes nothing', async () => {
+  const { url } = await start()
+  await sendSubRequest(url, 'hugo')
+  const before = structuredClone(elasticsearch.users.get('hugo'))
+  const { code, stdout } = await users('revoke', 'hugo', '--disable', '--api-keys', '--dry-run')
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /^hugo: nothing was changed\n- would end .*\n- would disable the user\n- would invalidate 0 API keys\n/,
+  )
+  assert.deepEqual(elasticsearch.users.get('hugo'), before)
+})
+
+test('users show, revoke and enable reject absent, foreign, reserved and invalid names with exit code 1 and write nothing', async () => {
+  await elasticsearch.users.set('foreign', {
+    password: 'x',
+    roles: [],
+    full_name: null,
+    email: null,
+    metadata: {},
+    enabled: false,
+  })
+  const { writes } = elasticsearch.counters
+  const names: [name: string, message: RegExp][] = [
+    ['absent', /there is no user absent in Elasticsearch/],
+    ['foreign', /elastauth does not manage the user foreign/],
+    ['elastic', /reserved for/],
+    ['kibana_system', /reserved for/],
+    ['a/../b', /may contain only/],
+    ['\u001b[31mred', /may contain only/],
+  ]
+  for (const action of ['show', 'revoke', 'enable']) {
+    for (const [name, message] of names) {
+      const { code, stdout, stderr } = await users(action, name)
+      assert.deepEqual([code, stdout], [1, ''], `${action} ${name}`)
+      assert.match(stderr, message)
+      assert.doesNotMatch(stderr, /\u001b/)
+    }
+  }
+  assert.equal(elasticsearch.counters.writes, writes)
 })

@@ -43,6 +43,7 @@ export type WriteReason =
   | 'extended'
   | 'denied'
   | 'revoked'
+  | 'enabled'
 
 export type RejectionCode = 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict' | 'revoked'
 
@@ -163,7 +164,7 @@ function isImplausible(time: number, now: number, { expirationMs }: LifecycleRul
 
 type NewPasswordInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules'> &
   Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
-type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
+export type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
 
 function startSeries(reason: WriteReason, version: number, input: NewPasswordInput): WaitOrWrite {
   const { stored, subject, now, keys, rules } = input
@@ -274,6 +275,18 @@ export function decideRevocation(input: RevocationInput): WaitOrWrite | undefine
   const { issued_at, extended_at } = state
   const times = { issued_at, ...(extended_at !== undefined && { extended_at }), not_before: notBefore }
   return { ...next, state: { ...next.state, ...times }, ...((disable || !stored.enabled) && { enabled: false }) }
+}
+
+/** Decides how to enable a managed user under a known key; undefined if the user is enabled. */
+export function decideEnabling({
+  stored,
+  now,
+  keys,
+  rules,
+}: Omit<RevocationInput, 'notBefore' | 'disable'>): WaitOrWrite | undefined {
+  if (stored.enabled) return undefined
+  const state = readManagedState(stored.metadata)!
+  return nextVersion('enabled', state, { stored, subject: state, now, keys, rules })
 }
 
 /** A user counts as idle this long after a request would have rotated the password. */

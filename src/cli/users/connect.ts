@@ -1,26 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../../config/schema.ts'
 import { credentialsOptions } from '../../app/options/credentials.ts'
 import { elasticsearchOptions } from '../../app/options/elasticsearch.ts'
-import { createKeyring } from '../../auth/credentials/password.ts'
+import { replicasOptions } from '../../app/options/redis.ts'
+import { type Administration, createAdministration } from '../../auth/credentials/administer.ts'
+import { createKeyring, type Keyring } from '../../auth/credentials/password.ts'
+import { createPasswordWriter } from '../../auth/credentials/password-writer.ts'
+import { createSharedCache } from '../../auth/credentials/shared-cache.ts'
+import { noSharedStates } from '../../auth/credentials/shared-states.ts'
+import { createApiKeys } from '../../es/api-keys.ts'
 import { createCall } from '../../es/call.ts'
 import { createElasticsearchClient } from '../../es/client.ts'
 import { createPasswordHashing } from '../../es/password-hashing.ts'
 import { createUsers } from '../../es/users.ts'
+import { createCredentialReporter } from '../../observability/credential-events.ts'
+import { createLog } from '../../observability/log.ts'
+import { createSeal } from '../../sessions/seal.ts'
+import { createSessionSeal } from '../../sessions/session-seal.ts'
+import { createUserSessions, type UserSessions } from '../../sessions/user-sessions.ts'
 
-/** What the commands `elastauth users …` work on: the same Elasticsearch and keys as the running replicas. */
-export type Connections = Awaited<ReturnType<typeof connect>>
+/** What the commands `elastauth users …` work on: the Elasticsearch, the Redis and the keys of the running replicas. */
+export type Connections = Readonly<{
+  directory: ReturnType<typeof createUsers>
+  apiKeys: ReturnType<typeof createApiKeys>
+  administration: Administration
+  keys: Keyring
+  /** The sessions that replicas share; undefined without Redis, or if users do not sign in through elastauth. */
+  sessions: UserSessions | undefined
+  close: () => void
+}>
 
-export async function connect(config: Config) {
+/** @param usesRedis whether the command needs what replicas share */
+export async function connect(config: Config, usesRedis: boolean): Promise<Connections> {
   const { secretKeys, rules, passwordHashing } = credentialsOptions(config)
   const client = createElasticsearchClient(elasticsearchOptions(config))
-  const call = createCall({ monotonicNow: () => performance.now() })
+  const call = createCall({ monotonicNow })
   const hashing = createPasswordHashing(passwordHashing, () => {})
-  return Object.freeze({
-    directory: createUsers(() => client, call, hashing),
-    keys: createKeyring(secretKeys),
-    rules,
+  const directory = createUsers(() => client, call, hashing)
+  const keys = createKeyring(secretKeys)
+  const shared = usesRedis ? replicasOptions(config) : undefined
+  const redis = shared && (await connectToRedis(shared.connection))
+  const wait = (milliseconds: number) => sleep(milliseconds)
+  const log = await createLog({ level: config.log_level, format: config.log_format, destination: process.stderr })
+  return Object.freeze<Connections>({
+    directory,
+    apiKeys: createApiKeys(() => client, call),
+    keys,
+    administration: createAdministration({
+      ...{ directory, keys, rules, now: Date.now, sleep: wait },
+      preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
+      states:
+        redis && shared?.sharesUserStates
+          ? createSharedCache({
+              ...{ store: redis.store, keys, rules, lockTtlMs: shared.lockTtlMs },
+              ...{ now: Date.now, monotonicNow, sleep: wait },
+            })
+          : noSharedStates,
+      report: createCredentialReporter(log, undefined),
+    }),
+    sessions:
+      redis && shared?.hasSessions
+        ? createUserSessions({
+            store: redis.sessions,
+            seal: createSessionSeal(createSeal(secretKeys, 'session')),
+            revoke: redis.sessions.delete,
+          })
+        : undefined,
     close() {
       void client.close()
+      redis?.close()
     },
   })
+}
+
+/** Users can be revoked while Redis is down: the checks after the revocation say that it is. */
+async function connectToRedis(connection: NonNullable<ReturnType<typeof replicasOptions>>['connection']) {
+  const { createRedis } = await import('../../redis/redis.ts') // loaded only if configured
+  const redis = createRedis({
+    connection,
+    onStateChange: (change) => {
+      if (change.state === 'down') console.error(`elastauth: Redis: ${change.reason}`)
+    },
+  })
+  await redis.start()
+  return redis
+}
+
+function monotonicNow(): number {
+  return performance.now()
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
 import type { Keyring } from '../../auth/credentials/password.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
@@ -10,6 +11,8 @@ export type UserDescription = Readonly<{
   groups: readonly string[]
   /** When a password was last issued or extended: the user was active then, and at most `cache.expiration` longer. */
   last_use: string
+  /** Sign-ins and tokens from before it are rejected; null if the user was never revoked. */
+  not_before: string | null
   /** Whether a configured secret key derives the password. */
   key_known: boolean
 }>
@@ -28,6 +31,7 @@ export function describeUser(
     roles: stored.roles,
     groups: readGroups(stored.metadata) ?? [],
     last_use: toIso(state.extended_at ?? state.issued_at),
+    not_before: state.not_before === undefined ? null : toIso(state.not_before),
     key_known: keys.knows(state.key_id),
   }
 }
@@ -47,4 +51,9 @@ export function joinNames(names: readonly string[]): string {
 /** One line of JSON, in which C1 control characters are escaped as well. */
 export function toJson(value: unknown): string {
   return escapeControls(JSON.stringify(value))
+}
+
+/** Waits for a slow reader, so that a large list does not fill the memory. */
+export async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }

@@ -1,7 +1,6 @@
-import { once } from 'node:events'
 import { escapeControls } from '../../http/escape-controls.ts'
 import type { Connections } from './connect.ts'
-import { describeUser, joinNames, toJson, type UserDescription } from './describe.ts'
+import { describeUser, joinNames, print, toJson, type UserDescription } from './describe.ts'
 
 const pageSize = 100
 
@@ -20,15 +19,11 @@ export async function listUsers(
   }
 }
 
-/** Waits for a slow reader, so that a large list does not fill the memory. */
-async function print(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
-}
-
 const columns: readonly (readonly [title: string, width: number, cell: (user: UserDescription) => string])[] = [
   ['USER', 24, ({ username }) => escapeControls(username)],
   ['STATE', 9, ({ state }) => state],
-  ['LAST USE', 25, ({ last_use }) => last_use],
+  ['LAST USE', 24, ({ last_use }) => last_use],
+  ['NOT BEFORE', 24, ({ not_before }) => not_before ?? '-'],
   ['KEY', 8, ({ key_known }) => (key_known ? 'known' : 'unknown')],
   ['ROLES', 24, ({ roles }) => joinNames(roles)],
   ['GROUPS', 0, ({ groups }) => joinNames(groups)],

@@ -1,25 +1,54 @@
 import type { Config } from '../../../config/schema.ts'
+import { checkIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
-import type { UsersCommand } from '../args.ts'
-import { connect } from './connect.ts'
+import type { UsersCommand, UsersSwitch } from '../args.ts'
+import { type Connections, connect } from './connect.ts'
+import { enableUser } from './enable.ts'
 import { listUsers } from './list.ts'
+import { revokeUser } from './revoke.ts'
+import { showUser } from './show.ts'
 
 /** The commands `elastauth users …`. @returns the exit code */
 export async function runUsersCommand(command: UsersCommand, config: Config): Promise<0 | 1> {
   stopWhenReaderEnds()
-  const connections = await connect(config)
+  let connections: Connections | undefined
   try {
-    switch (command.action) {
-      case 'list':
-        return await listUsers(connections, { json: command.switches.includes('json') })
-    }
+    // Names that elastauth would not manage, such as reserved ones, are rejected before anything is read.
+    if (command.username !== undefined) checkName(command.username, config)
+    connections = await connect(config, command.action !== 'list')
+    return await run(command, connections, config)
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
     console.error(`elastauth: ${error.detail}`)
     return 1
   } finally {
-    connections.close()
+    connections?.close()
   }
+}
+
+function run({ action, username = '', switches }: UsersCommand, connections: Connections, config: Config) {
+  const has = (name: UsersSwitch) => switches.includes(name)
+  const json = has('json')
+  const dryRun = has('dry-run') || config.elasticsearch.dry_run
+  switch (action) {
+    case 'list':
+      return listUsers(connections, { json })
+    case 'show':
+      return showUser(connections, username, { json })
+    case 'revoke':
+      return revokeUser(
+        connections,
+        username,
+        { disable: has('disable'), apiKeys: has('api-keys'), json, dryRun },
+        config,
+      )
+    case 'enable':
+      return enableUser(connections, username, { json, dryRun })
+  }
+}
+
+function checkName(username: string, config: Config): void {
+  checkIdentity({ username, groups: [], provider: '' }, config.elasticsearch.username ?? undefined)
 }
 
 /** The reader of a pipe may end early, as `head` does. */

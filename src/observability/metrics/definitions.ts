@@ -35,6 +35,7 @@ const writeReasons = [
   'extended',
   'denied',
   'revoked',
+  'enabled',
   'healed',
   'rekeyed',
   'taken_over',

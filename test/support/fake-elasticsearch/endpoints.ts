@@ -5,15 +5,22 @@ import {
   type FakeKey,
   type FakeUser,
   hasPrivilege,
+  type Keys,
   type Roles,
   type Users,
 } from './accounts.ts'
 import { accept, type FakeResponse, reject, rejectInvalid, rejectMethod } from './responses.ts'
 import { parsePassword, parseUserBody } from './user-body.ts'
 
-export type State = { users: Users; roles: Roles; forbidsPut(): boolean; rejectsHash(): boolean }
+export type State = { users: Users; keys: Keys; roles: Roles; forbidsPut(): boolean; rejectsHash(): boolean }
 /** `readBody` returns the JSON object of the body, or undefined if there is none, and throws a 400 for anything else. */
-export type Request = { method: string; path: string; caller: Caller; readBody(): Record<string, unknown> | undefined }
+export type Request = {
+  method: string
+  path: string
+  query: URLSearchParams
+  caller: Caller
+  readBody(): Record<string, unknown> | undefined
+}
 
 const writers = ['manage_security', 'all']
 const readers = ['read_security', 'manage_security', 'all']
@@ -21,7 +28,7 @@ const monitors = ['monitor', 'manage', 'all']
 const actions = 'cluster:admin/xpack/security/user'
 
 export function isEndpoint(path: string): boolean {
-  return /^\/(_cluster\/health|_security\/_authenticate|_security\/role|_security\/_query\/user|_security\/user(\/.+)?)?$/.test(
+  return /^\/(_cluster\/health|_security\/_authenticate|_security\/role|_security\/_query\/user|_security\/api_key|_security\/user(\/.+)?)?$/.test(
     path,
   )
 }
@@ -34,6 +41,8 @@ export function respondToEndpoint(state: State, request: Request): FakeResponse 
   if (path === '/_security/_authenticate') return only(['GET'], request, () => describeCaller(request.caller))
   if (path === '/_security/user') return only(['GET'], request, () => getUsers(state, request, [...state.users.keys()]))
   if (path === '/_security/_query/user') return only(['GET', 'POST'], request, () => queryUsers(state, request))
+  if (path === '/_security/api_key')
+    return only(['GET', 'DELETE'], request, () => (method === 'GET' ? getApiKeys : invalidateApiKeys)(state, request))
   if (path === '/_security/role') return only(['GET'], request, () => getRoles(state, request))
   if (path === '/_security/user/_has_privileges') {
     return only(['GET', 'POST'], request, () => checkPrivileges(state, request))
@@ -125,6 +134,29 @@ function queryUsers({ users, roles }: State, { caller, readBody }: Request): Fak
     .map(([name, user]) => ({ ...publicPart(name, user), _sort: [name] }))
   return accept({ total: native.length, count: page.length, users: page })
 }
+
+function keysOf({ keys }: State, owner: string | null) {
+  return [...keys].filter(([, { id, username }]) => id !== undefined && username === owner)
+}
+
+/** All keys are active, and their owners are native users. */
+function getApiKeys(state: State, { caller, query }: Request): FakeResponse {
+  authorize(state.roles, caller, 'cluster:admin/xpack/security/api_key/get', writers)
+  const found = keysOf(state, query.get('username')).map(([, key]) => key)
+  return accept(found.length === 0 ? {} : { api_keys: found.map((key) => ({ ...key, ...nativeRealm })) })
+}
+
+function invalidateApiKeys(state: State, { caller, readBody }: Request): FakeResponse {
+  authorize(state.roles, caller, 'cluster:admin/xpack/security/api_key/invalidate', writers)
+  const { username = null, realm_name } = (readBody() ?? {}) as { username?: string; realm_name?: string }
+  if (realm_name !== nativeRealm.realm) throw reject(400, 'illegal_argument_exception', 'unknown realm')
+  const found = keysOf(state, username)
+  for (const [authorization] of found) state.keys.delete(authorization)
+  const invalidated = found.map(([, { id }]) => id)
+  return accept({ invalidated_api_keys: invalidated, previously_invalidated_api_keys: [], error_count: 0 })
+}
+
+const nativeRealm = { realm: 'default_native', realm_type: 'native' }
 
 function putUser(
   { users, roles, forbidsPut, rejectsHash }: State,

@@ -58,7 +58,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
   const gate = createGate()
   const calls: Call[] = []
   const counters = { requests: 0, writes: 0, rejectedLogins: 0 }
-  const state = { users, roles, forbidsPut: () => faults.forbidPut, rejectsHash: () => faults.rejectHash }
+  const state = { users, keys, roles, forbidsPut: () => faults.forbidPut, rejectsHash: () => faults.rejectHash }
 
   const server = createServer(async (request, response) => {
     const call = describe(request)
@@ -78,11 +78,12 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
 
   function carryOut(call: Call, request: IncomingMessage, text: string): FakeResponse {
     const { method, path } = call
+    const query = new URL(request.url ?? '', 'http://localhost').searchParams
     const caller = countRejections(() => authenticate(users, keys, request.headers.authorization, path))
     const readBody = () => (text === '' ? undefined : parseObject(text))
     if (!isEndpoint(path)) return accept({ user: caller.username, path: request.url, method })
     checkMediaTypes(request.headers, text !== '')
-    const result = respondToEndpoint(state, { method, path, caller, readBody })
+    const result = respondToEndpoint(state, { method, path, query, caller, readBody })
     if (isUserWrite(call)) counters.writes++
     return result
   }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { createAdministration } from '../../../../src/auth/credentials/administer.ts'
 import { decide, decideDenial, decideIdle, decideRevocation } from '../../../../src/auth/credentials/lifecycle.ts'
 import { type ManagedState, readManagedState, type StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
 import { createPasswordWriter } from '../../../../src/auth/credentials/password-writer.ts'
-import { createRevoke } from '../../../../src/auth/credentials/revoke.ts'
 import { createSharedCache } from '../../../../src/auth/credentials/shared-cache.ts'
 import { decodeEntry, encodeEntry } from '../../../../src/auth/credentials/shared-entry.ts'
 import { noSharedStates, type SharedStates } from '../../../../src/auth/credentials/shared-states.ts'
@@ -231,7 +231,7 @@ async function revokeBob(
   }: { disable?: boolean; states?: SharedStates; keys?: [string, ...string[]] } = {},
 ) {
   const keyring = createKeyring(secrets)
-  const revoke = createRevoke({
+  const { revoke } = createAdministration({
     directory,
     keys: keyring,
     preparePassword: createPasswordWriter({ keys: keyring, sendsHash: () => false }),

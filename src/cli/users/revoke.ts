@@ -1,0 +1,179 @@
+import { providersOf } from '../../../config/header-presets.ts'
+import type { Config } from '../../../config/schema.ts'
+import { hasLogin } from '../../app/options/login.ts'
+import { asGatewayError } from '../../http/errors.ts'
+import { escapeControls } from '../../http/escape-controls.ts'
+import type { Connections } from './connect.ts'
+import { toIso, toJson } from './describe.ts'
+
+type RevokeSwitches = Readonly<{ disable: boolean; apiKeys: boolean; json: boolean; dryRun: boolean }>
+
+type Check = Readonly<{ check: string; ok: boolean; detail: string }>
+
+type Report = Readonly<{
+  username: string
+  dry_run: boolean
+  not_before: string | null
+  disabled: boolean
+  checks: readonly Check[]
+  notes: readonly string[]
+}>
+
+/**
+ * `elastauth users revoke NAME`: revokes the user, ends sessions and API keys, and then verifies that nothing of the person
+ * authenticates. @returns 0 only if all checks hold
+ */
+export async function revokeUser(
+  connections: Connections,
+  username: string,
+  switches: RevokeSwitches,
+  config: Config,
+): Promise<0 | 1> {
+  const { json, dryRun } = switches
+  const run = dryRun ? plan : revoke
+  const report = await run(connections, username, switches, config)
+  console.log(json ? toJson(report) : toText(report))
+  return report.checks.every(({ ok }) => ok) ? 0 : 1
+}
+
+async function plan(
+  { administration, apiKeys, sessions }: Connections,
+  username: string,
+  { disable, apiKeys: invalidates }: RevokeSwitches,
+  config: Config,
+): Promise<Report> {
+  const { stored, state } = await administration.find(username)
+  const active = (await apiKeys.list(username)).length
+  const count = (await sessions?.list(username))?.length
+  return {
+    ...{ username, dry_run: true, disabled: disable || !stored.enabled, checks: [] },
+    not_before: state.not_before === undefined ? null : toIso(state.not_before),
+    notes: [
+      `would end the sign-ins, tokens and the password (version ${state.version})`,
+      ...(disable && stored.enabled ? ['would disable the user'] : []),
+      ...(count === undefined ? [] : [`would end ${count} sessions`]),
+      invalidates ? `would invalidate ${active} API keys` : `would leave ${active} active API keys`,
+      ...notesFor(config, disable || !stored.enabled),
+    ],
+  }
+}
+
+async function revoke(
+  connections: Connections,
+  username: string,
+  { disable, apiKeys: invalidates }: RevokeSwitches,
+  config: Config,
+): Promise<Report> {
+  const { administration, apiKeys, sessions, directory, keys } = connections
+  const { former, current, isStable } = await administration.revoke(username, disable)
+  // Nothing after the revocation may stop the rest: each failure is a check that does not hold.
+  const sessionsEnded = sessions && (await attempt(() => sessions.endAll(username)))
+  const keysEnded = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
+  const formerPassword = keys.password(former.key_id, username, former.created, former.version)
+  const stored = await attempt(() => directory.get(username))
+  const isDisabled = stored.value?.enabled === false
+  const checks = [
+    await checkThat('the former password is rejected', async () => {
+      const isRejected = (await directory.authenticate(username, formerPassword)) === undefined
+      return { ok: isRejected, detail: isRejected ? '' : 'Elasticsearch still accepts it: run this again' }
+    }),
+    checkNotBefore(current.not_before!, isStable, stored),
+    ...(disable ? [checkDisabled(stored)] : []),
+    await checkThat('no API key is active', async () => {
+      if (keysEnded?.error) throw keysEnded.error
+      const active = await apiKeys.list(username)
+      return { ok: active.length === 0, detail: describeKeys(active, keysEnded?.value) }
+    }),
+    ...(sessions
+      ? [
+          await checkThat('no session is in Redis', async () => {
+            if (sessionsEnded?.error) throw sessionsEnded.error
+            const { length } = await sessions.list(username)
+            const newer =
+              'from sign-ins after the revocation: disable the account at the identity provider, or use --disable'
+            return { ok: length === 0, detail: length === 0 ? `${sessionsEnded?.value} ended` : `${length} ${newer}` }
+          }),
+        ]
+      : []),
+  ]
+  return {
+    ...{ username, dry_run: false, disabled: isDisabled, checks, notes: notesFor(config, isDisabled) },
+    not_before: toIso(current.not_before!),
+  }
+}
+
+type Attempt<T> = Readonly<{ value?: T; error?: unknown }>
+
+async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { value: await work() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+async function checkThat(check: string, work: () => Promise<Omit<Check, 'check'>>): Promise<Check> {
+  const { value, error } = await attempt(work)
+  return { check, ...(value ?? { ok: false, detail: `not checked: ${asGatewayError(error).detail}` }) }
+}
+
+type Stored = Attempt<Awaited<ReturnType<Connections['directory']['get']>>>
+
+function checkNotBefore(notBefore: number, isStable: boolean, { value, error }: Stored): Check {
+  const check = 'the time of the revocation is stored'
+  if (error) return { check, ok: false, detail: `not checked: ${asGatewayError(error).detail}` }
+  const found = (value?.metadata.elastauth as { not_before?: unknown } | undefined)?.not_before
+  if (isStable && typeof found === 'number' && found >= notBefore) return { check, ok: true, detail: toIso(notBefore) }
+  return { check, ok: false, detail: 'something keeps writing the user: run this again' }
+}
+
+function checkDisabled({ value, error }: Stored): Check {
+  const check = 'the user is disabled'
+  if (error) return { check, ok: false, detail: `not checked: ${asGatewayError(error).detail}` }
+  return value?.enabled === false
+    ? { check, ok: true, detail: '' }
+    : { check, ok: false, detail: 'something has enabled the user: run this again' }
+}
+
+const maxNamed = 5
+
+function describeKeys(active: readonly Readonly<{ name: string }>[], invalidated: number | undefined): string {
+  if (active.length === 0) return invalidated === undefined ? '' : `${invalidated} invalidated`
+  const names = active.slice(0, maxNamed).map(({ name }) => name)
+  const more = active.length > maxNamed ? ' and others' : ''
+  return `${active.length} active (${names.join(', ')}${more}): run this again with --api-keys, or invalidate them in Kibana`
+}
+
+/** What a revocation alone does not end. */
+function notesFor(config: Config, isDisabled: boolean): string[] {
+  const providers = providersOf(config)
+  const byRequest = providers.filter((name) => name !== 'oidc' && name !== 'elasticsearch')
+  return [
+    ...(isDisabled || byRequest.length === 0
+      ? []
+      : [
+          `identities of ${byRequest.join(' and ')} prove themselves with each request, so the next one is accepted: use --disable, or remove the person there`,
+        ]),
+    ...(isDisabled
+      ? []
+      : ['the person can sign in again: use --disable, or disable the account at the identity provider']),
+    ...(config.cache.type === 'redis'
+      ? []
+      : [
+          `without Redis, replicas notice at the next check of each credential (cache.revalidate, ${config.cache.revalidate / 1000} s), and Elasticsearch rejects the former password meanwhile`,
+        ]),
+    ...(hasLogin(config) && config.cache.type !== 'redis'
+      ? ['sessions are in the memory of the replicas, which reject and end them then']
+      : []),
+  ]
+}
+
+function toText({ username, dry_run, not_before, disabled, checks, notes }: Report): string {
+  const what = dry_run ? 'nothing was changed' : `revoked at ${not_before}${disabled ? ', disabled' : ''}`
+  const lines = [
+    `${username}: ${what}`,
+    ...checks.map(({ check, ok, detail }) => `${ok ? '✓' : '✗'} ${check}${detail === '' ? '' : `: ${detail}`}`),
+    ...notes.map((note) => `- ${note}`),
+  ]
+  return lines.map(escapeControls).join('\n')
+}
