@@ -131,7 +131,9 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const clientCredentials = clientCredentialsOptions(config)
   const elasticsearchProvider =
     clientCredentials &&
-    (await import('./client-credentials.ts')).createClientCredentials(clientCredentials, client, call)
+    (await (
+      await import('./client-credentials.ts')
+    ).createClientCredentials(clientCredentials, { client, call, log, attemptStore: replicas.attempts }))
   const peers = createPeers(clientNames)
   const services: Services = {
     obtain: credentials.obtain,

@@ -54,11 +54,17 @@ async function checkElasticsearch(config: Config): Promise<void> {
   }
 }
 
+/** Whether failed attempts are counted. */
+function hasPasswords(config: Config): boolean {
+  const providers = providersOf(config)
+  return providers.includes('users') || (providers.includes('elasticsearch') && config.elasticsearch_auth.basic)
+}
+
 async function checkRedis(config: Config, hasSessions: boolean): Promise<void> {
   const redis = createRedis({ connection: redisConnection(config), onStateChange: () => {} })
   try {
     await redis.start()
-    await redis.probe(hasSessions, providersOf(config).includes('users'))
+    await redis.probe(hasSessions, hasPasswords(config))
   } finally {
     redis.close()
   }

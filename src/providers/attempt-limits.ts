@@ -29,6 +29,7 @@ const userLimit: AttemptLimit = { max: 20, windowMs: 2 * minute, blockMs: 2 * mi
 const delayMs = 2000
 /** How long after the last sign-in a network counts as one that the user has signed in from. */
 const familiarMs = 30 * 24 * 60 * minute
+const renewAfterMs = 24 * 60 * minute
 
 const maxKeys = 100_000
 
@@ -73,6 +74,9 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
   const fromBlocked = createMemoryAttempts(monotonicNow)
   /** Until when a user is blocked from a network, so that further attempts cost no call. */
   const blocked = new LRUCache<string, number>(limitEntries(maxKeys))
+
+  /** When `renew` last wrote, so that it does not write for each request. */
+  const renewed = new LRUCache<string, number>(limitEntries(maxKeys))
 
   function checkKey(key: string): void {
     const endsInMs = (blocked.get(key) ?? 0) - monotonicNow()
@@ -128,6 +132,13 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
 
   return Object.freeze({
     begin,
+    /** Keeps the network familiar after a sign-in that was not counted, because the credential was right before. */
+    async renew(username: string, network: string): Promise<void> {
+      const key = keysOf(username, network).familiar
+      if (monotonicNow() - (renewed.get(key) ?? Number.NEGATIVE_INFINITY) < renewAfterMs) return
+      renewed.set(key, monotonicNow())
+      await familiarNetworks.remember(key, familiarMs)
+    },
     /** Throws GatewayError too_many_attempts if this process knows that the user is blocked from this network. */
     check(username: string, network: string): void {
       if (blocked.size > 0) checkKey(keysOf(username, network).pair)

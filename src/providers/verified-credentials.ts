@@ -7,8 +7,11 @@ import { createSingleFlight } from '../async/single-flight.ts'
 import { asGatewayError, errorTable, GatewayError } from '../http/errors.ts'
 
 export type VerifiedCredentialsOptions<T> = Readonly<{
-  /** Rejects with GatewayError. A status below 500 says that the credential is invalid. */
-  verify: (credential: string) => Promise<T>
+  /**
+   * Rejects with GatewayError. A status below 500 says that the credential is invalid.
+   * @param isKnown whether the credential was valid when it was last verified
+   */
+  verify: (credential: string, isKnown: boolean) => Promise<T>
   /** How long the result for a valid credential is remembered. */
   ttlMs: number
   /**
@@ -56,14 +59,15 @@ export function createVerifiedCredentials<T>(
     if (known !== undefined && known.expiresAtMs > monotonicNow()) return known.value
     const rejection = rejected.get(id)
     if (rejection !== undefined && rejection.expiresAtMs > monotonicNow()) throw rejection.error
-    const limit = known === undefined ? limitUnknown : limitKnown
-    return singleFlight(id, () => limit(() => verifyAndRemember(id, credential)))
+    const isKnown = known !== undefined
+    const limit = isKnown ? limitKnown : limitUnknown
+    return singleFlight(id, () => limit(() => verifyAndRemember(id, credential, isKnown)))
   }
 
-  async function verifyAndRemember(id: string, credential: string): Promise<T> {
+  async function verifyAndRemember(id: string, credential: string, isKnown: boolean): Promise<T> {
     const startedAt = monotonicNow()
     try {
-      const value = await verify(credential)
+      const value = await verify(credential, isKnown)
       verified.set(id, { value, expiresAtMs: startedAt + ttlMs })
       return value
     } catch (thrown) {
@@ -82,9 +86,13 @@ function createLimit({
   maxConcurrent,
   maxQueued,
 }: Pick<VerifiedCredentialsOptions<unknown>, 'maxConcurrent' | 'maxQueued'>) {
-  return createConcurrencyLimit({ maxConcurrent, maxQueued, onQueueFull: () => queueFullError(maxQueued) })
+  return createConcurrencyLimit({
+    maxConcurrent,
+    maxQueued,
+    onQueueFull: () => tooManyPending(maxConcurrent + maxQueued),
+  })
 }
 
-function queueFullError(maxQueued: number): GatewayError {
-  return new GatewayError('overloaded', `${maxQueued} other clients wait for the check of their credentials`)
+function tooManyPending(count: number): GatewayError {
+  return new GatewayError('overloaded', `the credentials of ${count} other clients are being checked`)
 }

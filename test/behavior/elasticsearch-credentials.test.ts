@@ -239,7 +239,7 @@ describe('routes, upgrades and HTTP/2 with a client that has its own credential'
 
 describe('elasticsearch_auth.basic', async () => {
   const { elasticsearch, startProxy } = await createCase()
-  const { url } = await startProxy({ flags: { 'elasticsearch_auth.basic': 'true' } })
+  const { url, logged, output } = await startProxy({ flags: { 'elasticsearch_auth.basic': 'true' } })
   const editor = passwordOf('editor', 'secret-of-editor')
   const errorOf = async (response: Response) => ((await response.json()) as { error: string }).error
 
@@ -261,6 +261,23 @@ describe('elasticsearch_auth.basic', async () => {
     assert.deepEqual(elasticsearch.calls, [])
     assert.equal(await errorOf(await send(url, passwordOf('alice', 'derived'))), 'user_reserved')
     assert.equal(elasticsearch.calls.length, 1)
+  })
+
+  test('five wrong passwords get 401, further ones 429 without a call to Elasticsearch, and the log names the network but not the user', async () => {
+    const headers = { 'X-Forwarded-For': '203.0.113.1' }
+    for (let i = 0; i < 5; i++)
+      assert.equal((await send(`${url}/idx`, passwordOf('tr0ub4dor', `wrong${i}`), headers)).status, 401)
+    elasticsearch.calls.length = 0
+    const response = await send(`${url}/idx`, passwordOf('tr0ub4dor', 'another'), headers)
+    assert.equal(response.status, 429)
+    assert.match(response.headers.get('retry-after')!, /^(?:300|2\d\d)$/)
+    assert.equal(await errorOf(response), 'too_many_attempts')
+    assert.deepEqual(elasticsearch.calls, [])
+    const line = await logged((one) => one['event.action'] === 'guessing_limited')
+    assert.equal(line['event.reason'], 'user_network')
+    assert.equal(line['client.ip'], '203.0.113.1')
+    assert.ok(!output().includes('tr0ub4dor'))
+    assert.equal((await send(`${url}/idx`, editor, headers)).status, 200)
   })
 
   test('without elasticsearch_auth.basic, a password is not sent to Elasticsearch', async () => {

@@ -64,6 +64,21 @@ describe('failed attempts at three replicas with a real Redis', { skip: skipWith
     assert.ok(known.some(([key]) => key === renewed[0]![0]))
   })
 
+  test('for passwords of Elasticsearch users count together at every replica, and do not count API keys', async () => {
+    const flags = {
+      auth_provider: 'elasticsearch',
+      'elasticsearch_auth.basic': 'true',
+      'cache.redis_host': `127.0.0.1:${server.port}`,
+    }
+    const others = await Promise.all([bed.start(flags), bed.start(flags), bed.start(flags)])
+    for (let i = 0; i < 5; i++) assert.equal(await signIn(others[i % 3]!, `wrong ${i}`, '203.0.113.8'), 401)
+    for (const { url } of others) {
+      assert.equal(await signIn({ url } as Gateway, 'another', '203.0.113.8'), 429)
+      const headers = { authorization: 'ApiKey aW52ZW50ZWQ6a2V5', 'X-Forwarded-For': '203.0.113.8' }
+      assert.equal((await fetch(url, { headers })).status, 401)
+    }
+  })
+
   test('Redis contains neither usernames nor addresses of those who sign in', async () => {
     const keys = (await server.client.keys('*attempts:*')) as string[]
     assert.ok(keys.length > 0)

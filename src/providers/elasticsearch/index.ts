@@ -1,13 +1,17 @@
+import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
+import type { RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { Provider } from '../provider.ts'
 import { createVerifiedCredentials } from '../verified-credentials.ts'
-import { acceptLogin, type ClientLogin, type LoginRules, rejectReservedName } from './accept-login.ts'
-import { basicUsername, findCredential, invalidCredential, kindOf } from './client-credential.ts'
+import { acceptLogin, type ClientLogin, type LoginRules } from './accept-login.ts'
+import { type CredentialKind, findCredential, invalidCredential, kindOf } from './client-credential.ts'
+import { createPasswordProvider, type PasswordOptions } from './password.ts'
 
 export type ElasticsearchProviderOptions = LoginRules &
   Readonly<{
-    acceptsBasic: boolean
+    /** The limits of guesses at passwords; undefined if Basic is not a credential for Elasticsearch. */
+    attempts: PasswordOptions['attempts'] | undefined
     ttlMs: number
     /** Whether only trusted peers may use credentials. */
     requiresTrustedPeer: boolean
@@ -32,23 +36,45 @@ const missing = new GatewayError('identity_missing', 'missing authentication hea
  * configured, names with passwords. Elasticsearch verifies each; requests are then forwarded with it, unchanged.
  */
 export function createElasticsearchProvider(options: ElasticsearchProviderOptions): Provider {
-  const { acceptsBasic, ttlMs, requiresTrustedPeer, logIn, monotonicNow } = options
-  const verifyOnce = createVerifiedCredentials({ verify, ttlMs, maxConcurrent, maxQueued, monotonicNow })
+  const { attempts, ttlMs, requiresTrustedPeer, logIn, monotonicNow } = options
+  const [limitKnown, limitUnknown] = [createLimit(), createLimit()]
 
-  async function verify(authorization: string) {
-    const kind = kindOf(authorization)!
-    if (kind === 'basic') rejectReservedName(basicUsername(authorization), options)
-    const login = await logIn(authorization)
+  /** @param isKnown whether the client may use the places that are kept free for known ones */
+  async function verify(authorization: string, kind: CredentialKind, isKnown: boolean): Promise<RequestIdentity> {
+    const limit = isKnown ? limitKnown : limitUnknown
+    const login = await limit(() => logIn(authorization))
     if (login === undefined) throw invalidCredential('Elasticsearch does not accept it')
     return acceptLogin(login, kind, options)
   }
 
+  const verifyKeyOnce = createVerifiedCredentials({
+    verify: (authorization, isKnown) => verify(authorization, kindOf(authorization)!, isKnown),
+    ttlMs,
+    maxConcurrent: maxConcurrent + maxQueued,
+    maxQueued: 0,
+    monotonicNow,
+  })
+  const identifyByPassword =
+    attempts &&
+    createPasswordProvider({
+      ...options,
+      attempts,
+      verify: (authorization, isKnown) => verify(authorization, 'basic', isKnown),
+    })
+
   return function identify(context) {
-    const authorization = findCredential(context.request, acceptsBasic)
+    const authorization = findCredential(context.request, attempts !== undefined)
     if (authorization === undefined) throw missing
     if (requiresTrustedPeer && !context.isTrusted) throw untrusted(context)
-    return verifyOnce(authorization)
+    if (identifyByPassword !== undefined && kindOf(authorization) === 'basic')
+      return identifyByPassword(authorization, context)
+    return verifyKeyOnce(authorization)
   }
+}
+
+function createLimit() {
+  const onQueueFull = () => new GatewayError('overloaded', `${maxQueued} other clients wait for Elasticsearch`)
+  return createConcurrencyLimit({ maxConcurrent, maxQueued, onQueueFull })
 }
 
 function untrusted(context: RequestContext): GatewayError {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { RequestIdentity } from '../../../../src/auth/identity.ts'
 import { asGatewayError, type ErrorCode, GatewayError } from '../../../../src/http/errors.ts'
+import { createAttemptLimits, type LimitReached } from '../../../../src/providers/attempt-limits.ts'
 import type { ClientLogin } from '../../../../src/providers/elasticsearch/accept-login.ts'
 import {
   createElasticsearchProvider,
@@ -9,6 +10,7 @@ import {
 } from '../../../../src/providers/elasticsearch/index.ts'
 import { contextOf } from '../../../support/request-context.ts'
 
+const monotonicNow = () => 0
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 const apiKey = `ApiKey ${base64('key-1:secret')}`
 const serviceToken = `Bearer ${base64('\0\x01\0\x01elastic/fleet-server/agent:secret').replace(/=+$/, '')}`
@@ -39,13 +41,16 @@ const nativeLogin = (username: string, metadata: ClientLogin['metadata'] = {}): 
   key: undefined,
 })
 
+const contextWith = (rawHeaders: string[], isTrusted = true, remoteAddress = '203.0.113.1') =>
+  contextOf({ rawHeaders, socket: { remoteAddress } as never }, isTrusted)
+
 function createFixture(
   login: ClientLogin | ErrorCode | undefined,
   options: Partial<ElasticsearchProviderOptions> = {},
 ) {
   const sent: string[] = []
   const provider = createElasticsearchProvider({
-    acceptsBasic: true,
+    attempts: createAttemptLimits({ shared: undefined, onLimitReached: () => {}, monotonicNow, sleep: async () => {} }),
     allowReserved: [],
     ttlMs: 60_000,
     requiresTrustedPeer: false,
@@ -56,11 +61,11 @@ function createFixture(
       if (typeof login === 'string') throw new GatewayError(login, 'Elasticsearch is down')
       return login
     },
-    monotonicNow: () => 0,
+    monotonicNow,
     ...options,
   })
   const identify = (authorization: string, isTrusted = true) =>
-    provider(contextOf({ rawHeaders: ['Host', 'x', 'Authorization', authorization] }, isTrusted))
+    provider(contextWith(['Host', 'x', 'Authorization', authorization], isTrusted))
   return { provider, identify, sent }
 }
 
@@ -149,7 +154,7 @@ describe('which credentials are sent to Elasticsearch', () => {
   }
 
   test('Basic is left to other providers unless elasticsearch_auth.basic is true', async () => {
-    const { identify, sent } = createFixture(nativeLogin('bob'), { acceptsBasic: false })
+    const { identify, sent } = createFixture(nativeLogin('bob'), { attempts: undefined })
     assert.equal(await codeOf(() => identify(basic('bob'))), 'identity_missing')
     assert.equal(await codeOf(() => identify('Basic !')), 'identity_missing')
     assert.deepEqual(sent, [])
@@ -190,7 +195,7 @@ describe('which credentials are sent to Elasticsearch', () => {
       ['Bearer x', 'Bearer y'],
     ]) {
       const rawHeaders = values.flatMap((value, index) => [index === 0 ? 'Authorization' : 'AUTHORIZATION', value])
-      assert.equal(await codeOf(() => provider(contextOf({ rawHeaders }))), 'identity_invalid')
+      assert.equal(await codeOf(() => provider(contextWith(rawHeaders))), 'identity_invalid')
     }
     assert.deepEqual(sent, [])
   })
@@ -282,6 +287,122 @@ describe('which clients are rejected', () => {
     test(`an owner named ${JSON.stringify(username.slice(0, 10))} with ${username.length} characters is rejected`, async () => {
       const { identify } = createFixture({ ...keyLogin, username })
       assert.equal(await codeOf(() => identify(apiKey)), 'identity_invalid')
+    })
+  }
+})
+
+describe('guesses at the password of an Elasticsearch user', () => {
+  function createBench(
+    accounts: Readonly<Record<string, string>>,
+    options: Partial<ElasticsearchProviderOptions> = {},
+  ) {
+    let now = 0
+    const delays: number[] = []
+    const reached: LimitReached[] = []
+    const attempts = createAttemptLimits({
+      shared: undefined,
+      onLimitReached: (one) => reached.push(one),
+      monotonicNow: () => now,
+      sleep: async (milliseconds) => void delays.push(milliseconds),
+    })
+    const sent: string[] = []
+    const provider = createFixture(undefined, {
+      attempts,
+      monotonicNow: () => now,
+      async logIn(authorization) {
+        sent.push(authorization)
+        if (!authorization.startsWith('Basic')) return undefined
+        const [name = '', password] = Buffer.from(authorization.slice(6), 'base64').toString().split(':')
+        return accounts[name] === password ? nativeLogin(name) : undefined
+      },
+      ...options,
+    }).provider
+    const codeFrom = async (network: string, authorization: string) => {
+      try {
+        await provider(contextWith(['Authorization', authorization], true, network))
+        return 'ok'
+      } catch (error) {
+        return asGatewayError(error).code
+      }
+    }
+    const wait = (milliseconds: number) => {
+      now += milliseconds
+    }
+    return { codeFrom, sent, delays, reached, wait }
+  }
+
+  test('five wrong passwords block the user from that network only, before Elasticsearch is asked', async () => {
+    const { codeFrom, sent, reached } = createBench({ bob: 'right' })
+    for (let i = 0; i < 5; i++)
+      assert.equal(await codeFrom('203.0.113.1', basic('bob', `wrong${i}`)), 'credential_invalid')
+    assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'too_many_attempts')
+    assert.equal(sent.length, 5)
+    assert.deepEqual(reached, [{ reason: 'user_network', username: 'bob', network: '203.0.113.1' }])
+    assert.equal(await codeFrom('203.0.113.2', basic('bob', 'right')), 'ok')
+  })
+
+  test('concurrent guesses do not all reach Elasticsearch', async () => {
+    const { codeFrom, sent } = createBench({})
+    await Promise.all(Array.from({ length: 100 }, (_, i) => codeFrom('203.0.113.1', basic('bob', `wrong${i}`))))
+    assert.equal(sent.length, 5)
+  })
+
+  test('a remembered password is not found from a network that is blocked, nor from another one without being counted', async () => {
+    const { codeFrom } = createBench({ bob: 'right' })
+    assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'ok')
+    for (let i = 0; i < 5; i++) await codeFrom('203.0.113.9', basic('bob', `wrong${i}`))
+    assert.equal(await codeFrom('203.0.113.9', basic('bob', 'right')), 'too_many_attempts')
+    assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'ok')
+  })
+
+  test('50 wrong passwords for any users block the network, and no API key or service account token', async () => {
+    const { codeFrom, sent } = createBench({ bob: 'right' })
+    for (let i = 0; i < 50; i++) await codeFrom('203.0.113.1', basic(`user${i}`, 'wrong'))
+    assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'too_many_attempts')
+    for (let i = 0; i < 60; i++)
+      assert.equal(await codeFrom('203.0.113.1', `ApiKey ${base64(`key-${i}:wrong`)}`), 'credential_invalid')
+    assert.equal(await codeFrom('203.0.113.1', serviceToken), 'credential_invalid')
+    assert.equal(sent.length, 50 + 61)
+  })
+
+  test('spellings that directories take for one name share a limit', async () => {
+    const { codeFrom, sent } = createBench({})
+    const spellings = ['bob', 'BOB', ' bob', 'bob  ', '\uff42ob', 'Bob']
+    for (const name of spellings) await codeFrom('203.0.113.1', basic(name, 'wrong'))
+    assert.equal(sent.length, 5)
+  })
+
+  test('a password that was right before is verified again without being counted, and is counted after it was rejected', async () => {
+    const accounts: Record<string, string> = { bob: 'right' }
+    const { codeFrom, delays, wait } = createBench(accounts)
+    assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'ok')
+    for (let i = 0; i < 25; i++) await codeFrom(`198.51.100.${i}`, basic('bob', 'wrong'))
+    assert.equal(delays.length, 5)
+    for (let i = 0; i < 10; i++) {
+      wait(60_000)
+      assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'ok')
+    }
+    assert.equal(delays.length, 5)
+    accounts.bob = 'changed'
+    for (let i = 0; i < 6; i++) {
+      wait(60_000 - 49_000 * Math.sign(i))
+      assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'credential_invalid')
+    }
+    wait(11_000)
+    assert.equal(await codeFrom('203.0.113.1', basic('bob', 'right')), 'too_many_attempts')
+  })
+
+  for (const [what, options, code] of [
+    [
+      'while Elasticsearch is down',
+      { logIn: async () => Promise.reject(new GatewayError('elasticsearch_unavailable', 'down')) },
+      'elasticsearch_unavailable',
+    ],
+    ['at a user that elastauth manages', { logIn: async () => nativeLogin('bob', { elastauth: {} }) }, 'user_reserved'],
+  ] as const) {
+    test(`an attempt ${what} does not count`, async () => {
+      const { codeFrom } = createBench({}, options)
+      for (let i = 0; i < 60; i++) assert.equal(await codeFrom('203.0.113.1', basic('bob', `p${i}`)), code)
     })
   }
 })

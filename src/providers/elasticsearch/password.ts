@@ -1,0 +1,74 @@
+import type { MaybePromise } from '../../async/maybe-promise.ts'
+import type { RequestIdentity } from '../../auth/identity.ts'
+import { asGatewayError } from '../../http/errors.ts'
+import type { RequestContext } from '../../http/request-context.ts'
+import { type AttemptLimits, networkOf } from '../attempt-limits.ts'
+import { createVerifiedCredentials } from '../verified-credentials.ts'
+import { type LoginRules, rejectReservedName } from './accept-login.ts'
+import { basicUsername } from './client-credential.ts'
+
+export type PasswordOptions = LoginRules &
+  Readonly<{
+    attempts: AttemptLimits
+    /** Asks Elasticsearch. @param isKnown whether the client may use the places that are kept free for known ones */
+    verify: (authorization: string, isKnown: boolean) => Promise<RequestIdentity>
+    ttlMs: number
+    /** Milliseconds of a monotonic clock. */
+    monotonicNow: () => number
+  }>
+
+/** How many passwords may wait or be delayed at a time. They wait apart from API keys, which are never delayed. */
+const maxPending = 256
+
+/**
+ * Identifies clients by `Authorization: Basic`. An attempt is counted before Elasticsearch is asked. A password that was right
+ * when it was last verified is no guess, so it is not counted. What is remembered counts for one network only, so that guesses
+ * from elsewhere do not find it.
+ */
+export function createPasswordProvider({ attempts, verify, ttlMs, monotonicNow, ...rules }: PasswordOptions) {
+  const verifyOnce = createVerifiedCredentials({
+    verify: verifyPassword,
+    ttlMs,
+    maxConcurrent: maxPending,
+    maxQueued: 0,
+    monotonicNow,
+  })
+
+  /** @param attempted the network, a line break and the value of `Authorization`, neither of which contains one */
+  async function verifyPassword(attempted: string, isKnown: boolean): Promise<RequestIdentity> {
+    const [network = '', authorization = ''] = attempted.split('\n')
+    const name = foldName(basicUsername(authorization))
+    if (!isKnown) return verifyCounted(authorization, name, network)
+    const identified = await verify(authorization, true)
+    await attempts.renew(name, network)
+    return identified
+  }
+
+  async function verifyCounted(authorization: string, name: string, network: string): Promise<RequestIdentity> {
+    const attempt = await attempts.begin(name, network)
+    let identified: RequestIdentity
+    try {
+      identified = await verify(authorization, attempt.isFamiliar)
+    } catch (error) {
+      // Other errors say nothing about the password, or that it is right but must not be used.
+      if (asGatewayError(error).code === 'credential_invalid') attempt.failed()
+      else await attempt.canceled()
+      throw error
+    }
+    await attempt.succeeded()
+    return identified
+  }
+
+  return function identifyByPassword(authorization: string, context: RequestContext): MaybePromise<RequestIdentity> {
+    const username = basicUsername(authorization)
+    rejectReservedName(username, rules)
+    const network = networkOf(context)
+    attempts.check(foldName(username), network)
+    return verifyOnce(`${network}\n${authorization}`)
+  }
+}
+
+/** One counter for all spellings that LDAP and Active Directory take for one name (RFC 4518, section 2). */
+function foldName(username: string): string {
+  return username.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim()
+}
