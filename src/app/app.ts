@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/schema.ts'
 import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
+import { readEndOfAccess } from '../auth/credentials/managed-user.ts'
 import { createKeyring } from '../auth/credentials/password.ts'
 import { createPasswordWriter } from '../auth/credentials/password-writer.ts'
 import { createPeers } from '../auth/trust/peers.ts'
@@ -92,6 +93,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   if (lostLogLines) metrics?.read('elastauth_log_lines_lost_total', lostLogLines)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
+  const reportCredential = isDryRun ? undefined : createCredentialReporter(log, metrics?.credentials)
   const credentials = createCredentials({
     directory,
     keys,
@@ -104,11 +106,19 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
-    report: isDryRun ? () => {} : createCredentialReporter(log, metrics?.credentials),
+    report(event) {
+      reportCredential?.(event)
+      if (event.kind === 'access_ended') void proxy?.checkTunnels(event.username)
+    },
   })
   // Each of these parts is loaded only if it is configured: importing all would double the startup time.
   const routing = routingOptions(config)
-  const proxy = routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics })
+  const tunnelUsers = {
+    readEnd: async (username: string) => (isDryRun ? 0 : readEndOfAccess(await directory.get(username))),
+    intervalMs: revalidateAfterMs,
+  }
+  const proxy =
+    routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics, tunnelUsers })
   const tokenOptions = oidcOptions(config)
   const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, { tracing, metrics })
   const userSources = usersOptions(config)
@@ -185,9 +195,14 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     findMissingRoles: () => findMissingRoles(configuredRoles(config)),
   }
 
+  function noteChange(username: string, stateId: string): void {
+    credentials.noteChange(username, stateId)
+    void proxy?.checkTunnels(username)
+  }
+
   return Object.freeze({
     async listen() {
-      await replicas.join(credentials, login)
+      await replicas.join({ ...credentials, noteChange }, login)
       const addresses = await server.listen()
       proxy?.routing.startHealthChecks()
       oidc?.preload().catch(() => {}) // preload logs its own failure, and requests try again

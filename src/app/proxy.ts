@@ -3,6 +3,7 @@ import { headerPresets } from '../../config/header-presets.ts'
 import type { Credentials } from '../auth/credentials/credentials.ts'
 import { createSubject } from '../auth/subject.ts'
 import type { ModeHandler } from '../http/handler.ts'
+import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
 import { createProxyHandler } from '../proxy/handler.ts'
@@ -14,6 +15,7 @@ import { createPrepareRequest, type PrepareRequestOptions } from '../proxy/prepa
 import { createRouting, type Routing, type RoutingOptions } from '../proxy/routing/routing.ts'
 import type { Upstream } from '../proxy/routing/upstreams.ts'
 import { createTunnels, createWebSocketUpgrade, isWebSocketUpgrade, type Tunnels } from '../proxy/websocket/upgrade.ts'
+import { createUserTunnels, type UserTunnels, type UserTunnelsOptions } from '../proxy/websocket/user-tunnels.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import type { PrepareReload } from './reload.ts'
 import type { Tracing } from './tracing.ts'
@@ -22,15 +24,23 @@ import type { Tracing } from './tracing.ts'
 export type ProxyServices = Readonly<{
   routing: Routing
   tunnels: Tunnels
+  /** Closes the tunnels of a user whose access has ended. */
+  checkTunnels: UserTunnels['check']
   prepareReload: PrepareReload
   isUpgrade: (request: IncomingMessage) => boolean
   createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'>
 }>
 
+type ProxyDeps = Readonly<{
+  tracing: Tracing | undefined
+  metrics: Metrics | undefined
+  tunnelUsers: Omit<UserTunnelsOptions, 'onClosed'>
+}>
+
 export function createProxyServices(
   options: Omit<RoutingOptions, 'onHealth'>,
   log: Logger,
-  { tracing, metrics }: Readonly<{ tracing: Tracing | undefined; metrics: Metrics | undefined }>,
+  { tracing, metrics, tunnelUsers }: ProxyDeps,
 ): ProxyServices {
   const routing = createRouting({
     ...options,
@@ -41,16 +51,30 @@ export function createProxyServices(
       else log.warn({ 'error.code': 'upstream_unavailable' }, `upstream ${upstream} cannot be reached`)
     },
   })
-  const untracedTunnels = createTunnels(routing)
+  const userTunnels = createUserTunnels({ ...tunnelUsers, onClosed: createReportClosed(log) })
+  const untracedTunnels = createTunnels(routing, userTunnels)
   const tunnels = tracing?.tunnels(untracedTunnels) ?? untracedTunnels
   if (metrics) addGauges(metrics, routing, tunnels)
   return Object.freeze({
     routing,
     tunnels,
+    checkTunnels: userTunnels.check,
     prepareReload: routing.prepareRenewal, // the paths of the certificates are not reloadable, only the files
     isUpgrade: isWebSocketUpgrade,
     createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels }, options),
   })
+}
+
+function createReportClosed(log: Logger): UserTunnelsOptions['onClosed'] {
+  return (username, count) => {
+    const what = `${count} WebSocket${count === 1 ? '' : 's'} closed`
+    logEvent(
+      log,
+      'tunnels_closed',
+      { 'user.name': username },
+      `user ${username}: revoked, disabled or deleted; ${what}`,
+    )
+  }
 }
 
 function addGauges(metrics: Metrics, routing: Routing, tunnels: Tunnels): void {

@@ -42,6 +42,8 @@ export function createCredentialReporter(
         logEvent(log, `user_${reason}`, fields, `user ${username}: ${reason} (version ${version})`)
         return
       }
+      case 'access_ended':
+        return // the log line of the rejected request has the reason
       case 'key_conflict':
         metrics?.keyConflict() // not logged here, because the failed request or check logs it
         return

@@ -47,6 +47,10 @@ const table = {
     },
     meaning: 'elastauth ended a session, or noticed that it has expired',
   },
+  tunnels_closed: {
+    ...{ level: 'info', category: ['session'], type: ['end'], outcome: 'success' },
+    meaning: 'the WebSockets of a user were closed, because the user was revoked, disabled or deleted',
+  },
   refresh_failed: {
     ...{ level: 'warn', category: ['session'], type: ['info'], outcome: 'failure' },
     meaning: 'the claims of a session could not be refreshed; `error.code` has the reason',

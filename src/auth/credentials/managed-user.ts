@@ -77,6 +77,14 @@ export function readNotBefore(metadata: Readonly<Record<string, unknown>>): numb
   return isCount(notBefore) ? notBefore : Number.MAX_SAFE_INTEGER
 }
 
+/**
+ * The time before which sign-ins of the user have ended, in milliseconds since 1970: 0 if none have, infinity if the user is
+ * disabled or deleted.
+ */
+export function readEndOfAccess(stored: StoredUser | undefined): number {
+  return stored?.enabled ? (readNotBefore(stored.metadata) ?? 0) : Number.POSITIVE_INFINITY
+}
+
 /** The field of the next state. */
 export function keepNotBefore(notBefore: number | undefined): Pick<ManagedState, 'not_before'> {
   return notBefore === undefined ? {} : { not_before: notBefore }

@@ -18,6 +18,8 @@ export type CredentialEvent =
       /** Present only if this write moves the user to another secret key. */
       keyIds?: Readonly<{ former: string; current: string }>
     }>
+  /** The user was found to be revoked or disabled. */
+  | Readonly<{ kind: 'access_ended'; username: string }>
   /** Another installation with another key also writes this user. */
   | Readonly<{ kind: 'key_conflict'; username: string }>
   /** A cached credential could not be checked, or could not be replaced after Elasticsearch rejected it. */

@@ -80,6 +80,7 @@ export function createReconcileStep(options: ReconcileStepOptions) {
   function rejectUser({ username, stored, shared, code }: Rejection): GatewayError {
     options.cache.delete(username)
     if (shared) states.taint(username, shared)
+    if (code === 'revoked' || code === 'user_disabled') options.report({ kind: 'access_ended', username })
     if (code === 'revoked') return revokedError(username, readNotBefore(stored!.metadata)!, now())
     if (code !== 'key_conflict') return new GatewayError(code, rejectionDetails[code])
     options.report({ kind: 'key_conflict', username })

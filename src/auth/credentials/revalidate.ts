@@ -131,6 +131,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     const stored = await directory.get(username)
     if (stored && (!stored.enabled || isRevoked(subject, readNotBefore(stored.metadata)))) {
       invalidate(username, rejected) // the next request reads the user and is rejected
+      report({ kind: 'access_ended', username })
       return undefined
     }
     if ((await authenticate(username, rejected.state)) !== undefined) return undefined

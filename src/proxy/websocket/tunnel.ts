@@ -8,6 +8,7 @@ import type { Upstream } from '../routing/upstreams.ts'
 import { toUpstreamError } from '../upstream-error.ts'
 import type { SendUpgrade, UpgradeListener } from './http-proxy-3.ts'
 import { forwardRejection } from './rejected-upgrade.ts'
+import type { TunnelUser } from './user-tunnels.ts'
 
 /** The upstream of a tunnel, and the headers for both sides. */
 export type TunnelTarget = Readonly<{
@@ -16,6 +17,8 @@ export type TunnelTarget = Readonly<{
   path: string
   headers: string[]
   buildResponseHeaders: BuildResponseHeaders
+  /** Undefined on a route without the user's credential, and for a client with its own credential. */
+  user?: TunnelUser | undefined
 }>
 
 /** What all tunnels share. */
@@ -125,8 +128,9 @@ export class Tunnel implements UpgradeListener {
     this.#fail(toUpstreamError(error, this.#upstream.url.origin, true))
   }
 
-  abort(): void {
-    if (this.#state === 'connecting') this.#fail(stopping())
+  /** @param error of the response, if the tunnel is not open yet */
+  abort(error: GatewayError): void {
+    if (this.#state === 'connecting') this.#fail(error)
     else this.#socket.destroy()
   }
 
@@ -149,6 +153,10 @@ export class Tunnel implements UpgradeListener {
 
 export function closedBeforeUpgrade(): GatewayError {
   return new GatewayError('client_closed', 'the client closed the connection before it was upgraded')
+}
+
+export function accessEnded(): GatewayError {
+  return new GatewayError('revoked', 'the access of the user ended before the tunnel was open')
 }
 
 export function stopping(): GatewayError {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Identity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { StreamedResponse } from '../../http/response.ts'
@@ -7,7 +8,8 @@ import type { ProxyHandlerOptions } from '../handler.ts'
 import type { PrepareRequest } from '../prepare-request.ts'
 import type { Routing } from '../routing/routing.ts'
 import { createSendUpgrade } from './http-proxy-3.ts'
-import { closedBeforeUpgrade, stopping, Tunnel, type TunnelTarget } from './tunnel.ts'
+import { accessEnded, closedBeforeUpgrade, stopping, Tunnel, type TunnelTarget } from './tunnel.ts'
+import type { UserTunnels } from './user-tunnels.ts'
 
 export type Tunnels = Readonly<{
   /** See `Tunnel.ended`. */
@@ -37,15 +39,24 @@ export function createWebSocketUpgrade(
     if (hasBody(context.request)) throw new GatewayError('payload_invalid', 'an upgrade request with a body')
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
     const headers = buildHeaders(authenticated?.credential.authorization)
+    const user = authenticated && tunnelUserOf(authenticated.identity)
     return {
       username: identity?.username,
-      stream: (response) => tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders }),
+      stream: (response) => tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders, user }),
     }
   }
 }
 
+/** Undefined for a client with its own credential, which is not one of elastauth's users. */
+function tunnelUserOf({ username, credential, authenticatedAt = Number.MAX_SAFE_INTEGER }: Identity) {
+  return credential === undefined ? { username, authenticatedAt } : undefined
+}
+
 /** Opens tunnels, and keeps track of them, because they outlive a reload of the configuration. */
-export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>): Tunnels {
+export function createTunnels(
+  { timeoutMs, clientTimeoutMs }: Pick<Routing, 'timeoutMs' | 'clientTimeoutMs'>,
+  users?: UserTunnels,
+): Tunnels {
   const abortable = new Set<Tunnel>()
   const options = { timeoutMs, clientTimeoutMs, sendUpgrade: createSendUpgrade(), abortable }
   let isClosed = false
@@ -54,12 +65,18 @@ export function createTunnels({ timeoutMs, clientTimeoutMs }: Pick<Routing, 'tim
     async open(response: ServerResponse, target: TunnelTarget): Promise<void> {
       if (response.socket!.destroyed) throw closedBeforeUpgrade()
       if (isClosed) throw stopping()
-      await new Tunnel(response, target, options).ended
+      const tunnel = new Tunnel(response, target, options)
+      const remove = target.user && users?.add(target.user, () => tunnel.abort(accessEnded()))
+      try {
+        await tunnel.ended
+      } finally {
+        remove?.()
+      }
     },
     count: () => [...abortable].filter((tunnel) => tunnel.isOpen()).length,
     close() {
       isClosed = true
-      for (const tunnel of abortable) tunnel.abort()
+      for (const tunnel of abortable) tunnel.abort(stopping())
     },
   })
 }
