@@ -53,6 +53,12 @@ export function withBrackets(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
+/** The host to connect to for a host to listen on: loopback for all interfaces. */
+export function connectableHost(host: string): string {
+  if (host === '' || host === '0.0.0.0') return '127.0.0.1'
+  return host === '::' ? '::1' : host
+}
+
 /**
  * Converts an IPv4-mapped address, which a dual-stack socket reports (`::ffff:10.0.0.1`; RFC 4291, 2.5.5.2), to IPv4.
  * Other addresses are returned unchanged.

@@ -20,6 +20,11 @@ export function resolveSecretKey(key: string): string {
   return randomKey
 }
 
+/** Whether a hex key has fewer than 16 different bytes, which a random one never has in practice. */
+export function isWeakKey(key: string): boolean {
+  return new Set(key.match(/../g)).size < 16
+}
+
 export const placeholderWarning =
   "secret_key is the documentation's placeholder: a random key is used instead, until the next restart. " +
   'Replicas use different keys, and all credentials rotate at every restart. ' +

@@ -16,6 +16,7 @@ import { createCredentialReporter, createReportHashRejection } from '../observab
 import type { Logger } from '../observability/log.ts'
 import type { Feature } from '../observability/metrics/definitions.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
+import { createRecentErrors } from '../observability/recent-errors.ts'
 import { createRequestLog } from '../observability/request-log.ts'
 import { watchElasticsearch } from '../observability/startup-check.ts'
 import { computeConnectionBudget } from '../server/connection-budget.ts'
@@ -158,6 +159,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     tracing,
     peerOf: peers.peerOf,
     metrics,
+    recentErrors: createRecentErrors(Date.now),
     log,
     checks: {
       ...(isDryRun ? {} : createServiceAccountChecks(client, call)),

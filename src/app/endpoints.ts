@@ -1,15 +1,15 @@
-import type { IncomingMessage } from 'node:http'
 import { isLoopbackAddress } from '../../config/hosts.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import type { Peers } from '../auth/trust/peers.ts'
 import { createIsTrustedPeer } from '../auth/trust/trust.ts'
 import { createConfigEndpoint } from '../endpoints/config.ts'
-import { createIsDirectRequest } from '../endpoints/direct-request.ts'
+import { createIsDirectRequest, createIsFromThisMachine } from '../endpoints/direct-request.ts'
 import { createDocsEndpoint, createOpenApiEndpoint } from '../endpoints/docs.ts'
 import { createHealthEndpoint } from '../endpoints/health.ts'
 import { createDirectMetricsEndpoint, createMetricsEndpoint, rejectMetrics } from '../endpoints/metrics.ts'
 import { adminNames, adminPath, describeApi } from '../endpoints/openapi.ts'
 import { createReadyEndpoint, type ReadinessChecks } from '../endpoints/ready.ts'
+import { createErrorsEndpoint } from '../endpoints/recent-errors.ts'
 import { rejectSubRequests } from '../endpoints/reject-sub-requests.ts'
 import { createStartPage, redirectToStart } from '../endpoints/start-page.ts'
 import { createWhoamiEndpoint } from '../endpoints/whoami.ts'
@@ -17,6 +17,7 @@ import { asGatewayError } from '../http/errors.ts'
 import { type Endpoint, type Endpoints, type Handler, readMethods } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
+import type { RecentErrors } from '../observability/recent-errors.ts'
 import type { LoginHandlers } from './login-handlers.ts'
 import { version } from './version.ts'
 
@@ -38,6 +39,7 @@ type EndpointsDeps = Readonly<{
   peerOf: Peers['peerOf']
   /** Undefined if metrics are disabled. */
   registry: Metrics['registry'] | undefined
+  listErrors: RecentErrors['list']
   log: Logger
 }>
 
@@ -48,12 +50,13 @@ const isLocal = createIsTrustedPeer(['loopback', 'private', 'unix'])
 /** Creates all endpoints below `/elastauth/`. */
 export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps): Endpoints {
   const { isAuthOnly, adminRoles, hasMetricsListener, redactedConfig, subRequests } = options
-  const { authentication, checks, login, peerOf, registry, log } = deps
+  const { authentication, checks, login, peerOf, registry, listErrors, log } = deps
   const health = createHealthEndpoint(version)
   const isDirectRequest = createIsDirectRequest({
     isLocalPeer: (socket) => isLocal(peerOf(socket)),
     isLocalAddress: (address) => isLocal({ address }),
   })
+  const isFromThisMachine = createIsFromThisMachine((socket) => isLoopbackAddress(peerOf(socket).address))
   const handlers = new Map<string, Handler>([
     ['health', health],
     ['live', health],
@@ -73,9 +76,10 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
         redacted: redactedConfig,
         resolveSubject: authentication.resolveSubject,
         adminRoles,
-        isLoopback: ({ socket }: IncomingMessage) => isLoopbackAddress(peerOf(socket).address),
+        isFromThisMachine,
       }),
     ],
+    ['errors', createErrorsEndpoint(listErrors, isFromThisMachine)],
   ])
   if (registry && !hasMetricsListener) handlers.set('metrics', createDirectMetricsEndpoint(registry, isDirectRequest))
   const loginEndpoints = [...(login?.endpoints ?? [])]

@@ -16,10 +16,11 @@ import type { ReadinessChecks } from '../endpoints/ready.ts'
 import type { Handler, ModeHandler } from '../http/handler.ts'
 import type { Logger } from '../observability/log.ts'
 import type { AuthenticationMetrics, Metrics } from '../observability/metrics/metrics.ts'
+import type { RecentErrors } from '../observability/recent-errors.ts'
 import { createProvider, type ProviderName } from '../providers/index.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
 import type { Provider } from '../providers/provider.ts'
-import { createRenderError } from '../server/error-response.ts'
+import { createRenderError, type RenderError } from '../server/error-response.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { createEndpoints, createMetricsEndpoints } from './endpoints.ts'
 import type { LoginServices } from './login.ts'
@@ -51,6 +52,7 @@ export type Services = Readonly<{
   peerOf: Peers['peerOf']
   /** Undefined if metrics are disabled. */
   metrics: Pick<Metrics, 'authentication' | 'registry'> | undefined
+  recentErrors: RecentErrors
   log: Logger
   checks: ReadinessChecks
   /** Set by `elastauth explain` only. */
@@ -96,8 +98,21 @@ export function createRequestHandlers(
   services: Services,
   isTrustedPeer: IsTrustedPeer,
 ): RequestHandlers {
-  const { obtain, reissue, reissueInBackground, deny, oidc, proxy, tracing, metrics, log, checks, peerOf, observe } =
-    services
+  const {
+    obtain,
+    reissue,
+    reissueInBackground,
+    deny,
+    oidc,
+    proxy,
+    tracing,
+    metrics,
+    recentErrors,
+    log,
+    checks,
+    peerOf,
+    observe,
+  } = services
   const { profile, pathPrefix } = options
   // In proxy mode each request is itself the original request, so headers that describe another original request are
   // ignored.
@@ -175,16 +190,28 @@ export function createRequestHandlers(
       login,
       peerOf,
       registry: metrics?.registry,
+      listErrors: recentErrors.list,
       log,
     }),
     metricsEndpoints: metrics && createMetricsEndpoints(metrics.registry, proxy === undefined),
-    renderError: createRenderError(profile, {
-      acceptsBearerTokens: oidc !== undefined,
-      acceptsPasswords: services.users !== undefined,
-      hasLogin: login !== undefined,
-      support: options.support,
-    }),
+    renderError: noteErrors(
+      recentErrors,
+      createRenderError(profile, {
+        acceptsBearerTokens: oidc !== undefined,
+        acceptsPasswords: services.users !== undefined,
+        hasLogin: login !== undefined,
+        support: options.support,
+      }),
+    ),
   })
+}
+
+/** Remembers every error of a request or of a connection: a response is rendered for each. */
+function noteErrors({ note }: RecentErrors, render: RenderError): RenderError {
+  return function renderError(request, error, requestId) {
+    note(error)
+    return render(request, error, requestId)
+  }
 }
 
 /** Creates the handler that responds to sub-requests in auth-only mode. */

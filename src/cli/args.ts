@@ -10,6 +10,7 @@ export type Command =
       /** For `config check`: whether to connect to the configured servers too. */
       readonly connect?: true
     }
+  | DoctorCommand
   | UsersCommand
   | { readonly name: 'import'; readonly file: string }
   | PlanCommand
@@ -26,6 +27,15 @@ export type PlanCommand = Readonly<{
   json: boolean
   /** How many users may gain roles. */
   maxGains?: number
+}>
+
+/** `elastauth doctor`. */
+export type DoctorCommand = Readonly<{
+  name: 'doctor'
+  file?: string
+  flags: { readonly [key: string]: string }
+  /** Whether to print one JSON document. */
+  json: boolean
 }>
 
 export type UsersAction = keyof typeof usersSwitches
@@ -61,6 +71,8 @@ Commands
   config check           check the configuration and list all faults; with
                          --connect, also try Elasticsearch and its roles,
                          Redis, the OpenID provider and upstreams
+  doctor [--json]        find out what is wrong, with the running elastauth too, and
+                         say what to do; exits with 1 for warnings, 2 for failures
   plan NEW.yml           compare a new configuration with the current one: which managed
                          users of Elasticsearch would gain or lose roles; --json;
                          exits with 2 if more than --max-gains N users gain roles
@@ -108,6 +120,7 @@ const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'gene
 
 /** The commands with arguments of their own. */
 const parsers: Readonly<Record<string, (args: readonly string[], values: ReadonlyMap<string, string>) => Command>> = {
+  doctor: parseDoctor,
   plan: parsePlan,
   import: parseImport,
   users: parseUsers,
@@ -136,6 +149,14 @@ export function parseCommand(argv: readonly string[]): Command {
   const misplaced = Object.keys(ownOptions).find((option) => option in flags)
   if (misplaced !== undefined) return usageError(`--${misplaced} can only be used with ${ownOptions[misplaced]}`)
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }
+}
+
+function parseDoctor([extra]: readonly string[], values: ReadonlyMap<string, string>): Command {
+  const { config: file, json, ...flags } = Object.fromEntries(values)
+  if (extra !== undefined) return usageError('doctor takes no arguments')
+  const misplaced = ['connect', ...Object.keys(ownOptions)].find((option) => option in flags)
+  if (misplaced !== undefined) return usageError(`--${misplaced} cannot be used with doctor`)
+  return { name: 'doctor', flags, json: json !== undefined, ...(file !== undefined && { file }) }
 }
 
 /** 2 means too many gains, so a usage error of `plan` is 1, as a fault in a configuration. */
@@ -202,7 +223,7 @@ const switches = [...new Set(['help', 'version', 'generateKey', 'connect', 'json
 /** Options of single commands that are not keys of the configuration, and what they belong to. */
 const ownOptions: Readonly<Record<string, string>> = {
   ...Object.fromEntries(ofUsers.map((flag) => [flag, '`users`'])),
-  json: '`users` and `plan`',
+  json: '`users`, `plan` and `doctor`',
   'max-gains': '`plan`',
 }
 

@@ -1,6 +1,6 @@
 import { type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http'
 import type { Listener } from '../../config/formats/listeners.ts'
-import { withBrackets } from '../../config/hosts.ts'
+import { connectableHost, withBrackets } from '../../config/hosts.ts'
 
 const timeoutMs = 3000
 
@@ -46,7 +46,9 @@ async function requestHealth(listener: Listener): Promise<number> {
 
 async function openRequest(listener: Listener): Promise<ClientRequest> {
   const target: RequestOptions =
-    listener.kind === 'unix' ? { socketPath: listener.path } : { host: connectHost(listener.host), port: listener.port }
+    listener.kind === 'unix'
+      ? { socketPath: listener.path }
+      : { host: connectableHost(listener.host), port: listener.port }
   const options = { ...target, path: '/elastauth/health', agent: false, headers: { Host: 'localhost' } }
   if (!listener.isTls) return httpRequest(options)
   // The certificate is not verified: it is issued for elastauth's public names, not for this address, and the request
@@ -57,12 +59,6 @@ async function openRequest(listener: Listener): Promise<ClientRequest> {
 function describe(listener: Listener): string {
   const scheme = listener.isTls ? 'https' : 'http'
   if (listener.kind === 'unix') return `${scheme}://unix:${listener.path}`
-  const host = connectHost(listener.host)
+  const host = connectableHost(listener.host)
   return `${scheme}://${withBrackets(host)}:${listener.port}/elastauth/health`
-}
-
-/** The host to connect to: loopback if elastauth listens on a wildcard address. */
-function connectHost(host: string): string {
-  if (host === '' || host === '0.0.0.0') return '127.0.0.1'
-  return host === '::' ? '::1' : host
 }

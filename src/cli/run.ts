@@ -54,6 +54,13 @@ export async function run(args: readonly string[]): Promise<void> {
         process.exitCode = await (await import('./users/users.ts')).runUsersCommand(command, config)
         break
       }
+      case 'doctor': {
+        const { loadConfig } = await import('../../config/load.ts')
+        const { runDoctor } = await import('./doctor.ts')
+        const code = await runDoctor(async () => loadConfig(await openSource(command)), command)
+        process.exit(code) // a resolver that hangs would keep the process alive
+        break
+      }
       case 'health': {
         const { checkHealth } = await import('./health.ts')
         // Only the listeners are needed: a fault in a file that changed after the start must not fail the health check

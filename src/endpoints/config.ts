@@ -1,19 +1,17 @@
-import type { IncomingMessage } from 'node:http'
-import { isLoopbackHost, withoutPort } from '../../config/hosts.ts'
 import type { Authentication } from '../auth/authenticate.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { Handler } from '../http/handler.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { jsonResponse } from '../http/response.ts'
 import { createAuthorizeAdmin } from './authorize-admin.ts'
-import { isForwarded } from './direct-request.ts'
+import type { IsDirectRequest } from './direct-request.ts'
 
 export type ConfigEndpointOptions = Readonly<{
   /** The configuration with every secret masked. */
   redacted: () => unknown
   resolveSubject: Authentication['resolveSubject']
   adminRoles: readonly string[]
-  isLoopback: (request: IncomingMessage) => boolean
+  isFromThisMachine: IsDirectRequest
 }>
 
 /**
@@ -24,7 +22,7 @@ export function createConfigEndpoint({
   redacted,
   resolveSubject,
   adminRoles,
-  isLoopback,
+  isFromThisMachine,
 }: ConfigEndpointOptions): Handler {
   const authorizeAdmin = createAuthorizeAdmin(resolveSubject, adminRoles)
   return async function config(context) {
@@ -35,17 +33,9 @@ export function createConfigEndpoint({
   /** @returns the username, or undefined if the request is authorized because it comes from this machine */
   async function authorize(context: RequestContext): Promise<string | undefined> {
     const { request } = context
-    if (isLoopback(request) && hasLoopbackHost(request) && !isForwarded(request)) return undefined
+    if (isFromThisMachine(request)) return undefined
     if (adminRoles.length === 0)
       throw new GatewayError('not_permitted', 'not a direct request from loopback, and admin_roles is empty')
     return authorizeAdmin(context)
   }
-}
-
-/**
- * Whether the Host header names this machine. A request with another Host may come through a local proxy, or from a
- * browser by DNS rebinding.
- */
-function hasLoopbackHost({ headers: { host = '' } }: IncomingMessage): boolean {
-  return isLoopbackHost(withoutPort(host))
 }

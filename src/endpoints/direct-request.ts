@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { isLocalhostName, withoutBrackets, withoutPort } from '../../config/hosts.ts'
+import { isLocalhostName, isLoopbackHost, withoutBrackets, withoutPort } from '../../config/hosts.ts'
 
 export type IsDirectRequest = (request: IncomingMessage) => boolean
 
@@ -21,6 +21,17 @@ export function createIsDirectRequest({ isLocalPeer, isLocalAddress }: DirectReq
     const host = withoutPort(request.headers.host ?? '')
     const hasLocalHost = isPrivateName(host) || isLocalAddress(withoutBrackets(host))
     return hasLocalHost && isLocalPeer(request.socket) && !isForwarded(request)
+  }
+}
+
+/**
+ * Returns whether a program on this machine sent a request directly to elastauth. A request with another Host than a name of this
+ * machine may come through a local proxy, or from a browser by DNS rebinding.
+ */
+export function createIsFromThisMachine(isLoopbackPeer: (socket: Socket) => boolean): IsDirectRequest {
+  return function isFromThisMachine(request) {
+    const { socket, headers } = request
+    return isLoopbackPeer(socket) && isLoopbackHost(withoutPort(headers.host ?? '')) && !isForwarded(request)
   }
 }
 

@@ -46,6 +46,11 @@ const endpoints: Readonly<Record<string, Description>> = {
     type: json,
     otherResponses: { 403: 'Not allowed' },
   },
+  errors: {
+    summary: 'The latest kinds of errors, for elastauth doctor on this machine',
+    type: json,
+    otherResponses: { 403: 'Not allowed' },
+  },
   docs: { summary: 'This list as an HTML page', type: html },
   'openapi.yaml': { summary: 'This list as an OpenAPI document', type: 'application/yaml' },
   login: {

@@ -79,6 +79,13 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
         messages.disconnect()
       }
     },
+    /** How many replicas are subscribed to messages of others. A cluster's nodes each know only their own subscribers. */
+    async countReplicas(): Promise<number> {
+      const [, count] = await call('ping', () => commands.pubsub('NUMSUB', channel) as Promise<unknown[]>)
+      return Number(count)
+    },
+    /** The section `memory` of INFO. */
+    readMemory: (): Promise<string> => call('ping', () => commands.info('memory')),
     /** `degraded` while Redis is down, full or read-only. Requests are then served without Redis. */
     check: () =>
       ping().then(

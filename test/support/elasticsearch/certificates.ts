@@ -11,6 +11,8 @@ export type CertificateOptions = {
   names?: readonly string[]
   /** Whether it expired yesterday. */
   expired?: boolean
+  /** For how many days it is valid; ten years by default. */
+  days?: number
 }
 
 const oid = {
@@ -21,7 +23,6 @@ const oid = {
   subjectAltName: [0x55, 0x1d, 0x11],
 }
 const day = 24 * 3600 * 1000
-const year = 365 * day
 
 /**
  * A certificate authority for tests (X.509 v3, RFC 5280; ECDSA on P-256). By default, its certificates are for localhost and
@@ -67,8 +68,8 @@ function alternativeNames({ names }: CertificateOptions): Buffer {
   return extension(oid.subjectAltName, sequence(...(own ?? usual)))
 }
 
-function endOf({ expired = false }: CertificateOptions): number {
-  return expired ? Date.now() - day : Date.now() + 10 * year
+function endOf({ expired = false, days = 3650 }: CertificateOptions): number {
+  return expired ? Date.now() - day : Date.now() + days * day
 }
 
 function createCertificate(
