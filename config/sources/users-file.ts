@@ -51,7 +51,7 @@ export function readUsersFile(file: string, isOnMount = isMounted): ConfiguredUs
     if (stats.size > maxBytes) return [{ file, key, problem: 'is longer than 32 MiB', fix: 'remove users' }]
     if ((stats.mode & 0o002) !== 0 && !isOnMount(realpathSync(file)))
       return [{ file, key, problem: 'can be written by every user of this machine', fix: 'run chmod o-w on it' }]
-    const text = readFileSync(file, 'utf8')
+    const text = readFileSync(file, 'utf8').replace(/^\ufeff/, '') // as some editors write
     const users = isHtpasswd(text) ? readHtpasswd(text, file) : readYamlUsers(text, file)
     return isFaults(users) || Object.keys(users).length > 0 ? users : [{ file, line: 1, key, ...noUsers }]
   } catch (error) {

@@ -3,6 +3,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { hashSync } from 'bcryptjs'
 import { hashPassword } from '../../src/providers/users/password-hashing.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { exchange, headersOf } from '../support/raw-http.ts'
@@ -95,9 +96,21 @@ describe('the provider users', () => {
 
   test('rejects two Authorization headers with 400', async () => {
     const line = `Authorization: ${basic('bob', 'correct horse')}`
-    const { status, body } = await exchange(gateway.url, ['GET / HTTP/1.1', 'Host: a', line, line])
-    assert.equal(status, 400)
-    assert.match(body, /"identity_invalid"/)
+    for (const other of [
+      line,
+      `authorization: ${basic('carol', 'secret')}`,
+      'Authorization: Bearer x',
+      'Authorization:',
+    ]) {
+      for (const lines of [
+        [line, other],
+        [other, line],
+      ]) {
+        const { status, body } = await exchange(gateway.url, ['GET / HTTP/1.1', 'Host: a', ...lines])
+        assert.equal(status, 400, lines.join())
+        assert.match(body, /"identity_invalid"/)
+      }
+    }
   })
 
   test('a cross-site write with a password that the browser has added is rejected as CSRF', async () => {
@@ -120,6 +133,68 @@ describe('the provider users', () => {
     await gateway.logged((line) => line['user.name'] === 'bob' && line['error.code'] === 'credential_invalid')
     for (const secret of ['tr0ub4dor', 'correct horse', hash, basic('bob', 'tr0ub4dor')])
       assert.ok(!gateway.output().includes(secret))
+  })
+})
+
+describe('the forms of a password', async () => {
+  const [composed, decomposed] = ['p\u00e4ss w\u00f6rt', 'pa\u0308ss wo\u0308rt']
+  const fitting = `${'\u00e4'.repeat(35)}xx` // 72 bytes in UTF-8
+  const userOf = (name: string, passwordHash: string) => `  ${name}: {password_hash: "${passwordHash}"}\n`
+  const entries = [
+    userOf('nfc', await hashPassword(composed)),
+    userOf('nfd', await hashPassword(decomposed)),
+    userOf('bcrypt-nfc', hashSync(composed, 4)),
+    userOf('bcrypt-nfd', hashSync(decomposed, 4)),
+    userOf('fitting', hashSync(fitting, 4)),
+    userOf('too-long', hashSync(`${fitting}y`, 4)),
+  ]
+  const gateway = await start(write('forms.yml', `users:\n${entries.join('')}`))
+
+  for (const name of ['nfc', 'nfd', 'bcrypt-nfc']) {
+    test(`a password in Unicode's composed and decomposed form is the same password, for the user ${name}`, async () => {
+      for (const password of [composed, decomposed])
+        assert.equal((await signIn(gateway, basic(name, password))).status, 200)
+      assert.equal((await signIn(gateway, basic(name, 'pass wort'))).status, 401)
+    })
+  }
+
+  test('a bcrypt hash that another tool has made of a decomposed password is never matched, as docs/users.md says', async () => {
+    for (const password of [composed, decomposed])
+      assert.equal((await signIn(gateway, basic('bcrypt-nfd', password))).status, 401)
+  })
+
+  test('a password of 72 bytes is accepted with bcrypt', async () => {
+    assert.equal((await signIn(gateway, basic('fitting', fitting))).status, 200)
+  })
+
+  test('a password of more than 72 bytes is rejected with bcrypt, which would ignore the rest', async () => {
+    assert.equal((await signIn(gateway, basic('fitting', `${fitting}y`))).status, 401)
+    for (const password of [fitting, `${fitting}y`, `${fitting}z`])
+      assert.equal((await signIn(gateway, basic('too-long', password))).status, password === fitting ? 200 : 401)
+  })
+
+  test('a password of 1 MB by Basic gets 431 without a check, and other requests are served', async () => {
+    const lines = ['GET / HTTP/1.1', 'Host: a', `Authorization: ${basic('nfc', 'x'.repeat(1_000_000))}`]
+    assert.equal((await exchange(gateway.url, lines)).status, 431)
+    assert.equal((await signIn(gateway, basic('nfc', composed))).status, 200)
+  })
+
+  test('a password of 1,024 bytes is accepted, and one of 1,025 bytes is rejected even with its own hash', async () => {
+    const hashes = await Promise.all([1024, 1025].map((length) => hashPassword('x'.repeat(length))))
+    const gateway = await start(write('limit.yml', `users:\n${userOf('max', hashes[0]!)}${userOf('more', hashes[1]!)}`))
+    assert.equal((await signIn(gateway, basic('max', 'x'.repeat(1024)))).status, 200)
+    assert.equal((await signIn(gateway, basic('more', 'x'.repeat(1025)))).status, 401)
+  })
+})
+
+describe('identity headers where passwords are the only provider', () => {
+  test('do not authenticate a request, and do not change who a password belongs to', async () => {
+    const headers = { 'Remote-User': 'alice', 'Remote-Groups': 'admins', ...newNetwork() }
+    const without = await fetch(gateway.url, { headers })
+    assert.equal(without.status, 401)
+    const { status, headers: response } = await signIn(gateway, basic('carol', 'secret'), headers)
+    assert.equal(status, 200)
+    assert.equal(await usernameAt(response), 'carol')
   })
 })
 
