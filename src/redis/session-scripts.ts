@@ -43,7 +43,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'd', ARGV[3]) end
 return 1`
 
-/** Arguments: ttlMs, now. A full Redis rejects HSET, but not PEXPIRE, which is what keeps the session. */
+/**
+ * Arguments: ttlMs, now. A full Redis rejects HSET, unless the script has written before: PEXPIRE, which keeps the session, comes first.
+ */
 export const touch = `
 if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 1 then redis.pcall('HSET', KEYS[1], 'u', ARGV[2]) end
 return 1`

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import { keyOf } from '../../src/sessions/session-id.ts'
 import { scrape } from '../support/metrics.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
@@ -217,4 +220,32 @@ test('in auth-only mode the API for administrators is not served to sub-requests
   assert.equal((await fetch(url, { headers: { ...sub, 'sec-fetch-site': 'cross-site' } })).status, 403)
   assert.match(await (await agent.request(`${url}/elastauth/account`)).text(), /this session/)
   assert.deepEqual(await (await send({})).json(), { username: 'bob', ended: 1 })
+})
+
+test('a reload with other admin_roles applies to the API for administrators at once, and sessions continue', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
+  after(() => rmSync(directory, { recursive: true }))
+  const config = join(directory, 'config.yml')
+  writeFileSync(config, 'admin_roles: []\n')
+  const bed = await createFormTestBed()
+  const gateway = await bed.startProxy({ flags: { config } })
+  const { agent } = await signInWithForm(gateway.url, 'bob', { password: passwords.bob })
+  const end = (username: 'alice' | 'bob') =>
+    fetch(`${gateway.url}/elastauth/admin/users/bob/sessions`, { method: 'DELETE', headers: basic(username) })
+  async function reload(roles: string): Promise<void> {
+    const seen = gateway.log.length
+    writeFileSync(config, `admin_roles: [${roles}]\n`)
+    gateway.process.kill('SIGHUP')
+    await gateway.logged(
+      (line) => line['event.action'] === 'configuration_reloaded' && gateway.log.indexOf(line) >= seen,
+    )
+  }
+  assert.equal((await end('alice')).status, 404)
+  await reload('editor')
+  assert.equal((await end('alice')).status, 403)
+  assert.equal((await agent.request(`${gateway.url}/app`)).status, 200)
+  await reload('superuser')
+  assert.equal((await end('bob')).status, 403)
+  assert.equal((await end('alice')).status, 200)
+  assert.equal((await agent.request(`${gateway.url}/app`)).status, 302)
 })

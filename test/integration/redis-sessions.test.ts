@@ -149,3 +149,28 @@ for (const [name, start] of [
     }, skip)
   })
 }
+
+test('in a full Redis, a session that is used does not expire, and its last use is stored', {
+  skip,
+}, async () => {
+  const server = await startRedis()
+  const servers = { kind: 'standalone', address: { host: '127.0.0.1', port: server.port } } as const
+  const failures: string[] = []
+  const redis = createRedis({
+    connection: { servers, db: 0, timeoutMs: 5000 },
+    countCall: (operation, result) => void (result !== 'ok' && failures.push(operation)),
+    onStateChange: () => {},
+  })
+  try {
+    await redis.start()
+    await redis.sessions.put('id', { value: 'one', ttlMs: 60_000, description: 'd' })
+    await server.client.config('SET', 'maxmemory', '1')
+    await redis.sessions.touch('id', 3_600_000)
+    assert.ok((await server.client.pttl('elastauth:1:session:id')) > 60_000)
+    assert.ok((await redis.sessions.readDetails('id'))?.usedAt)
+    assert.deepEqual(failures, [])
+  } finally {
+    redis.close()
+    await server.stop()
+  }
+})
