@@ -102,7 +102,7 @@ function checkUser(name: string, user: unknown): readonly Problem[] {
     return [{ problem, fix: 'write password_hash: and, if you like, groups:, email:, name: below it', path: [name] }]
   }
   if (user.password_hash === undefined)
-    return [{ problem: 'has a user without a password_hash', fix: hashFix, path: [name] }]
+    return [{ problem: 'has no password_hash', fix: hashFix, path: [name] }]
   return Object.entries(user).flatMap(([field, value]): readonly Problem[] => {
     const path = [name, field]
     if (value === null && field !== 'password_hash') return []

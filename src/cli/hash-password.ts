@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer'
 import type { ReadStream } from 'node:tty'
-import { hashPassword, maxPasswordBytes } from '../providers/users/password-hashing.ts'
+import { hasArgon2, hashPassword, maxPasswordBytes } from '../providers/users/password-hashing.ts'
 
 /**
  * The command `elastauth hash-password`: asks for a password on a terminal, without showing it, or reads a line from a pipe.
@@ -7,68 +8,99 @@ import { hashPassword, maxPasswordBytes } from '../providers/users/password-hash
  * @returns the exit code
  */
 export async function printPasswordHash(): Promise<number> {
-  const password = process.stdin.isTTY ? await askTwice(process.stdin) : await readLine(process.stdin)
-  if (typeof password !== 'string') {
-    console.error(`elastauth: ${password.problem}`)
-    return 1
+  const { stdin } = process
+  if (stdin.isTTY) stdin.setRawMode(true) // before anything else: the terminal shows what is typed until then
+  try {
+    if (!hasArgon2()) return fail(noArgon2)
+    const password = stdin.isTTY ? await askTwice(stdin) : await readLine(stdin)
+    if (password === 'interrupted') return interruptedExitCode
+    if (!Buffer.isBuffer(password)) return fail(password.problem)
+    console.log(await hashPassword(password.toString()))
+    return 0
+  } finally {
+    if (stdin.isTTY) stdin.setRawMode(false)
   }
-  console.log(await hashPassword(password))
-  return 0
 }
 
-type Result = string | Readonly<{ problem: string }>
+/** As a shell reports a program that SIGINT has ended. In raw mode, Ctrl-C sends no signal. */
+const interruptedExitCode = 130
+
+const noArgon2 =
+  'this build of Node.js has no argon2id: use a Node.js with OpenSSL 3.2 or later, such as that of the image or of nodejs.org'
+
+function fail(problem: string): number {
+  console.error(`elastauth: ${problem}`)
+  return 1
+}
+
+/** A password in UTF-8. */
+type Result = Buffer | 'interrupted' | Readonly<{ problem: string }>
 
 async function askTwice(terminal: ReadStream): Promise<Result> {
-  const password = await ask(terminal, 'Password: ')
-  if (password === undefined) return { problem: 'canceled' }
-  const problem = findProblem(password)
+  const typed = terminal[Symbol.asyncIterator]() // one for both lines, which may arrive together when they are pasted
+  const bytes = (async function* () {
+    for (let next = await typed.next(); !next.done; next = await typed.next()) yield* next.value as Buffer
+  })()
+  const first = await ask('Password: ', bytes)
+  const problem = Buffer.isBuffer(first) ? findProblem(first) : undefined
   if (problem !== undefined) return { problem }
-  return (await ask(terminal, 'Again: ')) === password ? password : { problem: 'the passwords differ: try again' }
+  if (!Buffer.isBuffer(first)) return first
+  const second = await ask('Again: ', bytes)
+  if (!Buffer.isBuffer(second)) return second
+  return first.equals(second) ? first : { problem: 'the passwords differ: try again' }
 }
 
-/** Reads a line without showing it; undefined after Ctrl-C or Ctrl-D. Prompts go to standard error, the hash does not. */
-async function ask(terminal: ReadStream, prompt: string): Promise<string | undefined> {
+/** Reads a line without showing it. Prompts go to standard error, the hash does not. */
+async function ask(prompt: string, bytes: AsyncGenerator<number>): Promise<Result> {
   process.stderr.write(prompt)
-  terminal.setRawMode(true)
-  terminal.setEncoding('utf8')
-  const { promise, resolve } = Promise.withResolvers<string | undefined>()
-  let typed = ''
-  const onData = (text: string) => {
-    for (const character of text) {
-      if (character === '\r' || character === '\n') return resolve(typed)
-      if (character === '\x03' || character === '\x04') return resolve(undefined)
-      typed = character === '\x7f' || character === '\b' ? [...typed].slice(0, -1).join('') : typed + character
-    }
+  const line = await readTyped(bytes)
+  process.stderr.write('\n')
+  return line
+}
+
+async function readTyped(bytes: AsyncGenerator<number>): Promise<Result> {
+  const line: number[] = []
+  for (let next = await bytes.next(); !next.done; next = await bytes.next()) {
+    if (next.value === enter || next.value === lineFeed) return Buffer.from(line)
+    if (next.value === ctrlC) return 'interrupted'
+    if (next.value === ctrlD) break
+    if (next.value === backspace || next.value === del) removeLastCharacter(line)
+    else line.push(next.value)
   }
-  terminal.on('data', onData).resume()
-  try {
-    return await promise
-  } finally {
-    terminal.off('data', onData).pause()
-    terminal.setRawMode(false)
-    process.stderr.write('\n')
-  }
+  return { problem: 'canceled' }
+}
+
+const [ctrlC, ctrlD, backspace, lineFeed, enter, del] = [0x03, 0x04, 0x08, 0x0a, 0x0d, 0x7f]
+
+/** A character of UTF-8 ends with the bytes that begin with the bits 10. */
+function removeLastCharacter(line: number[]): void {
+  while (((line.pop() ?? 0) & 0xc0) === 0x80);
 }
 
 /** More is not read: a password has one line. */
 const maxInput = 4 * maxPasswordBytes
 
-async function readLine(input: NodeJS.ReadableStream): Promise<Result> {
-  input.setEncoding('utf8')
-  let text = ''
+async function readLine(input: AsyncIterable<Buffer>): Promise<Result> {
+  const chunks: Buffer[] = []
+  let length = 0
   for await (const chunk of input) {
-    text += chunk
-    if (text.length > maxInput) break
+    chunks.push(chunk)
+    length += chunk.length
+    if (length > maxInput) break
   }
-  const password = text.replace(/\r?\n$/, '')
-  const problem = /[\r\n]/.test(password)
-    ? 'the input has more than one line: write only the password'
-    : findProblem(password)
+  const all = Buffer.concat(chunks)
+  const end = all.at(-1) !== lineFeed ? all.length : all.at(-2) === enter ? all.length - 2 : all.length - 1
+  const password = all.subarray(0, end)
+  const problem =
+    password.includes(lineFeed) || password.includes(enter)
+      ? 'the input has more than one line: write only the password'
+      : findProblem(password)
   return problem === undefined ? password : { problem }
 }
 
-function findProblem(password: string): string | undefined {
-  if (password === '') return 'the password is empty'
-  if (Buffer.byteLength(password) > maxPasswordBytes) return `the password is longer than ${maxPasswordBytes} bytes`
-  return /[\0-\x1f\x7f]/.test(password) ? 'the password has a control character' : undefined
+function findProblem(password: Buffer): string | undefined {
+  if (password.length === 0) return 'the password is empty'
+  if (password.length > maxPasswordBytes) return `the password is longer than ${maxPasswordBytes} bytes`
+  if (!isUtf8(password)) return 'the password is not UTF-8: set the terminal, or what writes to the pipe, to UTF-8'
+  return password.some((byte) => byte < 0x20 || byte === del) ? 'the password has a control character' : undefined
 }

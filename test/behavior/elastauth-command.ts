@@ -11,7 +11,7 @@ export type CommandResult = Readonly<{ code: number | null; stdout: string; stde
 export function runElastauth(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  input?: string,
+  input?: string | Buffer,
 ): Promise<CommandResult> {
   return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...env }, input)
 }
@@ -21,7 +21,7 @@ export async function runCommand(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
-  input?: string,
+  input?: string | Buffer,
 ): Promise<CommandResult> {
   const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
   child.stdin.on('error', () => {}) // a command that does not read its input

@@ -53,7 +53,7 @@ describe('a YAML file of users', () => {
       'users:\n  bob:\n    password_hash: secret\n',
       '3 users.bob.password_hash is not a hash of argon2id or bcrypt',
     ],
-    ['no hash', 'users:\n  bob:\n    groups: []\n', '2 users.bob has a user without a password_hash'],
+    ['no hash', 'users:\n  bob:\n    groups: []\n', '2 users.bob has no password_hash'],
     [
       'an unknown field',
       `users:\n  bob:\n    password_hash: ${hash}\n    group: [a]\n`,
