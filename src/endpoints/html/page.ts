@@ -12,7 +12,7 @@ export type HtmlPage = Readonly<{
   definitions?: readonly Readonly<{ term: string; text: string }>[]
   /** The first link is shown as the main action. */
   links?: readonly Readonly<{ to: string; text: string }>[]
-  /** A form with one button: before the links, or after them if it has fields. */
+  /** A form with one button: before the links, or if it has fields, after them as an alternative. */
   form?: Readonly<{ action: string; button: string; fields?: readonly FormField[] }>
   /** A list with a form, below the links. */
   list?: ListForm
@@ -63,7 +63,8 @@ function render({
   }
   const actions = links.map(({ to, text }) => `<a href="${escapeHtml(to)}">${escapeHtml(text)}</a>`)
   if (form?.fields) {
-    if (actions.length > 0) lines.push(`<p class="actions">${actions.join(' ')}</p>`)
+    if (actions.length > 0)
+      lines.push(`<p class="actions alternative">${actions.join(' ')}</p>`, '<p class="or">or</p>')
     const fields = form.fields.map((field) => renderField(field, alert !== undefined)).join('\n')
     const button = `<p class="actions"><button>${escapeHtml(form.button)}</button></p>`
     lines.push(`<form method="post" action="${escapeHtml(form.action)}">\n${fields}\n${button}\n</form>`)

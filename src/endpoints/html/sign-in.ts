@@ -25,10 +25,10 @@ export function signInPage({ state, notice, providerPath }: SignIn, headers: rea
     heading: 'Sign in',
     alert: notice && alerts[notice.reason],
     paragraphs: [],
-    links: providerPath === undefined ? [] : [{ to: providerPath, text: 'Sign in with single sign-on' }],
+    links: providerPath === undefined ? [] : [{ to: providerPath, text: 'Single sign-on' }],
     form: {
       action: '/elastauth/login',
-      button: providerPath === undefined ? 'Sign in' : 'Sign in with a password',
+      button: 'Sign in',
       fields: [
         { name: 'state', value: state },
         {

@@ -26,7 +26,10 @@ li a, li button, .more button { flex: none; padding: .4rem .8rem; border: 1px so
 label { display: block; margin-bottom: .25rem; font-weight: 600 }
 input { display: block; width: 100%; margin-bottom: 1rem; padding: .6rem .75rem; border: 1px solid var(--quiet); border-radius: .375rem; background: var(--page); color: var(--text); font: inherit }
 form .actions:last-child { margin-bottom: 0 }
-form .actions button { flex: 1 }
+form .actions button, .alternative a { flex: 1 }
+.alternative > :first-child { background: none; color: var(--action) }
+.or { display: flex; align-items: center; gap: .75rem; color: var(--quiet) }
+.or::before, .or::after { content: ''; flex: 1; border-top: 1px solid var(--line) }
 .alert { padding: .6rem .75rem; border-left: .25rem solid var(--error); background: var(--page); color: var(--error); font-weight: 600 }
 small { display: block; color: var(--quiet); font-size: .875rem; overflow-wrap: anywhere }
 code { font-family: ui-monospace, monospace }

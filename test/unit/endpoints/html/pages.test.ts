@@ -44,9 +44,9 @@ test('the username that the sign-in page keeps is escaped, and its fields refer 
 
 test('the sign-in page has a link to the provider and a form, or the form alone', () => {
   const both = signInPage({ state: '1.x', notice: undefined, providerPath: '/p' }, []).body
-  assert.match(both, /<a href="\/p">Sign in with single sign-on<\/a>[\s\S]*<button>Sign in with a password<\/button>/)
+  assert.match(both, /<a href="\/p">Single sign-on<\/a>[\s\S]*<p class="or">or<\/p>[\s\S]*<button>Sign in<\/button>/)
   const alone = signInPage({ state: '1.x', notice: undefined, providerPath: undefined }, []).body
-  assert.doesNotMatch(alone, /<a /)
+  assert.doesNotMatch(alone, /<a |class="or"/)
   assert.match(alone, /<button>Sign in<\/button>/)
 })
 
