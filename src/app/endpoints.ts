@@ -90,10 +90,13 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
     'openapi.yaml',
     ...[...loginEndpoints, ...sessionEndpoints].flatMap(([path]) => namesOf(path)),
   ]
+  const hasSignInForm = loginEndpoints.some(
+    ([path, { methods }]) => path === `${prefix}login` && methods.includes('POST'),
+  )
   if (hasMetricsListener) handlers.set('metrics', rejectMetrics) // not one of the names that are shown
   handlers.set('', redirectToStart)
   handlers.set('docs', createDocsEndpoint(names))
-  handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, version)))
+  handlers.set('openapi.yaml', createOpenApiEndpoint(describeApi(names, subRequests, hasSignInForm, version)))
 
   const direct = [
     ...[...handlers].map(([name, handle]): [string, Endpoint] => [prefix + name, { methods: readMethods, handle }]),

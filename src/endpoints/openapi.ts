@@ -110,6 +110,13 @@ const endpoints: Readonly<Record<string, Description>> = {
 export const adminPath = '/elastauth/admin/'
 export const adminNames = Object.keys(endpoints).filter((name) => name.startsWith('admin/'))
 
+/** In addition to GET of `login`, which shows the form. */
+const signInForm: Description = {
+  summary: 'Signs in with the form that GET shows',
+  form: { state: 'The hidden field of the form', username: 'The username', password: 'The password' },
+  otherResponses: { 303: 'Redirect to return_to with a session, or back to the form, which says what is wrong' },
+}
+
 export type OpenApi = Readonly<{ paths: Readonly<Record<string, unknown>> }> & Readonly<Record<string, unknown>>
 
 export const summaryOf = (name: string): string | undefined => endpoints[name]?.summary
@@ -118,15 +125,18 @@ export const summaryOf = (name: string): string | undefined => endpoints[name]?.
  * The OpenAPI 3.1 document of a listener.
  * @param names the names of the listener's endpoints
  * @param subRequests where the listener accepts sub-requests; undefined if it accepts none
+ * @param hasSignInForm whether users sign in with a form
  */
 export function describeApi(
   names: readonly string[],
   subRequests: Readonly<{ pathPrefix: string | null }> | undefined,
+  hasSignInForm: boolean,
   version: string,
 ): OpenApi {
+  const described = hasSignInForm ? { ...endpoints, login: { ...endpoints.login!, also: [signInForm] } } : endpoints
   const endpointPaths = names.map((name) => [
     `/elastauth/${name}`,
-    describeEndpoint(name, endpoints[name] ?? { summary: name }),
+    describeEndpoint(name, described[name] ?? { summary: name }),
   ])
   return {
     openapi: '3.1.1',

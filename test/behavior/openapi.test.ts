@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'yaml'
+import { usersEnv } from '../support/sign-in-form.ts'
 import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
-const [plain, full] = await Promise.all([
+const [plain, withForm, full] = await Promise.all([
   start(),
+  start({ flags: { auth_provider: 'users' }, env: { ...usersEnv, ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' } }),
   start({
     flags: {
       enable_metrics: 'true',
@@ -26,7 +28,7 @@ async function readApi(url: string): Promise<Api> {
 }
 
 test('every path and method in the OpenAPI document exists', async () => {
-  for (const { url } of [plain, full]) {
+  for (const { url } of [plain, withForm, full]) {
     const { openapi, paths } = await readApi(url)
     assert.match(openapi, /^3\.1\./)
     for (const [path, operations] of Object.entries(paths)) {
@@ -45,6 +47,13 @@ test('the OpenAPI document lists only the endpoints that are enabled', async () 
   for (const name of ['metrics', 'login', 'logout']) assert.ok(!listed.includes(`/elastauth/${name}`), name)
   const all = Object.keys((await readApi(full.url)).paths)
   for (const name of ['metrics', 'login', 'logout', 'backchannel-logout']) assert.ok(all.includes(`/elastauth/${name}`))
+})
+
+test('the OpenAPI document has the POST of the sign-in form if there is a form, and not if users sign in at a provider', async () => {
+  const { paths } = await readApi(withForm.url)
+  assert.deepEqual(Object.keys(paths['/elastauth/login']!), ['get', 'post'])
+  assert.match(JSON.stringify(paths['/elastauth/login']!.post), /"required":\["state","username","password"\]/)
+  assert.deepEqual(Object.keys((await readApi(full.url)).paths['/elastauth/login']!), ['get'])
 })
 
 test('the docs page lists every path of the OpenAPI document, without scripts or external files', async () => {
