@@ -101,8 +101,7 @@ function checkUser(name: string, user: unknown): readonly Problem[] {
     const problem = `has ${describeType(user)} where a user is expected`
     return [{ problem, fix: 'write password_hash: and, if you like, groups:, email:, name: below it', path: [name] }]
   }
-  if (user.password_hash === undefined)
-    return [{ problem: 'has no password_hash', fix: hashFix, path: [name] }]
+  if (user.password_hash === undefined) return [{ problem: 'has no password_hash', fix: hashFix, path: [name] }]
   return Object.entries(user).flatMap(([field, value]): readonly Problem[] => {
     const path = [name, field]
     if (value === null && field !== 'password_hash') return []

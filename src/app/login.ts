@@ -101,7 +101,7 @@ export async function createLoginServices(options: LoginOptions, deps: LoginDeps
       const shared = {
         loginStates,
         sessions: { ...sessions, find },
-        originOf: createOriginOf(ownOriginOf),
+        originOf: createOriginOf(ownOriginOf, provider !== undefined),
         subRequestStatus,
         onOtherReplica,
         onSignedIn: (login: Login, context: RequestContext) => events.signedIn(login, mapRoles, context),

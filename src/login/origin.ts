@@ -10,22 +10,25 @@ import type { RequestContext } from '../http/request-context.ts'
  */
 export type OriginOf = (context: RequestContext) => string
 
-/** A login needs `https` or a loopback host, because browsers store `Secure` cookies only there. */
-export function createOriginOf(ownOriginOf: OwnOriginOf): OriginOf {
+/**
+ * A login needs `https` or a loopback host, because browsers store `Secure` cookies only there.
+ * @param hasProvider whether oidc.redirect_url can be set, for the messages
+ */
+export function createOriginOf(ownOriginOf: OwnOriginOf, hasProvider: boolean): OriginOf {
+  const orSet = hasProvider ? ', or set oidc.redirect_url' : ''
   return function originOf(context) {
     const own = ownOriginOf(context)
     const origin = own && toOrigin(own, 'http')
-    if (origin === undefined) throw new GatewayError('login_failed', noOrigin)
-    if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${insecure}`)
+    if (origin === undefined) throw new GatewayError('login_failed', noOrigin + orSet)
+    if (!isSecure(origin)) throw new GatewayError('login_insecure', `${origin} ${insecure}${orSet}`)
     return origin
   }
 }
 
-const noOrigin =
-  'cannot derive the origin from X-Forwarded-Proto, X-Forwarded-Host and Host: fix these headers, or set oidc.redirect_url'
+const noOrigin = 'cannot derive the origin from X-Forwarded-Proto, X-Forwarded-Host and Host: fix these headers'
 
 const insecure =
-  'is not https, so browsers do not store the login cookies: use https. If a proxy terminates TLS, let it send X-Forwarded-Proto and list it in trusted_proxies, or set oidc.redirect_url'
+  'is not https, so browsers do not store the login cookies: use https. If a proxy terminates TLS, let it send X-Forwarded-Proto and list it in trusted_proxies'
 
 /** Whether browsers trust the origin (W3C Secure Contexts, section 3.1). IPv4-mapped IPv6 addresses are not trusted. */
 function isSecure(origin: string): boolean {

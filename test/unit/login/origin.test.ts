@@ -8,7 +8,7 @@ import { contextOf } from '../../support/request-context.ts'
 
 const requestWith = (headers: IncomingMessage['headers']) => ({ headers, socket: {} }) as IncomingMessage
 const create = (redirectUrl?: string, isTrusted = true, profile: 'generic' | 'nginx' = 'generic') => {
-  const originOf = createOriginOf(createOwnOriginOf(redirectUrl, { profile }))
+  const originOf = createOriginOf(createOwnOriginOf(redirectUrl, { profile }), true)
   return (request: IncomingMessage) => originOf(contextOf(request, isTrusted))
 }
 const originBehindProxy = create()
@@ -31,6 +31,21 @@ describe("elastauth's own origin for logins", () => {
   test("elastauth's own origin is not taken from the X-Forwarded headers of an untrusted client", () => {
     assert.throws(() => originOfClient(requestWith(proxied)), { code: 'login_insecure' })
     assert.equal(originOfClient(requestWith({ ...proxied, host: 'localhost:5000' })), 'http://localhost:5000')
+  })
+
+  test('the errors about the origin name oidc.redirect_url only if users sign in at a provider', () => {
+    const detailOf = (hasProvider: boolean, host: string) => {
+      const originOf = createOriginOf(createOwnOriginOf(undefined, { profile: 'generic' }), hasProvider)
+      try {
+        return originOf(contextOf(requestWith({ host }), false))
+      } catch (error) {
+        return (error as GatewayError).detail
+      }
+    }
+    for (const host of ['kibana.example.com', '']) {
+      assert.match(detailOf(true, host), /, or set oidc\.redirect_url$/)
+      assert.doesNotMatch(detailOf(false, host), /oidc/)
+    }
   })
 
   test("elastauth's own origin is that of oidc.redirect_url if it is set, whatever the request contains", () => {
