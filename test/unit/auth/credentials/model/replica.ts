@@ -1,6 +1,7 @@
 import type { CachedCredential } from '../../../../../src/auth/credentials/credential-cache.ts'
 import { createKeyring } from '../../../../../src/auth/credentials/password.ts'
 import { createSharedCache } from '../../../../../src/auth/credentials/shared-cache.ts'
+import { noSharedStates } from '../../../../../src/auth/credentials/shared-states.ts'
 import type { SharedStore } from '../../../../../src/auth/credentials/shared-store.ts'
 import type { UserDirectory, UserToWrite } from '../../../../../src/auth/credentials/user-directory.ts'
 import type { Subject } from '../../../../../src/auth/subject.ts'
@@ -11,7 +12,7 @@ import { expirationMs, type Fault, lockTtlMs, pauseMs } from './scenario.ts'
 /** The user with groups that grant no role. */
 const denied = identity({ groups: ['outsiders'] })
 
-const rules = {
+export const defaultRules = {
   expirationMs,
   rotationPauseMs: pauseMs,
   extend: false,
@@ -30,13 +31,18 @@ export type SimulatedReplicaOptions = Readonly<{
   keys: readonly [string, ...string[]]
   /** Called when a write arrives at Elasticsearch, before it is carried out. */
   onWrite: (username: string, user: UserToWrite, currentKeyId: string) => void
+  /** True by default. */
+  hasRedis?: boolean
+  /** False by default. */
+  extend?: boolean
 }>
 
 type Slowness = Extract<Fault, { kind: 'slow' }>
 
 /** A replica with delayed connections to Elasticsearch and Redis, and the faults that it can have. */
 export function createSimulatedReplica(options: SimulatedReplicaOptions) {
-  const { clock, directory, store, delay, clockAheadMs, keys, onWrite } = options
+  const { clock, directory, store, delay, clockAheadMs, keys, onWrite, hasRedis = true, extend = false } = options
+  const rules = { ...defaultRules, extend }
   let isAlive = true
   let disconnectedUntil = 0
   let unsubscribedUntil = 0
@@ -98,7 +104,7 @@ export function createSimulatedReplica(options: SimulatedReplicaOptions) {
     taint: toRedis(store.taint),
   }
   const now = () => clock.now() + clockAheadMs
-  const states = createSharedCache({
+  const sharedStates = createSharedCache({
     store: remoteStore,
     keys: keyring,
     rules,
@@ -107,10 +113,12 @@ export function createSimulatedReplica(options: SimulatedReplicaOptions) {
     monotonicNow: clock.monotonicNow,
     sleep: clock.sleep,
   })
+  const states = hasRedis ? sharedStates : noSharedStates
   const replica = createReplica(remoteDirectory, clock, { keys, states, rules, clockAheadMs, revalidateAfterMs: 3000 })
   store.onChange(async (username, stateId) => {
     await delay()
-    if (isAlive && !isDisconnected() && clock.now() >= unsubscribedUntil) replica.noteChange(username, stateId)
+    if (hasRedis && isAlive && !isDisconnected() && clock.now() >= unsubscribedUntil)
+      replica.noteChange(username, stateId)
   })
   /** Like a subscriber that connects again: it may have missed messages. */
   const revalidateAllAfter = (durationMs: number) =>
