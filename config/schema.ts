@@ -335,6 +335,27 @@ export const schema = {
       default: [],
     },
   },
+  user_retention: {
+    disable_after: {
+      doc: 'How long after the expiry of the last password a user who stays away is disabled in Elasticsearch; the next sign-in enables the user. Not set: never. See docs/removing-a-person.md.',
+      format: 'duration',
+      default: null,
+      min: 600_000,
+      example: '720h',
+    },
+    delete_after: {
+      doc: 'How long after the expiry of the last password a user who stays away is deleted in Elasticsearch. Not set: never. Longer than `disable_after` and `session.lifetime`.',
+      format: 'duration',
+      default: null,
+      min: 86_400_000,
+      example: '2160h',
+    },
+    invalidate_api_keys: {
+      doc: 'Also invalidate the API keys of users who are disabled or deleted for staying away. Otherwise their keys keep working.',
+      format: 'boolean',
+      default: false,
+    },
+  },
   cache: {
     type: {
       doc: 'Where the state of credentials is cached: in `memory`, or also in `redis` to share it between replicas; `none` disables the cache. `file` is accepted and means `memory`.',

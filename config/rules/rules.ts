@@ -12,6 +12,7 @@ import {
 } from './provider-rules.ts'
 import { checkForwardAuth, checkProxy, checkProxyRoutes } from './proxy-rules.ts'
 import { checkRedis } from './redis-rules.ts'
+import { checkUserRetention } from './retention-rules.ts'
 import { checkServiceAccount } from './service-account-rules.ts'
 import { type RuleViolation, violation } from './violation.ts'
 
@@ -60,6 +61,7 @@ const rules: readonly Rule[] = [
         'shorten it, or lengthen cache.expiration',
       ),
   ],
+  checkUserRetention,
   checkForwardAuth,
   checkProxy,
   checkProxyRoutes,

@@ -33,6 +33,7 @@ import { loginOptions } from './options/login.ts'
 import { oidcOptions } from './options/oidc.ts'
 import { routingOptions } from './options/proxy.ts'
 import { replicasOptions } from './options/redis.ts'
+import { retentionOptions } from './options/retention.ts'
 import { serverOptions, tlsOptions } from './options/server.ts'
 import { usersOptions } from './options/users.ts'
 import { createReload, type ReloadResult } from './reload.ts'
@@ -145,6 +146,23 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     (await (
       await import('./client-credentials.ts')
     ).createClientCredentials(clientCredentials, { client, call, log, attemptStore: replicas.attempts }))
+  const retentionRules = retentionOptions(config)
+  const retention =
+    retentionRules &&
+    (await import('./retention.ts')).createUserRetention(
+      retentionRules,
+      {
+        directory,
+        keys,
+        preparePassword,
+        states: replicas.states,
+        rules,
+        forget: cache.delete,
+        report: (event) => reportCredential?.(event),
+      },
+      client,
+      call,
+    )
   const peers = createPeers(clientNames)
   const services: Services = {
     obtain: credentials.obtain,
@@ -214,7 +232,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
         void watchElasticsearch(startupChecks, log, stopped.signal)
         const lease = replicas.sweepLease
         startIdleSweep(
-          { directory, keys, preparePassword, rules, lease, log, metrics: metrics?.credentials },
+          { directory, keys, preparePassword, rules, lease, retention, log, metrics: metrics?.credentials },
           stopped.signal,
         )
       }

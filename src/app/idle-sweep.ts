@@ -5,7 +5,10 @@ import { logEvent } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { CredentialMetrics } from '../observability/metrics/metrics.ts'
 
-export type IdleSweepDeps = Pick<IdleSweepOptions, 'directory' | 'keys' | 'preparePassword' | 'rules' | 'lease'> &
+export type IdleSweepDeps = Pick<
+  IdleSweepOptions,
+  'directory' | 'keys' | 'preparePassword' | 'rules' | 'lease' | 'retention'
+> &
   Readonly<{ log: Logger; metrics: CredentialMetrics | undefined }>
 
 /** Replaces the passwords of idle users in the background, until `stopped` is aborted. */
@@ -36,6 +39,15 @@ function createReportSweep(log: Logger, metrics: IdleSweepDeps['metrics']): (eve
       return
     }
     const { code, detail } = asGatewayError(event.error)
+    if (event.kind === 'retention_failed') {
+      logEvent(
+        log,
+        'retention_failed',
+        { 'error.code': code, 'event.reason': code, 'user.name': event.username },
+        `user ${username}: cannot be disabled or deleted after a long absence: ${detail}`,
+      )
+      return
+    }
     const what =
       username === undefined
         ? 'idle users could not be listed'

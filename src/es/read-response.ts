@@ -109,6 +109,12 @@ export function checkPut(body: unknown): void {
     throw malformed('"put user" does not say whether the user was created')
 }
 
+/** @param body of the response to "delete user" */
+export function checkDelete(body: unknown): void {
+  if (!isObject(body) || typeof body.found !== 'boolean')
+    throw malformed('"delete user" does not say whether the user was found')
+}
+
 /** @param body of the response to `_authenticate` with the service account's credential */
 export function checkOwnLogin(body: unknown): void {
   if (!isObject(body) || typeof body.username !== 'string') throw malformed('"authenticate" does not name a user')

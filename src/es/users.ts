@@ -3,6 +3,7 @@ import { type Call, isLoginRejection } from './call.ts'
 import type { ElasticsearchClient } from './client.ts'
 import { type PasswordFields, type PasswordHashing, sendPassword } from './password-hashing.ts'
 import {
+  checkDelete,
   checkPasswordChange,
   checkPut,
   type Login,
@@ -53,6 +54,16 @@ export function createUsers(client: () => ElasticsearchClient, call: Call, hashi
         const put = (fields: PasswordFields) => client().security.putUser({ username, ...body, ...fields })
         checkPut(await sendPassword({ password, passwordHash }, hashing, put))
       })
+    },
+
+    /**
+     * Deletes the user, if it exists.
+     * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-delete-user
+     */
+    async delete(username: string): Promise<void> {
+      await call('user_write', async () =>
+        checkDelete(await client().security.deleteUser({ username }, { ignore: [404] })),
+      )
     },
 
     /**
@@ -112,6 +123,7 @@ export function createDryRunUsers(): ReturnType<typeof createUsers> {
   return Object.freeze({
     get: async () => undefined,
     put: async () => {},
+    delete: async () => {},
     page: async () => [],
     setPassword: async () => true,
     authenticate: async () => undefined,

@@ -44,6 +44,25 @@ export function createCredentialReporter(
       }
       case 'access_ended':
         return // the log line of the rejected request has the reason
+      case 'deleted':
+        metrics?.userWritten('deleted')
+        logEvent(
+          log,
+          'user_deleted',
+          { 'user.name': event.username },
+          `user ${event.username}: deleted after a long absence`,
+        )
+        return
+      case 'api_keys_invalidated': {
+        const { username, count } = event
+        logEvent(
+          log,
+          'api_keys_invalidated',
+          { 'user.name': username },
+          `user ${username}: ${count} API keys invalidated`,
+        )
+        return
+      }
       case 'key_conflict':
         metrics?.keyConflict() // not logged here, because the failed request or check logs it
         return

@@ -135,7 +135,6 @@ const table = {
     level: 'warn',
     meaning: 'an administrator revoked a user: former sign-ins, tokens and the password no longer work',
   },
-  user_enabled: { ...userWritten, meaning: 'a disabled user was enabled' },
   denial_failed: {
     ...iamFailure,
     meaning: 'the roles of a denied user could not be removed yet; elastauth retries',
@@ -152,6 +151,30 @@ const table = {
   idle_sweep_failed: {
     ...iamFailure,
     meaning: 'idle users could not be listed, or the password of one could not be replaced',
+  },
+  user_disabled_idle: {
+    ...userWritten,
+    meaning:
+      'a user who stayed away for `user_retention.disable_after` was disabled; the next sign-in enables the user',
+  },
+  user_enabled: {
+    ...userWritten,
+    meaning:
+      "a disabled user was enabled: by an administrator's command, or by the sign-in of a user whom `user_retention` had disabled; or elastauth noticed that an administrator had enabled such a user",
+  },
+  user_deleted: {
+    ...userWritten,
+    type: ['user', 'deletion'],
+    meaning: 'a user who stayed away for `user_retention.delete_after` was deleted',
+  },
+  api_keys_invalidated: {
+    ...userWritten,
+    meaning: 'the API keys of a user were invalidated (`user_retention.invalidate_api_keys`)',
+  },
+  retention_failed: {
+    ...iamFailure,
+    meaning:
+      'a user who stayed away could not be disabled or deleted: the first one of a sweep; elastauth tries again in the next sweep',
   },
   password_hash_rejected: {
     ...iamFailure,

@@ -12,17 +12,22 @@ export type MemoryUser = {
   reserved: boolean
 }
 
-type Operation = 'get' | 'put' | 'authenticate' | 'page' | 'setPassword'
+type Operation = 'get' | 'put' | 'authenticate' | 'page' | 'setPassword' | 'delete' | 'invalidateApiKeys'
 
 export type MemoryDirectory = UserDirectory &
   SweepDirectory &
   Readonly<{
+    delete: (username: string) => Promise<void>
+    /** Resolves to the number of keys that were active. */
+    invalidateApiKeys: (username: string) => Promise<number>
     users: Map<string, MemoryUser>
     calls: Record<'get' | 'put' | 'authenticate', number>
     /** Every user written, in order. */
     written: (UserToWrite & { username: string })[]
     /** The users for whom only the password was changed, in order. */
     passwordsSet: { username: string; password: string }[]
+    /** How many valid API keys each user has. */
+    apiKeys: Map<string, number>
     /** Awaited before and after the work of each call; a hook that throws makes the call fail there. */
     hooks: { before?: Hook | undefined; after?: Hook | undefined }
     /** Whether the directory accepts this `Authorization` value now. */
@@ -37,6 +42,7 @@ export function createMemoryDirectory(): MemoryDirectory {
   const calls = { get: 0, put: 0, authenticate: 0 }
   const written: MemoryDirectory['written'] = []
   const passwordsSet: MemoryDirectory['passwordsSet'] = []
+  const apiKeys: MemoryDirectory['apiKeys'] = new Map()
   const hooks: MemoryDirectory['hooks'] = {}
 
   let names: string[] = []
@@ -47,7 +53,7 @@ export function createMemoryDirectory(): MemoryDirectory {
   }
 
   async function run<T>(operation: Operation, username: string, work: () => T): Promise<T> {
-    if (operation !== 'page' && operation !== 'setPassword') calls[operation]++
+    if (operation === 'get' || operation === 'put' || operation === 'authenticate') calls[operation]++
     await hooks.before?.(operation, username)
     const result = work()
     await hooks.after?.(operation, username)
@@ -59,6 +65,7 @@ export function createMemoryDirectory(): MemoryDirectory {
     calls,
     written,
     passwordsSet,
+    apiKeys,
     hooks,
     get: (username: string) => run('get', username, () => copyOf(users.get(username))),
     put: (username: string, user: UserToWrite) =>
@@ -79,6 +86,13 @@ export function createMemoryDirectory(): MemoryDirectory {
         passwordsSet.push({ username, password })
         users.set(username, { ...user, password })
         return true
+      }),
+    delete: (username: string) => run('delete', username, () => void users.delete(username)),
+    invalidateApiKeys: (username: string) =>
+      run('invalidateApiKeys', username, () => {
+        const count = apiKeys.get(username) ?? 0
+        apiKeys.delete(username)
+        return count
       }),
     authenticate: (username: string, password: string) =>
       run('authenticate', username, () => {

@@ -1,8 +1,8 @@
 import { GatewayError } from '../../http/errors.ts'
 import { decideEnabling, decideRevocation, type WaitOrWrite } from './lifecycle.ts'
-import { type ManagedState, readGroups, readManagedState, type StoredUser } from './managed-user.ts'
+import { type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
-import { createWriteUser, keyIdIn, maxSteps, userKeepsChanging, type WriteRequest } from './write-user.ts'
+import { createWriteUser, keyIdIn, maxSteps, subjectOf, userKeepsChanging } from './write-user.ts'
 
 export type AdministrationOptions = Pick<
   CredentialsOptions,
@@ -114,10 +114,4 @@ export function createAdministration(options: AdministrationOptions): Administra
   }
 
   return Object.freeze({ revoke, enable, find })
-}
-
-/** Keeps the roles, groups, name and email address of the user. */
-function subjectOf(username: string, { roles, full_name, email, metadata }: StoredUser): WriteRequest['subject'] {
-  const profile = { ...(full_name && { name: full_name }), ...(email && { email }) }
-  return { roles, identity: { username, groups: readGroups(metadata) ?? [], ...profile, provider: 'elastauth' } }
 }

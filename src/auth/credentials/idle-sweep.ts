@@ -3,6 +3,7 @@ import { asGatewayError } from '../../http/errors.ts'
 import { type DecisionInput, decideIdle, type LifecycleRules } from './lifecycle.ts'
 import { isSamePassword } from './managed-user.ts'
 import type { PreparePassword } from './password-writer.ts'
+import type { Retention } from './retention/retention.ts'
 import type { SweepLease } from './sweep-lease.ts'
 import type { NamedUser, SweepDirectory } from './user-directory.ts'
 
@@ -23,6 +24,8 @@ export type SweepEvent =
   | Readonly<{ kind: 'password_ended'; username: string }>
   /** `username` is undefined if listing the users failed. */
   | Readonly<{ kind: 'sweep_failed'; username: string | undefined; error: unknown }>
+  /** The first user of a pass who could not be disabled or deleted. */
+  | Readonly<{ kind: 'retention_failed'; username: string; error: unknown }>
 
 export type IdleSweepOptions = Readonly<{
   directory: SweepDirectory
@@ -30,6 +33,8 @@ export type IdleSweepOptions = Readonly<{
   preparePassword: PreparePassword
   rules: LifecycleRules
   lease: SweepLease
+  /** Applied to every listed user; undefined if it is off. */
+  retention?: Retention | undefined
   now: () => number
   /** Resolves early when the sweep is stopped; does not keep the process alive. */
   sleep: (milliseconds: number) => Promise<void>
@@ -40,8 +45,8 @@ export type IdleSweepOptions = Readonly<{
 
 /**
  * Replaces the passwords of idle users, so that the last password of a user who never returns does not stay valid.
- * A pass covers only the users who became idle since the previous pass, so no state per user is needed. Runs until `stopped` is
- * aborted; never rejects.
+ * A pass covers only the users who became idle since the previous pass, so no state per user is needed. What `retention` does
+ * is repeated in each pass until nothing is due. Runs until `stopped` is aborted; never rejects.
  */
 export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSignal): Promise<void> {
   const { rules, lease, now, sleep, random } = options
@@ -63,16 +68,19 @@ export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSi
 
 /** One pass over the users who became idle after `from` and up to `until`, in milliseconds since 1970. */
 type Pass = Readonly<{ from: number; until: number; renew: () => Promise<void>; stopped: AbortSignal }>
+type ReportFailure = (error: unknown) => void
 
 /** @returns false if the pass was stopped or listing the users failed */
 async function sweepOnce(options: IdleSweepOptions, pass: Pass): Promise<boolean> {
   const { renew, stopped } = pass
   const nextPage = createPageReader(options, stopped)
+  const retain = options.retention && createRetain(options, options.retention, stopped)
   while (!stopped.aborted) {
     const page = await nextPage()
     if (page === undefined) return false
     for (const user of page.users) {
       if (stopped.aborted) return false
+      if (retain !== undefined && (await retain(user))) continue
       await sweepUser(options, user, pass)
     }
     if (page.isLast) return true
@@ -100,10 +108,30 @@ function createPageReader(options: IdleSweepOptions, stopped: AbortSignal): () =
     }
   }
   return async function nextPage() {
-    const users = await retry(options, { username: undefined, stopped }, read)
+    const reportFailure: ReportFailure = (error) => options.report({ kind: 'sweep_failed', username: undefined, error })
+    const users = await retry(options, { reportFailure, stopped }, read)
     if (users === undefined) return undefined
     after = users.at(-1)?.username
     return { users, isLast: users.length < size }
+  }
+}
+
+/**
+ * @returns a function that resolves to whether the user was disabled, enabled or deleted. In each pass it reports only the first
+ * failure, because all users may fail for the same reason, and again in the next pass.
+ */
+function createRetain(options: IdleSweepOptions, retention: Retention, stopped: AbortSignal) {
+  let hasFailed = false
+  return async function retain(listed: NamedUser): Promise<boolean> {
+    if (retention.dueFor(listed) === undefined) return false
+    const { username } = listed
+    const reportFailure: ReportFailure = (error) => {
+      if (!hasFailed) options.report({ kind: 'retention_failed', username, error })
+      hasFailed = true
+    }
+    const action = await retry(options, { reportFailure, stopped }, () => retention.apply(username))
+    await options.sleep(writePauseMs)
+    return action !== undefined
   }
 }
 
@@ -111,7 +139,8 @@ async function sweepUser(options: IdleSweepOptions, stored: NamedUser, pass: Pas
   if (decideIdle({ stored, ...pass, ...options }) === undefined) return
   const { username } = stored
   const { stopped } = pass
-  const isEnded = await retry(options, { username, stopped }, () => endPassword(options, username, pass))
+  const reportFailure: ReportFailure = (error) => options.report({ kind: 'sweep_failed', username, error })
+  const isEnded = await retry(options, { reportFailure, stopped }, () => endPassword(options, username, pass))
   if (isEnded) options.report({ kind: 'password_ended', username })
   await options.sleep(writePauseMs)
 }
@@ -132,15 +161,15 @@ async function endPassword(options: IdleSweepOptions, username: string, pass: Pa
  * reason
  */
 async function retry<T>(
-  { sleep, report }: IdleSweepOptions,
-  { username, stopped }: Readonly<{ username: string | undefined; stopped: AbortSignal }>,
+  { sleep }: IdleSweepOptions,
+  { reportFailure, stopped }: Readonly<{ reportFailure: ReportFailure; stopped: AbortSignal }>,
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   for (let failures = 0; !stopped.aborted; failures++) {
     try {
       return await work()
     } catch (error) {
-      if (failures === 0) report({ kind: 'sweep_failed', username, error })
+      if (failures === 0) reportFailure(error)
       if (asGatewayError(error).code !== 'elasticsearch_unavailable') return undefined
       await sleep(backOffMs(failures, retryBackOff))
     }

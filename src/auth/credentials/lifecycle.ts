@@ -1,5 +1,6 @@
 import { accessOf, type Subject } from '../subject.ts'
 import {
+  isDisabledIdle,
   isSamePassword,
   keepNotBefore,
   lastVersion,
@@ -44,6 +45,7 @@ export type WriteReason =
   | 'denied'
   | 'revoked'
   | 'enabled'
+  | 'disabled_idle'
 
 export type RejectionCode = 'user_reserved' | 'user_disabled' | 'user_foreign' | 'key_conflict' | 'revoked'
 
@@ -53,8 +55,10 @@ export type Decision =
   | Readonly<{ kind: 'wait'; until: number }>
   /** The stored user matches the subject: hand out the password that `state` identifies. */
   | Readonly<{ kind: 'adopt'; state: ManagedState }>
-  /** Write the user with the password that `state` identifies. */
-  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState; enabled?: false }>
+  /**
+   * Write the user with the password that `state` identifies. `isIdle` marks a disabled user as disabled by `user_retention`.
+   */
+  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState; enabled?: false; isIdle?: true }>
 
 export type DecisionInput = Readonly<{
   stored: StoredUser | undefined
@@ -80,11 +84,13 @@ export function decide(input: DecisionInput): Decision {
   const { stored, rules } = input
   if (stored === undefined) return startSeries('created', 1, input)
   if (stored.reserved) return reject('user_reserved')
-  // Every write sets `enabled`, so it would re-enable a user that an administrator has disabled.
-  if (!stored.enabled) return reject('user_disabled')
-  if (isRevoked(input.subject, readNotBefore(stored.metadata))) return reject('revoked')
   const state = readManagedState(stored.metadata)
+  const isOurDisable = state !== undefined && input.keys.knows(state.key_id) && isDisabledIdle(stored, state)
+  // Every write sets `enabled`, so it would re-enable a user that an administrator has disabled.
+  if (!stored.enabled && !isOurDisable) return reject('user_disabled')
+  if (isRevoked(input.subject, readNotBefore(stored.metadata))) return reject('revoked')
   if (state === undefined) return rules.adoptExisting ? startSeries('taken_over', 1, input) : reject('user_foreign')
+  if (isOurDisable) return nextVersion('enabled', state, input)
   return (
     decideUnknownKey(state, input) ??
     decideRejectedPassword(state, input) ??
@@ -178,7 +184,7 @@ function startSeries(reason: WriteReason, version: number, input: NewPasswordInp
   return { kind: 'write', reason, state }
 }
 
-function nextVersion(
+export function nextVersion(
   reason: WriteReason,
   { created, version, not_before }: ManagedState,
   input: NewPasswordInput,
@@ -274,7 +280,13 @@ export function decideRevocation(input: RevocationInput): WaitOrWrite | undefine
   if (next.kind === 'wait') return next
   const { issued_at, extended_at } = state
   const times = { issued_at, ...(extended_at !== undefined && { extended_at }), not_before: notBefore }
-  return { ...next, state: { ...next.state, ...times }, ...((disable || !stored.enabled) && { enabled: false }) }
+  const isIdle = !disable && !stored.enabled && isDisabledIdle(stored, state)
+  return {
+    ...next,
+    state: { ...next.state, ...times },
+    ...((disable || !stored.enabled) && { enabled: false }),
+    ...(isIdle && { isIdle }),
+  }
 }
 
 /** Decides how to enable a managed user under a known key; undefined if the user is enabled. */

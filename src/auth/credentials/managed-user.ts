@@ -90,6 +90,14 @@ export function keepNotBefore(notBefore: number | undefined): Pick<ManagedState,
   return notBefore === undefined ? {} : { not_before: notBefore }
 }
 
+/**
+ * Whether `user_retention` has disabled the user, rather than an administrator: then the next sign-in enables the user. The mark
+ * is the version that was written with it. It is not part of the state, so every other write removes it.
+ */
+export function isDisabledIdle({ metadata }: Pick<StoredUser, 'metadata'>, { version }: ManagedState): boolean {
+  return (metadata.elastauth as Readonly<Record<string, unknown>>).disabled_idle === version
+}
+
 /** The groups stored in the metadata, or undefined if they are not a list of strings. */
 export function readGroups({ groups }: Readonly<Record<string, unknown>>): readonly string[] | undefined {
   return Array.isArray(groups) && groups.every((group) => typeof group === 'string') ? groups : undefined

@@ -26,6 +26,9 @@ export type CredentialEvent =
   | Readonly<{ kind: 'revalidation_failed'; username: string; error: unknown }>
   /** Removing the roles of a denied user failed and is retried. */
   | Readonly<{ kind: 'denial_failed'; username: string; error: unknown }>
+  /** `user_retention` deleted the user. */
+  | Readonly<{ kind: 'deleted'; username: string }>
+  | Readonly<{ kind: 'api_keys_invalidated'; username: string; count: number }>
   /** A denial was dropped because too many are pending. The user's next request starts another one. */
   | Readonly<{ kind: 'denial_dropped'; username: string }>
 

@@ -3,7 +3,14 @@ import { limitEntries } from '../../async/lru-limit.ts'
 import type { Subject } from '../subject.ts'
 import type { CachedCredential } from './credential-cache.ts'
 import { expiryOf, extendIfDue, isRevoked, isSameSet, type LifecycleRules } from './lifecycle.ts'
-import { isSamePassword, type ManagedState, readManagedState, readNotBefore, type StoredUser } from './managed-user.ts'
+import {
+  isDisabledIdle,
+  isSamePassword,
+  type ManagedState,
+  readManagedState,
+  readNotBefore,
+  type StoredUser,
+} from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 import type { Reconciler } from './reconcile.ts'
 
@@ -129,13 +136,20 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     // A node rejects every login while its security index is unavailable. This read then fails as well, so a valid password is
     // not replaced.
     const stored = await directory.get(username)
-    if (stored && (!stored.enabled || isRevoked(subject, readNotBefore(stored.metadata)))) {
+    if (stored && (isDisabledByOthers(stored) || isRevoked(subject, readNotBefore(stored.metadata)))) {
       invalidate(username, rejected) // the next request reads the user and is rejected
       report({ kind: 'access_ended', username })
       return undefined
     }
     if ((await authenticate(username, rejected.state)) !== undefined) return undefined
     return reconciler.replaceRejected(subject, rejected.state)
+  }
+
+  /** False if `user_retention` has disabled the user at the moment of a sign-in: then a new credential enables the user. */
+  function isDisabledByOthers(stored: StoredUser): boolean {
+    const state = readManagedState(stored.metadata)
+    const isOurs = state !== undefined && keys.knows(state.key_id) && isDisabledIdle(stored, state)
+    return !stored.enabled && !isOurs
   }
 
   function authenticate(username: string, state: ManagedState) {

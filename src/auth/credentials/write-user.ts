@@ -10,6 +10,7 @@ import {
   type StoredUser,
 } from './managed-user.ts'
 import type { Access, CredentialsOptions } from './options.ts'
+import type { RetentionDecision } from './retention/decide-retention.ts'
 import type { SharedRead, Unlock } from './shared-states.ts'
 
 type WriteUserOptions = Pick<CredentialsOptions, 'directory' | 'preparePassword' | 'states' | 'now' | 'report'>
@@ -23,7 +24,7 @@ export type WriteRequest = Readonly<{
   stored: StoredUser | undefined
   write: WriteDecision
   /** Makes the decision again, for the user as read just before the write. */
-  decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision | undefined
+  decideOn: (stored: StoredUser | undefined) => Decision | DenialDecision | RetentionDecision | undefined
   /** See `LockRequest`. */
   force: boolean
 }>
@@ -53,9 +54,13 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
       await unlock(undefined)
       return { kind: 'changed' }
     }
-    const { reason, state, enabled } = decision
+    const { reason, state, enabled, isIdle } = decision
     const changedAt = rateLimitedReasons.includes(reason) ? now() : readChangedAt(latest?.metadata ?? {})
-    const elastauth = { ...state, ...(changedAt !== undefined && { changed_at: changedAt }) }
+    const elastauth = {
+      ...state,
+      ...(changedAt !== undefined && { changed_at: changedAt }),
+      ...(isIdle && { disabled_idle: state.version }),
+    }
     const profile = profileOf(subject, latest, elastauth)
     await directory.put(username, { ...password, ...profile, ...(enabled === false && { enabled }) })
     report({
@@ -84,6 +89,13 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
 
 function accessOf({ roles, metadata }: StoredUser): Access {
   return { roles, groups: readGroups(metadata) ?? [] }
+}
+
+/** The subject of a write that keeps the roles, groups, name and email address of the user. */
+export function subjectOf(username: string, stored: StoredUser): WriteRequest['subject'] {
+  const { roles, full_name, email, metadata } = stored
+  const profile = { ...(full_name && { name: full_name }), ...(email && { email }) }
+  return { roles, identity: { username, groups: readGroups(metadata) ?? [], ...profile, provider: 'elastauth' } }
 }
 
 /**

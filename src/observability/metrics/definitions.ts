@@ -40,7 +40,9 @@ const writeReasons = [
   'rekeyed',
   'taken_over',
   'idle',
-] as const satisfies readonly (WriteReason | 'idle')[]
+  'disabled_idle',
+  'deleted',
+] as const satisfies readonly (WriteReason | 'idle' | 'deleted')[]
 
 const elasticsearchOperations = ['user_read', 'user_write', 'user_authenticate', 'client_authenticate', 'ping']
 const redisOperations = [

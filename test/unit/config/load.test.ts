@@ -358,6 +358,31 @@ const violations: { condition: string; yaml: string; expected: RegExp }[] = [
     expected: /cache.rotation_pause is not shorter/,
   },
   {
+    condition: 'user_retention.disable_after shorter than ten minutes',
+    yaml: `${minimal}user_retention: { disable_after: 9m }`,
+    expected: /user_retention.disable_after is shorter than 10m/,
+  },
+  {
+    condition: 'user_retention.delete_after shorter than a day',
+    yaml: `${minimal}session: { lifetime: 1h }\nuser_retention: { delete_after: 23h }`,
+    expected: /user_retention.delete_after is shorter than 24h/,
+  },
+  {
+    condition: 'user_retention.delete_after as long as disable_after',
+    yaml: `${minimal}user_retention: { disable_after: 720h, delete_after: 720h }`,
+    expected: /user_retention.delete_after is not longer than user_retention.disable_after/,
+  },
+  {
+    condition: 'user_retention.delete_after as long as session.lifetime',
+    yaml: `${minimal}session: { lifetime: 48h }\nuser_retention: { delete_after: 48h }`,
+    expected: /user_retention.delete_after is not longer than session.lifetime: .* write more than 48h/,
+  },
+  {
+    condition: 'user_retention.invalidate_api_keys without an age',
+    yaml: `${minimal}user_retention: { invalidate_api_keys: true }`,
+    expected: /user_retention.invalidate_api_keys has no effect/,
+  },
+  {
     condition: 'proxy mode without an upstream',
     yaml: `${minimal}proxy: { enabled: true }`,
     expected: /proxy.elasticsearch_url is required/,

@@ -28,7 +28,7 @@ test('docs/metrics.md lists every reason for which elastauth writes a user', () 
   const [, row = ''] = /^\| `elastauth_user_writes_total\{reason\}` \|(.*)\|$/m.exec(textOf('docs/metrics.md')) ?? []
   const [, values = ''] = row.split('`reason`:')
   const listed = [...values.matchAll(/`(\w+)`/g)].map(([, reason]) => reason!)
-  assert.deepEqual(listed.sort(), [...readLogFields().writeReasons, 'idle'].sort())
+  assert.deepEqual(listed.sort(), [...readLogFields().writeReasons, 'idle', 'deleted'].sort())
 })
 
 function textOf(path: string): string {

@@ -4,6 +4,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { createApiKeys } from '../../../src/es/api-keys.ts'
 import { createCall } from '../../../src/es/call.ts'
 import { createElasticsearchClient } from '../../../src/es/client.ts'
 import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
@@ -102,6 +103,8 @@ const foreign: Record<string, Reply> = {
 const calls: Record<string, () => Promise<unknown>> = {
   'get user': () => users.get('bob'),
   'put user': () => users.put('bob', { password: 'secret-1', roles: [], full_name: null, email: null, metadata: {} }),
+  'delete user': () => users.delete('bob'),
+  'get API keys': () => createApiKeys(() => client, call).invalidateAll('bob'),
   authenticate: () => users.authenticate('bob', 'secret-1'),
   ping: createPing(() => client, call),
   'has privileges': createPrivilegeCheck(() => client, call),
@@ -161,6 +164,20 @@ test('put user is elasticsearch_unavailable if the response does not say whether
   for (const body of [{}, { created: 'true' }, { created: null }, { found: true }]) {
     reply = json(body)
     await assert.rejects(calls['put user']!(), unavailable)
+  }
+})
+
+test('delete user is elasticsearch_unavailable if the response does not say whether the user was found', async () => {
+  for (const body of [{}, { found: 'true' }, { created: true }]) {
+    reply = json(body)
+    await assert.rejects(calls['delete user']!(), unavailable)
+  }
+  for (const [found, status] of [
+    [true, 200],
+    [false, 404],
+  ] as const) {
+    reply = json({ found }, status)
+    await calls['delete user']!()
   }
 })
 

@@ -5,7 +5,9 @@ import { decideIdle, idleGraceMs } from '../../../../src/auth/credentials/lifecy
 import type { ManagedState, StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
 import { createPasswordWriter } from '../../../../src/auth/credentials/password-writer.ts'
+import type { Retention, RetentionAction } from '../../../../src/auth/credentials/retention/retention.ts'
 import { createSweepLease, noSweepLease } from '../../../../src/auth/credentials/sweep-lease.ts'
+import type { NamedUser } from '../../../../src/auth/credentials/user-directory.ts'
 import { GatewayError } from '../../../../src/http/errors.ts'
 import { createFakeClock, type FakeClock } from '../../../support/fake-clock.ts'
 import {
@@ -357,6 +359,94 @@ describe('the sweep of idle users', () => {
     await clock.advance(hour)
     await done
     assert.ok(directory.passwordsSet.length <= length + 1)
+  })
+})
+
+describe('the sweep with user_retention', () => {
+  const retentionOf = (
+    due: (username: string) => RetentionAction | undefined,
+    apply: (username: string) => Promise<RetentionAction | undefined>,
+  ): Retention => ({ dueFor: (stored) => due((stored as NamedUser).username), apply })
+
+  test('one listing serves both: retention comes first, and the idle password of a user is ended where nothing else is due', async () => {
+    const { clock, directory } = createTestBed()
+    for (const name of ['a', 'b', 'c']) addUser(directory, name)
+    const applied: string[] = []
+    const retention = retentionOf(
+      (username) => (username === 'b' && !applied.includes('b') ? 'deleted' : undefined),
+      async (username) => {
+        applied.push(username)
+        directory.users.delete(username)
+        return 'deleted'
+      },
+    )
+    let pages = 0
+    directory.hooks.before = (operation) => void (operation === 'page' && pages++)
+    const { stop, events } = startSweep(directory, clock, { retention })
+    await clock.advance(idleAt - noon + 6 * minute)
+    stop()
+    assert.deepEqual(applied, ['b'])
+    assert.deepEqual(
+      directory.passwordsSet.map(({ username }) => username),
+      ['a', 'c'],
+    )
+    assert.equal(events.length, 2)
+    const passes = Math.floor((idleAt - noon + 6 * minute) / (4 * minute))
+    assert.ok(pages <= passes, `${pages} pages`)
+  })
+
+  test('a pass reports only the first user of whom retention fails, goes on with the others, and ends the idle passwords', async () => {
+    const { clock, directory } = createTestBed()
+    for (const name of ['a', 'b', 'c']) addUser(directory, name)
+    const tried: string[] = []
+    const retention = retentionOf(
+      () => 'disabled_idle',
+      async (username) => {
+        tried.push(username)
+        throw new GatewayError('elasticsearch_rejected', 'no')
+      },
+    )
+    const { stop, events } = startSweep(directory, clock, { retention })
+    await clock.advance(6 * minute)
+    assert.deepEqual(tried, ['a', 'b', 'c'])
+    assert.deepEqual(
+      events.map((event) => [event.kind, event.username]),
+      [['retention_failed', 'a']],
+    )
+    await clock.advance(2 * hour)
+    stop()
+    assert.equal(directory.passwordsSet.length, 3)
+  })
+
+  test('10,000 users who are due are read and written page by page, at most 20 a second', {
+    timeout: 100_000,
+  }, async () => {
+    const { clock, directory } = createTestBed()
+    for (let i = 0; i < 10_000; i++) addUser(directory, `user-${i}`)
+    let [largest, started, done] = [0, 0, 0]
+    const page: MemoryDirectory['page'] = async (after, size) => {
+      const users = await directory.page(after, size)
+      largest = Math.max(largest, users.length)
+      return users
+    }
+    const retention = retentionOf(
+      (username) => (directory.users.get(username)!.enabled ? 'disabled_idle' : undefined),
+      async (username) => {
+        started ||= clock.now()
+        done = clock.now()
+        directory.users.set(username, { ...directory.users.get(username)!, enabled: false })
+        return 'disabled_idle'
+      },
+    )
+    const { stop } = startSweep({ ...directory, page }, clock, {
+      retention,
+      rules: { ...rules, expirationMs: 48 * hour },
+    })
+    await clock.advance(hour)
+    stop()
+    assert.equal([...directory.users.values()].filter(({ enabled }) => enabled).length, 0)
+    assert.equal(largest, 100)
+    assert.ok(done - started >= (10_000 / 20) * 1000 - 50, `${done - started} ms`)
   })
 })
 

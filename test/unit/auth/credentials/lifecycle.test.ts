@@ -146,6 +146,30 @@ const rows: Row[] = [
     { rejected: state },
     rejected('user_disabled'),
   ],
+  [
+    'a user whom user_retention disabled is enabled, with the next version',
+    user({ ...state, disabled_idle: 7 }, { enabled: false }),
+    { now: noon + 30 * day },
+    written('enabled', { ...next, issued_at: noon + 30 * day }),
+  ],
+  [
+    'a disabled user with the mark of user_retention for another version is rejected',
+    user({ ...state, disabled_idle: 6 }, { enabled: false }),
+    { now: noon + 30 * day },
+    rejected('user_disabled'),
+  ],
+  [
+    'a user whom user_retention disabled under an unknown key is rejected, because the mark proves nothing',
+    user({ ...state, key_id: 'lost', disabled_idle: 7 }, { enabled: false }),
+    { now: noon + 30 * day },
+    rejected('user_disabled'),
+  ],
+  [
+    'an enabled user with the mark of user_retention is written without it, even if the password has not expired',
+    user({ ...state, disabled_idle: 7 }),
+    {},
+    written('enabled', { ...next, issued_at: noon }),
+  ],
   ['a foreign user is rejected', foreign, {}, rejected('user_foreign')],
   [
     'a foreign user is taken over with adopt_existing_users',

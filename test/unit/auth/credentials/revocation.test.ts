@@ -184,6 +184,13 @@ describe('decideRevocation', () => {
     assert.deepEqual(decideOn(disabled), { kind: 'write', reason: 'revoked', state: next, enabled: false })
   })
 
+  test('a revocation leaves a user whom user_retention disabled to the next sign-in, unless it disables the user', () => {
+    const idle = user({ ...state, disabled_idle: 7 }, { enabled: false })
+    const write = { kind: 'write', reason: 'revoked', state: next, enabled: false }
+    assert.deepEqual(decideOn(idle), { ...write, isIdle: true })
+    assert.deepEqual(decideOn(idle, true), write)
+  })
+
   test('a revocation is done once the user has its time or a later one, and is disabled if that was requested', () => {
     for (const not_before of [noon + 5, noon + 6]) {
       assert.equal(decideOn(user({ ...state, not_before })), undefined)
