@@ -3,24 +3,27 @@ import type { ElasticsearchClient } from '../es/client.ts'
 import { createClientLogIn } from '../es/client-login.ts'
 import type { Logger } from '../observability/log.ts'
 import type { AttemptStore } from '../providers/attempt-limits.ts'
-import { createElasticsearchProvider } from '../providers/elasticsearch/index.ts'
+import { createElasticsearchProvider, type ElasticsearchProviderOptions } from '../providers/elasticsearch/index.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { ClientCredentialsOptions } from './options/client-credentials.ts'
 
-type Deps = Readonly<{
-  client: () => ElasticsearchClient
-  call: Call
-  log: Logger
-  attemptStore: AttemptStore | undefined
-}>
+type Deps = Readonly<{ log: Logger; attemptStore: AttemptStore | undefined }>
 
 /** The provider `elasticsearch`, which a reload does not replace, so that it keeps the verified credentials. */
-export async function createClientCredentials(
+export function createClientCredentials(
+  options: ClientCredentialsOptions,
+  { client, call, ...deps }: Deps & Readonly<{ client: () => ElasticsearchClient; call: Call }>,
+): Promise<Provider> {
+  return createClientCredentialsWith(createClientLogIn(client, call), options, deps)
+}
+
+/** @param logIn see `ElasticsearchProviderOptions` */
+export async function createClientCredentialsWith(
+  logIn: ElasticsearchProviderOptions['logIn'],
   { acceptsBasic, ...options }: ClientCredentialsOptions,
-  { client, call, log, attemptStore }: Deps,
+  { log, attemptStore }: Deps,
 ): Promise<Provider> {
   const attempts = acceptsBasic ? await createAttempts(log, attemptStore) : undefined
-  const logIn = createClientLogIn(client, call)
   return createElasticsearchProvider({ ...options, attempts, logIn, monotonicNow: () => performance.now() })
 }
 

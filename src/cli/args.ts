@@ -14,9 +14,27 @@ export type Command =
   | UsersCommand
   | { readonly name: 'import'; readonly file: string }
   | PlanCommand
+  | ExplainCommand
   | { readonly name: 'generate-key' | 'hash-password' | 'version' }
   | { readonly name: 'help'; readonly text: string }
   | { readonly name: 'usage-error'; readonly message: string; readonly exitCode?: number }
+
+/** `headers` are those that the peer sends, the others describe the client's request. */
+export type ExplainCommand = Readonly<{
+  name: 'explain'
+  file?: string
+  flags: Readonly<Record<string, string>>
+  headers: readonly string[]
+  from?: string
+  method?: string
+  path?: string
+  host?: string
+  /** A file. */
+  token?: string
+  user?: string
+  connect: boolean
+  json: boolean
+}>
 
 export type PlanCommand = Readonly<{
   name: 'plan'
@@ -73,6 +91,10 @@ Commands
                          Redis, the OpenID provider and upstreams
   doctor [--json]        find out what is wrong, with the running elastauth too, and
                          say what to do; exits with 1 for warnings, 2 for failures
+  explain                say step by step how a request is decided: --header 'Name: value' ...,
+                         --token FILE or --user NAME; --from ADDRESS, --method, --path,
+                         --host; --connect reads Elasticsearch; --json; exits with 0 if
+                         the request is allowed, 1 if it is denied
   plan NEW.yml           compare a new configuration with the current one: which managed
                          users of Elasticsearch would gain or lose roles; --json;
                          exits with 2 if more than --max-gains N users gain roles
@@ -121,6 +143,7 @@ const commands: { readonly [words: string]: 'serve' | 'check' | 'health' | 'gene
 /** The commands with arguments of their own. */
 const parsers: Readonly<Record<string, (args: readonly string[], values: ReadonlyMap<string, string>) => Command>> = {
   doctor: parseDoctor,
+  explain: parseExplain,
   plan: parsePlan,
   import: parseImport,
   users: parseUsers,
@@ -157,6 +180,20 @@ function parseDoctor([extra]: readonly string[], values: ReadonlyMap<string, str
   const misplaced = ['connect', ...Object.keys(ownOptions)].find((option) => option in flags)
   if (misplaced !== undefined) return usageError(`--${misplaced} cannot be used with doctor`)
   return { name: 'doctor', flags, json: json !== undefined, ...(file !== undefined && { file }) }
+}
+
+function parseExplain(positionals: readonly string[], values: ReadonlyMap<string, string>): Command {
+  const { config: file, json, connect, header, ...others } = Object.fromEntries(values)
+  if (positionals.length > 0)
+    return usageError("explain takes no arguments: describe the request with --header 'Name: value'")
+  const own = Object.entries(others).filter(([option]) => requestOptions.includes(option))
+  const flags = Object.fromEntries(Object.entries(others).filter(([option]) => !requestOptions.includes(option)))
+  const headers = header === undefined ? [] : header.split(headerSeparator)
+  return {
+    ...{ name: 'explain', flags, headers, connect: connect !== undefined, json: json !== undefined },
+    ...Object.fromEntries(own),
+    ...(file !== undefined && { file }),
+  }
 }
 
 /** 2 means too many gains, so a usage error of `plan` is 1, as a fault in a configuration. */
@@ -220,10 +257,16 @@ type Arguments = {
 const ofUsers: readonly string[] = [...new Set(Object.values(usersSwitches).flat())]
 const switches = [...new Set(['help', 'version', 'generateKey', 'connect', 'json', ...ofUsers])]
 
+const requestOptions: readonly string[] = ['from', 'method', 'path', 'host', 'token', 'user']
+
+/** Between the values of several `--header`. No header and no argument contains it. */
+const headerSeparator = '\0'
+
 /** Options of single commands that are not keys of the configuration, and what they belong to. */
 const ownOptions: Readonly<Record<string, string>> = {
   ...Object.fromEntries(ofUsers.map((flag) => [flag, '`users`'])),
-  json: '`users`, `plan` and `doctor`',
+  json: '`users`, `plan`, `doctor` and `explain`',
+  ...Object.fromEntries(['header', ...requestOptions].map((option) => [option, '`explain`'])),
   'max-gains': '`plan`',
 }
 
@@ -246,7 +289,9 @@ function readArguments(argv: readonly string[]): Arguments {
       connect: { type: 'boolean' },
       json: { type: 'boolean' },
       ...Object.fromEntries(ofUsers.map((flag) => [flag, { type: 'boolean' }] as const)),
-      'max-gains': { type: 'string' },
+      ...Object.fromEntries(
+        ['max-gains', 'header', ...requestOptions].map((option) => [option, { type: 'string' }] as const),
+      ),
     },
   })
   const values = new Map<string, string>()
@@ -254,7 +299,10 @@ function readArguments(argv: readonly string[]): Arguments {
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const message = checkOption(token, values)
-    if (message === undefined) values.set(token.name, token.value ?? '')
+    const value = token.value ?? ''
+    if (message === undefined && token.name === 'header' && values.has('header'))
+      values.set('header', [values.get('header'), value].join(headerSeparator))
+    else if (message === undefined) values.set(token.name, value)
     else messages.push(message)
   }
   return { values, positionals, message: messages[0] }
@@ -277,7 +325,7 @@ function checkOption({ name, rawName, value, inlineValue }: Option, earlier: Rea
   if (!inlineValue && /^-./.test(value)) {
     return `${rawName} needs a value, but is followed by ${value.replace(/=.*/s, '')}: write the value after the flag`
   }
-  return earlier.has(name) ? `${rawName} is set twice: keep one of them` : undefined
+  return earlier.has(name) && name !== 'header' ? `${rawName} is set twice: keep one of them` : undefined
 }
 
 function usageError(message: string): Command {

@@ -28,6 +28,12 @@ export async function run(args: readonly string[]): Promise<void> {
         console.error(`elastauth: ${command.message}\nTry: elastauth --help`)
         process.exitCode = command.exitCode ?? 2
         break
+      case 'explain': {
+        const { loadConfig } = await import('../../config/load.ts')
+        const { config } = loadConfig(await openSource(command))
+        process.exitCode = await (await import('./explain.ts')).printExplanation(config, command)
+        break
+      }
       case 'plan': {
         const { loadConfig } = await import('../../config/load.ts')
         const { config: current } = loadConfig(await openSource(command))
@@ -75,7 +81,7 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(`elastauth: ${error.message}`)
-    process.exitCode = 1
+    process.exitCode = command.name === 'explain' ? 2 : 1
   }
 }
 

@@ -81,11 +81,27 @@ export function createReconcileStep(options: ReconcileStepOptions) {
     options.cache.delete(username)
     if (shared) states.taint(username, shared)
     if (code === 'revoked' || code === 'user_disabled') options.report({ kind: 'access_ended', username })
-    if (code === 'revoked') return revokedError(username, readNotBefore(stored!.metadata)!, now())
-    if (code !== 'key_conflict') return new GatewayError(code, rejectionDetails[code])
-    options.report({ kind: 'key_conflict', username })
-    return new GatewayError(code, keyConflictDetail(keyIdIn(stored), keys.currentId, rules.rekey))
+    if (code === 'key_conflict') options.report({ kind: 'key_conflict', username })
+    return rejectionError(code, { username, stored, currentKeyId: keys.currentId, rekey: rules.rekey, now: now() })
   }
+}
+
+type RejectionContext = Readonly<{
+  username: string
+  stored: StoredUser | undefined
+  currentKeyId: string
+  rekey: LifecycleRules['rekey']
+  now: number
+}>
+
+/** The error for a user whom `decide` rejects. */
+export function rejectionError(
+  code: RejectionCode,
+  { username, stored, currentKeyId, rekey, now }: RejectionContext,
+): GatewayError {
+  if (code === 'revoked') return revokedError(username, readNotBefore(stored!.metadata)!, now)
+  if (code !== 'key_conflict') return new GatewayError(code, rejectionDetails[code])
+  return new GatewayError(code, keyConflictDetail(keyIdIn(stored), currentKeyId, rekey))
 }
 
 type Rejection = Readonly<{

@@ -89,7 +89,7 @@ const usageErrors: [line: string, message: RegExp][] = [
   ['users list alice', /^users list takes no username$/],
   ['users list --connect', /^--connect cannot be used with users list$/],
   ['users list --secret_key x', /is a secret/],
-  ['serve --json', /^--json can only be used with `users`, `plan` and `doctor`$/],
+  ['serve --json', /^--json can only be used with `users`, `plan`, `doctor` and `explain`$/],
   ['usres list', /did you mean `users`|use one of/],
   ['improt', /did you mean `import`/],
   ['toString', /unknown command/],
