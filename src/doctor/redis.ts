@@ -16,8 +16,8 @@ async function checkRedis(config: Config): Promise<Finding[]> {
   const redis = createRedis({ connection: redisConnection(config), onStateChange: () => {} })
   try {
     await redis.start()
+    const replicas = await redis.countReplicas().catch(() => undefined) // before the probe subscribes itself
     await redis.probe(hasSessions, hasAttempts)
-    const replicas = await redis.countReplicas().catch(() => undefined)
     const memory = await redis.readMemory().catch(() => '')
     const count = replicas === undefined ? '' : `; replicas connected: ${replicas}`
     return [ok(`every operation is allowed${count}`), ...checkEviction(memory, hasSessions || hasAttempts)]

@@ -6,15 +6,44 @@ import { after, test } from 'node:test'
 import { request } from 'undici'
 import { errorTable } from '../../src/http/errors.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
-import { type Gateway, type GatewayOptions, startGateway, subRequestUrlOf } from '../support/gateway.ts'
-import { findQuoted, isQuoted, quotedCases } from '../support/troubleshooting.ts'
+import { type Gateway, type GatewayOptions, startGateway, subRequestUrlOf, testKey } from '../support/gateway.ts'
+import { findFreePort } from '../support/port.ts'
+import { doctorTitles, findQuoted, isQuoted, quotedCases } from '../support/troubleshooting.ts'
 import { startUpstream } from '../support/upstream.ts'
+import { runDoctor } from './doctor.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
 
-const { start, elasticsearchUrl } = await createFixture({
+const { start: startWithRole, elasticsearchUrl } = await createFixture({
   accounts: { alice: { password: 'set-by-an-admin' }, lowly: { password: 'changeme' } },
 })
+
+type Settings = Required<Pick<GatewayOptions, 'flags' | 'env'>>
+
+/** What each gateway was started with, for `elastauth doctor`. */
+const settingsOf = new Map<Gateway, Settings>()
+
+async function start(
+  { flags, env }: GatewayOptions = {},
+  startIt: (options: GatewayOptions) => Promise<Gateway> = startWithRole,
+): Promise<Gateway> {
+  const settings = {
+    flags: { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': elasticsearchUrl, ...flags },
+    env: { ELASTAUTH_SECRET_KEY: testKey, ...serviceAccount, ...env },
+  }
+  const gateway = await startIt(settings)
+  settingsOf.set(gateway, settings)
+  return gateway
+}
+
+/** A gateway whose users have no default role. */
+function startWithoutRole(): Promise<Gateway> {
+  return start({}, async (settings) => {
+    const gateway = await startGateway(settings)
+    after(() => gateway.stop())
+    return gateway
+  })
+}
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-troubleshooting-'))
 after(() => rmSync(directory, { recursive: true }))
@@ -107,10 +136,7 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     Promise.all([
       startAndRequest({}, 'alice'),
       startAndRequest({}, 'elastic'),
-      startGateway({ flags: { 'elasticsearch.hosts': elasticsearchUrl }, env: serviceAccount }).then((gateway) => {
-        after(() => gateway.stop())
-        return requestFrom(gateway, 'testuser', { 'Remote-Groups': 'guests' })
-      }),
+      startWithoutRole().then((gateway) => requestFrom(gateway, 'testuser', { 'Remote-Groups': 'guests' })),
       startAndRequest({ flags: { enable_group_whitelist: 'true', group_whitelist: 'insiders' } }, 'testuser', {
         'Remote-Groups': 'guests',
       }),
@@ -156,17 +182,67 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
         (line) => gateway.log.indexOf(line) >= seenLines && /^configuration /.test(line.message ?? ''),
       )
     }
+    writeFileSync(file, 'log_level: debug\n') // without a reload
     return [gateway]
   },
   '431: request headers too large': async () => [await startAndRequest({}, 'testuser', { Cookie: 'x'.repeat(70_000) })],
 }
 
 for (const [section, reproduce] of Object.entries(reproductions)) {
-  test(`logs the lines that docs/troubleshooting.md quotes under "${section}"`, async () => {
+  test(`logs the lines that docs/troubleshooting.md quotes under "${section}", and elastauth doctor finds the cause`, async () => {
     const gateways = await reproduce()
     for (const quote of quotedCases.get(section) ?? []) await findQuoted(gateways, quote)
+    await checkDoctor(section, gateways.map(settingsFor))
   })
 }
+
+function settingsFor(gateway: Gateway): Settings {
+  const { flags, env } = settingsOf.get(gateway)!
+  return { flags: { log_format: 'json', ...flags }, env }
+}
+
+/** Nothing that elastauth sees is wrong in these cases: the proxy is. The fix says so. */
+const outside: readonly string[] = ['Authorization header not forwarded', "Traefik can't reach elastauth"]
+
+/** Each check that the page names finds the problem of at least one of these gateways, and says what to do. */
+async function checkDoctor(section: string, all: readonly Settings[]): Promise<void> {
+  const reports = await Promise.all(all.map(({ flags, env }) => runDoctor(flags, env)))
+  const found = reports.flatMap(({ checks }) => checks)
+  const titles = doctorTitles.get(section)!
+  assert.ok(titles.length > 0)
+  for (const title of titles) {
+    const results = found.filter((result) => result.title.startsWith(title))
+    const problems = results.filter(
+      ({ status }) => status !== 'skipped' && (status !== 'ok' || outside.includes(section)),
+    )
+    // The text of a warning of the configuration says what to do.
+    const isFound = problems.some(
+      ({ fix, status }) => fix !== undefined || (title === 'Configuration' && status === 'warning'),
+    )
+    assert.ok(isFound, `${title}: ${JSON.stringify(found, null, 2)}`)
+  }
+}
+
+test('elastauth doctor finds the cause that docs/troubleshooting.md names under "Kibana asks users to sign in about once an hour"', async () => {
+  const { url } = await startUpstream((_, response) => {
+    response.setHeader('kbn-name', 'kibana')
+    setTimeout(() => response.end(), 50)
+  })
+  const flags = { ...proxyTo(url).flags, 'cache.rotation_pause': '1ms', 'elasticsearch.hosts': elasticsearchUrl }
+  const { checks } = await runDoctor(flags, { ...serviceAccount, ELASTAUTH_SECRET_KEY: testKey })
+  const { detail, fix } = checks.find(({ title, status }) => title === 'Upstream' && status === 'warning')!
+  assert.deepEqual(doctorTitles.get('Kibana asks users to sign in about once an hour'), ['Upstream'])
+  assert.match(detail, /longer than cache\.rotation_pause/)
+  assert.match(fix!, /extend_cache: true/)
+})
+
+test('docs/troubleshooting.md names the checks of elastauth doctor that find each case', () => {
+  assert.ok(doctorTitles.size > 15)
+  assert.deepEqual(
+    [...doctorTitles].filter(([, titles]) => titles.length === 0),
+    [],
+  )
+})
 
 test('prints the faults that docs/troubleshooting.md quotes under "It does not start"', async () => {
   const file = join(directory, 'broken.yml')
@@ -183,6 +259,15 @@ test('prints the faults that docs/troubleshooting.md quotes under "It does not s
       lines.some((line) => isQuoted(quote, line)),
       `${quote.message} is not in\n${stderr}`,
     )
+  const occupied = await start()
+  await checkDoctor('It does not start', [
+    { flags: { config: file }, env },
+    // Another program than elastauth is on the port.
+    {
+      flags: { ...settingsFor(occupied).flags, listen: new URL(elasticsearchUrl).host },
+      env: settingsFor(occupied).env,
+    },
+  ])
 })
 
 test('tests every section of docs/troubleshooting.md that quotes the log, and every error code in it exists', () => {

@@ -7,13 +7,23 @@ export type Quote = Readonly<{ code: string; message: string }>
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/troubleshooting.md'), 'utf8')
 
+/** The cases of the page, by heading. The first section describes `elastauth doctor`. */
+const sections = page
+  .split(/^## /m)
+  .slice(2)
+  .map((text) => [text.slice(0, text.indexOf('\n')), text] as const)
+
 /** The quotes of each case of the page by its heading; cases without quotes are left out. */
 export const quotedCases: ReadonlyMap<string, readonly Quote[]> = new Map(
-  page
-    .split(/^## /m)
-    .slice(1)
-    .map((section) => [section.slice(0, section.indexOf('\n')), quotesOf(section)] as const)
-    .filter(([, quotes]) => quotes.length > 0),
+  sections.map(([heading, text]) => [heading, quotesOf(text)] as const).filter(([, quotes]) => quotes.length > 0),
+)
+
+/** The titles of the checks of `elastauth doctor` that find each case, by its heading. */
+export const doctorTitles: ReadonlyMap<string, readonly string[]> = new Map(
+  sections.map(([heading, text]) => [
+    heading,
+    /^`elastauth doctor` reports it under: (.+)$/m.exec(text)?.[1]?.split(', ') ?? [],
+  ]),
 )
 
 function quotesOf(section: string): Quote[] {
