@@ -1,6 +1,7 @@
 import { type BigIntStats, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { ConfigError } from '../../config/faults.ts'
 import { readUsers } from '../../config/sources/users-file.ts'
 import { logEvent } from '../observability/events.ts'
@@ -45,6 +46,8 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
   let sources = initial
   // Before the read, and not in the background, so that a change in between is noticed.
   let applied = stampNow(sources)
+  /** Whether the file as of `applied` has a fault, so that earlier users are in effect. */
+  let isRejected = false
   const users = createUsers(readUsers(sources), {
     attempts: createReportedLimits({
       log,
@@ -54,12 +57,19 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
     monotonicNow,
   })
 
-  function readAgain(): void {
+  /** Reads the file in a thread, so that requests are served in the meantime. */
+  async function readAgain(): Promise<void> {
+    const before = applied
     try {
-      const next = readUsers(sources)
+      const { readUsersInThread } = await import('./read-users-in-thread.ts') // not needed at start
+      const next = await readUsersInThread(sources)
+      if (applied !== before) return // a reload has read a later version
       users.replace(next)
+      isRejected = false
       logEvent(log, 'users_changed', {}, `users.path has changed: ${Object.keys(next).length} users`)
     } catch (error) {
+      if (applied !== before) return
+      isRejected = true
       const reason = error instanceof Error ? error.message : String(error)
       logEvent(log, 'users_rejected', {}, `users.path has changed, but the previous users stay in effect: ${reason}`)
     }
@@ -73,7 +83,7 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
       const seen = await stampOf(sources)
       if (seen === last && seen !== applied) {
         applied = seen
-        readAgain()
+        await readAgain()
       }
       last = seen
     }
@@ -90,10 +100,13 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
     prepareReload(config) {
       const next = usersOptions(config)!
       const stamp = stampNow(next)
+      // A file with many users is not read again for a change of other keys.
+      if (stamp === applied && !isRejected && isDeepStrictEqual(next, sources)) return () => {}
       const read = readUsers(next)
       return () => {
         sources = next
         applied = stamp
+        isRejected = false
         users.replace(read)
       }
     },

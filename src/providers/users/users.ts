@@ -44,7 +44,8 @@ const maxQueued = 64
 export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }: UsersOptions): Users {
   let users = readUsers(initial, new Map())
   let decoy = mostExpensive(users)
-  // At most two at a time, one of them for networks that the user knows, so that guesses from elsewhere do not delay it.
+  // At most two at a time, one of them for networks that the user knows, so that guesses from elsewhere do not delay it: with
+  // bcrypt, whose hashes share one thread, by one of their hashes at most.
   const limits = { familiar: limitHashing(), other: limitHashing() }
   // The hash is part of what is remembered: a result stays true when the users change.
   const verifyOnce = createVerifiedCredentials({
@@ -141,8 +142,12 @@ function readUsers(configured: ConfiguredUsers, before: ReadonlyMap<string, User
 
 /** The hash that an unknown user's password is compared with, so that it takes as long as that of a known one. */
 function mostExpensive(users: ReadonlyMap<string, User>): string {
-  const hashes = [...new Set([...users.values()].map(({ passwordHash }) => passwordHash))]
-  return hashes.reduce((most, hash) => (costOf(hash) > costOf(most) ? hash : most), hashes[0] ?? defaultDecoy)
+  let [most, highest] = [defaultDecoy, 0]
+  for (const { passwordHash } of users.values()) {
+    const cost = costOf(passwordHash)
+    if (cost > highest) [most, highest] = [passwordHash, cost]
+  }
+  return most
 }
 
 /** For when all users are disabled: the hash of nothing. */

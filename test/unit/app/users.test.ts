@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { pbkdf2 } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import fs, { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, mock, test } from 'node:test'
 import { promisify } from 'node:util'
+import type { Worker } from 'node:worker_threads'
 import { createUsersService } from '../../../src/app/users.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-users-'))
@@ -37,4 +40,65 @@ test('a change of users.path right after its first read is noticed, also while a
   await changed
   assert.equal(users.find('bob'), undefined)
   stopped.abort()
+})
+
+/** A service whose log calls `onLogged`, and that looks at its file for changes until the test ends. */
+function watchUsers(file: string, onLogged: (line: { message: string }) => void) {
+  const write = (_: object, message: string) => onLogged({ message })
+  const log = { info: write, error: write }
+  const users = createUsersService(
+    { users: { path: file, inline: {} } } as never,
+    { log, attemptStore: undefined } as never,
+  )
+  const stopped = new AbortController()
+  users.watch(stopped.signal)
+  return { users, stop: () => stopped.abort() }
+}
+
+const configOf = (path: string) =>
+  ({ auth_provider: 'users', auth_providers: [], users: { path, inline: {} } }) as never
+
+test('a changed file is read in a thread of its own, so that requests are served meanwhile, and a reload during it has priority', {
+  timeout: 60_000,
+}, async () => {
+  const [before, later] = [join(directory, 'before.yml'), join(directory, 'later.yml')]
+  writeFileSync(before, `users:\n${usersOf('alice')}`, { mode: 0o600 })
+  writeFileSync(later, `users:\n${usersOf('carol')}`, { mode: 0o600 })
+  const lines: string[] = []
+  const { users, stop } = watchUsers(before, ({ message }) => lines.push(message))
+  const { promise: ended, resolve } = Promise.withResolvers<void>()
+  const onThread = (started: unknown) => {
+    const { worker } = started as { worker: Worker }
+    worker.once('exit', () => resolve())
+    users.prepareReload(configOf(later))()
+  }
+  subscribe('worker_threads', onThread)
+  writeFileSync(before, `users:\n${usersOf('alice', 'bob')}`)
+  await ended
+  await new Promise(setImmediate)
+  assert.deepEqual(
+    ['alice', 'bob', 'carol'].filter((name) => users.find(name)),
+    ['carol'],
+  )
+  assert.deepEqual(lines, [])
+  unsubscribe('worker_threads', onThread)
+  stop()
+})
+
+test('a reload does not read an unchanged file again, but reports its fault again', { timeout: 60_000 }, async () => {
+  const file = join(directory, 'reloaded.yml')
+  writeFileSync(file, `users:\n${usersOf('alice')}`, { mode: 0o600 })
+  const { promise: rejected, resolve } = Promise.withResolvers<string>()
+  const { users, stop } = watchUsers(file, ({ message }) => resolve(message))
+  const read = mock.method(fs, 'readFileSync')
+  syncBuiltinESMExports()
+  users.prepareReload(configOf(file))()
+  assert.equal(read.mock.callCount(), 0)
+  writeFileSync(file, 'users:\n  bob: {}\n')
+  assert.match(await rejected, /bob +has no password_hash/)
+  assert.throws(() => users.prepareReload(configOf(file)), /bob +has no password_hash/)
+  assert.ok(users.find('alice'))
+  read.mock.restore()
+  syncBuiltinESMExports()
+  stop()
 })
