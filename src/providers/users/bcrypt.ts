@@ -8,7 +8,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 
 type Job = Readonly<{ id: number; password: string; hash: string }>
 type Result = Readonly<{ id: number; isEqual: boolean }>
-type Pending = Readonly<{ resolve: (isEqual: boolean) => void; reject: (error: Error) => void }>
+type Pending = Readonly<{ job: Job; resolve: (isEqual: boolean) => void; reject: (error: Error) => void }>
 
 let worker: Worker | undefined
 let lastId = 0
@@ -17,12 +17,15 @@ const pending = new Map<number, Pending>()
 /** Whether the first 72 bytes of a password have this hash. The thread starts at the first call. */
 export function compareBcrypt(password: string, hash: string): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>()
-  worker ??= startWorker()
-  const id = ++lastId
-  pending.set(id, { resolve, reject })
-  worker.ref()
-  worker.postMessage({ id, password, hash } satisfies Job)
+  post({ job: { id: ++lastId, password, hash }, resolve, reject })
   return promise
+}
+
+function post(comparison: Pending): void {
+  worker ??= startWorker()
+  pending.set(comparison.job.id, comparison)
+  worker.ref()
+  worker.postMessage(comparison.job)
 }
 
 function startWorker(): Worker {
@@ -33,19 +36,23 @@ function startWorker(): Worker {
     pending.delete(id)
     if (pending.size === 0) started.unref()
   })
-  // After an error, `exit` follows, when the next call may have started another thread.
-  const end = (error: Error) => worker === started && fail(error)
-  started.on('error', end)
-  started.on('exit', () => end(new Error('the thread for bcrypt ended')))
+  let cause = new Error('the thread for bcrypt ended')
+  started.on('error', (error: Error) => {
+    cause = error
+  })
+  started.on('exit', () => startAgain(cause))
   return started
 }
 
 const threadName = 'elastauth-bcrypt'
 
-function fail(error: Error): void {
+/** All results of a thread arrive before its end, so it ended at the first comparison without one. */
+function startAgain(cause: Error): void {
   worker = undefined
-  for (const { reject } of pending.values()) reject(error)
+  const [failed, ...others] = pending.values()
   pending.clear()
+  failed?.reject(cause)
+  others.forEach(post)
 }
 
 async function runWorker(): Promise<void> {
