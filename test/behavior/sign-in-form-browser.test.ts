@@ -5,6 +5,8 @@ import { after, before, describe, test } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createFormTestBed, passwords } from '../support/sign-in-form.ts'
+import { startUpstream } from '../support/upstream.ts'
+import { eventually } from '../support/wait.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -79,6 +81,49 @@ describe('the sign-in form in Chromium', { skip: skipWithoutChromium() }, async 
       await page.goBack()
       const text = await page.locator('body').innerText()
       assert.doesNotMatch(text, /alice/, path)
+    }
+  })
+
+  test('after a sign-out, history.back() shows no page of the user who has left, in a browser that keeps pages as they were left', async () => {
+    const keeping = await startBrowser({ keepsPages: true })
+    try {
+      const page = await (await keeping.open()).newPage()
+      const goBack = () => Promise.all([page.waitForEvent('framenavigated'), page.evaluate('history.back()')])
+      const other = await startUpstream((_, response) => {
+        response.setHeader('Content-Type', 'text/html')
+        response.end('<script>onpageshow = (event) => { kept = event.persisted }</script>')
+      })
+      await page.goto(`${other.url}/first`)
+      await page.goto(`${other.url}/second`)
+      await goBack()
+      assert.equal(await page.evaluate('kept'), true, 'the browser keeps pages')
+
+      const policies: (string | undefined)[] = []
+      page.on('response', (response) => {
+        if (response.request().isNavigationRequest() && response.status() === 200)
+          policies.push(response.headers()['cache-control'])
+      })
+      await page.goto(`${url}/app/secret`)
+      await submit(page, 'alice', passwords.alice)
+      await page.waitForURL(`${url}/app/secret`)
+      await page.goto(`${url}/elastauth/whoami`)
+      assert.match(await page.locator('body').innerText(), /alice/)
+      await page.goto(`${url}/app/secret`)
+      await page.getByRole('link', { name: 'Log out' }).click()
+      assert.equal(await heading(page), 'You are signed out')
+      for (const path of ['/app/secret', '/elastauth/whoami', '/app/secret']) {
+        await goBack()
+        // A kept page has no `load` event.
+        await eventually(
+          () => page.evaluate('document.readyState'),
+          (state) => state === 'complete',
+        )
+        assert.doesNotMatch(await page.locator('body').innerText(), /alice/, path)
+      }
+      assert.ok(policies.length >= 5)
+      for (const policy of policies) assert.match(policy ?? '', /\bno-store\b/)
+    } finally {
+      await keeping.stop()
     }
   })
 

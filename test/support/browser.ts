@@ -21,12 +21,14 @@ export type BrowserKit = Readonly<{
   stop: () => Promise<void>
 }>
 
-export async function startBrowser(): Promise<BrowserKit> {
+/** @param keepsPages whether the back button may show a page as it was left (bfcache), which Playwright turns off */
+export async function startBrowser({ keepsPages = false } = {}): Promise<BrowserKit> {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
   // For containers, which often run as root and have a small /dev/shm.
   const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
-  const browser = await chromium.launch({ executablePath, args, timeout: pageTimeoutMs })
+  const ignoreDefaultArgs = keepsPages ? ['--disable-back-forward-cache'] : []
+  const browser = await chromium.launch({ executablePath, args, ignoreDefaultArgs, timeout: pageTimeoutMs })
   return Object.freeze({
     async open(options = {}) {
       const context = await browser.newContext(options)
