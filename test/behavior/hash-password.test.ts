@@ -9,9 +9,13 @@ import { runCommand, runElastauth } from './elastauth-command.ts'
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false
 
-/** Runs hash-password on a terminal, which `script` of util-linux provides. */
+/** Runs hash-password on a terminal, which `script` of util-linux provides, and then says whether the terminal shows what is typed. */
 function startOnTerminal() {
-  const child = spawn('script', ['-qec', `"${process.execPath}" "${main}" hash-password`, '/dev/null'])
+  const child = spawn('script', [
+    '-qec',
+    `"${process.execPath}" "${main}" hash-password; code=$?; ${echoState}; exit $code`,
+    '/dev/null',
+  ])
   after(() => child.kill())
   let shown = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -28,6 +32,8 @@ function startOnTerminal() {
     },
   }
 }
+
+const echoState = "stty -a | grep -qw -e -echo && printf '(echo is off)' || printf '(echo is on)'"
 
 const hashIn = (text: string) => /\$argon2id\$\S+/.exec(text)![0]
 const [ctrlC, ctrlD] = ['\x03', '\x04']
@@ -57,6 +63,37 @@ describe('hash-password on a terminal', {
     const { shown } = await end()
     assert.ok(await verifyPasswordHash('passw\u00f6rd', hashIn(shown)))
   })
+
+  test('shows nothing but the prompts and the hash, which is printed to standard output', async () => {
+    const { until, type, end } = startOnTerminal()
+    await until('Password: ')
+    type('correct horse\r')
+    await until('Again: ')
+    type('correct horse\r')
+    const { shown } = await end()
+    assert.match(shown, /^Password: \r\nAgain: \r\n\$argon2id\$\S+\r\n\(echo is on\)$/)
+  })
+
+  test('an empty password is rejected and not asked for again', async () => {
+    const { until, type, end } = startOnTerminal()
+    await until('Password: ')
+    type('\r')
+    const { code, shown } = await end()
+    assert.equal(code, 1)
+    assert.equal(shown, 'Password: \r\nelastauth: the password is empty\r\n(echo is on)')
+  })
+
+  for (const typed of ['corr\x03', 'correct\rcorr\x03', 'corr\x04', 'correct\rcorr\x04', 'one\rtwo\r']) {
+    test(`after ${JSON.stringify(typed)}, the terminal shows again what is typed, and has shown no password`, async () => {
+      const { until, type, end } = startOnTerminal()
+      await until('Password: ')
+      type(typed)
+      const { code, shown } = await end()
+      assert.notEqual(code, 0)
+      assert.match(shown, /\(echo is on\)$/)
+      assert.doesNotMatch(shown, /corr|one|two/)
+    })
+  }
 
   test('two different passwords are rejected', async () => {
     const { until, type, end } = startOnTerminal()
@@ -110,6 +147,35 @@ describe('hash-password with a pipe', () => {
     test(`hashes the text before ${JSON.stringify(end)}`, async () => {
       const { stdout } = await runElastauth(['hash-password'], {}, `p\u00e4ss${end}`)
       assert.ok(await verifyPasswordHash('p\u00e4ss', stdout.trim()))
+    })
+  }
+
+  for (const [what, input, password] of [
+    ['blanks at both ends', ' p\u00e4ss \n', ' p\u00e4ss '],
+    ['1,024 bytes', `${'\u00e4'.repeat(512)}\n`, '\u00e4'.repeat(512)],
+    ["Unicode's decomposed form (NFD)", 'pa\u0308ss\n', 'p\u00e4ss'],
+  ] as const) {
+    test(`hashes a password with ${what}`, async () => {
+      const { stdout } = await runElastauth(['hash-password'], {}, input)
+      assert.ok(await verifyPasswordHash(password, stdout.trim()))
+    })
+  }
+
+  for (const [what, input, problem] of [
+    ['no input', '', /the password is empty/],
+    ['an empty line', '\n', /the password is empty/],
+    ['an empty line that ends with CRLF', '\r\n', /the password is empty/],
+    ['1,026 bytes in 513 characters', '\u00e4'.repeat(513), /the password is longer than 1024 bytes/],
+    ['1 MB', 'x'.repeat(1_000_000), /the password is longer than 1024 bytes/],
+    ['two lines that end with CRLF', 'one\r\ntwo\r\n', /more than one line/],
+    ['a NUL', 'correct\0horse\n', /control character/],
+    ['UTF-16', Buffer.from('\ufeffp\u00e4ss', 'utf16le'), /UTF-8/],
+  ] as const) {
+    test(`rejects ${what} with the reason in one line, and prints no hash`, async () => {
+      const { code, stdout, stderr } = await runElastauth(['hash-password'], {}, input)
+      assert.deepEqual({ code, stdout }, { code: 1, stdout: '' })
+      assert.match(stderr, /^elastauth: [^\n]+\n$/)
+      assert.match(stderr, problem)
     })
   }
 
