@@ -50,3 +50,14 @@ export function findListeners(source: ConfigSource): Listener[] {
   const listen = validateValue(format, value).length === 0 ? format.parse(value)! : [fallback]
   return parseListeners(listen, settings.has('tls.cert'))
 }
+
+/**
+ * Finds the secret keys even if other keys have faults or are not set: an auditor needs nothing else. Keys that are not valid
+ * are left out.
+ */
+export function findSecretKeys(source: ConfigSource): readonly string[] {
+  const { settings } = readSettings(source)
+  const current = formats.secret_key.parse(settings.get('secret_key')?.value)
+  const previous = formats.secret_key_list.parse(settings.get('previous_secret_keys')?.value) ?? []
+  return current === undefined ? previous : [current, ...previous]
+}

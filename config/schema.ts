@@ -67,6 +67,54 @@ export const schema = {
       default: [],
     },
   },
+  audit: {
+    path: {
+      doc: 'Append audit events to this file, one JSON object per line. It is created with permissions 0600 and reopened on SIGHUP. See docs/audit.md.',
+      format: 'text',
+      default: null,
+      example: '/var/log/elastauth/audit.json',
+    },
+    stdout: {
+      doc: 'Write audit events to standard output, between the lines of the log.',
+      format: 'boolean',
+      default: false,
+    },
+    elasticsearch: {
+      api_key: {
+        doc: 'Write audit events to Elasticsearch with this API key, which should be allowed to do nothing else.',
+        format: 'text',
+        default: null,
+        sensitive: true,
+        example: 'changeme',
+      },
+      data_stream: {
+        doc: 'The data stream for audit events.',
+        format: 'data_stream',
+        default: 'logs-elastauth.audit-default',
+      },
+      hosts: {
+        doc: 'URLs of another cluster for audit events. By default they are written to `elasticsearch.hosts`, with the TLS settings of that section.',
+        format: 'url_list',
+        default: [],
+        example: ['https://audit:9200'],
+      },
+      ca_cert: {
+        doc: 'CA certificates (PEM file) that the certificate of this cluster is verified against.',
+        format: 'certificate_file',
+        default: null,
+      },
+    },
+    requests: {
+      doc: 'Proxy mode: also record each forwarded request, with the names of its indices.',
+      format: 'boolean',
+      default: false,
+    },
+    required: {
+      doc: 'Reject requests with 503 while audit events cannot be written. By default requests continue, and lost events are counted.',
+      format: 'boolean',
+      default: false,
+    },
+  },
   enable_metrics: {
     doc: 'Serve Prometheus metrics at /elastauth/metrics: to direct requests from loopback and private addresses, or on `metrics.listen`. See docs/operations.md.',
     format: 'boolean',

@@ -50,11 +50,21 @@ const share: Format<number> = {
   },
 }
 
+const dataStreamPattern = /^[a-z0-9][a-z0-9._-]{0,199}$/
+
 const text = textFormat({
   noun: 'a line of text',
   hint: 'write at least 1 character and no control characters',
   jsonSchema: { minLength: 1 },
   isValid: (value) => value !== '' && !hasControlCharacter(value),
+})
+
+/** Elasticsearch rejects other names. */
+const dataStream = textFormat({
+  noun: 'the name of a data stream',
+  hint: 'write e.g. logs-elastauth.audit-default: lower-case letters, digits, ".", "_" and "-"',
+  jsonSchema: { pattern: dataStreamPattern.source },
+  isValid: (name) => dataStreamPattern.test(name),
 })
 
 const authProvider = oneOf([
@@ -86,6 +96,7 @@ export const formats = {
   share,
   text,
   duration,
+  data_stream: dataStream,
   certificate_file: certificateFile,
   private_key_file: privateKeyFile,
   secret_key: secretKey,

@@ -20,6 +20,7 @@ const sections: readonly Readonly<{ title: string; text?: string; belongs: (defi
       ['redis', 'With Redis (`cache.type: redis`)'],
       ['oidc', 'With OpenID Connect'],
       ['login', 'With sign-in through elastauth (`oidc.login: true`)'],
+      ['audit', 'With an audit log'],
     ] satisfies [Feature, string][]
   ).map(([feature, title]) => ({
     title,

@@ -1,5 +1,6 @@
 import type { Fault, SourceLocation } from '../faults.ts'
 import type { Config } from '../schema.ts'
+import { checkAudit } from './audit-rules.ts'
 import { checkHeaders } from './header-rules.ts'
 import { checkKeyPairs } from './key-pair-rules.ts'
 import { checkListen, checkMetricsListen, checkTls } from './listen-rules.ts'
@@ -69,6 +70,7 @@ const rules: readonly Rule[] = [
   checkElasticsearchProvider,
   checkUsersProvider,
   checkOidc,
+  checkAudit,
 ]
 
 /**

@@ -17,14 +17,16 @@ import type { Logger } from '../observability/log.ts'
 import type { Feature } from '../observability/metrics/definitions.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
 import { createRecentErrors } from '../observability/recent-errors.ts'
-import { createRequestLog } from '../observability/request-log.ts'
+import { createRequestLog, type LogRequest } from '../observability/request-log.ts'
 import { watchElasticsearch } from '../observability/startup-check.ts'
 import { computeConnectionBudget } from '../server/connection-budget.ts'
 import { createServer } from '../server/server.ts'
+import type { Audit, AuditDeps } from './audit.ts'
 import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
 import { appOptions, logOptions } from './options/app.ts'
+import { auditOptions } from './options/audit.ts'
 import { clientCredentialsOptions } from './options/client-credentials.ts'
 import { credentialsOptions } from './options/credentials.ts'
 import { elasticsearchOptions } from './options/elasticsearch.ts'
@@ -39,6 +41,7 @@ import { usersOptions } from './options/users.ts'
 import { createReload, type ReloadResult } from './reload.ts'
 import { createReplicas } from './replicas.ts'
 import { createRoleChangeLog } from './role-changes.ts'
+import type { Tracing } from './tracing.ts'
 import { version } from './version.ts'
 
 export type App = Readonly<{
@@ -76,6 +79,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const elasticsearch = createElasticsearch(elasticsearchOptions(config))
   const { client } = elasticsearch
   const tracing = hasTraces ? (await import('./tracing.ts')).startTracing(log) : undefined
+  const audit = await loadAudit(config, { log, metrics, traceOf: tracing?.traceOf })
   const untracedCall = createCall({
     monotonicNow,
     countCall: metrics?.elasticsearchCalled,
@@ -120,7 +124,13 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     intervalMs: revalidateAfterMs,
   }
   const proxy =
-    routing && (await import('./proxy.ts')).createProxyServices(routing, log, { tracing, metrics, tunnelUsers })
+    routing &&
+    (await import('./proxy.ts')).createProxyServices(routing, log, {
+      tracing,
+      metrics,
+      observe: audit?.observe,
+      tunnelUsers,
+    })
   const tokenOptions = oidcOptions(config)
   const oidc = tokenOptions && (await import('./oidc.ts')).createOidc(tokenOptions, log, { tracing, metrics })
   const userSources = usersOptions(config)
@@ -175,6 +185,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     users,
     proxy,
     tracing,
+    requireAudit: audit?.requireAudit,
     peerOf: peers.peerOf,
     metrics,
     recentErrors: createRecentErrors(Date.now),
@@ -184,6 +195,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       redis: replicas.checkRedis,
       provider: oidc?.checkProvider,
       ...proxy?.routing.checks,
+      ...audit?.checks,
     },
   }
 
@@ -193,7 +205,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   const server = await createServer({
     ...serverOptions(config),
     handlers: handlers.current,
-    logRequest: tracing?.log(requestLog.logRequest) ?? requestLog.logRequest,
+    logRequest: recordRequests(requestLog.logRequest, tracing, audit),
     logFault: connections.rejected,
     logTlsFailure: connections.tlsFailed,
     metrics: metrics?.requests,
@@ -248,6 +260,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       oidc?.prepareReload,
       users?.prepareReload,
       isDryRun ? undefined : createRoleChangeLog(config, { page: directory.page, log }, stopped.signal),
+      audit?.prepareReload,
     ]),
     countReload: metrics?.reloaded,
     async close() {
@@ -257,11 +270,23 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
       await server.close(shutdownTimeoutMs)
       await proxy?.routing.close()
       await tracing?.close()
+      await audit?.close()
       void oidc?.close()
       replicas.leave()
       void elasticsearch.close() // not awaited, because it waits for background calls, which may hang
     },
   })
+}
+
+function recordRequests(logRequest: LogRequest, tracing: Tracing | undefined, audit: Audit | undefined): LogRequest {
+  const traced = tracing?.log(logRequest) ?? logRequest
+  return audit?.log(traced) ?? traced
+}
+
+/** The audit log is loaded only if it has a sink. */
+async function loadAudit(config: Config, deps: AuditDeps): Promise<Audit | undefined> {
+  const options = auditOptions(config)
+  return options && (await import('./audit.ts')).startAudit(options, deps)
 }
 
 /** prom-client is loaded only if metrics are enabled. */

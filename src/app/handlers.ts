@@ -49,6 +49,8 @@ export type Services = Readonly<{
   proxy: Pick<ProxyServices, 'createMode'> | undefined
   /** Undefined if tracing is off. */
   tracing: Tracing | undefined
+  /** Rejects requests while the audit log fails; undefined if that is not required. */
+  requireAudit?: ((handlers: RequestHandlers) => RequestHandlers) | undefined
   peerOf: Peers['peerOf']
   /** Undefined if metrics are disabled. */
   metrics: Pick<Metrics, 'authentication' | 'registry'> | undefined
@@ -77,7 +79,8 @@ export function createReloadableHandlers(initial: Config, services: Services): R
   const create = (options: HandlersOptions) => {
     const isTrustedPeer = createIsTrustedPeer(options.trust.trustedProxies)
     const handlers = createRequestHandlers(options, services, isTrustedPeer)
-    return { handlers: services.tracing?.handlers(handlers) ?? handlers, isTrustedPeer }
+    const audited = services.requireAudit?.(handlers) ?? handlers
+    return { handlers: services.tracing?.handlers(audited) ?? audited, isTrustedPeer }
   }
   let current = create(handlersOptions(initial))
   return Object.freeze({

@@ -11,6 +11,7 @@ import { createPrivateCookies } from '../proxy/headers/cookies.ts'
 import { createBuildUpstreamHeaders } from '../proxy/headers/request-headers.ts'
 import { createBuildResponseHeaders } from '../proxy/headers/response-headers.ts'
 import { createKibanaLogout, type KibanaLogoutOptions } from '../proxy/kibana-logout.ts'
+import type { Observe } from '../proxy/observe.ts'
 import { createPrepareRequest, type PrepareRequestOptions } from '../proxy/prepare-request.ts'
 import { createRouting, type Routing, type RoutingOptions } from '../proxy/routing/routing.ts'
 import type { Upstream } from '../proxy/routing/upstreams.ts'
@@ -31,16 +32,18 @@ export type ProxyServices = Readonly<{
   createMode: (options: ProxyModeOptions) => Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'>
 }>
 
+/** `tracing`, `metrics` and `observe` are undefined if they are off. */
 type ProxyDeps = Readonly<{
   tracing: Tracing | undefined
   metrics: Metrics | undefined
   tunnelUsers: Omit<UserTunnelsOptions, 'onClosed'>
+  observe: Observe | undefined
 }>
 
 export function createProxyServices(
   options: Omit<RoutingOptions, 'onHealth'>,
   log: Logger,
-  { tracing, metrics, tunnelUsers }: ProxyDeps,
+  { tracing, metrics, observe, tunnelUsers }: ProxyDeps,
 ): ProxyServices {
   const routing = createRouting({
     ...options,
@@ -61,7 +64,7 @@ export function createProxyServices(
     checkTunnels: userTunnels.check,
     prepareReload: routing.prepareRenewal, // the paths of the certificates are not reloadable, only the files
     isUpgrade: isWebSocketUpgrade,
-    createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels }, options),
+    createMode: (options: ProxyModeOptions) => createProxyMode({ routing, tunnels, observe }, options),
   })
 }
 
@@ -128,7 +131,7 @@ export type ProxyModeOptions = Pick<PrepareRequestOptions, 'authenticate' | 'res
 
 /** Proxy mode: forwards each request outside `/elastauth/` to an upstream, with the user's credential. */
 function createProxyMode(
-  { routing, tunnels }: Pick<ProxyServices, 'routing' | 'tunnels'>,
+  { routing, tunnels, observe }: Pick<ProxyServices, 'routing' | 'tunnels'> & Pick<ProxyDeps, 'observe'>,
   options: ProxyModeOptions,
 ): Pick<RequestHandlers, 'handle' | 'upgrade' | 'waitsForPreviousResponses'> {
   const { reissue, reissueInBackground, logout } = options
@@ -140,10 +143,11 @@ function createProxyMode(
     reissue: ({ identity, roles, credential }) => reissue(createSubject(identity, roles), credential),
     reissueInBackground: ({ identity, roles, credential }) =>
       reissueInBackground(createSubject(identity, roles), credential),
+    observe,
   })
   return {
     handle: withKibanaLogout(proxyRequest, routing, logout),
-    upgrade: createWebSocketUpgrade(prepareRequest, { routing, buildResponseHeaders }, tunnels),
+    upgrade: createWebSocketUpgrade(prepareRequest, { routing, buildResponseHeaders, observe }, tunnels),
     waitsForPreviousResponses: true,
   }
 }

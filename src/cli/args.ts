@@ -15,6 +15,7 @@ export type Command =
   | { readonly name: 'import'; readonly file: string }
   | PlanCommand
   | ExplainCommand
+  | { readonly name: 'audit-verify'; readonly files: readonly string[]; readonly file?: string }
   | { readonly name: 'generate-key' | 'hash-password' | 'version' }
   | { readonly name: 'help'; readonly text: string }
   | { readonly name: 'usage-error'; readonly message: string; readonly exitCode?: number }
@@ -107,6 +108,7 @@ Commands
                          verify that nothing of the person authenticates; exits with 0 or 1
   users enable NAME      enable a disabled user
                          --json for scripts; --dry-run changes nothing
+  audit verify FILE ...  check the records of an audit log, oldest file first
   health                 check a running elastauth; exits with 0 or 1
   hash-password          ask for a password, or read a line from a pipe, and print
                          its hash for users.path
@@ -147,6 +149,7 @@ const parsers: Readonly<Record<string, (args: readonly string[], values: Readonl
   plan: parsePlan,
   import: parseImport,
   users: parseUsers,
+  audit: parseAudit,
 }
 
 /** Parses the arguments after `node` and the script. `loadConfig` validates the values of flags. */
@@ -246,6 +249,16 @@ function parseUsers([action = '', username, ...rest]: readonly string[], values:
 
 function isUsersAction(text: string): text is UsersAction {
   return Object.hasOwn(usersSwitches, text)
+}
+
+function parseAudit([action, ...files]: readonly string[], values: ReadonlyMap<string, string>): Command {
+  if (action !== 'verify') return usageError('audit needs `verify`: elastauth audit verify FILE ...')
+  const { config: file, ...flags } = Object.fromEntries(values)
+  const [flag] = Object.keys(flags)
+  if (flag !== undefined) return usageError(`--${flag} cannot be used with audit verify: it needs only --config`)
+  if (files.length === 0)
+    return usageError('audit verify needs a file: name the files of the audit log, the oldest first')
+  return { name: 'audit-verify', files, ...(file !== undefined && { file }) }
 }
 
 type Arguments = {

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../config/faults.ts'
 import { providersOf } from '../../config/header-presets.ts'
-import { type ConfigSource, findListeners, openConfigFile } from '../../config/read-settings.ts'
+import { type ConfigSource, findListeners, findSecretKeys, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
 import { parseCommand } from './args.ts'
 
@@ -44,6 +44,12 @@ export async function run(args: readonly string[]): Promise<void> {
       case 'import':
         ;(await import('./import.ts')).importConfig(command.file)
         break
+      case 'audit-verify': {
+        const { verifyAuditLog } = await import('./audit-verify.ts')
+        const source = await openSource({ ...command, flags: {} })
+        process.exitCode = await verifyAuditLog(command.files, findSecretKeys(source))
+        break
+      }
       case 'check': {
         const { loadConfig } = await import('../../config/load.ts')
         const { config, warnings, file } = loadConfig(await openSource(command))

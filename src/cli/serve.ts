@@ -83,7 +83,12 @@ async function reloadConfig(app: App, log: Logger, load: () => Promise<LoadedCon
     const changes = changed.length > 0 ? `${changed.join(', ')} changed` : 'no key that a reload applies has changed'
     const restart = ignored.length > 0 ? `; these changed keys need a restart: ${ignored.join(', ')}` : ''
     const message = `configuration reloaded: ${changes}; the certificates were read again${restart}`
-    logEvent(log, 'configuration_reloaded', {}, message)
+    logEvent(
+      log,
+      'configuration_reloaded',
+      { 'elastauth.changed_keys': changed, 'elastauth.ignored_keys': ignored },
+      message,
+    )
     app.countReload?.('success')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

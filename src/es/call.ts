@@ -73,7 +73,7 @@ function statusOf(error: unknown): number | undefined {
  * Elasticsearch's reason, which names the missing privilege for a 403. The client's error is dropped, because it contains the
  * request with its credentials.
  */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof errors.ResponseError))
     return error instanceof Error ? `${error.name}: ${withOwnAdvice(error.message)}` : String(error)
   const reason: unknown = error.body?.error?.reason

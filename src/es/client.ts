@@ -17,7 +17,7 @@ export type ElasticsearchOptions = Readonly<{
 }>
 
 /** What elastauth uses of the official client; scripts/build.ts leaves out the other APIs. */
-export type ElasticsearchClient = Pick<Client, 'security' | 'close'>
+export type ElasticsearchClient = Pick<Client, 'security' | 'transport' | 'close'>
 
 /**
  * Creates the official client with one keep-alive pool per host. Version 8 of the client sends `compatible-with=8`, which

@@ -45,6 +45,7 @@ const table = {
     message: 'The service behind this gateway sent an invalid response',
   },
   upstream_timeout: { status: 504, level: 'error', message: 'The service behind this gateway did not respond in time' },
+  audit_unavailable: { status: 503, level: 'error', message: 'The audit log is not available right now' },
   overloaded: { status: 503, level: 'error', message: 'This gateway is overloaded' },
   stopping: { status: 503, level: 'error', message: 'This gateway is shutting down' },
   /** Appears only in the log, because there is no client left to respond to. */

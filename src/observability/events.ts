@@ -192,6 +192,18 @@ const table = {
     ...{ level: 'info', category: ['iam'], type: ['info'], outcome: 'success' },
     meaning: 'after a reload that changed the rules for roles: for how many managed users they give other roles',
   },
+  audit_down: {
+    ...{ level: 'error', category: ['process'], type: ['info'], outcome: 'failure' },
+    meaning: 'the [audit log](audit.md) cannot be written to one of its sinks; elastauth retries',
+  },
+  audit_up: {
+    ...{ level: 'info', category: ['process'], type: ['info'], outcome: 'success' },
+    meaning: 'the audit log is written to the sink again; the message has the number of dropped events',
+  },
+  audit_events_lost: {
+    ...{ level: 'error', category: ['process'], type: ['info'], outcome: 'failure' },
+    meaning: 'events that Elasticsearch rejected, or that were not written before the process ended',
+  },
   redis_down: {
     ...{ level: 'warn', category: ['database'], type: ['error'], outcome: 'failure' },
     meaning: 'Redis cannot be used; elastauth continues without it',
@@ -251,6 +263,24 @@ const table = {
 } as const satisfies Record<string, EventRow>
 
 export type EventAction = keyof typeof table
+/** Categories of the events for the audit log: who signed in, was denied, or changed what. Outages are not among them. */
+const auditedCategories = new Set(['authentication', 'iam', 'session', 'configuration', 'web'])
+
+/** Receives an event for the audit log. */
+export type RecordEvent = (fields: LogFields, message: string) => void
+
+/** The second destination of a log's events, if there is an audit log. */
+const recorders = new WeakMap<Logger, RecordEvent>()
+
+/** Passes each event of a log on that belongs in an audit log, at any level of the log. */
+export function recordEvents(log: Logger, record: RecordEvent): void {
+  recorders.set(log, record)
+}
+
+export function isAudited(action: EventAction): boolean {
+  return eventTable[action].category.some((name) => auditedCategories.has(name))
+}
+
 /** An event with a line of its own. */
 type LineAction = {
   [Action in EventAction]: (typeof table)[Action] extends { level: string } ? Action : never
@@ -260,7 +290,9 @@ export const eventTable: Readonly<Record<EventAction, EventRow>> = Object.freeze
 
 /** Logs an event on a line of its own. The message is for people: the text format shows neither category nor type. */
 export function logEvent(log: Logger, action: LineAction, fields: LogFields, message: string): void {
-  log[table[action].level]({ ...eventFieldsOf(action), ...fields }, message)
+  const event = { ...eventFieldsOf(action), ...fields }
+  if (isAudited(action)) recorders.get(log)?.(event, message)
+  log[table[action].level](event, message)
 }
 
 const denials = new Map<ErrorCode, LogFields>(

@@ -109,6 +109,16 @@ const table = {
     meaning: 'the roles that were written, if they or the groups are new; empty after `user_denied`',
   },
   'user.changes.group.name': { type: 'keyword', on: 'writes of a user', meaning: 'the same for groups' },
+  'elastauth.changed_keys': {
+    type: 'keyword',
+    on: '`configuration_reloaded`',
+    meaning: 'the configuration keys that have other values now',
+  },
+  'elastauth.ignored_keys': {
+    type: 'keyword',
+    on: '`configuration_reloaded`',
+    meaning: 'the changed configuration keys that need a restart',
+  },
   'error.code': { type: 'keyword', on: 'failures', meaning: 'one of the [error codes](errors.md)' },
   'error.stack_trace': {
     type: 'text',

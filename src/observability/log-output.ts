@@ -82,7 +82,7 @@ export function openLogOutput(onLost: (lines: number) => void = () => {}): LogOu
   })
 }
 
-type Write = (text: string) => Promise<void>
+export type Write = (text: string) => Promise<void>
 type StandardOutput = Readonly<{ write: Write; maxLineBytes: number }>
 
 /**
@@ -100,7 +100,7 @@ function openStandardOutput(): StandardOutput {
 }
 
 /** Writes whole lines at a time. The next write waits for the previous one: Node would join them to a larger one. */
-function createPipeWrite(writePart: (part: string | Buffer) => Promise<void>): Write {
+export function createPipeWrite(writePart: (part: string | Buffer) => Promise<void>): Write {
   return async (text) => {
     if (Buffer.byteLength(text) <= maxAtomicBytes) return writePart(text)
     const bytes = Buffer.from(text)

@@ -27,7 +27,7 @@ export type Outcome = Readonly<{
 
 /** The fields that name the trace of a request, and elastauth's span in it. */
 export type TraceFields = Readonly<{ 'trace.id'?: string | undefined; 'span.id'?: string | undefined }>
-type TraceOf = (context: RequestContext) => TraceFields
+export type TraceOf = (context: RequestContext) => TraceFields
 
 /** `level` is that of all lines, not only of those for requests. */
 export type RequestLogOptions = OmissionRules & Readonly<{ level: string }>
@@ -70,7 +70,7 @@ function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): 
     if (!logger.isLevelEnabled(level)) return
     if (level === 'info' && !outcome.error && isOmitted?.(context.original.target, statusSoFar(response))) return
     // Read now: a closed connection has no address, and the headers of a request are released with its response.
-    const fields = fieldsOf(context, outcome, traceOf(context))
+    const fields = requestFieldsOf(context, outcome, traceOf(context))
     const { detail } = outcome.error ?? {}
     let isWritten = false
 
@@ -106,13 +106,13 @@ function clientRequestIdOf({ request: { headers } }: RequestContext): string | u
 }
 
 /** The trace that the client names, if `traceparent` is valid. */
-function callerTraceOf({ request: { headers } }: RequestContext): TraceFields {
+export function callerTraceOf({ request: { headers } }: RequestContext): TraceFields {
   const { traceparent } = headers
   return { 'trace.id': typeof traceparent === 'string' ? parseTraceparent(traceparent)?.traceId : undefined }
 }
 
 /** Field names of the Elastic Common Schema. The status and the duration are set when the response has been sent. */
-function fieldsOf(context: RequestContext, { username, credential, error }: Outcome, trace: TraceFields) {
+export function requestFieldsOf(context: RequestContext, { username, credential, error }: Outcome, trace: TraceFields) {
   const { method, domain, path } = sanitize(context.original)
   const fields = {
     'http.request.id': context.id,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../http/errors.ts'
+import type { ExchangeObserver } from './observe.ts'
 
 /** Whether a request has a body. Call it only after `checkFraming` has accepted the request. */
 export function hasBody({ headers }: IncomingMessage): boolean {
@@ -41,7 +42,7 @@ export function waitForBody(request: IncomingMessage, timeoutMs: number): Promis
  * stream: for a retry, a second stream can replace an unread one. Fails with GatewayError request_timeout if the client
  * sends nothing for `timeoutMs` while elastauth reads.
  */
-export function createBody(request: IncomingMessage, timeoutMs: number): Readable {
+export function createBody(request: IncomingMessage, timeoutMs: number, observer?: ExchangeObserver): Readable {
   let isReading = false
   const body = new Readable({
     read() {
@@ -71,6 +72,7 @@ export function createBody(request: IncomingMessage, timeoutMs: number): Readabl
   }
 
   function onData(chunk: Buffer): void {
+    observer?.onRequestData(chunk)
     if (!body.push(chunk)) request.pause()
   }
 

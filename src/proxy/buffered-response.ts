@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
+import type { ExchangeObserver } from './observe.ts'
 
 /** An upstream's complete response, of which nothing has been sent to the client. */
 export type BufferedResponse = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
@@ -29,11 +30,15 @@ export function createResponseBuffer(status: number, headers: string[]) {
 export async function sendBufferedResponse(
   response: ServerResponse,
   { status, headers, body }: BufferedResponse,
+  observer?: ExchangeObserver,
 ): Promise<void> {
   if (response.destroyed) throw clientClosed()
   const closed = once(response, 'close')
   response.writeHead(status, headers)
-  for (const chunk of body) response.write(chunk)
+  for (const chunk of body) {
+    observer?.onResponseData(chunk)
+    response.write(chunk)
+  }
   response.end()
   await closed
   if (!response.writableFinished) throw clientClosed()

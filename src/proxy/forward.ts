@@ -6,6 +6,7 @@ import type { RequestContext } from '../http/request-context.ts'
 import { createBody, expectsContinue, hasBody } from './body.ts'
 import { type BufferedResponse, clientClosed, createResponseBuffer } from './buffered-response.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
+import type { ExchangeObserver } from './observe.ts'
 import { ResponseWriter, sendInformational } from './response-writer.ts'
 import { isStaleConnection } from './routing/pool.ts'
 import type { Upstream, UpstreamLatency } from './routing/upstreams.ts'
@@ -22,6 +23,7 @@ export type Exchange = Readonly<{
   bodyTimeoutMs: number
   /** How long the client may pause while it reads the response. */
   clientTimeoutMs: number
+  observer: ExchangeObserver | undefined
 }>
 
 /** What may differ between two attempts to forward the same request. */
@@ -60,7 +62,7 @@ export function forward(exchange: Exchange, attempt: Attempt): Promise<ForwardRe
   const { request } = context
   const { upstream, headers, onNewConnection } = attempt
   if (response.destroyed) return Promise.reject(clientClosed())
-  const body = hasBody(request) ? createBody(request, bodyTimeoutMs) : null
+  const body = hasBody(request) ? createBody(request, bodyTimeoutMs, exchange.observer) : null
   return new Promise((resolve, reject) => {
     const handler = new ExchangeHandler(exchange, attempt, body, { resolve, reject })
     upstream.dispatch({ method: request.method ?? 'GET', path, headers, body, onNewConnection }, handler)
@@ -83,6 +85,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #bufferUnauthorized: boolean
   readonly #body: Readable | null
   readonly #settlement: Settlement
+  readonly #observer: ExchangeObserver | undefined
   readonly #writer: ResponseWriter
   /** The value of `performance.now()`; 0 if latencies are not measured. */
   readonly #startedAt: number
@@ -105,6 +108,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#bufferUnauthorized = bufferUnauthorized
     this.#body = body
     this.#settlement = settlement
+    this.#observer = exchange.observer
     this.#writer = new ResponseWriter(response)
     this.#startedAt = upstream.latency === undefined ? 0 : performance.now()
     response.on('close', this.#onClose)
@@ -197,6 +201,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   #write(chunk: Buffer): void {
+    this.#observer?.onResponseData(chunk)
     if (this.#writer.write(chunk)) return
     this.#controller?.pause()
     this.#startSendTimeout()

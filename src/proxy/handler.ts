@@ -7,6 +7,7 @@ import { expectsContinue, hasBody, waitForBody } from './body.ts'
 import { sendBufferedResponse } from './buffered-response.ts'
 import { type Attempt, type ForwardFailure, forward } from './forward.ts'
 import type { BuildResponseHeaders } from './headers/response-headers.ts'
+import { type ExchangeObserver, type Observe, runObserved } from './observe.ts'
 import type { PreparedRequest, PrepareRequest } from './prepare-request.ts'
 import type { ProxyRoute, Routing } from './routing/routing.ts'
 import type { Upstream } from './routing/upstreams.ts'
@@ -21,17 +22,27 @@ export type ProxyHandlerOptions = Readonly<{
   reissue: (authenticated: AuthenticatedUser) => Promise<Credential | undefined>
   /** The same in the background, for the user's next requests. Never throws. */
   reissueInBackground: (authenticated: AuthenticatedUser) => void
+  /** Undefined if nothing observes requests. */
+  observe?: Observe | undefined
 }>
 
 /** Proxy mode: authenticates each request outside `/elastauth/`, forwards it, and streams the response back. */
 export function createProxyHandler(prepareRequest: PrepareRequest, options: ProxyHandlerOptions) {
+  const { observe } = options
   return async function proxyRequest(context: RequestContext): Promise<StreamedResponse> {
     const prepared = await prepareRequest(context)
-    return {
-      username: prepared.identity?.username,
-      credential: prepared.identity?.credential,
-      stream: (response) => forwardWithRetries(context, response, prepared, options),
+    const { path, identity } = prepared
+    const username = identity?.username
+    const credential = identity?.credential
+    if (observe === undefined) {
+      const stream = (response: ServerResponse) => forwardWithRetries(context, response, prepared, options)
+      return { username, credential, stream }
     }
+    const stream = (response: ServerResponse) =>
+      runObserved(observe({ context, response, path, username, credential }), (observer) =>
+        forwardWithRetries(context, response, prepared, options, observer),
+      )
+    return { username, credential, stream }
   }
 }
 
@@ -52,12 +63,13 @@ async function forwardWithRetries(
   response: ServerResponse,
   prepared: PreparedRequest,
   { routing, reissue, reissueInBackground, buildResponseHeaders }: ProxyHandlerOptions,
+  observer?: ExchangeObserver,
 ): Promise<void> {
   const { request } = context
   const { path, authenticated } = prepared
   const { timeoutMs: bodyTimeoutMs, clientTimeoutMs } = routing
   if (hasBody(request) && !expectsContinue(request)) await waitForBody(request, bodyTimeoutMs)
-  const exchange = { context, response, path, buildResponseHeaders, bodyTimeoutMs, clientTimeoutMs }
+  const exchange = { context, response, path, buildResponseHeaders, bodyTimeoutMs, clientTimeoutMs, observer }
   let attempt = firstAttempt(request, prepared, routing)
   for (;;) {
     const result = await forward(exchange, attempt)
@@ -71,7 +83,7 @@ async function forwardWithRetries(
         const repaired = await repair(attempt, prepared, reissue)
         if (repaired === undefined) {
           context.respondedAt = performance.now()
-          return sendBufferedResponse(response, result.response)
+          return sendBufferedResponse(response, result.response, observer)
         }
         attempt = repaired
         break

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type EventRow, eventTable } from '../../src/observability/events.ts'
+import { fieldTable } from '../../src/observability/log-fields.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -20,8 +21,8 @@ export type LogFields = Readonly<{
 
 /** The names of all fields, the values of `event.action`, and the reasons of events and of writes, that the source can log. */
 export function readLogFields(): LogFields {
-  // src/tracing/ names attributes of spans in the same form, and logs no fields.
-  const paths = globSync('src/**/*.ts', { cwd: root }).filter((path) => !path.startsWith('src/tracing/'))
+  // src/tracing/ names attributes of spans in the same form, and src/audit/ fields of the audit log; neither logs fields.
+  const paths = globSync('src/**/*.ts', { cwd: root }).filter((path) => !/^src\/(?:tracing|audit)\//.test(path))
   const textOf = (path: string) => readFileSync(join(root, path), 'utf8')
   const source = paths.map(textOf).join('\n')
   const callers = paths
@@ -41,6 +42,23 @@ export function readLogFields(): LogFields {
   ]
   const reasons = rows.flatMap(([, row]) => Object.keys(row.reasons ?? {}))
   return { fields: new Set([...fields, ...fieldsOfEachLine]), actions: new Set(actions), reasons, writeReasons }
+}
+
+/** The names of the fields that only the audit log has, of its own actions, and of the reasons why a list is incomplete. */
+export function readAuditNames(): Readonly<{ fields: readonly string[]; words: readonly string[] }> {
+  const textOf = (path: string) => readFileSync(join(root, path), 'utf8')
+  const source = globSync('src/audit/*.ts', { cwd: root }).map(textOf).join('\n')
+  const names = [...source.matchAll(/['"\\]((?:event|http|elastauth|service)\.[a-z_.]+)['"\\]+:/g)].map(
+    ([, name]) => name!,
+  )
+  const logged = Object.keys(fieldTable)
+  const incomplete = /type Incomplete = (.*)/.exec(source)![1]!
+  return {
+    fields: [...new Set(names)].filter((name) => !logged.includes(name)),
+    words: [...`${source.match(/'audit_[a-z_]+'/g)} ${incomplete} 'request_forwarded'`.matchAll(/'(\w+)'/g)].map(
+      ([, word]) => word!,
+    ),
+  }
 }
 
 /** The reasons for which elastauth writes a user: a union of strings in the source. */

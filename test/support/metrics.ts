@@ -3,7 +3,11 @@ import { createMetrics, type Metrics } from '../../src/observability/metrics/met
 
 /** Metrics of an elastauth with all features. */
 export function createFullMetrics(): Metrics {
-  return createMetrics({ version: '1.2.3', features: new Set(['proxy', 'redis', 'oidc', 'login']), now: () => 5000 })
+  return createMetrics({
+    version: '1.2.3',
+    features: new Set(['proxy', 'redis', 'oidc', 'login', 'audit']),
+    now: () => 5000,
+  })
 }
 
 /** Reads the metrics of a gateway. @returns the value of a sample, such as `elastauth_cached_users`; `undefined` if it is missing */

@@ -3,6 +3,7 @@ import { isTracingEnabled } from '../../../config/rules/otel-rules.ts'
 import type { Config } from '../../../config/schema.ts'
 import type { Feature } from '../../observability/metrics/definitions.ts'
 import type { RequestLogOptions } from '../../observability/request-log.ts'
+import { auditOptions } from './audit.ts'
 import { hasLogin } from './login.ts'
 
 /** Which lines are logged. A reload applies them. */
@@ -31,6 +32,7 @@ function metricsFeatures(config: Config): ReadonlySet<Feature> {
     redis: config.cache.type === 'redis',
     oidc: providersOf(config).includes('oidc'),
     login: hasLogin(config),
+    audit: auditOptions(config) !== undefined,
   }
   return new Set((Object.keys(isConfigured) as Feature[]).filter((feature) => isConfigured[feature]))
 }

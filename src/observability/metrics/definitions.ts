@@ -3,7 +3,7 @@ import { errorTable } from '../../http/errors.ts'
 import { standardMethods } from '../../http/handler.ts'
 
 /** What has to be configured for a metric to exist. */
-export type Feature = 'proxy' | 'redis' | 'oidc' | 'login'
+export type Feature = 'proxy' | 'redis' | 'oidc' | 'login' | 'audit'
 
 export type Definition = Readonly<{
   type: 'counter' | 'gauge' | 'histogram'
@@ -58,6 +58,7 @@ const redisOperations = [
   'attempt_write',
 ]
 const providerOperations = ['discovery', 'jwks', 'token', 'userinfo', 'introspection', 'revocation', 'par', 'other']
+const auditSinks = ['file', 'stdout', 'elasticsearch']
 const upstream = 'the origin of an upstream in the configuration, such as http://kibana:5601'
 
 const requests = {
@@ -246,6 +247,19 @@ export const definitions = {
     type: 'gauge',
     help: 'Sessions in memory, including expired ones that have not been looked up since. Missing if sessions are in Redis, where only a scan could count them.',
     needs: 'login',
+  },
+
+  elastauth_audit_events_written_total: {
+    type: 'counter',
+    help: 'Events of the audit log that were written.',
+    labels: { sink: auditSinks },
+    needs: 'audit',
+  },
+  elastauth_audit_events_dropped_total: {
+    type: 'counter',
+    help: 'Events of the audit log that were dropped, because the sink was down for too long, or rejected.',
+    labels: { sink: auditSinks },
+    needs: 'audit',
   },
 } as const satisfies Readonly<Record<string, Definition>>
 

@@ -5,6 +5,7 @@ import type { RequestContext } from '../../http/request-context.ts'
 import type { StreamedResponse } from '../../http/response.ts'
 import { hasBody } from '../body.ts'
 import type { ProxyHandlerOptions } from '../handler.ts'
+import { runObserved } from '../observe.ts'
 import type { PrepareRequest } from '../prepare-request.ts'
 import type { Routing } from '../routing/routing.ts'
 import { createSendUpgrade } from './http-proxy-3.ts'
@@ -31,7 +32,7 @@ export function isWebSocketUpgrade({ method, httpVersion, headers }: IncomingMes
 /** Authenticates an upgrade request; the response that is returned opens the tunnel. */
 export function createWebSocketUpgrade(
   prepareRequest: PrepareRequest,
-  { routing, buildResponseHeaders }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders'>,
+  { routing, buildResponseHeaders, observe }: Pick<ProxyHandlerOptions, 'routing' | 'buildResponseHeaders' | 'observe'>,
   tunnels: Tunnels,
 ) {
   return async function upgrade(context: RequestContext): Promise<StreamedResponse> {
@@ -40,10 +41,14 @@ export function createWebSocketUpgrade(
     const upstream = routing.pickUpstream(route.upstreams, new Set())!
     const headers = buildHeaders(authenticated?.credential.authorization)
     const user = authenticated && tunnelUserOf(authenticated.identity)
-    return {
-      username: identity?.username,
-      stream: (response) => tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders, user }),
-    }
+    const username = identity?.username
+    const open = (response: ServerResponse) =>
+      tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders, user })
+    if (observe === undefined) return { username, stream: open }
+    const { credential } = identity ?? {}
+    const stream = (response: ServerResponse) =>
+      runObserved(observe({ context, response, path, username, credential }), () => open(response))
+    return { username, stream }
   }
 }
 

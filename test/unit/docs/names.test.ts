@@ -7,7 +7,7 @@ import { adminNames, summaryOf } from '../../../src/endpoints/openapi.ts'
 import { errorTable } from '../../../src/http/errors.ts'
 import { type Definition, definitions } from '../../../src/observability/metrics/definitions.ts'
 import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
-import { readLogFields } from '../../support/log-fields.ts'
+import { readAuditNames, readLogFields } from '../../support/log-fields.ts'
 import { createFullMetrics } from '../../support/metrics.ts'
 import { dashboardQueries } from '../../support/monitoring.ts'
 
@@ -61,6 +61,16 @@ describe('the pages and examples name only what the program has', () => {
     assert.deepEqual([...new Set(faults)], [])
   })
 
+  test('docs/audit.md lists every field that only the audit log has', () => {
+    const { text } = pages.find(({ path }) => path === 'docs/audit.md')!
+    const { fields } = readAuditNames()
+    assert.ok(fields.length >= 9, `${fields}`)
+    assert.deepEqual(
+      fields.filter((name) => !text.includes(`\`${name}\``)),
+      [],
+    )
+  })
+
   test('every status that a page shows beside an error code is the status of that code', () => {
     const statusOf = (code = '') =>
       Object.hasOwn(errorTable, code) ? errorTable[code as 'internal'].status : undefined
@@ -110,6 +120,8 @@ const ownWords: ReadonlySet<string> = new Set([
     .map(({ name }) => name),
   ...Object.values(metrics).flatMap(({ labels = {} }) => [...Object.keys(labels), ...Object.values(labels).flat()]),
   ...Object.values(readLogFields()).flatMap((names) => [...names]),
+  ...Object.values(readAuditNames()).flat(),
+  'indices_incomplete',
   ...'identity_headers request_id return_to server_name strip_path password_hash'.split(' '), // of an error's body, of /elastauth/login, of a route, of a user
   ...'elastauth.service'.split(' '),
   // Operations and attributes of spans
@@ -124,6 +136,7 @@ const otherWords: ReadonlySet<string> = new Set([
   ...'changed_at extended_at issued_at not_before'.split(' '),
   'xpack.security.authc.realms.native',
   'xpack.security.enabled',
+  'index.mode',
   // OAuth and OpenID Connect
   ...'access_denied access_token access_type email_verified id_token invalid_grant invalid_scope'.split(' '),
   ...'offline_access preferred_username realm_access.roles refresh_token resource_access.kibana.roles'.split(' '),

@@ -40,6 +40,7 @@ const statuses: Record<ErrorCode, number> = {
   upstream_unavailable: 502,
   upstream_protocol: 502,
   upstream_timeout: 504,
+  audit_unavailable: 503,
   overloaded: 503,
   stopping: 503,
   client_closed: 499,
