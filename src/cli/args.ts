@@ -171,7 +171,8 @@ export function parseCommand(argv: readonly string[]): Command {
   if (name === 'generate-key') return { name }
   if (name === 'hash-password') return parseHashPassword([...values.keys()])
   const { config: file, connect, ...flags } = Object.fromEntries(values)
-  if (connect !== undefined && name !== 'check') return usageError('--connect can only be used with `config check`')
+  if (connect !== undefined && name !== 'check')
+    return usageError('--connect can only be used with `config check` and `explain`')
   const misplaced = Object.keys(ownOptions).find((option) => option in flags)
   if (misplaced !== undefined) return usageError(`--${misplaced} can only be used with ${ownOptions[misplaced]}`)
   return { name, ...(file !== undefined && { file }), flags, ...(connect !== undefined && { connect: true }) }

@@ -39,7 +39,7 @@ export async function printPlan(
     const { isIncomplete: _, ...summary } = counts
     changes.end({ ...summary, ...(Number.isFinite(maxGains) && { max_gains: maxGains }) }, describeChanges(counts))
     if (counts.gaining <= maxGains) return 0
-    console.error(`elastauth: ${counts.gaining} users gain roles, more than --max-gains ${maxGains} allows`)
+    console.error(`elastauth: users who gain roles: ${counts.gaining}, more than --max-gains ${maxGains} allows`)
     return 2
   } catch (error) {
     changes.abort()

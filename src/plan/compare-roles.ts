@@ -35,8 +35,8 @@ export type CompareOptions = Readonly<{
   pause?: () => Promise<void>
 }>
 
-/** Users per page. The size is halved if a page exceeds the limit for responses, which users with many groups can cause. */
-const [pageSize, minPageSize] = [100, 10]
+/** Users per page. Small pages follow a failure: a page with many groups can exceed the limit for responses. */
+const [pageSize, smallPageSize] = [100, 10]
 
 /**
  * Compares the roles that two sets of rules give to the managed users of Elasticsearch, by the groups that their last sign-in
@@ -88,11 +88,11 @@ async function* pages(page: SweepDirectory['page']): AsyncGenerator<readonly Nam
   let size = pageSize
   for (;;) {
     const users = await page(after, size).catch((error) => {
-      if (size <= minPageSize) throw error
+      if (size === smallPageSize) throw error
       return undefined
     })
     if (users === undefined) {
-      size = Math.max(minPageSize, Math.floor(size / 2))
+      size = smallPageSize
       continue
     }
     yield users

@@ -45,7 +45,7 @@ test('plan names the users who gain and lose roles, counts them, and writes noth
 test('plan exits with 2 if more users gain roles than --max-gains allows, and with 0 otherwise', async () => {
   const [none, one] = await Promise.all([plan('--max-gains', '0'), plan('--max-gains', '1')])
   assert.equal(none.code, 2)
-  assert.match(none.stderr, /1 users gain roles, more than --max-gains 0 allows/)
+  assert.match(none.stderr, /users who gain roles: 1, more than --max-gains 0 allows/)
   assert.deepEqual([one.code, one.stderr], [0, ''])
 })
 
