@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { authorize } from '../support/gateway.ts'
 import { startOtlpReceiver } from '../support/otlp/receiver.ts'
-import { signInWithForm, usersEnv, usersFlags } from '../support/sign-in-form.ts'
+import { passwords, signInWithForm, users, usersEnv, usersFlags } from '../support/sign-in-form.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { runCommand } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
@@ -102,6 +102,21 @@ describe('the built program', () => {
       ['jose', 'oauth4webapi', 'openid-client', 'undici', 'bcryptjs'].filter((name) => packages.has(name)),
       [],
     )
+  })
+
+  test('the built program reads a file of users that has changed in a thread, which does not run the program again', async () => {
+    const file = join(directory, 'users.json')
+    const write = (all: object) => writeFileSync(file, JSON.stringify({ users: all }), { mode: 0o600 })
+    const { alice, bob } = users
+    write({ alice })
+    const gateway = await fixture.start({ main, flags: { ...usersFlags, 'users.path': file } })
+    write({ alice, bob })
+    const { message } = await gateway.logged((line) => line['event.action'] === 'users_changed')
+    assert.equal(message, 'users.path has changed: 2 users')
+    const authorization = `Basic ${Buffer.from(`bob:${passwords.bob}`).toString('base64')}`
+    assert.equal((await fetch(gateway.url, { headers: { authorization } })).status, 200)
+    assert.equal(gateway.output().split('"event.action":"users_').length, 2)
+    await gateway.stop()
   })
 
   test('the health check of the built program loads no package', async () => {
