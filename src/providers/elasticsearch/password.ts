@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { RequestIdentity } from '../../auth/identity.ts'
 import { asGatewayError } from '../../http/errors.ts'
@@ -68,7 +69,13 @@ export function createPasswordProvider({ attempts, verify, ttlMs, monotonicNow, 
   }
 }
 
-/** One counter for all spellings that LDAP and Active Directory take for one name (RFC 4518, section 2). */
+/**
+ * One name for all spellings that LDAP and Active Directory take for one (RFC 4518, section 2). A long one is hashed, so that the
+ * counters stay small: NFKC turns some characters into 18.
+ */
 function foldName(username: string): string {
-  return username.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim()
+  const folded = username.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim()
+  return folded.length > maxNameLength ? hash('sha256', folded, 'base64url') : folded
 }
+
+const maxNameLength = 64

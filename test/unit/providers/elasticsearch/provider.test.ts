@@ -372,6 +372,16 @@ describe('guesses at the password of an Elasticsearch user', () => {
     assert.equal(sent.length, 5)
   })
 
+  test('the counters contain no long username, so that invented ones do not fill the memory', async () => {
+    const { codeFrom, reached } = createBench({})
+    const [long, longer] = ['x'.repeat(2500), '\ufdfa'.repeat(800)]
+    for (const name of [long, longer])
+      for (let i = 0; i < 6; i++) await codeFrom('203.0.113.1', basic(name, `wrong${i}`))
+    assert.equal(await codeFrom('203.0.113.1', basic(`${long}x`, 'wrong')), 'credential_invalid')
+    assert.equal(reached.length, 2)
+    assert.ok(reached.every(({ username = '' }) => username.length <= 64))
+  })
+
   test('a password that was right before is verified again without being counted, and is counted after it was rejected', async () => {
     const accounts: Record<string, string> = { bob: 'right' }
     const { codeFrom, delays, wait } = createBench(accounts)
