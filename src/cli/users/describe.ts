@@ -1,12 +1,13 @@
 import { once } from 'node:events'
-import { readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
+import { isDisabledIdle, readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
 import type { Keyring } from '../../auth/credentials/password.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
 
 /** A managed user, as the commands show it. Times in ISO 8601, UTC. */
 export type UserDescription = Readonly<{
   username: string
-  state: 'enabled' | 'disabled'
+  /** `user_retention` disables users who stay away, and their next sign-in enables them. */
+  state: 'enabled' | 'disabled' | 'disabled by retention'
   roles: readonly string[]
   groups: readonly string[]
   /** When a password was last issued or extended: the user was active then, and at most `cache.expiration` longer. */
@@ -27,7 +28,7 @@ export function describeUser(
   if (state === undefined || stored.reserved) return undefined
   return {
     username,
-    state: stored.enabled ? 'enabled' : 'disabled',
+    state: stored.enabled ? 'enabled' : isDisabledIdle(stored, state) ? 'disabled by retention' : 'disabled',
     roles: stored.roles,
     groups: readGroups(stored.metadata) ?? [],
     last_use: toIso(state.extended_at ?? state.issued_at),

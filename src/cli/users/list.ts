@@ -21,7 +21,7 @@ export async function listUsers(
 
 const columns: readonly (readonly [title: string, width: number, cell: (user: UserDescription) => string])[] = [
   ['USER', 24, ({ username }) => escapeControls(username)],
-  ['STATE', 9, ({ state }) => state],
+  ['STATE', 21, ({ state }) => state],
   ['LAST USE', 24, ({ last_use }) => last_use],
   ['NOT BEFORE', 24, ({ not_before }) => not_before ?? '-'],
   ['KEY', 8, ({ key_known }) => (key_known ? 'known' : 'unknown')],
