@@ -40,7 +40,7 @@ const [ctrlC, ctrlD] = ['\x03', '\x04']
 
 describe('hash-password on a terminal', {
   skip: hasScript ? false : 'needs script of util-linux',
-  timeout: 60_000,
+  timeout: 600_000,
 }, () => {
   test('asks twice, and shows neither the password nor what is typed before a prompt', async () => {
     const { until, type, end } = startOnTerminal()

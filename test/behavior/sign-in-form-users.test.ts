@@ -108,6 +108,26 @@ test('five attempts with a name that no user has are reported without the name, 
   assert.doesNotMatch(gateway.output(), /a-password-in-the-wrong-field/)
 })
 
+test('a password beside the session of another user decides: the right one is its own user, and a wrong one gets 401', async () => {
+  const { url } = await bed.startProxy()
+  const { agent } = await signInWithForm(url)
+  const requestAs = (password: string) => {
+    const headers = { authorization: `Basic ${btoa(`bob:${password}`)}`, accept: 'application/json' }
+    return agent.request(`${url}/app`, { headers })
+  }
+  assert.match(await (await requestAs(passwords.bob)).text(), /Hello bob/)
+  assert.equal((await requestAs('wrong')).status, 401)
+  assert.match(await (await agent.request(`${url}/app`)).text(), /Hello alice/)
+})
+
+test('identity headers beside the session of a form, or beside its submission, do not change the user', async () => {
+  const { url } = await bed.startProxy()
+  const agent = createUserAgent({ 'remote-user': 'bob', 'remote-groups': 'admins' })
+  assert.equal((await agent.request(`${url}/app`)).status, 302)
+  await signInWithForm(url, 'alice', { agent })
+  assert.match(await (await agent.request(`${url}/app`)).text(), /Hello alice/)
+})
+
 test('users.login: false serves no form, and sends no redirect to it', async () => {
   const { url } = await bed.startProxy({ flags: { 'users.login': 'false' } })
   const agent = createUserAgent()
