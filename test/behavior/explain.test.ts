@@ -6,9 +6,14 @@ import { after, describe, test } from 'node:test'
 import { authorize, testKey } from '../support/gateway.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
+import { createProviderFor } from './oidc-gateway.ts'
 
 const { start, elasticsearch, elasticsearchUrl } = await createFixture({
-  accounts: { foreign: { password: 'changeme' }, disabled: { password: 'changeme', enabled: false } },
+  accounts: {
+    native: { password: 'changeme' },
+    foreign: { password: 'changeme' },
+    disabled: { password: 'changeme', enabled: false },
+  },
 })
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-explain-'))
 after(() => rmSync(directory, { recursive: true }))
@@ -227,6 +232,28 @@ describe('explain --connect', () => {
       assert.deepEqual([code, explanation.response.error], [1, error])
       assert.equal(explanation.elasticsearch.decision, 'reject')
     }
+  })
+
+  test('verifies tokens at the provider, and Elasticsearch credentials at Elasticsearch', async () => {
+    const idp = await createProviderFor({ accessTokens: 'jwt' })
+    const more = {
+      ELASTAUTH_AUTH_PROVIDERS: 'oidc,elasticsearch',
+      ELASTAUTH_ELASTICSEARCH_AUTH_BASIC: 'true',
+      ELASTAUTH_OIDC_ISSUER: idp.issuer,
+      ELASTAUTH_OIDC_CLIENT_ID: idp.clientId,
+      ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret,
+    }
+    const { access_token: token } = await idp.tokensFor('alice')
+    const args = ['--token', '-', '--connect']
+    const [valid, forged, basic] = await Promise.all([
+      explainAsJson(args, more, token),
+      explainAsJson(args, more, tokenOf({ sub: 'alice', iss: idp.issuer, aud: idp.clientId })),
+      explainAsJson(args, more, `Basic ${Buffer.from('native:changeme').toString('base64')}`),
+    ])
+    assert.deepEqual([valid.code, valid.explanation.identity.groups], [0, ['admins', 'staff']])
+    assert.deepEqual([forged.code, forged.explanation.response.error], [1, 'token_invalid'])
+    assert.deepEqual([basic.code, basic.explanation.identity.username], [0, 'native'])
+    assert.equal(basic.explanation.elasticsearch, null)
   })
 
   test('exits with 2 if Elasticsearch does not respond', async () => {
