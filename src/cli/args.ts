@@ -79,9 +79,10 @@ const usersSwitches = {
   show: ['json'],
   revoke: ['disable', 'api-keys', 'json', 'dry-run'],
   enable: ['json', 'dry-run'],
+  prune: ['json', 'dry-run'],
 } as const
 
-const withoutUsername: readonly UsersAction[] = ['list']
+const withoutUsername: readonly UsersAction[] = ['list', 'prune']
 
 const help = `Usage: elastauth [serve] [--config FILE|DIR] [--key value ...]
 
@@ -107,6 +108,7 @@ Commands
                          disable the user, with --api-keys invalidate API keys; then
                          verify that nothing of the person authenticates; exits with 0 or 1
   users enable NAME      enable a disabled user
+  users prune            disable and delete users by user_retention, now
                          --json for scripts; --dry-run changes nothing
   audit verify FILE ...  check the records of an audit log, oldest file first
   health                 check a running elastauth; exits with 0 or 1

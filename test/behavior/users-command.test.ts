@@ -226,3 +226,53 @@ test('users show, revoke and enable reject absent, foreign, reserved and invalid
   }
   assert.equal(elasticsearch.counters.writes, writes)
 })
+
+test('users prune disables and deletes users who stayed away, spares others, and changes nothing with --dry-run', async () => {
+  const { url } = await start()
+  const day = 24 * 60 * 60_000
+  const [idle, absent, current, disabled] = ['prune-idle', 'prune-absent', 'prune-current', 'prune-disabled']
+  for (const name of [idle, absent, current, disabled] as string[]) await sendSubRequest(url, name)
+  const age = (name: string, days: number) => {
+    const user = elasticsearch.users.get(name)!
+    const elastauth = { ...(user.metadata.elastauth as object), issued_at: Date.now() - days * day }
+    elasticsearch.users.set(name, { ...user, metadata: { ...user.metadata, elastauth } })
+  }
+  age(idle!, 10)
+  age(absent!, 100)
+  age(disabled!, 100)
+  elasticsearch.users.set(disabled!, { ...elasticsearch.users.get(disabled!)!, enabled: false })
+  const flags = ['--user_retention.disable_after', '168h', '--user_retention.delete_after', '2160h']
+  const preview = await users('prune', '--dry-run', ...flags)
+  assert.deepEqual(
+    [preview.code, preview.stdout],
+    [0, 'prune-absent: would be deleted\nprune-idle: would be disabled\n'],
+  )
+  assert.equal(elasticsearch.users.get(idle!)?.enabled, true)
+  const { code, stdout } = await users('prune', '--json', ...flags)
+  assert.equal(code, 0)
+  assert.deepEqual(
+    stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line)),
+    [
+      { username: absent, dry_run: false, action: 'deleted' },
+      { username: idle, dry_run: false, action: 'disabled_idle' },
+    ],
+  )
+  assert.equal(elasticsearch.users.has(absent!), false)
+  assert.equal(elasticsearch.users.get(idle!)?.enabled, false)
+  assert.equal(elasticsearch.users.get(current!)?.enabled, true)
+  assert.equal(elasticsearch.users.get(disabled!)?.enabled, false)
+  assert.deepEqual((await users('prune', ...flags)).stdout, '')
+  const { url: restarted } = await start() // without cached credentials
+  assert.equal((await sendSubRequest(restarted, 'prune-idle')).status, 200, 'the sign-in enables the user')
+  assert.equal(elasticsearch.users.get(idle!)?.enabled, true)
+  assert.equal((await sendSubRequest(restarted, 'prune-disabled')).status, 403)
+})
+
+test('users prune without user_retention says what to configure, and exits with 1', async () => {
+  const { code, stdout, stderr } = await users('prune')
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(stderr, /^elastauth: .*set user_retention\.disable_after or user_retention\.delete_after\n$/)
+})

@@ -3,9 +3,12 @@ import type { Config } from '../../../config/schema.ts'
 import { credentialsOptions } from '../../app/options/credentials.ts'
 import { elasticsearchOptions } from '../../app/options/elasticsearch.ts'
 import { replicasOptions } from '../../app/options/redis.ts'
+import { retentionOptions } from '../../app/options/retention.ts'
+import { createUserRetention } from '../../app/retention.ts'
 import { type Administration, createAdministration } from '../../auth/credentials/administer.ts'
 import { createKeyring, type Keyring } from '../../auth/credentials/password.ts'
 import { createPasswordWriter } from '../../auth/credentials/password-writer.ts'
+import type { Retention } from '../../auth/credentials/retention/retention.ts'
 import { createSharedCache } from '../../auth/credentials/shared-cache.ts'
 import { noSharedStates } from '../../auth/credentials/shared-states.ts'
 import { createApiKeys } from '../../es/api-keys.ts'
@@ -27,6 +30,8 @@ export type Connections = Readonly<{
   keys: Keyring
   /** The sessions that replicas share; undefined without Redis, or if users do not sign in through elastauth. */
   sessions: UserSessions | undefined
+  /** Undefined if `user_retention` is off. */
+  retention: Retention | undefined
   close: () => void
 }>
 
@@ -42,21 +47,31 @@ export async function connect(config: Config, usesRedis: boolean): Promise<Conne
   const redis = shared && (await connectToRedis(shared.connection))
   const wait = (milliseconds: number) => sleep(milliseconds)
   const log = await createLog({ level: config.log_level, format: config.log_format, destination: process.stderr })
+  const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
+  const states =
+    redis && shared?.sharesUserStates
+      ? createSharedCache({
+          ...{ store: redis.store, keys, rules, lockTtlMs: shared.lockTtlMs },
+          ...{ now: Date.now, monotonicNow, sleep: wait },
+        })
+      : noSharedStates
+  const report = createCredentialReporter(log, undefined)
+  const retentionRules = retentionOptions(config)
   return Object.freeze<Connections>({
     directory,
     apiKeys: createApiKeys(() => client, call),
     keys,
+    retention:
+      retentionRules &&
+      createUserRetention(
+        retentionRules,
+        { directory, keys, preparePassword, states, rules, forget: () => {}, report },
+        () => client,
+        call,
+      ),
     administration: createAdministration({
       ...{ directory, keys, rules, now: Date.now, sleep: wait },
-      preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
-      states:
-        redis && shared?.sharesUserStates
-          ? createSharedCache({
-              ...{ store: redis.store, keys, rules, lockTtlMs: shared.lockTtlMs },
-              ...{ now: Date.now, monotonicNow, sleep: wait },
-            })
-          : noSharedStates,
-      report: createCredentialReporter(log, undefined),
+      ...{ preparePassword, states, report },
     }),
     sessions:
       redis && shared?.hasSessions

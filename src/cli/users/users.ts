@@ -5,6 +5,7 @@ import type { UsersCommand, UsersSwitch } from '../args.ts'
 import { type Connections, connect } from './connect.ts'
 import { enableUser } from './enable.ts'
 import { listUsers } from './list.ts'
+import { pruneUsers } from './prune.ts'
 import { revokeUser } from './revoke.ts'
 import { showUser } from './show.ts'
 
@@ -44,6 +45,8 @@ function run({ action, username = '', switches }: UsersCommand, connections: Con
       )
     case 'enable':
       return enableUser(connections, username, { json, dryRun })
+    case 'prune':
+      return pruneUsers(connections, { json, dryRun })
   }
 }
 

@@ -38,6 +38,7 @@ const commandLines: [line: string, command: Command][] = [
       ...{ from: '::1', user: 'bob' },
     },
   ],
+  ['users prune --dry-run', { name: 'users', action: 'prune', flags: {}, switches: ['dry-run'] }],
   ['users list', { name: 'users', action: 'list', flags: {}, switches: [] }],
   [
     'users list --json -c a.yml --log_level debug',
@@ -99,6 +100,8 @@ const usageErrors: [line: string, message: RegExp][] = [
   ['users revoke alice bob', /^users revoke takes one username$/],
   ['users enable alice --disable', /^--disable cannot be used with users enable$/],
   ['users show alice --max-gains 1', /^--max-gains cannot be used with users show$/],
+  ['users prune alice', /^users prune takes no username$/],
+  ['users prune --disable', /^--disable cannot be used with users prune$/],
   ['users list alice', /^users list takes no username$/],
   ['users list --connect', /^--connect cannot be used with users list$/],
   ['users list --secret_key x', /is a secret/],
