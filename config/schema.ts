@@ -383,6 +383,13 @@ export const schema = {
       default: [],
     },
   },
+  kibana: {
+    activate_profile: {
+      doc: 'Activate the user profile in Elasticsearch when a user is created or changed, so that Kibana knows the user before the first sign-in to Kibana. See docs/credentials.md.',
+      format: 'boolean',
+      default: false,
+    },
+  },
   user_retention: {
     disable_after: {
       doc: 'How long after the expiry of the last password a user who stays away is disabled in Elasticsearch; the next sign-in enables the user. Not set: never. See docs/removing-a-person.md.',

@@ -3,6 +3,7 @@ import type { Config } from '../../config/schema.ts'
 import { createCredentialCache } from '../auth/credentials/credential-cache.ts'
 import { createCredentials } from '../auth/credentials/credentials.ts'
 import { readEndOfAccess } from '../auth/credentials/managed-user.ts'
+import type { CredentialEvent } from '../auth/credentials/options.ts'
 import { createKeyring } from '../auth/credentials/password.ts'
 import { createPasswordWriter } from '../auth/credentials/password-writer.ts'
 import { createPeers } from '../auth/trust/peers.ts'
@@ -10,6 +11,7 @@ import { createCall } from '../es/call.ts'
 import { createElasticsearch } from '../es/client.ts'
 import { createPasswordHashing } from '../es/password-hashing.ts'
 import { createFindMissingRoles, createPrivilegeCheck, createServiceAccountChecks } from '../es/service-account.ts'
+import type { createActivateProfile } from '../es/user-profile.ts'
 import { createDryRunUsers, createUsers } from '../es/users.ts'
 import { createConnectionReporter } from '../observability/connection-events.ts'
 import { createCredentialReporter, createReportHashRejection } from '../observability/credential-events.ts'
@@ -25,6 +27,7 @@ import type { Audit, AuditDeps } from './audit.ts'
 import { createReloadableHandlers, type Services } from './handlers.ts'
 import { tuneHeap } from './heap-tuning.ts'
 import { startIdleSweep } from './idle-sweep.ts'
+import type { createProfileActivation } from './kibana-profiles.ts'
 import { appOptions, logOptions } from './options/app.ts'
 import { auditOptions } from './options/audit.ts'
 import { clientCredentialsOptions } from './options/client-credentials.ts'
@@ -73,7 +76,8 @@ const monotonicNow = () => performance.now()
  * @param lostLogLines how many lines of the log were lost, for the metrics
  */
 export async function createApp(config: Config, log: Logger, lostLogLines?: () => number): Promise<App> {
-  const { isDryRun, metricsFeatures, hasTraces, maxConnections, shutdownTimeoutMs, clientNames } = appOptions(config)
+  const { isDryRun, activatesProfiles, metricsFeatures, hasTraces, maxConnections, shutdownTimeoutMs, clientNames } =
+    appOptions(config)
   const { secretKeys, rules, maxCachedUsers, revalidateAfterMs, passwordHashing } = credentialsOptions(config)
   const metrics = metricsFeatures && (await loadMetrics(metricsFeatures))
   const elasticsearch = createElasticsearch(elasticsearchOptions(config))
@@ -99,7 +103,9 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   if (lostLogLines) metrics?.read('elastauth_log_lines_lost_total', lostLogLines)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
-  const reportCredential = isDryRun ? undefined : createCredentialReporter(log, metrics?.credentials)
+  const logCredential = isDryRun ? undefined : createCredentialReporter(log, metrics?.credentials)
+  const profileDeps = { get: directory.get, keys, log }
+  const reportCredential = await withProfiles(activatesProfiles, logCredential, profileDeps, client, call)
   const credentials = createCredentials({
     directory,
     keys,
@@ -287,6 +293,23 @@ function recordRequests(logRequest: LogRequest, tracing: Tracing | undefined, au
 async function loadAudit(config: Config, deps: AuditDeps): Promise<Audit | undefined> {
   const options = auditOptions(config)
   return options && (await import('./audit.ts')).startAudit(options, deps)
+}
+
+/** Loaded only if `kibana.activate_profile` is set. */
+async function withProfiles(
+  isOn: boolean,
+  report: ((event: CredentialEvent) => void) | undefined,
+  deps: Pick<Parameters<typeof createProfileActivation>[0], 'get' | 'keys' | 'log'>,
+  ...connection: Parameters<typeof createActivateProfile>
+) {
+  if (!isOn || report === undefined) return report
+  const { createProfileActivation } = await import('./kibana-profiles.ts')
+  const { createActivateProfile } = await import('../es/user-profile.ts')
+  const noteWrite = createProfileActivation({ ...deps, activate: createActivateProfile(...connection) })
+  return (event: CredentialEvent) => {
+    report(event)
+    noteWrite(event)
+  }
 }
 
 /** prom-client is loaded only if metrics are enabled. */

@@ -4,7 +4,13 @@ import { type ErrorCode, GatewayError } from '../http/errors.ts'
 /** A 401 for elastauth's service account counts as a starting node for this long, and as wrong credentials after that. */
 const startGraceMs = 60_000
 
-export type Operation = 'user_read' | 'user_write' | 'user_authenticate' | 'client_authenticate' | 'ping'
+export type Operation =
+  | 'user_read'
+  | 'user_write'
+  | 'user_authenticate'
+  | 'client_authenticate'
+  | 'profile_activate'
+  | 'ping'
 export type CallResult = 'ok' | 'unavailable' | 'rejected'
 
 export type Call = <T>(operation: Operation, call: () => Promise<T>) => Promise<T>

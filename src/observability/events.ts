@@ -171,6 +171,11 @@ const table = {
     ...userWritten,
     meaning: 'the API keys of a user were invalidated (`user_retention.invalidate_api_keys`)',
   },
+  profile_failed: {
+    ...iamFailure,
+    meaning:
+      'the Kibana profile of a user could not be activated (`kibana.activate_profile`); further failures are not logged until one succeeds',
+  },
   retention_failed: {
     ...iamFailure,
     meaning:

@@ -16,6 +16,7 @@ export function appOptions(config: Config) {
   const { elasticsearch, enable_metrics, max_connections, shutdown_timeout, tls } = config
   return {
     isDryRun: elasticsearch.dry_run,
+    activatesProfiles: config.kibana.activate_profile && !elasticsearch.dry_run,
     /** The features that have metrics; undefined if metrics are disabled. */
     metricsFeatures: enable_metrics ? metricsFeatures(config) : undefined,
     hasTraces: isTracingEnabled(config, process.env),

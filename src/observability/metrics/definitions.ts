@@ -44,7 +44,14 @@ const writeReasons = [
   'deleted',
 ] as const satisfies readonly (WriteReason | 'idle' | 'deleted')[]
 
-const elasticsearchOperations = ['user_read', 'user_write', 'user_authenticate', 'client_authenticate', 'ping']
+const elasticsearchOperations = [
+  'user_read',
+  'user_write',
+  'user_authenticate',
+  'client_authenticate',
+  'profile_activate',
+  'ping',
+]
 const redisOperations = [
   'ping',
   'read',
