@@ -1,5 +1,6 @@
 /** The cases of `npm run bench`. */
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startOidcProvider } from '../test/support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../test/support/redis/server.ts'
@@ -33,6 +34,7 @@ export const cases: readonly Case[] = [
   { name: 'proxy', title: 'Proxy mode, a small GET', prepare: prepareProxy },
   { name: 'ways-in', title: 'Each way to authenticate', prepare: prepareWaysIn },
   { name: 'http2', title: 'HTTP/2', prepare: prepareHttp2 },
+  { name: 'audit', title: 'Audit log', prepare: prepareAudit },
   { name: 'websocket', title: 'A WebSocket message and its echo', prepare: prepareWebSocket },
   ...unknownUserCases,
 ]
@@ -156,6 +158,30 @@ async function prepareHttp2(bench: Bench): Promise<Program[]> {
       measure: async () => ({ [failures]: ownFailures }),
       goals: [{ ...goal, to: `${bare.name}, h2spec` }],
     },
+  ]
+}
+
+/** A hit is no event; with `audit.requests`, each forwarded request is one. */
+async function prepareAudit(bench: Bench): Promise<Program[]> {
+  const { node } = await programs.startFakeElasticsearch(bench)
+  const upstream = await programs.startServer(bench, 'upstream', '', { isLoad: true })
+  const path = join(programs.temporaryDirectory(bench.cleanup), 'audit.json')
+  const audit = { 'audit.path': path }
+  const load = (one: Running) => wrk(one, bench.seconds)
+  const startProxy = (flags: Flags) =>
+    programs.startElastauth(bench, programs.proxyFlags(upstream, { ...quiet, ...flags }))
+  const [hit, proxied] = ['cached user', 'proxied GET']
+  return [
+    measured(hit, await programs.startElastauth(bench, { ...node, ...quiet }), load),
+    measured(`${hit}, audit`, await programs.startElastauth(bench, { ...node, ...quiet, ...audit }), load, 1.05, hit),
+    measured(proxied, await startProxy({}), load),
+    measured(
+      `${proxied}, audit.requests`,
+      await startProxy({ ...audit, 'audit.requests': 'true' }),
+      load,
+      1.15,
+      proxied,
+    ),
   ]
 }
 

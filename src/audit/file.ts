@@ -52,7 +52,7 @@ export async function openFileTarget(path: string): Promise<FileTarget> {
 
   return Object.freeze({
     name: 'file' as const,
-    intervalMs: 10,
+    intervalMs: 50,
     async write(records: readonly SealedRecord[]) {
       if (batch !== records) {
         batch = records

@@ -18,7 +18,7 @@ const types: Readonly<Record<OwnAction, string>> = {
 /** @returns a JSON object without its closing brace. Its longest texts are cut if it is too long. */
 export function formatRecord(fields: Readonly<Record<string, unknown>>, message: string): string {
   const text = JSON.stringify({
-    '@timestamp': new Date().toISOString(),
+    '@timestamp': formatTime(Date.now()),
     'ecs.version': '8.17',
     'service.name': 'elastauth',
     ...fields,
@@ -36,4 +36,16 @@ export function formatOwnRecord(action: OwnAction, fields: Readonly<Record<strin
     'event.outcome': action === 'audit_events_dropped' ? 'failure' : 'success',
   }
   return formatRecord({ ...event, ...fields }, message)
+}
+
+let formattedAt = 0
+let formatted = ''
+
+/** Formats the time at most once per millisecond, because there may be several requests in a millisecond. */
+function formatTime(now: number): string {
+  if (now !== formattedAt) {
+    formattedAt = now
+    formatted = new Date(now).toISOString()
+  }
+  return formatted
 }

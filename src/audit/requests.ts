@@ -63,26 +63,23 @@ export class RequestObserver implements ExchangeObserver {
     const { context, response } = this.#exchange
     this.#readHead(true)
     const status = error === undefined ? statusOf(response) : failedStatus(error, response)
-    const { names, incomplete } = boundIndexNames({
-      ...this.#bodyNames,
-      names: [...this.#names, ...this.#bodyNames.names],
-    })
-    const fields = this.#fields
-    const line = `${fields['http.request.method']} ${fields['url.path']} ${status}`
-    this.#record(
-      {
-        ...event,
-        'event.outcome': status < 400 ? 'success' : 'failure',
-        ...fields,
-        'http.response.status_code': status,
-        'event.duration': Math.round((performance.now() - context.startedAt) * 1e6),
-        'http.request.body.bytes': this.#requestBytes,
-        'http.response.body.bytes': this.#responseBytes,
-        'elastauth.request.indices': names.length === 0 ? undefined : names,
-        'elastauth.request.indices_incomplete': incomplete,
-      },
-      line,
-    )
+    const fields: Record<string, unknown> = this.#fields
+    Object.assign(fields, event)
+    fields['event.outcome'] = status < 400 ? 'success' : 'failure'
+    fields['http.response.status_code'] = status
+    fields['event.duration'] = Math.round((performance.now() - context.startedAt) * 1e6)
+    fields['http.request.body.bytes'] = this.#requestBytes
+    fields['http.response.body.bytes'] = this.#responseBytes
+    this.#addIndexNames(fields)
+    this.#record(fields, `${fields['http.request.method']} ${fields['url.path']} ${status}`)
+  }
+
+  #addIndexNames(fields: Record<string, unknown>): void {
+    const all = [...this.#names, ...this.#bodyNames.names]
+    if (all.length === 0 && this.#bodyNames.incomplete === undefined) return
+    const { names, incomplete } = boundIndexNames({ ...this.#bodyNames, names: all })
+    if (names.length > 0) fields['elastauth.request.indices'] = names
+    fields['elastauth.request.indices_incomplete'] = incomplete
   }
 
   #readHead(isWhole: boolean): void {

@@ -22,7 +22,7 @@ export function createStdoutTarget(): Target {
 
   return Object.freeze({
     name: 'stdout' as const,
-    intervalMs: 10,
+    intervalMs: 50,
     async write(records: readonly SealedRecord[]) {
       if (batch !== records) rest = undefined
       batch = records

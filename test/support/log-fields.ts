@@ -48,7 +48,7 @@ export function readLogFields(): LogFields {
 export function readAuditNames(): Readonly<{ fields: readonly string[]; words: readonly string[] }> {
   const textOf = (path: string) => readFileSync(join(root, path), 'utf8')
   const source = globSync('src/audit/*.ts', { cwd: root }).map(textOf).join('\n')
-  const names = [...source.matchAll(/['"\\]((?:event|http|elastauth|service)\.[a-z_.]+)['"\\]+:/g)].map(
+  const names = [...source.matchAll(/['"\\]((?:event|http|elastauth|service)\.[a-z_.]+)['"\\]+(?::|\] = )/g)].map(
     ([, name]) => name!,
   )
   const logged = Object.keys(fieldTable)
