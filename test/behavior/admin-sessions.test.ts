@@ -157,6 +157,8 @@ describe('the API for administrators', async () => {
       '/elastauth/admin%2Fusers/bob/sessions',
       '/elastauth/admin/users/bob/sessions/',
       '/elastauth/admin/users/bob/sessions/x/y',
+      '/elastauth/admin/users/bob/sessions/%ff',
+      '/elastauth/admin/users/bob/sessions/%',
       '/elastauth/admin/users//bob/sessions',
       '/elastauth/admin/users/x/../bob/sessions',
       '/elastauth/admin/Users/bob/sessions',

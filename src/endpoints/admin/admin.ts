@@ -48,7 +48,10 @@ function readPath(url: string): Readonly<{ username: string; id: string | undefi
   const segments = pathBeforeFragment(url).split('/', 8).map(percentDecode)
   const [, elastauth, admin, users, username = '', sessions, id] = segments
   const isKnown = elastauth === 'elastauth' && admin === 'admin' && users === 'users' && sessions === 'sessions'
-  if (!isKnown || segments.length > 7 || id === '') throw new GatewayError('not_found', 'no such path of the admin API')
+  const hasId = segments.length === 7
+  // An id that cannot be decoded is undefined, too, and must not mean all sessions.
+  if (!isKnown || segments.length > 7 || (hasId && !id))
+    throw new GatewayError('not_found', 'no such path of the admin API')
   if (username.length > limits.username || !usernamePattern.test(username))
     throw new GatewayError('not_found', 'no user can have this name')
   return { username, id }
