@@ -84,7 +84,7 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       const reply = await call('session_read', () => scripts.eaSessionReadDetails(keyOf('session', key)))
       if (reply === null) return undefined
       const [description, usedAt] = reply as [string?, string?]
-      return { description: description ?? undefined, usedAt: usedAt == null ? undefined : Number(usedAt) }
+      return { description: description ?? undefined, usedAt: readTime(usedAt) }
     },
     async setDescription(key: string, description: string): Promise<void> {
       await call('session_write', () => scripts.eaSessionSetDescription(keyOf('session', key), description))
@@ -113,6 +113,11 @@ export function createSessionStore(commands: Commands, call: RedisCall) {
       return (await call('session_write', set)) === 'OK'
     },
   })
+}
+
+/** Undefined also for a text that elastauth has not written: a Date cannot have every number. */
+function readTime(text: string | null | undefined): number | undefined {
+  return text != null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 function defineScripts(commands: Commands): Scripted {

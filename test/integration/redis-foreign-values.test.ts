@@ -127,6 +127,17 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
+  test('a last use that is no time counts as unknown', async () => {
+    const { sessions } = redis
+    await sessions.put('id', { value: 'valid', ttlMs })
+    for (const value of ['x', '', ' ', '-1', '1e300', '9'.repeat(16), 'Infinity', '0x10']) {
+      await server.client.hset(key, 'u', value)
+      assert.deepEqual(await sessions.readDetails('id'), { description: undefined, usedAt: undefined }, value)
+    }
+    await sessions.touch('id', ttlMs)
+    assert.ok(Date.now() - (await sessions.readDetails('id'))!.usedAt! < ttlMs)
+  })
+
   test('treats a session key that holds a string as absent', async () => {
     await server.client.set(key, 'x')
     assert.equal(await redis.sessions.get('id'), undefined)
