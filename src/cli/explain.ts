@@ -17,7 +17,7 @@ import type { ExplainCommand } from './args.ts'
 export async function printExplanation(config: Config, command: ExplainCommand): Promise<0 | 1 | 2> {
   try {
     const explanation = await explain(config, command)
-    process.stdout.write(command.json ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation))
+    process.stdout.write(command.json ? formatJson(explanation) : formatExplanation(explanation))
     return exitCodes[explanation.result]
   } catch (error) {
     if (!(error instanceof NotExplainable || error instanceof GatewayError)) throw error
@@ -25,6 +25,14 @@ export async function printExplanation(config: Config, command: ExplainCommand):
     console.error(`elastauth: ${escapeControls(message)}`)
     return 2
   }
+}
+
+/** C1 control characters, which JSON does not escape, are escaped as well. */
+function formatJson(explanation: unknown): string {
+  return JSON.stringify(explanation, null, 2)
+    .split('\n')
+    .map((line) => `${escapeControls(line)}\n`)
+    .join('')
 }
 
 const exitCodes = { allowed: 0, denied: 1, failed: 2 } as const

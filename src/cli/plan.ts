@@ -56,9 +56,8 @@ function createChangeWriter(json: boolean) {
   const write = (change: RoleChange) => {
     if (!json) return console.log(formatChange(change))
     const { username, gains, loses, hasNoRole: denied } = change
-    process.stdout.write(
-      `${written++ === 0 ? '{"users":[\n' : ',\n'}${JSON.stringify({ username, gains, loses, denied })}`,
-    )
+    const user = escapeControls(JSON.stringify({ username, gains, loses, denied }))
+    process.stdout.write(`${written++ === 0 ? '{"users":[\n' : ',\n'}${user}`)
   }
   return {
     write,

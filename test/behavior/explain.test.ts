@@ -177,6 +177,17 @@ describe('explain without --connect', () => {
     const { stdout } = await explain(['--header', 'Remote-User: alice', '--header', 'Remote-Groups: devs\u009b31m'])
     assert.ok(!stdout.includes('\u009b'))
   })
+
+  test('escapes control characters in JSON too, in the claims of a token that another person has written', async () => {
+    const more = {
+      ...{ ELASTAUTH_AUTH_PROVIDER: 'oidc', ELASTAUTH_OIDC_ISSUER: 'https://idp.example.com' },
+      ...{ ELASTAUTH_OIDC_CLIENT_ID: 'elastauth', ELASTAUTH_OIDC_CLIENT_SECRET: 'a-client-secret' },
+    }
+    const claims = { preferred_username: 'alice', groups: ['devs\u009b31m'], iss: 'x\u009b31m\u007f', exp: 1 }
+    const { stdout } = await explain(['--token', '-', '--json'], more, tokenOf(claims))
+    assert.doesNotMatch(stdout, /[\u007f-\u009f]/)
+    assert.equal(JSON.parse(stdout).providers[0].unverified.iss, claims.iss)
+  })
 })
 
 describe('explain --connect', () => {

@@ -61,6 +61,18 @@ test('plan --json prints one document with the users and a summary', async () =>
   })
 })
 
+test('plan escapes control characters in the names of users, which a terminal would interpret, as lines and as JSON', async () => {
+  const name = 'eve\u009b31m'
+  elasticsearch.users.set(name, elasticsearch.users.get('alice')!)
+  try {
+    const [lines, json] = await Promise.all([plan(), plan('--json')])
+    assert.doesNotMatch(lines.stdout + json.stdout, /\u009b/)
+    assert.ok(JSON.parse(json.stdout).users.some(({ username }: { username: string }) => username === name))
+  } finally {
+    elasticsearch.users.delete(name)
+  }
+})
+
 test('plan exits with 1 for usage errors, a faulty configuration, and an Elasticsearch that cannot be read', async () => {
   const runs = await Promise.all([
     runElastauth(['plan'], env),
