@@ -31,7 +31,7 @@ export function createSessionEndpoints({ findSession, sessions: all, events }: S
   const ofUser = limitConcurrency(all.ofUser)
   const sessions = { ofUser, revoke: all.revoke }
   return function sessionEndpoints({ originOf, authentication, adminRoles }: SessionEndpointsDeps) {
-    const { describeUser, resolveSubject } = authentication
+    const { describeUser, authenticate } = authentication
     const account = createAccountEndpoint({
       describeUser,
       findSession,
@@ -44,7 +44,8 @@ export function createSessionEndpoints({ findSession, sessions: all, events }: S
     const endpoints = new Map<string, Endpoint>([[accountPath, { methods: [...readMethods, 'POST'], handle: account }]])
     if (adminRoles.length === 0) return endpoints
     const admin = createAdminEndpoint({
-      authorize: createAuthorizeAdmin(resolveSubject, adminRoles),
+      // With the credential, which a user who was revoked or disabled does not get.
+      authorize: createAuthorizeAdmin(authenticate, adminRoles),
       sessions: ofUser,
       onEnded: events.endedByAdministrator,
     })
