@@ -57,7 +57,8 @@ async function checkKibana(url: URL, root: Visit, options: VisitOptions, config:
 
 /** What Kibana's pages say about it, as HTML-escaped JSON: `<kbn-injected-metadata data="{&quot;version&quot;:…">`. */
 export function readKibanaPage(html: string): { version?: string | undefined; publicBaseUrl?: string | undefined } {
-  const [, data = ''] = /<kbn-injected-metadata[^>]*\sdata="([^"]*)"/.exec(html) ?? []
+  // The limit bounds the time for a page that repeats the start of the tag.
+  const [, data = ''] = /<kbn-injected-metadata[^>]{0,200}\sdata="([^"]*)"/.exec(html) ?? []
   const read = (name: string) =>
     new RegExp(`^\\{.*?&quot;${name}&quot;:&quot;([^&"]{1,200})&quot;`, 's').exec(data)?.[1]
   return { version: read('version'), publicBaseUrl: read('publicBaseUrl') }
