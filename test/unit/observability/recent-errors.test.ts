@@ -23,6 +23,14 @@ test('at most 50 kinds of errors are kept, the latest ones', () => {
   assert.deepEqual([list()[0]!.detail, list().at(-1)!.detail], ['999', '950'])
 })
 
+test('many errors of one code, whose details clients choose, do not displace errors of other codes', () => {
+  const { note, list } = createRecentErrors(() => 0)
+  note(new GatewayError('key_conflict', 'another installation'))
+  for (let i = 0; i < 1000; i++) note(new GatewayError('login_insecure', `http://${i}.test`))
+  assert.equal(list().length, 50)
+  assert.deepEqual([list()[0]!.detail, list().at(-1)!.code], ['http://999.test', 'key_conflict'])
+})
+
 test('the groups of a user who is denied are not kept', () => {
   const { note, list } = createRecentErrors(() => 0)
   note(new GatewayError('no_roles', "no group is in group_mappings; the user's groups: payroll"))
