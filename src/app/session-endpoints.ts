@@ -28,8 +28,9 @@ const maxQueued = 64
 
 /** The endpoints at which users and administrators see and end sessions. */
 export function createSessionEndpoints({ findSession, sessions: all, events }: SessionEndpointsOptions) {
-  const ofUser = limitConcurrency(all.ofUser)
-  const sessions = { ofUser, revoke: all.revoke }
+  const sessions = { ofUser: limitConcurrency(all.ofUser), revoke: all.revoke }
+  // A limit of their own, so that no user can keep administrators from ending the user's sessions.
+  const forAdministrators = limitConcurrency(all.ofUser)
   return function sessionEndpoints({ originOf, authentication, adminRoles }: SessionEndpointsDeps) {
     const { describeUser, authenticate } = authentication
     const account = createAccountEndpoint({
@@ -46,7 +47,7 @@ export function createSessionEndpoints({ findSession, sessions: all, events }: S
     const admin = createAdminEndpoint({
       // With the credential, which a user who was revoked or disabled does not get.
       authorize: createAuthorizeAdmin(authenticate, adminRoles),
-      sessions: ofUser,
+      sessions: forAdministrators,
       onEnded: events.endedByAdministrator,
     })
     return endpoints.set(adminPath, { methods: adminMethods, handle: admin })
