@@ -1,3 +1,4 @@
+import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 import type { SessionDescription } from './session.ts'
 import { indexOf } from './session-id.ts'
 import type { SessionSeal } from './session-seal.ts'
@@ -30,8 +31,13 @@ export type UserSessionsOptions = Readonly<{
   revoke: SessionStore['delete']
 }>
 
+/** Calls for all lists together: with a thousand at once, the last would exceed the timeout of Redis, which counts as an outage. */
+const maxConcurrentCalls = 50
+
 /** Needs no replica: a command can list and end sessions through the shared store. */
 export function createUserSessions({ store, seal, revoke }: UserSessionsOptions): UserSessions {
+  const limit = createConcurrencyLimit({ maxConcurrent: maxConcurrentCalls })
+
   /** @returns undefined for a session of another user, `absent` for one that has ended or is not stored yet */
   async function read(username: string, id: string): Promise<UserSession | 'absent' | undefined> {
     const details = await store.readDetails(id)
@@ -47,7 +53,7 @@ export function createUserSessions({ store, seal, revoke }: UserSessionsOptions)
 
   async function readAll(username: string) {
     const ids = await store.listIndex(indexOf('user', username))
-    return Promise.all(ids.map(async (id) => ({ id, session: await read(username, id) })))
+    return Promise.all(ids.map(async (id) => ({ id, session: await limit(() => read(username, id)) })))
   }
 
   return Object.freeze<UserSessions>({
@@ -72,7 +78,7 @@ export function createUserSessions({ store, seal, revoke }: UserSessionsOptions)
           const own = (await readAll(username)).filter(({ id, session }) => session !== undefined && id !== except)
           if (own.length === 0) return count
           const ids = own.map(({ id }) => id)
-          count += (await Promise.all(ids.map(revoke))).filter(Boolean).length
+          count += (await Promise.all(ids.map((id) => limit(() => revoke(id))))).filter(Boolean).length
           await store.removeFromIndex(indexOf('user', username), ids) // a list may be longer than what one call reads
         }
       }),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { indexOf, keyOf } from '../../../src/sessions/session-id.ts'
 import { createUserSessions } from '../../../src/sessions/user-sessions.ts'
 import { createReplicas, hour, minute } from './fixture.ts'
@@ -150,6 +151,33 @@ describe('the sessions of a user', () => {
     for (let i = 0; i < 60; i++) await sessions.create({ ...login, subject: `person ${i}`, sid: undefined })
     assert.equal((await sessions.ofUser.list('alice')).length, 61)
     assert.equal((await sessions.find(shared))?.username, 'alice')
+  })
+
+  test('lists with many sessions are read and ended with a bounded number of calls at a time, which do not exceed the timeout of Redis', async () => {
+    const { seal } = createReplicas()
+    const ids = new Set(Array.from({ length: 1000 }, (_, i) => `id ${i}`))
+    let [running, most] = [0, 0]
+    const call = async <T>(result: T): Promise<T> => {
+      most = Math.max(most, ++running)
+      await setImmediate()
+      running--
+      return result
+    }
+    const store = {
+      listIndex: async () => [...ids],
+      readDetails: (id: string) => call(ids.has(id) ? { description: undefined, usedAt: 1 } : undefined),
+      async removeFromIndex(_name: string, removed: readonly string[]) {
+        for (const id of removed) ids.delete(id)
+      },
+    }
+    const users = createUserSessions({ store, seal, revoke: () => call(true) })
+    const lists = await Promise.all([users.list('alice'), users.list('alice'), users.list('bob')])
+    assert.deepEqual(
+      lists.map(({ length }) => length),
+      [1000, 1000, 1000],
+    )
+    assert.equal(await users.endAll('alice'), 1000)
+    assert.ok(most <= 100, `${most} calls at a time`)
   })
 
   test('the name of a list does not contain the username, and the description cannot be read in the store', async () => {
