@@ -70,12 +70,16 @@ export function createPasswordProvider({ attempts, verify, ttlMs, monotonicNow, 
 }
 
 /**
- * One name for all spellings that LDAP and Active Directory take for one (RFC 4518, section 2). A long one is hashed, so that the
- * counters stay small: NFKC turns some characters into 18.
+ * One name for all spellings that LDAP and Active Directory take for one: invisible characters are ignored (RFC 4518, section 2.2), as
+ * are the accents of Latin letters by Active Directory. A long one is hashed, so that the counters stay small: NFKD turns some
+ * characters into 18.
  */
 function foldName(username: string): string {
-  const folded = username.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim()
+  const letters = username.normalize('NFKD').replace(ignored, '')
+  const folded = letters.toLowerCase().toUpperCase().toLowerCase().replace(/\s+/g, ' ').trim()
   return folded.length > maxNameLength ? hash('sha256', folded, 'base64url') : folded
 }
+
+const ignored = /[\u0300-\u036f\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
 
 const maxNameLength = 64

@@ -372,6 +372,18 @@ describe('guesses at the password of an Elasticsearch user', () => {
     assert.equal(sent.length, 5)
   })
 
+  test('invisible characters, accents and a sharp s, which directories ignore or expand, are no other name', async () => {
+    for (const spellings of [
+      ['bob', 'b\u00adob', 'bo\u200bb', '\ufeffbob', 'bob\ufe0f', 'b\u034fob', 'bo\u2060b'],
+      ['jose', 'jos\u00e9', 'jose\u0301', 'JOSE\u0301', 'jos\u00e8', 'jo\u017fe'],
+      ['strasse', 'stra\u00dfe', 'STRA\u1e9eE', 'STRASSE', 'stras\u017fe', 'Stra\u00dfe'],
+    ]) {
+      const { codeFrom, sent } = createBench({})
+      for (const name of spellings) await codeFrom('203.0.113.1', basic(name, 'wrong'))
+      assert.equal(sent.length, 5, spellings.join())
+    }
+  })
+
   test('the counters contain no long username, so that invented ones do not fill the memory', async () => {
     const { codeFrom, reached } = createBench({})
     const [long, longer] = ['x'.repeat(2500), '\ufdfa'.repeat(800)]
