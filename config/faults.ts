@@ -30,10 +30,13 @@ export function formatLocation({ file, line, source }: SourceLocation): string {
 export function quoteForMessage(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
   const masked = maskUrlCredentials(text)
-  const quoted = JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked)
-  // JSON does not escape these characters, but terminals interpret some of them.
-  return quoted.replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
+  return escapeControls(JSON.stringify(masked.length > 60 ? `${masked.slice(0, 57)}...` : masked))
+}
+
+/** Terminals interpret some of these characters, and JSON does not escape all of them. */
+function escapeControls(text: string): string {
+  return text.replace(
+    /[\0-\x1f\u007f-\u009f\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
@@ -49,7 +52,7 @@ export function maskUrlCredentials(text: string): string {
 function formatFaults(faults: readonly Fault[]): string {
   const rows = faults.map((fault) => ({
     location: formatLocation(fault) || '(not set)',
-    key: fault.key,
+    key: escapeControls(fault.key), // a name in a map, such as that of a user
     text: `${fault.problem}: ${fault.fix}`,
   }))
   const width = (column: 'location' | 'key') => Math.min(48, Math.max(...rows.map((row) => row[column].length)))

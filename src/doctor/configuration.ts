@@ -4,13 +4,14 @@ import { estimateCost, parsePasswordHash } from '../../config/formats/password-h
 import { isWeakKey, placeholderWarning } from '../../config/formats/secret-keys.ts'
 import { providersOf } from '../../config/header-presets.ts'
 import type { LoadedConfig } from '../../config/load.ts'
+import { escapeControls } from '../http/escape-controls.ts'
 import { type Check, type Finding, failure, ok, type Result, warning } from './check.ts'
 
 /** The faults of a configuration that cannot be used. Without a configuration there is nothing else to check. */
 export function faultsAsResults({ faults }: ConfigError): Result[] {
   return faults.map((fault) => ({
     ...{ id: 'configuration', title: 'Configuration', status: 'failure' },
-    detail: [formatLocation(fault) || '(not set)', fault.key, fault.problem].join(' '),
+    detail: escapeControls([formatLocation(fault) || '(not set)', fault.key, fault.problem].join(' ')),
     fix: fault.fix,
   }))
 }

@@ -44,3 +44,8 @@ test('a ConfigError lists its faults in aligned columns, with a location or (not
     '  (not set)     secret_key  is missing: set it',
   ])
 })
+
+test('control characters in a key, such as the name of a user, are escaped, because the message may be shown on a terminal', () => {
+  const { message } = new ConfigError([{ key: 'users.\u001b[2J\u009b', problem: 'is empty', fix: 'remove it' }])
+  assert.ok(message.includes(String.raw`users.\u001b[2J\u009b`), message)
+})

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ConfigError } from '../../../config/faults.ts'
 import { isWeakKey } from '../../../config/formats/secret-keys.ts'
+import { faultsAsResults } from '../../../src/doctor/configuration.ts'
 import { checkVersion } from '../../../src/doctor/elasticsearch.ts'
 import { explainErrors } from '../../../src/doctor/recent-errors.ts'
 import { checkEviction } from '../../../src/doctor/redis.ts'
@@ -80,6 +82,11 @@ test('a certificate is warned about from 14 days before its end', () => {
   assert.deepEqual(checkExpiry('https://a', undefined), [])
   assert.deepEqual(checkExpiry('https://a', new Date(Date.now() + 15 * day)), [])
   assert.equal(checkExpiry('https://a', new Date(Date.now() + 13 * day))[0]!.status, 'warning')
+})
+
+test('control characters in the key of a fault are escaped', () => {
+  const fault = { key: 'users.\u001b[2J', problem: 'is empty', fix: 'remove it' }
+  assert.equal(faultsAsResults(new ConfigError([fault]))[0]!.detail, String.raw`(not set) users.\u001b[2J is empty`)
 })
 
 test('a policy of Redis that removes sessions is warned about only if the memory is limited and there are sessions', () => {
