@@ -6,8 +6,10 @@ import { accountPage } from '../endpoints/html/account-page.ts'
 import { adminPath } from '../endpoints/openapi.ts'
 import { errorTable, GatewayError } from '../http/errors.ts'
 import { type Endpoint, readMethods } from '../http/handler.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import { type AccountOptions, accountPath, createAccountEndpoint } from '../login/account.ts'
 import type { OriginOf } from '../login/origin.ts'
+import { sessionIdsOf } from '../login/session-cookie.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { UserSessions } from '../sessions/user-sessions.ts'
 import type { LoginEvents } from './login-metrics.ts'
@@ -33,9 +35,22 @@ export function createSessionEndpoints({ findSession, sessions: all, events }: S
   const forAdministrators = limitConcurrency(all.ofUser)
   return function sessionEndpoints({ originOf, authentication, adminRoles }: SessionEndpointsDeps) {
     const { describeUser, authenticate } = authentication
+
+    /** Another error, such as that of an outage, must not keep users from ending their sessions. */
+    async function rejectRevoked(context: RequestContext): Promise<void> {
+      try {
+        await authenticate(context)
+      } catch (error) {
+        if (!(error instanceof GatewayError) || error.code !== 'revoked') return
+        for (const id of sessionIdsOf(context.request)) await all.revoke(id)
+        throw error
+      }
+    }
+
     const account = createAccountEndpoint({
       describeUser,
       findSession,
+      rejectRevoked,
       sessions,
       originOf,
       page: ({ denial, ...content }) =>

@@ -18,6 +18,8 @@ import { sessionIdOf, sessionIdsOf } from './session-cookie.ts'
 export type AccountOptions = Readonly<{
   describeUser: (context: RequestContext) => Promise<UserDescription>
   findSession: (request: RequestContext['request']) => MaybePromise<Identity | undefined>
+  /** Rejects with GatewayError for a request whose session is from before a revocation of its user. */
+  rejectRevoked: (context: RequestContext) => Promise<void>
   sessions: Pick<Sessions, 'ofUser' | 'revoke'>
   originOf: OriginOf
   page: (account: Account) => GatewayResponse
@@ -37,10 +39,10 @@ const maxFormBytes = 1024
 /**
  * `/elastauth/account`: users see who they are, and the sessions of their username, and end them. Only a session lists and ends
  * sessions: the holder of a user's API key or token is not that person. Rejects with GatewayError cross_site, not_permitted,
- * payload_invalid, payload_too_large, sessions_unavailable, and those of `describeUser`.
+ * payload_invalid, payload_too_large, revoked, sessions_unavailable, and those of `describeUser`.
  */
 export function createAccountEndpoint(options: AccountOptions) {
-  const { describeUser, sessions, originOf, page } = options
+  const { describeUser, rejectRevoked, sessions, originOf, page } = options
   return async function handleAccount(context: RequestContext): Promise<GatewayResponse> {
     const { request } = context
     const isPost = request.method === 'POST'
@@ -49,6 +51,7 @@ export function createAccountEndpoint(options: AccountOptions) {
     const user = await describeUser(context)
     const { username } = user.identity
     const currentId = await findCurrentId(options, context, username)
+    if (currentId !== undefined && user.denial === undefined) await rejectRevoked(context)
     if (isPost) return endSessions(options, context, username, currentId)
     const list = currentId === undefined ? undefined : await sessions.ofUser.list(username)
     return { ...page({ ...user, sessions: list, currentId }), username }
