@@ -33,7 +33,9 @@ export function decideRetention(input: RetentionInput): RetentionDecision {
   if (isCorrupt(state)) return none
   const awayMs = now - expiryOf(state, rules)
   const { disableAfterMs = Number.POSITIVE_INFINITY, deleteAfterMs = Number.POSITIVE_INFINITY } = retention
-  if (awayMs >= deleteAfterMs) return { kind: 'delete' }
+  // A revocation is deleted with the user: former sessions and tokens must have ended.
+  const isRevocationKept = state.not_before !== undefined && now - state.not_before < deleteAfterMs
+  if (awayMs >= deleteAfterMs && !isRevocationKept) return { kind: 'delete' }
   if (!stored.enabled || awayMs < disableAfterMs) return none
   return disable(state, input)
 }
