@@ -275,17 +275,18 @@ export function decideRevocation(input: RevocationInput): WaitOrWrite | undefine
   const state = readManagedState(stored.metadata)!
   // A time in the future is malformed, or of a machine whose clock was ahead.
   const isRevoked = state.not_before !== undefined && state.not_before >= notBefore && state.not_before <= now
-  if (isRevoked && !(disable && stored.enabled)) return undefined
+  // With the mark of `user_retention`, the next sign-in would enable the user.
+  const isIdle = !stored.enabled && isDisabledIdle(stored, state)
+  if (isRevoked && !(disable && (stored.enabled || isIdle))) return undefined
   const next = nextVersion('revoked', state, { stored, subject: state, now, keys, rules })
   if (next.kind === 'wait') return next
   const { issued_at, extended_at } = state
   const times = { issued_at, ...(extended_at !== undefined && { extended_at }), not_before: notBefore }
-  const isIdle = !disable && !stored.enabled && isDisabledIdle(stored, state)
   return {
     ...next,
     state: { ...next.state, ...times },
     ...((disable || !stored.enabled) && { enabled: false }),
-    ...(isIdle && { isIdle }),
+    ...(isIdle && !disable && { isIdle }),
   }
 }
 

@@ -199,6 +199,14 @@ describe('decideRevocation', () => {
     }
   })
 
+  test('a revocation with disable is not done while the user has the mark of user_retention, with which a sign-in enables the user', () => {
+    for (const not_before of [noon + 5, noon + 6]) {
+      const idle = user({ ...state, not_before, disabled_idle: 7 }, { enabled: false })
+      assert.deepEqual(decideOn(idle, true), { kind: 'write', reason: 'revoked', state: next, enabled: false })
+      assert.equal(decideOn(idle), undefined)
+    }
+  })
+
   test('a revocation replaces an earlier, a malformed and a future time of revocation', () => {
     for (const not_before of [noon, -1, 'x', noon + hour])
       assert.deepEqual(decideOn(user({ ...state, not_before })), { kind: 'write', reason: 'revoked', state: next })
