@@ -17,15 +17,18 @@ export function createApiKeys(client: () => ElasticsearchClient, call: Call) {
     list: (username: string): Promise<readonly ApiKey[]> => call('user_read', () => read(username)),
 
     /**
-     * Invalidates all active keys of a native user, and keeps those of a user of another realm with the same name.
+     * Invalidates all active keys of a native user and those that were created with them, and keeps those of a user of another
+     * realm with the same name.
      * @returns how many were active
      * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-security-invalidate-api-key
      */
     async invalidateAll(username: string): Promise<number> {
       return call('user_write', async () => {
-        const [first] = await read(username)
-        if (first === undefined) return 0
-        return readInvalidatedKeys(await client().security.invalidateApiKey({ username, realm_name: first.realm }))
+        const realms = new Set((await read(username)).map(({ realm }) => realm))
+        let count = 0
+        for (const realm_name of realms)
+          count += readInvalidatedKeys(await client().security.invalidateApiKey({ username, realm_name }))
+        return count
       })
     },
   })

@@ -147,9 +147,15 @@ export function readApiKeys(body: unknown): (ApiKey & Readonly<{ realm: string }
       throw malformed('"get API keys" does not name the realm of each key')
     // Elasticsearch before 8.14 does not send the type, and the realm may have another name.
     const isNative = key.realm_type === undefined ? key.realm === 'default_native' : key.realm_type === 'native'
-    return isNative ? [{ id: key.id, name: key.name, realm: key.realm }] : []
+    return isNative || key.realm === derivedKeyRealm ? [{ id: key.id, name: key.name, realm: key.realm }] : []
   })
 }
+
+/**
+ * The realm of a key that was created with another key: the realm of the owner is not stored. Such a key has no privileges at
+ * Elasticsearch, but it authenticates.
+ */
+const derivedKeyRealm = '_es_api_key'
 
 /** @param body of the response to "invalidate API keys" @returns how many were invalidated */
 export function readInvalidatedKeys(body: unknown): number {

@@ -171,6 +171,24 @@ test('users revoke ends the password and, with switches, disables the user and i
   assert.match(clean(stdout), /^erin +disabled +TIME +TIME +known/m)
 })
 
+test('users revoke --api-keys invalidates keys that were created with a key of the user, and keeps those of another realm', async () => {
+  const { url } = await start()
+  await sendSubRequest(url, 'ivan')
+  const realms = { own: 'default_native', derived: '_es_api_key', other: 'ldap1' }
+  for (const [name, realm] of Object.entries(realms))
+    elasticsearch.keys.set(`ApiKey ${name}`, { username: 'ivan', id: name, name, realm })
+  const without = await users('revoke', 'ivan')
+  assert.match(without.stdout, /✗ no API key is active: 2 active \(own, derived\)/)
+  const { code, stdout } = await users('revoke', 'ivan', '--api-keys')
+  assert.equal(code, 0, stdout)
+  assert.match(stdout, /✓ no API key is active: 2 invalidated/)
+  assert.deepEqual(
+    [...elasticsearch.keys].filter(([, { username }]) => username === 'ivan').map(([key]) => key),
+    ['ApiKey other'],
+  )
+  elasticsearch.keys.delete('ApiKey other')
+})
+
 test('users enable enables a disabled user, keeps the time of the revocation, and says if the user was enabled', async () => {
   const { url } = await start()
   await sendSubRequest(url, 'gina')

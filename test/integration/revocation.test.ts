@@ -79,6 +79,12 @@ for (const hasRedis of [true, false]) {
       })
       return `ApiKey ${((await response.json()) as { encoded: string }).encoded}`
     }
+    /** A key that is created with another key has another realm at Elasticsearch, and no privileges. */
+    async function createDerivedKey(authorization: string): Promise<string> {
+      const body = { name: 'derived', role_descriptors: { none: {} } }
+      const options = { method: 'POST', body, as: null, headers: { authorization } }
+      return `ApiKey ${(await callElasticsearch(node, '/_security/api_key', options)).body.encoded}`
+    }
     const statusOf = async (authorization: string) =>
       (await callElasticsearch(node, whoAmI, { as: null, headers: { authorization } })).status
 
@@ -88,6 +94,7 @@ for (const hasRedis of [true, false]) {
       assert.deepEqual(await withSession(agent), everywhere(200))
       assert.deepEqual(await withToken(token), everywhere(200))
       const apiKeys = [await createApiKey(token, 'one'), await createApiKey(token, 'two')]
+      apiKeys.push(await createDerivedKey(apiKeys[0]!))
       const socket = requestWebSocket(first, '/socket', [
         `Cookie: ${agent.cookies(first.url)}`,
         `Origin: ${first.url}`,
@@ -98,7 +105,7 @@ for (const hasRedis of [true, false]) {
       for (const credential of [password, ...apiKeys]) assert.equal(await statusOf(credential), 200)
 
       const incomplete = await users('revoke', 'alice', '--dry-run')
-      assert.match(incomplete.stdout, /would leave 2 active API keys/)
+      assert.match(incomplete.stdout, /would leave 3 active API keys/)
       const { code, stdout, stderr } = await users('revoke', 'alice', '--disable', '--api-keys', '--json')
       assert.equal(code, 0, stdout + stderr)
       for (const credential of [password, ...apiKeys]) assert.equal(await statusOf(credential), 401)

@@ -14,8 +14,8 @@ export type Users = Map<string, FakeUser>
 /** Role name → cluster privileges. */
 export type Roles = ReadonlyMap<string, readonly string[]>
 export type Caller = { username: string; user: FakeUser; key?: FakeKey | undefined }
-/** An API key, or the token of a service account, which has no id. */
-export type FakeKey = { username: string; id?: string; name: string }
+/** An API key, or the token of a service account, which has no id. The realm is that of native users by default. */
+export type FakeKey = { username: string; id?: string; name: string; realm?: string }
 /** Keys and tokens by their value of `Authorization`. */
 export type Keys = Map<string, FakeKey>
 

@@ -139,24 +139,26 @@ function keysOf({ keys }: State, owner: string | null) {
   return [...keys].filter(([, { id, username }]) => id !== undefined && username === owner)
 }
 
-/** All keys are active, and their owners are native users. */
+/** All keys are active. */
 function getApiKeys(state: State, { caller, query }: Request): FakeResponse {
   authorize(state.roles, caller, 'cluster:admin/xpack/security/api_key/get', writers)
   const found = keysOf(state, query.get('username')).map(([, key]) => key)
-  return accept(found.length === 0 ? {} : { api_keys: found.map((key) => ({ ...key, ...nativeRealm })) })
+  return accept(found.length === 0 ? {} : { api_keys: found.map((key) => ({ ...key, ...realmOf(key) })) })
 }
 
 function invalidateApiKeys(state: State, { caller, readBody }: Request): FakeResponse {
   authorize(state.roles, caller, 'cluster:admin/xpack/security/api_key/invalidate', writers)
   const { username = null, realm_name } = (readBody() ?? {}) as { username?: string; realm_name?: string }
-  if (realm_name !== nativeRealm.realm) throw reject(400, 'illegal_argument_exception', 'unknown realm')
-  const found = keysOf(state, username)
+  if (realm_name === undefined) throw reject(400, 'illegal_argument_exception', 'no realm')
+  const found = keysOf(state, username).filter(([, key]) => realmOf(key).realm === realm_name)
   for (const [authorization] of found) state.keys.delete(authorization)
   const invalidated = found.map(([, { id }]) => id)
   return accept({ invalidated_api_keys: invalidated, previously_invalidated_api_keys: [], error_count: 0 })
 }
 
-const nativeRealm = { realm: 'default_native', realm_type: 'native' }
+function realmOf({ realm = 'default_native' }: FakeKey) {
+  return { realm, realm_type: realm === 'default_native' ? 'native' : realm }
+}
 
 function putUser(
   { users, roles, forbidsPut, rejectsHash }: State,
