@@ -189,6 +189,35 @@ test('users revoke --api-keys invalidates keys that were created with a key of t
   elasticsearch.keys.delete('ApiKey other')
 })
 
+test('users revoke says that a user whom user_retention disabled can sign in again, unless it disables the user', async () => {
+  const { url } = await start()
+  await sendSubRequest(url, 'judy')
+  const { metadata, ...judy } = elasticsearch.users.get('judy')!
+  const elastauth = { ...(metadata.elastauth as object), disabled_idle: 1 }
+  elasticsearch.users.set('judy', { ...judy, enabled: false, metadata: { ...metadata, elastauth } })
+  const canSignIn = /^- the person can sign in again: /m
+  for (const more of [['--dry-run'], []]) {
+    const { stdout } = await users('revoke', 'judy', ...more)
+    assert.match(stdout, canSignIn)
+    assert.doesNotMatch(stdout, /, disabled$/m)
+  }
+  assert.match((await users('revoke', 'judy', '--disable', '--dry-run')).stdout, /^- would disable the user$/m)
+  const { code, stdout } = await users('revoke', 'judy', '--disable')
+  assert.deepEqual([code, canSignIn.test(stdout)], [0, false], stdout)
+  assert.match(stdout, /^judy: revoked at .*, disabled$/m)
+})
+
+test('users revoke exits with 1 if a check does not hold, even if the reader of its report has ended', async () => {
+  const { url } = await start()
+  await sendSubRequest(url, 'kate')
+  elasticsearch.keys.set('ApiKey kate', { username: 'kate', id: 'kate', name: 'kate' })
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const child = spawn(process.execPath, [main, 'users', 'revoke', 'kate'], { env: { PATH: process.env.PATH, ...env } })
+  child.stdout.destroy()
+  assert.deepEqual(await once(child, 'close'), [1, null])
+  elasticsearch.keys.delete('ApiKey kate')
+})
+
 test('users enable enables a disabled user, keeps the time of the revocation, and says if the user was enabled', async () => {
   const { url } = await start()
   await sendSubRequest(url, 'gina')

@@ -98,6 +98,12 @@ export function isDisabledIdle({ metadata }: Pick<StoredUser, 'metadata'>, { ver
   return (metadata.elastauth as Readonly<Record<string, unknown>>).disabled_idle === version
 }
 
+/** Whether the user is disabled, and the next sign-in does not enable the user. */
+export function isLocked(stored: StoredUser): boolean {
+  const state = readManagedState(stored.metadata)
+  return !stored.enabled && !(state !== undefined && isDisabledIdle(stored, state))
+}
+
 /** The groups stored in the metadata, or undefined if they are not a list of strings. */
 export function readGroups({ groups }: Readonly<Record<string, unknown>>): readonly string[] | undefined {
   return Array.isArray(groups) && groups.every((group) => typeof group === 'string') ? groups : undefined

@@ -1,6 +1,7 @@
 import { providersOf } from '../../../config/header-presets.ts'
 import type { Config } from '../../../config/schema.ts'
 import { hasLogin } from '../../app/options/login.ts'
+import { isLocked } from '../../auth/credentials/managed-user.ts'
 import { asGatewayError } from '../../http/errors.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
 import type { Connections } from './connect.ts'
@@ -46,14 +47,14 @@ async function plan(
   const active = (await apiKeys.list(username)).length
   const count = (await sessions?.list(username))?.length
   return {
-    ...{ username, dry_run: true, disabled: disable || !stored.enabled, checks: [] },
+    ...{ username, dry_run: true, disabled: disable || isLocked(stored), checks: [] },
     not_before: state.not_before === undefined ? null : toIso(state.not_before),
     notes: [
       `would end the sign-ins, tokens and the password (version ${state.version})`,
-      ...(disable && stored.enabled ? ['would disable the user'] : []),
+      ...(disable && !isLocked(stored) ? ['would disable the user'] : []),
       ...(count === undefined ? [] : [`would end ${count} sessions`]),
       invalidates ? `would invalidate ${active} API keys` : `would leave ${active} active API keys`,
-      ...notesFor(config, disable || !stored.enabled),
+      ...notesFor(config, disable || isLocked(stored)),
     ],
   }
 }
@@ -71,7 +72,7 @@ async function revoke(
   const keysEnded = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
   const formerPassword = keys.password(former.key_id, username, former.created, former.version)
   const stored = await attempt(() => directory.get(username))
-  const isDisabled = stored.value?.enabled === false
+  const isDisabled = stored.value !== undefined && isLocked(stored.value)
   const checks = [
     await checkThat('the former password is rejected', async () => {
       const isRejected = (await directory.authenticate(username, formerPassword)) === undefined
@@ -130,7 +131,7 @@ function checkNotBefore(notBefore: number, isStable: boolean, { value, error }: 
 function checkDisabled({ value, error }: Stored): Check {
   const check = 'the user is disabled'
   if (error) return { check, ok: false, detail: `not checked: ${asGatewayError(error).detail}` }
-  return value?.enabled === false
+  return value !== undefined && isLocked(value)
     ? { check, ok: true, detail: '' }
     : { check, ok: false, detail: 'something has enabled the user: run this again' }
 }

@@ -11,7 +11,7 @@ import { showUser } from './show.ts'
 
 /** The commands `elastauth users …`. @returns the exit code */
 export async function runUsersCommand(command: UsersCommand, config: Config): Promise<0 | 1> {
-  stopWhenReaderEnds()
+  handleEndOfReader(command.action)
   let connections: Connections | undefined
   try {
     // Names that elastauth would not manage, such as reserved ones, are rejected before anything is read.
@@ -54,10 +54,10 @@ function checkName(username: string, config: Config): void {
   checkIdentity({ username, groups: [], provider: '' }, config.elasticsearch.username ?? undefined)
 }
 
-/** The reader of a pipe may end early, as `head` does. */
-function stopWhenReaderEnds(): void {
+/** The reader of a pipe may end early, as `head` does. The exit code of a command that changes a user stays what it found. */
+function handleEndOfReader(action: UsersCommand['action']): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
-    process.exit(0)
+    if (action === 'list' || action === 'show') process.exit(0)
   })
 }
