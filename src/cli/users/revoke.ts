@@ -2,7 +2,7 @@ import { providersOf } from '../../../config/header-presets.ts'
 import type { Config } from '../../../config/schema.ts'
 import { hasLogin } from '../../app/options/login.ts'
 import { isLocked } from '../../auth/credentials/managed-user.ts'
-import { asGatewayError } from '../../http/errors.ts'
+import { asGatewayError, GatewayError } from '../../http/errors.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
 import type { Connections } from './connect.ts'
 import { toIso, toJson } from './describe.ts'
@@ -66,7 +66,9 @@ async function revoke(
   config: Config,
 ): Promise<Report> {
   const { administration, apiKeys, sessions, directory, keys } = connections
-  const { former, current, isStable } = await administration.revoke(username, disable)
+  const { former, current, isStable } = await administration
+    .revoke(username, disable)
+    .catch((error) => endRemains(error, connections, username, invalidates))
   // Nothing after the revocation may stop the rest: each failure is a check that does not hold.
   const sessionsEnded = sessions && (await attempt(() => sessions.endAll(username)))
   const keysEnded = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
@@ -101,6 +103,31 @@ async function revoke(
     ...{ username, dry_run: false, disabled: isDisabled, checks, notes: notesFor(config, isDisabled) },
     not_before: toIso(current.not_before!),
   }
+}
+
+/**
+ * A user who was deleted, or has not requested a credential yet, may have sessions, and Elasticsearch accepts the API keys of
+ * deleted users. Always rejects.
+ */
+async function endRemains(
+  error: unknown,
+  { sessions, apiKeys }: Connections,
+  username: string,
+  invalidates: boolean,
+): Promise<never> {
+  const { code, detail } = asGatewayError(error)
+  if (code !== 'not_found') throw error
+  const ended = sessions && (await attempt(() => sessions.endAll(username)))
+  const invalidated = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
+  const what = [
+    ...(ended ? [describeEnd('sessions ended', ended)] : []),
+    ...(invalidated ? [describeEnd('API keys invalidated', invalidated)] : []),
+  ]
+  throw new GatewayError('not_found', [detail, ...what].join('; '))
+}
+
+function describeEnd(what: string, { value, error }: Attempt<number>): string {
+  return error ? `no ${what}: ${asGatewayError(error).detail}` : `${value} ${what}`
 }
 
 type Attempt<T> = Readonly<{ value?: T; error?: unknown }>
