@@ -1,5 +1,5 @@
 import { GatewayError } from '../../http/errors.ts'
-import { decideEnabling, decideRevocation, type WaitOrWrite } from './lifecycle.ts'
+import { decideEnabling, decideRevocation, timeOfRevocation, type WaitOrWrite } from './lifecycle.ts'
 import { type ManagedState, readManagedState, type StoredUser } from './managed-user.ts'
 import type { CredentialsOptions } from './options.ts'
 import { createWriteUser, keyIdIn, maxSteps, subjectOf, userKeepsChanging } from './write-user.ts'
@@ -45,7 +45,7 @@ export function createAdministration(options: AdministrationOptions): Administra
   const writeUser = createWriteUser(options)
 
   async function revoke(username: string, disable: boolean): Promise<Revocation> {
-    const notBefore = now()
+    const notBefore = timeOfRevocation((await find(username)).state, now())
     const decide: Decide = (stored) => decideRevocation({ stored, notBefore, disable, now: now(), keys, rules })
     let former: ManagedState | undefined
     for (let round = 0; round < maxRounds; round++) {

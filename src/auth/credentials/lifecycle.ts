@@ -273,8 +273,9 @@ export type RevocationInput = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
 export function decideRevocation(input: RevocationInput): WaitOrWrite | undefined {
   const { stored, notBefore, disable, now, keys, rules } = input
   const state = readManagedState(stored.metadata)!
-  // A time in the future is malformed, or of a machine whose clock was ahead.
-  const isRevoked = state.not_before !== undefined && state.not_before >= notBefore && state.not_before <= now
+  // A later time is malformed, or of a machine whose clock was far ahead.
+  const latest = Math.max(now, notBefore)
+  const isRevoked = state.not_before !== undefined && state.not_before >= notBefore && state.not_before <= latest
   // With the mark of `user_retention`, the next sign-in would enable the user.
   const isIdle = !stored.enabled && isDisabledIdle(stored, state)
   if (isRevoked && !(disable && (stored.enabled || isIdle))) return undefined
@@ -288,6 +289,18 @@ export function decideRevocation(input: RevocationInput): WaitOrWrite | undefine
     ...((disable || !stored.enabled) && { enabled: false }),
     ...(isIdle && !disable && { isIdle }),
   }
+}
+
+/** The clocks of machines may differ by this much. */
+const clockToleranceMs = 5 * 60_000
+
+/**
+ * The time of a revocation, in milliseconds since 1970. If the clock of this machine is behind, it would not revoke sign-ins that a
+ * replica has just accepted, and would withdraw a revocation of another machine: the time is later than both.
+ */
+export function timeOfRevocation({ issued_at, extended_at = 0, not_before = 0 }: ManagedState, now: number): number {
+  const later = [issued_at, extended_at, not_before].filter((time) => time > now && time <= now + clockToleranceMs)
+  return Math.max(now, ...later.map((time) => time + 1))
 }
 
 /** Decides how to enable a managed user under a known key; undefined if the user is enabled. */

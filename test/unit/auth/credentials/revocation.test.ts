@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAdministration } from '../../../../src/auth/credentials/administer.ts'
-import { decide, decideDenial, decideIdle, decideRevocation } from '../../../../src/auth/credentials/lifecycle.ts'
+import {
+  decide,
+  decideDenial,
+  decideIdle,
+  decideRevocation,
+  timeOfRevocation,
+} from '../../../../src/auth/credentials/lifecycle.ts'
 import { type ManagedState, readManagedState, type StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
 import { createPasswordWriter } from '../../../../src/auth/credentials/password-writer.ts'
@@ -213,6 +219,26 @@ describe('decideRevocation', () => {
   })
 })
 
+test('a revocation from a machine whose clock is behind is later than the last use and the last revocation', () => {
+  const now = noon - minute
+  for (const times of [{ issued_at: noon }, { extended_at: noon }, { not_before: noon }]) {
+    const former = { ...state, issued_at: now - minute, ...times }
+    const notBefore = timeOfRevocation(former, now)
+    assert.equal(notBefore, noon + 1)
+    const decideOn = (stored: StoredUser) => decideRevocation({ stored, notBefore, disable: false, now, keys, rules })
+    const written = decideOn(user(former)) as Extract<ReturnType<typeof decideOn>, { kind: 'write' }>
+    assert.equal(written.state.not_before, noon + 1)
+    assert.equal(decideOn(user(written.state)), undefined, 'the revocation is stable')
+  }
+  const implausible = {
+    ...state,
+    issued_at: noon + hour,
+    extended_at: noon + hour,
+    not_before: Number.MAX_SAFE_INTEGER,
+  }
+  assert.equal(timeOfRevocation(implausible, now), now)
+})
+
 describe('the shared entry of a revoked user', () => {
   test('a shared entry contains the time of the revocation, and an entry of an earlier release is not used', () => {
     const keyring = createKeyring([key])
@@ -243,7 +269,8 @@ async function revokeBob(
     disable = false,
     states = noSharedStates,
     keys: secrets = [key] as [string, ...string[]],
-  }: { disable?: boolean; states?: SharedStates; keys?: [string, ...string[]] } = {},
+    clockOffsetMs = 0,
+  }: { disable?: boolean; states?: SharedStates; keys?: [string, ...string[]]; clockOffsetMs?: number } = {},
 ) {
   const keyring = createKeyring(secrets)
   const { revoke } = createAdministration({
@@ -252,7 +279,7 @@ async function revokeBob(
     preparePassword: createPasswordWriter({ keys: keyring, sendsHash: () => false }),
     states,
     rules,
-    now: clock.now,
+    now: () => clock.now() + clockOffsetMs,
     sleep: clock.sleep,
     report: () => {},
   })
@@ -263,6 +290,16 @@ async function revokeBob(
 }
 
 const isRevokedError = (error: GatewayError) => error.code === 'revoked'
+
+test('a second revocation by a machine whose clock is behind does not let a token in that the first one revoked', async () => {
+  const { clock, directory, obtain } = createTestBed()
+  await obtain(subject({ authenticatedAt: noon }))
+  await clock.advance(minute)
+  await revokeBob(clock, directory)
+  await revokeBob(clock, directory, { clockOffsetMs: -2 * minute })
+  const other = createReplica(directory, clock) // without a cached credential
+  await assert.rejects(async () => other.obtain(subject({ authenticatedAt: noon })), isRevokedError)
+})
 
 describe('obtain after a revocation', () => {
   test('a former sign-in gets no credential, and a new one gets a working one', async () => {
