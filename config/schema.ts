@@ -399,7 +399,7 @@ export const schema = {
       example: '720h',
     },
     delete_after: {
-      doc: 'How long after the expiry of the last password a user who stays away is deleted in Elasticsearch. Not set: never. Longer than `disable_after` and `session.lifetime`. A revoked user is deleted at the earliest this long after the revocation.',
+      doc: 'How long after the expiry of the last password a user who stays away is deleted in Elasticsearch. Not set: never. Longer than `disable_after` and `session.lifetime`. A revoked user is deleted at the earliest this long after the revocation. A sweep, every few minutes, deletes at most 100 users.',
       format: 'duration',
       default: null,
       min: 86_400_000,

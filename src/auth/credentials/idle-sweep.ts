@@ -15,6 +15,8 @@ const [pageSize, minPageSize] = [100, 10]
 const pagePauseMs = 250
 /** Limits the sweep to 20 writes per second. */
 const writePauseMs = 50
+/** A deletion cannot be undone: if the clock is wrong, an administrator has time to notice before all users are deleted. */
+const maxDeletionsPerPass = 100
 const [minIntervalMs, maxIntervalMs] = [10_000, 5 * 60_000]
 /** Delay before the first pass, so that the sweep does not compete with the startup. */
 const firstPassMs = 30_000
@@ -122,14 +124,17 @@ function createPageReader(options: IdleSweepOptions, stopped: AbortSignal): () =
  */
 function createRetain(options: IdleSweepOptions, retention: Retention, stopped: AbortSignal) {
   let hasFailed = false
+  let deletions = 0
   return async function retain(listed: NamedUser): Promise<boolean> {
-    if (retention.dueFor(listed) === undefined) return false
+    const due = retention.dueFor(listed)
+    if (due === undefined || (due === 'deleted' && deletions >= maxDeletionsPerPass)) return false
     const { username } = listed
     const reportFailure: ReportFailure = (error) => {
       if (!hasFailed) options.report({ kind: 'retention_failed', username, error })
       hasFailed = true
     }
     const action = await retry(options, { reportFailure, stopped }, () => retention.apply(username))
+    if (action === 'deleted') deletions++
     await options.sleep(writePauseMs)
     return action !== undefined
   }

@@ -418,6 +418,29 @@ describe('the sweep with user_retention', () => {
     assert.equal(directory.passwordsSet.length, 3)
   })
 
+  test('a pass deletes at most 100 users, so that a wrong clock does not delete all users at once', async () => {
+    const { clock, directory } = createTestBed()
+    for (let i = 0; i < 250; i++) addUser(directory, `user-${String(i).padStart(3, '0')}`)
+    const retention = retentionOf(
+      () => 'deleted',
+      async (username) => {
+        directory.users.delete(username)
+        return 'deleted'
+      },
+    )
+    const left: number[] = []
+    const lease = {
+      acquire: async () => ({
+        ...(await noSweepLease.acquire())!,
+        release: async () => void left.push(directory.users.size),
+      }),
+    }
+    const { stop } = startSweep(directory, clock, { retention, lease })
+    await clock.advance(30 * minute)
+    stop()
+    assert.deepEqual(left.slice(0, 4), [150, 50, 0, 0])
+  })
+
   test('10,000 users who are due are read and written page by page, at most 20 a second', {
     timeout: 100_000,
   }, async () => {
