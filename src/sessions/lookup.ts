@@ -86,7 +86,9 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
   function identityOf(id: string, session: Session): Identity | undefined {
     try {
       if (isUnconfirmable(session, timeouts, now)) throw unconfirmable
-      return toIdentity(session.claims, session.signedInAt ?? session.endsAt - timeouts.lifetimeMs)
+      // A session of an older release counts as older than any revocation: its end says nothing about the sign-in if session.lifetime
+      // has been changed since.
+      return toIdentity(session.claims, session.signedInAt ?? 0)
     } catch (error) {
       const username = cache.get(id)?.identity.username
       if (error instanceof UserChangedError) onEnded({ username: error.username, reason: 'user_changed' })

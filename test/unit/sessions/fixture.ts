@@ -52,7 +52,10 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
     return { refreshToken, claims, fromUserinfo: [], isFresh: true, tokenExpiresAt: clock.now() + 5 * minute }
   }
 
-  const toIdentity = ({ name, groups }: Readonly<Record<string, unknown>>): Identity => {
+  /** The times of the sign-ins of the sessions that were looked up. */
+  const authenticatedAts: number[] = []
+  const toIdentity = ({ name, groups }: Readonly<Record<string, unknown>>, authenticatedAt?: number): Identity => {
+    if (authenticatedAt !== undefined) authenticatedAts.push(authenticatedAt)
     if (provider.identityError) throw provider.identityError
     if (typeof name !== 'string') throw new GatewayError('identity_invalid', 'no name')
     return Object.freeze({ username: name, groups: groups as string[], provider: 'oidc' })
@@ -134,6 +137,7 @@ export function createReplicas(count = 1, timeouts: Partial<SessionTimeouts> = {
     tokenExpiresAt: clock.now() + 5 * minute,
   }
   return {
+    authenticatedAts,
     clock,
     storeState,
     seal,

@@ -127,6 +127,22 @@ describe('the sessions of a user', () => {
     assert.equal(await sessions.ofUser.end('alice', keyOf(id)), true)
   })
 
+  test('the sign-in of a session stays the same after a refresh, and that of an older release counts as older than any revocation', async () => {
+    const { sessions, seal, login, memory, clock, provider, authenticatedAts } = createReplicas()
+    const signedInAt = clock.now()
+    const id = await sessions.create(login)
+    await sessions.find(id)
+    await clock.advance(6 * minute)
+    await sessions.find(id)
+    assert.equal(provider.received.length, 1)
+    assert.deepEqual(new Set(authenticatedAts), new Set([signedInAt]))
+    const older = await sessions.create({ ...login, refreshToken: undefined })
+    const { signedInAt: _, ...rest } = seal.open(older, (await memory.get(keyOf(older)))!)!
+    await memory.put(keyOf(older), { value: seal.close(older, rest)!, ttlMs: hour })
+    await sessions.find(older)
+    assert.equal(authenticatedAts.at(-1), 0)
+  })
+
   test('a session whose username changes moves to the list of the new name', async () => {
     const { sessions, login, provider, grant, clock } = createReplicas()
     const id = await sessions.create({ ...login, browser: 'Firefox on Linux' })
