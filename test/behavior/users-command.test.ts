@@ -318,6 +318,30 @@ test('users prune disables and deletes users who stayed away, spares others, and
   assert.equal((await sendSubRequest(restarted, 'prune-disabled')).status, 403)
 })
 
+test('users prune disables all users who are due, even if its reader has ended', async () => {
+  const { url } = await start()
+  const names = ['piped-1', 'piped-2', 'piped-3']
+  for (const name of names) {
+    await sendSubRequest(url, name)
+    const { metadata, ...user } = elasticsearch.users.get(name)!
+    const issued_at = Date.now() - 3 * 3_600_000
+    elasticsearch.users.set(name, {
+      ...user,
+      metadata: { ...metadata, elastauth: { ...(metadata.elastauth as object), issued_at } },
+    })
+  }
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const child = spawn(process.execPath, [main, 'users', 'prune', '--user_retention.disable_after', '1h'], {
+    env: { PATH: process.env.PATH, ...env },
+  })
+  child.stdout.destroy()
+  assert.deepEqual(await once(child, 'close'), [0, null])
+  assert.deepEqual(
+    names.map((name) => elasticsearch.users.get(name)!.enabled),
+    [false, false, false],
+  )
+})
+
 test('users prune without user_retention says what to configure, and exits with 1', async () => {
   const { code, stdout, stderr } = await users('prune')
   assert.deepEqual([code, stdout], [1, ''])

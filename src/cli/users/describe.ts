@@ -56,5 +56,5 @@ export function toJson(value: unknown): string {
 
 /** Waits for a slow reader, so that a large list does not fill the memory. */
 export async function print(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain').catch(() => {}) // users.ts handles the end of the reader
 }
