@@ -103,9 +103,9 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
   if (lostLogLines) metrics?.read('elastauth_log_lines_lost_total', lostLogLines)
   const directory = isDryRun ? createDryRunUsers() : createUsers(client, call, hashing)
   const preparePassword = createPasswordWriter({ keys, sendsHash: hashing.isOn })
-  const logCredential = isDryRun ? undefined : createCredentialReporter(log, metrics?.credentials)
+  const logCredential = isDryRun ? () => {} : createCredentialReporter(log, metrics?.credentials)
   const profileDeps = { get: directory.get, keys, log }
-  const reportCredential = await withProfiles(activatesProfiles, logCredential, profileDeps, client, call)
+  const reportCredential = await withProfiles(activatesProfiles && !isDryRun, logCredential, profileDeps, client, call)
   const credentials = createCredentials({
     directory,
     keys,
@@ -118,10 +118,8 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     monotonicNow,
     sleep: (milliseconds) => sleep(milliseconds),
     backgroundSleep: (milliseconds) => sleep(milliseconds, undefined, { ref: false }),
-    report(event) {
-      reportCredential?.(event)
-      if (event.kind === 'access_ended') void proxy?.checkTunnels(event.username)
-    },
+    report: reportCredential,
+    onAccessEnded: (username) => void proxy?.checkTunnels(username),
   })
   // Each of these parts is loaded only if it is configured: importing all would double the startup time.
   const routing = routingOptions(config)
@@ -174,7 +172,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
         states: replicas.states,
         rules,
         forget: cache.delete,
-        report: (event) => reportCredential?.(event),
+        report: reportCredential,
       },
       client,
       call,
@@ -298,11 +296,11 @@ async function loadAudit(config: Config, deps: AuditDeps): Promise<Audit | undef
 /** Loaded only if `kibana.activate_profile` is set. */
 async function withProfiles(
   isOn: boolean,
-  report: ((event: CredentialEvent) => void) | undefined,
+  report: (event: CredentialEvent) => void,
   deps: Pick<Parameters<typeof createProfileActivation>[0], 'get' | 'keys' | 'log'>,
   ...connection: Parameters<typeof createActivateProfile>
 ) {
-  if (!isOn || report === undefined) return report
+  if (!isOn) return report
   const { createProfileActivation } = await import('./kibana-profiles.ts')
   const { createActivateProfile } = await import('../es/user-profile.ts')
   const noteWrite = createProfileActivation({ ...deps, activate: createActivateProfile(...connection) })

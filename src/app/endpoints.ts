@@ -74,7 +74,7 @@ export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps):
       'config',
       createConfigEndpoint({
         redacted: redactedConfig,
-        resolveSubject: authentication.resolveSubject,
+        authenticate: authentication.authenticate,
         adminRoles,
         isFromThisMachine,
       }),

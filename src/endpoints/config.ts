@@ -9,7 +9,7 @@ import type { IsDirectRequest } from './direct-request.ts'
 export type ConfigEndpointOptions = Readonly<{
   /** The configuration with every secret masked. */
   redacted: () => unknown
-  resolveSubject: Authentication['resolveSubject']
+  authenticate: Authentication['authenticate']
   adminRoles: readonly string[]
   isFromThisMachine: IsDirectRequest
 }>
@@ -20,11 +20,11 @@ export type ConfigEndpointOptions = Readonly<{
  */
 export function createConfigEndpoint({
   redacted,
-  resolveSubject,
+  authenticate,
   adminRoles,
   isFromThisMachine,
 }: ConfigEndpointOptions): Handler {
-  const authorizeAdmin = createAuthorizeAdmin(resolveSubject, adminRoles)
+  const authorizeAdmin = createAuthorizeAdmin(authenticate, adminRoles)
   return async function config(context) {
     const username = await authorize(context)
     return jsonResponse(200, redacted(), username)

@@ -42,8 +42,6 @@ export function createCredentialReporter(
         logEvent(log, `user_${reason}`, fields, `user ${username}: ${reason} (version ${version})`)
         return
       }
-      case 'access_ended':
-        return // the log line of the rejected request has the reason
       case 'deleted':
         metrics?.userWritten('deleted')
         logEvent(

@@ -28,10 +28,14 @@ async function startProxy() {
       const { agent } = await signInWithForm(gateway.url, username, { password: passwords[username] })
       await agent.request(`${gateway.url}/app`)
       const cookie = agent.cookies(gateway.url)
-      return (method: string, path: string, body?: URLSearchParams) =>
+      return (method: string, path: string, body?: URLSearchParams, forwardedFor?: string) =>
         fetch(gateway.url + path, {
           ...{ method, redirect: 'manual' },
-          headers: { cookie, 'sec-fetch-site': 'same-origin' },
+          headers: {
+            cookie,
+            'sec-fetch-site': 'same-origin',
+            ...(forwardedFor && { 'x-forwarded-for': forwardedFor }),
+          },
           ...(body && { body }),
         })
     },
@@ -55,6 +59,18 @@ test('an administrator who was revoked can neither list nor end sessions with an
   await revoke('alice')
   for (const method of ['GET', 'DELETE']) assert.deepEqual(await errorOf(await former(method, path)), [401, 'revoked'])
   assert.equal((await (await signIn('alice'))('GET', path)).status, 200)
+})
+
+test('an administrator who was revoked cannot read /elastauth/config with an earlier session, and can after a new sign-in', async () => {
+  const { signIn } = await startProxy()
+  // a forwarded request, because requests from this machine need no identity
+  const readConfig = async (request: Awaited<ReturnType<typeof signIn>>) =>
+    request('GET', '/elastauth/config', undefined, '203.0.113.7')
+  const former = await signIn('alice')
+  assert.equal((await readConfig(former)).status, 200)
+  await revoke('alice')
+  assert.deepEqual(await errorOf(await readConfig(former)), [401, 'revoked'])
+  assert.equal((await readConfig(await signIn('alice'))).status, 200)
 })
 
 test('a session from before a revocation neither lists nor ends the sessions of its user at the account page, and ends there', async () => {

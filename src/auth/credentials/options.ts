@@ -18,8 +18,6 @@ export type CredentialEvent =
       /** Present only if this write moves the user to another secret key. */
       keyIds?: Readonly<{ former: string; current: string }>
     }>
-  /** The user was found to be revoked or disabled. */
-  | Readonly<{ kind: 'access_ended'; username: string }>
   /** Another installation with another key also writes this user. */
   | Readonly<{ kind: 'key_conflict'; username: string }>
   /** A cached credential could not be checked, or could not be replaced after Elasticsearch rejected it. */
@@ -51,4 +49,6 @@ export type CredentialsOptions = Readonly<{
   /** For background work: a sleep that does not keep the process alive. Defaults to `sleep`. */
   backgroundSleep?: (milliseconds: number) => Promise<void>
   report: (event: CredentialEvent) => void
+  /** Called when a user is found to be revoked or disabled. */
+  onAccessEnded?: ((username: string) => void) | undefined
 }>

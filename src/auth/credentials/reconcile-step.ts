@@ -8,7 +8,7 @@ import { createWriteUser, keyIdIn, type WriteOutcome } from './write-user.ts'
 
 type ReconcileStepOptions = Pick<
   CredentialsOptions,
-  'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report'
+  'directory' | 'keys' | 'preparePassword' | 'cache' | 'states' | 'rules' | 'now' | 'sleep' | 'report' | 'onAccessEnded'
 >
 
 export type ReconcileStepRequest = Readonly<{
@@ -80,7 +80,7 @@ export function createReconcileStep(options: ReconcileStepOptions) {
   function rejectUser({ username, stored, shared, code }: Rejection): GatewayError {
     options.cache.delete(username)
     if (shared) states.taint(username, shared)
-    if (code === 'revoked' || code === 'user_disabled') options.report({ kind: 'access_ended', username })
+    if (code === 'revoked' || code === 'user_disabled') options.onAccessEnded?.(username)
     if (code === 'key_conflict') options.report({ kind: 'key_conflict', username })
     return rejectionError(code, { username, stored, currentKeyId: keys.currentId, rekey: rules.rekey, now: now() })
   }

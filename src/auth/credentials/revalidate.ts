@@ -29,7 +29,16 @@ const maxConcurrent = 4
 
 type RevalidationOptions = Pick<
   CredentialsOptions,
-  'directory' | 'keys' | 'cache' | 'states' | 'rules' | 'revalidateAfterMs' | 'now' | 'monotonicNow' | 'report'
+  | 'directory'
+  | 'keys'
+  | 'cache'
+  | 'states'
+  | 'rules'
+  | 'revalidateAfterMs'
+  | 'now'
+  | 'monotonicNow'
+  | 'report'
+  | 'onAccessEnded'
 > &
   Readonly<{ reconciler: Pick<Reconciler, 'reconcile' | 'replaceRejected'> }>
 
@@ -59,7 +68,19 @@ export type Revalidation = Readonly<{
 }>
 
 export function createRevalidation(options: RevalidationOptions): Revalidation {
-  const { directory, keys, cache, states, rules, revalidateAfterMs, now, monotonicNow, report, reconciler } = options
+  const {
+    directory,
+    keys,
+    cache,
+    states,
+    rules,
+    revalidateAfterMs,
+    now,
+    monotonicNow,
+    report,
+    onAccessEnded,
+    reconciler,
+  } = options
   const attempts = new LRUCache<string, Attempt>(limitEntries(maxRemembered))
   let running = 0
 
@@ -138,7 +159,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
     const stored = await directory.get(username)
     if (stored && (isDisabledByOthers(stored) || isRevoked(subject, readNotBefore(stored.metadata)))) {
       invalidate(username, rejected) // the next request reads the user and is rejected
-      report({ kind: 'access_ended', username })
+      onAccessEnded?.(username)
       return undefined
     }
     if ((await authenticate(username, rejected.state)) !== undefined) return undefined
