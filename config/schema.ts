@@ -392,21 +392,21 @@ export const schema = {
   },
   user_retention: {
     disable_after: {
-      doc: 'How long after the expiry of the last password a user who stays away is disabled in Elasticsearch; the next sign-in enables the user. Not set: never. See docs/removing-a-person.md.',
+      doc: 'Disable inactive users in Elasticsearch this long after their last password has expired. The next sign-in enables them. By default they stay enabled. See docs/removing-a-person.md.',
       format: 'duration',
       default: null,
       min: 600_000,
       example: '720h',
     },
     delete_after: {
-      doc: 'How long after the expiry of the last password a user who stays away is deleted in Elasticsearch. Not set: never. Longer than `disable_after` and `session.lifetime`. A revoked user is deleted at the earliest this long after the revocation. A sweep, every few minutes, deletes at most 100 users.',
+      doc: 'Delete inactive users in Elasticsearch this long after their last password has expired. Must be longer than `disable_after` and `session.lifetime`. By default they are not deleted. A revoked user is deleted at the earliest this long after the revocation. Each sweep, every few minutes, deletes at most 100 users.',
       format: 'duration',
       default: null,
       min: 86_400_000,
       example: '2160h',
     },
     invalidate_api_keys: {
-      doc: 'Also invalidate the API keys of users who are disabled or deleted for staying away. Otherwise their keys keep working.',
+      doc: 'Also invalidate the API keys of users who are disabled or deleted because of inactivity. Otherwise the keys keep working.',
       format: 'boolean',
       default: false,
     },

@@ -44,7 +44,7 @@ function createReportSweep(log: Logger, metrics: IdleSweepDeps['metrics']): (eve
         log,
         'retention_failed',
         { 'error.code': code, 'event.reason': code, 'user.name': event.username },
-        `user ${username}: cannot be disabled or deleted after a long absence: ${detail}`,
+        `inactive user ${username} cannot be disabled or deleted: ${detail}`,
       )
       return
     }

@@ -4,7 +4,7 @@ import { createApiKeys } from '../es/api-keys.ts'
 import type { Call } from '../es/call.ts'
 import type { ElasticsearchClient } from '../es/client.ts'
 
-/** Disables and deletes users who stay away; the idle sweep applies it. */
+/** Disables and deletes inactive users; the idle sweep applies it. */
 export function createUserRetention(
   retention: RetentionRules,
   deps: Omit<RetentionOptions, 'retention' | 'invalidateApiKeys' | 'now'>,

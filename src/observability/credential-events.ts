@@ -48,7 +48,7 @@ export function createCredentialReporter(
           log,
           'user_deleted',
           { 'user.name': event.username },
-          `user ${event.username}: deleted after a long absence`,
+          `user ${event.username}: deleted because of inactivity`,
         )
         return
       case 'api_keys_invalidated': {

@@ -155,17 +155,17 @@ const table = {
   user_disabled_idle: {
     ...userWritten,
     meaning:
-      'a user who stayed away for `user_retention.disable_after` was disabled; the next sign-in enables the user',
+      'a user was disabled after `user_retention.disable_after` of inactivity; the next sign-in enables the user',
   },
   user_enabled: {
     ...userWritten,
     meaning:
-      "a disabled user was enabled: by an administrator's command, or by the sign-in of a user whom `user_retention` had disabled; or elastauth noticed that an administrator had enabled such a user",
+      'a disabled user was enabled: by the command `users enable`, or by a sign-in after `user_retention` had disabled the user; or elastauth noticed that an administrator had done so',
   },
   user_deleted: {
     ...userWritten,
     type: ['user', 'deletion'],
-    meaning: 'a user who stayed away for `user_retention.delete_after` was deleted',
+    meaning: 'a user was deleted after `user_retention.delete_after` of inactivity',
   },
   api_keys_invalidated: {
     ...userWritten,
@@ -179,7 +179,7 @@ const table = {
   retention_failed: {
     ...iamFailure,
     meaning:
-      'a user who stayed away could not be disabled or deleted: the first one of a sweep; elastauth tries again in the next sweep',
+      'an inactive user could not be disabled or deleted; logged for the first such user of a sweep. The next sweep tries again',
   },
   password_hash_rejected: {
     ...iamFailure,
@@ -195,7 +195,7 @@ const table = {
   },
   roles_compared: {
     ...{ level: 'info', category: ['iam'], type: ['info'], outcome: 'success' },
-    meaning: 'after a reload that changed the rules for roles: for how many managed users they give other roles',
+    meaning: 'after a reload that changed which groups give which roles: how many managed users gain or lose roles',
   },
   audit_down: {
     ...{ level: 'error', category: ['process'], type: ['info'], outcome: 'failure' },

@@ -274,7 +274,7 @@ test('users show, revoke and enable reject absent, foreign, reserved and invalid
   assert.equal(elasticsearch.counters.writes, writes)
 })
 
-test('users prune disables and deletes users who stayed away, spares others, and changes nothing with --dry-run', async () => {
+test('users prune disables and deletes inactive users and no others, and changes nothing with --dry-run', async () => {
   const { url } = await start()
   const day = 24 * 60 * 60_000
   const [idle, absent, current, disabled] = ['prune-idle', 'prune-absent', 'prune-current', 'prune-disabled']

@@ -68,7 +68,7 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
 
   const read = async (name: string) => (await admin(`/_security/user/${name}`)).body[name]
 
-  test('a user who stays away is disabled with the API keys, comes back with a sign-in, and is deleted later; an administrator decides otherwise', async (context) => {
+  test('an inactive user is disabled and loses the API keys, is enabled by a sign-in, and is deleted later, unless an administrator intervenes', async (context) => {
     const gateway = await startGatewayFor(elasticsearch.node, { env: { ELASTAUTH_SECRET_KEY: testKey } })
     context.after(() => gateway.stop())
     const { node } = elasticsearch

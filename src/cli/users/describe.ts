@@ -6,7 +6,7 @@ import { escapeControls } from '../../http/escape-controls.ts'
 /** A managed user, as the commands show it. Times in ISO 8601, UTC. */
 export type UserDescription = Readonly<{
   username: string
-  /** `user_retention` disables users who stay away, and their next sign-in enables them. */
+  /** `user_retention` disables inactive users, and their next sign-in enables them. */
   state: 'enabled' | 'disabled' | 'disabled by retention'
   roles: readonly string[]
   groups: readonly string[]

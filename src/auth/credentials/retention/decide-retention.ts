@@ -1,7 +1,7 @@
 import { type DecisionInput, expiryOf, nextVersion } from '../lifecycle.ts'
 import { isDisabledIdle, type ManagedState, readManagedState } from '../managed-user.ts'
 
-/** `user_retention`: what happens to users who stay away, counted from the expiry of the last password. Undefined: never. */
+/** `user_retention`: when inactive users are disabled and deleted, counted from the expiry of the last password. Undefined: never. */
 export type RetentionRules = Readonly<{
   disableAfterMs: number | undefined
   deleteAfterMs: number | undefined
@@ -19,7 +19,7 @@ export type RetentionInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'ru
 const none: RetentionDecision = Object.freeze({ kind: 'none' })
 
 /**
- * Decides whether a user who stays away is disabled or deleted. A user whom something else has disabled is never written or
+ * Decides whether an inactive user is disabled or deleted. A user whom something else has disabled is never written or
  * deleted: the person could then sign in as a new, enabled user. An enabled user with our mark was enabled by an administrator.
  * The mark is removed, and the user counts as used now, so that a later disable by an administrator is not mistaken for ours.
  */
@@ -31,12 +31,12 @@ export function decideRetention(input: RetentionInput): RetentionDecision {
   const isOurs = isDisabledIdle(stored, state)
   if (stored.enabled === isOurs) return isOurs ? enable(state, input) : none
   if (isCorrupt(state)) return none
-  const awayMs = now - expiryOf(state, rules)
+  const inactiveMs = now - expiryOf(state, rules)
   const { disableAfterMs = Number.POSITIVE_INFINITY, deleteAfterMs = Number.POSITIVE_INFINITY } = retention
   // A revocation is deleted with the user: former sessions and tokens must have ended.
   const isRevocationKept = state.not_before !== undefined && now - state.not_before < deleteAfterMs
-  if (awayMs >= deleteAfterMs && !isRevocationKept) return { kind: 'delete' }
-  if (!stored.enabled || awayMs < disableAfterMs) return none
+  if (inactiveMs >= deleteAfterMs && !isRevocationKept) return { kind: 'delete' }
+  if (!stored.enabled || inactiveMs < disableAfterMs) return none
   return disable(state, input)
 }
 

@@ -30,7 +30,7 @@ export type Retention = Readonly<{
   apply: (username: string) => Promise<RetentionAction | undefined>
 }>
 
-/** Disables and deletes users who stay away (`user_retention`). */
+/** Disables and deletes inactive users (`user_retention`). */
 export function createRetention(options: RetentionOptions): Retention {
   const { directory, keys, states, rules, retention, now, forget, report } = options
   const writeUser = createWriteUser(options)
